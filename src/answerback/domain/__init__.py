@@ -1,0 +1,1 @@
+"""What the relay knows: frozen values and pure arithmetic, standard library only."""

@@ -1,0 +1,113 @@
+"""What can go wrong, as values that carry their own remedy.
+
+    Refusal                the caller must change something (a 4xx or a 503 at a door)
+    ├── InvalidField           a field's value cannot be taken; names the field
+    ├── CallbackRefused        the callback address is not one the relay may call
+    ├── Unauthorized           no key, or one that is not valid
+    ├── NotFound               no such thing for this tenant
+    ├── Conflict               the thing is in a state that excludes the wish
+    ├── IdempotencyConflict    the same key came with another body
+    ├── ConversationFull       too many unanswered messages in one conversation
+    └── Overloaded             the backlog is full
+    StorageUnavailable     the database cannot take a write now (locked, full, read-only)
+    ProviderError          the LLM's side failed; says whether and when to try again
+    SendError              a callback attempt ended without a response
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Why a job did not complete; the `error.code` of callbacks and jobs."""
+
+    UPSTREAM_RATE_LIMITED = "upstream_rate_limited"
+    UPSTREAM_ERROR = "upstream_error"
+    UPSTREAM_INVALID = "upstream_invalid"
+    UPSTREAM_EMPTY = "upstream_empty"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_AUTH = "upstream_auth"
+    UPSTREAM_CREDIT = "upstream_credit"
+    UPSTREAM_REFUSED = "upstream_refused"
+    POISONED = "poisoned"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as the client reads it. `message` is ours: upstream texts may carry secrets and are not echoed."""
+
+    code: ErrorCode
+    message: str
+
+
+class Refusal(Exception):
+    """Something the caller asked for cannot be done; `code` is stable, `message` says what to do."""
+
+    code = "refused"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidField(Refusal):
+    code = "validation_error"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class CallbackRefused(InvalidField):
+    code = "callback_refused"
+
+    def __init__(self, message: str, field: str = "callback_url") -> None:
+        super().__init__(field, message)
+
+
+class Unauthorized(Refusal):
+    code = "unauthorized"
+
+
+class NotFound(Refusal):
+    code = "not_found"
+
+
+class Conflict(Refusal):
+    code = "conflict"
+
+
+class IdempotencyConflict(Refusal):
+    code = "idempotency_conflict"
+
+
+class ConversationFull(Refusal):
+    code = "conversation_full"
+
+
+class Overloaded(Refusal):
+    code = "overloaded"
+
+
+class StorageUnavailable(Exception):
+    """The database cannot take the write now. Nothing of it was stored; trying again later may succeed."""
+
+
+class ProviderError(Exception):
+    """The LLM did not answer. `retry_after` is in seconds, None where the upstream named no time."""
+
+    def __init__(
+        self, code: ErrorCode, message: str, *, retryable: bool, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.failure = Failure(code, message)
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+
+class SendError(Exception):
+    """A callback attempt that got no usable response: refused address, connection, TLS, deadline, broken HTTP."""

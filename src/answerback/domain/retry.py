@@ -1,0 +1,44 @@
+"""Retry as arithmetic over values: no clock, no I/O."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+DAY = 86_400.0
+RETRY_AFTER_LIMIT = DAY
+
+STANDARD_WEBHOOKS_SCHEDULE = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+"""Seconds before each attempt, the first included (Standard Webhooks specification, "Deliverability and reliability")."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySchedule:
+    """When to try again. `waits[n]` seconds precede attempt `n + 1`, so `len(waits)` attempts are made in all."""
+
+    waits: tuple[float, ...]
+    jitter: float = 0.2
+
+    def delay(self, attempt: int, retry_after: float | None, draw: Callable[[], float]) -> float | None:
+        """Seconds until the attempt after number `attempt` (1-based); None when there is none left.
+
+        A `retry_after` in seconds lengthens the wait, up to 24 h, and is never jittered below what was asked for.
+        `draw` returns a uniform number in [0, 1).
+        """
+        if attempt >= len(self.waits):
+            return None
+        wait = self.waits[attempt] * (1.0 + self.jitter * (2.0 * draw() - 1.0))
+        if retry_after is None:
+            return wait
+        asked = min(max(retry_after, 0.0), RETRY_AFTER_LIMIT)
+        return max(wait, asked * (1.0 + self.jitter * draw()))
+
+
+def exponential(attempts: int, first: float, multiplier: float, limit: float) -> RetrySchedule:
+    """`attempts` in all; waits `first`, `first·multiplier`, … seconds, none above `limit`."""
+    waits = [0.0]
+    for n in range(attempts - 1):
+        waits.append(min(limit, first * multiplier ** min(n, 64)))
+    return RetrySchedule(tuple(waits))
+
+
+JOB_SCHEDULE = exponential(attempts=12, first=2.0, multiplier=4.0, limit=900.0)
+"""How a queued job asks a failing provider again: after 2, 8, 32, 128, 512 s, then every 15 min; 12 attempts in 2 h."""

@@ -1,0 +1,111 @@
+"""The closed sets of what an attempt can come to, and what follows from each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from answerback.domain.chat import Answer
+from answerback.domain.delivery import CallbackResponse
+from answerback.domain.errors import Failure, ProviderError, SendError
+from answerback.domain.retry import RetrySchedule
+
+POISON_LOSSES = 3
+POISON_WINDOW_MS = 72 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The LLM answered: the job completes."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Trying again would not help, or no try is left: the job fails."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class AskLater:
+    """The job goes back to the queue for `delay` seconds. `counted` is False where the attempt is given back, as
+    after a rate limit that named its end."""
+
+    delay: float
+    failure: Failure
+    counted: bool = True
+
+
+JobOutcome: TypeAlias = Answered | Failed | AskLater
+
+
+def after_provider_error(
+    error: ProviderError, attempt: int, schedule: RetrySchedule, draw: Callable[[], float]
+) -> Failed | AskLater:
+    """What follows a provider's error at attempt number `attempt`."""
+    if not error.retryable:
+        return Failed(error.failure)
+    if error.retry_after is not None:
+        delay = schedule.delay(1, error.retry_after, draw)
+        return AskLater(delay if delay is not None else error.retry_after, error.failure, counted=False)
+    delay = schedule.delay(attempt, None, draw)
+    return Failed(error.failure) if delay is None else AskLater(delay, error.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver took the callback."""
+
+    response: CallbackResponse
+
+
+@dataclass(frozen=True, slots=True)
+class SendLater:
+    """The callback is tried again after `delay` seconds."""
+
+    delay: float
+    error: str
+    response: CallbackResponse | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The callback is given up."""
+
+    error: str
+    response: CallbackResponse | None
+
+
+DeliveryOutcome: TypeAlias = Delivered | SendLater | Dead
+
+HTTP_GONE = 410
+
+
+def after_send(
+    result: CallbackResponse | SendError,
+    attempt: int,
+    seconds_left: float,
+    schedule: RetrySchedule,
+    draw: Callable[[], float],
+) -> DeliveryOutcome:
+    """What follows a callback attempt. Only a 2xx delivers, 410 ends it, and nothing outlives the deadline."""
+    if isinstance(result, CallbackResponse):
+        if 200 <= result.status < 300:
+            return Delivered(result)
+        error = f"the receiver answered {result.status}"
+        if result.status == HTTP_GONE:
+            return Dead(error, result)
+        response: CallbackResponse | None = result
+        delay = schedule.delay(attempt, result.retry_after, draw)
+    else:
+        error, response = str(result), None
+        delay = schedule.delay(attempt, None, draw)
+    if delay is None or delay > seconds_left:
+        return Dead(error, response)
+    return SendLater(delay, error, response)
+
+
+def poisoned(losses: int) -> bool:
+    """Whether a job has cost its workers their lease too often to be tried again."""
+    return losses >= POISON_LOSSES

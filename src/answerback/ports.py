@@ -1,0 +1,237 @@
+"""What core asks of the world. Adapters implement these; `answerback.bootstrap` chooses them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from answerback.domain.chat import Answer, ChatRequest, Turn
+from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, Report
+from answerback.domain.errors import Failure
+from answerback.domain.job import (
+    Accepted,
+    ClaimedJob,
+    Conversation,
+    DeliveryRecord,
+    Ending,
+    Job,
+    JobRecord,
+    JobState,
+    NewJob,
+)
+
+Render: TypeAlias = Callable[[Job, Ending, int], bytes]
+"""Makes a callback's body from a job, its ending and the ending's time (epoch milliseconds)."""
+
+
+class Clock(Protocol):
+    """The wall clock, for what is stored, and a monotonic one, for how long a lease may still be trusted."""
+
+    def now(self) -> int:
+        """Epoch milliseconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Back-pressure: unanswered messages in one conversation, unanswered jobs in all."""
+
+    conversation_pending: int
+    queued_jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a claim brought, and when the next row will be due (epoch milliseconds), None when none waits."""
+
+    jobs: Sequence[ClaimedJob] = ()
+    deliveries: Sequence[ClaimedDelivery] = ()
+    next_due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep of maintenance moved, by kind of row."""
+
+    jobs_requeued: int = 0
+    jobs_poisoned: int = 0
+    jobs_expired: int = 0
+    jobs_released: int = 0
+    deliveries_requeued: int = 0
+    jobs_pruned: int = 0
+
+    @property
+    def total(self) -> int:
+        return (
+            self.jobs_requeued
+            + self.jobs_poisoned
+            + self.jobs_expired
+            + self.jobs_released
+            + self.deliveries_requeued
+            + self.jobs_pruned
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A tenant's key without the key. `revoked_at` is epoch milliseconds, None while it is good."""
+
+    id: str
+    name: str
+    key_hash: str
+    created_at: int
+    revoked_at: int | None
+
+
+class Store(Protocol):
+    """The record of everything. Each method is one transaction, committed when it returns.
+
+    Methods with an `epoch` are fenced: they return False, and have changed nothing, when the row's lease is no longer
+    the caller's or has run out. Every method raises StorageUnavailable when the database cannot serve it now.
+    """
+
+    async def accept(self, job: NewJob, limits: Limits) -> Accepted:
+        """Raises ConversationFull, Overloaded, IdempotencyConflict."""
+
+    async def find_accepted(self, tenant_id: str, idempotency_key: str, request_hash: str) -> Accepted | None:
+        """The earlier acceptance under this key. Raises IdempotencyConflict when its body differed."""
+
+    async def claim_jobs(self, owner: str, limit: int, lease_seconds: float) -> Claims: ...
+
+    async def claim_deliveries(self, owner: str, limit: int, lease_seconds: float) -> Claims: ...
+
+    async def extend_jobs(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
+        """Extends leases of `(id, epoch)`; returns the ids still held."""
+
+    async def extend_deliveries(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]: ...
+
+    async def recent_turns(self, conversation_id: int, limit: int) -> Sequence[Turn]:
+        """Newest first."""
+
+    async def finish(self, claim: ClaimedJob, ending: Ending, report: Report) -> bool:
+        """Job state, turn, delivery row and release of the next held message, in one transaction."""
+
+    async def requeue(self, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report) -> bool:
+        """Back to the queue for `delay` seconds; an attempt not `counted` is given back."""
+
+    async def release_jobs(self, claims: Sequence[ClaimedJob]) -> None:
+        """Gives attempts back at once, as on shutdown."""
+
+    async def delivered(self, claim: ClaimedDelivery, report: Report) -> bool: ...
+
+    async def send_later(self, claim: ClaimedDelivery, delay: float, report: Report) -> bool: ...
+
+    async def dead(self, claim: ClaimedDelivery, report: Report) -> bool: ...
+
+    async def release_deliveries(self, claims: Sequence[tuple[ClaimedDelivery, float]]) -> None:
+        """Gives attempts back, each due again after its seconds."""
+
+    async def sweep(self, retention_days: float) -> Swept:
+        """Expired leases, passed deadlines, orphans, retention: a bounded batch of each."""
+
+    async def get_job(self, tenant_id: str, job_id: str) -> JobRecord:
+        """Raises NotFound."""
+
+    async def list_jobs(
+        self, tenant_id: str, state: JobState | None, session_id: str | None, before: str | None, limit: int
+    ) -> Sequence[JobRecord]:
+        """Newest first, without attempts and deliveries; `before` is the last id of the page before."""
+
+    async def cancel_job(self, tenant_id: str, job_id: str) -> JobRecord:
+        """Raises NotFound; Conflict when the job ended otherwise."""
+
+    async def retry_source(self, tenant_id: str, job_id: str) -> tuple[NewJob, Accepted | None]:
+        """The job to accept anew, and its earlier retry if there was one. Raises NotFound, Conflict."""
+
+    async def replay_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
+        """Raises NotFound; Conflict while an attempt is under way."""
+
+    async def get_conversation(self, tenant_id: str, key: str) -> Conversation:
+        """Raises NotFound."""
+
+    async def erase_conversation(self, tenant_id: str, key: str) -> None:
+        """Raises NotFound."""
+
+    async def callback_secrets(self, configured: str | None) -> Sequence[str]:
+        """The live signing secrets, newest first; makes, or rotates to, what is configured."""
+
+    async def rotate_secret(self) -> str: ...
+
+    async def create_key(self, name: str, key_hash: str) -> ApiKey: ...
+
+    async def list_keys(self) -> Sequence[ApiKey]: ...
+
+    async def revoke_key(self, key_id: str) -> None:
+        """Raises NotFound."""
+
+    async def ping(self) -> None:
+        """Proves that the database takes writes."""
+
+    async def close(self) -> None: ...
+
+
+class Provider(Protocol):
+    """An LLM. It never retries by itself: whether and when is for the caller to decide."""
+
+    name: str
+
+    async def complete(self, request: ChatRequest) -> Answer:
+        """Raises ProviderError."""
+
+    async def close(self) -> None: ...
+
+
+class Sender(Protocol):
+    """Makes one callback attempt, to an address it has checked."""
+
+    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+        """Raises SendError. Ends within the configured deadline, body included."""
+
+    async def close(self) -> None: ...
+
+
+class Guard(Protocol):
+    """Knows which addresses the relay may call."""
+
+    async def check(self, url: str) -> None:
+        """Raises CallbackRefused. A name that does not resolve now passes: the connection is checked anyway."""
+
+
+class Hints(Protocol):
+    """Tells an engine that a row may be due. A lost hint costs latency, never a job."""
+
+    def job_ready(self) -> None: ...
+
+    def delivery_ready(self) -> None: ...
+
+    def job_cancelled(self, job_id: str) -> None: ...
+
+
+class Boundary(StrEnum):
+    """The commit boundaries of a job's way: the instants a crash is most curious about."""
+
+    AFTER_ACCEPT = "after_accept"
+    AFTER_CLAIM = "after_claim"
+    AFTER_ANSWER = "after_answer"
+    AFTER_FINISH = "after_finish"
+    BEFORE_CALLBACK = "before_callback"
+    AFTER_CALLBACK = "after_callback"
+    AFTER_DELIVERED = "after_delivered"
+
+
+Reached: TypeAlias = Callable[[Boundary], None]
+"""Called at each boundary; tests end the process there."""
+
+
+class Log(Protocol):
+    """One wide line per stage. Never a message's text, never a secret."""
+
+    def info(self, event: str, /, **fields: object) -> None: ...
+
+    def warning(self, event: str, /, **fields: object) -> None: ...
+
+    def error(self, event: str, /, **fields: object) -> None: ...
+
+    def exception(self, event: str, /, **fields: object) -> None: ...
