@@ -25,7 +25,6 @@ check: $(DEV) ## Lint, types, import floors
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/alembic -c alembic.ini check
 
 format: $(DEV) ## Format the source and sort its imports
 	@$(BIN)/ruff check --fix .

@@ -116,8 +116,8 @@ class Store(Protocol):
     async def requeue(self, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report) -> bool:
         """Back to the queue for `delay` seconds; an attempt not `counted` is given back."""
 
-    async def release_jobs(self, claims: Sequence[ClaimedJob]) -> None:
-        """Gives attempts back at once, as on shutdown."""
+    async def release_jobs(self, held: Sequence[tuple[str, int, float]]) -> None:
+        """Gives back `(id, epoch, seconds until due)`; the attempts do not count."""
 
     async def delivered(self, claim: ClaimedDelivery, report: Report) -> bool: ...
 
@@ -125,11 +125,23 @@ class Store(Protocol):
 
     async def dead(self, claim: ClaimedDelivery, report: Report) -> bool: ...
 
-    async def release_deliveries(self, claims: Sequence[tuple[ClaimedDelivery, float]]) -> None:
-        """Gives attempts back, each due again after its seconds."""
+    async def release_deliveries(self, held: Sequence[tuple[str, int, float]]) -> None:
+        """As `release_jobs`."""
 
-    async def sweep(self, retention_days: float) -> Swept:
-        """Expired leases, passed deadlines, orphans, retention: a bounded batch of each."""
+    async def recover_leases(self) -> Swept:
+        """Takes back a batch of rows whose lease ran out; poisons a job that lost too many."""
+
+    async def expire_jobs(self) -> Swept:
+        """Ends a batch of jobs whose deadline passed."""
+
+    async def release_orphans(self) -> Swept:
+        """Moves lines on that nobody else would."""
+
+    async def prune(self, retention_days: float) -> Swept:
+        """Deletes a batch of what ended longer ago than that."""
+
+    async def count_open(self) -> int:
+        """How many jobs have not ended; also what the back-pressure of `accept` goes by from now on."""
 
     async def get_job(self, tenant_id: str, job_id: str) -> JobRecord:
         """Raises NotFound."""
@@ -139,11 +151,11 @@ class Store(Protocol):
     ) -> Sequence[JobRecord]:
         """Newest first, without attempts and deliveries; `before` is the last id of the page before."""
 
-    async def cancel_job(self, tenant_id: str, job_id: str) -> JobRecord:
-        """Raises NotFound; Conflict when the job ended otherwise."""
+    async def cancel_job(self, tenant_id: str, job_id: str) -> None:
+        """Cancelling twice is no error. Raises NotFound; Conflict when the job ended otherwise."""
 
-    async def retry_source(self, tenant_id: str, job_id: str) -> tuple[NewJob, Accepted | None]:
-        """The job to accept anew, and its earlier retry if there was one. Raises NotFound, Conflict."""
+    async def retry_source(self, tenant_id: str, job_id: str) -> tuple[Job, Accepted | None]:
+        """The job to run anew, and its earlier retry if there was one. Raises NotFound, Conflict."""
 
     async def replay_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
         """Raises NotFound; Conflict while an attempt is under way."""
@@ -157,7 +169,8 @@ class Store(Protocol):
     async def callback_secrets(self, configured: str | None) -> Sequence[str]:
         """The live signing secrets, newest first; makes, or rotates to, what is configured."""
 
-    async def rotate_secret(self) -> str: ...
+    async def rotate_secret(self) -> str:
+        """The new secret; the others go on signing beside it for 24 h."""
 
     async def create_key(self, name: str, key_hash: str) -> ApiKey: ...
 
@@ -190,6 +203,16 @@ class Sender(Protocol):
         """Raises SendError. Ends within the configured deadline, body included."""
 
     async def close(self) -> None: ...
+
+
+class Origins(Protocol):
+    """Paces the attempts at each origin: a cap on those in flight, a circuit breaker for the dead."""
+
+    def admit(self, origin: str) -> float:
+        """0.0 when the attempt may run now: it holds a slot until `done`. Else the seconds after which to ask again."""
+
+    def done(self, origin: str, ok: bool, seconds: float) -> None:
+        """Ends an admitted attempt, exactly once. `ok` is False only when the origin itself failed it."""
 
 
 class Guard(Protocol):

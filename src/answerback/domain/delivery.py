@@ -1,8 +1,8 @@
 """A delivery: one callback owed, its body frozen when the job ended.
 
-    pending ──▶ sending ──▶ delivered | dead
-       ▲           │             │
-       └── later ──┘◀── replay ──┘
+pending ──▶ sending ──▶ delivered | dead
+   ▲           │             │
+   └── later ──┘◀── replay ──┘
 """
 
 from dataclasses import dataclass

@@ -1,17 +1,17 @@
 """What can go wrong, as values that carry their own remedy.
 
-    Refusal                the caller must change something (a 4xx or a 503 at a door)
-    ├── InvalidField           a field's value cannot be taken; names the field
-    ├── CallbackRefused        the callback address is not one the relay may call
-    ├── Unauthorized           no key, or one that is not valid
-    ├── NotFound               no such thing for this tenant
-    ├── Conflict               the thing is in a state that excludes the wish
-    ├── IdempotencyConflict    the same key came with another body
-    ├── ConversationFull       too many unanswered messages in one conversation
-    └── Overloaded             the backlog is full
-    StorageUnavailable     the database cannot take a write now (locked, full, read-only)
-    ProviderError          the LLM's side failed; says whether and when to try again
-    SendError              a callback attempt ended without a response
+Refusal                the caller must change something (a 4xx or a 503 at a door)
+├── InvalidField           a field's value cannot be taken; names the field
+├── CallbackRefused        the callback address is not one the relay may call
+├── Unauthorized           no key, or one that is not valid
+├── NotFound               no such thing for this tenant
+├── Conflict               the thing is in a state that excludes the wish
+├── IdempotencyConflict    the same key came with another body
+├── ConversationFull       too many unanswered messages in one conversation
+└── Overloaded             the backlog is full
+StorageUnavailable     the database cannot take a write now (locked, full, read-only)
+ProviderError          the LLM's side failed; says whether and when to try again
+SendError              a callback attempt ended without a response
 """
 
 from dataclasses import dataclass
@@ -100,9 +100,7 @@ class StorageUnavailable(Exception):
 class ProviderError(Exception):
     """The LLM did not answer. `retry_after` is in seconds, None where the upstream named no time."""
 
-    def __init__(
-        self, code: ErrorCode, message: str, *, retryable: bool, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, retryable: bool, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.failure = Failure(code, message)
         self.retryable = retryable

@@ -1,8 +1,8 @@
 """A job: one accepted message and the obligation to answer it.
 
-    held ──▶ queued ──▶ running ──▶ completed | failed
-              ▲            │
-              └── later ───┘          any of the three ──▶ cancelled | expired
+held ──▶ queued ──▶ running ──▶ completed | failed
+          ▲            │
+          └── later ───┘          any of the three ──▶ cancelled | expired
 """
 
 from dataclasses import dataclass
@@ -74,7 +74,6 @@ class Accepted:
     """What the client hears with its 202. `created` is False when an earlier acceptance answers again."""
 
     job_id: str
-    session_id: str | None
     seq: int | None
     created: bool
 

@@ -1,0 +1,1 @@
+"""The doors: each parses, makes one core call and renders."""

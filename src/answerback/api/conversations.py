@@ -1,0 +1,66 @@
+"""What a conversation remembers, and erasing it."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.api.auth import Authenticator
+from answerback.api.documents import JOB_ERRORS
+from answerback.api.errors import json_response
+from answerback.core.callbacks import rfc3339
+from answerback.domain.job import Conversation
+from answerback.ports import Store
+
+
+class MessageBody(BaseModel):
+    seq: int
+    role: str
+    content: str
+    job_id: str
+    created_at: str
+
+
+class ConversationBody(BaseModel):
+    """The newest messages, oldest first; `pending` counts those still unanswered."""
+
+    key: str
+    pending: int
+    messages: list[MessageBody]
+
+
+def router(store: Store, authenticator: Authenticator) -> APIRouter:
+    """`/v1/conversations/{key}`; the key is the session_id, or the callback URL (percent-encoded)."""
+    door = APIRouter(prefix="/v1", tags=["conversations"])
+
+    @door.get(
+        "/conversations/{key:path}",
+        summary="What a conversation remembers",
+        response_model=ConversationBody,
+        responses=JOB_ERRORS,
+    )
+    async def show(request: Request, key: str) -> Response:
+        """The newest 100 answered messages with their answers."""
+        tenant_id = await authenticator.tenant(request)
+        return json_response(200, conversation_body(await store.get_conversation(tenant_id, key)))
+
+    @door.delete(
+        "/conversations/{key:path}", status_code=204, summary="Erase a conversation's memory", responses=JOB_ERRORS
+    )
+    async def erase(request: Request, key: str) -> Response:
+        """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and
+        delivered as owed, but not remembered."""
+        tenant_id = await authenticator.tenant(request)
+        await store.erase_conversation(tenant_id, key)
+        return Response(status_code=204)
+
+    return door
+
+
+def conversation_body(conversation: Conversation) -> dict[str, object]:
+    messages = []
+    for turn in conversation.turns:
+        common = {"seq": turn.seq, "job_id": turn.job_id, "created_at": rfc3339(turn.at)}
+        messages.append({"role": "user", "content": turn.user, **common})
+        messages.append({"role": "assistant", "content": turn.assistant, **common})
+    return {"key": conversation.key, "pending": conversation.pending, "messages": messages}

@@ -1,0 +1,45 @@
+"""Pieces of the OpenAPI document that several doors share."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class ErrorBody(BaseModel):
+    code: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Every error of these doors. `detail` is a text, or for 422 a list that names each field."""
+
+    detail: str | list[dict[str, Any]]
+    error: ErrorBody
+
+
+def errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses by `_status=reason`."""
+    return {int(status[1:]): {"model": Problem, "description": reason} for status, reason in reasons.items()}
+
+
+KEY_ERRORS = errors(_401="No key, or one that is not valid", _503="The database cannot be reached now; try again")
+JOB_ERRORS = KEY_ERRORS | errors(_404="No such thing among yours")
+ACCEPT_ERRORS = KEY_ERRORS | errors(
+    _409="The Idempotency-Key was used with another body",
+    _413="The body is too large",
+    _422="A field is wrong, or the callback URL is refused; each field is named",
+    _429="The conversation has too many unanswered messages; `Retry-After` says when to try again",
+    _503="The backlog is full or the database cannot take it; nothing was stored, try again",
+)
+
+AUTH_HEADERS: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "header", "required": True, "description": meaning, "schema": {"type": "string"}}
+        for name, meaning in (
+            ("webhook-id", "Stable over all attempts: use it to drop duplicates."),
+            ("webhook-timestamp", "Epoch seconds of this attempt."),
+            ("webhook-signature", "Standard Webhooks: `v1,` + base64 HMAC-SHA256 of `id.timestamp.body`."),
+            ("X-Signature", "`sha256=` + hex HMAC-SHA256 of the raw body."),
+        )
+    ]
+}

@@ -1,0 +1,130 @@
+"""The service as a web application, and as a process."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from answerback import __version__, bootstrap, observability
+from answerback.api import conversations, errors, health, jobs, webhook
+from answerback.api.middleware import RequestMiddleware
+from answerback.domain.errors import StorageUnavailable
+from answerback.ports import Log, Reached
+from answerback.settings import Settings
+
+DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
+order, and nothing that was accepted is ever lost."""
+
+
+class StartError(Exception):
+    """The service must not start like this; the message is one line for the operator."""
+
+
+def create_app(service: bootstrap.Service) -> FastAPI:
+    """The doors over a built service; its engine runs as long as the app."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.engine.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    app = FastAPI(title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    errors.install(app)
+    app.add_middleware(RequestMiddleware, max_body_bytes=service.settings.max_body_bytes, log=service.log)
+    store, authenticator = service.store, service.authenticator
+    app.include_router(webhook.router(service.intake, authenticator))
+    app.include_router(jobs.router(store, service.intake, service.control, authenticator))
+    app.include_router(conversations.router(store, authenticator))
+    app.include_router(
+        health.router(store, service.provider.name, service.settings.mock, lambda: service.engine.healthy)
+    )
+    return app
+
+
+def serve(settings: Settings, reached: Reached = bootstrap.nothing) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit code. `reached` is called at every commit boundary."""
+    log = observability.configure(settings.log_level, settings.log_format)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_serve(settings, log, reached))
+    except (StartError, StorageUnavailable) as error:
+        sys.stderr.write(f"answerback: {error}\n")
+        return 2
+
+
+async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
+    store = await bootstrap.open_store(settings)
+    try:
+        await _check_exposure(settings, [key.revoked_at for key in await store.list_keys()])
+    except StartError:
+        await store.close()
+        raise
+    service = bootstrap.build(settings, store, log, reached)
+    if settings.mock:
+        log.warning("mock_mode", note="no LLM is asked: set OPENROUTER_API_KEY, and unset MOCK_MODE, for real answers")
+    config = uvicorn.Config(
+        create_app(service),
+        host=settings.app_host,
+        port=settings.app_port,
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config, log)
+    await server.serve()
+    return 0 if server.started else 1
+
+
+async def _check_exposure(settings: Settings, revoked: list[int | None]) -> None:
+    """Without any key the service is for this machine only."""
+    has_key = settings.auth_token is not None or any(revoked_at is None for revoked_at in revoked)
+    if not (has_key or settings.auth_disabled or settings.loopback_only):
+        raise StartError(
+            f"APP_HOST is {settings.app_host} but there is no key: make one with 'answerback keys create', "
+            "set AUTH_TOKEN, or set AUTH_DISABLED=true to serve everybody"
+        )
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and ends with exit code 0 on SIGTERM and SIGINT."""
+
+    def __init__(self, config: uvicorn.Config, log: Log) -> None:
+        super().__init__(config)
+        self._log = log
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            self._log.info("listening", url=f"http://{host}:{self.config.port}", docs="/docs")
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+            self._log.info("stopped")
+
+
+def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.Loop

@@ -1,0 +1,123 @@
+"""The command line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from answerback import bootstrap
+from answerback.api.auth import hash_key, new_key
+from answerback.app import serve as serve_app
+from answerback.core.callbacks import rfc3339
+from answerback.domain.errors import NotFound, StorageUnavailable
+from answerback.ports import Store
+from answerback.settings import Settings, SettingsError, load_settings
+
+T = TypeVar("T")
+
+app = typer.Typer(help="A durable relay between a service and any LLM.", no_args_is_help=True, add_completion=False)
+keys = typer.Typer(help="The keys that clients use; each is a tenant of its own.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+console = Console()
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"answerback: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except SettingsError as error:
+        _fail(str(error))
+
+
+def _with_store(work: Callable[[Store], Awaitable[T]]) -> T:
+    settings = _settings()
+
+    async def run() -> T:
+        store = await bootstrap.open_store(settings)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(run())
+    except (StorageUnavailable, NotFound) as error:
+        _fail(str(error))
+
+
+@app.command()
+def serve() -> None:
+    """Serve on APP_HOST:APP_PORT."""
+    raise typer.Exit(serve_app(_settings()))
+
+
+@app.command()
+def demo() -> None:
+    """Show messages being accepted, answered, delivered, and surviving a hard kill."""
+    from answerback.demo import run
+
+    raise typer.Exit(run(_settings()))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema (SQLite does so at every start)."""
+
+    async def nothing_more(_: Store) -> None:
+        return None
+
+    _with_store(nothing_more)
+    typer.echo("The database is current.")
+
+
+@app.command()
+def secret(
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Make a new one; the old one signs on for 24 hours.")
+    ] = False,
+) -> None:
+    """Show the secret that signs callbacks."""
+    configured = bootstrap.secret_of(_settings())
+    if rotate and configured is not None:
+        _fail("CALLBACK_HMAC_SECRET is set: change it and restart; the old one signs on for 24 hours")
+    if rotate:
+        typer.echo(_with_store(lambda store: store.rotate_secret()))
+    else:
+        typer.echo(_with_store(lambda store: store.callback_secrets(configured))[0])
+
+
+@keys.command("create")
+def create_key(name: Annotated[str, typer.Argument(help="Whose key it is.")]) -> None:
+    """Make a key; it is shown once."""
+    key = new_key()
+    made = _with_store(lambda store: store.create_key(name, hash_key(key)))
+    typer.echo(f"{made.id}  {name}\n{key}\nKeep it now: only its hash is stored.")
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Show all keys, without the keys themselves."""
+    table = Table("id", "name", "created", "revoked")
+    for key in _with_store(lambda store: store.list_keys()):
+        revoked = "" if key.revoked_at is None else rfc3339(key.revoked_at)
+        table.add_row(key.id, key.name, rfc3339(key.created_at), revoked)
+    console.print(table)
+
+
+@keys.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="The id that 'keys list' shows.")]) -> None:
+    """End a key; services notice within a second."""
+    _with_store(lambda store: store.revoke_key(key_id))
+    typer.echo(f"{key_id} is revoked.")
+
+
+def main() -> None:
+    """The `answerback` command."""
+    app()

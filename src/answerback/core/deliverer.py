@@ -1,0 +1,126 @@
+"""Delivering one callback: gate, signature, attempt, outcome, one report."""
+
+import asyncio
+import random
+import time
+from typing import assert_never
+
+from answerback.core.persistence import persist
+from answerback.core.signing import Signer
+from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, Report
+from answerback.domain.errors import SendError
+from answerback.domain.retry import RetrySchedule
+from answerback.domain.transitions import Dead, Delivered, DeliveryOutcome, SendLater, after_send
+from answerback.ports import Boundary, Clock, Hints, Log, Origins, Reached, Sender, Store
+
+
+class Deliverer:
+    """Runs claimed deliveries."""
+
+    def __init__(
+        self,
+        store: Store,
+        sender: Sender,
+        origins: Origins,
+        signer: Signer,
+        hints: Hints,
+        schedule: RetrySchedule,
+        clock: Clock,
+        log: Log,
+        reached: Reached,
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._origins = origins
+        self._signer = signer
+        self._hints = hints
+        self._schedule = schedule
+        self._clock = clock
+        self._log = log
+        self._reached = reached
+
+    async def run(self, claim: ClaimedDelivery) -> None:
+        """Makes one attempt and commits what came of it, or gives the attempt back while the origin is closed."""
+        wait = self._origins.admit(claim.origin)
+        if wait > 0:
+            await persist(lambda: self._store.release_deliveries([(claim.id, claim.epoch, wait)]))
+            self._hints.delivery_ready()
+            return
+        started = time.perf_counter()
+        # Cancelled or broken, the attempt frees its slot; it counts against the origin only when the origin failed it.
+        healthy = True
+        try:
+            result = await self._send(claim)
+            healthy = isinstance(result, CallbackResponse) and result.status < 500
+        finally:
+            seconds = time.perf_counter() - started
+            self._origins.done(claim.origin, healthy, seconds)
+        seconds_left = (claim.deadline_at - self._clock.now()) / 1000
+        outcome = after_send(result, claim.attempt, seconds_left, self._schedule, random.random)
+        duration_ms = int(seconds * 1000)
+        await asyncio.shield(self._settle(claim, outcome, duration_ms))
+
+    async def _send(self, claim: ClaimedDelivery) -> CallbackResponse | SendError:
+        headers = await persist(lambda: self._signer.headers(claim.id, claim.body))
+        self._reached(Boundary.BEFORE_CALLBACK)
+        try:
+            return await self._sender.send(claim.url, headers, claim.body)
+        except SendError as error:
+            return error
+        finally:
+            self._reached(Boundary.AFTER_CALLBACK)
+
+    async def _settle(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int) -> None:
+        kept = await self._keep(claim, outcome, duration_ms)
+        self._report(claim, outcome, duration_ms, kept)
+
+    async def _keep(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int) -> bool:
+        match outcome:
+            case Delivered(response):
+                report = _report("delivered", None, response, duration_ms)
+                kept = await persist(lambda: self._store.delivered(claim, report))
+                if kept:
+                    self._reached(Boundary.AFTER_DELIVERED)
+                return kept
+            case SendLater(delay, error, response):
+                report = _report("retry", error, response, duration_ms)
+                kept = await persist(lambda: self._store.send_later(claim, delay, report))
+                # The engine sleeps until the next due row; this may be it.
+                self._hints.delivery_ready()
+                return kept
+            case Dead(error, response):
+                report = _report("dead", error, response, duration_ms)
+                return await persist(lambda: self._store.dead(claim, report))
+            case _:
+                assert_never(outcome)
+
+    def _report(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int, kept: bool) -> None:
+        fields: dict[str, object] = {
+            "job": claim.job_id,
+            "delivery": claim.id,
+            "attempt": claim.attempt,
+            "origin": claim.origin,
+            "ms": duration_ms,
+        }
+        if not kept:
+            self._log.warning("stale_delivery_discarded", **fields)
+            return
+        match outcome:
+            case Delivered(response):
+                self._log.info("delivered", **fields, status=response.status)
+            case SendLater(delay, error, _):
+                self._log.warning("delivery_retry", **fields, reason=error, retry_in=round(delay, 3))
+            case Dead(error, _):
+                self._log.error("delivery_dead", **fields, reason=error)
+            case _:
+                assert_never(outcome)
+
+
+def _report(status: str, error: str | None, response: CallbackResponse | None, duration_ms: int) -> Report:
+    return Report(
+        status,
+        error=error,
+        http_status=response.status if response else None,
+        duration_ms=duration_ms,
+        snippet=response.snippet if response else None,
+    )

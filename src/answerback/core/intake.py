@@ -1,0 +1,97 @@
+"""Accepting: the door's only call. What comes back has been committed."""
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from answerback.core.conversation import key_of
+from answerback.domain.job import Accepted, Job, JobKind, Message, NewJob
+from answerback.ports import Boundary, Guard, Hints, Limits, Log, Reached, Store
+
+
+class Intake:
+    """Turns requests into jobs. `deadline_seconds` is how long an answer may take."""
+
+    def __init__(
+        self,
+        store: Store,
+        guard: Guard,
+        hints: Hints,
+        limits: Limits,
+        deadline_seconds: float,
+        log: Log,
+        reached: Reached,
+    ) -> None:
+        self._store = store
+        self._guard = guard
+        self._hints = hints
+        self._limits = limits
+        self._deadline_seconds = deadline_seconds
+        self._log = log
+        self._reached = reached
+
+    async def accept(
+        self, tenant_id: str, request: Message, callback_url: str, idempotency_key: str | None = None
+    ) -> Accepted:
+        """Accepts a message, or answers again for the same idempotency key and body.
+
+        Raises CallbackRefused, ConversationFull, Overloaded, IdempotencyConflict, StorageUnavailable.
+        """
+        request_hash = None
+        if idempotency_key is not None:
+            request_hash = fingerprint(request, callback_url)
+            # Before the address check: a repeated request hears its first answer, whatever DNS says today.
+            earlier = await self._store.find_accepted(tenant_id, idempotency_key, request_hash)
+            if earlier is not None:
+                return earlier
+        await self._guard.check(callback_url)
+        return await self._store_job(
+            NewJob(
+                tenant_id=tenant_id,
+                kind=JobKind.MESSAGE,
+                request=request,
+                callback_url=callback_url,
+                conversation_key=key_of(request, callback_url),
+                deadline_seconds=self._deadline_seconds,
+                idempotency_key=idempotency_key,
+                request_hash=request_hash,
+            )
+        )
+
+    async def retry(self, tenant_id: str, job_id: str) -> tuple[Job, Accepted]:
+        """Accepts an unsuccessful job's message anew, at the end of its line, once however often it is asked.
+
+        The ended job keeps its ending and its callback. Raises NotFound, Conflict, and what `accept` raises.
+        """
+        source, retried = await self._store.retry_source(tenant_id, job_id)
+        if retried is not None:
+            return source, retried
+        if source.callback_url is None:
+            raise AssertionError("a message job always has a callback URL")
+        await self._guard.check(source.callback_url)
+        accepted = await self._store_job(
+            NewJob(
+                tenant_id=tenant_id,
+                kind=source.kind,
+                request=source.request,
+                callback_url=source.callback_url,
+                conversation_key=key_of(source.request, source.callback_url),
+                deadline_seconds=self._deadline_seconds,
+                retry_of=job_id,
+            )
+        )
+        return source, accepted
+
+    async def _store_job(self, job: NewJob) -> Accepted:
+        accepted = await self._store.accept(job, self._limits)
+        if accepted.created:
+            self._reached(Boundary.AFTER_ACCEPT)
+            self._log.info("accepted", job=accepted.job_id, tenant=job.tenant_id, kind=job.kind.value, seq=accepted.seq)
+            self._hints.job_ready()
+        return accepted
+
+
+def fingerprint(request: Message, callback_url: str) -> str:
+    """Tells two bodies apart by what they say, not by how their JSON is laid out."""
+    canonical = json.dumps([asdict(request), callback_url], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

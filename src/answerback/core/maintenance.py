@@ -1,0 +1,45 @@
+"""Moving what nobody else will: expired leases, passed deadlines, orphaned lines, old rows."""
+
+from answerback.domain.errors import StorageUnavailable
+from answerback.ports import Clock, Hints, Log, Store, Swept
+
+THOROUGH_EVERY = 60.0
+"""Seconds between looks for what should never happen (orphans) or never hurries (retention)."""
+
+
+class Maintenance:
+    """One sweep at a time; any number of processes may sweep one database."""
+
+    def __init__(self, store: Store, hints: Hints, retention_days: float, clock: Clock, log: Log) -> None:
+        self._store = store
+        self._hints = hints
+        self._retention_days = retention_days
+        self._clock = clock
+        self._log = log
+        self._thorough_at = clock.monotonic()
+
+    async def sweep(self) -> int:
+        """Moves one bounded batch of each kind; returns how many rows that was."""
+        try:
+            swept = [await self._store.recover_leases(), await self._store.expire_jobs()]
+            if self._clock.monotonic() >= self._thorough_at:
+                swept += [await self._store.release_orphans(), await self._store.prune(self._retention_days)]
+                await self._store.count_open()
+                self._thorough_at = self._clock.monotonic() + THOROUGH_EVERY
+        except StorageUnavailable as error:
+            self._log.warning("sweep_postponed", reason=str(error))
+            return 0
+        moved = sum(each.total for each in swept)
+        if moved:
+            self._log.info("swept", **_summed(swept))
+            self._hints.job_ready()
+            self._hints.delivery_ready()
+        return moved
+
+
+def _summed(swept: list[Swept]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for each in swept:
+        for name in Swept.__slots__:
+            totals[name] = totals.get(name, 0) + getattr(each, name)
+    return {name: total for name, total in totals.items() if total}

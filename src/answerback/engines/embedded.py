@@ -1,0 +1,96 @@
+"""The default engine: two lanes and the maintenance, in the server's own event loop."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+
+from answerback.core.deliverer import Deliverer
+from answerback.core.executor import Executor
+from answerback.core.maintenance import Maintenance
+from answerback.domain.delivery import ClaimedDelivery
+from answerback.domain.job import ClaimedJob
+from answerback.engines.hints import ProcessHints
+from answerback.engines.lane import Lane, Rows
+from answerback.ports import Clock, Log, Store
+
+SWEEP_SECONDS = 1.0
+GRACE_SECONDS = 5.0
+"""How long a graceful stop waits for answers that are on their way and paid for."""
+
+
+class EmbeddedEngine:
+    """Claims, runs, sweeps. `concurrency` bounds the jobs in flight, and likewise the callbacks."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        deliverer: Deliverer,
+        maintenance: Maintenance,
+        hints: ProcessHints,
+        concurrency: int,
+        lease_seconds: float,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._maintenance = maintenance
+        self._log = log
+        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+        async def claim_jobs(limit: int) -> tuple[Sequence[ClaimedJob], int | None]:
+            claims = await store.claim_jobs(owner, limit, lease_seconds)
+            return claims.jobs, claims.next_due
+
+        async def claim_deliveries(limit: int) -> tuple[Sequence[ClaimedDelivery], int | None]:
+            claims = await store.claim_deliveries(owner, limit, lease_seconds)
+            return claims.deliveries, claims.next_due
+
+        jobs = Rows(
+            claim=claim_jobs,
+            run=executor.run,
+            extend=lambda held: store.extend_jobs(held, lease_seconds),
+            release=store.release_jobs,
+        )
+        deliveries = Rows(
+            claim=claim_deliveries,
+            run=deliverer.run,
+            extend=lambda held: store.extend_deliveries(held, lease_seconds),
+            release=store.release_deliveries,
+        )
+        self._jobs = Lane("jobs", jobs, hints.jobs, concurrency, lease_seconds, clock, log)
+        self._deliveries = Lane("deliveries", deliveries, hints.deliveries, concurrency, lease_seconds, clock, log)
+        hints.on_job_cancelled(self._jobs.drop)
+        self._claiming: list[asyncio.Task[None]] = []
+        self._keeping: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begins to work in the running event loop."""
+        self._claiming = [asyncio.create_task(lane.claim_forever()) for lane in (self._jobs, self._deliveries)]
+        self._keeping = [asyncio.create_task(lane.keep_leases_forever()) for lane in (self._jobs, self._deliveries)]
+        self._keeping.append(asyncio.create_task(self._sweep_forever()))
+        for task in (*self._claiming, *self._keeping):
+            task.add_done_callback(self._ended)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every loop of the engine runs."""
+        return bool(self._claiming) and not any(task.done() for task in (*self._claiming, *self._keeping))
+
+    async def stop(self) -> None:
+        """Claims nothing more, lets paid answers in, gives the rest back."""
+        await asyncio.gather(self._jobs.stop(GRACE_SECONDS), self._deliveries.stop(GRACE_SECONDS))
+        tasks = (*self._claiming, *self._keeping)
+        for task in self._keeping:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            if not await self._maintenance.sweep():
+                await asyncio.sleep(SWEEP_SECONDS)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("engine_loop_broke", error=repr(error))

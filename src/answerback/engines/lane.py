@@ -1,0 +1,182 @@
+"""A lane: claims rows of one kind, runs each in a task, keeps their leases alive, gives back what is unfinished."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from answerback.domain.errors import StorageUnavailable
+from answerback.ports import Clock, Log
+
+CLAIM_BATCH = 100
+EXTEND_BATCH = 200
+POLL_SECONDS = 1.0
+RELEASE_SECONDS = 3.0
+
+
+class Claim(Protocol):
+    """What a lane needs to know of a claimed row."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def epoch(self) -> int: ...
+
+
+C = TypeVar("C", bound=Claim)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[C]):
+    """How a lane reaches its kind of row. `claim` takes a limit and returns the claims and when the next row is due
+    (epoch milliseconds); `extend` returns the ids still held; `release` takes `(id, epoch, seconds until due)`."""
+
+    claim: Callable[[int], Awaitable[tuple[Sequence[C], int | None]]]
+    run: Callable[[C], Awaitable[None]]
+    extend: Callable[[Sequence[tuple[str, int]]], Awaitable[set[str]]]
+    release: Callable[[Sequence[tuple[str, int, float]]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Held(Generic[C]):
+    claim: C
+    task: "asyncio.Task[None]"
+    trusted_until: float
+
+
+class Lane(Generic[C]):
+    """Runs up to `capacity` claims at once. `ready` is set by whoever knows of a due row.
+
+    A claim's task is cancelled when its lease is lost, or shortly before it would run out by this process's monotonic
+    clock: whatever it might still write would be refused.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rows: Rows[C],
+        ready: asyncio.Event,
+        capacity: int,
+        lease_seconds: float,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._name = name
+        self._rows = rows
+        self._ready = ready
+        self._capacity = capacity
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+        self._log = log
+        self._held: dict[str, _Held[C]] = {}
+        self._stopping = False
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._held)
+
+    async def claim_forever(self) -> None:
+        """Claims whatever is due, as hints and the poll find it, until `stop`."""
+        while not self._stopping:
+            free = self._capacity - len(self._held)
+            # Cleared before the claim: a hint that comes during it must not be lost.
+            self._ready.clear()
+            wait = POLL_SECONDS
+            if free > 0:
+                wait = await self._claim(min(free, CLAIM_BATCH))
+            if wait > 0 and not self._stopping:
+                await _wait(self._ready, wait)
+
+    async def _claim(self, limit: int) -> float:
+        """Starts what it claims; returns the seconds until the next look."""
+        trusted_until = self._clock.monotonic() + self._lease_seconds
+        try:
+            claims, next_due = await self._rows.claim(limit)
+        except StorageUnavailable as error:
+            self._log.warning("claim_postponed", lane=self._name, reason=str(error))
+            return POLL_SECONDS
+        for claim in claims:
+            self._start(claim, trusted_until)
+        if next_due is None:
+            return POLL_SECONDS
+        return min(POLL_SECONDS, max(0.0, (next_due - self._clock.now()) / 1000))
+
+    def _start(self, claim: C, trusted_until: float) -> None:
+        task = asyncio.ensure_future(self._rows.run(claim))
+        held = self._held[claim.id] = _Held(claim, task, trusted_until)
+        task.add_done_callback(lambda _: self._ended(held))
+
+    def _ended(self, held: _Held[C]) -> None:
+        if self._held.get(held.claim.id) is held:
+            del self._held[held.claim.id]
+        if len(self._held) + 1 >= self._capacity:
+            self._ready.set()
+        if not held.task.cancelled() and (error := held.task.exception()) is not None:
+            # The row stays leased until its lease runs out; three such losses poison it.
+            self._log.error("attempt_broke", lane=self._name, id=held.claim.id, error=repr(error))
+
+    def drop(self, row_id: str) -> None:
+        """Stops a claim that its owner no longer wants answered."""
+        if (held := self._held.get(row_id)) is not None:
+            held.task.cancel()
+
+    async def keep_leases_forever(self) -> None:
+        """Extends leases four times per lease, and cancels what is no longer this process's to finish."""
+        interval = self._lease_seconds / 4
+        while True:
+            await asyncio.sleep(interval)
+            soon = self._clock.monotonic() + self._lease_seconds - interval / 2
+            due = [held for held in self._held.values() if held.trusted_until <= soon]
+            for start in range(0, len(due), EXTEND_BATCH):
+                await self._extend(due[start : start + EXTEND_BATCH])
+            self._cancel_overdue(self._clock.monotonic() + interval / 2)
+
+    async def _extend(self, due: Sequence[_Held[C]]) -> None:
+        trusted_until = self._clock.monotonic() + self._lease_seconds
+        try:
+            kept = await self._rows.extend([(held.claim.id, held.claim.epoch) for held in due])
+        except StorageUnavailable as error:
+            self._log.warning("heartbeat_missed", lane=self._name, rows=len(due), reason=str(error))
+            return
+        for held in due:
+            if held.claim.id in kept:
+                held.trusted_until = trusted_until
+            elif not held.task.done():
+                self._log.warning("lease_lost", lane=self._name, id=held.claim.id)
+                held.task.cancel()
+
+    def _cancel_overdue(self, horizon: float) -> None:
+        for held in list(self._held.values()):
+            if held.trusted_until <= horizon:
+                self._log.warning("lease_not_kept", lane=self._name, id=held.claim.id)
+                held.task.cancel()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Lets what is in flight end within the grace, then cancels the rest and gives its attempts back."""
+        self._stopping = True
+        self._ready.set()
+        tasks = [held.task for held in self._held.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_seconds)
+        unfinished = [held for held in self._held.values() if not held.task.done()]
+        for held in unfinished:
+            held.task.cancel()
+        await asyncio.gather(*(held.task for held in unfinished), return_exceptions=True)
+        if not unfinished:
+            return
+        given_back = [(held.claim.id, held.claim.epoch, 0.0) for held in unfinished]
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._rows.release(given_back)
+            self._log.info("given_back", lane=self._name, rows=len(given_back))
+        except (StorageUnavailable, TimeoutError) as error:
+            self._log.warning("not_given_back", lane=self._name, rows=len(given_back), reason=str(error))
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,217 @@
+"""The log: one line an event on stdout, as text or JSON, that no field can forge and that redacts what looks secret."""
+
+import contextlib
+import io
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Literal, Protocol, TextIO, cast
+
+import structlog
+
+from answerback.ports import Log
+
+REDACTED = "[redacted]"
+PRIVATE = frozenset(
+    {"authorization", "secret", "token", "api_key", "apikey", "key_hash", "password", "cookie", "credentials"}
+    | {"message", "messages", "content", "question", "answer", "prompt", "text", "response", "body", "snippet"}
+)
+PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
+"""Text that needs no quotes in a `key=value` line: visible ASCII but for `"`, `=` and the backslash."""
+
+
+def configure(level: str, log_format: Literal["text", "json"], stream: TextIO | None = None) -> Log:
+    """Sends the standard library's warnings and the returned log's events, from `level` up, to `stream` (stdout)."""
+    sink = Sink(sys.stdout if stream is None else stream)
+    render = json_line if log_format == "json" else text_line
+    _route_standard_logging(_Bridge(max(logging.WARNING, logging.getLevelNamesMapping()[level]), sink, render))
+    make_logger: Any = structlog.make_filtering_bound_logger(level)
+    return cast(Log, make_logger(sink, [_Renderer(render)], {}))
+
+
+class Sink:
+    """Writes whole lines. A stream that nobody reads any more silences the log, never the service."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(OSError, ValueError):
+                stream.reconfigure(errors="backslashreplace")
+
+    def msg(self, line: str) -> None:
+        if self._stream is None:
+            return
+        with self._lock:
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except BrokenPipeError:
+                self._silence(self._stream)
+            except (OSError, ValueError):
+                pass  # a full disk, a closed stream: the next line may do better
+
+    debug = info = warning = error = critical = msg
+
+    @staticmethod
+    def _silence(stream: TextIO) -> None:
+        # The stream keeps what it could not write and would fail again at exit, with an exit code of its own.
+        with contextlib.suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+
+
+class Render(Protocol):
+    """Makes a line of an event. `trace` is a traceback, empty where nothing was raised."""
+
+    def __call__(self, level: str, event: str, fields: Mapping[str, object], trace: str, /) -> str: ...
+
+
+class _Renderer:
+    """The one processor of our loggers."""
+
+    def __init__(self, render: Render) -> None:
+        self._render = render
+
+    def __call__(self, _: Any, level: str, fields: MutableMapping[str, Any], /) -> str:
+        event = fields.pop("event", "")
+        error = fields.pop("exc_info", None)
+        trace = _trace(error) if error else ""
+        return self._render(level, event if isinstance(event, str) else _words(event), fields, trace)
+
+
+def json_line(level: str, event: str, fields: Mapping[str, object], trace: str, /) -> str:
+    """One JSON object, ASCII only, so that no character of a field ends a line for any reader."""
+    at = time.time()
+    line: dict[str, object] = {"time": f"{_utc(int(at))}{int(at * 1000) % 1000:03d}Z", "level": level, "event": event}
+    for key, value in fields.items():
+        line[key if key not in line else key + "_"] = REDACTED if private(key) else _clean(value)
+    if trace:
+        line["traceback"] = trace
+    return _encode(line)
+
+
+def text_line(level: str, event: str, fields: Mapping[str, object], trace: str, /) -> str:
+    """`2025-01-31 12:00:00,123 INFO event key=value …`, local time; a traceback follows on indented lines."""
+    at = time.time()
+    words = [f"{_local(int(at))},{int(at * 1000) % 1000:03d} {level.upper()} {_escape(event)}"]
+    for key, value in fields.items():
+        words.append(f"{_escape(key)}={REDACTED if private(key) else _quoted(_clean(value))}")
+    line = " ".join(words)
+    for row in trace.splitlines():
+        line += "\n    " + _escape(row)
+    return line
+
+
+@lru_cache(maxsize=1024)
+def private(key: str) -> bool:
+    """Whether a field's name promises a secret or what somebody said: the last net, not the first."""
+    name = key.lower().replace("-", "_")
+    return name in PRIVATE or any(name.endswith("_" + word) for word in PRIVATE)
+
+
+@lru_cache(maxsize=1)
+def _utc(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+
+
+@lru_cache(maxsize=1)
+def _local(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+
+
+def _clean(value: object, depth: int = 4) -> object:
+    """A value JSON can hold, private keys of nested mappings redacted."""
+    if type(value) is str:
+        return value
+    match value:
+        case None | bool() | int():
+            return value
+        case str():
+            return str(value)
+        case float():
+            return value if value - value == 0.0 else str(value)
+        case Mapping() if depth:
+            return {
+                (name := _words(key)): REDACTED if private(name) else _clean(item, depth - 1)
+                for key, item in value.items()
+            }
+        case list() | tuple() | set() | frozenset() if depth:
+            return [_clean(item, depth - 1) for item in value]
+        case _:
+            return _words(value)
+
+
+def _words(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a log line must not fail for the thing it describes
+        return f"<{type(value).__name__}>"
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _quoted(value: object) -> str:
+    if not isinstance(value, str):
+        return _encode(value)
+    if PLAIN.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=not value.isprintable())
+
+
+def _escape(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else _encode(c)[1:-1] for c in text)
+
+
+def _trace(error: object) -> str:
+    if error is True:
+        error = sys.exc_info()
+    if isinstance(error, tuple):
+        error = error[1]
+    if not isinstance(error, BaseException):
+        return ""
+    try:
+        return "".join(traceback.format_exception(error)).rstrip()
+    except Exception:  # noqa: BLE001 - as above
+        return type(error).__name__
+
+
+class _Bridge(logging.Handler):
+    """Lets the standard library's records leave through our door."""
+
+    def __init__(self, level: int, sink: Sink, render: Render) -> None:
+        super().__init__(level)
+        self._sink = sink
+        self._render = render
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            event = record.getMessage().strip()
+        except Exception:  # noqa: BLE001 - arguments that do not fit their message
+            event = str(record.msg)
+        trace = _trace(record.exc_info) if record.exc_info else ""
+        self._sink.msg(self._render(record.levelname.lower(), event, {"logger": record.name}, trace))
+
+
+def _route_standard_logging(bridge: _Bridge) -> None:
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, _Bridge):
+            root.removeHandler(handler)
+    root.addHandler(bridge)
+    root.setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.getLogger("uvicorn.access").disabled = True

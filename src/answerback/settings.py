@@ -1,0 +1,295 @@
+"""What an operator may set: read once at start, from the environment and `.env`, checked, then frozen."""
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from answerback.domain.chat import Memory
+from answerback.domain.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
+from answerback.domain.signature import webhook_key
+from answerback.ports import Limits
+
+OPENROUTER = "https://openrouter.ai/api/v1"
+OPENAI = "https://api.openai.com/v1"
+OPENROUTER_MODEL = "openai/gpt-oss-20b:free"
+OPENAI_MODEL = "gpt-5-mini"
+
+Network = IPv4Network | IPv6Network
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message is one line for the operator and shows no secret."""
+
+
+def _host(value: str) -> str:
+    host = value.strip()
+    if not re.fullmatch(r"[0-9A-Za-z._:%-]+", host):
+        raise ValueError(f"is {value!r} but must be an address or a host name, such as 127.0.0.1")
+    return host
+
+
+def _sqlite_url(value: str) -> str:
+    match = re.fullmatch(r"sqlite(?:\+aiosqlite)?://(.*)", value, re.DOTALL)
+    if match is None:
+        scheme = re.match(r"[a-z][a-z0-9+]*(?=:)", value)
+        if scheme is not None and scheme[0].startswith("postgres"):
+            raise ValueError("names PostgreSQL, which is not available in this version: use sqlite:///path/to/file.db")
+        found = f"starts with {scheme[0]!r}" if scheme is not None else "is not a database URL"
+        raise ValueError(f"{found} but must be sqlite:///path/to/file.db")
+    path = match[1]
+    if path.removeprefix("/") in ("", ":memory:") or path.startswith("/file:"):
+        raise ValueError("names a database in memory, which forgets jobs, but must be sqlite:///path/to/file.db")
+    if not path.startswith("/") or path.endswith("/") or re.search(r"[?#\x00-\x1f]", path):
+        raise ValueError("must be sqlite:///path/to/file.db, with three slashes, a file's name and no options")
+    return value
+
+
+def _base_url(value: str) -> str:
+    wanted = "must be an http or https URL without credentials, query or fragment, such as https://openrouter.ai/api/v1"
+    try:
+        parts = urlsplit(value.strip())
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not good or "@" in parts.netloc or "?" in value or "#" in value or re.search(r"[\s\x00-\x1f]", value.strip()):
+        raise ValueError(wanted)
+    return value.strip().rstrip("/")
+
+
+def _header_safe(value: SecretStr) -> SecretStr:
+    secret = value.get_secret_value().strip()
+    if not re.fullmatch(r"[!-~]+", secret):
+        raise ValueError("holds a space or a character that cannot travel in a header, but must be visible ASCII")
+    return SecretStr(secret)
+
+
+def _signing_secret(value: SecretStr) -> SecretStr:
+    try:
+        key = webhook_key(value.get_secret_value())
+    except ValueError:
+        key = b""
+    if not key:
+        raise ValueError("starts with whsec_ but what follows is not base64: it must be whsec_ + base64, or plain text")
+    return value
+
+
+def _networks(value: object) -> object:
+    """Splits `10.0.0.0/8, fd00::/8`; values of other types are pydantic's to judge."""
+    if not isinstance(value, str):
+        return value
+    return tuple(_network(word) for word in re.split(r"[\s,]+", value) if word)
+
+
+def _network(word: str) -> Network:
+    try:
+        return ip_network(word)
+    except ValueError:
+        wanted = "networks such as 10.0.0.0/8 or fd00::/8 (no bits after the prefix), separated by commas or spaces"
+        raise ValueError(f"holds {word[:60]!r} but must be {wanted}") from None
+
+
+def _cased(convert: Callable[[str], str]) -> BeforeValidator:
+    return BeforeValidator(lambda value: convert(value.strip()) if isinstance(value, str) else value)
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
+SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _cased(str.upper)]
+Format = Annotated[Literal["text", "json"], _cased(str.lower)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+CountOrZero = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=30 * DAY, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Every setting, by its environment name in lower case. Blank means not set; the environment wins over `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8-sig",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    app_host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    """Address to listen on. Beyond loopback the service wants a key, or `AUTH_DISABLED=true`."""
+    app_port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Port to listen on."""
+    database_url: Annotated[str, AfterValidator(_sqlite_url)] = "sqlite:///./answerback.db"
+    """The database: `sqlite:///path` or `sqlite+aiosqlite:///path`; an absolute path makes four slashes."""
+    openrouter_base_url: BaseUrl | None = None
+    """Any OpenAI-compatible provider. Unset: OpenRouter's, or OpenAI's when `OPENAI_API_KEY` is the only key."""
+    openrouter_api_key: HeaderSecret | None = None
+    """The provider's key. Without one the mock provider answers, unless the base URL names a server of yours."""
+    openai_base_url: BaseUrl | None = None
+    """Another name for `OPENROUTER_BASE_URL`, which wins."""
+    openai_api_key: HeaderSecret | None = None
+    """Another name for `OPENROUTER_API_KEY`, which wins."""
+    llm_model: str | None = None
+    """The model of messages that name none. Unset: `openai/gpt-oss-20b:free`; at api.openai.com `gpt-5-mini`."""
+    llm_timeout_seconds: Seconds = 120
+    """How long a whole LLM call may take."""
+    connection_timeout: Seconds = 10
+    """How long connecting to the LLM may take, in seconds."""
+    callback_hmac_secret: SigningSecret | None = None
+    """Signs callbacks: `whsec_` + base64, or any text. Unset: generated once and shown by `answerback secret`."""
+    callback_max_retries: Annotated[int | None, Field(ge=1, le=1000)] = None
+    """Callback attempts in all. Unset: 10 (the Standard Webhooks schedule spreads them over about 75 h)."""
+    callback_backoff_seconds: Annotated[float | None, Field(gt=0, le=DAY, allow_inf_nan=False)] = None
+    """First wait between callback attempts, doubling up to 24 h. Unset: the Standard Webhooks schedule."""
+    callback_timeout_seconds: Seconds = 20
+    """How long a whole callback attempt may take."""
+    callback_allowed_networks: Networks = ()
+    """Private networks that callbacks may reach, such as `10.0.0.0/8, fd00::/8`. Listening on loopback adds it."""
+    auth_token: HeaderSecret | None = None
+    """One more key that clients may use, besides those of `answerback keys create`."""
+    auth_disabled: bool = False
+    """Serve everybody, without a key, on any address."""
+    max_body_bytes: Count = 1_048_576
+    """The largest request body."""
+    mock_mode: bool = False
+    """Let the mock provider answer, whatever keys are set."""
+    mock_delay_seconds: Annotated[float, Field(ge=0, le=DAY, allow_inf_nan=False)] = 1
+    """How long the mock provider takes."""
+    context_max_messages: CountOrZero = 20
+    """How many earlier messages travel with the next one of a conversation (two a turn)."""
+    context_max_tokens: CountOrZero = 8000
+    """About how many tokens travel to the LLM, the new message included."""
+    context_ttl_seconds: Annotated[float, Field(gt=0, le=36_500 * DAY, allow_inf_nan=False)] = 86_400
+    """A silence this long ends a conversation's memory."""
+    log_level: Level = "INFO"
+    """`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
+    log_format: Format = "text"
+    """`text`, or `json` for JSON lines."""
+    retention_days: Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)] = 30
+    """How long ended jobs are kept."""
+    worker_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Jobs in flight in one process."""
+    lease_seconds: Annotated[float, Field(ge=1, le=DAY, allow_inf_nan=False)] = 60
+    """How long a claimed job is held without a heartbeat."""
+    conversation_max_pending: Count = 100
+    """Unanswered messages in one conversation; more are refused with 429."""
+    max_queued_jobs: Count = 1_000_000
+    """Unanswered jobs in all; more are refused with 503."""
+    job_deadline_seconds: Seconds = 86_400
+    """A job not answered by then ends as `expired`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # Here and not in the sources: a blank variable must still hide the one of the same name in `.env`.
+        return {name: value for name, value in values.items() if not (isinstance(value, str) and not value.strip())}
+
+    @property
+    def database_path(self) -> Path:
+        """The database's file, relative to the working directory unless absolute."""
+        return Path(self.database_url.partition("://")[2][1:])
+
+    @property
+    def provider_api_key(self) -> SecretStr | None:
+        return self.openrouter_api_key or self.openai_api_key
+
+    @property
+    def provider_base_url(self) -> str:
+        """Where the LLM lives, without a slash at the end."""
+        if self.openrouter_base_url is not None:
+            return self.openrouter_base_url
+        if self.openrouter_api_key is None or self.openai_api_key is None:
+            if self.openai_base_url is not None:
+                return self.openai_base_url
+            return OPENROUTER if self.openai_api_key is None else OPENAI
+        # Both keys: OPENAI_BASE_URL belongs to the other one, and must not be sent OpenRouter's.
+        return OPENROUTER
+
+    @property
+    def default_model(self) -> str:
+        """The model of messages that name none."""
+        return self.llm_model or (OPENAI_MODEL if self._hosted_by("api.openai.com") else OPENROUTER_MODEL)
+
+    @property
+    def mock(self) -> bool:
+        """Whether the mock provider answers: asked for, or a hosted provider without its key."""
+        hosted = self._hosted_by("openrouter.ai", "api.openai.com")
+        return self.mock_mode or (hosted and self.provider_api_key is None)
+
+    @property
+    def callback_schedule(self) -> RetrySchedule:
+        """When a callback is tried again."""
+        attempts = self.callback_max_retries or len(STANDARD_WEBHOOKS_SCHEDULE)
+        if self.callback_backoff_seconds is not None:
+            return exponential(attempts, self.callback_backoff_seconds, 2.0, DAY)
+        beyond = max(0, attempts - len(STANDARD_WEBHOOKS_SCHEDULE))
+        return RetrySchedule((STANDARD_WEBHOOKS_SCHEDULE + (DAY,) * beyond)[:attempts])
+
+    @property
+    def memory(self) -> Memory:
+        return Memory(self.context_max_messages, self.context_max_tokens, self.context_ttl_seconds)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.conversation_max_pending, self.max_queued_jobs)
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether nobody beyond this host can connect."""
+        if self.app_host.lower() == "localhost":
+            return True
+        try:
+            return ip_address(self.app_host).is_loopback
+        except ValueError:
+            return False
+
+    def _hosted_by(self, *domains: str) -> bool:
+        host = urlsplit(self.provider_base_url).hostname or ""
+        return any(host == domain or host.endswith("." + domain) for domain in domains)
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises SettingsError, with every problem in one line."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        found = dict.fromkeys(_problem(detail) for detail in error.errors())
+        raise SettingsError("; ".join(found)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it must be UTF-8 text"
+        raise SettingsError(f".env cannot be read: {reason}") from None
+
+
+def _problem(detail: ErrorDetails) -> str:
+    name = str(detail["loc"][0]).upper()
+    if detail["type"] == "value_error":
+        return f"{name} {detail['ctx']['error']}"
+    wanted = detail["msg"].partition(", unable")[0].removeprefix("Input ").replace("a valid boolean", "true or false")
+    return f"{name} is {str(detail['input'])[:60]!r} but {wanted}"
+
+
+class Described(NamedTuple):
+    """A setting as the documentation shows it; `default` as one would write it in `.env`, blank for "not set"."""
+
+    name: str
+    default: str
+    description: str
+
+
+def describe() -> list[Described]:
+    """Every setting, in the order of the documentation."""
+    return [
+        Described(name.upper(), _written(field.default), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _written(default: object) -> str:
+    return "" if default in (None, ()) else str(default).lower() if default is False else str(default)

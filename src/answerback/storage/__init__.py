@@ -1,0 +1,1 @@
+"""The record of everything: tables, migrations, and one `Store` over them."""

@@ -1,0 +1,72 @@
+"""What a callback attempt leaves behind, and replaying a delivery."""
+
+from sqlalchemy import bindparam, select, update
+
+from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
+from answerback.domain.errors import Conflict, NotFound
+from answerback.domain.job import DeliveryRecord
+from answerback.storage.ending import DELIVERY_DEADLINE_MS
+from answerback.storage.leasing import end_attempt, fenced
+from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.reading import ATTEMPTS_OF
+from answerback.storage.records import DELIVERY_COLUMNS, attempts_made, delivery_record
+from answerback.storage.tables import deliveries
+
+REPORT = Statement(
+    update(deliveries)
+    .where(fenced(deliveries, DeliveryState.SENDING))
+    .values(
+        state=bindparam("new_state"),
+        run_at=bindparam("due_at"),
+        delivered_at=bindparam("new_delivered_at"),
+        lease_owner=None,
+        lease_expires_at=None,
+    )
+    .returning(deliveries.c.id)
+)
+
+FIND = Statement(
+    select(*DELIVERY_COLUMNS, deliveries.c.body == b"").where(
+        deliveries.c.id == bindparam("row_id"), deliveries.c.tenant_id == bindparam("tenant_id")
+    )
+)
+REPLAY = Statement(
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("row_id"))
+    .values(
+        state=DeliveryState.PENDING,
+        attempt=0,
+        run_at=bindparam("now"),
+        deadline_at=bindparam("new_deadline_at"),
+    )
+    .returning(*DELIVERY_COLUMNS)
+)
+
+
+def report(
+    tx: Transaction, claim: ClaimedDelivery, state: DeliveryState, delay: float, outcome: Report
+) -> Operation[bool]:
+    rows = yield REPORT(
+        row_id=claim.id,
+        epoch=claim.epoch,
+        now=tx.now,
+        new_state=state,
+        due_at=tx.now + int(delay * 1000),
+        new_delivered_at=tx.now if state is DeliveryState.DELIVERED else None,
+    )
+    if rows:
+        yield from end_attempt(tx, claim.id, claim.epoch, outcome)
+    return bool(rows)
+
+
+def replay(tx: Transaction, tenant_id: str, delivery_id: str) -> Operation[DeliveryRecord]:
+    """Owes the same body under the same id once more, with a schedule of its own."""
+    rows = yield FIND(row_id=delivery_id, tenant_id=tenant_id)
+    if not rows:
+        raise NotFound(f"there is no delivery {delivery_id!r}")
+    if rows[0][3] == DeliveryState.SENDING:
+        raise Conflict("an attempt of this delivery is under way; replay it once that has ended")
+    if rows[0][-1]:
+        raise Conflict("this delivery's body was erased with its conversation; there is nothing left to replay")
+    rows = yield REPLAY(row_id=delivery_id, now=tx.now, new_deadline_at=tx.now + DELIVERY_DEADLINE_MS)
+    return delivery_record(rows[0], attempts_made((yield ATTEMPTS_OF(of=delivery_id))))

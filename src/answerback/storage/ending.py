@@ -1,0 +1,190 @@
+"""Ending a job: its state, its turn, the callback it owes and the release of the next in line, in one transaction."""
+
+from typing import Any
+
+from sqlalchemy import and_, bindparam, exists, insert, literal_column, select, update
+
+from answerback.domain.delivery import DeliveryState, Report, origin_of
+from answerback.domain.errors import Failure
+from answerback.domain.ids import new_id
+from answerback.domain.job import ClaimedJob, Ending, Job, JobState
+from answerback.ports import Render
+from answerback.storage.leasing import end_attempt, fenced, in_state
+from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.records import dump_usage
+from answerback.storage.tables import LINE_STATES, OPEN_STATES, conversations, deliveries, jobs, turns
+
+DELIVERY_DEADLINE_MS = 7 * 86_400_000
+"""How long a callback is owed at most, whatever a receiver's Retry-After asks for."""
+
+_ENDED: dict[str, Any] = {
+    "state": bindparam("new_state"),
+    "lease_owner": None,
+    "lease_expires_at": None,
+    "answer": bindparam("new_answer"),
+    "model": bindparam("new_model"),
+    "usage": bindparam("new_usage"),
+    "error_code": bindparam("new_error_code"),
+    "error_message": bindparam("new_error_message"),
+    "finished_at": bindparam("now"),
+}
+
+FINISH = Statement(update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_ENDED).returning(jobs.c.id))
+
+# For endings that come from outside the attempt: raising the epoch fences whoever holds the row.
+END_OPEN = Statement(
+    update(jobs)
+    .where(jobs.c.id == bindparam("row_id"), literal_column(OPEN_STATES))
+    .values(lease_epoch=jobs.c.lease_epoch + 1, **_ENDED)
+    .returning(jobs.c.lease_epoch)
+)
+
+REQUEUE = Statement(
+    update(jobs)
+    .where(fenced(jobs, JobState.RUNNING))
+    .values(
+        state=JobState.QUEUED,
+        lease_owner=None,
+        lease_expires_at=None,
+        run_at=bindparam("due_at"),
+        attempt=jobs.c.attempt - bindparam("given_back"),
+        error_code=bindparam("new_error_code"),
+        error_message=bindparam("new_error_message"),
+    )
+    .returning(jobs.c.id)
+)
+
+LEAVE_LINE = Statement(
+    update(conversations)
+    .where(conversations.c.id == bindparam("conversation_id"))
+    .values(pending=conversations.c.pending - 1, updated_at=bindparam("now"))
+    .returning(conversations.c.pending, conversations.c.erased_through)
+)
+
+_ahead = jobs.alias("ahead")
+_next = jobs.alias("next")
+RELEASE_NEXT = Statement(
+    update(jobs)
+    .where(
+        jobs.c.id
+        == select(_next.c.id)
+        .where(_next.c.conversation_id == bindparam("conversation_id"), in_state(_next, JobState.HELD))  # type: ignore[arg-type]
+        .order_by(_next.c.seq)
+        .limit(1)
+        .scalar_subquery(),
+        ~exists(
+            select(literal_column("1"))
+            .select_from(_ahead)
+            .where(
+                and_(_ahead.c.conversation_id == bindparam("conversation_id"), literal_column(f"ahead.{LINE_STATES}"))
+            )
+        ),
+    )
+    .values(state=JobState.QUEUED, run_at=bindparam("now"))
+    .returning(jobs.c.id)
+)
+
+INSERT_TURN = Statement(
+    insert(turns).values(
+        conversation_id=bindparam("conversation_id"),
+        seq=bindparam("seq"),
+        job_id=bindparam("job_id"),
+        user_text=bindparam("user_text"),
+        assistant_text=bindparam("assistant_text"),
+        created_at=bindparam("now"),
+    )
+)
+
+INSERT_DELIVERY = Statement(
+    insert(deliveries).values(
+        id=bindparam("id"),
+        job_id=bindparam("job_id"),
+        tenant_id=bindparam("tenant_id"),
+        url=bindparam("url"),
+        origin=bindparam("origin"),
+        body=bindparam("body"),
+        state=DeliveryState.PENDING,
+        run_at=bindparam("now"),
+        attempt=0,
+        lease_epoch=0,
+        deadline_at=bindparam("deadline_at"),
+        created_at=bindparam("now"),
+    )
+)
+
+
+def finish(tx: Transaction, claim: ClaimedJob, ending: Ending, report: Report, render: Render) -> Operation[bool]:
+    if not (yield FINISH(row_id=claim.id, epoch=claim.epoch, now=tx.now, **_outcome(ending))):
+        return False
+    yield from end_attempt(tx, claim.id, claim.epoch, report)
+    yield from _settle(tx, claim.job, ending, render)
+    return True
+
+
+def end_open(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operation[bool]:
+    """Ends a job whatever it was doing; False if it had ended already."""
+    rows = yield END_OPEN(row_id=job.id, now=tx.now, **_outcome(ending))
+    if not rows:
+        return False
+    yield from end_attempt(tx, job.id, rows[0][0] - 1, Report(ending.state))
+    yield from _settle(tx, job, ending, render)
+    return True
+
+
+def requeue(
+    tx: Transaction, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report
+) -> Operation[bool]:
+    rows = yield REQUEUE(
+        row_id=claim.id,
+        epoch=claim.epoch,
+        now=tx.now,
+        due_at=tx.now + int(delay * 1000),
+        given_back=0 if counted else 1,
+        new_error_code=failure.code,
+        new_error_message=failure.message,
+    )
+    if rows:
+        yield from end_attempt(tx, claim.id, claim.epoch, report)
+    return bool(rows)
+
+
+def _outcome(ending: Ending) -> dict[str, object]:
+    answer, failure = ending.answer, ending.failure
+    return {
+        "new_state": ending.state,
+        "new_answer": answer.text if answer else None,
+        "new_model": answer.model if answer else None,
+        "new_usage": dump_usage(answer.usage) if answer else None,
+        "new_error_code": failure.code if failure else None,
+        "new_error_message": failure.message if failure else None,
+    }
+
+
+def _settle(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operation[None]:
+    tx.opened -= 1
+    if job.callback_url is not None:
+        yield INSERT_DELIVERY(
+            id=new_id("msg_", tx.now),
+            job_id=job.id,
+            tenant_id=job.tenant_id,
+            url=job.callback_url,
+            origin=origin_of(job.callback_url),
+            body=render(job, ending, tx.now),
+            now=tx.now,
+            deadline_at=tx.now + DELIVERY_DEADLINE_MS,
+        )
+    if job.conversation_id is None or job.seq is None:
+        return
+    rows = yield LEAVE_LINE(conversation_id=job.conversation_id, now=tx.now)
+    pending, erased_through = rows[0]
+    if ending.answer is not None and job.seq > erased_through:
+        yield INSERT_TURN(
+            conversation_id=job.conversation_id,
+            seq=job.seq,
+            job_id=job.id,
+            user_text=job.request.message,
+            assistant_text=ending.answer.text,
+            now=tx.now,
+        )
+    if pending > 0:
+        yield RELEASE_NEXT(conversation_id=job.conversation_id, now=tx.now)

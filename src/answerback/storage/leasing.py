@@ -1,0 +1,177 @@
+"""Leases: claiming due rows, keeping them, giving them back. Every claim raises the row's epoch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Table, and_, bindparam, func, insert, literal_column, select, update
+
+from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
+from answerback.domain.job import ClaimedJob, JobState
+from answerback.ports import Claims
+from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.records import (
+    CLAIMED_DELIVERY_COLUMNS,
+    CLAIMED_JOB_COLUMNS,
+    claimed_delivery,
+    claimed_job,
+    literal,
+)
+from answerback.storage.tables import attempts, deliveries, jobs
+
+
+def in_state(table: Table, state: JobState | DeliveryState) -> Any:
+    return table.c.state == literal_column(literal(state))
+
+
+def fenced(table: Table, state: JobState | DeliveryState) -> Any:
+    """The row is still under the caller's lease, and the lease has not run out."""
+    return and_(
+        table.c.id == bindparam("row_id"),
+        table.c.lease_epoch == bindparam("epoch"),
+        in_state(table, state),
+        table.c.lease_expires_at > bindparam("now"),
+    )
+
+
+def _claim(table: Table, ready: Any, leased: str, columns: Sequence[Any]) -> Statement:
+    due = (
+        select(table.c.id)
+        .where(ready, table.c.run_at <= bindparam("now"))
+        .order_by(table.c.run_at)
+        .limit(bindparam("limit"))
+        .with_for_update(skip_locked=True)
+    )
+    return Statement(
+        update(table)
+        .where(table.c.id.in_(due))
+        .values(
+            state=leased,
+            attempt=table.c.attempt + 1,
+            lease_epoch=table.c.lease_epoch + 1,
+            lease_owner=bindparam("owner"),
+            lease_expires_at=bindparam("expires_at"),
+        )
+        .returning(*columns)
+    )
+
+
+# A job past its deadline is left to the sweep; a callback past its own gets one last attempt.
+_ready_jobs = and_(in_state(jobs, JobState.QUEUED), jobs.c.deadline_at > bindparam("now"))
+_ready_deliveries = in_state(deliveries, DeliveryState.PENDING)
+
+CLAIM_JOBS = _claim(jobs, _ready_jobs, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
+CLAIM_DELIVERIES = _claim(deliveries, _ready_deliveries, DeliveryState.SENDING, CLAIMED_DELIVERY_COLUMNS)
+NEXT_JOB = Statement(select(jobs.c.run_at).where(_ready_jobs).order_by(jobs.c.run_at).limit(1))
+NEXT_DELIVERY = Statement(select(deliveries.c.run_at).where(_ready_deliveries).order_by(deliveries.c.run_at).limit(1))
+
+START_ATTEMPT = Statement(
+    insert(attempts).values(
+        of=bindparam("of"),
+        epoch=bindparam("epoch"),
+        number=bindparam("number"),
+        status="started",
+        started_at=bindparam("now"),
+    )
+)
+END_ATTEMPT = Statement(
+    update(attempts)
+    .where(
+        attempts.c.of == bindparam("row_id"),
+        attempts.c.epoch == bindparam("row_epoch"),
+        attempts.c.finished_at.is_(None),
+    )
+    .values(
+        status=bindparam("status"),
+        finished_at=bindparam("now"),
+        http_status=bindparam("http_status"),
+        error=bindparam("error"),
+        duration_ms=func.coalesce(bindparam("duration_ms"), bindparam("now") - attempts.c.started_at),
+        snippet=bindparam("snippet"),
+    )
+)
+
+_GIVEN_BACK: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "run_at": bindparam("due_at")}
+
+
+def _give_back(table: Table, leased: JobState | DeliveryState, ready: str) -> Statement:
+    return Statement(
+        update(table)
+        .where(table.c.id == bindparam("row_id"), table.c.lease_epoch == bindparam("epoch"), in_state(table, leased))
+        .values(state=ready, attempt=table.c.attempt - 1, **_GIVEN_BACK)
+        .returning(table.c.id)
+    )
+
+
+RELEASE_JOB = _give_back(jobs, JobState.RUNNING, JobState.QUEUED)
+RELEASE_DELIVERY = _give_back(deliveries, DeliveryState.SENDING, DeliveryState.PENDING)
+
+
+def _extend(table: Table, leased: JobState | DeliveryState) -> Statement:
+    return Statement(
+        update(table)
+        .where(fenced(table, leased))
+        .values(lease_expires_at=bindparam("expires_at"))
+        .returning(table.c.id)
+    )
+
+
+EXTEND_JOB = _extend(jobs, JobState.RUNNING)
+EXTEND_DELIVERY = _extend(deliveries, DeliveryState.SENDING)
+
+
+def claim_jobs(tx: Transaction, owner: str, limit: int, lease_seconds: float) -> Operation[Claims]:
+    rows = yield CLAIM_JOBS(now=tx.now, owner=owner, limit=limit, expires_at=tx.now + int(lease_seconds * 1000))
+    claimed = sorted((claimed_job(row, tx.now) for row in rows), key=lambda claim: claim.id)
+    yield from _start_attempts(tx, claimed)
+    if len(claimed) == limit:
+        return Claims(jobs=claimed, next_due=tx.now)
+    rows = yield NEXT_JOB(now=tx.now)
+    return Claims(jobs=claimed, next_due=rows[0][0] if rows else None)
+
+
+def claim_deliveries(tx: Transaction, owner: str, limit: int, lease_seconds: float) -> Operation[Claims]:
+    rows = yield CLAIM_DELIVERIES(now=tx.now, owner=owner, limit=limit, expires_at=tx.now + int(lease_seconds * 1000))
+    claimed = sorted((claimed_delivery(row, tx.now) for row in rows), key=lambda claim: claim.id)
+    yield from _start_attempts(tx, claimed)
+    if len(claimed) == limit:
+        return Claims(deliveries=claimed, next_due=tx.now)
+    rows = yield NEXT_DELIVERY()
+    return Claims(deliveries=claimed, next_due=rows[0][0] if rows else None)
+
+
+def _start_attempts(tx: Transaction, claimed: Sequence[ClaimedJob | ClaimedDelivery]) -> Operation[None]:
+    if claimed:
+        yield START_ATTEMPT.many(
+            [{"of": claim.id, "epoch": claim.epoch, "number": claim.attempt, "now": tx.now} for claim in claimed]
+        )
+
+
+def end_attempt(tx: Transaction, row_id: str, epoch: int, report: Report) -> Operation[None]:
+    yield END_ATTEMPT(
+        row_id=row_id,
+        row_epoch=epoch,
+        now=tx.now,
+        status=report.status,
+        http_status=report.http_status,
+        error=report.error,
+        duration_ms=report.duration_ms,
+        snippet=report.snippet,
+    )
+
+
+def extend(
+    tx: Transaction, statement: Statement, held: Sequence[tuple[str, int]], lease_seconds: float
+) -> Operation[set[str]]:
+    expires_at = tx.now + int(lease_seconds * 1000)
+    kept: set[str] = set()
+    for row_id, epoch in held:
+        if (yield statement(row_id=row_id, epoch=epoch, now=tx.now, expires_at=expires_at)):
+            kept.add(row_id)
+    return kept
+
+
+def release(tx: Transaction, statement: Statement, claims: Sequence[tuple[str, int, float]]) -> Operation[None]:
+    """Gives back `(id, epoch, seconds until due)`; the attempt does not count."""
+    for row_id, epoch, delay in claims:
+        if (yield statement(row_id=row_id, epoch=epoch, due_at=tx.now + int(delay * 1000))):
+            yield from end_attempt(tx, row_id, epoch, Report("released"))

@@ -1,0 +1,142 @@
+"""Rows to values and back. Each column list stands beside the function that reads it."""
+
+import dataclasses
+import json
+from typing import Any
+
+from answerback.domain.chat import Usage
+from answerback.domain.delivery import ClaimedDelivery
+from answerback.domain.errors import ErrorCode, Failure
+from answerback.domain.job import Attempt, ClaimedJob, DeliveryRecord, Job, JobKind, JobRecord, JobState, Message
+from answerback.storage.operation import Row, Rows
+from answerback.storage.tables import attempts, deliveries, jobs
+
+JOB_COLUMNS = (
+    jobs.c.id,
+    jobs.c.tenant_id,
+    jobs.c.kind,
+    jobs.c.conversation_id,
+    jobs.c.seq,
+    jobs.c.request,
+    jobs.c.callback_url,
+    jobs.c.created_at,
+    jobs.c.deadline_at,
+)
+CLAIMED_JOB_COLUMNS = (*JOB_COLUMNS, jobs.c.lease_epoch, jobs.c.attempt)
+RECORD_COLUMNS = (
+    *JOB_COLUMNS,
+    jobs.c.state,
+    jobs.c.attempt,
+    jobs.c.lease_losses,
+    jobs.c.run_at,
+    jobs.c.finished_at,
+    jobs.c.answer,
+    jobs.c.model,
+    jobs.c.usage,
+    jobs.c.error_code,
+    jobs.c.error_message,
+    jobs.c.retry_of,
+)
+CLAIMED_DELIVERY_COLUMNS = (
+    deliveries.c.id,
+    deliveries.c.job_id,
+    deliveries.c.url,
+    deliveries.c.origin,
+    deliveries.c.body,
+    deliveries.c.lease_epoch,
+    deliveries.c.attempt,
+    deliveries.c.deadline_at,
+)
+DELIVERY_COLUMNS = (
+    deliveries.c.id,
+    deliveries.c.job_id,
+    deliveries.c.url,
+    deliveries.c.state,
+    deliveries.c.attempt,
+    deliveries.c.run_at,
+    deliveries.c.deadline_at,
+    deliveries.c.delivered_at,
+)
+ATTEMPT_COLUMNS = (
+    attempts.c.number,
+    attempts.c.status,
+    attempts.c.started_at,
+    attempts.c.finished_at,
+    attempts.c.http_status,
+    attempts.c.error,
+    attempts.c.duration_ms,
+    attempts.c.snippet,
+)
+
+
+def dump_message(message: Message) -> str:
+    """A message as stored: JSON of the fields that were given."""
+    fields = {field: getattr(message, field) for field in MESSAGE_FIELDS}
+    return json.dumps({key: value for key, value in fields.items() if value is not None and value is not False})
+
+
+MESSAGE_FIELDS = tuple(field.name for field in dataclasses.fields(Message))
+
+
+def job(row: Row) -> Job:
+    return Job(
+        id=row[0],
+        tenant_id=row[1],
+        kind=JobKind(row[2]),
+        conversation_id=row[3],
+        seq=row[4],
+        request=Message(**json.loads(row[5])),
+        callback_url=row[6],
+        created_at=row[7],
+        deadline_at=row[8],
+    )
+
+
+def claimed_job(row: Row, now: int) -> ClaimedJob:
+    return ClaimedJob(job=job(row), epoch=row[9], attempt=row[10], claimed_at=now)
+
+
+def job_record(
+    row: Row,
+    retried_as: str | None = None,
+    made: tuple[Attempt, ...] = (),
+    delivery: DeliveryRecord | None = None,
+) -> JobRecord:
+    state, attempt, losses, run_at, finished_at, answer, model, usage, code, message, retry_of = row[9:20]
+    return JobRecord(
+        job=job(row),
+        state=JobState(state),
+        attempt=attempt,
+        lease_losses=losses,
+        run_at=run_at,
+        finished_at=finished_at,
+        answer=answer,
+        model=model,
+        usage=Usage(**json.loads(usage)) if usage else None,
+        failure=Failure(ErrorCode(code), message) if code else None,
+        retry_of=retry_of,
+        retried_as=retried_as,
+        attempts=made,
+        delivery=delivery,
+    )
+
+
+def claimed_delivery(row: Row, now: int) -> ClaimedDelivery:
+    return ClaimedDelivery(*(*row, now))
+
+
+def delivery_record(row: Row, made: tuple[Attempt, ...]) -> DeliveryRecord:
+    return DeliveryRecord(*(*row, made))
+
+
+def attempts_made(rows: Rows) -> tuple[Attempt, ...]:
+    return tuple(Attempt(*row) for row in rows)
+
+
+def dump_usage(usage: Usage | None) -> str | None:
+    return json.dumps(dataclasses.asdict(usage)) if usage else None
+
+
+def literal(value: Any) -> str:
+    """A state as SQL text. Partial indexes serve a query only where its predicate is spelled out, not bound."""
+    return f"'{value}'"

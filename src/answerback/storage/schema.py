@@ -1,0 +1,47 @@
+"""Bringing a database to the current schema with Alembic."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class MigrationError(Exception):
+    """The database cannot be brought to this version's schema."""
+
+
+def configuration() -> Config:
+    """Alembic's configuration without a file: the migrations live in the package."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def upgrade_sqlite(path: Path) -> None:
+    """Applies what is missing; a database that is current is only looked at. Raises MigrationError."""
+    config = configuration()
+    head = ScriptDirectory.from_config(config).get_current_head()
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"isolation_level": None})
+    try:
+        with engine.begin() as connection:
+            # By hand, since the driver opens none for DDL: a kill in the middle must leave nothing, and two
+            # processes that start together must not both create.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if MigrationContext.configure(connection).get_current_revision() == head:
+                return
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise MigrationError(f"it was made by another version of answerback ({error})") from error
+    except SQLAlchemyError as error:
+        raise MigrationError(str(error.__cause__ or error)) from error
+    finally:
+        engine.dispose()

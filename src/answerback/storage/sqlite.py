@@ -1,0 +1,44 @@
+"""SQLite: one writer that groups, one reader that never waits for it (WAL), every commit on disk (FULL)."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from answerback.domain.errors import StorageUnavailable
+from answerback.ports import Clock, Render
+from answerback.storage import schema
+from answerback.storage.group_commit import GroupCommit
+from answerback.storage.store import Backlog, SqlStore
+
+BUSY_SECONDS = 5.0
+"""How long a write waits for another process's lock before it is refused."""
+
+
+async def open_sqlite(path: Path, clock: Clock, render: Render) -> SqlStore:
+    """A store on the file at `path`, made and migrated as needed. Raises StorageUnavailable."""
+    try:
+        await asyncio.to_thread(schema.upgrade_sqlite, path)
+    except (sqlite3.Error, OSError, schema.MigrationError) as error:
+        raise StorageUnavailable(f"cannot open the database {str(path)!r}: {error}") from error
+    backlog = Backlog()
+    write = GroupCommit("sqlite-writer", connector(path), "BEGIN IMMEDIATE", clock.now, backlog.committed)
+    read = GroupCommit("sqlite-reader", connector(path, read_only=True), "BEGIN", clock.now)
+    store = SqlStore(write, read, backlog, render)
+    await store.count_open()
+    return store
+
+
+def connector(path: Path, *, read_only: bool = False) -> Callable[[], sqlite3.Connection]:
+    """Makes connections in autocommit mode: transactions are begun and ended by hand."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=256)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -65536")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    return connect

@@ -1,0 +1,168 @@
+"""The one `Store`: names the operations, and on which side of the database each runs."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from answerback.domain.chat import Turn
+from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
+from answerback.domain.errors import Failure
+from answerback.domain.job import (
+    Accepted,
+    ClaimedJob,
+    Conversation,
+    DeliveryRecord,
+    Ending,
+    Job,
+    JobRecord,
+    JobState,
+    NewJob,
+)
+from answerback.ports import ApiKey, Claims, Limits, Render, Swept
+from answerback.storage import accepting, cancelling, delivering, ending, keys, leasing, reading, remembering, sweeping
+from answerback.storage.operation import Operation, Transaction
+
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """Drives operations against a database, in transactions of its own making."""
+
+    async def run(self, begin: Callable[[Transaction], Operation[T]]) -> T:
+        """The result, once committed. Raises StorageUnavailable, and what the operation raises."""
+
+    async def close(self) -> None: ...
+
+
+class SqlStore:
+    """Implements `answerback.ports.Store` over a writing and a reading runner."""
+
+    def __init__(self, write: Runner, read: Runner, backlog: "Backlog", render: Render) -> None:
+        self._write = write
+        self._read = read
+        self._backlog = backlog
+        self._render = render
+
+    async def accept(self, job: NewJob, limits: Limits) -> Accepted:
+        return await self._write.run(lambda tx: accepting.accept(tx, job, limits, self._backlog.size))
+
+    async def find_accepted(self, tenant_id: str, idempotency_key: str, request_hash: str) -> Accepted | None:
+        return await self._read.run(lambda tx: reading.find_accepted(tx, tenant_id, idempotency_key, request_hash))
+
+    async def claim_jobs(self, owner: str, limit: int, lease_seconds: float) -> Claims:
+        return await self._write.run(lambda tx: leasing.claim_jobs(tx, owner, limit, lease_seconds))
+
+    async def claim_deliveries(self, owner: str, limit: int, lease_seconds: float) -> Claims:
+        return await self._write.run(lambda tx: leasing.claim_deliveries(tx, owner, limit, lease_seconds))
+
+    async def extend_jobs(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
+        return await self._write.run(lambda tx: leasing.extend(tx, leasing.EXTEND_JOB, held, lease_seconds))
+
+    async def extend_deliveries(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
+        return await self._write.run(lambda tx: leasing.extend(tx, leasing.EXTEND_DELIVERY, held, lease_seconds))
+
+    async def release_jobs(self, held: Sequence[tuple[str, int, float]]) -> None:
+        await self._write.run(lambda tx: leasing.release(tx, leasing.RELEASE_JOB, held))
+
+    async def release_deliveries(self, held: Sequence[tuple[str, int, float]]) -> None:
+        await self._write.run(lambda tx: leasing.release(tx, leasing.RELEASE_DELIVERY, held))
+
+    async def recent_turns(self, conversation_id: int, limit: int) -> Sequence[Turn]:
+        return await self._read.run(lambda tx: reading.recent_turns(tx, conversation_id, limit))
+
+    async def finish(self, claim: ClaimedJob, result: Ending, report: Report) -> bool:
+        return await self._write.run(lambda tx: ending.finish(tx, claim, result, report, self._render))
+
+    async def requeue(self, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report) -> bool:
+        return await self._write.run(lambda tx: ending.requeue(tx, claim, delay, counted, failure, report))
+
+    async def delivered(self, claim: ClaimedDelivery, report: Report) -> bool:
+        return await self._report(claim, DeliveryState.DELIVERED, 0.0, report)
+
+    async def send_later(self, claim: ClaimedDelivery, delay: float, report: Report) -> bool:
+        return await self._report(claim, DeliveryState.PENDING, delay, report)
+
+    async def dead(self, claim: ClaimedDelivery, report: Report) -> bool:
+        return await self._report(claim, DeliveryState.DEAD, 0.0, report)
+
+    async def _report(self, claim: ClaimedDelivery, state: DeliveryState, delay: float, report: Report) -> bool:
+        return await self._write.run(lambda tx: delivering.report(tx, claim, state, delay, report))
+
+    async def recover_leases(self) -> Swept:
+        return await self._write.run(lambda tx: sweeping.recover_leases(tx, self._render))
+
+    async def expire_jobs(self) -> Swept:
+        return await self._write.run(lambda tx: sweeping.expire_jobs(tx, self._render))
+
+    async def release_orphans(self) -> Swept:
+        return await self._write.run(sweeping.release_orphans)
+
+    async def prune(self, retention_days: float) -> Swept:
+        return await self._write.run(lambda tx: sweeping.prune(tx, retention_days))
+
+    async def count_open(self) -> int:
+        return await self._write.run(lambda tx: sweeping.count_open(tx, self._backlog.reset))
+
+    async def get_job(self, tenant_id: str, job_id: str) -> JobRecord:
+        return await self._read.run(lambda tx: reading.get_job(tx, tenant_id, job_id))
+
+    async def list_jobs(
+        self, tenant_id: str, state: JobState | None, session_id: str | None, before: str | None, limit: int
+    ) -> Sequence[JobRecord]:
+        return await self._read.run(lambda tx: reading.list_jobs(tx, tenant_id, state, session_id, before, limit))
+
+    async def cancel_job(self, tenant_id: str, job_id: str) -> None:
+        await self._write.run(lambda tx: cancelling.cancel_job(tx, tenant_id, job_id, self._render))
+
+    async def retry_source(self, tenant_id: str, job_id: str) -> tuple[Job, Accepted | None]:
+        return await self._read.run(lambda tx: reading.retry_source(tx, tenant_id, job_id))
+
+    async def replay_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
+        return await self._write.run(lambda tx: delivering.replay(tx, tenant_id, delivery_id))
+
+    async def get_conversation(self, tenant_id: str, key: str) -> Conversation:
+        return await self._read.run(lambda tx: remembering.get_conversation(tx, tenant_id, key))
+
+    async def erase_conversation(self, tenant_id: str, key: str) -> None:
+        await self._write.run(lambda tx: remembering.erase_conversation(tx, tenant_id, key))
+
+    async def callback_secrets(self, configured: str | None) -> Sequence[str]:
+        return await self._write.run(lambda tx: keys.callback_secrets(tx, configured))
+
+    async def rotate_secret(self) -> str:
+        return await self._write.run(keys.rotate_secret)
+
+    async def create_key(self, name: str, key_hash: str) -> ApiKey:
+        return await self._write.run(lambda tx: keys.create_key(tx, name, key_hash))
+
+    async def list_keys(self) -> Sequence[ApiKey]:
+        return await self._read.run(keys.list_keys)
+
+    async def revoke_key(self, key_id: str) -> None:
+        await self._write.run(lambda tx: keys.revoke_key(tx, key_id))
+
+    async def ping(self) -> None:
+        await self._write.run(_nothing)
+
+    async def close(self) -> None:
+        await self._write.close()
+        await self._read.close()
+
+
+class Backlog:
+    """How many jobs are open, kept in memory so that accepting one needs no count. Touched only by the writer."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def size(self) -> int:
+        return self._size
+
+    def reset(self, size: int) -> None:
+        self._size = size
+
+    def committed(self, transaction: Transaction) -> None:
+        self._size += transaction.opened
+
+
+def _nothing(_: Transaction) -> Operation[None]:
+    yield from ()

@@ -1,0 +1,165 @@
+"""Maintenance: what nobody else will move. Every step takes a bounded batch and is safe to run many times over."""
+
+from collections.abc import Callable
+
+from sqlalchemy import bindparam, delete, exists, func, literal_column, select, update
+
+from answerback.domain.delivery import DeliveryState, Report
+from answerback.domain.errors import ErrorCode, Failure
+from answerback.domain.job import Ending, JobState
+from answerback.domain.transitions import POISON_WINDOW_MS, poisoned
+from answerback.ports import Render, Swept
+from answerback.storage.ending import RELEASE_NEXT, end_open
+from answerback.storage.leasing import end_attempt, in_state
+from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.records import JOB_COLUMNS, job
+from answerback.storage.tables import LINE_STATES, OPEN_STATES, attempts, conversations, deliveries, jobs, turns
+
+BATCH = 200
+
+POISONED = Failure(ErrorCode.POISONED, "the workers that held this message stopped three times; it is not tried again")
+EXPIRED = Failure(ErrorCode.EXPIRED, "no answer came before the message's deadline")
+LOST = Report("lost", error="the worker that held this attempt stopped")
+
+LOST_JOBS = Statement(
+    select(*JOB_COLUMNS, jobs.c.lease_epoch, jobs.c.lease_losses, jobs.c.first_loss_at)
+    .where(in_state(jobs, JobState.RUNNING), jobs.c.lease_expires_at <= bindparam("now"))
+    .order_by(jobs.c.lease_expires_at)
+    .limit(BATCH)
+)
+TAKE_BACK_JOB = Statement(
+    update(jobs)
+    .where(jobs.c.id == bindparam("row_id"), in_state(jobs, JobState.RUNNING))
+    .values(
+        state=JobState.QUEUED,
+        run_at=bindparam("now"),
+        attempt=jobs.c.attempt - 1,
+        lease_losses=bindparam("losses"),
+        first_loss_at=bindparam("since"),
+        lease_owner=None,
+        lease_expires_at=None,
+    )
+    .returning(jobs.c.id)
+)
+LOST_DELIVERIES = Statement(
+    select(deliveries.c.id, deliveries.c.lease_epoch)
+    .where(in_state(deliveries, DeliveryState.SENDING), deliveries.c.lease_expires_at <= bindparam("now"))
+    .order_by(deliveries.c.lease_expires_at)
+    .limit(BATCH)
+)
+# The attempt stays counted: a receiver whose response kills the worker must not be called for ever.
+TAKE_BACK_DELIVERY = Statement(
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("row_id"), in_state(deliveries, DeliveryState.SENDING))
+    .values(state=DeliveryState.PENDING, run_at=bindparam("now"), lease_owner=None, lease_expires_at=None)
+    .returning(deliveries.c.id)
+)
+OVERDUE_JOBS = Statement(
+    select(*JOB_COLUMNS)
+    .where(literal_column(OPEN_STATES), jobs.c.deadline_at <= bindparam("now"))
+    .order_by(jobs.c.deadline_at)
+    .limit(BATCH)
+)
+_ahead = jobs.alias("ahead")
+ORPHANED_LINES = Statement(
+    select(jobs.c.conversation_id)
+    .where(
+        in_state(jobs, JobState.HELD),
+        ~exists(
+            select(literal_column("1"))
+            .select_from(_ahead)
+            .where(_ahead.c.conversation_id == jobs.c.conversation_id, literal_column(f"ahead.{LINE_STATES}"))
+        ),
+    )
+    .distinct()
+    .limit(BATCH)
+)
+OPEN_JOBS = Statement(select(func.count()).select_from(jobs).where(literal_column(OPEN_STATES)))
+
+_unsettled = exists(
+    select(literal_column("1")).where(
+        deliveries.c.job_id == jobs.c.id,
+        deliveries.c.state.in_([literal_column("'pending'"), literal_column("'sending'")]),
+    )
+)
+OLD_JOBS = Statement(
+    select(jobs.c.id, deliveries.c.id)
+    .join_from(jobs, deliveries, deliveries.c.job_id == jobs.c.id, isouter=True)
+    .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), ~_unsettled)
+    .order_by(jobs.c.finished_at)
+    .limit(BATCH)
+)
+PRUNE_ATTEMPTS = Statement(delete(attempts).where(attempts.c.of == bindparam("row_id")))
+PRUNE_DELIVERY = Statement(delete(deliveries).where(deliveries.c.id == bindparam("row_id")))
+PRUNE_JOB = Statement(delete(jobs).where(jobs.c.id == bindparam("row_id")))
+OLD_CONVERSATIONS = Statement(
+    select(conversations.c.id)
+    .where(
+        conversations.c.updated_at < bindparam("before"),
+        conversations.c.pending == 0,
+        ~exists(select(literal_column("1")).where(jobs.c.conversation_id == conversations.c.id)),
+    )
+    .order_by(conversations.c.updated_at)
+    .limit(BATCH)
+)
+PRUNE_TURNS = Statement(delete(turns).where(turns.c.conversation_id == bindparam("row_id")))
+PRUNE_CONVERSATION = Statement(delete(conversations).where(conversations.c.id == bindparam("row_id")))
+
+
+def recover_leases(tx: Transaction, render: Render) -> Operation[Swept]:
+    """Takes expired leases away; a job that keeps costing its workers their lease is poisoned."""
+    requeued = poison = 0
+    for row in (yield LOST_JOBS(now=tx.now)):
+        epoch, losses, since = row[-3:]
+        if since is None or tx.now - since > POISON_WINDOW_MS:
+            losses, since = 0, tx.now
+        yield from end_attempt(tx, row[0], epoch, LOST)
+        if poisoned(losses + 1):
+            yield from end_open(tx, job(row), Ending(JobState.FAILED, failure=POISONED), render)
+            poison += 1
+        else:
+            yield TAKE_BACK_JOB(row_id=row[0], now=tx.now, losses=losses + 1, since=since)
+            requeued += 1
+    callbacks = yield LOST_DELIVERIES(now=tx.now)
+    for row_id, epoch in callbacks:
+        yield from end_attempt(tx, row_id, epoch, LOST)
+        yield TAKE_BACK_DELIVERY(row_id=row_id, now=tx.now)
+    return Swept(jobs_requeued=requeued, jobs_poisoned=poison, deliveries_requeued=len(callbacks))
+
+
+def expire_jobs(tx: Transaction, render: Render) -> Operation[Swept]:
+    rows = yield OVERDUE_JOBS(now=tx.now)
+    for row in rows:
+        yield from end_open(tx, job(row), Ending(JobState.EXPIRED, failure=EXPIRED), render)
+    return Swept(jobs_expired=len(rows))
+
+
+def release_orphans(tx: Transaction) -> Operation[Swept]:
+    """Moves lines on whose head vanished without releasing the next; none should ever be found."""
+    rows = yield ORPHANED_LINES()
+    for (conversation_id,) in rows:
+        yield RELEASE_NEXT(conversation_id=conversation_id, now=tx.now)
+    return Swept(jobs_released=len(rows))
+
+
+def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
+    """Deletes ended jobs whose callback is settled, and conversations that nothing refers to, once they are old."""
+    before = tx.now - int(retention_days * 86_400_000)
+    old = yield OLD_JOBS(before=before)
+    for job_id, delivery_id in old:
+        yield PRUNE_ATTEMPTS(row_id=job_id)
+        if delivery_id is not None:
+            yield PRUNE_ATTEMPTS(row_id=delivery_id)
+            yield PRUNE_DELIVERY(row_id=delivery_id)
+        yield PRUNE_JOB(row_id=job_id)
+    for (conversation_id,) in (yield OLD_CONVERSATIONS(before=before)):
+        yield PRUNE_TURNS(row_id=conversation_id)
+        yield PRUNE_CONVERSATION(row_id=conversation_id)
+    return Swept(jobs_pruned=len(old))
+
+
+def count_open(tx: Transaction, reset: Callable[[int], None]) -> Operation[int]:
+    """Counts, and tells `reset` the size before this transaction's own changes."""
+    size = int((yield OPEN_JOBS())[0][0])
+    reset(size - tx.opened)
+    return size

@@ -1,0 +1,130 @@
+"""What a scripted receiver can do to a callback: from a plain status to the habits of hostile servers."""
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from aiohttp import web
+
+Behaviour: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""Answers one callback. The body has been read and recorded before."""
+
+_STREAM_CHUNK = b"x" * 4096
+
+
+def status(code: int, body: str = "", headers: dict[str, str] | None = None) -> Behaviour:
+    """Answers with a status, and a body if wanted."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=code, text=body, headers=headers)
+
+    return answer
+
+
+def gone() -> Behaviour:
+    """410: the receiver wants no more callbacks at this address."""
+    return status(410)
+
+
+def retry_after(value: str | int, code: int = 503) -> Behaviour:
+    """Asks for patience: seconds, or an HTTP date."""
+    return status(code, headers={"Retry-After": str(value)})
+
+
+def redirect(location: str, code: int = 307) -> Behaviour:
+    """Sends the caller elsewhere."""
+    return status(code, headers={"Location": location})
+
+
+def delayed(until: asyncio.Event, then: Behaviour | None = None) -> Behaviour:
+    """Answers only once `until` is set, by default with 200. An event never set hangs."""
+    behaviour = then or status(200)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await until.wait()
+        return await behaviour(request)
+
+    return answer
+
+
+def drip(interval: float = 1.0, length: int = 10_000) -> Behaviour:
+    """Answers 200 and sends its body a byte at a time, one every `interval` seconds."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(length)})
+        await response.prepare(request)
+        for _ in range(length):
+            await response.write(b"x")
+            await asyncio.sleep(interval)
+        return response
+
+    return answer
+
+
+def endless() -> Behaviour:
+    """Answers 200 and never stops talking."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(_STREAM_CHUNK)
+
+    return answer
+
+
+def gzip_bomb(size: int = 64 * 1024 * 1024) -> Behaviour:
+    """Answers 200 with a small gzip body that grows to `size` bytes of zeros."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        packed = await asyncio.to_thread(gzip.compress, bytes(size), 9)
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    return answer
+
+
+def large_headers(size: int = 100_000) -> Behaviour:
+    """Answers 200 with one header of `size` bytes."""
+    return status(200, headers={"X-Large": "x" * size})
+
+
+def hang_up() -> Behaviour:
+    """Closes the connection without a word."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        _abort(request)
+        return web.Response()
+
+    return answer
+
+
+def break_off() -> Behaviour:
+    """Answers 200, sends half of the body it announced, and closes the connection."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b"x" * 50)
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+    return answer
+
+
+def babble(data: bytes = b"this is not HTTP\r\n\r\n") -> Behaviour:
+    """Sends bytes as they are in place of a response, and closes the connection."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if isinstance(request.transport, asyncio.WriteTransport):
+            request.transport.write(data)
+            request.transport.close()
+        return web.Response()
+
+    return answer
+
+
+def _abort(request: web.Request) -> None:
+    if isinstance(request.transport, asyncio.WriteTransport):
+        request.transport.abort()

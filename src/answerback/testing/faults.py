@@ -1,0 +1,61 @@
+"""Crashes on order: the service, killed as by `kill -9` at a commit boundary of a job's way.
+
+`python -m answerback.testing.faults --at after_claim --nth 3`
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from answerback.ports import Boundary, Reached
+from answerback.settings import SettingsError, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The process ends where `at` is reached for the `nth` time (1-based)."""
+
+    at: Boundary
+    nth: int = 1
+
+    def arguments(self) -> list[str]:
+        """What `python -m` takes to run the service with this fault."""
+        return ["answerback.testing.faults", "--at", self.at.value, "--nth", str(self.nth)]
+
+
+def kill_at(boundary: Boundary, nth: int = 1) -> Reached:
+    """Something to call at boundaries, that SIGKILLs its own process at the `nth` time of this one."""
+    if nth < 1:
+        raise ValueError("nth counts from 1")
+    times = count(1)  # safe to call from several threads: each gets its own number
+
+    def reached(here: Boundary) -> None:
+        if here is boundary and next(times) == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return reached
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves with the settings of the environment until the fault strikes."""
+    parser = argparse.ArgumentParser(prog="python -m answerback.testing.faults", description=main.__doc__)
+    parser.add_argument("--at", type=Boundary, choices=list(Boundary), required=True)
+    parser.add_argument("--nth", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    # Not at the top: kill_at serves tests that need no web server.
+    from answerback.app import serve
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return serve(settings, reached=kill_at(chosen.at, chosen.nth))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""The guard before every callback: once when a job is accepted, and again at each connection.
+
+The first is a courtesy to the client, who hears at once why an address cannot be called; it is remembered for a
+while, and a name may point elsewhere by the time of the callback. The second is the protection: it is never
+remembered, and the connection goes to the very address that was judged.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from answerback.domain.errors import CallbackRefused
+from answerback.webhooks.addresses import LOOPBACK, AddressPolicy, ForbiddenAddressError, Network
+from answerback.webhooks.lookup import SystemLookup
+from answerback.webhooks.urls import Target, authority, is_localhost, is_metadata, target
+
+Resolve: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
+"""Every address of a host name. Raises OSError for a name without one."""
+
+LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
+REMEDY = "an operator can open networks with CALLBACK_ALLOWED_NETWORKS"
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    refusal: str | None
+    until: float
+
+
+class AddressGuard:
+    """Implements `ports.Guard`, and judges every connection of a `WebhookSender`.
+
+    `allowed_networks` are open besides the public internet; `allow_loopback` opens 127.0.0.0/8 and ::1, for a service
+    that itself listens on loopback only. `resolve` is asked for host names, `monotonic` for seconds; the verdict on a
+    host is remembered for `remember_seconds`, for at most `remembered` hosts.
+    """
+
+    def __init__(
+        self,
+        allowed_networks: Sequence[Network] = (),
+        allow_loopback: bool = False,
+        resolve: Resolve | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        lookup_seconds: float = 2.0,
+        remember_seconds: float = 30.0,
+        remembered: int = 4096,
+    ) -> None:
+        self._policy = AddressPolicy((*allowed_networks, *(LOOPBACK if allow_loopback else ())))
+        self._lookup: SystemLookup | None = None
+        if resolve is None:
+            resolve = self._lookup = SystemLookup()
+        self._resolve: Resolve = resolve
+        self._monotonic = monotonic
+        self._lookup_seconds = lookup_seconds
+        self._remember_seconds = remember_seconds
+        self._remembered = remembered
+        self._verdicts: OrderedDict[tuple[str, str], _Verdict] = OrderedDict()
+        self._judging: dict[tuple[str, str], asyncio.Task[str | None]] = {}
+
+    async def check(self, url: str) -> None:
+        """Raises CallbackRefused, saying why. A name that cannot be looked up in time passes."""
+        key = authority(url)
+        verdict = self._verdicts.get(key)
+        if verdict is not None and verdict.until > self._monotonic():
+            refusal = verdict.refusal
+        else:
+            refusal = await self._judge_once(key, target(key[1]))
+        if refusal is not None:
+            raise CallbackRefused(refusal)
+
+    def check_form(self, url: str) -> None:
+        """What can be said of a URL without asking anybody. Raises CallbackRefused."""
+        key = authority(url)
+        if key not in self._verdicts:
+            target(key[1])
+
+    def verify(self, address: str) -> None:
+        """Judges the address of a connection about to be made. Raises ForbiddenAddressError."""
+        self._policy.verify(address)
+
+    async def addresses(self, host: str) -> Sequence[str]:
+        """Every address of a host, each of them judged now.
+
+        Raises ForbiddenAddressError if any of them may not be called, OSError for a name without addresses.
+        """
+        if is_metadata(host):
+            raise ForbiddenAddressError("it is a cloud's metadata service")
+        found = LOOPBACK_ADDRESSES if is_localhost(host) else await self._resolve(host)
+        for address in found:
+            self._policy.verify(address)
+        if not found:
+            raise OSError("the name has no address")
+        return found
+
+    async def close(self) -> None:
+        """Ends what is being looked up."""
+        for task in self._judging.values():
+            task.cancel()
+        await asyncio.gather(*self._judging.values(), return_exceptions=True)
+        if self._lookup is not None:
+            self._lookup.close()
+
+    async def _judge_once(self, key: tuple[str, str], where: Target) -> str | None:
+        task = self._judging.get(key)
+        if task is None:
+            task = asyncio.create_task(self._judge(key, where))
+            self._judging[key] = task
+        # One caller giving up must not end the lookup that others wait for.
+        return await asyncio.shield(task)
+
+    async def _judge(self, key: tuple[str, str], where: Target) -> str | None:
+        try:
+            refusal = await self._refusal(where)
+            self._verdicts[key] = _Verdict(refusal, self._monotonic() + self._remember_seconds)
+            self._verdicts.move_to_end(key)
+            if len(self._verdicts) > self._remembered:
+                self._verdicts.popitem(last=False)
+            return refusal
+        finally:
+            del self._judging[key]
+
+    async def _refusal(self, where: Target) -> str | None:
+        try:
+            if where.literal:
+                self._policy.verify(where.host)
+            else:
+                async with asyncio.timeout(self._lookup_seconds):
+                    await self.addresses(where.host)
+        except ForbiddenAddressError as error:
+            if is_metadata(where.host):
+                return f"callback_url's host {where.host!r} may not be called: {error}"
+            subject = "address" if where.literal else "host"
+            reason = str(error) if where.literal else str(error).replace("it is", "it resolves to", 1)
+            return f"callback_url's {subject} {where.host!r} may not be called: {reason}; {REMEDY}"
+        except OSError:  # TimeoutError is one
+            return None
+        return None

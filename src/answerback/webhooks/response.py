@@ -1,0 +1,74 @@
+"""Reading what a receiver says without trusting it: bounded bodies, Retry-After in both its forms."""
+
+import codecs
+import zlib
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+MAX_BODY = 16 * 1024
+MAX_SNIPPET = 1024
+
+
+class BoundedBody:
+    """The start of a response body, decompressed as it comes. Never holds more than the snippet and one chunk.
+
+    `encoding` is the response's Content-Encoding. Of a body in an unknown encoding, or one that does not decompress,
+    nothing is kept: the status has been said, and is what counts.
+    """
+
+    def __init__(self, encoding: str | None) -> None:
+        self._encoding = (encoding or "identity").strip().lower()
+        self._inflate: zlib._Decompress | None = None
+        self._readable = self._encoding in ("identity", "gzip", "x-gzip", "deflate")
+        self._kept = bytearray()
+        self._taken = 0
+        self._produced = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no more is worth reading: 16 KiB have come, or come out of decompression."""
+        return self._taken >= MAX_BODY or self._produced >= MAX_BODY
+
+    def feed(self, chunk: bytes) -> None:
+        self._taken += len(chunk)
+        if not self._readable:
+            return
+        if self._encoding != "identity":
+            try:
+                chunk = self._decompress(chunk)
+            except zlib.error:
+                self._readable = False
+                self._kept.clear()
+                return
+        self._produced += len(chunk)
+        self._kept += chunk[: MAX_SNIPPET + 4 - len(self._kept)]
+
+    def snippet(self) -> str:
+        """At most 1 KiB of the body as text, a character cut by the limit dropped, NULs (databases refuse them) too."""
+        start = bytes(self._kept[:MAX_SNIPPET])
+        whole = len(self._kept) <= MAX_SNIPPET
+        return codecs.getincrementaldecoder("utf-8")("replace").decode(start, whole).replace("\0", "")
+
+    def _decompress(self, chunk: bytes) -> bytes:
+        if not chunk:
+            return b""
+        if self._inflate is None:
+            # Some servers say deflate and send it without the zlib header, which begins with method 8.
+            bare = self._encoding == "deflate" and chunk[0] & 0x0F != 8
+            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32)
+        return self._inflate.decompress(chunk, max(1, MAX_BODY - self._produced))
+
+
+def retry_after(value: str | None, now_ms: int) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110, section 10.2.3), None for garbage and for the past."""
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value) if len(value) < 12 else None
+    try:
+        moment = parsedate_to_datetime(value)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now_ms / 1000
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return seconds if seconds >= 0 else None

@@ -1,0 +1,192 @@
+"""One callback attempt over HTTP, to an address the guard has judged."""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Callable
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from answerback import __version__
+from answerback.domain.delivery import CallbackResponse
+from answerback.domain.errors import CallbackRefused, SendError
+from answerback.webhooks.addresses import ForbiddenAddressError
+from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.response import BoundedBody, retry_after
+
+KEEPALIVE_SECONDS = 4.0
+"""Shorter than the five seconds after which common servers close: a request must not meet a connection just closed."""
+
+MAX_HEADER_BYTES = 8190
+MAX_HEADERS = 128
+READ_BUFFER = 16 * 1024
+
+# What RFC 3986 allows as it is. Such a URL is sent exactly as written; any other is quoted first.
+_EXACT = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
+
+
+class WebhookSender:
+    """Implements `ports.Sender` over one session per process, made at the first call, inside the running loop.
+
+    `timeout_seconds` bounds an attempt from the lookup of the name to the last byte of the answer. `now` is the wall
+    clock in epoch milliseconds, for a Retry-After that names a date. `tls` replaces the system's trust, as for a
+    private certificate authority; a context that does not verify is the caller's own doing.
+    """
+
+    def __init__(
+        self,
+        guard: AddressGuard,
+        now: Callable[[], int],
+        timeout_seconds: float = 20.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._guard = guard
+        self._now = now
+        self._timeout = timeout_seconds
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+        """Posts `body`. Any status is an answer, redirects included: they are not followed.
+
+        Raises SendError, whose text is ours, for a forbidden address, a failed connection, TLS, broken HTTP, or an
+        answer that is not complete by the deadline.
+        """
+        try:
+            self._guard.check_form(url)
+        except CallbackRefused as error:
+            raise SendError(error.message) from None
+        answered = False
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._open().post(
+                    URL(url, encoded=_EXACT.fullmatch(url) is not None),
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                answered = True
+                return await self._read(response)
+        except TimeoutError:
+            missing = "the answer was not complete" if answered else "no answer came"
+            raise SendError(f"{missing} within {self._timeout:g} s") from None
+        except Exception as error:
+            # aiohttp's own texts may quote the URL or the answer; ours may be stored and shown.
+            raise SendError(explain(error)) from error
+
+    async def close(self) -> None:
+        """Closes the connections. A later `send` would open new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _read(self, response: aiohttp.ClientResponse) -> CallbackResponse:
+        body = BoundedBody(response.headers.get("Content-Encoding"))
+        while not body.full:
+            chunk = await response.content.readany()
+            if not chunk:
+                break
+            body.feed(chunk)
+        else:
+            # The rest may be endless: the connection goes rather than being drained.
+            response.close()
+        wait = retry_after(response.headers.get("Retry-After"), self._now())
+        return CallbackResponse(response.status, wait, body.snippet())
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                resolver=_JudgingResolver(self._guard),
+                socket_factory=self._socket,
+                limit=0,  # core bounds what is in flight; waiting here would only eat the deadline
+                keepalive_timeout=KEEPALIVE_SECONDS,
+                ssl=self._tls or True,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={
+                    "Content-Type": "application/json",
+                    "User-Agent": f"answerback/{__version__}",
+                    "Accept-Encoding": "identity",
+                },
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `send` keeps the one deadline
+                trust_env=False,
+                auto_decompress=False,
+                read_bufsize=READ_BUFFER,
+                max_line_size=MAX_HEADER_BYTES,
+                max_field_size=MAX_HEADER_BYTES,
+                max_headers=MAX_HEADERS,
+            )
+        return self._session
+
+    def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
+        """Judges the very address that will be connected to, so that a name has no time to change its mind."""
+        family, kind, protocol, _, address = info
+        self._guard.verify(str(address[0]))
+        return socket.socket(family, kind, protocol)
+
+
+class _JudgingResolver(AbstractResolver):
+    """Resolves through the guard: a host with one forbidden address has none."""
+
+    def __init__(self, guard: AddressGuard) -> None:
+        self._guard = guard
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 (aiohttp's signature)
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self._guard.addresses(host)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+# The first that fits. A connection's own error comes before the wrapper that aiohttp puts around it.
+_CAUSES: tuple[tuple[type[Exception], str], ...] = (
+    (ssl.SSLCertVerificationError, "the receiver's TLS certificate is not valid"),
+    (ssl.SSLError, "the TLS handshake failed"),
+    (ConnectionRefusedError, "the connection was refused"),
+)
+_ERRORS: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorCertificateError, "the receiver's TLS certificate is not valid"),
+    (aiohttp.ClientConnectorDNSError, "the receiver's name has no address"),
+    (aiohttp.ClientConnectorError, "the connection failed"),
+    (aiohttp.ClientPayloadError, "the answer broke off"),
+    (aiohttp.ClientResponseError, "the answer is not valid HTTP, or its headers exceed 8 kB"),
+    (aiohttp.InvalidURL, "the callback URL cannot be used"),
+    (aiohttp.ServerDisconnectedError, "the receiver closed the connection"),
+    (OSError, "the receiver closed the connection"),
+)
+
+
+def explain(error: Exception) -> str:
+    """An error of a connection in our words, safe to store and to show."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, ForbiddenAddressError):
+        return f"the receiver's address may not be called: {cause}"
+    for kind, words in _CAUSES:
+        if isinstance(cause, kind):
+            return words
+    for kind, words in _ERRORS:
+        if isinstance(error, kind):
+            return words
+    return f"the attempt failed ({type(error).__name__})"
