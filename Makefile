@@ -6,7 +6,7 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check format lock clean
+.PHONY: help demo run test check format docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ check: $(DEV) ## Lint, types, import floors
 format: $(DEV) ## Format the source and sort its imports
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(DEV) ## Write the settings into README.md and .env.example
+	@$(BIN)/python -m answerback.testing.docs
 
 lock: $(DEV) ## Resolve the dependencies anew into requirements*.lock
 	@$(BIN)/pip -q install uv

@@ -30,6 +30,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
     with pytest.raises(SettingsError) as caught:
         given(monkeypatch, **environment)
     assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
     return str(caught.value)
 
 
@@ -46,7 +47,7 @@ def test_nothing_set_gives_a_service_that_runs_here_and_answers_by_itself() -> N
 
 def test_the_environment_wins_over_the_env_file_even_when_blank(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text(
-        "\ufeffAPP_PORT=1111\nLEASE_SECONDS=7\nOPENROUTER_API_KEY=from-file\nUNKNOWN_THING=1\n", encoding="utf-8"
+        "\ufeffLEASE_SECONDS=7\nAPP_PORT=1111\nOPENROUTER_API_KEY=from-file\nUNKNOWN_THING=1\n", encoding="utf-8"
     )
 
     settings = given(monkeypatch, APP_PORT="2222", OPENROUTER_API_KEY="")
@@ -140,7 +141,13 @@ class TestProvider:
                 "openai/gpt-oss-20b:free",
                 False,
             ),
-            ({"OPENROUTER_API_KEY": "r", "MOCK_MODE": "true"}, "https://openrouter.ai/api/v1", "r", None, True),
+            (
+                {"OPENROUTER_API_KEY": "r", "MOCK_MODE": "true"},
+                "https://openrouter.ai/api/v1",
+                "r",
+                "openai/gpt-oss-20b:free",
+                True,
+            ),
         ],
     )
     def test_who_answers(
@@ -149,7 +156,7 @@ class TestProvider:
         environment: dict[str, str],
         base: str,
         key: str | None,
-        model: str | None,
+        model: str,
         mock: bool,
     ) -> None:
         settings = given(monkeypatch, **environment)
@@ -157,7 +164,7 @@ class TestProvider:
         secret = settings.provider_api_key
         assert settings.provider_base_url == base
         assert (secret.get_secret_value() if secret else None) == key
-        assert settings.default_model == (model or settings.default_model)
+        assert settings.default_model == model
         assert settings.mock is mock
 
     @pytest.mark.parametrize(
@@ -206,7 +213,7 @@ class TestCallbacks:
         message = refused(monkeypatch, CALLBACK_HMAC_SECRET=secret)
 
         assert message.startswith("CALLBACK_HMAC_SECRET starts with whsec_ but")
-        assert secret.removeprefix("whsec_") in ("", *message.split()) or secret not in message
+        assert "hunter2" not in message
 
     @pytest.mark.parametrize("secret", ["whsec_aHVudGVyMg==", " any text, kept as it is "])
     def test_a_good_secret_is_kept_as_it_is(self, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:

@@ -59,6 +59,7 @@ class Swept:
     jobs_poisoned: int = 0
     jobs_expired: int = 0
     jobs_released: int = 0
+    deliveries_released: int = 0
     deliveries_requeued: int = 0
     jobs_pruned: int = 0
 
@@ -69,6 +70,7 @@ class Swept:
             + self.jobs_poisoned
             + self.jobs_expired
             + self.jobs_released
+            + self.deliveries_released
             + self.deliveries_requeued
             + self.jobs_pruned
         )

@@ -43,8 +43,7 @@ class Deliverer:
         """Makes one attempt and commits what came of it, or gives the attempt back while the origin is closed."""
         wait = self._origins.admit(claim.origin)
         if wait > 0:
-            await persist(lambda: self._store.release_deliveries([(claim.id, claim.epoch, wait)]))
-            self._hints.delivery_ready()
+            await self._defer(claim, wait)
             return
         started = time.perf_counter()
         # Cancelled or broken, the attempt frees its slot; it counts against the origin only when the origin failed it.
@@ -55,10 +54,20 @@ class Deliverer:
         finally:
             seconds = time.perf_counter() - started
             self._origins.done(claim.origin, healthy, seconds)
-        seconds_left = (claim.deadline_at - self._clock.now()) / 1000
-        outcome = after_send(result, claim.attempt, seconds_left, self._schedule, random.random)
+        outcome = after_send(result, claim.attempt, self._seconds_left(claim), self._schedule, random.random)
         duration_ms = int(seconds * 1000)
         await asyncio.shield(self._settle(claim, outcome, duration_ms))
+
+    async def _defer(self, claim: ClaimedDelivery, wait: float) -> None:
+        if wait > self._seconds_left(claim):
+            # An origin that stays closed never lets it try; its deadline must end it all the same.
+            await self._settle(claim, Dead("the receiver could not be reached before the deadline", None), 0)
+            return
+        await persist(lambda: self._store.release_deliveries([(claim.id, claim.epoch, wait)]))
+        self._hints.delivery_ready()
+
+    def _seconds_left(self, claim: ClaimedDelivery) -> float:
+        return (claim.deadline_at - self._clock.now()) / 1000
 
     async def _send(self, claim: ClaimedDelivery) -> CallbackResponse | SendError:
         headers = await persist(lambda: self._signer.headers(claim.id, claim.body))
@@ -81,6 +90,7 @@ class Deliverer:
                 kept = await persist(lambda: self._store.delivered(claim, report))
                 if kept:
                     self._reached(Boundary.AFTER_DELIVERED)
+                self._release(claim)
                 return kept
             case SendLater(delay, error, response):
                 report = _report("retry", error, response, duration_ms)
@@ -90,9 +100,16 @@ class Deliverer:
                 return kept
             case Dead(error, response):
                 report = _report("dead", error, response, duration_ms)
-                return await persist(lambda: self._store.dead(claim, report))
+                kept = await persist(lambda: self._store.dead(claim, report))
+                self._release(claim)
+                return kept
             case _:
                 assert_never(outcome)
+
+    def _release(self, claim: ClaimedDelivery) -> None:
+        """The conversation's next callback may have become due."""
+        if claim.conversation_id is not None:
+            self._hints.delivery_ready()
 
     def _report(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int, kept: bool) -> None:
         fields: dict[str, object] = {

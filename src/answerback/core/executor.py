@@ -7,7 +7,7 @@ from typing import assert_never
 
 from answerback.core.conversation import context
 from answerback.core.persistence import persist
-from answerback.domain.chat import ChatRequest, Json, Memory
+from answerback.domain.chat import ChatRequest, Json, Memory, storable
 from answerback.domain.delivery import Report
 from answerback.domain.errors import ErrorCode, Failure, ProviderError
 from answerback.domain.job import ClaimedJob, Ending, Job, JobState
@@ -55,7 +55,7 @@ class Executor:
         try:
             said = await persist(lambda: context(self._store, self._memory, job, claim.claimed_at))
             request = ChatRequest(body_of(job, said), timeout=max(0.001, min(self._timeout, seconds_left)))
-            return Answered(await self._provider.complete(request))
+            return Answered(storable(await self._provider.complete(request)))
         except ProviderError as error:
             return after_provider_error(error, claim.attempt, JOB_SCHEDULE, random.random)
         except Exception:  # noqa: BLE001 - whatever breaks, the job must end or be tried again

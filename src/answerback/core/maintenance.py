@@ -23,9 +23,12 @@ class Maintenance:
         try:
             swept = [await self._store.recover_leases(), await self._store.expire_jobs()]
             if self._clock.monotonic() >= self._thorough_at:
-                swept += [await self._store.release_orphans(), await self._store.prune(self._retention_days)]
-                await self._store.count_open()
-                self._thorough_at = self._clock.monotonic() + THOROUGH_EVERY
+                rare = [await self._store.release_orphans(), await self._store.prune(self._retention_days)]
+                swept += rare
+                # A batch a minute would not keep up with a busy service: it goes on until nothing is left.
+                if not any(each.total for each in rare):
+                    await self._store.count_open()
+                    self._thorough_at = self._clock.monotonic() + THOROUGH_EVERY
         except StorageUnavailable as error:
             self._log.warning("sweep_postponed", reason=str(error))
             return 0

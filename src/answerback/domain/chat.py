@@ -1,7 +1,7 @@
 """What is said to an LLM and what it says back."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Json = Any
@@ -34,6 +34,16 @@ class Answer:
     model: str
     usage: Usage | None
     finish_reason: str | None
+
+
+def storable(answer: Answer) -> Answer:
+    """The answer as UTF-8 can carry it: half a surrogate pair, which JSON can spell but no database or callback can
+    hold, becomes U+FFFD."""
+    return replace(answer, text=_whole(answer.text), model=_whole(answer.model))
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass(frozen=True, slots=True)

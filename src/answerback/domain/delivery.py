@@ -1,8 +1,8 @@
 """A delivery: one callback owed, its body frozen when the job ended.
 
-pending ──▶ sending ──▶ delivered | dead
-   ▲           │             │
-   └── later ──┘◀── replay ──┘
+held ──▶ pending ──▶ sending ──▶ delivered | dead
+            ▲           │             │
+            └── later ──┘◀── replay ──┘
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 class DeliveryState(StrEnum):
     """Where a delivery stands, and who moves it on."""
 
+    HELD = "held"
+    """Behind an earlier callback of its conversation. That one's settling makes it pending; maintenance finds an
+    orphan."""
     PENDING = "pending"
     """Waiting for its `run_at`. An engine claims it."""
     SENDING = "sending"
@@ -36,6 +39,7 @@ class ClaimedDelivery:
     epoch: int
     attempt: int
     deadline_at: int
+    conversation_id: int | None
     claimed_at: int
 
 

@@ -7,7 +7,7 @@ DAY = 86_400.0
 RETRY_AFTER_LIMIT = DAY
 
 STANDARD_WEBHOOKS_SCHEDULE = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
-"""Seconds before each attempt, the first included (Standard Webhooks specification, "Deliverability and reliability")."""
+"""Seconds before each attempt, the first included (Standard Webhooks, "Deliverability and reliability")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,12 @@ class EmbeddedEngine:
 
     async def _sweep_forever(self) -> None:
         while True:
-            if not await self._maintenance.sweep():
+            try:
+                moved = await self._maintenance.sweep()
+            except Exception:  # noqa: BLE001 - without sweeps, no lost lease would ever be taken back
+                self._log.exception("sweep_broke")
+                moved = 0
+            if not moved:
                 await asyncio.sleep(SWEEP_SECONDS)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:

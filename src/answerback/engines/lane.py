@@ -96,6 +96,12 @@ class Lane(Generic[C]):
         except StorageUnavailable as error:
             self._log.warning("claim_postponed", lane=self._name, reason=str(error))
             return POLL_SECONDS
+        except Exception:  # noqa: BLE001 - a row that cannot be read must not end the lane
+            self._log.exception("claim_broke", lane=self._name)
+            return POLL_SECONDS
+        if self._stopping:
+            await self._give_back(claims)
+            return POLL_SECONDS
         for claim in claims:
             self._start(claim, trusted_until)
         if next_due is None:
@@ -103,6 +109,9 @@ class Lane(Generic[C]):
         return min(POLL_SECONDS, max(0.0, (next_due - self._clock.now()) / 1000))
 
     def _start(self, claim: C, trusted_until: float) -> None:
+        if (older := self._held.get(claim.id)) is not None:
+            # Its lease ran out unnoticed, as after a stall of the whole process.
+            older.task.cancel()
         task = asyncio.ensure_future(self._rows.run(claim))
         held = self._held[claim.id] = _Held(claim, task, trusted_until)
         task.add_done_callback(lambda _: self._ended(held))
@@ -123,32 +132,50 @@ class Lane(Generic[C]):
 
     async def keep_leases_forever(self) -> None:
         """Extends leases four times per lease, and cancels what is no longer this process's to finish."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._extend_forever())
+            group.create_task(self._cancel_overdue_forever())
+
+    async def _extend_forever(self) -> None:
         interval = self._lease_seconds / 4
         while True:
             await asyncio.sleep(interval)
             soon = self._clock.monotonic() + self._lease_seconds - interval / 2
             due = [held for held in self._held.values() if held.trusted_until <= soon]
             for start in range(0, len(due), EXTEND_BATCH):
-                await self._extend(due[start : start + EXTEND_BATCH])
-            self._cancel_overdue(self._clock.monotonic() + interval / 2)
+                if not await self._extend(due[start : start + EXTEND_BATCH]):
+                    # The other batches would each wait as long for the same database, past the next beat.
+                    break
 
-    async def _extend(self, due: Sequence[_Held[C]]) -> None:
+    async def _cancel_overdue_forever(self) -> None:
+        # A loop of its own: an extension that waits for a locked database must not delay it.
+        step = self._lease_seconds / 16
+        while True:
+            await asyncio.sleep(step)
+            self._cancel_overdue(self._clock.monotonic() + 2 * step)
+
+    async def _extend(self, due: Sequence[_Held[C]]) -> bool:
+        """Whether the database took it."""
         trusted_until = self._clock.monotonic() + self._lease_seconds
         try:
             kept = await self._rows.extend([(held.claim.id, held.claim.epoch) for held in due])
         except StorageUnavailable as error:
             self._log.warning("heartbeat_missed", lane=self._name, rows=len(due), reason=str(error))
-            return
+            return False
+        except Exception:  # noqa: BLE001 - a lane without heartbeats would lose everything it holds
+            self._log.exception("heartbeat_broke", lane=self._name, rows=len(due))
+            return False
         for held in due:
             if held.claim.id in kept:
                 held.trusted_until = trusted_until
             elif not held.task.done():
                 self._log.warning("lease_lost", lane=self._name, id=held.claim.id)
                 held.task.cancel()
+        return True
 
     def _cancel_overdue(self, horizon: float) -> None:
         for held in list(self._held.values()):
-            if held.trusted_until <= horizon:
+            if held.trusted_until <= horizon and not held.task.cancelling():
                 self._log.warning("lease_not_kept", lane=self._name, id=held.claim.id)
                 held.task.cancel()
 
@@ -163,9 +190,12 @@ class Lane(Generic[C]):
         for held in unfinished:
             held.task.cancel()
         await asyncio.gather(*(held.task for held in unfinished), return_exceptions=True)
-        if not unfinished:
+        await self._give_back([held.claim for held in unfinished])
+
+    async def _give_back(self, claims: Sequence[C]) -> None:
+        if not claims:
             return
-        given_back = [(held.claim.id, held.claim.epoch, 0.0) for held in unfinished]
+        given_back = [(claim.id, claim.epoch, 0.0) for claim in claims]
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._rows.release(given_back)

@@ -1,12 +1,12 @@
 """What a callback attempt leaves behind, and replaying a delivery."""
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, case, select, update
 
 from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
 from answerback.domain.errors import Conflict, NotFound
 from answerback.domain.job import DeliveryRecord
-from answerback.storage.ending import DELIVERY_DEADLINE_MS
 from answerback.storage.leasing import end_attempt, fenced
+from answerback.storage.lines import DELIVERY_DEADLINE_MS, RELEASE_NEXT_DELIVERY
 from answerback.storage.operation import Operation, Statement, Transaction
 from answerback.storage.reading import ATTEMPTS_OF
 from answerback.storage.records import DELIVERY_COLUMNS, attempts_made, delivery_record
@@ -35,6 +35,7 @@ REPLAY = Statement(
     .where(deliveries.c.id == bindparam("row_id"))
     .values(
         state=DeliveryState.PENDING,
+        conversation_id=case((deliveries.c.state == DeliveryState.PENDING, deliveries.c.conversation_id)),
         attempt=0,
         run_at=bindparam("now"),
         deadline_at=bindparam("new_deadline_at"),
@@ -56,16 +57,23 @@ def report(
     )
     if rows:
         yield from end_attempt(tx, claim.id, claim.epoch, outcome)
+        if state is not DeliveryState.PENDING and claim.conversation_id is not None:
+            yield RELEASE_NEXT_DELIVERY(conversation_id=claim.conversation_id, now=tx.now)
     return bool(rows)
 
 
 def replay(tx: Transaction, tenant_id: str, delivery_id: str) -> Operation[DeliveryRecord]:
-    """Owes the same body under the same id once more, with a schedule of its own."""
+    """Owes the same body under the same id once more, with a schedule of its own.
+
+    One that has settled is replayed outside its conversation's line; one that waits for another try is due at once.
+    """
     rows = yield FIND(row_id=delivery_id, tenant_id=tenant_id)
     if not rows:
         raise NotFound(f"there is no delivery {delivery_id!r}")
     if rows[0][3] == DeliveryState.SENDING:
         raise Conflict("an attempt of this delivery is under way; replay it once that has ended")
+    if rows[0][3] == DeliveryState.HELD:
+        raise Conflict("this delivery waits for an earlier one of its conversation and goes out after it")
     if rows[0][-1]:
         raise Conflict("this delivery's body was erased with its conversation; there is nothing left to replay")
     rows = yield REPLAY(row_id=delivery_id, now=tx.now, new_deadline_at=tx.now + DELIVERY_DEADLINE_MS)

@@ -2,20 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, insert, literal_column, select, update
+from sqlalchemy import bindparam, case, insert, literal_column, update
 
 from answerback.domain.delivery import DeliveryState, Report, origin_of
 from answerback.domain.errors import Failure
 from answerback.domain.ids import new_id
 from answerback.domain.job import ClaimedJob, Ending, Job, JobState
 from answerback.ports import Render
-from answerback.storage.leasing import end_attempt, fenced, in_state
+from answerback.storage.leasing import end_attempt, fenced
+from answerback.storage.lines import DELIVERY_DEADLINE_MS, RELEASE_NEXT_JOB, occupied
 from answerback.storage.operation import Operation, Statement, Transaction
 from answerback.storage.records import dump_usage
-from answerback.storage.tables import LINE_STATES, OPEN_STATES, conversations, deliveries, jobs, turns
-
-DELIVERY_DEADLINE_MS = 7 * 86_400_000
-"""How long a callback is owed at most, whatever a receiver's Retry-After asks for."""
+from answerback.storage.tables import OPEN_STATES, OWED_STATES, conversations, deliveries, jobs, turns
 
 _ENDED: dict[str, Any] = {
     "state": bindparam("new_state"),
@@ -61,29 +59,6 @@ LEAVE_LINE = Statement(
     .returning(conversations.c.pending, conversations.c.erased_through)
 )
 
-_ahead = jobs.alias("ahead")
-_next = jobs.alias("next")
-RELEASE_NEXT = Statement(
-    update(jobs)
-    .where(
-        jobs.c.id
-        == select(_next.c.id)
-        .where(_next.c.conversation_id == bindparam("conversation_id"), in_state(_next, JobState.HELD))  # type: ignore[arg-type]
-        .order_by(_next.c.seq)
-        .limit(1)
-        .scalar_subquery(),
-        ~exists(
-            select(literal_column("1"))
-            .select_from(_ahead)
-            .where(
-                and_(_ahead.c.conversation_id == bindparam("conversation_id"), literal_column(f"ahead.{LINE_STATES}"))
-            )
-        ),
-    )
-    .values(state=JobState.QUEUED, run_at=bindparam("now"))
-    .returning(jobs.c.id)
-)
-
 INSERT_TURN = Statement(
     insert(turns).values(
         conversation_id=bindparam("conversation_id"),
@@ -103,7 +78,9 @@ INSERT_DELIVERY = Statement(
         url=bindparam("url"),
         origin=bindparam("origin"),
         body=bindparam("body"),
-        state=DeliveryState.PENDING,
+        conversation_id=bindparam("conversation_id"),
+        seq=bindparam("seq"),
+        state=case((occupied(deliveries, OWED_STATES), DeliveryState.HELD), else_=DeliveryState.PENDING),
         run_at=bindparam("now"),
         attempt=0,
         lease_epoch=0,
@@ -167,6 +144,8 @@ def _settle(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operat
             id=new_id("msg_", tx.now),
             job_id=job.id,
             tenant_id=job.tenant_id,
+            conversation_id=job.conversation_id,
+            seq=job.seq,
             url=job.callback_url,
             origin=origin_of(job.callback_url),
             body=render(job, ending, tx.now),
@@ -187,4 +166,4 @@ def _settle(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operat
             now=tx.now,
         )
     if pending > 0:
-        yield RELEASE_NEXT(conversation_id=job.conversation_id, now=tx.now)
+        yield RELEASE_NEXT_JOB(conversation_id=job.conversation_id, now=tx.now)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Table, and_, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import Table, and_, bindparam, delete, func, insert, literal_column, select, update
 
 from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
 from answerback.domain.job import ClaimedJob, JobState
@@ -90,6 +90,10 @@ END_ATTEMPT = Statement(
     )
 )
 
+FORGET_ATTEMPT = Statement(
+    delete(attempts).where(attempts.c.of == bindparam("row_id"), attempts.c.epoch == bindparam("epoch"))
+)
+
 _GIVEN_BACK: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "run_at": bindparam("due_at")}
 
 
@@ -171,7 +175,14 @@ def extend(
 
 
 def release(tx: Transaction, statement: Statement, claims: Sequence[tuple[str, int, float]]) -> Operation[None]:
-    """Gives back `(id, epoch, seconds until due)`; the attempt does not count."""
+    """Gives back `(id, epoch, seconds until due)`; the attempt does not count.
+
+    One given back for later was not begun, and leaves no row: it may be deferred a thousand times.
+    """
     for row_id, epoch, delay in claims:
-        if (yield statement(row_id=row_id, epoch=epoch, due_at=tx.now + int(delay * 1000))):
+        if not (yield statement(row_id=row_id, epoch=epoch, due_at=tx.now + int(delay * 1000))):
+            continue
+        if delay > 0:
+            yield FORGET_ATTEMPT(row_id=row_id, epoch=epoch)
+        else:
             yield from end_attempt(tx, row_id, epoch, Report("released"))

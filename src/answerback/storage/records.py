@@ -46,6 +46,7 @@ CLAIMED_DELIVERY_COLUMNS = (
     deliveries.c.lease_epoch,
     deliveries.c.attempt,
     deliveries.c.deadline_at,
+    deliveries.c.conversation_id,
 )
 DELIVERY_COLUMNS = (
     deliveries.c.id,

@@ -25,7 +25,11 @@ async def open_sqlite(path: Path, clock: Clock, render: Render) -> SqlStore:
     write = GroupCommit("sqlite-writer", connector(path), "BEGIN IMMEDIATE", clock.now, backlog.committed)
     read = GroupCommit("sqlite-reader", connector(path, read_only=True), "BEGIN", clock.now)
     store = SqlStore(write, read, backlog, render)
-    await store.count_open()
+    try:
+        await store.count_open()
+    except BaseException:
+        await store.close()
+        raise
     return store
 
 

@@ -2,18 +2,24 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import bindparam, delete, exists, func, literal_column, select, update
+from sqlalchemy import Boolean, bindparam, delete, exists, func, literal_column, select, update
 
 from answerback.domain.delivery import DeliveryState, Report
 from answerback.domain.errors import ErrorCode, Failure
 from answerback.domain.job import Ending, JobState
 from answerback.domain.transitions import POISON_WINDOW_MS, poisoned
 from answerback.ports import Render, Swept
-from answerback.storage.ending import RELEASE_NEXT, end_open
+from answerback.storage.ending import end_open
 from answerback.storage.leasing import end_attempt, in_state
+from answerback.storage.lines import (
+    ORPHANED_DELIVERIES,
+    ORPHANED_JOBS,
+    RELEASE_NEXT_DELIVERY,
+    RELEASE_NEXT_JOB,
+)
 from answerback.storage.operation import Operation, Statement, Transaction
 from answerback.storage.records import JOB_COLUMNS, job
-from answerback.storage.tables import LINE_STATES, OPEN_STATES, attempts, conversations, deliveries, jobs, turns
+from answerback.storage.tables import OPEN_STATES, attempts, conversations, deliveries, jobs, turns
 
 BATCH = 200
 
@@ -42,16 +48,17 @@ TAKE_BACK_JOB = Statement(
     .returning(jobs.c.id)
 )
 LOST_DELIVERIES = Statement(
-    select(deliveries.c.id, deliveries.c.lease_epoch)
+    select(deliveries.c.id, deliveries.c.lease_epoch, deliveries.c.deadline_at, deliveries.c.conversation_id)
     .where(in_state(deliveries, DeliveryState.SENDING), deliveries.c.lease_expires_at <= bindparam("now"))
     .order_by(deliveries.c.lease_expires_at)
     .limit(BATCH)
 )
-# The attempt stays counted: a receiver whose response kills the worker must not be called for ever.
+# The attempt stays counted, and the deadline ends it: a receiver whose response kills the worker must not be called
+# for ever.
 TAKE_BACK_DELIVERY = Statement(
     update(deliveries)
     .where(deliveries.c.id == bindparam("row_id"), in_state(deliveries, DeliveryState.SENDING))
-    .values(state=DeliveryState.PENDING, run_at=bindparam("now"), lease_owner=None, lease_expires_at=None)
+    .values(state=bindparam("new_state"), run_at=bindparam("now"), lease_owner=None, lease_expires_at=None)
     .returning(deliveries.c.id)
 )
 OVERDUE_JOBS = Statement(
@@ -60,32 +67,13 @@ OVERDUE_JOBS = Statement(
     .order_by(jobs.c.deadline_at)
     .limit(BATCH)
 )
-_ahead = jobs.alias("ahead")
-ORPHANED_LINES = Statement(
-    select(jobs.c.conversation_id)
-    .where(
-        in_state(jobs, JobState.HELD),
-        ~exists(
-            select(literal_column("1"))
-            .select_from(_ahead)
-            .where(_ahead.c.conversation_id == jobs.c.conversation_id, literal_column(f"ahead.{LINE_STATES}"))
-        ),
-    )
-    .distinct()
-    .limit(BATCH)
-)
 OPEN_JOBS = Statement(select(func.count()).select_from(jobs).where(literal_column(OPEN_STATES)))
 
-_unsettled = exists(
-    select(literal_column("1")).where(
-        deliveries.c.job_id == jobs.c.id,
-        deliveries.c.state.in_([literal_column("'pending'"), literal_column("'sending'")]),
-    )
-)
+_settled = literal_column("(deliveries.state IS NULL OR deliveries.state IN ('delivered', 'dead'))", Boolean)
 OLD_JOBS = Statement(
     select(jobs.c.id, deliveries.c.id)
     .join_from(jobs, deliveries, deliveries.c.job_id == jobs.c.id, isouter=True)
-    .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), ~_unsettled)
+    .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), _settled)
     .order_by(jobs.c.finished_at)
     .limit(BATCH)
 )
@@ -97,7 +85,12 @@ OLD_CONVERSATIONS = Statement(
     .where(
         conversations.c.updated_at < bindparam("before"),
         conversations.c.pending == 0,
-        ~exists(select(literal_column("1")).where(jobs.c.conversation_id == conversations.c.id)),
+        # None is open, so the ended ones are all; only they have an index by conversation.
+        ~exists(
+            select(literal_column("1")).where(
+                jobs.c.conversation_id == conversations.c.id, jobs.c.finished_at.is_not(None)
+            )
+        ),
     )
     .order_by(conversations.c.updated_at)
     .limit(BATCH)
@@ -121,9 +114,12 @@ def recover_leases(tx: Transaction, render: Render) -> Operation[Swept]:
             yield TAKE_BACK_JOB(row_id=row[0], now=tx.now, losses=losses + 1, since=since)
             requeued += 1
     callbacks = yield LOST_DELIVERIES(now=tx.now)
-    for row_id, epoch in callbacks:
+    for row_id, epoch, deadline_at, conversation_id in callbacks:
         yield from end_attempt(tx, row_id, epoch, LOST)
-        yield TAKE_BACK_DELIVERY(row_id=row_id, now=tx.now)
+        state = DeliveryState.PENDING if tx.now < deadline_at else DeliveryState.DEAD
+        yield TAKE_BACK_DELIVERY(row_id=row_id, now=tx.now, new_state=state)
+        if state is DeliveryState.DEAD and conversation_id is not None:
+            yield RELEASE_NEXT_DELIVERY(conversation_id=conversation_id, now=tx.now)
     return Swept(jobs_requeued=requeued, jobs_poisoned=poison, deliveries_requeued=len(callbacks))
 
 
@@ -136,10 +132,13 @@ def expire_jobs(tx: Transaction, render: Render) -> Operation[Swept]:
 
 def release_orphans(tx: Transaction) -> Operation[Swept]:
     """Moves lines on whose head vanished without releasing the next; none should ever be found."""
-    rows = yield ORPHANED_LINES()
-    for (conversation_id,) in rows:
-        yield RELEASE_NEXT(conversation_id=conversation_id, now=tx.now)
-    return Swept(jobs_released=len(rows))
+    lines = yield ORPHANED_JOBS()
+    for (conversation_id,) in lines:
+        yield RELEASE_NEXT_JOB(conversation_id=conversation_id, now=tx.now)
+    callbacks = yield ORPHANED_DELIVERIES()
+    for (conversation_id,) in callbacks:
+        yield RELEASE_NEXT_DELIVERY(conversation_id=conversation_id, now=tx.now)
+    return Swept(jobs_released=len(lines), deliveries_released=len(callbacks))
 
 
 def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:

@@ -1,7 +1,7 @@
 """The tables. Times are epoch milliseconds by the database's clock; states are the domain's names.
 
 Order in a conversation is held by the database itself: `jobs_line` lets only one job of a conversation be queued,
-running or awaiting.
+running or awaiting, `deliveries_line` only one of its callbacks be pending or sending.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ metadata = MetaData()
 
 OPEN_STATES = "state IN ('held', 'queued', 'running', 'awaiting')"
 LINE_STATES = "state IN ('queued', 'running', 'awaiting')"
+OWED_STATES = "state IN ('pending', 'sending')"
 
 # SQLite numbers a table by itself only where the key's type reads INTEGER.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
@@ -114,6 +115,8 @@ deliveries = Table(
     Column("id", Text, primary_key=True),
     Column("job_id", Text, ForeignKey("jobs.id"), nullable=False, unique=True),
     Column("tenant_id", Text, nullable=False),
+    Column("conversation_id", BigInteger),
+    Column("seq", BigInteger),
     Column("url", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
@@ -126,6 +129,8 @@ deliveries = Table(
     Column("deadline_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
+    Index("deliveries_line", "conversation_id", unique=True, **_when(OWED_STATES)),
+    Index("deliveries_held", "conversation_id", "seq", **_when("state = 'held'")),
     Index("deliveries_ready", "run_at", **_when("state = 'pending'")),
     Index("deliveries_leased", "lease_expires_at", **_when("state = 'sending'")),
 )

@@ -1,1 +1,33 @@
-"""What tests of your own integration need: a receiver of callbacks with a script, and the check of signatures."""
+"""What tests of your own integration need: a receiver of callbacks and an LLM with a script, the check of
+signatures, the service in a process of its own that can be killed anywhere, and a clock that moves when told."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from answerback.testing.clock import FakeClock
+    from answerback.testing.faults import Fault, kill_at
+    from answerback.testing.llm import FakeLLM
+    from answerback.testing.receiver import Receiver
+    from answerback.testing.service import Service, ServiceError
+
+__all__ = ["FakeClock", "FakeLLM", "Fault", "Receiver", "Service", "ServiceError", "kill_at"]
+
+_HOMES = (
+    ("FakeClock", "clock"),
+    ("FakeLLM", "llm"),
+    ("Fault", "faults"),
+    ("Receiver", "receiver"),
+    ("Service", "service"),
+    ("ServiceError", "service"),
+    ("kill_at", "faults"),
+)
+
+
+def __getattr__(name: str) -> object:
+    # On demand, so that `python -m answerback.testing.faults` runs a module that nobody has imported before.
+    for known, module in _HOMES:
+        if name == known:
+            value: object = getattr(import_module(f"{__name__}.{module}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

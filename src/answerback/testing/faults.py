@@ -46,14 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--at", type=Boundary, choices=list(Boundary), required=True)
     parser.add_argument("--nth", type=int, default=1)
     chosen = parser.parse_args(arguments)
-    # Not at the top: kill_at serves tests that need no web server.
-    from answerback.app import serve
-
     try:
         settings = load_settings()
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"answerback: {error}\n")
         return 2
+    # Not at the top: kill_at serves tests that need no web server.
+    from answerback.app import serve
+
     return serve(settings, reached=kill_at(chosen.at, chosen.nth))
 
 

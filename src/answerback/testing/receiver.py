@@ -27,10 +27,11 @@ MAX_BODY = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One request as it came. `at` is when, in epoch seconds; `verified` is None when the receiver knows no secret;
-    names in `headers` may be asked for in any case."""
+    """One request as it came. `target` is its path and query as written; `at` is when, in epoch seconds; `verified` is
+    None when the receiver knows no secret; names in `headers` may be asked for in any case."""
 
     path: str
+    target: str
     headers: Mapping[str, str]
     body: bytes
     at: float
@@ -135,7 +136,8 @@ class Receiver:
         if request.transport is not None:
             self._connections.add(request.transport.get_extra_info("peername"))
         headers = request.headers
-        self._callbacks.append(Callback(request.path, headers, body, time.time(), self._verdict(headers, body)))
+        verified = self._verdict(headers, body)
+        self._callbacks.append(Callback(request.path, request.raw_path, headers, body, time.time(), verified))
         script = self._scripts.get(request.path)
         behaviour = status(200) if script is None else script.pop(0) if len(script) > 1 else script[0]
         async with self._came:

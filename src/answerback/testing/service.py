@@ -1,14 +1,15 @@
 """The real service in a process of its own: started, killed, paused and started again by tests and the demo."""
 
 import asyncio
-import atexit
 import contextlib
 import os
 import platform
+import shutil
 import signal
 import socket
 import sys
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -43,16 +44,19 @@ class Service:
         module: Sequence[str] = SERVE,
         timeout: float = 30.0,
     ) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="answerback-") if folder is None else None
-        self.folder = Path(self._temporary.name) if self._temporary else Path(folder or ".").resolve()
+        self.folder = Path(tempfile.mkdtemp(prefix="answerback-")) if folder is None else folder.resolve()
         self._settings = dict(settings or {})
         self._fault = fault
         self._module = tuple(module)
         self._timeout = timeout
-        self._reservation, self.port = _reserve_port()
+        reservation, self.port = _reserve_port()
         self._process: asyncio.subprocess.Process | None = None
         self._copying: asyncio.Task[None] | None = None
         self._spoke = asyncio.Event()
+        self._children: list[asyncio.subprocess.Process] = []
+        temporary = self.folder if folder is None else None
+        # Also when the owner forgets: at the latest when the interpreter ends.
+        self._release = weakref.finalize(self, _release, self._children, reservation, temporary)
 
     @property
     def url(self) -> str:
@@ -94,7 +98,7 @@ class Service:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        atexit.register(self._kill_leftover)
+        self._children[:] = [self._process]
         self._copying = asyncio.create_task(self._copy_output(self._process))
         try:
             await asyncio.wait_for(self._until_ready(self._process), self._timeout)
@@ -143,7 +147,7 @@ class Service:
         try:
             await self.start()
         except BaseException:
-            self._clean()
+            self._release()
             raise
         return self
 
@@ -154,7 +158,7 @@ class Service:
             if self._process is not None:
                 await self.kill()
         finally:
-            self._clean()
+            self._release()
 
     def _child(self) -> asyncio.subprocess.Process:
         if self._process is None:
@@ -216,16 +220,18 @@ class Service:
     def _tail(self) -> str:
         return "\n".join(self.logs.splitlines()[-20:])
 
-    def _kill_leftover(self) -> None:
-        with contextlib.suppress(Exception):
-            self._send(signal.SIGKILL)
 
-    def _clean(self) -> None:
-        atexit.unregister(self._kill_leftover)
-        if self._reservation is not None:
-            self._reservation.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+def _release(
+    children: Sequence[asyncio.subprocess.Process], reservation: socket.socket | None, temporary: Path | None
+) -> None:
+    for child in children:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError, RuntimeError):
+                child.kill()
+    if reservation is not None:
+        reservation.close()
+    if temporary is not None:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _append(path: Path) -> BinaryIO:

@@ -19,16 +19,18 @@ class Pacing:
     """The numbers of an `OriginGate`, times in seconds.
 
     `closed_spacing` and `open_spacing` are the least time between two deferred attempts of one origin, by the state of
-    its breaker. `assumed_duration` stands for the unknown: of a first attempt, of a probe. `horizon` is how far ahead
-    an attempt may be deferred; an origin idle for `forget_after` is forgotten.
+    its breaker. `assumed_duration` is an attempt's until one has succeeded; `probe_patience` is the least that others
+    wait for a probe. `horizon` is how far ahead an attempt may be deferred; an origin idle for `forget_after` is
+    forgotten.
     """
 
     cap: int = 64
     failures_to_open: int = 5
     first_pause: float = 30.0
     longest_pause: float = 300.0
-    assumed_duration: float = 1.0
-    closed_spacing: float = 0.001
+    assumed_duration: float = 0.1
+    probe_patience: float = 1.0
+    closed_spacing: float = 0.0002
     open_spacing: float = 0.01
     horizon: float = 600.0
     forget_after: float = 900.0
@@ -40,6 +42,7 @@ class _Origin:
     average: float
     moved_at: float
     """When an attempt last began or ended."""
+    measured: bool = False
     in_flight: int = 0
     failures: int = 0
     pause: float = 0.0
@@ -92,13 +95,23 @@ class OriginGate:
             return
         state.moved_at = now
         state.in_flight = max(0, state.in_flight - 1)
-        # A connection refused in a millisecond says nothing of the origin's pace; one that hangs does.
-        if ok or seconds > state.average:
-            state.average += WEIGHT * (seconds - state.average)
+        self._measure(state, ok, seconds, now)
         if ok:
             self._close(state, now)
         else:
             self._count_failure(state, now, seconds)
+
+    def _measure(self, state: _Origin, ok: bool, seconds: float, now: float) -> None:
+        before = state.average
+        if ok and not state.measured:
+            state.average = max(seconds, 1e-6)
+            state.measured = True
+        elif ok or seconds > before:
+            # A connection refused in a millisecond says nothing of the origin's pace; one that hangs does.
+            state.average += WEIGHT * (seconds - before)
+        if not state.open and state.next_slot > now:
+            # The line holds as many as before; at the new pace it ends at another time.
+            state.next_slot = now + (state.next_slot - now) * state.average / before
 
     def _close(self, state: _Origin, now: float) -> None:
         state.failures = 0
@@ -127,11 +140,12 @@ class OriginGate:
     def _reserve(self, state: _Origin, now: float) -> float:
         """The wait until the next free moment of this origin, which is then taken."""
         pacing = self._pacing
+        waiting_for_it = state.probing or not state.open
         # An origin that ends nothing is slower than its past says; without this its line would be asked over and over.
-        duration = max(state.average, now - state.moved_at)
+        duration = max(state.average, now - state.moved_at) if waiting_for_it else state.average
         spacing = max(duration / pacing.cap, pacing.open_spacing if state.open else pacing.closed_spacing)
         if state.probing:
-            earliest = now + max(duration, pacing.assumed_duration)
+            earliest = now + max(duration, pacing.probe_patience)
         else:
             earliest = state.reopens_at if state.open else now + spacing
         slot = max(state.next_slot, earliest)

@@ -1,6 +1,7 @@
 """One callback attempt over HTTP, to an address the guard has judged."""
 
 import asyncio
+import io
 import re
 import socket
 import ssl
@@ -23,6 +24,8 @@ KEEPALIVE_SECONDS = 4.0
 MAX_HEADER_BYTES = 8190
 MAX_HEADERS = 128
 READ_BUFFER = 16 * 1024
+LARGE_BODY = 2**20
+"""What aiohttp writes at once; it wants more as a file, to write it in pieces."""
 
 # What RFC 3986 allows as it is. Such a URL is sent exactly as written; any other is quoted first.
 _EXACT = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
@@ -65,7 +68,7 @@ class WebhookSender:
                 asyncio.timeout(self._timeout),
                 self._open().post(
                     URL(url, encoded=_EXACT.fullmatch(url) is not None),
-                    data=body,
+                    data=body if len(body) <= LARGE_BODY else io.BytesIO(body),
                     headers=headers,
                     allow_redirects=False,
                 ) as response,

@@ -139,6 +139,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.BigInteger(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), nullable=True),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
@@ -159,6 +161,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("job_id"),
     )
     op.create_index("deliveries_leased", "deliveries", ["lease_expires_at"], **_when("state = 'sending'"))
+    op.create_index(
+        "deliveries_line", "deliveries", ["conversation_id"], unique=True, **_when("state IN ('pending', 'sending')")
+    )
+    op.create_index("deliveries_held", "deliveries", ["conversation_id", "seq"], **_when("state = 'held'"))
     op.create_index("deliveries_ready", "deliveries", ["run_at"], **_when("state = 'pending'"))
 
 

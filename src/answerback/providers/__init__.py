@@ -1,0 +1,1 @@
+"""LLMs behind `ports.Provider`: any that speaks OpenAI's protocol, and a mock."""

@@ -1,0 +1,64 @@
+"""The provider that answers when there is none: deterministic, free, and proof of what context travelled."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from answerback.domain.chat import Answer, ChatRequest, Json, Usage, estimate_tokens
+from answerback.domain.errors import ErrorCode, ProviderError
+from answerback.providers.content import text_of
+
+MODEL = "mock"
+QUOTE_LIMIT = 200
+
+
+class MockProvider:
+    """Implements `ports.Provider`. Quotes the last user message, and the one before it when it knows one.
+
+    Every call takes `delay_seconds`; `sleep` is what waits.
+    """
+
+    name = "mock"
+
+    def __init__(self, delay_seconds: float = 0.0, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
+        self._delay = delay_seconds
+        self._sleep = sleep
+
+    async def complete(self, request: ChatRequest) -> Answer:
+        """Raises ProviderError (`upstream_timeout`) when the delay exceeds the request's timeout."""
+        if self._delay > request.timeout:
+            await self._sleep(request.timeout)
+            words = f"the mock provider takes {self._delay:g} s and was given {request.timeout:g} s"
+            raise ProviderError(ErrorCode.UPSTREAM_TIMEOUT, words, retryable=True)
+        await self._sleep(self._delay)
+        said = _texts(request.body.get("messages"))
+        answer = _answer([text for role, text in said if role == "user"])
+        prompt = sum(estimate_tokens(text) for _, text in said)
+        completion = estimate_tokens(answer)
+        return Answer(answer, MODEL, Usage(prompt, completion, prompt + completion), "stop")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _texts(messages: Json) -> list[tuple[Json, str]]:
+    """Role and text of each message; one without readable text counts as silent."""
+    said: list[tuple[Json, str]] = []
+    for message in messages if isinstance(messages, list | tuple) else ():
+        if not isinstance(message, dict):
+            continue
+        try:
+            text = text_of(message.get("content"))
+        except ValueError:
+            text = ""
+        # What came over the wire may hold half a character, which can be neither counted nor stored.
+        said.append((message.get("role"), text.encode(errors="replace").decode().replace("\0", "")))
+    return said
+
+
+def _answer(user: Sequence[str]) -> str:
+    answer = f"You said: {_quote(user[-1] if user else '')}."
+    return answer + f" Before that you said: {_quote(user[-2])}." if len(user) > 1 else answer
+
+
+def _quote(text: str) -> str:
+    return f'"{text if len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"}"'

@@ -1,0 +1,59 @@
+"""Lines: of a conversation's jobs, and of its callbacks, one at a time is under way and the others are held."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, literal_column, select, update
+
+from answerback.domain.delivery import DeliveryState
+from answerback.domain.job import JobState
+from answerback.storage.operation import Statement
+from answerback.storage.tables import LINE_STATES, OWED_STATES, deliveries, jobs
+
+DELIVERY_DEADLINE_MS = 7 * 86_400_000
+"""How long a callback is owed at most once its turn has come, whatever a receiver's Retry-After asks for."""
+
+ORPHANS = 200
+
+
+def occupied(table: Table, under_way: str, conversation: Any = None) -> ColumnElement[bool]:
+    """Whether a row of the conversation is under way."""
+    ahead = table.alias("ahead")
+    same = ahead.c.conversation_id == (bindparam("conversation_id") if conversation is None else conversation)
+    found: Select[Any] = select(literal_column("1")).select_from(ahead)
+    return exists(found.where(same, literal_column(f"ahead.{under_way}")).correlate(table))
+
+
+def _release_next(table: Table, under_way: str, **released: Any) -> Statement:
+    waiting = table.alias("waiting")
+    first = (
+        select(waiting.c.id)
+        .where(
+            waiting.c.conversation_id == bindparam("conversation_id"),
+            waiting.c.state == literal_column(f"'{JobState.HELD}'"),
+        )
+        .order_by(waiting.c.seq)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return Statement(
+        update(table)
+        .where(table.c.id == first, ~occupied(table, under_way))
+        .values(run_at=bindparam("now"), **released)
+        .returning(table.c.id)
+    )
+
+
+RELEASE_NEXT_JOB = _release_next(jobs, LINE_STATES, state=JobState.QUEUED)
+RELEASE_NEXT_DELIVERY = _release_next(
+    deliveries, OWED_STATES, state=DeliveryState.PENDING, deadline_at=bindparam("now") + DELIVERY_DEADLINE_MS
+)
+
+
+def _orphaned(table: Table, under_way: str) -> Statement:
+    held = table.c.state == literal_column(f"'{JobState.HELD}'")
+    alone = ~occupied(table, under_way, table.c.conversation_id)
+    return Statement(select(table.c.conversation_id).where(held, alone).distinct().limit(ORPHANS))
+
+
+ORPHANED_JOBS = _orphaned(jobs, LINE_STATES)
+ORPHANED_DELIVERIES = _orphaned(deliveries, OWED_STATES)

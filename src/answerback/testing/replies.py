@@ -1,0 +1,242 @@
+"""What a scripted LLM can answer: from a plain completion to the habits of hostile and overloaded upstreams."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from aiohttp import web
+
+from answerback.domain.chat import estimate_tokens
+from answerback.providers.content import text_of
+
+SSE_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question as it came. `n` counts from 1, `at` is monotonic seconds, `user` the text of the last user message;
+    names in `headers` may be asked for in any case."""
+
+    n: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str]
+    at: float
+    user: str
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        return self.body["messages"]  # type: ignore[no-any-return]
+
+    @property
+    def model(self) -> str:
+        return str(self.body.get("model", "fake"))
+
+    @property
+    def streamed(self) -> bool:
+        return self.body.get("stream") is True
+
+
+Reply: TypeAlias = Callable[[web.BaseRequest, Call], Awaitable[web.StreamResponse]]
+"""Answers one call, which has been read and recorded before."""
+
+
+def echo() -> Reply:
+    """Says what it was told last, and how many messages it was given: `You said: "hi". I was given 3 messages.`"""
+
+    async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        count = len(call.messages)
+        text = f'You said: "{call.user}". I was given {count} message{"" if count == 1 else "s"}.'
+        return await _completion(request, call, text)
+
+    return reply
+
+
+def say(text: str) -> Reply:
+    """Answers with this text, as a stream word by word where one was asked for."""
+
+    async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        return await _completion(request, call, text)
+
+    return reply
+
+
+def completion(**changes: Any) -> Reply:
+    """A good completion, never streamed, with some of its fields replaced: `completion(choices=[])`."""
+
+    async def reply(_: web.BaseRequest, call: Call) -> web.StreamResponse:
+        return _json({**document(call, "A good answer."), **changes})
+
+    return reply
+
+
+def message(content: Any, finish_reason: Any = "stop", **fields: Any) -> Reply:
+    """A completion whose one message has this `content`: text, None, parts, or nonsense."""
+    said = {"role": "assistant", "content": content, **fields}
+    return completion(choices=[{"index": 0, "message": said, "finish_reason": finish_reason}])
+
+
+def status(code: int, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+    """A status; the body is sent as it is when it is bytes, else as JSON; by default an error object as OpenAI's."""
+    if body is None:
+        body = {"error": {"message": f"scripted {code}", "type": "scripted", "param": None, "code": code}}
+
+    async def reply(_: web.BaseRequest, __: Call) -> web.StreamResponse:
+        return _json(body, code, headers)
+
+    return reply
+
+
+def raw(body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
+    """200 with these bytes, whatever they are."""
+    return status(200, body, headers)
+
+
+def error_in_200(code: Any, text: str = "scripted", **fields: Any) -> Reply:
+    """200 with an error object, as OpenRouter reports errors that come late."""
+    return status(200, {"error": {"code": code, "message": text, **fields}})
+
+
+def oversized(size: int = 9 * 1024 * 1024) -> Reply:
+    """A good answer of `size` bytes."""
+    return message("x" * size)
+
+
+def delayed(seconds: float, then: Reply | None = None) -> Reply:
+    """Answers after `seconds`, by default with an echo."""
+    behaviour = then or echo()
+
+    async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return await behaviour(request, call)
+
+    return reply
+
+
+def hang(until: asyncio.Event | None = None, then: Reply | None = None) -> Reply:
+    """Answers only once `until` is set, by default with an echo; without an event, never."""
+    behaviour = then or echo()
+
+    async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        await (until or asyncio.Event()).wait()
+        return await behaviour(request, call)
+
+    return reply
+
+
+def hang_up() -> Reply:
+    """Closes the connection without a word."""
+
+    async def reply(request: web.BaseRequest, _: Call) -> web.StreamResponse:
+        if isinstance(request.transport, asyncio.WriteTransport):
+            request.transport.abort()
+        return web.Response()
+
+    return reply
+
+
+def break_off(text: str = "This sentence will never be finished.") -> Reply:
+    """Begins a good answer, streamed where a stream was asked for, and closes the connection in the middle of it."""
+
+    async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        data = b"".join(events(call, text)) if call.streamed else _encode(document(call, text))
+        response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(data))})
+        if call.streamed:
+            response = web.StreamResponse(headers=SSE_HEADERS)
+            response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(data[: len(data) // 2])
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+    return reply
+
+
+def babble(data: bytes = b"this is not HTTP\r\n\r\n") -> Reply:
+    """Sends bytes as they are in place of a response, and closes the connection."""
+
+    async def reply(request: web.BaseRequest, _: Call) -> web.StreamResponse:
+        if isinstance(request.transport, asyncio.WriteTransport):
+            request.transport.write(data)
+            request.transport.close()
+        return web.Response()
+
+    return reply
+
+
+def document(call: Call, text: str) -> dict[str, Any]:
+    """A chat completion object (OpenAI API reference, "The chat completion object")."""
+    said = {"role": "assistant", "content": text}
+    return {
+        "id": f"chatcmpl-{call.n}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": call.model,
+        "choices": [{"index": 0, "message": said, "finish_reason": "stop", "logprobs": None}],
+        "usage": _usage(call, text),
+    }
+
+
+def events(call: Call, text: str) -> list[bytes]:
+    """The same answer as server-sent events, a chunk a word (OpenAI API reference, "Streaming")."""
+    options = call.body.get("stream_options")
+    counted = isinstance(options, dict) and options.get("include_usage") is True
+    head = {"id": f"chatcmpl-{call.n}", "object": "chat.completion.chunk", "created": int(time.time())}
+    head["model"] = call.model
+    tail = {"usage": None} if counted else {}
+
+    def chunk(delta: Mapping[str, str], finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return _event({**head, "choices": [choice], **tail})
+
+    words = text.split(" ")
+    pieces = [word if n == 0 else f" {word}" for n, word in enumerate(words)]
+    said = [chunk({"role": "assistant", "content": ""}), *(chunk({"content": piece}) for piece in pieces)]
+    said.append(chunk({}, "stop"))
+    if counted:
+        said.append(_event({**head, "choices": [], "usage": _usage(call, text)}))
+    return [*said, b"data: [DONE]\n\n"]
+
+
+def last_user_text(messages: Sequence[Any]) -> str:
+    """The text of the last user message, empty where there is none."""
+    for said in reversed(messages):
+        if isinstance(said, dict) and said.get("role") == "user":
+            try:
+                return text_of(said.get("content"))
+            except ValueError:
+                return ""
+    return ""
+
+
+async def _completion(request: web.BaseRequest, call: Call, text: str) -> web.StreamResponse:
+    if not call.streamed:
+        return _json(document(call, text))
+    response = web.StreamResponse(headers=SSE_HEADERS)
+    await response.prepare(request)
+    for event in events(call, text):
+        await response.write(event)
+    await response.write_eof()
+    return response
+
+
+def _usage(call: Call, text: str) -> dict[str, int]:
+    prompt = sum(estimate_tokens(last_user_text((said,))) for said in call.messages)
+    answer = estimate_tokens(text)
+    return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+
+
+def _json(body: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    data = body if isinstance(body, bytes) else _encode(body)
+    return web.Response(body=data, status=code, headers={"Content-Type": "application/json", **(headers or {})})
+
+
+def _encode(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _event(value: Any) -> bytes:
+    return b"data: %s\n\n" % _encode(value)

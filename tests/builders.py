@@ -1,0 +1,212 @@
+"""What stories begin with: messages, claims, answers, and stand-ins for the world around the core."""
+
+import asyncio
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from answerback.domain.chat import Answer, ChatRequest, Memory, Usage
+from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, Report
+from answerback.domain.errors import ErrorCode, Failure, ProviderError
+from answerback.domain.job import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
+from answerback.ports import Limits, Store
+
+URL = "https://receiver.example/hook"
+TENANT = "tenant-a"
+LEASE = 60.0
+ROOMY = Limits(conversation_pending=1_000, queued_jobs=100_000)
+MEMORY = Memory(max_messages=20, max_tokens=8_000, ttl_seconds=86_400)
+DAY = 86_400.0
+FAILURE = Failure(ErrorCode.UPSTREAM_ERROR, "the LLM is not well")
+REPORT = Report("told")
+
+
+def new_job(text: str = "hello", session: str | None = "s", **changes: Any) -> NewJob:
+    """A message of a session; `session=None` makes it stateless."""
+    request = changes.pop("request", Message(message=text, session_id=session, stateless=session is None))
+    fields: dict[str, Any] = {
+        "tenant_id": TENANT,
+        "kind": JobKind.MESSAGE,
+        "request": request,
+        "callback_url": URL,
+        "conversation_key": session,
+        "deadline_seconds": DAY,
+    }
+    return NewJob(**fields | changes)
+
+
+async def accept(store: Store, text: str = "hello", session: str | None = "s", **changes: Any) -> Accepted:
+    return await store.accept(new_job(text, session, **changes), ROOMY)
+
+
+async def claim_jobs(store: Store, limit: int = 100, lease: float = LEASE) -> list[ClaimedJob]:
+    return list((await store.claim_jobs("worker", limit, lease)).jobs)
+
+
+async def claim_job(store: Store) -> ClaimedJob:
+    (claim,) = await claim_jobs(store)
+    return claim
+
+
+async def claim_deliveries(store: Store, limit: int = 100) -> list[ClaimedDelivery]:
+    return list((await store.claim_deliveries("worker", limit, LEASE)).deliveries)
+
+
+async def claim_delivery(store: Store) -> ClaimedDelivery:
+    (claim,) = await claim_deliveries(store)
+    return claim
+
+
+def answer(text: str = "an answer") -> Answer:
+    return Answer(text=text, model="model-1", usage=Usage(1, 2, 3), finish_reason="stop")
+
+
+def completed(text: str = "an answer") -> Ending:
+    return Ending(JobState.COMPLETED, answer=answer(text))
+
+
+def failed() -> Ending:
+    return Ending(JobState.FAILED, failure=FAILURE)
+
+
+async def finish(store: Store, claim: ClaimedJob, ending: Ending | None = None) -> bool:
+    return await store.finish(claim, ending or completed(), REPORT)
+
+
+async def ended_job(store: Store, text: str = "hello", session: str | None = "s", ending: Ending | None = None) -> str:
+    """Accepts, claims and finishes one message of an idle store."""
+    accepted = await accept(store, text, session)
+    assert await finish(store, await claim_job(store), ending)
+    return accepted.job_id
+
+
+async def owed_delivery(store: Store) -> ClaimedDelivery:
+    """One delivery, claimed, of an idle store."""
+    await ended_job(store)
+    return await claim_delivery(store)
+
+
+async def state_of(store: Store, job_id: str) -> JobState:
+    return (await store.get_job(TENANT, job_id)).state
+
+
+@contextmanager
+def raw(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database as anyone with the file can open it, in autocommit."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def rows(path: Path, sql: str, *parameters: Any) -> list[Any]:
+    with raw(path) as connection:
+        return connection.execute(sql, parameters).fetchall()
+
+
+def dump(path: Path) -> list[str]:
+    """All that the database holds."""
+    with raw(path) as connection:
+        return list(connection.iterdump())
+
+
+def refusal(*, retryable: bool, retry_after: float | None = None) -> ProviderError:
+    return ProviderError(FAILURE.code, FAILURE.message, retryable=retryable, retry_after=retry_after)
+
+
+class Journal:
+    """Implements `answerback.ports.Log`: remembers, and lets a test wait for a line."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, object]]] = []
+        self._seen: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def info(self, event: str, /, **fields: object) -> None:
+        self.lines.append((event, fields))
+        self._seen[event].set()
+
+    warning = error = exception = info
+
+    @property
+    def events(self) -> list[str]:
+        return [event for event, _ in self.lines]
+
+    async def seen(self, event: str) -> None:
+        await asyncio.wait_for(self._seen[event].wait(), 20)
+
+
+class Hints:
+    """Implements `answerback.ports.Hints`: counts."""
+
+    def __init__(self) -> None:
+        self.jobs = 0
+        self.deliveries = 0
+
+    def job_ready(self) -> None:
+        self.jobs += 1
+
+    def delivery_ready(self) -> None:
+        self.deliveries += 1
+
+    def job_cancelled(self, job_id: str) -> None:
+        self.jobs += 1
+
+
+class StubProvider:
+    """Answers as the script says: an answer, an error to raise, or a function of the request. The last stays."""
+
+    name = "stub"
+
+    def __init__(self, *script: Answer | Exception | Callable[[ChatRequest], Answer]) -> None:
+        self.script = list(script or [answer()])
+        self.requests: list[ChatRequest] = []
+
+    async def complete(self, request: ChatRequest) -> Answer:
+        self.requests.append(request)
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(step, Exception):
+            raise step
+        return step if isinstance(step, Answer) else step(request)
+
+    async def close(self) -> None:
+        return
+
+
+class StubSender:
+    """Takes callbacks as the script says: a status, a response, or an error to raise. The last stays."""
+
+    def __init__(self, *script: int | CallbackResponse | Exception) -> None:
+        self.script = list(script or [200])
+        self.sent: list[tuple[str, dict[str, str], bytes]] = []
+
+    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+        self.sent.append((url, headers, body))
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(step, Exception):
+            raise step
+        return CallbackResponse(step, None, "") if isinstance(step, int) else step
+
+    async def close(self) -> None:
+        return
+
+
+class StubOrigins:
+    """Admits as the script says, the last stays; remembers how the attempts went."""
+
+    def __init__(self, *waits: float) -> None:
+        self.waits = list(waits or [0.0])
+        self.ended: list[bool] = []
+
+    def admit(self, origin: str) -> float:
+        return self.waits.pop(0) if len(self.waits) > 1 else self.waits[0]
+
+    def done(self, origin: str, ok: bool, seconds: float) -> None:
+        self.ended.append(ok)
+
+
+def nothing(_: object) -> None:
+    """Reached a boundary, and went on."""

@@ -1,0 +1,300 @@
+"""Whatever an upstream or the network does, the caller learns a code, whether to try again, and when."""
+
+import asyncio
+import gzip
+import socket
+import traceback
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from answerback.domain.chat import ChatRequest
+from answerback.domain.errors import ErrorCode, ProviderError
+from answerback.providers.openai_compatible import OpenAICompatible
+from answerback.providers.transport import MAX_RESPONSE_BYTES
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+
+NOW = 1_750_000_000_000
+QUESTION = ChatRequest({"messages": [{"role": "user", "content": "hi"}]}, timeout=10)
+GZIP = {"Content-Encoding": "gzip"}
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    reply: replies.Reply
+    code: ErrorCode
+    retryable: bool
+    retry_after: float | None = None
+    says: str = ""
+
+
+def limited(name: str, reply: replies.Reply, retry_after: float | None) -> Row:
+    return Row(name, reply, ErrorCode.UPSTREAM_RATE_LIMITED, True, retry_after)
+
+
+def error(status: int, says: str = "", wait: float | None = None, headers: dict[str, str] | None = None) -> Row:
+    reply = replies.status(status, headers=headers)
+    return Row(f"{status} {headers or ''}", reply, ErrorCode.UPSTREAM_ERROR, True, wait, says)
+
+
+def refused(name: str, reply: replies.Reply, says: str = "") -> Row:
+    return Row(name, reply, ErrorCode.UPSTREAM_REFUSED, False, None, says)
+
+
+def invalid(name: str, reply: replies.Reply, says: str = "") -> Row:
+    return Row(name, reply, ErrorCode.UPSTREAM_INVALID, True, None, says)
+
+
+def empty(name: str, reply: replies.Reply, says: str = "is empty") -> Row:
+    return Row(name, reply, ErrorCode.UPSTREAM_EMPTY, True, None, says)
+
+
+def unreachable(name: str, reply: replies.Reply, says: str = "") -> Row:
+    return Row(name, reply, ErrorCode.UPSTREAM_UNREACHABLE, True, None, says)
+
+
+def final(name: str, reply: replies.Reply, code: ErrorCode, says: str = "") -> Row:
+    return Row(name, reply, code, False, None, says)
+
+
+def failed(name: str, reply: replies.Reply, says: str = "", wait: float | None = None) -> Row:
+    return Row(name, reply, ErrorCode.UPSTREAM_ERROR, True, wait, says)
+
+
+def status(code: int, retry_after: str) -> replies.Reply:
+    return replies.status(code, headers={"Retry-After": retry_after})
+
+
+def reset(value: str) -> replies.Reply:
+    return replies.status(429, headers={"X-RateLimit-Reset": value})
+
+
+def refusal(code: int, word: str) -> replies.Reply:
+    return replies.status(code, {"error": {"message": "Bearer sk-secret", "code": word}})
+
+
+def unpaid(**fields: Any) -> replies.Reply:
+    return replies.status(402, {"error": {"code": 402, "message": "pay", **fields}}, {"Retry-After": "3"})
+
+
+IN_FLIGHT = {"reason": "in_flight_budget_exhausted"}
+TOO_HEAVY = {"reason": "weight_exceeds_budget"}
+RESET_LATER = {"headers": {"X-RateLimit-Reset": str(NOW + 30_000)}}
+FLAGGED = {"reasons": ["violence"], "flagged_input": "…"}
+BLANK_PARTS = [{"type": "image_url", "image_url": {}}, {"type": "text", "text": " "}]
+
+TABLE = [
+    limited("429", replies.status(429), None),
+    limited("429 in seconds", status(429, "7"), 7.0),
+    limited("429 at once", status(429, "0"), 0.0),
+    limited("429 by date", status(429, formatdate(NOW / 1000 + 90, usegmt=True)), 90.0),
+    limited("429 by a past date", status(429, formatdate(NOW / 1000 - 90, usegmt=True)), None),
+    limited("429 by garbage", status(429, "soon"), None),
+    limited("429 by infinity", status(429, "inf"), None),
+    limited("429 after a negative time", status(429, "-5"), None),
+    limited("429 with a reset", reset(str(NOW + 12_500)), 12.5),
+    limited("429 with a reset in the past", reset(str(NOW - 1)), None),
+    limited("429 with a reset in seconds", reset(str(NOW // 1000 + 5)), None),
+    limited("429 with a reset in nonsense", reset("tomorrow"), None),
+    limited(
+        "429 with both",
+        replies.status(429, headers={"Retry-After": "2", "X-RateLimit-Reset": str(NOW + 60_000)}),
+        2.0,
+    ),
+    limited("429 in a 200", replies.error_in_200(429), None),
+    limited("429 as text in a 200", replies.error_in_200("429"), None),
+    limited("429 as a word in a 200", replies.error_in_200("rate_limit_exceeded"), None),
+    limited("429 in a 200 with OpenRouter's reset", replies.error_in_200(429, metadata=RESET_LATER), 30.0),
+    limited("429 in a 200 with odd metadata", replies.error_in_200(429, metadata={"headers": [1]}), None),
+    limited("402 in flight", unpaid(metadata=IN_FLIGHT), 3.0),
+    limited("402 in flight, by message", unpaid(message="in_flight_budget_exhausted"), 3.0),
+    limited("402 in flight in a 200", replies.error_in_200(402, metadata=IN_FLIGHT), None),
+    final("402", unpaid(), ErrorCode.UPSTREAM_CREDIT, "no credit"),
+    final("402 in a 200", replies.error_in_200(402), ErrorCode.UPSTREAM_CREDIT, "no credit"),
+    final("402 too heavy", unpaid(metadata=TOO_HEAVY), ErrorCode.UPSTREAM_CREDIT, "whole budget"),
+    final("401", replies.status(401), ErrorCode.UPSTREAM_AUTH, "API key"),
+    final("403", replies.status(403), ErrorCode.UPSTREAM_AUTH),
+    final("401 in a 200", replies.error_in_200("invalid_api_key"), ErrorCode.UPSTREAM_AUTH, "invalid_api_key"),
+    final(
+        "403 over budget",
+        replies.status(403, {"error": {"metadata": {"limit_source": "openrouter_key_limit"}}}),
+        ErrorCode.UPSTREAM_CREDIT,
+        "limit",
+    ),
+    refused("403 moderation", replies.status(403, {"error": {"metadata": FLAGGED}}), "moderation"),
+    refused("400", replies.status(400), "400; check the model's name"),
+    refused("400 by a word", refusal(400, "context_length_exceeded"), "(400, context_length_exceeded"[1:]),
+    refused("400 by a sentence", refusal(400, "The key sk-secret is bad"), "with 400; check"),
+    refused("404", refusal(404, "model_not_found"), "404, model_not_found; check the model's name"),
+    refused("413", replies.status(413), "too long"),
+    refused("418", replies.status(418), "418"),
+    refused("422", replies.status(422)),
+    refused("400 in a 200", replies.error_in_200("context_length_exceeded"), "400, context_length_exceeded"),
+    refused("302", replies.status(302, headers={"Location": "/v1/chat/completions"}), "redirects"),
+    refused("307", replies.status(307, headers={"Location": "/v1/chat/completions"}), "base URL"),
+    refused("filtered", replies.message(None, "content_filter"), "filter"),
+    error(408),
+    error(409),
+    error(425),
+    error(500, "500"),
+    error(502),
+    error(503, wait=11.0, headers={"Retry-After": "11"}),
+    error(503, headers={"X-RateLimit-Reset": str(NOW + 1000)}),
+    error(529),
+    failed("500, not JSON", replies.status(500, b"<html>sk-secret</html>")),
+    failed("500, a list", replies.status(500, [1])),
+    failed("500 in a 200", replies.error_in_200(500)),
+    failed("503 in a 200", replies.error_in_200(503, metadata={"headers": {"retry-after": 4}}), wait=4.0),
+    failed("unknown word in a 200", replies.error_in_200("overloaded"), "error, overloaded in place"),
+    failed("odd code in a 200", replies.error_in_200(True)),
+    failed("success as code in a 200", replies.error_in_200(200)),
+    failed("huge code in a 200", replies.error_in_200(10**30)),
+    failed("no code in a 200", replies.error_in_200(None)),
+    failed("text for an error", replies.status(200, {"error": "sk-secret"})),
+    failed("error beside choices", replies.completion(error={"code": 502})),
+    failed("finished by an error", replies.message("half an ans", "error")),
+    failed("error in a choice", replies.completion(choices=[{"error": {"code": 503}}]), "503"),
+    empty("null", replies.message(None)),
+    empty("no text", replies.message("")),
+    empty("whitespace", replies.message(" \n\t\u2003")),
+    empty("only NULs", replies.message("\0\0")),
+    empty("no parts", replies.message([])),
+    empty("blank parts", replies.message(BLANK_PARTS)),
+    empty("all tokens spent", replies.message("", "length"), "max_tokens"),
+    invalid("broken JSON", replies.raw(b'{"choices": [{"mess'), "JSON"),
+    invalid("not JSON", replies.raw(b"<html>OK</html>")),
+    invalid("nothing", replies.raw(b"")),
+    invalid("not UTF-8", replies.raw(b'{"choices": "\xff"}')),
+    invalid("UTF-16", replies.raw('{"choices": []}'.encode("utf-16"))),
+    invalid("too deep", replies.raw(b"[" * 100_000)),
+    invalid("an endless number", replies.raw(b"9" * 5_000)),
+    invalid("a list", replies.status(200, [])),
+    invalid("null document", replies.status(200, b"null")),
+    invalid("no choices", replies.status(200, {"id": "x"}), "no choices"),
+    invalid("empty choices", replies.completion(choices=[])),
+    invalid("odd choices", replies.completion(choices={"0": {}})),
+    invalid("odd choice", replies.completion(choices=["hi"])),
+    invalid("no message", replies.completion(choices=[{"index": 0}]), "no message"),
+    invalid("odd message", replies.completion(choices=[{"message": "hi"}])),
+    invalid("content is a number", replies.message(42), "no text"),
+    invalid("content is an object", replies.message({"text": "hi"})),
+    invalid("odd part", replies.message([7])),
+    invalid("oversized", replies.oversized(), str(MAX_RESPONSE_BYTES)),
+    invalid("gzip bomb", replies.raw(gzip.compress(bytes(32 * 1024 * 1024)), GZIP), str(MAX_RESPONSE_BYTES)),
+    invalid("false gzip", replies.raw(b"not gzip at all", GZIP), "decompressed"),
+    invalid("not HTTP", replies.babble(), "HTTP"),
+    invalid("endless header", replies.raw(b"{}", {"X-Large": "x" * 100_000}), "HTTP"),
+    unreachable("closed before", replies.hang_up(), "closed the connection"),
+    unreachable("closed amid", replies.break_off(), "broke off"),
+]
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+async def test_every_failure_says_what_to_do_next(row: Row, llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(row.reply)
+
+    with pytest.raises(ProviderError) as raised:
+        await provider.complete(QUESTION)
+
+    told = raised.value
+    assert (told.failure.code, told.retryable) == (row.code, row.retryable)
+    assert told.retry_after == (None if row.retry_after is None else pytest.approx(row.retry_after))
+    assert row.says in told.failure.message
+    assert "sk-secret" not in "".join(traceback.format_exception(told))
+    assert llm.total == 1, "the provider itself must never try again"
+
+
+async def test_an_upstream_that_hangs_is_left_in_time(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.hang())
+
+    with pytest.raises(ProviderError) as raised:
+        await provider.complete(ChatRequest(QUESTION.body, timeout=0.05))
+
+    assert (raised.value.failure.code, raised.value.retryable) == (ErrorCode.UPSTREAM_TIMEOUT, True)
+    await llm.wait_for_disconnects(1)
+
+
+async def test_cancelling_hangs_up_on_the_upstream(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.hang())
+    call = asyncio.create_task(provider.complete(QUESTION))
+    await llm.wait_for_calls(1)
+
+    call.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await llm.wait_for_disconnects(1)
+    assert llm.active == 0
+
+
+async def ask(base_url: str, connect_timeout: float = 5.0) -> ProviderError:
+    provider = OpenAICompatible(base_url, "sk-secret", "m", connect_timeout)
+    try:
+        with pytest.raises(ProviderError) as raised:
+            await provider.complete(QUESTION)
+    finally:
+        await provider.close()
+    assert raised.value.failure.code is ErrorCode.UPSTREAM_UNREACHABLE
+    assert raised.value.retryable
+    return raised.value
+
+
+async def test_a_closed_port_is_unreachable() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+
+        told = await ask(f"http://127.0.0.1:{held.getsockname()[1]}/v1")
+
+    assert "could not be connected" in told.failure.message
+
+
+async def test_a_name_without_address_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    told = await ask("http://llm.invalid/v1")
+
+    assert "no address" in told.failure.message
+
+
+async def test_an_upstream_without_tls_is_unreachable_over_https(llm: FakeLLM) -> None:
+    told = await ask(llm.base_url.replace("http:", "https:"))
+
+    assert "TLS" in told.failure.message
+    assert llm.total == 0
+
+
+async def test_connecting_has_a_timeout_of_its_own() -> None:
+    """Given a server that accepts and never shakes hands, the call's own ten seconds are not waited for."""
+    gone = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+
+        told = await ask(f"https://127.0.0.1:{port}/v1", connect_timeout=0.05)
+
+        await asyncio.wait_for(gone.wait(), 5)
+    assert "within 0.05 s" in told.failure.message
+
+
+async def test_a_request_that_is_not_json_is_refused_before_it_costs_anything(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    body = {**QUESTION.body, "temperature": float("nan")}
+
+    with pytest.raises(ProviderError) as raised:
+        await provider.complete(ChatRequest(body, timeout=5))
+
+    assert (raised.value.failure.code, raised.value.retryable) == (ErrorCode.UPSTREAM_REFUSED, False)
+    assert llm.total == 0

@@ -1,0 +1,364 @@
+"""One attempt: what a good receiver gets, and what a hostile one cannot do."""
+
+import asyncio
+import base64
+import gzip
+import hashlib
+import hmac
+import ssl
+import subprocess
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import standardwebhooks
+from aiohttp import web
+
+from answerback import __version__
+from answerback.domain import signature
+from answerback.domain.errors import SendError
+from answerback.testing import behaviours
+from answerback.testing.receiver import Receiver
+from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.response import MAX_BODY, BoundedBody, retry_after
+from answerback.webhooks.sender import WebhookSender
+
+DEADLINE = 0.4
+NOW_MS = 1_750_000_000_000
+BODY = '{"response": "grüß dich"}'.encode()
+
+
+async def resolve(host: str) -> list[str]:
+    if not host.endswith(".test"):
+        raise OSError("no such name")
+    return ["127.0.0.1"]
+
+
+@asynccontextmanager
+async def sending(timeout: float = 10.0, tls: ssl.SSLContext | None = None) -> AsyncIterator[WebhookSender]:
+    sender = WebhookSender(AddressGuard(allow_loopback=True, resolve=resolve), lambda: NOW_MS, timeout, tls)
+    try:
+        yield sender
+    finally:
+        await sender.close()
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[WebhookSender]:
+    async with sending() as sender:
+        yield sender
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[WebhookSender]:
+    """A sender with a short deadline."""
+    async with sending(DEADLINE) as sender:
+        yield sender
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as receiver:
+        yield receiver
+
+
+@asynccontextmanager
+async def talking(*said: bytes) -> AsyncIterator[str]:
+    """A server that reads nothing, says this at once, and keeps the connection open; yields its URL."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        writer.writelines(said)
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, limit=1024)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+
+
+class TestWhatAReceiverGets:
+    async def test_the_body_the_headers_and_the_path_exactly(self, sender: WebhookSender, receiver: Receiver) -> None:
+        target = "/a%2Fb/%7Euser;v=1?x=a+b&y=%2B&z=%e4"
+        response = await sender.send(receiver.url(target) + "#part", {"webhook-id": "msg_1"}, BODY)
+        (got,) = receiver.callbacks
+        assert response.status == 200
+        assert got.body == BODY
+        assert got.target == target
+        assert got.headers["content-type"] == "application/json"
+        assert got.headers["user-agent"] == f"answerback/{__version__}"
+        assert got.headers["accept-encoding"] == "identity"
+        assert got.headers["host"] == f"127.0.0.1:{receiver.port}"
+        assert got.id == "msg_1"
+
+    async def test_a_url_with_other_characters_is_quoted(self, sender: WebhookSender, receiver: Receiver) -> None:
+        await sender.send(receiver.url("/grüße"), {}, BODY)
+        assert receiver.callbacks[0].target == "/gr%C3%BC%C3%9Fe"
+
+    async def test_signatures_that_independent_code_believes(self, sender: WebhookSender, receiver: Receiver) -> None:
+        # Given a callback signed while a secret is being rotated
+        new, old = signature.new_secret(), signature.new_secret()
+        await sender.send(receiver.url(), signature.headers("msg_1", int(time.time()), BODY, [new, old]), BODY)
+        (got,) = receiver.callbacks
+        # Then the Standard Webhooks library verifies it with either secret
+        for secret in (new, old):
+            standardwebhooks.Webhook(secret).verify(got.body, dict(got.headers))
+        # And the plain signature is the HMAC of the body with the newest
+        digest = hmac.new(new.encode(), got.body, hashlib.sha256).hexdigest()
+        assert got.headers["X-Signature"] == f"sha256={digest}"
+
+    async def test_one_connection_for_many_callbacks(self, sender: WebhookSender, receiver: Receiver) -> None:
+        for _ in range(5):
+            await sender.send(receiver.url(), {}, BODY)
+        assert receiver.connections == 1
+
+    async def test_its_name_in_host_though_the_address_was_resolved(
+        self, sender: WebhookSender, receiver: Receiver
+    ) -> None:
+        await sender.send(f"http://hooks.test:{receiver.port}/", {}, BODY)
+        assert receiver.callbacks[0].headers["host"] == f"hooks.test:{receiver.port}"
+
+    async def test_no_cookie_of_its_own(self, sender: WebhookSender, receiver: Receiver) -> None:
+        receiver.on("/", behaviours.status(200, headers={"Set-Cookie": "a=b; Path=/"}))
+        for _ in range(2):
+            await sender.send(f"http://hooks.test:{receiver.port}/", {}, BODY)
+        assert "cookie" not in receiver.callbacks[1].headers
+
+    async def test_no_detour_by_a_proxy_of_the_environment(
+        self, sender: WebhookSender, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1")
+        assert (await sender.send(receiver.url(), {}, BODY)).status == 200
+
+
+class TestWhatItAnswers:
+    async def test_the_status_and_the_start_of_the_body(self, sender: WebhookSender, receiver: Receiver) -> None:
+        receiver.on("/", behaviours.status(422, "nein, ä\0ö"))
+        response = await sender.send(receiver.url(), {}, BODY)
+        assert (response.status, response.retry_after, response.snippet) == (422, None, "nein, äö")
+
+    async def test_a_snippet_of_at_most_a_kibibyte(self, sender: WebhookSender, receiver: Receiver) -> None:
+        receiver.on("/", behaviours.status(500, "x" + "ä" * 5000))
+        snippet = (await sender.send(receiver.url(), {}, BODY)).snippet
+        assert snippet == "x" + "ä" * 511
+
+    async def test_a_body_that_is_compressed_unasked(self, sender: WebhookSender, receiver: Receiver) -> None:
+        async def pack(_: web.Request) -> web.Response:
+            return web.Response(status=400, body=gzip.compress(b"missing"), headers={"Content-Encoding": "gzip"})
+
+        receiver.on("/", pack)
+        response = await sender.send(receiver.url(), {}, BODY)
+        assert (response.status, response.snippet) == (400, "missing")
+
+    async def test_a_redirect_is_not_followed(self, sender: WebhookSender, receiver: Receiver) -> None:
+        receiver.on("/", behaviours.redirect(receiver.url("/elsewhere")))
+        assert (await sender.send(receiver.url(), {}, BODY)).status == 307
+        assert [callback.path for callback in receiver.callbacks] == ["/"]
+
+    async def test_gone(self, sender: WebhookSender, receiver: Receiver) -> None:
+        receiver.on("/", behaviours.gone())
+        assert (await sender.send(receiver.url(), {}, BODY)).status == 410
+
+    async def test_a_wait_it_asks_for(self, sender: WebhookSender, receiver: Receiver) -> None:
+        receiver.on("/", behaviours.retry_after(120), behaviours.retry_after("Sun, 15 Jun 2025 15:07:40 GMT"))
+        waits = [(await sender.send(receiver.url(), {}, BODY)).retry_after for _ in range(2)]
+        assert waits == [120.0, 60.0]
+
+    @pytest.mark.parametrize(
+        "value",
+        ["-5", "soon", "", "1.5", "٣", "9" * 4000, "Sun, 15 Jun 2025 15:05:40 GMT", "Sun, 99 Jun 2025 99:99:99"],
+    )
+    def test_a_senseless_wait_is_none(self, value: str) -> None:
+        assert retry_after(value, NOW_MS) is None
+
+    async def test_an_answer_that_comes_before_the_body_was_read(self) -> None:
+        said = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
+        async with talking(said) as url, sending() as sender:
+            response = await sender.send(url, {}, b"x" * 8_000_000)
+        assert (response.status, response.snippet) == (413, "no")
+
+
+class TestHostileReceivers:
+    @pytest.mark.parametrize(
+        "behaviour",
+        [behaviours.delayed(asyncio.Event()), behaviours.drip(0.01), behaviours.drip(60)],
+        ids=["hangs", "drips", "drips a byte a minute"],
+    )
+    async def test_an_attempt_ends_with_its_deadline(
+        self, behaviour: behaviours.Behaviour, hasty: WebhookSender, receiver: Receiver
+    ) -> None:
+        receiver.on("/", behaviour)
+        started = time.monotonic()
+        with pytest.raises(SendError, match=r"within 0\.4 s"):
+            await hasty.send(receiver.url(), {}, BODY)
+        assert DEADLINE * 0.9 < time.monotonic() - started < DEADLINE + 1.5
+
+    @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000])
+    async def test_so_it_does_before_the_headers_are_complete(self, said: bytes, hasty: WebhookSender) -> None:
+        async with talking(said) as url:
+            with pytest.raises(SendError, match="no answer came"):
+                await hasty.send(url, {}, BODY)
+
+    async def test_the_deadline_covers_the_lookup_of_the_name(self) -> None:
+        async def never(_: str) -> list[str]:
+            await asyncio.Event().wait()
+            return []
+
+        sender = WebhookSender(AddressGuard(resolve=never), lambda: NOW_MS, DEADLINE)
+        with pytest.raises(SendError, match="no answer came"):
+            await sender.send("http://slow.test/", {}, BODY)
+        await sender.close()
+
+    @pytest.mark.parametrize(
+        ("behaviour", "words"),
+        [
+            (behaviours.hang_up(), "closed the connection"),
+            (behaviours.break_off(), "broke off"),
+            (behaviours.babble(), "not valid HTTP"),
+            (behaviours.babble(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), "broke off|not valid"),
+            (behaviours.large_headers(), "headers exceed 8 kB"),
+            (behaviours.status(200, headers={f"X-{n}": "x" * 500 for n in range(200)}), "headers exceed 8 kB"),
+        ],
+    )
+    async def test_a_broken_answer_fails_the_attempt(
+        self, behaviour: behaviours.Behaviour, words: str, hasty: WebhookSender, receiver: Receiver
+    ) -> None:
+        receiver.on("/", behaviour)
+        with pytest.raises(SendError, match=words):
+            await hasty.send(receiver.url("/?token=hidden"), {}, BODY)
+
+    @pytest.mark.parametrize(
+        "behaviour", [behaviours.endless(), behaviours.gzip_bomb()], ids=["endless body", "gzip bomb"]
+    )
+    async def test_memory_stays_flat_and_the_status_counts(
+        self, behaviour: behaviours.Behaviour, sender: WebhookSender, receiver: Receiver
+    ) -> None:
+        # Given a connection that has warmed up
+        receiver.on("/", behaviours.status(200), behaviour)
+        await sender.send(receiver.url(), {}, BODY)
+        tracemalloc.start()
+        try:
+            # When the receiver pours out more than anybody wants
+            response = await sender.send(receiver.url(), {}, BODY)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # Then its status is taken and the rest is not
+        assert response.status == 200
+        assert len(response.snippet) <= 1024
+        assert peak < 2_000_000
+
+    async def test_a_long_body_costs_the_connection(self, sender: WebhookSender, receiver: Receiver) -> None:
+        receiver.on("/", behaviours.status(200, "x" * 10_000_000), behaviours.status(200))
+        for _ in range(2):
+            await sender.send(receiver.url(), {}, BODY)
+        assert receiver.connections == 2
+
+    async def test_nobody_listens(self, sender: WebhookSender) -> None:
+        async with Receiver() as receiver:
+            url = receiver.url()
+        with pytest.raises(SendError, match="the connection was refused"):
+            await sender.send(url, {}, BODY)
+
+    async def test_nobody_of_that_name(self, sender: WebhookSender) -> None:
+        with pytest.raises(SendError, match="name has no address"):
+            await sender.send("http://unknown.example/", {}, BODY)
+
+    async def test_credentials_are_refused_and_not_repeated(self, sender: WebhookSender) -> None:
+        with pytest.raises(SendError, match="credentials") as failure:
+            await sender.send("http://user:hunter2@hooks.test/", {}, BODY)
+        assert "hunter2" not in str(failure.value)
+
+    async def test_cancelling_is_not_an_answer(self, sender: WebhookSender, receiver: Receiver) -> None:
+        receiver.on("/", behaviours.delayed(asyncio.Event()))
+        attempt = asyncio.create_task(sender.send(receiver.url(), {}, BODY))
+        await receiver.wait_for(1)
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+
+
+class TestBoundedBodies:
+    @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "made-up"])
+    def test_nothing_is_kept_of_an_unknown_encoding(self, encoding: str) -> None:
+        body = BoundedBody(encoding)
+        body.feed(b"\x1f\x8bwhatever")
+        assert body.snippet() == ""
+
+    def test_nothing_is_kept_of_what_does_not_decompress(self) -> None:
+        body = BoundedBody("gzip")
+        body.feed(b"this is not gzip")
+        assert body.snippet() == ""
+
+    @pytest.mark.parametrize("packed", ["eJzLSM3JyQcABiwCFQ==", "y0jNyckHAA=="], ids=["zlib", "bare"])
+    def test_deflate_in_both_its_forms(self, packed: str) -> None:
+        body = BoundedBody("deflate")
+        for byte in base64.b64decode(packed):
+            body.feed(bytes([byte]))
+        assert body.snippet() == "hello"
+
+    def test_a_bomb_is_full_at_its_limit(self) -> None:
+        body = BoundedBody("gzip")
+        body.feed(gzip.compress(bytes(1_000_000)))
+        assert body.full
+
+    def test_a_stream_that_inflates_to_nothing_ends_too(self) -> None:
+        body = BoundedBody("deflate")
+        for _ in range(MAX_BODY // 5 + 1):
+            body.feed(b"\x00\x00\x00\xff\xff")  # an empty stored block
+        assert body.full
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for hooks.test, signed by itself, with its key in the same file."""
+    path = tmp_path_factory.mktemp("tls") / "hooks.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subject = ["-days", "2", "-subj", "/CN=hooks.test", "-addext", "subjectAltName=DNS:hooks.test"]
+    key = path.with_suffix(".key")
+    subprocess.run([*command, *subject, "-keyout", key, "-out", path], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + key.read_bytes())
+    return path
+
+
+class TestTls:
+    @pytest.fixture
+    def server(self, certificate: Path) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        return context
+
+    async def test_an_unknown_certificate_is_not_believed(self, server: ssl.SSLContext, sender: WebhookSender) -> None:
+        async with Receiver(tls=server) as receiver:
+            with pytest.raises(SendError, match="TLS certificate is not valid"):
+                await sender.send(f"https://hooks.test:{receiver.port}/", {}, BODY)
+            assert receiver.callbacks == ()
+
+    async def test_the_name_is_checked_and_sent_though_the_address_was_resolved(
+        self, server: ssl.SSLContext, certificate: Path
+    ) -> None:
+        # Given a receiver whose certificate is trusted
+        names: list[str | None] = []
+        server.sni_callback = lambda _, name, __: names.append(name)
+        async with (
+            Receiver(tls=server) as receiver,
+            sending(tls=ssl.create_default_context(cafile=certificate)) as sender,
+        ):
+            # Then its own name is let through, in SNI and Host
+            assert (await sender.send(f"https://hooks.test:{receiver.port}/", {}, BODY)).status == 200
+            assert names == ["hooks.test"]
+            assert receiver.callbacks[0].headers["host"] == f"hooks.test:{receiver.port}"
+            # And another name is not
+            with pytest.raises(SendError, match="TLS certificate is not valid"):
+                await sender.send(f"https://other.test:{receiver.port}/", {}, BODY)
+
+    async def test_a_server_that_does_not_speak_tls(self, sender: WebhookSender, receiver: Receiver) -> None:
+        with pytest.raises(SendError, match="TLS handshake failed"):
+            await sender.send(f"https://hooks.test:{receiver.port}/", {}, BODY)
