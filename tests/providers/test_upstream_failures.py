@@ -33,36 +33,31 @@ class Row:
 
 
 def limited(name: str, reply: replies.Reply, retry_after: float | None) -> Row:
-    return Row(name, reply, ErrorCode.UPSTREAM_RATE_LIMITED, True, retry_after)
-
-
-def error(status: int, says: str = "", wait: float | None = None, headers: dict[str, str] | None = None) -> Row:
-    reply = replies.status(status, headers=headers)
-    return Row(f"{status} {headers or ''}", reply, ErrorCode.UPSTREAM_ERROR, True, wait, says)
-
-
-def refused(name: str, reply: replies.Reply, says: str = "") -> Row:
-    return Row(name, reply, ErrorCode.UPSTREAM_REFUSED, False, None, says)
-
-
-def invalid(name: str, reply: replies.Reply, says: str = "") -> Row:
-    return Row(name, reply, ErrorCode.UPSTREAM_INVALID, True, None, says)
-
-
-def empty(name: str, reply: replies.Reply, says: str = "is empty") -> Row:
-    return Row(name, reply, ErrorCode.UPSTREAM_EMPTY, True, None, says)
-
-
-def unreachable(name: str, reply: replies.Reply, says: str = "") -> Row:
-    return Row(name, reply, ErrorCode.UPSTREAM_UNREACHABLE, True, None, says)
-
-
-def final(name: str, reply: replies.Reply, code: ErrorCode, says: str = "") -> Row:
-    return Row(name, reply, code, False, None, says)
+    return Row(name, reply, ErrorCode.UPSTREAM_RATE_LIMITED, retryable=True, retry_after=retry_after)
 
 
 def failed(name: str, reply: replies.Reply, says: str = "", wait: float | None = None) -> Row:
-    return Row(name, reply, ErrorCode.UPSTREAM_ERROR, True, wait, says)
+    return Row(name, reply, ErrorCode.UPSTREAM_ERROR, retryable=True, retry_after=wait, says=says)
+
+
+def invalid(name: str, reply: replies.Reply, says: str = "") -> Row:
+    return Row(name, reply, ErrorCode.UPSTREAM_INVALID, retryable=True, says=says)
+
+
+def empty(name: str, reply: replies.Reply, says: str = "is empty") -> Row:
+    return Row(name, reply, ErrorCode.UPSTREAM_EMPTY, retryable=True, says=says)
+
+
+def unreachable(name: str, reply: replies.Reply, says: str) -> Row:
+    return Row(name, reply, ErrorCode.UPSTREAM_UNREACHABLE, retryable=True, says=says)
+
+
+def refused(name: str, reply: replies.Reply, says: str = "") -> Row:
+    return final(name, reply, ErrorCode.UPSTREAM_REFUSED, says)
+
+
+def final(name: str, reply: replies.Reply, code: ErrorCode, says: str = "") -> Row:
+    return Row(name, reply, code, retryable=False, says=says)
 
 
 def status(code: int, retry_after: str) -> replies.Reply:
@@ -126,8 +121,8 @@ TABLE = [
         "limit",
     ),
     refused("403 moderation", replies.status(403, {"error": {"metadata": FLAGGED}}), "moderation"),
-    refused("400", replies.status(400), "400; check the model's name"),
-    refused("400 by a word", refusal(400, "context_length_exceeded"), "(400, context_length_exceeded"[1:]),
+    refused("400", replies.status(400), "check the model's name and the parameters"),
+    refused("400 by a word", refusal(400, "context_length_exceeded"), "400, context_length_exceeded; check"),
     refused("400 by a sentence", refusal(400, "The key sk-secret is bad"), "with 400; check"),
     refused("404", refusal(404, "model_not_found"), "404, model_not_found; check the model's name"),
     refused("413", replies.status(413), "too long"),
@@ -137,20 +132,21 @@ TABLE = [
     refused("302", replies.status(302, headers={"Location": "/v1/chat/completions"}), "redirects"),
     refused("307", replies.status(307, headers={"Location": "/v1/chat/completions"}), "base URL"),
     refused("filtered", replies.message(None, "content_filter"), "filter"),
-    error(408),
-    error(409),
-    error(425),
-    error(500, "500"),
-    error(502),
-    error(503, wait=11.0, headers={"Retry-After": "11"}),
-    error(503, headers={"X-RateLimit-Reset": str(NOW + 1000)}),
-    error(529),
+    failed("408", replies.status(408)),
+    failed("409", replies.status(409)),
+    failed("425", replies.status(425)),
+    failed("500", replies.status(500), "500"),
+    failed("502", replies.status(502)),
+    failed("503 in seconds", status(503, "11"), wait=11.0),
+    failed("503 with another's reset", replies.status(503, headers={"X-RateLimit-Reset": str(NOW + 1000)})),
+    failed("529", replies.status(529)),
     failed("500, not JSON", replies.status(500, b"<html>sk-secret</html>")),
     failed("500, a list", replies.status(500, [1])),
     failed("500 in a 200", replies.error_in_200(500)),
     failed("503 in a 200", replies.error_in_200(503, metadata={"headers": {"retry-after": 4}}), wait=4.0),
     failed("unknown word in a 200", replies.error_in_200("overloaded"), "error, overloaded in place"),
-    failed("odd code in a 200", replies.error_in_200(True)),
+    failed("odd code in a 200", replies.error_in_200([429])),
+    failed("truth as code in a 200", replies.error_in_200(code=True)),
     failed("success as code in a 200", replies.error_in_200(200)),
     failed("huge code in a 200", replies.error_in_200(10**30)),
     failed("no code in a 200", replies.error_in_200(None)),

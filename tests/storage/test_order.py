@@ -1,0 +1,224 @@
+"""The promises under arbitrary histories: a line stays a line, and every ended job owes exactly one callback."""
+
+import random
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from builders import (
+    FAILURE,
+    LEASE,
+    REPORT,
+    TENANT,
+    accept,
+    claim_deliveries,
+    claim_jobs,
+    completed,
+    failed,
+    finish,
+    raw,
+    rows,
+)
+
+from answerback.core.callbacks import render
+from answerback.domain.delivery import ClaimedDelivery
+from answerback.domain.errors import Conflict
+from answerback.domain.job import ENDED, ClaimedJob, JobState
+from answerback.storage.sqlite import open_sqlite
+from answerback.storage.store import SqlStore
+from answerback.testing.clock import FakeClock
+
+SESSIONS = ["a", "b", "c", "d", None]
+
+
+class History:
+    """Does one arbitrary thing after the other, and remembers what was promised."""
+
+    def __init__(self, seed: int, stores: list[SqlStore], clock: FakeClock) -> None:
+        self.draw = random.Random(seed)
+        self.stores = stores
+        self.clock = clock
+        self.accepted: defaultdict[str | None, list[str]] = defaultdict(list)
+        self.answered: defaultdict[str | None, list[str]] = defaultdict(list)
+        self.ended: list[str] = []
+        self.held: list[ClaimedJob] = []
+        self.sending: list[ClaimedDelivery] = []
+        self.delivered: list[str] = []
+
+    @property
+    def store(self) -> SqlStore:
+        return self.draw.choice(self.stores)
+
+    async def step(self) -> None:
+        steps = [self.take, self.take, self.claim, self.claim, self.end, self.end, self.put_back, self.cancel]
+        steps += [self.lose, self.expire, self.send, self.report, self.die, self.orphans]
+        await self.draw.choice(steps)()
+
+    async def take(self) -> None:
+        session = self.draw.choice(SESSIONS)
+        deadline = self.draw.choice([5.0, 600.0, 6_000_000.0])
+        job = await accept(self.store, session=session, deadline_seconds=deadline)
+        self.accepted[session].append(job.job_id)
+
+    async def claim(self) -> None:
+        self.held += await claim_jobs(self.store, limit=self.draw.randint(1, 4))
+
+    async def end(self) -> None:
+        if self.held:
+            claim = self.held.pop(self.draw.randrange(len(self.held)))
+            if await finish(self.store, claim, self.draw.choice([completed(), completed(), failed()])):
+                self.answered[claim.job.request.session_id].append(claim.id)
+
+    async def put_back(self) -> None:
+        if self.held:
+            claim = self.held.pop(self.draw.randrange(len(self.held)))
+            if self.draw.random() < 0.5:
+                await self.store.requeue(claim, self.draw.choice([0.0, 3.0]), True, FAILURE, REPORT)
+            else:
+                await self.store.release_jobs([(claim.id, claim.epoch, 0.0)])
+
+    async def cancel(self) -> None:
+        every = [job for jobs in self.accepted.values() for job in jobs]
+        if every:
+            try:
+                await self.store.cancel_job(TENANT, self.draw.choice(every))
+            except Conflict:
+                return
+
+    async def lose(self) -> None:
+        """Some worker stops; the holders of its claims do not know yet, and may still try to write."""
+        self.clock.advance(self.draw.choice([1.0, LEASE]))
+        await self.store.recover_leases()
+
+    async def expire(self) -> None:
+        self.clock.advance(self.draw.random() * 3)
+        await self.store.expire_jobs()
+
+    async def orphans(self) -> None:
+        assert (await self.store.release_orphans()).total == 0
+
+    async def send(self) -> None:
+        self.sending += await claim_deliveries(self.store, limit=3)
+
+    async def report(self) -> None:
+        if self.sending:
+            claim = self.sending.pop(self.draw.randrange(len(self.sending)))
+            if self.draw.random() < 0.3:
+                await self.store.send_later(claim, 2.0, REPORT)
+            elif await self.store.delivered(claim, REPORT):
+                self.delivered.append(claim.job_id)
+
+    async def die(self) -> None:
+        if self.sending and await self.store.dead(claim := self.sending.pop(), REPORT):
+            self.delivered.append(claim.job_id)
+
+    async def run_dry(self) -> None:
+        """Lets everything end."""
+        self.held.clear()
+        self.sending.clear()
+        for _ in range(1_000):
+            self.clock.advance(LEASE)
+            await self.store.recover_leases()
+            await self.claim()
+            while self.held:
+                await self.end()
+            await self.send()
+            while self.sending:
+                await self.report()
+            if await self.store.count_open() == 0 and len(self.delivered) == sum(map(len, self.accepted.values())):
+                return
+        raise AssertionError("something never ends")
+
+
+def in_accepted_order(history: History) -> bool:
+    return all(
+        jobs == [job for job in history.accepted[session] if job in set(jobs)]
+        for session, jobs in history.answered.items()
+        if session is not None
+    )
+
+
+def counters_agree(path: Path) -> bool:
+    return not rows(
+        path,
+        """SELECT 1 FROM conversations c WHERE pending != (SELECT count(*) FROM jobs j WHERE j.conversation_id = c.id
+           AND state IN ('held', 'queued', 'running', 'awaiting'))""",
+    )
+
+
+def one_callback_each(path: Path) -> bool:
+    return not rows(
+        path,
+        """SELECT j.id FROM jobs j LEFT JOIN deliveries d ON d.job_id = j.id
+           GROUP BY j.id HAVING count(d.id) != (j.finished_at IS NOT NULL)""",
+    )
+
+
+def nobody_waits_for_nobody(path: Path) -> bool:
+    return not rows(
+        path,
+        """SELECT 1 FROM jobs h WHERE state = 'held' AND NOT EXISTS (SELECT 1 FROM jobs a
+           WHERE a.conversation_id = h.conversation_id AND a.state IN ('queued', 'running', 'awaiting'))
+           UNION SELECT 1 FROM deliveries h WHERE state = 'held' AND NOT EXISTS (SELECT 1 FROM deliveries a
+           WHERE a.conversation_id = h.conversation_id AND a.state IN ('pending', 'sending'))""",
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_order_and_custody_survive_any_history(store: SqlStore, path: Path, clock: FakeClock, seed: int) -> None:
+    other = await open_sqlite(path, clock, render)
+    history = History(seed, [store, other], clock)
+    try:
+        for n in range(300):
+            await history.step()
+            if n % 10 == 0:
+                assert nobody_waits_for_nobody(path)
+                assert counters_agree(path)
+        assert one_callback_each(path)
+        open_jobs = rows(path, "SELECT count(*) FROM jobs WHERE finished_at IS NULL")[0][0]
+        assert await store.count_open() == open_jobs
+
+        await history.run_dry()
+    finally:
+        await other.close()
+
+    assert in_accepted_order(history)
+    assert one_callback_each(path)
+    assert counters_agree(path)
+    assert len(history.delivered) == len(set(history.delivered))
+    states = {JobState(state) for (state,) in rows(path, "SELECT state FROM jobs")}
+    assert states <= ENDED
+
+
+async def test_the_in_memory_backlog_agrees_with_the_database(store: SqlStore, path: Path, clock: FakeClock) -> None:
+    history = History(99, [store], clock)
+    for _ in range(300):
+        await history.step()
+
+    counted = rows(path, "SELECT count(*) FROM jobs WHERE finished_at IS NULL")[0][0]
+
+    assert store._backlog.size() == counted
+
+
+async def test_a_job_that_its_line_forgot_is_found(store: SqlStore, path: Path) -> None:
+    await accept(store)
+    orphan = (await accept(store)).job_id
+    with raw(path) as connection:
+        connection.execute("DELETE FROM jobs WHERE state = 'queued'")
+
+    assert (await store.release_orphans()).jobs_released == 1
+
+    assert [claim.id for claim in await claim_jobs(store)] == [orphan]
+    assert (await store.release_orphans()).total == 0
+
+
+async def test_a_callback_that_its_line_forgot_is_found(store: SqlStore, path: Path) -> None:
+    for _ in range(2):
+        await accept(store)
+        await finish(store, (await claim_jobs(store))[0])
+    with raw(path) as connection:
+        connection.execute("DELETE FROM deliveries WHERE state = 'pending'")
+
+    assert (await store.release_orphans()).deliveries_released == 1
+
+    assert len(await claim_deliveries(store)) == 1
