@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from answerback.api.auth import Authenticator
+from answerback.core.asking import Asker
 from answerback.core.callbacks import render
 from answerback.core.control import Control
 from answerback.core.deliverer import Deliverer
@@ -16,6 +17,7 @@ from answerback.engines.hints import ProcessHints
 from answerback.ports import Boundary, Log, Provider, Reached, Store
 from answerback.providers.mock import MockProvider
 from answerback.providers.openai_compatible import OpenAICompatible
+from answerback.providers.routing import FallbackProvider, Route
 from answerback.settings import Settings
 from answerback.storage.sqlite import open_sqlite
 from answerback.webhooks.guard import AddressGuard
@@ -44,6 +46,7 @@ class Service:
     intake: Intake
     control: Control
     authenticator: Authenticator
+    asker: Asker
     engine: EmbeddedEngine
     sender: WebhookSender
     guard: AddressGuard
@@ -75,7 +78,7 @@ def build(settings: Settings, store: Store, log: Log, reached: Reached = nothing
     """The whole service on an open store, its engine not yet started."""
     clock = SystemClock()
     hints = ProcessHints()
-    provider = _provider(settings)
+    provider = _provider(settings, clock, log)
     guard = AddressGuard(settings.callback_allowed_networks, allow_loopback=settings.loopback_only)
     sender = WebhookSender(guard, clock.now, settings.callback_timeout_seconds)
     executor = Executor(store, provider, hints, settings.memory, settings.llm_timeout_seconds, clock, log, reached)
@@ -110,20 +113,27 @@ def build(settings: Settings, store: Store, log: Log, reached: Reached = nothing
         intake=Intake(store, guard, hints, settings.limits, settings.job_deadline_seconds, log, reached),
         control=Control(store, hints, log),
         authenticator=Authenticator(store, token, settings.auth_disabled, clock),
+        asker=Asker(provider, settings.short_retries, settings.llm_timeout_seconds, log),
         engine=engine,
         sender=sender,
         guard=guard,
     )
 
 
-def _provider(settings: Settings) -> Provider:
+def _provider(settings: Settings, clock: SystemClock, log: Log) -> Provider:
     if settings.mock:
         return MockProvider(settings.mock_delay_seconds)
     key = settings.provider_api_key
-    return OpenAICompatible(
+    provider = OpenAICompatible(
         base_url=settings.provider_base_url,
         api_key=key.get_secret_value() if key else None,
         default_model=settings.default_model,
         connect_timeout=settings.connection_timeout,
-        now=SystemClock().now,
+        now=clock.now,
+        app_url=settings.public_base_url,
     )
+    if not settings.llm_fallback_models:
+        return provider
+    models = (settings.default_model, *settings.llm_fallback_models)
+    default = [Route(provider, model) for model in models]
+    return FallbackProvider({settings.default_model: default}, default, provider, clock.monotonic, log)

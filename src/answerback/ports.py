@@ -1,11 +1,11 @@
 """What core asks of the world. Adapters implement these; `answerback.bootstrap` chooses them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from answerback.domain.chat import Answer, ChatRequest, Turn
+from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed, Turn
 from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, Report
 from answerback.domain.errors import Failure
 from answerback.domain.job import (
@@ -193,7 +193,17 @@ class Provider(Protocol):
     name: str
 
     async def complete(self, request: ChatRequest) -> Answer:
-        """Raises ProviderError."""
+        """A whole answer, read. Raises ProviderError."""
+
+    async def relay(self, request: ChatRequest) -> Relayed:
+        """A whole answer as the upstream sent it. Raises ProviderError."""
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """The answer as it comes. Ends only after a `finish_reason`; raises ProviderError otherwise, at any time.
+        Closing it stops the upstream call."""
+
+    async def models(self) -> Sequence[Model]:
+        """What can be asked. Raises ProviderError."""
 
     async def close(self) -> None: ...
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from answerback.core.asking import ShortRetries
 from answerback.domain.chat import Memory
 from answerback.domain.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
 from answerback.domain.signature import webhook_key
@@ -95,6 +96,18 @@ def _network(word: str) -> Network:
         raise ValueError(f"holds {word[:60]!r} but must be {wanted}") from None
 
 
+def _words(value: object) -> object:
+    return tuple(word for word in re.split(r"[\s,]+", value) if word) if isinstance(value, str) else value
+
+
+def _rate(value: str) -> str:
+    if not re.fullmatch(r"0|[1-9][0-9]{0,8}\s*(/|\s+per\s+)\s*(second|minute|hour|day)", value.strip()):
+        raise ValueError(
+            f"is {value[:60]!r} but must be a number a second, minute, hour or day, such as 60/minute, or 0"
+        )
+    return value.strip()
+
+
 def _cased(convert: Callable[[str], str]) -> BeforeValidator:
     return BeforeValidator(lambda value: convert(value.strip()) if isinstance(value, str) else value)
 
@@ -103,6 +116,7 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _cased(str.upper)]
 Format = Annotated[Literal["text", "json"], _cased(str.lower)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -138,10 +152,36 @@ class Settings(BaseSettings):
     """Another name for `OPENROUTER_API_KEY`, which wins."""
     llm_model: str | None = None
     """The model of messages that name none. Unset: `openai/gpt-oss-20b:free`; at api.openai.com `gpt-5-mini`."""
+    llm_fallback_models: Words = ()
+    """Models to try next, in order, when the default model fails: separated by commas or spaces."""
+    llm_routes_file: Path | None = None
+    """A TOML file of routes: model names that stand for lists of providers and models (see "Fallback")."""
+    upstream_requests_per_minute: CountOrZero = 0
+    """How many calls a minute the provider is asked at most; 0: as many as come. Queued jobs wait for their turn."""
+    upstream_concurrency: CountOrZero = 0
+    """How many calls the provider is asked at once; 0: as many as come. Queued jobs wait for their turn."""
     llm_timeout_seconds: Seconds = 120
     """How long a whole LLM call may take."""
     connection_timeout: Seconds = 10
     """How long connecting to the LLM may take, in seconds."""
+    max_retries: Annotated[int, Field(ge=0, le=20)] = 3
+    """How often a synchronous call is tried again; queued jobs wait longer, in the database."""
+    min_retry_delay: Seconds = 0.5
+    """First wait of a synchronous call, in seconds."""
+    max_retry_delay: Seconds = 8
+    """Longest wait of a synchronous call, in seconds; a longer `Retry-After` is told to the caller instead."""
+    retry_multiplier: Annotated[float, Field(ge=1, le=10, allow_inf_nan=False)] = 2
+    """How fast the waits of a synchronous call grow."""
+    llm_api_url: BaseUrl | None = None
+    """The LLM that answers reviews by webhook. Unset: the chat provider answers them."""
+    llm_api_key: HeaderSecret | None = None
+    """Sent to that LLM as `Authorization: Bearer`."""
+    llm_callback_timeout_seconds: Seconds = 3600
+    """How long that LLM may take to call back."""
+    public_base_url: BaseUrl = "http://localhost:8080"
+    """How that LLM reaches this service."""
+    enable_simulation: bool = False
+    """Offer `POST /simulate-llm/{job_id}`, which answers for that LLM."""
     callback_hmac_secret: SigningSecret | None = None
     """Signs callbacks: `whsec_` + base64, or any text. Unset: generated once and shown by `answerback secret`."""
     callback_max_retries: Annotated[int | None, Field(ge=1, le=1000)] = None
@@ -156,6 +196,8 @@ class Settings(BaseSettings):
     """One more key that clients may use, besides those of `answerback keys create`."""
     auth_disabled: bool = False
     """Serve everybody, without a key, on any address."""
+    rate_limit: Annotated[str, AfterValidator(_rate)] = "60/minute"
+    """Requests of one key (of one address without keys), such as `60/minute` or `1000/hour`; `0`: no limit."""
     max_body_bytes: Count = 1_048_576
     """The largest request body."""
     mock_mode: bool = False
@@ -168,6 +210,14 @@ class Settings(BaseSettings):
     """About how many tokens travel to the LLM, the new message included."""
     context_ttl_seconds: Annotated[float, Field(gt=0, le=36_500 * DAY, allow_inf_nan=False)] = 86_400
     """A silence this long ends a conversation's memory."""
+    cache_ttl: Seconds = 300
+    """How long the list of models is kept, in seconds."""
+    cache_maxsize: Count = 128
+    """How many lists of models are kept."""
+    benchmarks_dir: Path = Path("benchmarks")
+    """Where benchmarks leave their CSV files."""
+    logs_dir: Path | None = None
+    """Where the log is also written, to `answerback.log`. Unset: standard output only."""
     log_level: Level = "INFO"
     """`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
     log_format: Format = "text"
@@ -235,6 +285,11 @@ class Settings(BaseSettings):
     @property
     def memory(self) -> Memory:
         return Memory(self.context_max_messages, self.context_max_tokens, self.context_ttl_seconds)
+
+    @property
+    def short_retries(self) -> ShortRetries:
+        """How synchronous calls are tried again."""
+        return ShortRetries(self.max_retries, self.min_retry_delay, self.max_retry_delay, self.retry_multiplier)
 
     @property
     def limits(self) -> Limits:

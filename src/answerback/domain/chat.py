@@ -47,6 +47,39 @@ def _whole(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Relayed:
+    """A whole completion as the upstream sent it, checked but not rebuilt. `body` is its JSON; the rest was read from
+    it."""
+
+    body: bytes
+    model: str
+    usage: Usage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One event of a stream. `data` is its JSON as the upstream sent it; the rest was read from it. The last event
+    that carries `finish_reason` or `usage` is what makes a stream whole."""
+
+    data: bytes
+    text: str
+    finish_reason: str | None
+    usage: Usage | None
+    has_choices: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that can be asked. `created` is in epoch seconds."""
+
+    id: str
+    name: str
+    description: str
+    created: int
+    owned_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One answered message of a conversation. `at` is when it was answered, epoch milliseconds."""
 

@@ -1,9 +1,13 @@
 """The provider that answers when there is none: deterministic, free, and proof of what context travelled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import json
+import re
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import asdict
 
-from answerback.domain.chat import Answer, ChatRequest, Json, Usage, estimate_tokens
+from answerback.domain.chat import Answer, ChatRequest, Chunk, Json, Model, Relayed, Usage, estimate_tokens
 from answerback.domain.errors import ErrorCode, ProviderError
 from answerback.providers.content import text_of
 
@@ -36,8 +40,41 @@ class MockProvider:
         completion = estimate_tokens(answer)
         return Answer(answer, MODEL, Usage(prompt, completion, prompt + completion), "stop")
 
+    async def relay(self, request: ChatRequest) -> Relayed:
+        """The answer as an OpenAI document."""
+        answer = await self.complete(request)
+        choice = {"index": 0, "message": {"role": "assistant", "content": answer.text}, "finish_reason": "stop"}
+        document = _document("chat.completion", choice) | {"usage": asdict(answer.usage) if answer.usage else None}
+        return Relayed(json.dumps(document, ensure_ascii=False).encode(), MODEL, answer.usage)
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """The answer word by word, then its usage."""
+        answer = await self.complete(request)
+        for word in re.findall(r"\s*\S+", answer.text):
+            yield _event(word, None)
+        yield _event("", "stop")
+        last: dict[str, Json] = {"choices": [], "usage": asdict(answer.usage) if answer.usage else None}
+        document = _document("chat.completion.chunk", {}) | last
+        yield Chunk(json.dumps(document, ensure_ascii=False).encode(), "", None, answer.usage, has_choices=False)
+
+    async def models(self) -> Sequence[Model]:
+        """Itself."""
+        return [Model(MODEL, "Mock", "Repeats what it is told; costs nothing.", 0, "answerback")]
+
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def _document(kind: str, choice: dict[str, Json]) -> dict[str, Json]:
+    return {"id": "chatcmpl-mock", "object": kind, "created": int(time.time()), "model": MODEL, "choices": [choice]}
+
+
+def _event(text: str, finish_reason: str | None) -> Chunk:
+    delta = {"role": "assistant", "content": text} if text else {}
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    document = _document("chat.completion.chunk", choice) | {"usage": None}
+    data = json.dumps(document, ensure_ascii=False).encode()
+    return Chunk(data, text, finish_reason, None, has_choices=True)
 
 
 def _texts(messages: Json) -> list[tuple[Json, str]]:

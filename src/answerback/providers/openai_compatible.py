@@ -1,25 +1,21 @@
 """Any LLM behind OpenAI's chat completions: OpenRouter, OpenAI itself, vLLM, Ollama and the like."""
 
 import json
-import re
 import time
-from collections.abc import Callable, Mapping
-from typing import TypeGuard
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from yarl import URL
 
 from answerback import __version__
-from answerback.domain.chat import Answer, ChatRequest, Json, Usage
+from answerback.domain.chat import Answer, ChatRequest, Chunk, Json, Model, Relayed
 from answerback.domain.errors import ErrorCode, ProviderError
-from answerback.providers.content import text_of
+from answerback.providers import completions
 from answerback.providers.failures import NO_HEADERS, error_in_body, failure
+from answerback.providers.streams import chunks
 from answerback.providers.transport import Response, Transport
 
 TITLE = "Answerback"
-LARGEST_COUNT = 2**63 - 1
-LONGEST_NAME = 256
-
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+MODELS_TIMEOUT = 20.0
 
 
 def wall_clock() -> int:
@@ -47,6 +43,7 @@ class OpenAICompatible:
         name: str | None = None,
     ) -> None:
         self._url = URL(base_url.rstrip("/") + "/chat/completions")
+        self._models_url = URL(base_url.rstrip("/") + "/models")
         self._default_model = default_model
         self._now = now
         self._owned = Transport(connect_timeout) if transport is None else None
@@ -67,39 +64,79 @@ class OpenAICompatible:
 
     async def complete(self, request: ChatRequest) -> Answer:
         """One call, one answer. Raises ProviderError for whatever else the upstream or the network does."""
-        body = dict(request.body)
-        # This call reads one whole answer; streams are another call.
-        body.pop("stream", None)
-        body.pop("stream_options", None)
-        model = body["model"] = body.get("model") or self._default_model
-        response = await self._transport.post(self._url, self._headers, _encode(body), request.timeout)
-        return self._answer(response, model if isinstance(model, str) else self._default_model)
+        asked = self._body(request, stream=False)
+        _, document, choice = await self._whole(asked, request.timeout)
+        return Answer(
+            text=completions.text(choice),
+            model=completions.name(document.get("model")) or asked["model"],
+            usage=completions.usage(document.get("usage")),
+            finish_reason=completions.name(choice.get("finish_reason")),
+        )
+
+    async def relay(self, request: ChatRequest) -> Relayed:
+        """One call, the upstream's own bytes. Raises ProviderError as `complete` does, save that an answer need not be
+        text."""
+        asked = self._body(request, stream=False)
+        body, document, choice = await self._whole(asked, request.timeout)
+        if not completions.says_something(choice):
+            raise ProviderError(ErrorCode.UPSTREAM_EMPTY, "the upstream's answer is empty", retryable=True)
+        model = completions.name(document.get("model")) or asked["model"]
+        return Relayed(body, model, completions.usage(document.get("usage")))
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """One call, its chunks as they come. Raises ProviderError, also for a stream that ends without its end."""
+        body = _encode(self._body(request, stream=True))
+        async with self._transport.stream(self._url, self._headers, body, request.timeout) as response:
+            async for chunk in chunks(response, self._now):
+                yield chunk
+
+    async def models(self) -> Sequence[Model]:
+        """What the upstream lists; odd entries are skipped. Raises ProviderError."""
+        response = await self._transport.get(self._models_url, self._headers, MODELS_TIMEOUT)
+        document = self._document(response)
+        listed = document.get("data")
+        if not isinstance(listed, list):
+            raise completions.invalid("holds no list of models")
+        return [model for entry in listed if (model := completions.model(entry)) is not None]
 
     async def close(self) -> None:
         if self._owned is not None:
             await self._owned.close()
 
-    def _answer(self, response: Response, asked: str) -> Answer:
-        document = _decode(response.body)
+    def _body(self, request: ChatRequest, *, stream: bool) -> dict[str, Json]:
+        body = dict(request.body)
+        body.pop("stream", None)
+        options = body.pop("stream_options", None)
+        if stream:
+            # Usage is always asked for: it is counted here, whether or not the client wants to see it.
+            body["stream"] = True
+            body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+        if not body.get("model"):
+            body["model"] = self._default_model
+        return body
+
+    async def _whole(self, asked: dict[str, Json], timeout: float) -> tuple[bytes, dict[str, Json], dict[str, Json]]:
+        """The body, its document and its first choice."""
+        response = await self._transport.post(self._url, self._headers, _encode(asked), timeout)
+        document = self._document(response)
+        choices = document.get("choices")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            raise completions.invalid("holds no choices")
+        choice = choices[0]
+        if choice.get("error") or choice.get("finish_reason") == "error":
+            raise error_in_body(choice.get("error"), NO_HEADERS, self._now())
+        return response.body, document, choice
+
+    def _document(self, response: Response) -> dict[str, Json]:
+        document = completions.decode(response.body)
         error = document.get("error") if isinstance(document, dict) else None
         if not 200 <= response.status < 300:
             raise failure(response.status, response.headers, error, self._now())
         if error:
             raise error_in_body(error, response.headers, self._now())
         if not isinstance(document, dict):
-            raise _invalid("is not a JSON object")
-        choices = document.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            raise _invalid("holds no choices")
-        choice = choices[0]
-        if choice.get("error") or choice.get("finish_reason") == "error":
-            raise error_in_body(choice.get("error"), NO_HEADERS, self._now())
-        return Answer(
-            text=_text(choice),
-            model=_name(document.get("model")) or asked,
-            usage=_usage(document.get("usage")),
-            finish_reason=_name(choice.get("finish_reason")),
-        )
+            raise completions.invalid("is not a JSON object")
+        return document
 
 
 def _encode(body: Mapping[str, Json]) -> bytes:
@@ -109,63 +146,3 @@ def _encode(body: Mapping[str, Json]) -> bytes:
     except (TypeError, ValueError, RecursionError):
         words = "the request cannot be written as JSON"
         raise ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False) from None
-
-
-def _decode(body: bytes) -> Json:
-    """The document, None where there is none."""
-    try:
-        return json.loads(body.decode())
-    except (ValueError, RecursionError):
-        return None
-
-
-def _text(choice: Mapping[str, Json]) -> str:
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        raise _invalid("holds no message")
-    try:
-        text = text_of(message.get("content"))
-    except ValueError:
-        raise _invalid("holds no text") from None
-    refusal = message.get("refusal")
-    if not text and isinstance(refusal, str):
-        # The model declined, in a field of its own: asking again would get, and cost, the same.
-        text = refusal
-    text = _storable(text)
-    if text.strip():
-        return text
-    if choice.get("finish_reason") == "content_filter":
-        words = "the upstream's content filter withheld the answer"
-        raise ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
-    hint = " (it used up its tokens; max_tokens may be too small)" if choice.get("finish_reason") == "length" else ""
-    raise ProviderError(ErrorCode.UPSTREAM_EMPTY, f"the upstream's answer is empty{hint}", retryable=True)
-
-
-def _storable(text: str) -> str:
-    """Without NULs, which PostgreSQL cannot hold, and without half surrogate pairs, which UTF-8 cannot."""
-    text = text.replace("\0", "")
-    return text if text.isascii() else _HALF_CHARACTER.sub("\ufffd", text)
-
-
-def _name(value: Json) -> str | None:
-    return _storable(value)[:LONGEST_NAME] or None if isinstance(value, str) else None
-
-
-def _usage(value: Json) -> Usage | None:
-    """None unless every count is a count; a total not told is the sum."""
-    if not isinstance(value, dict):
-        return None
-    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
-    if not _counts(prompt) or not _counts(completion):
-        return None
-    total = value.get("total_tokens")
-    total = prompt + completion if total is None else total
-    return Usage(prompt, completion, total) if _counts(total) else None
-
-
-def _counts(value: Json) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT
-
-
-def _invalid(what: str) -> ProviderError:
-    return ProviderError(ErrorCode.UPSTREAM_INVALID, f"the upstream's answer {what}", retryable=True)

@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -27,6 +28,21 @@ class Response:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class OpenResponse:
+    """A response whose body still comes."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: AsyncIterator[bytes]
+    _rest: Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
+    _response: aiohttp.ClientResponse
+
+    async def read(self) -> bytes:
+        """The whole body, bounded as any."""
+        return await self._rest(self._response)
+
+
 class Transport:
     """One session per process, made at the first call, inside the running loop.
 
@@ -44,13 +60,34 @@ class Transport:
         Raises ProviderError, always retryable: `upstream_timeout` after `timeout` seconds, `upstream_unreachable` where
         no whole response came, `upstream_invalid` where it is not valid HTTP or exceeds the limit in bytes.
         """
+        async with self._call("POST", url, headers, body, timeout) as response:
+            return Response(response.status, response.headers, await self._read(response))
+
+    async def get(self, url: URL, headers: Mapping[str, str], timeout: float) -> Response:
+        """Asks once. Raises as `post` does."""
+        async with self._call("GET", url, headers, None, timeout) as response:
+            return Response(response.status, response.headers, await self._read(response))
+
+    @asynccontextmanager
+    async def stream(
+        self, url: URL, headers: Mapping[str, str], body: bytes, timeout: float
+    ) -> AsyncGenerator["OpenResponse", None]:
+        """Posts once and hands the response over while it comes; `timeout` covers it to its end. Leaving early closes
+        the connection. Raises as `post` does."""
+        async with self._call("POST", url, headers, body, timeout) as response:
+            yield OpenResponse(response.status, response.headers, response.content.iter_any(), self._read, response)
+
+    @asynccontextmanager
+    async def _call(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         try:
             async with (
                 asyncio.timeout(timeout),
-                self._open().post(url, data=body, headers=headers, allow_redirects=False) as response,
+                self._open().request(method, url, data=body, headers=headers, allow_redirects=False) as response,
             ):
-                return Response(response.status, response.headers, await self._read(response))
-        except ProviderError:
+                yield response
+        except (ProviderError, GeneratorExit):
             raise
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             # `from None`: the repr of aiohttp's errors shows the request's headers, and so the key.

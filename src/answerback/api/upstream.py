@@ -1,0 +1,35 @@
+"""How an upstream's trouble reads at a synchronous door: never 500, each kind with its own status."""
+
+import math
+from collections.abc import Mapping
+
+from answerback.domain.errors import ErrorCode, ProviderError
+
+STATUSES: Mapping[ErrorCode, int] = {
+    ErrorCode.UPSTREAM_RATE_LIMITED: 429,
+    ErrorCode.UPSTREAM_ERROR: 502,
+    ErrorCode.UPSTREAM_INVALID: 502,
+    ErrorCode.UPSTREAM_EMPTY: 502,
+    ErrorCode.UPSTREAM_AUTH: 502,
+    ErrorCode.UPSTREAM_CREDIT: 502,
+    ErrorCode.UPSTREAM_TIMEOUT: 503,
+    ErrorCode.UPSTREAM_UNREACHABLE: 503,
+    ErrorCode.UPSTREAM_REFUSED: 400,
+}
+
+SDK_PATIENCE_SECONDS = 60.0
+"""The longest wait that every OpenAI SDK sits through; beyond it a client is told not to try again by itself."""
+
+
+def status_of(error: ProviderError) -> int:
+    return STATUSES.get(error.failure.code, 502)
+
+
+def headers_of(error: ProviderError) -> dict[str, str]:
+    """`Retry-After` in whole seconds where the upstream named a time."""
+    if error.retry_after is None:
+        return {}
+    headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+    if error.retry_after > SDK_PATIENCE_SECONDS:
+        headers["x-should-retry"] = "false"
+    return headers
