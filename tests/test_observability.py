@@ -253,7 +253,7 @@ class TestStandardLibraryLoggers:
     def test_a_record_whose_arguments_do_not_fit(self) -> None:
         printed = Printed("json")
         root = logging.getLogger()
-        root.handlers[:] = [each for each in root.handlers if type(each).__module__ == "answerback.observability"]
+        root.handlers[:] = [each for each in root.handlers if type(each).__module__ == "answerback.observability.logs"]
 
         logging.getLogger("some.library").warning("%d things", "no")
 

@@ -11,10 +11,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from answerback import __version__, bootstrap, observability
-from answerback.api import conversations, errors, health, jobs, webhook
+from answerback.api import ask, benchmark, conversations, errors, generate, health, jobs, metrics, reviews, webhook
 from answerback.api.middleware import RequestMiddleware
+from answerback.api.openai import chat, models
+from answerback.api.openai.errors import shape_of
 from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Log, Reached
+from answerback.providers.routes_file import RoutesFileError
 from answerback.settings import Settings
 
 DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
@@ -37,25 +40,42 @@ def create_app(service: bootstrap.Service) -> FastAPI:
             await service.stop()
 
     app = FastAPI(title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan)
-    errors.install(app)
-    app.add_middleware(RequestMiddleware, max_body_bytes=service.settings.max_body_bytes, log=service.log)
+    errors.install(app, shape_of)
+    app.add_middleware(
+        RequestMiddleware,
+        max_body_bytes=service.settings.max_body_bytes,
+        log=service.log,
+        shape_of=shape_of,
+        allowances={benchmark.PATH: benchmark.FORM_BYTES},
+        metrics=service.metrics,
+        tracer=service.tracer,
+    )
     store, authenticator = service.store, service.authenticator
     app.include_router(webhook.router(service.intake, authenticator))
+    app.include_router(ask.router(service.questions, authenticator))
+    app.include_router(generate.router(service.generation, service.catalog, authenticator))
+    app.include_router(benchmark.router(service.benchmark, authenticator))
+    app.include_router(chat.router(service.asker, authenticator))
+    app.include_router(models.router(service.catalog, authenticator))
+    simulation = service.settings.enable_simulation
+    app.include_router(reviews.router(service.intake, service.llm_callbacks, authenticator, simulation=simulation))
     app.include_router(jobs.router(store, service.intake, service.control, authenticator))
     app.include_router(conversations.router(store, authenticator))
     app.include_router(
         health.router(store, service.provider.name, service.settings.mock, lambda: service.engine.healthy)
     )
+    is_open = service.settings.loopback_only or service.settings.auth_disabled
+    app.include_router(metrics.router(service.depths, service.metrics.exposition, authenticator, is_open=is_open))
     return app
 
 
 def serve(settings: Settings, reached: Reached = bootstrap.nothing) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code. `reached` is called at every commit boundary."""
-    log = observability.configure(settings.log_level, settings.log_format)
+    log = observability.configure(settings.log_level, settings.log_format, logs_dir=settings.logs_dir)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(settings, log, reached))
-    except (StartError, StorageUnavailable) as error:
+    except (StartError, StorageUnavailable, RoutesFileError) as error:
         sys.stderr.write(f"answerback: {error}\n")
         return 2
 
@@ -64,10 +84,10 @@ async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
     store = await bootstrap.open_store(settings)
     try:
         await _check_exposure(settings, [key.revoked_at for key in await store.list_keys()])
-    except StartError:
+        service = bootstrap.build(settings, store, log, reached)
+    except (StartError, RoutesFileError):
         await store.close()
         raise
-    service = bootstrap.build(settings, store, log, reached)
     if settings.mock:
         log.warning("mock_mode", note="no LLM is asked: set OPENROUTER_API_KEY, and unset MOCK_MODE, for real answers")
     config = uvicorn.Config(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
@@ -12,7 +13,9 @@ from answerback import bootstrap
 from answerback.api.auth import hash_key, new_key
 from answerback.app import serve as serve_app
 from answerback.core.callbacks import rfc3339
+from answerback.domain.benchmark import MAX_CONCURRENCY, MAX_RUNS
 from answerback.domain.errors import NotFound, StorageUnavailable
+from answerback.domain.rate import parse_rate
 from answerback.ports import Store
 from answerback.settings import Settings, SettingsError, load_settings
 
@@ -67,6 +70,28 @@ def demo() -> None:
 
 
 @app.command()
+def bench(
+    prompts: Annotated[
+        Path | None, typer.Argument(help="A file of prompts, one a line. Without it three of our own are asked.")
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Name it again for each model to compare.")
+    ] = None,
+    runs: Annotated[int, typer.Option(help="How often each prompt is asked.", min=1, max=MAX_RUNS)] = 5,
+    concurrency: Annotated[int, typer.Option(help="How many are asked at once.", min=1, max=MAX_CONCURRENCY)] = 5,
+    max_tokens: Annotated[int, typer.Option(help="How long an answer may become.", min=1)] = 512,
+) -> None:
+    """Measure models side by side; a CSV of every run and a plot go to BENCHMARKS_DIR."""
+    from answerback.bench import BenchError, plans, run
+
+    try:
+        planned = plans(prompts, model or (), runs, concurrency, max_tokens)
+    except BenchError as error:
+        _fail(str(error))
+    raise typer.Exit(run(_settings(), planned))
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database to this version's schema (SQLite does so at every start)."""
 
@@ -94,20 +119,30 @@ def secret(
 
 
 @keys.command("create")
-def create_key(name: Annotated[str, typer.Argument(help="Whose key it is.")]) -> None:
+def create_key(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    rate_limit: Annotated[
+        str | None, typer.Option(help="Its own rate, such as 1000/hour; 0: no limit. Without it RATE_LIMIT counts.")
+    ] = None,
+) -> None:
     """Make a key; it is shown once."""
+    if rate_limit is not None:
+        try:
+            parse_rate(rate_limit)
+        except ValueError as error:
+            _fail(f"--rate-limit {error}")
     key = new_key()
-    made = _with_store(lambda store: store.create_key(name, hash_key(key)))
+    made = _with_store(lambda store: store.create_key(name, hash_key(key), rate_limit))
     typer.echo(f"{made.id}  {name}\n{key}\nKeep it now: only its hash is stored.")
 
 
 @keys.command("list")
 def list_keys() -> None:
     """Show all keys, without the keys themselves."""
-    table = Table("id", "name", "created", "revoked")
+    table = Table("id", "name", "created", "revoked", "rate limit")
     for key in _with_store(lambda store: store.list_keys()):
         revoked = "" if key.revoked_at is None else rfc3339(key.revoked_at)
-        table.add_row(key.id, key.name, rfc3339(key.created_at), revoked)
+        table.add_row(key.id, key.name, rfc3339(key.created_at), revoked, key.rate_limit or "")
     console.print(table)
 
 

@@ -1,11 +1,11 @@
 """What core asks of the world. Adapters implement these; `answerback.bootstrap` chooses them."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed, Turn
+from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Question, Relayed, Turn
 from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, Report
 from answerback.domain.errors import Failure
 from answerback.domain.job import (
@@ -19,6 +19,7 @@ from answerback.domain.job import (
     JobState,
     NewJob,
 )
+from answerback.domain.review import File, Review
 
 Render: TypeAlias = Callable[[Job, Ending, int], bytes]
 """Makes a callback's body from a job, its ending and the ending's time (epoch milliseconds)."""
@@ -58,10 +59,12 @@ class Swept:
     jobs_requeued: int = 0
     jobs_poisoned: int = 0
     jobs_expired: int = 0
+    jobs_unanswered: int = 0
     jobs_released: int = 0
     deliveries_released: int = 0
     deliveries_requeued: int = 0
     jobs_pruned: int = 0
+    questions_pruned: int = 0
 
     @property
     def total(self) -> int:
@@ -69,22 +72,36 @@ class Swept:
             self.jobs_requeued
             + self.jobs_poisoned
             + self.jobs_expired
+            + self.jobs_unanswered
             + self.jobs_released
             + self.deliveries_released
             + self.deliveries_requeued
             + self.jobs_pruned
+            + self.questions_pruned
         )
 
 
 @dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits, by state, and for how long the oldest row has been due, in seconds."""
+
+    jobs: Mapping[str, int]
+    deliveries: Mapping[str, int]
+    oldest_job_seconds: float
+    oldest_delivery_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A tenant's key without the key. `revoked_at` is epoch milliseconds, None while it is good."""
+    """A tenant's key without the key. `revoked_at` is epoch milliseconds, None while it is good; `rate_limit` reads
+    like the setting, None for the setting's."""
 
     id: str
     name: str
     key_hash: str
     created_at: int
     revoked_at: int | None
+    rate_limit: str | None = None
 
 
 class Store(Protocol):
@@ -115,8 +132,21 @@ class Store(Protocol):
     async def finish(self, claim: ClaimedJob, ending: Ending, report: Report) -> bool:
         """Job state, turn, delivery row and release of the next held message, in one transaction."""
 
-    async def requeue(self, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report) -> bool:
-        """Back to the queue for `delay` seconds; an attempt not `counted` is given back."""
+    async def requeue(
+        self, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report | None
+    ) -> bool:
+        """Back to the queue for `delay` seconds; an attempt not `counted` is given back, and one without a `report` was
+        not begun."""
+
+    async def hand_over(self, claim: ClaimedJob, timeout: float, report: Report) -> bool:
+        """The LLM has taken the job and is given `timeout` seconds to answer by webhook."""
+
+    async def require_review(self, job_id: str) -> None:
+        """Raises NotFound unless it is a review, whoever's."""
+
+    async def answer_review(self, job_id: str, ending: Ending) -> tuple[bool, bool]:
+        """Ends a review from outside, whatever state it is in. Whether this ended it, and whether its callback has
+        been delivered. Raises NotFound; Conflict when it ended otherwise before."""
 
     async def release_jobs(self, held: Sequence[tuple[str, int, float]]) -> None:
         """Gives back `(id, epoch, seconds until due)`; the attempts do not count."""
@@ -134,7 +164,7 @@ class Store(Protocol):
         """Takes back a batch of rows whose lease ran out; poisons a job that lost too many."""
 
     async def expire_jobs(self) -> Swept:
-        """Ends a batch of jobs whose deadline passed."""
+        """Ends a batch of jobs whose deadline passed, or whose LLM did not call back in time."""
 
     async def release_orphans(self) -> Swept:
         """Moves lines on that nobody else would."""
@@ -145,6 +175,9 @@ class Store(Protocol):
     async def count_open(self) -> int:
         """How many jobs have not ended; also what the back-pressure of `accept` goes by from now on."""
 
+    async def depth(self) -> Depth:
+        """What waits now."""
+
     async def get_job(self, tenant_id: str, job_id: str) -> JobRecord:
         """Raises NotFound."""
 
@@ -153,8 +186,8 @@ class Store(Protocol):
     ) -> Sequence[JobRecord]:
         """Newest first, without attempts and deliveries; `before` is the last id of the page before."""
 
-    async def cancel_job(self, tenant_id: str, job_id: str) -> None:
-        """Cancelling twice is no error. Raises NotFound; Conflict when the job ended otherwise."""
+    async def cancel_job(self, tenant_id: str, job_id: str) -> bool:
+        """Whether this ended it; cancelling twice is no error. Raises NotFound; Conflict when it ended otherwise."""
 
     async def retry_source(self, tenant_id: str, job_id: str) -> tuple[Job, Accepted | None]:
         """The job to run anew, and its earlier retry if there was one. Raises NotFound, Conflict."""
@@ -168,13 +201,21 @@ class Store(Protocol):
     async def erase_conversation(self, tenant_id: str, key: str) -> None:
         """Raises NotFound."""
 
+    async def keep_question(self, tenant_id: str, question: str, answer: str) -> None: ...
+
+    async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
+        """Newest first."""
+
     async def callback_secrets(self, configured: str | None) -> Sequence[str]:
         """The live signing secrets, newest first; makes, or rotates to, what is configured."""
 
     async def rotate_secret(self) -> str:
         """The new secret; the others go on signing beside it for 24 h."""
 
-    async def create_key(self, name: str, key_hash: str) -> ApiKey: ...
+    async def own_secret(self, name: str) -> str:
+        """A secret that never leaves the service: made at its first use, the same ever after."""
+
+    async def create_key(self, name: str, key_hash: str, rate_limit: str | None = None) -> ApiKey: ...
 
     async def list_keys(self) -> Sequence[ApiKey]: ...
 
@@ -208,6 +249,33 @@ class Provider(Protocol):
     async def close(self) -> None: ...
 
 
+class ReviewLLM(Protocol):
+    """An LLM that takes reviews and answers by webhook. It never retries by itself."""
+
+    name: str
+
+    async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
+        """Returns once it has been taken; `timeout` is in seconds. Raises ProviderError."""
+
+    async def close(self) -> None: ...
+
+
+class Fetcher(Protocol):
+    """Fetches the files that reviews refer to, from addresses that the relay may call."""
+
+    async def fetch(self, url: str) -> File:
+        """Bounded in size and time. Raises FileError."""
+
+    async def close(self) -> None: ...
+
+
+class Reader(Protocol):
+    """Finds the text in files."""
+
+    async def text(self, file: File, pages: Sequence[int] | None) -> str:
+        """The text of these pages, 1-based, or of all; never blank. Bounded in size and time. Raises FileError."""
+
+
 class Sender(Protocol):
     """Makes one callback attempt, to an address it has checked."""
 
@@ -215,6 +283,24 @@ class Sender(Protocol):
         """Raises SendError. Ends within the configured deadline, body included."""
 
     async def close(self) -> None: ...
+
+
+class ResultsFile(Protocol):
+    """A benchmark's file. `path` is where an operator finds it."""
+
+    path: str
+
+    async def write(self, text: str) -> None:
+        """Raises ResultsUnwritable."""
+
+    async def close(self) -> None: ...
+
+
+class Results(Protocol):
+    """Where benchmarks leave their results."""
+
+    async def create(self) -> ResultsFile:
+        """A new file under a name of its own. Raises ResultsUnwritable."""
 
 
 class Origins(Protocol):

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from answerback.core.asking import ShortRetries
 from answerback.domain.chat import Memory
+from answerback.domain.rate import Rate, parse_rate
 from answerback.domain.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
 from answerback.domain.signature import webhook_key
 from answerback.ports import Limits
@@ -101,10 +102,7 @@ def _words(value: object) -> object:
 
 
 def _rate(value: str) -> str:
-    if not re.fullmatch(r"0|[1-9][0-9]{0,8}\s*(/|\s+per\s+)\s*(second|minute|hour|day)", value.strip()):
-        raise ValueError(
-            f"is {value[:60]!r} but must be a number a second, minute, hour or day, such as 60/minute, or 0"
-        )
+    parse_rate(value)
     return value.strip()
 
 
@@ -213,7 +211,7 @@ class Settings(BaseSettings):
     cache_ttl: Seconds = 300
     """How long the list of models is kept, in seconds."""
     cache_maxsize: Count = 128
-    """How many lists of models are kept."""
+    """Accepted for earlier services' `.env`: the list of models is one, and kept whole whatever this says."""
     benchmarks_dir: Path = Path("benchmarks")
     """Where benchmarks leave their CSV files."""
     logs_dir: Path | None = None
@@ -269,9 +267,9 @@ class Settings(BaseSettings):
 
     @property
     def mock(self) -> bool:
-        """Whether the mock provider answers: asked for, or a hosted provider without its key."""
+        """Whether the mock provider answers: asked for, or a hosted provider without its key and no routes."""
         hosted = self._hosted_by("openrouter.ai", "api.openai.com")
-        return self.mock_mode or (hosted and self.provider_api_key is None)
+        return self.mock_mode or (hosted and self.provider_api_key is None and self.llm_routes_file is None)
 
     @property
     def callback_schedule(self) -> RetrySchedule:
@@ -290,6 +288,11 @@ class Settings(BaseSettings):
     def short_retries(self) -> ShortRetries:
         """How synchronous calls are tried again."""
         return ShortRetries(self.max_retries, self.min_retry_delay, self.max_retry_delay, self.retry_multiplier)
+
+    @property
+    def rate(self) -> Rate | None:
+        """The rate limit of whoever has none of their own."""
+        return parse_rate(self.rate_limit)
 
     @property
     def limits(self) -> Limits:

@@ -1,14 +1,17 @@
-"""Who is calling: each key is a tenant."""
+"""Who is calling, and whether it may call now: each key is a tenant with a rate of its own."""
 
 import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from answerback.api.ratelimit import RateLimiter, address_of
 from answerback.domain.errors import Unauthorized
-from answerback.ports import Clock, Store
+from answerback.domain.rate import Rate, parse_rate
+from answerback.ports import ApiKey, Clock, Store
 
 DEFAULT_TENANT = "default"
 """The operator's own: whoever holds AUTH_TOKEN, and everyone where no key is asked for."""
@@ -27,44 +30,88 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-class Authenticator:
-    """Knows the live keys. With none at all, and with `disabled`, everyone is the default tenant."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who a key belongs to, and how often it may call; None for as often as it likes."""
 
-    def __init__(self, store: Store, token: str | None, disabled: bool, clock: Clock) -> None:
+    tenant_id: str
+    rate: Rate | None
+
+
+class Authenticator:
+    """Knows the live keys. With none at all, and with `disabled`, everyone is the default tenant. Without a `limiter`
+    everyone may call as often as they like."""
+
+    def __init__(
+        self, store: Store, token: str | None, disabled: bool, clock: Clock, limiter: RateLimiter | None = None
+    ) -> None:
         self._store = store
         self._token_hash = hash_key(token) if token else None
         self._disabled = disabled
         self._clock = clock
-        self._tenants: Mapping[str, str] = {}
+        self._limiter = limiter
+        self._callers: Mapping[str, Caller] = {}
         self._fresh_until = float("-inf")
 
     async def tenant(self, request: Request) -> str:
-        """The caller's tenant id. Raises Unauthorized, StorageUnavailable."""
+        """The caller's tenant id; the request counts against its rate. Raises Unauthorized, RateLimited,
+        StorageUnavailable."""
+        limiter = self._limiter
+        if limiter is None:
+            return (await self._identify(request) or _ANYONE).tenant_id
+        try:
+            caller = await self._identify(request)
+        except Unauthorized:
+            # Guessing keys is limited too; a good key passes whatever its neighbours guess.
+            await limiter.admit(request, "refused:" + address_of(request), limiter.default)
+            raise
+        if caller is None:
+            await limiter.admit(request, "address:" + address_of(request), limiter.default)
+            return DEFAULT_TENANT
+        await limiter.admit(request, "key:" + caller.tenant_id, caller.rate)
+        return caller.tenant_id
+
+    async def check(self, request: Request) -> None:
+        """As `tenant`, for what costs nothing and is not counted. Raises Unauthorized, StorageUnavailable."""
+        await self._identify(request)
+
+    async def _identify(self, request: Request) -> Caller | None:
+        """None where no key is asked for."""
         if self._disabled:
-            return DEFAULT_TENANT
+            return None
         await self._refresh()
-        if not self._tenants:
-            return DEFAULT_TENANT
+        if not self._callers:
+            return None
         given = request.headers.get("authorization", "").strip()
         scheme, _, rest = given.partition(" ")
         key = rest.strip() if scheme.lower() == "bearer" else given
         if not key:
             raise Unauthorized("this service asks for a key; send it as 'Authorization: Bearer <key>'")
         presented = hash_key(key)
-        tenant = None
+        caller = None
         # Every hash is compared, each in constant time: the time taken tells nothing about any of them.
-        for key_hash, owner in self._tenants.items():
+        for key_hash, owner in self._callers.items():
             if hmac.compare_digest(key_hash, presented):
-                tenant = owner
-        if tenant is None:
+                caller = owner
+        if caller is None:
             raise Unauthorized("this key is not valid; check it, or ask the operator for a new one")
-        return tenant
+        return caller
 
     async def _refresh(self) -> None:
         if self._clock.monotonic() < self._fresh_until:
             return
-        keys = {key.key_hash: key.id for key in await self._store.list_keys() if key.revoked_at is None}
+        live = [key for key in await self._store.list_keys() if key.revoked_at is None]
+        callers = {key.key_hash: Caller(key.id, self._rate_of(key)) for key in live}
         if self._token_hash is not None:
-            keys[self._token_hash] = DEFAULT_TENANT
-        self._tenants = keys
+            callers[self._token_hash] = Caller(DEFAULT_TENANT, self._default_rate())
+        self._callers = callers
         self._fresh_until = self._clock.monotonic() + FRESH_SECONDS
+
+    def _rate_of(self, key: ApiKey) -> Rate | None:
+        return self._default_rate() if key.rate_limit is None else parse_rate(key.rate_limit)
+
+    def _default_rate(self) -> Rate | None:
+        return self._limiter.default if self._limiter is not None else None
+
+
+_ANYONE = Caller(DEFAULT_TENANT, None)

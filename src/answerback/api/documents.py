@@ -22,14 +22,27 @@ def errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
     return {int(status[1:]): {"model": Problem, "description": reason} for status, reason in reasons.items()}
 
 
-KEY_ERRORS = errors(_401="No key, or one that is not valid", _503="The database cannot be reached now; try again")
+KEY_ERRORS = errors(
+    _401="No key, or one that is not valid",
+    _429="More requests than your rate allows; `Retry-After` says when to try again, `RateLimit-*` what is left",
+    _503="The database cannot be reached now; try again",
+)
 JOB_ERRORS = KEY_ERRORS | errors(_404="No such thing among yours")
 ACCEPT_ERRORS = KEY_ERRORS | errors(
     _409="The Idempotency-Key was used with another body",
     _413="The body is too large",
     _422="A field is wrong, or the callback URL is refused; each field is named",
-    _429="The conversation has too many unanswered messages; `Retry-After` says when to try again",
+    _429="More requests than your rate allows, or too many unanswered messages in the conversation; `Retry-After` says "
+    "when to try again",
     _503="The backlog is full or the database cannot take it; nothing was stored, try again",
+)
+ASK_ERRORS = KEY_ERRORS | errors(
+    _400="The upstream refused the question: no such model, or too long for it",
+    _413="The body is too large",
+    _422="A field is wrong; each is named",
+    _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
+    _502="The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
+    _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
 )
 
 AUTH_HEADERS: dict[str, Any] = {

@@ -1,15 +1,18 @@
-"""How errors read on our own doors: `{"detail": …, "error": {"code", "message"}}`, each with its status."""
+"""Errors as responses, each with its status. On our own doors they read `{"detail": …, "error": {"code", "message"}}`;
+other doors have other shapes, and the path says which."""
 
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from answerback.api.disconnect import ClientGone
+from answerback.api.upstream import headers_of, status_of
 from answerback.domain.errors import (
     Conflict,
     ConversationFull,
@@ -17,12 +20,16 @@ from answerback.domain.errors import (
     InvalidField,
     NotFound,
     Overloaded,
+    ProviderError,
     Refusal,
     StorageUnavailable,
     Unauthorized,
 )
 
 RETRY_AFTER = {"Retry-After": "1"}
+
+CLIENT_CLOSED_REQUEST = 499
+"""What the log says of a caller that hung up first; nobody reads it."""
 
 
 class InvalidBody(Refusal):
@@ -39,10 +46,17 @@ class BodyTooLarge(Refusal):
     code = "body_too_large"
 
 
+class RateLimited(Refusal):
+    """The caller's requests of late exceed its rate. `Retry-After` travels with the other headers of the limit."""
+
+    code = "rate_limited"
+
+
 STATUSES: Mapping[type[Refusal], int] = {
     InvalidBody: 422,
     InvalidField: 422,
     BodyTooLarge: 413,
+    RateLimited: 429,
     Unauthorized: 401,
     NotFound: 404,
     Conflict: 409,
@@ -70,7 +84,26 @@ def problem(
     return json_response(status, body, headers)
 
 
-def render_refusal(refusal: Refusal) -> Response:
+class Shape(Protocol):
+    """How a door words its errors; `problem` is that of our own. `detail` is a text, or a list that names each field as
+    `{"type", "loc", "msg"}`."""
+
+    def __call__(
+        self, status: int, code: str, message: str, detail: Any = None, headers: Mapping[str, str] | None = None, /
+    ) -> Response: ...
+
+
+class ShapeOf(Protocol):
+    """The shape of the door at a path."""
+
+    def __call__(self, path: str, /) -> Shape: ...
+
+
+def own_shape(_: str) -> Shape:
+    return problem
+
+
+def render_refusal(refusal: Refusal, shape: Shape = problem) -> Response:
     kind = next((kind for kind in type(refusal).__mro__ if kind in STATUSES), None)
     if kind is None:
         raise refusal
@@ -79,30 +112,40 @@ def render_refusal(refusal: Refusal) -> Response:
         detail = refusal.errors
     elif isinstance(refusal, InvalidField):
         detail = [{"type": refusal.code, "loc": ["body", refusal.field], "msg": refusal.message}]
-    return problem(STATUSES[kind], refusal.code, refusal.message, detail, HEADERS.get(kind))
+    return shape(STATUSES[kind], refusal.code, refusal.message, detail, HEADERS.get(kind))
 
 
-def install(app: FastAPI) -> None:
-    """Renders every error of the app the same way."""
+def install(app: FastAPI, shape_of: ShapeOf = own_shape) -> None:
+    """Renders every error of the app, each as its door words it."""
 
     @app.exception_handler(Refusal)
-    async def refused(_: Request, refusal: Refusal) -> Response:
-        return render_refusal(refusal)
+    async def refused(request: Request, refusal: Refusal) -> Response:
+        return render_refusal(refusal, shape_of(request.scope["path"]))
+
+    @app.exception_handler(ProviderError)
+    async def upstream_failed(request: Request, error: ProviderError) -> Response:
+        failure = error.failure
+        shape = shape_of(request.scope["path"])
+        return shape(status_of(error), failure.code.value, failure.message, None, headers_of(error))
+
+    @app.exception_handler(ClientGone)
+    async def client_gone(_: Request, __: ClientGone) -> Response:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
 
     @app.exception_handler(StorageUnavailable)
-    async def unavailable(_: Request, __: StorageUnavailable) -> Response:
+    async def unavailable(request: Request, _: StorageUnavailable) -> Response:
         message = "the database cannot take this now; nothing was stored, send it again"
-        return problem(503, "storage_unavailable", message, headers=RETRY_AFTER)
+        return shape_of(request.scope["path"])(503, "storage_unavailable", message, None, RETRY_AFTER)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [{"type": each["type"], "loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors()]
-        return render_refusal(InvalidBody(errors))
+        return render_refusal(InvalidBody(errors), shape_of(request.scope["path"]))
 
     @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> Response:
+    async def http_error(request: Request, error: HTTPException) -> Response:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        return problem(error.status_code, code, str(error.detail), headers=error.headers)
+        return shape_of(request.scope["path"])(error.status_code, code, str(error.detail), None, error.headers)
 
 
 def _path(loc: list[Any]) -> str:

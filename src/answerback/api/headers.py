@@ -1,10 +1,13 @@
-"""Request headers that more than one door reads."""
+"""Headers that more than one door reads, or adds to its responses."""
 
 import re
 
 from starlette.requests import Request
 
 from answerback.domain.errors import InvalidField
+
+RESPONSE_HEADERS = "answerback.response_headers"
+"""Where a request's scope holds what the middleware adds to its response, whoever makes it."""
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
@@ -15,3 +18,9 @@ def idempotency_key(request: Request) -> str | None:
     if key is not None and not _KEY.match(key):
         raise InvalidField("Idempotency-Key", "the Idempotency-Key header takes 1 to 255 printable ASCII characters")
     return key
+
+
+def add_header(request: Request, name: str, value: str) -> None:
+    """Adds to the response, also when it becomes an error."""
+    added: list[tuple[bytes, bytes]] = request.scope[RESPONSE_HEADERS]
+    added.append((name.lower().encode(), value.encode("latin-1")))

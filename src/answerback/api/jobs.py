@@ -1,20 +1,21 @@
 """What became of jobs, and cancelling, retrying, replaying them."""
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, assert_never
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.documents import JOB_ERRORS, KEY_ERRORS, errors
 from answerback.api.errors import json_response
-from answerback.core.callbacks import rfc3339
+from answerback.core.callbacks import review_result, rfc3339
 from answerback.core.control import Control
 from answerback.core.intake import Intake
-from answerback.domain.job import ENDED, Attempt, DeliveryRecord, JobRecord, JobState
+from answerback.domain.job import ENDED, Attempt, DeliveryRecord, JobKind, JobRecord, JobState, Message
+from answerback.domain.review import FileRef, Review
 from answerback.ports import Store
 
 
@@ -43,9 +44,11 @@ class DeliveryBody(BaseModel):
 
 
 class JobBody(BaseModel):
-    """A job. `error` is the last failure, also while it waits for another try."""
+    """A job. `error` is the last failure, also while it waits for another try. `run_at` is when it is due; while it is
+    `awaiting` an LLM's callback, until when."""
 
     job_id: str
+    kind: JobKind
     status: JobState
     session_id: str | None
     seq: int | None
@@ -61,6 +64,11 @@ class JobBody(BaseModel):
     metadata: dict[str, Any] | None
     callback_url: str | None
     retry_of: str | None
+    submission_id: str | None = Field(None, description="This and the fields below: of reviews only.")
+    student_id: str | None = None
+    file_refs: list[dict[str, Any]] | None = None
+    ok: bool | None = Field(None, description="Whether there is a review; null until the job has ended.")
+    result: dict[str, Any] | None = Field(None, description='The review, or `{"error": …}`; null until it has ended.')
 
 
 class JobDetails(JobBody):
@@ -135,7 +143,7 @@ def router(store: Store, intake: Intake, control: Control, authenticator: Authen
         reply = {
             "job_id": accepted.job_id,
             "status": "queued",
-            "session_id": source.request.session_id,
+            "session_id": source.request.session_id if isinstance(source.request, Message) else None,
             "seq": accepted.seq,
             "retry_of": job_id,
         }
@@ -187,19 +195,44 @@ def delivery_body(delivery: DeliveryRecord) -> dict[str, Any]:
 
 
 def job_body(record: JobRecord) -> dict[str, Any]:
+    match record.job.request:
+        case Message() as message:
+            return _common(record, message.model) | {
+                "session_id": message.session_id,
+                "response": record.answer,
+            }
+        case Review() as review:
+            ended = record.state in ENDED
+            return _common(record, None) | {
+                "session_id": None,
+                "response": None,
+                "submission_id": review.submission_id,
+                "student_id": review.student_id,
+                "file_refs": [_file_body(each) for each in review.file_refs],
+                "ok": record.answer is not None if ended else None,
+                "result": review_result(record.answer, record.failure) if ended else None,
+            }
+        case _:
+            assert_never(record.job.request)
+
+
+def _file_body(ref: FileRef) -> dict[str, Any]:
+    return {"url": ref.url, "pages": None if ref.pages is None else list(ref.pages)}
+
+
+def _common(record: JobRecord, model: str | None) -> dict[str, Any]:
     job, failure = record.job, record.failure
     return {
         "job_id": job.id,
+        "kind": job.kind.value,
         "status": record.state.value,
-        "session_id": job.request.session_id,
         "seq": job.seq,
         "attempt": record.attempt,
         "run_at": None if record.state in ENDED else _time(record.run_at),
         "created_at": _time(job.created_at),
         "completed_at": _time(record.finished_at),
         "deadline_at": _time(job.deadline_at),
-        "response": record.answer,
-        "model": record.model or job.request.model,
+        "model": record.model or model,
         "usage": dataclasses.asdict(record.usage) if record.usage else None,
         "error": {"code": failure.code.value, "message": failure.message} if failure else None,
         "metadata": job.request.metadata,

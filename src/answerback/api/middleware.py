@@ -3,11 +3,13 @@
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from answerback.api.errors import BodyTooLarge, problem, render_refusal
+from answerback.api.errors import CLIENT_CLOSED_REQUEST, BodyTooLarge, ShapeOf, own_shape, render_refusal
+from answerback.api.headers import RESPONSE_HEADERS
 from answerback.ports import Log
+from answerback.telemetry import UNMEASURED, UNTRACED, Metrics, Span, SpanKind, Tracer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -15,49 +17,107 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+NO_ALLOWANCES: Mapping[str, int] = {}
 SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
+TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+"""W3C Trace Context, version 00."""
+
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked by machines every few seconds: no traces of them."""
+
+BROKEN = (b"event: error", b'data: {"error"')
+"""How the last event of a stream begins that broke after its 200."""
 
 
 class RequestMiddleware:
-    """Plain ASGI, since every request pays for it. `max_body_bytes` bounds a request's body."""
+    """Plain ASGI, since every request pays for it. `max_body_bytes` bounds a request's body; `allowances` are bytes
+    that a path may take beyond it, for what wraps its content."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, log: Log) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_body_bytes: int,
+        log: Log,
+        shape_of: ShapeOf = own_shape,
+        allowances: Mapping[str, int] = NO_ALLOWANCES,
+        metrics: Metrics = UNMEASURED,
+        tracer: Tracer = UNTRACED,
+    ) -> None:
         self._app = app
+        self._shape_of = shape_of
         self._max_body_bytes = max_body_bytes
+        self._allowances = allowances
         self._log = log
+        self._metrics = metrics
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        exchange = _Exchange(scope, receive, send, self._max_body_bytes)
+        limit = self._max_body_bytes + self._allowances.get(scope["path"], 0)
+        exchange = _Exchange(scope, receive, send, limit)
+        scope[RESPONSE_HEADERS] = exchange.added
+        about = {"http.request.method": scope["method"]}
+        tracer = UNTRACED if scope["path"] in PROBES else self._tracer
+        with tracer.span(scope["method"], SpanKind.SERVER, about, exchange.traceparent) as span:
+            try:
+                await self._answer(scope, receive, exchange)
+            finally:
+                self._report(scope, exchange, time.perf_counter() - started, span)
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         try:
             exchange.check_length()
             await self._app(scope, exchange.receive, exchange.send)
         except BodyTooLarge as refusal:
-            await render_refusal(refusal)(scope, receive, exchange.send)
+            await render_refusal(refusal, self._shape_of(scope["path"]))(scope, receive, exchange.send)
         except Exception:
             # Ours: everything a user or the world can cause has been turned into a response further in.
-            self._log.exception("fault", request=exchange.request_id, path=scope["path"])
+            self._log.exception("fault", request=exchange.request_id, path=_shown(scope))
             if exchange.status is not None:
                 raise
             message = f"the service failed; its log has the reason under request {exchange.request_id}"
-            await problem(500, "internal", message)(scope, receive, exchange.send)
-        finally:
-            self._report(scope, exchange, time.perf_counter() - started)
+            await self._shape_of(scope["path"])(500, "internal", message)(scope, receive, exchange.send)
 
-    def _report(self, scope: Scope, exchange: "_Exchange", seconds: float) -> None:
-        status = exchange.status
-        log = self._log.info if status is not None and status < 400 else self._log.warning
-        log(
-            "request",
-            method=scope["method"],
-            path=scope["path"],
-            status=status,
-            ms=round(seconds * 1000, 2),
-            request=exchange.request_id,
-        )
+    def _report(self, scope: Scope, exchange: "_Exchange", seconds: float, span: Span) -> None:
+        status, broken = exchange.ended()
+        log = self._log.info if status < 400 and not broken else self._log.warning
+        if status >= 500 or broken:
+            log = self._log.error
+        fields: dict[str, object] = {
+            "method": scope["method"],
+            "path": _shown(scope),
+            "handler": getattr(scope.get("endpoint"), "__name__", "-"),
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+            "request": exchange.request_id,
+        }
+        if broken:
+            fields["stream"] = "broken"
+        log("request", **fields)
+        route = _route(scope)
+        self._metrics.requested(scope["method"], route, status, seconds)
+        span.rename(f"{scope['method']} {route}")
+        span.note({"http.route": route, "http.response.status_code": status})
+        if status >= 500 or broken:
+            span.fail("broken" if broken else str(status))
+
+
+def _route(scope: Scope) -> str:
+    """The template of the path, of which there are few."""
+    template = getattr(scope.get("route"), "path", None)
+    if isinstance(template, str):
+        return template
+    named: str = scope["path"]
+    return named if scope.get("endpoint") is not None and not scope.get("path_params") else "unmatched"
+
+
+def _shown(scope: Scope) -> str:
+    """The path as the log shows it. A conversation's key may be a callback URL, whose query may hold a secret."""
+    path: str = scope["path"]
+    return path.partition("?")[0].replace(" ", "%20")[:256]
 
 
 class _Exchange:
@@ -69,13 +129,21 @@ class _Exchange:
         self._max_body_bytes = max_body_bytes
         self._received = 0
         self._length = 0
+        self._streams_events = False
+        self._complete = False
+        self._broken = False
+        self._gone = False
         self.status: int | None = None
+        self.traceparent: str | None = None
+        self.added: list[tuple[bytes, bytes]] = []
         given = b""
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 given = value
             elif name == b"content-length" and value.isdigit():
                 self._length = int(value)
+            elif name == b"traceparent" and TRACEPARENT.match(value):
+                self.traceparent = value.decode()
         self.request_id = given.decode() if SANE_ID.match(given) else "req_" + secrets.token_hex(12)
 
     def check_length(self) -> None:
@@ -85,16 +153,31 @@ class _Exchange:
     def _refuse(self) -> None:
         raise BodyTooLarge(f"the body is larger than {self._max_body_bytes} bytes; send a smaller one")
 
+    def ended(self) -> tuple[int, bool]:
+        """The status that is true in the end, and whether the response broke after it was sent."""
+        if self._gone and not self._complete:
+            return CLIENT_CLOSED_REQUEST, False
+        if self.status is None:
+            return 500, False
+        return self.status, self._broken or not self._complete
+
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
             if self._received > self._max_body_bytes:
                 self._refuse()
+        elif message["type"] == "http.disconnect":
+            self._gone = True
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
+            self._streams_events = (b"content-type", b"text/event-stream") in message["headers"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode()), *self.added]
+        elif message["type"] == "http.response.body":
+            if self._streams_events and message.get("body", b"").startswith(BROKEN):
+                self._broken = True
+            self._complete = not message.get("more_body", False)
         await self._send(message)

@@ -26,10 +26,13 @@ def status_of(error: ProviderError) -> int:
 
 
 def headers_of(error: ProviderError) -> dict[str, str]:
-    """`Retry-After` in whole seconds where the upstream named a time."""
-    if error.retry_after is None:
-        return {}
-    headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
-    if error.retry_after > SDK_PATIENCE_SECONDS:
+    """`Retry-After` in whole seconds, and for OpenAI's SDKs `retry-after-ms`, where the upstream named a time. The SDKs
+    are told not to try again by themselves what would fail again, or what they would not wait for."""
+    headers: dict[str, str] = {}
+    wait = error.retry_after
+    if wait is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(wait)))
+        headers["retry-after-ms"] = str(max(1, math.ceil(wait * 1000)))
+    if not error.retryable or (wait is not None and wait > SDK_PATIENCE_SECONDS):
         headers["x-should-retry"] = "false"
     return headers

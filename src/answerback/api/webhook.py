@@ -1,7 +1,5 @@
 """Door 1: a message in, 202 at once, the answer to the callback URL."""
 
-import json
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -13,78 +11,34 @@ from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
 from answerback.api.documents import ACCEPT_ERRORS, AUTH_HEADERS
 from answerback.api.errors import json_response
+from answerback.api.fields import Metadata, ModelName, Text, not_blank
 from answerback.api.headers import idempotency_key
 from answerback.core.intake import Intake
 from answerback.domain.job import Message
-
-MAX_METADATA_BYTES = 16 * 1024
-
-
-def _no_nul(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("must not contain NUL characters")
-    return value
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be blank")
-    return value
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield key
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-
-
-def _echoable(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
-    except ValueError:
-        raise ValueError("must be JSON that can be echoed: no NaN, no infinity, no enormous numbers") from None
-    if size > MAX_METADATA_BYTES:
-        raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes of JSON; it has {size}")
-    for text in _texts(value):
-        _no_nul(text)
-    return value
-
-
-Text = Annotated[str, AfterValidator(_no_nul)]
 
 
 class WebhookMessage(StrictBody):
     """A message to be answered later."""
 
-    message: Annotated[Text, StringConstraints(min_length=1, max_length=32_000), AfterValidator(_not_blank)] = Field(
+    message: Annotated[Text, StringConstraints(min_length=1, max_length=32_000), AfterValidator(not_blank)] = Field(
         description="What to ask the LLM."
     )
     callback_url: Annotated[Text, StringConstraints(min_length=1, max_length=2048)] = Field(
         description="Where the answer goes: http or https, no credentials in it, an address the service may call."
     )
-    session_id: Annotated[Text, StringConstraints(min_length=1, max_length=128), AfterValidator(_not_blank)] | None = (
+    session_id: Annotated[Text, StringConstraints(min_length=1, max_length=128), AfterValidator(not_blank)] | None = (
         Field(None, description="Names the conversation; without it the callback URL does.")
     )
     stateless: bool = Field(
         default=False, description="True: no memory is read or kept, and no order. Excludes session_id."
     )
-    model: Annotated[Text, StringConstraints(min_length=1, max_length=256)] | None = Field(
-        None, description="Which model answers; without it the service's default."
-    )
+    model: ModelName | None = Field(None, description="Which model answers; without it the service's default.")
     system: Annotated[Text, StringConstraints(max_length=32_000)] | None = Field(
         None, description="The system prompt for this answer."
     )
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(None, ge=1, le=10_000_000)
-    metadata: Annotated[dict[str, Any], AfterValidator(_echoable)] | None = Field(
-        None, description="Echoed in the callback; at most 16 KiB of JSON."
-    )
+    metadata: Metadata | None = Field(None, description="Echoed in the callback; at most 16 KiB of JSON.")
 
     @model_validator(mode="after")
     def _one_memory(self) -> "WebhookMessage":

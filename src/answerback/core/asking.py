@@ -1,14 +1,17 @@
 """Asking at once: what the synchronous doors share. Short retries, before the first word only."""
 
+import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from answerback.domain.chat import Answer, ChatRequest, Chunk, Json, Model, Relayed, Usage
-from answerback.domain.errors import ProviderError
+from answerback.domain.errors import Failure, ProviderError
 from answerback.ports import Log, Provider
 
 T = TypeVar("T")
@@ -32,22 +35,53 @@ class Timed:
     seconds: float
 
 
-class Asker:
-    """One request path for every synchronous door. `timeout` bounds one call, in seconds."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One question, streamed to its end or failed for good. Times in seconds are the last try's: from its beginning to
+    its first token and to its end. `text` holds at most `MEASURED_TEXT` characters; `model` is the one that answered.
+    `failure` is None for an answer."""
 
-    def __init__(self, provider: Provider, retries: ShortRetries, timeout: float, log: Log) -> None:
+    tries: int
+    seconds: float
+    first_token_seconds: float
+    text: str = ""
+    model: str | None = None
+    usage: Usage | None = None
+    failure: Failure | None = None
+
+
+MEASURED_TEXT = 32_000
+"""As much of an answer as a spreadsheet's cell can hold."""
+
+
+class Asker:
+    """One request path for every synchronous door. `timeout` bounds one call, in seconds. `timer` tells seconds that
+    never jump; `sleep` is what waits between tries."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        retries: ShortRetries,
+        timeout: float,
+        log: Log,
+        *,
+        timer: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._provider = provider
         self._retries = retries
         self._timeout = timeout
         self._log = log
+        self._timer = timer
+        self._sleep = sleep
 
     async def ask(self, body: Mapping[str, Json]) -> Timed:
         """A whole answer, read. Raises ProviderError once the tries are used up or would not help."""
 
         async def once() -> Timed:
-            started = time.perf_counter()
+            started = self._timer()
             answer = await self._provider.complete(self._request(body))
-            return Timed(answer, time.perf_counter() - started)
+            return Timed(answer, self._timer() - started)
 
         timed = await self._persistently(once)
         self._report("asked", timed.answer.model, timed.seconds, timed.answer.usage)
@@ -55,9 +89,9 @@ class Asker:
 
     async def relay(self, body: Mapping[str, Json]) -> Relayed:
         """A whole answer as the upstream sent it. Raises ProviderError."""
-        started = time.perf_counter()
+        started = self._timer()
         relayed = await self._persistently(lambda: self._provider.relay(self._request(body)))
-        self._report("relayed", relayed.model, time.perf_counter() - started, relayed.usage)
+        self._report("relayed", relayed.model, self._timer() - started, relayed.usage)
         return relayed
 
     async def stream(self, body: Mapping[str, Json]) -> AsyncGenerator[Chunk, None]:
@@ -70,9 +104,34 @@ class Asker:
             stream = self._provider.stream(self._request(body))
             return await anext(stream), stream
 
-        started = time.perf_counter()
+        started = self._timer()
         first, rest = await self._persistently(opened)
         return self._told(first, rest, started)
+
+    async def measure(self, body: Mapping[str, Json]) -> Measured:
+        """What a question takes, streamed. A stream that breaks is tried again like any failure: nobody has read it."""
+        tries, started = 0, 0.0
+
+        async def once() -> Measured:
+            nonlocal tries, started
+            tries, started = tries + 1, self._timer()
+            text, model, usage, first = "", None, None, None
+            async with aclosing(self._provider.stream(self._request(body))) as chunks:
+                async for chunk in chunks:
+                    if first is None:
+                        first, model = self._timer() - started, _model_of(chunk)
+                    if len(text) < MEASURED_TEXT:
+                        text += chunk.text
+                    usage = chunk.usage or usage
+            seconds = self._timer() - started
+            return Measured(tries, seconds, seconds if first is None else first, text[:MEASURED_TEXT], model, usage)
+
+        try:
+            measured = await self._persistently(once)
+        except ProviderError as error:
+            return Measured(tries, self._timer() - started, 0.0, failure=error.failure)
+        self._report("measured", measured.model, measured.seconds, measured.usage)
+        return measured
 
     async def models(self) -> Sequence[Model]:
         """What can be asked. Raises ProviderError."""
@@ -87,21 +146,32 @@ class Asker:
             async for chunk in rest:
                 usage = chunk.usage or usage
                 yield chunk
+        except ProviderError as error:
+            ms = int((self._timer() - started) * 1000)
+            self._log.warning("stream_broke", code=error.failure.code.value, ms=ms)
+            raise
         finally:
             await rest.aclose()
-        self._report("streamed", None, time.perf_counter() - started, usage)
+        self._report("streamed", None, self._timer() - started, usage)
 
     def _request(self, body: Mapping[str, Json]) -> ChatRequest:
         return ChatRequest(body, self._timeout)
 
     async def _persistently(self, call: Callable[[], Awaitable[T]]) -> T:
         retrying = AsyncRetrying(
+            sleep=self._sleep,
             retry=retry_if_exception(self._worth_another_try),
             wait=self._wait,
+            before_sleep=self._report_retry,
             stop=stop_after_attempt(self._retries.retries + 1),
             reraise=True,
         )
-        return await retrying(call)
+
+        async def attempt() -> T:
+            # tenacity awaits what is a coroutine function by its looks, which a lambda is not.
+            return await call()
+
+        return await retrying(attempt)
 
     def _worth_another_try(self, error: BaseException) -> bool:
         """A wait that the upstream asks for and no caller would sit through is told to the caller instead."""
@@ -115,11 +185,19 @@ class Asker:
             self._retries.first, self._retries.limit, self._retries.multiplier, self._retries.first
         )(state)
         asked = error.retry_after if isinstance(error, ProviderError) else None
-        wait = backoff if asked is None else max(backoff, asked)
-        if isinstance(error, ProviderError):
-            self._log.warning("asked_again", code=error.failure.code.value, retry_in=round(wait, 3))
-        return wait
+        return backoff if asked is None else max(backoff, asked)
+
+    def _report_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ProviderError) and state.next_action:
+            retry_in = round(state.next_action.sleep, 3)
+            self._log.warning("asked_again", code=error.failure.code.value, retry_in=retry_in)
 
     def _report(self, event: str, model: str | None, seconds: float, usage: Usage | None) -> None:
         tokens = usage.total_tokens if usage else None
         self._log.info(event, model=model, ms=int(seconds * 1000), tokens=tokens)
+
+
+def _model_of(chunk: Chunk) -> str | None:
+    model = json.loads(chunk.data).get("model")
+    return model[:256] if isinstance(model, str) and model else None

@@ -3,9 +3,11 @@
 import dataclasses
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
-from answerback.domain.job import Ending, Job
+from answerback.domain.errors import Failure
+from answerback.domain.job import Ending, Job, Message
+from answerback.domain.review import Review
 
 
 def rfc3339(epoch_ms: int) -> str:
@@ -15,7 +17,18 @@ def rfc3339(epoch_ms: int) -> str:
 
 def render(job: Job, ending: Ending, now: int) -> bytes:
     """The body of a job's callback; `now` is the ending's time in epoch milliseconds."""
-    request, answer, failure = job.request, ending.answer, ending.failure
+    match job.request:
+        case Message() as message:
+            body = _message(job, message, ending, now)
+        case Review() as review:
+            body = _review(job, review, ending)
+        case _:
+            assert_never(job.request)
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _message(job: Job, request: Message, ending: Ending, now: int) -> dict[str, Any]:
+    answer, failure = ending.answer, ending.failure
     body: dict[str, Any] = {
         "job_id": job.id,
         "status": ending.state.value,
@@ -30,4 +43,18 @@ def render(job: Job, ending: Ending, now: int) -> bytes:
     }
     if failure is not None:
         body["error"] = {"code": failure.code.value, "message": failure.message}
-    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    return body
+
+
+def _review(job: Job, request: Review, ending: Ending) -> dict[str, Any]:
+    answer = ending.answer
+    result = review_result(answer.text if answer else None, ending.failure)
+    return {"job_id": job.id, "submission_id": request.submission_id, "ok": answer is not None, "result": result}
+
+
+def review_result(answer: str | None, failure: Failure | None) -> dict[str, Any]:
+    """The review, or why there is none."""
+    if answer is None:
+        return {"error": failure.message if failure else "there is no review"}
+    result: dict[str, Any] = json.loads(answer)
+    return result

@@ -1,20 +1,24 @@
 """What owners may do with their jobs besides waiting."""
 
-from answerback.domain.job import DeliveryRecord, JobRecord
+from answerback.domain.errors import ErrorCode
+from answerback.domain.job import DeliveryRecord, JobRecord, JobState
 from answerback.ports import Hints, Log, Store
+from answerback.telemetry import UNMEASURED, Metrics
 
 
 class Control:
     """Cancels jobs and replays deliveries, and tells the engine."""
 
-    def __init__(self, store: Store, hints: Hints, log: Log) -> None:
+    def __init__(self, store: Store, hints: Hints, log: Log, metrics: Metrics = UNMEASURED) -> None:
         self._store = store
         self._hints = hints
         self._log = log
+        self._metrics = metrics
 
     async def cancel(self, tenant_id: str, job_id: str) -> JobRecord:
         """Ends the job as cancelled; its callback says so. Raises NotFound, Conflict, StorageUnavailable."""
-        await self._store.cancel_job(tenant_id, job_id)
+        if await self._store.cancel_job(tenant_id, job_id):
+            self._metrics.ended(JobState.CANCELLED, ErrorCode.CANCELLED)
         self._hints.job_cancelled(job_id)
         self._log.info("cancelled", job=job_id, tenant=tenant_id)
         return await self._store.get_job(tenant_id, job_id)

@@ -12,6 +12,7 @@ from answerback.domain.errors import SendError
 from answerback.domain.retry import RetrySchedule
 from answerback.domain.transitions import Dead, Delivered, DeliveryOutcome, SendLater, after_send
 from answerback.ports import Boundary, Clock, Hints, Log, Origins, Reached, Sender, Store
+from answerback.telemetry import UNMEASURED, UNTRACED, CallbackEnd, Metrics, SpanKind, Tracer
 
 
 class Deliverer:
@@ -28,6 +29,8 @@ class Deliverer:
         clock: Clock,
         log: Log,
         reached: Reached,
+        metrics: Metrics = UNMEASURED,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._store = store
         self._sender = sender
@@ -38,6 +41,8 @@ class Deliverer:
         self._clock = clock
         self._log = log
         self._reached = reached
+        self._metrics = metrics
+        self._tracer = tracer
 
     async def run(self, claim: ClaimedDelivery) -> None:
         """Makes one attempt and commits what came of it, or gives the attempt back while the origin is closed."""
@@ -71,17 +76,44 @@ class Deliverer:
 
     async def _send(self, claim: ClaimedDelivery) -> CallbackResponse | SendError:
         headers = await persist(lambda: self._signer.headers(claim.id, claim.body))
-        self._reached(Boundary.BEFORE_CALLBACK)
-        try:
-            return await self._sender.send(claim.url, headers, claim.body)
-        except SendError as error:
-            return error
-        finally:
-            self._reached(Boundary.AFTER_CALLBACK)
+        about: dict[str, str | int | float] = {
+            "http.request.method": "POST",
+            "answerback.job.id": claim.job_id,
+            "answerback.attempt": claim.attempt,
+        }
+        with self._tracer.span("deliver", SpanKind.CLIENT, about, claim.traceparent) as span:
+            if (trace := self._tracer.current()) is not None:
+                headers["traceparent"] = trace
+            self._reached(Boundary.BEFORE_CALLBACK)
+            try:
+                response = await self._sender.send(claim.url, headers, claim.body)
+            except SendError as error:
+                span.fail("no_response")
+                return error
+            finally:
+                self._reached(Boundary.AFTER_CALLBACK)
+            span.note({"http.response.status_code": response.status})
+            if not 200 <= response.status < 300:
+                span.fail(str(response.status))
+            return response
 
     async def _settle(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int) -> None:
         kept = await self._keep(claim, outcome, duration_ms)
         self._report(claim, outcome, duration_ms, kept)
+        if kept:
+            self._measure(claim, outcome, duration_ms / 1000)
+
+    def _measure(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, seconds: float) -> None:
+        match outcome:
+            case Delivered():
+                self._metrics.sent(CallbackEnd.DELIVERED, seconds)
+                self._metrics.delivered(max(0, self._clock.now() - claim.created_at) / 1000)
+            case SendLater():
+                self._metrics.sent(CallbackEnd.RETRY, seconds)
+            case Dead():
+                self._metrics.sent(CallbackEnd.DEAD, seconds)
+            case _:
+                assert_never(outcome)
 
     async def _keep(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int) -> bool:
         match outcome:

@@ -1,4 +1,4 @@
-"""Answering one job: context, provider, outcome, one report."""
+"""Answering one job: context, provider, outcome, one report. A review goes to the reviewer, the rest is the same."""
 
 import asyncio
 import random
@@ -7,17 +7,21 @@ from typing import assert_never
 
 from answerback.core.conversation import context
 from answerback.core.persistence import persist
+from answerback.core.reviewing import Reviewer
 from answerback.domain.chat import ChatRequest, Json, Memory, storable
 from answerback.domain.delivery import Report
 from answerback.domain.errors import ErrorCode, Failure, ProviderError
-from answerback.domain.job import ClaimedJob, Ending, Job, JobState
-from answerback.domain.retry import JOB_SCHEDULE
-from answerback.domain.transitions import Answered, AskLater, Failed, JobOutcome, after_provider_error
+from answerback.domain.job import ClaimedJob, Ending, JobState, Message, Request
+from answerback.domain.retry import JOB_SCHEDULE, RetrySchedule
+from answerback.domain.review import Review
+from answerback.domain.transitions import Answered, AskLater, Awaiting, Failed, JobOutcome, after_provider_error
 from answerback.ports import Boundary, Clock, Hints, Log, Provider, Reached, Store
+from answerback.telemetry import UNMEASURED, UNTRACED, Metrics, Span, SpanKind, Tracer
 
 
 class Executor:
-    """Runs claimed jobs. `timeout` bounds one call to the LLM, in seconds."""
+    """Runs claimed jobs. `timeout` bounds one call to the LLM, in seconds. Without a `reviewer` it takes messages
+    only."""
 
     def __init__(
         self,
@@ -29,6 +33,9 @@ class Executor:
         clock: Clock,
         log: Log,
         reached: Reached,
+        reviewer: Reviewer | None = None,
+        metrics: Metrics = UNMEASURED,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._store = store
         self._provider = provider
@@ -38,36 +45,68 @@ class Executor:
         self._clock = clock
         self._log = log
         self._reached = reached
+        self._reviewer = reviewer
+        self._metrics = metrics
+        self._tracer = tracer
 
     async def run(self, claim: ClaimedJob) -> None:
         """Asks, then commits what came of it. Cancelling it leaves the row to whoever holds the lease."""
         self._reached(Boundary.AFTER_CLAIM)
+        job = claim.job
+        about = {"answerback.job.id": job.id, "answerback.kind": job.kind.value, "answerback.attempt": claim.attempt}
+        with self._tracer.span("answer", SpanKind.CONSUMER, about, job.traceparent) as span:
+            await self._run(claim, span)
+
+    async def _run(self, claim: ClaimedJob, span: Span) -> None:
         started = time.perf_counter()
         outcome = await self._ask(claim)
         duration_ms = int((time.perf_counter() - started) * 1000)
         self._reached(Boundary.AFTER_ANSWER)
+        if isinstance(outcome, Failed | AskLater):
+            span.fail(outcome.failure.code.value)
         # A paid answer is worth more than a prompt cancellation: once it is there, its commit is seen through.
-        await asyncio.shield(self._settle(claim, outcome, duration_ms))
+        kept = await asyncio.shield(self._settle(claim, outcome, duration_ms))
+        if kept:
+            self._measure(claim, outcome, time.perf_counter() - started)
 
     async def _ask(self, claim: ClaimedJob) -> JobOutcome:
-        job = claim.job
-        seconds_left = (job.deadline_at - self._clock.now()) / 1000
+        seconds_left = (claim.job.deadline_at - self._clock.now()) / 1000
+        schedule = self._schedule(claim.job.request)
         try:
-            said = await persist(lambda: context(self._store, self._memory, job, claim.claimed_at))
-            request = ChatRequest(body_of(job, said), timeout=max(0.001, min(self._timeout, seconds_left)))
-            return Answered(storable(await self._provider.complete(request)))
+            return await self._answer(claim, max(0.001, min(self._timeout, seconds_left)))
         except ProviderError as error:
-            return after_provider_error(error, claim.attempt, JOB_SCHEDULE, random.random)
+            return after_provider_error(error, claim.attempt, schedule, random.random)
         except Exception:  # noqa: BLE001 - whatever breaks, the job must end or be tried again
             self._log.exception("job_broke", job=claim.id)
             failure = ProviderError(
                 ErrorCode.INTERNAL, "the relay failed while asking the LLM; the operator's log says why", retryable=True
             )
-            return after_provider_error(failure, claim.attempt, JOB_SCHEDULE, random.random)
+            return after_provider_error(failure, claim.attempt, schedule, random.random)
 
-    async def _settle(self, claim: ClaimedJob, outcome: JobOutcome, duration_ms: int) -> None:
+    async def _answer(self, claim: ClaimedJob, timeout: float) -> Answered | Awaiting:
+        """One attempt by whoever answers this kind of job. Raises ProviderError."""
+        job = claim.job
+        match job.request:
+            case Message() as message:
+                said = await persist(lambda: context(self._store, self._memory, job, message, claim.claimed_at))
+                request = ChatRequest(body_of(message, said), timeout, queued=True)
+                asked_at = time.perf_counter()
+                answer = await self._provider.complete(request)
+                return Answered(storable(answer), time.perf_counter() - asked_at)
+            case Review() as review:
+                if self._reviewer is None:
+                    raise AssertionError("a review came to an executor of messages")
+                return await self._reviewer.review(job, review, timeout)
+            case _:
+                assert_never(job.request)
+
+    def _schedule(self, request: Request) -> RetrySchedule:
+        return self._reviewer.schedule if isinstance(request, Review) and self._reviewer else JOB_SCHEDULE
+
+    async def _settle(self, claim: ClaimedJob, outcome: JobOutcome, duration_ms: int) -> bool:
         kept = await self._keep(claim, outcome, duration_ms)
         self._report(claim, outcome, duration_ms, kept)
+        return kept
 
     async def _keep(self, claim: ClaimedJob, outcome: JobOutcome, duration_ms: int) -> bool:
         match outcome:
@@ -77,8 +116,11 @@ class Executor:
             case Failed(failure):
                 ending = Ending(JobState.FAILED, failure=failure)
                 return await self._finish(claim, ending, _report("failed", failure, duration_ms))
-            case AskLater(delay, failure, counted):
-                report = _report("retry", failure, duration_ms)
+            case Awaiting(seconds):
+                handed_over = Report("handed_over", duration_ms=duration_ms)
+                return await persist(lambda: self._store.hand_over(claim, seconds, handed_over))
+            case AskLater(delay, failure, counted, asked):
+                report = _report("retry", failure, duration_ms) if asked else None
                 kept = await persist(lambda: self._store.requeue(claim, delay, counted, failure, report))
                 # The engine sleeps until the next due row; this may be it.
                 self._hints.job_ready()
@@ -106,9 +148,31 @@ class Executor:
                 self._log.info("answered", **fields, model=answer.model, tokens=tokens)
             case Failed(failure):
                 self._log.warning("failed", **fields, code=failure.code.value, reason=failure.message)
-            case AskLater(delay, failure):
+            case Awaiting(seconds):
+                self._log.info("handed_over", **fields, awaited_seconds=seconds)
+            case AskLater(delay, failure, _, asked):
                 retry_in = round(delay, 3)
+                if not asked:
+                    self._log.info("waits_for_its_turn", **fields, code=failure.code.value, retry_in=retry_in)
+                    return
                 self._log.warning("retry", **fields, code=failure.code.value, reason=failure.message, retry_in=retry_in)
+            case _:
+                assert_never(outcome)
+
+    def _measure(self, claim: ClaimedJob, outcome: JobOutcome, seconds: float) -> None:
+        waited = max(0, claim.claimed_at - claim.due_at) / 1000
+        self._metrics.claimed(waited)
+        match outcome:
+            case Answered(_, llm_seconds):
+                self._metrics.ended(JobState.COMPLETED)
+                if llm_seconds is not None:
+                    self._metrics.overhead(waited + max(0.0, seconds - llm_seconds))
+            case Failed(failure):
+                self._metrics.ended(JobState.FAILED, failure.code)
+            case AskLater(_, failure):
+                self._metrics.put_off(failure.code)
+            case Awaiting():
+                pass
             case _:
                 assert_never(outcome)
 
@@ -117,9 +181,8 @@ def _report(status: str, failure: Failure, duration_ms: int) -> Report:
     return Report(status, error=f"{failure.code}: {failure.message}", duration_ms=duration_ms)
 
 
-def body_of(job: Job, said: list[dict[str, str]]) -> dict[str, Json]:
+def body_of(request: Message, said: list[dict[str, str]]) -> dict[str, Json]:
     """The chat completion request of a message."""
-    request = job.request
     body: dict[str, Json] = {"messages": said}
     if request.model is not None:
         body["model"] = request.model

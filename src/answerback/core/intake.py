@@ -3,10 +3,13 @@
 import hashlib
 import json
 from dataclasses import asdict
+from typing import assert_never
 
 from answerback.core.conversation import key_of
-from answerback.domain.job import Accepted, Job, JobKind, Message, NewJob
+from answerback.domain.job import Accepted, Job, JobKind, Message, NewJob, Request
+from answerback.domain.review import Review
 from answerback.ports import Boundary, Guard, Hints, Limits, Log, Reached, Store
+from answerback.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
 
 
 class Intake:
@@ -21,6 +24,8 @@ class Intake:
         deadline_seconds: float,
         log: Log,
         reached: Reached,
+        metrics: Metrics = UNMEASURED,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._store = store
         self._guard = guard
@@ -29,11 +34,13 @@ class Intake:
         self._deadline_seconds = deadline_seconds
         self._log = log
         self._reached = reached
+        self._metrics = metrics
+        self._tracer = tracer
 
     async def accept(
-        self, tenant_id: str, request: Message, callback_url: str, idempotency_key: str | None = None
+        self, tenant_id: str, request: Request, callback_url: str, idempotency_key: str | None = None
     ) -> Accepted:
-        """Accepts a message, or answers again for the same idempotency key and body.
+        """Accepts a request, or answers again for the same idempotency key and body.
 
         Raises CallbackRefused, ConversationFull, Overloaded, IdempotencyConflict, StorageUnavailable.
         """
@@ -48,13 +55,14 @@ class Intake:
         return await self._store_job(
             NewJob(
                 tenant_id=tenant_id,
-                kind=JobKind.MESSAGE,
+                kind=kind_of(request),
                 request=request,
                 callback_url=callback_url,
                 conversation_key=key_of(request, callback_url),
                 deadline_seconds=self._deadline_seconds,
                 idempotency_key=idempotency_key,
                 request_hash=request_hash,
+                traceparent=self._tracer.current(),
             )
         )
 
@@ -67,7 +75,7 @@ class Intake:
         if retried is not None:
             return source, retried
         if source.callback_url is None:
-            raise AssertionError("a message job always has a callback URL")
+            raise AssertionError("a job that can be retried always has a callback URL")
         await self._guard.check(source.callback_url)
         accepted = await self._store_job(
             NewJob(
@@ -78,6 +86,7 @@ class Intake:
                 conversation_key=key_of(source.request, source.callback_url),
                 deadline_seconds=self._deadline_seconds,
                 retry_of=job_id,
+                traceparent=self._tracer.current(),
             )
         )
         return source, accepted
@@ -86,12 +95,23 @@ class Intake:
         accepted = await self._store.accept(job, self._limits)
         if accepted.created:
             self._reached(Boundary.AFTER_ACCEPT)
+            self._metrics.accepted(job.kind)
             self._log.info("accepted", job=accepted.job_id, tenant=job.tenant_id, kind=job.kind.value, seq=accepted.seq)
             self._hints.job_ready()
         return accepted
 
 
-def fingerprint(request: Message, callback_url: str) -> str:
+def kind_of(request: Request) -> JobKind:
+    match request:
+        case Message():
+            return JobKind.MESSAGE
+        case Review():
+            return JobKind.REVIEW
+        case _:
+            assert_never(request)
+
+
+def fingerprint(request: Request, callback_url: str) -> str:
     """Tells two bodies apart by what they say, not by how their JSON is laid out."""
     canonical = json.dumps([asdict(request), callback_url], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,7 +1,9 @@
 """Moving what nobody else will: expired leases, passed deadlines, orphaned lines, old rows."""
 
-from answerback.domain.errors import StorageUnavailable
+from answerback.domain.errors import ErrorCode, StorageUnavailable
+from answerback.domain.job import JobState
 from answerback.ports import Clock, Hints, Log, Store, Swept
+from answerback.telemetry import UNMEASURED, Metrics
 
 THOROUGH_EVERY = 60.0
 """Seconds between looks for what should never happen (orphans) or never hurries (retention)."""
@@ -10,12 +12,21 @@ THOROUGH_EVERY = 60.0
 class Maintenance:
     """One sweep at a time; any number of processes may sweep one database."""
 
-    def __init__(self, store: Store, hints: Hints, retention_days: float, clock: Clock, log: Log) -> None:
+    def __init__(
+        self,
+        store: Store,
+        hints: Hints,
+        retention_days: float,
+        clock: Clock,
+        log: Log,
+        metrics: Metrics = UNMEASURED,
+    ) -> None:
         self._store = store
         self._hints = hints
         self._retention_days = retention_days
         self._clock = clock
         self._log = log
+        self._metrics = metrics
         self._thorough_at = clock.monotonic()
 
     async def sweep(self) -> int:
@@ -35,9 +46,20 @@ class Maintenance:
         moved = sum(each.total for each in swept)
         if moved:
             self._log.info("swept", **_summed(swept))
+            self._measure(swept)
             self._hints.job_ready()
             self._hints.delivery_ready()
         return moved
+
+    def _measure(self, swept: list[Swept]) -> None:
+        for each in swept:
+            for count, state, code in (
+                (each.jobs_poisoned, JobState.FAILED, ErrorCode.POISONED),
+                (each.jobs_unanswered, JobState.FAILED, ErrorCode.LLM_CALLBACK_TIMEOUT),
+                (each.jobs_expired, JobState.EXPIRED, ErrorCode.EXPIRED),
+            ):
+                if count:
+                    self._metrics.ended(state, code, count)
 
 
 def _summed(swept: list[Swept]) -> dict[str, int]:

@@ -11,10 +11,12 @@ Json = Any
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One call. `body` has the shape of an OpenAI chat completion request; without `model` the provider's default
-    answers. `timeout` is in seconds and covers the whole call."""
+    answers. `timeout` is in seconds and covers the whole call. `queued` marks the call of a job, which can wait for its
+    turn; nobody holds a line for it."""
 
     body: Mapping[str, Json]
     timeout: float
+    queued: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,15 @@ class Turn:
     seq: int
     user: str
     assistant: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked at once, and its whole answer. `at` is when it was answered, epoch milliseconds."""
+
+    question: str
+    answer: str
     at: int
 
 

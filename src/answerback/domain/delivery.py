@@ -29,7 +29,8 @@ class DeliveryState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
     """A delivery under this process's lease. `id` is the `webhook-id`; `attempt` is 1-based within the schedule;
-    times are epoch milliseconds."""
+    times are epoch milliseconds, `created_at` that of the job's end. `traceparent` is the trace of the request that
+    asked for it."""
 
     id: str
     job_id: str
@@ -40,6 +41,8 @@ class ClaimedDelivery:
     attempt: int
     deadline_at: int
     conversation_id: int | None
+    created_at: int
+    traceparent: str | None
     claimed_at: int
 
 

@@ -10,8 +10,10 @@ Refusal                the caller must change something (a 4xx or a 503 at a doo
 ├── ConversationFull       too many unanswered messages in one conversation
 └── Overloaded             the backlog is full
 StorageUnavailable     the database cannot take a write now (locked, full, read-only)
+ResultsUnwritable      the directory of benchmarks takes no file now
 ProviderError          the LLM's side failed; says whether and when to try again
 SendError              a callback attempt ended without a response
+FileError              a file that a review refers to cannot be read; says whether it may be later
 """
 
 from dataclasses import dataclass
@@ -30,6 +32,10 @@ class ErrorCode(StrEnum):
     UPSTREAM_AUTH = "upstream_auth"
     UPSTREAM_CREDIT = "upstream_credit"
     UPSTREAM_REFUSED = "upstream_refused"
+    LLM_CALLBACK_TIMEOUT = "llm_callback_timeout"
+    REVIEW_FAILED = "review_failed"
+    FILE_REFUSED = "file_refused"
+    FILE_UNREACHABLE = "file_unreachable"
     POISONED = "poisoned"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
@@ -68,6 +74,10 @@ class CallbackRefused(InvalidField):
     def __init__(self, message: str, field: str = "callback_url") -> None:
         super().__init__(field, message)
 
+    def named(self, field: str) -> "CallbackRefused":
+        """The same refusal at a door that calls the field otherwise."""
+        return CallbackRefused(field + self.message.removeprefix(self.field), field)
+
 
 class Unauthorized(Refusal):
     code = "unauthorized"
@@ -97,14 +107,37 @@ class StorageUnavailable(Exception):
     """The database cannot take the write now. Nothing of it was stored; trying again later may succeed."""
 
 
-class ProviderError(Exception):
-    """The LLM did not answer. `retry_after` is in seconds, None where the upstream named no time."""
+class ResultsUnwritable(Exception):
+    """A benchmark's results cannot be kept; the text is ours and names the directory."""
 
-    def __init__(self, code: ErrorCode, message: str, *, retryable: bool, retry_after: float | None = None) -> None:
+
+class ProviderError(Exception):
+    """The LLM did not answer. `retry_after` is in seconds, None where the upstream named no time. `asked` is False
+    where it was not even asked, for want of room: then `retry_after` is the caller's own turn, exactly."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        retryable: bool,
+        retry_after: float | None = None,
+        asked: bool = True,
+    ) -> None:
         super().__init__(message)
         self.failure = Failure(code, message)
         self.retryable = retryable
         self.retry_after = retry_after
+        self.asked = asked
+
+
+class FileError(Exception):
+    """A file that a review refers to cannot be read; the text is ours and says what to do."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retryable = retryable
 
 
 class SendError(Exception):

@@ -1,15 +1,17 @@
 """A job: one accepted message and the obligation to answer it.
 
-held ──▶ queued ──▶ running ──▶ completed | failed
-          ▲            │
-          └── later ───┘          any of the three ──▶ cancelled | expired
+held ──▶ queued ──▶ running ─────────────▶ completed | failed
+          ▲            │  └──▶ awaiting ──▶
+          └── later ───┘                     any of the four ──▶ cancelled | expired
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from answerback.domain.chat import Answer, Json, Usage
 from answerback.domain.errors import Failure
+from answerback.domain.review import Review
 
 
 class JobState(StrEnum):
@@ -36,6 +38,7 @@ class JobKind(StrEnum):
     """Which door a job came through; decides how its callback reads."""
 
     MESSAGE = "message"
+    REVIEW = "review"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class Message:
     metadata: dict[str, Json] | None = None
 
 
+Request: TypeAlias = Message | Review
+"""What a job was asked to do, one form for each kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job about to be accepted. `conversation_key` is None for one that takes no line; `request_hash` tells the
@@ -60,13 +67,14 @@ class NewJob:
 
     tenant_id: str
     kind: JobKind
-    request: Message
+    request: Request
     callback_url: str
     conversation_key: str | None
     deadline_seconds: float
     idempotency_key: str | None = None
     request_hash: str | None = None
     retry_of: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +96,23 @@ class Job:
     kind: JobKind
     conversation_id: int | None
     seq: int | None
-    request: Message
+    request: Request
     callback_url: str | None
     created_at: int
     deadline_at: int
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job under this process's lease. `attempt` is 1-based; every write must bring `epoch`."""
+    """A job under this process's lease. `attempt` is 1-based; every write must bring `epoch`. `due_at` is when it could
+    have been claimed."""
 
     job: Job
     epoch: int
     attempt: int
     claimed_at: int
+    due_at: int
 
     @property
     def id(self) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 DAY = 86_400.0
 RETRY_AFTER_LIMIT = DAY
+RETRY_AFTER_SPREAD = 60.0
+"""How much jitter, in seconds, is at most added to what was asked for: a quota that ends at midnight ends for all."""
 
 STANDARD_WEBHOOKS_SCHEDULE = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 """Seconds before each attempt, the first included (Standard Webhooks, "Deliverability and reliability")."""
@@ -29,7 +31,7 @@ class RetrySchedule:
         if retry_after is None:
             return wait
         asked = min(max(retry_after, 0.0), RETRY_AFTER_LIMIT)
-        return max(wait, asked * (1.0 + self.jitter * draw()))
+        return max(wait, asked + min(asked * self.jitter, RETRY_AFTER_SPREAD) * draw())
 
 
 def exponential(attempts: int, first: float, multiplier: float, limit: float) -> RetrySchedule:
@@ -42,3 +44,7 @@ def exponential(attempts: int, first: float, multiplier: float, limit: float) ->
 
 JOB_SCHEDULE = exponential(attempts=12, first=2.0, multiplier=4.0, limit=900.0)
 """How a queued job asks a failing provider again: after 2, 8, 32, 128, 512 s, then every 15 min; 12 attempts in 2 h."""
+
+HANDOVER_SCHEDULE = exponential(attempts=3_000, first=2.0, multiplier=4.0, limit=900.0)
+"""How a job is handed to an LLM that answers by webhook: at the same pace, for as long as its deadline allows. Nothing
+is paid for until that LLM has taken it."""

@@ -15,9 +15,10 @@ POISON_WINDOW_MS = 72 * 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The LLM answered: the job completes."""
+    """The LLM answered: the job completes. `seconds` is how long it took, None where that was not measured."""
 
     answer: Answer
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,22 @@ class Failed:
 @dataclass(frozen=True, slots=True)
 class AskLater:
     """The job goes back to the queue for `delay` seconds. `counted` is False where the attempt is given back, as
-    after a rate limit that named its end."""
+    after a rate limit that named its end; `asked` is False where it was not begun, and leaves no attempt behind."""
 
     delay: float
     failure: Failure
     counted: bool = True
+    asked: bool = True
 
 
-JobOutcome: TypeAlias = Answered | Failed | AskLater
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """The LLM has taken the job and answers by webhook, within `timeout` seconds."""
+
+    timeout: float
+
+
+JobOutcome: TypeAlias = Answered | Failed | AskLater | Awaiting
 
 
 def after_provider_error(
@@ -46,6 +55,8 @@ def after_provider_error(
     """What follows a provider's error at attempt number `attempt`."""
     if not error.retryable:
         return Failed(error.failure)
+    if not error.asked:
+        return AskLater(error.retry_after or 0.0, error.failure, counted=False, asked=False)
     if error.retry_after is not None:
         delay = schedule.delay(1, error.retry_after, draw)
         return AskLater(delay if delay is not None else error.retry_after, error.failure, counted=False)

@@ -16,7 +16,8 @@ QUOTE_LIMIT = 200
 
 
 class MockProvider:
-    """Implements `ports.Provider`. Quotes the last user message, and the one before it when it knows one.
+    """Implements `ports.Provider`. Quotes the last user message, and the one before it when it knows one; asked for
+    JSON, it makes the quote a review's feedback.
 
     Every call takes `delay_seconds`; `sleep` is what waits.
     """
@@ -36,6 +37,8 @@ class MockProvider:
         await self._sleep(self._delay)
         said = _texts(request.body.get("messages"))
         answer = _answer([text for role, text in said if role == "user"])
+        if _wants_json(request.body.get("response_format")):
+            answer = json.dumps({"score": 0.5, "feedback": answer}, ensure_ascii=False)
         prompt = sum(estimate_tokens(text) for _, text in said)
         completion = estimate_tokens(answer)
         return Answer(answer, MODEL, Usage(prompt, completion, prompt + completion), "stop")
@@ -90,6 +93,10 @@ def _texts(messages: Json) -> list[tuple[Json, str]]:
         # What came over the wire may hold half a character, which can be neither counted nor stored.
         said.append((message.get("role"), text.encode(errors="replace").decode().replace("\0", "")))
     return said
+
+
+def _wants_json(response_format: Json) -> bool:
+    return isinstance(response_format, dict) and response_format.get("type") in ("json_object", "json_schema")
 
 
 def _answer(user: Sequence[str]) -> str:

@@ -1,17 +1,24 @@
 """Fallback: a list of providers and models behind the one protocol; the next is tried where the one before fails."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed
-from answerback.domain.errors import ProviderError
+from answerback.domain.errors import ErrorCode, ProviderError
 from answerback.ports import Log, Provider
 
 T = TypeVar("T")
 
 COOLDOWN_SECONDS = 30.0
 LONGEST_COOLDOWN = 300.0
+
+ACCOUNT_TROUBLE = frozenset({ErrorCode.UPSTREAM_AUTH, ErrorCode.UPSTREAM_CREDIT})
+"""Final at this provider, whatever is asked; another one has another account."""
+
+OF_THE_REQUEST = frozenset({ErrorCode.UPSTREAM_EMPTY})
+"""Failures that say more about what was asked (too few tokens allowed) than about who was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +33,10 @@ class FallbackProvider:
     """Implements `answerback.ports.Provider` over routes by model name.
 
     `routes` maps a model name to the routes that stand for it; `default` serves requests that name none, and names
-    that are not mapped go to `otherwise` as they are. A retryable failure before the first token moves on to the next
-    route; one that failed cools down, for as long as it asked or 30 s, and is then tried last.
+    that are not mapped go to `otherwise` as they are. What moves on to the next route, always before the first token:
+    a failure that may be retried, and trouble with a provider's account, which moves on to another provider. Any other
+    final failure is the request's own, and is told. A route that failed cools down, for as long as it asked or 30 s,
+    and is then tried last. Each try may take the request's whole timeout.
     """
 
     def __init__(
@@ -54,19 +63,21 @@ class FallbackProvider:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         async def opened(provider: Provider, asked: ChatRequest) -> tuple[Chunk, AsyncGenerator[Chunk, None]]:
+            # Its first chunk carries its first token: a provider holds back what comes before.
             stream = provider.stream(asked)
             return await anext(stream), stream
 
         first, rest = await self._first(request, opened)
-        try:
+        async with aclosing(rest):
             yield first
             async for chunk in rest:
                 yield chunk
-        finally:
-            await rest.aclose()
 
     async def models(self) -> Sequence[Model]:
-        return await self._otherwise.models()
+        """The names of our own that stand for lists, then what `otherwise` lists. Raises ProviderError."""
+        listed = await self._otherwise.models()
+        known = {model.id for model in listed}
+        return [*(_own(name, routes) for name, routes in self._routes.items() if name not in known), *listed]
 
     async def close(self) -> None:
         providers = {id(self._otherwise): self._otherwise}
@@ -78,20 +89,26 @@ class FallbackProvider:
     async def _first(self, request: ChatRequest, call: Callable[[Provider, ChatRequest], Awaitable[T]]) -> T:
         """The first route's success; else the failure that promises most: one that may be retried, soonest."""
         failures: list[ProviderError] = []
-        for route in self._in_order(request):
-            asked = request
-            if route.model is not None:
-                asked = replace(request, body={**request.body, "model": route.model})
+        without_account: set[str] = set()
+        routes = self._in_order(request)
+        for route in routes:
+            if route.provider.name in without_account:
+                continue
             try:
-                return await call(route.provider, asked)
+                return await call(route.provider, _asked(request, route))
             except ProviderError as error:
                 failures.append(error)
-                if not error.retryable:
+                code = error.failure.code
+                if code in ACCOUNT_TROUBLE:
+                    without_account.add(route.provider.name)
+                elif not error.retryable:
                     break
-                self._cool(route, error)
-        raise min(failures, key=lambda error: (error.retryable, error.retry_after or 0.0))
+                if len(routes) > 1:
+                    self._cool(route, error)
+        raise min(failures, key=lambda error: (not error.retryable, error.retry_after or 0.0))
 
     def _in_order(self, request: ChatRequest) -> Sequence[Route]:
+        """The routes that serve a request: those that are well as listed, then those that cool, the soonest first."""
         named = request.body.get("model")
         if not isinstance(named, str) or not named:
             routes = self._default
@@ -101,16 +118,25 @@ class FallbackProvider:
         return sorted(routes, key=lambda route: max(0.0, self._cool_until.get(_key(route), 0.0) - now))
 
     def _cool(self, route: Route, error: ProviderError) -> None:
-        seconds = min(LONGEST_COOLDOWN, error.retry_after or COOLDOWN_SECONDS)
-        self._cool_until[_key(route)] = self._monotonic() + seconds
+        """A call that was not even made says nothing about the route: the gate that refused it knows when to open."""
+        code = error.failure.code
+        seconds = 0.0
+        if error.asked and code not in OF_THE_REQUEST:
+            seconds = min(LONGEST_COOLDOWN, error.retry_after or COOLDOWN_SECONDS)
+            self._cool_until[_key(route)] = self._monotonic() + seconds
         self._log.warning(
-            "fell_back",
-            provider=route.provider.name,
-            model=route.model,
-            code=error.failure.code.value,
-            cooling=round(seconds, 1),
+            "route_failed", provider=route.provider.name, model=route.model, code=code.value, cooling=round(seconds, 1)
         )
+
+
+def _asked(request: ChatRequest, route: Route) -> ChatRequest:
+    return request if route.model is None else replace(request, body={**request.body, "model": route.model})
 
 
 def _key(route: Route) -> tuple[str, str | None]:
     return route.provider.name, route.model
+
+
+def _own(name: str, routes: Sequence[Route]) -> Model:
+    stands_for = ", then ".join(route.model or name for route in routes)
+    return Model(name, name, f"Stands for {stands_for}.", 0, "answerback")

@@ -1,8 +1,10 @@
-"""Reading a streamed completion truthfully: it is whole only once a `finish_reason` came, and an error is an error."""
+"""Reading a streamed completion truthfully: it is whole only once every choice that began has its `finish_reason`, an
+error is an error, and nothing is told before the answer's first token."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
 
-from answerback.domain.chat import Chunk
+from answerback.domain.chat import Chunk, Json
 from answerback.domain.errors import ErrorCode, ProviderError
 from answerback.providers import completions
 from answerback.providers.content import text_of
@@ -12,24 +14,68 @@ from answerback.providers.transport import OpenResponse
 
 DONE = b"[DONE]"
 
+MAX_HELD = 1000
+"""How many chunks that say nothing are waited through."""
+
 
 async def chunks(response: OpenResponse, now: Callable[[], int]) -> AsyncGenerator[Chunk, None]:
-    """The chunks of a streamed completion. Raises ProviderError wherever it stops being one."""
+    """The chunks of a streamed completion. Raises ProviderError wherever it stops being one.
+
+    Those before the first token come together with it: until then a failure, or an answer that turns out empty, can
+    still be told as such, or asked anew.
+    """
     if not _is_stream(response):
         raise _not_a_stream(response, await response.read(), now)
-    finished = False
+    progress = _Progress()
+    held: list[Chunk] | None = []
     try:
         async for data in events(response.content):
             if data.strip() == DONE:
                 break
-            chunk = _chunk(data, now)
-            finished = finished or chunk.finish_reason is not None
-            yield chunk
+            chunk = _chunk(data, now, progress)
+            if held is None:
+                yield chunk
+                continue
+            held.append(chunk)
+            if progress.speaks or len(held) > MAX_HELD:
+                for each in held:
+                    yield each
+                held = None
     except EventTooLarge:
         raise completions.invalid("holds an event that is too large") from None
-    if not finished:
+    if not progress.finished:
         words = "the upstream's stream broke off before the answer was whole"
         raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
+    if not progress.speaks:
+        raise ProviderError(ErrorCode.UPSTREAM_EMPTY, "the upstream's answer is empty", retryable=True)
+
+
+class _Progress:
+    """How far a stream's choices are."""
+
+    def __init__(self) -> None:
+        self._open: set[Any] = set()
+        self._ended: set[Any] = set()
+        self.speaks = False
+        """Whether a token came, or a reason why none will."""
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._ended) and not self._open
+
+    def note(self, choice: dict[str, Json], finish_reason: str | None) -> None:
+        index = choice.get("index", 0)
+        index = index if isinstance(index, int) else 0
+        if finish_reason is not None:
+            self._ended.add(index)
+            self._open.discard(index)
+        elif index not in self._ended:
+            self._open.add(index)
+        self.speaks = self.speaks or finish_reason in ("length", "content_filter") or _says(choice.get("delta"))
+
+
+def _says(delta: object) -> bool:
+    return isinstance(delta, dict) and any(value for key, value in delta.items() if key != "role")
 
 
 def _is_stream(response: OpenResponse) -> bool:
@@ -47,7 +93,7 @@ def _not_a_stream(response: OpenResponse, body: bytes, now: Callable[[], int]) -
     return completions.invalid("is not a stream")
 
 
-def _chunk(data: bytes, now: Callable[[], int]) -> Chunk:
+def _chunk(data: bytes, now: Callable[[], int], progress: _Progress) -> Chunk:
     document = completions.decode(data)
     if not isinstance(document, dict):
         raise completions.invalid("holds an event that is not a JSON object")
@@ -56,21 +102,31 @@ def _chunk(data: bytes, now: Callable[[], int]) -> Chunk:
     choices = document.get("choices")
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
         raise completions.invalid("holds an event without choices")
+    text, finish_reason = _read(choices, now, progress)
+    return Chunk(data, text, finish_reason, completions.usage(document.get("usage")), bool(choices))
+
+
+def _read(choices: Sequence[dict[str, Json]], now: Callable[[], int], progress: _Progress) -> tuple[str, str | None]:
+    """The first choice's text, and any's finish_reason."""
     text, finish_reason = "", None
     for choice in choices:
         if choice.get("error") or choice.get("finish_reason") == "error":
             raise error_in_body(choice.get("error"), NO_HEADERS, now())
-        # Further choices (n > 1) are relayed, and the stream is whole when one of them is.
-        finish_reason = finish_reason or completions.name(choice.get("finish_reason"))
+        reason = completions.name(choice.get("finish_reason"))
+        finish_reason = finish_reason or reason
+        progress.note(choice, reason)
         if choice.get("index", 0) == 0:
             text += _delta_text(choice.get("delta"))
-    return Chunk(data, text, finish_reason, completions.usage(document.get("usage")), bool(choices))
+    return text, finish_reason
 
 
 def _delta_text(delta: object) -> str:
     if not isinstance(delta, dict):
         return ""
     try:
-        return completions.storable(text_of(delta.get("content")))
+        text = text_of(delta.get("content"))
     except ValueError:
         raise completions.invalid("holds an event with content that is not text") from None
+    refusal = delta.get("refusal")
+    # The model declined, in a field of its own: that is its answer.
+    return completions.storable(refusal if not text and isinstance(refusal, str) else text)

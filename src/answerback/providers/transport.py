@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
@@ -35,12 +36,8 @@ class OpenResponse:
     status: int
     headers: Mapping[str, str]
     content: AsyncIterator[bytes]
-    _rest: Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
-    _response: aiohttp.ClientResponse
-
-    async def read(self) -> bytes:
-        """The whole body, bounded as any."""
-        return await self._rest(self._response)
+    read: Callable[[], Awaitable[bytes]]
+    """The whole body, bounded as any."""
 
 
 class Transport:
@@ -60,13 +57,13 @@ class Transport:
         Raises ProviderError, always retryable: `upstream_timeout` after `timeout` seconds, `upstream_unreachable` where
         no whole response came, `upstream_invalid` where it is not valid HTTP or exceeds the limit in bytes.
         """
-        async with self._call("POST", url, headers, body, timeout) as response:
-            return Response(response.status, response.headers, await self._read(response))
+        async with self._call("POST", url, headers, body, timeout) as (response, deadline):
+            return Response(response.status, response.headers, await self._read(response, deadline))
 
     async def get(self, url: URL, headers: Mapping[str, str], timeout: float) -> Response:
         """Asks once. Raises as `post` does."""
-        async with self._call("GET", url, headers, None, timeout) as response:
-            return Response(response.status, response.headers, await self._read(response))
+        async with self._call("GET", url, headers, None, timeout) as (response, deadline):
+            return Response(response.status, response.headers, await self._read(response, deadline))
 
     @asynccontextmanager
     async def stream(
@@ -74,19 +71,23 @@ class Transport:
     ) -> AsyncGenerator["OpenResponse", None]:
         """Posts once and hands the response over while it comes; `timeout` covers it to its end. Leaving early closes
         the connection. Raises as `post` does."""
-        async with self._call("POST", url, headers, body, timeout) as response:
-            yield OpenResponse(response.status, response.headers, response.content.iter_any(), self._read, response)
+        async with self._call("POST", url, headers, body, timeout) as (response, deadline):
+            read = partial(self._read, response, deadline)
+            yield OpenResponse(response.status, response.headers, _content(response, deadline), read)
 
     @asynccontextmanager
     async def _call(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
-    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+    ) -> AsyncGenerator[tuple[aiohttp.ClientResponse, float], None]:
+        """The response and the loop's time by which its body must have come."""
+        # A timeout belongs to the task that enters it, and a stream may be read by another than opened it: each wait
+        # has a timeout of its own, and none is held over a `yield`.
+        deadline = asyncio.get_running_loop().time() + timeout
         try:
-            async with (
-                asyncio.timeout(timeout),
-                self._open().request(method, url, data=body, headers=headers, allow_redirects=False) as response,
-            ):
-                yield response
+            async with asyncio.timeout_at(deadline):
+                response = await self._open().request(method, url, data=body, headers=headers, allow_redirects=False)
+            async with response:
+                yield response, deadline
         except (ProviderError, GeneratorExit):
             raise
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
@@ -99,7 +100,11 @@ class Transport:
         if session is not None:
             await session.close()
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, deadline: float) -> bytes:
+        async with asyncio.timeout_at(deadline):
+            return await self._bounded(response)
+
+    async def _bounded(self, response: aiohttp.ClientResponse) -> bytes:
         chunks: list[bytes] = []
         size = 0
         while chunk := await response.content.readany():
@@ -144,6 +149,15 @@ class Transport:
 
 
 _UNREACHABLE = ErrorCode.UPSTREAM_UNREACHABLE
+
+
+async def _content(response: aiohttp.ClientResponse, deadline: float) -> AsyncGenerator[bytes, None]:
+    while True:
+        async with asyncio.timeout_at(deadline):
+            chunk = await response.content.readany()
+        if not chunk:
+            return
+        yield chunk
 
 
 def _unreachable(error: Exception) -> str:

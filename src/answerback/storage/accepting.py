@@ -10,7 +10,7 @@ from answerback.domain.ids import new_id
 from answerback.domain.job import Accepted, JobState, NewJob
 from answerback.ports import Limits
 from answerback.storage.operation import Operation, Row, Statement, Transaction
-from answerback.storage.records import dump_message
+from answerback.storage.records import dump_request
 from answerback.storage.tables import conversations, jobs
 
 _ACCEPTED_COLUMNS = (jobs.c.id, jobs.c.request_hash, jobs.c.seq)
@@ -63,6 +63,7 @@ INSERT_JOB = Statement(
                 "callback_url",
                 "request",
                 "created_at",
+                "traceparent",
             )
         },
         attempt=0,
@@ -110,8 +111,9 @@ def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[],
         request_hash=job.request_hash,
         retry_of=job.retry_of,
         callback_url=job.callback_url,
-        request=dump_message(job.request),
+        request=dump_request(job.request),
         created_at=tx.now,
+        traceparent=job.traceparent,
     )
     tx.opened += 1
     return Accepted(job_id, seq, created=True)

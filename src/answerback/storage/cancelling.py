@@ -11,13 +11,13 @@ from answerback.storage.records import job_record
 CANCELLED = Ending(JobState.CANCELLED, failure=Failure(ErrorCode.CANCELLED, "the message was cancelled by its sender"))
 
 
-def cancel_job(tx: Transaction, tenant_id: str, job_id: str, render: Render) -> Operation[None]:
+def cancel_job(tx: Transaction, tenant_id: str, job_id: str, render: Render) -> Operation[bool]:
     rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
     if not rows:
         raise NotFound(f"there is no job {job_id!r}")
     record = job_record(rows[0])
     if record.state is JobState.CANCELLED:
-        return
+        return False
     if record.state in ENDED:
         raise Conflict(f"this job is {record.state} already and cannot be cancelled")
-    yield from end_open(tx, record.job, CANCELLED, render)
+    return (yield from end_open(tx, record.job, CANCELLED, render))

@@ -7,9 +7,9 @@ from sqlalchemy import bindparam, case, insert, literal_column, update
 from answerback.domain.delivery import DeliveryState, Report, origin_of
 from answerback.domain.errors import Failure
 from answerback.domain.ids import new_id
-from answerback.domain.job import ClaimedJob, Ending, Job, JobState
+from answerback.domain.job import ClaimedJob, Ending, Job, JobState, Message
 from answerback.ports import Render
-from answerback.storage.leasing import end_attempt, fenced
+from answerback.storage.leasing import FORGET_ATTEMPT, end_attempt, fenced
 from answerback.storage.lines import DELIVERY_DEADLINE_MS, RELEASE_NEXT_JOB, occupied
 from answerback.storage.operation import Operation, Statement, Transaction
 from answerback.storage.records import dump_usage
@@ -86,6 +86,7 @@ INSERT_DELIVERY = Statement(
         lease_epoch=0,
         deadline_at=bindparam("deadline_at"),
         created_at=bindparam("now"),
+        traceparent=bindparam("traceparent"),
     )
 )
 
@@ -109,8 +110,9 @@ def end_open(tx: Transaction, job: Job, ending: Ending, render: Render) -> Opera
 
 
 def requeue(
-    tx: Transaction, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report
+    tx: Transaction, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report | None
 ) -> Operation[bool]:
+    """Without a `report` nothing was begun: no attempt is left, since it may wait for its turn a thousand times."""
     rows = yield REQUEUE(
         row_id=claim.id,
         epoch=claim.epoch,
@@ -120,8 +122,10 @@ def requeue(
         new_error_code=failure.code,
         new_error_message=failure.message,
     )
-    if rows:
+    if rows and report is not None:
         yield from end_attempt(tx, claim.id, claim.epoch, report)
+    elif rows:
+        yield FORGET_ATTEMPT(row_id=claim.id, epoch=claim.epoch)
     return bool(rows)
 
 
@@ -151,12 +155,13 @@ def _settle(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operat
             body=render(job, ending, tx.now),
             now=tx.now,
             deadline_at=tx.now + DELIVERY_DEADLINE_MS,
+            traceparent=job.traceparent,
         )
     if job.conversation_id is None or job.seq is None:
         return
     rows = yield LEAVE_LINE(conversation_id=job.conversation_id, now=tx.now)
     pending, erased_through = rows[0]
-    if ending.answer is not None and job.seq > erased_through:
+    if ending.answer is not None and job.seq > erased_through and isinstance(job.request, Message):
         yield INSERT_TURN(
             conversation_id=job.conversation_id,
             seq=job.seq,

@@ -12,11 +12,22 @@ from answerback.storage.tables import api_keys, secrets
 ROTATION_MS = 24 * 3_600_000
 """How long a replaced secret goes on signing beside the new one."""
 
-_KEY_COLUMNS = (api_keys.c.id, api_keys.c.name, api_keys.c.key_hash, api_keys.c.created_at, api_keys.c.revoked_at)
+_KEY_COLUMNS = (
+    api_keys.c.id,
+    api_keys.c.name,
+    api_keys.c.key_hash,
+    api_keys.c.created_at,
+    api_keys.c.revoked_at,
+    api_keys.c.rate_limit,
+)
 
 INSERT_KEY = Statement(
     insert(api_keys).values(
-        id=bindparam("id"), name=bindparam("name"), key_hash=bindparam("key_hash"), created_at=bindparam("now")
+        id=bindparam("id"),
+        name=bindparam("name"),
+        key_hash=bindparam("key_hash"),
+        created_at=bindparam("now"),
+        rate_limit=bindparam("rate_limit"),
     )
 )
 LIST_KEYS = Statement(select(*_KEY_COLUMNS).order_by(api_keys.c.id))
@@ -38,9 +49,9 @@ RETIRE_TWIN = Statement(update(secrets).where(secrets.c.value == bindparam("twin
 INSERT_SECRET = Statement(insert(secrets).values(value=bindparam("value"), created_at=bindparam("now")))
 
 
-def create_key(tx: Transaction, name: str, key_hash: str) -> Operation[ApiKey]:
-    key = ApiKey(new_id("key_", tx.now), name, key_hash, tx.now, None)
-    yield INSERT_KEY(id=key.id, name=name, key_hash=key_hash, now=tx.now)
+def create_key(tx: Transaction, name: str, key_hash: str, rate_limit: str | None) -> Operation[ApiKey]:
+    key = ApiKey(new_id("key_", tx.now), name, key_hash, tx.now, None, rate_limit)
+    yield INSERT_KEY(id=key.id, name=name, key_hash=key_hash, now=tx.now, rate_limit=rate_limit)
     return key
 
 

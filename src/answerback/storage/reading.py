@@ -4,7 +4,7 @@ from sqlalchemy import and_, bindparam, or_, select
 
 from answerback.domain.chat import Turn
 from answerback.domain.errors import Conflict, NotFound
-from answerback.domain.job import Accepted, Job, JobRecord, JobState
+from answerback.domain.job import Accepted, Job, JobRecord, JobState, Message
 from answerback.storage.accepting import FIND_BY_KEY, FIND_RETRY, same_request
 from answerback.storage.operation import Operation, Statement, Transaction
 from answerback.storage.records import (
@@ -82,7 +82,7 @@ def retry_source(_: Transaction, tenant_id: str, job_id: str) -> Operation[tuple
     record = job_record(rows[0])
     if record.state not in (JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED):
         raise Conflict(f"only a failed, cancelled or expired job can be retried; this one is {record.state}")
-    if not record.job.request.message:
+    if isinstance(record.job.request, Message) and not record.job.request.message:
         raise Conflict("this job's message was erased with its conversation; send it again instead")
     retried = yield FIND_RETRY(retry_of=job_id)
     return record.job, Accepted(retried[0][0], retried[0][2], created=False) if retried else None

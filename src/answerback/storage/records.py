@@ -2,12 +2,23 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, assert_never
 
 from answerback.domain.chat import Usage
 from answerback.domain.delivery import ClaimedDelivery
 from answerback.domain.errors import ErrorCode, Failure
-from answerback.domain.job import Attempt, ClaimedJob, DeliveryRecord, Job, JobKind, JobRecord, JobState, Message
+from answerback.domain.job import (
+    Attempt,
+    ClaimedJob,
+    DeliveryRecord,
+    Job,
+    JobKind,
+    JobRecord,
+    JobState,
+    Message,
+    Request,
+)
+from answerback.domain.review import FileRef, Review
 from answerback.storage.operation import Row, Rows
 from answerback.storage.tables import attempts, deliveries, jobs
 
@@ -21,8 +32,9 @@ JOB_COLUMNS = (
     jobs.c.callback_url,
     jobs.c.created_at,
     jobs.c.deadline_at,
+    jobs.c.traceparent,
 )
-CLAIMED_JOB_COLUMNS = (*JOB_COLUMNS, jobs.c.lease_epoch, jobs.c.attempt)
+CLAIMED_JOB_COLUMNS = (*JOB_COLUMNS, jobs.c.lease_epoch, jobs.c.attempt, jobs.c.run_at)
 RECORD_COLUMNS = (
     *JOB_COLUMNS,
     jobs.c.state,
@@ -47,6 +59,8 @@ CLAIMED_DELIVERY_COLUMNS = (
     deliveries.c.attempt,
     deliveries.c.deadline_at,
     deliveries.c.conversation_id,
+    deliveries.c.created_at,
+    deliveries.c.traceparent,
 )
 DELIVERY_COLUMNS = (
     deliveries.c.id,
@@ -70,6 +84,17 @@ ATTEMPT_COLUMNS = (
 )
 
 
+def dump_request(request: Request) -> str:
+    """What was asked, as stored."""
+    match request:
+        case Message():
+            return dump_message(request)
+        case Review():
+            return json.dumps(dataclasses.asdict(request))
+        case _:
+            assert_never(request)
+
+
 def dump_message(message: Message) -> str:
     """A message as stored: JSON of the fields that were given."""
     fields = {field: getattr(message, field) for field in MESSAGE_FIELDS}
@@ -79,22 +104,40 @@ def dump_message(message: Message) -> str:
 MESSAGE_FIELDS = tuple(field.name for field in dataclasses.fields(Message))
 
 
+def load_request(kind: JobKind, stored: str) -> Request:
+    fields = json.loads(stored)
+    match kind:
+        case JobKind.MESSAGE:
+            return Message(**fields)
+        case JobKind.REVIEW:
+            files = tuple(FileRef(each["url"], _pages(each["pages"])) for each in fields.pop("file_refs"))
+            return Review(file_refs=files, **fields)
+        case _:
+            assert_never(kind)
+
+
+def _pages(stored: list[int] | None) -> tuple[int, ...] | None:
+    return None if stored is None else tuple(stored)
+
+
 def job(row: Row) -> Job:
+    kind = JobKind(row[2])
     return Job(
         id=row[0],
         tenant_id=row[1],
-        kind=JobKind(row[2]),
+        kind=kind,
         conversation_id=row[3],
         seq=row[4],
-        request=Message(**json.loads(row[5])),
+        request=load_request(kind, row[5]),
         callback_url=row[6],
         created_at=row[7],
         deadline_at=row[8],
+        traceparent=row[9],
     )
 
 
 def claimed_job(row: Row, now: int) -> ClaimedJob:
-    return ClaimedJob(job=job(row), epoch=row[9], attempt=row[10], claimed_at=now)
+    return ClaimedJob(job=job(row), epoch=row[10], attempt=row[11], claimed_at=now, due_at=row[12])
 
 
 def job_record(
@@ -103,7 +146,7 @@ def job_record(
     made: tuple[Attempt, ...] = (),
     delivery: DeliveryRecord | None = None,
 ) -> JobRecord:
-    state, attempt, losses, run_at, finished_at, answer, model, usage, code, message, retry_of = row[9:20]
+    state, attempt, losses, run_at, finished_at, answer, model, usage, code, message, retry_of = row[10:21]
     return JobRecord(
         job=job(row),
         state=JobState(state),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from answerback.domain.chat import Turn
+from answerback.domain.chat import Question, Turn
 from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
 from answerback.domain.errors import Failure
 from answerback.domain.job import (
@@ -17,8 +17,22 @@ from answerback.domain.job import (
     JobState,
     NewJob,
 )
-from answerback.ports import ApiKey, Claims, Limits, Render, Swept
-from answerback.storage import accepting, cancelling, delivering, ending, keys, leasing, reading, remembering, sweeping
+from answerback.ports import ApiKey, Claims, Depth, Limits, Render, Swept
+from answerback.storage import (
+    accepting,
+    asking,
+    awaiting,
+    cancelling,
+    delivering,
+    ending,
+    keys,
+    leasing,
+    measuring,
+    own_secrets,
+    reading,
+    remembering,
+    sweeping,
+)
 from answerback.storage.operation import Operation, Transaction
 
 T = TypeVar("T")
@@ -72,8 +86,19 @@ class SqlStore:
     async def finish(self, claim: ClaimedJob, result: Ending, report: Report) -> bool:
         return await self._write.run(lambda tx: ending.finish(tx, claim, result, report, self._render))
 
-    async def requeue(self, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report) -> bool:
+    async def requeue(
+        self, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report | None
+    ) -> bool:
         return await self._write.run(lambda tx: ending.requeue(tx, claim, delay, counted, failure, report))
+
+    async def hand_over(self, claim: ClaimedJob, timeout: float, report: Report) -> bool:
+        return await self._write.run(lambda tx: awaiting.hand_over(tx, claim, timeout, report))
+
+    async def require_review(self, job_id: str) -> None:
+        await self._read.run(lambda tx: awaiting.require_review(tx, job_id))
+
+    async def answer_review(self, job_id: str, result: Ending) -> tuple[bool, bool]:
+        return await self._write.run(lambda tx: awaiting.answer(tx, job_id, result, self._render))
 
     async def delivered(self, claim: ClaimedDelivery, report: Report) -> bool:
         return await self._report(claim, DeliveryState.DELIVERED, 0.0, report)
@@ -102,6 +127,9 @@ class SqlStore:
     async def count_open(self) -> int:
         return await self._write.run(lambda tx: sweeping.count_open(tx, self._backlog.reset))
 
+    async def depth(self) -> Depth:
+        return await self._read.run(measuring.depth)
+
     async def get_job(self, tenant_id: str, job_id: str) -> JobRecord:
         return await self._read.run(lambda tx: reading.get_job(tx, tenant_id, job_id))
 
@@ -110,8 +138,8 @@ class SqlStore:
     ) -> Sequence[JobRecord]:
         return await self._read.run(lambda tx: reading.list_jobs(tx, tenant_id, state, session_id, before, limit))
 
-    async def cancel_job(self, tenant_id: str, job_id: str) -> None:
-        await self._write.run(lambda tx: cancelling.cancel_job(tx, tenant_id, job_id, self._render))
+    async def cancel_job(self, tenant_id: str, job_id: str) -> bool:
+        return await self._write.run(lambda tx: cancelling.cancel_job(tx, tenant_id, job_id, self._render))
 
     async def retry_source(self, tenant_id: str, job_id: str) -> tuple[Job, Accepted | None]:
         return await self._read.run(lambda tx: reading.retry_source(tx, tenant_id, job_id))
@@ -125,14 +153,23 @@ class SqlStore:
     async def erase_conversation(self, tenant_id: str, key: str) -> None:
         await self._write.run(lambda tx: remembering.erase_conversation(tx, tenant_id, key))
 
+    async def keep_question(self, tenant_id: str, question: str, answer: str) -> None:
+        await self._write.run(lambda tx: asking.keep_question(tx, tenant_id, question, answer))
+
+    async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
+        return await self._read.run(lambda tx: asking.list_questions(tx, tenant_id, limit))
+
     async def callback_secrets(self, configured: str | None) -> Sequence[str]:
         return await self._write.run(lambda tx: keys.callback_secrets(tx, configured))
 
     async def rotate_secret(self) -> str:
         return await self._write.run(keys.rotate_secret)
 
-    async def create_key(self, name: str, key_hash: str) -> ApiKey:
-        return await self._write.run(lambda tx: keys.create_key(tx, name, key_hash))
+    async def own_secret(self, name: str) -> str:
+        return await self._write.run(lambda tx: own_secrets.own_secret(tx, name))
+
+    async def create_key(self, name: str, key_hash: str, rate_limit: str | None = None) -> ApiKey:
+        return await self._write.run(lambda tx: keys.create_key(tx, name, key_hash, rate_limit))
 
     async def list_keys(self) -> Sequence[ApiKey]:
         return await self._read.run(keys.list_keys)

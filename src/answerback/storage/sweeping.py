@@ -9,6 +9,8 @@ from answerback.domain.errors import ErrorCode, Failure
 from answerback.domain.job import Ending, JobState
 from answerback.domain.transitions import POISON_WINDOW_MS, poisoned
 from answerback.ports import Render, Swept
+from answerback.storage.asking import prune_questions
+from answerback.storage.awaiting import fail_unanswered
 from answerback.storage.ending import end_open
 from answerback.storage.leasing import end_attempt, in_state
 from answerback.storage.lines import (
@@ -124,10 +126,11 @@ def recover_leases(tx: Transaction, render: Render) -> Operation[Swept]:
 
 
 def expire_jobs(tx: Transaction, render: Render) -> Operation[Swept]:
+    unanswered = yield from fail_unanswered(tx, render)
     rows = yield OVERDUE_JOBS(now=tx.now)
     for row in rows:
         yield from end_open(tx, job(row), Ending(JobState.EXPIRED, failure=EXPIRED), render)
-    return Swept(jobs_expired=len(rows))
+    return Swept(jobs_expired=len(rows), jobs_unanswered=unanswered)
 
 
 def release_orphans(tx: Transaction) -> Operation[Swept]:
@@ -142,7 +145,8 @@ def release_orphans(tx: Transaction) -> Operation[Swept]:
 
 
 def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
-    """Deletes ended jobs whose callback is settled, and conversations that nothing refers to, once they are old."""
+    """Deletes ended jobs whose callback is settled, conversations that nothing refers to, and answered questions, once
+    they are old."""
     before = tx.now - int(retention_days * 86_400_000)
     old = yield OLD_JOBS(before=before)
     for job_id, delivery_id in old:
@@ -154,7 +158,8 @@ def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
     for (conversation_id,) in (yield OLD_CONVERSATIONS(before=before)):
         yield PRUNE_TURNS(row_id=conversation_id)
         yield PRUNE_CONVERSATION(row_id=conversation_id)
-    return Swept(jobs_pruned=len(old))
+    questions = yield from prune_questions(before)
+    return Swept(jobs_pruned=len(old), questions_pruned=questions)
 
 
 def count_open(tx: Transaction, reset: Callable[[int], None]) -> Operation[int]:

@@ -30,6 +30,7 @@ api_keys = Table(
     Column("key_hash", Text, nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("rate_limit", Text),
 )
 
 secrets = Table(
@@ -39,6 +40,15 @@ secrets = Table(
     Column("value", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
+)
+
+own_secrets = Table(
+    "own_secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 conversations = Table(
@@ -97,8 +107,10 @@ jobs = Table(
     Column("error_message", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    Column("traceparent", Text),
     Index("jobs_ready", "run_at", **_when("state = 'queued'")),
     Index("jobs_leased", "lease_expires_at", **_when("state = 'running'")),
+    Index("jobs_awaiting", "run_at", **_when("state = 'awaiting'")),
     Index("jobs_deadline", "deadline_at", **_when(OPEN_STATES)),
     Index("jobs_line", "conversation_id", unique=True, **_when(LINE_STATES)),
     Index("jobs_held", "conversation_id", "seq", **_when("state = 'held'")),
@@ -107,6 +119,18 @@ jobs = Table(
     Index("jobs_tenant", "tenant_id", "id"),
     Index("jobs_conversation", "conversation_id", **_when("finished_at IS NOT NULL")),
     Index("jobs_finished", "finished_at", **_when("finished_at IS NOT NULL")),
+)
+
+questions = Table(
+    "questions",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("questions_tenant", "tenant_id", "id"),
+    Index("questions_age", "created_at"),
 )
 
 deliveries = Table(
@@ -129,6 +153,7 @@ deliveries = Table(
     Column("deadline_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
+    Column("traceparent", Text),
     Index("deliveries_line", "conversation_id", unique=True, **_when(OWED_STATES)),
     Index("deliveries_held", "conversation_id", "seq", **_when("state = 'held'")),
     Index("deliveries_ready", "run_at", **_when("state = 'pending'")),

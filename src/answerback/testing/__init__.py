@@ -8,15 +8,17 @@ if TYPE_CHECKING:
     from answerback.testing.clock import FakeClock
     from answerback.testing.faults import Fault, kill_at
     from answerback.testing.llm import FakeLLM
+    from answerback.testing.push import PushLLM
     from answerback.testing.receiver import Receiver
     from answerback.testing.service import Service, ServiceError
 
-__all__ = ["FakeClock", "FakeLLM", "Fault", "Receiver", "Service", "ServiceError", "kill_at"]
+__all__ = ["FakeClock", "FakeLLM", "Fault", "PushLLM", "Receiver", "Service", "ServiceError", "kill_at"]
 
 _HOMES = (
     ("FakeClock", "clock"),
     ("FakeLLM", "llm"),
     ("Fault", "faults"),
+    ("PushLLM", "push"),
     ("Receiver", "receiver"),
     ("Service", "service"),
     ("ServiceError", "service"),

@@ -73,6 +73,10 @@ class FakeLLM:
         """The most that were answered at once."""
         self.disconnects = 0
         """How many callers went away before they had their answer."""
+        self.lists = 0
+        """How often its models were asked for."""
+        self.list_reply: Reply | None = None
+        """What answers whoever asks for its models; None: the models it was made with."""
         self.connections: set[tuple[str, int]] = set()
         """The addresses that calls came from: one for each connection."""
 
@@ -138,6 +142,10 @@ class FakeLLM:
         """Waits until `n` callers have gone away before they had their answer. Raises TimeoutError."""
         await self._wait(lambda: self.disconnects >= n, timeout, lambda: f"{self.disconnects} callers of {n} went")
 
+    async def wait_for_lists(self, n: int = 1, timeout: float = 10.0) -> None:
+        """Waits until its models have been asked for `n` times. Raises TimeoutError, saying how often they were."""
+        await self._wait(lambda: self.lists >= n, timeout, lambda: f"asked {self.lists} times of {n}")
+
     async def _wait(self, satisfied: Callable[[], bool], timeout: float, progress: Callable[[], str]) -> None:
         if satisfied():
             return
@@ -166,6 +174,10 @@ class FakeLLM:
                 return await _refuse(400, "the body must be a JSON object with messages")(request, _NO_CALL)
             return await self._answer(request, body, user)
         if request.path == "/v1/models" and request.method == "GET":
+            self.lists += 1
+            self._changed()
+            if self.list_reply is not None:
+                return await self.list_reply(request, _NO_CALL)
             rows = [{"id": name, "object": "model", "created": 0, "owned_by": "answerback"} for name in self._models]
             return await status(200, {"object": "list", "data": rows})(request, _NO_CALL)
         return await _refuse(404, f"no such thing: {request.method} {request.path}")(request, _NO_CALL)

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from aiohttp import web
 
@@ -149,6 +149,24 @@ def break_off(text: str = "This sentence will never be finished.") -> Reply:
         await response.prepare(request)
         await response.write(data[: len(data) // 2])
         if request.transport is not None:
+            request.transport.close()
+        return response
+
+    return reply
+
+
+def stream(data: bytes, end: Literal["whole", "broken", "never"] = "whole") -> Reply:
+    """200 and these bytes as an event stream, whatever they are; then the body's end, a closed connection without one,
+    or nothing more."""
+
+    async def reply(request: web.BaseRequest, _: Call) -> web.StreamResponse:
+        response = web.StreamResponse(headers=SSE_HEADERS)
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(data)
+        if end == "never":
+            await asyncio.Event().wait()
+        if end == "broken" and request.transport is not None:
             request.transport.close()
         return response
 

@@ -176,6 +176,8 @@ class Service:
             "APP_HOST": HOST,
             "DATABASE_URL": f"sqlite:///{self.database}",
             "LOG_FORMAT": "json",
+            "RATE_LIMIT": "0",
+            "PUBLIC_BASE_URL": self.url,
             **self._settings,
             "APP_PORT": str(self.port),
         }

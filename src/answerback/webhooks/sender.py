@@ -2,33 +2,24 @@
 
 import asyncio
 import io
-import re
-import socket
 import ssl
 from collections.abc import Callable
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
 from answerback import __version__
 from answerback.domain.delivery import CallbackResponse
 from answerback.domain.errors import CallbackRefused, SendError
 from answerback.webhooks.addresses import ForbiddenAddressError
+from answerback.webhooks.connections import as_written, connector
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.response import BoundedBody, retry_after
-
-KEEPALIVE_SECONDS = 4.0
-"""Shorter than the five seconds after which common servers close: a request must not meet a connection just closed."""
 
 MAX_HEADER_BYTES = 8190
 MAX_HEADERS = 128
 READ_BUFFER = 16 * 1024
 LARGE_BODY = 2**20
 """What aiohttp writes at once; it wants more as a file, to write it in pieces."""
-
-# What RFC 3986 allows as it is. Such a URL is sent exactly as written; any other is quoted first.
-_EXACT = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
 
 
 class WebhookSender:
@@ -67,7 +58,7 @@ class WebhookSender:
             async with (
                 asyncio.timeout(self._timeout),
                 self._open().post(
-                    URL(url, encoded=_EXACT.fullmatch(url) is not None),
+                    as_written(url),
                     data=body if len(body) <= LARGE_BODY else io.BytesIO(body),
                     headers=headers,
                     allow_redirects=False,
@@ -103,15 +94,8 @@ class WebhookSender:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=_JudgingResolver(self._guard),
-                socket_factory=self._socket,
-                limit=0,  # core bounds what is in flight; waiting here would only eat the deadline
-                keepalive_timeout=KEEPALIVE_SECONDS,
-                ssl=self._tls or True,
-            )
             self._session = aiohttp.ClientSession(
-                connector=connector,
+                connector=connector(self._guard, self._tls),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={
                     "Content-Type": "application/json",
@@ -127,40 +111,6 @@ class WebhookSender:
                 max_headers=MAX_HEADERS,
             )
         return self._session
-
-    def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        """Judges the very address that will be connected to, so that a name has no time to change its mind."""
-        family, kind, protocol, _, address = info
-        self._guard.verify(str(address[0]))
-        return socket.socket(family, kind, protocol)
-
-
-class _JudgingResolver(AbstractResolver):
-    """Resolves through the guard: a host with one forbidden address has none."""
-
-    def __init__(self, guard: AddressGuard) -> None:
-        self._guard = guard
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 (aiohttp's signature)
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in await self._guard.addresses(host)
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
 
 # The first that fits. A connection's own error comes before the wrapper that aiohttp puts around it.

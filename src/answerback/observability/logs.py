@@ -13,10 +13,12 @@ import traceback
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO, cast
 
 import structlog
 
+from answerback.observability.logfile import LogFile
 from answerback.ports import Log
 
 REDACTED = "[redacted]"
@@ -24,40 +26,57 @@ PRIVATE = frozenset(
     {"authorization", "secret", "token", "api_key", "apikey", "key_hash", "password", "cookie", "credentials"}
     | {"message", "messages", "content", "question", "answer", "prompt", "text", "response", "body", "snippet"}
 )
+REQUEST = "request"
+"""The event of the line that every request leaves."""
 PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
 """Text that needs no quotes in a `key=value` line: visible ASCII but for `"`, `=` and the backslash."""
 
 
-def configure(level: str, log_format: Literal["text", "json"], stream: TextIO | None = None) -> Log:
-    """Sends the standard library's warnings and the returned log's events, from `level` up, to `stream` (stdout)."""
-    sink = Sink(sys.stdout if stream is None else stream)
+def configure(
+    level: str, log_format: Literal["text", "json"], stream: TextIO | None = None, logs_dir: Path | None = None
+) -> Log:
+    """Sends the standard library's warnings and the returned log's events, from `level` up, to `stream` (stdout), and
+    to files in `logs_dir`; where that takes none, the log says so and goes on without."""
+    file = LogFile(logs_dir) if logs_dir is not None else None
+    sink = Sink(sys.stdout if stream is None else stream, file)
     render = json_line if log_format == "json" else text_line
     _route_standard_logging(_Bridge(max(logging.WARNING, logging.getLevelNamesMapping()[level]), sink, render))
     make_logger: Any = structlog.make_filtering_bound_logger(level)
-    return cast(Log, make_logger(sink, [_Renderer(render)], {}))
+    log = cast(Log, make_logger(sink, [_Renderer(render)], {}))
+    if file is not None:
+        try:
+            file.open()
+        except OSError as error:
+            log.warning("logs_dir_unusable", path=str(logs_dir), reason=error.strerror or type(error).__name__)
+    return log
 
 
 class Sink:
     """Writes whole lines. A stream that nobody reads any more silences the log, never the service."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: TextIO | None, file: LogFile | None = None) -> None:
         self._stream = stream
+        self._file = file
         self._lock = threading.Lock()
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError, ValueError):
                 stream.reconfigure(errors="backslashreplace")
 
     def msg(self, line: str) -> None:
-        if self._stream is None:
-            return
         with self._lock:
-            try:
-                self._stream.write(line + "\n")
-                self._stream.flush()
-            except BrokenPipeError:
-                self._silence(self._stream)
-            except (OSError, ValueError):
-                pass  # a full disk, a closed stream: the next line may do better
+            if self._file is not None:
+                self._file.write(line)
+            if self._stream is not None:
+                self._print(self._stream, line)
+
+    def _print(self, stream: TextIO, line: str) -> None:
+        try:
+            stream.write(line + "\n")
+            stream.flush()
+        except BrokenPipeError:
+            self._silence(stream)
+        except (OSError, ValueError):
+            pass  # a full disk, a closed stream: the next line may do better
 
     debug = info = warning = error = critical = msg
 
@@ -101,15 +120,30 @@ def json_line(level: str, event: str, fields: Mapping[str, object], trace: str, 
 
 
 def text_line(level: str, event: str, fields: Mapping[str, object], trace: str, /) -> str:
-    """`2025-01-31 12:00:00,123 INFO event key=value …`, local time; a traceback follows on indented lines."""
+    """`2025-01-31 12:00:00,123 INFO event key=value …`, local time; a traceback follows on indented lines. A request
+    reads `OK | GET /models | handler=get_models | time=0.5164s | status_code=200`."""
     at = time.time()
-    words = [f"{_local(int(at))},{int(at * 1000) % 1000:03d} {level.upper()} {_escape(event)}"]
+    stamp = f"{_local(int(at))},{int(at * 1000) % 1000:03d} {level.upper()} "
+    if event == REQUEST:
+        return stamp + _request_words(level, fields)
+    words = [stamp + _escape(event)]
     for key, value in fields.items():
         words.append(f"{_escape(key)}={REDACTED if private(key) else _quoted(_clean(value))}")
     line = " ".join(words)
     for row in trace.splitlines():
         line += "\n    " + _escape(row)
     return line
+
+
+def _request_words(level: str, fields: Mapping[str, object]) -> str:
+    """The request line that clients of earlier services read. `ms` comes as a number."""
+    ms = fields.get("ms")
+    seconds = ms / 1000 if isinstance(ms, int | float) else 0.0
+    line = (
+        f"{'OK' if level == 'info' else 'ERROR'} | {_words(fields.get('method'))} {_words(fields.get('path'))} | "
+        f"handler={_words(fields.get('handler'))} | time={seconds:.4f}s | status_code={_words(fields.get('status'))}"
+    )
+    return _escape(line + " | stream=broken" if fields.get("stream") == "broken" else line)
 
 
 @lru_cache(maxsize=1024)

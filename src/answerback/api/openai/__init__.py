@@ -1,0 +1,1 @@
+"""The doors for OpenAI's clients: the official SDKs work with nothing but `base_url` changed."""

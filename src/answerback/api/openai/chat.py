@@ -1,0 +1,74 @@
+"""Door 5: chat completions as OpenAI's, plain and streamed. The body is relayed, not remodelled."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.api.auth import Authenticator
+from answerback.api.disconnect import while_connected
+from answerback.api.openai.chunks import events
+from answerback.api.openai.documents import CHAT_BODY, CHAT_RESPONSES
+from answerback.api.openai.errors import InvalidParameter, MissingParameter
+from answerback.api.sse import sse_response
+from answerback.core.asking import Asker
+from answerback.domain.chat import Json
+
+
+def router(asker: Asker, authenticator: Authenticator) -> APIRouter:
+    """`POST /v1/chat/completions`."""
+    door = APIRouter(prefix="/v1", tags=["openai"])
+
+    @door.post(
+        "/chat/completions",
+        summary="Create a chat completion, as OpenAI's",
+        response_model=None,
+        responses=CHAT_RESPONSES,
+        openapi_extra={"requestBody": CHAT_BODY},
+    )
+    async def create(request: Request) -> Response:
+        """Takes any parameter of OpenAI's or your provider's; those unknown here pass through untouched, and so does
+        the answer. Without `model` the service's default answers.
+
+        With `stream: true` the answer comes as server-sent events. The status waits for the first token; a stream that
+        breaks later ends with an `error` chunk and without `[DONE]`, never with a `finish_reason` that is not true.
+        """
+        await authenticator.tenant(request)
+        body = await _read(request)
+        if not body.get("stream"):
+            relayed = await while_connected(request, asker.relay(body))
+            return Response(relayed.body, 200, media_type="application/json")
+        options = body.get("stream_options") or {}
+        chunks = await while_connected(request, asker.stream(body))
+        return sse_response(events(chunks, options.get("include_usage") is True))
+
+    return door
+
+
+async def _read(request: Request) -> dict[str, Json]:
+    """The request's JSON, looked at no closer than relaying it needs. Raises InvalidParameter, MissingParameter, and
+    BodyTooLarge from the middleware."""
+    raw = await request.body()
+    try:
+        body = json.loads(raw.decode())
+    except (ValueError, RecursionError):
+        raise InvalidParameter("body", "the body is not JSON in UTF-8") from None
+    if not isinstance(body, dict):
+        raise InvalidParameter("body", "the body must be a JSON object")
+    if "messages" not in body:
+        raise MissingParameter("messages", "missing required parameter: 'messages'")
+    messages = body["messages"]
+    if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
+        raise InvalidParameter("messages", "'messages' must be a list of at least one object")
+    _check(body, "model", str, "a string")
+    _check(body, "stream", bool, "true or false")
+    _check(body, "stream_options", dict, "an object")
+    return body
+
+
+def _check(body: dict[str, Json], name: str, kind: type[Any], wanted: str) -> None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise InvalidParameter(name, f"'{name}' must be {wanted}")

@@ -1,0 +1,52 @@
+"""A streamed completion on its way out: the upstream's bytes, made anew only where they do not conform."""
+
+import json
+import re
+from collections.abc import AsyncGenerator
+
+from answerback.api.openai.errors import error_body
+from answerback.api.sse import DONE, data_event
+from answerback.api.upstream import status_of
+from answerback.domain.chat import Chunk, Json
+from answerback.domain.errors import ProviderError
+
+_NO_USAGE = re.compile(rb'"usage"\s*:\s*null')
+
+
+async def events(chunks: AsyncGenerator[Chunk, None], include_usage: bool) -> AsyncGenerator[bytes, None]:
+    """The stream as OpenAI sends it.
+
+    With `include_usage` every chunk says `"usage": null` and one without choices, told last, has the counts; otherwise
+    nobody hears of them. `[DONE]` comes after a whole answer only: one that broke ends with an error chunk.
+    """
+    counted: Chunk | None = None
+    try:
+        async for chunk in chunks:
+            if chunk.usage is not None:
+                # Upstreams differ in where they put it, and how often; the last one counts.
+                counted = chunk
+            if chunk.has_choices or chunk.usage is None:
+                yield data_event(_without_usage(chunk, include_usage))
+        if include_usage and counted is not None:
+            yield data_event(_without_choices(counted))
+        yield DONE
+    except ProviderError as error:
+        failure = error.failure
+        yield data_event(error_body(status_of(error), failure.code.value, failure.message))
+    finally:
+        await chunks.aclose()
+
+
+def _without_choices(chunk: Chunk) -> bytes | dict[str, Json]:
+    if not chunk.has_choices:
+        return chunk.data
+    document: dict[str, Json] = json.loads(chunk.data)
+    return document | {"choices": []}
+
+
+def _without_usage(chunk: Chunk, include_usage: bool) -> bytes | dict[str, Json]:
+    if chunk.usage is None and (not include_usage or _NO_USAGE.search(chunk.data)):
+        return chunk.data
+    document: dict[str, Json] = json.loads(chunk.data)
+    document.pop("usage", None)
+    return document | {"usage": None} if include_usage else document

@@ -1,0 +1,110 @@
+"""Streams out of a door: server-sent events, and text as it comes. A caller that hangs up stops what feeds them."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from answerback.domain.errors import ProviderError
+
+EVENT_STREAM = "text/event-stream"
+
+DONE = b"data: [DONE]\n\n"
+"""How OpenAI's streams say that they are whole."""
+
+HEADERS: Mapping[str, str] = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+"""Keep caches and buffering proxies from holding a stream back."""
+
+
+class Aborted(Exception):
+    """Raised by a stream of plain text that broke: the connection ends without the body's end, so that the caller's
+    HTTP library raises instead of taking half an answer for a whole one."""
+
+
+def data_event(value: Any) -> bytes:
+    """One event. Bytes are taken as JSON and forwarded as they are; anything else is encoded."""
+    if not isinstance(value, bytes):
+        value = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    if b"\n" in value or b"\r" in value:
+        # Between JSON's tokens only, where a space means the same; in an event it would end the line.
+        value = value.replace(b"\n", b" ").replace(b"\r", b" ")
+    return b"data: %b\n\n" % value
+
+
+def error_event(code: str, message: str) -> bytes:
+    """`event: error`, how our own streams say that they broke: `{"error": {"code", "message"}}`."""
+    return b"event: error\n" + data_event({"error": {"code": code, "message": message}})
+
+
+async def word_events(words: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
+    """An answer as our own streams tell it: `{"content": …}` as often as it takes, then `{"done": true}`, or
+    `event: error` where it broke."""
+    try:
+        async for piece in words:
+            yield data_event({"content": piece})
+        yield data_event({"done": True})
+    except ProviderError as error:
+        yield error_event(error.failure.code.value, error.failure.message)
+    finally:
+        await words.aclose()
+
+
+def sse_response(events: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> Response:
+    """A 200 that sends `events` (of `data_event` and `error_event`) as they come."""
+    return StreamedResponse(events, EVENT_STREAM, headers)
+
+
+def text_response(pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> Response:
+    """A 200 that sends UTF-8 text as it comes. A stream that breaks must raise Aborted."""
+    return StreamedResponse(pieces, "text/plain; charset=utf-8", headers)
+
+
+class StreamedResponse(Response):
+    """A 200 whose body comes from a generator, closed in any case: at its end, and as soon as the caller hangs up.
+
+    To be used after the request's body has been read: what comes then can only be the hang-up.
+    """
+
+    def __init__(
+        self, pieces: AsyncGenerator[bytes, None], media_type: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._pieces = pieces
+        self.status_code = 200
+        self.media_type = media_type
+        self.background = None
+        # Not those of `Response`: they would tell a length of 0.
+        self.raw_headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in {"content-type": media_type, **HEADERS, **(headers or {})}.items()
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI)
+        """Sends, until the end or the hang-up. Returns without the body's end where the stream aborted: the server
+        then closes the connection."""
+        sending = asyncio.ensure_future(self._send(send))
+        watch = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait((sending, watch), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        except Aborted:
+            return
+        finally:
+            watch.cancel()
+            sending.cancel()
+            await asyncio.gather(sending, watch, return_exceptions=True)
+            await self._pieces.aclose()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for piece in self._pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue

@@ -1,0 +1,1 @@
+"""Finding the text in files that strangers wrote."""

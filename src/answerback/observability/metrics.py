@@ -1,0 +1,136 @@
+"""The metrics, as Prometheus reads them. One registry an application, and labels that cannot grow without end."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from answerback import __version__
+from answerback.domain.errors import ErrorCode
+from answerback.domain.job import JobKind, JobState
+from answerback.ports import Depth
+from answerback.telemetry import CallbackEnd, LLMCall
+
+MODELS_TOLD_APART = 100
+OTHER = "other"
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+MOMENTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+THOUGHTS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
+WAITS = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 36000.0, 86400.0, 259200.0)
+
+T = TypeVar("T", Counter, Gauge, Histogram)
+
+
+class PrometheusMetrics:
+    """Implements `answerback.telemetry.Metrics`. Models are told apart once they have answered, the first hundred of
+    them: clients name models as they like, and names that never answer are all `other`."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=registry)
+        self._models: set[str] = set()
+
+        def counter(name: str, meaning: str, *labels: str) -> Callable[..., Counter]:
+            return _children(Counter(f"answerback_{name}", meaning, labels, registry=registry))
+
+        def gauge(name: str, meaning: str, *labels: str) -> Callable[..., Gauge]:
+            return _children(Gauge(f"answerback_{name}", meaning, labels, registry=registry))
+
+        def times(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Callable[..., Histogram]:
+            made = Histogram(f"answerback_{name}_seconds", meaning, labels, registry=registry, buckets=buckets)
+            return _children(made)
+
+        gauge("build_info", "The version that runs; always 1.", "version")(__version__).set(1)
+        self._accepted = counter("jobs_accepted_total", "Jobs accepted with 202, by kind.", "kind")
+        self._answered = counter("jobs_answered_total", "Jobs that ended with an answer.")
+        self._failed = counter("jobs_failed_total", "Jobs that ended without one, by error code.", "code")
+        self._put_off = counter("job_retries_total", "Jobs put back to be tried again, by error code.", "code")
+        self._delivered = counter("jobs_delivered_total", "Callbacks that a receiver took.")
+        self._claim_lag = times("claim_lag", "From when a job was due to when it was taken up.", MOMENTS)
+        self._overhead = times("relay_overhead", "An answered job's wait and work besides the LLM.", MOMENTS)
+        self._calls = counter(
+            "llm_calls_total", "Calls of an LLM; the outcome is ok or an error code.", "provider", "model", "outcome"
+        )
+        self._latency = times("llm_latency", "Whole LLM calls that were answered.", THOUGHTS, "provider", "model")
+        self._first_token = times(
+            "llm_first_token", "To the first token of a streamed answer.", THOUGHTS, "provider", "model"
+        )
+        self._tokens = counter("llm_tokens_total", "Tokens; the type is prompt or completion.", "model", "type")
+        self._sent = counter("delivery_attempts_total", "Callback attempts, by what they came to.", "outcome")
+        self._attempt = times("delivery_attempt", "How long a callback attempt took.", MOMENTS)
+        self._lag = times("delivery_lag", "From a job's end to its callback's arrival.", WAITS)
+        self._requests = counter(
+            "http_requests_total", "Requests, by the path's template.", "method", "route", "status"
+        )
+        self._request_times = times("http_request", "How long requests took.", MOMENTS, "route")
+        self._jobs = gauge("jobs", "Jobs that have not ended, by state.", "state")
+        self._deliveries = gauge("deliveries", "Callbacks owed, by state.", "state")
+        self._job_age = gauge("queue_age_seconds", "How long the oldest due job has waited.")
+        self._delivery_age = gauge("delivery_age_seconds", "How long the oldest due callback has waited.")
+
+    def accepted(self, kind: JobKind) -> None:
+        self._accepted(kind.value).inc()
+
+    def claimed(self, seconds: float) -> None:
+        self._claim_lag().observe(seconds)
+
+    def ended(self, state: JobState, code: ErrorCode | None = None, count: int = 1) -> None:
+        if state is JobState.COMPLETED:
+            self._answered().inc(count)
+        else:
+            self._failed(code.value if code else state.value).inc(count)
+
+    def put_off(self, code: ErrorCode) -> None:
+        self._put_off(code.value).inc()
+
+    def overhead(self, seconds: float) -> None:
+        self._overhead().observe(seconds)
+
+    def called(self, call: LLMCall) -> None:
+        model = self._known(call.model, answered=call.code is None)
+        self._calls(call.provider, model, call.code.value if call.code else "ok").inc()
+        if call.first_token_seconds is not None:
+            self._first_token(call.provider, model).observe(call.first_token_seconds)
+        if call.code is None:
+            self._latency(call.provider, model).observe(call.seconds)
+        if call.usage is not None:
+            self._tokens(model, "prompt").inc(call.usage.prompt_tokens)
+            self._tokens(model, "completion").inc(call.usage.completion_tokens)
+
+    def sent(self, end: CallbackEnd, seconds: float) -> None:
+        self._sent(end.value).inc()
+        self._attempt().observe(seconds)
+
+    def delivered(self, lag: float) -> None:
+        self._delivered().inc()
+        self._lag().observe(lag)
+
+    def requested(self, method: str, route: str, status: int, seconds: float) -> None:
+        self._requests(method if method in METHODS else OTHER, route, str(status)).inc()
+        self._request_times(route).observe(seconds)
+
+    def exposition(self, depth: Depth | None) -> bytes:
+        """The page that Prometheus reads. Without a `depth` the database could not tell it."""
+        if depth is not None:
+            for state, count in depth.jobs.items():
+                self._jobs(state).set(count)
+            for state, count in depth.deliveries.items():
+                self._deliveries(state).set(count)
+            self._job_age().set(depth.oldest_job_seconds)
+            self._delivery_age().set(depth.oldest_delivery_seconds)
+        return generate_latest(self._registry)
+
+    def _known(self, model: str, *, answered: bool) -> str:
+        if model in self._models:
+            return model
+        if not answered or len(self._models) >= MODELS_TOLD_APART:
+            return OTHER
+        self._models.add(model)
+        return model
+
+
+def _children(family: T) -> Callable[..., T]:
+    """The family's children by label values, looked up faster than the library does."""
+    return lru_cache(maxsize=None)(lambda *values: family.labels(*values) if values else family)

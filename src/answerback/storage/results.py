@@ -1,0 +1,60 @@
+"""Where benchmarks leave their files."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from answerback.domain.errors import ResultsUnwritable
+
+T = TypeVar("T")
+
+
+class ResultsFolder:
+    """Implements `ports.Results` in `folder`, made at the first use. Each file has a name of its own, and none is ever
+    overwritten."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def create(self) -> "CsvFile":
+        """Raises ResultsUnwritable."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        path = self._folder / f"benchmark-{stamp}-{secrets.token_hex(4)}.csv"
+        return CsvFile(path, await _on_disk(path, lambda: self._open(path)))
+
+    def _open(self, path: Path) -> BinaryIO:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+
+
+class CsvFile:
+    """Implements `ports.ResultsFile`. Writes in a thread, so that a slow disk holds up nobody else."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = str(path)
+        self._where = path
+        self._file = file
+
+    async def write(self, text: str) -> None:
+        """What was written can be read by others at once. Raises ResultsUnwritable."""
+        data = text.encode(errors="replace")
+        await _on_disk(self._where, lambda: self._append(data))
+
+    def _append(self, data: bytes) -> None:
+        self._file.write(data)
+        self._file.flush()
+
+    async def close(self) -> None:
+        """Raises ResultsUnwritable."""
+        await _on_disk(self._where, self._file.close)
+
+
+async def _on_disk(path: Path, work: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as error:
+        words = f"the results cannot be written to {path.parent}: {error.strerror or type(error).__name__}"
+        raise ResultsUnwritable(f"{words}; see BENCHMARKS_DIR") from None

@@ -1,0 +1,67 @@
+"""Connections that go only where the guard allows, whoever makes them."""
+
+import re
+import socket
+import ssl
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from answerback.webhooks.guard import AddressGuard
+
+KEEPALIVE_SECONDS = 4.0
+"""Shorter than the five seconds after which common servers close: a request must not meet a connection just closed."""
+
+# What RFC 3986 allows as it is. Such a URL is sent exactly as written; any other is quoted first.
+_EXACT = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
+
+
+def as_written(url: str) -> URL:
+    """Raises ValueError for what is not a URL."""
+    return URL(url, encoded=_EXACT.fullmatch(url) is not None)
+
+
+def connector(guard: AddressGuard, tls: ssl.SSLContext | None = None) -> aiohttp.TCPConnector:
+    """Judges the very address that will be connected to, so that a name has no time to change its mind."""
+
+    def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, address = info
+        guard.verify(str(address[0]))
+        return socket.socket(family, kind, protocol)
+
+    return aiohttp.TCPConnector(
+        resolver=_JudgingResolver(guard),
+        socket_factory=checked_socket,
+        limit=0,  # core bounds what is in flight; waiting here would only eat the deadline
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        ssl=tls or True,
+    )
+
+
+class _JudgingResolver(AbstractResolver):
+    """Resolves through the guard: a host with one forbidden address has none."""
+
+    def __init__(self, guard: AddressGuard) -> None:
+        self._guard = guard
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 (aiohttp's signature)
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self._guard.addresses(host)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,120 @@
+"""Finding the text in files that strangers wrote: what is read, what is refused, and what may not take all day."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from answerback.documents.reader import MAX_CHARS, MAX_PAGES, DocumentReader
+from answerback.domain.errors import FileError
+from answerback.domain.review import File
+from papers import pdf
+
+PDF = "application/pdf"
+
+
+def read(data: bytes, media_type: str = "text/plain", pages: list[int] | None = None, charset: str = "") -> str:
+    return asyncio.run(DocumentReader().text(File(data, media_type, charset), pages))
+
+
+def refusal(data: bytes, media_type: str = PDF, pages: list[int] | None = None, seconds: float = 30.0) -> str:
+    with pytest.raises(FileError) as refused:
+        asyncio.run(DocumentReader(seconds).text(File(data, media_type, ""), pages))
+    assert not refused.value.retryable
+    return refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type", "charset", "text"),
+    [
+        ("grüß dich".encode(), "text/plain", "", "grüß dich"),
+        (b"\xef\xbb\xbfmarked", "text/markdown", "utf-8", "marked"),
+        ("grüß".encode("latin-1"), "text/plain", "iso-8859-1", "grüß"),
+        ("grüß".encode("latin-1"), "text/plain", "", "gr\ufffd\ufffd"),
+        (b"odd charset", "text/plain", "no-such-thing", "odd charset"),
+        (b"not a text codec", "text/plain", "hex", "not a text codec"),
+        (b'{"a": 1}', "application/json", "", '{"a": 1}'),
+        (b"untold", "", "", "untold"),
+        (b"untold", "application/octet-stream", "", "untold"),
+        (b" a\0b \n", "text/plain", "", "ab"),
+    ],
+)
+def test_texts(data: bytes, media_type: str, charset: str, text: str) -> None:
+    assert read(data, media_type, charset=charset) == text
+
+
+def test_form_feeds_part_the_pages_of_a_text() -> None:
+    assert read(b"one\ftwo\fthree", pages=[3, 1]) == "three\n\none"
+    assert refusal(b"one\ftwo", "text/plain", [3]) == "has no page 3: it has 2"
+
+
+def test_pdfs() -> None:
+    data = pdf("First.", "Second.", "Third.")
+
+    assert read(data, PDF) == "First.\n\nSecond.\n\nThird."
+    assert read(data, "application/octet-stream", [2]) == "Second."
+    assert refusal(data, pages=[4]) == "has no page 4: it has 3"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "is not a PDF that can be read"),
+        (b"%PDF-1.4\n%%EOF", "is not a PDF that can be read"),
+        (pdf("x" * 2000)[:400], "is not a PDF that can be read"),
+        (pdf(*["page"] * (MAX_PAGES + 1)), f"has {MAX_PAGES + 1} pages; name at most {MAX_PAGES} of them with pages"),
+        (pdf("y" * (MAX_CHARS + 1)), f"holds more than {MAX_CHARS} characters of text; name fewer pages"),
+        (pdf(b""), "holds no text (a scan, or blank pages)"),
+    ],
+    ids=["empty", "hollow", "torn", "long", "wordy", "blank"],
+)
+def test_pdfs_without_a_text(data: bytes, reason: str) -> None:
+    assert refusal(data) == reason
+
+
+@pytest.mark.parametrize("media_type", ["image/png", "application/zip", "application/msword", "video/mp4"])
+def test_other_kinds(media_type: str) -> None:
+    assert refusal(b"x", media_type) == f"is of type {media_type!r}; only text and PDF can be read"
+
+
+def test_bytes_that_nobody_explains() -> None:
+    for data in (b"\xff\xfe\0", b"a\0b"):
+        assert "neither text in UTF-8 nor PDF" in refusal(data, "")
+
+
+def test_a_pdf_that_wants_all_the_time_there_is() -> None:
+    endless = pdf(b"BT /F1 12 Tf " + b"1 0 0 1 0 0 cm (a) Tj " * 3_000_000 + b"ET")
+
+    assert refusal(endless, seconds=1.0) == "takes more than 1 s to read"
+
+
+def test_a_pdf_that_wants_all_the_memory_there_is() -> None:
+    # A hundred megabytes of blanks in some hundred kilobytes.
+    assert refusal(pdf(b" " * 100_000_000)) in (
+        "is not a PDF that can be read",
+        "needs more memory to read than is allowed",
+        "takes more time or memory to read than is allowed",
+        "holds no text (a scan, or blank pages)",
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")
+async def test_a_cancelled_reading_leaves_no_process() -> None:
+    slow = pdf(b"BT /F1 12 Tf " + b"1 0 0 1 0 0 cm (a) Tj " * 3_000_000 + b"ET")
+    task = asyncio.create_task(DocumentReader().text(File(slow, PDF, ""), None))
+    async with asyncio.timeout(10):
+        while True:
+            if children := _children():
+                break
+            await asyncio.sleep(0.01)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert not children & _children()
+
+
+def _children() -> set[str]:
+    return set(Path("/proc/thread-self/children").read_text().split())

@@ -1,0 +1,179 @@
+"""200 ways for a stream to break, at the doors that stream: none is told as success."""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+import openai
+import pytest
+from troubles import chunk, sse
+
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+from answerback.testing.replies import Reply
+from answerback.testing.service import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SEED = 3
+FAULTS = 200
+AT_ONCE = 25
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+@pytest.fixture(scope="module")
+def settings() -> Mapping[str, str]:
+    return {"LLM_TIMEOUT_SECONDS": "3"}
+
+
+def good(rng: random.Random) -> list[Any]:
+    """A whole answer; the last two are its end and its usage."""
+    words = [chunk(f"word{n} ") for n in range(rng.randrange(1, 12))]
+    return [chunk(""), *words, chunk(None, "stop"), chunk(None) | {"choices": [], "usage": USAGE}]
+
+
+def cut(rng: random.Random) -> Reply:
+    """Anywhere before its end has come, by a closed connection or a body that is over."""
+    before = sse(*good(rng)[:-1], done=False)
+    return replies.stream(before[: rng.randrange(len(before))], rng.choice(["whole", "broken"]))
+
+
+def no_finish_reason(rng: random.Random) -> Reply:
+    *words, _, usage = good(rng)
+    return replies.stream(sse(*words, usage, done=rng.random() < 0.5))
+
+
+def error_chunk(rng: random.Random) -> Reply:
+    documents = good(rng)
+    said = {"code": rng.choice([429, 500, 502, "server_error", None]), "message": "scripted"}
+    broken = rng.choice([{"error": said}, chunk("", error=said), chunk("", "error")])
+    documents.insert(rng.randrange(len(documents)), broken)
+    return replies.stream(sse(*documents))
+
+
+def garbage(rng: random.Random) -> Reply:
+    documents = good(rng)
+    whole = json.dumps(documents[1])
+    noise = rng.choice(
+        ["<html>busy</html>", whole[: rng.randrange(1, len(whole))], "null", "[]", "{}", "\ufffd\x01", "0"]
+    )
+    documents.insert(rng.randrange(len(documents)), noise)
+    return replies.stream(sse(*documents))
+
+
+def stall(rng: random.Random) -> Reply:
+    """Beyond the timeout, before its end has come."""
+    *words, _, _ = good(rng)
+    return replies.stream(sse(*words[: rng.randrange(len(words) + 1)], done=False), "never")
+
+
+def one_of_two(rng: random.Random) -> Reply:
+    """Two answers are under way, one ends."""
+    documents = good(rng)
+    other = chunk("other")
+    other["choices"][0]["index"] = 1
+    documents.insert(rng.randrange(1, len(documents) - 2), other)
+    return replies.stream(sse(*documents))
+
+
+KINDS: tuple[Callable[[random.Random], Reply], ...] = (
+    cut,
+    cut,
+    cut,
+    no_finish_reason,
+    error_chunk,
+    error_chunk,
+    garbage,
+    garbage,
+    stall,
+    one_of_two,
+)
+
+
+async def test_no_broken_stream_is_told_as_success(llm: FakeLLM, service: Service, http: aiohttp.ClientSession) -> None:
+    rng = random.Random(SEED)
+    for n in range(FAULTS):
+        llm.on(f"fault {n}", KINDS[n % len(KINDS)](rng))
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
+
+        async def seen(n: int) -> list[bool]:
+            async with turns:
+                return [
+                    await chatted(client, f"fault {n}", include_usage=n % 2 == 0),
+                    await streamed_events(http, f"fault {n}"),
+                    await streamed_text(http, f"fault {n}"),
+                ]
+
+        told = await asyncio.gather(*(seen(n) for n in range(FAULTS)))
+        as_success = [(n, KINDS[n % len(KINDS)].__name__, doors) for n, doors in enumerate(told) if any(doors)]
+        # The same eyes do see a success.
+        whole = [
+            await chatted(client, "whole", include_usage=True),
+            await streamed_events(http, "x"),
+            await streamed_text(http, "x"),
+        ]
+
+    assert as_success == []
+    assert whole == [True, True, True]
+    async with http.get("/api/history", params={"limit": 100}) as response:
+        assert [each["question"] for each in (await response.json())["items"]] == ["x", "x"]
+    assert "Traceback" not in service.logs
+
+
+async def chatted(client: openai.AsyncOpenAI, text: str, include_usage: bool) -> bool:
+    """Whether the SDK came to the stream's end without raising."""
+    try:
+        stream = await client.chat.completions.create(
+            model="fake",
+            messages=[{"role": "user", "content": text}],
+            stream=True,
+            stream_options={"include_usage": include_usage},
+        )
+        async for _ in stream:
+            pass
+    except openai.APIError:
+        return False
+    return True
+
+
+async def streamed_events(http: aiohttp.ClientSession, text: str) -> bool:
+    headers = {"Accept": "text/event-stream"}
+    async with http.post("/api/streaming", json={"question": text}, headers=headers) as response:
+        return response.status == 200 and '{"done":true}' in await response.text()
+
+
+async def streamed_text(http: aiohttp.ClientSession, text: str) -> bool:
+    try:
+        async with http.post("/api/streaming", json={"question": text}) as response:
+            await response.read()
+            return response.status == 200
+    except aiohttp.ClientPayloadError:
+        return False
+
+
+async def test_what_fails_before_the_first_token_is_asked_again_and_not_noticed(llm: FakeLLM, tmp_path: Any) -> None:
+    settings = {"OPENROUTER_BASE_URL": llm.base_url, "MAX_RETRIES": "4", "MIN_RETRY_DELAY": "0.01", "RATE_LIMIT": "0"}
+    llm.on(
+        "patience",
+        replies.status(503),
+        replies.stream(sse({"error": {"code": 502, "message": "scripted"}})),
+        replies.stream(sse(chunk(""), done=False), "broken"),
+        replies.stream(sse(chunk(""), chunk(None, "stop"))),
+        replies.say("worth it"),
+    )
+
+    async with (
+        Service(settings, folder=tmp_path) as service,
+        openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        stream = await client.chat.completions.create(
+            model="fake", messages=[{"role": "user", "content": "patience"}], stream=True
+        )
+        told = [each.choices[0].delta.content or "" async for each in stream]
+
+    assert ("".join(told), llm.count("patience")) == ("worth it", 5)

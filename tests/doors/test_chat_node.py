@@ -1,0 +1,77 @@
+"""Door 5 through the official `openai` package for Node, where Node is present."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from troubles import TROUBLES, chunk, sse
+
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+from answerback.testing.service import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SCRIPT = Path(__file__).with_name("openai_client.mjs")
+PACKAGE = "openai@7"
+INSTALL_SECONDS = 90
+
+
+@pytest.fixture(scope="module")
+def settings() -> Mapping[str, str]:
+    return {"LLM_TIMEOUT_SECONDS": "2", "AUTH_TOKEN": "the-key"}
+
+
+@pytest.fixture(scope="module")
+def project(request: pytest.FixtureRequest) -> Path:
+    """A folder with the package installed, kept in pytest's cache."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("node and npm are not installed")
+    assert request.config.cache is not None
+    folder = request.config.cache.mkdir("openai-node-7")
+    if not (folder / "node_modules" / "openai" / "package.json").exists():
+        command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE]
+        try:
+            installed = subprocess.run(command, capture_output=True, timeout=INSTALL_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"npm did not install {PACKAGE} within {INSTALL_SECONDS} s")
+        if installed.returncode:
+            pytest.skip(f"npm cannot install {PACKAGE} here")
+    shutil.copy(SCRIPT, folder)
+    return folder
+
+
+async def test_the_node_package_works_unmodified(project: Path, llm: FakeLLM, service: Service) -> None:
+    llm.on("node 429", TROUBLES["429"].reply)
+    llm.on("node 500", TROUBLES["500"].reply)
+    llm.on("node 404", TROUBLES["404"].reply)
+    llm.on("node broken", replies.stream(sse(chunk("half"), {"error": {"code": 502, "message": "scripted"}})))
+    llm.on("node late", replies.hang())
+
+    process = await asyncio.create_subprocess_exec(
+        *("node", SCRIPT.name, f"{service.url}/v1", "the-key"),
+        cwd=project,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, errors = await process.communicate()
+
+    assert process.returncode == 0, errors.decode()
+    assert json.loads(out) == {
+        "chat": 'You said: "node asks". I was given 1 message.',
+        "streamed": 'You said: "node streams". I was given 1 message.',
+        "usage": True,
+        "models": ["fake", "vendor/large:free"],
+        "model": "vendor/large:free",
+        "unknown": ["NotFoundError", 404, "model_not_found"],
+        "limited": ["RateLimitError", 429, "upstream_rate_limited"],
+        "failed": ["InternalServerError", 502, "upstream_error"],
+        "refused": ["BadRequestError", 400, "upstream_refused"],
+        "broken": ["APIError", None, "upstream_error"],
+        "late": ["APIConnectionTimeoutError", None, None],
+        "stranger": ["AuthenticationError", 401, "invalid_api_key"],
+    }

@@ -1,0 +1,37 @@
+"""The history of questions: whose they are, in which order, for how long."""
+
+from pathlib import Path
+
+from answerback.storage.store import SqlStore
+from answerback.testing.clock import FakeClock
+from builders import DAY, TENANT, rows
+
+
+async def test_the_newest_come_first_each_with_its_own_time(store: SqlStore, clock: FakeClock) -> None:
+    for n in range(3):
+        await store.keep_question(TENANT, f"question {n}", f"answer {n}")
+        clock.advance(1)
+
+    newest, next_newest = await store.list_questions(TENANT, 2)
+
+    assert (newest.question, newest.answer, next_newest.question) == ("question 2", "answer 2", "question 1")
+    assert newest.at == next_newest.at + 1000
+
+
+async def test_tenants_do_not_see_each_others(store: SqlStore) -> None:
+    await store.keep_question(TENANT, "mine", "yes")
+
+    assert await store.list_questions("another", 100) == []
+
+
+async def test_old_questions_are_forgotten_batch_by_batch(store: SqlStore, clock: FakeClock, path: Path) -> None:
+    for n in range(250):
+        await store.keep_question(TENANT, f"old {n}", "a")
+    clock.advance(30 * DAY + 1)
+    await store.keep_question(TENANT, "new", "a")
+
+    swept = [(await store.prune(30)).questions_pruned for _ in range(3)]
+
+    assert swept == [200, 50, 0]
+    assert rows(path, "SELECT question FROM questions") == [("new",)]
+    assert [each.question for each in await store.list_questions(TENANT, 100)] == ["new"]

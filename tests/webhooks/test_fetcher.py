@@ -1,0 +1,141 @@
+"""Fetching files: what comes back, what never will, and where no redirect and no name may lead."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from answerback.domain.errors import FileError
+from answerback.domain.review import File
+from answerback.testing import behaviours
+from answerback.testing.behaviours import Behaviour
+from answerback.testing.receiver import Receiver
+from answerback.webhooks.fetcher import MAX_REDIRECTS, FileFetcher
+from answerback.webhooks.guard import AddressGuard
+
+LIMIT = 1000
+SECONDS = 0.3
+
+
+async def resolve(host: str) -> list[str]:
+    if not host.endswith(".test"):
+        raise OSError("no such name")
+    return ["127.0.0.1"]
+
+
+@asynccontextmanager
+async def fetching(guard: AddressGuard | None = None) -> AsyncIterator[FileFetcher]:
+    fetcher = FileFetcher(guard or AddressGuard(allow_loopback=True, resolve=resolve), LIMIT, SECONDS)
+    try:
+        yield fetcher
+    finally:
+        await fetcher.close()
+
+
+def file(data: bytes, **headers: str) -> Behaviour:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=data, headers=headers)
+
+    return answer
+
+
+async def refused(url: str, guard: AddressGuard | None = None) -> FileError:
+    async with fetching(guard) as fetcher:
+        with pytest.raises(FileError) as error:
+            await fetcher.fetch(url)
+    return error.value
+
+
+async def test_a_file_comes_as_it_is(receiver: Receiver) -> None:
+    receiver.on("/a", file(b"x" * LIMIT, **{"Content-Type": "Text/Plain; charset=ISO-8859-1"}))
+
+    async with fetching() as fetcher:
+        fetched = await fetcher.fetch(receiver.url("/a?signature=a%2Fb+c"))
+
+    assert fetched == File(b"x" * LIMIT, "text/plain", "ISO-8859-1")
+    (request,) = receiver.callbacks
+    assert request.target == "/a?signature=a%2Fb+c"
+    assert request.headers["Accept-Encoding"] == "identity"
+    assert not {"authorization", "cookie", "referer"} & {name.lower() for name in request.headers}
+
+
+@pytest.mark.parametrize(
+    ("served", "reason", "retryable"),
+    [
+        (behaviours.status(400), "its server answers 400", False),
+        (behaviours.status(403), "its server answers 403", False),
+        (behaviours.status(204), "its server answers 204", False),
+        (behaviours.status(304), "its server answers 304", False),
+        (behaviours.status(302), "its server answers 302", False),
+        (behaviours.status(408), "its server answers 408", True),
+        (behaviours.status(429), "its server answers 429", True),
+        (behaviours.status(500), "its server answers 500", True),
+        (file(b"x" * (LIMIT + 1)), "is larger than 1000 bytes", False),
+        (behaviours.endless(), "is larger than 1000 bytes", False),
+        (behaviours.gzip_bomb(), "comes compressed although it was asked for plain", False),
+        (behaviours.drip(length=LIMIT), "did not come within 0.3 s", True),
+        (behaviours.delayed(asyncio.Event()), "did not come within 0.3 s", True),
+        (behaviours.hang_up(), "its server closed the connection", True),
+        (behaviours.break_off(), "the answer broke off", True),
+        (behaviours.babble(), "not valid HTTP", True),
+        (behaviours.large_headers(), "its headers exceed 8 kB", True),
+        (behaviours.redirect("gopher://example.test/"), "its URL must start with http:// or https://", False),
+        (behaviours.redirect("http://10.0.0.1/"), "its URL's address '10.0.0.1' may not be called", False),
+        (behaviours.redirect("//[::1%25eth0]:x/"), "cannot be fetched", False),
+        (behaviours.redirect("http://user:pass@example.test/"), "its URL must not contain credentials", False),
+    ],
+)
+async def test_what_does_not_come(receiver: Receiver, served: Behaviour, reason: str, retryable: bool) -> None:
+    receiver.on("/a", served)
+
+    error = await refused(receiver.url("/a"))
+
+    assert reason in error.message
+    assert "receiver" not in error.message
+    assert error.retryable is retryable
+
+
+async def test_redirects_are_followed_for_a_while(receiver: Receiver) -> None:
+    for n in range(MAX_REDIRECTS):
+        receiver.on(f"/{n}", behaviours.redirect(f"/{n + 1}", 301 + n))
+    receiver.on(f"/{MAX_REDIRECTS}", file(b"there"))
+    receiver.on("/circle", behaviours.redirect("/circle"))
+
+    async with fetching() as fetcher:
+        assert (await fetcher.fetch(receiver.url("/0"))).data == b"there"
+
+    error = await refused(receiver.url("/circle"))
+    assert "redirected more than 3 times" in error.message
+    assert not error.retryable
+
+
+async def test_a_name_that_does_not_exist_may_do_so_later() -> None:
+    error = await refused("http://nowhere.example/")
+    assert error.retryable
+    assert "name has no address" in error.message
+
+
+async def test_nobody_listens() -> None:
+    error = await refused("http://127.0.0.1:9/")
+    assert error.retryable
+
+
+async def test_a_name_that_changes_its_mind_is_caught_at_the_connection(receiver: Receiver) -> None:
+    answers = iter(["93.184.216.34", "10.0.0.1"])
+
+    async def fickle(_: str) -> list[str]:
+        return [next(answers)]
+
+    error = await refused(f"http://fickle.test:{receiver.port}/", AddressGuard(resolve=fickle))
+
+    assert "may not be called" in error.message
+    assert not error.retryable
+    assert not receiver.callbacks
+
+
+async def test_loopback_is_closed_where_the_service_is_public(receiver: Receiver) -> None:
+    error = await refused(receiver.url("/a"), AddressGuard())
+    assert "CALLBACK_ALLOWED_NETWORKS" in error.message
+    assert not receiver.callbacks
