@@ -1,11 +1,13 @@
 """What travels with a message: the newest turns that fit, whole and in order."""
 
+from itertools import pairwise
+
 import pytest
-from builders import answer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from answerback.domain.chat import Memory, Turn, estimate_tokens, messages, storable, window
+from builders import answer
 
 NOW = 1_750_000_000_000
 HOUR = 3_600_000
@@ -46,7 +48,7 @@ def test_the_window_never_exceeds_its_limits(turns: list[Turn], memory: Memory, 
     assert 2 * len(taken) <= memory.max_messages
     assert not taken or sum(map(estimate_tokens, texts)) <= memory.max_tokens
     times = [turn.at for turn in taken] + [NOW]
-    assert all(after - before <= memory.ttl_seconds * 1000 for before, after in zip(times, times[1:], strict=False))
+    assert all(after - before <= memory.ttl_seconds * 1000 for before, after in pairwise(times))
 
 
 @given(conversations(), memories, fixed_texts)

@@ -6,6 +6,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
+from answerback.core.callbacks import render
+from answerback.domain.delivery import ClaimedDelivery
+from answerback.domain.errors import ErrorCode
+from answerback.domain.job import ClaimedJob, JobState
+from answerback.storage.sqlite import open_sqlite
+from answerback.storage.store import SqlStore
+from answerback.testing.clock import FakeClock
 from builders import (
     FAILURE,
     LEASE,
@@ -25,14 +33,6 @@ from builders import (
     state_of,
 )
 
-from answerback.core.callbacks import render
-from answerback.domain.delivery import ClaimedDelivery
-from answerback.domain.errors import ErrorCode
-from answerback.domain.job import ClaimedJob, JobState
-from answerback.storage.sqlite import open_sqlite
-from answerback.storage.store import SqlStore
-from answerback.testing.clock import FakeClock
-
 HOUR = 3600.0
 
 
@@ -50,7 +50,7 @@ async def test_a_claim_takes_what_is_due_and_counts_the_attempt(store: SqlStore)
 async def test_a_claim_says_when_to_come_back(store: SqlStore, clock: FakeClock) -> None:
     assert (await store.claim_jobs("worker", 5, LEASE)).next_due is None
     await accept(store)
-    await store.requeue(await claim_job(store), 30.0, True, FAILURE, REPORT)
+    await store.requeue(await claim_job(store), 30.0, counted=True, failure=FAILURE, report=REPORT)
 
     claims = await store.claim_jobs("worker", 5, LEASE)
 
@@ -115,7 +115,7 @@ DeliveryWrite = Callable[[SqlStore, ClaimedDelivery], Awaitable[object]]
 
 JOB_WRITES: dict[str, JobWrite] = {
     "finish": finish,
-    "requeue": lambda store, claim: store.requeue(claim, 5.0, True, FAILURE, REPORT),
+    "requeue": lambda store, claim: store.requeue(claim, 5.0, counted=True, failure=FAILURE, report=REPORT),
     "extend": lambda store, claim: store.extend_jobs([(claim.id, claim.epoch)], LEASE),
 }
 DELIVERY_WRITES: dict[str, DeliveryWrite] = {
