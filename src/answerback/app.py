@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -19,6 +20,10 @@ from answerback.settings import Settings
 
 DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""
+
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 
 class StartError(Exception):
@@ -64,6 +69,7 @@ async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
     store = await bootstrap.open_store(settings)
     try:
         await _check_exposure(settings, [key.revoked_at for key in await store.list_keys()])
+        sockets = _listen(settings.app_host, settings.app_port)
     except StartError:
         await store.close()
         raise
@@ -82,7 +88,7 @@ async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
         timeout_graceful_shutdown=5,
     )
     server = _Server(config, log)
-    await server.serve()
+    await server.serve(sockets)
     return 0 if server.started else 1
 
 
@@ -94,6 +100,26 @@ async def _check_exposure(settings: Settings, revoked: list[int | None]) -> None
             f"APP_HOST is {settings.app_host} but there is no key: make one with 'answerback keys create', "
             "set AUTH_TOKEN, or set AUTH_DISABLED=true to serve everybody"
         )
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen. Made before the engine starts, so that a second start on a taken port claims no job."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((each[0], each[4]) for each in found):
+            try:
+                sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
+            except OSError as error:
+                # `localhost` may name ::1 on a machine without IPv6.
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or len(found) == 1:
+                    raise
+    except OSError as error:
+        for each in sockets:
+            each.close()
+        reason = str(error.strerror).partition(" (")[0]
+        raise StartError(f"cannot listen on {host}:{port}: {reason}") from error
+    return sockets
 
 
 class _Server(uvicorn.Server):

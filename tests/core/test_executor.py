@@ -8,7 +8,7 @@ import pytest
 
 from answerback.core.executor import Executor
 from answerback.domain.chat import Answer, ChatRequest, Memory, Turn
-from answerback.domain.errors import ErrorCode, StorageUnavailable
+from answerback.domain.errors import ErrorCode, ProviderError, StorageUnavailable
 from answerback.domain.job import JobRecord, JobState, Message
 from answerback.ports import Boundary, Store
 from answerback.storage.store import SqlStore
@@ -122,9 +122,10 @@ async def test_a_retryable_failure_goes_back_to_the_queue_and_counts(desk: Desk,
 
 
 async def test_a_rate_limit_that_names_its_end_waits_for_it_and_costs_no_attempt(desk: Desk, clock: FakeClock) -> None:
+    limited = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "later", retryable=True, retry_after=3_600.0)
     await accept(desk.store)
 
-    record = await desk.answer_next(StubProvider(refusal(retryable=True, retry_after=3_600.0)))
+    record = await desk.answer_next(StubProvider(limited))
 
     assert (record.state, record.attempt) == (JobState.QUEUED, 0)
     assert 3_600_000 <= record.run_at - clock.now() <= 4_320_000

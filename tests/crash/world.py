@@ -47,7 +47,7 @@ async def eventually(probe: Callable[[], T], what: str, patience: float = PATIEN
     """
     try:
         async with asyncio.timeout(patience):
-            while not (found := probe()):
+            while not (found := probe()):  # noqa: ASYNC110 (what is waited for sets no event)
                 await asyncio.sleep(GLANCE)
             return found
     except TimeoutError:

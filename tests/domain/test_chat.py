@@ -75,6 +75,12 @@ def test_a_silence_longer_than_the_memory_ends_it_for_everything_before() -> Non
     assert window(turns, Memory(20, 8_000, 3 * 3600), NOW, []) == turns[::-1]
 
 
+def test_a_conversation_without_silences_is_remembered_however_long_ago_it_began() -> None:
+    turns = [Turn(3 - n, "q", "a", NOW - n * HOUR) for n in range(3)]
+
+    assert window(turns, Memory(20, 8_000, 3600), NOW, []) == turns[::-1]
+
+
 def test_each_turn_becomes_a_user_and_an_assistant_message_between_system_and_question() -> None:
     said = messages("be kind", [Turn(1, "a", "A", NOW), Turn(2, "b", "B", NOW)], "c")
 

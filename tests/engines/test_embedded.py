@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -25,15 +24,7 @@ from answerback.engines.embedded import EmbeddedEngine
 from answerback.engines.hints import ProcessHints
 from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
-from builders import MEMORY, ROOMY, TENANT, URL, Journal, StubOrigins, StubSender, accept, nothing
-
-
-class RealClock:
-    def now(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+from builders import MEMORY, ROOMY, TENANT, URL, Journal, RealClock, StubOrigins, StubSender, accept, nothing
 
 
 class Echo:

@@ -14,7 +14,18 @@ from sqlalchemy.pool import NullPool
 
 from answerback.core.callbacks import render
 from answerback.domain.errors import StorageUnavailable
-from answerback.storage import accepting, delivering, ending, leasing, lines, reading, remembering, schema, sweeping
+from answerback.storage import (
+    accepting,
+    delivering,
+    ending,
+    leasing,
+    lines,
+    reading,
+    remembering,
+    schema,
+    sqlite,
+    sweeping,
+)
 from answerback.storage.group_commit import DIALECT
 from answerback.storage.operation import Statement
 from answerback.storage.sqlite import open_sqlite
@@ -69,6 +80,28 @@ async def test_stores_that_open_a_fresh_file_together_all_work(path: Path, clock
     assert sorted(each.seq or 0 for each in accepted) == [1, 2, 3, 4, 5, 6]
     for store in stores:
         await store.close()
+
+
+async def test_stores_that_make_different_files_at_once_do_not_meet(tmp_path: Path, clock: FakeClock) -> None:
+    paths = [tmp_path / f"{n}.db" for n in range(6)]
+
+    stores = await asyncio.gather(*(open_sqlite(path, clock, render) for path in paths))
+
+    assert [(await accept(store)).seq for store in stores] == [1] * 6
+    for store in stores:
+        await store.close()
+
+
+def test_a_connection_waits_for_its_turn_to_change_a_fresh_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema.upgrade_sqlite(path)
+    with raw(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(sqlite.time, "sleep", lambda _: other.execute("ROLLBACK"))
+
+        connection = sqlite.connector(path)()
+
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
 
 
 async def test_a_database_of_a_newer_version_is_refused_and_left_alone(path: Path, clock: FakeClock) -> None:
