@@ -150,7 +150,7 @@ HOT = {
     "OLD_JOBS": sweeping.OLD_JOBS,
     "OLD_CONVERSATIONS": sweeping.OLD_CONVERSATIONS,
     "PRUNE_ATTEMPTS": sweeping.PRUNE_ATTEMPTS,
-    "PRUNE_TURNS": sweeping.PRUNE_TURNS,
+    "PRUNE_TURN": sweeping.PRUNE_TURN,
     "RECENT_TURNS": reading.RECENT_TURNS,
     "FIND_JOB": reading.FIND_JOB,
     "DELIVERY_OF": reading.DELIVERY_OF,

@@ -149,11 +149,14 @@ async def test_an_open_job_is_never_pruned(store: SqlStore, clock: FakeClock) ->
     assert await state_of(store, job_id) == JobState.QUEUED
 
 
-async def test_a_conversation_in_use_keeps_its_numbering(store: SqlStore, clock: FakeClock) -> None:
+async def test_a_conversation_in_use_forgets_old_turns_and_keeps_its_numbering(
+    store: SqlStore, path: Path, clock: FakeClock
+) -> None:
     await settled_job(store)
     clock.advance(31 * DAY)
     open_job = await accept(store)
     await store.prune(30)
 
+    assert rows(path, "SELECT count(*) FROM turns") == [(0,)]
     assert open_job.seq == 2
     assert (await accept(store)).seq == 3
