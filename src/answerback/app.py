@@ -6,7 +6,7 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -87,7 +87,7 @@ async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config, log)
+    server = _Server(config, service.engine.stop, log)
     await server.serve(sockets)
     return 0 if server.started else 1
 
@@ -125,8 +125,9 @@ def _listen(host: str, port: int) -> list[socket.socket]:
 class _Server(uvicorn.Server):
     """Says when it listens, and ends with exit code 0 on SIGTERM and SIGINT."""
 
-    def __init__(self, config: uvicorn.Config, log: Log) -> None:
+    def __init__(self, config: uvicorn.Config, stop_engine: Callable[[], Awaitable[None]], log: Log) -> None:
         super().__init__(config)
+        self._stop_engine = stop_engine
         self._log = log
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -134,6 +135,10 @@ class _Server(uvicorn.Server):
         if self.started:
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
             self._log.info("listening", url=f"http://{host}:{self.config.port}", docs="/docs")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.
+        await asyncio.gather(super().shutdown(sockets), self._stop_engine())
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from typing import Any
 
 import aiohttp
 import pytest
@@ -60,7 +61,7 @@ async def test_a_crash_at_a_boundary_costs_no_more_than_it_must(
         sound(service.database)
 
 
-async def insist_after_a_loss(client: Client, text: str) -> dict[str, object]:
+async def insist_after_a_loss(client: Client, text: str) -> dict[str, Any]:
     """Posts once, and again once the service is back if the answer was lost; the key makes it the same message."""
     key = f"key of {text}"
     try:

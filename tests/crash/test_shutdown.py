@@ -157,6 +157,25 @@ async def test_a_request_on_its_way_in_is_accepted_and_answered_after_the_next_s
         assert llm.total == 1
 
 
+async def test_a_client_that_never_finishes_its_request_prolongs_nothing(llm: FakeLLM, receiver: Receiver) -> None:
+    llm.on("hello", replies.hang())
+    service = Service(settings(llm, lease_seconds=LEASE))
+    async with service, Client(service, receiver) as client:
+        job_id = (await client.accepted("hello"))["job_id"]
+        await llm.wait_for_calls(1)
+        reader, writer = await asyncio.open_connection(HOST, service.port)
+        writer.write(b"POST /webhook HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+
+        began = time.monotonic()
+        os.kill(service.pid, signal.SIGTERM)
+        code = await asyncio.wait_for(service.exited(), GRACE + 10)
+        writer.close()
+
+        assert (code, time.monotonic() - began < GRACE + 3) == (0, True)
+        assert attempts_of(service.database, job_id) == ["released"]
+
+
 async def test_a_second_start_on_the_same_port_says_so_and_touches_no_job(llm: FakeLLM, receiver: Receiver) -> None:
     llm.on("taken", replies.hang())
     service = Service(settings(llm, lease_seconds=LEASE, worker_concurrency=1))

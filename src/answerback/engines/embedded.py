@@ -64,6 +64,7 @@ class EmbeddedEngine:
         hints.on_job_cancelled(self._jobs.drop)
         self._claiming: list[asyncio.Task[None]] = []
         self._keeping: list[asyncio.Task[None]] = []
+        self._stopping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins to work in the running event loop."""
@@ -79,7 +80,12 @@ class EmbeddedEngine:
         return bool(self._claiming) and not any(task.done() for task in (*self._claiming, *self._keeping))
 
     async def stop(self) -> None:
-        """Claims nothing more, lets paid answers in, gives the rest back."""
+        """Claims nothing more, lets paid answers in, gives the rest back. Whoever calls again waits for the same."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         await asyncio.gather(self._jobs.stop(GRACE_SECONDS), self._deliveries.stop(GRACE_SECONDS))
         tasks = (*self._claiming, *self._keeping)
         for task in self._keeping:
