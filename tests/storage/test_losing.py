@@ -13,6 +13,7 @@ from builders import (
     claim_deliveries,
     claim_delivery,
     claim_job,
+    claim_jobs,
     ended_job,
     finish,
     owed_delivery,
@@ -146,3 +147,24 @@ async def test_a_lost_worker_past_the_deadline_does_not_stop_the_line_of_callbac
     await store.recover_leases()
 
     assert (await claim_delivery(store)).job_id != claim.job_id
+
+
+async def test_of_jobs_that_lost_two_leases_one_runs_at_a_time(store: SqlStore, clock: FakeClock) -> None:
+    suspects = {(await accept(store, session=None)).job_id for _ in range(3)}
+    for _ in range(2):
+        await claim_jobs(store)
+        clock.advance(LEASE)
+        await store.recover_leases()
+    fresh = (await accept(store, session=None)).job_id
+
+    under_way = {claim.id for claim in await claim_jobs(store)}
+    assert len(under_way & suspects) == 1
+    assert under_way - suspects == {fresh}
+    assert await claim_jobs(store) == []
+
+    clock.advance(LEASE)
+    await store.recover_leases()
+
+    (culprit,) = under_way & suspects
+    assert await state_of(store, culprit) == JobState.FAILED
+    assert {await state_of(store, bystander) for bystander in {*suspects, fresh} - {culprit}} == {JobState.QUEUED}

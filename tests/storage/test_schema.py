@@ -130,6 +130,7 @@ HOT = {
     "FIND_BY_KEY": accepting.FIND_BY_KEY,
     "FIND_RETRY": accepting.FIND_RETRY,
     "CLAIM_JOBS": leasing.CLAIM_JOBS,
+    "CLAIM_SUSPECT": leasing.CLAIM_SUSPECT,
     "CLAIM_DELIVERIES": leasing.CLAIM_DELIVERIES,
     "NEXT_JOB": leasing.NEXT_JOB,
     "NEXT_DELIVERY": leasing.NEXT_DELIVERY,
@@ -190,6 +191,8 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
     [
         ("CLAIM_JOBS", "jobs_ready (run_at<?)"),
         ("NEXT_JOB", "jobs_ready"),
+        ("CLAIM_SUSPECT", "jobs_suspect (run_at<?)"),
+        ("CLAIM_SUSPECT", "jobs_suspect_running"),
         ("CLAIM_DELIVERIES", "deliveries_ready (run_at<?)"),
         ("NEXT_DELIVERY", "deliveries_ready"),
         ("LOST_JOBS", "jobs_leased (lease_expires_at<?)"),

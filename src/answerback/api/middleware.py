@@ -1,12 +1,13 @@
 """What every request passes: an id, a size limit, one log line, and a last net for our own faults."""
 
+import asyncio
 import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from answerback.api.errors import BodyTooLarge, problem, render_refusal
+from answerback.api.errors import RETRY_AFTER, BodyTooLarge, problem, render_refusal
 from answerback.ports import Log
 
 Scope = MutableMapping[str, Any]
@@ -37,6 +38,12 @@ class RequestMiddleware:
             await self._app(scope, exchange.receive, exchange.send)
         except BodyTooLarge as refusal:
             await render_refusal(refusal)(scope, receive, exchange.send)
+        except asyncio.CancelledError:
+            # The server stops and has waited long enough for this request.
+            if exchange.status is not None:
+                raise
+            message = "the service is stopping and did not get to this; send it again"
+            await problem(503, "stopping", message, headers=RETRY_AFTER)(scope, receive, exchange.send)
         except Exception:
             # Ours: everything a user or the world can cause has been turned into a response further in.
             self._log.exception("fault", request=exchange.request_id, path=scope["path"])

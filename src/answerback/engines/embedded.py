@@ -18,6 +18,8 @@ from answerback.ports import Clock, Log, Store
 SWEEP_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 """How long a graceful stop waits for answers that are on their way and paid for."""
+LAST_CALLBACKS_SECONDS = 2.0
+"""How long it then waits for callbacks; together less than the ten seconds after which supervisors kill."""
 
 
 class EmbeddedEngine:
@@ -86,7 +88,10 @@ class EmbeddedEngine:
         await asyncio.shield(self._stopping)
 
     async def _stop(self) -> None:
-        await asyncio.gather(self._jobs.stop(GRACE_SECONDS), self._deliveries.stop(GRACE_SECONDS))
+        # One after the other: an answer that comes within the grace is still called back.
+        await self._jobs.stop(GRACE_SECONDS)
+        await self._deliveries.claim_once()
+        await self._deliveries.stop(LAST_CALLBACKS_SECONDS)
         tasks = (*self._claiming, *self._keeping)
         for task in self._keeping:
             task.cancel()
