@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,6 +117,16 @@ def dump(path: Path) -> list[str]:
 
 def refusal(*, retryable: bool, retry_after: float | None = None) -> ProviderError:
     return ProviderError(FAILURE.code, FAILURE.message, retryable=retryable, retry_after=retry_after)
+
+
+class RealClock:
+    """Implements `answerback.ports.Clock`, for what runs on the event loop's own time."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
 
 class Journal:

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from builders import Journal
 
 from answerback.core.callbacks import render
 from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
+from builders import Journal
 
 
 @pytest.fixture

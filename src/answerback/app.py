@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,6 +23,10 @@ from answerback.settings import Settings
 
 DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""
+
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 
 class StartError(Exception):
@@ -85,6 +90,7 @@ async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
     try:
         await _check_exposure(settings, [key.revoked_at for key in await store.list_keys()])
         service = bootstrap.build(settings, store, log, reached)
+        sockets = _listen(settings.app_host, settings.app_port)
     except (StartError, RoutesFileError):
         await store.close()
         raise
@@ -101,8 +107,8 @@ async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config, log)
-    await server.serve()
+    server = _Server(config, service.engine.stop, log)
+    await server.serve(sockets)
     return 0 if server.started else 1
 
 
@@ -116,11 +122,32 @@ async def _check_exposure(settings: Settings, revoked: list[int | None]) -> None
         )
 
 
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen. Made before the engine starts, so that a second start on a taken port claims no job."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((each[0], each[4]) for each in found):
+            try:
+                sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
+            except OSError as error:
+                # `localhost` may name ::1 on a machine without IPv6.
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or len(found) == 1:
+                    raise
+    except OSError as error:
+        for each in sockets:
+            each.close()
+        reason = str(error.strerror).partition(" (")[0]
+        raise StartError(f"cannot listen on {host}:{port}: {reason}") from error
+    return sockets
+
+
 class _Server(uvicorn.Server):
     """Says when it listens, and ends with exit code 0 on SIGTERM and SIGINT."""
 
-    def __init__(self, config: uvicorn.Config, log: Log) -> None:
+    def __init__(self, config: uvicorn.Config, stop_engine: Callable[[], Awaitable[None]], log: Log) -> None:
         super().__init__(config)
+        self._stop_engine = stop_engine
         self._log = log
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -128,6 +155,10 @@ class _Server(uvicorn.Server):
         if self.started:
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
             self._log.info("listening", url=f"http://{host}:{self.config.port}", docs="/docs")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.
+        await asyncio.gather(super().shutdown(sockets), self._stop_engine())
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ from answerback.domain.chat import Answer
 from answerback.domain.errors import ErrorCode, FileError, ProviderError, Unauthorized
 from answerback.domain.job import JobKind, JobRecord, JobState
 from answerback.domain.review import File, FileRef, Review, Reviewed
+from answerback.domain.transitions import BILLED_ATTEMPTS
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import MEMORY, ROOMY, TENANT, Hints, Journal, StubProvider, claim_job, new_job, nothing, refusal
@@ -198,4 +199,4 @@ async def test_a_model_that_never_writes_json_is_not_paid_for_ever(desk: Desk) -
 
     assert record.failure is not None
     assert (record.state, record.failure.code) == (JobState.FAILED, ErrorCode.UPSTREAM_INVALID)
-    assert len(provider.requests) == 12
+    assert len(provider.requests) == BILLED_ATTEMPTS

@@ -113,7 +113,10 @@ async def test_a_cancelled_reading_leaves_no_process() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert not children & _children()
+    # The kernel may take a moment to forget a child that was killed while it was being born.
+    async with asyncio.timeout(10):
+        while children & _children():
+            await asyncio.sleep(0.01)
 
 
 def _children() -> set[str]:

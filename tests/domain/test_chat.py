@@ -1,11 +1,13 @@
 """What travels with a message: the newest turns that fit, whole and in order."""
 
+from itertools import pairwise
+
 import pytest
-from builders import answer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from answerback.domain.chat import Memory, Turn, estimate_tokens, messages, storable, window
+from builders import answer
 
 NOW = 1_750_000_000_000
 HOUR = 3_600_000
@@ -46,7 +48,7 @@ def test_the_window_never_exceeds_its_limits(turns: list[Turn], memory: Memory, 
     assert 2 * len(taken) <= memory.max_messages
     assert not taken or sum(map(estimate_tokens, texts)) <= memory.max_tokens
     times = [turn.at for turn in taken] + [NOW]
-    assert all(after - before <= memory.ttl_seconds * 1000 for before, after in zip(times, times[1:], strict=False))
+    assert all(after - before <= memory.ttl_seconds * 1000 for before, after in pairwise(times))
 
 
 @given(conversations(), memories, fixed_texts)
@@ -71,6 +73,12 @@ def test_a_silence_longer_than_the_memory_ends_it_for_everything_before() -> Non
 
     assert window(turns, Memory(20, 8_000, 3600), NOW, []) == [turns[0]]
     assert window(turns, Memory(20, 8_000, 3 * 3600), NOW, []) == turns[::-1]
+
+
+def test_a_conversation_without_silences_is_remembered_however_long_ago_it_began() -> None:
+    turns = [Turn(3 - n, "q", "a", NOW - n * HOUR) for n in range(3)]
+
+    assert window(turns, Memory(20, 8_000, 3600), NOW, []) == turns[::-1]
 
 
 def test_each_turn_becomes_a_user_and_an_assistant_message_between_system_and_question() -> None:

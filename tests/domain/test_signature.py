@@ -23,7 +23,7 @@ def oracle(secret: str) -> Webhook:
     return Webhook(secret if secret.startswith("whsec_") else base64.b64encode(secret.encode()).decode())
 
 
-@pytest.mark.parametrize("secret", [new_secret(), "a plain-text secret", "späte Grüße"])
+@pytest.mark.parametrize("secret", ["whsec_" + "c2VjcmV0" * 4, "a plain-text secret", "späte Grüße"])
 def test_a_callback_verifies(secret: str) -> None:
     made = headers("msg_1", now(), BODY, [secret])
 

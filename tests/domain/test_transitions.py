@@ -1,12 +1,12 @@
 """What follows from each way an attempt can end."""
 
 import pytest
-from builders import FAILURE, refusal
 
 from answerback.domain.delivery import CallbackResponse
-from answerback.domain.errors import SendError
+from answerback.domain.errors import ErrorCode, ProviderError, SendError
 from answerback.domain.retry import DAY, JOB_SCHEDULE, RetrySchedule
 from answerback.domain.transitions import (
+    BILLED,
     AskLater,
     Dead,
     Delivered,
@@ -17,6 +17,7 @@ from answerback.domain.transitions import (
     after_send,
     poisoned,
 )
+from builders import FAILURE, refusal
 
 SCHEDULE = RetrySchedule((0.0, 5.0, 300.0))
 
@@ -48,11 +49,28 @@ def test_a_final_failure_is_final_at_once() -> None:
 
 @pytest.mark.parametrize("attempt", [1, 12, 1000])
 def test_a_rate_limit_that_names_its_end_costs_no_attempt(attempt: int) -> None:
-    outcome = after_provider_error(refusal(retryable=True, retry_after=600), attempt, JOB_SCHEDULE, middle)
+    limited = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "wait", retryable=True, retry_after=600)
+    outcome = after_provider_error(limited, attempt, JOB_SCHEDULE, middle)
 
     assert isinstance(outcome, AskLater)
     assert not outcome.counted
     assert 600 <= outcome.delay <= 720
+
+
+def test_another_failure_that_names_a_time_waits_for_it_and_counts() -> None:
+    outcome = after_provider_error(refusal(retryable=True, retry_after=600), 1, JOB_SCHEDULE, middle)
+
+    assert isinstance(outcome, AskLater)
+    assert outcome.counted
+    assert 600 <= outcome.delay <= 720
+
+
+@pytest.mark.parametrize("code", sorted(BILLED))
+def test_a_failure_that_may_cost_money_is_tried_five_times(code: ErrorCode) -> None:
+    charged = ProviderError(code, "charged", retryable=True)
+
+    assert isinstance(after_provider_error(charged, 4, JOB_SCHEDULE, middle), AskLater)
+    assert after_provider_error(charged, 5, JOB_SCHEDULE, middle) == Failed(charged.failure)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])

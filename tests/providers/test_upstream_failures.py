@@ -124,6 +124,7 @@ TABLE = [
     refused("400", replies.status(400), "check the model's name and the parameters"),
     refused("400 by a word", refusal(400, "context_length_exceeded"), "400, context_length_exceeded; check"),
     refused("400 by a sentence", refusal(400, "The key sk-secret is bad"), "with 400; check"),
+    refused("400 by its own number", refusal(400, "400"), "with 400; check"),
     refused("404", refusal(404, "model_not_found"), "404, model_not_found; check the model's name"),
     refused("413", replies.status(413), "too long"),
     refused("418", replies.status(418), "418"),
@@ -160,7 +161,7 @@ TABLE = [
     empty("only NULs", replies.message("\0\0")),
     empty("no parts", replies.message([])),
     empty("blank parts", replies.message(BLANK_PARTS)),
-    empty("all tokens spent", replies.message("", "length"), "max_tokens"),
+    final("all tokens spent", replies.message("", "length"), ErrorCode.UPSTREAM_EMPTY, "max_tokens"),
     invalid("broken JSON", replies.raw(b'{"choices": [{"mess'), "JSON"),
     invalid("not JSON", replies.raw(b"<html>OK</html>")),
     invalid("nothing", replies.raw(b"")),
@@ -200,6 +201,7 @@ async def test_every_failure_says_what_to_do_next(row: Row, llm: FakeLLM, provid
     assert (told.failure.code, told.retryable) == (row.code, row.retryable)
     assert told.retry_after == (None if row.retry_after is None else pytest.approx(row.retry_after))
     assert row.says in told.failure.message
+    assert told.__cause__ is None, "aiohttp's errors carry the request's headers, and so the key"
     assert "sk-secret" not in "".join(traceback.format_exception(told))
     assert llm.total == 1, "the provider itself must never try again"
 

@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from builders import ROOMY, TENANT, accept, claim_job, finish, new_job, rows, state_of
 
 from answerback.core.callbacks import render
 from answerback.domain.errors import ConversationFull, IdempotencyConflict, NotFound, Overloaded
@@ -13,6 +12,7 @@ from answerback.ports import Limits
 from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
+from builders import ROOMY, TENANT, accept, claim_job, finish, new_job, rows, state_of
 
 
 async def test_messages_of_a_conversation_are_numbered_and_all_but_the_first_are_held(store: SqlStore) -> None:

@@ -4,6 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+
+from answerback.core.callbacks import render
+from answerback.domain.delivery import Report
+from answerback.domain.job import Ending, Job, JobState
+from answerback.storage import ending
+from answerback.storage.operation import Operation, Transaction
+from answerback.storage.sqlite import open_sqlite
+from answerback.storage.store import SqlStore
+from answerback.testing.clock import FakeClock
 from builders import (
     FAILURE,
     REPORT,
@@ -21,15 +30,6 @@ from builders import (
     finish,
     state_of,
 )
-
-from answerback.core.callbacks import render
-from answerback.domain.delivery import Report
-from answerback.domain.job import Ending, Job, JobState
-from answerback.storage import ending
-from answerback.storage.operation import Operation, Transaction
-from answerback.storage.sqlite import open_sqlite
-from answerback.storage.store import SqlStore
-from answerback.testing.clock import FakeClock
 
 
 async def test_an_answer_is_kept_and_owed(store: SqlStore, clock: FakeClock) -> None:

@@ -1,4 +1,4 @@
-"""Claims, the fences around them, and what becomes of a lease that ran out."""
+"""Claims, and the fences around them."""
 
 import asyncio
 import sqlite3
@@ -6,34 +6,27 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
+from answerback.core.callbacks import render
+from answerback.domain.delivery import ClaimedDelivery
+from answerback.domain.job import ClaimedJob, JobState
+from answerback.storage.sqlite import open_sqlite
+from answerback.storage.store import SqlStore
+from answerback.testing.clock import FakeClock
 from builders import (
     FAILURE,
     LEASE,
     REPORT,
     TENANT,
     accept,
-    claim_deliveries,
     claim_delivery,
     claim_job,
     claim_jobs,
     dump,
-    ended_job,
     finish,
     owed_delivery,
     raw,
-    rows,
-    state_of,
 )
-
-from answerback.core.callbacks import render
-from answerback.domain.delivery import ClaimedDelivery
-from answerback.domain.errors import ErrorCode
-from answerback.domain.job import ClaimedJob, JobState
-from answerback.storage.sqlite import open_sqlite
-from answerback.storage.store import SqlStore
-from answerback.testing.clock import FakeClock
-
-HOUR = 3600.0
 
 
 async def test_a_claim_takes_what_is_due_and_counts_the_attempt(store: SqlStore) -> None:
@@ -50,7 +43,7 @@ async def test_a_claim_takes_what_is_due_and_counts_the_attempt(store: SqlStore)
 async def test_a_claim_says_when_to_come_back(store: SqlStore, clock: FakeClock) -> None:
     assert (await store.claim_jobs("worker", 5, LEASE)).next_due is None
     await accept(store)
-    await store.requeue(await claim_job(store), 30.0, True, FAILURE, REPORT)
+    await store.requeue(await claim_job(store), 30.0, counted=True, failure=FAILURE, report=REPORT)
 
     claims = await store.claim_jobs("worker", 5, LEASE)
 
@@ -115,7 +108,7 @@ DeliveryWrite = Callable[[SqlStore, ClaimedDelivery], Awaitable[object]]
 
 JOB_WRITES: dict[str, JobWrite] = {
     "finish": finish,
-    "requeue": lambda store, claim: store.requeue(claim, 5.0, True, FAILURE, REPORT),
+    "requeue": lambda store, claim: store.requeue(claim, 5.0, counted=True, failure=FAILURE, report=REPORT),
     "extend": lambda store, claim: store.extend_jobs([(claim.id, claim.epoch)], LEASE),
 }
 DELIVERY_WRITES: dict[str, DeliveryWrite] = {
@@ -193,128 +186,3 @@ async def test_a_delivery_cannot_be_written_by_who_held_it_before(
     await store.release_deliveries([(stale.id, stale.epoch, 0.0)])
     assert dump(path) == before
     assert await write(store, current)
-
-
-async def test_heartbeats_keep_a_lease(store: SqlStore, clock: FakeClock) -> None:
-    await accept(store)
-    claim = await claim_job(store)
-    for _ in range(5):
-        clock.advance(LEASE * 0.75)
-        assert await store.extend_jobs([(claim.id, claim.epoch), ("job_unknown", 1)], LEASE) == {claim.id}
-        assert (await store.recover_leases()).total == 0
-
-    assert await finish(store, claim)
-
-
-async def test_an_attempt_given_back_does_not_count(store: SqlStore) -> None:
-    await accept(store)
-    claim = await claim_job(store)
-
-    await store.release_jobs([(claim.id, claim.epoch, 0.0)])
-
-    again = await claim_job(store)
-    assert (again.attempt, again.epoch) == (1, claim.epoch + 1)
-    assert [each.status for each in (await store.get_job(TENANT, claim.id)).attempts] == ["released", "started"]
-
-
-async def test_a_deferred_delivery_leaves_no_attempt_however_often(
-    store: SqlStore, path: Path, clock: FakeClock
-) -> None:
-    await ended_job(store)
-    for _ in range(20):
-        claim = await claim_delivery(store)
-        assert claim.attempt == 1
-        await store.release_deliveries([(claim.id, claim.epoch, 5.0)])
-        assert await claim_deliveries(store) == []
-        clock.advance(5)
-
-    assert rows(path, "SELECT count(*) FROM attempts WHERE \"of\" LIKE 'msg%'") == [(0,)]
-
-
-async def test_a_lost_lease_gives_the_attempt_back_and_is_counted(store: SqlStore, clock: FakeClock) -> None:
-    await accept(store)
-    lost = await claim_job(store)
-    clock.advance(LEASE)
-
-    assert (await store.recover_leases()).jobs_requeued == 1
-
-    record = await store.get_job(TENANT, lost.id)
-    assert (record.state, record.attempt, record.lease_losses) == (JobState.QUEUED, 0, 1)
-    assert [each.status for each in record.attempts] == ["lost"]
-    assert (await claim_job(store)).attempt == 1
-
-
-async def test_a_lease_that_holds_is_left_alone(store: SqlStore, clock: FakeClock) -> None:
-    await accept(store)
-    await claim_job(store)
-    clock.advance(LEASE - 0.001)
-
-    assert (await store.recover_leases()).total == 0
-
-
-async def lose(store: SqlStore, clock: FakeClock) -> None:
-    await claim_job(store)
-    clock.advance(LEASE)
-    assert (await store.recover_leases()).total == 1
-
-
-async def test_the_third_loss_within_72_hours_ends_a_job_as_poisoned(store: SqlStore, clock: FakeClock) -> None:
-    job_id = (await accept(store, deadline_seconds=400 * HOUR)).job_id
-    behind = (await accept(store)).job_id
-    await lose(store, clock)
-    clock.advance(70 * HOUR)
-    await lose(store, clock)
-    assert await state_of(store, job_id) == JobState.QUEUED
-
-    await lose(store, clock)
-
-    record = await store.get_job(TENANT, job_id)
-    assert record.state == JobState.FAILED
-    assert record.failure is not None
-    assert record.failure.code == ErrorCode.POISONED
-    assert record.delivery is not None
-    assert await state_of(store, behind) == JobState.QUEUED
-
-
-async def test_losses_spread_wider_do_not_poison(store: SqlStore, clock: FakeClock) -> None:
-    job_id = (await accept(store, deadline_seconds=4_000 * HOUR)).job_id
-    for _ in range(5):
-        await lose(store, clock)
-        await lose(store, clock)
-        clock.advance(73 * HOUR)
-
-    assert await state_of(store, job_id) == JobState.QUEUED
-
-
-async def test_a_lost_delivery_is_sent_again_and_its_attempt_counts(store: SqlStore, clock: FakeClock) -> None:
-    lost = await owed_delivery(store)
-    clock.advance(LEASE)
-
-    assert (await store.recover_leases()).deliveries_requeued == 1
-
-    again = await claim_delivery(store)
-    assert (again.id, again.body, again.attempt) == (lost.id, lost.body, 2)
-
-
-async def test_a_delivery_that_loses_its_worker_past_its_deadline_is_dead(store: SqlStore, clock: FakeClock) -> None:
-    claim = await owed_delivery(store)
-    clock.advance((claim.deadline_at - clock.now()) / 1000)
-
-    await store.recover_leases()
-
-    delivery = (await store.get_job(TENANT, claim.job_id)).delivery
-    assert delivery is not None
-    assert delivery.state == "dead"
-
-
-async def test_a_lost_worker_past_the_deadline_does_not_stop_the_line_of_callbacks(
-    store: SqlStore, clock: FakeClock
-) -> None:
-    claim = await owed_delivery(store)
-    await accept(store)
-    await finish(store, await claim_job(store))
-    clock.advance((claim.deadline_at - clock.now()) / 1000)
-
-    await store.recover_leases()
-
-    assert (await claim_delivery(store)).job_id != claim.job_id

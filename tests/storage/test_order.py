@@ -5,6 +5,14 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
+from answerback.core.callbacks import render
+from answerback.domain.delivery import ClaimedDelivery
+from answerback.domain.errors import Conflict
+from answerback.domain.job import ENDED, ClaimedJob, JobState
+from answerback.storage.sqlite import open_sqlite
+from answerback.storage.store import SqlStore
+from answerback.testing.clock import FakeClock
 from builders import (
     FAILURE,
     LEASE,
@@ -19,14 +27,6 @@ from builders import (
     raw,
     rows,
 )
-
-from answerback.core.callbacks import render
-from answerback.domain.delivery import ClaimedDelivery
-from answerback.domain.errors import Conflict
-from answerback.domain.job import ENDED, ClaimedJob, JobState
-from answerback.storage.sqlite import open_sqlite
-from answerback.storage.store import SqlStore
-from answerback.testing.clock import FakeClock
 
 SESSIONS = ["a", "b", "c", "d", None]
 
@@ -73,7 +73,9 @@ class History:
         if self.held:
             claim = self.held.pop(self.draw.randrange(len(self.held)))
             if self.draw.random() < 0.5:
-                await self.store.requeue(claim, self.draw.choice([0.0, 3.0]), True, FAILURE, REPORT)
+                await self.store.requeue(
+                    claim, self.draw.choice([0.0, 3.0]), counted=True, failure=FAILURE, report=REPORT
+                )
             else:
                 await self.store.release_jobs([(claim.id, claim.epoch, 0.0)])
 
@@ -119,6 +121,7 @@ class History:
         for _ in range(1_000):
             self.clock.advance(LEASE)
             await self.store.recover_leases()
+            await self.store.expire_jobs()
             await self.claim()
             while self.held:
                 await self.end()

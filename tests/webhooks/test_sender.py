@@ -1,21 +1,18 @@
 """One attempt: what a good receiver gets, and what a hostile one cannot do."""
 
 import asyncio
-import base64
 import gzip
 import hashlib
 import hmac
-import ssl
-import subprocess
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import standardwebhooks
 from aiohttp import web
+from sending import BODY, DEADLINE, NOW_MS, sending
 
 from answerback import __version__
 from answerback.domain import signature
@@ -23,46 +20,7 @@ from answerback.domain.errors import SendError
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
 from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.response import MAX_BODY, BoundedBody, retry_after
 from answerback.webhooks.sender import WebhookSender
-
-DEADLINE = 0.4
-NOW_MS = 1_750_000_000_000
-BODY = '{"response": "grüß dich"}'.encode()
-
-
-async def resolve(host: str) -> list[str]:
-    if not host.endswith(".test"):
-        raise OSError("no such name")
-    return ["127.0.0.1"]
-
-
-@asynccontextmanager
-async def sending(timeout: float = 10.0, tls: ssl.SSLContext | None = None) -> AsyncIterator[WebhookSender]:
-    sender = WebhookSender(AddressGuard(allow_loopback=True, resolve=resolve), lambda: NOW_MS, timeout, tls)
-    try:
-        yield sender
-    finally:
-        await sender.close()
-
-
-@pytest.fixture
-async def sender() -> AsyncIterator[WebhookSender]:
-    async with sending() as sender:
-        yield sender
-
-
-@pytest.fixture
-async def hasty() -> AsyncIterator[WebhookSender]:
-    """A sender with a short deadline."""
-    async with sending(DEADLINE) as sender:
-        yield sender
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as receiver:
-        yield receiver
 
 
 @asynccontextmanager
@@ -171,13 +129,6 @@ class TestWhatItAnswers:
         waits = [(await sender.send(receiver.url(), {}, BODY)).retry_after for _ in range(2)]
         assert waits == [120.0, 60.0]
 
-    @pytest.mark.parametrize(
-        "value",
-        ["-5", "soon", "", "1.5", "٣", "9" * 4000, "Sun, 15 Jun 2025 15:05:40 GMT", "Sun, 99 Jun 2025 99:99:99"],
-    )
-    def test_a_senseless_wait_is_none(self, value: str) -> None:
-        assert retry_after(value, NOW_MS) is None
-
     async def test_an_answer_that_comes_before_the_body_was_read(self) -> None:
         said = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
         async with talking(said) as url, sending() as sender:
@@ -283,82 +234,3 @@ class TestHostileReceivers:
         attempt.cancel()
         with pytest.raises(asyncio.CancelledError):
             await attempt
-
-
-class TestBoundedBodies:
-    @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "made-up"])
-    def test_nothing_is_kept_of_an_unknown_encoding(self, encoding: str) -> None:
-        body = BoundedBody(encoding)
-        body.feed(b"\x1f\x8bwhatever")
-        assert body.snippet() == ""
-
-    def test_nothing_is_kept_of_what_does_not_decompress(self) -> None:
-        body = BoundedBody("gzip")
-        body.feed(b"this is not gzip")
-        assert body.snippet() == ""
-
-    @pytest.mark.parametrize("packed", ["eJzLSM3JyQcABiwCFQ==", "y0jNyckHAA=="], ids=["zlib", "bare"])
-    def test_deflate_in_both_its_forms(self, packed: str) -> None:
-        body = BoundedBody("deflate")
-        for byte in base64.b64decode(packed):
-            body.feed(bytes([byte]))
-        assert body.snippet() == "hello"
-
-    def test_a_bomb_is_full_at_its_limit(self) -> None:
-        body = BoundedBody("gzip")
-        body.feed(gzip.compress(bytes(1_000_000)))
-        assert body.full
-
-    def test_a_stream_that_inflates_to_nothing_ends_too(self) -> None:
-        body = BoundedBody("deflate")
-        for _ in range(MAX_BODY // 5 + 1):
-            body.feed(b"\x00\x00\x00\xff\xff")  # an empty stored block
-        assert body.full
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for hooks.test, signed by itself, with its key in the same file."""
-    path = tmp_path_factory.mktemp("tls") / "hooks.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-days", "2", "-subj", "/CN=hooks.test", "-addext", "subjectAltName=DNS:hooks.test"]
-    key = path.with_suffix(".key")
-    subprocess.run([*command, *subject, "-keyout", key, "-out", path], check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + key.read_bytes())
-    return path
-
-
-class TestTls:
-    @pytest.fixture
-    def server(self, certificate: Path) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate)
-        return context
-
-    async def test_an_unknown_certificate_is_not_believed(self, server: ssl.SSLContext, sender: WebhookSender) -> None:
-        async with Receiver(tls=server) as receiver:
-            with pytest.raises(SendError, match="TLS certificate is not valid"):
-                await sender.send(f"https://hooks.test:{receiver.port}/", {}, BODY)
-            assert receiver.callbacks == ()
-
-    async def test_the_name_is_checked_and_sent_though_the_address_was_resolved(
-        self, server: ssl.SSLContext, certificate: Path
-    ) -> None:
-        # Given a receiver whose certificate is trusted
-        names: list[str | None] = []
-        server.sni_callback = lambda _, name, __: names.append(name)
-        async with (
-            Receiver(tls=server) as receiver,
-            sending(tls=ssl.create_default_context(cafile=certificate)) as sender,
-        ):
-            # Then its own name is let through, in SNI and Host
-            assert (await sender.send(f"https://hooks.test:{receiver.port}/", {}, BODY)).status == 200
-            assert names == ["hooks.test"]
-            assert receiver.callbacks[0].headers["host"] == f"hooks.test:{receiver.port}"
-            # And another name is not
-            with pytest.raises(SendError, match="TLS certificate is not valid"):
-                await sender.send(f"https://other.test:{receiver.port}/", {}, BODY)
-
-    async def test_a_server_that_does_not_speak_tls(self, sender: WebhookSender, receiver: Receiver) -> None:
-        with pytest.raises(SendError, match="TLS handshake failed"):
-            await sender.send(f"https://hooks.test:{receiver.port}/", {}, BODY)

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 from pydantic import BaseModel
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,6 +12,15 @@ from answerback.api.errors import json_response
 from answerback.core.callbacks import rfc3339
 from answerback.domain.job import Conversation
 from answerback.ports import Store
+
+
+class _KeyConvertor(PathConvertor):
+    """Whatever follows, line breaks too: `.*` would end before one, and find the conversation of another name."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("conversation_key", _KeyConvertor())
 
 
 class MessageBody(BaseModel):
@@ -34,7 +44,7 @@ def router(store: Store, authenticator: Authenticator) -> APIRouter:
     door = APIRouter(prefix="/v1", tags=["conversations"])
 
     @door.get(
-        "/conversations/{key:path}",
+        "/conversations/{key:conversation_key}",
         summary="What a conversation remembers",
         response_model=ConversationBody,
         responses=JOB_ERRORS,
@@ -45,7 +55,10 @@ def router(store: Store, authenticator: Authenticator) -> APIRouter:
         return json_response(200, conversation_body(await store.get_conversation(tenant_id, key)))
 
     @door.delete(
-        "/conversations/{key:path}", status_code=204, summary="Erase a conversation's memory", responses=JOB_ERRORS
+        "/conversations/{key:conversation_key}",
+        status_code=204,
+        summary="Erase a conversation's memory",
+        responses=JOB_ERRORS,
     )
     async def erase(request: Request, key: str) -> Response:
         """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and

@@ -1,12 +1,13 @@
 """What every request passes: an id, a size limit, one log line, and a last net for our own faults."""
 
+import asyncio
 import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from answerback.api.errors import CLIENT_CLOSED_REQUEST, BodyTooLarge, ShapeOf, own_shape, render_refusal
+from answerback.api.errors import CLIENT_CLOSED_REQUEST, RETRY_AFTER, BodyTooLarge, ShapeOf, own_shape, render_refusal
 from answerback.api.headers import RESPONSE_HEADERS
 from answerback.ports import Log
 from answerback.telemetry import UNMEASURED, UNTRACED, Metrics, Span, SpanKind, Tracer
@@ -73,6 +74,13 @@ class RequestMiddleware:
             await self._app(scope, exchange.receive, exchange.send)
         except BodyTooLarge as refusal:
             await render_refusal(refusal, self._shape_of(scope["path"]))(scope, receive, exchange.send)
+        except asyncio.CancelledError:
+            # The server stops and has waited long enough for this request.
+            if exchange.status is not None:
+                raise
+            message = "the service is stopping and did not get to this; send it again"
+            response = self._shape_of(scope["path"])(503, "stopping", message, None, RETRY_AFTER)
+            await response(scope, receive, exchange.send)
         except Exception:
             # Ours: everything a user or the world can cause has been turned into a response further in.
             self._log.exception("fault", request=exchange.request_id, path=_shown(scope))

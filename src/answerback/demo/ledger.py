@@ -20,6 +20,8 @@ class Entry:
     text: str
     job_id: str
     callbacks: list[Callback] = field(default_factory=list)
+    noted: bool = False
+    """The service has logged that it delivered the answer."""
     record: dict[str, Any] | None = None
 
     @property
@@ -28,15 +30,14 @@ class Entry:
 
     @property
     def answer(self) -> str | None:
-        return self.callbacks[0].json["response"] if self.callbacks else None
+        return body_of(self.callbacks[0]).get("response") if self.callbacks else None
 
     @property
     def failure(self) -> str | None:
         """Why there is no answer, as the callback tells it."""
-        body = self.callbacks[0].json if self.callbacks else {"status": "completed"}
-        if body["status"] == "completed":
+        if not self.callbacks or (body := body_of(self.callbacks[0])).get("status") == "completed":
             return None
-        error = body.get("error") or {"code": body["status"], "message": "no reason was given"}
+        error = body.get("error") or {"code": body.get("status"), "message": "no reason was given"}
         return f"{error['code']}: {error['message']}"
 
     @property
@@ -71,6 +72,15 @@ class Check:
     text: str
 
 
+def body_of(callback: Callback) -> dict[str, Any]:
+    """The callback's body; empty when it is not a JSON object."""
+    try:
+        body = callback.json
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
 class Ledger:
     """Every accepted message, by job id, and the callbacks in the order of their arrival."""
 
@@ -92,7 +102,7 @@ class Ledger:
 
     def arrived(self, callback: Callback) -> Entry | None:
         """Books a callback; None when it is for no message of ours."""
-        entry = self.get(callback.json.get("job_id"))
+        entry = self.get(body_of(callback).get("job_id"))
         if entry is None:
             self.strangers += 1
             return None
@@ -109,6 +119,11 @@ class Ledger:
     def unanswered(self) -> Sequence[Entry]:
         return [entry for entry in self.entries if not entry.callbacks]
 
+    @property
+    def undelivered(self) -> Sequence[Entry]:
+        """Those that the service has not called delivered: still in line, at the LLM, or on the way to the receiver."""
+        return [entry for entry in self.entries if not entry.noted]
+
     def order(self, conversation: str) -> Sequence[int]:
         """The places in line of a conversation's messages, as their answers arrived."""
         return [entry.seq for entry in self._arrivals if entry.conversation == conversation]
@@ -119,7 +134,7 @@ class Ledger:
 
     def _answered_once(self) -> Check:
         if self.strangers:
-            return Check(False, f"callbacks for messages that were never accepted: {self.strangers}")
+            return Check(kept=False, text=f"callbacks for messages that were never accepted: {self.strangers}")
         wrong = [entry for entry in self.entries if not entry.answered_once]
         count = len(self.entries)
         return _check(wrong, f"{count} messages accepted, {count} answered, each once", "not answered exactly once")
@@ -143,7 +158,7 @@ class Ledger:
 
 
 def _check(wrong: Sequence[Entry], good: str, bad: str) -> Check:
-    return Check(not wrong, f"{bad}: {names(wrong)}" if wrong else good)
+    return Check(kept=not wrong, text=f"{bad}: {names(wrong)}" if wrong else good)
 
 
 def names(entries: Iterable[Entry]) -> str:

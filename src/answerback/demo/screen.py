@@ -59,7 +59,7 @@ class Screen:
         self._console.print(line, no_wrap=True, overflow="ellipsis")
 
     def table(self, entries: Sequence[Entry]) -> None:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, width=self._console.width)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, width=self._console.width)
         table.add_column("message", no_wrap=True)
         table.add_column("answer", no_wrap=True, overflow="ellipsis", ratio=1)
         for column in ("LLM calls", "webhook-ids", "callbacks"):
@@ -69,7 +69,9 @@ class Screen:
             counts = (len(entry.llm_calls), len(entry.webhook_ids), len(entry.callbacks))
             answer = Text(plain(entry.failure or entry.answer or "none"))
             table.add_row(entry.name, answer, *map(str, counts), "yes" if entry.delivered else "no")
+        self.say()
         self._console.print(table)
+        self.say()
 
     def notes(self, entries: Sequence[Entry]) -> None:
         """What the table shows more than once, and why that is all right."""

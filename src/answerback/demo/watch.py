@@ -5,11 +5,12 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import aiohttp
 
-from answerback.demo.ledger import DemoError, Entry, Ledger
+from answerback.demo.ledger import DemoError, Entry, Ledger, body_of
 from answerback.demo.screen import Screen
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.service import Service
@@ -19,16 +20,24 @@ GLANCE_SECONDS = 0.03
 
 
 class Watch:
-    """Shows what happens as it happens, and books it. `client` talks to the service."""
+    """Shows what happens as it happens, and books it. `client` talks to the service; `patience` in seconds bounds
+    each wait."""
 
     def __init__(
-        self, service: Service, receiver: Receiver, client: aiohttp.ClientSession, ledger: Ledger, screen: Screen
+        self,
+        service: Service,
+        receiver: Receiver,
+        client: aiohttp.ClientSession,
+        ledger: Ledger,
+        screen: Screen,
+        patience: float,
     ) -> None:
         self._service = service
         self._receiver = receiver
         self._client = client
         self._ledger = ledger
         self._screen = screen
+        self._patience = patience
         self._answered: set[str] = set()
         self._log_read = 0
         self._callbacks_seen = 0
@@ -50,24 +59,24 @@ class Watch:
         self._screen.step("accepted", entry.name, f'202  "{text}"')
         self.look()
 
-    async def until(self, done: Callable[[], bool], patience: float) -> None:
-        """Shows what happens until `done`. Raises DemoError when a message fails, or after `patience` seconds."""
+    async def until(self, done: Callable[[], bool]) -> None:
+        """Shows what happens until `done`. Raises DemoError when a message fails or patience ends."""
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(self._patience):
                 while not self._finished(done):
                     await self._glance()
         except TimeoutError:
-            raise DemoError(f"not done within {patience:g} s\n{self.log_tail()}") from None
+            raise DemoError(f"not done within {self._patience:g} s\n{self.log_tail()}") from None
 
-    async def settle(self, patience: float) -> None:
+    async def settle(self) -> None:
         """Fetches every message's record once its callback is no longer owed. Raises DemoError."""
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(self._patience):
                 for entry in self._ledger.entries:
                     while not await self._settled(entry):
                         await self._glance()
         except TimeoutError:
-            raise DemoError(f"callbacks are still owed after {patience:g} s\n{self.log_tail()}") from None
+            raise DemoError(f"callbacks are still owed after {self._patience:g} s\n{self.log_tail()}") from None
         self.look()
 
     def look(self) -> None:
@@ -105,7 +114,7 @@ class Watch:
         new = self._receiver.callbacks[self._callbacks_seen :]
         self._callbacks_seen += len(new)
         for callback in new:
-            yield callback.at, lambda callback=callback: self._show_callback(callback)
+            yield callback.at, partial(self._show_callback, callback)
 
     def _new_lines(self) -> Iterator[tuple[float, Callable[[], None]]]:
         with self._service.log_path.open("rb") as log:
@@ -117,7 +126,7 @@ class Watch:
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 event = json.loads(line)
                 at = datetime.fromisoformat(event["time"]).timestamp()
-                yield at, lambda at=at, event=event: self._show_event(at, event)
+                yield at, partial(self._show_event, at, event)
 
     def _show_callback(self, callback: Callback) -> None:
         entry = self._ledger.arrived(callback)
@@ -128,11 +137,12 @@ class Watch:
             self._screen.step("repeated", entry.name, told, callback.at)
             return
         if entry.failure is None:
-            self._show_answered(entry, f"by {callback.json['model']}", callback.at)
+            self._show_answered(entry, f"by {body_of(callback).get('model')}", callback.at)
         else:
             self._screen.step("failed", entry.name, entry.failure, callback.at)
         if callback.verified:
-            self._screen.step("delivered", entry.name, f"signature verified  {entry.answer or ''}", callback.at)
+            answer = f": {entry.answer}" if entry.answer else ""
+            self._screen.step("delivered", entry.name, f"signature verified{answer}", callback.at)
         else:
             self._screen.step("REFUSED", entry.name, "the signature does not match", callback.at)
 
@@ -141,18 +151,25 @@ class Watch:
         match event["event"]:
             case "answered" if entry:
                 self._show_answered(entry, f"by {event['model']} in {event['ms'] / 1000:.2f} s", at)
+            case "delivered" if entry:
+                entry.noted = True
             case "retry" if entry:
-                words = f"{event['code']}: {event['reason']}; asks again in {event['retry_in']:.1f} s"
+                words = f"asks again in {event['retry_in']:.0f} s; {event['code']}: {event['reason']}"
                 self._screen.step("waiting", entry.name, words, at)
             case "delivery_retry" if entry:
-                self._screen.step("waiting", entry.name, f"callback failed: {event['reason']}", at)
+                words = f"calls back again in {event['retry_in']:.1f} s; {event['reason']}"
+                self._screen.step("waiting", entry.name, words, at)
             case "swept":
-                calls, callbacks = event.get("jobs_requeued", 0), event.get("deliveries_requeued", 0)
-                words = f"taken over from the dead process: LLM calls {calls}, callbacks {callbacks}"
-                self._screen.step("recovered", "", words, at)
+                words = _counted(event.get("jobs_requeued", 0), event.get("deliveries_requeued", 0))
+                self._screen.step("recovered", "", f"{words} that the dead process had begun", at)
 
     def _show_answered(self, entry: Entry, how: str, at: float) -> None:
         # A callback proves the answer: the log's line may come late, and with a kill never.
         if entry.job_id not in self._answered:
             self._answered.add(entry.job_id)
             self._screen.step("answered", entry.name, how, at)
+
+
+def _counted(calls: int, callbacks: int) -> str:
+    counted = ((calls, "LLM call"), (callbacks, "callback"))
+    return " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counted if count)

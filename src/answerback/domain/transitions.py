@@ -6,8 +6,12 @@ from typing import TypeAlias
 
 from answerback.domain.chat import Answer
 from answerback.domain.delivery import CallbackResponse
-from answerback.domain.errors import Failure, ProviderError, SendError
+from answerback.domain.errors import ErrorCode, Failure, ProviderError, SendError
 from answerback.domain.retry import RetrySchedule
+
+BILLED = frozenset({ErrorCode.UPSTREAM_EMPTY, ErrorCode.UPSTREAM_INVALID, ErrorCode.UPSTREAM_TIMEOUT})
+"""Failures that the upstream may well charge for."""
+BILLED_ATTEMPTS = 5
 
 POISON_LOSSES = 3
 POISON_WINDOW_MS = 72 * 3_600_000
@@ -53,14 +57,15 @@ def after_provider_error(
     error: ProviderError, attempt: int, schedule: RetrySchedule, draw: Callable[[], float]
 ) -> Failed | AskLater:
     """What follows a provider's error at attempt number `attempt`."""
-    if not error.retryable:
+    code = error.failure.code
+    if not error.retryable or (code in BILLED and attempt >= BILLED_ATTEMPTS):
         return Failed(error.failure)
     if not error.asked:
         return AskLater(error.retry_after or 0.0, error.failure, counted=False, asked=False)
-    if error.retry_after is not None:
+    if code is ErrorCode.UPSTREAM_RATE_LIMITED and error.retry_after is not None:
         delay = schedule.delay(1, error.retry_after, draw)
-        return AskLater(delay if delay is not None else error.retry_after, error.failure, counted=False)
-    delay = schedule.delay(attempt, None, draw)
+        return AskLater(error.retry_after if delay is None else delay, error.failure, counted=False)
+    delay = schedule.delay(attempt, error.retry_after, draw)
     return Failed(error.failure) if delay is None else AskLater(delay, error.failure)
 
 

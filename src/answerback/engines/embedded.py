@@ -18,6 +18,8 @@ from answerback.ports import Clock, Log, Store
 SWEEP_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 """How long a graceful stop waits for answers that are on their way and paid for."""
+LAST_CALLBACKS_SECONDS = 2.0
+"""How long it then waits for callbacks; together less than the ten seconds after which supervisors kill."""
 
 
 class EmbeddedEngine:
@@ -64,6 +66,7 @@ class EmbeddedEngine:
         hints.on_job_cancelled(self._jobs.drop)
         self._claiming: list[asyncio.Task[None]] = []
         self._keeping: list[asyncio.Task[None]] = []
+        self._stopping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins to work in the running event loop."""
@@ -79,8 +82,16 @@ class EmbeddedEngine:
         return bool(self._claiming) and not any(task.done() for task in (*self._claiming, *self._keeping))
 
     async def stop(self) -> None:
-        """Claims nothing more, lets paid answers in, gives the rest back."""
-        await asyncio.gather(self._jobs.stop(GRACE_SECONDS), self._deliveries.stop(GRACE_SECONDS))
+        """Claims nothing more, lets paid answers in, gives the rest back. Whoever calls again waits for the same."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        # One after the other: an answer that comes within the grace is still called back.
+        await self._jobs.stop(GRACE_SECONDS)
+        await self._deliveries.claim_once()
+        await self._deliveries.stop(LAST_CALLBACKS_SECONDS)
         tasks = (*self._claiming, *self._keeping)
         for task in self._keeping:
             task.cancel()

@@ -79,14 +79,16 @@ class Lane(Generic[C]):
     async def claim_forever(self) -> None:
         """Claims whatever is due, as hints and the poll find it, until `stop`."""
         while not self._stopping:
-            free = self._capacity - len(self._held)
             # Cleared before the claim: a hint that comes during it must not be lost.
             self._ready.clear()
-            wait = POLL_SECONDS
-            if free > 0:
-                wait = await self._claim(min(free, CLAIM_BATCH))
+            wait = await self.claim_once()
             if wait > 0 and not self._stopping:
                 await _wait(self._ready, wait)
+
+    async def claim_once(self) -> float:
+        """Starts a batch of what is due and there is room for; returns the seconds until the next look."""
+        free = self._capacity - len(self._held)
+        return await self._claim(min(free, CLAIM_BATCH)) if free > 0 else POLL_SECONDS
 
     async def _claim(self, limit: int) -> float:
         """Starts what it claims; returns the seconds until the next look."""

@@ -44,8 +44,11 @@ def text(choice: Mapping[str, Json]) -> str:
     if choice.get("finish_reason") == "content_filter":
         words = "the upstream's content filter withheld the answer"
         raise ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
-    hint = " (it used up its tokens; max_tokens may be too small)" if choice.get("finish_reason") == "length" else ""
-    raise ProviderError(ErrorCode.UPSTREAM_EMPTY, f"the upstream's answer is empty{hint}", retryable=True)
+    if choice.get("finish_reason") == "length":
+        # The model spent its tokens before it said anything; it would do so, at the same price, again.
+        words = "the upstream's answer is empty: its tokens were used up first, max_tokens may be too small"
+        raise ProviderError(ErrorCode.UPSTREAM_EMPTY, words, retryable=False)
+    raise ProviderError(ErrorCode.UPSTREAM_EMPTY, "the upstream's answer is empty", retryable=True)
 
 
 def storable(text: str) -> str:

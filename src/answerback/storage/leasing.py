@@ -3,10 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Table, and_, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
 from answerback.domain.job import ClaimedJob, JobState
+from answerback.domain.transitions import POISON_LOSSES
 from answerback.ports import Claims
 from answerback.storage.operation import Operation, Statement, Transaction
 from answerback.storage.records import (
@@ -19,7 +33,7 @@ from answerback.storage.records import (
 from answerback.storage.tables import attempts, deliveries, jobs
 
 
-def in_state(table: Table, state: JobState | DeliveryState) -> Any:
+def in_state(table: FromClause, state: JobState | DeliveryState) -> Any:
     return table.c.state == literal_column(literal(state))
 
 
@@ -55,11 +69,20 @@ def _claim(table: Table, ready: Any, leased: str, columns: Sequence[Any]) -> Sta
     )
 
 
+_other = jobs.alias("other")
+
 # A job past its deadline is left to the sweep; a callback past its own gets one last attempt.
-_ready_jobs = and_(in_state(jobs, JobState.QUEUED), jobs.c.deadline_at > bindparam("now"))
+_in_time = jobs.c.deadline_at > bindparam("now")
+_suspicion: ColumnElement[int] = literal_column(str(POISON_LOSSES - 1))
+_ready_jobs = and_(in_state(jobs, JobState.QUEUED), jobs.c.lease_losses < _suspicion, _in_time)
+_suspect_running = exists(
+    select(literal_column("1")).where(in_state(_other, JobState.RUNNING), _other.c.lease_losses >= _suspicion)
+)
+_ready_suspects = and_(in_state(jobs, JobState.QUEUED), jobs.c.lease_losses >= _suspicion, _in_time, ~_suspect_running)
 _ready_deliveries = in_state(deliveries, DeliveryState.PENDING)
 
 CLAIM_JOBS = _claim(jobs, _ready_jobs, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
+CLAIM_SUSPECT = _claim(jobs, _ready_suspects, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
 CLAIM_DELIVERIES = _claim(deliveries, _ready_deliveries, DeliveryState.SENDING, CLAIMED_DELIVERY_COLUMNS)
 NEXT_JOB = Statement(select(jobs.c.run_at).where(_ready_jobs).order_by(jobs.c.run_at).limit(1))
 NEXT_DELIVERY = Statement(select(deliveries.c.run_at).where(_ready_deliveries).order_by(deliveries.c.run_at).limit(1))
@@ -124,8 +147,11 @@ EXTEND_DELIVERY = _extend(deliveries, DeliveryState.SENDING)
 
 
 def claim_jobs(tx: Transaction, owner: str, limit: int, lease_seconds: float) -> Operation[Claims]:
-    rows = yield CLAIM_JOBS(now=tx.now, owner=owner, limit=limit, expires_at=tx.now + int(lease_seconds * 1000))
-    claimed = sorted((claimed_job(row, tx.now) for row in rows), key=lambda claim: claim.id)
+    """At most one suspect is under way in the whole database: a lost worker then poisons that one, no bystanders."""
+    expires_at = tx.now + int(lease_seconds * 1000)
+    suspects = yield CLAIM_SUSPECT(now=tx.now, owner=owner, limit=1, expires_at=expires_at)
+    others = yield CLAIM_JOBS(now=tx.now, owner=owner, limit=limit - len(suspects), expires_at=expires_at)
+    claimed = sorted((claimed_job(row, tx.now) for row in (*suspects, *others)), key=lambda claim: claim.id)
     yield from _start_attempts(tx, claimed)
     if len(claimed) == limit:
         return Claims(jobs=claimed, next_due=tx.now)

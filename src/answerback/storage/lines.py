@@ -10,7 +10,8 @@ from answerback.storage.operation import Statement
 from answerback.storage.tables import LINE_STATES, OWED_STATES, deliveries, jobs
 
 DELIVERY_DEADLINE_MS = 7 * 86_400_000
-"""How long a callback is owed at most once its turn has come, whatever a receiver's Retry-After asks for."""
+"""How long a callback is owed at most, whatever Retry-After asks for and however long it was held; one whose turn
+comes later gets a single attempt."""
 
 ORPHANS = 200
 
@@ -44,9 +45,7 @@ def _release_next(table: Table, under_way: str, **released: Any) -> Statement:
 
 
 RELEASE_NEXT_JOB = _release_next(jobs, LINE_STATES, state=JobState.QUEUED)
-RELEASE_NEXT_DELIVERY = _release_next(
-    deliveries, OWED_STATES, state=DeliveryState.PENDING, deadline_at=bindparam("now") + DELIVERY_DEADLINE_MS
-)
+RELEASE_NEXT_DELIVERY = _release_next(deliveries, OWED_STATES, state=DeliveryState.PENDING)
 
 
 def _orphaned(table: Table, under_way: str) -> Statement:

@@ -1,5 +1,6 @@
 """Bringing a database to the current schema with Alembic."""
 
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -12,6 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+_one_at_a_time = threading.Lock()
+"""Alembic keeps what it works on in globals of its modules."""
 
 
 class MigrationError(Exception):
@@ -31,7 +35,7 @@ def upgrade_sqlite(path: Path) -> None:
     head = ScriptDirectory.from_config(config).get_current_head()
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"isolation_level": None})
     try:
-        with engine.begin() as connection:
+        with _one_at_a_time, engine.begin() as connection:
             # By hand, since the driver opens none for DDL: a kill in the middle must leave nothing, and two
             # processes that start together must not both create.
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def connector(path: Path, *, read_only: bool = False) -> Callable[[], sqlite3.Co
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=256)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
         if read_only:
@@ -46,3 +47,19 @@ def connector(path: Path, *, read_only: bool = False) -> Callable[[], sqlite3.Co
         return connection
 
     return connect
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Changing the mode is the one thing that does not wait for a lock by itself: processes that open a fresh file
+    together meet there."""
+    patient_until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= patient_until:
+                connection.close()
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -73,7 +73,7 @@ OPEN_JOBS = Statement(select(func.count()).select_from(jobs).where(literal_colum
 
 _settled = literal_column("(deliveries.state IS NULL OR deliveries.state IN ('delivered', 'dead'))", Boolean)
 OLD_JOBS = Statement(
-    select(jobs.c.id, deliveries.c.id)
+    select(jobs.c.id, jobs.c.conversation_id, jobs.c.seq, deliveries.c.id)
     .join_from(jobs, deliveries, deliveries.c.job_id == jobs.c.id, isouter=True)
     .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), _settled)
     .order_by(jobs.c.finished_at)
@@ -81,6 +81,9 @@ OLD_JOBS = Statement(
 )
 PRUNE_ATTEMPTS = Statement(delete(attempts).where(attempts.c.of == bindparam("row_id")))
 PRUNE_DELIVERY = Statement(delete(deliveries).where(deliveries.c.id == bindparam("row_id")))
+PRUNE_TURN = Statement(
+    delete(turns).where(turns.c.conversation_id == bindparam("conversation_id"), turns.c.seq == bindparam("seq"))
+)
 PRUNE_JOB = Statement(delete(jobs).where(jobs.c.id == bindparam("row_id")))
 OLD_CONVERSATIONS = Statement(
     select(conversations.c.id)
@@ -97,7 +100,6 @@ OLD_CONVERSATIONS = Statement(
     .order_by(conversations.c.updated_at)
     .limit(BATCH)
 )
-PRUNE_TURNS = Statement(delete(turns).where(turns.c.conversation_id == bindparam("row_id")))
 PRUNE_CONVERSATION = Statement(delete(conversations).where(conversations.c.id == bindparam("row_id")))
 
 
@@ -145,18 +147,19 @@ def release_orphans(tx: Transaction) -> Operation[Swept]:
 
 
 def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
-    """Deletes ended jobs whose callback is settled, conversations that nothing refers to, and answered questions, once
-    they are old."""
+    """Deletes what is old: ended jobs whose callback is settled, with their turns, conversations left without, and
+    answered questions."""
     before = tx.now - int(retention_days * 86_400_000)
     old = yield OLD_JOBS(before=before)
-    for job_id, delivery_id in old:
+    for job_id, conversation_id, seq, delivery_id in old:
         yield PRUNE_ATTEMPTS(row_id=job_id)
+        if conversation_id is not None:
+            yield PRUNE_TURN(conversation_id=conversation_id, seq=seq)
         if delivery_id is not None:
             yield PRUNE_ATTEMPTS(row_id=delivery_id)
             yield PRUNE_DELIVERY(row_id=delivery_id)
         yield PRUNE_JOB(row_id=job_id)
     for (conversation_id,) in (yield OLD_CONVERSATIONS(before=before)):
-        yield PRUNE_TURNS(row_id=conversation_id)
         yield PRUNE_CONVERSATION(row_id=conversation_id)
     questions = yield from prune_questions(before)
     return Swept(jobs_pruned=len(old), questions_pruned=questions)

@@ -12,6 +12,10 @@ metadata = MetaData()
 
 OPEN_STATES = "state IN ('held', 'queued', 'running', 'awaiting')"
 LINE_STATES = "state IN ('queued', 'running', 'awaiting')"
+# A job that would be poisoned by one more lost lease is suspect, and runs while no other suspect does.
+READY = "state = 'queued' AND lease_losses < 2"
+SUSPECT = "state = 'queued' AND lease_losses >= 2"
+SUSPECT_RUNNING = "state = 'running' AND lease_losses >= 2"
 OWED_STATES = "state IN ('pending', 'sending')"
 
 # SQLite numbers a table by itself only where the key's type reads INTEGER.
@@ -108,7 +112,9 @@ jobs = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("traceparent", Text),
-    Index("jobs_ready", "run_at", **_when("state = 'queued'")),
+    Index("jobs_ready", "run_at", **_when(READY)),
+    Index("jobs_suspect", "run_at", **_when(SUSPECT)),
+    Index("jobs_suspect_running", "lease_losses", **_when(SUSPECT_RUNNING)),
     Index("jobs_leased", "lease_expires_at", **_when("state = 'running'")),
     Index("jobs_awaiting", "run_at", **_when("state = 'awaiting'")),
     Index("jobs_deadline", "deadline_at", **_when(OPEN_STATES)),

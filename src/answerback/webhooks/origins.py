@@ -110,8 +110,9 @@ class OriginGate:
             # A connection refused in a millisecond says nothing of the origin's pace; one that hangs does.
             state.average += WEIGHT * (seconds - before)
         if not state.open and state.next_slot > now:
-            # The line holds as many as before; at the new pace it ends at another time.
-            state.next_slot = now + (state.next_slot - now) * state.average / before
+            # The line holds as many as before; at a quicker pace it ends sooner. It is never stretched: those in it
+            # keep their moments, and one slow moment of ours must not push the next ones far away.
+            state.next_slot = now + (state.next_slot - now) * min(1.0, state.average / before)
 
     def _close(self, state: _Origin, now: float) -> None:
         state.failures = 0

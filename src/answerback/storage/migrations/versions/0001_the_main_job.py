@@ -115,7 +115,11 @@ def upgrade() -> None:
     op.create_index(
         "jobs_line", "jobs", ["conversation_id"], unique=True, **_when("state IN ('queued', 'running', 'awaiting')")
     )
-    op.create_index("jobs_ready", "jobs", ["run_at"], **_when("state = 'queued'"))
+    op.create_index("jobs_ready", "jobs", ["run_at"], **_when("state = 'queued' AND lease_losses < 2"))
+    op.create_index("jobs_suspect", "jobs", ["run_at"], **_when("state = 'queued' AND lease_losses >= 2"))
+    op.create_index(
+        "jobs_suspect_running", "jobs", ["lease_losses"], **_when("state = 'running' AND lease_losses >= 2")
+    )
     op.create_index("jobs_retry", "jobs", ["retry_of"], unique=True, **_when("retry_of IS NOT NULL"))
     op.create_index("jobs_tenant", "jobs", ["tenant_id", "id"])
 

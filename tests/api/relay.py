@@ -1,0 +1,246 @@
+"""A running relay and its clients: each a tenant of its own, so that stories share one service and never meet."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from answerback.api.auth import hash_key, new_key
+from answerback.bootstrap import SystemClock
+from answerback.core.callbacks import render
+from answerback.storage.sqlite import open_sqlite
+from answerback.testing.llm import FakeLLM
+from answerback.testing.receiver import Callback, Receiver
+from answerback.testing.replies import Call
+from answerback.testing.service import HOST, Service
+
+T = TypeVar("T")
+
+SECRET = "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="
+PATIENCE = 20.0
+"""Seconds until a wait gives up: far more than anything takes here, so that a busy machine fails no story."""
+
+GLANCE = 0.01
+
+_NUMBERS = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A response as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw)
+
+
+async def eventually(probe: Callable[[], Awaitable[T]], what: str) -> T:
+    """What `probe` returns once that is true. Raises TimeoutError, saying `what` did not happen."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not (found := await probe()):  # noqa: ASYNC110 (what is waited for sets no event)
+                await asyncio.sleep(GLANCE)
+            return found
+    except TimeoutError:
+        raise TimeoutError(f"not within {PATIENCE:g} s: {what}") from None
+
+
+def problem(reply: Reply, status: int, code: str) -> Any:
+    """Asserts the shape that every error of our own doors has; returns its `detail`."""
+    assert reply.status == status, reply.raw
+    body = reply.json
+    assert body.keys() == {"detail", "error"}
+    assert body["error"].keys() == {"code", "message"}
+    assert body["error"]["code"] == code
+    assert body["error"]["message"]
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.headers["x-request-id"]
+    return body["detail"]
+
+
+def fields(detail: Any) -> set[str]:
+    """The fields that a 422 names, as `body.metadata`."""
+    return {".".join(str(part) for part in each["loc"]) for each in detail}
+
+
+@dataclass(slots=True)
+class Client:
+    """One tenant: its key, a callback path and texts that are nobody else's."""
+
+    relay: "Relay"
+    key: str | None
+    name: str = field(default_factory=lambda: f"tenant-{next(_NUMBERS)}")
+
+    @property
+    def path(self) -> str:
+        return f"/{self.name}"
+
+    @property
+    def callback_url(self) -> str:
+        return self.relay.receiver.url(self.path)
+
+    def text(self, said: str) -> str:
+        """A message by which the shared LLM can tell this client's calls."""
+        return f"{said} ({self.name})"
+
+    async def request(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> Reply:
+        """One request; `json=` or `data=` is its body. The path is sent as written."""
+        auth = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        url = URL(self.relay.service.url + path, encoded=True)
+        async with self.relay.http.request(
+            method, url, headers={**auth, **(headers or {})}, allow_redirects=False, **body
+        ) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def get(self, path: str) -> Any:
+        """The body of a 200."""
+        reply = await self.request("GET", path)
+        assert reply.status == 200, reply.raw
+        return reply.json
+
+    def body(self, said: str = "hello", **changes: Any) -> dict[str, Any]:
+        return {"message": self.text(said), "callback_url": self.callback_url, **changes}
+
+    async def post(self, said: str = "hello", *, headers: Mapping[str, str] | None = None, **changes: Any) -> Reply:
+        """Posts a message to `/webhook`."""
+        return await self.request("POST", "/webhook", json=self.body(said, **changes), headers=headers)
+
+    async def say(self, said: str = "hello", **changes: Any) -> Any:
+        """Posts a message and returns the body of its 202."""
+        reply = await self.post(said, **changes)
+        assert reply.status == 202, reply.raw
+        return reply.json
+
+    async def job(self, job_id: str) -> Any:
+        return await self.get(f"/v1/jobs/{job_id}")
+
+    async def jobs(self, query: str = "") -> Any:
+        return (await self.get(f"/v1/jobs{query}"))["items"]
+
+    async def until(self, job_id: str, satisfied: Callable[[Any], object], what: str) -> Any:
+        """The job once it is as wanted."""
+
+        async def probe() -> Any:
+            job = await self.job(job_id)
+            return job if satisfied(job) else None
+
+        return await eventually(probe, f"{job_id}: {what}")
+
+    async def ended(self, job_id: str, state: str) -> Any:
+        return await self.until(job_id, lambda job: job["status"] == state, state)
+
+    async def settled(self, job_id: str, state: str = "delivered") -> Any:
+        """The job once its delivery is in this state."""
+        return await self.until(job_id, lambda job: (job["delivery"] or {}).get("status") == state, state)
+
+    async def cancel(self, job_id: str) -> Reply:
+        return await self.request("POST", f"/v1/jobs/{job_id}/cancel")
+
+    async def retry(self, job_id: str) -> Reply:
+        return await self.request("POST", f"/v1/jobs/{job_id}/retry")
+
+    async def replay(self, delivery_id: str) -> Reply:
+        return await self.request("POST", f"/v1/deliveries/{delivery_id}/replay")
+
+    def conversation_path(self, key: str) -> str:
+        return f"/v1/conversations/{quote(key, safe='')}"
+
+    async def callbacks(self, n: int = 1, receiver: Receiver | None = None) -> Sequence[Callback]:
+        """Waits for `n` callbacks to this client's path and returns all that came there."""
+        where = receiver or self.relay.receiver
+
+        def mine(came: Sequence[Callback]) -> list[Callback]:
+            return [callback for callback in came if callback.path == self.path]
+
+        return mine(await where.wait_for(lambda came: len(mine(came)) >= n, timeout=PATIENCE))
+
+    @property
+    def calls(self) -> list[Call]:
+        """What the LLM was asked by this client, in order."""
+        return [call for call in self.relay.llm.calls if call.user.endswith(f"({self.name})")]
+
+    async def asked(self, n: int = 1) -> list[Call]:
+        """Waits until this client's messages have reached the LLM `n` times."""
+
+        async def probe() -> list[Call]:
+            return calls if len(calls := self.calls) >= n else []
+
+        return await eventually(probe, f"{n} calls to the LLM")
+
+
+class Relay:
+    """The service with what surrounds it. `keys` are those that clients get, one each."""
+
+    def __init__(
+        self,
+        service: Service,
+        llm: FakeLLM,
+        receiver: Receiver,
+        http: aiohttp.ClientSession,
+        keys: Sequence[str] = (),
+    ) -> None:
+        self.service = service
+        self.llm = llm
+        self.receiver = receiver
+        self.http = http
+        self._keys = list(keys)
+
+    def client(self) -> Client:
+        """A tenant that nobody else is; without keys left, somebody who brings none."""
+        return Client(self, self._keys.pop() if self._keys else None)
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.service.logs.splitlines()]
+
+
+@contextlib.asynccontextmanager
+async def running(
+    llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession, keys: int = 0, **settings: object
+) -> AsyncIterator[Relay]:
+    """A relay with these settings; `lease_seconds=5` becomes `LEASE_SECONDS=5`."""
+    chosen = {"openrouter_base_url": llm.base_url, "callback_hmac_secret": SECRET, "callback_backoff_seconds": 0.05}
+    chosen |= settings
+    service = Service({name.upper(): str(value) for name, value in chosen.items()})
+    made = await make_keys(service, keys)
+    async with service:
+        yield Relay(service, llm, receiver, http, made)
+
+
+async def make_keys(service: Service, n: int) -> list[str]:
+    """Keys as `answerback keys create` makes them."""
+    if not n:
+        return []
+    store = await open_sqlite(service.database, SystemClock(), render)
+    try:
+        made = [new_key() for _ in range(n)]
+        await asyncio.gather(*(store.create_key(f"client {i}", hash_key(key)) for i, key in enumerate(made)))
+    finally:
+        await store.close()
+    return made
+
+
+async def raw_exchange(service: Service, request: bytes) -> Reply:
+    """Sends these bytes, reads one response, and hangs up."""
+    reader, writer = await asyncio.open_connection(HOST, service.port)
+    try:
+        writer.write(request)
+        await writer.drain()
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)).decode("latin-1")
+        first, *rest = head.split("\r\n")
+        headers = {name.title(): value.strip() for name, _, value in (line.partition(":") for line in rest) if name}
+        headers["x-request-id"] = headers.get("X-Request-Id", "")
+        raw = await asyncio.wait_for(reader.readexactly(int(headers["Content-Length"])), PATIENCE)
+        return Reply(int(first.split()[1]), headers, raw)
+    finally:
+        writer.close()

@@ -1,0 +1,133 @@
+"""Accepting: guarded, once per key, committed before anyone hears of it."""
+
+from pathlib import Path
+
+import pytest
+
+from answerback.core.intake import Intake, fingerprint
+from answerback.domain.errors import CallbackRefused, Conflict, IdempotencyConflict
+from answerback.domain.job import JobState, Message
+from answerback.ports import Boundary
+from answerback.storage.store import SqlStore
+from builders import ROOMY, TENANT, URL, Hints, Journal, claim_job, dump, ended_job, failed, finish, rows
+
+
+class Guard:
+    """Implements `answerback.ports.Guard`: open until told otherwise."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.asked: list[str] = []
+
+    async def check(self, url: str) -> None:
+        self.asked.append(url)
+        if self.closed:
+            raise CallbackRefused("not there")
+
+
+class Door:
+    def __init__(self, store: SqlStore) -> None:
+        self.guard = Guard()
+        self.hints = Hints()
+        self.boundaries: list[Boundary] = []
+        self.journal = Journal()
+        self.intake = Intake(store, self.guard, self.hints, ROOMY, 600.0, self.journal, self.boundaries.append)
+
+
+@pytest.fixture
+def door(store: SqlStore) -> Door:
+    return Door(store)
+
+
+async def test_an_accepted_message_is_stored_and_the_engine_is_told(store: SqlStore, door: Door) -> None:
+    accepted = await door.intake.accept(TENANT, Message("hi", session_id="s"), URL)
+
+    record = await store.get_job(TENANT, accepted.job_id)
+    assert (record.state, record.job.callback_url) == (JobState.QUEUED, URL)
+    assert record.job.deadline_at - record.job.created_at == 600_000
+    assert (door.hints.jobs, door.boundaries) == (1, [Boundary.AFTER_ACCEPT])
+
+
+async def test_a_refused_address_stores_nothing(door: Door, store: SqlStore, path: Path) -> None:
+    door.guard.closed = True
+    before = dump(path)
+
+    with pytest.raises(CallbackRefused):
+        await door.intake.accept(TENANT, Message("hi"), URL)
+
+    assert dump(path) == before
+    assert (door.hints.jobs, door.boundaries) == (0, [])
+
+
+async def test_without_a_session_the_callback_url_names_the_line(store: SqlStore, door: Door) -> None:
+    first = await door.intake.accept(TENANT, Message("a"), URL)
+    second = await door.intake.accept(TENANT, Message("b"), URL)
+    elsewhere = await door.intake.accept(TENANT, Message("c"), URL + "/other")
+
+    assert [first.seq, second.seq, elsewhere.seq] == [1, 2, 1]
+
+
+async def test_a_repeated_request_hears_its_first_answer_whatever_the_guard_says_now(door: Door) -> None:
+    first = await door.intake.accept(TENANT, Message("hi"), URL, "key")
+    door.guard.closed = True
+
+    again = await door.intake.accept(TENANT, Message("hi"), URL, "key")
+
+    assert (again.job_id, again.created) == (first.job_id, False)
+    assert door.guard.asked == [URL]
+    assert door.hints.jobs == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "url"),
+    [
+        (Message("other"), URL),
+        (Message("hi"), URL + "/other"),
+        (Message("hi", metadata={"a": 1}), URL),
+        (Message("hi", temperature=0.0), URL),
+    ],
+)
+async def test_a_key_used_with_another_body_is_refused(door: Door, path: Path, message: Message, url: str) -> None:
+    await door.intake.accept(TENANT, Message("hi"), URL, "key")
+
+    with pytest.raises(IdempotencyConflict):
+        await door.intake.accept(TENANT, message, url, "key")
+    assert rows(path, "SELECT count(*) FROM jobs") == [(1,)]
+
+
+def test_bodies_are_told_apart_by_what_they_say_not_by_their_layout() -> None:
+    one = fingerprint(Message("hi", metadata={"a": 1, "b": 2}), URL)
+    same = fingerprint(Message("hi", metadata={"b": 2, "a": 1}), URL)
+
+    assert one == same
+    assert one != fingerprint(Message("hi", metadata={"a": 1}), URL)
+
+
+async def test_a_failed_job_runs_anew_once_at_the_end_of_its_line(store: SqlStore, door: Door) -> None:
+    source_id = await ended_job(store, "again", ending=failed())
+    await door.intake.accept(TENANT, Message("in between", session_id="s"), URL)
+
+    source, accepted = await door.intake.retry(TENANT, source_id)
+    _, twin = await door.intake.retry(TENANT, source_id)
+
+    assert (source.id, accepted.seq, accepted.created) == (source_id, 3, True)
+    assert (twin.job_id, twin.created) == (accepted.job_id, False)
+    assert (await store.get_job(TENANT, accepted.job_id)).job.request == source.request
+    assert (await store.get_job(TENANT, source_id)).state == JobState.FAILED
+
+
+async def test_a_retry_is_guarded_too(store: SqlStore, door: Door, path: Path) -> None:
+    source_id = await ended_job(store, ending=failed())
+    door.guard.closed = True
+
+    with pytest.raises(CallbackRefused):
+        await door.intake.retry(TENANT, source_id)
+    assert rows(path, "SELECT count(*) FROM jobs") == [(1,)]
+
+
+async def test_a_completed_job_does_not_run_anew(store: SqlStore, door: Door) -> None:
+    accepted = await door.intake.accept(TENANT, Message("hi", session_id="s"), URL)
+    await finish(store, await claim_job(store))
+
+    with pytest.raises(Conflict):
+        await door.intake.retry(TENANT, accepted.job_id)

@@ -1,0 +1,109 @@
+"""The sweep: gentle every second, thorough every minute, and never the one to fall."""
+
+from pathlib import Path
+
+import pytest
+
+from answerback.core.control import Control
+from answerback.core.maintenance import THOROUGH_EVERY, Maintenance
+from answerback.domain.errors import StorageUnavailable
+from answerback.storage import sweeping
+from answerback.storage.store import SqlStore
+from answerback.testing.clock import FakeClock
+from builders import DAY, LEASE, REPORT, Hints, Journal, accept, claim_delivery, ended_job, raw, rows
+
+
+@pytest.fixture
+def hints() -> Hints:
+    return Hints()
+
+
+@pytest.fixture
+def maintenance(store: SqlStore, hints: Hints, clock: FakeClock, journal: Journal) -> Maintenance:
+    return Maintenance(store, hints, 30.0, clock, journal)
+
+
+async def test_what_it_moved_is_logged_and_the_engine_is_told(
+    store: SqlStore, maintenance: Maintenance, clock: FakeClock, journal: Journal, hints: Hints
+) -> None:
+    await accept(store)
+    await accept(store, session=None, deadline_seconds=1.0)
+    await claim_job_of_line(store)
+    clock.advance(LEASE)
+
+    assert await maintenance.sweep() == 2
+
+    assert journal.lines == [("swept", {"jobs_requeued": 1, "jobs_expired": 1})]
+    assert (hints.jobs, hints.deliveries) == (1, 1)
+
+
+async def claim_job_of_line(store: SqlStore) -> None:
+    assert len((await store.claim_jobs("w", 1, LEASE)).jobs) == 1
+
+
+async def test_with_nothing_to_do_it_is_silent(maintenance: Maintenance, journal: Journal, hints: Hints) -> None:
+    assert await maintenance.sweep() == 0
+    assert (journal.lines, hints.jobs, hints.deliveries) == ([], 0, 0)
+
+
+async def test_a_database_that_is_away_is_survived(
+    store: SqlStore, clock: FakeClock, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maintenance = Maintenance(store, Hints(), 30.0, clock, journal)
+
+    async def away() -> None:
+        raise StorageUnavailable("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "expire_jobs", away)
+        assert await maintenance.sweep() == 0
+    assert journal.events == ["sweep_postponed"]
+
+    await accept(store, deadline_seconds=1.0)
+    clock.advance(1)
+    assert await maintenance.sweep() == 1
+
+
+async def test_old_jobs_are_pruned_as_fast_as_they_come_however_many(
+    store: SqlStore, maintenance: Maintenance, path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bounded batch a minute would let a busy service's database grow for ever."""
+    for _ in range(7):
+        await ended_job(store, session=None)
+        await store.delivered(await claim_delivery(store), REPORT)
+    monkeypatch.setattr(sweeping, "OLD_JOBS", sweeping.Statement(sweeping.OLD_JOBS.clause.limit(2)))
+    clock.advance(31 * DAY)
+
+    while await maintenance.sweep():
+        pass
+
+    assert rows(path, "SELECT count(*) FROM jobs") == [(0,)]
+
+
+async def test_the_thorough_look_comes_once_a_minute(
+    store: SqlStore, maintenance: Maintenance, path: Path, clock: FakeClock
+) -> None:
+    await maintenance.sweep()
+    await accept(store)
+    await accept(store)
+    with raw(path) as connection:
+        connection.execute("DELETE FROM jobs WHERE state = 'queued'")
+
+    clock.advance(THOROUGH_EVERY - 0.001)
+    assert await maintenance.sweep() == 0
+    clock.advance(0.001)
+    assert await maintenance.sweep() == 1
+
+
+async def test_cancelling_and_replaying_tell_the_engine(store: SqlStore, journal: Journal, hints: Hints) -> None:
+    control = Control(store, hints, journal)
+    job_id = (await accept(store)).job_id
+
+    record = await control.cancel("tenant-a", job_id)
+    assert (record.state, hints.jobs) == ("cancelled", 1)
+    await store.delivered(await claim_delivery(store), REPORT)
+    assert record.delivery is not None
+    replayed = await control.replay("tenant-a", record.delivery.id)
+
+    assert (replayed.state, hints.deliveries) == ("pending", 1)
+    assert journal.events == ["cancelled", "replayed"]

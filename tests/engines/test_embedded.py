@@ -1,0 +1,247 @@
+"""The whole way of a message inside one process, with a stand-in for the LLM and for the receivers."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from answerback.core.callbacks import render
+from answerback.core.control import Control
+from answerback.core.deliverer import Deliverer
+from answerback.core.executor import Executor
+from answerback.core.intake import Intake
+from answerback.core.maintenance import Maintenance
+from answerback.core.signing import Signer
+from answerback.domain.chat import Answer, ChatRequest
+from answerback.domain.delivery import CallbackResponse
+from answerback.domain.job import JobState, Message
+from answerback.domain.retry import RetrySchedule
+from answerback.engines import embedded
+from answerback.engines.embedded import EmbeddedEngine
+from answerback.engines.hints import ProcessHints
+from answerback.storage.sqlite import open_sqlite
+from answerback.storage.store import SqlStore
+from builders import MEMORY, ROOMY, TENANT, URL, Journal, RealClock, StubOrigins, StubSender, accept, nothing
+
+
+class Echo:
+    """Answers with what it was asked, once `let_go` is set."""
+
+    name = "echo"
+
+    def __init__(self) -> None:
+        self.requests: list[ChatRequest] = []
+        self.asked = asyncio.Event()
+        self.let_go = asyncio.Event()
+        self.let_go.set()
+
+    async def complete(self, request: ChatRequest) -> Answer:
+        self.requests.append(request)
+        self.asked.set()
+        await self.let_go.wait()
+        return Answer(f"re: {request.body['messages'][-1]['content']}", "echo", None, None)
+
+    async def close(self) -> None:
+        return
+
+
+class Mailbox(StubSender):
+    """Takes every callback, and lets a test wait for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = asyncio.Condition()
+
+    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+        response = await super().send(url, headers, body)
+        async with self.came:
+            self.came.notify_all()
+        return response
+
+    @property
+    def bodies(self) -> list[dict[str, object]]:
+        return [json.loads(body) for _, _, body in self.sent]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60), self.came:
+            await self.came.wait_for(condition)
+
+
+class Guard:
+    async def check(self, url: str) -> None:
+        return
+
+
+class Shop:
+    """A service without its doors."""
+
+    def __init__(self, store: SqlStore, concurrency: int = 100, lease: float = 60.0) -> None:
+        clock, hints = RealClock(), ProcessHints()
+        self.store = store
+        self.journal = Journal()
+        self.provider = Echo()
+        self.mailbox = Mailbox()
+        self.intake = Intake(store, Guard(), hints, ROOMY, 86_400.0, self.journal, nothing)
+        self.control = Control(store, hints, self.journal)
+        self.maintenance = Maintenance(store, hints, 30.0, clock, self.journal)
+        executor = Executor(store, self.provider, hints, MEMORY, 120.0, clock, self.journal, nothing)
+        deliverer = Deliverer(
+            store=store,
+            sender=self.mailbox,
+            origins=StubOrigins(),
+            signer=Signer(store, None, clock),
+            hints=hints,
+            schedule=RetrySchedule((0.0, 5.0)),
+            clock=clock,
+            log=self.journal,
+            reached=nothing,
+        )
+        self.engine = EmbeddedEngine(
+            store, executor, deliverer, self.maintenance, hints, concurrency, lease, clock, self.journal
+        )
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqlStore]:
+    """On real time: the engine's loops run on it."""
+    opened = await open_sqlite(path, RealClock(), render)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def shop(store: SqlStore) -> AsyncIterator[Shop]:
+    made = Shop(store)
+    yield made
+    made.provider.let_go.set()
+    await made.engine.stop()
+
+
+async def test_every_conversation_is_answered_and_called_back_in_order(shop: Shop) -> None:
+    shop.engine.start()
+    for n in range(10):
+        await asyncio.gather(
+            *(shop.intake.accept(TENANT, Message(f"m{n}", session_id=f"s{c}"), URL) for c in range(50))
+        )
+
+    await shop.mailbox.until(lambda: len(shop.mailbox.sent) == 500)
+
+    told = defaultdict(list)
+    for body in shop.mailbox.bodies:
+        told[body["session_id"]].append((body["seq"], body["response"]))
+    assert len(told) == 50
+    assert all(answers == [(n + 1, f"re: m{n}") for n in range(10)] for answers in told.values())
+    assert len(shop.provider.requests) == 500
+    for request in shop.provider.requests:
+        *earlier, last = [each["content"] for each in request.body["messages"]]
+        n = int(last[1:])
+        assert earlier == [text for k in range(n) for text in (f"m{k}", f"re: m{k}")]
+    assert await shop.store.count_open() == 0
+
+
+async def test_what_was_waiting_before_the_start_is_found(shop: Shop) -> None:
+    for n in range(5):
+        await accept(shop.store, f"m{n}", f"s{n}")
+
+    shop.engine.start()
+
+    await shop.mailbox.until(lambda: len(shop.mailbox.sent) == 5)
+
+
+async def test_a_conversation_that_waits_does_not_hold_the_others(shop: Shop) -> None:
+    shop.provider.let_go.clear()
+    shop.engine.start()
+    for session in ("a", "b"):
+        for text in ("first", "second"):
+            await shop.intake.accept(TENANT, Message(f"{session}-{text}", session_id=session), URL)
+    while len(shop.provider.requests) < 2:
+        shop.provider.asked.clear()
+        await asyncio.wait_for(shop.provider.asked.wait(), 20)
+
+    said = {request.body["messages"][-1]["content"] for request in shop.provider.requests}
+
+    assert said == {"a-first", "b-first"}
+
+
+async def test_cancelling_a_running_job_stops_the_call_and_moves_the_line(shop: Shop) -> None:
+    shop.provider.let_go.clear()
+    shop.engine.start()
+    first = await shop.intake.accept(TENANT, Message("first", session_id="s"), URL)
+    await shop.intake.accept(TENANT, Message("second", session_id="s"), URL)
+    await asyncio.wait_for(shop.provider.asked.wait(), 20)
+
+    await shop.control.cancel(TENANT, first.job_id)
+    shop.provider.let_go.set()
+    await shop.mailbox.until(lambda: len(shop.mailbox.sent) == 2)
+
+    assert [body["status"] for body in shop.mailbox.bodies] == ["cancelled", "completed"]
+    assert "stale_result_discarded" not in shop.journal.events
+
+
+async def test_stopping_gives_attempts_back(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "GRACE_SECONDS", 0.0)
+    shop = Shop(store)
+    shop.provider.let_go.clear()
+    shop.engine.start()
+    assert shop.engine.healthy
+    job_id = (await shop.intake.accept(TENANT, Message("hi", session_id="s"), URL)).job_id
+    await asyncio.wait_for(shop.provider.asked.wait(), 20)
+
+    await shop.engine.stop()
+
+    record = await store.get_job(TENANT, job_id)
+    assert (record.state, record.attempt, record.lease_losses) == (JobState.QUEUED, 0, 0)
+    assert not shop.engine.healthy
+
+
+async def test_an_answer_on_its_way_is_let_in_when_stopping(shop: Shop) -> None:
+    shop.provider.let_go.clear()
+    shop.engine.start()
+    job_id = (await shop.intake.accept(TENANT, Message("hi", session_id="s"), URL)).job_id
+    await asyncio.wait_for(shop.provider.asked.wait(), 20)
+
+    stopping = asyncio.create_task(shop.engine.stop())
+    await asyncio.sleep(0)
+    shop.provider.let_go.set()
+    await stopping
+
+    assert (await shop.store.get_job(TENANT, job_id)).answer == "re: hi"
+
+
+async def test_a_job_whose_worker_vanished_is_answered_by_another(store: SqlStore) -> None:
+    job_id = (await accept(store)).job_id
+    await store.claim_jobs("a worker that vanishes", 1, 0.001)
+    shop = Shop(store)
+
+    shop.engine.start()
+    await shop.mailbox.until(lambda: len(shop.mailbox.sent) == 1)
+    await shop.engine.stop()
+
+    record = await store.get_job(TENANT, job_id)
+    assert (record.state, record.attempt, record.lease_losses) == (JobState.COMPLETED, 1, 1)
+
+
+async def test_a_sweep_that_breaks_is_logged_and_made_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "SWEEP_SECONDS", 0.001)
+    sweep = shop.maintenance.sweep
+    again = asyncio.Event()
+    times = 0
+
+    async def breaking() -> int:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise ZeroDivisionError
+        again.set()
+        return await sweep()
+
+    monkeypatch.setattr(shop.maintenance, "sweep", breaking)
+    shop.engine.start()
+
+    await asyncio.wait_for(again.wait(), 20)
+
+    assert shop.journal.events[0] == "sweep_broke"
+    assert shop.engine.healthy

@@ -1,0 +1,263 @@
+"""A lane holds what it claimed: no more than it can, no longer than it may, and gives back the rest."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from stage import Row, Stage
+
+from answerback.domain.errors import StorageUnavailable
+from answerback.engines import lane as lanes
+
+SHORT = 0.16
+"""A lease in seconds of real time, for stories about its end."""
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    yield made
+    for task in made.tasks:
+        task.cancel()
+    await asyncio.gather(*made.tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only hints wake a lane."""
+    monkeypatch.setattr(lanes, "POLL_SECONDS", 3_600.0)
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_no_more_than_the_capacity_runs_and_an_end_makes_room(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row(f"r{n}") for n in range(25)]
+    lane = stage.start(capacity=10)
+    await table.until(lambda: len(table.running) == 10)
+    assert (lane.in_flight, len(table.due)) == (10, 15)
+
+    table.let_go.set()
+    await table.until(lambda: len(table.ended) == 25)
+
+    assert table.most == 10
+    assert max(table.limits) <= 10
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_a_hint_wakes_it(stage: Stage) -> None:
+    table = stage.table
+    stage.start()
+    await table.until(lambda: len(table.limits) == 1)
+
+    table.due = [Row("r")]
+    stage.ready.set()
+
+    await table.until(lambda: table.running == {"r"})
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_a_hint_that_comes_during_a_claim_is_not_lost(stage: Stage) -> None:
+    table = stage.table
+    table.gate = asyncio.Event()
+    stage.start()
+    await table.until(lambda: len(table.limits) == 1)
+
+    table.due = [Row("r")]
+    stage.ready.set()
+    table.gate.set()
+
+    await table.until(lambda: table.running == {"r"})
+
+
+async def test_the_poll_finds_what_no_hint_told_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "POLL_SECONDS", 0.01)
+    table = stage.table
+    stage.start()
+    await table.until(lambda: len(table.limits) == 1)
+
+    table.due = [Row("r")]
+
+    await table.until(lambda: table.running == {"r"})
+
+
+@pytest.mark.parametrize("trouble", [StorageUnavailable("database is locked"), ValueError("a row makes no sense")])
+async def test_a_claim_that_fails_is_made_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    monkeypatch.setattr(lanes, "POLL_SECONDS", 0.01)
+    stage.table.trouble = trouble
+    stage.table.due = [Row("r")]
+
+    stage.start()
+
+    await stage.table.until(lambda: stage.table.running == {"r"})
+    assert stage.journal.events[0] in ("claim_postponed", "claim_broke")
+
+
+async def test_a_run_that_breaks_is_logged_and_the_lane_goes_on(stage: Stage) -> None:
+    stage.table.due = [Row("broken"), Row("r")]
+    lane = stage.start()
+
+    await stage.journal.seen("attempt_broke")
+    await stage.table.until(lambda: stage.table.running == {"r"})
+
+    assert lane.in_flight == 1
+    assert stage.journal.lines[0][1]["id"] == "broken"
+
+
+async def test_heartbeats_keep_what_runs_past_its_first_lease(stage: Stage) -> None:
+    stage.table.due = [Row("r")]
+    stage.start(lease=SHORT)
+
+    await stage.table.until(lambda: stage.table.extensions >= 8)
+
+    assert stage.table.running == {"r"}
+    assert stage.table.cancelled == {}
+
+
+async def test_a_lost_lease_cancels_its_task_and_no_other(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("lost"), Row("kept")]
+    table.extended = lambda held: held - {"lost"}
+    stage.start(lease=SHORT)
+
+    await table.until(lambda: bool(table.cancelled))
+
+    assert set(table.cancelled) == {"lost"}
+    assert table.running == {"kept"}
+    assert "lease_lost" in stage.journal.events
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("database is locked"), ValueError("broken")])
+async def test_heartbeats_that_fail_cancel_before_the_lease_ends(stage: Stage, error: Exception) -> None:
+    def failing(_: set[str]) -> set[str]:
+        raise error
+
+    stage.table.extended = failing
+    stage.table.due = [Row("r")]
+    before = time.monotonic()
+    stage.start(lease=1.0)
+
+    await stage.table.until(lambda: bool(stage.table.cancelled))
+
+    assert stage.table.cancelled["r"] < before + 1.0
+    assert "lease_not_kept" in stage.journal.events
+
+
+async def test_a_heartbeat_that_hangs_does_not_delay_the_cancellation(stage: Stage) -> None:
+    table = stage.table
+    stuck = asyncio.Event()
+
+    async def hanging(held: Sequence[tuple[str, int]]) -> set[str]:
+        await stuck.wait()
+        return set()
+
+    table.extend = hanging  # type: ignore[method-assign]
+    table.due = [Row("r")]
+    before = time.monotonic()
+    stage.start(lease=1.0)
+
+    await table.until(lambda: bool(table.cancelled))
+
+    assert table.cancelled["r"] < before + 1.0
+
+
+async def test_after_one_failed_batch_a_heartbeat_does_not_try_the_others(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "EXTEND_BATCH", 1)
+    table = stage.table
+    order: list[int] = []
+
+    def failing(_: set[str]) -> set[str]:
+        order.append(table.extensions)
+        raise StorageUnavailable("database is locked")
+
+    table.extended = failing
+    table.due = [Row(f"r{n}") for n in range(10)]
+    stage.start(lease=SHORT)
+
+    await table.until(lambda: len(table.cancelled) == 10)
+
+    assert len(order) <= 4
+
+
+async def test_a_dropped_claim_is_cancelled(stage: Stage) -> None:
+    stage.table.due = [Row("r"), Row("other")]
+    lane = stage.start()
+    await stage.table.until(lambda: len(stage.table.running) == 2)
+
+    lane.drop("r")
+    lane.drop("unknown")
+
+    await stage.table.until(lambda: stage.table.running == {"other"})
+
+
+async def test_a_row_claimed_anew_ends_its_older_attempt(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("r", 1)]
+    lane = stage.start()
+    await table.until(lambda: table.running == {"r"})
+
+    table.due = [Row("r", 2)]
+    stage.ready.set()
+    await table.until(lambda: "r" in table.cancelled)
+
+    assert lane.in_flight == 1
+
+
+async def test_stopping_lets_in_what_ends_within_the_grace(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("r")]
+    lane = stage.start()
+    await table.until(lambda: table.running == {"r"})
+
+    stopping = asyncio.create_task(lane.stop(20.0))
+    await asyncio.sleep(0)
+    table.let_go.set()
+    await stopping
+
+    assert (table.ended, table.released) == (["r"], [])
+
+
+async def test_stopping_gives_back_what_is_unfinished_and_claims_no_more(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("a", 7), Row("b", 8)]
+    lane = stage.start()
+    await table.until(lambda: len(table.running) == 2)
+
+    await lane.stop(0.0)
+
+    assert sorted(table.released) == [("a", 7, 0.0), ("b", 8, 0.0)]
+    assert set(table.cancelled) == {"a", "b"}
+    await asyncio.wait_for(stage.tasks[0], 20)
+
+
+async def test_a_claim_that_returns_after_the_stop_is_given_back_unstarted(stage: Stage) -> None:
+    table = stage.table
+    table.gate = asyncio.Event()
+    table.due = [Row("late", 3)]
+    lane = stage.start()
+    await table.until(lambda: len(table.limits) == 1)
+
+    await lane.stop(0.0)
+    table.gate.set()
+    await asyncio.wait_for(stage.tasks[0], 20)
+
+    assert table.released == [("late", 3, 0.0)]
+    assert (table.most, lane.in_flight) == (0, 0)
+
+
+async def test_a_database_that_is_away_does_not_keep_a_lane_from_stopping(stage: Stage) -> None:
+    async def away(_: Sequence[tuple[str, int, float]]) -> None:
+        raise StorageUnavailable("database is locked")
+
+    stage.table.release = away  # type: ignore[method-assign]
+    stage.table.due = [Row("r")]
+    lane = stage.start()
+    await stage.table.until(lambda: stage.table.running == {"r"})
+
+    await lane.stop(0.0)
+
+    assert stage.journal.events == ["not_given_back"]

@@ -1,0 +1,200 @@
+"""A database that is locked, full or read-only refuses cleanly, keeps what it has, and recovers."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from answerback.core.callbacks import render
+from answerback.domain.errors import StorageUnavailable
+from answerback.domain.job import JobState
+from answerback.storage import sqlite
+from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.sqlite import open_sqlite
+from answerback.storage.store import SqlStore
+from answerback.testing.clock import FakeClock
+from builders import TENANT, accept, claim_job, dump, ended_job, finish, raw, rows
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+
+
+def patch_connections(monkeypatch: pytest.MonkeyPatch, prepare: Callable[[sqlite3.Connection], None]) -> None:
+    """Has every connection of a store opened from now on prepared."""
+    connector = sqlite.connector
+
+    def prepared(path: Path, *, read_only: bool = False) -> Callable[[], sqlite3.Connection]:
+        connect = connector(path, read_only=read_only)
+
+        def opened() -> sqlite3.Connection:
+            connection = connect()
+            prepare(connection)
+            return connection
+
+        return opened
+
+    monkeypatch.setattr(sqlite, "connector", prepared)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_locked_database_refuses_writes_and_recovers(path: Path, clock: FakeClock) -> None:
+    store = await open_sqlite(path, clock, render)
+    kept = (await accept(store)).job_id
+    with raw(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for attempt in (accept(store), store.claim_jobs("w", 1, 60), store.ping()):
+            with pytest.raises(StorageUnavailable, match="locked"):
+                await attempt
+        assert (await store.get_job(TENANT, kept)).state == JobState.QUEUED
+        other.execute("ROLLBACK")
+
+    assert (await accept(store)).seq == 2
+    assert await store.count_open() == 2
+    await store.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_lock_refuses_the_whole_group_and_stores_none_of_it(path: Path, clock: FakeClock) -> None:
+    store = await open_sqlite(path, clock, render)
+    before = dump(path)
+    with raw(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        outcomes = await asyncio.gather(*(accept(store) for _ in range(20)), return_exceptions=True)
+        other.execute("ROLLBACK")
+
+    assert {type(each) for each in outcomes} == {StorageUnavailable}
+    assert dump(path) == before
+    await store.close()
+
+
+async def test_a_short_lock_is_waited_for(path: Path, clock: FakeClock) -> None:
+    store = await open_sqlite(path, clock, render)
+    with raw(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.ensure_future(accept(store))
+        await asyncio.sleep(0)
+        other.execute("ROLLBACK")
+
+    assert (await waiting).seq == 1
+    await store.close()
+
+
+async def test_a_full_disk_refuses_keeps_what_was_stored_and_recovers(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[sqlite3.Connection] = []
+
+    def limited(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA max_page_count = 60")
+        connections.append(connection)
+
+    patch_connections(monkeypatch, limited)
+    store = await open_sqlite(path, clock, render)
+    stored: list[str] = []
+
+    async def fill() -> None:
+        for _ in range(100):
+            stored.append((await accept(store, "x" * 5_000)).job_id)
+
+    with pytest.raises(StorageUnavailable, match="full"):
+        await fill()
+
+    assert stored
+    assert [job for (job,) in rows(path, "SELECT id FROM jobs ORDER BY seq")] == stored
+    assert rows(path, "SELECT last_seq FROM conversations") == [(len(stored),)]
+    assert await store.count_open() == len(stored)
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+    await store.close()
+    monkeypatch.undo()
+    roomy = await open_sqlite(path, clock, render)
+    assert (await accept(roomy, "x" * 5_000)).seq == len(stored) + 1
+    assert await finish(roomy, await claim_job(roomy))
+    await roomy.close()
+
+
+async def test_a_database_that_turns_read_only_refuses_writes_and_serves_reads(store: SqlStore) -> None:
+    job_id = await ended_job(store)
+
+    def turn(_: Transaction) -> Operation[None]:
+        yield Statement(text("PRAGMA query_only = ON"))()
+
+    await store._write.run(turn)
+
+    for attempt in (accept(store), store.ping()):
+        with pytest.raises(StorageUnavailable, match="readonly"):
+            await attempt
+    assert (await store.get_job(TENANT, job_id)).state == JobState.COMPLETED
+
+
+async def test_a_database_that_cannot_be_written_is_refused_at_the_start(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await open_sqlite(path, clock, render)).close()
+
+    def read_only(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    patch_connections(monkeypatch, read_only)
+
+    with pytest.raises(StorageUnavailable, match="readonly"):
+        await open_sqlite(path, clock, render)
+
+
+@pytest.fixture
+def no_database(path: Path) -> None:
+    path.write_bytes(b"this is not a database at all" * 100)
+
+
+@pytest.mark.usefixtures("no_database")
+async def test_a_file_that_is_no_database_is_refused_with_its_name(path: Path, clock: FakeClock) -> None:
+    with pytest.raises(StorageUnavailable, match=r"answerback\.db"):
+        await open_sqlite(path, clock, render)
+
+
+async def test_a_folder_that_does_not_exist_is_refused_with_its_name(tmp_path: Path, clock: FakeClock) -> None:
+    with pytest.raises(StorageUnavailable, match="nowhere"):
+        await open_sqlite(tmp_path / "nowhere" / "answerback.db", clock, render)
+
+
+async def test_a_store_that_cannot_open_leaves_nothing_running(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[bool] = []
+    close = sqlite.SqlStore.close
+
+    async def closing(store: sqlite.SqlStore) -> None:
+        await close(store)
+        closed.append(True)
+
+    def unusable(_: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    patch_connections(monkeypatch, unusable)
+    monkeypatch.setattr(sqlite.SqlStore, "close", closing)
+
+    with pytest.raises(StorageUnavailable, match="I/O"):
+        await open_sqlite(path, clock, render)
+    assert closed == [True]
+
+
+async def test_a_closed_store_says_so(path: Path, clock: FakeClock) -> None:
+    store = await open_sqlite(path, clock, render)
+    await store.close()
+    await store.close()
+
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await accept(store)
+
+
+async def test_every_commit_reaches_the_disk(path: Path) -> None:
+    connection = sqlite.connector(path)()
+
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
