@@ -28,7 +28,7 @@ def hash_key(key: str) -> str:
 
 
 class Authenticator:
-    """Knows the live keys. With none at all, and with `disabled`, everyone is the default tenant."""
+    """Knows the live keys. Where none was ever made, and with `disabled`, everyone is the default tenant."""
 
     def __init__(self, store: Store, token: str | None, disabled: bool, clock: Clock) -> None:
         self._store = store
@@ -36,6 +36,7 @@ class Authenticator:
         self._disabled = disabled
         self._clock = clock
         self._tenants: Mapping[str, str] = {}
+        self._open = False
         self._fresh_until = float("-inf")
 
     async def tenant(self, request: Request) -> str:
@@ -43,7 +44,7 @@ class Authenticator:
         if self._disabled:
             return DEFAULT_TENANT
         await self._refresh()
-        if not self._tenants:
+        if self._open:
             return DEFAULT_TENANT
         given = request.headers.get("authorization", "").strip()
         scheme, _, rest = given.partition(" ")
@@ -63,8 +64,11 @@ class Authenticator:
     async def _refresh(self) -> None:
         if self._clock.monotonic() < self._fresh_until:
             return
-        keys = {key.key_hash: key.id for key in await self._store.list_keys() if key.revoked_at is None}
+        made = await self._store.list_keys()
+        keys = {key.key_hash: key.id for key in made if key.revoked_at is None}
         if self._token_hash is not None:
             keys[self._token_hash] = DEFAULT_TENANT
         self._tenants = keys
+        # Revoking the last key must not let in the very caller it was meant to keep out.
+        self._open = not made and self._token_hash is None
         self._fresh_until = self._clock.monotonic() + FRESH_SECONDS

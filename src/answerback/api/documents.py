@@ -22,7 +22,11 @@ def errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
     return {int(status[1:]): {"model": Problem, "description": reason} for status, reason in reasons.items()}
 
 
-KEY_ERRORS = errors(_401="No key, or one that is not valid", _503="The database cannot be reached now; try again")
+KEY_ERRORS = errors(
+    _401="No key, or one that is not valid",
+    _422="A parameter is wrong; each is named",
+    _503="The database cannot be reached now; try again",
+)
 JOB_ERRORS = KEY_ERRORS | errors(_404="No such thing among yours")
 ACCEPT_ERRORS = KEY_ERRORS | errors(
     _409="The Idempotency-Key was used with another body",
@@ -32,6 +36,13 @@ ACCEPT_ERRORS = KEY_ERRORS | errors(
     _503="The backlog is full or the database cannot take it; nothing was stored, try again",
 )
 
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Send it again with the same body to hear the same answer; nothing is done twice.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 AUTH_HEADERS: dict[str, Any] = {
     "parameters": [
         {"name": name, "in": "header", "required": True, "description": meaning, "schema": {"type": "string"}}

@@ -25,8 +25,8 @@ from answerback.domain.errors import (
 RETRY_AFTER = {"Retry-After": "1"}
 
 
-class InvalidBody(Refusal):
-    """The body does not fit; `errors` are `{"type", "loc", "msg"}`, one for each field."""
+class InvalidRequest(Refusal):
+    """Some fields do not fit; `errors` are `{"type", "loc", "msg"}`, one for each field."""
 
     code = "validation_error"
 
@@ -40,7 +40,7 @@ class BodyTooLarge(Refusal):
 
 
 STATUSES: Mapping[type[Refusal], int] = {
-    InvalidBody: 422,
+    InvalidRequest: 422,
     InvalidField: 422,
     BodyTooLarge: 413,
     Unauthorized: 401,
@@ -75,7 +75,7 @@ def render_refusal(refusal: Refusal) -> Response:
     if kind is None:
         raise refusal
     detail: Any = None
-    if isinstance(refusal, InvalidBody):
+    if isinstance(refusal, InvalidRequest):
         detail = refusal.errors
     elif isinstance(refusal, InvalidField):
         detail = [{"type": refusal.code, "loc": ["body", refusal.field], "msg": refusal.message}]
@@ -97,7 +97,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         errors = [{"type": each["type"], "loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors()]
-        return render_refusal(InvalidBody(errors))
+        return render_refusal(InvalidRequest(errors))
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> Response:

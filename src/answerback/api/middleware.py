@@ -16,6 +16,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+CONVERSATIONS = "/v1/conversations/"
 SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 
 
@@ -46,7 +47,7 @@ class RequestMiddleware:
             await problem(503, "stopping", message, headers=RETRY_AFTER)(scope, receive, exchange.send)
         except Exception:
             # Ours: everything a user or the world can cause has been turned into a response further in.
-            self._log.exception("fault", request=exchange.request_id, path=scope["path"])
+            self._log.exception("fault", request=exchange.request_id, path=_loggable(scope["path"]))
             if exchange.status is not None:
                 raise
             message = f"the service failed; its log has the reason under request {exchange.request_id}"
@@ -60,11 +61,16 @@ class RequestMiddleware:
         log(
             "request",
             method=scope["method"],
-            path=scope["path"],
+            path=_loggable(scope["path"]),
             status=status,
             ms=round(seconds * 1000, 2),
             request=exchange.request_id,
         )
+
+
+def _loggable(path: str) -> str:
+    """The path without a conversation's key: that may be a callback URL with a token in its query."""
+    return CONVERSATIONS + "…" if path.startswith(CONVERSATIONS) else path
 
 
 class _Exchange:
