@@ -28,6 +28,10 @@ order, and nothing that was accepted is ever lost."""
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep idle connections (aiohttp 15 s, proxies 60 s): who closes first must not be us, or a request
+sent at that moment is lost."""
+
 
 class StartError(Exception):
     """The service must not start like this; the message is one line for the operator."""
@@ -106,6 +110,7 @@ async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = _Server(config, service.engine.stop, log)
     await server.serve(sockets)

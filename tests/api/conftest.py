@@ -6,12 +6,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from relay import SECRET, Client, Relay, running
+from relay import AUTH_TOKEN, PROVIDER_KEY, SECRET, Client, Relay, running
 
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
-
-AUTH_TOKEN = "operator-token-6d1f"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,7 +40,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def relay(llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession) -> AsyncIterator[Relay]:
-    async with running(llm, receiver, http, keys=400, auth_token=AUTH_TOKEN) as relay:
+    chosen = {"auth_token": AUTH_TOKEN, "openrouter_api_key": PROVIDER_KEY, "callback_max_retries": 3}
+    async with running(llm, receiver, http, keys=600, **chosen) as relay:
         yield relay
 
 

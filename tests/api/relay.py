@@ -24,6 +24,8 @@ from answerback.testing.service import HOST, Service
 T = TypeVar("T")
 
 SECRET = "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="
+AUTH_TOKEN = "operator-token-6d1f"
+PROVIDER_KEY = "sk-provider-key-8c0b"
 PATIENCE = 20.0
 """Seconds until a wait gives up: far more than anything takes here, so that a busy machine fails no story."""
 

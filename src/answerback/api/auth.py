@@ -39,8 +39,8 @@ class Caller:
 
 
 class Authenticator:
-    """Knows the live keys. With none at all, and with `disabled`, everyone is the default tenant. Without a `limiter`
-    everyone may call as often as they like."""
+    """Knows the live keys. Where none was ever made, and with `disabled`, everyone is the default tenant. Without a
+    `limiter` everyone may call as often as they like."""
 
     def __init__(
         self, store: Store, token: str | None, disabled: bool, clock: Clock, limiter: RateLimiter | None = None
@@ -51,6 +51,7 @@ class Authenticator:
         self._clock = clock
         self._limiter = limiter
         self._callers: Mapping[str, Caller] = {}
+        self._open = False
         self._fresh_until = float("-inf")
 
     async def tenant(self, request: Request) -> str:
@@ -80,7 +81,7 @@ class Authenticator:
         if self._disabled:
             return None
         await self._refresh()
-        if not self._callers:
+        if self._open:
             return None
         given = request.headers.get("authorization", "").strip()
         scheme, _, rest = given.partition(" ")
@@ -100,11 +101,13 @@ class Authenticator:
     async def _refresh(self) -> None:
         if self._clock.monotonic() < self._fresh_until:
             return
-        live = [key for key in await self._store.list_keys() if key.revoked_at is None]
-        callers = {key.key_hash: Caller(key.id, self._rate_of(key)) for key in live}
+        made = await self._store.list_keys()
+        callers = {key.key_hash: Caller(key.id, self._rate_of(key)) for key in made if key.revoked_at is None}
         if self._token_hash is not None:
             callers[self._token_hash] = Caller(DEFAULT_TENANT, self._default_rate())
         self._callers = callers
+        # Revoking the last key must not let in the very caller it was meant to keep out.
+        self._open = not made and self._token_hash is None
         self._fresh_until = self._clock.monotonic() + FRESH_SECONDS
 
     def _rate_of(self, key: ApiKey) -> Rate | None:

@@ -15,7 +15,7 @@ from answerback.api.auth import Authenticator
 from answerback.api.bodies import from_form
 from answerback.api.disconnect import while_connected
 from answerback.api.documents import ASK_ERRORS, errors
-from answerback.api.errors import BodyTooLarge, InvalidBody, json_response, problem
+from answerback.api.errors import BodyTooLarge, InvalidRequest, json_response, problem
 from answerback.api.fields import ModelName
 from answerback.core import page
 from answerback.core.benchmark import Benchmark
@@ -169,7 +169,7 @@ def router(benchmark: Benchmark, authenticator: Authenticator) -> APIRouter:
 
 
 async def _read(request: Request) -> tuple[Plan, BenchmarkForm]:
-    """Raises InvalidBody, InvalidField, BodyTooLarge; HTTPException for a form that is not well-formed."""
+    """Raises InvalidRequest, InvalidField, BodyTooLarge; HTTPException for a form that is not well-formed."""
     async with request.form(max_files=1, max_fields=20) as fields:
         file = fields.get("prompt_file")
         texts = {name: value for name, value in fields.items() if isinstance(value, str) and value.strip()}
@@ -186,15 +186,15 @@ async def _read(request: Request) -> tuple[Plan, BenchmarkForm]:
 
 
 def _form(texts: Mapping[str, str], *, missing: bool) -> BenchmarkForm:
-    """Raises InvalidBody with everything that is wrong, also a file that is `missing`."""
+    """Raises InvalidRequest with everything that is wrong, also a file that is `missing`."""
     words = "is missing: send multipart/form-data with a file of prompts, as with curl -F prompt_file=@prompts.txt"
     wrong: list[dict[str, Any]] = [{"type": "missing", "loc": ["body", "prompt_file"], "msg": words}] if missing else []
     try:
         form = from_form(texts, BenchmarkForm)
-    except InvalidBody as error:
-        raise InvalidBody(wrong + error.errors) from None
+    except InvalidRequest as error:
+        raise InvalidRequest(wrong + error.errors) from None
     if wrong:
-        raise InvalidBody(wrong)
+        raise InvalidRequest(wrong)
     return form
 
 

@@ -1,12 +1,13 @@
-"""Reading request bodies: one decode, every bad field named."""
+"""Reading request bodies: every bad field named."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
-from answerback.api.errors import InvalidBody
+from answerback.api.errors import InvalidRequest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -18,20 +19,31 @@ class StrictBody(BaseModel):
 
 
 async def read_body(request: Request, model: type[M]) -> M:
-    """The request's JSON as `model`. Raises InvalidBody, and BodyTooLarge from the middleware."""
+    """The request's JSON as `model`. Raises InvalidRequest, and BodyTooLarge from the middleware."""
     raw = await request.body()
     try:
-        return model.model_validate_json(raw)
+        body = model.model_validate_json(raw)
     except ValidationError as error:
-        raise InvalidBody([_entry(each) for each in error.errors(include_url=False, include_input=False)]) from None
+        raise InvalidRequest([_entry(each) for each in error.errors(include_url=False, include_input=False)]) from None
+    # Pydantic would take the last of two values, where whoever checked the request before us may have read the first.
+    json.loads(raw, object_pairs_hook=_each_once)
+    return body
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    names = set()
+    for name, _ in pairs:
+        if name in names:
+            raise InvalidRequest([{"type": "duplicate_field", "loc": ["body", name], "msg": "must not be given twice"}])
+        names.add(name)
 
 
 def from_form(values: Mapping[str, str], model: type[M]) -> M:
-    """The fields of a form as `model`, which must take texts for numbers and truths. Raises InvalidBody."""
+    """The fields of a form as `model`, which must take texts for numbers and truths. Raises InvalidRequest."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidBody([_entry(each) for each in error.errors(include_url=False, include_input=False)]) from None
+        raise InvalidRequest([_entry(each) for each in error.errors(include_url=False, include_input=False)]) from None
 
 
 def _entry(error: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
 KEY_ERRORS = errors(
     _401="No key, or one that is not valid",
     _429="More requests than your rate allows; `Retry-After` says when to try again, `RateLimit-*` what is left",
+    _422="A parameter is wrong; each is named",
     _503="The database cannot be reached now; try again",
 )
 JOB_ERRORS = KEY_ERRORS | errors(_404="No such thing among yours")
@@ -45,6 +46,13 @@ ASK_ERRORS = KEY_ERRORS | errors(
     _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
 )
 
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Send it again with the same body to hear the same answer; nothing is done twice.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 AUTH_HEADERS: dict[str, Any] = {
     "parameters": [
         {"name": name, "in": "header", "required": True, "description": meaning, "schema": {"type": "string"}}

@@ -32,8 +32,8 @@ CLIENT_CLOSED_REQUEST = 499
 """What the log says of a caller that hung up first; nobody reads it."""
 
 
-class InvalidBody(Refusal):
-    """The body does not fit; `errors` are `{"type", "loc", "msg"}`, one for each field."""
+class InvalidRequest(Refusal):
+    """Some fields do not fit; `errors` are `{"type", "loc", "msg"}`, one for each field."""
 
     code = "validation_error"
 
@@ -53,7 +53,7 @@ class RateLimited(Refusal):
 
 
 STATUSES: Mapping[type[Refusal], int] = {
-    InvalidBody: 422,
+    InvalidRequest: 422,
     InvalidField: 422,
     BodyTooLarge: 413,
     RateLimited: 429,
@@ -108,7 +108,7 @@ def render_refusal(refusal: Refusal, shape: Shape = problem) -> Response:
     if kind is None:
         raise refusal
     detail: Any = None
-    if isinstance(refusal, InvalidBody):
+    if isinstance(refusal, InvalidRequest):
         detail = refusal.errors
     elif isinstance(refusal, InvalidField):
         detail = [{"type": refusal.code, "loc": ["body", refusal.field], "msg": refusal.message}]
@@ -140,7 +140,7 @@ def install(app: FastAPI, shape_of: ShapeOf = own_shape) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [{"type": each["type"], "loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors()]
-        return render_refusal(InvalidBody(errors), shape_of(request.scope["path"]))
+        return render_refusal(InvalidRequest(errors), shape_of(request.scope["path"]))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:

@@ -51,7 +51,7 @@ def echoable(value: dict[str, Any]) -> dict[str, Any]:
 def json_size(value: dict[str, Any]) -> int:
     """Bytes of JSON. Raises ValueError for what JSON cannot say again."""
     try:
-        return len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+        return len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
     except ValueError:
         raise ValueError("must be JSON that can be echoed: no NaN, no infinity, no enormous numbers") from None
 

@@ -4,7 +4,7 @@ import re
 
 from starlette.requests import Request
 
-from answerback.domain.errors import InvalidField
+from answerback.api.errors import InvalidRequest
 
 RESPONSE_HEADERS = "answerback.response_headers"
 """Where a request's scope holds what the middleware adds to its response, whoever makes it."""
@@ -13,10 +13,11 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The `Idempotency-Key`, None without one. Raises InvalidField for one that cannot be kept."""
+    """The `Idempotency-Key`, None without one. Raises InvalidRequest for one that cannot be kept."""
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.match(key):
-        raise InvalidField("Idempotency-Key", "the Idempotency-Key header takes 1 to 255 printable ASCII characters")
+        entry = {"type": "idempotency_key", "loc": ["header", "Idempotency-Key"]}
+        raise InvalidRequest([{**entry, "msg": "must be 1 to 255 printable ASCII characters"}])
     return key
 
 

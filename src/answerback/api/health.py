@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from answerback import __version__
+from answerback.api.documents import errors
 from answerback.api.errors import json_response, problem
 from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Store
@@ -20,7 +21,7 @@ def router(store: Store, provider_name: str, mock: bool, engine_healthy: Callabl
         body = {"status": "ok", "version": __version__, "provider": provider_name, "mock": mock}
         return json_response(200, body)
 
-    @door.get("/readyz", summary="The service can take work", responses={503: {"description": "Not now"}})
+    @door.get("/readyz", summary="The service can take work", responses=errors(_503="Not now"))
     async def readyz() -> Response:
         try:
             await store.ping()

@@ -133,7 +133,12 @@ def router(store: Store, intake: Intake, control: Control, authenticator: Authen
         status_code=202,
         summary="Ask again what failed, expired or was cancelled",
         response_model=Retried,
-        responses=JOB_ERRORS | errors(_409="The job has not ended, or completed", _429="Its conversation is full"),
+        responses=JOB_ERRORS
+        | errors(
+            _409="The job has not ended, or completed",
+            _422="Its callback URL is refused now",
+            _429="Its conversation is full",
+        ),
     )
     async def retry(request: Request, job_id: str) -> Response:
         """Accepts the same message as a new job at the end of its conversation's line. The old job keeps its ending

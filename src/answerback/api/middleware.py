@@ -19,6 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 NO_ALLOWANCES: Mapping[str, int] = {}
+CONVERSATIONS = "/v1/conversations/"
 SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 """W3C Trace Context, version 00."""
@@ -123,8 +124,10 @@ def _route(scope: Scope) -> str:
 
 
 def _shown(scope: Scope) -> str:
-    """The path as the log shows it. A conversation's key may be a callback URL, whose query may hold a secret."""
+    """The path as the log shows it, without a conversation's key: that may be a callback URL with a token in it."""
     path: str = scope["path"]
+    if path.startswith(CONVERSATIONS):
+        return CONVERSATIONS + "…"
     return path.partition("?")[0].replace(" ", "%20")[:256]
 
 

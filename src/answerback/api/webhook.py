@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.documents import ACCEPT_ERRORS, AUTH_HEADERS
+from answerback.api.documents import ACCEPT_ERRORS, AUTH_HEADERS, IDEMPOTENCY_KEY
 from answerback.api.errors import json_response
 from answerback.api.fields import Metadata, ModelName, Text, not_blank
 from answerback.api.headers import idempotency_key
@@ -95,7 +95,13 @@ def router(intake: Intake, authenticator: Authenticator) -> APIRouter:
     door = APIRouter(tags=["webhook relay"])
     callbacks = APIRouter()
 
-    @callbacks.post("{$request.body#/callback_url}", summary="The answer", openapi_extra=AUTH_HEADERS)
+    @callbacks.post(
+        "{$request.body#/callback_url}",
+        summary="The answer",
+        response_description="Taken; any 2xx will do",
+        responses={"default": {"description": "Not taken: it comes again later, except after 410"}},
+        openapi_extra=AUTH_HEADERS,
+    )
     def answer(body: Callback) -> None:
         """Signed. Answer with any 2xx; `webhook-id` stays the same over all attempts."""
 
@@ -136,7 +142,7 @@ def router(intake: Intake, authenticator: Authenticator) -> APIRouter:
         response_model=Accepted,
         responses=ACCEPT_ERRORS,
         callbacks=callbacks.routes,
-        openapi_extra={"requestBody": body_schema(WebhookMessage, EXAMPLE)},
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(WebhookMessage, EXAMPLE)},
     )
     door.add_api_route("/webhook/", accept, methods=["POST"], include_in_schema=False)
     return door

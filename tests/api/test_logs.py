@@ -1,0 +1,133 @@
+"""The log: one JSON line a stage, each with the job's id, and nothing that anybody said or keeps secret."""
+
+import secrets
+from typing import Any
+
+from relay import AUTH_TOKEN, PROVIDER_KEY, SECRET, Client, eventually
+
+from answerback.testing import behaviours, replies
+from answerback.testing.receiver import Receiver
+
+
+def marker(name: str) -> str:
+    """A text that is nowhere else."""
+    return f"marker-{name}-{secrets.token_hex(8)}"
+
+
+def lines_of(client: Client, job_id: str) -> list[dict[str, Any]]:
+    return [line for line in client.relay.log_lines() if line.get("job") == job_id]
+
+
+async def logged(client: Client, event: str, **fields: object) -> dict[str, Any]:
+    """Waits for a line with these fields."""
+
+    async def probe() -> dict[str, Any] | None:
+        wanted = {"event": event, **fields}.items()
+        return next((line for line in client.relay.log_lines() if wanted <= line.items()), None)
+
+    line = await eventually(probe, f"a line {event} {fields}")
+    assert line is not None
+    return line
+
+
+async def silent_about(client: Client, *markers: str) -> None:
+    """Asserts that the log holds none of these, once everything said so far must have been written."""
+    request_id = secrets.token_hex(8)
+    await client.request("GET", "/healthz", headers={"X-Request-Id": request_id})
+    await logged(client, "request", request=request_id)
+    for each in markers:
+        assert each not in client.relay.service.logs
+
+
+async def test_every_line_is_json_with_time_level_and_event(client: Client) -> None:
+    await client.say()
+    await client.callbacks()
+
+    lines = client.relay.log_lines()
+
+    assert lines
+    assert all(line.keys() >= {"time", "level", "event"} for line in lines)
+
+
+async def test_a_message_leaves_one_line_a_stage(client: Client) -> None:
+    job_id = (await client.say(session_id="s"))["job_id"]
+    await logged(client, "delivered", job=job_id)
+
+    accepted, answered, delivered = lines_of(client, job_id)
+
+    assert [line["event"] for line in (accepted, answered, delivered)] == ["accepted", "answered", "delivered"]
+    assert {line["level"] for line in (accepted, answered, delivered)} == {"info"}
+    assert (accepted["kind"], accepted["seq"]) == ("message", 1)
+    assert (answered["attempt"], answered["model"]) == (1, "openai/gpt-oss-20b:free")
+    assert answered["tokens"] > 0
+    assert (delivered["attempt"], delivered["status"]) == (1, 200)
+    assert delivered["delivery"].startswith("msg_")
+
+
+async def test_a_request_leaves_one_line_with_its_id_and_status(client: Client) -> None:
+    request_id = secrets.token_hex(8)
+    await client.request("GET", "/v1/jobs/job_nothing", headers={"X-Request-Id": request_id})
+
+    line = await logged(client, "request", request=request_id)
+
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/jobs/job_nothing", 404)
+    assert line["level"] == "warning"
+    assert line["ms"] >= 0
+
+
+async def test_nothing_that_was_said_is_logged(client: Client) -> None:
+    said = {name: marker(name) for name in ("message", "system", "metadata", "answer", "receiver", "query")}
+    async with Receiver(SECRET) as receiver:
+        receiver.on(client.path, behaviours.status(500, said["receiver"]), behaviours.status(200, said["receiver"]))
+        client.relay.llm.on(said["message"], replies.say(said["answer"]))
+        accepted = await client.say(
+            message=said["message"],
+            system=said["system"],
+            metadata={"key": said["metadata"], said["metadata"]: 1},
+            callback_url=receiver.url(f"{client.path}?token={said['query']}"),
+        )
+        await client.settled(accepted["job_id"])
+        await client.get(client.conversation_path(receiver.url(f"{client.path}?token={said['query']}")))
+
+    await silent_about(client, *said.values())
+
+
+async def test_nothing_of_a_failure_is_logged_but_our_own_words(client: Client) -> None:
+    said, upstream = marker("message"), marker("upstream")
+    error = {"error": {"message": f"{upstream}: cannot answer {said}", "code": 400, "metadata": {"raw": upstream}}}
+    client.relay.llm.on(said, replies.status(400, error))
+    job_id = (await client.say(message=said))["job_id"]
+
+    line = await logged(client, "failed", job=job_id)
+
+    assert line["code"] == "upstream_refused"
+    await silent_about(client, said, upstream)
+
+
+async def test_nothing_of_a_refused_body_is_logged(client: Client) -> None:
+    planted = marker("refused")
+    for body in (
+        {"message": [planted]},
+        {"message": "hi", planted: 1},
+        client.body(message=planted, session_id=planted * 9),
+        client.body(message=planted, callback_url=f"http://{planted}@127.0.0.1/{planted}"),
+        client.body(message=planted, callback_url=f"http://10.0.0.1/{planted}"),
+    ):
+        assert (await client.request("POST", "/webhook", json=body)).status == 422
+    data = f'{{"message": "{planted}'.encode()
+    assert (await client.request("POST", "/webhook", data=data)).status == 422
+
+    await silent_about(client, planted)
+
+
+async def test_no_key_and_no_secret_is_logged(client: Client) -> None:
+    wrong, idempotency = marker("wrong"), marker("idempotency")
+    await Client(client.relay, wrong).post()
+    await Client(client.relay, AUTH_TOKEN).post()
+    await client.post(headers={"Idempotency-Key": idempotency})
+    await client.post("other", headers={"Idempotency-Key": idempotency})
+    await client.callbacks()
+
+    assert client.calls[0].headers["Authorization"] == f"Bearer {PROVIDER_KEY}"
+    secret = SECRET.removeprefix("whsec_")
+    await silent_about(client, str(client.key), wrong, AUTH_TOKEN, PROVIDER_KEY, secret, idempotency)

@@ -1,0 +1,104 @@
+"""What is wrong with a request before anybody reads its body: size, method, path, query."""
+
+import pytest
+from relay import Client, fields, problem, raw_exchange
+
+MAX_BODY = 1_048_576
+
+
+def head(client: Client, *lines: str) -> bytes:
+    start = ("POST /webhook HTTP/1.1", "host: relay", f"authorization: Bearer {client.key}", *lines)
+    return "\r\n".join([*start, "", ""]).encode()
+
+
+async def test_a_body_that_is_announced_too_large_is_refused_unread(client: Client) -> None:
+    reply = await raw_exchange(client.relay.service, head(client, f"content-length: {MAX_BODY + 1}"))
+
+    assert str(MAX_BODY) in problem(reply, 413, "body_too_large")
+    assert await client.jobs() == []
+
+
+async def test_a_body_that_grows_too_large_is_refused(client: Client) -> None:
+    chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    too_much = chunk * (MAX_BODY // 65_536) + b"1\r\n \r\n"
+
+    reply = await raw_exchange(client.relay.service, head(client, "transfer-encoding: chunked") + too_much)
+
+    problem(reply, 413, "body_too_large")
+    assert await client.jobs() == []
+
+
+async def test_the_largest_body_is_read(client: Client) -> None:
+    data = b" " * (MAX_BODY - 2) + b"{}"
+
+    reply = await client.request("POST", "/webhook", data=data)
+
+    assert fields(problem(reply, 422, "validation_error")) == {"body.message", "body.callback_url"}
+
+
+async def test_a_chunked_body_is_as_good_as_any(client: Client) -> None:
+    text = f'{{"message": "hi", "callback_url": "{client.callback_url}"}}'.encode()
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (text[:9], text[9:])) + b"0\r\n\r\n"
+
+    reply = await raw_exchange(client.relay.service, head(client, "transfer-encoding: chunked") + chunks)
+
+    assert reply.status == 202
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/webhook", "/webhook/"])
+async def test_the_webhook_door_takes_nothing_but_post(client: Client, method: str, path: str) -> None:
+    reply = await client.request(method, path)
+
+    problem(reply, 405, "method_not_allowed")
+    assert reply.headers["Allow"] == "POST"
+
+
+async def test_head_is_refused_without_a_body(client: Client) -> None:
+    reply = await client.request("HEAD", "/webhook")
+
+    assert (reply.status, reply.raw) == (405, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/v1", "/v1/nothing", "/webhook/more", "/v1/jobs/a/b", "/%00", "/%ff"]
+)
+async def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
+    problem(await client.request("GET", path), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=", "limit"),
+        ("limit=1.5", "limit"),
+        ("limit=" + "9" * 5000, "limit"),
+        ("status=done", "status"),
+        ("status=", "status"),
+        ("before=" + "x" * 65, "before"),
+        ("session_id=" + "x" * 2049, "session_id"),
+    ],
+    ids=lambda value: value[:20],
+)
+async def test_a_wrong_query_is_refused_by_its_name(client: Client, query: str, field: str) -> None:
+    detail = problem(await client.request("GET", f"/v1/jobs?{query}"), 422, "validation_error")
+
+    assert fields(detail) == {f"query.{field}"}
+
+
+@pytest.mark.parametrize("job_id", ["job_nothing", "%00", "%ff", "'", "x" * 5000], ids=lambda value: value[:12])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/jobs/{}"),
+        ("POST", "/v1/jobs/{}/cancel"),
+        ("POST", "/v1/jobs/{}/retry"),
+        ("POST", "/v1/deliveries/{}/replay"),
+    ],
+)
+async def test_an_unknown_id_is_not_found(client: Client, method: str, path: str, job_id: str) -> None:
+    problem(await client.request(method, path.format(job_id)), 404, "not_found")

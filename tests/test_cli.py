@@ -1,0 +1,195 @@
+"""The command line, as an operator types it."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from answerback.cli import app
+
+Run = Callable[..., Result]
+
+KEY = re.compile(r"ab_[A-Za-z0-9_-]{43}")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `answerback …` in an empty folder with nothing set but what is given."""
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **environment: str) -> Result:
+        return CliRunner(env=environment).invoke(app, arguments)
+
+    return run
+
+
+def said(result: Result) -> list[str]:
+    """The lines of a command that went well."""
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()
+
+
+def refusal(result: Result) -> str:
+    """What a command that could not be done says: one line on stderr, nothing on stdout."""
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("answerback: ")
+    return line
+
+
+def create_key(run: Run, name: str = "somebody") -> tuple[str, str]:
+    """A new key's id, and the key."""
+    first, key, _ = said(run("keys", "create", name))
+    return first.split()[0], key
+
+
+def test_help_names_every_command(run: Run) -> None:
+    printed = "\n".join(said(run("--help")))
+
+    for command in ("serve", "demo", "migrate", "secret", "keys"):
+        assert re.search(rf"\b{command}\b", printed)
+
+
+@pytest.mark.parametrize("command", ["serve", "demo", "migrate", "secret", "keys create", "keys list", "keys revoke"])
+def test_every_command_explains_itself(run: Run, command: str) -> None:
+    assert said(run(*command.split(), "--help"))
+
+
+def test_an_unknown_command_is_a_mistake(run: Run) -> None:
+    assert run("nonsense").exit_code == 2
+
+
+def test_a_key_is_shown_when_it_is_made_with_its_id_and_whose_it_is(run: Run) -> None:
+    first, key, note = said(run("keys", "create", "Customer One"))
+
+    assert re.fullmatch(r"key_[0-9a-f]{32}  Customer One", first)
+    assert KEY.fullmatch(key)
+    assert "only its hash is stored" in note
+
+
+def test_every_key_is_another(run: Run) -> None:
+    assert create_key(run)[1] != create_key(run)[1]
+
+
+def test_the_list_shows_every_key_by_its_whole_id_and_never_the_key(run: Run) -> None:
+    made = [create_key(run, name) for name in ("first", "a name that is longer than any column should be, really")]
+
+    lines = said(run("keys", "list", COLUMNS="40"))
+
+    assert [line.split()[0] for line in lines] == [key_id for key_id, _ in made]
+    assert [line.split()[2] for line in lines] == ["live", "live"]
+    assert lines[1].endswith("a name that is longer than any column should be, really")
+    assert not KEY.search("\n".join(lines))
+
+
+def test_the_key_is_nowhere_in_the_database(run: Run, tmp_path: Path) -> None:
+    _, key = create_key(run)
+
+    assert all(key.encode() not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_revoked_key_is_listed_as_revoked(run: Run) -> None:
+    kept, gone = create_key(run)[0], create_key(run)[0]
+
+    assert said(run("keys", "revoke", gone)) == [f"{gone} is revoked."]
+
+    states = {line.split()[0]: line.split()[2] for line in said(run("keys", "list"))}
+    assert states == {kept: "live", gone: "revoked"}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["unknown", "revoked before"])
+def test_a_key_that_is_not_live_cannot_be_revoked(run: Run, again: bool) -> None:
+    key_id = create_key(run)[0] if again else "key_nothing"
+    if again:
+        run("keys", "revoke", key_id)
+
+    assert key_id in refusal(run("keys", "revoke", key_id))
+
+
+def test_the_secret_is_made_once(run: Run) -> None:
+    (first,), (again,) = said(run("secret")), said(run("secret"))
+
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", first)
+    assert again == first
+
+
+def test_a_rotated_secret_takes_the_place_of_the_old_one(run: Run) -> None:
+    (old,), (new,) = said(run("secret")), said(run("secret", "--rotate"))
+
+    assert new != old
+    assert said(run("secret")) == [new]
+
+
+def test_the_configured_secret_is_shown(run: Run) -> None:
+    assert said(run("secret", CALLBACK_HMAC_SECRET="my own words")) == ["my own words"]
+
+
+def test_the_configured_secret_is_not_rotated_here(run: Run) -> None:
+    assert "CALLBACK_HMAC_SECRET" in refusal(run("secret", "--rotate", CALLBACK_HMAC_SECRET="my own words"))
+
+    assert said(run("secret", CALLBACK_HMAC_SECRET="my own words")) == ["my own words"]
+
+
+def test_migrating_makes_the_database_and_may_be_repeated(run: Run, tmp_path: Path) -> None:
+    database = tmp_path / "new.db"
+
+    for _ in range(2):
+        assert said(run("migrate", DATABASE_URL=f"sqlite:///{database}")) == ["The database is current."]
+
+    assert database.exists()
+
+
+@pytest.mark.parametrize(
+    "command", ["migrate", "secret", "secret --rotate", "keys list", "keys create x", "keys revoke x"]
+)
+def test_a_database_that_cannot_be_opened_is_told_in_one_line(run: Run, tmp_path: Path, command: str) -> None:
+    line = refusal(run(*command.split(), DATABASE_URL=f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}"))
+
+    assert "folder.db" in line
+
+
+@pytest.mark.parametrize("command", ["serve", "demo", "migrate", "secret", "keys list"])
+def test_a_wrong_setting_stops_every_command(run: Run, command: str) -> None:
+    assert "LEASE_SECONDS" in refusal(run(*command.split(), LEASE_SECONDS="many"))
+
+
+# The start of the service, in a process of its own: nothing may be said but the one line.
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("APP_PORT", "99999", "APP_PORT is '99999'"),
+        ("DATABASE_URL", "mysql://db/answerback", "DATABASE_URL starts with 'mysql'"),
+        ("MAX_BODY_BYTES", "1 MiB", "MAX_BODY_BYTES is '1 MiB'"),
+        ("DATABASE_URL", "sqlite:///a file/answerback.db", "cannot open the database 'a file/answerback.db'"),
+        ("APP_HOST", "0.0.0.0", "answerback keys create"),
+        ("AUTH_TOKEN", "se cret-marker", "AUTH_TOKEN holds a space"),
+    ],
+)
+def test_what_cannot_serve_ends_with_2_and_one_clear_line(tmp_path: Path, setting: str, value: str, words: str) -> None:
+    (tmp_path / "a file").touch()
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "answerback", "serve"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", setting: value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("answerback: ")
+    assert words in line
+    assert "cret-marker" not in line
