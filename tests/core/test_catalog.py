@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from builders import Journal
 
 from answerback.core import catalog as module
 from answerback.core.catalog import PAUSE_SECONDS, Catalog
 from answerback.domain.chat import Model
 from answerback.domain.errors import ErrorCode, ProviderError
 from answerback.testing.clock import FakeClock
+from builders import Journal
 
 TTL = 300.0
 

@@ -55,6 +55,14 @@ def test_a_rate_limit_that_names_its_end_costs_no_attempt(attempt: int) -> None:
     assert 600 <= outcome.delay <= 720
 
 
+def test_a_call_that_found_no_room_waits_for_its_turn_exactly_and_was_no_attempt() -> None:
+    error = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "wait", retryable=True, retry_after=0.25, asked=False)
+
+    outcome = after_provider_error(error, 12, JOB_SCHEDULE, middle)
+
+    assert outcome == AskLater(0.25, error.failure, counted=False, asked=False)
+
+
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_a_2xx_delivers(status: int) -> None:
     assert sent(status) == Delivered(CallbackResponse(status, None, "said"))
