@@ -3,7 +3,7 @@
 Names of tenants, jobs and sessions, and texts, have no place here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
@@ -88,7 +88,7 @@ class Unmeasured:
 UNMEASURED: Metrics = Unmeasured()
 
 
-Attributes: TypeAlias = Mapping[str, str | int | float]
+Attributes: TypeAlias = Mapping[str, str | int | float | Sequence[str]]
 
 
 class SpanKind(StrEnum):

@@ -56,6 +56,10 @@ def test_retry_after_counts_up_to_a_day(asked: float, draw: float) -> None:
     assert DAY <= delay <= DAY * 1.2
 
 
+def test_a_long_retry_after_is_spread_over_a_minute_at_most() -> None:
+    assert RetrySchedule((0.0, 5.0)).delay(1, 36_000.0, lambda: 1.0) == 36_060.0
+
+
 def test_a_short_retry_after_does_not_shorten_the_planned_wait() -> None:
     assert RetrySchedule((0.0, 300.0)).delay(1, 1.0, lambda: 0.5) == 300.0
 

@@ -73,6 +73,14 @@ def test_a_failure_that_may_cost_money_is_tried_five_times(code: ErrorCode) -> N
     assert after_provider_error(charged, 5, JOB_SCHEDULE, middle) == Failed(charged.failure)
 
 
+def test_a_call_that_found_no_room_waits_for_its_turn_exactly_and_was_no_attempt() -> None:
+    error = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "wait", retryable=True, retry_after=0.25, asked=False)
+
+    outcome = after_provider_error(error, 12, JOB_SCHEDULE, middle)
+
+    assert outcome == AskLater(0.25, error.failure, counted=False, asked=False)
+
+
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_a_2xx_delivers(status: int) -> None:
     assert sent(status) == Delivered(CallbackResponse(status, None, "said"))

@@ -111,5 +111,8 @@ def _item(rate: Rate) -> RateLimitItemPerSecond:
 
 
 def _words(rate: Rate) -> str:
-    unit = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}.get(rate.seconds, f"{rate.seconds} s")
-    return f"{rate.amount} request{'' if rate.amount == 1 else 's'} a {unit}"
+    unit = _UNITS.get(rate.seconds, f"in {rate.seconds} s")
+    return f"{rate.amount} request{'' if rate.amount == 1 else 's'} {unit}"
+
+
+_UNITS = {1: "a second", 60: "a minute", 3600: "an hour", 86_400: "a day"}

@@ -182,7 +182,10 @@ class Asker:
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         backoff = wait_exponential_jitter(
-            self._retries.first, self._retries.limit, self._retries.multiplier, self._retries.first
+            multiplier=self._retries.first,
+            max=self._retries.limit,
+            exp_base=self._retries.multiplier,
+            jitter=self._retries.first,
         )(state)
         asked = error.retry_after if isinstance(error, ProviderError) else None
         return backoff if asked is None else max(backoff, asked)

@@ -90,8 +90,10 @@ class Catalog:
             stale = self._models is not None
             self._log.warning("models_failed", code=error.failure.code.value, stale=stale, again_in=round(pause, 1))
             return error
-        models = {model.id: model for model in reversed(listed)}
-        self._models = tuple(reversed(models.values()))
+        models: dict[str, Model] = {}
+        for model in listed:
+            models.setdefault(model.id, model)
+        self._models = tuple(models.values())
         self._names = frozenset(models) | {_base(name) for name in models}
         self._fresh_until = self._clock.monotonic() + self._ttl
         self._log.info("models_listed", models=len(models))

@@ -76,7 +76,7 @@ class Deliverer:
 
     async def _send(self, claim: ClaimedDelivery) -> CallbackResponse | SendError:
         headers = await persist(lambda: self._signer.headers(claim.id, claim.body))
-        about: dict[str, str | int | float] = {
+        about: dict[str, str | int] = {
             "http.request.method": "POST",
             "answerback.job.id": claim.job_id,
             "answerback.attempt": claim.attempt,

@@ -26,6 +26,8 @@ PRIVATE = frozenset(
     {"authorization", "secret", "token", "api_key", "apikey", "key_hash", "password", "cookie", "credentials"}
     | {"message", "messages", "content", "question", "answer", "prompt", "text", "response", "body", "snippet"}
 )
+UNFINISHED = "ASGI callable returned without completing response."
+"""uvicorn's word for a stream that was broken off on purpose, of which our own line of the request tells."""
 REQUEST = "request"
 """The event of the line that every request leaves."""
 PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
@@ -233,6 +235,8 @@ class _Bridge(logging.Handler):
             event = record.getMessage().strip()
         except Exception:  # noqa: BLE001 - arguments that do not fit their message
             event = str(record.msg)
+        if event == UNFINISHED:
+            return
         trace = _trace(record.exc_info) if record.exc_info else ""
         self._sink.msg(self._render(record.levelname.lower(), event, {"logger": record.name}, trace))
 

@@ -65,7 +65,7 @@ class ObservedProvider:
     def _begin(self, request: ChatRequest) -> "_Call":
         named = request.body.get("model")
         model = named if isinstance(named, str) and named else self._default_model
-        about: dict[str, str | int | float] = {
+        about: dict[str, str | int | float | Sequence[str]] = {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": self.name,
             "gen_ai.request.model": model,
@@ -93,12 +93,12 @@ class _Call:
             self._first_token = time.perf_counter() - self._started
 
     def answered(self, model: str | None, usage: Usage | None, finish_reason: str | None) -> None:
-        about: dict[str, str | int | float] = {"gen_ai.response.model": model} if model else {}
+        about: dict[str, str | int | float | Sequence[str]] = {"gen_ai.response.model": model} if model else {}
         if usage is not None:
             about["gen_ai.usage.input_tokens"] = usage.prompt_tokens
             about["gen_ai.usage.output_tokens"] = usage.completion_tokens
         if finish_reason is not None:
-            about["gen_ai.response.finish_reason"] = finish_reason
+            about["gen_ai.response.finish_reasons"] = [finish_reason]
         self._span.note(about)
         self._end(usage, None)
 

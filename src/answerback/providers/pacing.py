@@ -21,6 +21,11 @@ AFTER_REST = 0.1
 DENSER = 0.8
 """Turns for places that calls will free are given this much closer than calls take: a few asked in vain rather than a
 place that stands empty."""
+WIDER = 1.02
+"""Turns of a limited minute are this much further apart, so that a job a moment late does not stand where another is
+due a minute after it."""
+FIRST_GUESS = 0.1
+"""How long calls take, in seconds, before one has ended. Too short costs a look, too long a place."""
 QUEUED_SLACK = 0.005
 """Seconds on top of a job's turn, so that the database's rounding does not bring it back before."""
 
@@ -63,7 +68,7 @@ class Gate:
         self._draw = draw
         self._starts: deque[float] = deque()
         self._active = 0
-        self._usual_seconds = 1.0
+        self._usual_seconds: float | None = None
         self._line = _Line()
         self._rests: dict[str, _Rest] = {}
 
@@ -76,17 +81,17 @@ class Gate:
         now = self._monotonic()
         if (rest := self._rests.get(model)) is not None:
             if now < rest.until:
-                spacing = MINUTE / self._per_minute if self._per_minute else AFTER_REST
+                spacing = self._pace if self._per_minute else AFTER_REST
                 self._refuse("the upstream limits the rate of calls", rest.line, rest.until, spacing, now, queued)
             del self._rests[model]
         while self._starts and self._starts[0] <= now - MINUTE:
             self._starts.popleft()
         if self._per_minute and len(self._starts) >= self._per_minute:
             words = f"all {self._per_minute} calls a minute that the provider is asked at most are used up"
-            self._refuse(words, self._line, self._starts[0] + MINUTE, MINUTE / self._per_minute, now, queued)
+            self._refuse(words, self._line, self._starts[0] + MINUTE, self._pace, now, queued)
         if self._concurrency and self._active >= self._concurrency:
             words = f"all {self._concurrency} calls that the provider is asked at once are under way"
-            spacing = DENSER * self._usual_seconds / self._concurrency
+            spacing = DENSER * (self._usual_seconds or FIRST_GUESS) / self._concurrency
             self._refuse(words, self._line, now + spacing, spacing, now, queued)
         if self._per_minute:
             self._starts.append(now)
@@ -95,7 +100,8 @@ class Gate:
     def leave(self, seconds: float) -> None:
         """Ends a call that took so long."""
         self._active -= 1
-        self._usual_seconds += (seconds - self._usual_seconds) / 10
+        usual = seconds if self._usual_seconds is None else self._usual_seconds
+        self._usual_seconds = usual + (seconds - usual) / 10
 
     def rest(self, model: str, seconds: float) -> None:
         """Asks `model` nothing for so long: its limit is used up until then."""
@@ -106,6 +112,10 @@ class Gate:
             self._rests[model] = _Rest(until, _Line())
         else:
             self._rests[model].until = max(until, self._rests[model].until)
+
+    @property
+    def _pace(self) -> float:
+        return WIDER * MINUTE / self._per_minute
 
     def _refuse(self, words: str, line: _Line, opens_at: float, spacing: float, now: float, queued: bool) -> None:
         turn = line.turn(opens_at, spacing, self._draw) + QUEUED_SLACK if queued else opens_at

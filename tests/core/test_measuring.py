@@ -1,0 +1,122 @@
+"""What a question takes: tries, waits and tokens on a clock that moves when told."""
+
+import json
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+
+from answerback.core.asking import Asker, ShortRetries
+from answerback.domain.chat import Answer, ChatRequest, Chunk, Usage
+from answerback.domain.errors import ErrorCode, ProviderError
+from answerback.testing.clock import FakeClock
+from builders import Journal, answer
+
+BODY = {"messages": [{"role": "user", "content": "hi"}]}
+RETRIES = ShortRetries(retries=3, first=0.5, limit=8.0, multiplier=2.0)
+
+
+def trouble(retry_after: float | None = None, *, retryable: bool = True) -> ProviderError:
+    return ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "not now", retryable=retryable, retry_after=retry_after)
+
+
+def chunk(text: str, usage: Usage | None = None) -> Chunk:
+    return Chunk(json.dumps({"model": "m-1"}).encode(), text, None, usage, has_choices=True)
+
+
+class Scripted:
+    """Each call takes the next step: seconds to pass, chunks to say, an error to raise."""
+
+    name = "scripted"
+
+    def __init__(self, clock: FakeClock, *calls: list[float | Chunk | ProviderError]) -> None:
+        self._clock = clock
+        self._calls = list(calls)
+        self.asked = 0
+
+    async def stream(self, _: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        self.asked += 1
+        for step in self._calls.pop(0):
+            if isinstance(step, float):
+                self._clock.advance(step)
+            elif isinstance(step, Chunk):
+                yield step
+            else:
+                raise step
+
+    async def complete(self, request: ChatRequest) -> Answer:
+        async for _ in self.stream(request):
+            continue
+        return answer()
+
+
+Made = Callable[..., tuple[Asker, Scripted]]
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def made(clock: FakeClock, journal: Journal, waits: list[float]) -> Made:
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        clock.advance(seconds)
+
+    def make(*calls: list[float | Chunk | ProviderError]) -> tuple[Asker, Scripted]:
+        provider = Scripted(clock, *calls)
+        return Asker(provider, RETRIES, 60.0, journal, timer=clock.monotonic, sleep=sleep), provider  # type: ignore[arg-type]
+
+    return make
+
+
+async def test_a_stream_is_timed_to_its_first_token_and_to_its_end(made: Made) -> None:
+    asker, _ = made([0.25, chunk("one"), 1.0, chunk(" two"), 0.5, chunk("", Usage(3, 7, 10))])
+
+    measured = await asker.measure(BODY)
+
+    assert (measured.first_token_seconds, measured.seconds, measured.tries) == (0.25, 1.75, 1)
+    assert (measured.text, measured.model, measured.usage) == ("one two", "m-1", Usage(3, 7, 10))
+
+
+async def test_retries_wait_as_long_as_asked_are_counted_and_leave_latency_alone(
+    made: Made, waits: list[float]
+) -> None:
+    asker, _ = made([0.125, trouble(5.0)], [4.0, chunk("half"), trouble()], [0.5, chunk("whole"), 0.25])
+
+    measured = await asker.measure(BODY)
+
+    assert (measured.tries, measured.text) == (3, "whole")
+    assert measured.seconds == pytest.approx(0.75)
+    assert measured.first_token_seconds == pytest.approx(0.5)
+    assert waits[0] == 5.0
+    assert 1.0 <= waits[1] <= 8.0
+
+
+async def test_a_plain_answer_is_timed_without_the_waits_too(made: Made, waits: list[float]) -> None:
+    asker, _ = made([1.0, trouble(5.0)], [0.75])
+
+    timed = await asker.ask(BODY)
+
+    assert timed.seconds == pytest.approx(0.75)
+    assert waits == [5.0]
+
+
+async def test_tries_that_are_used_up_are_a_failure_not_an_error(made: Made, waits: list[float]) -> None:
+    asker, provider = made(*([trouble()] for _ in range(4)))
+
+    measured = await asker.measure(BODY)
+
+    assert measured.failure is not None
+    assert (measured.failure.code, measured.tries, provider.asked) == (ErrorCode.UPSTREAM_RATE_LIMITED, 4, 4)
+    assert len(waits) == 3
+
+
+@pytest.mark.parametrize("final", [trouble(retryable=False), trouble(retry_after=8.5)])
+async def test_what_another_try_cannot_mend_is_tried_once(made: Made, final: ProviderError, waits: list[float]) -> None:
+    asker, provider = made([final])
+
+    measured = await asker.measure(BODY)
+
+    assert (measured.tries, provider.asked, waits) == (1, 1, [])
+    assert measured.failure is final.failure

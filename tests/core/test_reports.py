@@ -1,0 +1,149 @@
+"""Reports are safe: what a user or a model wrote is text, in a page and in a spreadsheet."""
+
+import csv
+import io
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from html.parser import HTMLParser
+
+import pytest
+
+from answerback.core import page, sheet
+from answerback.core.chart import Panel, svg
+from answerback.domain.benchmark import Plan, Report, Run, spread, summarize
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</td></table></svg><img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)><style>*{display:none}</style>",
+    "\" onmouseover=\"alert(1)' x='",
+    "]]><!--",
+    "&lt;b&gt; &amp; &#60;",
+    '=HYPERLINK("http://evil.example","x")',
+    "+1+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(A1)",
+    "\tstarts with a tab",
+    "\rstarts with a return",
+    "  \n =1+1",
+    'one, two; three "quoted"\nand a second line',
+    "a;=1+1;\t@x\n-2",
+    "\N{FULLWIDTH EQUALS SIGN}1+1",
+    "bell \x07 nul \0 override \N{RIGHT-TO-LEFT OVERRIDE}txt.exe",
+    "half a \ud800 pair",
+)
+
+
+def report(prompts: Sequence[str], answers: Sequence[str], *, failure: str | None = None) -> Report:
+    plan = Plan(prompts, "vendor/<b>model</b>", 1, 5, 512)
+    runs = [Run(n, 1, "m", 1, 0.5 + n / 100, 0.1, 10, failure) for n in range(len(prompts))]
+    return Report(plan, plan.model, 1.0, summarize(runs), [summarize([run]) for run in runs], answers, "b/<i>.csv")
+
+
+class Seen(HTMLParser):
+    """What a browser would make of a page: elements, attributes, texts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+PLAIN = Seen(page.render(report(["a prompt"], ["an answer"])))
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_in_the_page_it_is_text(hostile: str) -> None:
+    html = page.render(report([hostile], [hostile]))
+
+    seen = Seen(html)
+    assert (seen.tags, seen.attributes) == (PLAIN.tags, PLAIN.attributes)
+    assert "script" not in seen.tags
+    shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in hostile)
+    assert seen.text.count(shown) >= 2
+    html.encode()
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    html = page.render(report(HOSTILE, HOSTILE))
+
+    assert not {"src", "href", "style", "onload", "onerror"} & Seen(html).attributes
+    assert "url(" not in page.STYLE
+    assert f"<style>{page.STYLE}</style>" in html
+    assert page.POLICY.startswith("default-src 'none'")
+
+
+def test_the_page_shows_the_numbers_and_what_failed() -> None:
+    text = Seen(page.render(report(["a"], [""], failure="upstream_error"))).text
+
+    assert "Failures: 1 upstream_error." in text
+    assert "vendor/<b>model</b>" in text
+    assert "b/<i>.csv" in text
+
+
+def test_a_page_of_the_largest_benchmark_is_made_in_a_moment() -> None:
+    prompts = [f"prompt {n}" for n in range(10_000)]
+    started = time.perf_counter()
+
+    html = page.render(report(prompts, prompts))
+
+    assert time.perf_counter() - started < 5
+    assert html.count("<tr>") == 10_002
+    assert html.count("<rect") < 50
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_the_chart_alone_is_xml_with_text(hostile: str) -> None:
+    drawn = svg([Panel("Latency", "s", [(hostile, spread([0.2, 0.4])), ("none", None)])])
+
+    root = ET.fromstring(drawn.encode())
+    kinds = {element.tag.removeprefix("{http://www.w3.org/2000/svg}") for element in root.iter()}
+    assert kinds == {"svg", "title", "rect", "line", "text"}
+
+
+def test_bars_are_as_long_as_their_numbers() -> None:
+    drawn = svg([Panel("Latency", "s", [("a", spread([1.0])), ("b", spread([3.0])), ("c", spread([0.0]))])])
+
+    root = ET.fromstring(drawn.encode())
+    bars = [float(e.get("width", "")) for e in root.iter("{http://www.w3.org/2000/svg}rect") if e.get("rx")]
+    assert bars[1] == pytest.approx(3 * bars[0], abs=0.2)
+    assert bars[2] == 0
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_in_the_spreadsheet_it_is_text(hostile: str) -> None:
+    text = sheet.line([1, hostile, None, 0.5, "end"])
+
+    # Read as it is meant, and as a spreadsheet whose separator is another would.
+    (cells,) = csv.reader(io.StringIO(text, newline=""))
+    assert (cells[0], cells[2:]) == ("1", ["", "0.500000", "end"])
+    assert cells[1].replace("'", "") == hostile.replace("\0", "").replace("'", "")
+    assert not cells[1].startswith(("=", "+", "-", "@", "\t", "\r"))
+    for delimiter in ",;\t":
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            assert not [cell for cell in row if cell.strip().startswith(("=", "+", "-", "@"))]
+
+
+def test_harmless_text_is_left_as_it_is() -> None:
+    for text in ("a-b", "1 + 1 = 2", "mail me @ home", "x=1", "one\ntwo", ""):
+        assert sheet.inert(text) == text
+
+
+@pytest.mark.parametrize("text", ["\n" * 100_000, "; " * 100_000, " " * 100_000, "=" * 100_000, "\n=" * 100_000])
+def test_no_text_takes_long_to_make_safe(text: str) -> None:
+    started = time.perf_counter()
+
+    sheet.inert(text)
+
+    assert time.perf_counter() - started < 1

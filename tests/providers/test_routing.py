@@ -1,0 +1,362 @@
+"""Fallback: what moves on, what does not, who is asked first, who cools down."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import aiohttp
+import pytest
+
+from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed
+from answerback.domain.errors import ErrorCode, ProviderError
+from answerback.providers.routing import COOLDOWN_SECONDS, FallbackProvider, Route
+from answerback.testing import FakeLLM, Receiver, Service, replies
+from builders import Journal, answer
+
+
+def broken(
+    code: ErrorCode = ErrorCode.UPSTREAM_ERROR,
+    *,
+    retryable: bool = True,
+    retry_after: float | None = None,
+    asked: bool = True,
+) -> ProviderError:
+    return ProviderError(code, f"{code}!", retryable=retryable, retry_after=retry_after, asked=asked)
+
+
+class Scripted:
+    """Answers each model as told: with an error, or with its own name. Remembers what it was asked for."""
+
+    def __init__(self, name: str, **failures: ProviderError) -> None:
+        self.name = name
+        self.failures = failures
+        self.asked: list[Any] = []
+        self.closed = 0
+        self.streams_closed = 0
+        self.breaks_after_first = False
+
+    def _meet(self, request: ChatRequest) -> str:
+        model = request.body.get("model")
+        self.asked.append(model)
+        if model in self.failures:
+            raise self.failures[model]
+        return f"{self.name}:{model}"
+
+    async def complete(self, request: ChatRequest) -> Answer:
+        return answer(self._meet(request))
+
+    async def relay(self, request: ChatRequest) -> Relayed:
+        return Relayed(self._meet(request).encode(), "m", None)
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        text = self._meet(request)
+        try:
+            yield Chunk(b"1", text, None, None, has_choices=True)
+            if self.breaks_after_first:
+                raise broken()
+            yield Chunk(b"2", "", "stop", None, has_choices=True)
+        finally:
+            self.streams_closed += 1
+
+    async def models(self) -> Sequence[Model]:
+        return [Model("a", "A", "", 0, "x")]
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class World:
+    """Two providers, and `smart`: model `a` of the first, then `b` of the first, then `c` of the second."""
+
+    def __init__(self, **failures: ProviderError) -> None:
+        self.now = 100.0
+        self.one = Scripted("one", **failures)
+        self.two = Scripted("two", **failures)
+        smart = [Route(self.one, "a"), Route(self.one, "b"), Route(self.two, "c")]
+        self.provider = FallbackProvider({"smart": smart}, smart, self.one, lambda: self.now, Journal())
+
+    async def ask(self, model: str | None = "smart") -> str:
+        body: dict[str, Any] = {"messages": []} if model is None else {"messages": [], "model": model}
+        return (await self.provider.complete(ChatRequest(body, 5))).text
+
+
+async def test_the_first_that_is_well_answers() -> None:
+    world = World()
+
+    assert await world.ask() == "one:a"
+    assert await world.ask(None) == "one:a"
+    assert world.two.asked == []
+
+
+async def test_a_failure_that_may_be_retried_moves_on_in_order() -> None:
+    world = World(a=broken(), b=broken(ErrorCode.UPSTREAM_TIMEOUT))
+
+    assert await world.ask() == "two:c"
+    assert world.one.asked == ["a", "b"]
+
+
+async def test_a_name_that_stands_for_nothing_goes_as_it_is_to_the_first_provider() -> None:
+    world = World(plain=broken())
+
+    assert await world.ask("other") == "one:other"
+    with pytest.raises(ProviderError):
+        await world.ask("plain")
+    assert world.two.asked == []
+
+
+async def test_a_failure_of_the_request_itself_is_told_at_once() -> None:
+    world = World(a=broken(ErrorCode.UPSTREAM_REFUSED, retryable=False))
+
+    with pytest.raises(ProviderError) as caught:
+        await world.ask()
+
+    assert caught.value.failure.code is ErrorCode.UPSTREAM_REFUSED
+    assert (world.one.asked, world.two.asked) == (["a"], [])
+
+
+@pytest.mark.parametrize("code", [ErrorCode.UPSTREAM_AUTH, ErrorCode.UPSTREAM_CREDIT])
+async def test_an_account_in_trouble_is_not_asked_for_another_model_but_another_account_is(code: ErrorCode) -> None:
+    world = World(a=broken(code, retryable=False))
+
+    assert await world.ask() == "two:c"
+    assert world.one.asked == ["a"]
+
+
+async def test_when_all_accounts_are_in_trouble_that_is_final() -> None:
+    trouble = broken(ErrorCode.UPSTREAM_CREDIT, retryable=False)
+    world = World(a=trouble, c=trouble)
+
+    with pytest.raises(ProviderError) as caught:
+        await world.ask()
+
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("failures", "told"),
+    [
+        ({"a": broken(retry_after=900), "b": broken(retry_after=5), "c": broken(retry_after=60)}, (True, 5)),
+        ({"a": broken(retry_after=9), "b": broken(), "c": broken(retry_after=60)}, (True, None)),
+        # The last one's refusal is not the first one's: asked again, that may answer.
+        ({"a": broken(retry_after=9), "b": broken(ErrorCode.UPSTREAM_REFUSED, retryable=False)}, (True, 9)),
+        ({"a": broken(ErrorCode.UPSTREAM_AUTH, retryable=False), "c": broken(retry_after=7)}, (True, 7)),
+    ],
+)
+async def test_when_all_fail_the_failure_that_promises_most_is_told(
+    failures: dict[str, ProviderError], told: tuple[bool, float | None]
+) -> None:
+    with pytest.raises(ProviderError) as caught:
+        await World(**failures).ask()
+
+    assert (caught.value.retryable, caught.value.retry_after) == told
+
+
+async def test_one_that_failed_is_asked_last_until_it_has_cooled_down() -> None:
+    world = World(a=broken())
+    await world.ask()
+    del world.one.failures["a"]
+
+    assert await world.ask() == "one:b"
+    world.now += COOLDOWN_SECONDS
+    assert await world.ask() == "one:a"
+
+
+async def test_it_cools_as_long_as_it_asked_but_not_for_hours() -> None:
+    world = World(a=broken(retry_after=100), b=broken(retry_after=90_000))
+    await world.ask()
+    world.one.failures.clear()
+
+    world.now += 99
+    assert await world.ask() == "two:c"
+    world.now += 1
+    assert await world.ask() == "one:a"
+    world.one.failures["a"] = broken()
+    world.now += 200
+    assert await world.ask() == "one:b"
+
+
+async def test_when_all_cool_the_one_that_is_well_soonest_is_asked_first() -> None:
+    world = World(a=broken(retry_after=50), b=broken(retry_after=20), c=broken(retry_after=40))
+    with pytest.raises(ProviderError):
+        await world.ask()
+    world.one.failures.clear()
+
+    assert await world.ask() == "one:b"
+
+
+@pytest.mark.parametrize(
+    "error", [broken(ErrorCode.UPSTREAM_EMPTY), broken(ErrorCode.UPSTREAM_RATE_LIMITED, retry_after=900, asked=False)]
+)
+async def test_what_says_nothing_about_the_provider_moves_on_without_cooling_it(error: ProviderError) -> None:
+    world = World(a=error)
+    assert await world.ask() == "one:b"
+
+    del world.one.failures["a"]
+    assert await world.ask() == "one:a"
+
+
+async def test_a_relayed_answer_falls_back_too() -> None:
+    world = World(a=broken())
+
+    relayed = await world.provider.relay(ChatRequest({"model": "smart"}, 5))
+
+    assert relayed.body == b"one:b"
+
+
+class TestStreams:
+    async def told(self, world: World) -> list[str]:
+        async with aclosing(world.provider.stream(ChatRequest({"model": "smart"}, 5))) as stream:
+            return [chunk.text async for chunk in stream]
+
+    async def test_before_the_first_token_the_next_is_asked(self) -> None:
+        assert await self.told(World(a=broken(), b=broken())) == ["two:c", ""]
+
+    async def test_after_the_first_token_nobody_else_is_asked(self) -> None:
+        world = World()
+        world.one.breaks_after_first = True
+        texts = []
+
+        async def read() -> None:
+            async with aclosing(world.provider.stream(ChatRequest({"model": "smart"}, 5))) as stream:
+                async for chunk in stream:
+                    texts.append(chunk.text)
+
+        with pytest.raises(ProviderError):
+            await read()
+        assert texts == ["one:a"]
+        assert world.one.asked == ["a"]
+
+    async def test_closing_it_closes_the_upstreams(self) -> None:
+        world = World()
+        stream = world.provider.stream(ChatRequest({"model": "smart"}, 5))
+        await anext(stream)
+
+        await stream.aclose()
+
+        assert world.one.streams_closed == 1
+
+
+async def test_the_names_of_lists_are_models_too_and_every_provider_is_closed_once() -> None:
+    world = World()
+
+    listed = await world.provider.models()
+    await world.provider.close()
+
+    assert [(model.id, model.description) for model in listed] == [
+        ("smart", "Stands for a, then b, then c."),
+        ("a", ""),
+    ]
+    assert (world.one.closed, world.two.closed) == (1, 1)
+
+
+@pytest.fixture
+async def first() -> AsyncIterator[FakeLLM]:
+    async with FakeLLM(models=("big",)) as llm:
+        yield llm
+
+
+@pytest.fixture
+async def second() -> AsyncIterator[FakeLLM]:
+    async with FakeLLM(models=("small",)) as llm:
+        yield llm
+
+
+@pytest.fixture
+async def http(
+    first: FakeLLM, second: FakeLLM, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """A service with the routes of two providers."""
+    folder = tmp_path_factory.mktemp("routed")
+    (folder / "routes.toml").write_text(
+        f"""
+        [providers.main]
+        base_url = "{first.base_url}"
+        api_key_env = "MAIN_KEY"
+
+        [providers.spare]
+        base_url = "{second.base_url}"
+        api_key = "sk-spare"
+
+        [routes]
+        smart = [{{ provider = "main", model = "big" }}, {{ provider = "spare", model = "small" }}]
+        """
+    )
+    settings = {"LLM_ROUTES_FILE": "routes.toml", "MAIN_KEY": "sk-main", "MAX_RETRIES": "0"}
+    async with Service(settings, folder=folder) as service, aiohttp.ClientSession(service.url) as session:
+        yield session
+
+
+async def test_a_job_is_answered_by_the_next_provider_at_its_first_attempt(
+    http: aiohttp.ClientSession, first: FakeLLM, second: FakeLLM
+) -> None:
+    first.on("hello", replies.status(503))
+    async with Receiver() as receiver:
+        body = {"message": "hello", "callback_url": receiver.url("/done")}
+        async with http.post("/webhook", json=body) as accepted:
+            assert accepted.status == 202
+        (callback,) = await receiver.wait_for(1)
+
+    assert (callback.json["status"], callback.json["model"]) == ("completed", "small")
+    assert (first.calls[0].model, first.calls[0].headers["Authorization"]) == ("big", "Bearer sk-main")
+    assert (second.calls[0].model, second.calls[0].headers["Authorization"]) == ("small", "Bearer sk-spare")
+
+
+async def test_the_synchronous_doors_fall_back_and_a_cooling_provider_is_spared(
+    http: aiohttp.ClientSession, first: FakeLLM, second: FakeLLM
+) -> None:
+    first.on(lambda _: True, replies.status(429, headers={"Retry-After": "120"}))
+
+    async with http.post("/api/ask", json={"question": "one"}) as asked:
+        assert (asked.status, await asked.json()) == (200, {"answer": 'You said: "one". I was given 1 message.'})
+    async with http.post("/api/streaming", json={"question": "two"}) as streamed:
+        assert (streamed.status, await streamed.text()) == (200, 'You said: "two". I was given 1 message.')
+    said = {"model": "smart", "messages": [{"role": "user", "content": "three"}]}
+    async with http.post("/v1/chat/completions", json=said) as completed:
+        assert (completed.status, (await completed.json())["model"]) == (200, "small")
+
+    assert first.total == 1
+    assert second.total == 3
+
+
+async def test_a_refused_request_is_told_and_not_tried_elsewhere(
+    http: aiohttp.ClientSession, first: FakeLLM, second: FakeLLM
+) -> None:
+    first.on("too long", replies.status(400))
+
+    async with http.post("/api/ask", json={"question": "too long"}) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (400, "upstream_refused")
+
+    assert second.total == 0
+
+
+async def test_a_stream_that_breaks_after_its_first_word_is_not_begun_anew(
+    http: aiohttp.ClientSession, first: FakeLLM, second: FakeLLM
+) -> None:
+    first.on("break", replies.break_off())
+
+    async with http.post(
+        "/api/streaming", json={"question": "break"}, headers={"Accept": "text/event-stream"}
+    ) as response:
+        text = await response.text()
+
+    assert response.status == 200
+    assert "event: error" in text
+    assert second.total == 0
+
+
+async def test_the_list_of_models_names_the_route(http: aiohttp.ClientSession) -> None:
+    async with http.get("/v1/models") as response:
+        assert [model["id"] for model in (await response.json())["data"]] == ["smart", "big"]
+
+
+async def test_fallback_models_of_one_provider(first: FakeLLM) -> None:
+    first.then(replies.error_in_200(502))
+    settings = {"OPENROUTER_BASE_URL": first.base_url, "LLM_MODEL": "big", "LLM_FALLBACK_MODELS": "small, tiny"}
+    async with (
+        Service(settings) as service,
+        aiohttp.ClientSession(service.url) as http,
+        http.post("/api/ask", json={"question": "hello"}) as response,
+    ):
+        assert response.status == 200
+
+    assert [call.model for call in first.calls] == ["big", "small"]

@@ -1,0 +1,270 @@
+"""The line that every request leaves, with the status that is true in the end; and the log as a file."""
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from answerback.observability import configure
+from answerback.observability.logfile import KEPT, LogFile
+from answerback.testing import FakeLLM, Receiver, Service, replies
+
+SECRET = "sk-upstream-secret"
+STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
+
+
+ON_CONSOLE = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def llm() -> AsyncIterator[FakeLLM]:
+    async with FakeLLM() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(llm: FakeLLM) -> AsyncIterator[Service]:
+    settings = {
+        "OPENROUTER_BASE_URL": llm.base_url,
+        "OPENROUTER_API_KEY": SECRET,
+        "LLM_TIMEOUT_SECONDS": "1",
+        "MAX_RETRIES": "0",
+        "LOG_FORMAT": "text",
+        "LOGS_DIR": "logs/of/ours",
+    }
+    async with Service(settings) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(service.url) as session:
+        yield session
+
+
+async def line_with(service: Service, part: str) -> str:
+    """The request line that holds this, once it is written."""
+    async with asyncio.timeout(10):
+        while not (found := [each for each in service.logs.splitlines() if part in each and "handler=" in each]):
+            await _another_line(service)
+    return found[-1]
+
+
+async def _another_line(service: Service) -> None:
+    async with aiohttp.ClientSession(service.url) as session, session.get("/healthz"):
+        return
+
+
+@ON_CONSOLE
+async def test_a_good_request_reads_as_earlier_services_wrote_it(service: Service, http: aiohttp.ClientSession) -> None:
+    async with http.get("/models") as response:
+        assert response.status == 200
+
+    pattern = STAMP + r"INFO OK \| GET /models \| handler=\w+ \| time=\d+\.\d{4}s \| status_code=200"
+    assert re.fullmatch(pattern, await line_with(service, "GET /models"))
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "level", "status"),
+    [
+        ("limited", replies.status(429), "WARNING", 429),
+        ("broken", replies.status(500), "ERROR", 502),
+        ("slow", replies.hang(), "ERROR", 503),
+        ("refused", replies.status(400), "WARNING", 400),
+    ],
+)
+@ON_CONSOLE
+async def test_upstream_trouble_is_an_error_line_with_its_true_status_and_no_traceback(
+    service: Service,
+    http: aiohttp.ClientSession,
+    llm: FakeLLM,
+    question: str,
+    reply: replies.Reply,
+    level: str,
+    status: int,
+) -> None:
+    llm.on(question, reply)
+
+    async with http.post("/api/ask", json={"question": question}) as response:
+        assert response.status == status
+
+    line = await line_with(service, f"status_code={status}")
+    assert re.fullmatch(
+        STAMP + rf"{level} ERROR \| POST /api/ask \| handler=ask \| time=\d\.\d{{4}}s \| status_code={status}", line
+    )
+    assert "Traceback" not in service.logs
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "text/event-stream"])
+@ON_CONSOLE
+async def test_a_stream_that_breaks_is_an_error_line_at_its_end(
+    service: Service, http: aiohttp.ClientSession, llm: FakeLLM, accept: str
+) -> None:
+    llm.on(f"break {accept}", replies.break_off())
+    before = service.logs.count("stream=broken")
+
+    async with http.post(
+        "/api/streaming", json={"question": f"break {accept}"}, headers={"Accept": accept}
+    ) as response:
+        assert response.status == 200
+        try:
+            await response.read()
+        except aiohttp.ClientPayloadError:
+            assert accept == "text/plain"
+
+    async with asyncio.timeout(10):
+        while service.logs.count("stream=broken") == before:
+            await _another_line(service)
+    line = await line_with(service, "stream=broken")
+    assert re.search(r" ERROR ERROR \| POST /api/streaming \| .* \| status_code=200 \| stream=broken$", line)
+
+
+@ON_CONSOLE
+async def test_a_good_stream_is_timed_to_its_end(service: Service, http: aiohttp.ClientSession, llm: FakeLLM) -> None:
+    llm.on("a slow good one", replies.delayed(0.3, replies.say("done")))
+
+    async with http.post("/api/streaming", json={"question": "a slow good one"}) as response:
+        await response.read()
+
+    line = await line_with(service, "INFO OK | POST /api/streaming")
+    seconds = re.search(r"time=(\d+\.\d+)s", line)
+    assert seconds is not None
+    assert float(seconds[1]) >= 0.3
+
+
+@ON_CONSOLE
+async def test_a_caller_that_hangs_up_is_told_as_such(service: Service, llm: FakeLLM) -> None:
+    until = asyncio.Event()
+    llm.on("nobody waits", replies.hang(until))
+    body = b'{"question": "nobody waits"}'
+    _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    head = f"POST /api/ask HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    calls = llm.total
+    writer.write(head.encode() + body)
+    await llm.wait_for_calls(calls + 1)
+
+    writer.close()
+
+    assert "ERROR | POST /api/ask" in await line_with(service, "status_code=499")
+
+
+@ON_CONSOLE
+async def test_a_path_cannot_forge_a_line_nor_show_what_is_secret_in_it(
+    service: Service, http: aiohttp.ClientSession
+) -> None:
+    async with http.get("/v1/conversations/https%3A%2F%2Fx.example%2Fhook%3Ftoken%3Dhunter2"):
+        pass
+    async with http.get("/no%0A2026-01-01%2000:00:00,000%20INFO%20OK%20|%20GET%20/forged"):
+        pass
+
+    assert "hunter2" not in service.logs
+    assert (await line_with(service, "forged")).count("handler=-") == 1
+    assert not [each for each in service.logs.splitlines() if each.startswith("2026-01-01 00:00:00,000")]
+
+
+@ON_CONSOLE
+async def test_the_file_holds_the_same_lines_and_nothing_that_was_said(
+    service: Service, http: aiohttp.ClientSession
+) -> None:
+    async with http.post("/api/ask", json={"question": "do not write this down"}) as response:
+        assert response.status == 200
+    await _another_line(service)
+
+    written = (service.folder / "logs/of/ours/answerback.log").read_text()
+    assert "POST /api/ask" in written
+    assert written.splitlines()[0] == service.logs.splitlines()[0]
+    assert "do not write this down" not in written
+    assert SECRET not in written
+
+
+async def test_json_keeps_the_fields_of_a_request() -> None:
+    async with Service({"MOCK_DELAY_SECONDS": "0"}) as service, aiohttp.ClientSession(service.url) as http:
+        async with http.get("/v1/jobs?limit=1", headers={"x-request-id": "abc"}) as response:
+            assert response.status == 200
+        await service.terminate()
+        lines = [json.loads(each) for each in service.logs.splitlines()]
+
+    (line,) = [each for each in lines if each.get("request") == "abc"]
+    assert line["ms"] > 0
+    expected = {"event": "request", "level": "info", "method": "GET", "path": "/v1/jobs", "handler": "list_jobs"}
+    assert expected.items() <= line.items()
+    assert line["status"] == 200
+
+
+async def test_a_folder_that_cannot_be_written_does_not_take_the_service_down(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    async with (
+        Receiver() as receiver,
+        Service({"LOGS_DIR": "taken/logs", "MOCK_DELAY_SECONDS": "0"}, folder=tmp_path) as service,
+        aiohttp.ClientSession(service.url) as http,
+    ):
+        body = {"message": "hello", "callback_url": receiver.url("/done")}
+        async with http.post("/webhook", json=body) as response:
+            assert response.status == 202
+        await receiver.wait_for(1)
+        lines = [json.loads(each) for each in service.logs.splitlines()]
+
+    (warning,) = [each for each in lines if each["event"] == "logs_dir_unusable"]
+    assert warning["reason"] == "Not a directory"
+
+
+class TestTheFile:
+    def test_it_is_moved_on_when_it_has_grown_and_the_oldest_goes(self, tmp_path: Path) -> None:
+        file = LogFile(tmp_path, max_bytes=100)
+
+        for number in range(100):
+            file.write(f"{number:03d} " + "x" * 45)
+        file.close()
+
+        names = sorted(each.name for each in tmp_path.iterdir())
+        assert names == ["answerback.log", *(f"answerback.log.{n}" for n in range(1, KEPT + 1))]
+        kept = "".join((tmp_path / name).read_text() for name in (*reversed(names[1:]), names[0])).splitlines()
+        assert [line[:3] for line in kept] == [f"{n:03d}" for n in range(100 - len(kept), 100)]
+        assert all((tmp_path / name).stat().st_size <= 150 for name in names)
+
+    def test_it_goes_on_where_it_stopped(self, tmp_path: Path) -> None:
+        for line in ("before", "after"):
+            file = LogFile(tmp_path / "new" / "folder")
+            file.write(line)
+            file.close()
+
+        assert (tmp_path / "new" / "folder" / "answerback.log").read_text() == "before\nafter\n"
+
+    def test_characters_that_cannot_be_encoded_lose_no_line(self, tmp_path: Path) -> None:
+        file = LogFile(tmp_path)
+
+        file.write("half \ud800 a character")
+        file.close()
+
+        assert "half \\ud800 a character" in (tmp_path / "answerback.log").read_text()
+
+    def test_a_full_disk_loses_lines_only(self, capsys: pytest.CaptureFixture[str]) -> None:
+        if not Path("/dev/full").exists():
+            pytest.skip("there is no /dev/full here")
+        file = LogFile(Path("/dev"))
+        file._path = Path("/dev/full")
+
+        for _ in range(3):
+            file.write("lost")
+
+
+def test_what_the_console_shows_is_also_written(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    stream = ours.makefile("w")
+    log: Any = configure("INFO", "text", stream, tmp_path)
+
+    log.info("both", n=1)
+
+    stream.close()
+    ours.close()
+    shown = theirs.makefile().read()
+    theirs.close()
+    assert shown.endswith(" INFO both n=1\n")
+    assert (tmp_path / "answerback.log").read_text() == shown
