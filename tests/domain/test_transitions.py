@@ -4,7 +4,7 @@ import pytest
 from builders import FAILURE, refusal
 
 from answerback.domain.delivery import CallbackResponse
-from answerback.domain.errors import SendError
+from answerback.domain.errors import ErrorCode, ProviderError, SendError
 from answerback.domain.retry import DAY, JOB_SCHEDULE, RetrySchedule
 from answerback.domain.transitions import (
     AskLater,
