@@ -6,7 +6,18 @@ from relay import Client, problem
 from answerback.testing import replies
 
 JOB = {
-    *("job_id", "status", "session_id", "seq", "attempt", "run_at", "created_at", "completed_at", "deadline_at"),
+    *(
+        "job_id",
+        "kind",
+        "status",
+        "session_id",
+        "seq",
+        "attempt",
+        "run_at",
+        "created_at",
+        "completed_at",
+        "deadline_at",
+    ),
     *("response", "model", "usage", "error", "metadata", "callback_url", "retry_of"),
 }
 DETAILS = JOB | {"lease_losses", "retried_as", "attempts", "delivery"}
@@ -164,7 +175,7 @@ async def test_cancelling_a_held_job_lets_those_around_it_be(client: Client) -> 
 
 async def test_cancelling_a_job_that_waits_for_another_try_asks_the_llm_no_more(client: Client) -> None:
     client.relay.llm.on(client.text("limited"), replies.status(429, headers={"Retry-After": "3600"}))
-    accepted = await client.say("limited")
+    accepted = await client.say("limited", model="rests-an-hour")
     await client.until(accepted["job_id"], lambda job: job["error"], "waits")
 
     job = (await client.cancel(accepted["job_id"])).json

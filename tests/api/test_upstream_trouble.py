@@ -28,6 +28,9 @@ TROUBLES: Mapping[str, tuple[replies.Reply, str]] = {
     "a timeout": (replies.hang(), "upstream_timeout"),
 }
 
+RESTING = "rests-for-long"
+"""A model that its limit lays to rest, so that those of other tests are not."""
+
 Story = tuple[Client, str]
 
 
@@ -45,7 +48,7 @@ async def stories(hurried: Relay) -> dict[str, Story]:
     for name, (trouble, _) in TROUBLES.items():
         client = hurried.client()
         hurried.llm.on(client.text(name), trouble, replies.say("better now"))
-        begun[name] = (client, (await client.say(name))["job_id"])
+        begun[name] = (client, (await client.say(name, model=name.replace(" ", "-")))["job_id"])
     return begun
 
 
@@ -68,7 +71,7 @@ async def test_after_a_trouble_the_message_is_asked_again_and_answered_once(
 
 async def test_a_limited_message_waits_as_a_row_until_the_limit_ends(client: Client) -> None:
     client.relay.llm.on(client.text("hi"), replies.status(429, headers={"Retry-After": "3600"}))
-    accepted = await client.say("hi")
+    accepted = await client.say("hi", model=RESTING)
 
     job = await client.until(accepted["job_id"], lambda job: job["error"], "waits")
 
@@ -93,8 +96,8 @@ async def test_a_failing_message_shows_its_error_while_it_waits_and_costs_an_att
 
 async def test_what_waits_for_another_try_keeps_its_place_in_the_line(client: Client) -> None:
     client.relay.llm.on(client.text("one"), replies.status(429, headers={"Retry-After": "1"}), replies.echo())
-    await client.say("one")
-    await client.say("two")
+    await client.say("one", model="rests-a-second")
+    await client.say("two", model="rests-a-second")
 
     await client.callbacks(2)
 

@@ -47,7 +47,7 @@ class ReviewBody(StrictBody):
     )
 
 
-class Accepted(BaseModel):
+class ReviewAccepted(BaseModel):
     """The review is stored and will be done."""
 
     job_id: str
@@ -113,7 +113,7 @@ def router(intake: Intake, llm_callbacks: LlmCallbacks, authenticator: Authentic
         "/v1/reviews",
         status_code=202,
         summary="Ask for a review, hear it on your webhook",
-        response_model=Accepted,
+        response_model=ReviewAccepted,
         responses=ACCEPT_ERRORS | errors(_429="The rate limit is used up; `Retry-After` says when to try again"),
         callbacks=callbacks.routes,
         openapi_extra={"requestBody": body_schema(ReviewBody, EXAMPLE)},

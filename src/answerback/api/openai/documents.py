@@ -10,7 +10,7 @@ _UPSTREAM = openai_errors(
     _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
 )
 MODELS_ERRORS = openai_errors(_401="No key, or one that is not valid") | _UPSTREAM
-MODEL_ERRORS = MODELS_ERRORS | openai_errors(_404="There is no such model")
+MODEL_ERRORS = MODELS_ERRORS | openai_errors(_404="There is no such model", _422="The id cannot be read")
 
 _EXAMPLE_REQUEST = {
     "model": "openai/gpt-oss-20b:free",
