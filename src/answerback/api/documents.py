@@ -64,3 +64,9 @@ AUTH_HEADERS: dict[str, Any] = {
         )
     ]
 }
+CALLBACK: dict[str, Any] = {
+    "response_description": "Taken; any 2xx will do",
+    "responses": {"default": {"description": "Not taken: it comes again later, except after 410"}},
+    "openapi_extra": AUTH_HEADERS,
+}
+"""How a callback is documented, whichever door owes it."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.documents import ACCEPT_ERRORS, AUTH_HEADERS, JOB_ERRORS, errors
+from answerback.api.documents import ACCEPT_ERRORS, CALLBACK, IDEMPOTENCY_KEY, JOB_ERRORS, errors
 from answerback.api.errors import json_response
 from answerback.api.fields import JsonObject, Metadata, Text, not_blank
 from answerback.api.headers import idempotency_key
@@ -105,7 +105,7 @@ def router(intake: Intake, llm_callbacks: LlmCallbacks, authenticator: Authentic
     door = APIRouter(tags=["reviews"])
     callbacks = APIRouter()
 
-    @callbacks.post("{$request.body#/webhook_url}", summary="The review", openapi_extra=AUTH_HEADERS)
+    @callbacks.post("{$request.body#/webhook_url}", summary="The review", **CALLBACK)
     def review_callback(body: ReviewCallback) -> None:
         """Signed. Answer with any 2xx; `webhook-id` stays the same over all attempts."""
 
@@ -116,7 +116,7 @@ def router(intake: Intake, llm_callbacks: LlmCallbacks, authenticator: Authentic
         response_model=ReviewAccepted,
         responses=ACCEPT_ERRORS | errors(_429="The rate limit is used up; `Retry-After` says when to try again"),
         callbacks=callbacks.routes,
-        openapi_extra={"requestBody": body_schema(ReviewBody, EXAMPLE)},
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(ReviewBody, EXAMPLE)},
     )
     async def accept(request: Request) -> Response:
         """Stores the request and answers 202 at once; the review goes to `webhook_url`, signed. It is done by the LLM

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.documents import ACCEPT_ERRORS, AUTH_HEADERS, IDEMPOTENCY_KEY
+from answerback.api.documents import ACCEPT_ERRORS, CALLBACK, IDEMPOTENCY_KEY
 from answerback.api.errors import json_response
 from answerback.api.fields import Metadata, ModelName, Text, not_blank
 from answerback.api.headers import idempotency_key
@@ -95,13 +95,7 @@ def router(intake: Intake, authenticator: Authenticator) -> APIRouter:
     door = APIRouter(tags=["webhook relay"])
     callbacks = APIRouter()
 
-    @callbacks.post(
-        "{$request.body#/callback_url}",
-        summary="The answer",
-        response_description="Taken; any 2xx will do",
-        responses={"default": {"description": "Not taken: it comes again later, except after 410"}},
-        openapi_extra=AUTH_HEADERS,
-    )
+    @callbacks.post("{$request.body#/callback_url}", summary="The answer", **CALLBACK)
     def answer(body: Callback) -> None:
         """Signed. Answer with any 2xx; `webhook-id` stays the same over all attempts."""
 
