@@ -1,12 +1,11 @@
-"""What core asks of the world. Adapters implement these; `answerback.bootstrap` chooses them."""
+"""What core asks of the database."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Question, Relayed, Turn
-from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, Report
+from answerback.domain.chat import Question, Turn
+from answerback.domain.delivery import ClaimedDelivery, Report
 from answerback.domain.errors import Failure
 from answerback.domain.job import (
     Accepted,
@@ -19,20 +18,9 @@ from answerback.domain.job import (
     JobState,
     NewJob,
 )
-from answerback.domain.review import File, Review
 
 Render: TypeAlias = Callable[[Job, Ending, int], bytes]
 """Makes a callback's body from a job, its ending and the ending's time (epoch milliseconds)."""
-
-
-class Clock(Protocol):
-    """The wall clock, for what is stored, and a monotonic one, for how long a lease may still be trusted."""
-
-    def now(self) -> int:
-        """Epoch milliseconds."""
-
-    def monotonic(self) -> float:
-        """Seconds that never jump."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,133 +214,3 @@ class Store(Protocol):
         """Proves that the database takes writes."""
 
     async def close(self) -> None: ...
-
-
-class Provider(Protocol):
-    """An LLM. It never retries by itself: whether and when is for the caller to decide."""
-
-    name: str
-
-    async def complete(self, request: ChatRequest) -> Answer:
-        """A whole answer, read. Raises ProviderError."""
-
-    async def relay(self, request: ChatRequest) -> Relayed:
-        """A whole answer as the upstream sent it. Raises ProviderError."""
-
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        """The answer as it comes. Ends only after a `finish_reason`; raises ProviderError otherwise, at any time.
-        Closing it stops the upstream call."""
-
-    async def models(self) -> Sequence[Model]:
-        """What can be asked. Raises ProviderError."""
-
-    async def close(self) -> None: ...
-
-
-class ReviewLLM(Protocol):
-    """An LLM that takes reviews and answers by webhook. It never retries by itself."""
-
-    name: str
-
-    async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
-        """Returns once it has been taken; `timeout` is in seconds. Raises ProviderError."""
-
-    async def close(self) -> None: ...
-
-
-class Fetcher(Protocol):
-    """Fetches the files that reviews refer to, from addresses that the relay may call."""
-
-    async def fetch(self, url: str) -> File:
-        """Bounded in size and time. Raises FileError."""
-
-    async def close(self) -> None: ...
-
-
-class Reader(Protocol):
-    """Finds the text in files."""
-
-    async def text(self, file: File, pages: Sequence[int] | None) -> str:
-        """The text of these pages, 1-based, or of all; never blank. Bounded in size and time. Raises FileError."""
-
-
-class Sender(Protocol):
-    """Makes one callback attempt, to an address it has checked."""
-
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
-        """Raises SendError. Ends within the configured deadline, body included."""
-
-    async def close(self) -> None: ...
-
-
-class ResultsFile(Protocol):
-    """A benchmark's file. `path` is where an operator finds it."""
-
-    path: str
-
-    async def write(self, text: str) -> None:
-        """Raises ResultsUnwritable."""
-
-    async def close(self) -> None: ...
-
-
-class Results(Protocol):
-    """Where benchmarks leave their results."""
-
-    async def create(self) -> ResultsFile:
-        """A new file under a name of its own. Raises ResultsUnwritable."""
-
-
-class Origins(Protocol):
-    """Paces the attempts at each origin: a cap on those in flight, a circuit breaker for the dead."""
-
-    def admit(self, origin: str) -> float:
-        """0.0 when the attempt may run now: it holds a slot until `done`. Else the seconds after which to ask again."""
-
-    def done(self, origin: str, ok: bool, seconds: float) -> None:
-        """Ends an admitted attempt, exactly once. `ok` is False only when the origin itself failed it."""
-
-
-class Guard(Protocol):
-    """Knows which addresses the relay may call."""
-
-    async def check(self, url: str) -> None:
-        """Raises CallbackRefused. A name that does not resolve now passes: the connection is checked anyway."""
-
-
-class Hints(Protocol):
-    """Tells an engine that a row may be due. A lost hint costs latency, never a job."""
-
-    def job_ready(self) -> None: ...
-
-    def delivery_ready(self) -> None: ...
-
-    def job_cancelled(self, job_id: str) -> None: ...
-
-
-class Boundary(StrEnum):
-    """The commit boundaries of a job's way: the instants a crash is most curious about."""
-
-    AFTER_ACCEPT = "after_accept"
-    AFTER_CLAIM = "after_claim"
-    AFTER_ANSWER = "after_answer"
-    AFTER_FINISH = "after_finish"
-    BEFORE_CALLBACK = "before_callback"
-    AFTER_CALLBACK = "after_callback"
-    AFTER_DELIVERED = "after_delivered"
-
-
-Reached: TypeAlias = Callable[[Boundary], None]
-"""Called at each boundary; tests end the process there."""
-
-
-class Log(Protocol):
-    """One wide line per stage. Never a message's text, never a secret."""
-
-    def info(self, event: str, /, **fields: object) -> None: ...
-
-    def warning(self, event: str, /, **fields: object) -> None: ...
-
-    def error(self, event: str, /, **fields: object) -> None: ...
-
-    def exception(self, event: str, /, **fields: object) -> None: ...
