@@ -1,24 +1,11 @@
 """What core asks of the world. Adapters implement these; `answerback.bootstrap` chooses them."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Sequence
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Question, Relayed, Turn
-from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, Report
-from answerback.domain.errors import Failure
-from answerback.domain.job import (
-    Accepted,
-    ClaimedJob,
-    Conversation,
-    DeliveryRecord,
-    Ending,
-    Job,
-    JobRecord,
-    JobState,
-    NewJob,
-)
+from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed
+from answerback.domain.delivery import CallbackResponse
 from answerback.domain.review import File, Review
 from answerback.ports.store import ApiKey, Claims, Depth, Limits, Render, Store, Swept
 
