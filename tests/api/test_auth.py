@@ -57,6 +57,11 @@ async def jobs_with(relay: Relay, authorization: str) -> int:
     return (await Client(relay, None).request("GET", "/v1/jobs", headers={"Authorization": authorization})).status
 
 
+async def from_page(client: Client, origin: str) -> int:
+    """The status that a listing of jobs meets from a page of this origin, in a browser on this machine."""
+    return (await client.request("GET", "/v1/jobs", headers={"Origin": origin})).status
+
+
 @pytest.mark.parametrize(("method", "path"), DOORS)
 async def test_every_door_asks_for_a_key(relay: Relay, method: str, path: str) -> None:
     reply = await Client(relay, None).request(method, path)
@@ -124,6 +129,10 @@ async def test_without_any_key_the_door_is_open_until_the_first_is_made_and_neve
         stranger = Client(relay, None)
         assert (await stranger.post()).status == 202
         assert await jobs_with(relay, "Bearer anything") == 200
+
+        assert await from_page(stranger, relay.service.url) == 200
+        assert await from_page(stranger, "https://example.com") == 401
+        assert await from_page(stranger, "null") == 401
 
         key_id, key = await create_key(relay.service)
         await status_becomes(stranger, 401)

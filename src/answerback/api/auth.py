@@ -5,6 +5,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -82,6 +83,7 @@ class Authenticator:
             return None
         await self._refresh()
         if self._open:
+            _refuse_other_sites(request)
             return None
         given = request.headers.get("authorization", "").strip()
         scheme, _, rest = given.partition(" ")
@@ -115,6 +117,13 @@ class Authenticator:
 
     def _default_rate(self) -> Rate | None:
         return self._limiter.default if self._limiter is not None else None
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """Without keys, being on this machine is the permission; a page of another site, in a browser here, has none."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise Unauthorized("this service has no keys, so pages of other sites may not call it; make a key for them")
 
 
 _ANYONE = Caller(DEFAULT_TENANT, None)
