@@ -1,0 +1,111 @@
+"""What a setting may hold: types that say in one line what is wrong and what would be right."""
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from answerback.domain.rate import parse_rate
+from answerback.domain.retry import DAY
+from answerback.domain.signature import webhook_key
+
+Network = IPv4Network | IPv6Network
+
+
+def _host(value: str) -> str:
+    host = value.strip()
+    if not re.fullmatch(r"[0-9A-Za-z._:%-]+", host):
+        raise ValueError(f"is {value!r} but must be an address or a host name, such as 127.0.0.1")
+    return host
+
+
+def _sqlite_url(value: str) -> str:
+    match = re.fullmatch(r"sqlite(?:\+aiosqlite)?://(.*)", value, re.DOTALL)
+    if match is None:
+        scheme = re.match(r"[a-z][a-z0-9+]*(?=:)", value)
+        if scheme is not None and scheme[0].startswith("postgres"):
+            raise ValueError("names PostgreSQL, which is not available in this version: use sqlite:///path/to/file.db")
+        found = f"starts with {scheme[0]!r}" if scheme is not None else "is not a database URL"
+        raise ValueError(f"{found} but must be sqlite:///path/to/file.db")
+    path = match[1]
+    if path.removeprefix("/") in ("", ":memory:") or path.startswith("/file:"):
+        raise ValueError("names a database in memory, which forgets jobs, but must be sqlite:///path/to/file.db")
+    if not path.startswith("/") or path.endswith("/") or re.search(r"[?#\x00-\x1f]", path):
+        raise ValueError("must be sqlite:///path/to/file.db, with three slashes, a file's name and no options")
+    return value
+
+
+def _base_url(value: str) -> str:
+    wanted = "must be an http or https URL without credentials, query or fragment, such as https://openrouter.ai/api/v1"
+    try:
+        parts = urlsplit(value.strip())
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not good or "@" in parts.netloc or "?" in value or "#" in value or re.search(r"[\s\x00-\x1f]", value.strip()):
+        raise ValueError(wanted)
+    return value.strip().rstrip("/")
+
+
+def _header_safe(value: SecretStr) -> SecretStr:
+    secret = value.get_secret_value().strip()
+    if not re.fullmatch(r"[!-~]+", secret):
+        raise ValueError("holds a space or a character that cannot travel in a header, but must be visible ASCII")
+    return SecretStr(secret)
+
+
+def _signing_secret(value: SecretStr) -> SecretStr:
+    try:
+        key = webhook_key(value.get_secret_value())
+    except ValueError:
+        key = b""
+    if not key:
+        raise ValueError("starts with whsec_ but what follows is not base64: it must be whsec_ + base64, or plain text")
+    return value
+
+
+def _networks(value: object) -> object:
+    """Splits `10.0.0.0/8, fd00::/8`; values of other types are pydantic's to judge."""
+    if not isinstance(value, str):
+        return value
+    return tuple(_network(word) for word in re.split(r"[\s,]+", value) if word)
+
+
+def _network(word: str) -> Network:
+    try:
+        return ip_network(word)
+    except ValueError:
+        wanted = "networks such as 10.0.0.0/8 or fd00::/8 (no bits after the prefix), separated by commas or spaces"
+        raise ValueError(f"holds {word[:60]!r} but must be {wanted}") from None
+
+
+def _words(value: object) -> object:
+    return tuple(word for word in re.split(r"[\s,]+", value) if word) if isinstance(value, str) else value
+
+
+def _rate(value: str) -> str:
+    parse_rate(value)
+    return value.strip()
+
+
+def _cased(convert: Callable[[str], str]) -> BeforeValidator:
+    return BeforeValidator(lambda value: convert(value.strip()) if isinstance(value, str) else value)
+
+
+Host = Annotated[str, AfterValidator(_host)]
+SqliteUrl = Annotated[str, AfterValidator(_sqlite_url)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
+SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+RateText = Annotated[str, AfterValidator(_rate)]
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _cased(str.upper)]
+Format = Annotated[Literal["text", "json"], _cased(str.lower)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+CountOrZero = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=30 * DAY, allow_inf_nan=False)]
