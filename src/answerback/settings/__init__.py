@@ -15,7 +15,6 @@ from answerback.core.asking import ShortRetries
 from answerback.domain.chat import Memory
 from answerback.domain.rate import Rate, parse_rate
 from answerback.domain.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
-from answerback.domain.signature import webhook_key
 from answerback.ports import Limits
 from answerback.settings.types import (
     BaseUrl,
