@@ -16,6 +16,7 @@ from answerback.api import ask, benchmark, conversations, errors, generate, heal
 from answerback.api.middleware import RequestMiddleware
 from answerback.api.openai import chat, models
 from answerback.api.openai.errors import shape_of
+from answerback.bounded_http import BoundedHttp
 from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Log, Reached
 from answerback.providers.routes_file import RoutesFileError
@@ -104,7 +105,7 @@ async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
         create_app(service),
         host=settings.app_host,
         port=settings.app_port,
-        http="httptools",
+        http=BoundedHttp,
         lifespan="on",
         access_log=False,
         log_config=None,

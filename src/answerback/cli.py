@@ -128,6 +128,8 @@ def create_key(
             parse_rate(rate_limit)
         except ValueError as error:
             _fail(f"--rate-limit {error}")
+    if not name.strip() or not name.isprintable():
+        _fail("a key's name must be printable text")
     key = new_key()
     made = _with_store(lambda store: store.create_key(name, hash_key(key), rate_limit))
     typer.echo(f"{made.id}  {name}\n{key}\nKeep it now: only its hash is stored.")

@@ -176,9 +176,11 @@ async def test_a_callback_past_its_deadline_gets_one_last_attempt(post: Post, cl
 
 @pytest.mark.parametrize(
     ("step", "healthy"),
-    [(200, True), (404, True), (410, True), (500, False), (503, False), (SendError("reset"), False)],
+    [(200, True), (404, True), (410, True), (500, True), (503, True), (SendError("reset"), False)],
 )
-async def test_only_the_origins_own_failures_count_against_it(post: Post, step: int | SendError, healthy: bool) -> None:
+async def test_only_the_lack_of_a_response_counts_against_an_origin(
+    post: Post, step: int | SendError, healthy: bool
+) -> None:
     await post.attempt(StubSender(step))
 
     assert post.origins.ended == [healthy]

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from answerback.api.disconnect import ClientGone
@@ -128,6 +129,7 @@ def install(app: FastAPI, shape_of: ShapeOf = own_shape) -> None:
         shape = shape_of(request.scope["path"])
         return shape(status_of(error), failure.code.value, failure.message, None, headers_of(error))
 
+    @app.exception_handler(ClientDisconnect)
     @app.exception_handler(ClientGone)
     async def client_gone(_: Request, __: ClientGone) -> Response:
         return Response(status_code=CLIENT_CLOSED_REQUEST)

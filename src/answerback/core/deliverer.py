@@ -46,7 +46,7 @@ class Deliverer:
 
     async def run(self, claim: ClaimedDelivery) -> None:
         """Makes one attempt and commits what came of it, or gives the attempt back while the origin is closed."""
-        wait = self._origins.admit(claim.origin)
+        wait = self._origins.admit(claim.gate)
         if wait > 0:
             await self._defer(claim, wait)
             return
@@ -55,10 +55,11 @@ class Deliverer:
         healthy = True
         try:
             result = await self._send(claim)
-            healthy = isinstance(result, CallbackResponse) and result.status < 500
+            # Any response, a 500 too, shows that the origin is there: one failing path must not close its others.
+            healthy = isinstance(result, CallbackResponse)
         finally:
             seconds = time.perf_counter() - started
-            self._origins.done(claim.origin, healthy, seconds)
+            self._origins.done(claim.gate, healthy, seconds)
         outcome = after_send(result, claim.attempt, self._seconds_left(claim), self._schedule, random.random)
         duration_ms = int(seconds * 1000)
         await asyncio.shield(self._settle(claim, outcome, duration_ms))

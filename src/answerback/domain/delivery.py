@@ -43,7 +43,13 @@ class ClaimedDelivery:
     conversation_id: int | None
     created_at: int
     traceparent: str | None
+    tenant_id: str
     claimed_at: int
+
+    @property
+    def gate(self) -> str:
+        """What shares a cap and a breaker: one tenant's callbacks to one origin, so that no tenant closes another's."""
+        return f"{self.tenant_id} {self.origin}"
 
 
 @dataclass(frozen=True, slots=True)

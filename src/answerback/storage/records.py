@@ -61,6 +61,7 @@ CLAIMED_DELIVERY_COLUMNS = (
     deliveries.c.conversation_id,
     deliveries.c.created_at,
     deliveries.c.traceparent,
+    deliveries.c.tenant_id,
 )
 DELIVERY_COLUMNS = (
     deliveries.c.id,

@@ -1,5 +1,6 @@
 """Bringing a database to the current schema with Alembic."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def configuration() -> Config:
 
 def upgrade_sqlite(path: Path) -> None:
     """Applies what is missing; a database that is current is only looked at. Raises MigrationError."""
+    # Messages and the signing secret are in it: whoever else is on this machine has no business there.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     config = configuration()
     head = ScriptDirectory.from_config(config).get_current_head()
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"isolation_level": None})

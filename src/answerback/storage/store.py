@@ -29,6 +29,7 @@ from answerback.storage import (
     leasing,
     measuring,
     own_secrets,
+    probing,
     reading,
     remembering,
     sweeping,
@@ -178,7 +179,7 @@ class SqlStore:
         await self._write.run(lambda tx: keys.revoke_key(tx, key_id))
 
     async def ping(self) -> None:
-        await self._write.run(_nothing)
+        await self._write.run(probing.probe)
 
     async def close(self) -> None:
         await self._write.close()
@@ -199,7 +200,3 @@ class Backlog:
 
     def committed(self, transaction: Transaction) -> None:
         self._size += transaction.opened
-
-
-def _nothing(_: Transaction) -> Operation[None]:
-    yield from ()
