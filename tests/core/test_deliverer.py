@@ -178,7 +178,7 @@ async def test_a_callback_past_its_deadline_gets_one_last_attempt(post: Post, cl
     ("step", "healthy"),
     [(200, True), (404, True), (410, True), (500, True), (503, True), (SendError("reset"), False)],
 )
-async def test_only_the_lack_of_a_response_counts_against_an_origin(
+async def test_only_a_missing_response_counts_against_an_origin(
     post: Post, step: int | SendError, healthy: bool
 ) -> None:
     await post.attempt(StubSender(step))
