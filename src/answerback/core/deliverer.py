@@ -51,11 +51,11 @@ class Deliverer:
             await self._defer(claim, wait)
             return
         started = time.perf_counter()
-        # Cancelled or broken, the attempt frees its slot; it counts against the origin only when the origin failed it.
+        # Only the lack of a response counts against an origin: a 500 of one path must not close its others, nor must
+        # an attempt that we cancelled.
         healthy = True
         try:
             result = await self._send(claim)
-            # Any response, a 500 too, shows that the origin is there: one failing path must not close its others.
             healthy = isinstance(result, CallbackResponse)
         finally:
             seconds = time.perf_counter() - started
