@@ -78,6 +78,14 @@ class TestDatabase:
     def test_a_file(self, monkeypatch: pytest.MonkeyPatch, url: str, path: str) -> None:
         assert given(monkeypatch, DATABASE_URL=url).database_path == Path(path)
 
+    @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg", "postgres"])
+    def test_a_server(self, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+        settings = given(monkeypatch, DATABASE_URL=f"{scheme}://me:hunter2@h:5433/db")
+
+        assert settings.database_path is None
+        assert settings.postgres_dsn == "postgresql://me:hunter2@h:5433/db"
+        assert "hunter2" not in repr(settings)
+
     @pytest.mark.parametrize(
         ("url", "said"),
         [
@@ -91,8 +99,7 @@ class TestDatabase:
             ("mysql://me:hunter2@h/db", "starts with 'mysql'"),
             ("me:hunter2@h/db", "starts with 'me'"),
             ("/hunter2.db", "not a database URL"),
-            ("postgresql://me:hunter2@h/db", "not available in this version"),
-            ("postgresql+asyncpg://me:hunter2@h/db", "not available in this version"),
+            ("postgresql://me:hunter2@h:0/db", "starts with 'postgresql'"),
         ],
     )
     def test_anything_else_is_refused(self, monkeypatch: pytest.MonkeyPatch, url: str, said: str) -> None:
@@ -343,3 +350,21 @@ class TestDocumentation:
             docs.write(tmp_path)
 
         assert (tmp_path / "README.md").read_text() == "mine"
+
+
+class TestFleet:
+    @pytest.mark.parametrize("url", ["redis://h:6379/0", "rediss://me:p@h", "amqp://me:p@h:5672//", "amqps://h"])
+    def test_brokers(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        broker = given(monkeypatch, CELERY_BROKER_URL=url).celery_broker_url
+
+        assert broker is not None
+        assert broker.get_secret_value() == url
+
+    @pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
+    @pytest.mark.parametrize("url", ["sqs://h", "localhost:6379", "redis://", "http://me:hunter2@h"])
+    def test_anything_else_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
+        message = refused(monkeypatch, **{name: url})
+
+        assert message.startswith(f"{name} must")
+        assert "redis://localhost:6379/" in message
+        assert "hunter2" not in message

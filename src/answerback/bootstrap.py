@@ -27,6 +27,7 @@ from answerback.core.questions import Questions
 from answerback.core.reviewing import ChatReviewer, PushReviewer, Reviewer
 from answerback.core.signing import Signer
 from answerback.documents.reader import DocumentReader
+from answerback.domain.errors import StorageUnavailable
 from answerback.engines.embedded import EmbeddedEngine
 from answerback.engines.hints import ProcessHints
 from answerback.observability.metrics import PrometheusMetrics
@@ -101,6 +102,8 @@ def nothing(_: Boundary) -> None:
 
 async def open_store(settings: Settings) -> Store:
     """Raises StorageUnavailable."""
+    if settings.database_path is None:
+        raise StorageUnavailable("PostgreSQL is not wired up yet")
     return await open_sqlite(settings.database_path, SystemClock(), render)
 
 

@@ -16,17 +16,19 @@ from answerback.domain.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedu
 from answerback.ports import Limits
 from answerback.settings.types import (
     BaseUrl,
+    BrokerUrl,
     Count,
     CountOrZero,
+    DatabaseUrl,
     Format,
     HeaderSecret,
     Host,
     Level,
     Networks,
     RateText,
+    RedisUrl,
     Seconds,
     SigningSecret,
-    SqliteUrl,
     Words,
 )
 
@@ -56,8 +58,12 @@ class Settings(BaseSettings):
     """Address to listen on. Beyond loopback the service wants a key, or `AUTH_DISABLED=true`."""
     app_port: Annotated[int, Field(ge=1, le=65535)] = 8080
     """Port to listen on."""
-    database_url: SqliteUrl = "sqlite:///./answerback.db"
-    """The database: `sqlite:///path` or `sqlite+aiosqlite:///path`; an absolute path makes four slashes."""
+    database_url: DatabaseUrl = SecretStr("sqlite:///./answerback.db")
+    """The database: `sqlite:///path` (an absolute path makes four slashes) or `postgresql://user:password@host/name`."""
+    redis_url: RedisUrl | None = None
+    """Shares rate limits and conversation windows between processes: `redis://host:6379/0`. Unset: each has its own."""
+    celery_broker_url: BrokerUrl | None = None
+    """Wakes `answerback worker` at once: `redis://host:6379/1`, `amqp://user:password@host//`. Unset: they poll."""
     openrouter_base_url: BaseUrl | None = None
     """Any OpenAI-compatible provider. Unset: OpenRouter's, or OpenAI's when `OPENAI_API_KEY` is the only key."""
     openrouter_api_key: HeaderSecret | None = None
@@ -158,9 +164,15 @@ class Settings(BaseSettings):
         return {name: value for name, value in values.items() if not (isinstance(value, str) and not value.strip())}
 
     @property
-    def database_path(self) -> Path:
-        """The database's file, relative to the working directory unless absolute."""
-        return Path(self.database_url.partition("://")[2][1:])
+    def database_path(self) -> Path | None:
+        """SQLite's file, relative to the working directory unless absolute; None where PostgreSQL is the database."""
+        scheme, _, rest = self.database_url.get_secret_value().partition("://")
+        return Path(rest[1:]) if scheme.startswith("sqlite") else None
+
+    @property
+    def postgres_dsn(self) -> str:
+        """PostgreSQL's address as its drivers take it."""
+        return "postgresql://" + self.database_url.get_secret_value().partition("://")[2]
 
     @property
     def provider_api_key(self) -> SecretStr | None:
@@ -268,4 +280,8 @@ def describe() -> list[Described]:
 
 
 def _written(default: object) -> str:
-    return "" if default in (None, ()) else str(default).lower() if default is False else str(default)
+    if default in (None, ()):
+        return ""
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
+    return str(default).lower() if default is False else str(default)

@@ -1,7 +1,7 @@
 """What a setting may hold: types that say in one line what is wrong and what would be right."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -23,20 +23,44 @@ def _host(value: str) -> str:
     return host
 
 
-def _sqlite_url(value: str) -> str:
-    match = re.fullmatch(r"sqlite(?:\+aiosqlite)?://(.*)", value, re.DOTALL)
-    if match is None:
-        scheme = re.match(r"[a-z][a-z0-9+]*(?=:)", value)
-        if scheme is not None and scheme[0].startswith("postgres"):
-            raise ValueError("names PostgreSQL, which is not available in this version: use sqlite:///path/to/file.db")
+def _database_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value().strip()
+    match = re.fullmatch(r"sqlite(?:\+aiosqlite)?://(.*)", url, re.DOTALL)
+    if match is not None:
+        _sqlite_path(match[1])
+        return SecretStr(url)
+    if not _is_server_url(url, {"postgresql", "postgresql+asyncpg", "postgres"}):
+        scheme = re.match(r"[a-z][a-z0-9+]*(?=:)", url)
         found = f"starts with {scheme[0]!r}" if scheme is not None else "is not a database URL"
-        raise ValueError(f"{found} but must be sqlite:///path/to/file.db")
-    path = match[1]
+        raise ValueError(f"{found} but must be sqlite:///path/to/file.db or postgresql://user@host:5432/name")
+    return SecretStr(url)
+
+
+def _sqlite_path(path: str) -> None:
     if path.removeprefix("/") in ("", ":memory:") or path.startswith("/file:"):
         raise ValueError("names a database in memory, which forgets jobs, but must be sqlite:///path/to/file.db")
     if not path.startswith("/") or path.endswith("/") or re.search(r"[?#\x00-\x1f]", path):
         raise ValueError("must be sqlite:///path/to/file.db, with three slashes, a file's name and no options")
-    return value
+
+
+def _is_server_url(url: str, schemes: Set[str]) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname or parts.query) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    if not _is_server_url(value.get_secret_value().strip(), {"redis", "rediss", "unix"}):
+        raise ValueError("must be the address of a Redis server, such as redis://localhost:6379/0")
+    return SecretStr(value.get_secret_value().strip())
+
+
+def _broker_url(value: SecretStr) -> SecretStr:
+    if not _is_server_url(value.get_secret_value().strip(), {"redis", "rediss", "amqp", "amqps"}):
+        raise ValueError("must name a broker: redis://localhost:6379/1 or amqp://user:password@localhost:5672//")
+    return SecretStr(value.get_secret_value().strip())
 
 
 def _base_url(value: str) -> str:
@@ -97,7 +121,9 @@ def _cased(convert: Callable[[str], str]) -> BeforeValidator:
 
 
 Host = Annotated[str, AfterValidator(_host)]
-SqliteUrl = Annotated[str, AfterValidator(_sqlite_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
