@@ -1,15 +1,37 @@
 """A store on a fresh file, a clock that only moves when told to, a log that remembers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from answerback.core.callbacks import render
-from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
+from answerback.testing.backends.postgres import create_database, drop_database
 from answerback.testing.clock import FakeClock
 from builders import Journal
+from databases import Database, PostgresDatabase, SqliteDatabase
+from servers import (
+    postgres_server,
+    postgres_url,
+    rabbit_server,
+    rabbitmq_url,
+    redis_server,
+    redis_url,
+    run_folder,
+    vhosts,
+)
+
+__all__ = [
+    "postgres_server",
+    "postgres_url",
+    "rabbit_server",
+    "rabbitmq_url",
+    "redis_server",
+    "redis_url",
+    "run_folder",
+    "vhosts",
+]
 
 
 @pytest.fixture
@@ -27,8 +49,31 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "answerback.db"
 
 
+@pytest.fixture(scope="session")
+def migrated(postgres_server: str) -> Iterator[PostgresDatabase]:
+    """This worker's, with the schema."""
+    name = f"answerback_{uuid4().hex}"
+    database = PostgresDatabase(create_database(postgres_server, name))
+    database.prepare()
+    yield database
+    drop_database(postgres_server, name)
+
+
 @pytest.fixture
-async def store(path: Path, clock: FakeClock) -> AsyncIterator[SqlStore]:
-    opened = await open_sqlite(path, clock, render)
+async def postgres(migrated: PostgresDatabase) -> PostgresDatabase:
+    """Empty, with the schema."""
+    await migrated.empty()
+    return migrated
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, path: Path) -> Database:
+    """Each of the two in turn."""
+    return SqliteDatabase(path) if request.param == "sqlite" else request.getfixturevalue("postgres")
+
+
+@pytest.fixture
+async def store(database: Database, clock: FakeClock) -> AsyncIterator[SqlStore]:
+    opened = await database.open(clock)
     yield opened
     await opened.close()

@@ -16,11 +16,13 @@ from answerback.api import ask, benchmark, conversations, errors, generate, heal
 from answerback.api.middleware import RequestMiddleware
 from answerback.api.openai import chat, models
 from answerback.api.openai.errors import shape_of
+from answerback.bootstrap import Role
+from answerback.bootstrap.fleet import loop_factory
 from answerback.bounded_http import BoundedHttp
 from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Log, Reached
 from answerback.providers.routes_file import RoutesFileError
-from answerback.settings import Settings
+from answerback.settings import Settings, SettingsError
 
 DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""
@@ -43,7 +45,7 @@ def create_app(service: bootstrap.Service) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service.engine.start()
+        service.start()
         try:
             yield
         finally:
@@ -70,33 +72,31 @@ def create_app(service: bootstrap.Service) -> FastAPI:
     simulation = service.settings.enable_simulation
     app.include_router(reviews.router(service.intake, service.llm_callbacks, authenticator, simulation=simulation))
     app.include_router(jobs.router(store, service.intake, service.control, authenticator))
-    app.include_router(conversations.router(store, authenticator))
-    app.include_router(
-        health.router(store, service.provider.name, service.settings.mock, lambda: service.engine.healthy)
-    )
+    app.include_router(conversations.router(service.conversations, authenticator))
+    app.include_router(health.router(store, service.provider.name, service.settings.mock, lambda: service.healthy))
     is_open = service.settings.loopback_only or service.settings.auth_disabled
     app.include_router(metrics.router(service.depths, service.metrics.exposition, authenticator, is_open=is_open))
     return app
 
 
-def serve(settings: Settings, reached: Reached = bootstrap.nothing) -> int:
+def serve(settings: Settings, role: Role = Role.ALL, reached: Reached = bootstrap.nothing) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code. `reached` is called at every commit boundary."""
     log = observability.configure(settings.log_level, settings.log_format, logs_dir=settings.logs_dir)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(settings, log, reached))
-    except (StartError, StorageUnavailable, RoutesFileError) as error:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(_serve(settings, role, log, reached))
+    except (StartError, StorageUnavailable, RoutesFileError, SettingsError) as error:
         sys.stderr.write(f"answerback: {error}\n")
         return 2
 
 
-async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
+async def _serve(settings: Settings, role: Role, log: Log, reached: Reached) -> int:
     store = await bootstrap.open_store(settings)
     try:
         await _check_exposure(settings, [key.revoked_at for key in await store.list_keys()])
-        service = bootstrap.build(settings, store, log, reached)
+        service = bootstrap.build(settings, store, log, role, reached)
         sockets = _listen(settings.app_host, settings.app_port)
-    except (StartError, RoutesFileError):
+    except (StartError, RoutesFileError, SettingsError):
         await store.close()
         raise
     if settings.mock:
@@ -113,7 +113,7 @@ async def _serve(settings: Settings, log: Log, reached: Reached) -> int:
         timeout_graceful_shutdown=5,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    server = _Server(config, service.engine.stop, log)
+    server = _Server(config, service.stop_engine, role, log)
     await server.serve(sockets)
     return 0 if server.started else 1
 
@@ -151,16 +151,19 @@ def _listen(host: str, port: int) -> list[socket.socket]:
 class _Server(uvicorn.Server):
     """Says when it listens, and ends with exit code 0 on SIGTERM and SIGINT."""
 
-    def __init__(self, config: uvicorn.Config, stop_engine: Callable[[], Awaitable[None]], log: Log) -> None:
+    def __init__(
+        self, config: uvicorn.Config, stop_engine: Callable[[], Awaitable[None]], role: Role, log: Log
+    ) -> None:
         super().__init__(config)
         self._stop_engine = stop_engine
+        self._role = role
         self._log = log
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-            self._log.info("listening", url=f"http://{host}:{self.config.port}", docs="/docs")
+            self._log.info("listening", url=f"http://{host}:{self.config.port}", docs="/docs", role=self._role.value)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.
@@ -177,11 +180,3 @@ class _Server(uvicorn.Server):
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             self._log.info("stopped")
-
-
-def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.Loop

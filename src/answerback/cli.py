@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -10,6 +11,7 @@ import typer
 from answerback import bootstrap
 from answerback.api.auth import hash_key, new_key
 from answerback.app import serve as serve_app
+from answerback.bootstrap import Role
 from answerback.core.callbacks import rfc3339
 from answerback.domain.benchmark import MAX_CONCURRENCY, MAX_RUNS
 from answerback.domain.errors import NotFound, StorageUnavailable
@@ -18,6 +20,14 @@ from answerback.ports import Store
 from answerback.settings import Settings, SettingsError, load_settings
 
 T = TypeVar("T")
+
+
+class ServeRole(StrEnum):
+    """What `serve` may do; a worker has a command of its own."""
+
+    ALL = Role.ALL.value
+    API = Role.API.value
+
 
 app = typer.Typer(help="A durable relay between a service and any LLM.", no_args_is_help=True, add_completion=False)
 keys = typer.Typer(help="The keys that clients use; each is a tenant of its own.", no_args_is_help=True)
@@ -53,9 +63,21 @@ def _with_store(work: Callable[[Store], Awaitable[T]]) -> T:
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    role: Annotated[
+        ServeRole, typer.Option(help="api: take messages in, and leave the work to 'answerback worker'.")
+    ] = ServeRole.ALL,
+) -> None:
     """Serve on APP_HOST:APP_PORT."""
-    raise typer.Exit(serve_app(_settings()))
+    raise typer.Exit(serve_app(_settings(), Role(role)))
+
+
+@app.command()
+def worker() -> None:
+    """Answer and deliver what the processes on the same database have accepted; any number of workers may."""
+    from answerback.worker import work
+
+    raise typer.Exit(work(_settings()))
 
 
 @app.command()
@@ -90,12 +112,12 @@ def bench(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to this version's schema (SQLite does so at every start)."""
-
-    async def nothing_more(_: Store) -> None:
-        return None
-
-    _with_store(nothing_more)
+    """Bring the database to this version's schema (SQLite does so at every start; PostgreSQL while it serves)."""
+    settings = _settings()
+    try:
+        asyncio.run(bootstrap.migrate(settings))
+    except StorageUnavailable as error:
+        _fail(str(error))
     typer.echo("The database is current.")
 
 

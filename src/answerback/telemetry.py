@@ -59,6 +59,12 @@ class Metrics(Protocol):
     def delivered(self, lag: float) -> None:
         """A callback arrived, so many seconds after its job ended."""
 
+    def hints_dropped(self, count: int) -> None:
+        """Rows that no worker was told of; they are found by polling."""
+
+    def redis(self, *, up: bool) -> None:
+        """Redis answers, or is done without."""
+
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """`route` is a template, such as `/v1/jobs/{job_id}`."""
 
@@ -81,6 +87,10 @@ class Unmeasured:
     def sent(self, end: CallbackEnd, seconds: float) -> None: ...
 
     def delivered(self, lag: float) -> None: ...
+
+    def hints_dropped(self, count: int) -> None: ...
+
+    def redis(self, *, up: bool) -> None: ...
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None: ...
 

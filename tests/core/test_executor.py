@@ -45,7 +45,7 @@ class Desk:
     def executor(self, provider: StubProvider, memory: Memory = MEMORY, store: Store | None = None) -> Executor:
         reached = self.boundaries.append
         where = store or self.store
-        return Executor(where, provider, self.hints, memory, 120.0, self.clock, self.journal, reached)
+        return Executor(where, provider, self.hints, memory, 120.0, self.journal, reached)
 
     async def answer_next(self, provider: StubProvider, memory: Memory = MEMORY) -> JobRecord:
         claim = await claim_job(self.store)
@@ -232,7 +232,7 @@ async def test_a_cancellation_that_comes_with_the_answer_does_not_lose_it(desk: 
         if boundary is Boundary.AFTER_ANSWER:
             task.cancel()
 
-    executor = Executor(desk.store, StubProvider(), desk.hints, MEMORY, 120.0, desk.clock, desk.journal, cancelling)
+    executor = Executor(desk.store, StubProvider(), desk.hints, MEMORY, 120.0, desk.journal, cancelling)
     task = asyncio.ensure_future(executor.run(await claim_job(desk.store)))
 
     with pytest.raises(asyncio.CancelledError):

@@ -1,7 +1,5 @@
 """Accepting: guarded, once per key, committed before anyone hears of it."""
 
-from pathlib import Path
-
 import pytest
 
 from answerback.core.intake import Intake, fingerprint
@@ -9,7 +7,8 @@ from answerback.domain.errors import CallbackRefused, Conflict, IdempotencyConfl
 from answerback.domain.job import JobState, Message
 from answerback.ports import Boundary
 from answerback.storage.store import SqlStore
-from builders import ROOMY, TENANT, URL, Hints, Journal, claim_job, dump, ended_job, failed, finish, rows
+from builders import ROOMY, TENANT, URL, Hints, Journal, claim_job, ended_job, failed, finish
+from databases import Database
 
 
 class Guard:
@@ -48,14 +47,14 @@ async def test_an_accepted_message_is_stored_and_the_engine_is_told(store: SqlSt
     assert (door.hints.jobs, door.boundaries) == (1, [Boundary.AFTER_ACCEPT])
 
 
-async def test_a_refused_address_stores_nothing(door: Door, store: SqlStore, path: Path) -> None:
+async def test_a_refused_address_stores_nothing(door: Door, store: SqlStore, database: Database) -> None:
     door.guard.closed = True
-    before = dump(path)
+    before = await database.dump()
 
     with pytest.raises(CallbackRefused):
         await door.intake.accept(TENANT, Message("hi"), URL)
 
-    assert dump(path) == before
+    assert await database.dump() == before
     assert (door.hints.jobs, door.boundaries) == (0, [])
 
 
@@ -87,12 +86,14 @@ async def test_a_repeated_request_hears_its_first_answer_whatever_the_guard_says
         (Message("hi", temperature=0.0), URL),
     ],
 )
-async def test_a_key_used_with_another_body_is_refused(door: Door, path: Path, message: Message, url: str) -> None:
+async def test_a_key_used_with_another_body_is_refused(
+    door: Door, database: Database, message: Message, url: str
+) -> None:
     await door.intake.accept(TENANT, Message("hi"), URL, "key")
 
     with pytest.raises(IdempotencyConflict):
         await door.intake.accept(TENANT, message, url, "key")
-    assert rows(path, "SELECT count(*) FROM jobs") == [(1,)]
+    assert await database.rows("SELECT count(*) FROM jobs") == [(1,)]
 
 
 def test_bodies_are_told_apart_by_what_they_say_not_by_their_layout() -> None:
@@ -116,13 +117,13 @@ async def test_a_failed_job_runs_anew_once_at_the_end_of_its_line(store: SqlStor
     assert (await store.get_job(TENANT, source_id)).state == JobState.FAILED
 
 
-async def test_a_retry_is_guarded_too(store: SqlStore, door: Door, path: Path) -> None:
+async def test_a_retry_is_guarded_too(store: SqlStore, door: Door, database: Database) -> None:
     source_id = await ended_job(store, ending=failed())
     door.guard.closed = True
 
     with pytest.raises(CallbackRefused):
         await door.intake.retry(TENANT, source_id)
-    assert rows(path, "SELECT count(*) FROM jobs") == [(1,)]
+    assert await database.rows("SELECT count(*) FROM jobs") == [(1,)]
 
 
 async def test_a_completed_job_does_not_run_anew(store: SqlStore, door: Door) -> None:

@@ -1,7 +1,5 @@
 """The sweep: gentle every second, thorough every minute, and never the one to fall."""
 
-from pathlib import Path
-
 import pytest
 
 from answerback.core.control import Control
@@ -10,7 +8,8 @@ from answerback.domain.errors import StorageUnavailable
 from answerback.storage import sweeping
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
-from builders import DAY, LEASE, REPORT, Hints, Journal, accept, claim_delivery, ended_job, raw, rows
+from builders import DAY, LEASE, REPORT, Hints, Journal, accept, claim_delivery, ended_job
+from databases import Database
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ async def test_a_database_that_is_away_is_survived(
 
 
 async def test_old_jobs_are_pruned_as_fast_as_they_come_however_many(
-    store: SqlStore, maintenance: Maintenance, path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, maintenance: Maintenance, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bounded batch a minute would let a busy service's database grow for ever."""
     for _ in range(7):
@@ -77,17 +76,16 @@ async def test_old_jobs_are_pruned_as_fast_as_they_come_however_many(
     while await maintenance.sweep():
         pass
 
-    assert rows(path, "SELECT count(*) FROM jobs") == [(0,)]
+    assert await database.rows("SELECT count(*) FROM jobs") == [(0,)]
 
 
 async def test_the_thorough_look_comes_once_a_minute(
-    store: SqlStore, maintenance: Maintenance, path: Path, clock: FakeClock
+    store: SqlStore, maintenance: Maintenance, database: Database, clock: FakeClock
 ) -> None:
     await maintenance.sweep()
     await accept(store)
     await accept(store)
-    with raw(path) as connection:
-        connection.execute("DELETE FROM jobs WHERE state = 'queued'")
+    await database.execute("DELETE FROM jobs WHERE state = 'queued'")
 
     clock.advance(THOROUGH_EVERY - 0.001)
     assert await maintenance.sweep() == 0

@@ -78,9 +78,7 @@ class Desk:
     async def run(self, reviewer: Reviewer) -> JobRecord:
         """One attempt."""
         claim = await claim_job(self.store)
-        executor = Executor(
-            self.store, StubProvider(), self.hints, MEMORY, 120.0, self.clock, self.journal, nothing, reviewer
-        )
+        executor = Executor(self.store, StubProvider(), self.hints, MEMORY, 120.0, self.journal, nothing, reviewer)
         await executor.run(claim)
         return await self.store.get_job(TENANT, claim.id)
 

@@ -17,7 +17,7 @@ class Door:
     def __init__(self, rate: Rate) -> None:
         self.now = 1_000_000.0
         self.windows = MovingWindows(lambda: self.now)
-        self.limiter = RateLimiter(self.windows, rate, lambda: self.now)
+        self.limiter = RateLimiter(self.windows, rate)
         self.headers: dict[str, str] = {}
 
     async def knock(self, caller: str = "c") -> bool:

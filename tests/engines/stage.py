@@ -33,18 +33,18 @@ class Table:
         self.trouble: Exception | None = None
         self.gate: asyncio.Event | None = None
 
-    async def claim(self, limit: int) -> tuple[Sequence[Row], int | None]:
+    async def claim(self, limit: int) -> tuple[Sequence[Row], float | None]:
         self.limits.append(limit)
         if self.trouble is not None:
             trouble, self.trouble = self.trouble, None
             await self.tell()
             raise trouble
         claimed, self.due = self.due[:limit], self.due[limit:]
-        next_due = 0 if self.due else None
+        next_in = 0.0 if self.due else None
         await self.tell()
         if self.gate is not None:
             await self.gate.wait()
-        return claimed, next_due
+        return claimed, next_in
 
     async def run(self, row: Row) -> None:
         if row.id.startswith("broken"):

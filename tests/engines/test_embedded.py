@@ -87,7 +87,7 @@ class Shop:
         self.intake = Intake(store, Guard(), hints, ROOMY, 86_400.0, self.journal, nothing)
         self.control = Control(store, hints, self.journal)
         self.maintenance = Maintenance(store, hints, 30.0, clock, self.journal)
-        executor = Executor(store, self.provider, hints, MEMORY, 120.0, clock, self.journal, nothing)
+        executor = Executor(store, self.provider, hints, MEMORY, 120.0, self.journal, nothing)
         deliverer = Deliverer(
             store=store,
             sender=self.mailbox,
@@ -245,3 +245,21 @@ async def test_a_sweep_that_breaks_is_logged_and_made_again(shop: Shop, monkeypa
 
     assert shop.journal.events[0] == "sweep_broke"
     assert shop.engine.healthy
+
+
+async def test_an_engine_whose_loop_ends_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def collapsing() -> int:
+        raise ZeroDivisionError
+
+    def also_collapsing(event: str, /, **fields: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(shop.maintenance, "sweep", collapsing)
+    monkeypatch.setattr(shop.journal, "exception", also_collapsing)
+    broke = asyncio.Event()
+
+    shop.engine.start(broke.set)
+
+    await asyncio.wait_for(broke.wait(), 20)
+    assert not shop.engine.healthy
+    assert "engine_loop_broke" in shop.journal.events

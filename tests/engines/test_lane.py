@@ -261,3 +261,34 @@ async def test_a_database_that_is_away_does_not_keep_a_lane_from_stopping(stage:
     await lane.stop(0.0)
 
     assert stage.journal.events == ["not_given_back"]
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_who_waits_for_room_waits_until_a_run_ends(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("a"), Row("b")]
+    lane = stage.start(capacity=2)
+    await lane.room()
+    await table.until(lambda: len(table.running) == 2)
+    assert lane.full
+
+    waiting = asyncio.create_task(lane.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    table.let_go.set()
+
+    await asyncio.wait_for(waiting, 20)
+    assert not lane.full
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_nobody_waits_for_room_in_a_lane_that_stops(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("a")]
+    lane = stage.start(capacity=1)
+    await table.until(lambda: len(table.running) == 1)
+
+    waiting = asyncio.create_task(lane.room())
+    await lane.stop(0.0)
+
+    await asyncio.wait_for(waiting, 20)

@@ -1,18 +1,16 @@
 """Accepting: a place in the line, an idempotency key, a limit."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
-from answerback.core.callbacks import render
 from answerback.domain.errors import ConversationFull, IdempotencyConflict, NotFound, Overloaded
 from answerback.domain.job import JobState, Message
 from answerback.ports import Limits
-from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
-from builders import ROOMY, TENANT, accept, claim_job, finish, new_job, rows, state_of
+from builders import ROOMY, TENANT, accept, claim_job, finish, new_job, state_of
+from databases import Database
 
 
 async def test_messages_of_a_conversation_are_numbered_and_all_but_the_first_are_held(store: SqlStore) -> None:
@@ -147,7 +145,7 @@ async def test_an_ended_job_makes_room_in_the_backlog(store: SqlStore) -> None:
     assert (await store.accept(new_job(), limits)).created
 
 
-async def test_a_refused_message_leaves_no_trace(store: SqlStore, path: Path) -> None:
+async def test_a_refused_message_leaves_no_trace(store: SqlStore, database: Database) -> None:
     limits = Limits(conversation_pending=1, queued_jobs=1_000)
     await store.accept(new_job(), limits)
 
@@ -155,14 +153,16 @@ async def test_a_refused_message_leaves_no_trace(store: SqlStore, path: Path) ->
         await store.accept(new_job(), limits)
 
     assert (await store.get_conversation(TENANT, "s")).pending == 1
-    assert rows(path, "SELECT last_seq FROM conversations") == [(1,)]
+    assert await database.rows("SELECT last_seq FROM conversations") == [(1,)]
 
 
-async def test_the_backlog_is_counted_anew_when_a_store_opens(store: SqlStore, path: Path, clock: FakeClock) -> None:
+async def test_the_backlog_is_counted_anew_when_a_store_opens(
+    store: SqlStore, database: Database, clock: FakeClock
+) -> None:
     for _ in range(3):
         await accept(store)
 
-    second = await open_sqlite(path, clock, render)
+    second = await database.open(clock)
     try:
         with pytest.raises(Overloaded):
             await second.accept(new_job(), Limits(conversation_pending=10, queued_jobs=3))

@@ -1,17 +1,14 @@
 """Reviews in the hands of an LLM that answers by webhook: handed over, answered from outside, or never."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from answerback.core.callbacks import render
 from answerback.core.llm_callbacks import ending_of
 from answerback.domain.delivery import Report
 from answerback.domain.errors import Conflict, ErrorCode, NotFound
 from answerback.domain.job import JobKind, JobState
 from answerback.domain.review import FileRef, NotReviewed, Review, Reviewed
-from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -24,11 +21,11 @@ from builders import (
     claim_delivery,
     claim_job,
     claim_jobs,
-    dump,
     finish,
     new_job,
     state_of,
 )
+from databases import Database
 
 REVIEW = Review("essay-1", (FileRef("http://f/1", (2, 1)), FileRef("http://f/2")), "s-1", {"a": [1]})
 TIMEOUT = 100.0
@@ -71,14 +68,14 @@ async def test_handing_over_ends_the_lease_and_says_until_when(store: SqlStore, 
     assert await claim_jobs(store) == []
 
 
-async def test_a_stale_worker_cannot_hand_over(store: SqlStore, clock: FakeClock, path: Path) -> None:
+async def test_a_stale_worker_cannot_hand_over(store: SqlStore, clock: FakeClock, database: Database) -> None:
     await hand_in(store)
     claim = await claim_job(store)
     clock.advance(LEASE + 1)
-    before = dump(path)
+    before = await database.dump()
 
     assert not await store.hand_over(claim, TIMEOUT, HANDED_OVER)
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
 async def test_no_answer_in_time(store: SqlStore, clock: FakeClock) -> None:
@@ -135,17 +132,17 @@ async def test_an_answer_ends_it(store: SqlStore) -> None:
     assert await store.answer_review(job_id, GOOD) == (False, True)
 
 
-async def test_an_answer_that_overtakes_the_handing_over_fences_it(store: SqlStore, path: Path) -> None:
+async def test_an_answer_that_overtakes_the_handing_over_fences_it(store: SqlStore, database: Database) -> None:
     job_id = await hand_in(store)
     claim = await claim_job(store)
 
     assert await store.answer_review(job_id, GOOD) == (True, False)
 
-    before = dump(path)
+    before = await database.dump()
     assert not await store.hand_over(claim, TIMEOUT, HANDED_OVER)
     assert not await finish(store, claim)
     assert not await store.requeue(claim, 0, failure=FAILURE, counted=True, report=REPORT)
-    assert dump(path) == before
+    assert await database.dump() == before
     assert [each.status for each in (await store.get_job(TENANT, job_id)).attempts] == ["completed"]
 
 
@@ -168,17 +165,17 @@ async def test_an_answer_to_what_went_back_to_the_queue(store: SqlStore) -> None
         (NotReviewed("fine"), False),
     ],
 )
-async def test_which_answers_are_the_same(store: SqlStore, path: Path, said: Reviewed, same: bool) -> None:
+async def test_which_answers_are_the_same(store: SqlStore, database: Database, said: Reviewed, same: bool) -> None:
     job_id = await awaiting(store)
     await store.answer_review(job_id, GOOD)
-    before = dump(path)
+    before = await database.dump()
 
     if same:
         assert await store.answer_review(job_id, ending_of(said)) == (False, False)
     else:
         with pytest.raises(Conflict, match="completed already"):
             await store.answer_review(job_id, ending_of(said))
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
 async def test_a_failure_told_twice(store: SqlStore) -> None:
@@ -211,14 +208,14 @@ async def test_an_awaiting_review_can_be_cancelled(store: SqlStore) -> None:
         await store.answer_review(job_id, GOOD)
 
 
-async def test_a_secret_of_its_own_is_made_once_and_kept(path: Path, clock: FakeClock) -> None:
-    store = await open_sqlite(path, clock, render)
+async def test_a_secret_of_its_own_is_made_once_and_kept(database: Database, clock: FakeClock) -> None:
+    store = await database.open(clock)
     one = await store.own_secret("one")
     assert (await store.own_secret("one"), len(bytes.fromhex(one))) == (one, 32)
     assert await store.own_secret("two") != one
     await store.close()
 
-    again = await open_sqlite(path, clock, render)
+    again = await database.open(clock)
     try:
         assert await again.own_secret("one") == one
     finally:

@@ -1,7 +1,6 @@
 """One transaction ends a job: its state, its turn, the callback it owes, the next in line."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,6 @@ from answerback.domain.delivery import Report
 from answerback.domain.job import Ending, Job, JobState
 from answerback.storage import ending
 from answerback.storage.operation import Operation, Transaction
-from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -24,12 +22,12 @@ from builders import (
     claim_job,
     claim_jobs,
     completed,
-    dump,
     ended_job,
     failed,
     finish,
     state_of,
 )
+from databases import Database
 
 
 async def test_an_answer_is_kept_and_owed(store: SqlStore, clock: FakeClock) -> None:
@@ -87,37 +85,37 @@ async def test_the_turns_of_a_claim_are_all_those_before_it(store: SqlStore) -> 
     assert [turn.user for turn in recent] == ["c", "b"]
 
 
-async def test_an_ended_job_cannot_be_ended_again(store: SqlStore, path: Path) -> None:
+async def test_an_ended_job_cannot_be_ended_again(store: SqlStore, database: Database) -> None:
     await accept(store)
     claim = await claim_job(store)
     await finish(store, claim)
-    before = dump(path)
+    before = await database.dump()
 
     assert not await finish(store, claim, completed("another"))
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
-async def test_an_ending_that_cannot_be_rendered_changes_nothing(path: Path, clock: FakeClock) -> None:
+async def test_an_ending_that_cannot_be_rendered_changes_nothing(database: Database, clock: FakeClock) -> None:
     def broken(job: Job, ending: Ending, now: int) -> bytes:
         raise ValueError("no callback can be made of this")
 
-    store = await open_sqlite(path, clock, broken)
+    store = await database.open(clock, broken)
     try:
         await accept(store)
         await accept(store)
         claim = await claim_job(store)
-        before = dump(path)
+        before = await database.dump()
 
         with pytest.raises(ValueError, match="no callback"):
             await finish(store, claim)
 
-        assert dump(path) == before
+        assert await database.dump() == before
     finally:
         await store.close()
 
 
 async def test_an_ending_interrupted_before_its_last_statement_changes_nothing(
-    store: SqlStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settle = ending._settle
 
@@ -128,13 +126,13 @@ async def test_an_ending_interrupted_before_its_last_statement_changes_nothing(
     await accept(store)
     await accept(store)
     claim = await claim_job(store)
-    before = dump(path)
+    before = await database.dump()
     monkeypatch.setattr(ending, "_settle", interrupted)
 
     with pytest.raises(OSError, match="power"):
         await finish(store, claim)
 
-    assert dump(path) == before
+    assert await database.dump() == before
     monkeypatch.undo()
     assert await finish(store, claim)
     assert await store.count_open() == 1

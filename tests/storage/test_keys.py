@@ -1,13 +1,11 @@
 """Signing secrets and their rotation; API keys."""
 
-from pathlib import Path
-
 import pytest
 
 from answerback.domain.errors import NotFound
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
-from builders import rows
+from databases import Database
 
 HOUR = 3600.0
 
@@ -59,13 +57,13 @@ async def test_returning_to_an_earlier_secret_lists_it_once(store: SqlStore) -> 
     assert await store.callback_secrets("one") == ["one", "two"]
 
 
-async def test_asking_for_the_secrets_writes_nothing_new(store: SqlStore, path: Path) -> None:
+async def test_asking_for_the_secrets_writes_nothing_new(store: SqlStore, database: Database) -> None:
     await store.callback_secrets("configured")
 
     for _ in range(3):
         await store.callback_secrets("configured")
 
-    assert rows(path, "SELECT count(*) FROM secrets") == [(1,)]
+    assert await database.rows("SELECT count(*) FROM secrets") == [(1,)]
 
 
 async def test_a_key_is_made_listed_and_revoked(store: SqlStore, clock: FakeClock) -> None:

@@ -1,16 +1,12 @@
 """Claims, and the fences around them."""
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
-from answerback.core.callbacks import render
 from answerback.domain.delivery import ClaimedDelivery
 from answerback.domain.job import ClaimedJob, JobState
-from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -22,11 +18,10 @@ from builders import (
     claim_delivery,
     claim_job,
     claim_jobs,
-    dump,
     finish,
     owed_delivery,
-    raw,
 )
+from databases import REFUSED, Database
 
 
 async def test_a_claim_takes_what_is_due_and_counts_the_attempt(store: SqlStore) -> None:
@@ -41,13 +36,13 @@ async def test_a_claim_takes_what_is_due_and_counts_the_attempt(store: SqlStore)
 
 
 async def test_a_claim_says_when_to_come_back(store: SqlStore, clock: FakeClock) -> None:
-    assert (await store.claim_jobs("worker", 5, LEASE)).next_due is None
+    assert (await store.claim_jobs("worker", 5, LEASE)).next_in is None
     await accept(store)
     await store.requeue(await claim_job(store), 30.0, counted=True, failure=FAILURE, report=REPORT)
 
     claims = await store.claim_jobs("worker", 5, LEASE)
 
-    assert (claims.jobs, claims.next_due) == ([], clock.now() + 30_000)
+    assert (claims.jobs, claims.next_in) == ([], 30.0)
 
 
 async def test_a_full_claim_asks_to_come_back_at_once(store: SqlStore, clock: FakeClock) -> None:
@@ -56,7 +51,7 @@ async def test_a_full_claim_asks_to_come_back_at_once(store: SqlStore, clock: Fa
 
     claims = await store.claim_jobs("worker", 2, LEASE)
 
-    assert (len(claims.jobs), claims.next_due) == (2, clock.now())
+    assert (len(claims.jobs), claims.next_in) == (2, 0.0)
 
 
 async def test_the_longest_due_goes_first(store: SqlStore, clock: FakeClock) -> None:
@@ -68,8 +63,10 @@ async def test_the_longest_due_goes_first(store: SqlStore, clock: FakeClock) -> 
     assert [(await claim_jobs(store, limit=1))[0].id for _ in range(4)] == expected
 
 
-async def test_two_stores_on_one_file_never_claim_the_same_row(store: SqlStore, path: Path, clock: FakeClock) -> None:
-    other = await open_sqlite(path, clock, render)
+async def test_two_stores_on_one_file_never_claim_the_same_row(
+    store: SqlStore, database: Database, clock: FakeClock
+) -> None:
+    other = await database.open(clock)
     jobs = {(await accept(store, session=None)).job_id for _ in range(60)}
 
     claims = await asyncio.gather(*(each.claim_jobs("w", 3, LEASE) for each in (store, other) * 15))
@@ -94,13 +91,13 @@ async def test_one_job_of_a_conversation_is_under_way_at_a_time(store: SqlStore)
 
 @pytest.mark.parametrize("state", ["queued", "running", "awaiting"])
 async def test_the_database_itself_refuses_a_second_active_job_of_a_conversation(
-    store: SqlStore, path: Path, state: str
+    store: SqlStore, database: Database, state: str
 ) -> None:
     await accept(store)
     second = await accept(store)
 
-    with raw(path) as connection, pytest.raises(sqlite3.IntegrityError):
-        connection.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, second.job_id))
+    with pytest.raises(REFUSED):
+        await database.execute(f"UPDATE jobs SET state = '{state}' WHERE id = '{second.job_id}'")
 
 
 JobWrite = Callable[[SqlStore, ClaimedJob], Awaitable[object]]
@@ -132,57 +129,57 @@ async def test_a_holder_may_write_until_its_lease_ends(store: SqlStore, clock: F
 
 @job_writes
 async def test_a_job_cannot_be_written_after_its_lease_ended(
-    store: SqlStore, path: Path, clock: FakeClock, write: JobWrite
+    store: SqlStore, database: Database, clock: FakeClock, write: JobWrite
 ) -> None:
     await accept(store)
     claim = await claim_job(store)
     clock.advance(LEASE)
-    before = dump(path)
+    before = await database.dump()
 
     assert not await write(store, claim)
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
 @job_writes
 async def test_a_job_cannot_be_written_by_who_held_it_before(
-    store: SqlStore, path: Path, clock: FakeClock, write: JobWrite
+    store: SqlStore, database: Database, clock: FakeClock, write: JobWrite
 ) -> None:
     await accept(store)
     stale = await claim_job(store)
     clock.advance(LEASE)
     await store.recover_leases()
     current = await claim_job(store)
-    before = dump(path)
+    before = await database.dump()
 
     assert not await write(store, stale)
     await store.release_jobs([(stale.id, stale.epoch, 0.0)])
-    assert dump(path) == before
+    assert await database.dump() == before
     assert await write(store, current)
 
 
 @delivery_writes
 async def test_a_delivery_cannot_be_written_after_its_lease_ended(
-    store: SqlStore, path: Path, clock: FakeClock, write: DeliveryWrite
+    store: SqlStore, database: Database, clock: FakeClock, write: DeliveryWrite
 ) -> None:
     claim = await owed_delivery(store)
     clock.advance(LEASE)
-    before = dump(path)
+    before = await database.dump()
 
     assert not await write(store, claim)
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
 @delivery_writes
 async def test_a_delivery_cannot_be_written_by_who_held_it_before(
-    store: SqlStore, path: Path, clock: FakeClock, write: DeliveryWrite
+    store: SqlStore, database: Database, clock: FakeClock, write: DeliveryWrite
 ) -> None:
     stale = await owed_delivery(store)
     clock.advance(LEASE)
     await store.recover_leases()
     current = await claim_delivery(store)
-    before = dump(path)
+    before = await database.dump()
 
     assert not await write(store, stale)
     await store.release_deliveries([(stale.id, stale.epoch, 0.0)])
-    assert dump(path) == before
+    assert await database.dump() == before
     assert await write(store, current)

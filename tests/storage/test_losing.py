@@ -1,7 +1,5 @@
 """What becomes of a lease that is kept, given back or lost."""
 
-from pathlib import Path
-
 from answerback.domain.errors import ErrorCode
 from answerback.domain.job import JobState
 from answerback.storage.store import SqlStore
@@ -17,9 +15,9 @@ from builders import (
     ended_job,
     finish,
     owed_delivery,
-    rows,
     state_of,
 )
+from databases import Database
 
 HOUR = 3600.0
 
@@ -47,7 +45,7 @@ async def test_an_attempt_given_back_does_not_count(store: SqlStore) -> None:
 
 
 async def test_a_deferred_delivery_leaves_no_attempt_however_often(
-    store: SqlStore, path: Path, clock: FakeClock
+    store: SqlStore, database: Database, clock: FakeClock
 ) -> None:
     await ended_job(store)
     for _ in range(20):
@@ -57,7 +55,7 @@ async def test_a_deferred_delivery_leaves_no_attempt_however_often(
         assert await claim_deliveries(store) == []
         clock.advance(5)
 
-    assert rows(path, "SELECT count(*) FROM attempts WHERE \"of\" LIKE 'msg%'") == [(0,)]
+    assert await database.rows("SELECT count(*) FROM attempts WHERE \"of\" LIKE 'msg%'") == [(0,)]
 
 
 async def test_a_lost_lease_gives_the_attempt_back_and_is_counted(store: SqlStore, clock: FakeClock) -> None:

@@ -2,15 +2,12 @@
 
 import random
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 
-from answerback.core.callbacks import render
 from answerback.domain.delivery import ClaimedDelivery
 from answerback.domain.errors import Conflict
 from answerback.domain.job import ENDED, ClaimedJob, JobState
-from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -24,9 +21,8 @@ from builders import (
     completed,
     failed,
     finish,
-    raw,
-    rows,
 )
+from databases import Database
 
 SESSIONS = ["a", "b", "c", "d", None]
 
@@ -141,25 +137,22 @@ def in_accepted_order(history: History) -> bool:
     )
 
 
-def counters_agree(path: Path) -> bool:
-    return not rows(
-        path,
+async def counters_agree(database: Database) -> bool:
+    return not await database.rows(
         """SELECT 1 FROM conversations c WHERE pending != (SELECT count(*) FROM jobs j WHERE j.conversation_id = c.id
            AND state IN ('held', 'queued', 'running', 'awaiting'))""",
     )
 
 
-def one_callback_each(path: Path) -> bool:
-    return not rows(
-        path,
+async def one_callback_each(database: Database) -> bool:
+    return not await database.rows(
         """SELECT j.id FROM jobs j LEFT JOIN deliveries d ON d.job_id = j.id
-           GROUP BY j.id HAVING count(d.id) != (j.finished_at IS NOT NULL)""",
+           GROUP BY j.id HAVING count(d.id) != CASE WHEN j.finished_at IS NULL THEN 0 ELSE 1 END""",
     )
 
 
-def nobody_waits_for_nobody(path: Path) -> bool:
-    return not rows(
-        path,
+async def nobody_waits_for_nobody(database: Database) -> bool:
+    return not await database.rows(
         """SELECT 1 FROM jobs h WHERE state = 'held' AND NOT EXISTS (SELECT 1 FROM jobs a
            WHERE a.conversation_id = h.conversation_id AND a.state IN ('queued', 'running', 'awaiting'))
            UNION SELECT 1 FROM deliveries h WHERE state = 'held' AND NOT EXISTS (SELECT 1 FROM deliveries a
@@ -168,17 +161,19 @@ def nobody_waits_for_nobody(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_order_and_custody_survive_any_history(store: SqlStore, path: Path, clock: FakeClock, seed: int) -> None:
-    other = await open_sqlite(path, clock, render)
+async def test_order_and_custody_survive_any_history(
+    store: SqlStore, database: Database, clock: FakeClock, seed: int
+) -> None:
+    other = await database.open(clock)
     history = History(seed, [store, other], clock)
     try:
         for n in range(300):
             await history.step()
             if n % 10 == 0:
-                assert nobody_waits_for_nobody(path)
-                assert counters_agree(path)
-        assert one_callback_each(path)
-        open_jobs = rows(path, "SELECT count(*) FROM jobs WHERE finished_at IS NULL")[0][0]
+                assert await nobody_waits_for_nobody(database)
+                assert await counters_agree(database)
+        assert await one_callback_each(database)
+        open_jobs = (await database.rows("SELECT count(*) FROM jobs WHERE finished_at IS NULL"))[0][0]
         assert await store.count_open() == open_jobs
 
         await history.run_dry()
@@ -186,28 +181,29 @@ async def test_order_and_custody_survive_any_history(store: SqlStore, path: Path
         await other.close()
 
     assert in_accepted_order(history)
-    assert one_callback_each(path)
-    assert counters_agree(path)
+    assert await one_callback_each(database)
+    assert await counters_agree(database)
     assert len(history.delivered) == len(set(history.delivered))
-    states = {JobState(state) for (state,) in rows(path, "SELECT state FROM jobs")}
+    states = {JobState(state) for (state,) in await database.rows("SELECT state FROM jobs")}
     assert states <= ENDED
 
 
-async def test_the_in_memory_backlog_agrees_with_the_database(store: SqlStore, path: Path, clock: FakeClock) -> None:
+async def test_the_in_memory_backlog_agrees_with_the_database(
+    store: SqlStore, database: Database, clock: FakeClock
+) -> None:
     history = History(99, [store], clock)
     for _ in range(300):
         await history.step()
 
-    counted = rows(path, "SELECT count(*) FROM jobs WHERE finished_at IS NULL")[0][0]
+    counted = (await database.rows("SELECT count(*) FROM jobs WHERE finished_at IS NULL"))[0][0]
 
     assert store._backlog.size() == counted
 
 
-async def test_a_job_that_its_line_forgot_is_found(store: SqlStore, path: Path) -> None:
+async def test_a_job_that_its_line_forgot_is_found(store: SqlStore, database: Database) -> None:
     await accept(store)
     orphan = (await accept(store)).job_id
-    with raw(path) as connection:
-        connection.execute("DELETE FROM jobs WHERE state = 'queued'")
+    await database.execute("DELETE FROM jobs WHERE state = 'queued'")
 
     assert (await store.release_orphans()).jobs_released == 1
 
@@ -215,12 +211,11 @@ async def test_a_job_that_its_line_forgot_is_found(store: SqlStore, path: Path) 
     assert (await store.release_orphans()).total == 0
 
 
-async def test_a_callback_that_its_line_forgot_is_found(store: SqlStore, path: Path) -> None:
+async def test_a_callback_that_its_line_forgot_is_found(store: SqlStore, database: Database) -> None:
     for _ in range(2):
         await accept(store)
         await finish(store, (await claim_jobs(store))[0])
-    with raw(path) as connection:
-        connection.execute("DELETE FROM deliveries WHERE state = 'pending'")
+    await database.execute("DELETE FROM deliveries WHERE state = 'pending'")
 
     assert (await store.release_orphans()).deliveries_released == 1
 

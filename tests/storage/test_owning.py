@@ -1,7 +1,5 @@
 """What owners do with their jobs: cancel, run anew, replay, list, look back, erase."""
 
-from pathlib import Path
-
 import pytest
 
 from answerback.domain.errors import Conflict, NotFound
@@ -17,14 +15,13 @@ from builders import (
     claim_delivery,
     claim_job,
     completed,
-    dump,
     ended_job,
     failed,
     finish,
     owed_delivery,
-    rows,
     state_of,
 )
+from databases import Database
 
 
 async def test_a_queued_job_is_cancelled_and_its_sender_hears(store: SqlStore) -> None:
@@ -46,17 +43,17 @@ async def test_cancelling_the_head_moves_the_line_and_cancelling_a_held_one_does
     assert await state_of(store, last) == JobState.QUEUED
 
 
-async def test_cancelling_a_running_job_fences_its_holder(store: SqlStore, path: Path) -> None:
+async def test_cancelling_a_running_job_fences_its_holder(store: SqlStore, database: Database) -> None:
     job_id = (await accept(store)).job_id
     claim = await claim_job(store)
 
     await store.cancel_job(TENANT, job_id)
 
-    before = dump(path)
+    before = await database.dump()
     assert not await finish(store, claim)
     assert not await store.requeue(claim, 0.0, counted=True, failure=FAILURE, report=REPORT)
     await store.release_jobs([(claim.id, claim.epoch, 0.0)])
-    assert dump(path) == before
+    assert await database.dump() == before
     assert [each.status for each in (await store.get_job(TENANT, job_id)).attempts] == ["cancelled"]
 
 
@@ -70,13 +67,13 @@ async def test_cancelling_twice_is_no_error_and_owes_one_callback(store: SqlStor
 
 
 @pytest.mark.parametrize("ending", [completed(), failed()])
-async def test_an_ended_job_cannot_be_cancelled(store: SqlStore, path: Path, ending: Ending) -> None:
+async def test_an_ended_job_cannot_be_cancelled(store: SqlStore, database: Database, ending: Ending) -> None:
     job_id = await ended_job(store, ending=ending)
-    before = dump(path)
+    before = await database.dump()
 
     with pytest.raises(Conflict):
         await store.cancel_job(TENANT, job_id)
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
 async def test_other_tenants_jobs_do_not_exist(store: SqlStore) -> None:
@@ -181,17 +178,17 @@ async def test_jobs_are_listed_newest_first_by_page_state_and_session(store: Sql
     assert await listed(None, "unknown", None, 10) == []
 
 
-async def test_an_erased_conversation_leaves_no_text_behind(store: SqlStore, path: Path) -> None:
+async def test_an_erased_conversation_leaves_no_text_behind(store: SqlStore, database: Database) -> None:
     for n in range(3):
         await ended_job(store, f"SECRET-{n}", ending=completed(f"SECRET-ANSWER-{n}"))
         await store.delivered(await claim_delivery(store), REPORT)
-    assert any("SECRET" in line for line in dump(path))
+    assert any("SECRET" in line for line in await database.dump())
 
     await store.erase_conversation(TENANT, "s")
 
     assert (await store.get_conversation(TENANT, "s")).turns == ()
     # Bodies are dumped as hexadecimal.
-    assert not any("SECRET" in line or b"SECRET".hex().upper() in line.upper() for line in dump(path))
+    assert not any("SECRET" in line or b"SECRET".hex().upper() in line.upper() for line in await database.dump())
 
 
 async def test_erasing_one_conversation_leaves_the_others(store: SqlStore) -> None:
@@ -204,7 +201,9 @@ async def test_erasing_one_conversation_leaves_the_others(store: SqlStore) -> No
     assert (await store.get_job(TENANT, kept)).answer == "an answer"
 
 
-async def test_what_is_in_flight_at_an_erasure_is_answered_but_not_remembered(store: SqlStore, path: Path) -> None:
+async def test_what_is_in_flight_at_an_erasure_is_answered_but_not_remembered(
+    store: SqlStore, database: Database
+) -> None:
     await accept(store, "running")
     await accept(store, "held")
     claim = await claim_job(store)
@@ -216,7 +215,7 @@ async def test_what_is_in_flight_at_an_erasure_is_answered_but_not_remembered(st
     await ended_job(store, "later")
 
     assert [turn.user for turn in (await store.get_conversation(TENANT, "s")).turns] == ["later"]
-    assert rows(path, "SELECT count(*) FROM deliveries") == [(3,)]
+    assert await database.rows("SELECT count(*) FROM deliveries") == [(3,)]
 
 
 async def test_an_erased_job_can_neither_run_anew_nor_be_replayed(store: SqlStore) -> None:

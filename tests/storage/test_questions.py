@@ -1,10 +1,9 @@
 """The history of questions: whose they are, in which order, for how long."""
 
-from pathlib import Path
-
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
-from builders import DAY, TENANT, rows
+from builders import DAY, TENANT
+from databases import Database
 
 
 async def test_the_newest_come_first_each_with_its_own_time(store: SqlStore, clock: FakeClock) -> None:
@@ -24,7 +23,9 @@ async def test_tenants_do_not_see_each_others(store: SqlStore) -> None:
     assert await store.list_questions("another", 100) == []
 
 
-async def test_old_questions_are_forgotten_batch_by_batch(store: SqlStore, clock: FakeClock, path: Path) -> None:
+async def test_old_questions_are_forgotten_batch_by_batch(
+    store: SqlStore, clock: FakeClock, database: Database
+) -> None:
     for n in range(250):
         await store.keep_question(TENANT, f"old {n}", "a")
     clock.advance(30 * DAY + 1)
@@ -33,5 +34,5 @@ async def test_old_questions_are_forgotten_batch_by_batch(store: SqlStore, clock
     swept = [(await store.prune(30)).questions_pruned for _ in range(3)]
 
     assert swept == [200, 50, 0]
-    assert rows(path, "SELECT question FROM questions") == [("new",)]
+    assert await database.rows("SELECT question FROM questions") == [("new",)]
     assert [each.question for each in await store.list_questions(TENANT, 100)] == ["new"]

@@ -33,6 +33,13 @@ from answerback.storage.store import SqlStore
 from answerback.storage.tables import metadata
 from answerback.testing.clock import FakeClock
 from builders import accept, dump, ended_job, raw
+from databases import Database, SqliteDatabase
+
+
+@pytest.fixture
+def database(path: Path) -> Database:
+    """SQLite only."""
+    return SqliteDatabase(path)
 
 
 def tables_of(path: Path) -> list[str]:
@@ -149,7 +156,7 @@ HOT = {
     "LOST_DELIVERIES": sweeping.LOST_DELIVERIES,
     "OVERDUE_JOBS": sweeping.OVERDUE_JOBS,
     "OLD_JOBS": sweeping.OLD_JOBS,
-    "OLD_CONVERSATIONS": sweeping.OLD_CONVERSATIONS,
+    "PRUNE_CONVERSATIONS": sweeping.PRUNE_CONVERSATIONS,
     "PRUNE_ATTEMPTS": sweeping.PRUNE_ATTEMPTS,
     "PRUNE_TURN": sweeping.PRUNE_TURN,
     "RECENT_TURNS": reading.RECENT_TURNS,
@@ -182,6 +189,7 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
 
     # A scan is fine over an index that holds only the rows it is about: those few that wait, run or ended.
     whole = [step for step in steps if step.startswith("SCAN") and "USING" not in step and "CONSTANT" not in step]
+    whole = [step for step in whole if step not in ("SCAN due", "SCAN idle")]  # the few just picked
     assert not whole, steps
     assert not [step for step in steps if "TEMP B-TREE" in step], steps
 
@@ -199,7 +207,7 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("LOST_DELIVERIES", "deliveries_leased (lease_expires_at<?)"),
         ("OVERDUE_JOBS", "jobs_deadline (deadline_at<?)"),
         ("OLD_JOBS", "jobs_finished (finished_at>? AND finished_at<?)"),
-        ("OLD_CONVERSATIONS", "jobs_conversation (conversation_id=?)"),
+        ("PRUNE_CONVERSATIONS", "jobs_conversation (conversation_id=?)"),
         ("RELEASE_NEXT_JOB", "jobs_held (conversation_id=?)"),
         ("RELEASE_NEXT_JOB", "jobs_line (conversation_id=?)"),
         ("RELEASE_NEXT_DELIVERY", "deliveries_held (conversation_id=?)"),

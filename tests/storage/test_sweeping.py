@@ -1,7 +1,6 @@
 """What ends by itself, and what is deleted once it is old."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -18,12 +17,11 @@ from builders import (
     claim_delivery,
     claim_job,
     claim_jobs,
-    dump,
     ended_job,
     finish,
-    rows,
     state_of,
 )
+from databases import Database
 
 
 async def expired_callback(store: SqlStore, job_id: str) -> bool:
@@ -53,17 +51,19 @@ async def test_a_job_past_its_deadline_is_not_claimed(store: SqlStore, clock: Fa
     assert await claim_jobs(store) == []
 
 
-async def test_a_running_job_expires_and_its_holder_is_fenced(store: SqlStore, path: Path, clock: FakeClock) -> None:
+async def test_a_running_job_expires_and_its_holder_is_fenced(
+    store: SqlStore, database: Database, clock: FakeClock
+) -> None:
     job_id = (await accept(store, deadline_seconds=10.0)).job_id
     claim = await claim_job(store)
     clock.advance(10)
     await store.expire_jobs()
-    before = dump(path)
+    before = await database.dump()
 
     assert await expired_callback(store, job_id)
     assert not await finish(store, claim)
     assert await store.extend_jobs([(claim.id, claim.epoch)], 60) == set()
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
 async def test_a_held_job_expires_without_moving_the_line(store: SqlStore, clock: FakeClock) -> None:
@@ -104,7 +104,7 @@ async def settled_job(store: SqlStore, session: str | None = "s") -> str:
 
 
 async def test_what_ended_longer_ago_than_the_retention_is_deleted_with_all_that_hangs_on_it(
-    store: SqlStore, path: Path, clock: FakeClock
+    store: SqlStore, database: Database, clock: FakeClock
 ) -> None:
     job_id = await settled_job(store)
     clock.advance(30 * DAY + 0.001)
@@ -114,16 +114,16 @@ async def test_what_ended_longer_ago_than_the_retention_is_deleted_with_all_that
     with pytest.raises(NotFound):
         await store.get_job(TENANT, job_id)
     for table in ("jobs", "deliveries", "attempts", "turns", "conversations"):
-        assert rows(path, f"SELECT count(*) FROM {table}") == [(0,)], table
+        assert await database.rows(f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
-async def test_what_ended_within_the_retention_is_kept(store: SqlStore, path: Path, clock: FakeClock) -> None:
+async def test_what_ended_within_the_retention_is_kept(store: SqlStore, database: Database, clock: FakeClock) -> None:
     await settled_job(store)
     clock.advance(30 * DAY)
-    before = dump(path)
+    before = await database.dump()
 
     assert (await store.prune(30)).total == 0
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
 async def test_a_job_is_kept_until_its_callback_is_settled(store: SqlStore, clock: FakeClock) -> None:
@@ -150,13 +150,13 @@ async def test_an_open_job_is_never_pruned(store: SqlStore, clock: FakeClock) ->
 
 
 async def test_a_conversation_in_use_forgets_old_turns_and_keeps_its_numbering(
-    store: SqlStore, path: Path, clock: FakeClock
+    store: SqlStore, database: Database, clock: FakeClock
 ) -> None:
     await settled_job(store)
     clock.advance(31 * DAY)
     open_job = await accept(store)
     await store.prune(30)
 
-    assert rows(path, "SELECT count(*) FROM turns") == [(0,)]
+    assert await database.rows("SELECT count(*) FROM turns") == [(0,)]
     assert open_job.seq == 2
     assert (await accept(store)).seq == 3

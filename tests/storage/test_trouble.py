@@ -17,6 +17,13 @@ from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import TENANT, accept, claim_job, dump, ended_job, finish, raw, rows
+from databases import Database, SqliteDatabase
+
+
+@pytest.fixture
+def database(path: Path) -> Database:
+    """SQLite only."""
+    return SqliteDatabase(path)
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
-from answerback.api.documents import JOB_ERRORS
+from answerback.api.documents import JOB_ERRORS, errors
 from answerback.api.errors import json_response
 from answerback.core.callbacks import rfc3339
+from answerback.core.conversation import Conversations
 from answerback.domain.job import Conversation
-from answerback.ports import Store
 
 
 class _KeyConvertor(PathConvertor):
@@ -39,7 +39,7 @@ class ConversationBody(BaseModel):
     messages: list[MessageBody]
 
 
-def router(store: Store, authenticator: Authenticator) -> APIRouter:
+def router(conversations: Conversations, authenticator: Authenticator) -> APIRouter:
     """`/v1/conversations/{key}`; the key is the session_id, or the callback URL (percent-encoded)."""
     door = APIRouter(prefix="/v1", tags=["conversations"])
 
@@ -52,19 +52,19 @@ def router(store: Store, authenticator: Authenticator) -> APIRouter:
     async def show(request: Request, key: str) -> Response:
         """The newest 100 answered messages with their answers."""
         tenant_id = await authenticator.tenant(request)
-        return json_response(200, conversation_body(await store.get_conversation(tenant_id, key)))
+        return json_response(200, conversation_body(await conversations.show(tenant_id, key)))
 
     @door.delete(
         "/conversations/{key:conversation_key}",
         status_code=204,
         summary="Erase a conversation's memory",
-        responses=JOB_ERRORS,
+        responses=JOB_ERRORS | errors(_503="The database or Redis cannot be reached now; send it again"),
     )
     async def erase(request: Request, key: str) -> Response:
         """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and
         delivered as owed, but not remembered."""
         tenant_id = await authenticator.tenant(request)
-        await store.erase_conversation(tenant_id, key)
+        await conversations.erase(tenant_id, key)
         return Response(status_code=204)
 
     return door

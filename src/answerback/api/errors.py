@@ -17,6 +17,7 @@ from answerback.api.upstream import headers_of, status_of
 from answerback.domain.errors import (
     Conflict,
     ConversationFull,
+    EraseUnfinished,
     IdempotencyConflict,
     InvalidField,
     NotFound,
@@ -64,11 +65,13 @@ STATUSES: Mapping[type[Refusal], int] = {
     IdempotencyConflict: 409,
     ConversationFull: 429,
     Overloaded: 503,
+    EraseUnfinished: 503,
 }
 HEADERS: Mapping[type[Refusal], Mapping[str, str]] = {
     Unauthorized: {"WWW-Authenticate": "Bearer"},
     ConversationFull: RETRY_AFTER,
     Overloaded: {"Retry-After": "5"},
+    EraseUnfinished: RETRY_AFTER,
 }
 
 

@@ -8,21 +8,23 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.requests import Request
 
 from answerback.api.errors import RateLimited
 from answerback.api.headers import add_header
 from answerback.api.upstream import SDK_PATIENCE_SECONDS
-from answerback.domain.rate import Rate
+from answerback.domain.rate import Rate, Standing
+from answerback.ports import Rates
 
 IDLE_SWEEP_EVERY = 4096
 """Requests between looks for callers that have fallen silent."""
 
 
 class MovingWindows(MemoryStorage):
-    """The times of the requests that count, in this process's memory: a few microseconds each.
+    """Implements `answerback.ports.Rates` in this process's memory, a few microseconds a request, as a storage and a
+    strategy of the library's: the times of the requests that count. `now` is in epoch seconds.
 
     Exact without a lock, because nothing here awaits. The library's own memory looks through all callers in a thread
     at every request, which grows with their number.
@@ -35,6 +37,13 @@ class MovingWindows(MemoryStorage):
         self._now = now
         self._times: dict[str, tuple[int, deque[float]]] = {}
         self._until_sweep = IDLE_SWEEP_EVERY
+        self._strategy = MovingWindowRateLimiter(self)
+
+    async def hit(self, caller: str, rate: Rate) -> Standing:
+        item = _item(rate)
+        admitted = await self._strategy.hit(item, caller)
+        reset_at, remaining = await self._strategy.get_window_stats(item, caller)
+        return Standing(admitted, remaining, reset_at - self._now())
 
     async def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         times = self._current(key, expiry)
@@ -66,26 +75,22 @@ class MovingWindows(MemoryStorage):
 
 
 class RateLimiter:
-    """Counts requests of each caller. `storage` holds the windows and may be shared between processes; `default` is
-    the rate of whoever has none of their own, None for no limit; `now` is the storage's clock, in epoch seconds."""
+    """Admits callers by their rates; `default` is the rate of whoever has none of their own, None for no limit."""
 
-    def __init__(self, storage: Storage, default: Rate | None, now: Callable[[], float] = time.time) -> None:
-        self._windows = MovingWindowRateLimiter(storage)
-        self._now = now
+    def __init__(self, rates: Rates, default: Rate | None) -> None:
+        self._rates = rates
         self.default = default
 
     async def admit(self, request: Request, caller: str, rate: Rate | None) -> None:
         """Counts the request, and has its response tell how much is left. Raises RateLimited."""
         if rate is None:
             return
-        item = _item(rate)
-        admitted = await self._windows.hit(item, caller)
-        reset_at, remaining = await self._windows.get_window_stats(item, caller)
-        seconds = max(1, math.ceil(reset_at - self._now()))
+        standing = await self._rates.hit(caller, rate)
+        seconds = max(1, math.ceil(standing.seconds))
         add_header(request, "RateLimit-Limit", str(rate.amount))
-        add_header(request, "RateLimit-Remaining", str(max(0, remaining)))
+        add_header(request, "RateLimit-Remaining", str(max(0, standing.remaining)))
         add_header(request, "RateLimit-Reset", str(seconds))
-        if admitted:
+        if standing.admitted:
             return
         add_header(request, "Retry-After", str(seconds))
         if seconds > SDK_PATIENCE_SECONDS:

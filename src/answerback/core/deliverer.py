@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from typing import assert_never
+from collections.abc import Callable
+from typing import TypeAlias, assert_never
 
 from answerback.core.persistence import persist
 from answerback.core.signing import Signer
@@ -13,6 +14,9 @@ from answerback.domain.retry import RetrySchedule
 from answerback.domain.transitions import Dead, Delivered, DeliveryOutcome, SendLater, after_send
 from answerback.ports import Boundary, Clock, Hints, Log, Origins, Reached, Sender, Store
 from answerback.telemetry import UNMEASURED, UNTRACED, CallbackEnd, Metrics, SpanKind, Tracer
+
+Now: TypeAlias = Callable[[], int]
+"""The database's time, in epoch milliseconds."""
 
 
 class Deliverer:
@@ -46,37 +50,40 @@ class Deliverer:
 
     async def run(self, claim: ClaimedDelivery) -> None:
         """Makes one attempt and commits what came of it, or gives the attempt back while the origin is closed."""
+        now = self._now_from(claim)
         wait = self._origins.admit(claim.gate)
         if wait > 0:
-            await self._defer(claim, wait)
+            await self._defer(claim, wait, now)
             return
         started = time.perf_counter()
         # Only the lack of a response counts against an origin: a 500 of one path must not close its others, nor must
         # an attempt that we cancelled.
         healthy = True
         try:
-            result = await self._send(claim)
+            result = await self._send(claim, now)
             healthy = isinstance(result, CallbackResponse)
         finally:
             seconds = time.perf_counter() - started
             self._origins.done(claim.gate, healthy, seconds)
-        outcome = after_send(result, claim.attempt, self._seconds_left(claim), self._schedule, random.random)
-        duration_ms = int(seconds * 1000)
-        await asyncio.shield(self._settle(claim, outcome, duration_ms))
+        outcome = after_send(result, claim.attempt, _seconds_left(claim, now), self._schedule, random.random)
+        await asyncio.shield(self._settle(claim, outcome, seconds, now))
 
-    async def _defer(self, claim: ClaimedDelivery, wait: float) -> None:
-        if wait > self._seconds_left(claim):
+    def _now_from(self, claim: ClaimedDelivery) -> Now:
+        """The clock that read `claimed_at` a moment ago, carried on by our monotonic one: this machine's wall clock may
+        be minutes off, and receivers compare the timestamp they get with their own."""
+        began = self._clock.monotonic()
+        return lambda: claim.claimed_at + int((self._clock.monotonic() - began) * 1000)
+
+    async def _defer(self, claim: ClaimedDelivery, wait: float, now: Now) -> None:
+        if wait > _seconds_left(claim, now):
             # An origin that stays closed never lets it try; its deadline must end it all the same.
-            await self._settle(claim, Dead("the receiver could not be reached before the deadline", None), 0)
+            await self._settle(claim, Dead("the receiver could not be reached before the deadline", None), 0.0, now)
             return
         await persist(lambda: self._store.release_deliveries([(claim.id, claim.epoch, wait)]))
         self._hints.delivery_ready()
 
-    def _seconds_left(self, claim: ClaimedDelivery) -> float:
-        return (claim.deadline_at - self._clock.now()) / 1000
-
-    async def _send(self, claim: ClaimedDelivery) -> CallbackResponse | SendError:
-        headers = await persist(lambda: self._signer.headers(claim.id, claim.body))
+    async def _send(self, claim: ClaimedDelivery, now: Now) -> CallbackResponse | SendError:
+        headers = await persist(lambda: self._signer.headers(claim.id, now(), claim.body))
         about: dict[str, str | int] = {
             "http.request.method": "POST",
             "answerback.job.id": claim.job_id,
@@ -98,17 +105,18 @@ class Deliverer:
                 span.fail(str(response.status))
             return response
 
-    async def _settle(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int) -> None:
+    async def _settle(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, seconds: float, now: Now) -> None:
+        duration_ms = int(seconds * 1000)
         kept = await self._keep(claim, outcome, duration_ms)
         self._report(claim, outcome, duration_ms, kept)
         if kept:
-            self._measure(claim, outcome, duration_ms / 1000)
+            self._measure(claim, outcome, seconds, now)
 
-    def _measure(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, seconds: float) -> None:
+    def _measure(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, seconds: float, now: Now) -> None:
         match outcome:
             case Delivered():
                 self._metrics.sent(CallbackEnd.DELIVERED, seconds)
-                self._metrics.delivered(max(0, self._clock.now() - claim.created_at) / 1000)
+                self._metrics.delivered(max(0, now() - claim.created_at) / 1000)
             case SendLater():
                 self._metrics.sent(CallbackEnd.RETRY, seconds)
             case Dead():
@@ -164,6 +172,10 @@ class Deliverer:
                 self._log.error("delivery_dead", **fields, reason=error)
             case _:
                 assert_never(outcome)
+
+
+def _seconds_left(claim: ClaimedDelivery, now: Now) -> float:
+    return (claim.deadline_at - now()) / 1000
 
 
 def _report(status: str, error: str | None, response: CallbackResponse | None, duration_ms: int) -> Report:

@@ -5,7 +5,7 @@ import random
 import time
 from typing import assert_never
 
-from answerback.core.conversation import context
+from answerback.core.conversation import DatabaseWindows, context
 from answerback.core.persistence import persist
 from answerback.core.reviewing import Reviewer
 from answerback.domain.chat import ChatRequest, Json, Memory, storable
@@ -15,7 +15,7 @@ from answerback.domain.job import ClaimedJob, Ending, JobState, Message, Request
 from answerback.domain.retry import JOB_SCHEDULE, RetrySchedule
 from answerback.domain.review import Review
 from answerback.domain.transitions import Answered, AskLater, Awaiting, Failed, JobOutcome, after_provider_error
-from answerback.ports import Boundary, Clock, Hints, Log, Provider, Reached, Store
+from answerback.ports import Boundary, Hints, Log, Provider, Reached, Store, Windows
 from answerback.telemetry import UNMEASURED, UNTRACED, Metrics, Span, SpanKind, Tracer
 
 
@@ -30,24 +30,24 @@ class Executor:
         hints: Hints,
         memory: Memory,
         timeout: float,
-        clock: Clock,
         log: Log,
         reached: Reached,
         reviewer: Reviewer | None = None,
         metrics: Metrics = UNMEASURED,
         tracer: Tracer = UNTRACED,
+        windows: Windows | None = None,
     ) -> None:
         self._store = store
         self._provider = provider
         self._hints = hints
         self._memory = memory
         self._timeout = timeout
-        self._clock = clock
         self._log = log
         self._reached = reached
         self._reviewer = reviewer
         self._metrics = metrics
         self._tracer = tracer
+        self._windows = windows or DatabaseWindows(store, memory)
 
     async def run(self, claim: ClaimedJob) -> None:
         """Asks, then commits what came of it. Cancelling it leaves the row to whoever holds the lease."""
@@ -70,7 +70,8 @@ class Executor:
             self._measure(claim, outcome, time.perf_counter() - started)
 
     async def _ask(self, claim: ClaimedJob) -> JobOutcome:
-        seconds_left = (claim.job.deadline_at - self._clock.now()) / 1000
+        # By the database's clock, which read `claimed_at` a moment ago: this machine's may be minutes off.
+        seconds_left = (claim.job.deadline_at - claim.claimed_at) / 1000
         schedule = self._schedule(claim.job.request)
         try:
             return await self._answer(claim, max(0.001, min(self._timeout, seconds_left)))
@@ -88,7 +89,7 @@ class Executor:
         job = claim.job
         match job.request:
             case Message() as message:
-                said = await persist(lambda: context(self._store, self._memory, job, message, claim.claimed_at))
+                said = await persist(lambda: context(self._windows, self._memory, claim, message))
                 request = ChatRequest(body_of(message, said), timeout, queued=True)
                 asked_at = time.perf_counter()
                 answer = await self._provider.complete(request)
@@ -134,6 +135,7 @@ class Executor:
             self._reached(Boundary.AFTER_FINISH)
             self._hints.delivery_ready()
             if claim.job.conversation_id is not None:
+                await self._windows.ended(claim, ending, claim.claimed_at + (report.duration_ms or 0))
                 self._hints.job_ready()
         return kept
 

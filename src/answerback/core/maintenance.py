@@ -38,7 +38,6 @@ class Maintenance:
                 swept += rare
                 # A batch a minute would not keep up with a busy service: it goes on until nothing is left.
                 if not any(each.total for each in rare):
-                    await self._store.count_open()
                     self._thorough_at = self._clock.monotonic() + THOROUGH_EVERY
         except StorageUnavailable as error:
             self._log.warning("sweep_postponed", reason=str(error))

@@ -19,9 +19,9 @@ class Signer:
         self._secrets: Sequence[str] = ()
         self._fresh_until = float("-inf")
 
-    async def headers(self, webhook_id: str, body: bytes) -> dict[str, str]:
-        """The signature headers of an attempt made now. Raises StorageUnavailable."""
+    async def headers(self, webhook_id: str, now: int, body: bytes) -> dict[str, str]:
+        """The signature headers of an attempt made `now` (epoch milliseconds). Raises StorageUnavailable."""
         if self._clock.monotonic() >= self._fresh_until:
             self._secrets = await self._store.callback_secrets(self._configured)
             self._fresh_until = self._clock.monotonic() + FRESH_SECONDS
-        return signature.headers(webhook_id, self._clock.now() // 1000, body, self._secrets)
+        return signature.headers(webhook_id, now // 1000, body, self._secrets)

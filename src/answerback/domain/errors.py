@@ -103,8 +103,18 @@ class Overloaded(Refusal):
     code = "overloaded"
 
 
+class EraseUnfinished(Refusal):
+    """What is erased from the database may still be remembered elsewhere."""
+
+    code = "erase_unfinished"
+
+
 class StorageUnavailable(Exception):
     """The database cannot take the write now. Nothing of it was stored; trying again later may succeed."""
+
+
+class OutcomeUnknown(StorageUnavailable):
+    """The database went away while it committed: the write may have been stored after all."""
 
 
 class ResultsUnwritable(Exception):

@@ -15,6 +15,16 @@ class Rate:
     seconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a rate says to one request: whether it counts, how many more would, and in how many seconds the oldest of
+    those that count does not any longer."""
+
+    admitted: bool
+    remaining: int
+    seconds: float
+
+
 def parse_rate(text: str) -> Rate | None:
     """`60/minute` or `60 per minute`, and so on; None for `0`, which is no limit. Raises ValueError."""
     if text.strip() == "0":

@@ -1,17 +1,18 @@
-"""The default engine: two lanes and the maintenance, in the server's own event loop."""
+"""The engine: two lanes and the maintenance in one event loop, the server's own or that of a worker."""
 
 import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import assert_never
 
 from answerback.core.deliverer import Deliverer
 from answerback.core.executor import Executor
 from answerback.core.maintenance import Maintenance
 from answerback.domain.delivery import ClaimedDelivery
 from answerback.domain.job import ClaimedJob
-from answerback.engines.hints import ProcessHints
+from answerback.engines.hints import Kind, ProcessHints
 from answerback.engines.lane import Lane, Rows
 from answerback.ports import Clock, Log, Store
 
@@ -38,16 +39,18 @@ class EmbeddedEngine:
         log: Log,
     ) -> None:
         self._maintenance = maintenance
+        self._hints = hints
         self._log = log
+        self._broke: Callable[[], None] | None = None
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
-        async def claim_jobs(limit: int) -> tuple[Sequence[ClaimedJob], int | None]:
+        async def claim_jobs(limit: int) -> tuple[Sequence[ClaimedJob], float | None]:
             claims = await store.claim_jobs(owner, limit, lease_seconds)
-            return claims.jobs, claims.next_due
+            return claims.jobs, claims.next_in
 
-        async def claim_deliveries(limit: int) -> tuple[Sequence[ClaimedDelivery], int | None]:
+        async def claim_deliveries(limit: int) -> tuple[Sequence[ClaimedDelivery], float | None]:
             claims = await store.claim_deliveries(owner, limit, lease_seconds)
-            return claims.deliveries, claims.next_due
+            return claims.deliveries, claims.next_in
 
         jobs = Rows(
             claim=claim_jobs,
@@ -68,8 +71,9 @@ class EmbeddedEngine:
         self._keeping: list[asyncio.Task[None]] = []
         self._stopping: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begins to work in the running event loop."""
+    def start(self, broke: Callable[[], None] | None = None) -> None:
+        """Begins to work in the running event loop. `broke` is called if one of its own loops ever ends by itself."""
+        self._broke = broke
         self._claiming = [asyncio.create_task(lane.claim_forever()) for lane in (self._jobs, self._deliveries)]
         self._keeping = [asyncio.create_task(lane.keep_leases_forever()) for lane in (self._jobs, self._deliveries)]
         self._keeping.append(asyncio.create_task(self._sweep_forever()))
@@ -80,6 +84,21 @@ class EmbeddedEngine:
     def healthy(self) -> bool:
         """Whether every loop of the engine runs."""
         return bool(self._claiming) and not any(task.done() for task in (*self._claiming, *self._keeping))
+
+    def full(self, kind: Kind) -> bool:
+        """Whether it could take no more of this kind now."""
+        return self._lane(kind).full
+
+    async def wake(self, kind: Kind) -> None:
+        """Looks for what is due as soon as there is room for it; returns then, or when the engine stops."""
+        await self._lane(kind).room()
+        match kind:
+            case Kind.JOBS:
+                self._hints.job_ready()
+            case Kind.DELIVERIES:
+                self._hints.delivery_ready()
+            case _:
+                assert_never(kind)
 
     async def stop(self) -> None:
         """Claims nothing more, lets paid answers in, gives the rest back. Whoever calls again waits for the same."""
@@ -110,3 +129,14 @@ class EmbeddedEngine:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("engine_loop_broke", error=repr(error))
+            if self._broke is not None:
+                self._broke()
+
+    def _lane(self, kind: Kind) -> Lane[ClaimedJob] | Lane[ClaimedDelivery]:
+        match kind:
+            case Kind.JOBS:
+                return self._jobs
+            case Kind.DELIVERIES:
+                return self._deliveries
+            case _:
+                assert_never(kind)

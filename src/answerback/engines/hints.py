@@ -1,7 +1,17 @@
-"""Hints within one process: events that its lanes wait on."""
+"""Hints within one process: events that its lanes wait on, and messages for what it has no room for."""
 
 import asyncio
 from collections.abc import Callable
+from enum import StrEnum
+
+from answerback.ports import Hints
+
+
+class Kind(StrEnum):
+    """What may be due: the lane that a hint is for."""
+
+    JOBS = "jobs"
+    DELIVERIES = "deliveries"
 
 
 class ProcessHints:
@@ -27,3 +37,28 @@ class ProcessHints:
             self._drop_job(job_id)
         self.jobs.set()
         self.deliveries.set()
+
+
+class SharedHints:
+    """Implements `answerback.ports.Hints` for doors whose process works too: what it has room for it takes itself, and
+    for the rest it calls on others."""
+
+    def __init__(self, here: Hints, elsewhere: Hints, full: Callable[[Kind], bool]) -> None:
+        self._here = here
+        self._elsewhere = elsewhere
+        self._full = full
+
+    def job_ready(self) -> None:
+        self._here.job_ready()
+        if self._full(Kind.JOBS):
+            self._elsewhere.job_ready()
+
+    def delivery_ready(self) -> None:
+        self._here.delivery_ready()
+        if self._full(Kind.DELIVERIES):
+            self._elsewhere.delivery_ready()
+
+    def job_cancelled(self, job_id: str) -> None:
+        self._here.job_cancelled(job_id)
+        if self._full(Kind.DELIVERIES):
+            self._elsewhere.delivery_ready()

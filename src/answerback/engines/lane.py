@@ -29,10 +29,10 @@ C = TypeVar("C", bound=Claim)
 
 @dataclass(frozen=True, slots=True)
 class Rows(Generic[C]):
-    """How a lane reaches its kind of row. `claim` takes a limit and returns the claims and when the next row is due
-    (epoch milliseconds); `extend` returns the ids still held; `release` takes `(id, epoch, seconds until due)`."""
+    """How a lane reaches its kind of row. `claim` takes a limit and returns the claims and in how many seconds the next
+    row is due; `extend` returns the ids still held; `release` takes `(id, epoch, seconds until due)`."""
 
-    claim: Callable[[int], Awaitable[tuple[Sequence[C], int | None]]]
+    claim: Callable[[int], Awaitable[tuple[Sequence[C], float | None]]]
     run: Callable[[C], Awaitable[None]]
     extend: Callable[[Sequence[tuple[str, int]]], Awaitable[set[str]]]
     release: Callable[[Sequence[tuple[str, int, float]]], Awaitable[None]]
@@ -70,11 +70,21 @@ class Lane(Generic[C]):
         self._clock = clock
         self._log = log
         self._held: dict[str, _Held[C]] = {}
+        self._room = asyncio.Event()
+        self._room.set()
         self._stopping = False
 
     @property
     def in_flight(self) -> int:
         return len(self._held)
+
+    @property
+    def full(self) -> bool:
+        return len(self._held) >= self._capacity
+
+    async def room(self) -> None:
+        """Returns when there is room for another claim, or nothing more will be claimed."""
+        await self._room.wait()
 
     async def claim_forever(self) -> None:
         """Claims whatever is due, as hints and the poll find it, until `stop`."""
@@ -94,7 +104,7 @@ class Lane(Generic[C]):
         """Starts what it claims; returns the seconds until the next look."""
         trusted_until = self._clock.monotonic() + self._lease_seconds
         try:
-            claims, next_due = await self._rows.claim(limit)
+            claims, next_in = await self._rows.claim(limit)
         except StorageUnavailable as error:
             self._log.warning("claim_postponed", lane=self._name, reason=str(error))
             return POLL_SECONDS
@@ -106,9 +116,7 @@ class Lane(Generic[C]):
             return POLL_SECONDS
         for claim in claims:
             self._start(claim, trusted_until)
-        if next_due is None:
-            return POLL_SECONDS
-        return min(POLL_SECONDS, max(0.0, (next_due - self._clock.now()) / 1000))
+        return POLL_SECONDS if next_in is None else min(POLL_SECONDS, next_in)
 
     def _start(self, claim: C, trusted_until: float) -> None:
         if (older := self._held.get(claim.id)) is not None:
@@ -117,12 +125,15 @@ class Lane(Generic[C]):
         task = asyncio.ensure_future(self._rows.run(claim))
         held = self._held[claim.id] = _Held(claim, task, trusted_until)
         task.add_done_callback(lambda _: self._ended(held))
+        if self.full:
+            self._room.clear()
 
     def _ended(self, held: _Held[C]) -> None:
         if self._held.get(held.claim.id) is held:
             del self._held[held.claim.id]
         if len(self._held) + 1 >= self._capacity:
             self._ready.set()
+            self._room.set()
         if not held.task.cancelled() and (error := held.task.exception()) is not None:
             # The row stays leased until its lease runs out; three such losses poison it.
             self._log.error("attempt_broke", lane=self._name, id=held.claim.id, error=repr(error))
@@ -185,6 +196,7 @@ class Lane(Generic[C]):
         """Lets what is in flight end within the grace, then cancels the rest and gives its attempts back."""
         self._stopping = True
         self._ready.set()
+        self._room.set()
         tasks = [held.task for held in self._held.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=grace_seconds)

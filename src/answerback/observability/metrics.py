@@ -4,7 +4,15 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+    start_http_server,
+)
 
 from answerback import __version__
 from answerback.domain.errors import ErrorCode
@@ -61,6 +69,10 @@ class PrometheusMetrics:
         self._sent = counter("delivery_attempts_total", "Callback attempts, by what they came to.", "outcome")
         self._attempt = times("delivery_attempt", "How long a callback attempt took.", MOMENTS)
         self._lag = times("delivery_lag", "From a job's end to its callback's arrival.", WAITS)
+        self._hints_dropped = counter("hints_dropped_total", "Rows that no worker was told of: the broker was away.")
+        self._redis_outages = counter("redis_outages_total", "Times that Redis went away.")
+        # On demand: without REDIS_URL there is none that could be down.
+        self._redis_up = lru_cache(maxsize=None)(lambda: gauge("redis_up", "Whether Redis answers.")())
         self._requests = counter(
             "http_requests_total", "Requests, by the path's template.", "method", "route", "status"
         )
@@ -107,6 +119,14 @@ class PrometheusMetrics:
         self._delivered().inc()
         self._lag().observe(lag)
 
+    def hints_dropped(self, count: int) -> None:
+        self._hints_dropped().inc(count)
+
+    def redis(self, *, up: bool) -> None:
+        self._redis_up().set(up)
+        if not up:
+            self._redis_outages().inc()
+
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests(method if method in METHODS else OTHER, route, str(status)).inc()
         self._request_times(route).observe(seconds)
@@ -121,6 +141,10 @@ class PrometheusMetrics:
             self._job_age().set(depth.oldest_job_seconds)
             self._delivery_age().set(depth.oldest_delivery_seconds)
         return generate_latest(self._registry)
+
+    def serve(self, host: str, port: int) -> None:
+        """Answers Prometheus in threads of its own, for a process without doors. Raises OSError."""
+        start_http_server(port, host, self._registry)
 
     def _known(self, model: str, *, answered: bool) -> str:
         if model in self._models:

@@ -4,10 +4,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed
+from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed, Turn
 from answerback.domain.delivery import CallbackResponse
+from answerback.domain.job import ClaimedJob, Ending
+from answerback.domain.rate import Rate, Standing
 from answerback.domain.review import File, Review
-from answerback.ports.store import ApiKey, Claims, Depth, Limits, Render, Store, Swept
+from answerback.ports.store import ApiKey, Claims, Depth, Limits, Recalled, Render, Store, Swept
 
 __all__ = [
     "ApiKey",
@@ -22,8 +24,10 @@ __all__ = [
     "Log",
     "Origins",
     "Provider",
+    "Rates",
     "Reached",
     "Reader",
+    "Recalled",
     "Render",
     "Results",
     "ResultsFile",
@@ -31,6 +35,7 @@ __all__ = [
     "Sender",
     "Store",
     "Swept",
+    "Windows",
 ]
 
 
@@ -134,6 +139,28 @@ class Guard(Protocol):
 
     async def check(self, url: str) -> None:
         """Raises CallbackRefused. A name that does not resolve now passes: the connection is checked anyway."""
+
+
+class Rates(Protocol):
+    """Counts the requests of callers, each by a rate."""
+
+    async def hit(self, caller: str, rate: Rate) -> Standing:
+        """Counts one more, if the rate admits it."""
+
+
+class Windows(Protocol):
+    """The newest turns of conversations, kept where they are read fastest."""
+
+    async def recent(self, claim: ClaimedJob) -> Sequence[Turn]:
+        """The newest turns before the claimed message, newest first, as many as may travel with it. Raises
+        StorageUnavailable."""
+
+    async def ended(self, claim: ClaimedJob, ending: Ending, at: int) -> None:
+        """The claimed message's ending is committed, at about `at` (epoch milliseconds, by the database's clock)."""
+
+    async def forget(self, tenant_id: str, key: str) -> None:
+        """The conversation is erased from the database: nothing of it may be read any more. Raises EraseUnfinished,
+        StorageUnavailable."""
 
 
 class Hints(Protocol):

@@ -32,12 +32,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """A conversation's newest turns, newest first, and the last message that an erasure keeps out of its memory (0: it
+    was never erased)."""
+
+    turns: Sequence[Turn]
+    erased_through: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claims:
-    """What a claim brought, and when the next row will be due (epoch milliseconds), None when none waits."""
+    """What a claim brought, and in how many seconds the next row will be due (0.0: it is), None when none waits."""
 
     jobs: Sequence[ClaimedJob] = ()
     deliveries: Sequence[ClaimedDelivery] = ()
-    next_due: int | None = None
+    next_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,9 @@ class Store(Protocol):
     async def recent_turns(self, conversation_id: int, limit: int) -> Sequence[Turn]:
         """Newest first."""
 
+    async def recall(self, conversation_id: int, limit: int) -> Recalled:
+        """As `recent_turns`, with what it takes to go on from there without asking again."""
+
     async def finish(self, claim: ClaimedJob, ending: Ending, report: Report) -> bool:
         """Job state, turn, delivery row and release of the next held message, in one transaction."""
 
@@ -161,7 +173,7 @@ class Store(Protocol):
         """Deletes a batch of what ended longer ago than that."""
 
     async def count_open(self) -> int:
-        """How many jobs have not ended; also what the back-pressure of `accept` goes by from now on."""
+        """How many jobs have not ended; also what the back-pressure of `accept` goes by until it counts again."""
 
     async def depth(self) -> Depth:
         """What waits now."""

@@ -148,6 +148,8 @@ class Settings(BaseSettings):
     """How long ended jobs are kept."""
     worker_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Jobs in flight in one process."""
+    worker_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    """Port on `APP_HOST` where a worker answers Prometheus, whoever asks. Unset: nowhere."""
     lease_seconds: Annotated[float, Field(ge=1, le=DAY, allow_inf_nan=False)] = 60
     """How long a claimed job is held without a heartbeat."""
     conversation_max_pending: Count = 100

@@ -1,15 +1,16 @@
 """Accepting a job: its place in the line, its row, its idempotency key, in one transaction."""
 
 from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import bindparam, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import ClauseElement, bindparam, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.domain.errors import ConversationFull, IdempotencyConflict, Overloaded
 from answerback.domain.ids import new_id
 from answerback.domain.job import Accepted, JobState, NewJob
 from answerback.ports import Limits
-from answerback.storage.operation import Operation, Row, Statement, Transaction
+from answerback.storage.operation import Operation, Row, Statement, Together, Transaction
 from answerback.storage.records import dump_request
 from answerback.storage.tables import conversations, jobs
 
@@ -22,9 +23,9 @@ FIND_BY_KEY = Statement(
 )
 FIND_RETRY = Statement(select(*_ACCEPTED_COLUMNS).where(jobs.c.retry_of == bindparam("retry_of")))
 
-JOIN_LINE = Statement(
-    upsert(conversations)
-    .values(
+
+def _join_line(upsert: Any) -> ClauseElement:
+    fresh = upsert(conversations).values(
         tenant_id=bindparam("tenant_id"),
         key=bindparam("key"),
         last_seq=1,
@@ -33,16 +34,15 @@ JOIN_LINE = Statement(
         created_at=bindparam("now"),
         updated_at=bindparam("now"),
     )
-    .on_conflict_do_update(
+    joined: ClauseElement = fresh.on_conflict_do_update(
         index_elements=[conversations.c.tenant_id, conversations.c.key],
-        set_={
-            "last_seq": conversations.c.last_seq + 1,
-            "pending": conversations.c.pending + 1,
-        },
+        set_={"last_seq": conversations.c.last_seq + 1, "pending": conversations.c.pending + 1},
         where=conversations.c.pending < bindparam("max_pending"),
-    )
-    .returning(conversations.c.id, conversations.c.last_seq, conversations.c.pending)
-)
+    ).returning(conversations.c.id, conversations.c.last_seq, conversations.c.pending)
+    return joined
+
+
+JOIN_LINE = Statement(_join_line(sqlite.insert), postgresql=_join_line(postgresql.insert), by=("tenant_id", "key"))
 
 INSERT_JOB = Statement(
     insert(jobs).values(
@@ -69,8 +69,10 @@ INSERT_JOB = Statement(
         attempt=0,
         lease_epoch=0,
         lease_losses=0,
-    )
+    ),
+    by=("tenant_id", "idempotency_key", "retry_of"),
 )
+TOGETHER = Together((FIND_BY_KEY, FIND_RETRY, JOIN_LINE, INSERT_JOB))
 
 
 def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[], int]) -> Operation[Accepted]:
@@ -85,12 +87,15 @@ def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[],
             return Accepted(earlier[0][0], earlier[0][2], created=False)
     if open_jobs() + tx.opened >= limits.queued_jobs:
         raise Overloaded("too many messages wait for an answer; send this one again later")
+    # Taken before the first write, so that those who go abreast count each other.
+    tx.opened += 1
     conversation_id, seq, state = None, None, JobState.QUEUED
     if job.conversation_key is not None:
         place = yield JOIN_LINE(
             tenant_id=job.tenant_id, key=job.conversation_key, now=tx.now, max_pending=limits.conversation_pending
         )
         if not place:
+            tx.opened -= 1
             raise ConversationFull(
                 f"this conversation has {limits.conversation_pending} unanswered messages; "
                 "wait for an answer before sending the next"
@@ -115,7 +120,6 @@ def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[],
         created_at=tx.now,
         traceparent=job.traceparent,
     )
-    tx.opened += 1
     return Accepted(job_id, seq, created=True)
 
 

@@ -8,8 +8,9 @@ from answerback.domain.delivery import Report
 from answerback.domain.errors import Conflict, ErrorCode, Failure, NotFound
 from answerback.domain.job import ENDED, ClaimedJob, Ending, JobKind, JobRecord, JobState
 from answerback.ports import Render
-from answerback.storage.ending import end_open
+from answerback.storage.ending import OVERDUE_TOGETHER, end_open, end_overdue
 from answerback.storage.leasing import end_attempt, fenced, in_state
+from answerback.storage.lockstep import abreast
 from answerback.storage.operation import Operation, Statement, Transaction
 from answerback.storage.records import JOB_COLUMNS, RECORD_COLUMNS, job, job_record
 from answerback.storage.tables import deliveries, jobs
@@ -84,9 +85,9 @@ def answer(tx: Transaction, job_id: str, ending: Ending, render: Render) -> Oper
 def fail_unanswered(tx: Transaction, render: Render) -> Operation[int]:
     """Fails a batch of the jobs whose LLM did not call back in time; returns how many."""
     rows = yield UNANSWERED_JOBS(now=tx.now)
-    for row in rows:
-        yield from end_open(tx, job(row), Ending(JobState.FAILED, failure=UNANSWERED), render)
-    return len(rows)
+    failed = Ending(JobState.FAILED, failure=UNANSWERED)
+    ended = yield from abreast((end_overdue(tx, job(row), failed, render) for row in rows), OVERDUE_TOGETHER)
+    return ended.count(True)
 
 
 def _find(job_id: str) -> Operation[JobRecord]:

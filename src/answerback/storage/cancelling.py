@@ -12,12 +12,15 @@ CANCELLED = Ending(JobState.CANCELLED, failure=Failure(ErrorCode.CANCELLED, "the
 
 
 def cancel_job(tx: Transaction, tenant_id: str, job_id: str, render: Render) -> Operation[bool]:
-    rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
-    if not rows:
-        raise NotFound(f"there is no job {job_id!r}")
-    record = job_record(rows[0])
-    if record.state is JobState.CANCELLED:
-        return False
-    if record.state in ENDED:
-        raise Conflict(f"this job is {record.state} already and cannot be cancelled")
-    return (yield from end_open(tx, record.job, CANCELLED, render))
+    while True:
+        rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
+        if not rows:
+            raise NotFound(f"there is no job {job_id!r}")
+        record = job_record(rows[0])
+        if record.state is JobState.CANCELLED:
+            return False
+        if record.state in ENDED:
+            raise Conflict(f"this job is {record.state} already and cannot be cancelled")
+        if (yield from end_open(tx, record.job, CANCELLED, render)):
+            return True
+        # Somebody else ended it between the two statements, where the database lets them.

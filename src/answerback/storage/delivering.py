@@ -1,13 +1,13 @@
 """What a callback attempt leaves behind, and replaying a delivery."""
 
-from sqlalchemy import bindparam, case, select, update
+from sqlalchemy import Boolean, bindparam, case, literal_column, select, update
 
 from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
 from answerback.domain.errors import Conflict, NotFound
 from answerback.domain.job import DeliveryRecord
-from answerback.storage.leasing import end_attempt, fenced
-from answerback.storage.lines import DELIVERY_DEADLINE_MS, RELEASE_NEXT_DELIVERY
-from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.leasing import END_ATTEMPT, end_attempt, fenced
+from answerback.storage.lines import DELIVERY_DEADLINE_MS, LOCK_LINES, RELEASE_NEXT_DELIVERY
+from answerback.storage.operation import Operation, Rows, Statement, Together, Transaction
 from answerback.storage.reading import ATTEMPTS_OF
 from answerback.storage.records import DELIVERY_COLUMNS, attempts_made, delivery_record
 from answerback.storage.tables import deliveries
@@ -22,8 +22,10 @@ REPORT = Statement(
         lease_owner=None,
         lease_expires_at=None,
     )
-    .returning(deliveries.c.id)
+    .returning(deliveries.c.id),
+    by=("row_id",),
 )
+TOGETHER = Together((LOCK_LINES, REPORT, END_ATTEMPT, RELEASE_NEXT_DELIVERY))
 
 FIND = Statement(
     select(*DELIVERY_COLUMNS, deliveries.c.body == b"").where(
@@ -32,7 +34,11 @@ FIND = Statement(
 )
 REPLAY = Statement(
     update(deliveries)
-    .where(deliveries.c.id == bindparam("row_id"))
+    .where(
+        deliveries.c.id == bindparam("row_id"),
+        literal_column("deliveries.state IN ('pending', 'delivered', 'dead')", Boolean),
+        deliveries.c.body != b"",
+    )
     .values(
         state=DeliveryState.PENDING,
         conversation_id=case((deliveries.c.state == DeliveryState.PENDING, deliveries.c.conversation_id)),
@@ -47,6 +53,9 @@ REPLAY = Statement(
 def report(
     tx: Transaction, claim: ClaimedDelivery, state: DeliveryState, delay: float, outcome: Report
 ) -> Operation[bool]:
+    settles = state is not DeliveryState.PENDING and claim.conversation_id is not None
+    if settles:
+        yield LOCK_LINES(conversation_ids=[claim.conversation_id])
     rows = yield REPORT(
         row_id=claim.id,
         epoch=claim.epoch,
@@ -57,7 +66,7 @@ def report(
     )
     if rows:
         yield from end_attempt(tx, claim.id, claim.epoch, outcome)
-        if state is not DeliveryState.PENDING and claim.conversation_id is not None:
+        if settles:
             yield RELEASE_NEXT_DELIVERY(conversation_id=claim.conversation_id, now=tx.now)
     return bool(rows)
 
@@ -67,7 +76,15 @@ def replay(tx: Transaction, tenant_id: str, delivery_id: str) -> Operation[Deliv
 
     One that has settled is replayed outside its conversation's line; one that waits for another try is due at once.
     """
-    rows = yield FIND(row_id=delivery_id, tenant_id=tenant_id)
+    replayed: Rows = ()
+    while not replayed:
+        _replayable(delivery_id, (yield FIND(row_id=delivery_id, tenant_id=tenant_id)))
+        # Brings nothing where somebody else claimed or erased it in between; then it is looked at again.
+        replayed = yield REPLAY(row_id=delivery_id, now=tx.now, new_deadline_at=tx.now + DELIVERY_DEADLINE_MS)
+    return delivery_record(replayed[0], attempts_made((yield ATTEMPTS_OF(of=delivery_id))))
+
+
+def _replayable(delivery_id: str, rows: Rows) -> None:
     if not rows:
         raise NotFound(f"there is no delivery {delivery_id!r}")
     if rows[0][3] == DeliveryState.SENDING:
@@ -76,5 +93,3 @@ def replay(tx: Transaction, tenant_id: str, delivery_id: str) -> Operation[Deliv
         raise Conflict("this delivery waits for an earlier one of its conversation and goes out after it")
     if rows[0][-1]:
         raise Conflict("this delivery's body was erased with its conversation; there is nothing left to replay")
-    rows = yield REPLAY(row_id=delivery_id, now=tx.now, new_deadline_at=tx.now + DELIVERY_DEADLINE_MS)
-    return delivery_record(rows[0], attempts_made((yield ATTEMPTS_OF(of=delivery_id))))

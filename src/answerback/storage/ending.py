@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy import bindparam, case, insert, literal_column, update
+from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_column, update
 
 from answerback.domain.delivery import DeliveryState, Report, origin_of
 from answerback.domain.errors import Failure
 from answerback.domain.ids import new_id
 from answerback.domain.job import ClaimedJob, Ending, Job, JobState, Message
 from answerback.ports import Render
-from answerback.storage.leasing import FORGET_ATTEMPT, end_attempt, fenced
-from answerback.storage.lines import DELIVERY_DEADLINE_MS, RELEASE_NEXT_JOB, occupied
-from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.leasing import END_ATTEMPT, FORGET_ATTEMPT, end_attempt, fenced, lost
+from answerback.storage.lines import DELIVERY_DEADLINE_MS, LOCK_LINES, RELEASE_NEXT_JOB, TRY_LINE, occupied
+from answerback.storage.operation import Operation, Rows, Statement, Together, Transaction
 from answerback.storage.records import dump_usage
 from answerback.storage.tables import OPEN_STATES, OWED_STATES, conversations, deliveries, jobs, turns
 
@@ -27,15 +27,19 @@ _ENDED: dict[str, Any] = {
     "finished_at": bindparam("now"),
 }
 
-FINISH = Statement(update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_ENDED).returning(jobs.c.id))
+FINISH = Statement(
+    update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_ENDED).returning(jobs.c.id), by=("row_id",)
+)
+
 
 # For endings that come from outside the attempt: raising the epoch fences whoever holds the row.
-END_OPEN = Statement(
-    update(jobs)
-    .where(jobs.c.id == bindparam("row_id"), literal_column(OPEN_STATES))
-    .values(lease_epoch=jobs.c.lease_epoch + 1, **_ENDED)
-    .returning(jobs.c.lease_epoch)
-)
+def _end_from_outside(*where: ColumnElement[bool]) -> Statement:
+    ended = update(jobs).where(*where).values(lease_epoch=jobs.c.lease_epoch + 1, **_ENDED)
+    return Statement(ended.returning(jobs.c.lease_epoch), by=("row_id",))
+
+
+END_OPEN = _end_from_outside(jobs.c.id == bindparam("row_id"), literal_column(OPEN_STATES, Boolean))
+END_LOST = _end_from_outside(lost(jobs, JobState.RUNNING))
 
 REQUEUE = Statement(
     update(jobs)
@@ -49,14 +53,16 @@ REQUEUE = Statement(
         error_code=bindparam("new_error_code"),
         error_message=bindparam("new_error_message"),
     )
-    .returning(jobs.c.id)
+    .returning(jobs.c.id),
+    by=("row_id",),
 )
 
 LEAVE_LINE = Statement(
     update(conversations)
     .where(conversations.c.id == bindparam("conversation_id"))
     .values(pending=conversations.c.pending - 1, updated_at=bindparam("now"))
-    .returning(conversations.c.pending, conversations.c.erased_through)
+    .returning(conversations.c.pending, conversations.c.erased_through),
+    by=("conversation_id",),
 )
 
 INSERT_TURN = Statement(
@@ -90,8 +96,15 @@ INSERT_DELIVERY = Statement(
     )
 )
 
+SETTLING = (END_ATTEMPT, INSERT_DELIVERY, LEAVE_LINE, INSERT_TURN, RELEASE_NEXT_JOB)
+FINISH_TOGETHER = Together((LOCK_LINES, FINISH, *SETTLING))
+OVERDUE_TOGETHER = Together((TRY_LINE, END_OPEN, *SETTLING))
+REQUEUE_TOGETHER = Together((REQUEUE, END_ATTEMPT, FORGET_ATTEMPT))
+
 
 def finish(tx: Transaction, claim: ClaimedJob, ending: Ending, report: Report, render: Render) -> Operation[bool]:
+    if claim.job.conversation_id is not None:
+        yield LOCK_LINES(conversation_ids=[claim.job.conversation_id])
     if not (yield FINISH(row_id=claim.id, epoch=claim.epoch, now=tx.now, **_outcome(ending))):
         return False
     yield from end_attempt(tx, claim.id, claim.epoch, report)
@@ -101,12 +114,35 @@ def finish(tx: Transaction, claim: ClaimedJob, ending: Ending, report: Report, r
 
 def end_open(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operation[bool]:
     """Ends a job whatever it was doing; False if it had ended already."""
+    if job.conversation_id is not None:
+        yield LOCK_LINES(conversation_ids=[job.conversation_id])
     rows = yield END_OPEN(row_id=job.id, now=tx.now, **_outcome(ending))
-    if not rows:
+    return (yield from _ended_from_outside(tx, rows, job, ending, Report(ending.state), render))
+
+
+def end_overdue(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operation[bool]:
+    """As `end_open`, unless somebody else holds the job's line at this moment."""
+    if job.conversation_id is not None and not (yield TRY_LINE(conversation_id=job.conversation_id)):
         return False
-    yield from end_attempt(tx, job.id, rows[0][0] - 1, Report(ending.state))
-    yield from _settle(tx, job, ending, render)
-    return True
+    rows = yield END_OPEN(row_id=job.id, now=tx.now, **_outcome(ending))
+    return (yield from _ended_from_outside(tx, rows, job, ending, Report(ending.state), render))
+
+
+def end_lost(tx: Transaction, job: Job, epoch: int, ending: Ending, report: Report, render: Render) -> Operation[bool]:
+    """As `end_overdue`, if the job's lease has run out since that epoch."""
+    if job.conversation_id is not None and not (yield TRY_LINE(conversation_id=job.conversation_id)):
+        return False
+    rows = yield END_LOST(row_id=job.id, epoch=epoch, now=tx.now, **_outcome(ending))
+    return (yield from _ended_from_outside(tx, rows, job, ending, report, render))
+
+
+def _ended_from_outside(
+    tx: Transaction, rows: Rows, job: Job, ending: Ending, report: Report, render: Render
+) -> Operation[bool]:
+    if rows:
+        yield from end_attempt(tx, job.id, rows[0][0] - 1, report)
+        yield from _settle(tx, job, ending, render)
+    return bool(rows)
 
 
 def requeue(

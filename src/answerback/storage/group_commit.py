@@ -10,15 +10,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.dialects import sqlite
 
 from answerback.domain.errors import Refusal, StorageUnavailable
-from answerback.storage.operation import Operation, Row, Statement, Transaction
+from answerback.storage.operation import Begin, Operation, Query, Row, Statement, Together, Transaction
 
 T = TypeVar("T")
-Begin: TypeAlias = Callable[[Transaction], Operation[T]]
 
 MAX_GROUP = 256
 DIALECT = sqlite.dialect(paramstyle="named")
@@ -66,7 +65,7 @@ class GroupCommit:
         self._closed = False
         self._thread.start()
 
-    async def run(self, begin: Begin[T]) -> T:
+    async def run(self, begin: Begin[T], together: Together | None = None) -> T:  # noqa: ARG002 - all share, in turn
         """The operation's result, after its transaction has committed.
 
         Raises what the operation raised, and StorageUnavailable when the database cannot serve it now.
@@ -148,16 +147,25 @@ class GroupCommit:
         try:
             query = next(operation)
             while True:
-                sql, constants = self._compile(query.statement)
                 parameters = query.parameters
-                if isinstance(parameters, dict):
-                    rows: list[Row] = connection.execute(sql, constants | parameters).fetchall()
+                if query.statement.only_locks:
+                    rows: list[Row] = []
+                elif isinstance(parameters, dict):
+                    sql, constants = self._compile(query.statement)
+                    rows = connection.execute(sql, constants | parameters).fetchall()
                 else:
-                    connection.executemany(sql, [constants | dict(each) for each in parameters])  # type: ignore[arg-type]
-                    rows = []
+                    rows = self._execute_each(connection, query)
                 query = operation.send(rows)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+
+    def _execute_each(self, connection: sqlite3.Connection, query: Query) -> list[Row]:
+        sql, constants = self._compile(query.statement)
+        sets = [constants | dict(each) for each in query.parameters]  # type: ignore[arg-type]
+        if not query.numbered:
+            connection.executemany(sql, sets)
+            return []
+        return [(*row, index) for index, each in enumerate(sets) for row in connection.execute(sql, each)]
 
     def _compile(self, statement: Statement) -> tuple[str, dict[str, Any]]:
         known = self._compiled.get(statement)

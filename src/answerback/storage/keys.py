@@ -1,6 +1,8 @@
 """API keys (hashed) and the secrets that sign callbacks."""
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, insert, or_, select, text, update
 
 from answerback.domain.errors import NotFound
 from answerback.domain.ids import new_id
@@ -37,6 +39,8 @@ REVOKE_KEY = Statement(
     .values(revoked_at=bindparam("now"))
     .returning(api_keys.c.id)
 )
+# Conflicts with itself and with writers, not with readers.
+LOCK_SECRETS = Statement(text("LOCK TABLE secrets IN SHARE ROW EXCLUSIVE MODE"), only_locks=True)
 LIVE_SECRETS = Statement(
     select(secrets.c.value)
     .where(or_(secrets.c.expires_at.is_(None), secrets.c.expires_at > bindparam("now")))
@@ -66,17 +70,30 @@ def revoke_key(tx: Transaction, key_id: str) -> Operation[None]:
 
 def callback_secrets(tx: Transaction, configured: str | None) -> Operation[list[str]]:
     """The live secrets, newest first. A configured one that is not the newest takes over; the others go on for 24 h."""
-    live = [row[0] for row in (yield LIVE_SECRETS(now=tx.now))]
-    if live and configured in (None, live[0]):
-        return live
-    yield from _replace(tx, configured or new_secret())
-    return [row[0] for row in (yield LIVE_SECRETS(now=tx.now))]
+    live = yield from _live(tx)
+    if not _current(live, configured):
+        # Processes that start together must not each make one: who comes second finds what the first made.
+        yield LOCK_SECRETS()
+        live = yield from _live(tx)
+    if not _current(live, configured):
+        yield from _replace(tx, configured or new_secret())
+        live = yield from _live(tx)
+    return live
 
 
 def rotate_secret(tx: Transaction) -> Operation[str]:
     value = new_secret()
+    yield LOCK_SECRETS()
     yield from _replace(tx, value)
     return value
+
+
+def _live(tx: Transaction) -> Operation[list[str]]:
+    return [row[0] for row in (yield LIVE_SECRETS(now=tx.now))]
+
+
+def _current(live: Sequence[str], configured: str | None) -> bool:
+    return bool(live) and configured in (None, live[0])
 
 
 def _replace(tx: Transaction, value: str) -> Operation[None]:

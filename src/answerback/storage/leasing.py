@@ -22,7 +22,8 @@ from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
 from answerback.domain.job import ClaimedJob, JobState
 from answerback.domain.transitions import POISON_LOSSES
 from answerback.ports import Claims
-from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.lockstep import abreast
+from answerback.storage.operation import Operation, Rows, Statement, Together, Transaction
 from answerback.storage.records import (
     CLAIMED_DELIVERY_COLUMNS,
     CLAIMED_JOB_COLUMNS,
@@ -31,6 +32,8 @@ from answerback.storage.records import (
     literal,
 )
 from answerback.storage.tables import attempts, deliveries, jobs
+
+RELEASED = Report("released")
 
 
 def in_state(table: FromClause, state: JobState | DeliveryState) -> Any:
@@ -47,17 +50,29 @@ def fenced(table: Table, state: JobState | DeliveryState) -> Any:
     )
 
 
+def lost(table: Table, state: JobState | DeliveryState) -> Any:
+    """The lease of this epoch has run out, and nobody has taken note of it."""
+    return and_(
+        table.c.id == bindparam("row_id"),
+        table.c.lease_epoch == bindparam("epoch"),
+        in_state(table, state),
+        table.c.lease_expires_at <= bindparam("now"),
+    )
+
+
 def _claim(table: Table, ready: Any, leased: str, columns: Sequence[Any]) -> Statement:
+    # As a CTE: PostgreSQL may run a subquery more than once, each time locking other rows.
     due = (
         select(table.c.id)
         .where(ready, table.c.run_at <= bindparam("now"))
         .order_by(table.c.run_at)
         .limit(bindparam("limit"))
         .with_for_update(skip_locked=True)
+        .cte("due")
     )
     return Statement(
         update(table)
-        .where(table.c.id.in_(due))
+        .where(table.c.id.in_(select(due.c.id)))
         .values(
             state=leased,
             attempt=table.c.attempt + 1,
@@ -125,7 +140,8 @@ def _give_back(table: Table, leased: JobState | DeliveryState, ready: str) -> St
         update(table)
         .where(table.c.id == bindparam("row_id"), table.c.lease_epoch == bindparam("epoch"), in_state(table, leased))
         .values(state=ready, attempt=table.c.attempt - 1, **_GIVEN_BACK)
-        .returning(table.c.id)
+        .returning(table.c.id),
+        by=("row_id",),
     )
 
 
@@ -133,12 +149,26 @@ RELEASE_JOB = _give_back(jobs, JobState.RUNNING, JobState.QUEUED)
 RELEASE_DELIVERY = _give_back(deliveries, DeliveryState.SENDING, DeliveryState.PENDING)
 
 
+def _give_back_unseen(table: Table, leased: JobState | DeliveryState, ready: str) -> Statement:
+    return Statement(
+        update(table)
+        .where(in_state(table, leased), table.c.lease_owner == bindparam("owner"))
+        .values(state=ready, attempt=table.c.attempt - 1, **_GIVEN_BACK)
+        .returning(table.c.id, table.c.lease_epoch)
+    )
+
+
+RELEASE_UNSEEN_JOBS = _give_back_unseen(jobs, JobState.RUNNING, JobState.QUEUED)
+RELEASE_UNSEEN_DELIVERIES = _give_back_unseen(deliveries, DeliveryState.SENDING, DeliveryState.PENDING)
+
+
 def _extend(table: Table, leased: JobState | DeliveryState) -> Statement:
     return Statement(
         update(table)
         .where(fenced(table, leased))
         .values(lease_expires_at=bindparam("expires_at"))
-        .returning(table.c.id)
+        .returning(table.c.id),
+        by=("row_id",),
     )
 
 
@@ -146,27 +176,45 @@ EXTEND_JOB = _extend(jobs, JobState.RUNNING)
 EXTEND_DELIVERY = _extend(deliveries, DeliveryState.SENDING)
 
 
-def claim_jobs(tx: Transaction, owner: str, limit: int, lease_seconds: float) -> Operation[Claims]:
-    """At most one suspect is under way in the whole database: a lost worker then poisons that one, no bystanders."""
+def claim_jobs(
+    tx: Transaction, owner: str, limit: int, lease_seconds: float, doubtful: Sequence[str]
+) -> Operation[Claims]:
+    """At most one suspect is under way in the whole database: a lost worker then poisons that one, no bystanders.
+
+    `doubtful` are owners of whom nobody knows whether they own anything: what they do is given back first.
+    """
+    yield from _release_unseen(tx, RELEASE_UNSEEN_JOBS, doubtful)
     expires_at = tx.now + int(lease_seconds * 1000)
     suspects = yield CLAIM_SUSPECT(now=tx.now, owner=owner, limit=1, expires_at=expires_at)
     others = yield CLAIM_JOBS(now=tx.now, owner=owner, limit=limit - len(suspects), expires_at=expires_at)
     claimed = sorted((claimed_job(row, tx.now) for row in (*suspects, *others)), key=lambda claim: claim.id)
     yield from _start_attempts(tx, claimed)
     if len(claimed) == limit:
-        return Claims(jobs=claimed, next_due=tx.now)
-    rows = yield NEXT_JOB(now=tx.now)
-    return Claims(jobs=claimed, next_due=rows[0][0] if rows else None)
+        return Claims(jobs=claimed, next_in=0.0)
+    return Claims(jobs=claimed, next_in=_seconds_until((yield NEXT_JOB(now=tx.now)), tx.now))
 
 
-def claim_deliveries(tx: Transaction, owner: str, limit: int, lease_seconds: float) -> Operation[Claims]:
+def claim_deliveries(
+    tx: Transaction, owner: str, limit: int, lease_seconds: float, doubtful: Sequence[str]
+) -> Operation[Claims]:
+    """`doubtful` as for `claim_jobs`."""
+    yield from _release_unseen(tx, RELEASE_UNSEEN_DELIVERIES, doubtful)
     rows = yield CLAIM_DELIVERIES(now=tx.now, owner=owner, limit=limit, expires_at=tx.now + int(lease_seconds * 1000))
     claimed = sorted((claimed_delivery(row, tx.now) for row in rows), key=lambda claim: claim.id)
     yield from _start_attempts(tx, claimed)
     if len(claimed) == limit:
-        return Claims(deliveries=claimed, next_due=tx.now)
-    rows = yield NEXT_DELIVERY()
-    return Claims(deliveries=claimed, next_due=rows[0][0] if rows else None)
+        return Claims(deliveries=claimed, next_in=0.0)
+    return Claims(deliveries=claimed, next_in=_seconds_until((yield NEXT_DELIVERY()), tx.now))
+
+
+def _seconds_until(rows: Rows, now: int) -> float | None:
+    return max(0.0, (rows[0][0] - now) / 1000) if rows else None
+
+
+def _release_unseen(tx: Transaction, statement: Statement, doubtful: Sequence[str]) -> Operation[None]:
+    for owner in doubtful:
+        for row_id, epoch in (yield statement(owner=owner, due_at=tx.now)):
+            yield from end_attempt(tx, row_id, epoch, RELEASED)
 
 
 def _start_attempts(tx: Transaction, claimed: Sequence[ClaimedJob | ClaimedDelivery]) -> Operation[None]:
@@ -193,11 +241,11 @@ def extend(
     tx: Transaction, statement: Statement, held: Sequence[tuple[str, int]], lease_seconds: float
 ) -> Operation[set[str]]:
     expires_at = tx.now + int(lease_seconds * 1000)
-    kept: set[str] = set()
-    for row_id, epoch in held:
-        if (yield statement(row_id=row_id, epoch=epoch, now=tx.now, expires_at=expires_at)):
-            kept.add(row_id)
-    return kept
+    # In the order in which every transaction locks rows.
+    wanted = [
+        {"row_id": row_id, "epoch": epoch, "now": tx.now, "expires_at": expires_at} for row_id, epoch in sorted(held)
+    ]
+    return {row_id for row_id, _ in (yield statement.each(wanted))}
 
 
 def release(tx: Transaction, statement: Statement, claims: Sequence[tuple[str, int, float]]) -> Operation[None]:
@@ -205,10 +253,14 @@ def release(tx: Transaction, statement: Statement, claims: Sequence[tuple[str, i
 
     One given back for later was not begun, and leaves no row: it may be deferred a thousand times.
     """
-    for row_id, epoch, delay in claims:
-        if not (yield statement(row_id=row_id, epoch=epoch, due_at=tx.now + int(delay * 1000))):
-            continue
-        if delay > 0:
-            yield FORGET_ATTEMPT(row_id=row_id, epoch=epoch)
-        else:
-            yield from end_attempt(tx, row_id, epoch, Report("released"))
+    steps = Together((statement, FORGET_ATTEMPT, END_ATTEMPT))
+    yield from abreast((_release(tx, statement, *claim) for claim in claims), steps)
+
+
+def _release(tx: Transaction, statement: Statement, row_id: str, epoch: int, delay: float) -> Operation[None]:
+    if not (yield statement(row_id=row_id, epoch=epoch, due_at=tx.now + int(delay * 1000))):
+        return
+    if delay > 0:
+        yield FORGET_ATTEMPT(row_id=row_id, epoch=epoch)
+    else:
+        yield from end_attempt(tx, row_id, epoch, RELEASED)

@@ -1,19 +1,51 @@
-"""Lines: of a conversation's jobs, and of its callbacks, one at a time is under way and the others are held."""
+"""Lines: of a conversation's jobs, and of its callbacks, one at a time is under way and the others are held.
+
+Whoever changes who is under way holds the conversation's row first, then those of jobs, then those of callbacks: what
+ends and what joins then see each other, and nobody waits in a circle.
+"""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, literal_column, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Table,
+    bindparam,
+    collate,
+    exists,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from answerback.domain.delivery import DeliveryState
 from answerback.domain.job import JobState
 from answerback.storage.operation import Statement
-from answerback.storage.tables import LINE_STATES, OWED_STATES, deliveries, jobs
+from answerback.storage.tables import LINE_STATES, OWED_STATES, conversations, deliveries, jobs
 
 DELIVERY_DEADLINE_MS = 7 * 86_400_000
 """How long a callback is owed at most, whatever Retry-After asks for and however long it was held; one whose turn
 comes later gets a single attempt."""
 
 ORPHANS = 200
+
+LOCK_LINES = Statement(
+    select(conversations.c.id)
+    .where(conversations.c.id == func.any(bindparam("conversation_ids", type_=ARRAY(BigInteger))))
+    .order_by(collate(conversations.c.tenant_id, "C"), collate(conversations.c.key, "C"))
+    .with_for_update(key_share=True),
+    only_locks=True,
+)
+"""Waits for lines in the order in which messages join them: that of Python's strings."""
+TRY_LINE = Statement(
+    select(conversations.c.id)
+    .where(conversations.c.id == bindparam("conversation_id"))
+    .with_for_update(key_share=True, skip_locked=True)
+)
+"""Returns no row while somebody else holds the line: sweeps come again, and need not wait."""
 
 
 def occupied(table: Table, under_way: str, conversation: Any = None) -> ColumnElement[bool]:

@@ -1,34 +1,55 @@
 """Operations without I/O: generators that yield statements and receive rows.
 
 An operation is written once; what drives it decides how statements reach a database and which operations share a
-transaction. SQLite's driver is `answerback.storage.group_commit`.
+transaction. SQLite's driver is `answerback.storage.group_commit`, PostgreSQL's `answerback.storage.postgres_runner`.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy.sql import ClauseElement
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[Any, ...]
 Rows: TypeAlias = Sequence[Row]
+Parameters: TypeAlias = Mapping[str, Any]
 
 
 class Statement:
-    """A statement defined once in SQLAlchemy and compiled once per dialect. Calling it binds its parameters."""
+    """A statement defined once in SQLAlchemy and compiled once per dialect. Calling it binds its parameters.
 
-    __slots__ = ("clause",)
+    `postgresql` replaces the clause there, where one cannot serve both dialects. `by` names the parameters that say
+    which rows it locks: transactions that lock many do so in their order, and never wait for each other in a circle.
+    `only_locks`: it has no other effect; its parameters are lists of what to lock, and it returns nothing. SQLite,
+    which has one writer at a time, leaves it out.
+    """
 
-    def __init__(self, clause: ClauseElement) -> None:
+    __slots__ = ("by", "clause", "only_locks", "postgresql")
+
+    def __init__(
+        self,
+        clause: ClauseElement,
+        *,
+        postgresql: ClauseElement | None = None,
+        by: tuple[str, ...] = (),
+        only_locks: bool = False,
+    ) -> None:
         self.clause = clause
+        self.postgresql = clause if postgresql is None else postgresql
+        self.by = by
+        self.only_locks = only_locks
 
     def __call__(self, **parameters: Any) -> "Query":
         return Query(self, parameters)
 
-    def many(self, parameters: Sequence[Mapping[str, Any]]) -> "Query":
+    def many(self, parameters: Sequence[Parameters]) -> "Query":
         """The statement once per mapping; returns no rows."""
         return Query(self, parameters)
+
+    def each(self, parameters: Sequence[Parameters]) -> "Query":
+        """The statement once per mapping; returns the rows of all, each with its mapping's index as one more column."""
+        return Query(self, parameters, numbered=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +57,8 @@ class Query:
     """A statement with its parameters: one mapping, or a sequence of them to be executed in one go."""
 
     statement: Statement
-    parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    parameters: Parameters | Sequence[Parameters]
+    numbered: bool = False
 
 
 Operation: TypeAlias = Generator[Query, Rows, T]
@@ -48,3 +70,25 @@ class Transaction:
 
     now: int
     opened: int = 0
+
+
+Begin: TypeAlias = Callable[[Transaction], Operation[T]]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Operations of one kind: they may share a transaction and go abreast through these statements, in this order."""
+
+    steps: tuple[Statement, ...]
+
+
+class Runner(Protocol):
+    """Drives operations against a database, in transactions of its own making."""
+
+    async def run(self, begin: Begin[T], together: Together | None = None) -> T:
+        """The result, once committed; `together` says with which others it may share a transaction.
+
+        Raises StorageUnavailable, and what the operation raises.
+        """
+
+    async def close(self) -> None: ...

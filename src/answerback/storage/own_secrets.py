@@ -1,18 +1,22 @@
 """Secrets that never leave the service, each made at its first use and kept."""
 
 import secrets
+from typing import Any
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ClauseElement, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.storage.operation import Operation, Statement, Transaction
 from answerback.storage.tables import own_secrets
 
-KEEP = Statement(
-    insert(own_secrets)
-    .values(name=bindparam("name"), value=bindparam("value"), created_at=bindparam("now"))
-    .on_conflict_do_nothing(index_elements=[own_secrets.c.name])
-)
+
+def _keep(insert: Any) -> ClauseElement:
+    fresh = insert(own_secrets).values(name=bindparam("name"), value=bindparam("value"), created_at=bindparam("now"))
+    kept: ClauseElement = fresh.on_conflict_do_nothing(index_elements=[own_secrets.c.name])
+    return kept
+
+
+KEEP = Statement(_keep(sqlite.insert), postgresql=_keep(postgresql.insert))
 FIND = Statement(select(own_secrets.c.value).where(own_secrets.c.name == bindparam("name")))
 
 

@@ -1,12 +1,13 @@
 """What owners may see of their jobs."""
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import Text, bindparam, or_, select
 
 from answerback.domain.chat import Turn
 from answerback.domain.errors import Conflict, NotFound
 from answerback.domain.job import Accepted, Job, JobRecord, JobState, Message
+from answerback.ports import Recalled
 from answerback.storage.accepting import FIND_BY_KEY, FIND_RETRY, same_request
-from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.operation import Operation, Statement, Together, Transaction
 from answerback.storage.records import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
@@ -27,10 +28,10 @@ LIST_JOBS = Statement(
     select(*RECORD_COLUMNS)
     .where(
         jobs.c.tenant_id == bindparam("tenant_id"),
-        or_(bindparam("before").is_(None), jobs.c.id < bindparam("before")),
-        or_(bindparam("state").is_(None), jobs.c.state == bindparam("state")),
+        or_(bindparam("before", type_=Text).is_(None), jobs.c.id < bindparam("before")),
+        or_(bindparam("state", type_=Text).is_(None), jobs.c.state == bindparam("state")),
         or_(
-            bindparam("key").is_(None),
+            bindparam("key", type_=Text).is_(None),
             jobs.c.conversation_id
             == select(conversations.c.id)
             .where(conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key"))
@@ -43,10 +44,16 @@ LIST_JOBS = Statement(
 
 RECENT_TURNS = Statement(
     select(turns.c.seq, turns.c.user_text, turns.c.assistant_text, turns.c.created_at)
-    .where(and_(turns.c.conversation_id == bindparam("conversation_id")))
+    .where(turns.c.conversation_id == bindparam("conversation_id"))
     .order_by(turns.c.seq.desc())
     .limit(bindparam("limit"))
 )
+ERASED_THROUGH = Statement(
+    select(conversations.c.erased_through).where(conversations.c.id == bindparam("conversation_id"))
+)
+FIND_TOGETHER = Together((FIND_BY_KEY,))
+RECENT_TOGETHER = Together((RECENT_TURNS,))
+RECALL_TOGETHER = Together((RECENT_TURNS, ERASED_THROUGH))
 
 
 def find_accepted(
@@ -90,3 +97,9 @@ def retry_source(_: Transaction, tenant_id: str, job_id: str) -> Operation[tuple
 
 def recent_turns(_: Transaction, conversation_id: int, limit: int) -> Operation[list[Turn]]:
     return [Turn(*row) for row in (yield RECENT_TURNS(conversation_id=conversation_id, limit=limit))]
+
+
+def recall(tx: Transaction, conversation_id: int, limit: int) -> Operation[Recalled]:
+    newest_first = yield from recent_turns(tx, conversation_id, limit)
+    erased = yield ERASED_THROUGH(conversation_id=conversation_id)
+    return Recalled(newest_first, erased[0][0])

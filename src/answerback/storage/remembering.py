@@ -63,7 +63,8 @@ def erase_conversation(_: Transaction, tenant_id: str, key: str) -> Operation[No
     if not rows:
         raise NotFound(f"there is no conversation {key!r}")
     conversation_id = rows[0][0]
-    yield ERASE_TURNS(conversation_id=conversation_id)
+    # First, because it holds the line: an answer then comes before all of this, or after it and is not remembered.
     yield ERASE_THROUGH(conversation_id=conversation_id)
+    yield ERASE_TURNS(conversation_id=conversation_id)
     yield ERASE_JOBS(conversation_id=conversation_id, blank=BLANK)
     yield ERASE_BODIES(conversation_id=conversation_id)

@@ -9,8 +9,9 @@ from pathlib import Path
 from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Clock, Render
 from answerback.storage import schema
+from answerback.storage.backlog import Backlog
 from answerback.storage.group_commit import GroupCommit
-from answerback.storage.store import Backlog, SqlStore
+from answerback.storage.store import SqlStore
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's lock before it is refused."""

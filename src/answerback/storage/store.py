@@ -1,7 +1,6 @@
 """The one `Store`: names the operations, and on which side of the database each runs."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Sequence
 
 from answerback.domain.chat import Question, Turn
 from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
@@ -17,7 +16,7 @@ from answerback.domain.job import (
     JobState,
     NewJob,
 )
-from answerback.ports import ApiKey, Claims, Depth, Limits, Render, Swept
+from answerback.ports import ApiKey, Claims, Depth, Limits, Recalled, Render, Swept
 from answerback.storage import (
     accepting,
     asking,
@@ -34,40 +33,45 @@ from answerback.storage import (
     remembering,
     sweeping,
 )
-from answerback.storage.operation import Operation, Transaction
-
-T = TypeVar("T")
-
-
-class Runner(Protocol):
-    """Drives operations against a database, in transactions of its own making."""
-
-    async def run(self, begin: Callable[[Transaction], Operation[T]]) -> T:
-        """The result, once committed. Raises StorageUnavailable, and what the operation raises."""
-
-    async def close(self) -> None: ...
+from answerback.storage.backlog import Backlog, Recount
+from answerback.storage.doubt import Doubts
+from answerback.storage.operation import Runner
 
 
 class SqlStore:
     """Implements `answerback.ports.Store` over a writing and a reading runner."""
 
-    def __init__(self, write: Runner, read: Runner, backlog: "Backlog", render: Render) -> None:
+    def __init__(self, write: Runner, read: Runner, backlog: Backlog, render: Render) -> None:
         self._write = write
         self._read = read
         self._backlog = backlog
         self._render = render
+        self._recount = Recount(self.count_open)
+        self._jobs_in_doubt = Doubts()
+        self._deliveries_in_doubt = Doubts()
 
     async def accept(self, job: NewJob, limits: Limits) -> Accepted:
-        return await self._write.run(lambda tx: accepting.accept(tx, job, limits, self._backlog.size))
+        self._recount.if_due()
+        return await self._write.run(
+            lambda tx: accepting.accept(tx, job, limits, self._backlog.size), accepting.TOGETHER
+        )
 
     async def find_accepted(self, tenant_id: str, idempotency_key: str, request_hash: str) -> Accepted | None:
-        return await self._read.run(lambda tx: reading.find_accepted(tx, tenant_id, idempotency_key, request_hash))
+        return await self._read.run(
+            lambda tx: reading.find_accepted(tx, tenant_id, idempotency_key, request_hash), reading.FIND_TOGETHER
+        )
 
     async def claim_jobs(self, owner: str, limit: int, lease_seconds: float) -> Claims:
-        return await self._write.run(lambda tx: leasing.claim_jobs(tx, owner, limit, lease_seconds))
+        def claim(name: str, doubtful: Sequence[str]) -> Awaitable[Claims]:
+            return self._write.run(lambda tx: leasing.claim_jobs(tx, name, limit, lease_seconds, doubtful))
+
+        return await self._jobs_in_doubt.claim(owner, claim)
 
     async def claim_deliveries(self, owner: str, limit: int, lease_seconds: float) -> Claims:
-        return await self._write.run(lambda tx: leasing.claim_deliveries(tx, owner, limit, lease_seconds))
+        def claim(name: str, doubtful: Sequence[str]) -> Awaitable[Claims]:
+            return self._write.run(lambda tx: leasing.claim_deliveries(tx, name, limit, lease_seconds, doubtful))
+
+        return await self._deliveries_in_doubt.claim(owner, claim)
 
     async def extend_jobs(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
         return await self._write.run(lambda tx: leasing.extend(tx, leasing.EXTEND_JOB, held, lease_seconds))
@@ -82,15 +86,24 @@ class SqlStore:
         await self._write.run(lambda tx: leasing.release(tx, leasing.RELEASE_DELIVERY, held))
 
     async def recent_turns(self, conversation_id: int, limit: int) -> Sequence[Turn]:
-        return await self._read.run(lambda tx: reading.recent_turns(tx, conversation_id, limit))
+        return await self._read.run(
+            lambda tx: reading.recent_turns(tx, conversation_id, limit), reading.RECENT_TOGETHER
+        )
+
+    async def recall(self, conversation_id: int, limit: int) -> Recalled:
+        return await self._read.run(lambda tx: reading.recall(tx, conversation_id, limit), reading.RECALL_TOGETHER)
 
     async def finish(self, claim: ClaimedJob, result: Ending, report: Report) -> bool:
-        return await self._write.run(lambda tx: ending.finish(tx, claim, result, report, self._render))
+        return await self._write.run(
+            lambda tx: ending.finish(tx, claim, result, report, self._render), ending.FINISH_TOGETHER
+        )
 
     async def requeue(
         self, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report | None
     ) -> bool:
-        return await self._write.run(lambda tx: ending.requeue(tx, claim, delay, counted, failure, report))
+        return await self._write.run(
+            lambda tx: ending.requeue(tx, claim, delay, counted, failure, report), ending.REQUEUE_TOGETHER
+        )
 
     async def hand_over(self, claim: ClaimedJob, timeout: float, report: Report) -> bool:
         return await self._write.run(lambda tx: awaiting.hand_over(tx, claim, timeout, report))
@@ -111,7 +124,7 @@ class SqlStore:
         return await self._report(claim, DeliveryState.DEAD, 0.0, report)
 
     async def _report(self, claim: ClaimedDelivery, state: DeliveryState, delay: float, report: Report) -> bool:
-        return await self._write.run(lambda tx: delivering.report(tx, claim, state, delay, report))
+        return await self._write.run(lambda tx: delivering.report(tx, claim, state, delay, report), delivering.TOGETHER)
 
     async def recover_leases(self) -> Swept:
         return await self._write.run(lambda tx: sweeping.recover_leases(tx, self._render))
@@ -182,21 +195,6 @@ class SqlStore:
         await self._write.run(probing.probe)
 
     async def close(self) -> None:
+        await self._recount.close()
         await self._write.close()
         await self._read.close()
-
-
-class Backlog:
-    """How many jobs are open, kept in memory so that accepting one needs no count. Touched only by the writer."""
-
-    def __init__(self) -> None:
-        self._size = 0
-
-    def size(self) -> int:
-        return self._size
-
-    def reset(self, size: int) -> None:
-        self._size = size
-
-    def committed(self, transaction: Transaction) -> None:
-        self._size += transaction.opened

@@ -1,4 +1,8 @@
-"""Maintenance: what nobody else will move. Every step takes a bounded batch and is safe to run many times over."""
+"""Maintenance: what nobody else will move. Every step takes a bounded batch and is safe to run many times over.
+
+Several processes may sweep at once: what a step found is written only where it is still so, and a line that somebody
+holds is left for the next time.
+"""
 
 from collections.abc import Callable
 
@@ -11,15 +15,17 @@ from answerback.domain.transitions import POISON_WINDOW_MS, poisoned
 from answerback.ports import Render, Swept
 from answerback.storage.asking import prune_questions
 from answerback.storage.awaiting import fail_unanswered
-from answerback.storage.ending import end_open
-from answerback.storage.leasing import end_attempt, in_state
+from answerback.storage.ending import END_LOST, OVERDUE_TOGETHER, SETTLING, end_lost, end_overdue
+from answerback.storage.leasing import END_ATTEMPT, end_attempt, in_state, lost
 from answerback.storage.lines import (
     ORPHANED_DELIVERIES,
     ORPHANED_JOBS,
     RELEASE_NEXT_DELIVERY,
     RELEASE_NEXT_JOB,
+    TRY_LINE,
 )
-from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.lockstep import abreast
+from answerback.storage.operation import Operation, Row, Statement, Together, Transaction
 from answerback.storage.records import JOB_COLUMNS, job
 from answerback.storage.tables import OPEN_STATES, attempts, conversations, deliveries, jobs, turns
 
@@ -37,7 +43,7 @@ LOST_JOBS = Statement(
 )
 TAKE_BACK_JOB = Statement(
     update(jobs)
-    .where(jobs.c.id == bindparam("row_id"), in_state(jobs, JobState.RUNNING))
+    .where(lost(jobs, JobState.RUNNING))
     .values(
         state=JobState.QUEUED,
         run_at=bindparam("now"),
@@ -47,7 +53,8 @@ TAKE_BACK_JOB = Statement(
         lease_owner=None,
         lease_expires_at=None,
     )
-    .returning(jobs.c.id)
+    .returning(jobs.c.id),
+    by=("row_id",),
 )
 LOST_DELIVERIES = Statement(
     select(deliveries.c.id, deliveries.c.lease_epoch, deliveries.c.deadline_at, deliveries.c.conversation_id)
@@ -59,10 +66,13 @@ LOST_DELIVERIES = Statement(
 # for ever.
 TAKE_BACK_DELIVERY = Statement(
     update(deliveries)
-    .where(deliveries.c.id == bindparam("row_id"), in_state(deliveries, DeliveryState.SENDING))
+    .where(lost(deliveries, DeliveryState.SENDING))
     .values(state=bindparam("new_state"), run_at=bindparam("now"), lease_owner=None, lease_expires_at=None)
-    .returning(deliveries.c.id)
+    .returning(deliveries.c.id),
+    by=("row_id",),
 )
+RECOVER_JOBS = Together((TRY_LINE, END_LOST, TAKE_BACK_JOB, *SETTLING))
+RECOVER_DELIVERIES = Together((TRY_LINE, TAKE_BACK_DELIVERY, END_ATTEMPT, RELEASE_NEXT_DELIVERY))
 OVERDUE_JOBS = Statement(
     select(*JOB_COLUMNS)
     .where(literal_column(OPEN_STATES), jobs.c.deadline_at <= bindparam("now"))
@@ -80,12 +90,17 @@ OLD_JOBS = Statement(
     .limit(BATCH)
 )
 PRUNE_ATTEMPTS = Statement(delete(attempts).where(attempts.c.of == bindparam("row_id")))
-PRUNE_DELIVERY = Statement(delete(deliveries).where(deliveries.c.id == bindparam("row_id")))
+# Not one that was replayed in the meantime.
+PRUNE_DELIVERY = Statement(
+    delete(deliveries).where(deliveries.c.id == bindparam("row_id"), _settled).returning(deliveries.c.id),
+    by=("row_id",),
+)
 PRUNE_TURN = Statement(
     delete(turns).where(turns.c.conversation_id == bindparam("conversation_id"), turns.c.seq == bindparam("seq"))
 )
-PRUNE_JOB = Statement(delete(jobs).where(jobs.c.id == bindparam("row_id")))
-OLD_CONVERSATIONS = Statement(
+PRUNE_JOB = Statement(delete(jobs).where(jobs.c.id == bindparam("row_id")).returning(jobs.c.id), by=("row_id",))
+PRUNE_TOGETHER = Together((TRY_LINE, PRUNE_DELIVERY, PRUNE_ATTEMPTS, PRUNE_TURN, PRUNE_JOB))
+_idle_conversations = (
     select(conversations.c.id)
     .where(
         conversations.c.updated_at < bindparam("before"),
@@ -99,51 +114,76 @@ OLD_CONVERSATIONS = Statement(
     )
     .order_by(conversations.c.updated_at)
     .limit(BATCH)
+    .with_for_update(skip_locked=True)
+    .cte("idle")
 )
-PRUNE_CONVERSATION = Statement(delete(conversations).where(conversations.c.id == bindparam("row_id")))
+PRUNE_CONVERSATIONS = Statement(delete(conversations).where(conversations.c.id.in_(select(_idle_conversations.c.id))))
 
 
 def recover_leases(tx: Transaction, render: Render) -> Operation[Swept]:
     """Takes expired leases away; a job that keeps costing its workers their lease is poisoned."""
-    requeued = poison = 0
-    for row in (yield LOST_JOBS(now=tx.now)):
-        epoch, losses, since = row[-3:]
-        if since is None or tx.now - since > POISON_WINDOW_MS:
-            losses, since = 0, tx.now
-        yield from end_attempt(tx, row[0], epoch, LOST)
-        if poisoned(losses + 1):
-            yield from end_open(tx, job(row), Ending(JobState.FAILED, failure=POISONED), render)
-            poison += 1
-        else:
-            yield TAKE_BACK_JOB(row_id=row[0], now=tx.now, losses=losses + 1, since=since)
-            requeued += 1
-    callbacks = yield LOST_DELIVERIES(now=tx.now)
-    for row_id, epoch, deadline_at, conversation_id in callbacks:
-        yield from end_attempt(tx, row_id, epoch, LOST)
-        state = DeliveryState.PENDING if tx.now < deadline_at else DeliveryState.DEAD
-        yield TAKE_BACK_DELIVERY(row_id=row_id, now=tx.now, new_state=state)
-        if state is DeliveryState.DEAD and conversation_id is not None:
-            yield RELEASE_NEXT_DELIVERY(conversation_id=conversation_id, now=tx.now)
-    return Swept(jobs_requeued=requeued, jobs_poisoned=poison, deliveries_requeued=len(callbacks))
+    lost_jobs = yield LOST_JOBS(now=tx.now)
+    moved = yield from abreast((_recover_job(tx, row, render) for row in lost_jobs), RECOVER_JOBS)
+    lost_callbacks = yield LOST_DELIVERIES(now=tx.now)
+    sent_again = yield from abreast((_recover_delivery(tx, *row) for row in lost_callbacks), RECOVER_DELIVERIES)
+    return Swept(
+        jobs_requeued=moved.count(JobState.QUEUED),
+        jobs_poisoned=moved.count(JobState.FAILED),
+        deliveries_requeued=sent_again.count(True),
+    )
+
+
+def _recover_job(tx: Transaction, row: Row, render: Render) -> Operation[JobState | None]:
+    """The job's state now, None where its lease was not lost after all."""
+    epoch, losses, since = row[-3:]
+    if since is None or tx.now - since > POISON_WINDOW_MS:
+        losses, since = 0, tx.now
+    if poisoned(losses + 1):
+        ending = Ending(JobState.FAILED, failure=POISONED)
+        ended = yield from end_lost(tx, job(row), epoch, ending, LOST, render)
+        return JobState.FAILED if ended else None
+    if not (yield TAKE_BACK_JOB(row_id=row[0], epoch=epoch, now=tx.now, losses=losses + 1, since=since)):
+        return None
+    yield from end_attempt(tx, row[0], epoch, LOST)
+    return JobState.QUEUED
+
+
+def _recover_delivery(
+    tx: Transaction, row_id: str, epoch: int, deadline_at: int, conversation_id: int | None
+) -> Operation[bool]:
+    state = DeliveryState.PENDING if tx.now < deadline_at else DeliveryState.DEAD
+    settles = state is DeliveryState.DEAD and conversation_id is not None
+    if settles and not (yield TRY_LINE(conversation_id=conversation_id)):
+        return False
+    if not (yield TAKE_BACK_DELIVERY(row_id=row_id, epoch=epoch, now=tx.now, new_state=state)):
+        return False
+    yield from end_attempt(tx, row_id, epoch, LOST)
+    if settles:
+        yield RELEASE_NEXT_DELIVERY(conversation_id=conversation_id, now=tx.now)
+    return True
 
 
 def expire_jobs(tx: Transaction, render: Render) -> Operation[Swept]:
     unanswered = yield from fail_unanswered(tx, render)
     rows = yield OVERDUE_JOBS(now=tx.now)
-    for row in rows:
-        yield from end_open(tx, job(row), Ending(JobState.EXPIRED, failure=EXPIRED), render)
-    return Swept(jobs_expired=len(rows), jobs_unanswered=unanswered)
+    expired = Ending(JobState.EXPIRED, failure=EXPIRED)
+    ended = yield from abreast((end_overdue(tx, job(row), expired, render) for row in rows), OVERDUE_TOGETHER)
+    return Swept(jobs_expired=ended.count(True), jobs_unanswered=unanswered)
 
 
 def release_orphans(tx: Transaction) -> Operation[Swept]:
     """Moves lines on whose head vanished without releasing the next; none should ever be found."""
-    lines = yield ORPHANED_JOBS()
-    for (conversation_id,) in lines:
-        yield RELEASE_NEXT_JOB(conversation_id=conversation_id, now=tx.now)
-    callbacks = yield ORPHANED_DELIVERIES()
-    for (conversation_id,) in callbacks:
-        yield RELEASE_NEXT_DELIVERY(conversation_id=conversation_id, now=tx.now)
-    return Swept(jobs_released=len(lines), deliveries_released=len(callbacks))
+    jobs_released = yield from _release_orphans(tx, ORPHANED_JOBS, RELEASE_NEXT_JOB)
+    deliveries_released = yield from _release_orphans(tx, ORPHANED_DELIVERIES, RELEASE_NEXT_DELIVERY)
+    return Swept(jobs_released=jobs_released, deliveries_released=deliveries_released)
+
+
+def _release_orphans(tx: Transaction, orphaned: Statement, release_next: Statement) -> Operation[int]:
+    released = 0
+    for (conversation_id,) in (yield orphaned()):
+        if (yield TRY_LINE(conversation_id=conversation_id)):
+            released += len((yield release_next(conversation_id=conversation_id, now=tx.now)))
+    return released
 
 
 def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
@@ -151,18 +191,23 @@ def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
     answered questions."""
     before = tx.now - int(retention_days * 86_400_000)
     old = yield OLD_JOBS(before=before)
-    for job_id, conversation_id, seq, delivery_id in old:
-        yield PRUNE_ATTEMPTS(row_id=job_id)
-        if conversation_id is not None:
-            yield PRUNE_TURN(conversation_id=conversation_id, seq=seq)
-        if delivery_id is not None:
-            yield PRUNE_ATTEMPTS(row_id=delivery_id)
-            yield PRUNE_DELIVERY(row_id=delivery_id)
-        yield PRUNE_JOB(row_id=job_id)
-    for (conversation_id,) in (yield OLD_CONVERSATIONS(before=before)):
-        yield PRUNE_CONVERSATION(row_id=conversation_id)
+    pruned = yield from abreast((_prune_job(*row) for row in old), PRUNE_TOGETHER)
+    yield PRUNE_CONVERSATIONS(before=before)
     questions = yield from prune_questions(before)
-    return Swept(jobs_pruned=len(old), questions_pruned=questions)
+    return Swept(jobs_pruned=pruned.count(True), questions_pruned=questions)
+
+
+def _prune_job(job_id: str, conversation_id: int | None, seq: int | None, delivery_id: str | None) -> Operation[bool]:
+    if conversation_id is not None and not (yield TRY_LINE(conversation_id=conversation_id)):
+        return False
+    if delivery_id is not None:
+        if not (yield PRUNE_DELIVERY(row_id=delivery_id)):
+            return False
+        yield PRUNE_ATTEMPTS(row_id=delivery_id)
+    yield PRUNE_ATTEMPTS(row_id=job_id)
+    if conversation_id is not None:
+        yield PRUNE_TURN(conversation_id=conversation_id, seq=seq)
+    return bool((yield PRUNE_JOB(row_id=job_id)))
 
 
 def count_open(tx: Transaction, reset: Callable[[int], None]) -> Operation[int]:

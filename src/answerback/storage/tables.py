@@ -1,12 +1,25 @@
 """The tables. Times are epoch milliseconds by the database's clock; states are the domain's names.
 
 Order in a conversation is held by the database itself: `jobs_line` lets only one job of a conversation be queued,
-running or awaiting, `deliveries_line` only one of its callbacks be pending or sending.
+running or awaiting, `deliveries_line` only one of its callbacks be pending or sending. `jobs_suspect_running` lets one
+suspect run at a time: a third loss poisons, so all that run have lost exactly two.
 """
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 
 metadata = MetaData()
 
@@ -88,7 +101,7 @@ jobs = Table(
     Column("id", Text, primary_key=True),
     Column("tenant_id", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("conversation_id", BigInteger, ForeignKey("conversations.id")),
+    Column("conversation_id", BigInteger),
     Column("seq", BigInteger),
     Column("state", Text, nullable=False),
     Column("run_at", BigInteger, nullable=False),
@@ -112,9 +125,11 @@ jobs = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("traceparent", Text),
+    # Without an index of all jobs by conversation, PostgreSQL would read the table to check it.
+    ForeignKeyConstraint(["conversation_id"], ["conversations.id"]).ddl_if(dialect="sqlite"),
     Index("jobs_ready", "run_at", **_when(READY)),
     Index("jobs_suspect", "run_at", **_when(SUSPECT)),
-    Index("jobs_suspect_running", "lease_losses", **_when(SUSPECT_RUNNING)),
+    Index("jobs_suspect_running", "lease_losses", unique=True, **_when(SUSPECT_RUNNING)),
     Index("jobs_leased", "lease_expires_at", **_when("state = 'running'")),
     Index("jobs_awaiting", "run_at", **_when("state = 'awaiting'")),
     Index("jobs_deadline", "deadline_at", **_when(OPEN_STATES)),

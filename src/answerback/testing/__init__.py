@@ -8,11 +8,13 @@ if TYPE_CHECKING:
     from answerback.testing.clock import FakeClock
     from answerback.testing.faults import Fault, kill_at
     from answerback.testing.llm import FakeLLM
+    from answerback.testing.process import ServiceError
     from answerback.testing.push import PushLLM
     from answerback.testing.receiver import Receiver
-    from answerback.testing.service import Service, ServiceError
+    from answerback.testing.service import Service
+    from answerback.testing.worker import Worker
 
-__all__ = ["FakeClock", "FakeLLM", "Fault", "PushLLM", "Receiver", "Service", "ServiceError", "kill_at"]
+__all__ = ["FakeClock", "FakeLLM", "Fault", "PushLLM", "Receiver", "Service", "ServiceError", "Worker", "kill_at"]
 
 _HOMES = (
     ("FakeClock", "clock"),
@@ -21,7 +23,8 @@ _HOMES = (
     ("PushLLM", "push"),
     ("Receiver", "receiver"),
     ("Service", "service"),
-    ("ServiceError", "service"),
+    ("ServiceError", "process"),
+    ("Worker", "worker"),
     ("kill_at", "faults"),
 )
 

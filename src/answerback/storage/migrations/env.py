@@ -1,4 +1,7 @@
-"""Run by Alembic: on the connection it is handed, or (from the command line) on a scratch database."""
+"""Run by Alembic: on the connection it is handed, or (from the command line) on a scratch database; for PostgreSQL it
+only writes down the SQL."""
+
+from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection, create_engine
@@ -7,15 +10,26 @@ from sqlalchemy.pool import StaticPool
 from answerback.storage.tables import metadata
 
 
-def run(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, compare_type=True)
+def run(**how: Any) -> None:
+    context.configure(target_metadata=metadata, **how)
     with context.begin_transaction():
         context.run_migrations()
 
 
+def run_on(connection: Connection) -> None:
+    run(connection=connection, render_as_batch=True, compare_type=True)
+
+
 handed = context.config.attributes.get("connection")
-if handed is None:
+if context.is_offline_mode():
+    run(
+        dialect_name="postgresql",
+        output_buffer=context.config.attributes["script"],
+        transaction_per_migration=True,
+        literal_binds=True,
+    )
+elif handed is None:
     with create_engine("sqlite://", poolclass=StaticPool).begin() as scratch:
-        run(scratch)
+        run_on(scratch)
 else:
-    run(handed)
+    run_on(handed)

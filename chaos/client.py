@@ -1,0 +1,83 @@
+"""A client that does not give up, with a load balancer in front of the API processes."""
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from chaos.ledger import Accepted, Ledger
+
+ANSWER_SECONDS = 30.0
+PAUSE_SECONDS = 0.05
+PATIENCE_SECONDS = 240.0
+
+
+class Client:
+    """Posts each message to the API processes in turn until one says 202, always under the same key.
+
+    A refused connection has reached no process: a balancer asks the next server, and so does this. Whatever else keeps
+    a message from its 202 at once is a request that failed: `cut` (connected, no answer) or `declined` (by status).
+    """
+
+    def __init__(self, doors: Sequence[str], ledger: Ledger, callback_url: str) -> None:
+        self._doors = itertools.cycle(doors)
+        self._ledger = ledger
+        self._callback_url = callback_url
+        self._numbers = itertools.count(1)
+        self._http: aiohttp.ClientSession | None = None
+        self.refused = 0
+        self.cut = 0
+        self.declined: Counter[int] = Counter()
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+    @property
+    def failed(self) -> int:
+        """Requests that a client behind a balancer would have seen fail."""
+        return self.cut + self.declined.total()
+
+    async def send(self, text: str, session: str | None = None, callback_url: str | None = None) -> Accepted:
+        """Raises TimeoutError when no process takes the message."""
+        key = f"{self._ledger.prefix}{next(self._numbers)}"
+        message = f"{self._ledger.prefix} {text}"
+        body: dict[str, Any] = {"message": message, "callback_url": callback_url or self._callback_url}
+        body |= {"session_id": self._ledger.prefix + session} if session else {"stateless": True}
+        began = time.monotonic()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (said := await self.post(body, key)) is None:
+                pass
+        entry = Accepted(said["job_id"], key, said["session_id"], said["seq"], began)
+        self._ledger.accept(entry)
+        return entry
+
+    async def post(self, body: dict[str, Any], key: str) -> dict[str, Any] | None:
+        """Posts once, to the next process; None when there was no 202, after a moment."""
+        assert self._http is not None
+        url = next(self._doors) + "/webhook"
+        try:
+            async with self._http.post(url, json=body, headers={"Idempotency-Key": key}) as response:
+                if response.status == 202:
+                    said: dict[str, Any] = await response.json()
+                    return said
+                self.declined[response.status] += 1
+        except aiohttp.ClientConnectorError:
+            self.refused += 1
+            return None
+        except (aiohttp.ClientError, ConnectionError, TimeoutError):
+            self.cut += 1
+        await asyncio.sleep(PAUSE_SECONDS)
+        return None

@@ -1,0 +1,127 @@
+"""A receiver that is down for 24 hours, then back with a backlog owed to it: everything arrives, at its pace.
+
+The hours are simulated: whenever nothing is left to do, the times of what is still owed move an hour into the past,
+which is what an hour does to them; the workers, whose circuit breakers count real seconds, are restarted with each.
+"""
+
+import asyncio
+import time
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from answerback.testing import behaviours
+from chaos.figures import Figures
+from chaos.fleet import STOP_SECONDS, Fleet
+from chaos.inbox import Inbox
+from chaos.load import closed_loop
+from chaos.stage import PATH, Stage, staged
+from chaos.waiting import until
+
+HOUR_MS = 3_600_000
+DOWN_HOURS = 24
+MORE_HOURS = 48
+"""The most that may pass until the last callback: the schedule's own waits grow to 20 hours in that time."""
+IN_LINE_MS = 100_000
+"""A wait up to this long is a place in the origin's line, which takes real time; a longer one is the schedule's."""
+QUIET_SECONDS = 180.0
+BUSIEST_SECONDS = 5.0
+
+PASS = """
+UPDATE deliveries SET run_at = deliveries.run_at - $2, deadline_at = deliveries.deadline_at - $2,
+  created_at = deliveries.created_at - $2
+FROM jobs WHERE jobs.id = deliveries.job_id AND starts_with(jobs.idempotency_key, $1)
+AND deliveries.state IN ('pending', 'held')
+"""
+BUSY = """
+SELECT count(*) FROM jobs LEFT JOIN deliveries ON deliveries.job_id = jobs.id
+WHERE starts_with(jobs.idempotency_key, $1)
+AND (deliveries.id IS NULL OR deliveries.state = 'sending' OR (deliveries.state = 'pending' AND deliveries.run_at < $2))
+"""
+MOST_ATTEMPTS = """
+SELECT max(deliveries.attempt) FROM deliveries JOIN jobs ON jobs.id = deliveries.job_id
+WHERE starts_with(jobs.idempotency_key, $1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """`rate` is what the receiver takes, callbacks a second; `step` how many hours pass at once."""
+
+    jobs: int
+    rate: float
+    step: int
+
+
+FULL = Size(jobs=2_000, rate=50.0, step=1)
+
+
+class OneAtATime:
+    """A receiver with one pair of hands: `rate` callbacks a second, the rest wait in line before it."""
+
+    def __init__(self, inbox: Inbox, rate: float) -> None:
+        self._inbox = inbox
+        self._seconds = 1 / rate
+        self._hands = asyncio.Lock()
+        self.came: list[float] = []
+        self.waiting = 0
+        self.longest_line = 0
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        self.came.append(time.monotonic())
+        self.waiting += 1
+        self.longest_line = max(self.longest_line, self.waiting)
+        try:
+            async with self._hands:
+                await asyncio.sleep(self._seconds)
+                return await self._inbox.take(request)
+        finally:
+            self.waiting -= 1
+
+    @property
+    def busiest(self) -> float:
+        """The most callbacks a second that came in any five seconds."""
+        ends = [bisect_left(self.came, each + BUSIEST_SECONDS) for each in self.came]
+        return max(end - start for start, end in enumerate(ends)) / BUSIEST_SECONDS
+
+
+async def run(fleet: Fleet, size: Size) -> Figures:
+    async with staged(fleet) as stage:
+        stage.receiver.on(PATH, behaviours.hang_up())
+        await closed_loop(stage.client, stage.inbox, size.jobs, conversations=size.jobs // 4, window=size.jobs)
+        hours = 0
+        while hours < DOWN_HOURS:
+            hours += await _pass_hours(stage, size.step, line_ms=0)
+        owed = size.jobs - stage.heard
+        slow = OneAtATime(stage.inbox, size.rate)
+        stage.receiver.on(PATH, slow.take)
+        while stage.heard < size.jobs and hours < DOWN_HOURS + MORE_HOURS:
+            hours += await _pass_hours(stage, size.step, IN_LINE_MS)
+        verdict = await stage.settle()
+        attempts = await fleet.books.value(MOST_ATTEMPTS, stage.ledger.prefix)
+        said = (
+            f"{len(stage.ledger.accepted):,} accepted, {verdict.said}",
+            f"{owed:,} callbacks owed after {DOWN_HOURS} simulated hours, all delivered by hour {hours}",
+            f"at most {attempts} attempts each",
+            f"receiver takes {size.rate:g}/s, busiest 5 s {slow.busiest:.0f}/s, {slow.longest_line} in line at most",
+        )
+        return Figures(said, verdict.broken)
+
+
+async def _pass_hours(stage: Stage, hours: int, line_ms: int) -> int:
+    """Waits until nothing is due, or in line for the next `line_ms`; then so many hours pass. Returns them."""
+
+    async def quiet() -> bool:
+        horizon = int(time.time() * 1000) + line_ms
+        return bool(await stage.fleet.books.value(BUSY, stage.ledger.prefix, horizon) == 0)
+
+    await until(quiet, QUIET_SECONDS)
+    await stage.fleet.books.rows(PASS, stage.ledger.prefix, hours * HOUR_MS)
+    await asyncio.gather(*(_restart(stage.fleet, n) for n in range(len(stage.fleet.workers))))
+    return hours
+
+
+async def _restart(fleet: Fleet, n: int) -> None:
+    await fleet.workers[n].terminate(STOP_SECONDS)
+    await fleet.workers[n].start()

@@ -1,0 +1,81 @@
+"""One run on a fleet: a client, a receiver, the books, and the verdict."""
+
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from answerback.testing import Receiver
+from chaos.client import Client
+from chaos.fleet import SECRET, Fleet
+from chaos.inbox import Inbox
+from chaos.judge import Record, endings, judge
+from chaos.ledger import Ledger
+from chaos.waiting import until
+
+PATH = "/callback"
+SETTLE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All jobs of the run as the database has them, and the promises that were broken."""
+
+    records: Sequence[Record]
+    broken: Sequence[str]
+
+    @property
+    def said(self) -> str:
+        return endings(self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything of one run. `receiver` books at `PATH` and answers 200 there unless told otherwise."""
+
+    fleet: Fleet
+    ledger: Ledger
+    inbox: Inbox
+    receiver: Receiver
+    client: Client
+
+    @property
+    def heard(self) -> int:
+        """How many messages have been called back."""
+        return len(self.ledger.first)
+
+    async def reach(self, heard: int, patience: float = SETTLE_SECONDS) -> bool:
+        """Waits until so many messages have been called back; whether they were in time."""
+
+        async def enough() -> bool:
+            return self.heard >= heard
+
+        return await until(enough, patience) is not None
+
+    async def settle(self, patience: float = SETTLE_SECONDS) -> Verdict:
+        """Waits until nothing is owed any more, as long as `patience` lasts, and judges."""
+
+        async def settled() -> bool:
+            return await self.fleet.books.settled(self.ledger.prefix)
+
+        await self.reach(len(self.ledger.accepted), patience)
+        await until(settled, patience)
+        records = await self.fleet.books.records(self.ledger.prefix)
+        return Verdict(records, judge(self.ledger, records))
+
+    def llm_calls(self) -> int:
+        """How often the LLM was asked for messages of this run."""
+        lines = self.fleet.llm_log.read_text().splitlines()
+        return sum(json.loads(line)["user"].startswith(self.ledger.prefix) for line in lines)
+
+
+@contextlib.asynccontextmanager
+async def staged(fleet: Fleet) -> AsyncIterator[Stage]:
+    ledger = Ledger(f"{secrets.token_hex(4)}-")
+    inbox = Inbox(ledger, SECRET)
+    async with Receiver() as receiver:
+        receiver.on(PATH, inbox.take)
+        doors = [api.url for api in fleet.apis]
+        async with Client(doors, ledger, receiver.url(PATH)) as client:
+            yield Stage(fleet, ledger, inbox, receiver, client)

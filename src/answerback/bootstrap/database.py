@@ -1,0 +1,38 @@
+"""The store that DATABASE_URL names."""
+
+from types import ModuleType
+
+from answerback.bootstrap.clock import SystemClock
+from answerback.core.callbacks import render
+from answerback.domain.errors import StorageUnavailable
+from answerback.ports import Store
+from answerback.settings import Settings
+from answerback.storage.sqlite import open_sqlite
+
+
+async def open_store(settings: Settings) -> Store:
+    """Raises StorageUnavailable."""
+    if settings.database_path is None:
+        store: Store = await _postgres().open_postgres(settings.postgres_dsn, render)
+        return store
+    return await open_sqlite(settings.database_path, SystemClock(), render)
+
+
+async def migrate(settings: Settings) -> None:
+    """Brings the database to this version's schema. Raises StorageUnavailable."""
+    if settings.database_path is None:
+        await _postgres().migrate(settings.postgres_dsn)
+    else:
+        store = await open_store(settings)
+        await store.close()
+
+
+def _postgres() -> ModuleType:
+    """Imported only when it is asked for: its driver is an extra."""
+    try:
+        from answerback.storage import postgres
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise StorageUnavailable("PostgreSQL needs its driver: pip install 'answerback[postgres]'") from None
+    return postgres

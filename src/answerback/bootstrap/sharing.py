@@ -1,0 +1,49 @@
+"""What processes share through Redis, or keep for themselves without it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from answerback.api.ratelimit import MovingWindows
+from answerback.core.conversation import DatabaseWindows
+from answerback.domain.retry import DAY
+from answerback.ports import Log, Rates, Store, Windows
+from answerback.settings import Settings, SettingsError
+from answerback.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from answerback.shared.link import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Counts of requests and windows of conversations; `link` is None without Redis."""
+
+    rates: Rates
+    windows: Windows
+    link: "Link | None" = None
+
+    def start(self) -> None:
+        if self.link is not None:
+            self.link.start()
+
+    async def close(self) -> None:
+        if self.link is not None:
+            await self.link.close()
+
+
+def make_sharing(settings: Settings, store: Store, log: Log, metrics: Metrics) -> Sharing:
+    """Raises SettingsError."""
+    here, database = MovingWindows(), DatabaseWindows(store, settings.memory)
+    if settings.redis_url is None:
+        return Sharing(here, database)
+    try:
+        # Not at the top: the client is an extra.
+        from answerback.shared.link import Link
+        from answerback.shared.names import Names
+        from answerback.shared.rates import SharedRates
+        from answerback.shared.windows import SharedWindows
+    except ModuleNotFoundError as error:
+        raise SettingsError("REDIS_URL needs Redis's client: pip install 'answerback[redis]'") from error
+    link, names = Link(settings.redis_url.get_secret_value(), log, metrics), Names(store)
+    windows = SharedWindows(link, names, store, settings.memory, settings.retention_days * DAY, database)
+    return Sharing(SharedRates(link, names, here), windows, link)

@@ -1,0 +1,170 @@
+"""Connections to PostgreSQL: pooled, replaced when they break, given up when they fall silent.
+
+They keep nothing from one transaction to the next but prepared statements, and not even those behind a pooler that
+hands each transaction another server process: PgBouncer in transaction mode serves as well as the server itself.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+
+from answerback.domain.errors import OutcomeUnknown, StorageUnavailable
+
+T = TypeVar("T")
+
+POOL_SIZE = 10
+"""Each is a process of the server. One works for every kind of grouped operation at a time, the rest for what runs by
+itself; ten workers of this size fit a server's usual limit of 100."""
+CONNECT_SECONDS = 5.0
+SLOT_SECONDS = 10.0
+"""How long a transaction waits until one of the others ends."""
+IDLE_SECONDS = 300.0
+"""Firewalls forget connections that nobody uses, and do not say so."""
+TRANSACTION_SECONDS = 15.0
+"""After which a transaction that has not ended is given up, and its connection with it: packets to a host that is gone
+are lost without a word."""
+CLOSE_SECONDS = 5.0
+
+UNAVAILABLE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InternalClientError,
+    asyncpg.ClientConfigurationError,
+)
+
+
+class Connections:
+    """The connections of one process to one database."""
+
+    def __init__(self, dsn: str, *, pooled: bool) -> None:
+        """`pooled`: somebody between us and the server hands each transaction another connection."""
+        self._dsn = dsn
+        self._statement_cache_size = 0 if pooled else 100
+        self._slots = asyncio.Semaphore(POOL_SIZE)
+        self._idle: list[tuple[Any, float]] = []
+
+    async def transaction(self, begin: str, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Begins, works, commits.
+
+        Raises StorageUnavailable, of which OutcomeUnknown when the answer to the commit did not come; and what `work`
+        raises, rolled back.
+        """
+        async with self._slot():
+            connection = await self._take()
+            watchdog = asyncio.get_running_loop().call_later(TRANSACTION_SECONDS, connection.terminate)
+            committing = False
+            try:
+                await connection.execute(begin)
+                result = await work(connection)
+                committing = True
+                await connection.execute("COMMIT")
+            except BaseException as error:
+                trouble = unavailable(error, closed=connection.is_closed())
+                await self._roll_back(connection, error)
+                if trouble is None:
+                    raise
+                raise OutcomeUnknown(str(trouble)) if committing else trouble from error
+            finally:
+                watchdog.cancel()
+                if not connection.is_closed():
+                    self._idle.append((connection, time.monotonic()))
+            return result
+
+    async def close(self) -> None:
+        """Ends those that are idle: of the others, those who use them have been waited for."""
+        idle, self._idle = self._idle, []
+        # Each breaks itself off where the server does not answer, and there is nobody left to tell.
+        closing = (connection.close(timeout=CLOSE_SECONDS) for connection, _ in idle)
+        await asyncio.gather(*closing, return_exceptions=True)
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(SLOT_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise StorageUnavailable("PostgreSQL: every connection is busy") from None
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    async def _take(self) -> Any:
+        """The one used last, so that those of a busier hour fall out of use."""
+        while self._idle:
+            connection, since = self._idle.pop()
+            if not connection.is_closed() and time.monotonic() - since < IDLE_SECONDS:
+                return connection
+            connection.terminate()
+        try:
+            return await connect(self._dsn, self._statement_cache_size)
+        except Exception as error:
+            raise unavailable(error, closed=True) or error from error
+
+    async def _roll_back(self, connection: Any, error: BaseException) -> None:
+        if isinstance(error, Exception) and not connection.is_closed():
+            # Whatever else goes wrong: a connection that cannot even roll back is of no more use.
+            with contextlib.suppress(Exception):
+                await connection.execute("ROLLBACK")
+                return
+        connection.terminate()
+        # The idle ones most likely lead to the same dead or silent server.
+        for idle, _ in self._idle:
+            idle.terminate()
+        self._idle.clear()
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether trying again by itself may well succeed: somebody else was faster, or the schema has just changed."""
+    return isinstance(
+        error,
+        asyncpg.UniqueViolationError
+        | asyncpg.TransactionRollbackError
+        | asyncpg.InvalidCachedStatementError
+        | asyncpg.OutdatedSchemaCacheError,
+    )
+
+
+def unavailable(error: BaseException, *, closed: bool = False) -> StorageUnavailable | None:
+    """What to raise for an error that is the connection's or the server's, None for any other. `closed`: there is no
+    connection, or none any more."""
+    if isinstance(error, asyncpg.OutdatedSchemaCacheError):
+        return None
+    if isinstance(error, UNAVAILABLE) or (closed and isinstance(error, OSError | asyncpg.InterfaceError)):
+        said = str(error).strip().partition("\n")[0]
+        return StorageUnavailable(f"PostgreSQL: {said or type(error).__name__}")
+    return None
+
+
+async def connect(dsn: str, statement_cache_size: int = 0) -> Any:
+    return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=statement_cache_size)
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[Any]:
+    """A connection of its own, which prepares nothing. Raises StorageUnavailable, also for what breaks it."""
+    try:
+        connection = await connect(dsn)
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+    except Exception as error:
+        raise unavailable(error, closed=True) or error from error
+
+
+async def behind_a_pooler(connection: Any) -> bool:
+    """Whether the server process that answers is another than the one that said hello."""
+    return bool(await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid())

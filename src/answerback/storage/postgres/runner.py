@@ -1,0 +1,154 @@
+"""Group commit over a network: operations of one kind that have queued go abreast in one transaction.
+
+Nobody waits for company: what is there when a connection is free goes, so a lone operation commits at once and a crowd
+shares the round trips and the flush of one commit.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from answerback.domain.errors import StorageUnavailable
+from answerback.storage.lockstep import abreast, in_turn
+from answerback.storage.operation import Begin, Operation, Together, Transaction
+from answerback.storage.postgres.connections import Connections, is_conflict
+from answerback.storage.postgres.driving import Driver
+
+T = TypeVar("T")
+
+MAX_GROUP = 256
+TRIES = 5
+"""How often an operation that meets a conflict is tried by itself."""
+
+WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+"""One snapshot, so that what an owner sees of a job fits together."""
+
+# Set for each transaction and gone with it, since behind a pooler the session is somebody else's too. Commits wait for
+# the disk whatever the server's default; a statement that hangs, or a transaction whose client has vanished, gives its
+# locks back by itself. Every statement has its index, and the statistics of a table that was empty a moment ago must
+# not talk the planner out of it; JIT would compile for longer than any of them runs.
+OPEN = """SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+set_config('synchronous_commit', 'on', true), set_config('statement_timeout', '10s', true),
+set_config('idle_in_transaction_session_timeout', '20s', true), set_config('enable_seqscan', 'off', true),
+set_config('jit', 'off', true)"""
+
+Way: TypeAlias = Callable[[Iterable[Operation[Any]]], Operation[list[Any]]]
+
+
+@dataclass(slots=True)
+class _Entry:
+    begin: Begin[Any]
+    future: "asyncio.Future[Any]"
+
+    def settle(self, result: object) -> None:
+        if self.future.done():
+            return
+        if isinstance(result, Exception):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)
+
+
+def _begin_all(way: Way, entries: Sequence[_Entry], transaction: Transaction) -> Operation[list[Any]]:
+    return way(entry.begin(transaction) for entry in entries)
+
+
+class PostgresRunner:
+    """Implements `Runner`. `now` replaces the server's clock (epoch milliseconds); `committed` is called with each
+    transaction that committed."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        begin: str,
+        now: Callable[[], int] | None = None,
+        committed: Callable[[Transaction], None] | None = None,
+    ) -> None:
+        self._connections = connections
+        self._begin = begin
+        self._now = now
+        self._committed = committed
+        self._driver = Driver()
+        self._queues: defaultdict[Together, deque[_Entry]] = defaultdict(deque)
+        self._serving: set[Together] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def run(self, begin: Begin[T], together: Together | None = None) -> T:
+        """The operation's result, after its transaction has committed. Cancelling the caller does not stop it.
+
+        Raises what the operation raised, and StorageUnavailable when the database cannot serve it now.
+        """
+        if self._closed:
+            raise StorageUnavailable("the database is closed")
+        entry = _Entry(begin, asyncio.get_running_loop().create_future())
+        if together is None:
+            self._spawn(self._serve_alone(entry))
+        else:
+            self._queues[together].append(entry)
+            if together not in self._serving:
+                self._serving.add(together)
+                self._spawn(self._serve_queue(together))
+        result: T = await entry.future
+        return result
+
+    async def close(self) -> None:
+        """Finishes what has queued, then closes the connections."""
+        self._closed = True
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._connections.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve_queue(self, together: Together) -> None:
+        queue = self._queues[together]
+        try:
+            while queue:
+                await self._serve([queue.popleft() for _ in range(min(len(queue), MAX_GROUP))], together)
+        finally:
+            self._serving.discard(together)
+
+    async def _serve(self, entries: Sequence[_Entry], together: Together) -> None:
+        """Abreast; where two of them meet or one breaks, in turn; and if that breaks too, each by itself."""
+        ways: Sequence[Way] = (partial(abreast, together=together), in_turn)
+        for way in ways if len(entries) > 1 else ():
+            try:
+                results = await self._transact(partial(_begin_all, way, entries))
+            except StorageUnavailable as error:
+                results = [error] * len(entries)
+            except Exception:  # noqa: BLE001, S112 - whose it is shows when each runs by itself
+                continue
+            for entry, result in zip(entries, results, strict=True):
+                entry.settle(result)
+            return
+        for entry in entries:
+            await self._serve_alone(entry)
+
+    async def _serve_alone(self, entry: _Entry) -> None:
+        for last in (False,) * (TRIES - 1) + (True,):
+            try:
+                entry.settle(await self._transact(entry.begin))
+            except Exception as error:  # noqa: BLE001 - it belongs to the operation's caller
+                if is_conflict(error) and not last:
+                    continue
+                entry.settle(error)
+            return
+
+    async def _transact(self, begin: Begin[T]) -> T:
+        async def work(connection: Any) -> tuple[Transaction, T]:
+            now = (await connection.fetchrow(OPEN))[0]
+            transaction = Transaction(now if self._now is None else self._now())
+            return transaction, await self._driver.run(connection, begin(transaction))
+
+        transaction, result = await self._connections.transaction(self._begin, work)
+        if self._committed is not None:
+            self._committed(transaction)
+        return result

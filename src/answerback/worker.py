@@ -1,0 +1,172 @@
+"""A worker: the engine in a process of its own, with no doors. `celery -A answerback.worker worker` is one too."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from answerback import bootstrap, observability
+from answerback.bootstrap import Role, Service
+from answerback.bootstrap.fleet import loop_factory, make_celery_app
+from answerback.domain.errors import StorageUnavailable
+from answerback.engines.hints import Kind
+from answerback.ports import Reached
+from answerback.providers.routes_file import RoutesFileError
+from answerback.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from answerback.engines.celery_worker import HintedApp
+
+LOOK_SECONDS = 5.0
+"""How often a waiting message's thread makes sure that there still is somebody to wait for."""
+
+
+def work(settings: Settings, reached: Reached = bootstrap.nothing) -> int:
+    """Works until SIGTERM or SIGINT; returns the exit code. `reached` is called at every commit boundary."""
+    made = Work(settings, reached)
+    if settings.celery_broker_url is None:
+        return _poll(made)
+    try:
+        app = make_celery_app(settings, made, made.log)
+    except SettingsError as error:
+        return _refuse(error)
+    worker = app.Worker(hostname=f"answerback-{os.getpid()}@{socket.gethostname()}", pool_cls="threads", quiet=True)
+    worker.start()
+    return int(worker.exitcode)
+
+
+def _poll(made: "Work") -> int:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: made.begin_stop())
+    made.start()
+    return made.join()
+
+
+def _refuse(error: Exception) -> int:
+    sys.stderr.write(f"answerback: {error}\n")
+    return 2
+
+
+class Work:
+    """Implements `answerback.engines.celery_worker.Work`: the service without its doors, in a thread of its own."""
+
+    def __init__(self, settings: Settings, reached: Reached = bootstrap.nothing) -> None:
+        self._settings = settings
+        self._reached = reached
+        self.log = observability.configure(settings.log_level, settings.log_format, logs_dir=settings.logs_dir)
+        self._thread = threading.Thread(target=self._run, name="work", daemon=True)
+        self._started: concurrent.futures.Future[Service] = concurrent.futures.Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+        self._asked = False
+        self._ended: Callable[[], None] | None = None
+        self._code = 0
+
+    def start(self, ended: Callable[[], None] | None = None) -> None:
+        """Returns once it works. `ended` is called from its thread when it has stopped, for whatever reason. Raises
+        SystemExit when it cannot."""
+        self._ended = ended
+        self._thread.start()
+        try:
+            self._started.result()
+        except (StorageUnavailable, RoutesFileError, SettingsError) as error:
+            raise SystemExit(_refuse(error)) from error
+
+    def begin_stop(self) -> None:
+        """Safe to call from any thread and signal handler, any number of times."""
+        self._asked = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def wake(self, kind: Kind) -> None:
+        """Returns when there is room for what may be due, or the work stops."""
+        service = self._started.result()
+        if self._asked or self._loop is None:
+            return
+        waking = service.wake(kind)
+        try:
+            woken = asyncio.run_coroutine_threadsafe(waking, self._loop)
+        except RuntimeError:  # it is closed
+            waking.close()
+            return
+        with contextlib.suppress(concurrent.futures.CancelledError):
+            while self._thread.is_alive() and not woken.done():
+                concurrent.futures.wait([woken], LOOK_SECONDS)
+            woken.result(0)
+
+    def join(self) -> int:
+        """Waits for the end; returns the exit code."""
+        self._thread.join()
+        return self._code
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(self._main())
+        except BaseException as error:
+            self._code = 1
+            if not self._started.done():
+                self._started.set_exception(error)
+                return
+            self.log.exception("work_broke")
+        if self._ended is not None:
+            self._ended()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if self._asked:
+            self._stopping.set()
+        store = await bootstrap.open_store(self._settings)
+        try:
+            service = bootstrap.build(self._settings, store, self.log, Role.WORKER, self._reached)
+            self._show_metrics(service)
+        except (RoutesFileError, SettingsError):
+            await store.close()
+            raise
+        service.start(self._broke)
+        broker = self._settings.celery_broker_url is not None
+        self.log.info("working", role=Role.WORKER.value, woken_by="messages and polling" if broker else "polling")
+        self._started.set_result(service)
+        await self._stopping.wait()
+        self.log.info("stopping")
+        await service.stop()
+        self.log.info("stopped")
+
+    def _show_metrics(self, service: Service) -> None:
+        host, port = self._settings.app_host, self._settings.worker_metrics_port
+        if port is None:
+            return
+        try:
+            service.metrics.serve(host, port)
+        except OSError as error:
+            raise SettingsError(f"WORKER_METRICS_PORT: cannot listen on {host}:{port}: {error.strerror}") from error
+
+    def _broke(self) -> None:
+        # A worker that claims nothing more is of no use: whoever supervises it starts another.
+        self._code = 1
+        self._stopping.set()
+
+
+@cache
+def _celery_app() -> "HintedApp":
+    try:
+        settings = load_settings()
+        made = Work(settings)
+        return make_celery_app(settings, made, made.log)
+    except SettingsError as error:
+        raise SystemExit(_refuse(error)) from error
+
+
+def __getattr__(name: str) -> object:
+    # Built when Celery asks for it: nothing is read or opened by importing this module.
+    if name == "app":
+        return _celery_app()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

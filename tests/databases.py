@@ -1,0 +1,91 @@
+"""The two databases that one behaviour suite runs over, each empty at the start of a test."""
+
+import asyncio
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import asyncpg
+
+from answerback.core.callbacks import render
+from answerback.ports import Clock, Render
+from answerback.storage.postgres import migrate, open_postgres
+from answerback.storage.sqlite import open_sqlite
+from answerback.storage.store import SqlStore
+from answerback.storage.tables import metadata
+from builders import dump, raw, rows
+
+REFUSED = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
+"""What the databases raise when a constraint does not allow a row."""
+
+
+class Database(Protocol):
+    """A database as anyone who may connect can see it."""
+
+    async def open(self, clock: Clock, render: Render = render) -> SqlStore:
+        """Another store on it."""
+
+    async def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
+
+    async def execute(self, sql: str) -> None: ...
+
+    async def dump(self) -> list[str]:
+        """All that it holds."""
+
+
+class SqliteDatabase:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    async def open(self, clock: Clock, render: Render = render) -> SqlStore:
+        return await open_sqlite(self.path, clock, render)
+
+    async def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return rows(self.path, sql)
+
+    async def execute(self, sql: str) -> None:
+        with raw(self.path) as connection:
+            connection.execute(sql)
+
+    async def dump(self) -> list[str]:
+        return dump(self.path)
+
+
+class PostgresDatabase:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def open(self, clock: Clock | None, render: Render = render) -> SqlStore:
+        return await open_postgres(self.url, render, clock)
+
+    async def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(self.url)
+        try:
+            return [tuple(row) for row in await connection.fetch(sql)]
+        finally:
+            await connection.close()
+
+    async def execute(self, sql: str) -> None:
+        connection = await asyncpg.connect(self.url)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    async def dump(self) -> list[str]:
+        connection = await asyncpg.connect(self.url)
+        try:
+            tables = [await connection.fetch(f'SELECT t::text FROM "{name}" t ORDER BY 1') for name in metadata.tables]
+        finally:
+            await connection.close()
+        return [line for table in tables for (line,) in table]
+
+    def prepare(self) -> None:
+        """Makes the schema."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, migrate(self.url)).result()
+
+    async def empty(self) -> None:
+        """Much faster than a fresh database."""
+        await self.execute("; ".join(f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables)))

@@ -1,0 +1,54 @@
+"""The queue of hints: what waits in it is bounded, and its loss is noticed."""
+
+import pytest
+from kombu import Connection
+
+from answerback.engines import broker as brokers
+from answerback.engines.broker import QUEUE, CeleryBroker
+from answerback.engines.hints import Kind
+from answerback.engines.publishing import BrokerUnavailable
+from answerback.testing.backends import RedisServer
+from servers import private
+
+
+def waiting(url: str) -> int:
+    """How many messages wait for a worker."""
+    with Connection(url) as connection:
+        return int(connection.default_channel.queue_declare(QUEUE, passive=True).message_count)
+
+
+def test_hints_that_nobody_takes_do_not_pile_up(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brokers, "MAX_MESSAGES", 10)
+    broker = CeleryBroker(broker_url)
+
+    for _ in range(5):
+        broker.send(Kind.JOBS, 5)
+    broker.close()
+
+    assert waiting(broker_url) == 10
+
+
+def test_rabbitmq_keeps_them_in_a_quorum_queue(rabbitmq_url: str) -> None:
+    broker = CeleryBroker(rabbitmq_url)
+    broker.send(Kind.JOBS, 1)
+    broker.close()
+
+    # RabbitMQ refuses a declaration that differs from what there is.
+    with Connection(rabbitmq_url) as connection:
+        declared = {"x-queue-type": "quorum", "x-max-length": 1000, "x-message-ttl": 60_000}
+        connection.default_channel.queue_declare(QUEUE, durable=True, auto_delete=False, arguments=declared)
+
+
+def test_after_a_failure_it_connects_anew() -> None:
+    with private(RedisServer) as server:
+        broker = CeleryBroker(server.url)
+        broker.send(Kind.JOBS, 1)
+        server.kill()
+        with pytest.raises(BrokerUnavailable):
+            broker.send(Kind.JOBS, 1)
+        server.restart()
+
+        broker.send(Kind.DELIVERIES, 1)
+
+        assert waiting(server.url) == 1
+        broker.close()

@@ -1,0 +1,118 @@
+"""Doors in one process, work in another: what a broker adds, and what needs none."""
+
+import asyncio
+import sys
+
+import aiohttp
+from processes import CELERY, HINTED, fleet, settings
+
+from answerback.testing import FakeLLM, Receiver, Worker, replies
+from answerback.testing.ports import reserve_port
+
+HINTED_SECONDS = 5.0
+"""For ten messages, each found by a hint, on a busy machine; polling takes ten."""
+
+
+async def test_a_message_wakes_a_worker_at_once(broker_url: str, llm: FakeLLM, receiver: Receiver) -> None:
+    async with fleet(settings(llm, broker_url), receiver) as shop:
+        assert await shop.one_after_the_other(10) < HINTED_SECONDS
+
+        assert (await shop.worker.terminate(), await shop.service.terminate()) == (0, 0)
+    assert {callback.json["status"] for callback in receiver.callbacks} == {"completed"}
+
+
+async def test_a_worker_started_by_celery_is_one(redis_url: str, llm: FakeLLM, receiver: Receiver) -> None:
+    async with fleet(settings(llm, redis_url), receiver, module=CELERY) as shop:
+        assert await shop.one_after_the_other(10) < HINTED_SECONDS
+
+        assert await shop.worker.terminate() == 0
+
+
+async def test_without_a_broker_workers_poll(llm: FakeLLM, receiver: Receiver) -> None:
+    async with fleet(settings(llm), receiver, workers=2) as shop:
+        ids = [await shop.post(f"m{n}") for n in range(20)]
+
+        callbacks = await receiver.wait_for(20)
+
+        assert {callback.json["job_id"] for callback in callbacks} == set(ids)
+        assert llm.total == 20
+        assert all('"woken_by":"polling"' in worker.logs for worker in shop.workers)
+
+
+async def test_a_process_with_doors_only_leaves_the_work_to_others(llm: FakeLLM, receiver: Receiver) -> None:
+    async with fleet(settings(llm), receiver, workers=0) as shop:
+        # Ready, as it can take messages; the first of them to be answered needs a worker.
+        job_id = await shop.post("hello")
+        assert '"role":"api"' in shop.service.logs
+        assert (await shop.job(job_id))["status"] == "queued"
+
+        async with Worker(shop.service.environment):
+            (callback,) = await receiver.wait_for(1)
+
+        assert callback.json["job_id"] == job_id
+
+
+async def test_a_process_that_works_itself_calls_on_workers_for_what_it_has_no_room_for(
+    redis_url: str, llm: FakeLLM, receiver: Receiver
+) -> None:
+    llm.on("long", replies.hang())
+    async with fleet(settings(llm, redis_url, worker_concurrency=1), receiver, role="all", workers=0) as shop:
+        await shop.post("long")
+        await llm.wait_for_calls(1)
+        async with Worker({**shop.service.environment, "WORKER_CONCURRENCY": "10"}) as worker:
+            await worker.until_logged(HINTED)
+
+            assert await shop.one_after_the_other(10) < HINTED_SECONDS
+
+
+async def test_a_pool_without_threads_is_refused(redis_url: str, llm: FakeLLM) -> None:
+    said = await refusal(settings(llm, redis_url), "-P", "solo")
+
+    assert "-P threads" in said
+
+
+async def test_celery_without_a_broker_is_told_what_to_do(llm: FakeLLM) -> None:
+    said = await refusal(settings(llm))
+
+    assert said.splitlines() == [
+        "answerback: CELERY_BROKER_URL is not set: name a broker, or run 'answerback worker', which then polls"
+    ]
+
+
+async def test_a_worker_without_its_database_says_so(llm: FakeLLM) -> None:
+    nowhere = settings(llm, database_url="sqlite:////nowhere/at/all.db")
+
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "answerback", "worker"), env=nowhere, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+
+    assert process.returncode == 2
+    assert said.decode().startswith("answerback: ")
+
+
+async def test_a_workers_metrics_are_on_a_port_of_their_own(llm: FakeLLM, receiver: Receiver) -> None:
+    holder, port = reserve_port()
+    if holder is not None:
+        holder.close()
+    async with fleet(settings(llm, worker_metrics_port=port), receiver) as shop, aiohttp.ClientSession() as http:
+        await shop.post("hello")
+        await receiver.wait_for(1)
+
+        async with http.get(f"http://127.0.0.1:{port}/metrics") as response:
+            page = await response.text()
+
+    assert 'answerback_llm_calls_total{model="openai/gpt-oss-20b:free",outcome="ok"' in page
+
+
+async def refusal(environment: dict[str, str], *arguments: str) -> str:
+    """What Celery's worker says before it ends with an error."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "ignore", "-m", "celery", "-A", "answerback.worker", "worker", *arguments),
+        env=environment,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode not in (0, None)
+    return said.decode()

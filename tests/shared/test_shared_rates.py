@@ -1,0 +1,93 @@
+"""One count for all processes: exact, by Redis's clock, and by each process's own count while Redis is away."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import redis
+
+from answerback.api.ratelimit import MovingWindows
+from answerback.core.callbacks import render
+from answerback.domain.rate import Rate
+from answerback.shared.link import Link
+from answerback.shared.names import Names
+from answerback.shared.rates import SharedRates
+from answerback.storage.sqlite import open_sqlite
+from answerback.storage.store import SqlStore
+from answerback.telemetry import UNMEASURED
+from answerback.testing.clock import FakeClock
+from builders import Journal
+
+MINUTE = Rate(100, 60)
+
+
+def rates(link: Link, store: SqlStore) -> SharedRates:
+    return SharedRates(link, Names(store), MovingWindows())
+
+
+async def test_two_processes_of_one_database_admit_exactly_as_many_as_one(
+    link: Link, redis_url: str, journal: Journal, store: SqlStore
+) -> None:
+    other = Link(redis_url, journal, UNMEASURED)
+    here, there = rates(link, store), rates(other, store)
+
+    standings = await asyncio.gather(*((here, there)[n % 2].hit("caller", MINUTE) for n in range(1000)))
+    await other.close()
+
+    assert sum(standing.admitted for standing in standings) == 100
+    assert sorted(standing.remaining for standing in standings if standing.admitted) == list(range(100))
+    assert {standing.remaining for standing in standings if not standing.admitted} == {0}
+    assert {standing.seconds for standing in standings if not 50 < standing.seconds <= 60} == set()
+
+
+async def test_a_place_is_free_again_when_the_refusal_said(link: Link, store: SqlStore) -> None:
+    counted = rates(link, store)
+    second = Rate(2, 1)
+    started = time.monotonic()
+    await counted.hit("caller", second)
+    await counted.hit("caller", second)
+    refused = await counted.hit("caller", second)
+    assert not refused.admitted
+
+    async with asyncio.timeout(20):
+        while not (await counted.hit("caller", second)).admitted:
+            pass
+
+    assert time.monotonic() - started >= 1
+    assert refused.seconds <= 1
+
+
+async def test_callers_and_rates_count_each_for_themselves_and_leave_nothing_behind(
+    link: Link, redis_url: str, store: SqlStore
+) -> None:
+    counted = rates(link, store)
+    for caller, rate in (("a", Rate(1, 60)), ("b", Rate(1, 60)), ("a", Rate(2, 60))):
+        assert (await counted.hit(caller, rate)).admitted
+
+    with redis.Redis.from_url(redis_url) as client:
+        keys = client.keys("answerback:rate:*")
+        assert len(keys) == 3
+        assert all(0 < client.pttl(key) <= 60_000 for key in keys)
+
+
+async def test_another_database_on_the_same_redis_counts_for_itself(
+    link: Link, store: SqlStore, tmp_path: Path
+) -> None:
+    another = await open_sqlite(tmp_path / "another.db", FakeClock(), render)
+    once = Rate(1, 60)
+
+    assert (await rates(link, store).hit("caller", once)).admitted
+    assert (await rates(link, another).hit("caller", once)).admitted
+    assert not (await rates(link, store).hit("caller", once)).admitted
+    await another.close()
+
+
+async def test_while_redis_is_away_each_process_counts(store: SqlStore, journal: Journal) -> None:
+    link = Link("redis://127.0.0.1:1/0", journal, UNMEASURED)
+    counted = rates(link, store)
+
+    admitted = [(await counted.hit("caller", Rate(3, 60))).admitted for _ in range(5)]
+    await link.close()
+
+    assert admitted == [True] * 3 + [False] * 2
+    assert journal.events == ["redis_away"]

@@ -1,0 +1,229 @@
+"""Crowds at PostgreSQL: they share transactions, and each gets what it would have got alone."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from answerback.core.callbacks import render
+from answerback.domain.errors import ConversationFull, IdempotencyConflict, Overloaded
+from answerback.domain.job import Accepted, Ending, Job
+from answerback.ports import Limits
+from answerback.storage.store import SqlStore
+from answerback.testing.clock import FakeClock
+from builders import (
+    LEASE,
+    REPORT,
+    ROOMY,
+    TENANT,
+    accept,
+    claim_deliveries,
+    claim_job,
+    claim_jobs,
+    completed,
+    finish,
+    new_job,
+)
+from databases import PostgresDatabase
+
+
+@pytest.fixture
+async def stores(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[list[SqlStore]]:
+    """Three processes."""
+    opened = [await postgres.open(clock) for _ in range(3)]
+    yield opened
+    for store in opened:
+        await store.close()
+
+
+@pytest.fixture
+def store(stores: list[SqlStore]) -> SqlStore:
+    return stores[0]
+
+
+async def transactions(postgres: PostgresDatabase) -> int:
+    """How many have written."""
+    (row,) = await postgres.rows("SELECT pg_current_xact_id()::text::bigint")
+    return int(row[0])
+
+
+async def test_a_crowd_shares_transactions(store: SqlStore, postgres: PostgresDatabase) -> None:
+    before = await transactions(postgres)
+
+    accepted = await asyncio.gather(*(accept(store, session=f"s{n % 50}") for n in range(500)))
+    await asyncio.gather(*(finish(store, claim) for claim in await claim_jobs(store)))
+
+    assert await transactions(postgres) - before < 12
+    assert sorted(each.seq or 0 for each in accepted) == sorted([*range(1, 11)] * 50)
+
+
+async def test_of_a_crowd_with_one_idempotency_key_one_is_accepted(
+    stores: list[SqlStore], postgres: PostgresDatabase
+) -> None:
+    crowd = [
+        accept(stores[n % 3], session=None, idempotency_key="once", request_hash="same" if n % 10 else "another")
+        for n in range(1_000)
+    ]
+
+    results = await asyncio.gather(*crowd, return_exceptions=True)
+
+    jobs = [each for each in results if isinstance(each, Accepted)]
+    assert (len({each.job_id for each in jobs}), sum(each.created for each in jobs)) == (1, 1)
+    assert all(isinstance(each, Accepted | IdempotencyConflict) for each in results)
+    assert await postgres.rows("SELECT count(*) FROM jobs") == [(1,)]
+
+
+async def test_a_crowd_gets_as_far_into_a_conversation_as_there_is_room(store: SqlStore) -> None:
+    limits = Limits(conversation_pending=5, queued_jobs=1_000)
+
+    results = await asyncio.gather(*(store.accept(new_job(), limits) for _ in range(20)), return_exceptions=True)
+
+    assert Counter(type(each) for each in results) == {Accepted: 5, ConversationFull: 15}
+    assert await store.count_open() == 5
+
+
+async def test_a_crowd_stops_at_the_limit_of_the_queue(store: SqlStore, postgres: PostgresDatabase) -> None:
+    limits = Limits(conversation_pending=10, queued_jobs=7)
+
+    results = await asyncio.gather(
+        *(store.accept(new_job(session=None), limits) for _ in range(300)), return_exceptions=True
+    )
+
+    assert Counter(type(each) for each in results) == {Accepted: 7, Overloaded: 293}
+    assert await postgres.rows("SELECT count(*) FROM jobs") == [(7,)]
+
+
+async def test_what_breaks_belongs_to_its_caller(postgres: PostgresDatabase, clock: FakeClock) -> None:
+    def fragile(job: Job, ending: Ending, now: int) -> bytes:
+        if job.request.message == "broken":
+            raise ValueError("no callback can be made of this")
+        return render(job, ending, now)
+
+    store = await postgres.open(clock, fragile)
+    try:
+        for n in range(20):
+            await accept(store, "broken" if n == 7 else "fine", session=f"s{n}")
+        results = await asyncio.gather(
+            *(finish(store, claim) for claim in await claim_jobs(store)), return_exceptions=True
+        )
+    finally:
+        await store.close()
+
+    assert Counter(type(each) for each in results) == {bool: 19, ValueError: 1}
+    assert await postgres.rows("SELECT count(*) FROM deliveries") == [(19,)]
+
+
+async def test_no_row_is_claimed_twice(stores: list[SqlStore]) -> None:
+    jobs = {(await accept(stores[0], session=None)).job_id for _ in range(120)}
+
+    claims = await asyncio.gather(*(claim_jobs(store, limit=5) for store in stores * 20))
+
+    claimed = [claim.id for batch in claims for claim in batch]
+    assert len(claimed) == len(set(claimed))
+    assert set(claimed) <= jobs
+    while batch := await claim_jobs(stores[1]):
+        claimed += [claim.id for claim in batch]
+    assert sorted(claimed) == sorted(jobs)
+
+
+async def test_what_others_open_counts_after_a_while(stores: list[SqlStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = Limits(conversation_pending=10, queued_jobs=3)
+    for _ in range(3):
+        await accept(stores[1], session=None)
+    await stores[0].accept(new_job(session=None), limits)
+
+    monkeypatch.setattr(stores[0]._recount, "_due_at", 0.0)
+    await accept(stores[0], session=None)
+    await stores[0]._recount.close()
+
+    with pytest.raises(Overloaded):
+        await stores[0].accept(new_job(session=None), limits)
+
+
+class Storm:
+    """Everything at once, from every process, on a few conversations."""
+
+    def __init__(self, seed: int, stores: list[SqlStore], clock: FakeClock) -> None:
+        self.draw = random.Random(seed)
+        self.stores = stores
+        self.clock = clock
+        self.accepted: list[str] = []
+
+    @property
+    def store(self) -> SqlStore:
+        return self.draw.choice(self.stores)
+
+    async def take(self) -> None:
+        session = self.draw.choice(["a", "b", "c", None])
+        job = await accept(self.store, session=session, deadline_seconds=self.draw.choice([3.0, 600.0]))
+        self.accepted.append(job.job_id)
+
+    async def work(self) -> None:
+        for claim in await claim_jobs(self.store, limit=4):
+            await finish(self.store, claim)
+
+    async def crash(self) -> None:
+        await claim_jobs(self.store, limit=1)
+
+    async def deliver(self) -> None:
+        for claim in await claim_deliveries(self.store, limit=4):
+            settle = self.draw.choice([self.store.delivered, self.store.dead])
+            await settle(claim, REPORT)
+
+    async def cancel(self) -> None:
+        if self.accepted:
+            await asyncio.gather(
+                self.store.cancel_job(TENANT, self.draw.choice(self.accepted[-10:])), return_exceptions=True
+            )
+
+    async def sweep(self) -> None:
+        self.clock.advance(self.draw.choice([0.1, LEASE]))
+        store = self.store
+        await store.recover_leases()
+        await store.expire_jobs()
+        assert (await store.release_orphans()).total == 0
+
+    async def blow(self) -> None:
+        """Forty things at a time."""
+        each = [self.take] * 5 + [self.work] * 3 + [self.deliver] * 2 + [self.crash, self.cancel, self.sweep]
+        await asyncio.gather(*(self.draw.choice(each)() for _ in range(40)))
+
+    async def calm(self) -> None:
+        for _ in range(100):
+            self.clock.advance(LEASE)
+            await self.sweep()
+            await self.work()
+            await self.deliver()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_lines_and_callbacks_survive_a_storm(
+    stores: list[SqlStore], postgres: PostgresDatabase, clock: FakeClock, seed: int
+) -> None:
+    storm = Storm(seed, stores, clock)
+    for _ in range(10):
+        await storm.blow()
+    await storm.calm()
+
+    assert await postgres.rows("SELECT count(*) FROM jobs WHERE finished_at IS NULL") == [(0,)]
+    assert await postgres.rows("SELECT count(*) FROM deliveries WHERE state NOT IN ('delivered', 'dead')") == [(0,)]
+    assert await postgres.rows("SELECT count(*), count(DISTINCT job_id) FROM deliveries") == [
+        (len(storm.accepted), len(storm.accepted))
+    ]
+    assert await postgres.rows("SELECT count(*) FROM conversations WHERE pending != 0") == [(0,)]
+
+
+async def test_a_turn_is_read_by_many_at_once(store: SqlStore) -> None:
+    await accept(store)
+    claim = await claim_job(store)
+    await store.finish(claim, completed("the answer"), REPORT)
+    assert claim.job.conversation_id is not None
+
+    read = await asyncio.gather(*(store.recent_turns(claim.job.conversation_id, 10) for _ in range(50)))
+
+    assert {turn.assistant for turns in read for turn in turns} == {"the answer"}
+    found = await asyncio.gather(*(store.find_accepted(TENANT, f"k{n}", "hash") for n in range(50)))
+    assert found == [None] * 50
+    assert (await store.accept(new_job(), ROOMY)).seq == 2

@@ -1,0 +1,90 @@
+"""PgBouncer in transaction mode: whatever a session would keep is lost between two transactions, or somebody else's."""
+
+import asyncio
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from answerback.domain.errors import StorageUnavailable
+from answerback.storage.postgres.connections import behind_a_pooler, connected
+from answerback.testing.backends import BackendUnavailable
+from answerback.testing.backends.pgbouncer import POOL_SIZE, PgBouncer
+from answerback.testing.clock import FakeClock
+from builders import REPORT, accept, claim_deliveries, claim_jobs, finish
+from databases import PostgresDatabase
+from servers import missing
+
+
+@pytest.fixture(scope="module")
+def pooler(postgres_server: str) -> Iterator[PgBouncer]:
+    try:
+        server = PgBouncer.in_front_of(postgres_server)
+    except BackendUnavailable as error:
+        missing(error)
+    with server:
+        yield server
+
+
+@pytest.fixture
+def database(pooler: PgBouncer, postgres_url: str) -> PostgresDatabase:
+    """Empty, without its schema."""
+    return PostgresDatabase(pooler.through(postgres_url))
+
+
+async def test_processes_on_a_fresh_database_serve_crowds_through_it(
+    database: PostgresDatabase, clock: FakeClock
+) -> None:
+    stores = await asyncio.gather(*(database.open(clock) for _ in range(POOL_SIZE)))
+    try:
+        jobs = await asyncio.gather(*(accept(stores[n % POOL_SIZE], session=f"s{n % 40}") for n in range(400)))
+        delivered: list[str] = []
+        while len(delivered) < len(jobs):
+            claims = await asyncio.gather(*(claim_jobs(store) for store in stores))
+            await asyncio.gather(*(finish(store, claim) for store in stores for claim in claims.pop()))
+            owed = await asyncio.gather(*(claim_deliveries(store) for store in stores))
+            sent = [(store, claim) for store in stores for claim in owed.pop()]
+            assert all(await asyncio.gather(*(store.delivered(claim, REPORT) for store, claim in sent)))
+            delivered += [claim.job_id for _, claim in sent]
+    finally:
+        for store in stores:
+            await store.close()
+
+    assert sorted(delivered) == sorted(job.job_id for job in jobs)
+
+
+async def test_one_is_told_from_the_server_itself(database: PostgresDatabase, postgres_url: str) -> None:
+    async with connected(database.url) as through, connected(postgres_url) as direct:
+        assert await behind_a_pooler(through)
+        assert not await behind_a_pooler(direct)
+
+
+async def test_nothing_of_ours_stays_with_a_session(database: PostgresDatabase, clock: FakeClock) -> None:
+    store = await database.open(clock)
+    try:
+        await asyncio.gather(*(accept(store, session=f"s{n}") for n in range(20)))
+    finally:
+        await store.close()
+
+    connection = await asyncpg.connect(database.url, statement_cache_size=0)
+    try:
+        for name, value in (("enable_seqscan", "on"), ("statement_timeout", "0"), ("jit", "on")):
+            assert await connection.fetchval(f"SHOW {name}") == value
+        assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name != ''") == 0
+    finally:
+        await connection.close()
+
+
+async def test_one_that_is_gone_and_back_serves_again(
+    pooler: PgBouncer, database: PostgresDatabase, clock: FakeClock
+) -> None:
+    store = await database.open(clock)
+    try:
+        await accept(store)
+        pooler.kill()
+        with pytest.raises(StorageUnavailable):
+            await accept(store)
+        pooler.restart()
+        assert (await accept(store)).seq == 2
+    finally:
+        await store.close()

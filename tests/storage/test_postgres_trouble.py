@@ -1,0 +1,252 @@
+"""A PostgreSQL that is killed, silent, full or read-only refuses cleanly, keeps what it has, and is used again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from link import Link
+
+from answerback.core.callbacks import render
+from answerback.domain.errors import OutcomeUnknown, StorageUnavailable
+from answerback.domain.job import JobState
+from answerback.storage.postgres import connections, open_postgres
+from answerback.storage.store import SqlStore
+from answerback.testing.backends import PostgresServer
+from answerback.testing.clock import FakeClock
+from builders import LEASE, TENANT, accept, claim_delivery, claim_job, claim_jobs, finish, state_of
+from databases import PostgresDatabase
+from servers import private
+
+
+@pytest.fixture
+async def store(postgres: PostgresDatabase) -> AsyncIterator[SqlStore]:
+    opened = await postgres.open(None)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[PostgresServer]:
+    with private(PostgresServer) as server:
+        yield server
+
+
+class LostCommits:
+    """Commits that happen, and whose answer is lost with the connection."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = 0
+        execute = asyncpg.Connection.execute
+
+        async def lossy(connection: Any, query: str, *arguments: Any, **options: Any) -> str:
+            said = await execute(connection, query, *arguments, **options)
+            if query == "COMMIT" and self.left:
+                self.left -= 1
+                connection.terminate()
+                raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+            return str(said)
+
+        monkeypatch.setattr(asyncpg.Connection, "execute", lossy)
+
+
+@pytest.fixture
+def lost_commits(monkeypatch: pytest.MonkeyPatch) -> LostCommits:
+    return LostCommits(monkeypatch)
+
+
+async def test_a_server_that_was_killed_is_used_again_and_has_everything(mortal: PostgresServer) -> None:
+    store = await open_postgres(mortal.url, render)
+    try:
+        jobs = [(await accept(store)).job_id for _ in range(3)]
+        for _ in range(3):
+            mortal.kill()
+            with pytest.raises(StorageUnavailable):
+                await accept(store)
+            with pytest.raises(StorageUnavailable):
+                await store.ping()
+            mortal.restart()
+            jobs.append((await accept(store)).job_id)
+            await store.ping()
+
+        assert [job.job.id for job in reversed(await store.list_jobs(TENANT, None, None, None, 10))] == jobs
+    finally:
+        await store.close()
+
+
+async def test_a_server_that_is_killed_amid_a_crowd_loses_nothing_it_confirmed(mortal: PostgresServer) -> None:
+    store = await open_postgres(mortal.url, render)
+    try:
+        crowd = [asyncio.create_task(accept(store, session=None)) for _ in range(2_000)]
+        await asyncio.wait(crowd, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.to_thread(mortal.kill)
+        results = await asyncio.gather(*crowd, return_exceptions=True)
+        await asyncio.to_thread(mortal.restart)
+
+        confirmed = [each.job_id for each in results if not isinstance(each, BaseException)]
+        assert confirmed
+        assert all(isinstance(each, StorageUnavailable) for each in results if isinstance(each, BaseException))
+        for job_id in confirmed:
+            assert await state_of(store, job_id) == JobState.QUEUED
+    finally:
+        await store.close()
+
+
+async def test_a_server_that_is_not_there_is_said_to_be(mortal: PostgresServer) -> None:
+    mortal.kill()
+    with pytest.raises(StorageUnavailable, match="PostgreSQL: "):
+        await open_postgres(mortal.url, render)
+    mortal.restart()
+
+
+async def test_a_database_that_is_not_there_is_said_to_be(postgres_server: str) -> None:
+    with pytest.raises(StorageUnavailable, match='database "nobodys" does not exist'):
+        await open_postgres(postgres_server.rpartition("/")[0] + "/nobodys", render)
+
+
+async def test_connections_that_an_operator_ends_are_replaced(store: SqlStore, postgres: PostgresDatabase) -> None:
+    await asyncio.gather(accept(store), store.count_open(), store.depth())
+
+    await postgres.execute(
+        "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid != pg_backend_pid()"
+    )
+
+    # One that has not heard of it yet may fail once.
+    await asyncio.gather(store.ping(), return_exceptions=True)
+    assert (await accept(store)).seq == 2
+
+
+async def test_a_silent_server_is_given_up_and_left_behind(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "TRANSACTION_SECONDS", 0.2)
+    async with Link(postgres.url) as link:
+        store = await open_postgres(link.url, render)
+        await asyncio.gather(accept(store), store.depth(), store.count_open())
+        link.freeze()
+
+        with pytest.raises(StorageUnavailable):
+            await accept(store)
+        link.thaw()
+
+        # The other connections are as silent, and nobody tries them first.
+        await asyncio.gather(accept(store), store.depth(), store.count_open())
+        await store.close()
+
+
+async def test_closing_does_not_wait_for_a_silent_server(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CLOSE_SECONDS", 0.1)
+    async with Link(postgres.url) as link:
+        store = await open_postgres(link.url, render)
+        await accept(store)
+        link.freeze()
+
+        await asyncio.wait_for(store.close(), 20)
+
+
+async def test_a_read_only_database_refuses_writes_and_serves_reads(
+    store: SqlStore, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = (await accept(store)).job_id
+    monkeypatch.setattr(store._write, "_begin", "BEGIN READ ONLY")
+
+    for attempt in (accept(store), store.ping()):
+        with pytest.raises(StorageUnavailable, match="read-only"):
+            await attempt
+    assert await state_of(store, job_id) == JobState.QUEUED
+
+
+async def test_jobs_that_a_lost_commit_claimed_are_claimed_again(store: SqlStore, lost_commits: LostCommits) -> None:
+    job_id = (await accept(store)).job_id
+    lost_commits.left = 1
+    with pytest.raises(OutcomeUnknown):
+        await store.claim_jobs("worker", 10, LEASE)
+    assert await state_of(store, job_id) == JobState.RUNNING
+
+    claim = await claim_job(store)
+
+    assert (claim.id, claim.attempt) == (job_id, 1)
+    record = await store.get_job(TENANT, job_id)
+    assert (record.lease_losses, [each.status for each in record.attempts]) == (0, ["released", "started"])
+
+
+async def test_callbacks_that_a_lost_commit_claimed_are_claimed_again(
+    store: SqlStore, lost_commits: LostCommits
+) -> None:
+    await accept(store)
+    await finish(store, await claim_job(store))
+    lost_commits.left = 1
+    with pytest.raises(OutcomeUnknown):
+        await store.claim_deliveries("worker", 10, LEASE)
+
+    assert (await claim_delivery(store)).attempt == 1
+
+
+async def test_an_ending_that_a_lost_commit_stored_is_not_stored_twice(
+    store: SqlStore, lost_commits: LostCommits, postgres: PostgresDatabase
+) -> None:
+    await accept(store)
+    claim = await claim_job(store)
+    lost_commits.left = 1
+    with pytest.raises(OutcomeUnknown):
+        await finish(store, claim)
+    before = await postgres.dump()
+
+    assert not await finish(store, claim)
+    assert await postgres.dump() == before
+
+
+async def test_a_crowd_whose_commit_was_lost_hears_so(store: SqlStore, lost_commits: LostCommits) -> None:
+    lost_commits.left = 1
+
+    results = await asyncio.gather(*(accept(store, session=None) for _ in range(20)), return_exceptions=True)
+
+    assert {type(each) for each in results} == {OutcomeUnknown}
+    assert len(await claim_jobs(store)) == 20
+
+
+async def test_time_is_the_servers(store: SqlStore, postgres: PostgresDatabase) -> None:
+    """Whatever this machine's clock says."""
+    before = await now(postgres)
+    await accept(store)
+    claim = await claim_job(store)
+    after = await now(postgres)
+
+    assert before <= claim.job.created_at <= claim.claimed_at <= after
+
+
+async def now(postgres: PostgresDatabase) -> int:
+    (row,) = await postgres.rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+    return int(row[0])
+
+
+async def test_a_statement_that_hangs_gives_up_by_itself(store: SqlStore, postgres: PostgresDatabase) -> None:
+    """Also when its client is gone and nobody could tell the server."""
+    async with asyncio.timeout(60):
+        shown = await store._write.run(lambda _: settings())
+
+    assert shown == ["10s", "20s", "on"]
+
+
+def settings() -> Any:
+    from sqlalchemy import text
+
+    from answerback.storage.operation import Statement
+
+    found = []
+    for name in ("statement_timeout", "idle_in_transaction_session_timeout", "synchronous_commit"):
+        found.append((yield Statement(text(f"SHOW {name}"))())[0][0])
+    return found
+
+
+async def test_a_closed_store_says_so(postgres: PostgresDatabase, clock: FakeClock) -> None:
+    store = await postgres.open(clock)
+    await store.close()
+    await store.close()
+
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await accept(store)
