@@ -3,11 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
-
-from dotenv import dotenv_values
 
 from answerback.api.auth import Authenticator
 from answerback.api.metrics import Depths
@@ -24,6 +20,7 @@ from answerback.core.intake import Intake
 from answerback.core.llm_callbacks import CallbackTokens, LlmCallbacks
 from answerback.core.maintenance import Maintenance
 from answerback.core.questions import Questions
+from answerback.core.replays import Replays
 from answerback.core.reviewing import ChatReviewer, PushReviewer, Reviewer
 from answerback.core.signing import Signer
 from answerback.documents.reader import DocumentReader
@@ -32,17 +29,14 @@ from answerback.engines.hints import ProcessHints
 from answerback.observability.metrics import PrometheusMetrics
 from answerback.observability.tracing import make_tracer
 from answerback.ports import Boundary, Log, Provider, Reached, Store
-from answerback.providers.mock import MODEL, MockProvider
-from answerback.providers.observed import ObservedProvider
-from answerback.providers.openai_compatible import OpenAICompatible
-from answerback.providers.pacing import Gate, PacedProvider
-from answerback.providers.push import PushProvider
-from answerback.providers.routes_file import ProviderEntry, RoutesFileError, load_routes
-from answerback.providers.routing import FallbackProvider, Route
+from answerback.providers.observed import ObservedReviewLLM
+from answerback.providers.pacing import Gate, PacedReviewLLM
+from answerback.providers.push import REVIEWS, PushProvider
 from answerback.settings import Settings
 from answerback.storage.results import ResultsFolder
 from answerback.storage.sqlite import open_sqlite
-from answerback.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
+from answerback.telemetry import Metrics, Tracer
+from answerback.upstreams import Upstreams
 from answerback.webhooks.fetcher import FileFetcher
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.origins import OriginGate
@@ -75,6 +69,7 @@ class Service:
     catalog: Catalog
     generation: Generation
     benchmark: Benchmark
+    replays: Replays
     engine: EmbeddedEngine
     sender: WebhookSender
     guard: AddressGuard
@@ -110,16 +105,17 @@ def secret_of(settings: Settings) -> str | None:
 
 
 def build(settings: Settings, store: Store, log: Log, reached: Reached = nothing) -> Service:
-    """The whole service on an open store, its engine not yet started. Raises RoutesFileError."""
+    """The whole service on an open store, its engine not yet started. Raises RoutesFileError, ResultsUnwritable."""
     clock = SystemClock()
     hints = ProcessHints()
-    metrics = PrometheusMetrics()
+    upstreams = Upstreams(settings)
+    metrics = PrometheusMetrics(upstreams.models | {REVIEWS})
     tracer = make_tracer(os.environ, log)
-    provider = _provider(settings, clock, log, metrics, tracer)
+    provider = upstreams.provider(clock, log, metrics, tracer)
     guard = AddressGuard(settings.callback_allowed_networks, allow_loopback=settings.loopback_only)
     sender = WebhookSender(guard, clock.now, settings.callback_timeout_seconds)
     tokens = CallbackTokens(store)
-    reviewer = _reviewer(settings, provider, guard, tokens, clock)
+    reviewer = _reviewer(settings, provider, guard, tokens, clock, log, metrics, tracer)
     executor = Executor(
         store,
         provider,
@@ -157,6 +153,10 @@ def build(settings: Settings, store: Store, log: Log, reached: Reached = nothing
         clock=clock,
         log=log,
     )
+    results = ResultsFolder(settings.benchmarks_dir)
+    if "benchmarks_dir" in settings.model_fields_set:
+        # A folder that somebody named must be there; ours may be missing where nobody wants benchmarks.
+        results.make()
     token = settings.auth_token.get_secret_value() if settings.auth_token else None
     asker = Asker(provider, settings.short_retries, settings.llm_timeout_seconds, log)
     catalog = _catalog(settings, asker, clock, log)
@@ -166,17 +166,32 @@ def build(settings: Settings, store: Store, log: Log, reached: Reached = nothing
         store=store,
         provider=provider,
         intake=Intake(
-            store, guard, hints, settings.limits, settings.job_deadline_seconds, log, reached, metrics, tracer
+            store,
+            guard,
+            hints,
+            settings.limits,
+            settings.job_deadline_seconds,
+            log,
+            reached,
+            metrics,
+            tracer,
+            reads_files=settings.llm_api_url is None,
         ),
         control=Control(store, hints, log, metrics),
         authenticator=Authenticator(
-            store, token, settings.auth_disabled, clock, RateLimiter(MovingWindows(), settings.rate)
+            store,
+            token,
+            settings.auth_disabled,
+            clock,
+            RateLimiter(MovingWindows(), settings.rate),
+            hosts=settings.hosts,
         ),
         asker=asker,
         questions=Questions(asker, store, log),
         catalog=catalog,
         generation=Generation(asker, catalog),
-        benchmark=Benchmark(asker, catalog, ResultsFolder(settings.benchmarks_dir), log),
+        replays=Replays(store, settings.lease_seconds, log),
+        benchmark=Benchmark(asker, catalog, results, upstreams.default_model, log),
         engine=engine,
         sender=sender,
         guard=guard,
@@ -189,88 +204,33 @@ def build(settings: Settings, store: Store, log: Log, reached: Reached = nothing
 
 
 def _reviewer(
-    settings: Settings, provider: Provider, guard: AddressGuard, tokens: CallbackTokens, clock: SystemClock
+    settings: Settings,
+    provider: Provider,
+    guard: AddressGuard,
+    tokens: CallbackTokens,
+    clock: SystemClock,
+    log: Log,
+    metrics: Metrics,
+    tracer: Tracer,
 ) -> Reviewer:
     if settings.llm_api_url is None:
         return ChatReviewer(provider, FileFetcher(guard), DocumentReader())
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
     llm = PushProvider(settings.llm_api_url, key, settings.connection_timeout, clock.now)
-    return PushReviewer(llm, tokens, settings.public_base_url, settings.llm_callback_timeout_seconds)
+    gate = Gate(settings.upstream_requests_per_minute, settings.upstream_concurrency, clock.monotonic)
+    paced = PacedReviewLLM(ObservedReviewLLM(llm, REVIEWS, metrics, tracer), gate, REVIEWS, log)
+    return PushReviewer(paced, tokens, settings.public_base_url, settings.llm_callback_timeout_seconds)
 
 
 def build_benchmark(settings: Settings, log: Log) -> tuple[Benchmark, Provider]:
     """Benchmarks without the rest of the service, and the provider they ask, which is the caller's to close."""
     clock = SystemClock()
-    provider = _provider(settings, clock, log)
+    upstreams = Upstreams(settings)
+    provider = upstreams.provider(clock, log)
     asker = Asker(provider, settings.short_retries, settings.llm_timeout_seconds, log)
     catalog = _catalog(settings, asker, clock, log)
-    return Benchmark(asker, catalog, ResultsFolder(settings.benchmarks_dir), log), provider
+    return Benchmark(asker, catalog, ResultsFolder(settings.benchmarks_dir), upstreams.default_model, log), provider
 
 
 def _catalog(settings: Settings, asker: Asker, clock: SystemClock, log: Log) -> Catalog:
     return Catalog(asker, settings.cache_ttl, clock, log, always=(settings.default_model,))
-
-
-def _provider(
-    settings: Settings,
-    clock: SystemClock,
-    log: Log,
-    metrics: Metrics = UNMEASURED,
-    tracer: Tracer = UNTRACED,
-) -> Provider:
-    if settings.mock:
-        return ObservedProvider(MockProvider(settings.mock_delay_seconds), MODEL, metrics, tracer)
-
-    def upstream(entry: ProviderEntry, default_model: str, name: str | None = None) -> Provider:
-        provider = OpenAICompatible(
-            base_url=entry.base_url,
-            api_key=entry.key(),
-            default_model=default_model,
-            connect_timeout=settings.connection_timeout,
-            now=clock.now,
-            app_url=settings.public_base_url,
-            name=name,
-        )
-        gate = Gate(entry.requests_per_minute, entry.concurrency, clock.monotonic)
-        return PacedProvider(ObservedProvider(provider, default_model, metrics, tracer), gate, default_model, log)
-
-    if settings.llm_routes_file is not None:
-        return _routed(settings, upstream, clock, log)
-    entry = ProviderEntry(
-        base_url=settings.provider_base_url,
-        api_key=settings.provider_api_key,
-        requests_per_minute=settings.upstream_requests_per_minute,
-        concurrency=settings.upstream_concurrency,
-    )
-    provider = upstream(entry, settings.default_model)
-    if not settings.llm_fallback_models:
-        return provider
-    models = (settings.default_model, *settings.llm_fallback_models)
-    default = [Route(provider, model) for model in models]
-    return FallbackProvider({settings.default_model: default}, default, provider, clock.monotonic, log)
-
-
-class _Upstream(Protocol):
-    """Makes a provider."""
-
-    def __call__(self, entry: ProviderEntry, default_model: str, name: str | None = None) -> Provider: ...
-
-
-def _routed(settings: Settings, upstream: _Upstream, clock: SystemClock, log: Log) -> Provider:
-    if settings.llm_routes_file is None or settings.llm_fallback_models:
-        raise RoutesFileError("LLM_ROUTES_FILE excludes LLM_FALLBACK_MODELS: name those models in the file")
-    # The keys may stand in `.env` like the other settings; the environment wins.
-    file = load_routes(settings.llm_routes_file, _environment())
-    default_model = settings.llm_model or file.default_route
-    providers = {name: upstream(entry, default_model, name) for name, entry in file.providers.items()}
-    routes = {
-        name: [Route(providers[step.provider], step.model) for step in steps] for name, steps in file.routes.items()
-    }
-    otherwise = next(iter(providers.values()))
-    default = routes.get(default_model) or [Route(otherwise, default_model)]
-    return FallbackProvider(routes, default, otherwise, clock.monotonic, log)
-
-
-def _environment() -> Mapping[str, str]:
-    from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    return from_file | dict(os.environ)

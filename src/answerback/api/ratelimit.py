@@ -12,7 +12,7 @@ from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.requests import Request
 
-from answerback.api.errors import RateLimited
+from answerback.api.errors import RateLimited, rate_headers
 from answerback.api.headers import add_header
 from answerback.api.upstream import SDK_PATIENCE_SECONDS
 from answerback.domain.rate import Rate
@@ -82,9 +82,8 @@ class RateLimiter:
         admitted = await self._windows.hit(item, caller)
         reset_at, remaining = await self._windows.get_window_stats(item, caller)
         seconds = max(1, math.ceil(reset_at - self._now()))
-        add_header(request, "RateLimit-Limit", str(rate.amount))
-        add_header(request, "RateLimit-Remaining", str(max(0, remaining)))
-        add_header(request, "RateLimit-Reset", str(seconds))
+        for name, value in rate_headers(rate.amount, max(0, remaining), seconds).items():
+            add_header(request, name, value)
         if admitted:
             return
         add_header(request, "Retry-After", str(seconds))

@@ -21,12 +21,13 @@ from answerback.storage.lines import (
 )
 from answerback.storage.operation import Operation, Statement, Transaction
 from answerback.storage.records import JOB_COLUMNS, job
+from answerback.storage.replaying import prune as prune_replays
 from answerback.storage.tables import OPEN_STATES, attempts, conversations, deliveries, jobs, turns
 
 BATCH = 200
 
 POISONED = Failure(ErrorCode.POISONED, "the workers that held this message stopped three times; it is not tried again")
-EXPIRED = Failure(ErrorCode.EXPIRED, "no answer came before the message's deadline")
+EXPIRED = Failure(ErrorCode.EXPIRED, "no answer came before the deadline")
 LOST = Report("lost", error="the worker that held this attempt stopped")
 
 LOST_JOBS = Statement(
@@ -147,9 +148,10 @@ def release_orphans(tx: Transaction) -> Operation[Swept]:
 
 
 def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
-    """Deletes what is old: ended jobs whose callback is settled, with their turns, conversations left without, and
-    answered questions."""
-    before = tx.now - int(retention_days * 86_400_000)
+    """Deletes what is old: ended jobs whose callback is settled, with their turns, conversations left without,
+    answered questions, and responses that were kept for calls with a key."""
+    retention_ms = int(retention_days * 86_400_000)
+    before = tx.now - retention_ms
     old = yield OLD_JOBS(before=before)
     for job_id, conversation_id, seq, delivery_id in old:
         yield PRUNE_ATTEMPTS(row_id=job_id)
@@ -162,7 +164,8 @@ def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
     for (conversation_id,) in (yield OLD_CONVERSATIONS(before=before)):
         yield PRUNE_CONVERSATION(row_id=conversation_id)
     questions = yield from prune_questions(before)
-    return Swept(jobs_pruned=len(old), questions_pruned=questions)
+    replays = yield from prune_replays(tx, retention_ms)
+    return Swept(jobs_pruned=len(old), questions_pruned=questions, replays_pruned=replays)
 
 
 def count_open(tx: Transaction, reset: Callable[[int], None]) -> Operation[int]:
