@@ -210,12 +210,12 @@ class StubOrigins:
 
     def __init__(self, *waits: float) -> None:
         self.waits = list(waits or [0.0])
-        self.ended: list[bool] = []
+        self.ended: list[bool | None] = []
 
     def admit(self, origin: str) -> float:
         return self.waits.pop(0) if len(self.waits) > 1 else self.waits[0]
 
-    def done(self, origin: str, ok: bool, seconds: float) -> None:
+    def done(self, origin: str, ok: bool | None, seconds: float) -> None:
         self.ended.append(ok)
 
 

@@ -1,8 +1,17 @@
-"""What comes before a request's body is bounded."""
+"""What comes before a request's body is bounded, and so is the patience with those who send or read nothing."""
 
 import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
+import uvicorn
+
+from answerback.bounded_http import BoundedHttp
 from answerback.testing.service import HOST, Service
+from builders import Journal
 
 
 async def test_a_header_without_end_is_refused_while_others_are_served() -> None:
@@ -34,11 +43,179 @@ async def test_headers_of_sane_size_pass_again_and_again_on_one_connection() -> 
         writer.close()
 
 
+REFUSED = [
+    (b"nonsense\r\n\r\n", 400, "invalid_http", "- -"),
+    (b"GET /v1/jobs HTTP/1.1\r\nbad header\r\n\r\n", 400, "invalid_http", "GET /v1/jobs"),
+    (b"GET /v1/conversations/secret HTTP/1.1\r\nbad header\r\n\r\n", 400, "invalid_http", "GET /v1/conversations/…"),
+    (b"POST /webhook?x HTTP/1.1\r\nx: " + b"a" * 200_000, 431, "headers_too_large", "POST /webhook"),
+]
+
+
+async def test_what_never_reaches_a_door_has_a_name_and_a_line_in_the_log_too() -> None:
+    async with Service({"MOCK_MODE": "true", "LOG_FORMAT": "text"}) as service:
+        for data, status, code, asked in REFUSED:
+            head, _, body = (await _exchange(service.port, data)).partition(b"\r\n\r\n")
+            headers = dict(line.lower().split(": ", 1) for line in head.decode().splitlines()[1:])
+
+            assert head.startswith(b"HTTP/1.1 %d " % status)
+            assert headers["x-request-id"].startswith("req_")
+            assert (headers["content-type"], headers["connection"]) == ("application/json", "close")
+            problem = json.loads(body)
+            assert problem == {"detail": problem["error"]["message"], "error": problem["error"]}
+            assert problem["error"]["code"] == code
+            line = service.logs.splitlines()[-1]
+            assert f"ERROR | {asked} | handler=- | time=" in line
+            assert line.endswith(f"status_code={status}")
+
+        named = b"GET /v1/models HTTP/1.1\r\nx-request-id: mine\r\nhost: h\r\nbad header\r\n\r\n"
+        head, _, body = (await _exchange(service.port, named)).partition(b"\r\n\r\n")
+        assert b"x-request-id: mine" in head
+        assert json.loads(body)["error"].keys() == {"message", "type", "param", "code"}
+        assert "Invalid HTTP" not in service.logs
+
+
+class Hasty(BoundedHttp):
+    log = Journal()
+    patience = 0.2
+    whole_request = 0.6
+    stalled = 0.2
+
+
+PATIENCE = 10.0
+HEAD = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n"
+
+
+class App:
+    """Reads a request's body to its end, then answers; says when a client is gone. `streams` for so long."""
+
+    def __init__(self, streams: float = 0.0, size: int = 1) -> None:
+        self.streams = streams
+        self.chunk = b"x" * size
+        self.gone = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive()).get("more_body"):
+            continue
+        if message["type"] == "http.disconnect":
+            self.gone.set()
+            return
+        watch = asyncio.ensure_future(receive())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        until = asyncio.get_running_loop().time() + self.streams
+        while not watch.done() and asyncio.get_running_loop().time() < until:
+            await send({"type": "http.response.body", "body": self.chunk, "more_body": True})
+            await asyncio.wait([watch], timeout=0.05 if len(self.chunk) == 1 else 0.0)
+        if watch.done():
+            self.gone.set()
+        watch.cancel()
+        await send({"type": "http.response.body", "body": b"the end", "more_body": False})
+
+
+@asynccontextmanager
+async def serving(app: App, keep_alive: int = 75) -> AsyncIterator[int]:
+    """The port of a server with little patience."""
+    config = uvicorn.Config(app, http=Hasty, lifespan="off", log_config=None, timeout_keep_alive=keep_alive)
+    server = uvicorn.Server(config)
+    with socket.create_server((HOST, 0)) as listening:
+        running = asyncio.ensure_future(server.serve([listening]))
+        yield listening.getsockname()[1]
+        server.should_exit = True
+        await running
+
+
+async def test_a_head_that_does_not_come_to_its_end_is_told_so_and_closed() -> None:
+    async with serving(App()) as port:
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: h\r\n")
+
+        answer = await _rest(reader)
+
+        assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        assert b'"code":"request_timeout"' in answer
+        writer.close()
+
+
+async def test_a_body_that_does_not_come_to_its_end_is_told_so_and_closed() -> None:
+    app = App()
+    async with serving(app) as port:
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(HEAD + b"half")
+
+        assert (await _rest(reader)).startswith(b"HTTP/1.1 408 ")
+        await asyncio.wait_for(app.gone.wait(), PATIENCE)
+        writer.close()
+
+
+async def test_a_request_that_trickles_has_an_end_too() -> None:
+    async with serving(App()) as port:
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(b"GET / HTTP/1.1\r\nx: ")
+        answer, trickled = b"", 0
+        while not answer:
+            writer.write(b"a")
+            trickled += 1
+            try:
+                answer = await asyncio.wait_for(reader.read(1000), 0.05)
+            except TimeoutError:
+                continue
+
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert trickled > 5
+        writer.close()
+
+
+async def test_a_long_stream_is_left_alone_whatever_its_reader_has_begun_to_ask_next() -> None:
+    async with serving(App(streams=0.9)) as port:
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n" + b"GET /next HTTP/1.1\r\nho")
+
+        whole = await asyncio.wait_for(reader.readuntil(b"the end\r\n0\r\n\r\n"), PATIENCE)
+
+        assert b" 408 " not in whole
+        assert (await _rest(reader)).startswith(b"HTTP/1.1 408 ")
+        writer.close()
+
+
+async def test_a_connection_that_says_nothing_is_closed_as_an_idle_one() -> None:
+    async with serving(App(), keep_alive=0) as port:
+        reader, writer = await asyncio.open_connection(HOST, port)
+
+        assert await _rest(reader) == b""
+        writer.close()
+
+
+async def test_a_reader_who_takes_nothing_does_not_hold_what_feeds_the_stream() -> None:
+    app = App(streams=60.0, size=256 * 1024)
+    async with serving(app) as port:
+        _, writer = await asyncio.open_connection(HOST, port, limit=1)
+        writer.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+
+        await asyncio.wait_for(app.gone.wait(), PATIENCE)
+
+        writer.close()
+
+
 async def _rest(reader: asyncio.StreamReader) -> bytes:
     try:
         return await asyncio.wait_for(reader.read(), 10)
     except ConnectionError:
         return b""
+
+
+async def _exchange(port: int, data: bytes) -> bytes:
+    """What is answered; a long request goes on only while nothing is: what nobody reads would reset the connection."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    answer = b""
+    for begin in range(0, len(data), 16_384):
+        writer.write(data[begin : begin + 16_384])
+        try:
+            answer = await asyncio.wait_for(reader.read(10_000), 0.05)
+            break
+        except TimeoutError:
+            continue
+    answer += await _rest(reader)
+    writer.close()
+    return answer
 
 
 async def _get(port: int, value: bytes) -> bytes:

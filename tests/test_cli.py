@@ -173,6 +173,12 @@ def test_a_wrong_setting_stops_every_command(run: Run, command: str) -> None:
         ("DATABASE_URL", "sqlite:///a file/answerback.db", "cannot open the database 'a file/answerback.db'"),
         ("APP_HOST", "0.0.0.0", "answerback keys create"),
         ("AUTH_TOKEN", "se cret-marker", "AUTH_TOKEN holds a space"),
+        ("LOGS_DIR", "a file/logs", "LOGS_DIR is 'a file/logs' but no log can be written there: Not a directory"),
+        (
+            "BENCHMARKS_DIR",
+            "a file/results",
+            "cannot be written to a file/results: Not a directory; see BENCHMARKS_DIR",
+        ),
     ],
 )
 def test_what_cannot_serve_ends_with_2_and_one_clear_line(tmp_path: Path, setting: str, value: str, words: str) -> None:

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from answerback.observability import configure
 from answerback.observability.logfile import KEPT, LogFile
-from answerback.testing import FakeLLM, Receiver, Service, replies
+from answerback.testing import FakeLLM, Service, replies
 
 SECRET = "sk-upstream-secret"
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
@@ -145,7 +145,7 @@ async def test_a_caller_that_hangs_up_is_told_as_such(service: Service, llm: Fak
     llm.on("nobody waits", replies.hang(until))
     body = b'{"question": "nobody waits"}'
     _, writer = await asyncio.open_connection("127.0.0.1", service.port)
-    head = f"POST /api/ask HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST /api/ask HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
     calls = llm.total
     writer.write(head.encode() + body)
     await llm.wait_for_calls(calls + 1)
@@ -198,21 +198,12 @@ async def test_json_keeps_the_fields_of_a_request() -> None:
     assert line["status"] == 200
 
 
-async def test_a_folder_that_cannot_be_written_does_not_take_the_service_down(tmp_path: Path) -> None:
-    (tmp_path / "taken").write_text("a file")
-    async with (
-        Receiver() as receiver,
-        Service({"LOGS_DIR": "taken/logs", "MOCK_DELAY_SECONDS": "0"}, folder=tmp_path) as service,
-        aiohttp.ClientSession(service.url) as http,
-    ):
-        body = {"message": "hello", "callback_url": receiver.url("/done")}
-        async with http.post("/webhook", json=body) as response:
-            assert response.status == 202
-        await receiver.wait_for(1)
+async def test_a_short_secret_is_told_at_start_and_never_shown() -> None:
+    async with Service({"CALLBACK_HMAC_SECRET": "hunter2", "AUTH_TOKEN": "x" * 16}) as service:
         lines = [json.loads(each) for each in service.logs.splitlines()]
 
-    (warning,) = [each for each in lines if each["event"] == "logs_dir_unusable"]
-    assert warning["reason"] == "Not a directory"
+    assert [each["setting"] for each in lines if each["event"] == "short_secret"] == ["CALLBACK_HMAC_SECRET"]
+    assert "hunter2" not in service.logs
 
 
 class TestTheFile:

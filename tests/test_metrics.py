@@ -1,7 +1,9 @@
 """What Prometheus reads: every stage counted, labels bounded, the database asked seldom."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -41,6 +43,16 @@ class Page:
 
     def labels(self, name: str, label: str) -> set[str]:
         return {sample.labels[label] for sample in self.samples if sample.name == f"answerback_{name}"}
+
+
+def test_the_readme_names_every_metric() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(answerback_\w+)` \| (\w+) \|", readme, re.MULTILINE)
+
+    page = PrometheusMetrics().exposition(None).decode()
+
+    kept = re.findall(r"^# TYPE (answerback_\w+(?<!_created)) (\w+)$", page, re.MULTILINE)
+    assert sorted(told) == sorted(kept)
 
 
 async def scrape(http: aiohttp.ClientSession) -> Page:
@@ -104,6 +116,7 @@ async def test_every_stage_of_a_message_is_counted() -> None:
     assert 0 < page.value("relay_overhead_seconds_sum") < 5
     assert page.value("llm_calls_total", outcome="ok", model="fake", provider="127.0.0.1") == 3
     assert page.value("llm_calls_total", outcome="upstream_refused") == 1
+    assert page.value("llm_calls_total", outcome="cancelled", model="fake") == 1
     assert page.value("llm_latency_seconds_count", model="fake") == 3
     assert page.value("llm_first_token_seconds_count", model="fake") == 1
     assert page.value("llm_tokens_total", model="fake", type="completion") > 3
@@ -113,6 +126,39 @@ async def test_every_stage_of_a_message_is_counted() -> None:
     assert page.value("http_requests_total", route="unmatched", status="404") == 1
     assert page.value("http_request_seconds_count", route="/webhook") == 4
     assert not [sample for sample in page.samples if any(cancelled in value for value in sample.labels.values())]
+
+
+@pytest.mark.parametrize("path", ["/api/ask", "/api/streaming"])
+async def test_a_call_whose_caller_hung_up_is_counted(path: str) -> None:
+    async with (
+        FakeLLM(default=replies.hang()) as llm,
+        Service({"OPENROUTER_BASE_URL": llm.base_url, "LLM_MODEL": "fake"}) as service,
+        aiohttp.ClientSession(service.url) as http,
+    ):
+        asking = asyncio.ensure_future(http.post(path, json={"question": "never mind"}).__aenter__())
+        await llm.wait_for_calls(1)
+
+        asking.cancel()
+
+        page = await scraped(http, lambda page: page.value("llm_calls_total") > 0)
+
+    assert page.value("llm_calls_total", outcome="cancelled", model="fake", provider="127.0.0.1") == 1
+
+
+async def test_fallback_models_have_their_names_though_they_never_answer() -> None:
+    settings = {"LLM_MODEL": "a", "LLM_FALLBACK_MODELS": "b c", "MAX_RETRIES": "0"}
+    async with (
+        FakeLLM(default=replies.status(500)) as llm,
+        Service({"OPENROUTER_BASE_URL": llm.base_url, **settings}) as service,
+        aiohttp.ClientSession(service.url) as http,
+    ):
+        async with http.post("/api/ask", json={"question": "anyone?"}) as response:
+            assert response.status == 502
+        async with http.post("/api/ask", json={"question": "anyone?", "model": "made up"}) as response:
+            assert response.status == 502
+        page = await scrape(http)
+
+    assert page.labels("llm_calls_total", "model") == {"a", "b", "c", "other"}
 
 
 async def test_what_waits_is_told_by_state_and_age() -> None:
@@ -207,6 +253,14 @@ class TestLabels:
         assert self.models(metrics) == {"other", "real"}
         page = Page(metrics.exposition(NO_DEPTH).decode())
         assert page.value("llm_calls_total", model="real", outcome="upstream_timeout") == 1
+
+    def test_a_model_of_the_settings_is_told_apart_though_it_never_answers(self) -> None:
+        metrics = PrometheusMetrics({"ours"})
+
+        metrics.called(call("ours", ErrorCode.UPSTREAM_TIMEOUT))
+        metrics.called(call("made up", ErrorCode.UPSTREAM_REFUSED))
+
+        assert self.models(metrics) == {"ours", "other"}
 
     def test_there_is_an_end_to_them(self) -> None:
         metrics = PrometheusMetrics()

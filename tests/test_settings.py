@@ -61,6 +61,23 @@ def test_blank_means_not_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None
     assert given(monkeypatch, **{name: "  "}) == load_settings()
 
 
+def test_the_service_is_reached_at_the_port_it_listens_on_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load_settings().public_base_url == "http://localhost:8080"
+    assert given(monkeypatch, APP_PORT="9001").public_base_url == "http://localhost:9001"
+    assert given(monkeypatch, PUBLIC_BASE_URL="https://r.example/below/").public_base_url == "https://r.example/below"
+
+
+def test_secrets_that_can_be_found_by_trying(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().short_secrets == []
+    names = ["CALLBACK_HMAC_SECRET", "AUTH_TOKEN"]
+    assert given(monkeypatch, **dict.fromkeys(names, "x" * 15)).short_secrets == names
+    assert given(monkeypatch, **dict.fromkeys(names, "x" * 16)).short_secrets == []
+    # What counts is the key, not how it is written.
+    assert given(monkeypatch, CALLBACK_HMAC_SECRET="whsec_aHVudGVyMjI=").short_secrets == names[:1]
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().app_port = 1  # type: ignore[misc]
@@ -251,6 +268,15 @@ def test_loopback_only(monkeypatch: pytest.MonkeyPatch, host: str, loopback: boo
     ("name", "value", "said"),
     [
         ("APP_HOST", "http://me", "is 'http://me' but must be an address"),
+        ("APP_HOST", "127.0.0.1:80", "is '127.0.0.1:80' but must be an address alone: the port belongs in APP_PORT"),
+        ("APP_HOST", "[::1]:80", "is '[::1]:80' but must be an address alone: the port belongs in APP_PORT"),
+        ("APP_HOST", "relay:80", "is 'relay:80' but must be an address alone: the port belongs in APP_PORT"),
+        (
+            "PUBLIC_BASE_URL",
+            "relay",
+            "must be an http or https URL without credentials, query or fragment, such as"
+            " https://answerback.example.com",
+        ),
         ("APP_PORT", "0", "is '0' but should be greater than or equal to 1"),
         ("APP_PORT", "65536", "is '65536' but should be less than or equal to 65535"),
         ("APP_PORT", "http", "is 'http' but should be a valid integer"),

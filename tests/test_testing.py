@@ -73,7 +73,7 @@ async def accept(service: Service) -> str:
     """Posts a message; the status line, empty when the service died over it."""
     body = b'{"message": "hello", "callback_url": "http://127.0.0.1:9/", "stateless": true}'
     reader, writer = await asyncio.open_connection(HOST, service.port)
-    head = f"POST /webhook HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST /webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     try:
         return (await reader.readline()).decode()

@@ -11,6 +11,7 @@ from aiohttp import web
 from answerback.observability.tracing import make_tracer
 from answerback.telemetry import UNTRACED
 from answerback.testing import FakeLLM, Receiver, Service, replies
+from answerback.testing.push import PushLLM
 from builders import Journal
 
 pytest.importorskip("opentelemetry.sdk")
@@ -158,6 +159,26 @@ async def test_failures_show_as_such_and_a_stream_is_one_span(collector: Collect
     assert not streamed.failed
     assert streamed.parent == collector.spans["POST /api/streaming"].id
     assert streamed.attributes["gen_ai.usage.output_tokens"] > 0
+
+
+async def test_a_review_is_followed_to_the_llm_that_answers_by_webhook(
+    collector: Collector, receiver: Receiver
+) -> None:
+    async with (
+        PushLLM() as llm,
+        Service({"LLM_API_URL": llm.url, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) as service,
+        aiohttp.ClientSession(service.url) as http,
+    ):
+        body = {"submission_id": "essay", "file_refs": [], "webhook_url": receiver.url("/done")}
+        async with http.post("/v1/reviews", json=body) as response:
+            assert response.status == 202
+        await llm.wait_for(1)
+        await service.terminate()
+
+    handed_over = collector.spans["review push"]
+    assert handed_over.parent == collector.spans["answer"].id
+    assert handed_over.attributes["gen_ai.provider.name"] == "push"
+    assert not handed_over.failed
 
 
 async def test_without_being_asked_nothing_is_traced_or_sent(receiver: Receiver) -> None:

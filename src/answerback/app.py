@@ -10,19 +10,33 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from answerback import __version__, bootstrap, observability
-from answerback.api import ask, benchmark, conversations, errors, generate, health, jobs, metrics, reviews, webhook
+from answerback.api import (
+    ask,
+    benchmark,
+    conversations,
+    errors,
+    generate,
+    health,
+    jobs,
+    metrics,
+    openapi,
+    reviews,
+    webhook,
+)
 from answerback.api.middleware import RequestMiddleware
+from answerback.api.once import Once
 from answerback.api.openai import chat, models
 from answerback.api.openai.errors import shape_of
 from answerback.bootstrap import Role
 from answerback.bootstrap.fleet import loop_factory
 from answerback.bounded_http import BoundedHttp
-from answerback.domain.errors import StorageUnavailable
+from answerback.domain.errors import ResultsUnwritable, StorageUnavailable
 from answerback.ports import Log, Reached
 from answerback.providers.routes_file import RoutesFileError
-from answerback.settings import Settings, SettingsError
+from answerback.settings import SHORT_SECRET, Settings, SettingsError
 
 DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""
@@ -30,6 +44,9 @@ order, and nothing that was accepted is ever lost."""
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
+
+LAST_WORDS_SECONDS = 1.0
+"""How long a service that stops waits for callers to take the end of what it could not finish."""
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep idle connections (aiohttp 15 s, proxies 60 s): who closes first must not be us, or a request
@@ -51,7 +68,8 @@ def create_app(service: bootstrap.Service) -> FastAPI:
         finally:
             await service.stop()
 
-    app = FastAPI(title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    # /docs with files of its own: a service within a network without internet shows it, and tells nobody that it does.
+    app = FastAPIOffline(title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     errors.install(app, shape_of)
     app.add_middleware(
         RequestMiddleware,
@@ -63,31 +81,45 @@ def create_app(service: bootstrap.Service) -> FastAPI:
         tracer=service.tracer,
     )
     store, authenticator = service.store, service.authenticator
-    app.include_router(webhook.router(service.intake, authenticator))
-    app.include_router(ask.router(service.questions, authenticator))
-    app.include_router(generate.router(service.generation, service.catalog, authenticator))
-    app.include_router(benchmark.router(service.benchmark, authenticator))
-    app.include_router(chat.router(service.asker, authenticator))
+    once = Once(service.replays)
+    check_url = service.guard.check_unresolved
+    app.include_router(webhook.router(service.intake, authenticator, check_url))
+    app.include_router(ask.router(service.questions, authenticator, once))
+    app.include_router(generate.router(service.generation, service.catalog, authenticator, once))
+    app.include_router(benchmark.router(service.benchmark, authenticator, once))
+    app.include_router(chat.router(service.asker, authenticator, once))
     app.include_router(models.router(service.catalog, authenticator))
-    simulation = service.settings.enable_simulation
-    app.include_router(reviews.router(service.intake, service.llm_callbacks, authenticator, simulation=simulation))
+    here, simulation = service.settings.llm_api_url is None, service.settings.enable_simulation
+    review = reviews.router(
+        service.intake, service.llm_callbacks, authenticator, check_url, reads_files=here, simulation=simulation
+    )
+    app.include_router(review)
     app.include_router(jobs.router(store, service.intake, service.control, authenticator))
     app.include_router(conversations.router(service.conversations, authenticator))
     app.include_router(health.router(store, service.provider.name, service.settings.mock, lambda: service.healthy))
     is_open = service.settings.loopback_only or service.settings.auth_disabled
     app.include_router(metrics.router(service.depths, service.metrics.exposition, authenticator, is_open=is_open))
+    openapi.install(app)
     return app
 
 
 def serve(settings: Settings, role: Role = Role.ALL, reached: Reached = bootstrap.nothing) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code. `reached` is called at every commit boundary."""
-    log = observability.configure(settings.log_level, settings.log_format, logs_dir=settings.logs_dir)
     try:
+        log = _log(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(_serve(settings, role, log, reached))
-    except (StartError, StorageUnavailable, RoutesFileError, SettingsError) as error:
+    except (StartError, StorageUnavailable, RoutesFileError, ResultsUnwritable, SettingsError) as error:
         sys.stderr.write(f"answerback: {error}\n")
         return 2
+
+
+def _log(settings: Settings) -> Log:
+    try:
+        return observability.configure(settings.log_level, settings.log_format, logs_dir=settings.logs_dir)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StartError(f"LOGS_DIR is {str(settings.logs_dir)!r} but no log can be written there: {reason}") from error
 
 
 async def _serve(settings: Settings, role: Role, log: Log, reached: Reached) -> int:
@@ -96,16 +128,18 @@ async def _serve(settings: Settings, role: Role, log: Log, reached: Reached) -> 
         await _check_exposure(settings, [key.revoked_at for key in await store.list_keys()])
         service = bootstrap.build(settings, store, log, role, reached)
         sockets = _listen(settings.app_host, settings.app_port)
-    except (StartError, RoutesFileError, SettingsError):
+    except (StartError, RoutesFileError, ResultsUnwritable, SettingsError):
         await store.close()
         raise
+    for name in settings.short_secrets:
+        log.warning("short_secret", setting=name, note=f"{SHORT_SECRET} bytes at least, or it can be found by trying")
     if settings.mock:
         log.warning("mock_mode", note="no LLM is asked: set OPENROUTER_API_KEY, and unset MOCK_MODE, for real answers")
     config = uvicorn.Config(
         create_app(service),
         host=settings.app_host,
         port=settings.app_port,
-        http=BoundedHttp,
+        http=BoundedHttp.telling(log, service.metrics),
         lifespan="on",
         access_log=False,
         log_config=None,
@@ -168,6 +202,17 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.
         await asyncio.gather(super().shutdown(sockets), self._stop_engine())
+        if self.server_state.tasks:
+            await self._last_words()
+
+    async def _last_words(self) -> None:
+        """Lets the requests that outlasted the grace tell their callers; one who takes nothing is not waited for."""
+        tasks = tuple(self.server_state.tasks)
+        _, silent = await asyncio.wait(tasks, timeout=LAST_WORDS_SECONDS)
+        if silent:
+            for connection in tuple(self.server_state.connections):
+                connection.transport.abort()
+            await asyncio.wait(silent, timeout=LAST_WORDS_SECONDS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -143,9 +143,43 @@ async def test_without_any_key_the_door_is_open_until_the_first_is_made_and_neve
         assert (await stranger.post()).status == 401
 
 
+async def called(client: Client, host: str) -> int:
+    """The status that a listing of jobs meets where this is the name that the service is called by."""
+    return (await client.request("GET", "/v1/jobs", headers={"Host": host})).status
+
+
+async def test_without_any_key_only_the_names_of_this_machine_lead_to_the_service(
+    llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession
+) -> None:
+    async with running(llm, receiver, http, public_base_url="https://Relay.example:8443/below") as relay:
+        stranger = Client(relay, None)
+
+        for host in (
+            "localhost",
+            "LOCALHOST:8080",
+            "localhost.",
+            "app.localhost",
+            "127.0.0.1:1",
+            "127.1.2.3",
+            "[::1]:8080",
+        ):
+            assert await called(stranger, host) == 200, host
+        assert await called(stranger, "relay.example") == 200
+
+        for host in ("evil.example", "evil.example:8080", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "[", ""):
+            assert await called(stranger, host) == 421, host
+        refused = await stranger.request("GET", "/v1/jobs", headers={"Host": "evil.example"})
+        assert "answerback keys create" in str(problem(refused, 421, "misdirected"))
+
+
+async def test_with_a_key_the_name_does_not_matter(relay: Relay) -> None:
+    assert await called(relay.client(), "proxy.example") == 200
+
+
 async def test_with_auth_disabled_everybody_is_let_in_whatever_keys_there_are(
     llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession
 ) -> None:
     async with running(llm, receiver, http, keys=1, auth_disabled="true", auth_token="t") as relay:
         assert (await Client(relay, None).post()).status == 202
         assert await jobs_with(relay, "Bearer wrong") == 200
+        assert await called(Client(relay, None), "proxy.example") == 200

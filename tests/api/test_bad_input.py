@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zlib
 from typing import Any
 
@@ -125,6 +126,25 @@ async def test_a_wrong_field_is_refused_by_its_name(client: Client, field: str, 
     detail = await refused(client, f"{{{data}}}".encode())
 
     assert {name.split(".")[1] for name in fields(detail)} == {field}
+
+
+async def test_an_address_that_may_not_be_called_is_named_with_whatever_else_is_wrong(client: Client) -> None:
+    data = json.dumps(client.body(message="", callback_url="http://10.0.0.1/")).encode()
+
+    detail = await refused(client, data, "validation_error")
+
+    assert fields(detail) == {"body.message", "body.callback_url"}
+    assert [each["type"] for each in detail if each["loc"][-1] == "callback_url"] == ["callback_refused"]
+
+    data = json.dumps(client.body(stateless=True, session_id="s", callback_url="http://10.0.0.1/")).encode()
+    assert "stateless excludes session_id" in (await refused(client, data, "validation_error"))[0]["msg"]
+
+
+@pytest.mark.parametrize("field", ["message", "session_id", "system", "model", "callback_url"])
+async def test_the_length_of_a_text_is_told_in_characters(client: Client, field: str) -> None:
+    (detail,) = await refused(client, json.dumps(client.body(**{field: "x" * 40_000})).encode())
+
+    assert re.fullmatch(r"String should have at most \d+ characters", detail["msg"])
 
 
 @pytest.mark.parametrize("url", REFUSED_URLS)

@@ -132,6 +132,14 @@ async def test_the_example_of_the_webhook_operation_fits_its_schema(document: An
     assert content["schema"]["additionalProperties"] is False
 
 
+async def test_what_the_webhook_door_refuses_its_schema_refuses(document: Any) -> None:
+    schema = document["paths"]["/webhook"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+
+    assert re.match(schema["properties"]["callback_url"]["pattern"], "HTTPS://example.com/callback")
+    assert not re.match(schema["properties"]["callback_url"]["pattern"], "ftp://example.com/callback")
+    assert schema["not"]["required"] == ["stateless", "session_id"]
+
+
 async def test_the_callback_is_documented_with_its_headers(document: Any) -> None:
     (callback,) = document["paths"]["/webhook"]["post"]["callbacks"].values()
     operation = callback["{$request.body#/callback_url}"]["post"]
@@ -188,6 +196,13 @@ async def test_healthz_says_what_serves(client: Client) -> None:
 
 async def test_readyz_says_that_it_is_ready(client: Client) -> None:
     assert await client.get("/readyz") == {"status": "ready"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_probes_may_ask_for_the_head_alone(client: Client, path: str) -> None:
+    reply = await client.request("HEAD", path)
+
+    assert (reply.status, reply.raw) == (200, b"")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/openapi.json"])

@@ -54,15 +54,20 @@ async def test_the_webhook_door_takes_nothing_but_post(client: Client, method: s
     assert reply.headers["Allow"] == "POST"
 
 
+async def test_what_a_path_takes_is_told_whole(client: Client) -> None:
+    reply = await client.request("POST", "/v1/conversations/customer-42")
+
+    problem(reply, 405, "method_not_allowed")
+    assert reply.headers["Allow"] == "DELETE, GET"
+
+
 async def test_head_is_refused_without_a_body(client: Client) -> None:
     reply = await client.request("HEAD", "/webhook")
 
     assert (reply.status, reply.raw) == (405, b"")
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/v1", "/v1/nothing", "/webhook/more", "/v1/jobs/a/b", "/%00", "/%ff"]
-)
+@pytest.mark.parametrize("path", ["/", "/nothing", "/v2", "/v1jobs", "/webhook/more", "/v1/jobs/a/b", "/%00", "/%ff"])
 async def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
     problem(await client.request("GET", path), 404, "not_found")
 
@@ -80,6 +85,7 @@ async def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
         ("status=done", "status"),
         ("status=", "status"),
         ("before=" + "x" * 65, "before"),
+        ("before=nonsense", "before"),
         ("session_id=" + "x" * 2049, "session_id"),
     ],
     ids=lambda value: value[:20],

@@ -36,12 +36,12 @@ def test_a_completed_job() -> None:
     ("ending", "status", "code", "text"),
     [
         (failed(), "failed", "upstream_error", "the LLM is not well"),
-        (CANCELLED, "cancelled", "cancelled", "the message was cancelled by its sender"),
+        (CANCELLED, "cancelled", "cancelled", "cancelled by its sender"),
         (
             Ending(JobState.EXPIRED, failure=EXPIRED),
             "expired",
             "expired",
-            "no answer came before the message's deadline",
+            "no answer came before the deadline",
         ),
     ],
 )

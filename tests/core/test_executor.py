@@ -102,15 +102,6 @@ async def test_an_answer_completes_the_job_and_wakes_both_lanes(desk: Desk) -> N
     assert desk.journal.events == ["answered"]
 
 
-async def test_an_answer_with_half_an_emoji_is_kept_and_delivered(desk: Desk) -> None:
-    await accept(desk.store)
-
-    record = await desk.answer_next(StubProvider(answer("hi \ud83c")))
-
-    assert (record.state, record.answer) == (JobState.COMPLETED, "hi \ufffd")
-    assert json.loads((await claim_delivery(desk.store)).body)["response"] == "hi \ufffd"
-
-
 async def test_a_retryable_failure_goes_back_to_the_queue_and_counts(desk: Desk, clock: FakeClock) -> None:
     await accept(desk.store)
 
@@ -119,6 +110,16 @@ async def test_a_retryable_failure_goes_back_to_the_queue_and_counts(desk: Desk,
     assert (record.state, record.attempt, record.failure) == (JobState.QUEUED, 1, FAILURE)
     assert 1_600 <= record.run_at - clock.now() <= 2_400
     assert desk.hints.jobs == 1
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+async def test_what_the_llm_answered_stands_with_the_attempt(desk: Desk, *, retryable: bool) -> None:
+    await accept(desk.store)
+    error = ProviderError(ErrorCode.UPSTREAM_ERROR, "no", retryable=retryable, http_status=503)
+
+    record = await desk.answer_next(StubProvider(error))
+
+    assert [each.http_status for each in record.attempts] == [503]
 
 
 async def test_a_rate_limit_that_names_its_end_waits_for_it_and_costs_no_attempt(desk: Desk, clock: FakeClock) -> None:

@@ -3,11 +3,12 @@
 import pytest
 
 from answerback.core.intake import Intake, fingerprint
-from answerback.domain.errors import CallbackRefused, Conflict, IdempotencyConflict
+from answerback.domain.errors import CallbackRefused, Conflict, IdempotencyConflict, InvalidField
 from answerback.domain.job import JobState, Message
+from answerback.domain.review import FileRef, Review
 from answerback.ports import Boundary
 from answerback.storage.store import SqlStore
-from builders import ROOMY, TENANT, URL, Hints, Journal, claim_job, ended_job, failed, finish
+from builders import ROOMY, TENANT, URL, Hints, Journal, claim_job, ended_job, failed, finish, nothing
 from databases import Database
 
 
@@ -16,12 +17,15 @@ class Guard:
 
     def __init__(self) -> None:
         self.closed = False
+        self.forbidden = ""
         self.asked: list[str] = []
 
     async def check(self, url: str) -> None:
         self.asked.append(url)
         if self.closed:
             raise CallbackRefused("not there")
+        if url == self.forbidden:
+            raise CallbackRefused("callback_url leads inside")
 
 
 class Door:
@@ -56,6 +60,19 @@ async def test_a_refused_address_stores_nothing(door: Door, store: SqlStore, dat
 
     assert await database.dump() == before
     assert (door.hints.jobs, door.boundaries) == (0, [])
+
+
+async def test_the_files_that_the_service_reads_are_guarded_too(door: Door, store: SqlStore) -> None:
+    review = Review("essay", (FileRef("http://f/1"), FileRef("http://inside/2")))
+    door.guard.forbidden = "http://inside/2"
+    reading = Intake(store, door.guard, door.hints, ROOMY, 600.0, door.journal, nothing, reads_files=True)
+
+    with pytest.raises(InvalidField) as refused:
+        await reading.accept(TENANT, review, URL)
+    assert (refused.value.field, refused.value.message) == ("file_refs.1.url", "url leads inside")
+
+    # Whoever takes reviews fetches them in a network of its own.
+    assert (await door.intake.accept(TENANT, review, URL)).created
 
 
 async def test_without_a_session_the_callback_url_names_the_line(store: SqlStore, door: Door) -> None:

@@ -20,7 +20,7 @@ def trouble(retry_after: float | None = None, *, retryable: bool = True) -> Prov
 
 
 def chunk(text: str, usage: Usage | None = None) -> Chunk:
-    return Chunk(json.dumps({"model": "m-1"}).encode(), text, None, usage, has_choices=True)
+    return Chunk(json.dumps({"model": "m-1"}).encode(), text, None, usage, has_choices=True, model="m-1")
 
 
 class Scripted:

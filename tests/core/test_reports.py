@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from answerback.core import page, sheet
-from answerback.core.chart import Panel, svg
+from answerback.core.chart import Panel, shortened, svg
 from answerback.domain.benchmark import Plan, Report, Run, spread, summarize
 
 HOSTILE = (
@@ -110,6 +110,37 @@ def test_the_chart_alone_is_xml_with_text(hostile: str) -> None:
     root = ET.fromstring(drawn.encode())
     kinds = {element.tag.removeprefix("{http://www.w3.org/2000/svg}") for element in root.iter()}
     assert kinds == {"svg", "title", "rect", "line", "text"}
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "W" * 100,
+        "m w @ % " * 20,
+        "What is the capital of France, and why? " * 5,
+        "日本の首都" * 20,
+        "\N{EARTH GLOBE AMERICAS}" * 80,
+    ],
+)
+def test_a_long_label_keeps_its_beginning_and_fits_its_room(label: str) -> None:
+    drawn = svg([Panel("Latency", "s", [(label, spread([1.0])), ("short", spread([1.0]))])])
+
+    root = ET.fromstring(drawn.encode())
+    shown, short = [e.text or "" for e in root.iter("{http://www.w3.org/2000/svg}text") if e.get("font-size") == "12"][
+        :2
+    ]
+    assert shown.endswith("…")
+    assert label.startswith(shown.removesuffix("…"))
+    assert 15 < len(shown) < 45
+    assert short == "short"
+
+
+def test_a_label_is_cut_only_where_it_must_be() -> None:
+    assert shortened("a" * 10, 6.3) == "a" * 10
+    assert shortened("a" * 11, 6.3) == "a" * 8 + "…"
+    assert shortened("WWW", 3) == "WWW"
+    assert shortened("WWWW", 3) == "WW…"
+    assert shortened("two\n lines", 9) == "two lines"
 
 
 def test_bars_are_as_long_as_their_numbers() -> None:

@@ -168,6 +168,34 @@ async def test_the_chat_provider_reads_the_files(desk: Desk) -> None:
     assert "Erika" not in user["content"]
 
 
+async def test_no_file_can_say_where_it_ends(desk: Desk) -> None:
+    provider = StubProvider(Answer('{"score": 1, "feedback": "fine"}', "m", None, "stop"))
+    marks = []
+
+    for _ in range(2):
+        await desk.hand_in()
+        await desk.run(ChatReviewer(provider, StubFiles(), StubFiles()))
+        system, user = provider.requests[-1].body["messages"]
+        frames = [line for line in user["content"].splitlines() if line.startswith("=====")]
+        (mark,) = {line.split(":")[0].removeprefix("===== ") for line in frames}
+        assert len(frames) == 4
+        assert mark in system["content"]
+        marks.append(mark)
+
+    assert marks[0] != marks[1]
+
+
+@pytest.mark.parametrize("count", [0, 51])
+async def test_nothing_or_too_much_to_review(desk: Desk, count: int) -> None:
+    """As accepted while an LLM that takes reviews was there."""
+    await desk.hand_in(Review("essay", (FileRef("http://f/1"),) * count))
+
+    record = await desk.run(ChatReviewer(StubProvider(), StubFiles(), StubFiles()))
+
+    assert record.failure is not None
+    assert (record.state, record.failure.code) == (JobState.FAILED, ErrorCode.FILE_REFUSED)
+
+
 @pytest.mark.parametrize(
     ("files", "state", "code"),
     [

@@ -130,7 +130,7 @@ async def test_a_request_on_its_way_in_is_accepted_and_answered_after_the_next_s
     service = Service(settings(llm, lease_seconds=LEASE))
     async with service:
         body = b'{"message": "hello", "callback_url": "%s"}' % receiver.url("/s").encode()
-        head = "POST /webhook HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: "
+        head = "POST /webhook HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: "
         reader, writer = await asyncio.open_connection(HOST, service.port)
         writer.write(f"{head}{len(body)}\r\n\r\n".encode())
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -157,7 +157,7 @@ async def test_a_client_that_never_finishes_its_request_prolongs_nothing(llm: Fa
         job_id = (await client.accepted("hello"))["job_id"]
         await llm.wait_for_calls(1)
         reader, writer = await asyncio.open_connection(HOST, service.port)
-        writer.write(b"POST /webhook HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n")
+        writer.write(b"POST /webhook HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
 
         began = time.monotonic()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from answerback.documents.reader import MAX_CHARS, MAX_PAGES, DocumentReader
+from answerback.documents.reader import DocumentReader
 from answerback.domain.errors import FileError
-from answerback.domain.review import File
+from answerback.domain.review import MAX_CHARS, MAX_PAGES, File
 from papers import pdf
 
 PDF = "application/pdf"
@@ -37,7 +37,9 @@ def refusal(data: bytes, media_type: str = PDF, pages: list[int] | None = None, 
         (b'{"a": 1}', "application/json", "", '{"a": 1}'),
         (b"untold", "", "", "untold"),
         (b"untold", "application/octet-stream", "", "untold"),
-        (b" a\0b \n", "text/plain", "", "ab"),
+        (b" a b \n", "text/plain", "", "a b"),
+        ("\ufeffgrüß".encode("utf-16-le"), "text/plain", "", "grüß"),
+        ("\ufeffgrüß".encode("utf-16-be"), "", "", "grüß"),
     ],
 )
 def test_texts(data: bytes, media_type: str, charset: str, text: str) -> None:
@@ -76,6 +78,12 @@ def test_pdfs_without_a_text(data: bytes, reason: str) -> None:
 @pytest.mark.parametrize("media_type", ["image/png", "application/zip", "application/msword", "video/mp4"])
 def test_other_kinds(media_type: str) -> None:
     assert refusal(b"x", media_type) == f"is of type {media_type!r}; only text and PDF can be read"
+
+
+@pytest.mark.parametrize("data", [b"BM6\0\0\0 and so on", bytes(range(128, 256)) * 4, b"a\0b"])
+@pytest.mark.parametrize("media_type", ["text/plain", "application/json"])
+def test_what_is_called_a_text_and_is_none(data: bytes, media_type: str) -> None:
+    assert refusal(data, media_type) == f"is called {media_type!r} by its server but is not text; send text or PDF"
 
 
 def test_bytes_that_nobody_explains() -> None:

@@ -100,6 +100,21 @@ async def test_a_stream_of_events_ends_with_done(http: aiohttp.ClientSession, ll
         assert await events(response) == ['data: {"content":"one"}', 'data: {"content":" two"}', 'data: {"done":true}']
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/event-stream;q=0", "text/plain"),
+        ("text/plain, text/event-stream; q=0.000", "text/plain"),
+        ("text/event-stream-x", "text/plain"),
+        ("*/*", "text/plain"),
+        ("text/plain;q=0.5, Text/Event-Stream;q=0.1", "text/event-stream"),
+    ],
+)
+async def test_events_come_to_those_who_ask_for_them(http: aiohttp.ClientSession, accept: str, kind: str) -> None:
+    async with http.post("/api/streaming", json={"question": "x"}, headers={"Accept": accept}) as response:
+        assert response.content_type == kind
+
+
 @pytest.mark.parametrize("name", TROUBLES)
 async def test_upstream_trouble_is_a_status(http: aiohttp.ClientSession, llm: FakeLLM, name: str) -> None:
     trouble = TROUBLES[name]
@@ -285,5 +300,7 @@ async def test_hanging_up_in_the_middle_of_a_stream_stops_the_llm(
 
 async def test_upstream_trouble_leaves_no_traceback_and_no_text_in_the_log(service: Service) -> None:
     assert "Traceback" not in service.logs
+    # Nor a word of the server's about a stream that was broken off on purpose.
+    assert "ASGI" not in service.logs
     assert "never mind" not in service.logs
     assert SECRET not in service.logs

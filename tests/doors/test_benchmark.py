@@ -97,6 +97,7 @@ async def test_the_file_has_a_row_per_run_and_agrees_with_the_report(
     assert {(row["status"], row["error_code"], row["tries"], row["answered_by"]) for row in kept} == {
         ("ok", "", "1", "fake")
     }
+    assert {row["model"] for row in kept} == {"fake"}, "the default is what was asked"
     for summary, chosen in (
         (report["overall"], kept),
         (report["prompts"][1], [row for row in kept if row["prompt_number"] == "2"]),
@@ -315,7 +316,7 @@ async def test_a_model_that_is_not_there_is_refused(
 
     status, problem = await bench(http, "x", model="nobody/knows")
 
-    assert (status, problem["error"]["code"]) == (400, "upstream_refused")
+    assert (status, problem["error"]["code"]) == (400, "model_not_found")
     assert (llm.total, files(service)) == before
 
 
@@ -336,10 +337,12 @@ async def test_others_are_served_while_a_large_benchmark_runs(http: aiohttp.Clie
 
 
 async def test_results_that_cannot_be_kept_are_said_before_anybody_is_asked(llm: FakeLLM, tmp_path: Path) -> None:
-    (tmp_path / "occupied").write_text("a file, not a folder")
-    folder = {"BENCHMARKS_DIR": str(tmp_path / "occupied" / "results")}
+    (tmp_path / "benchmarks").write_text("a file, not a folder")
     asked = llm.total
-    async with Service(upstream(llm.base_url) | folder) as service, aiohttp.ClientSession(service.url) as http:
+    async with (
+        Service(upstream(llm.base_url), folder=tmp_path) as service,
+        aiohttp.ClientSession(service.url) as http,
+    ):
         status, problem = await bench(http, "x")
 
     assert (status, problem["error"]["code"]) == (503, "results_unwritable")

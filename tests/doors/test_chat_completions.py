@@ -253,7 +253,10 @@ async def test_a_choice_that_never_ends_is_not_told_as_whole(client: openai.Asyn
         (b'{"messages": [{}], "stream": "yes"}', "stream", "invalid_value"),
         (b'{"messages": [{}], "stream_options": 1}', "stream_options", "invalid_value"),
         (b'{"messages": [{}], "model": 1}', "model", "invalid_value"),
-        (b'{"messages": [{}], "temperature": NaN}', None, "upstream_refused"),
+        (b'{"messages": [{}], "temperature": NaN}', None, "invalid_value"),
+        (b'{"messages": [{}], "temperature": -Infinity}', None, "invalid_value"),
+        (b'{"messages": [{}], "temperature": 1e400}', None, "invalid_value"),
+        (b'{"messages": [{}], "seed": %s}' % (b"1" * 5000), None, "invalid_value"),
     ],
 )
 async def test_a_wrong_request_is_a_400_that_names_the_parameter(
@@ -272,6 +275,42 @@ async def test_a_wrong_request_is_a_400_that_names_the_parameter(
         code,
     )
     assert llm.total == asked
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "not JSON"),
+        (b'"\xff"', "UTF-8"),
+        (b"[" * 10_000 + b"]" * 10_000, "nested too deep"),
+        (b"[" + b"1" * 5_000 + b"]", "too many digits"),
+        (b"[NaN]", "NaN"),
+        (b"[1e400]", "too large a number"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_told_why(http: aiohttp.ClientSession, body: bytes, words: str) -> None:
+    async with http.post("/v1/chat/completions", data=body) as response:
+        assert words in (await response.json())["error"]["message"]
+
+
+async def test_a_door_of_openais_that_is_not_here_is_refused_in_its_shape(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as embedding:
+        await client.embeddings.create(model="fake", input="x")
+    with pytest.raises(openai.NotFoundError) as response:
+        await client.responses.create(model="fake", input="x")
+
+    assert (embedding.value.type, embedding.value.code) == ("invalid_request_error", "not_found")
+    assert (response.value.type, response.value.code) == ("invalid_request_error", "not_found")
+
+
+async def test_a_door_of_ours_under_v1_keeps_our_shape(http: aiohttp.ClientSession) -> None:
+    async with http.get("/openapi.json") as response:
+        paths = (await response.json())["paths"]
+    doors = {path.split("/")[2] for path in paths if path.startswith("/v1/")}
+
+    for door in doors - {"chat", "models"}:
+        async with http.get(f"/v1/{door}/no/such/thing") as response:
+            assert (response.status, (await response.json()).keys()) == (404, {"detail", "error"})
 
 
 async def test_models_are_listed_and_found_by_ids_with_slashes(

@@ -88,7 +88,7 @@ async def test_a_model_that_is_not_there_is_refused_and_nobody_is_asked(
 
     status, body = await generate(http, "x", model="nobody/knows", stream=stream)
 
-    assert (status, body["error"]["code"]) == (400, "upstream_refused")
+    assert (status, body["error"]["code"]) == (400, "model_not_found")
     assert "'nobody/knows'" in body["detail"]
     assert llm.total == asked
 

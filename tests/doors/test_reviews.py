@@ -233,7 +233,10 @@ class TestHandingOver:
         assert not told["ok"]
         assert str(status) in told["result"]["error"]
         assert "sk-push" not in told["result"]["error"]
-        assert (await desk.job(job_id))["error"]["code"] == code
+        job = await desk.job(job_id)
+        assert job["error"]["code"] == code
+        assert [each["http_status"] for each in job["attempts"]] == [status]
+        assert ("LLM_API_KEY" in told["result"]["error"]) == (status in (401, 402))
 
     async def test_an_answer_that_overtakes_the_202(self, desk: Desk, push: PushLLM) -> None:
         heard: list[Any] = []
@@ -379,6 +382,8 @@ class TestTheDoor:
             ({"file_refs": None}, "file_refs"),
             ({"file_refs": [{}]}, "file_refs.0.url"),
             ({"file_refs": [{"url": ""}]}, "file_refs.0.url"),
+            ({"file_refs": [{"url": "file:///etc/passwd"}]}, "file_refs.0.url"),
+            ({"file_refs": [FILE] * 101}, "file_refs"),
             ({"file_refs": [FILE, {"url": "u", "pages": [0]}]}, "file_refs.1.pages.0"),
             ({"file_refs": [{"url": "u", "pages": []}]}, "file_refs.0.pages"),
             ({"file_refs": [{"url": "u", "pages": ["1"]}]}, "file_refs.0.pages.0"),

@@ -137,6 +137,7 @@ class TestFilesThatCannotBeReviewed:
         [
             (behaviours.status(404), "file 1 cannot be fetched: its server answers 404"),
             (file("x", "image/png"), "file 1 is of type 'image/png'; only text and PDF can be read"),
+            (file(b"PK\x03\x04\xff\0", "text/plain"), "file 1 is called 'text/plain' by its server but is not text"),
             (file(b"PK\x03\x04\xff\0", "application/octet-stream"), "neither text in UTF-8 nor PDF"),
             (file("  \n "), "file 1 holds no text"),
             (file(pdf(b""), "application/pdf"), "file 1 holds no text"),
@@ -161,21 +162,54 @@ class TestFilesThatCannotBeReviewed:
     @pytest.mark.parametrize(
         ("url", "reason"),
         [
-            ("http://10.0.0.1/essay", "its URL's address '10.0.0.1' may not be called"),
+            ("http://10.0.0.1/essay", "url's address '10.0.0.1' may not be called"),
             ("http://169.254.169.254/", "may not be called"),
             ("http://metadata.google.internal/", "may not be called"),
             ("http://[::ffff:10.0.0.1]/", "may not be called"),
-            ("http://u:p@example.com/", "its URL must not contain credentials"),
-            ("s3://bucket/essay", "its URL must start with http"),
+            ("http://u:p@example.com/", "url must not contain credentials"),
+            ("s3://bucket/essay", "url must start with http"),
+            ("file:///etc/passwd", "url must start with http"),
+            ("data:text/plain,hello", "url must start with http"),
         ],
     )
-    async def test_an_address_that_may_not_be_called(self, desk: Desk, llm: FakeLLM, url: str, reason: str) -> None:
-        told = await reviewed(desk, url)
+    async def test_an_address_that_may_not_be_called_is_refused_at_once(
+        self, desk: Desk, serve: Any, url: str, reason: str
+    ) -> None:
+        files = [{"url": serve(file("Good."))}, {"url": url}]
 
-        assert not told["ok"]
-        assert told["result"]["error"].startswith("file 1 cannot be fetched: ")
-        assert reason in told["result"]["error"]
-        assert "callback_url" not in told["result"]["error"]
+        status, refused = await desk.post("/v1/reviews", desk.body(file_refs=files))
+
+        assert (status, refused["error"]["code"]) == (422, "validation_error")
+        (found,) = refused["detail"]
+        assert found["loc"] == ["body", "file_refs", 1, "url"]
+        assert reason in found["msg"]
+        assert "callback_url" not in refused["error"]["message"]
+
+    @pytest.mark.parametrize("count", [0, 51])
+    async def test_nothing_or_too_much_to_review_is_refused_at_once(self, desk: Desk, serve: Any, count: int) -> None:
+        files = [{"url": serve(file("Good."))}] * count
+
+        status, refused = await desk.post("/v1/reviews", desk.body(file_refs=files))
+
+        assert (status, [each["loc"] for each in refused["detail"]]) == (422, [["body", "file_refs"]])
+
+    async def test_every_wrong_field_is_named_also_addresses(self, desk: Desk) -> None:
+        body = desk.body(submission_id="", file_refs=[{"url": "ftp://h/"}], webhook_url="http://10.0.0.1/")
+
+        status, refused = await desk.post("/v1/reviews", body)
+
+        assert (status, refused["error"]["code"]) == (422, "validation_error")
+        assert [each["loc"][1] for each in refused["detail"]] == ["submission_id", "file_refs", "webhook_url"]
+        assert "at least 1 character" in refused["detail"][0]["msg"]
+
+    async def test_the_document_tells_the_limits(self, desk: Desk) -> None:
+        async with desk.http.get("/openapi.json") as response:
+            asked = (await response.json())["paths"]["/v1/reviews"]["post"]["requestBody"]
+        files = asked["content"]["application/json"]["schema"]["properties"]["file_refs"]
+
+        assert (files["minItems"], files["maxItems"]) == (1, 50)
+        for limit in ("10 MiB", "200 pages", "400,000 characters"):
+            assert limit in files["description"]
 
     async def test_a_page_that_is_not_there(self, desk: Desk, serve: Any) -> None:
         url = serve(file(pdf("Only one."), "application/pdf"))
@@ -183,10 +217,6 @@ class TestFilesThatCannotBeReviewed:
         told = await reviewed(desk, file_refs=[{"url": url, "pages": [1, 2]}])
 
         assert told["result"] == {"error": "file 1 has no page 2: it has 1"}
-
-    async def test_no_file_at_all(self, desk: Desk) -> None:
-        told = await reviewed(desk, file_refs=[])
-        assert told["result"] == {"error": "there is nothing to review: file_refs is empty"}
 
     async def test_the_second_file_is_named(self, desk: Desk, serve: Any) -> None:
         told = await reviewed(desk, serve(file("Good."), name="a"), serve(behaviours.status(403), name="b"))
@@ -216,7 +246,7 @@ async def test_a_redirect_is_followed(desk: Desk, llm: FakeLLM, serve: Any) -> N
 
 
 async def test_simulation_is_off_unless_set(desk: Desk, serve: Any) -> None:
-    job_id = await desk.hand_in(file_refs=[])
+    job_id = await desk.hand_in(file_refs=[{"url": serve(file("Not for you."))}])
 
     assert (await desk.post(f"/simulate-llm/{job_id}"))[0] == 404
     async with desk.http.get("/openapi.json") as response:

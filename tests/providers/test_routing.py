@@ -122,6 +122,32 @@ async def test_an_account_in_trouble_is_not_asked_for_another_model_but_another_
     assert world.one.asked == ["a"]
 
 
+@pytest.mark.parametrize("code", [ErrorCode.UPSTREAM_AUTH, ErrorCode.UPSTREAM_CREDIT])
+async def test_an_account_in_trouble_rests_with_all_its_models(code: ErrorCode) -> None:
+    world = World(a=broken(code, retryable=False))
+    await world.ask()
+
+    assert await world.ask() == "two:c"
+    assert world.one.asked == ["a"]
+    world.now += COOLDOWN_SECONDS
+    del world.one.failures["a"]
+    assert await world.ask() == "one:a"
+
+
+async def test_where_there_is_one_account_its_trouble_ends_every_request_alike() -> None:
+    world = World(a=broken(ErrorCode.UPSTREAM_AUTH, retryable=False))
+    only = [Route(world.one, "a"), Route(world.one, "b")]
+    world.provider = FallbackProvider({}, only, world.one, lambda: world.now, Journal())
+
+    for _ in range(3):
+        with pytest.raises(ProviderError):
+            await world.ask(None)
+
+    assert world.one.asked == ["a", "a", "a"]
+    del world.one.failures["a"]
+    assert await world.ask(None) == "one:a"
+
+
 async def test_when_all_accounts_are_in_trouble_that_is_final() -> None:
     trouble = broken(ErrorCode.UPSTREAM_CREDIT, retryable=False)
     world = World(a=trouble, c=trouble)
@@ -347,6 +373,17 @@ async def test_a_stream_that_breaks_after_its_first_word_is_not_begun_anew(
 async def test_the_list_of_models_names_the_route(http: aiohttp.ClientSession) -> None:
     async with http.get("/v1/models") as response:
         assert [model["id"] for model in (await response.json())["data"]] == ["smart", "big"]
+
+
+async def test_account_trouble_of_one_provider_is_told_alike_to_all(first: FakeLLM) -> None:
+    first.on(lambda _: True, replies.status(401))
+    settings = {"OPENROUTER_BASE_URL": first.base_url, "LLM_MODEL": "big", "LLM_FALLBACK_MODELS": "small, tiny"}
+    async with Service(settings) as service, aiohttp.ClientSession(service.url) as http:
+        for _ in range(2):
+            async with http.post("/api/ask", json={"question": "hello"}) as response:
+                assert (response.status, (await response.json())["error"]["code"]) == (502, "upstream_auth")
+
+    assert {call.model for call in first.calls} == {"big"}
 
 
 async def test_fallback_models_of_one_provider(first: FakeLLM) -> None:

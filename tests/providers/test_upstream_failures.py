@@ -139,6 +139,8 @@ TABLE = [
     failed("500", replies.status(500), "500"),
     failed("502", replies.status(502)),
     failed("503 in seconds", status(503, "11"), wait=11.0),
+    failed("503 in ms", replies.status(503, headers={"retry-after-ms": "250", "Retry-After": "1"}), wait=0.25),
+    failed("503 in odd ms", replies.status(503, headers={"retry-after-ms": "soon", "Retry-After": "1"}), wait=1.0),
     failed("503 with another's reset", replies.status(503, headers={"X-RateLimit-Reset": str(NOW + 1000)})),
     failed("529", replies.status(529)),
     failed("500, not JSON", replies.status(500, b"<html>sk-secret</html>")),

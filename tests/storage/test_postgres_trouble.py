@@ -6,7 +6,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from link import Link
 
 from answerback.core.callbacks import render
 from answerback.domain.errors import OutcomeUnknown, StorageUnavailable
@@ -17,6 +16,7 @@ from answerback.testing.backends import PostgresServer
 from answerback.testing.clock import FakeClock
 from builders import LEASE, TENANT, accept, claim_delivery, claim_job, claim_jobs, finish, state_of
 from databases import PostgresDatabase
+from link import Link
 from servers import private
 
 

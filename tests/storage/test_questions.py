@@ -1,5 +1,7 @@
 """The history of questions: whose they are, in which order, for how long."""
 
+import asyncio
+
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import DAY, TENANT
@@ -15,6 +17,19 @@ async def test_the_newest_come_first_each_with_its_own_time(store: SqlStore, clo
 
     assert (newest.question, newest.answer, next_newest.question) == ("question 2", "answer 2", "question 1")
     assert newest.at == next_newest.at + 1000
+
+
+async def test_questions_answered_in_the_same_moment_have_times_of_their_own_in_their_order(
+    store: SqlStore, clock: FakeClock
+) -> None:
+    await asyncio.gather(*(store.keep_question(TENANT, f"question {n}", "a") for n in range(100)))
+    await store.keep_question("another", "theirs", "a")
+
+    times = [each.at for each in await store.list_questions(TENANT, 100)]
+    (theirs,) = await store.list_questions("another", 100)
+
+    assert times == list(range(times[-1] + 99, times[-1] - 1, -1))
+    assert theirs.at == clock.now() == times[-1]
 
 
 async def test_tenants_do_not_see_each_others(store: SqlStore) -> None:

@@ -22,6 +22,7 @@ from answerback.storage import (
     lines,
     reading,
     remembering,
+    replaying,
     schema,
     sqlite,
     sweeping,
@@ -165,6 +166,11 @@ HOT = {
     "LIST_JOBS": reading.LIST_JOBS,
     "ERASE_JOBS": remembering.ERASE_JOBS,
     "ERASE_BODIES": remembering.ERASE_BODIES,
+    "FIND_CALL": replaying.FIND,
+    "EXTEND_CALL": replaying.EXTEND,
+    "KEEP_RESPONSE": replaying.KEEP,
+    "FORGET_CALL": replaying.FORGET,
+    "PRUNE_REPLAYS": replaying.PRUNE,
 }
 
 
@@ -215,6 +221,8 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("RECENT_TURNS", "PRIMARY KEY (conversation_id=?)"),
         ("FIND_BY_KEY", "jobs_idempotency (tenant_id=? AND idempotency_key=?)"),
         ("LIST_JOBS", "jobs_tenant (tenant_id=?"),
+        ("KEEP_RESPONSE", "replays_key (tenant_id=? AND door=? AND key=?)"),
+        ("PRUNE_REPLAYS", "replays_age (updated_at<?)"),
     ],
 )
 async def test_a_hot_statement_uses_the_index_made_for_it(

@@ -82,6 +82,23 @@ class TestAtAcceptance:
             await AddressGuard(resolve=dns).check(url)
         assert refusal.value.field == "callback_url"
 
+    @pytest.mark.parametrize("url", FORBIDDEN + MALFORMED)
+    async def test_what_needs_no_lookup_is_refused_in_the_same_words_without_one(self, url: str, dns: Dns) -> None:
+        guard = AddressGuard(resolve=dns)
+        with pytest.raises(CallbackRefused) as refusal:
+            await guard.check(url)
+        if dns.asked:
+            return
+
+        with pytest.raises(CallbackRefused) as same:
+            guard.check_unresolved(url)
+        assert same.value.message == refusal.value.message
+
+    @pytest.mark.parametrize("url", [*PUBLIC, "http://private.example/", "http://unknown.example/"])
+    async def test_what_needs_a_lookup_passes_without_one(self, url: str, dns: Dns) -> None:
+        AddressGuard(resolve=dns).check_unresolved(url)
+        assert dns.asked == []
+
     @pytest.mark.parametrize("url", PUBLIC)
     async def test_a_public_url_passes(self, url: str, dns: Dns) -> None:
         await AddressGuard(resolve=dns).check(url)

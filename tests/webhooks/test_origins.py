@@ -152,6 +152,26 @@ class TestTheBreaker:
         gate.done(HERE, ok=True, seconds=1.0)
         assert gate.admit(HERE) == 0.0
 
+    def test_a_probe_that_was_given_up_is_made_again(self, gate: OriginGate, clock: FakeClock) -> None:
+        break_open(gate)
+        clock.advance(30)
+        assert gate.admit(HERE) == 0.0
+        clock.advance(2)
+        gate.done(HERE, ok=None, seconds=2.0)
+        # Then the breaker is as it was: one probe, and everybody else waits for what it says
+        assert gate.admit(HERE) == 0.0
+        assert gate.admit(HERE) > 0.0
+        gate.done(HERE, ok=False, seconds=0.1)
+        assert gate.admit(HERE) >= 59.0
+
+    def test_an_attempt_that_was_given_up_frees_its_place_and_counts_for_nothing(self, gate: OriginGate) -> None:
+        for _ in range(64):
+            gate.admit(HERE)
+        assert gate.admit(HERE) > 0.0
+        for _ in range(64):
+            gate.done(HERE, ok=None, seconds=20.0)
+        assert gate.admit(HERE) == 0.0
+
 
 class TestABacklog:
     def test_of_a_dead_origin_comes_back_as_a_trickle(self, gate: OriginGate) -> None:

@@ -10,20 +10,20 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.disconnect import while_connected
-from answerback.api.documents import ASK_ERRORS, KEY_ERRORS, Problem
+from answerback.api.documents import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
 from answerback.api.errors import json_response
-from answerback.api.fields import ModelName, Text, not_blank
-from answerback.api.sse import EVENT_STREAM, Aborted, sse_response, text_response, word_events
+from answerback.api.fields import ModelName, not_blank
+from answerback.api.headers import accepts
+from answerback.api.once import Once
+from answerback.api.sse import EVENT_STREAM, sse_response, text_response, word_events
 from answerback.core.callbacks import rfc3339
 from answerback.core.questions import Questions
-from answerback.domain.errors import ProviderError
 
 
 class AskBody(StrictBody):
     """A question to be answered at once."""
 
-    question: Annotated[Text, StringConstraints(min_length=1, max_length=5000), AfterValidator(not_blank)] = Field(
+    question: Annotated[str, StringConstraints(min_length=1, max_length=5000), AfterValidator(not_blank)] = Field(
         description="What to ask the LLM."
     )
     model: ModelName | None = Field(None, description="Which model answers; without it the service's default.")
@@ -46,23 +46,22 @@ class History(BaseModel):
 
 
 EXAMPLE = {"question": "What is the capital of France?"}
-EVENTS_EXAMPLE = 'data: {"content":"Par"}\n\ndata: {"content":"is."}\n\ndata: {"done":true}\n\n'
 STREAM_RESPONSES: dict[int | str, dict[str, Any]] = ASK_ERRORS | {
     200: {
         "description": "The answer as it comes. A stream that breaks never ends like a good one: the text's connection "
         'is aborted; events end with `event: error`, whose data is `{"error": {"code", "message"}}`.',
         "content": {
             "text/plain": {"schema": {"type": "string"}, "example": "Paris."},
-            "text/event-stream": {"schema": {"type": "string"}, "example": EVENTS_EXAMPLE},
+            "text/event-stream": EVENTS,
         },
     }
 }
 
 
-def router(questions: Questions, authenticator: Authenticator) -> APIRouter:
+def router(questions: Questions, authenticator: Authenticator, once: Once) -> APIRouter:
     """`/api/ask`, `/api/streaming` and `/api/history`."""
     door = APIRouter(prefix="/api", tags=["ask"])
-    body = {"requestBody": body_schema(AskBody, EXAMPLE)}
+    body = {"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(AskBody, EXAMPLE)}
 
     @door.post(
         "/ask",
@@ -72,16 +71,20 @@ def router(questions: Questions, authenticator: Authenticator) -> APIRouter:
         openapi_extra=body,
     )
     async def ask(request: Request) -> Response:
-        """One answer. Failures that may pass are tried again for a moment first. Hanging up stops the LLM."""
+        """One answer. Failures that may pass are tried again for a moment first. Hanging up stops the LLM, unless the
+        question has an `Idempotency-Key`."""
         tenant_id = await authenticator.tenant(request)
         asked = await read_body(request, AskBody)
-        answer = await while_connected(request, questions.ask(tenant_id, asked.question, asked.model))
-        return json_response(200, {"answer": answer})
+
+        async def answer() -> Response:
+            return json_response(200, {"answer": await questions.ask(tenant_id, asked.question, asked.model)})
+
+        return await once(request, tenant_id, asked, answer)
 
     @door.post(
         "/streaming",
         summary="Ask, and read the answer as it comes",
-        response_model=None,
+        response_class=Response,
         responses=STREAM_RESPONSES,
         openapi_extra=body,
     )
@@ -90,18 +93,23 @@ def router(questions: Questions, authenticator: Authenticator) -> APIRouter:
         `{"done": true}`. The status waits for the first words, so 429, 502 and 503 arrive as statuses."""
         tenant_id = await authenticator.tenant(request)
         asked = await read_body(request, AskBody)
-        words = await while_connected(request, questions.stream(tenant_id, asked.question, asked.model))
-        if EVENT_STREAM in request.headers.get("accept", "").lower():
-            return sse_response(word_events(words))
-        return text_response(_text(words))
+        as_events = accepts(request, EVENT_STREAM)
+
+        async def answer() -> Response:
+            words = await questions.stream(tenant_id, asked.question, asked.model)
+            return sse_response(word_events(words)) if as_events else text_response(_text(words))
+
+        return await once(request, tenant_id, [asked, as_events], answer, streamed=True)
 
     @door.get(
         "/history",
         summary="What you asked, newest first",
         response_model=History,
-        responses=KEY_ERRORS | {422: {"model": Problem, "description": "The limit is not 1 to 100"}},
+        responses=KEY_ERRORS | errors(_422="The limit is not 1 to 100"),
     )
-    async def history(request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 10) -> Response:
+    async def history(
+        request: Request, limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 10
+    ) -> Response:
         """Questions with their whole answers, asked and streamed; kept for `RETENTION_DAYS`."""
         tenant_id = await authenticator.tenant(request)
         items = [
@@ -117,7 +125,5 @@ async def _text(words: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]
     try:
         async for piece in words:
             yield piece.encode()
-    except ProviderError:
-        raise Aborted from None
     finally:
         await words.aclose()

@@ -3,14 +3,15 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from answerback.api.ratelimit import RateLimiter, address_of
-from answerback.domain.errors import Unauthorized
+from answerback.domain.errors import Misdirected, Unauthorized
 from answerback.domain.rate import Rate, parse_rate
 from answerback.ports import ApiKey, Clock, Store
 
@@ -41,16 +42,23 @@ class Caller:
 
 class Authenticator:
     """Knows the live keys. Where none was ever made, and with `disabled`, everyone is the default tenant. Without a
-    `limiter` everyone may call as often as they like."""
+    `limiter` everyone may call as often as they like. `hosts` are names of this service besides the loopback's."""
 
     def __init__(
-        self, store: Store, token: str | None, disabled: bool, clock: Clock, limiter: RateLimiter | None = None
+        self,
+        store: Store,
+        token: str | None,
+        disabled: bool,
+        clock: Clock,
+        limiter: RateLimiter | None = None,
+        hosts: Iterable[str] = (),
     ) -> None:
         self._store = store
         self._token_hash = hash_key(token) if token else None
         self._disabled = disabled
         self._clock = clock
         self._limiter = limiter
+        self._hosts = frozenset(filter(None, map(_host, hosts)))
         self._callers: Mapping[str, Caller] = {}
         self._open = False
         self._fresh_until = float("-inf")
@@ -83,7 +91,7 @@ class Authenticator:
             return None
         await self._refresh()
         if self._open:
-            _refuse_other_sites(request)
+            self._refuse_other_sites(request)
             return None
         given = request.headers.get("authorization", "").strip()
         scheme, _, rest = given.partition(" ")
@@ -112,6 +120,19 @@ class Authenticator:
         self._open = not made and self._token_hash is None
         self._fresh_until = self._clock.monotonic() + FRESH_SECONDS
 
+    def _refuse_other_sites(self, request: Request) -> None:
+        """Without keys, being on this machine is the permission; a page of another site, in a browser here, has none.
+        Not even one whose own name leads to this machine: browsers then take the service for a part of that site."""
+        host = request.headers.get("host")
+        if host is not None and (named := _host(host)) not in self._hosts and not _is_of_this_machine(named):
+            raise Misdirected(
+                "this service has no keys, so it answers as localhost only; make a key with 'answerback keys create', "
+                "or set PUBLIC_BASE_URL to the address it is called by"
+            )
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            raise Unauthorized("this service has no keys, so pages of other sites may not call it; make a key for them")
+
     def _rate_of(self, key: ApiKey) -> Rate | None:
         return self._default_rate() if key.rate_limit is None else parse_rate(key.rate_limit)
 
@@ -119,11 +140,20 @@ class Authenticator:
         return self._limiter.default if self._limiter is not None else None
 
 
-def _refuse_other_sites(request: Request) -> None:
-    """Without keys, being on this machine is the permission; a page of another site, in a browser here, has none."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise Unauthorized("this service has no keys, so pages of other sites may not call it; make a key for them")
+def _host(authority: str) -> str:
+    """The name or address in `host[:port]`, in lower case; empty for garbage."""
+    try:
+        return (urlsplit(f"//{authority}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _is_of_this_machine(host: str) -> bool:
+    """An address of the loopback, or a name that RFC 6761 keeps for it."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 _ANYONE = Caller(DEFAULT_TENANT, None)

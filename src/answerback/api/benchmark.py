@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import from_form
-from answerback.api.disconnect import while_connected
-from answerback.api.documents import ASK_ERRORS, errors
+from answerback.api.documents import ASK_ERRORS, IDEMPOTENCY_KEY, errors
 from answerback.api.errors import BodyTooLarge, InvalidRequest, json_response, problem
 from answerback.api.fields import ModelName
+from answerback.api.once import Once
 from answerback.core import page
 from answerback.core.benchmark import Benchmark
 from answerback.domain.benchmark import (
@@ -108,6 +108,7 @@ _SUMMARY = {
     "time_to_first_token": {"avg": 0.21, "min": 0.18, "max": 0.27, "std_dev": 0.03, "p50": 0.2, "p95": 0.26},
     "tokens_per_second": {"avg": 52.1, "min": 45.7, "max": 56.8, "std_dev": 4.1, "p50": 52.5, "p95": 56.4},
 }
+FORM_EXAMPLE = {"prompt_file": "What is the capital of France?\nWhy is the sky blue?\n", "runs": 5, "concurrency": 5}
 EXAMPLE = {
     "model": "openai/gpt-oss-20b:free",
     "runs": 5,
@@ -139,7 +140,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = (
 )
 
 
-def router(benchmark: Benchmark, authenticator: Authenticator) -> APIRouter:
+def router(benchmark: Benchmark, authenticator: Authenticator, once: Once) -> APIRouter:
     """`POST /benchmark`."""
     door = APIRouter(tags=["generate"])
 
@@ -148,24 +149,33 @@ def router(benchmark: Benchmark, authenticator: Authenticator) -> APIRouter:
         summary="Measure a model with prompts of yours",
         response_model=None,
         responses=RESPONSES,
-        openapi_extra={"requestBody": _form_schema()},
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": _form_schema()},
     )
     async def run_benchmark(request: Request) -> Response:
         """Asks every prompt `runs` times and tells how long answers took. The response comes when all is done; hanging
-        up stops it, and keeps the rows of what was done. At most 10,000 calls."""
-        await authenticator.tenant(request)
+        up stops it, unless it has an `Idempotency-Key`, and keeps the rows of what was done. At most 10,000 calls.
+
+        `curl -s http://localhost:8080/benchmark -F prompt_file=@prompts.txt -F runs=10`"""
+        tenant_id = await authenticator.tenant(request)
         plan, form = await _read(request)
-        try:
-            (report,) = await while_connected(request, benchmark.run([plan]))
-        except ResultsUnwritable as error:
-            return problem(503, "results_unwritable", str(error))
-        # In a thread: a report on thousands of prompts takes longer than others should wait.
-        if form.visualize:
-            html = await asyncio.to_thread(page.render, report)
-            return Response(html, 200, PAGE_HEADERS, "text/html; charset=utf-8")
-        return await asyncio.to_thread(lambda: json_response(200, _body(report)))
+
+        async def answer() -> Response:
+            try:
+                (report,) = await benchmark.run([plan])
+            except ResultsUnwritable as error:
+                return problem(503, "results_unwritable", str(error))
+            # In a thread: a report on thousands of prompts takes longer than others should wait.
+            return await asyncio.to_thread(_rendered, report, form)
+
+        return await once(request, tenant_id, [plan, form], answer)
 
     return door
+
+
+def _rendered(report: Report, form: BenchmarkForm) -> Response:
+    if form.visualize:
+        return Response(page.render(report), 200, PAGE_HEADERS, "text/html; charset=utf-8")
+    return json_response(200, _body(report))
 
 
 async def _read(request: Request) -> tuple[Plan, BenchmarkForm]:
@@ -237,4 +247,4 @@ def _form_schema() -> dict[str, Any]:
         **schema["properties"],
     }
     schema["required"] = ["prompt_file"]
-    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema, "example": FORM_EXAMPLE}}}

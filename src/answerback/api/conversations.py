@@ -1,13 +1,15 @@
 """What a conversation remembers, and erasing it."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 from pydantic import BaseModel
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
-from answerback.api.documents import JOB_ERRORS, errors
+from answerback.api.documents import ENDED_AT, JOB, JOB_ERRORS, errors, shown
 from answerback.api.errors import json_response
 from answerback.core.callbacks import rfc3339
 from answerback.core.conversation import Conversations
@@ -23,6 +25,14 @@ class _KeyConvertor(PathConvertor):
 register_url_convertor("conversation_key", _KeyConvertor())
 
 
+_SAID = {"seq": 1, "role": "user", "content": "Where is my parcel?", "job_id": JOB, "created_at": ENDED_AT}
+_ANSWERED = {"role": "assistant", "content": "It left the depot this morning."}
+
+ConversationKey = Annotated[
+    str, Path(description="The session_id, or the callback URL, percent-encoded.", examples=["customer-42"])
+]
+
+
 class MessageBody(BaseModel):
     seq: int
     role: str
@@ -33,6 +43,8 @@ class MessageBody(BaseModel):
 
 class ConversationBody(BaseModel):
     """The newest messages, oldest first; `pending` counts those still unanswered."""
+
+    model_config = shown({"key": "customer-42", "pending": 0, "messages": [_SAID, _SAID | _ANSWERED]})
 
     key: str
     pending: int
@@ -49,7 +61,7 @@ def router(conversations: Conversations, authenticator: Authenticator) -> APIRou
         response_model=ConversationBody,
         responses=JOB_ERRORS,
     )
-    async def show(request: Request, key: str) -> Response:
+    async def show(request: Request, key: ConversationKey) -> Response:
         """The newest 100 answered messages with their answers."""
         tenant_id = await authenticator.tenant(request)
         return json_response(200, conversation_body(await conversations.show(tenant_id, key)))
@@ -57,10 +69,11 @@ def router(conversations: Conversations, authenticator: Authenticator) -> APIRou
     @door.delete(
         "/conversations/{key:conversation_key}",
         status_code=204,
+        response_description="Erased",
         summary="Erase a conversation's memory",
         responses=JOB_ERRORS | errors(_503="The database or Redis cannot be reached now; send it again"),
     )
-    async def erase(request: Request, key: str) -> Response:
+    async def erase(request: Request, key: ConversationKey) -> Response:
         """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and
         delivered as owed, but not remembered."""
         tenant_id = await authenticator.tenant(request)

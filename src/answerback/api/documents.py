@@ -1,8 +1,23 @@
 """Pieces of the OpenAPI document that several doors share."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict
+
+JOB = "job_01a1fc8454427e0488ed70bfee41f52c"
+DELIVERY = "msg_01a1fc8455127d23bd4fb85716e42dde"
+CREATED, ENDED_AT = "2026-01-01T12:00:00.000Z", "2026-01-01T12:00:01.250Z"
+USAGE = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
+"""What examples are made of."""
+
+JobId = Annotated[str, Path(description="A job's id, as its 202 told it.", examples=[JOB])]
+
+
+def shown(example: dict[str, Any]) -> ConfigDict:
+    """The `model_config` of a model that reads like this."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 class ErrorBody(BaseModel):
@@ -17,9 +32,35 @@ class Problem(BaseModel):
     error: ErrorBody
 
 
+EXAMPLES: Mapping[int, tuple[str, str]] = {
+    400: ("upstream_refused", "the upstream refused the request with 400; check the model's name and the parameters"),
+    401: ("unauthorized", "this key is not valid; check it, or ask the operator for a new one"),
+    404: ("not_found", "there is no job 'job_1'"),
+    409: ("idempotency_conflict", "this Idempotency-Key was used with another body; use a new key for a new request"),
+    413: ("body_too_large", "the body is larger than 1048576 bytes; send a smaller one"),
+    422: ("validation_error", "callback_url: Field required"),
+    429: ("rate_limited", "more than 60 requests a minute; try again in 12 s"),
+    502: ("upstream_error", "the upstream failed with 500"),
+    503: ("storage_unavailable", "the database cannot take this now; nothing was stored, send it again"),
+}
+"""An `error.code` and its message for each status."""
+_FIELD = {"type": "missing", "loc": ["body", "callback_url"], "msg": "Field required"}
+
+
 def errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses by `_status=reason`."""
-    return {int(status[1:]): {"model": Problem, "description": reason} for status, reason in reasons.items()}
+    return {int(name[1:]): _error(int(name[1:]), reason) for name, reason in reasons.items()}
+
+
+def conflict(reason: str, message: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response where a thing's state excludes the wish, with its message as an example."""
+    return {409: _error(409, reason, ("conflict", message))}
+
+
+def _error(status: int, reason: str, said: tuple[str, str] | None = None) -> dict[str, Any]:
+    code, message = said or EXAMPLES[status]
+    example = {"detail": [_FIELD] if status == 422 else message, "error": {"code": code, "message": message}}
+    return {"model": Problem, "description": reason, "content": {"application/json": {"example": example}}}
 
 
 KEY_ERRORS = errors(
@@ -39,12 +80,24 @@ ACCEPT_ERRORS = KEY_ERRORS | errors(
 )
 ASK_ERRORS = KEY_ERRORS | errors(
     _400="The upstream refused the question: no such model, or too long for it",
+    _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
+    "`Retry-After`), or was answered with more than is kept",
     _413="The body is too large",
     _422="A field is wrong; each is named",
     _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
     _502="The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
     _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
 )
+
+EVENTS: dict[str, Any] = {
+    "schema": {
+        "type": "string",
+        "description": 'Server-sent events: `{"content": text}` as the words come, and `{"done": true}` once all have '
+        'come. A stream that breaks ends with `event: error` and `{"error": {"code", "message"}}` instead.',
+    },
+    "example": 'data: {"content":"Par"}\n\ndata: {"content":"is."}\n\ndata: {"done":true}\n\n',
+}
+"""How an answer streams out of our own doors."""
 
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",

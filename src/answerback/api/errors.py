@@ -3,7 +3,7 @@ other doors have other shapes, and the path says which."""
 
 import json
 from collections.abc import Mapping
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
@@ -11,24 +11,31 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 
 from answerback.api.disconnect import ClientGone
 from answerback.api.upstream import headers_of, status_of
 from answerback.domain.errors import (
+    CallInProgress,
     Conflict,
     ConversationFull,
     EraseUnfinished,
     IdempotencyConflict,
     InvalidField,
+    Misdirected,
     NotFound,
     Overloaded,
     ProviderError,
     Refusal,
+    ResponseNotKept,
     StorageUnavailable,
     Unauthorized,
+    UnknownModel,
 )
 
 RETRY_AFTER = {"Retry-After": "1"}
+NEVER_AGAIN = {"x-should-retry": "false"}
+"""For OpenAI's SDKs, which send again by themselves what met a 409."""
 
 CLIENT_CLOSED_REQUEST = 499
 """What the log says of a caller that hung up first; nobody reads it."""
@@ -60,16 +67,22 @@ STATUSES: Mapping[type[Refusal], int] = {
     BodyTooLarge: 413,
     RateLimited: 429,
     Unauthorized: 401,
+    Misdirected: 421,
+    UnknownModel: 400,
     NotFound: 404,
     Conflict: 409,
     IdempotencyConflict: 409,
+    CallInProgress: 409,
+    ResponseNotKept: 409,
     ConversationFull: 429,
     Overloaded: 503,
     EraseUnfinished: 503,
 }
 HEADERS: Mapping[type[Refusal], Mapping[str, str]] = {
     Unauthorized: {"WWW-Authenticate": "Bearer"},
-    ConversationFull: RETRY_AFTER,
+    CallInProgress: RETRY_AFTER,
+    IdempotencyConflict: NEVER_AGAIN,
+    ResponseNotKept: NEVER_AGAIN,
     Overloaded: {"Retry-After": "5"},
     EraseUnfinished: RETRY_AFTER,
 }
@@ -115,8 +128,18 @@ def render_refusal(refusal: Refusal, shape: Shape = problem) -> Response:
     if isinstance(refusal, InvalidRequest):
         detail = refusal.errors
     elif isinstance(refusal, InvalidField):
-        detail = [{"type": refusal.code, "loc": ["body", refusal.field], "msg": refusal.message}]
-    return shape(STATUSES[kind], refusal.code, refusal.message, detail, HEADERS.get(kind))
+        detail = [{"type": refusal.code, "loc": ["body", *_steps(refusal.field)], "msg": refusal.message}]
+    headers = HEADERS.get(kind)
+    if isinstance(refusal, ConversationFull):
+        # The limit that refuses is the one to tell of: places in the conversation, free again once an answer is there.
+        headers = {**RETRY_AFTER, **rate_headers(refusal.limit, 0, 1)}
+    return shape(STATUSES[kind], refusal.code, refusal.message, detail, headers)
+
+
+def rate_headers(limit: int, remaining: int, seconds: int) -> dict[str, str]:
+    """How much a limit allows, how much is left, and the seconds until there is more."""
+    told = {"Limit": limit, "Remaining": remaining, "Reset": seconds}
+    return {f"RateLimit-{name}": str(value) for name, value in told.items()}
 
 
 def install(app: FastAPI, shape_of: ShapeOf = own_shape) -> None:
@@ -150,7 +173,24 @@ def install(app: FastAPI, shape_of: ShapeOf = own_shape) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        return shape_of(request.scope["path"])(error.status_code, code, str(error.detail), None, error.headers)
+        told = error.headers
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            told = {"Allow": ", ".join(_methods(request))}
+        return shape_of(request.scope["path"])(error.status_code, code, str(error.detail), None, told)
+
+
+def _methods(request: Request) -> list[str]:
+    """All that the path takes; the router itself names those of the first route that fits."""
+
+    def taken(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [method.value for method in HTTPMethod if taken(method.value)]
+
+
+def _steps(field: str) -> list[str | int]:
+    return [int(step) if step.isdigit() else step for step in field.split(".")]
 
 
 def _path(loc: list[Any]) -> str:

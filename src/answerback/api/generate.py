@@ -9,11 +9,12 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.disconnect import while_connected
-from answerback.api.documents import ASK_ERRORS, KEY_ERRORS, errors
+from answerback.api.documents import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
 from answerback.api.errors import json_response
-from answerback.api.fields import ModelName, Text, not_blank
+from answerback.api.fields import ModelName, not_blank
+from answerback.api.once import Once
 from answerback.api.sse import sse_response, word_events
+from answerback.core.asking import Timed
 from answerback.core.catalog import Catalog
 from answerback.core.generation import Generation
 from answerback.domain.chat import Json
@@ -22,7 +23,7 @@ from answerback.domain.chat import Json
 class GenerateBody(StrictBody):
     """A prompt to be answered at once."""
 
-    prompt: Annotated[Text, StringConstraints(min_length=1, max_length=32_000), AfterValidator(not_blank)] = Field(
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=32_000), AfterValidator(not_blank)] = Field(
         description="What to ask the LLM."
     )
     model: ModelName | None = Field(None, description="One of `GET /models`; without it the service's default.")
@@ -49,7 +50,6 @@ class ModelBody(BaseModel):
 
 
 EXAMPLE = {"prompt": "What is the capital of France?", "model": "openai/gpt-oss-20b:free", "max_tokens": 512}
-EVENTS_EXAMPLE = 'data: {"content":"Par"}\n\ndata: {"content":"is."}\n\ndata: {"done":true}\n\n'
 MODELS_ERRORS = KEY_ERRORS | errors(
     _429="The upstream's rate limit, and no list is kept from before; `Retry-After` says when to try again",
     _502="The upstream failed or answered with nonsense, and no list is kept from before",
@@ -58,14 +58,13 @@ MODELS_ERRORS = KEY_ERRORS | errors(
 GENERATE_RESPONSES: dict[int | str, dict[str, Any]] = ASK_ERRORS | {
     200: {
         "model": Generated,
-        "description": "The answer; with `stream: true` as it comes. A stream that breaks ends with `event: error`, "
-        'whose data is `{"error": {"code", "message"}}`, and never with `{"done": true}`.',
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EVENTS_EXAMPLE}},
+        "description": "The answer; with `stream: true` as events.",
+        "content": {"text/event-stream": EVENTS},
     }
 }
 
 
-def router(generation: Generation, catalog: Catalog, authenticator: Authenticator) -> APIRouter:
+def router(generation: Generation, catalog: Catalog, authenticator: Authenticator, once: Once) -> APIRouter:
     """`GET /models` and `POST /generate`."""
     door = APIRouter(tags=["generate"])
 
@@ -81,27 +80,33 @@ def router(generation: Generation, catalog: Catalog, authenticator: Authenticato
         summary="Answer a prompt, whole or as a stream",
         response_model=None,
         responses=GENERATE_RESPONSES,
-        openapi_extra={"requestBody": body_schema(GenerateBody, EXAMPLE)},
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(GenerateBody, EXAMPLE)},
     )
     async def generate(request: Request) -> Response:
         """One answer, no memory. Failures that may pass are tried again for a moment first, after the upstream's
-        `Retry-After` where it names one. A stream's status waits for the first words. Hanging up stops the LLM."""
-        await authenticator.tenant(request)
+        `Retry-After` where it names one. A stream's status waits for the first words. Hanging up stops the LLM,
+        unless the answer comes whole and the request has an `Idempotency-Key`."""
+        tenant_id = await authenticator.tenant(request)
         asked = await read_body(request, GenerateBody)
-        body = _chat(asked)
-        if asked.stream:
-            return sse_response(word_events(await while_connected(request, generation.stream(body))))
-        timed = await while_connected(request, generation.generate(body))
-        usage = timed.answer.usage
-        reply = {
-            "response": timed.answer.text,
-            "model": timed.answer.model,
-            "tokens_used": usage.total_tokens if usage else None,
-            "latency_seconds": round(timed.seconds, 4),
-        }
-        return json_response(200, reply)
+
+        async def answer() -> Response:
+            if asked.stream:
+                return sse_response(word_events(await generation.stream(_chat(asked))))
+            return json_response(200, _generated(await generation.generate(_chat(asked))))
+
+        return await once(request, tenant_id, asked, answer, streamed=asked.stream)
 
     return door
+
+
+def _generated(timed: Timed) -> dict[str, Any]:
+    usage = timed.answer.usage
+    return {
+        "response": timed.answer.text,
+        "model": timed.answer.model,
+        "tokens_used": usage.total_tokens if usage else None,
+        "latency_seconds": round(timed.seconds, 4),
+    }
 
 
 def _chat(asked: GenerateBody) -> dict[str, Json]:

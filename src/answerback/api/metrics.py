@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.documents import errors
+from answerback.api.openapi import KEY_OR_NOT
 from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Clock, Depth, Store
 
@@ -52,6 +53,7 @@ def router(
         "/metrics",
         summary="Metrics for Prometheus",
         response_class=Response,
+        openapi_extra=KEY_OR_NOT,
         responses={
             200: {"description": "Prometheus text format 0.0.4", "content": {"text/plain": {"example": EXAMPLE}}},
             **errors(_401="No key, or one that is not valid", _503="The keys cannot be read now; try again"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from answerback.api.errors import CLIENT_CLOSED_REQUEST, RETRY_AFTER, BodyTooLarge, ShapeOf, own_shape, render_refusal
 from answerback.api.headers import RESPONSE_HEADERS
+from answerback.api.sse import Aborted
 from answerback.ports import Log
 from answerback.telemetry import UNMEASURED, UNTRACED, Metrics, Span, SpanKind, Tracer
 
@@ -18,8 +19,15 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+HANG_UP = "answerback.hang_up"
+"""The ASGI extension of a server that breaks responses off: its `now()` closes the connection."""
+
 NO_ALLOWANCES: Mapping[str, int] = {}
 CONVERSATIONS = "/v1/conversations/"
+REQUEST = "request"
+"""The event of the line that every request leaves in the log."""
+UNMATCHED = "unmatched"
+"""What metrics call the route of a path that is none of ours."""
 SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 """W3C Trace Context, version 00."""
@@ -75,6 +83,8 @@ class RequestMiddleware:
             await self._app(scope, exchange.receive, exchange.send)
         except BodyTooLarge as refusal:
             await render_refusal(refusal, self._shape_of(scope["path"]))(scope, receive, exchange.send)
+        except Aborted:
+            await exchange.hang_up()
         except asyncio.CancelledError:
             # The server stops and has waited long enough for this request.
             if exchange.status is not None:
@@ -84,7 +94,7 @@ class RequestMiddleware:
             await response(scope, receive, exchange.send)
         except Exception:
             # Ours: everything a user or the world can cause has been turned into a response further in.
-            self._log.exception("fault", request=exchange.request_id, path=_shown(scope))
+            self._log.exception("fault", request=exchange.request_id, path=shown(scope["path"]))
             if exchange.status is not None:
                 raise
             message = f"the service failed; its log has the reason under request {exchange.request_id}"
@@ -95,17 +105,11 @@ class RequestMiddleware:
         log = self._log.info if status < 400 and not broken else self._log.warning
         if status >= 500 or broken:
             log = self._log.error
-        fields: dict[str, object] = {
-            "method": scope["method"],
-            "path": _shown(scope),
-            "handler": getattr(scope.get("endpoint"), "__name__", "-"),
-            "status": status,
-            "ms": round(seconds * 1000, 2),
-            "request": exchange.request_id,
-        }
+        handler = getattr(scope.get("endpoint"), "__name__", "-")
+        fields = request_fields(scope["method"], shown(scope["path"]), handler, status, seconds, exchange.request_id)
         if broken:
             fields["stream"] = "broken"
-        log("request", **fields)
+        log(REQUEST, **fields)
         route = _route(scope)
         self._metrics.requested(scope["method"], route, status, seconds)
         span.rename(f"{scope['method']} {route}")
@@ -120,12 +124,24 @@ def _route(scope: Scope) -> str:
     if isinstance(template, str):
         return template
     named: str = scope["path"]
-    return named if scope.get("endpoint") is not None and not scope.get("path_params") else "unmatched"
+    return named if scope.get("endpoint") is not None and not scope.get("path_params") else UNMATCHED
 
 
-def _shown(scope: Scope) -> str:
+def request_name(given: bytes) -> str:
+    """The id of a request: the one that came as `x-request-id`, if it is a sane one, or a new one."""
+    return given.decode() if SANE_ID.match(given) else "req_" + secrets.token_hex(12)
+
+
+def request_fields(
+    method: str, path: str, handler: str, status: int, seconds: float, request_id: str
+) -> dict[str, object]:
+    """What the log says of every request."""
+    ms = round(seconds * 1000, 2)
+    return {"method": method, "path": path, "handler": handler, "status": status, "ms": ms, "request": request_id}
+
+
+def shown(path: str) -> str:
     """The path as the log shows it, without a conversation's key: that may be a callback URL with a token in it."""
-    path: str = scope["path"]
     if path.startswith(CONVERSATIONS):
         return CONVERSATIONS + "…"
     return path.partition("?")[0].replace(" ", "%20")[:256]
@@ -135,6 +151,7 @@ class _Exchange:
     """One request and its response on their way through."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
+        self._hang_up = scope.get("extensions", {}).get(HANG_UP)
         self._receive = receive
         self._send = send
         self._max_body_bytes = max_body_bytes
@@ -155,7 +172,7 @@ class _Exchange:
                 self._length = int(value)
             elif name == b"traceparent" and TRACEPARENT.match(value):
                 self.traceparent = value.decode()
-        self.request_id = given.decode() if SANE_ID.match(given) else "req_" + secrets.token_hex(12)
+        self.request_id = request_name(given)
 
     def check_length(self) -> None:
         if self._length > self._max_body_bytes:
@@ -186,9 +203,22 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self._streams_events = (b"content-type", b"text/event-stream") in message["headers"]
-            message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode()), *self.added]
+            own = {name for name, _ in message["headers"]}
+            # What the response itself says of a limit wins over what was noted on its way.
+            added = [header for header in self.added if header[0] not in own]
+            message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode()), *added]
         elif message["type"] == "http.response.body":
             if self._streams_events and message.get("body", b"").startswith(BROKEN):
                 self._broken = True
             self._complete = not message.get("more_body", False)
         await self._send(message)
+
+    async def hang_up(self) -> None:
+        """Ends the connection before the body's end, so that nobody takes the response for whole."""
+        self._broken = True
+        if self._hang_up is None:
+            return
+        self._hang_up["now"]()
+        # Until it is closed: the server takes an application that returns before for a faulty one.
+        while (await self._receive())["type"] != "http.disconnect":
+            continue

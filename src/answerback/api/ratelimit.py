@@ -12,7 +12,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.requests import Request
 
-from answerback.api.errors import RateLimited
+from answerback.api.errors import RateLimited, rate_headers
 from answerback.api.headers import add_header
 from answerback.api.upstream import SDK_PATIENCE_SECONDS
 from answerback.domain.rate import Rate, Standing
@@ -87,9 +87,8 @@ class RateLimiter:
             return
         standing = await self._rates.hit(caller, rate)
         seconds = max(1, math.ceil(standing.seconds))
-        add_header(request, "RateLimit-Limit", str(rate.amount))
-        add_header(request, "RateLimit-Remaining", str(max(0, standing.remaining)))
-        add_header(request, "RateLimit-Reset", str(seconds))
+        for name, value in rate_headers(rate.amount, max(0, standing.remaining), seconds).items():
+            add_header(request, name, value)
         if standing.admitted:
             return
         add_header(request, "Retry-After", str(seconds))

@@ -1,5 +1,6 @@
 """Door 4: a review asked for, answered by an LLM that calls back (or by the chat provider), heard on a webhook."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -9,46 +10,99 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.documents import ACCEPT_ERRORS, CALLBACK, IDEMPOTENCY_KEY, JOB_ERRORS, errors
+from answerback.api.documents import (
+    ACCEPT_ERRORS,
+    CALLBACK,
+    IDEMPOTENCY_KEY,
+    JOB,
+    JOB_ERRORS,
+    JobId,
+    conflict,
+    errors,
+    shown,
+)
 from answerback.api.errors import json_response
-from answerback.api.fields import JsonObject, Metadata, Text, not_blank
-from answerback.api.headers import idempotency_key
+from answerback.api.fields import (
+    CallbackUrl,
+    CheckUrl,
+    FetchedUrl,
+    JsonObject,
+    Metadata,
+    WebUrl,
+    no_nul,
+    not_blank,
+)
+from answerback.api.headers import REPLAYED, idempotency_key
+from answerback.api.openapi import KEYLESS, headers
 from answerback.core.intake import Intake
 from answerback.core.llm_callbacks import LlmCallbacks, Receipt
 from answerback.domain.errors import CallbackRefused
-from answerback.domain.review import FileRef, NotReviewed, Review, Reviewed, not_reviewed
+from answerback.domain.review import (
+    MAX_CHARS,
+    MAX_FILE_BYTES,
+    MAX_FILES,
+    MAX_PAGES,
+    FileRef,
+    NotReviewed,
+    Review,
+    Reviewed,
+    not_reviewed,
+)
 
-Url = Annotated[Text, StringConstraints(min_length=1, max_length=2048)]
+LIMITS = (
+    f"Each may have {MAX_FILE_BYTES // 2**20} MiB and a PDF {MAX_PAGES} pages (or fewer named with `pages`); together "
+    f"they may hold {MAX_CHARS:,} characters of text."
+)
+VERDICT = {"score": 0.8, "feedback": "Clear and complete; name your sources."}
+
 Page = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class FileRefBody(StrictBody):
     """A file to be reviewed."""
 
-    url: Url = Field(description="Where the file is. Without LLM_API_URL the service fetches it itself: text or PDF.")
+    url: WebUrl = Field(description="Where the file is, for the LLM at LLM_API_URL to fetch.")
     pages: Annotated[list[Page], Field(min_length=1, max_length=1000)] | None = Field(
         None, description="Which pages count, from 1; without it all of them."
+    )
+
+
+class ReadFileBody(FileRefBody):
+    """A file to be reviewed that the service itself reads."""
+
+    url: FetchedUrl = Field(
+        description="Where the file is: text, or PDF. No credentials in it, an address the service may call."
     )
 
 
 class ReviewBody(StrictBody):
     """Work that was handed in and wants a review."""
 
-    submission_id: Annotated[Text, StringConstraints(min_length=1, max_length=512), AfterValidator(not_blank)] = Field(
+    submission_id: Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(not_blank)] = Field(
         description="Your name for it; comes back with the review."
     )
-    file_refs: list[FileRefBody] = Field(max_length=100, description="The files to be reviewed.")
-    student_id: Annotated[Text, StringConstraints(max_length=512)] | None = Field(
+    file_refs: Sequence[FileRefBody] = Field(max_length=100, description="The files to be reviewed.")
+    student_id: Annotated[str, StringConstraints(max_length=512), AfterValidator(no_nul)] | None = Field(
         None, description="Told to the LLM that answers by webhook; never to the chat provider."
     )
     metadata: Metadata | None = Field(None, description="Told to the LLM, such as the assignment; at most 16 KiB.")
-    webhook_url: Url = Field(
+    webhook_url: CallbackUrl = Field(
         description="Where the review goes: http or https, no credentials in it, an address the service may call."
+    )
+
+
+class ReadReviewBody(ReviewBody):
+    """Work whose files the service itself reads."""
+
+    file_refs: Sequence[ReadFileBody] = Field(
+        min_length=1, max_length=MAX_FILES, description=f"The files to be reviewed. {LIMITS}"
     )
 
 
 class ReviewAccepted(BaseModel):
     """The review is stored and will be done."""
+
+    model_config = shown({"job_id": JOB, "status": "queued"})
 
     job_id: str
     status: Literal["queued"]
@@ -56,6 +110,8 @@ class ReviewAccepted(BaseModel):
 
 class ReviewCallback(BaseModel):
     """What the webhook URL receives. `result` is the review, or `{"error": …}` where `ok` is false."""
+
+    model_config = shown({"job_id": JOB, "submission_id": "essay-17", "ok": True, "result": VERDICT})
 
     job_id: str
     submission_id: str
@@ -79,6 +135,8 @@ class LlmAnswer(BaseModel):
 class Received(BaseModel):
     """The answer is stored. `relayed`: whether your callback to the service has already succeeded."""
 
+    model_config = shown({"received": True, "relayed": False})
+
     received: Literal[True]
     relayed: bool
 
@@ -90,18 +148,32 @@ EXAMPLE = {
     "metadata": {"assignment": "Describe the water cycle."},
     "webhook_url": "https://example.com/reviews",
 }
-ANSWER_EXAMPLE = {"ok": True, "result": {"score": 0.8, "feedback": "Clear and complete; name your sources."}}
+ANSWER_EXAMPLE = {"ok": True, "result": VERDICT}
 SIMULATED = LlmAnswer(ok=True, result={"score": 1.0, "feedback": "A simulated review."})
-ANSWER_ERRORS = JOB_ERRORS | errors(
+ANSWER_ERRORS = errors(
+    _401="The token is missing, or is not the job's",
     _404="No such review",
-    _409="The review has ended otherwise: answered differently, timed out, cancelled or expired",
     _413="The body is too large",
     _422="A field is wrong; each is named",
+    _503="The database cannot be reached now; try again",
+) | conflict(
+    "The review has ended otherwise: answered differently, timed out, cancelled or expired",
+    "this review has already ended as failed",
 )
 
 
-def router(intake: Intake, llm_callbacks: LlmCallbacks, authenticator: Authenticator, *, simulation: bool) -> APIRouter:
-    """`/v1/reviews`, `/v1/llm/callback/{job_id}`, and with `simulation` also `/simulate-llm/{job_id}`."""
+def router(
+    intake: Intake,
+    llm_callbacks: LlmCallbacks,
+    authenticator: Authenticator,
+    check_url: CheckUrl,
+    *,
+    reads_files: bool,
+    simulation: bool,
+) -> APIRouter:
+    """`/v1/reviews`, `/v1/llm/callback/{job_id}`, and with `simulation` also `/simulate-llm/{job_id}`. `reads_files`:
+    the service itself does, and refuses at once what it could not read."""
+    asked = ReadReviewBody if reads_files else ReviewBody
     door = APIRouter(tags=["reviews"])
     callbacks = APIRouter()
 
@@ -114,9 +186,12 @@ def router(intake: Intake, llm_callbacks: LlmCallbacks, authenticator: Authentic
         status_code=202,
         summary="Ask for a review, hear it on your webhook",
         response_model=ReviewAccepted,
-        responses=ACCEPT_ERRORS | errors(_429="The rate limit is used up; `Retry-After` says when to try again"),
+        response_description="Stored; the review will come",
+        responses=ACCEPT_ERRORS
+        | errors(_429="The rate limit is used up; `Retry-After` says when to try again")
+        | {202: {"headers": headers("Location")}},
         callbacks=callbacks.routes,
-        openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(ReviewBody, EXAMPLE)},
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(asked, EXAMPLE)},
     )
     async def accept(request: Request) -> Response:
         """Stores the request and answers 202 at once; the review goes to `webhook_url`, signed. It is done by the LLM
@@ -124,26 +199,26 @@ def router(intake: Intake, llm_callbacks: LlmCallbacks, authenticator: Authentic
         gives `{"score": 0..1, "feedback": text}`."""
         tenant_id = await authenticator.tenant(request)
         key = idempotency_key(request)
-        body = await read_body(request, ReviewBody)
+        body = await read_body(request, asked, check_url)
         try:
             accepted = await intake.accept(tenant_id, _review(body), body.webhook_url, key)
         except CallbackRefused as refusal:
             raise refusal.named("webhook_url") from None
-        headers = {"Location": f"/v1/jobs/{accepted.job_id}"}
+        told = {"Location": f"/v1/jobs/{accepted.job_id}"}
         if not accepted.created:
-            headers["Idempotent-Replayed"] = "true"
-        return json_response(202, {"job_id": accepted.job_id, "status": "queued"}, headers)
+            told.update(REPLAYED)
+        return json_response(202, {"job_id": accepted.job_id, "status": "queued"}, told)
 
     @door.post(
         "/v1/llm/callback/{job_id}",
         summary="For the LLM: the review",
         response_model=Received,
-        responses=ANSWER_ERRORS | errors(_401="The token is missing, or is not the job's"),
-        openapi_extra={"requestBody": body_schema(LlmAnswer, ANSWER_EXAMPLE)},
+        responses=ANSWER_ERRORS,
+        openapi_extra={"requestBody": body_schema(LlmAnswer, ANSWER_EXAMPLE), **KEYLESS},
     )
     async def llm_callback(
         request: Request,
-        job_id: str,
+        job_id: JobId,
         token: Annotated[str, Query(description="Comes with the job, as a part of its `callback_url`.")] = "",
     ) -> Response:
         """Where the LLM at LLM_API_URL answers: it was sent `{"job_id", "callback_url", "payload": {"submission_id",
@@ -163,10 +238,10 @@ def _add_simulation(door: APIRouter, llm_callbacks: LlmCallbacks, authenticator:
         "/simulate-llm/{job_id}",
         summary="Answer in the LLM's place",
         response_model=Received,
-        responses=ANSWER_ERRORS,
+        responses=JOB_ERRORS | ANSWER_ERRORS | errors(_401="No key, or one that is not valid"),
         openapi_extra={"requestBody": body_schema(LlmAnswer, ANSWER_EXAMPLE) | {"required": False}},
     )
-    async def simulate(request: Request, job_id: str) -> Response:
+    async def simulate(request: Request, job_id: JobId) -> Response:
         """For trying out an integration without that LLM; only with ENABLE_SIMULATION=true. Without a body it gives a
         full score."""
         tenant_id = await authenticator.tenant(request)

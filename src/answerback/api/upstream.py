@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from answerback.domain.errors import ErrorCode, ProviderError
+from answerback.domain.errors import UNUSABLE, ErrorCode, ProviderError
 
 STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.UPSTREAM_RATE_LIMITED: 429,
@@ -27,12 +27,14 @@ def status_of(error: ProviderError) -> int:
 
 def headers_of(error: ProviderError) -> dict[str, str]:
     """`Retry-After` in whole seconds, and for OpenAI's SDKs `retry-after-ms`, where the upstream named a time. The SDKs
-    are told not to try again by themselves what would fail again, or what they would not wait for."""
+    are told not to try again by themselves what would fail again, what was paid for, or what they would not wait
+    for."""
     headers: dict[str, str] = {}
     wait = error.retry_after
     if wait is not None:
         headers["Retry-After"] = str(max(1, math.ceil(wait)))
         headers["retry-after-ms"] = str(max(1, math.ceil(wait * 1000)))
-    if not error.retryable or (wait is not None and wait > SDK_PATIENCE_SECONDS):
+    hopeless = not error.retryable or error.failure.code in UNUSABLE
+    if hopeless or (wait is not None and wait > SDK_PATIENCE_SECONDS):
         headers["x-should-retry"] = "false"
     return headers

@@ -3,16 +3,17 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.documents import ACCEPT_ERRORS, CALLBACK, IDEMPOTENCY_KEY
+from answerback.api.documents import ACCEPT_ERRORS, CALLBACK, CREATED, ENDED_AT, IDEMPOTENCY_KEY, JOB, USAGE, shown
 from answerback.api.errors import json_response
-from answerback.api.fields import Metadata, ModelName, Text, not_blank
-from answerback.api.headers import idempotency_key
+from answerback.api.fields import CallbackUrl, CheckUrl, Metadata, ModelName, no_nul, not_blank
+from answerback.api.headers import REPLAYED, idempotency_key
+from answerback.api.openapi import headers
 from answerback.core.intake import Intake
 from answerback.domain.job import Message
 
@@ -20,25 +21,34 @@ from answerback.domain.job import Message
 class WebhookMessage(StrictBody):
     """A message to be answered later."""
 
-    message: Annotated[Text, StringConstraints(min_length=1, max_length=32_000), AfterValidator(not_blank)] = Field(
+    message: Annotated[str, StringConstraints(min_length=1, max_length=32_000), AfterValidator(not_blank)] = Field(
         description="What to ask the LLM."
     )
-    callback_url: Annotated[Text, StringConstraints(min_length=1, max_length=2048)] = Field(
+    callback_url: CallbackUrl = Field(
         description="Where the answer goes: http or https, no credentials in it, an address the service may call."
     )
-    session_id: Annotated[Text, StringConstraints(min_length=1, max_length=128), AfterValidator(not_blank)] | None = (
+    session_id: Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(not_blank)] | None = (
         Field(None, description="Names the conversation; without it the callback URL does.")
     )
     stateless: bool = Field(
         default=False, description="True: no memory is read or kept, and no order. Excludes session_id."
     )
     model: ModelName | None = Field(None, description="Which model answers; without it the service's default.")
-    system: Annotated[Text, StringConstraints(max_length=32_000)] | None = Field(
+    system: Annotated[str, StringConstraints(max_length=32_000), AfterValidator(no_nul)] | None = Field(
         None, description="The system prompt for this answer."
     )
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(None, ge=1, le=10_000_000)
     metadata: Metadata | None = Field(None, description="Echoed in the callback; at most 16 KiB of JSON.")
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {
+                "properties": {"stateless": {"const": True}, "session_id": {"type": "string"}},
+                "required": ["stateless", "session_id"],
+            }
+        }
+    )
 
     @model_validator(mode="after")
     def _one_memory(self) -> "WebhookMessage":
@@ -49,6 +59,8 @@ class WebhookMessage(StrictBody):
 
 class Accepted(BaseModel):
     """The message is stored and will be answered."""
+
+    model_config = shown({"job_id": JOB, "status": "queued", "session_id": "customer-42", "seq": 2})
 
     job_id: str
     status: Literal["queued"]
@@ -70,6 +82,21 @@ class CallbackError(BaseModel):
 class Callback(BaseModel):
     """What the callback URL receives: the answer, or why there is none."""
 
+    model_config = shown(
+        {
+            "job_id": JOB,
+            "status": "completed",
+            "response": "It left the depot this morning.",
+            "session_id": "customer-42",
+            "seq": 2,
+            "model": "openai/gpt-oss-20b:free",
+            "usage": USAGE,
+            "metadata": {"ticket": 1742},
+            "created_at": CREATED,
+            "completed_at": ENDED_AT,
+        }
+    )
+
     job_id: str
     status: Literal["completed", "failed", "cancelled", "expired"]
     response: str | None
@@ -90,7 +117,7 @@ EXAMPLE = {
 }
 
 
-def router(intake: Intake, authenticator: Authenticator) -> APIRouter:
+def router(intake: Intake, authenticator: Authenticator, check_url: CheckUrl) -> APIRouter:
     """`POST /webhook`, with and without the slash."""
     door = APIRouter(tags=["webhook relay"])
     callbacks = APIRouter()
@@ -104,7 +131,7 @@ def router(intake: Intake, authenticator: Authenticator) -> APIRouter:
         conversation's order. Once 202 is heard nothing is lost."""
         tenant_id = await authenticator.tenant(request)
         key = idempotency_key(request)
-        body = await read_body(request, WebhookMessage)
+        body = await read_body(request, WebhookMessage, check_url)
         message = Message(
             message=body.message,
             session_id=body.session_id,
@@ -116,16 +143,16 @@ def router(intake: Intake, authenticator: Authenticator) -> APIRouter:
             metadata=body.metadata,
         )
         accepted = await intake.accept(tenant_id, message, body.callback_url, key)
-        headers = {"Location": f"/v1/jobs/{accepted.job_id}"}
+        told = {"Location": f"/v1/jobs/{accepted.job_id}"}
         if not accepted.created:
-            headers["Idempotent-Replayed"] = "true"
+            told.update(REPLAYED)
         reply = {
             "job_id": accepted.job_id,
             "status": "queued",
             "session_id": body.session_id,
             "seq": accepted.seq,
         }
-        return json_response(202, reply, headers)
+        return json_response(202, reply, told)
 
     door.add_api_route(
         "/webhook",
@@ -134,7 +161,8 @@ def router(intake: Intake, authenticator: Authenticator) -> APIRouter:
         status_code=202,
         summary="Send a message, hear the answer on your callback URL",
         response_model=Accepted,
-        responses=ACCEPT_ERRORS,
+        response_description="Stored; the answer will come",
+        responses=ACCEPT_ERRORS | {202: {"headers": headers("Location")}},
         callbacks=callbacks.routes,
         openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(WebhookMessage, EXAMPLE)},
     )

@@ -1,7 +1,6 @@
 """Asking at once: what the synchronous doors share. Short retries, before the first word only."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -11,7 +10,7 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from answerback.domain.chat import Answer, ChatRequest, Chunk, Json, Model, Relayed, Usage
-from answerback.domain.errors import Failure, ProviderError
+from answerback.domain.errors import UNUSABLE, Failure, ProviderError
 from answerback.ports import Log, Provider
 
 T = TypeVar("T")
@@ -119,10 +118,10 @@ class Asker:
             async with aclosing(self._provider.stream(self._request(body))) as chunks:
                 async for chunk in chunks:
                     if first is None:
-                        first, model = self._timer() - started, _model_of(chunk)
+                        first = self._timer() - started
                     if len(text) < MEASURED_TEXT:
                         text += chunk.text
-                    usage = chunk.usage or usage
+                    model, usage = model or chunk.model, chunk.usage or usage
             seconds = self._timer() - started
             return Measured(tries, seconds, seconds if first is None else first, text[:MEASURED_TEXT], model, usage)
 
@@ -140,11 +139,11 @@ class Asker:
     async def _told(
         self, first: Chunk, rest: AsyncGenerator[Chunk, None], started: float
     ) -> AsyncGenerator[Chunk, None]:
-        usage = first.usage
+        model, usage = first.model, first.usage
         try:
             yield first
             async for chunk in rest:
-                usage = chunk.usage or usage
+                model, usage = model or chunk.model, chunk.usage or usage
                 yield chunk
         except ProviderError as error:
             ms = int((self._timer() - started) * 1000)
@@ -152,7 +151,7 @@ class Asker:
             raise
         finally:
             await rest.aclose()
-        self._report("streamed", None, self._timer() - started, usage)
+        self._report("streamed", model, self._timer() - started, usage)
 
     def _request(self, body: Mapping[str, Json]) -> ChatRequest:
         return ChatRequest(body, self._timeout)
@@ -174,8 +173,9 @@ class Asker:
         return await retrying(attempt)
 
     def _worth_another_try(self, error: BaseException) -> bool:
-        """A wait that the upstream asks for and no caller would sit through is told to the caller instead."""
-        if not isinstance(error, ProviderError) or not error.retryable:
+        """An answer of no use is told, since the next may be as useless and is paid for as well. So is a wait that the
+        upstream asks for and no caller would sit through."""
+        if not isinstance(error, ProviderError) or not error.retryable or error.failure.code in UNUSABLE:
             return False
         return error.retry_after is None or error.retry_after <= self._retries.limit
 
@@ -199,8 +199,3 @@ class Asker:
     def _report(self, event: str, model: str | None, seconds: float, usage: Usage | None) -> None:
         tokens = usage.total_tokens if usage else None
         self._log.info(event, model=model, ms=int(seconds * 1000), tokens=tokens)
-
-
-def _model_of(chunk: Chunk) -> str | None:
-    model = json.loads(chunk.data).get("model")
-    return model[:256] if isinstance(model, str) and model else None

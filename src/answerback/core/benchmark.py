@@ -15,7 +15,8 @@ COLUMNS = (
     *("model", "answered_by", "prompt_number", "run", "status", "error_code", "tries", "latency_seconds"),
     *("first_token_seconds", "tokens", "tokens_per_second", "prompt", "answer"),
 )
-"""Of the file of results: a row per run, in the order in which they ended."""
+"""Of the file of results: a row per run, in the order in which they ended. `model` was asked, `answered_by` says so
+itself."""
 
 WRITE_ROWS = 50
 SHOWN_CHARACTERS = 300
@@ -29,17 +30,19 @@ def unseen(_: Run) -> None:
 
 
 class Benchmark:
-    """Runs plans. Cancelling it stops the calls on their way and keeps the rows that are there."""
+    """Runs plans; `default_model` is asked where they name none. Cancelling it stops the calls on their way and keeps
+    the rows that are there."""
 
-    def __init__(self, asker: Asker, catalog: Catalog, results: Results, log: Log) -> None:
+    def __init__(self, asker: Asker, catalog: Catalog, results: Results, default_model: str, log: Log) -> None:
         self._asker = asker
         self._catalog = catalog
         self._results = results
+        self._default_model = default_model
         self._log = log
 
     async def run(self, plans: Sequence[Plan], on_run: OnRun = unseen) -> Sequence[Report]:
         """A report for each plan, one after the other, all with one file of results. A call that fails is counted and
-        stops nothing. Raises ProviderError for a model that there is not, ResultsUnwritable."""
+        stops nothing. Raises UnknownModel, ResultsUnwritable."""
         for plan in plans:
             await self._catalog.check(plan.model)
         file = await self._results.create()
@@ -59,7 +62,7 @@ class Benchmark:
                 async for run, measured in ended:
                     runs[run.prompt].append(run)
                     answers[run.prompt] = answers[run.prompt] or measured.text[:SHOWN_CHARACTERS]
-                    rows.append(_row(plan, run, measured))
+                    rows.append(_row(plan, plan.model or self._default_model, run, measured))
                     on_run(run)
                     if len(rows) >= WRITE_ROWS:
                         await file.write("".join(rows))
@@ -127,11 +130,11 @@ def _report(
     return Report(plan, model, seconds, summarize(everyone), [summarize(each) for each in runs], answers, results_file)
 
 
-def _row(plan: Plan, run: Run, measured: Measured) -> str:
+def _row(plan: Plan, model: str, run: Run, measured: Measured) -> str:
     failed = run.failure is not None
     return sheet.line(
         (
-            *(plan.model, run.model, run.prompt + 1, run.number, "failed" if failed else "ok", run.failure, run.tries),
+            *(model, run.model, run.prompt + 1, run.number, "failed" if failed else "ok", run.failure, run.tries),
             *((None, None) if failed else (run.seconds, run.first_token_seconds)),
             *(run.tokens, run.tokens_per_second, plan.prompts[run.prompt], measured.text),
         )

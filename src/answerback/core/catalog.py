@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from answerback.domain.chat import Model
-from answerback.domain.errors import ErrorCode, ProviderError
+from answerback.domain.errors import ProviderError, UnknownModel
 from answerback.ports import Clock, Log
 
 PATIENCE_SECONDS = 2.0
@@ -59,16 +59,15 @@ class Catalog:
         return self._models or ()
 
     async def check(self, model: str | None) -> None:
-        """Raises ProviderError (`upstream_refused`) for a model that the upstream does not list. Lets it pass where
-        there is no list to go by; waits for one 2 s at most."""
+        """Raises UnknownModel for one that the upstream does not list. Lets it pass where there is no list to go by;
+        waits for one 2 s at most."""
         if model is None or model in self._always:
             return
         now = self._clock.monotonic()
         if now >= max(self._fresh_until, self._paused_until):
             await asyncio.wait((self._refreshing(),), timeout=PATIENCE_SECONDS)
         if self._names and not self._lists(model):
-            words = f"there is no model {model[:256]!r}; GET /models lists those there are"
-            raise ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
+            raise UnknownModel(f"there is no model {model[:256]!r}; GET /models lists those there are")
 
     def _lists(self, model: str) -> bool:
         """Also with a tag (Ollama's `:latest`), a variant or preset (OpenRouter's `:nitro`, `@preset/…`) added or left

@@ -2,14 +2,16 @@
 
 import html
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from answerback.domain.benchmark import Spread
 
-WIDTH, LABELS, PLOT = 960, 250, 590
+WIDTH, LABELS, PLOT = 960, 290, 560
 ROW, TITLE, AXIS, GAP = 28, 30, 26, 18
-LABEL_CHARACTERS = 34
+LABEL_SIZE, MARGIN = 12, 10
+NARROW, WIDE = frozenset(" !'(),.:;I[]fijlrt|"), frozenset("%@MWmw…")
 INK, FAINT, GRID, BAR, WHISKER = "#1f2933", "#52606d", "#e4e7eb", "#5b8def", "#1b3a73"
 LEGEND = "bar: average, line: least to most, tick: 95th percentile"
 
@@ -32,10 +34,30 @@ def text(value: str) -> str:
     return html.escape(value)
 
 
-def shortened(value: str, limit: int) -> str:
-    """On one line, at most `limit` characters."""
-    line = " ".join(value[: limit * 4].split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+def shortened(value: str, room: float) -> str:
+    """On one line that takes at most `room`, in widths of a wide letter: cut at its end if need be.
+
+    An estimate on the safe side, since who draws it has which font is not known.
+    """
+    line = " ".join(value[: int(room) * 8].split())
+    taken, fits = 0.0, 0
+    for end, character in enumerate(line, 1):
+        taken += _width(character)
+        if taken > room:
+            return line[:fits].rstrip() + "…"
+        if taken <= room - _width("…"):
+            fits = end
+    return line
+
+
+def _width(character: str) -> float:
+    if character in NARROW:
+        return 0.42
+    if character in WIDE or unicodedata.east_asian_width(character) in "WF":
+        return 1.0
+    if unicodedata.combining(character):
+        return 0.0
+    return 0.75 if character.isupper() else 0.62
 
 
 def number(value: float) -> str:
@@ -71,7 +93,8 @@ def _panel(panel: Panel, top: int) -> list[str]:
         parts.append(_words(x, bottom + 16, f"{tick * step:g}", FAINT, 11, anchor="middle"))
     for index, (label, spread) in enumerate(panel.bars):
         middle = first + ROW * index + ROW / 2
-        parts.append(_words(LABELS - 10, middle + 4, shortened(label, LABEL_CHARACTERS), INK, 13, anchor="end"))
+        fitting = shortened(label, (LABELS - 2 * MARGIN) / LABEL_SIZE)
+        parts.append(_words(LABELS - MARGIN, middle + 4, fitting, INK, LABEL_SIZE, anchor="end"))
         parts.extend(_bar(spread, middle, most) if spread else [_words(LABELS + 8, middle + 4, "none", FAINT, 12)])
     return parts
 
@@ -86,7 +109,7 @@ def _bar(spread: Spread, middle: float, most: float) -> list[str]:
         f'<line x1="{low:.1f}" y1="{middle}" x2="{high:.1f}" y2="{middle}" stroke="{WHISKER}" stroke-width="2"/>',
         f'<line x1="{tick:.1f}" y1="{middle - 6}" x2="{tick:.1f}" y2="{middle + 6}" stroke="{WHISKER}"'
         ' stroke-width="2"/>',
-        _words(WIDTH - 10, middle + 4, number(spread.avg), INK, 13, anchor="end"),
+        _words(WIDTH - MARGIN, middle + 4, number(spread.avg), INK, 13, anchor="end"),
     ]
 
 
@@ -100,5 +123,5 @@ def _scale(most: float) -> tuple[float, float]:
 
 
 def _words(x: float, y: float, words: str, fill: str, size: int, *, anchor: str = "start", weight: str = "400") -> str:
-    style = f'fill="{fill}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}"'
+    style = f'fill="{fill}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}" unicode-bidi="plaintext"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{text(words)}</text>'

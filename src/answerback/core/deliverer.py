@@ -56,9 +56,9 @@ class Deliverer:
             await self._defer(claim, wait, now)
             return
         started = time.perf_counter()
-        # Only the lack of a response counts against an origin: a 500 of one path must not close its others, nor must
-        # an attempt that we cancelled.
-        healthy = True
+        # Only the lack of a response counts against an origin: a 500 of one path must not close its others. An attempt
+        # that we cancelled says nothing.
+        healthy: bool | None = None
         try:
             result = await self._send(claim, now)
             healthy = isinstance(result, CallbackResponse)

@@ -8,7 +8,7 @@ from typing import assert_never
 from answerback.core.conversation import DatabaseWindows, context
 from answerback.core.persistence import persist
 from answerback.core.reviewing import Reviewer
-from answerback.domain.chat import ChatRequest, Json, Memory, storable
+from answerback.domain.chat import ChatRequest, Json, Memory
 from answerback.domain.delivery import Report
 from answerback.domain.errors import ErrorCode, Failure, ProviderError
 from answerback.domain.job import ClaimedJob, Ending, JobState, Message, Request
@@ -93,7 +93,7 @@ class Executor:
                 request = ChatRequest(body_of(message, said), timeout, queued=True)
                 asked_at = time.perf_counter()
                 answer = await self._provider.complete(request)
-                return Answered(storable(answer), time.perf_counter() - asked_at)
+                return Answered(answer, time.perf_counter() - asked_at)
             case Review() as review:
                 if self._reviewer is None:
                     raise AssertionError("a review came to an executor of messages")
@@ -114,14 +114,14 @@ class Executor:
             case Answered(answer):
                 ending = Ending(JobState.COMPLETED, answer=answer)
                 return await self._finish(claim, ending, Report("answered", duration_ms=duration_ms))
-            case Failed(failure):
+            case Failed(failure, status):
                 ending = Ending(JobState.FAILED, failure=failure)
-                return await self._finish(claim, ending, _report("failed", failure, duration_ms))
+                return await self._finish(claim, ending, _report("failed", failure, status, duration_ms))
             case Awaiting(seconds):
                 handed_over = Report("handed_over", duration_ms=duration_ms)
                 return await persist(lambda: self._store.hand_over(claim, seconds, handed_over))
-            case AskLater(delay, failure, counted, asked):
-                report = _report("retry", failure, duration_ms) if asked else None
+            case AskLater(delay, failure, counted, asked, status):
+                report = _report("retry", failure, status, duration_ms) if asked else None
                 kept = await persist(lambda: self._store.requeue(claim, delay, counted, failure, report))
                 # The engine sleeps until the next due row; this may be it.
                 self._hints.job_ready()
@@ -179,8 +179,8 @@ class Executor:
                 assert_never(outcome)
 
 
-def _report(status: str, failure: Failure, duration_ms: int) -> Report:
-    return Report(status, error=f"{failure.code}: {failure.message}", duration_ms=duration_ms)
+def _report(status: str, failure: Failure, http_status: int | None, duration_ms: int) -> Report:
+    return Report(status, f"{failure.code}: {failure.message}", http_status, duration_ms)
 
 
 def body_of(request: Message, said: list[dict[str, str]]) -> dict[str, Json]:

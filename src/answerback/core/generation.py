@@ -16,13 +16,13 @@ class Generation:
         self._catalog = catalog
 
     async def generate(self, body: Mapping[str, Json]) -> Timed:
-        """Raises ProviderError."""
+        """Raises ProviderError, UnknownModel."""
         await self._catalog.check(body.get("model"))
         return await self._asker.ask(body)
 
     async def stream(self, body: Mapping[str, Json]) -> AsyncGenerator[str, None]:
-        """An open stream whose first words have come. Raises ProviderError; so does the stream, and then the answer is
-        not whole. Close it to stop the upstream call."""
+        """An open stream whose first words have come. Raises UnknownModel, and ProviderError; so does the stream, and
+        then the answer is not whole. Close it to stop the upstream call."""
         await self._catalog.check(body.get("model"))
         chunks = await self._asker.stream(body)
         return _told(await first_words(chunks), chunks)

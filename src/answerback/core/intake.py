@@ -1,11 +1,13 @@
 """Accepting: the door's only call. What comes back has been committed."""
 
+import asyncio
 import hashlib
 import json
 from dataclasses import asdict
 from typing import assert_never
 
 from answerback.core.conversation import key_of
+from answerback.domain.errors import CallbackRefused, InvalidField
 from answerback.domain.job import Accepted, Job, JobKind, Message, NewJob, Request
 from answerback.domain.review import Review
 from answerback.ports import Boundary, Guard, Hints, Limits, Log, Reached, Store
@@ -13,7 +15,8 @@ from answerback.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
 
 
 class Intake:
-    """Turns requests into jobs. `deadline_seconds` is how long an answer may take."""
+    """Turns requests into jobs. `deadline_seconds` is how long an answer may take; with `reads_files` the files of
+    reviews are read here, so that their addresses must be ones that may be called, too."""
 
     def __init__(
         self,
@@ -26,6 +29,8 @@ class Intake:
         reached: Reached,
         metrics: Metrics = UNMEASURED,
         tracer: Tracer = UNTRACED,
+        *,
+        reads_files: bool = False,
     ) -> None:
         self._store = store
         self._guard = guard
@@ -36,13 +41,14 @@ class Intake:
         self._reached = reached
         self._metrics = metrics
         self._tracer = tracer
+        self._reads_files = reads_files
 
     async def accept(
         self, tenant_id: str, request: Request, callback_url: str, idempotency_key: str | None = None
     ) -> Accepted:
         """Accepts a request, or answers again for the same idempotency key and body.
 
-        Raises CallbackRefused, ConversationFull, Overloaded, IdempotencyConflict, StorageUnavailable.
+        Raises CallbackRefused, InvalidField, ConversationFull, Overloaded, IdempotencyConflict, StorageUnavailable.
         """
         request_hash = None
         if idempotency_key is not None:
@@ -51,7 +57,7 @@ class Intake:
             earlier = await self._store.find_accepted(tenant_id, idempotency_key, request_hash)
             if earlier is not None:
                 return earlier
-        await self._guard.check(callback_url)
+        await self._check(request, callback_url)
         return await self._store_job(
             NewJob(
                 tenant_id=tenant_id,
@@ -76,7 +82,7 @@ class Intake:
             return source, retried
         if source.callback_url is None:
             raise AssertionError("a job that can be retried always has a callback URL")
-        await self._guard.check(source.callback_url)
+        await self._check(source.request, source.callback_url)
         accepted = await self._store_job(
             NewJob(
                 tenant_id=tenant_id,
@@ -90,6 +96,18 @@ class Intake:
             )
         )
         return source, accepted
+
+    async def _check(self, request: Request, callback_url: str) -> None:
+        """Raises CallbackRefused, and InvalidField for the first file that is at a forbidden address."""
+        await self._guard.check(callback_url)
+        if not (self._reads_files and isinstance(request, Review)):
+            return
+        checks = (self._guard.check(ref.url) for ref in request.file_refs)
+        for number, refusal in enumerate(await asyncio.gather(*checks, return_exceptions=True)):
+            if isinstance(refusal, CallbackRefused):
+                raise InvalidField(f"file_refs.{number}.url", refusal.named("url").message)
+            if refusal is not None:
+                raise refusal
 
     async def _store_job(self, job: NewJob) -> Accepted:
         accepted = await self._store.accept(job, self._limits)

@@ -8,11 +8,13 @@ from answerback.core.chart import Panel, number, svg, text
 from answerback.domain.benchmark import Report, Spread, Summary
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; background: #ffffff; margin: 2rem auto; padding: 0 1rem;
+  max-width: 76rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid #e4e7eb; padding: .4rem .6rem; text-align: right; vertical-align: top; }
 th { color: #52606d; font-weight: 600; }
-.text { text-align: left; white-space: pre-wrap; overflow-wrap: anywhere; max-width: 22rem; }
+.text { text-align: start; unicode-bidi: plaintext; white-space: pre-wrap; overflow-wrap: anywhere;
+  min-width: 12rem; max-width: 22rem; }
 .scroll { overflow-x: auto; }
 .faint { color: #52606d; }
 """

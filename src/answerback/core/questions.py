@@ -1,11 +1,16 @@
 """Asking and keeping: what was asked and answered whole is in the tenant's history."""
 
+import asyncio
+import io
 from collections.abc import AsyncGenerator, Sequence
 
 from answerback.core.asking import Asker
-from answerback.domain.chat import Chunk, Json, Question, storable
+from answerback.domain.chat import Chunk, Json, Question
 from answerback.domain.errors import ErrorCode, ProviderError, StorageUnavailable
 from answerback.ports import Log, Store
+
+KEEPING_SECONDS = 1.0
+"""How long an answer that is there waits for its place in the history."""
 
 
 class Questions:
@@ -15,10 +20,11 @@ class Questions:
         self._asker = asker
         self._store = store
         self._log = log
+        self._keeping: set[asyncio.Task[None]] = set()
 
     async def ask(self, tenant_id: str, question: str, model: str | None) -> str:
-        """The answer, kept. Raises ProviderError."""
-        answer = storable((await self._asker.ask(_body(question, model))).answer).text
+        """The answer, kept, or still being kept where that takes long. Raises ProviderError."""
+        answer = (await self._asker.ask(_body(question, model))).answer.text
         await self._keep(tenant_id, question, answer)
         return answer
 
@@ -35,22 +41,31 @@ class Questions:
     async def _told(
         self, tenant_id: str, question: str, first: str, chunks: AsyncGenerator[Chunk, None]
     ) -> AsyncGenerator[str, None]:
-        told = [first]
+        # Not a list: kept one by one, words take fifteen times the room.
+        told = io.StringIO()
+        told.write(first)
         try:
             yield first
             async for chunk in chunks:
                 if chunk.text:
-                    told.append(chunk.text)
+                    told.write(chunk.text)
                     yield chunk.text
         finally:
             await chunks.aclose()
-        await self._keep(tenant_id, question, "".join(told))
+        await self._keep(tenant_id, question, told.getvalue())
 
     async def _keep(self, tenant_id: str, question: str, answer: str) -> None:
+        """An answer that is there and paid for is worth more to its caller than its place in the history: behind a
+        locked database it goes out, and its place is taken once the database is free, if that is soon enough."""
+        keeping = asyncio.create_task(self._write(tenant_id, question, answer))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        await asyncio.wait((keeping,), timeout=KEEPING_SECONDS)
+
+    async def _write(self, tenant_id: str, question: str, answer: str) -> None:
         try:
             await self._store.keep_question(tenant_id, question, answer)
         except StorageUnavailable as error:
-            # An answer that is there and paid for is worth more to its caller than its place in the history.
             self._log.error("history_not_kept", reason=str(error))
 
 

@@ -8,16 +8,16 @@ import sys
 from collections.abc import Sequence
 
 from answerback.domain.errors import FileError
-from answerback.domain.review import File
+from answerback.domain.review import MAX_CHARS, MAX_PAGES, File
 
-MAX_PAGES = 200
-MAX_CHARS = 400_000
-"""About a hundred thousand tokens: more than most models take."""
 PDF_SECONDS = 30.0
 PDFS_AT_ONCE = 4
 
 _PDF = b"%PDF-"
 _PDF_WITHIN = 1024
+_LEGIBLE = 0.5
+"""How much of a text must be characters of its charset. Accented letters of another one are a few in a hundred."""
+_BYTE_ORDERS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _TEXTS = frozenset({"application/json", "application/xml", "application/x-tex", "application/x-yaml"})
 _UNTOLD = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _INHERITED = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT", "LANG", "LC_ALL")
@@ -52,19 +52,30 @@ def _is_pdf(file: File) -> bool:
 def _decoded(file: File) -> str:
     if not (file.media_type.startswith("text/") or file.media_type in _TEXTS | _UNTOLD):
         raise FileError(f"is of type {file.media_type[:100]!r}; only text and PDF can be read")
-    data = file.data.removeprefix(codecs.BOM_UTF8)
+    data, charset = _marked(file)
     if file.media_type in _UNTOLD:
         try:
-            text = data.decode()
+            text = data.decode(charset)
         except UnicodeDecodeError:
             text = "\0"
         if "\0" in text:
             raise FileError("is neither text in UTF-8 nor PDF, and its server does not say what it is")
         return text
     try:
-        return data.decode(file.charset or "utf-8", "replace")
+        text = data.decode(charset, "replace")
     except (LookupError, UnicodeError):
-        return data.decode("utf-8", "replace")
+        text = data.decode("utf-8", "replace")
+    if "\0" in text or text.count("\N{REPLACEMENT CHARACTER}") > (1 - _LEGIBLE) * len(text):
+        raise FileError(f"is called {file.media_type[:100]!r} by its server but is not text; send text or PDF")
+    return text
+
+
+def _marked(file: File) -> tuple[bytes, str]:
+    """The data without its byte order mark, and the charset that it names, or else the server, or nobody."""
+    for mark, charset in _BYTE_ORDERS:
+        if file.data.startswith(mark):
+            return file.data.removeprefix(mark), charset
+    return file.data, file.charset or "utf-8"
 
 
 def _select(text: str, pages: Sequence[int] | None) -> str:

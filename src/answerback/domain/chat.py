@@ -1,7 +1,7 @@
 """What is said to an LLM and what it says back."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 Json = Any
@@ -30,7 +30,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: never blank. `model` is the one that answered; `usage` is None where the upstream told none."""
+    """A whole answer: never blank, and `storable`. `model` is the one that answered; `usage` is None where the upstream
+    told none."""
 
     text: str
     model: str
@@ -38,14 +39,11 @@ class Answer:
     finish_reason: str | None
 
 
-def storable(answer: Answer) -> Answer:
-    """The answer as UTF-8 can carry it: half a surrogate pair, which JSON can spell but no database or callback can
-    hold, becomes U+FFFD."""
-    return replace(answer, text=_whole(answer.text), model=_whole(answer.model))
-
-
-def _whole(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def storable(text: str) -> str:
+    """Text that databases and callbacks can hold: without NULs, which PostgreSQL cannot, and with U+FFFD for half a
+    surrogate pair, which JSON can spell but UTF-8 cannot."""
+    text = text.replace("\0", "")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +59,14 @@ class Relayed:
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """One event of a stream. `data` is its JSON as the upstream sent it; the rest was read from it. The last event
-    that carries `finish_reason` or `usage` is what makes a stream whole."""
+    that carries `finish_reason` or `usage` is what makes a stream whole. `model` is the one that answers."""
 
     data: bytes
     text: str
     finish_reason: str | None
     usage: Usage | None
     has_choices: bool
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,13 @@ Refusal                the caller must change something (a 4xx or a 503 at a doo
 ├── InvalidField           a field's value cannot be taken; names the field
 ├── CallbackRefused        the callback address is not one the relay may call
 ├── Unauthorized           no key, or one that is not valid
+├── Misdirected            the service is not known by the name it was called by
+├── UnknownModel           there is no such model to ask
 ├── NotFound               no such thing for this tenant
 ├── Conflict               the thing is in a state that excludes the wish
 ├── IdempotencyConflict    the same key came with another body
+├── CallInProgress         the same key came before, and that request is still being answered
+├── ResponseNotKept        the same key came before, and was answered with more than is kept
 ├── ConversationFull       too many unanswered messages in one conversation
 └── Overloaded             the backlog is full
 StorageUnavailable     the database cannot take a write now (locked, full, read-only)
@@ -40,6 +44,10 @@ class ErrorCode(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     INTERNAL = "internal"
+
+
+UNUSABLE = frozenset({ErrorCode.UPSTREAM_EMPTY, ErrorCode.UPSTREAM_INVALID})
+"""An answer came that is of no use. It may have been paid for, and so may the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,14 @@ class Unauthorized(Refusal):
     code = "unauthorized"
 
 
+class Misdirected(Refusal):
+    code = "misdirected"
+
+
+class UnknownModel(Refusal):
+    code = "model_not_found"
+
+
 class NotFound(Refusal):
     code = "not_found"
 
@@ -95,8 +111,22 @@ class IdempotencyConflict(Refusal):
     code = "idempotency_conflict"
 
 
+class CallInProgress(Refusal):
+    code = "idempotency_in_progress"
+
+
+class ResponseNotKept(Refusal):
+    code = "idempotency_response_not_kept"
+
+
 class ConversationFull(Refusal):
+    """`limit` is how many unanswered messages a conversation may have."""
+
     code = "conversation_full"
+
+    def __init__(self, message: str, limit: int) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class Overloaded(Refusal):
@@ -123,7 +153,8 @@ class ResultsUnwritable(Exception):
 
 class ProviderError(Exception):
     """The LLM did not answer. `retry_after` is in seconds, None where the upstream named no time. `asked` is False
-    where it was not even asked, for want of room: then `retry_after` is the caller's own turn, exactly."""
+    where it was not even asked, for want of room: then `retry_after` is the caller's own turn, exactly. `http_status`
+    is the upstream's, None where no response came."""
 
     def __init__(
         self,
@@ -133,12 +164,14 @@ class ProviderError(Exception):
         retryable: bool,
         retry_after: float | None = None,
         asked: bool = True,
+        http_status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.failure = Failure(code, message)
         self.retryable = retryable
         self.retry_after = retry_after
         self.asked = asked
+        self.http_status = http_status
 
 
 class FileError(Exception):

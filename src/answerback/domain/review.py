@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from answerback.domain.chat import Json
 
 LONGEST_ERROR = 2_000
+
+MAX_FILES = 50
+MAX_FILE_BYTES = 10 * 1024 * 1024
+MAX_PAGES = 200
+"""Of one PDF."""
+MAX_CHARS = 400_000
+"""Of one file, and of all files together; about a hundred thousand tokens, more than most models take."""
+
 _FENCED = re.compile(r"```[a-zA-Z0-9_-]*\s*\n(.*?)```", re.DOTALL)
 
 

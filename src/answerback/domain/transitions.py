@@ -6,10 +6,10 @@ from typing import TypeAlias
 
 from answerback.domain.chat import Answer
 from answerback.domain.delivery import CallbackResponse
-from answerback.domain.errors import ErrorCode, Failure, ProviderError, SendError
+from answerback.domain.errors import UNUSABLE, ErrorCode, Failure, ProviderError, SendError
 from answerback.domain.retry import RetrySchedule
 
-BILLED = frozenset({ErrorCode.UPSTREAM_EMPTY, ErrorCode.UPSTREAM_INVALID, ErrorCode.UPSTREAM_TIMEOUT})
+BILLED = UNUSABLE | {ErrorCode.UPSTREAM_TIMEOUT}
 """Failures that the upstream may well charge for."""
 BILLED_ATTEMPTS = 5
 
@@ -27,20 +27,24 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Trying again would not help, or no try is left: the job fails."""
+    """Trying again would not help, or no try is left: the job fails. `http_status` is what the LLM answered, None
+    where it did not."""
 
     failure: Failure
+    http_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AskLater:
     """The job goes back to the queue for `delay` seconds. `counted` is False where the attempt is given back, as
-    after a rate limit that named its end; `asked` is False where it was not begun, and leaves no attempt behind."""
+    after a rate limit that named its end; `asked` is False where it was not begun, and leaves no attempt behind.
+    `http_status` is as in `Failed`."""
 
     delay: float
     failure: Failure
     counted: bool = True
     asked: bool = True
+    http_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +61,18 @@ def after_provider_error(
     error: ProviderError, attempt: int, schedule: RetrySchedule, draw: Callable[[], float]
 ) -> Failed | AskLater:
     """What follows a provider's error at attempt number `attempt`."""
-    code = error.failure.code
+    code, status = error.failure.code, error.http_status
     if not error.retryable or (code in BILLED and attempt >= BILLED_ATTEMPTS):
-        return Failed(error.failure)
+        return Failed(error.failure, status)
     if not error.asked:
         return AskLater(error.retry_after or 0.0, error.failure, counted=False, asked=False)
     if code is ErrorCode.UPSTREAM_RATE_LIMITED and error.retry_after is not None:
         delay = schedule.delay(1, error.retry_after, draw)
-        return AskLater(error.retry_after if delay is None else delay, error.failure, counted=False)
+        return AskLater(error.retry_after if delay is None else delay, error.failure, counted=False, http_status=status)
     delay = schedule.delay(attempt, error.retry_after, draw)
-    return Failed(error.failure) if delay is None else AskLater(delay, error.failure)
+    if delay is None:
+        return Failed(error.failure, status)
+    return AskLater(delay, error.failure, http_status=status)
 
 
 @dataclass(frozen=True, slots=True)

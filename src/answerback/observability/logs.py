@@ -26,8 +26,8 @@ PRIVATE = frozenset(
     {"authorization", "secret", "token", "api_key", "apikey", "key_hash", "password", "cookie", "credentials"}
     | {"message", "messages", "content", "question", "answer", "prompt", "text", "response", "body", "snippet"}
 )
-UNFINISHED = "ASGI callable returned without completing response."
-"""uvicorn's word for a stream that was broken off on purpose, of which our own line of the request tells."""
+REFUSED = "Invalid HTTP request received."
+"""uvicorn's word for what is no HTTP, of which our own line of the request tells."""
 REQUEST = "request"
 """The event of the line that every request leaves."""
 PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
@@ -38,19 +38,15 @@ def configure(
     level: str, log_format: Literal["text", "json"], stream: TextIO | None = None, logs_dir: Path | None = None
 ) -> Log:
     """Sends the standard library's warnings and the returned log's events, from `level` up, to `stream` (stdout), and
-    to files in `logs_dir`; where that takes none, the log says so and goes on without."""
+    to files in `logs_dir`. Raises OSError where that takes none now; one that takes none later loses lines only."""
     file = LogFile(logs_dir) if logs_dir is not None else None
+    if file is not None:
+        file.open()
     sink = Sink(sys.stdout if stream is None else stream, file)
     render = json_line if log_format == "json" else text_line
     _route_standard_logging(_Bridge(max(logging.WARNING, logging.getLevelNamesMapping()[level]), sink, render))
     make_logger: Any = structlog.make_filtering_bound_logger(level)
-    log = cast(Log, make_logger(sink, [_Renderer(render)], {}))
-    if file is not None:
-        try:
-            file.open()
-        except OSError as error:
-            log.warning("logs_dir_unusable", path=str(logs_dir), reason=error.strerror or type(error).__name__)
-    return log
+    return cast(Log, make_logger(sink, [_Renderer(render)], {}))
 
 
 class Sink:
@@ -235,7 +231,7 @@ class _Bridge(logging.Handler):
             event = record.getMessage().strip()
         except Exception:  # noqa: BLE001 - arguments that do not fit their message
             event = str(record.msg)
-        if event == UNFINISHED:
+        if event == REFUSED:
             return
         trace = _trace(record.exc_info) if record.exc_info else ""
         self._sink.msg(self._render(record.levelname.lower(), event, {"logger": record.name}, trace))

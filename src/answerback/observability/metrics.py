@@ -1,6 +1,6 @@
 """The metrics, as Prometheus reads them. One registry an application, and labels that cannot grow without end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import TypeVar
 
@@ -32,13 +32,14 @@ T = TypeVar("T", Counter, Gauge, Histogram)
 
 
 class PrometheusMetrics:
-    """Implements `answerback.telemetry.Metrics`. Models are told apart once they have answered, the first hundred of
-    them: clients name models as they like, and names that never answer are all `other`."""
+    """Implements `answerback.telemetry.Metrics`. `models` are told apart, and a hundred others once they have answered:
+    clients name models as they like, and names that never answer are all `other`."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: Collection[str] = ()) -> None:
         registry = self._registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=registry)
-        self._models: set[str] = set()
+        self._models = frozenset(models)
+        self._answered_by: set[str] = set()
 
         def counter(name: str, meaning: str, *labels: str) -> Callable[..., Counter]:
             return _children(Counter(f"answerback_{name}", meaning, labels, registry=registry))
@@ -58,9 +59,8 @@ class PrometheusMetrics:
         self._delivered = counter("jobs_delivered_total", "Callbacks that a receiver took.")
         self._claim_lag = times("claim_lag", "From when a job was due to when it was taken up.", MOMENTS)
         self._overhead = times("relay_overhead", "An answered job's wait and work besides the LLM.", MOMENTS)
-        self._calls = counter(
-            "llm_calls_total", "Calls of an LLM; the outcome is ok or an error code.", "provider", "model", "outcome"
-        )
+        outcomes = "Calls of an LLM; the outcome is ok, cancelled or an error code."
+        self._calls = counter("llm_calls_total", outcomes, "provider", "model", "outcome")
         self._latency = times("llm_latency", "Whole LLM calls that were answered.", THOUGHTS, "provider", "model")
         self._first_token = times(
             "llm_first_token", "To the first token of a streamed answer.", THOUGHTS, "provider", "model"
@@ -147,11 +147,11 @@ class PrometheusMetrics:
         start_http_server(port, host, self._registry)
 
     def _known(self, model: str, *, answered: bool) -> str:
-        if model in self._models:
+        if model in self._models or model in self._answered_by:
             return model
-        if not answered or len(self._models) >= MODELS_TOLD_APART:
+        if not answered or len(self._answered_by) >= MODELS_TOLD_APART:
             return OTHER
-        self._models.add(model)
+        self._answered_by.add(model)
         return model
 
 

@@ -130,8 +130,9 @@ class Origins(Protocol):
     def admit(self, origin: str) -> float:
         """0.0 when the attempt may run now: it holds a slot until `done`. Else the seconds after which to ask again."""
 
-    def done(self, origin: str, ok: bool, seconds: float) -> None:
-        """Ends an admitted attempt, exactly once. `ok` is False only when the origin itself failed it."""
+    def done(self, origin: str, ok: bool | None, seconds: float) -> None:
+        """Ends an admitted attempt, exactly once. `ok` is False only when the origin itself failed it, None when the
+        attempt was given up and says nothing of the origin."""
 
 
 class Guard(Protocol):

@@ -18,6 +18,7 @@ from answerback.domain.job import (
     JobState,
     NewJob,
 )
+from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
 
 Render: TypeAlias = Callable[[Job, Ending, int], bytes]
 """Makes a callback's body from a job, its ending and the ending's time (epoch milliseconds)."""
@@ -62,6 +63,7 @@ class Swept:
     deliveries_requeued: int = 0
     jobs_pruned: int = 0
     questions_pruned: int = 0
+    replays_pruned: int = 0
 
     @property
     def total(self) -> int:
@@ -75,6 +77,7 @@ class Swept:
             + self.deliveries_requeued
             + self.jobs_pruned
             + self.questions_pruned
+            + self.replays_pruned
         )
 
 
@@ -184,7 +187,7 @@ class Store(Protocol):
     async def list_jobs(
         self, tenant_id: str, state: JobState | None, session_id: str | None, before: str | None, limit: int
     ) -> Sequence[JobRecord]:
-        """Newest first, without attempts and deliveries; `before` is the last id of the page before."""
+        """Newest first, without answers, attempts and deliveries; `before` is the last id of the page before."""
 
     async def cancel_job(self, tenant_id: str, job_id: str) -> bool:
         """Whether this ended it; cancelling twice is no error. Raises NotFound; Conflict when it ended otherwise."""
@@ -205,6 +208,20 @@ class Store(Protocol):
 
     async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
         """Newest first."""
+
+    async def begin_call(self, call: KeyedCall, lease_seconds: float) -> ClaimedCall | KeptResponse:
+        """The response that the same call had before, or the call for this caller to answer. Raises
+        IdempotencyConflict, CallInProgress, ResponseNotKept."""
+
+    async def extend_call(self, claim: ClaimedCall, lease_seconds: float) -> bool:
+        """Whether the call is still the caller's."""
+
+    async def keep_response(self, claim: ClaimedCall, response: KeptResponse | None) -> bool:
+        """Ends the call, None: without its response, which is too large. False, and nothing changed, when it is no
+        longer the caller's."""
+
+    async def forget_call(self, claim: ClaimedCall) -> None:
+        """Frees the key of a call that was not answered; one that was, or is no longer the caller's, stays."""
 
     async def callback_secrets(self, configured: str | None) -> Sequence[str]:
         """The live signing secrets, newest first; makes, or rotates to, what is configured."""

@@ -1,29 +1,34 @@
 """Reading chat completions: what an upstream's document says, or why it cannot be used."""
 
 import json
-import re
 from collections.abc import Mapping
-from typing import TypeGuard
+from typing import NoReturn, TypeGuard
 
-from answerback.domain.chat import Json, Model, Usage
+from answerback.domain.chat import Json, Model, Usage, storable
 from answerback.domain.errors import ErrorCode, ProviderError
 from answerback.providers.content import text_of
 
 LARGEST_COUNT = 2**63 - 1
 LONGEST_NAME = 256
 
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
-
 SAID_OTHERWISE = ("tool_calls", "function_call", "audio", "refusal", "images")
 """Fields of a message that make an answer without any text."""
 
 
 def decode(body: bytes) -> Json:
-    """The document, None where there is none."""
+    """The document, None where there is none: NaN and Infinity, which Python takes for JSON, are not. A byte order mark
+    is passed over (RFC 8259, section 8.1)."""
     try:
-        return json.loads(body.decode())
+        return _STRICT.decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse)
 
 
 def text(choice: Mapping[str, Json]) -> str:
@@ -49,12 +54,6 @@ def text(choice: Mapping[str, Json]) -> str:
         words = "the upstream's answer is empty: its tokens were used up first, max_tokens may be too small"
         raise ProviderError(ErrorCode.UPSTREAM_EMPTY, words, retryable=False)
     raise ProviderError(ErrorCode.UPSTREAM_EMPTY, "the upstream's answer is empty", retryable=True)
-
-
-def storable(text: str) -> str:
-    """Without NULs, which PostgreSQL cannot hold, and without half surrogate pairs, which UTF-8 cannot."""
-    text = text.replace("\0", "")
-    return text if text.isascii() else _HALF_CHARACTER.sub("\ufffd", text)
 
 
 def name(value: Json) -> str | None:

@@ -14,7 +14,7 @@ from answerback.domain.errors import ErrorCode, ProviderError
 NO_HEADERS: Mapping[str, str] = {}
 
 _WORD = re.compile(r"[a-z0-9_.-]{1,64}")
-_SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
+_NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _LONGEST_WAIT = 31 * 86_400.0
 
 _STATUS_OF = {
@@ -51,6 +51,12 @@ def error_in_body(error: Json, headers: Mapping[str, str], now: int) -> Provider
 def failure(status: int, headers: Mapping[str, str], error: Json, now: int) -> ProviderError:
     """The meaning of a status other than 2xx. `error` is the body's error object if there was one, `now` is the wall
     clock in epoch milliseconds. Of the upstream's text at most a short machine-readable code is repeated."""
+    meant = _meaning(status, headers, error, now)
+    meant.http_status = status
+    return meant
+
+
+def _meaning(status: int, headers: Mapping[str, str], error: Json, now: int) -> ProviderError:
     details = _object(error)
     named = f"{status}{_code(details)}"
     match status:
@@ -128,11 +134,14 @@ def _header(name: str, headers: Mapping[str, str], details: Mapping[str, Json]) 
 
 
 def _retry_after(headers: Mapping[str, str], details: Mapping[str, Json], now: int) -> float | None:
-    """Seconds; None for garbage and for the past."""
+    """Seconds; None for garbage and for the past. The finer header is read first, as by OpenAI's SDKs."""
+    value = _header("retry-after-ms", headers, details)
+    if value is not None and _NUMBER.fullmatch(value):
+        return _sane(float(value) / 1000)
     value = _header("Retry-After", headers, details)
     if value is None:
         return None
-    if _SECONDS.fullmatch(value):
+    if _NUMBER.fullmatch(value):
         return _sane(float(value))
     try:
         moment = parsedate_to_datetime(value)

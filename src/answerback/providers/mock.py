@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 
-from answerback.domain.chat import Answer, ChatRequest, Chunk, Json, Model, Relayed, Usage, estimate_tokens
+from answerback.domain.chat import Answer, ChatRequest, Chunk, Json, Model, Relayed, Usage, estimate_tokens, storable
 from answerback.domain.errors import ErrorCode, ProviderError
 from answerback.providers.content import text_of
 
@@ -58,7 +58,8 @@ class MockProvider:
         yield _event("", "stop")
         last: dict[str, Json] = {"choices": [], "usage": asdict(answer.usage) if answer.usage else None}
         document = _document("chat.completion.chunk", {}) | last
-        yield Chunk(json.dumps(document, ensure_ascii=False).encode(), "", None, answer.usage, has_choices=False)
+        data = json.dumps(document, ensure_ascii=False).encode()
+        yield Chunk(data, "", None, answer.usage, has_choices=False, model=MODEL)
 
     async def models(self) -> Sequence[Model]:
         """Itself."""
@@ -77,7 +78,7 @@ def _event(text: str, finish_reason: str | None) -> Chunk:
     choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
     document = _document("chat.completion.chunk", choice) | {"usage": None}
     data = json.dumps(document, ensure_ascii=False).encode()
-    return Chunk(data, text, finish_reason, None, has_choices=True)
+    return Chunk(data, text, finish_reason, None, has_choices=True, model=MODEL)
 
 
 def _texts(messages: Json) -> list[tuple[Json, str]]:
@@ -90,8 +91,7 @@ def _texts(messages: Json) -> list[tuple[Json, str]]:
             text = text_of(message.get("content"))
         except ValueError:
             text = ""
-        # What came over the wire may hold half a character, which can be neither counted nor stored.
-        said.append((message.get("role"), text.encode(errors="replace").decode().replace("\0", "")))
+        said.append((message.get("role"), storable(text)))
     return said
 
 

@@ -1,12 +1,14 @@
 """Counting and tracing every call of an upstream, whoever makes it."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed, Usage
 from answerback.domain.errors import ErrorCode, ProviderError
-from answerback.ports import Provider
+from answerback.domain.review import Review
+from answerback.ports import Provider, ReviewLLM
 from answerback.telemetry import LLMCall, Metrics, Span, SpanKind, Tracer
 
 
@@ -43,18 +45,19 @@ class ObservedProvider:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         call = self._begin(request)
-        usage, finish_reason = None, None
+        model, usage, finish_reason = None, None, None
         try:
             async with aclosing(self._provider.stream(request)) as chunks:
                 async for chunk in chunks:
                     call.spoke()
+                    model = model or chunk.model
                     usage = chunk.usage or usage
                     finish_reason = chunk.finish_reason or finish_reason
                     yield chunk
         except BaseException as error:
             call.failed(error)
             raise
-        call.answered(None, usage, finish_reason)
+        call.answered(model, usage, finish_reason)
 
     async def models(self) -> Sequence[Model]:
         return await self._provider.models()
@@ -75,6 +78,32 @@ class ObservedProvider:
             if isinstance(value, int | float):
                 about[f"gen_ai.request.{field}"] = value
         return _Call(self.name, model, self._metrics, self._tracer.begin(f"chat {model}", SpanKind.CLIENT, about))
+
+
+class ObservedReviewLLM:
+    """Implements `answerback.ports.ReviewLLM`: each handing over is counted and traced as a call of `model`, and takes
+    as long as that LLM took to accept it."""
+
+    def __init__(self, llm: ReviewLLM, model: str, metrics: Metrics, tracer: Tracer) -> None:
+        self._llm = llm
+        self._model = model
+        self._metrics = metrics
+        self._tracer = tracer
+        self.name = llm.name
+
+    async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
+        about = {"gen_ai.operation.name": "review", "gen_ai.provider.name": self.name}
+        span = self._tracer.begin(f"review {self.name}", SpanKind.CLIENT, about)
+        call = _Call(self.name, self._model, self._metrics, span)
+        try:
+            await self._llm.submit(job_id, callback_url, review, timeout)
+        except BaseException as error:
+            call.failed(error)
+            raise
+        call.answered(None, None, None)
+
+    async def close(self) -> None:
+        await self._llm.close()
 
 
 class _Call:
@@ -103,13 +132,16 @@ class _Call:
         self._end(usage, None)
 
     def failed(self, error: BaseException) -> None:
-        """Also for a caller that hung up, or a lease that was lost: nobody heard the end, and nothing is counted."""
-        code = error.failure.code if isinstance(error, ProviderError) else None
-        self._span.fail(code.value if code else "cancelled")
-        if code is None:
-            self._span.end()
-        else:
-            self._end(None, code)
+        """Also for a caller that hung up, or a lease that was lost."""
+        match error:
+            case ProviderError():
+                code = error.failure.code
+            case asyncio.CancelledError() | GeneratorExit():
+                code = ErrorCode.CANCELLED
+            case _:
+                code = ErrorCode.INTERNAL
+        self._span.fail(code.value)
+        self._end(None, code)
 
     def _end(self, usage: Usage | None, code: ErrorCode | None) -> None:
         seconds = time.perf_counter() - self._started

@@ -2,6 +2,7 @@
 
 import json
 import time
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from yarl import URL
@@ -125,7 +126,8 @@ class OpenAICompatible:
         choice = choices[0]
         if choice.get("error") or choice.get("finish_reason") == "error":
             raise error_in_body(choice.get("error"), NO_HEADERS, self._now())
-        return response.body, document, choice
+        # OpenAI's SDK for Node would stumble over a byte order mark.
+        return response.body.removeprefix(BOM_UTF8), document, choice
 
     def _document(self, response: Response) -> dict[str, Json]:
         document = completions.decode(response.body)

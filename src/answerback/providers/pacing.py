@@ -4,13 +4,15 @@ import random
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import dataclass
 
 from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed
 from answerback.domain.errors import ErrorCode, ProviderError
 from answerback.domain.retry import RETRY_AFTER_LIMIT
-from answerback.ports import Log, Provider
+from answerback.domain.review import Review
+from answerback.ports import Log, Provider, ReviewLLM
+from answerback.providers.in_time import in_time
 
 MINUTE = 60.0
 LONGEST_LINE = 900.0
@@ -143,11 +145,9 @@ class PacedProvider:
         with self._place(request):
             return await self._provider.relay(request)
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        with self._place(request):
-            async with aclosing(self._provider.stream(request)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """Its place is free again once the call's time is over, even if nobody has read on."""
+        return in_time(self._placed(request), request.timeout)
 
     async def models(self) -> Sequence[Model]:
         """Takes no place: lists are few, and kept."""
@@ -156,17 +156,47 @@ class PacedProvider:
     async def close(self) -> None:
         await self._provider.close()
 
-    @contextmanager
-    def _place(self, request: ChatRequest) -> Iterator[None]:
+    async def _placed(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        with self._place(request):
+            async with aclosing(self._provider.stream(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    def _place(self, request: ChatRequest) -> AbstractContextManager[None]:
         model = request.body.get("model") or self._default_model
-        self._gate.enter(model, queued=request.queued)
-        started = time.perf_counter()
-        try:
-            yield
-        except ProviderError as error:
-            if error.failure.code is ErrorCode.UPSTREAM_RATE_LIMITED and error.retry_after:
-                self._gate.rest(model, error.retry_after)
-                self._log.warning("model_rests", provider=self.name, model=model, seconds=round(error.retry_after, 1))
-            raise
-        finally:
-            self._gate.leave(time.perf_counter() - started)
+        return _place(self._gate, self.name, model, self._log, queued=request.queued)
+
+
+class PacedReviewLLM:
+    """Implements `answerback.ports.ReviewLLM`: hands another what finds room. Its calls are counted as of `model`."""
+
+    def __init__(self, llm: ReviewLLM, gate: Gate, model: str, log: Log) -> None:
+        self._llm = llm
+        self._gate = gate
+        self._model = model
+        self._log = log
+        self.name = llm.name
+
+    async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
+        with _place(self._gate, self.name, self._model, self._log, queued=True):
+            await self._llm.submit(job_id, callback_url, review, timeout)
+
+    async def close(self) -> None:
+        await self._llm.close()
+
+
+@contextmanager
+def _place(gate: Gate, upstream: str, model: str, log: Log, *, queued: bool) -> Iterator[None]:
+    """Room for one call; where the call hears that a limit is used up, and until when, `model` rests until then.
+    Raises ProviderError where there is no room."""
+    gate.enter(model, queued=queued)
+    started = time.perf_counter()
+    try:
+        yield
+    except ProviderError as error:
+        if error.failure.code is ErrorCode.UPSTREAM_RATE_LIMITED and error.retry_after:
+            gate.rest(model, error.retry_after)
+            log.warning("model_rests", provider=upstream, model=model, seconds=round(error.retry_after, 1))
+        raise
+    finally:
+        gate.leave(time.perf_counter() - started)

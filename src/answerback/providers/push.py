@@ -13,6 +13,16 @@ from answerback.providers.completions import decode
 from answerback.providers.failures import failure
 from answerback.providers.transport import Transport
 
+REVIEWS = "reviews"
+"""What stands in a model's place where its calls are paced and counted: it is asked for none."""
+
+
+_REMEDIES = {
+    ErrorCode.UPSTREAM_AUTH: "check LLM_API_KEY",
+    ErrorCode.UPSTREAM_CREDIT: "check the account of LLM_API_KEY",
+    ErrorCode.UPSTREAM_REFUSED: "check LLM_API_URL and what was sent",
+}
+
 
 class PushProvider:
     """Implements `ports.ReviewLLM` over `POST {api_url}/v1/reviews`, never retrying.
@@ -44,10 +54,11 @@ class PushProvider:
             document = decode(await response.read())
             error = document.get("error") if isinstance(document, dict) else None
             refused = failure(response.status, response.headers, error, self._now())
-        if refused.failure.code is ErrorCode.UPSTREAM_REFUSED:
-            words = f"the LLM refused the review with {response.status}; check LLM_API_URL and what was sent"
-            raise ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
-        raise refused
+        code, status = refused.failure.code, response.status
+        if (remedy := _REMEDIES.get(code)) is None:
+            raise refused
+        words = f"the LLM refused the review with {status}; {remedy}"
+        raise ProviderError(code, words, retryable=False, http_status=status)
 
     async def close(self) -> None:
         await self._transport.close()

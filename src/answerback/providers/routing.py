@@ -15,7 +15,7 @@ COOLDOWN_SECONDS = 30.0
 LONGEST_COOLDOWN = 300.0
 
 ACCOUNT_TROUBLE = frozenset({ErrorCode.UPSTREAM_AUTH, ErrorCode.UPSTREAM_CREDIT})
-"""Final at this provider, whatever is asked; another one has another account."""
+"""Final at this provider, whichever model is asked; another one has another account."""
 
 OF_THE_REQUEST = frozenset({ErrorCode.UPSTREAM_EMPTY})
 """Failures that say more about what was asked (too few tokens allowed) than about who was."""
@@ -36,7 +36,8 @@ class FallbackProvider:
     that are not mapped go to `otherwise` as they are. What moves on to the next route, always before the first token:
     a failure that may be retried, and trouble with a provider's account, which moves on to another provider. Any other
     final failure is the request's own, and is told. A route that failed cools down, for as long as it asked or 30 s,
-    and is then tried last. Each try may take the request's whole timeout.
+    and is then tried last; trouble with an account cools all routes of its provider alike, so that the same request
+    comes to the same end whoever asked before. Each try may take the request's whole timeout.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class FallbackProvider:
         self._monotonic = monotonic
         self._log = log
         self._cool_until: dict[tuple[str, str | None], float] = {}
+        self._account_cool_until: dict[str, float] = {}
         self.name = otherwise.name
 
     async def complete(self, request: ChatRequest) -> Answer:
@@ -104,7 +106,7 @@ class FallbackProvider:
                 elif not error.retryable:
                     break
                 if len(routes) > 1:
-                    self._cool(route, error)
+                    self._cool_down(route, error)
         raise min(failures, key=lambda error: (not error.retryable, error.retry_after or 0.0))
 
     def _in_order(self, request: ChatRequest) -> Sequence[Route]:
@@ -115,15 +117,24 @@ class FallbackProvider:
         else:
             routes = self._routes.get(named) or (Route(self._otherwise, None),)
         now = self._monotonic()
-        return sorted(routes, key=lambda route: max(0.0, self._cool_until.get(_key(route), 0.0) - now))
+        return sorted(routes, key=lambda route: max(0.0, self._cools_until(route) - now))
 
-    def _cool(self, route: Route, error: ProviderError) -> None:
+    def _cools_until(self, route: Route) -> float:
+        """When the route, and its provider's account, will have cooled down, in monotonic seconds."""
+        account = self._account_cool_until.get(route.provider.name, 0.0)
+        return max(account, self._cool_until.get(_key(route), 0.0))
+
+    def _cool_down(self, route: Route, error: ProviderError) -> None:
         """A call that was not even made says nothing about the route: the gate that refused it knows when to open."""
         code = error.failure.code
         seconds = 0.0
         if error.asked and code not in OF_THE_REQUEST:
             seconds = min(LONGEST_COOLDOWN, error.retry_after or COOLDOWN_SECONDS)
-            self._cool_until[_key(route)] = self._monotonic() + seconds
+            until = self._monotonic() + seconds
+            if code in ACCOUNT_TROUBLE:
+                self._account_cool_until[route.provider.name] = until
+            else:
+                self._cool_until[_key(route)] = until
         self._log.warning(
             "route_failed", provider=route.provider.name, model=route.model, code=code.value, cooling=round(seconds, 1)
         )

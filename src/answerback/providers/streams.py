@@ -1,21 +1,25 @@
 """Reading a streamed completion truthfully: it is whole only once every choice that began has its `finish_reason`, an
 error is an error, and nothing is told before the answer's first token."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
-from answerback.domain.chat import Chunk, Json
+from answerback.domain.chat import Chunk, Json, storable
 from answerback.domain.errors import ErrorCode, ProviderError
 from answerback.providers import completions
 from answerback.providers.content import text_of
 from answerback.providers.failures import NO_HEADERS, error_in_body, failure
 from answerback.providers.sse import EventTooLarge, events
-from answerback.providers.transport import OpenResponse
+from answerback.providers.transport import MAX_RESPONSE_BYTES, OpenResponse
 
 DONE = b"[DONE]"
 
 MAX_HELD = 1000
 """How many chunks that say nothing are waited through."""
+
+MAX_TEXT_BYTES = MAX_RESPONSE_BYTES
+"""A streamed answer may be as long as a plain one: it is kept like one."""
 
 
 async def chunks(response: OpenResponse, now: Callable[[], int]) -> AsyncGenerator[Chunk, None]:
@@ -24,15 +28,17 @@ async def chunks(response: OpenResponse, now: Callable[[], int]) -> AsyncGenerat
     Those before the first token come together with it: until then a failure, or an answer that turns out empty, can
     still be told as such, or asked anew.
     """
-    if not _is_stream(response):
-        raise _not_a_stream(response, await response.read(), now)
     progress = _Progress()
     held: list[Chunk] | None = []
+    size = 0
     try:
-        async for data in events(response.content):
+        async for data in events(response.content) if _is_stream(response) else _whole(response, now):
             if data.strip() == DONE:
                 break
             chunk = _chunk(data, now, progress)
+            size += len(chunk.text.encode())
+            if size > MAX_TEXT_BYTES:
+                raise completions.invalid(f"exceeds {MAX_TEXT_BYTES} bytes")
             if held is None:
                 yield chunk
                 continue
@@ -83,14 +89,29 @@ def _is_stream(response: OpenResponse) -> bool:
     return 200 <= response.status < 300 and not kind.lower().startswith("application/json")
 
 
-def _not_a_stream(response: OpenResponse, body: bytes, now: Callable[[], int]) -> ProviderError:
-    document = completions.decode(body)
+async def _whole(response: OpenResponse, now: Callable[[], int]) -> AsyncIterator[bytes]:
+    """A whole completion where a stream was asked for, as the one event of a stream: it is there and paid for."""
+    document = completions.decode(await response.read())
     error = document.get("error") if isinstance(document, dict) else None
     if not 200 <= response.status < 300:
-        return failure(response.status, response.headers, error, now())
+        raise failure(response.status, response.headers, error, now())
     if error:
-        return error_in_body(error, response.headers, now())
-    return completions.invalid("is not a stream")
+        raise error_in_body(error, response.headers, now())
+    choices = document.get("choices") if isinstance(document, dict) else None
+    if not isinstance(choices, list) or not choices:
+        raise completions.invalid("is not a stream")
+    chunk = {"object": "chat.completion.chunk", "choices": [_as_delta(choice) for choice in choices]}
+    yield json.dumps(document | chunk, ensure_ascii=True).encode()
+
+
+def _as_delta(choice: Json) -> Json:
+    if not isinstance(choice, dict):
+        return choice
+    delta = dict(message) if isinstance(message := choice.get("message"), dict) else {}
+    if isinstance(calls := delta.get("tool_calls"), list):
+        # Only in a stream do they have numbers, which put their pieces together.
+        delta["tool_calls"] = [{"index": n, **call} if isinstance(call, dict) else call for n, call in enumerate(calls)]
+    return {name: value for name, value in choice.items() if name != "message"} | {"delta": delta}
 
 
 def _chunk(data: bytes, now: Callable[[], int], progress: _Progress) -> Chunk:
@@ -103,7 +124,8 @@ def _chunk(data: bytes, now: Callable[[], int], progress: _Progress) -> Chunk:
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
         raise completions.invalid("holds an event without choices")
     text, finish_reason = _read(choices, now, progress)
-    return Chunk(data, text, finish_reason, completions.usage(document.get("usage")), bool(choices))
+    counted, model = completions.usage(document.get("usage")), completions.name(document.get("model"))
+    return Chunk(data, text, finish_reason, counted, bool(choices), model)
 
 
 def _read(choices: Sequence[dict[str, Json]], now: Callable[[], int], progress: _Progress) -> tuple[str, str | None]:
@@ -129,4 +151,4 @@ def _delta_text(delta: object) -> str:
         raise completions.invalid("holds an event with content that is not text") from None
     refusal = delta.get("refusal")
     # The model declined, in a field of its own: that is its answer.
-    return completions.storable(refusal if not text and isinstance(refusal, str) else text)
+    return storable(refusal if not text and isinstance(refusal, str) else text)

@@ -1,5 +1,6 @@
 """What an operator may set: read once at start, from the environment and `.env`, checked, then frozen."""
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -13,9 +14,9 @@ from answerback.core.asking import ShortRetries
 from answerback.domain.chat import Memory
 from answerback.domain.rate import Rate, parse_rate
 from answerback.domain.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
+from answerback.domain.signature import webhook_key
 from answerback.ports import Limits
 from answerback.settings.types import (
-    BaseUrl,
     BrokerUrl,
     Count,
     CountOrZero,
@@ -25,9 +26,12 @@ from answerback.settings.types import (
     Host,
     Level,
     Networks,
+    ProviderUrl,
     RateText,
     RedisUrl,
+    ReviewUrl,
     Seconds,
+    ServiceUrl,
     SigningSecret,
     Words,
 )
@@ -36,6 +40,9 @@ OPENROUTER = "https://openrouter.ai/api/v1"
 OPENAI = "https://api.openai.com/v1"
 OPENROUTER_MODEL = "openai/gpt-oss-20b:free"
 OPENAI_MODEL = "gpt-5-mini"
+
+SHORT_SECRET = 16
+"""Bytes. What has fewer can be found by trying."""
 
 
 class SettingsError(Exception):
@@ -64,11 +71,11 @@ class Settings(BaseSettings):
     """Shares rate limits and conversation windows between processes: `redis://host:6379/0`. Unset: each has its own."""
     celery_broker_url: BrokerUrl | None = None
     """Wakes `answerback worker` at once: `redis://host:6379/1`, `amqp://user:password@host//`. Unset: they poll."""
-    openrouter_base_url: BaseUrl | None = None
+    openrouter_base_url: ProviderUrl | None = None
     """Any OpenAI-compatible provider. Unset: OpenRouter's, or OpenAI's when `OPENAI_API_KEY` is the only key."""
     openrouter_api_key: HeaderSecret | None = None
     """The provider's key. Without one the mock provider answers, unless the base URL names a server of yours."""
-    openai_base_url: BaseUrl | None = None
+    openai_base_url: ProviderUrl | None = None
     """Another name for `OPENROUTER_BASE_URL`, which wins."""
     openai_api_key: HeaderSecret | None = None
     """Another name for `OPENROUTER_API_KEY`, which wins."""
@@ -94,14 +101,14 @@ class Settings(BaseSettings):
     """Longest wait of a synchronous call, in seconds; a longer `Retry-After` is told to the caller instead."""
     retry_multiplier: Annotated[float, Field(ge=1, le=10, allow_inf_nan=False)] = 2
     """How fast the waits of a synchronous call grow."""
-    llm_api_url: BaseUrl | None = None
+    llm_api_url: ReviewUrl | None = None
     """The LLM that answers reviews by webhook. Unset: the chat provider answers them."""
     llm_api_key: HeaderSecret | None = None
     """Sent to that LLM as `Authorization: Bearer`."""
     llm_callback_timeout_seconds: Seconds = 3600
     """How long that LLM may take to call back."""
-    public_base_url: BaseUrl = "http://localhost:8080"
-    """How that LLM reaches this service."""
+    public_base_url: ServiceUrl = Field(default_factory=lambda given: f"http://localhost:{given['app_port']}")
+    """How that LLM reaches this service. Unset: this host at `APP_PORT`."""
     enable_simulation: bool = False
     """Offer `POST /simulate-llm/{job_id}`, which answers for that LLM."""
     callback_hmac_secret: SigningSecret | None = None
@@ -231,6 +238,21 @@ class Settings(BaseSettings):
         return Limits(self.conversation_max_pending, self.max_queued_jobs)
 
     @property
+    def hosts(self) -> tuple[str, str]:
+        """The names that this service is meant to be called by."""
+        return self.app_host, urlsplit(self.public_base_url).netloc
+
+    @property
+    def short_secrets(self) -> Sequence[str]:
+        """The names of secrets that can be found by trying."""
+        signing, token = self.callback_hmac_secret, self.auth_token
+        sizes = {
+            "CALLBACK_HMAC_SECRET": None if signing is None else len(webhook_key(signing.get_secret_value())),
+            "AUTH_TOKEN": None if token is None else len(token.get_secret_value()),
+        }
+        return [name for name, size in sizes.items() if size is not None and size < SHORT_SECRET]
+
+    @property
     def loopback_only(self) -> bool:
         """Whether nobody beyond this host can connect."""
         if self.app_host.lower() == "localhost":
@@ -250,7 +272,9 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        found = dict.fromkeys(_problem(detail) for detail in error.errors())
+        # A default that could not be made for want of another setting is no problem of its own.
+        told = [detail for detail in error.errors() if detail["type"] != "default_factory_not_called"]
+        found = dict.fromkeys(_problem(detail) for detail in told)
         raise SettingsError("; ".join(found)) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it must be UTF-8 text"
@@ -275,8 +299,9 @@ class Described(NamedTuple):
 
 def describe() -> list[Described]:
     """Every setting, in the order of the documentation."""
+    defaults = Settings.model_construct()
     return [
-        Described(name.upper(), _written(field.default), field.description or "")
+        Described(name.upper(), _written(getattr(defaults, name)), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
 

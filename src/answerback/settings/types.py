@@ -18,6 +18,8 @@ Network = IPv4Network | IPv6Network
 
 def _host(value: str) -> str:
     host = value.strip()
+    if re.fullmatch(r"([^:]+|\[.*\]):[0-9]+", host):
+        raise ValueError(f"is {value!r} but must be an address alone: the port belongs in APP_PORT")
     if not re.fullmatch(r"[0-9A-Za-z._:%-]+", host):
         raise ValueError(f"is {value!r} but must be an address or a host name, such as 127.0.0.1")
     return host
@@ -63,8 +65,12 @@ def _broker_url(value: SecretStr) -> SecretStr:
     return SecretStr(value.get_secret_value().strip())
 
 
-def _base_url(value: str) -> str:
-    wanted = "must be an http or https URL without credentials, query or fragment, such as https://openrouter.ai/api/v1"
+def _url_such_as(example: str) -> AfterValidator:
+    return AfterValidator(lambda value: _base_url(value, example))
+
+
+def _base_url(value: str, example: str) -> str:
+    wanted = f"must be an http or https URL without credentials, query or fragment, such as {example}"
     try:
         parts = urlsplit(value.strip())
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -124,7 +130,9 @@ Host = Annotated[str, AfterValidator(_host)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
+ProviderUrl = Annotated[str, _url_such_as("https://openrouter.ai/api/v1")]
+ReviewUrl = Annotated[str, _url_such_as("https://reviews.example.com")]
+ServiceUrl = Annotated[str, _url_such_as("https://answerback.example.com")]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]

@@ -98,7 +98,8 @@ def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[],
             tx.opened -= 1
             raise ConversationFull(
                 f"this conversation has {limits.conversation_pending} unanswered messages; "
-                "wait for an answer before sending the next"
+                "wait for an answer before sending the next",
+                limits.conversation_pending,
             )
         conversation_id, seq, pending = place[0]
         state = JobState.QUEUED if pending == 1 else JobState.HELD

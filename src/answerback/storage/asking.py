@@ -13,8 +13,14 @@ INSERT_QUESTION = Statement(
         tenant_id=bindparam("tenant_id"),
         question=bindparam("question"),
         answer=bindparam("answer"),
-        created_at=bindparam("now"),
+        created_at=bindparam("answered_at"),
     )
+)
+LAST_ANSWERED_AT = Statement(
+    select(questions.c.created_at)
+    .where(questions.c.tenant_id == bindparam("tenant_id"))
+    .order_by(questions.c.id.desc())
+    .limit(1)
 )
 LIST_QUESTIONS = Statement(
     select(questions.c.question, questions.c.answer, questions.c.created_at)
@@ -37,7 +43,12 @@ PRUNE_QUESTIONS = Statement(
 
 
 def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str) -> Operation[None]:
-    yield INSERT_QUESTION(tenant_id=tenant_id, question=question, answer=answer, now=tx.now)
+    """Gives each of a tenant's questions a time of its own, later than the one before: many may share a transaction
+    and its time."""
+    answered_at = tx.now
+    for (last,) in (yield LAST_ANSWERED_AT(tenant_id=tenant_id)):
+        answered_at = max(answered_at, last + 1)
+    yield INSERT_QUESTION(tenant_id=tenant_id, question=question, answer=answer, answered_at=answered_at)
 
 
 def list_questions(_: Transaction, tenant_id: str, limit: int) -> Operation[list[Question]]:

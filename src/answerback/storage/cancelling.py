@@ -8,7 +8,7 @@ from answerback.storage.operation import Operation, Transaction
 from answerback.storage.reading import FIND_JOB
 from answerback.storage.records import job_record
 
-CANCELLED = Ending(JobState.CANCELLED, failure=Failure(ErrorCode.CANCELLED, "the message was cancelled by its sender"))
+CANCELLED = Ending(JobState.CANCELLED, failure=Failure(ErrorCode.CANCELLED, "cancelled by its sender"))
 
 
 def cancel_job(tx: Transaction, tenant_id: str, job_id: str, render: Render) -> Operation[bool]:

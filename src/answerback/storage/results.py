@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO, TypeVar
 
 from answerback.domain.errors import ResultsUnwritable
@@ -18,6 +19,15 @@ class ResultsFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def make(self) -> None:
+        """The folder itself. Raises ResultsUnwritable where it takes no file now."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self._folder):
+                pass
+        except OSError as error:
+            raise _unwritable(self._folder, error) from None
 
     async def create(self) -> "CsvFile":
         """Raises ResultsUnwritable."""
@@ -56,5 +66,9 @@ async def _on_disk(path: Path, work: Callable[[], T]) -> T:
     try:
         return await asyncio.to_thread(work)
     except OSError as error:
-        words = f"the results cannot be written to {path.parent}: {error.strerror or type(error).__name__}"
-        raise ResultsUnwritable(f"{words}; see BENCHMARKS_DIR") from None
+        raise _unwritable(path.parent, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> ResultsUnwritable:
+    words = f"the results cannot be written to {folder}: {error.strerror or type(error).__name__}"
+    return ResultsUnwritable(f"{words}; see BENCHMARKS_DIR")

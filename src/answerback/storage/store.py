@@ -16,6 +16,7 @@ from answerback.domain.job import (
     JobState,
     NewJob,
 )
+from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
 from answerback.ports import ApiKey, Claims, Depth, Limits, Recalled, Render, Swept
 from answerback.storage import (
     accepting,
@@ -31,6 +32,7 @@ from answerback.storage import (
     probing,
     reading,
     remembering,
+    replaying,
     sweeping,
 )
 from answerback.storage.backlog import Backlog, Recount
@@ -172,6 +174,18 @@ class SqlStore:
 
     async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
         return await self._read.run(lambda tx: asking.list_questions(tx, tenant_id, limit))
+
+    async def begin_call(self, call: KeyedCall, lease_seconds: float) -> ClaimedCall | KeptResponse:
+        return await self._write.run(lambda tx: replaying.begin(tx, call, lease_seconds))
+
+    async def extend_call(self, claim: ClaimedCall, lease_seconds: float) -> bool:
+        return await self._write.run(lambda tx: replaying.extend(tx, claim, lease_seconds))
+
+    async def keep_response(self, claim: ClaimedCall, response: KeptResponse | None) -> bool:
+        return await self._write.run(lambda tx: replaying.keep(tx, claim, response))
+
+    async def forget_call(self, claim: ClaimedCall) -> None:
+        await self._write.run(lambda tx: replaying.forget(tx, claim))
 
     async def callback_secrets(self, configured: str | None) -> Sequence[str]:
         return await self._write.run(lambda tx: keys.callback_secrets(tx, configured))

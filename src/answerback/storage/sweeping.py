@@ -27,12 +27,13 @@ from answerback.storage.lines import (
 from answerback.storage.lockstep import abreast
 from answerback.storage.operation import Operation, Row, Statement, Together, Transaction
 from answerback.storage.records import JOB_COLUMNS, job
+from answerback.storage.replaying import prune as prune_replays
 from answerback.storage.tables import OPEN_STATES, attempts, conversations, deliveries, jobs, turns
 
 BATCH = 200
 
 POISONED = Failure(ErrorCode.POISONED, "the workers that held this message stopped three times; it is not tried again")
-EXPIRED = Failure(ErrorCode.EXPIRED, "no answer came before the message's deadline")
+EXPIRED = Failure(ErrorCode.EXPIRED, "no answer came before the deadline")
 LOST = Report("lost", error="the worker that held this attempt stopped")
 
 LOST_JOBS = Statement(
@@ -187,14 +188,16 @@ def _release_orphans(tx: Transaction, orphaned: Statement, release_next: Stateme
 
 
 def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
-    """Deletes what is old: ended jobs whose callback is settled, with their turns, conversations left without, and
-    answered questions."""
-    before = tx.now - int(retention_days * 86_400_000)
+    """Deletes what is old: ended jobs whose callback is settled, with their turns, conversations left without,
+    answered questions, and responses that were kept for calls with a key."""
+    retention_ms = int(retention_days * 86_400_000)
+    before = tx.now - retention_ms
     old = yield OLD_JOBS(before=before)
     pruned = yield from abreast((_prune_job(*row) for row in old), PRUNE_TOGETHER)
     yield PRUNE_CONVERSATIONS(before=before)
     questions = yield from prune_questions(before)
-    return Swept(jobs_pruned=pruned.count(True), questions_pruned=questions)
+    replays = yield from prune_replays(tx, retention_ms)
+    return Swept(jobs_pruned=pruned.count(True), questions_pruned=questions, replays_pruned=replays)
 
 
 def _prune_job(job_id: str, conversation_id: int | None, seq: int | None, delivery_id: str | None) -> Operation[bool]:

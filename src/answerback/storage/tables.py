@@ -196,3 +196,24 @@ attempts = Table(
     Column("snippet", Text),
     sqlite_with_rowid=False,
 )
+
+# No `sqlite_with_rowid=False`: a body may take megabytes.
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("door", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request_hash", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("lease_expires_at", BigInteger),
+    Column("status", Integer),
+    Column("headers", Text),
+    Column("body", LargeBinary),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("replays_key", "tenant_id", "door", "key", unique=True),
+    Index("replays_age", "updated_at"),
+)
+"""Calls with a key. `lease_expires_at` is null once a call was answered; then `status`, `headers` and `body` are the
+response, null where it was too large to keep."""

@@ -1,4 +1,4 @@
-"""Connections that go only where the guard allows, whoever makes them."""
+"""Connections that go only where the guard allows, whoever makes them, and what can become of them."""
 
 import re
 import socket
@@ -8,6 +8,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.guard import AddressGuard
 
 KEEPALIVE_SECONDS = 4.0
@@ -65,3 +66,45 @@ class _JudgingResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+# The first that fits. A connection's own error comes before the wrapper that aiohttp puts around it.
+_CAUSES: tuple[tuple[type[Exception], str], ...] = (
+    (ssl.SSLCertVerificationError, "{server}'s TLS certificate is not valid"),
+    (ssl.SSLError, "the TLS handshake failed"),
+    (ConnectionRefusedError, "the connection was refused"),
+)
+_ERRORS: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorCertificateError, "{server}'s TLS certificate is not valid"),
+    (aiohttp.ClientConnectorDNSError, "{server}'s name has no address"),
+    (aiohttp.ClientConnectorError, "the connection failed"),
+    (aiohttp.ClientPayloadError, "the answer broke off"),
+    (aiohttp.ClientResponseError, "the answer is not valid HTTP, or its headers exceed 8 kB"),
+    (aiohttp.InvalidURL, "{url} cannot be used"),
+    (aiohttp.ServerDisconnectedError, "{server} closed the connection"),
+    (OSError, "{server} closed the connection"),
+)
+
+
+def is_forbidden(error: Exception) -> bool:
+    """Whether the guard ended it: trying again would end alike."""
+    return isinstance(_cause(error), ForbiddenAddressError)
+
+
+def explain(error: Exception, server: str, url: str) -> str:
+    """An error of a connection in our words, safe to store and to show; `server` and `url` are what its reader calls
+    them."""
+    cause = _cause(error)
+    if isinstance(cause, ForbiddenAddressError):
+        return f"{server}'s address may not be called: {cause}"
+    for kind, words in _CAUSES:
+        if isinstance(cause, kind):
+            return words.format(server=server)
+    for kind, words in _ERRORS:
+        if isinstance(error, kind):
+            return words.format(server=server, url=url)
+    return f"the attempt failed ({type(error).__name__})"
+
+
+def _cause(error: Exception) -> BaseException:
+    return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error

@@ -7,13 +7,11 @@ import aiohttp
 
 from answerback import __version__
 from answerback.domain.errors import CallbackRefused, FileError
-from answerback.domain.review import File
-from answerback.webhooks.addresses import ForbiddenAddressError
-from answerback.webhooks.connections import as_written, connector
+from answerback.domain.review import MAX_FILE_BYTES, File
+from answerback.webhooks.connections import as_written, connector, explain, is_forbidden
 from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.sender import MAX_HEADER_BYTES, MAX_HEADERS, explain
+from answerback.webhooks.sender import MAX_HEADER_BYTES, MAX_HEADERS
 
-MAX_FILE_BYTES = 10 * 1024 * 1024
 FETCH_SECONDS = 30.0
 MAX_REDIRECTS = 3
 
@@ -116,8 +114,6 @@ class FileFetcher:
 
 
 def _failure(error: Exception) -> FileError:
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, ForbiddenAddressError):
-        return FileError(f"cannot be fetched: its address may not be called: {cause}")
-    words = explain(error).replace("the receiver", "its server").replace("the callback URL", "its URL")
-    return FileError(f"cannot be fetched: {words}", retryable=not isinstance(error, aiohttp.InvalidURL))
+    words = explain(error, "its server", "its URL")
+    final = is_forbidden(error) or isinstance(error, aiohttp.InvalidURL)
+    return FileError(f"cannot be fetched: {words}", retryable=not final)

@@ -77,6 +77,15 @@ class AddressGuard:
         if key not in self._verdicts:
             target(key[1])
 
+    def check_unresolved(self, url: str) -> None:
+        """What `check` would say without resolving a name: of form, literal addresses, and names that are known.
+        Raises CallbackRefused."""
+        where = target(authority(url)[1])
+        try:
+            self._verify_unresolved(where)
+        except ForbiddenAddressError as error:
+            raise CallbackRefused(_words(where, error)) from None
+
     def verify(self, address: str) -> None:
         """Judges the address of a connection about to be made. Raises ForbiddenAddressError."""
         self._policy.verify(address)
@@ -86,9 +95,10 @@ class AddressGuard:
 
         Raises ForbiddenAddressError if any of them may not be called, OSError for a name without addresses.
         """
-        if is_metadata(host):
-            raise ForbiddenAddressError("it is a cloud's metadata service")
-        found = LOOPBACK_ADDRESSES if is_localhost(host) else await self._resolve(host)
+        self._verify_unresolved(Target(host, literal=False))
+        if is_localhost(host):
+            return LOOPBACK_ADDRESSES
+        found = await self._resolve(host)
         for address in found:
             self._policy.verify(address)
         if not found:
@@ -122,19 +132,31 @@ class AddressGuard:
         finally:
             del self._judging[key]
 
+    def _verify_unresolved(self, where: Target) -> None:
+        if where.literal:
+            self._policy.verify(where.host)
+        elif is_metadata(where.host):
+            raise ForbiddenAddressError("it is a cloud's metadata service")
+        elif is_localhost(where.host):
+            for address in LOOPBACK_ADDRESSES:
+                self._policy.verify(address)
+
     async def _refusal(self, where: Target) -> str | None:
         try:
-            if where.literal:
-                self._policy.verify(where.host)
-            else:
+            self._verify_unresolved(where)
+            if not where.literal:
                 async with asyncio.timeout(self._lookup_seconds):
                     await self.addresses(where.host)
         except ForbiddenAddressError as error:
-            if is_metadata(where.host):
-                return f"callback_url's host {where.host!r} may not be called: {error}"
-            subject = "address" if where.literal else "host"
-            reason = str(error) if where.literal else str(error).replace("it is", "it resolves to", 1)
-            return f"callback_url's {subject} {where.host!r} may not be called: {reason}; {REMEDY}"
+            return _words(where, error)
         except OSError:  # TimeoutError is one
             return None
         return None
+
+
+def _words(where: Target, error: ForbiddenAddressError) -> str:
+    if is_metadata(where.host):
+        return f"callback_url's host {where.host!r} may not be called: {error}"
+    subject = "address" if where.literal else "host"
+    reason = str(error) if where.literal else str(error).replace("it is", "it resolves to", 1)
+    return f"callback_url's {subject} {where.host!r} may not be called: {reason}; {REMEDY}"

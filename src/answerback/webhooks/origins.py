@@ -87,14 +87,19 @@ class OriginGate:
         state.moved_at = now
         return 0.0
 
-    def done(self, origin: str, ok: bool, seconds: float) -> None:
-        """Ends an attempt that was admitted, exactly once; it took `seconds`. `ok` is False when the origin failed."""
+    def done(self, origin: str, ok: bool | None, seconds: float) -> None:
+        """Ends an attempt that was admitted, exactly once; it took `seconds`. `ok` is False when the origin failed,
+        None when nobody knows, as of an attempt that was cancelled: a probe is then still to be made."""
         now = self._monotonic()
         state = self._origins.get(origin)
         if state is None:
             return
         state.moved_at = now
         state.in_flight = max(0, state.in_flight - 1)
+        if ok is None:
+            if self._is_probe(state, now, seconds):
+                state.probing = False
+            return
         self._measure(state, ok, seconds, now)
         if ok:
             self._close(state, now)
@@ -124,8 +129,7 @@ class OriginGate:
     def _count_failure(self, state: _Origin, now: float, seconds: float) -> None:
         pacing = self._pacing
         if state.open:
-            # Attempts from before the breaker opened end one by one; only the probe speaks for the origin now.
-            if not state.probing or now - seconds < state.opened_at:
+            if not self._is_probe(state, now, seconds):
                 return
             pause = min(state.pause * 2.0, pacing.longest_pause)
         else:
@@ -137,6 +141,11 @@ class OriginGate:
         state.probing = False
         state.opened_at = now
         state.reopens_at = now + pause
+
+    @staticmethod
+    def _is_probe(state: _Origin, now: float, seconds: float) -> bool:
+        """Attempts from before the breaker opened end one by one; only the probe speaks for the origin now."""
+        return state.probing and now - seconds >= state.opened_at
 
     def _reserve(self, state: _Origin, now: float) -> float:
         """The wait until the next free moment of this origin, which is then taken."""

@@ -10,8 +10,7 @@ import aiohttp
 from answerback import __version__
 from answerback.domain.delivery import CallbackResponse
 from answerback.domain.errors import CallbackRefused, SendError
-from answerback.webhooks.addresses import ForbiddenAddressError
-from answerback.webhooks.connections import as_written, connector
+from answerback.webhooks.connections import as_written, connector, explain
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.response import BoundedBody, retry_after
 
@@ -71,7 +70,7 @@ class WebhookSender:
             raise SendError(f"{missing} within {self._timeout:g} s") from None
         except Exception as error:
             # aiohttp's own texts may quote the URL or the answer; ours may be stored and shown.
-            raise SendError(explain(error)) from error
+            raise SendError(explain(error, "the receiver", "the callback URL")) from error
 
     async def close(self) -> None:
         """Closes the connections. A later `send` would open new ones."""
@@ -111,35 +110,3 @@ class WebhookSender:
                 max_headers=MAX_HEADERS,
             )
         return self._session
-
-
-# The first that fits. A connection's own error comes before the wrapper that aiohttp puts around it.
-_CAUSES: tuple[tuple[type[Exception], str], ...] = (
-    (ssl.SSLCertVerificationError, "the receiver's TLS certificate is not valid"),
-    (ssl.SSLError, "the TLS handshake failed"),
-    (ConnectionRefusedError, "the connection was refused"),
-)
-_ERRORS: tuple[tuple[type[Exception], str], ...] = (
-    (aiohttp.ClientConnectorCertificateError, "the receiver's TLS certificate is not valid"),
-    (aiohttp.ClientConnectorDNSError, "the receiver's name has no address"),
-    (aiohttp.ClientConnectorError, "the connection failed"),
-    (aiohttp.ClientPayloadError, "the answer broke off"),
-    (aiohttp.ClientResponseError, "the answer is not valid HTTP, or its headers exceed 8 kB"),
-    (aiohttp.InvalidURL, "the callback URL cannot be used"),
-    (aiohttp.ServerDisconnectedError, "the receiver closed the connection"),
-    (OSError, "the receiver closed the connection"),
-)
-
-
-def explain(error: Exception) -> str:
-    """An error of a connection in our words, safe to store and to show."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, ForbiddenAddressError):
-        return f"the receiver's address may not be called: {cause}"
-    for kind, words in _CAUSES:
-        if isinstance(cause, kind):
-            return words
-    for kind, words in _ERRORS:
-        if isinstance(error, kind):
-            return words
-    return f"the attempt failed ({type(error).__name__})"

@@ -1,15 +1,17 @@
 """Door 5: chat completions as OpenAI's, plain and streamed. The body is relayed, not remodelled."""
 
 import json
-from typing import Any
+import math
+from typing import Any, NoReturn
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
-from answerback.api.disconnect import while_connected
-from answerback.api.openai.chunks import events
+from answerback.api.documents import IDEMPOTENCY_KEY
+from answerback.api.once import Once
+from answerback.api.openai.chunks import error_chunk, events
 from answerback.api.openai.documents import CHAT_BODY, CHAT_RESPONSES
 from answerback.api.openai.errors import InvalidParameter, MissingParameter
 from answerback.api.sse import sse_response
@@ -17,7 +19,7 @@ from answerback.core.asking import Asker
 from answerback.domain.chat import Json
 
 
-def router(asker: Asker, authenticator: Authenticator) -> APIRouter:
+def router(asker: Asker, authenticator: Authenticator, once: Once) -> APIRouter:
     """`POST /v1/chat/completions`."""
     door = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -26,7 +28,7 @@ def router(asker: Asker, authenticator: Authenticator) -> APIRouter:
         summary="Create a chat completion, as OpenAI's",
         response_model=None,
         responses=CHAT_RESPONSES,
-        openapi_extra={"requestBody": CHAT_BODY},
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": CHAT_BODY},
     )
     async def create(request: Request) -> Response:
         """Takes any parameter of OpenAI's or your provider's; those unknown here pass through untouched, and so does
@@ -35,14 +37,18 @@ def router(asker: Asker, authenticator: Authenticator) -> APIRouter:
         With `stream: true` the answer comes as server-sent events. The status waits for the first token; a stream that
         breaks later ends with an `error` chunk and without `[DONE]`, never with a `finish_reason` that is not true.
         """
-        await authenticator.tenant(request)
+        tenant_id = await authenticator.tenant(request)
         body = await _read(request)
-        if not body.get("stream"):
-            relayed = await while_connected(request, asker.relay(body))
-            return Response(relayed.body, 200, media_type="application/json")
-        options = body.get("stream_options") or {}
-        chunks = await while_connected(request, asker.stream(body))
-        return sse_response(events(chunks, options.get("include_usage") is True))
+        streamed = bool(body.get("stream"))
+
+        async def answer() -> Response:
+            if not streamed:
+                relayed = await asker.relay(body)
+                return Response(relayed.body, 200, media_type="application/json")
+            options = body.get("stream_options") or {}
+            return sse_response(events(await asker.stream(body), options.get("include_usage") is True), error_chunk)
+
+        return await once(request, tenant_id, body, answer, streamed=streamed)
 
     return door
 
@@ -50,11 +56,7 @@ def router(asker: Asker, authenticator: Authenticator) -> APIRouter:
 async def _read(request: Request) -> dict[str, Json]:
     """The request's JSON, looked at no closer than relaying it needs. Raises InvalidParameter, MissingParameter, and
     BodyTooLarge from the middleware."""
-    raw = await request.body()
-    try:
-        body = json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        raise InvalidParameter("body", "the body is not JSON in UTF-8") from None
+    body = _decode(await request.body())
     if not isinstance(body, dict):
         raise InvalidParameter("body", "the body must be a JSON object")
     if "messages" not in body:
@@ -66,6 +68,28 @@ async def _read(request: Request) -> dict[str, Json]:
     _check(body, "stream", bool, "true or false")
     _check(body, "stream_options", dict, "an object")
     return body
+
+
+def _decode(raw: bytes) -> Json:
+    try:
+        return json.loads(raw.decode(), parse_constant=_no_number, parse_float=_finite)
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        words = "the body is not JSON in UTF-8"
+    except RecursionError:
+        words = "the body is nested too deep"
+    except ValueError:
+        words = "the body holds a number with too many digits"
+    raise InvalidParameter("body", words)
+
+
+def _finite(literal: str) -> float:
+    if not math.isfinite(number := float(literal)):
+        raise InvalidParameter("body", f"the body holds {literal[:20]}, which is too large a number")
+    return number
+
+
+def _no_number(literal: str) -> NoReturn:
+    raise InvalidParameter("body", f"the body holds {literal}, which is not JSON")
 
 
 def _check(body: dict[str, Json], name: str, kind: type[Any], wanted: str) -> None:

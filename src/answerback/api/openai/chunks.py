@@ -6,9 +6,7 @@ from collections.abc import AsyncGenerator
 
 from answerback.api.openai.errors import error_body
 from answerback.api.sse import DONE, data_event
-from answerback.api.upstream import status_of
 from answerback.domain.chat import Chunk, Json
-from answerback.domain.errors import ProviderError
 
 _NO_USAGE = re.compile(rb'"usage"\s*:\s*null')
 
@@ -17,7 +15,7 @@ async def events(chunks: AsyncGenerator[Chunk, None], include_usage: bool) -> As
     """The stream as OpenAI sends it.
 
     With `include_usage` every chunk says `"usage": null` and one without choices, told last, has the counts; otherwise
-    nobody hears of them. `[DONE]` comes after a whole answer only: one that broke ends with an error chunk.
+    nobody hears of them. `[DONE]` comes after a whole answer only.
     """
     counted: Chunk | None = None
     try:
@@ -30,11 +28,13 @@ async def events(chunks: AsyncGenerator[Chunk, None], include_usage: bool) -> As
         if include_usage and counted is not None:
             yield data_event(_without_choices(counted))
         yield DONE
-    except ProviderError as error:
-        failure = error.failure
-        yield data_event(error_body(status_of(error), failure.code.value, failure.message))
     finally:
         await chunks.aclose()
+
+
+def error_chunk(status: int, code: str, message: str) -> bytes:
+    """How a stream of OpenAI's tells that it broke."""
+    return data_event(error_body(status, code, message))
 
 
 def _without_choices(chunk: Chunk) -> bytes | dict[str, Json]:

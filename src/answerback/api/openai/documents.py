@@ -67,6 +67,8 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
     **openai_errors(
         _400="The request is wrong, or the upstream refused it: `param` and `message` say what to change",
         _401="No key, or one that is not valid",
+        _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
+        "`Retry-After`), or was answered with more than is kept",
         _413="The body is too large",
     ),
     **_UPSTREAM,

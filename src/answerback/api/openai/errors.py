@@ -6,11 +6,12 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from answerback.api.documents import EXAMPLES
 from answerback.api.errors import Shape, json_response, problem
 from answerback.domain.errors import InvalidField
 
-DOORS = ("/v1/chat/", "/v1/models")
-"""Where paths of OpenAI's doors begin; `/v1/jobs` and others are ours."""
+OURS = frozenset({"conversations", "deliveries", "jobs", "llm", "reviews"})
+"""What stands after `/v1/` in the paths of our own doors. Whatever else is asked for there means OpenAI's."""
 
 STATUSES: Mapping[int, int] = {422: 400}
 """OpenAI knows no 422: its clients take 400 for a wrong request."""
@@ -45,7 +46,8 @@ class MissingParameter(InvalidField):
 
 def shape_of(path: str) -> Shape:
     """How the door at `path` words its errors."""
-    return openai_problem if path.startswith(DOORS) else problem
+    root, version, door, *_ = (*path.split("/", 3), "", "")
+    return openai_problem if (root, version) == ("", "v1") and door not in OURS else problem
 
 
 def openai_problem(
@@ -63,7 +65,12 @@ def error_body(status: int, code: str, message: str, param: str | None = None) -
 
 def openai_errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses by `_status=reason`."""
-    return {int(status[1:]): {"model": OpenAIProblem, "description": reason} for status, reason in reasons.items()}
+    return {int(name[1:]): _documented(int(name[1:]), reason) for name, reason in reasons.items()}
+
+
+def _documented(status: int, reason: str) -> dict[str, Any]:
+    example = error_body(status, *EXAMPLES[status])
+    return {"model": OpenAIProblem, "description": reason, "content": {"application/json": {"example": example}}}
 
 
 def _param(detail: Any) -> str | None:

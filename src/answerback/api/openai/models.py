@@ -1,8 +1,8 @@
 """Door 5: the models as OpenAI lists them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +29,11 @@ class ModelList(BaseModel):
     data: list[ModelBody]
 
 
+ModelId = Annotated[
+    str, Path(description="A model's id, as `GET /v1/models` tells it.", examples=["openai/gpt-oss-20b:free"])
+]
+
+
 class ModelNotFound(NotFound):
     code = "model_not_found"
 
@@ -44,7 +49,7 @@ def router(catalog: Catalog, authenticator: Authenticator) -> APIRouter:
         return json_response(200, {"object": "list", "data": [model_body(each) for each in await catalog.list()]})
 
     @door.get("/models/{model_id:path}", summary="One model", response_model=ModelBody, responses=MODEL_ERRORS)
-    async def show(request: Request, model_id: str) -> Response:
+    async def show(request: Request, model_id: ModelId) -> Response:
         """A slash in the id may be written as it is, or as `%2F`."""
         await authenticator.tenant(request)
         for each in await catalog.list():

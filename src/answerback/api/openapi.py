@@ -1,0 +1,81 @@
+"""The OpenAPI document as a whole: what FastAPI finds at the doors, and what holds for all of them."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI
+
+SCHEME = "key"
+KEYLESS: dict[str, Any] = {"security": []}
+"""What a door that asks for no key adds to its operation; every other one asks."""
+KEY_OR_NOT: dict[str, Any] = {"security": [{}, {SCHEME: []}]}
+
+_SECURITY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of `answerback keys create`, or AUTH_TOKEN: `Authorization: Bearer <key>`, or the key alone. "
+    "A service without any key asks for none.",
+}
+_TEXT = {"type": "string"}
+_COUNT = {"type": "integer", "minimum": 0}
+_HEADERS: dict[str, Any] = {
+    "x-request-id": {
+        "description": "The request's name in the service's log: the one that was sent, or a new one.",
+        "required": True,
+        "schema": _TEXT,
+    },
+    "RateLimit-Limit": {"description": "How many requests the limit allows in its time.", "schema": _COUNT},
+    "RateLimit-Remaining": {"description": "How many are left now.", "schema": _COUNT},
+    "RateLimit-Reset": {"description": "Seconds until there are more.", "schema": _COUNT},
+    "Retry-After": {"description": "Seconds to wait before trying again, where they are known.", "schema": _COUNT},
+    "WWW-Authenticate": {"description": "How to send a key.", "schema": _TEXT},
+    "Location": {"description": "Where the job can be followed.", "required": True, "schema": _TEXT},
+    "Idempotent-Replayed": {"description": "`true`: nothing new was done for this Idempotency-Key.", "schema": _TEXT},
+}
+_LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+
+def headers(*names: str) -> dict[str, Any]:
+    """A response's `headers`, which the document describes once."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def install(app: FastAPI) -> None:
+    """Completes the app's document when it is first asked for."""
+    found = app.openapi
+
+    @cache
+    def openapi() -> dict[str, Any]:
+        return _complete(found())
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _complete(document: dict[str, Any]) -> dict[str, Any]:
+    components = document["components"]
+    components["securitySchemes"] = {SCHEME: _SECURITY}
+    components["headers"] = _HEADERS
+    for path in document["paths"].values():
+        for operation in path.values():
+            security = operation.setdefault("security", [{SCHEME: []}])
+            operation["responses"] = dict(sorted(operation["responses"].items()))
+            keyed = bool(security) and {} not in security
+            once = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
+            for status, response in operation["responses"].items():
+                told = _told(status, keyed=keyed, once=once)
+                response["headers"] = headers(*told) | response.get("headers", {})
+    return document
+
+
+def _told(status: str, *, keyed: bool, once: bool) -> Iterator[str]:
+    """The headers that responses with this status may carry: of a door that asks for a key, that does things `once`."""
+    yield "x-request-id"
+    if status == "401":
+        yield "WWW-Authenticate"
+    if status in ("429", "503"):
+        yield "Retry-After"
+    if keyed and (status[0] == "2" or status == "429"):
+        yield from _LIMITS
+    if once and status[0] == "2":
+        yield "Idempotent-Replayed"

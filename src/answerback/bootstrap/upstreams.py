@@ -1,0 +1,85 @@
+"""The LLM's side as the settings have it: providers, the limits around each, and what is asked next where one fails."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from dotenv import dotenv_values
+
+from answerback.ports import Clock, Log, Provider
+from answerback.providers.mock import MODEL, MockProvider
+from answerback.providers.observed import ObservedProvider
+from answerback.providers.openai_compatible import OpenAICompatible
+from answerback.providers.pacing import Gate, PacedProvider
+from answerback.providers.routes_file import ProviderEntry, RoutesFileError, load_routes
+from answerback.providers.routing import FallbackProvider, Route
+from answerback.settings import Settings
+from answerback.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
+
+THE_ONE = ""
+"""What the provider of the settings is called beside those of a routes file, which have names."""
+
+
+class Upstreams:
+    """Who is asked for what. `default_model` answers requests that name none; `models` are all the names that the
+    settings hold. Raises RoutesFileError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._entries: Mapping[str, ProviderEntry] = {THE_ONE: _entry(settings)}
+        self._routes: Mapping[str, Sequence[tuple[str, str]]] = {}
+        self.default_model = MODEL if settings.mock else settings.default_model
+        if settings.llm_routes_file is not None and not settings.mock:
+            if settings.llm_fallback_models:
+                raise RoutesFileError("LLM_ROUTES_FILE excludes LLM_FALLBACK_MODELS: name those models in the file")
+            # The keys may stand in `.env` like the other settings; the environment wins.
+            file = load_routes(settings.llm_routes_file, _environment())
+            self._entries = file.providers
+            self._routes = {name: [(s.provider, s.model) for s in steps] for name, steps in file.routes.items()}
+            self.default_model = settings.llm_model or file.default_route
+        elif settings.llm_fallback_models:
+            models = (self.default_model, *settings.llm_fallback_models)
+            self._routes = {self.default_model: [(THE_ONE, model) for model in models]}
+        self.models = frozenset({self.default_model, *(model for steps in self._routes.values() for _, model in steps)})
+
+    def provider(self, clock: Clock, log: Log, metrics: Metrics = UNMEASURED, tracer: Tracer = UNTRACED) -> Provider:
+        """Makes what answers every chat request, for its caller to close."""
+        if self._settings.mock:
+            mock = MockProvider(self._settings.mock_delay_seconds)
+            return ObservedProvider(mock, self.default_model, metrics, tracer)
+        made = {name: self._one(name, entry, clock, log, metrics, tracer) for name, entry in self._entries.items()}
+        otherwise = next(iter(made.values()))
+        if not self._routes:
+            return otherwise
+        routes = {name: [Route(made[of], model) for of, model in steps] for name, steps in self._routes.items()}
+        default = routes.get(self.default_model) or [Route(otherwise, self.default_model)]
+        return FallbackProvider(routes, default, otherwise, clock.monotonic, log)
+
+    def _one(
+        self, name: str, entry: ProviderEntry, clock: Clock, log: Log, metrics: Metrics, tracer: Tracer
+    ) -> Provider:
+        provider = OpenAICompatible(
+            base_url=entry.base_url,
+            api_key=entry.key(),
+            default_model=self.default_model,
+            connect_timeout=self._settings.connection_timeout,
+            now=clock.now,
+            app_url=self._settings.public_base_url,
+            name=name or None,
+        )
+        observed = ObservedProvider(provider, self.default_model, metrics, tracer)
+        gate = Gate(entry.requests_per_minute, entry.concurrency, clock.monotonic)
+        return PacedProvider(observed, gate, self.default_model, log)
+
+
+def _entry(settings: Settings) -> ProviderEntry:
+    return ProviderEntry(
+        base_url=settings.provider_base_url,
+        api_key=settings.provider_api_key,
+        requests_per_minute=settings.upstream_requests_per_minute,
+        concurrency=settings.upstream_concurrency,
+    )
+
+
+def _environment() -> Mapping[str, str]:
+    from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return from_file | dict(os.environ)

@@ -1,0 +1,62 @@
+"""A response is kept before its end goes out, so that whoever heard the end hears the same again."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.api.once import Once
+from answerback.api.sse import WORDS_DONE, sse_response
+from answerback.core.replays import Replays
+from answerback.storage.store import SqlStore
+from builders import TENANT, Journal
+
+SCOPE: dict[str, Any] = {
+    "type": "http",
+    "method": "POST",
+    "path": "/api/ask",
+    "headers": [(b"idempotency-key", b"order-7")],
+}
+
+
+async def whole() -> Response:
+    return Response(b"paid for", media_type="text/plain")
+
+
+async def streamed() -> Response:
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield b"data: paid for\n\n"
+        yield WORDS_DONE
+
+    return sse_response(events())
+
+
+async def unexpected() -> Response:
+    raise AssertionError("nobody should be asked again")
+
+
+async def stay() -> Any:
+    await asyncio.get_running_loop().create_future()
+
+
+@pytest.mark.parametrize(("answer", "end"), [(whole, b"paid for"), (streamed, WORDS_DONE)])
+async def test_a_connection_that_breaks_at_the_very_end_costs_no_answer(
+    store: SqlStore, journal: Journal, answer: Any, end: bytes
+) -> None:
+    once = Once(Replays(store, 60, journal))
+    request = Request(SCOPE, stay)
+
+    async def break_at_the_end(message: Any) -> None:
+        if message.get("body") == end:
+            raise OSError("the connection broke")
+
+    response = await once(request, TENANT, {}, answer)
+    with pytest.raises(OSError, match="broke"):
+        await response(SCOPE, stay, break_at_the_end)
+
+    again = await once(request, TENANT, {}, unexpected)
+    assert bytes(again.body).endswith(end)
+    assert again.headers["Idempotent-Replayed"] == "true"

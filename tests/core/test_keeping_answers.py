@@ -1,0 +1,67 @@
+"""An answer does not wait long for its place in the history, and takes it as soon as the database is free."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from answerback.core import questions as module
+from answerback.core.asking import Asker, ShortRetries
+from answerback.core.questions import Questions
+from answerback.domain.errors import StorageUnavailable
+from answerback.providers.mock import MockProvider
+from answerback.storage.store import SqlStore
+from builders import TENANT, Journal, raw
+
+Ask = Callable[[Questions], Coroutine[Any, Any, str]]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEEPING_SECONDS", 0.0)
+
+
+def questions(store: Any, journal: Journal) -> Questions:
+    asker = Asker(MockProvider(), ShortRetries(0, 0.01, 0.01, 2), 10, journal)
+    return Questions(asker, store, journal)
+
+
+async def asked(over: Questions) -> str:
+    return await over.ask(TENANT, "hello?", None)
+
+
+async def streamed(over: Questions) -> str:
+    return "".join([words async for words in await over.stream(TENANT, "hello?", None)])
+
+
+@pytest.mark.parametrize("ask", [asked, streamed])
+async def test_behind_a_locked_database_the_answer_goes_out_and_is_kept_once_it_is_free(
+    store: SqlStore, path: Path, journal: Journal, ask: Ask
+) -> None:
+    with raw(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        answer = await asyncio.wait_for(ask(questions(store, journal)), 5)
+
+        assert answer == 'You said: "hello?".'
+        assert await store.list_questions(TENANT, 10) == []
+        other.execute("ROLLBACK")
+    # Whatever is written next comes after it.
+    await store.keep_question("another", "q", "a")
+    assert [(each.question, each.answer) for each in await store.list_questions(TENANT, 10)] == [("hello?", answer)]
+
+
+class Away:
+    """A store that takes nothing."""
+
+    async def keep_question(self, *_: str) -> None:
+        raise StorageUnavailable("locked")
+
+
+@pytest.mark.parametrize("ask", [asked, streamed])
+async def test_what_could_not_be_kept_is_logged(journal: Journal, ask: Ask) -> None:
+    assert await ask(questions(Away(), journal)) == 'You said: "hello?".'
+
+    await journal.seen("history_not_kept")

@@ -1,0 +1,84 @@
+"""What holds a call with a key: beats while it is answered, and gives way to a database that does not."""
+
+import asyncio
+
+import pytest
+
+from answerback.core.replays import HeldCall, Replays
+from answerback.domain.errors import CallInProgress, StorageUnavailable
+from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
+from answerback.storage.store import SqlStore
+from builders import TENANT, Journal
+
+CALL = KeyedCall(TENANT, "/api/ask", "order-7", "hash")
+RESPONSE = KeptResponse(200, {}, b"paid for")
+
+
+class Flaky:
+    """A database that takes the claim, and nothing after it; counts what it was asked."""
+
+    def __init__(self) -> None:
+        self.beats = asyncio.Semaphore(0)
+
+    async def begin_call(self, call: KeyedCall, lease_seconds: float) -> ClaimedCall:
+        return ClaimedCall(call, "token")
+
+    async def extend_call(self, claim: ClaimedCall, lease_seconds: float) -> bool:
+        self.beats.release()
+        raise StorageUnavailable("locked")
+
+    async def keep_response(self, claim: ClaimedCall, response: KeptResponse | None) -> bool:
+        raise StorageUnavailable("full")
+
+    async def forget_call(self, claim: ClaimedCall) -> None:
+        raise StorageUnavailable("full")
+
+
+async def held(replays: Replays) -> HeldCall:
+    begun = await replays.begin(CALL)
+    assert isinstance(begun, HeldCall)
+    return begun
+
+
+async def test_a_call_is_held_until_it_is_freed(store: SqlStore, journal: Journal) -> None:
+    replays = Replays(store, 60, journal)
+    call = await held(replays)
+    with pytest.raises(CallInProgress):
+        await replays.begin(CALL)
+
+    await call.free()
+    await call.free()
+
+    await (await held(replays)).free()
+
+
+async def test_a_call_that_was_kept_is_not_freed(store: SqlStore, journal: Journal) -> None:
+    replays = Replays(store, 60, journal)
+    call = await held(replays)
+
+    await call.keep(RESPONSE)
+    await call.free()
+
+    assert await replays.begin(CALL) == RESPONSE
+    assert journal.events == ["response_replayed"]
+
+
+async def test_the_lease_is_extended_for_as_long_as_the_call_takes_whatever_the_database_says(journal: Journal) -> None:
+    database = Flaky()
+    call = await held(Replays(database, 0.01, journal))  # type: ignore[arg-type]
+
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            await database.beats.acquire()
+
+    await call.free()
+    assert "heartbeat_missed" in journal.events
+
+
+async def test_an_answer_goes_out_though_the_database_cannot_keep_it(journal: Journal) -> None:
+    call = await held(Replays(Flaky(), 60, journal))  # type: ignore[arg-type]
+
+    await call.keep(RESPONSE)
+    await call.free()
+
+    assert journal.events == ["response_not_kept"]

@@ -1,0 +1,97 @@
+"""An answer that came and is of no use may have been paid for: it is told, and not bought again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import openai
+import pytest
+from troubles import chunk, sse
+
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+from answerback.testing.service import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def settings() -> Mapping[str, str]:
+    return {"MAX_RETRIES": "2", "MIN_RETRY_DELAY": "0.01"}
+
+
+USELESS: dict[str, tuple[replies.Reply, replies.Reply, str]] = {
+    "empty": (replies.message(""), replies.stream(sse(chunk(""), chunk(None, "stop"))), "upstream_empty"),
+    "no-choices": (replies.completion(choices=[]), replies.completion(choices=[]), "upstream_invalid"),
+    "not-json": (replies.raw(b"<html>"), replies.stream(sse("<html>")), "upstream_invalid"),
+    "not-a-number": (
+        replies.raw(b'{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": NaN}}'),
+        replies.stream(sse('{"choices": [{"delta": {"content": "x"}}], "usage": {"prompt_tokens": NaN}}')),
+        "upstream_invalid",
+    ),
+}
+
+DOORS: dict[str, tuple[str, Any]] = {
+    "ask": ("/api/ask", lambda text: {"question": text}),
+    "streaming": ("/api/streaming", lambda text: {"question": text}),
+    "generate": ("/generate", lambda text: {"prompt": text}),
+    "chat": ("/v1/chat/completions", lambda text: {"messages": [{"role": "user", "content": text}]}),
+    "chat-stream": (
+        "/v1/chat/completions",
+        lambda text: {"messages": [{"role": "user", "content": text}], "stream": True},
+    ),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("name", USELESS)
+async def test_a_useless_answer_is_told_at_once_and_asked_for_once(
+    http: aiohttp.ClientSession, llm: FakeLLM, name: str, door: str
+) -> None:
+    whole, streamed, code = USELESS[name]
+    path, body = DOORS[door]
+    text = f"{name} at {door}"
+    llm.on(text, streamed if "stream" in door else whole)
+
+    async with http.post(path, json=body(text)) as response:
+        problem = await response.json()
+
+    assert (response.status, problem["error"]["code"]) == (502, code)
+    assert response.headers["x-should-retry"] == "false"
+    assert llm.count(text) == 1
+
+
+async def test_openais_client_does_not_buy_it_again_either(service: Service, llm: FakeLLM) -> None:
+    llm.on("bought once", replies.message(""))
+
+    async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="none") as client:
+        with pytest.raises(openai.InternalServerError):
+            await client.chat.completions.create(model="fake", messages=[{"role": "user", "content": "bought once"}])
+
+    assert llm.count("bought once") == 1
+
+
+async def test_what_may_pass_is_still_tried_again(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
+    llm.on("patience", replies.status(503), replies.hang_up(), replies.say("worth it"))
+
+    async with http.post("/api/ask", json={"question": "patience"}) as response:
+        assert await response.json() == {"answer": "worth it"}
+
+
+async def test_a_whole_completion_for_a_stream_is_streamed(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
+    llm.on("at one go", replies.completion())
+
+    async with http.post("/generate", json={"prompt": "at one go", "stream": True}) as response:
+        told = await response.text()
+
+    assert told == 'data: {"content":"A good answer."}\n\ndata: {"done":true}\n\n'
+
+
+async def test_the_log_names_the_model_that_streamed(
+    http: aiohttp.ClientSession, llm: FakeLLM, service: Service
+) -> None:
+    async with http.post("/api/streaming", json={"question": "who?", "model": "fake/streamer"}) as response:
+        await response.read()
+
+    (line,) = [line for line in service.logs.splitlines() if '"streamed"' in line and "fake/streamer" in line]
+    assert '"model":"fake/streamer"' in line

@@ -1,0 +1,66 @@
+"""A service that stops tells the streams it cannot finish that they are not whole, each in its door's way."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from test_slow_readers import SAID, Silent, endless
+from troubles import chunk, sse, upstream
+
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+from answerback.testing.service import Service
+
+EVENTS = {"Accept": "text/event-stream"}
+
+
+async def heard(http: aiohttp.ClientSession, path: str, body: Any, headers: Any = None) -> list[str]:
+    async with http.post(path, json=body, headers=headers) as response:
+        assert response.status == 200
+        return [each for each in (await response.text()).split("\n\n") if each]
+
+
+async def test_streams_that_are_open_when_the_grace_ends_are_told_as_broken(tmp_path: Path) -> None:
+    async with (
+        FakeLLM(default=replies.stream(sse(chunk("half"), done=False), "never")) as llm,
+        Service(upstream(llm.base_url), folder=tmp_path) as service,
+        aiohttp.ClientSession(service.url) as http,
+    ):
+        llm.on("endless", endless)
+        silent = [Silent(service.port, path, SAID) for path in ("/v1/chat/completions",)]
+        streams = asyncio.gather(
+            heard(http, "/api/streaming", {"question": "x"}, EVENTS),
+            heard(http, "/generate", {"prompt": "x", "stream": True}),
+            heard(http, "/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "stream": True}),
+            heard(http, "/api/streaming", {"question": "x"}, EVENTS | {"Idempotency-Key": "once"}),
+        )
+        text = asyncio.ensure_future(heard(http, "/api/streaming", {"question": "x"}))
+        await llm.wait_for_calls(6)
+
+        began = time.monotonic()
+        os.kill(service.pid, signal.SIGTERM)
+        *ours, openais, keyed = await streams
+        code = await service.exited()
+        took = time.monotonic() - began
+        for each in silent:
+            each.close()
+
+    for told in (*ours, keyed):
+        kind, data = told[-1].split("\n")
+        assert (kind, json.loads(data.removeprefix("data: "))["error"]["code"]) == ("event: error", "stopping")
+        assert "done" not in "".join(told)
+    error = json.loads(openais[-1].removeprefix("data: "))["error"]
+    assert (error["code"], error["type"]) == ("stopping", "server_error")
+    assert "[DONE]" not in "".join(openais)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await text
+    # Supervisors kill after ten.
+    assert (code, took < 10) == (0, True)
+    assert "Traceback" not in service.logs
+    assert "Exception in ASGI" not in service.logs

@@ -1,0 +1,121 @@
+"""A streamed answer: what is taken for one, and how much of it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from answerback.domain.chat import ChatRequest, Chunk, Usage
+from answerback.domain.errors import ErrorCode, ProviderError
+from answerback.providers.openai_compatible import OpenAICompatible
+from answerback.providers.streams import MAX_TEXT_BYTES
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+
+HI = ChatRequest({"messages": [{"role": "user", "content": "hi"}]}, timeout=10)
+
+
+async def told(provider: OpenAICompatible) -> list[Chunk]:
+    return [chunk async for chunk in provider.stream(HI)]
+
+
+async def failure_of(provider: OpenAICompatible) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        await told(provider)
+    return caught.value
+
+
+def event(text: str, **fields: Any) -> bytes:
+    return b"data: %b\n\n" % json.dumps({"choices": [{"delta": {"content": text}}], **fields}).encode()
+
+
+async def test_each_chunk_names_the_model_that_answers(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.say("a good answer"))
+
+    assert {chunk.model for chunk in await told(provider)} == {"house/model"}
+
+
+async def test_a_whole_completion_in_place_of_a_stream_is_a_stream_of_one_chunk(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.completion(model="m", usage={"prompt_tokens": 1, "completion_tokens": 2}))
+
+    (chunk,) = await told(provider)
+
+    assert (chunk.text, chunk.finish_reason) == ("A good answer.", "stop")
+    assert (chunk.usage, chunk.model) == (Usage(1, 2, 3), "m")
+    document = json.loads(chunk.data)
+    assert document["object"] == "chat.completion.chunk"
+    assert document["choices"][0]["delta"]["content"] == "A good answer."
+    assert "message" not in document["choices"][0]
+
+
+async def test_tools_called_in_a_whole_completion_are_numbered_as_in_a_stream(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    calls = [{"id": name, "type": "function", "function": {"name": name, "arguments": "{}"}} for name in "ab"]
+    llm.then(replies.message(None, "tool_calls", tool_calls=calls))
+
+    (chunk,) = await told(provider)
+
+    (choice,) = json.loads(chunk.data)["choices"]
+    assert choice["delta"]["tool_calls"] == [{"index": 0, **calls[0]}, {"index": 1, **calls[1]}]
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (replies.message(""), ErrorCode.UPSTREAM_EMPTY),
+        (replies.message("cut off", None), ErrorCode.UPSTREAM_INVALID),
+        (replies.completion(choices=[]), ErrorCode.UPSTREAM_INVALID),
+        (replies.completion(choices=[1]), ErrorCode.UPSTREAM_INVALID),
+        (replies.completion(choices=[{"finish_reason": "stop"}]), ErrorCode.UPSTREAM_EMPTY),
+        (replies.status(200, [1]), ErrorCode.UPSTREAM_INVALID),
+        (replies.error_in_200(429), ErrorCode.UPSTREAM_RATE_LIMITED),
+    ],
+)
+async def test_a_document_that_is_no_completion_is_no_stream(
+    llm: FakeLLM, provider: OpenAICompatible, reply: replies.Reply, code: ErrorCode
+) -> None:
+    llm.then(reply)
+
+    assert (await failure_of(provider)).failure.code is code
+
+
+async def test_a_streamed_answer_may_be_as_long_as_a_plain_one_and_no_longer(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    piece = "ü" * 65_536
+    pieces = MAX_TEXT_BYTES // len(piece.encode())
+    end = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
+    llm.then(replies.stream(event(piece) * pieces + end), replies.stream(event(piece) * pieces + event("!") + end))
+
+    longest = "".join(chunk.text for chunk in await told(provider))
+    too_long = await failure_of(provider)
+
+    assert len(longest.encode()) == MAX_TEXT_BYTES
+    assert (too_long.failure.code, str(MAX_TEXT_BYTES) in str(too_long)) == (ErrorCode.UPSTREAM_INVALID, True)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+async def test_numbers_that_json_does_not_know_make_an_answer_invalid(
+    llm: FakeLLM, provider: OpenAICompatible, number: str
+) -> None:
+    usage = f'"usage": {{"prompt_tokens": {number}}}'
+    whole = f'{{"choices": [{{"message": {{"content": "x"}}, "finish_reason": "stop"}}], {usage}}}'.encode()
+    chunk = f'data: {{"choices": [{{"delta": {{"content": "x"}}, "finish_reason": "stop"}}], {usage}}}\n\n'.encode()
+    llm.then(replies.raw(whole), replies.raw(whole), replies.stream(chunk))
+
+    for call in (provider.complete(HI), provider.relay(HI), told(provider)):
+        with pytest.raises(ProviderError) as caught:
+            await call
+        assert caught.value.failure.code is ErrorCode.UPSTREAM_INVALID
+
+
+async def test_a_byte_order_mark_is_passed_over(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    answer = b'{"choices": [{"message": {"content": "marked"}, "finish_reason": "stop"}]}'
+    llm.then(*[replies.raw(b"\xef\xbb\xbf" + answer)] * 3)
+
+    assert (await provider.complete(HI)).text == "marked"
+    assert (await provider.relay(HI)).body == answer
+    assert [chunk.text for chunk in await told(provider)] == ["marked"]
