@@ -49,7 +49,9 @@ def test_the_readme_names_every_metric() -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     told = re.findall(r"^\| `(answerback_\w+)` \| (\w+) \|", readme, re.MULTILINE)
 
-    page = PrometheusMetrics().exposition(None).decode()
+    metrics = PrometheusMetrics()
+    metrics.redis(up=True)
+    page = metrics.exposition(None).decode()
 
     kept = re.findall(r"^# TYPE (answerback_\w+(?<!_created)) (\w+)$", page, re.MULTILINE)
     assert sorted(told) == sorted(kept)

@@ -42,6 +42,7 @@ async def stay() -> Any:
     await asyncio.get_running_loop().create_future()
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("answer", "end"), [(whole, b"paid for"), (streamed, WORDS_DONE)])
 async def test_a_connection_that_breaks_at_the_very_end_costs_no_answer(
     store: SqlStore, journal: Journal, answer: Any, end: bytes

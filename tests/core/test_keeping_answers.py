@@ -36,6 +36,7 @@ async def streamed(over: Questions) -> str:
     return "".join([words async for words in await over.stream(TENANT, "hello?", None)])
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("ask", [asked, streamed])
 async def test_behind_a_locked_database_the_answer_goes_out_and_is_kept_once_it_is_free(
     store: SqlStore, path: Path, journal: Journal, ask: Ask

@@ -27,7 +27,7 @@ def reached(boundary):
     if boundary == sys.argv[1]:
         os.kill(os.getpid(), signal.SIGSTOP)
 
-sys.exit(serve(load_settings(), reached))
+sys.exit(serve(load_settings(), reached=reached))
 """
 
 

@@ -1,7 +1,5 @@
 """Calls with a key: one holder at a time, a response that stays, and a day after which nobody asks."""
 
-from pathlib import Path
-
 import pytest
 
 from answerback.domain.errors import CallInProgress, IdempotencyConflict, ResponseNotKept
@@ -9,7 +7,8 @@ from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
 from answerback.storage.replaying import BATCH
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
-from builders import DAY, LEASE, TENANT, dump, rows
+from builders import DAY, LEASE, TENANT
+from databases import Database
 
 CALL = KeyedCall(TENANT, "/api/ask", "order-7", "hash")
 RESPONSE = KeptResponse(200, {"content-type": "text/plain"}, b"\x00 as it was \xff")
@@ -33,28 +32,32 @@ async def test_a_call_that_was_answered_has_its_response_for_good(store: SqlStor
     assert await store.begin_call(CALL, LEASE) == RESPONSE
 
 
-async def test_a_call_that_is_being_answered_is_nobody_elses(store: SqlStore, clock: FakeClock, path: Path) -> None:
+async def test_a_call_that_is_being_answered_is_nobody_elses(
+    store: SqlStore, clock: FakeClock, database: Database
+) -> None:
     await claim(store)
     clock.advance(LEASE - 0.001)
-    before = dump(path)
+    before = await database.dump()
 
     with pytest.raises(CallInProgress):
         await store.begin_call(CALL, LEASE)
 
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
-async def test_another_body_is_a_conflict_while_and_after_the_call_is_answered(store: SqlStore, path: Path) -> None:
+async def test_another_body_is_a_conflict_while_and_after_the_call_is_answered(
+    store: SqlStore, database: Database
+) -> None:
     claimed = await claim(store)
     with pytest.raises(IdempotencyConflict):
         await store.begin_call(changed(request_hash="other"), LEASE)
     await store.keep_response(claimed, RESPONSE)
-    before = dump(path)
+    before = await database.dump()
 
     with pytest.raises(IdempotencyConflict):
         await store.begin_call(changed(request_hash="other"), LEASE)
 
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
 @pytest.mark.parametrize("field", ["tenant_id", "door", "key"])
@@ -70,16 +73,16 @@ async def test_a_freed_key_is_free_for_any_body(store: SqlStore) -> None:
     await claim(store, changed(request_hash="other"))
 
 
-async def test_a_kept_response_cannot_be_freed_nor_kept_again(store: SqlStore, path: Path) -> None:
+async def test_a_kept_response_cannot_be_freed_nor_kept_again(store: SqlStore, database: Database) -> None:
     claimed = await claim(store)
     await store.keep_response(claimed, RESPONSE)
-    before = dump(path)
+    before = await database.dump()
 
     await store.forget_call(claimed)
     assert not await store.keep_response(claimed, None)
     assert not await store.extend_call(claimed, LEASE)
 
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
 async def test_a_lease_that_is_extended_holds(store: SqlStore, clock: FakeClock) -> None:
@@ -93,34 +96,34 @@ async def test_a_lease_that_is_extended_holds(store: SqlStore, clock: FakeClock)
 
 
 async def test_a_key_is_free_once_its_lease_has_run_out_and_who_held_it_writes_nothing(
-    store: SqlStore, clock: FakeClock, path: Path
+    store: SqlStore, clock: FakeClock, database: Database
 ) -> None:
     stale = await claim(store)
     clock.advance(LEASE)
     fresh = await claim(store, changed(request_hash="other"))
-    before = dump(path)
+    before = await database.dump()
 
     assert not await store.keep_response(stale, RESPONSE)
     assert not await store.extend_call(stale, LEASE)
     await store.forget_call(stale)
 
-    assert dump(path) == before
+    assert await database.dump() == before
     assert await store.keep_response(fresh, RESPONSE)
 
 
 async def test_who_held_a_row_that_was_deleted_writes_nothing_to_the_next_one(
-    store: SqlStore, clock: FakeClock, path: Path
+    store: SqlStore, clock: FakeClock, database: Database
 ) -> None:
     stale = await claim(store)
     clock.advance(2 * DAY)
     assert (await store.prune(30)).replays_pruned == 1
     await claim(store)
-    before = dump(path)
+    before = await database.dump()
 
     assert not await store.keep_response(stale, RESPONSE)
     await store.forget_call(stale)
 
-    assert dump(path) == before
+    assert await database.dump() == before
 
 
 async def test_a_lease_that_ran_out_unnoticed_costs_no_answer(store: SqlStore, clock: FakeClock) -> None:
@@ -142,7 +145,7 @@ async def test_a_response_too_large_to_keep_is_told_and_not_made_again(store: Sq
 
 @pytest.mark.parametrize(("retention_days", "kept_seconds"), [(30, DAY), (0.5, DAY / 2)])
 async def test_responses_are_deleted_after_a_day_or_the_retention_batch_by_batch(
-    store: SqlStore, clock: FakeClock, path: Path, retention_days: float, kept_seconds: float
+    store: SqlStore, clock: FakeClock, database: Database, retention_days: float, kept_seconds: float
 ) -> None:
     for n in range(BATCH + 5):
         await store.keep_response(await claim(store, changed(key=f"old {n}")), RESPONSE)
@@ -153,7 +156,7 @@ async def test_responses_are_deleted_after_a_day_or_the_retention_batch_by_batch
 
     assert [(await store.prune(retention_days)).replays_pruned for _ in range(3)] == [BATCH, 5, 0]
 
-    assert rows(path, "SELECT key FROM replays") == [("new",)]
+    assert await database.rows("SELECT key FROM replays") == [("new",)]
 
 
 async def test_the_day_begins_with_the_answer_and_a_call_under_way_is_never_deleted(

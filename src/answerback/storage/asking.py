@@ -1,6 +1,7 @@
 """The history of questions: kept when answered, shown newest first, forgotten with age."""
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import Text, bindparam, delete, func, insert, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from answerback.domain.chat import Question
 from answerback.storage.operation import Operation, Statement, Transaction
@@ -8,6 +9,13 @@ from answerback.storage.tables import questions
 
 BATCH = 200
 
+# No row stands for a tenant, so two processes that add to its history meet at a name.
+LOCK_HISTORIES = Statement(
+    select(
+        func.pg_advisory_xact_lock(func.hashtextextended(func.unnest(bindparam("tenant_ids", type_=ARRAY(Text))), 0))
+    ),
+    only_locks=True,
+)
 INSERT_QUESTION = Statement(
     insert(questions).values(
         tenant_id=bindparam("tenant_id"),
@@ -45,6 +53,7 @@ PRUNE_QUESTIONS = Statement(
 def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str) -> Operation[None]:
     """Gives each of a tenant's questions a time of its own, later than the one before: many may share a transaction
     and its time."""
+    yield LOCK_HISTORIES(tenant_ids=[tenant_id])
     answered_at = tx.now
     for (last,) in (yield LAST_ANSWERED_AT(tenant_id=tenant_id)):
         answered_at = max(answered_at, last + 1)
