@@ -141,10 +141,12 @@ class Fleet:
             *(sys.executable, "-m", "answerback", "migrate"),
             cwd=self.folder,
             env={**inherited(), **settings},
-            stdout=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
-        if await migrating.wait() != 0:
-            raise RuntimeError("the database could not be migrated")
+        said, _ = await migrating.communicate()
+        if migrating.returncode != 0:
+            raise RuntimeError(f"the database could not be migrated: {said.decode()}")
 
     async def _start_llm(self) -> str:
         process = await asyncio.create_subprocess_exec(

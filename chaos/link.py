@@ -9,6 +9,8 @@ import contextlib
 import ctypes
 import socket
 import struct
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,9 +20,32 @@ from answerback.testing.service import HOST
 SO_ATTACH_FILTER = 26
 CHUNK = 65_536
 ESTABLISHED = "01"
+IDLE_SECONDS = 3.0
+"""A connection without a byte for this long is not in use: nobody waits at it, and nobody can notice its end."""
 # One instruction of classic BPF: return 0, the number of bytes of the packet to keep.
 _DROP_ALL = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
 _PROGRAM = struct.pack("HL", 1, ctypes.addressof(_DROP_ALL))
+
+
+@dataclass(slots=True, eq=False)
+class _Connection:
+    """`near` is the caller's side, `caller` its port; `used_at` is when a byte came last, monotonic seconds."""
+
+    near: socket.socket
+    far: socket.socket
+    caller: int
+    used_at: float
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+    async def pump(self, source: socket.socket, sink: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            while data := await loop.sock_recv(source, CHUNK):
+                self.used_at = time.monotonic()
+                await loop.sock_sendall(sink, data)
 
 
 class Link:
@@ -33,8 +58,7 @@ class Link:
         self.port: int = self._listening.getsockname()[1]
         self._accepting: asyncio.Task[None] | None = None
         self._carrying: set[asyncio.Task[None]] = set()
-        self._sockets: set[socket.socket] = set()
-        self._callers: dict[socket.socket, int] = {}
+        self._connections: set[_Connection] = set()
         self._silenced: set[int] = set()
 
     async def __aenter__(self) -> Self:
@@ -48,53 +72,54 @@ class Link:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for each in (self._listening, *self._sockets):
-            each.close()
+        self._listening.close()
+        for connection in self._connections:
+            connection.close()
 
     def silence(self) -> int:
-        """The connections of now are dead, and neither side can tell; new ones work. Returns how many they were."""
+        """The connections of now are dead, and neither side can tell; new ones work. Returns how many were in use."""
         for task in self._carrying:
             task.cancel()
-        silenced = [each for each in self._sockets if each.fileno() >= 0]
-        for each in silenced:
-            each.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, _PROGRAM)
-        self._silenced = {self._callers[each] for each in silenced if each in self._callers}
+        for connection in self._connections:
+            for side in (connection.near, connection.far):
+                side.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, _PROGRAM)
+        recently = time.monotonic() - IDLE_SECONDS
+        self._silenced = {each.caller for each in self._connections if each.used_at > recently}
         return len(self._silenced)
 
     @property
     def held(self) -> int:
-        """How many of the silenced connections their callers still hold to be open."""
+        """How many of the silenced connections that were in use their callers still hold to be open."""
         return len(self._silenced & _established_to(self.port))
 
     async def _accept_forever(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             near, address = await loop.sock_accept(self._listening)
-            self._callers[near] = address[1]
-            task = asyncio.create_task(self._carry(near))
+            far = socket.socket()
+            for side in (near, far):
+                side.settimeout(0)
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = _Connection(near, far, address[1], time.monotonic())
+            self._connections.add(connection)
+            task = asyncio.create_task(self._carry(connection))
             self._carrying.add(task)
             task.add_done_callback(self._carrying.discard)
 
-    async def _carry(self, near: socket.socket) -> None:
+    async def _carry(self, connection: _Connection) -> None:
         """Until one side closes. Cancelled, it leaves both sockets open: that is what a silent path looks like."""
-        far = socket.socket()
-        for each in (near, far):
-            each.settimeout(0)
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sockets |= {near, far}
+        near, far = connection.near, connection.far
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().sock_connect(far, (HOST, self._target))
-            pumps = [asyncio.create_task(_pump(*ways)) for ways in ((near, far), (far, near))]
+            pumps = [asyncio.create_task(connection.pump(*ways)) for ways in ((near, far), (far, near))]
             try:
                 await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for pump in pumps:
                     pump.cancel()
                 await asyncio.gather(*pumps, return_exceptions=True)
-        self._sockets -= {near, far}
-        del self._callers[near]
-        near.close()
-        far.close()
+        self._connections.discard(connection)
+        connection.close()
 
 
 def _established_to(port: int) -> set[int]:
@@ -102,10 +127,3 @@ def _established_to(port: int) -> set[int]:
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     remote = f":{port:04X}"
     return {int(row[1].partition(":")[2], 16) for row in rows if row[2].endswith(remote) and row[3] == ESTABLISHED}
-
-
-async def _pump(source: socket.socket, sink: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(OSError):
-        while data := await loop.sock_recv(source, CHUNK):
-            await loop.sock_sendall(sink, data)

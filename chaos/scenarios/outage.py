@@ -54,7 +54,7 @@ class Size:
     step: int
 
 
-FULL = Size(jobs=2_000, rate=50.0, step=1)
+FULL = Size(jobs=1_000, rate=50.0, step=2)
 
 
 class OneAtATime:
@@ -99,6 +99,11 @@ async def run(fleet: Fleet, size: Size) -> Figures:
         while stage.heard < size.jobs and hours < DOWN_HOURS + MORE_HOURS:
             hours += await _pass_hours(stage, size.step, IN_LINE_MS)
         verdict = await stage.settle()
+        again = len(slow.came) - owed
+        broken = [
+            *([f"{slow.busiest:.0f} callbacks a second came"] if slow.busiest > size.rate else ()),
+            *([f"{again} came again: the line was too long"] if again else ()),
+        ]
         attempts = await fleet.books.value(MOST_ATTEMPTS, stage.ledger.prefix)
         said = (
             f"{len(stage.ledger.accepted):,} accepted, {verdict.said}",
@@ -106,7 +111,7 @@ async def run(fleet: Fleet, size: Size) -> Figures:
             f"at most {attempts} attempts each",
             f"receiver takes {size.rate:g}/s, busiest 5 s {slow.busiest:.0f}/s, {slow.longest_line} in line at most",
         )
-        return Figures(said, verdict.broken)
+        return Figures(said, (*verdict.broken, *broken))
 
 
 async def _pass_hours(stage: Stage, hours: int, line_ms: int) -> int:

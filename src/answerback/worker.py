@@ -39,7 +39,7 @@ def work(settings: Settings, reached: Reached = bootstrap.nothing) -> int:
         return _refuse(error)
     worker = app.Worker(hostname=f"answerback-{os.getpid()}@{socket.gethostname()}", pool_cls="threads", quiet=True)
     worker.start()
-    return int(worker.exitcode)
+    return worker.exitcode or 0
 
 
 def _poll(made: "Work") -> int:

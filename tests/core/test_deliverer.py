@@ -209,3 +209,26 @@ async def test_a_settled_callback_wakes_the_lane_for_the_next_of_its_conversatio
     await post.attempt(StubSender())
 
     assert post.hints.deliveries == 1
+
+
+class WrongClock(FakeClock):
+    """Ten minutes ahead of, or behind, the database's; seconds are as long."""
+
+    def __init__(self, clock: FakeClock, minutes: int) -> None:
+        super().__init__(clock.now() + minutes * 60_000)
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+async def test_a_wall_clock_that_is_wrong_changes_nothing(
+    store: SqlStore, clock: FakeClock, journal: Journal, minutes: int
+) -> None:
+    """Receivers refuse timestamps that are five minutes off, and deadlines are the database's."""
+    await ended_job(store)
+    clock.advance(DEADLINE - 60)
+    sender = StubSender(503)
+
+    delivery = await Post(store, WrongClock(clock, minutes), journal).attempt(sender)
+
+    ((_, headers, _),) = sender.sent
+    assert headers["webhook-timestamp"] == str(clock.now() // 1000)
+    assert delivery.state == "pending"

@@ -51,6 +51,8 @@ class Work(Protocol):
 class HintedWorker(Worker):
     """Celery's worker, with the work started before its first message and stopped after its last."""
 
+    exitcode: int | None
+
     def __init__(self, app: Celery | None = None, **options: Any) -> None:
         # What workers tell each other when they start and meet serves revoked tasks and clocks, which hints lack.
         super().__init__(app, **{**options, "without_mingle": True, "without_gossip": True})

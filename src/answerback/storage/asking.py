@@ -5,6 +5,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from answerback.domain.chat import Question
 from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.records import at_most
 from answerback.storage.tables import questions
 
 BATCH = 200
@@ -43,7 +44,7 @@ PRUNE_QUESTIONS = Statement(
             select(questions.c.id)
             .where(questions.c.created_at < bindparam("before"))
             .order_by(questions.c.created_at)
-            .limit(BATCH)
+            .limit(at_most(BATCH))
         )
     )
     .returning(questions.c.id)

@@ -12,7 +12,7 @@ from answerback.storage.ending import OVERDUE_TOGETHER, end_open, end_overdue
 from answerback.storage.leasing import end_attempt, fenced, in_state
 from answerback.storage.lockstep import abreast
 from answerback.storage.operation import Operation, Statement, Transaction
-from answerback.storage.records import JOB_COLUMNS, RECORD_COLUMNS, job, job_record
+from answerback.storage.records import JOB_COLUMNS, RECORD_COLUMNS, at_most, job, job_record
 from answerback.storage.tables import deliveries, jobs
 
 BATCH = 200
@@ -45,7 +45,7 @@ UNANSWERED_JOBS = Statement(
         jobs.c.run_at < jobs.c.deadline_at,
     )
     .order_by(jobs.c.run_at)
-    .limit(BATCH)
+    .limit(at_most(BATCH))
 )
 
 

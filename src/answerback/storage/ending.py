@@ -7,13 +7,13 @@ from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_
 from answerback.domain.delivery import DeliveryState, Report, origin_of
 from answerback.domain.errors import Failure
 from answerback.domain.ids import new_id
-from answerback.domain.job import ClaimedJob, Ending, Job, JobState, Message
+from answerback.domain.job import ENDED, ClaimedJob, Ending, Job, JobState, Message
 from answerback.ports import Render
 from answerback.storage.leasing import END_ATTEMPT, FORGET_ATTEMPT, end_attempt, fenced, lost
 from answerback.storage.lines import DELIVERY_DEADLINE_MS, LOCK_LINES, RELEASE_NEXT_JOB, TRY_LINE, occupied
 from answerback.storage.operation import Operation, Rows, Statement, Together, Transaction
-from answerback.storage.records import dump_usage
-from answerback.storage.tables import OPEN_STATES, OWED_STATES, conversations, deliveries, jobs, turns
+from answerback.storage.records import dump_usage, literal
+from answerback.storage.tables import OWED_STATES, conversations, deliveries, jobs, turns
 
 _ENDED: dict[str, Any] = {
     "state": bindparam("new_state"),
@@ -38,7 +38,8 @@ def _end_from_outside(*where: ColumnElement[bool]) -> Statement:
     return Statement(ended.returning(jobs.c.lease_epoch), by=("row_id",))
 
 
-END_OPEN = _end_from_outside(jobs.c.id == bindparam("row_id"), literal_column(OPEN_STATES, Boolean))
+_not_ended = literal_column(f"state NOT IN ({', '.join(map(literal, sorted(ENDED)))})", Boolean)
+END_OPEN = _end_from_outside(jobs.c.id == bindparam("row_id"), _not_ended)
 END_LOST = _end_from_outside(lost(jobs, JobState.RUNNING))
 
 REQUEUE = Statement(

@@ -8,6 +8,7 @@ from sqlalchemy import (
     FromClause,
     Table,
     and_,
+    any_,
     bindparam,
     delete,
     exists,
@@ -27,6 +28,7 @@ from answerback.storage.operation import Operation, Rows, Statement, Together, T
 from answerback.storage.records import (
     CLAIMED_DELIVERY_COLUMNS,
     CLAIMED_JOB_COLUMNS,
+    at_most,
     claimed_delivery,
     claimed_job,
     literal,
@@ -37,7 +39,13 @@ RELEASED = Report("released")
 
 
 def in_state(table: FromClause, state: JobState | DeliveryState) -> Any:
+    """For statements that look for rows: spelled out, so that a partial index serves them."""
     return table.c.state == literal_column(literal(state))
+
+
+def still_in_state(table: FromClause, state: JobState | DeliveryState) -> Any:
+    """For statements that find their row by its id: bound, so that no partial index does."""
+    return table.c.state == state
 
 
 def fenced(table: Table, state: JobState | DeliveryState) -> Any:
@@ -45,7 +53,7 @@ def fenced(table: Table, state: JobState | DeliveryState) -> Any:
     return and_(
         table.c.id == bindparam("row_id"),
         table.c.lease_epoch == bindparam("epoch"),
-        in_state(table, state),
+        still_in_state(table, state),
         table.c.lease_expires_at > bindparam("now"),
     )
 
@@ -55,24 +63,21 @@ def lost(table: Table, state: JobState | DeliveryState) -> Any:
     return and_(
         table.c.id == bindparam("row_id"),
         table.c.lease_epoch == bindparam("epoch"),
-        in_state(table, state),
+        still_in_state(table, state),
         table.c.lease_expires_at <= bindparam("now"),
     )
 
 
 def _claim(table: Table, ready: Any, leased: str, columns: Sequence[Any]) -> Statement:
-    # As a CTE: PostgreSQL may run a subquery more than once, each time locking other rows.
     due = (
         select(table.c.id)
         .where(ready, table.c.run_at <= bindparam("now"))
         .order_by(table.c.run_at)
         .limit(bindparam("limit"))
         .with_for_update(skip_locked=True)
-        .cte("due")
     )
-    return Statement(
+    claimed = (
         update(table)
-        .where(table.c.id.in_(select(due.c.id)))
         .values(
             state=leased,
             attempt=table.c.attempt + 1,
@@ -81,6 +86,12 @@ def _claim(table: Table, ready: Any, leased: str, columns: Sequence[Any]) -> Sta
             lease_expires_at=bindparam("expires_at"),
         )
         .returning(*columns)
+    )
+    # An array is made once, and looks short to the planner. A subquery may run again and lock other rows, and one with
+    # a limit that is not known yet looks long enough to read the whole table for.
+    return Statement(
+        claimed.where(table.c.id.in_(due)),
+        postgresql=claimed.where(table.c.id == any_(func.array(due.scalar_subquery()))),
     )
 
 
@@ -99,8 +110,10 @@ _ready_deliveries = in_state(deliveries, DeliveryState.PENDING)
 CLAIM_JOBS = _claim(jobs, _ready_jobs, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
 CLAIM_SUSPECT = _claim(jobs, _ready_suspects, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
 CLAIM_DELIVERIES = _claim(deliveries, _ready_deliveries, DeliveryState.SENDING, CLAIMED_DELIVERY_COLUMNS)
-NEXT_JOB = Statement(select(jobs.c.run_at).where(_ready_jobs).order_by(jobs.c.run_at).limit(1))
-NEXT_DELIVERY = Statement(select(deliveries.c.run_at).where(_ready_deliveries).order_by(deliveries.c.run_at).limit(1))
+NEXT_JOB = Statement(select(jobs.c.run_at).where(_ready_jobs).order_by(jobs.c.run_at).limit(at_most(1)))
+NEXT_DELIVERY = Statement(
+    select(deliveries.c.run_at).where(_ready_deliveries).order_by(deliveries.c.run_at).limit(at_most(1))
+)
 
 START_ATTEMPT = Statement(
     insert(attempts).values(
@@ -138,7 +151,9 @@ _GIVEN_BACK: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "r
 def _give_back(table: Table, leased: JobState | DeliveryState, ready: str) -> Statement:
     return Statement(
         update(table)
-        .where(table.c.id == bindparam("row_id"), table.c.lease_epoch == bindparam("epoch"), in_state(table, leased))
+        .where(
+            table.c.id == bindparam("row_id"), table.c.lease_epoch == bindparam("epoch"), still_in_state(table, leased)
+        )
         .values(state=ready, attempt=table.c.attempt - 1, **_GIVEN_BACK)
         .returning(table.c.id),
         by=("row_id",),

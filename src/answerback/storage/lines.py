@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from answerback.domain.delivery import DeliveryState
 from answerback.domain.job import JobState
 from answerback.storage.operation import Statement
+from answerback.storage.records import at_most
 from answerback.storage.tables import LINE_STATES, OWED_STATES, conversations, deliveries, jobs
 
 DELIVERY_DEADLINE_MS = 7 * 86_400_000
@@ -53,7 +54,9 @@ def occupied(table: Table, under_way: str, conversation: Any = None) -> ColumnEl
     ahead = table.alias("ahead")
     same = ahead.c.conversation_id == (bindparam("conversation_id") if conversation is None else conversation)
     found: Select[Any] = select(literal_column("1")).select_from(ahead)
-    return exists(found.where(same, literal_column(f"ahead.{under_way}")).correlate(table))
+    return exists(
+        found.where(same, ahead.c.conversation_id.is_not(None), literal_column(f"ahead.{under_way}")).correlate(table)
+    )
 
 
 def _release_next(table: Table, under_way: str, **released: Any) -> Statement:
@@ -65,7 +68,7 @@ def _release_next(table: Table, under_way: str, **released: Any) -> Statement:
             waiting.c.state == literal_column(f"'{JobState.HELD}'"),
         )
         .order_by(waiting.c.seq)
-        .limit(1)
+        .limit(at_most(1))
         .scalar_subquery()
     )
     return Statement(
@@ -83,7 +86,7 @@ RELEASE_NEXT_DELIVERY = _release_next(deliveries, OWED_STATES, state=DeliverySta
 def _orphaned(table: Table, under_way: str) -> Statement:
     held = table.c.state == literal_column(f"'{JobState.HELD}'")
     alone = ~occupied(table, under_way, table.c.conversation_id)
-    return Statement(select(table.c.conversation_id).where(held, alone).distinct().limit(ORPHANS))
+    return Statement(select(table.c.conversation_id).where(held, alone).distinct().limit(at_most(ORPHANS)))
 
 
 ORPHANED_JOBS = _orphaned(jobs, LINE_STATES)

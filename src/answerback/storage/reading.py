@@ -24,12 +24,15 @@ FIND_JOB = Statement(
 ATTEMPTS_OF = Statement(select(*ATTEMPT_COLUMNS).where(attempts.c.of == bindparam("of")).order_by(attempts.c.epoch))
 DELIVERY_OF = Statement(select(*DELIVERY_COLUMNS).where(deliveries.c.job_id == bindparam("job_id")))
 
+AFTER_ALL = "jobz"
+"""Sorts after every id of a job, in whatever order a database sorts text."""
+
 LIST_JOBS = Statement(
     # Answers stay where they are: a page of long ones would be hundreds of megabytes.
     select(*(null() if column is jobs.c.answer else column for column in RECORD_COLUMNS))
     .where(
         jobs.c.tenant_id == bindparam("tenant_id"),
-        or_(bindparam("before", type_=Text).is_(None), jobs.c.id < bindparam("before")),
+        jobs.c.id < bindparam("before"),
         or_(bindparam("state", type_=Text).is_(None), jobs.c.state == bindparam("state")),
         or_(
             bindparam("key", type_=Text).is_(None),
@@ -78,7 +81,7 @@ def get_job(_: Transaction, tenant_id: str, job_id: str) -> Operation[JobRecord]
 def list_jobs(
     _: Transaction, tenant_id: str, state: JobState | None, session_id: str | None, before: str | None, limit: int
 ) -> Operation[list[JobRecord]]:
-    rows = yield LIST_JOBS(tenant_id=tenant_id, state=state, key=session_id, before=before, limit=limit)
+    rows = yield LIST_JOBS(tenant_id=tenant_id, state=state, key=session_id, before=before or AFTER_ALL, limit=limit)
     return [job_record(row) for row in rows]
 
 

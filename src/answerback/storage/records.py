@@ -4,6 +4,8 @@ import dataclasses
 import json
 from typing import Any, assert_never
 
+from sqlalchemy import ColumnElement, Integer, literal_column
+
 from answerback.domain.chat import Usage
 from answerback.domain.delivery import ClaimedDelivery
 from answerback.domain.errors import ErrorCode, Failure
@@ -185,3 +187,8 @@ def dump_usage(usage: Usage | None) -> str | None:
 def literal(value: Any) -> str:
     """A state as SQL text. Partial indexes serve a query only where its predicate is spelled out, not bound."""
     return f"'{value}'"
+
+
+def at_most(rows: int) -> ColumnElement[int]:
+    """A limit as SQL text. A planner that may not look at what is bound takes it for a tenth of the table."""
+    return literal_column(str(rows), Integer)

@@ -15,6 +15,7 @@ from answerback.domain.errors import CallInProgress, IdempotencyConflict, Respon
 from answerback.domain.ids import new_id
 from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
 from answerback.storage.operation import Operation, Query, Statement, Transaction
+from answerback.storage.records import at_most
 from answerback.storage.tables import replays
 
 KEPT_MS = 86_400_000
@@ -80,7 +81,7 @@ PRUNE = Statement(
                 or_(replays.c.lease_expires_at.is_(None), replays.c.lease_expires_at <= bindparam("now")),
             )
             .order_by(replays.c.updated_at)
-            .limit(BATCH)
+            .limit(at_most(BATCH))
         )
     )
     .returning(replays.c.id)

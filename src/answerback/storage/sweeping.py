@@ -6,7 +6,7 @@ holds is left for the next time.
 
 from collections.abc import Callable
 
-from sqlalchemy import Boolean, bindparam, delete, exists, func, literal_column, select, update
+from sqlalchemy import Boolean, any_, bindparam, delete, exists, func, literal_column, select, update
 
 from answerback.domain.delivery import DeliveryState, Report
 from answerback.domain.errors import ErrorCode, Failure
@@ -26,9 +26,9 @@ from answerback.storage.lines import (
 )
 from answerback.storage.lockstep import abreast
 from answerback.storage.operation import Operation, Row, Statement, Together, Transaction
-from answerback.storage.records import JOB_COLUMNS, job
+from answerback.storage.records import JOB_COLUMNS, at_most, job
 from answerback.storage.replaying import prune as prune_replays
-from answerback.storage.tables import OPEN_STATES, attempts, conversations, deliveries, jobs, turns
+from answerback.storage.tables import attempts, conversations, deliveries, jobs, turns
 
 BATCH = 200
 
@@ -40,7 +40,7 @@ LOST_JOBS = Statement(
     select(*JOB_COLUMNS, jobs.c.lease_epoch, jobs.c.lease_losses, jobs.c.first_loss_at)
     .where(in_state(jobs, JobState.RUNNING), jobs.c.lease_expires_at <= bindparam("now"))
     .order_by(jobs.c.lease_expires_at)
-    .limit(BATCH)
+    .limit(at_most(BATCH))
 )
 TAKE_BACK_JOB = Statement(
     update(jobs)
@@ -61,7 +61,7 @@ LOST_DELIVERIES = Statement(
     select(deliveries.c.id, deliveries.c.lease_epoch, deliveries.c.deadline_at, deliveries.c.conversation_id)
     .where(in_state(deliveries, DeliveryState.SENDING), deliveries.c.lease_expires_at <= bindparam("now"))
     .order_by(deliveries.c.lease_expires_at)
-    .limit(BATCH)
+    .limit(at_most(BATCH))
 )
 # The attempt stays counted, and the deadline ends it: a receiver whose response kills the worker must not be called
 # for ever.
@@ -76,11 +76,11 @@ RECOVER_JOBS = Together((TRY_LINE, END_LOST, TAKE_BACK_JOB, *SETTLING))
 RECOVER_DELIVERIES = Together((TRY_LINE, TAKE_BACK_DELIVERY, END_ATTEMPT, RELEASE_NEXT_DELIVERY))
 OVERDUE_JOBS = Statement(
     select(*JOB_COLUMNS)
-    .where(literal_column(OPEN_STATES), jobs.c.deadline_at <= bindparam("now"))
+    .where(jobs.c.finished_at.is_(None), jobs.c.deadline_at <= bindparam("now"))
     .order_by(jobs.c.deadline_at)
-    .limit(BATCH)
+    .limit(at_most(BATCH))
 )
-OPEN_JOBS = Statement(select(func.count()).select_from(jobs).where(literal_column(OPEN_STATES)))
+OPEN_JOBS = Statement(select(func.count()).select_from(jobs).where(jobs.c.finished_at.is_(None)))
 
 _settled = literal_column("(deliveries.state IS NULL OR deliveries.state IN ('delivered', 'dead'))", Boolean)
 OLD_JOBS = Statement(
@@ -88,7 +88,7 @@ OLD_JOBS = Statement(
     .join_from(jobs, deliveries, deliveries.c.job_id == jobs.c.id, isouter=True)
     .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), _settled)
     .order_by(jobs.c.finished_at)
-    .limit(BATCH)
+    .limit(at_most(BATCH))
 )
 PRUNE_ATTEMPTS = Statement(delete(attempts).where(attempts.c.of == bindparam("row_id")))
 # Not one that was replayed in the meantime.
@@ -114,11 +114,15 @@ _idle_conversations = (
         ),
     )
     .order_by(conversations.c.updated_at)
-    .limit(BATCH)
+    .limit(at_most(BATCH))
     .with_for_update(skip_locked=True)
-    .cte("idle")
 )
-PRUNE_CONVERSATIONS = Statement(delete(conversations).where(conversations.c.id.in_(select(_idle_conversations.c.id))))
+PRUNE_CONVERSATIONS = Statement(
+    delete(conversations).where(conversations.c.id.in_(_idle_conversations)),
+    postgresql=delete(conversations).where(
+        conversations.c.id == any_(func.array(_idle_conversations.scalar_subquery()))
+    ),
+)
 
 
 def recover_leases(tx: Transaction, render: Render) -> Operation[Swept]:

@@ -167,4 +167,5 @@ async def connected(dsn: str) -> AsyncIterator[Any]:
 
 async def behind_a_pooler(connection: Any) -> bool:
     """Whether the server process that answers is another than the one that said hello."""
-    return bool(await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid())
+    answering = await connection.fetchval("SELECT pg_backend_pid()", timeout=CONNECT_SECONDS)
+    return bool(answering != connection.get_server_pid())

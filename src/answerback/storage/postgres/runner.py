@@ -27,14 +27,25 @@ WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 """One snapshot, so that what an owner sees of a job fits together."""
 
-# Set for each transaction and gone with it, since behind a pooler the session is somebody else's too. Commits wait for
-# the disk whatever the server's default; a statement that hangs, or a transaction whose client has vanished, gives its
-# locks back by itself. Every statement has its index, and the statistics of a table that was empty a moment ago must
-# not talk the planner out of it; JIT would compile for longer than any of them runs.
-OPEN = """SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-set_config('synchronous_commit', 'on', true), set_config('statement_timeout', '10s', true),
-set_config('idle_in_transaction_session_timeout', '20s', true), set_config('enable_seqscan', 'off', true),
-set_config('jit', 'off', true)"""
+# Set for each transaction and gone with it, since behind a pooler the session is somebody else's too.
+SETTINGS = {
+    # Whatever the server's default: a commit is on its disk.
+    "synchronous_commit": "on",
+    # A statement that hangs, or a transaction whose client has vanished, gives its locks back by itself.
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "20s",
+    # Every statement walks along an index made for it, and stops early. The planner must not take a table that was
+    # empty a moment ago for one that is cheaper read whole; nor plan each time anew, nor compile for longer than it
+    # then runs.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+_SET = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items())
+OPEN = f"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, {_SET}"  # noqa: S608 (ours, all of it)
 
 Way: TypeAlias = Callable[[Iterable[Operation[Any]]], Operation[list[Any]]]
 

@@ -12,7 +12,7 @@ import asyncpg
 
 from answerback.domain.errors import StorageUnavailable
 from answerback.storage import schema
-from answerback.storage.postgres.connections import connected
+from answerback.storage.postgres.connections import CONNECT_SECONDS, connected
 
 TURN = 0x616E73776572
 """Names the advisory lock ("answer" in ASCII)."""
@@ -26,7 +26,7 @@ TRIES = 10
 async def require_current(connection: Any, dsn: str) -> None:
     """Makes the schema of an empty database. Raises StorageUnavailable, also when it is another version's: whoever
     serves is not to be surprised by a migration that a process begins on its own."""
-    encoding = await connection.fetchval("SHOW server_encoding")
+    encoding = await connection.fetchval("SHOW server_encoding", timeout=CONNECT_SECONDS)
     if encoding != "UTF8":
         raise StorageUnavailable(f"the database's encoding is {encoding}; make one with ENCODING 'UTF8'")
     found, head = await _revision(connection), schema.head()
@@ -93,9 +93,9 @@ async def _apply(connection: Any) -> None:
 
 async def _revision(connection: Any) -> str | None:
     """The schema's revision, None in an empty database."""
-    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+    if await connection.fetchval("SELECT to_regclass('alembic_version')", timeout=CONNECT_SECONDS) is None:
         return None
-    found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version", timeout=CONNECT_SECONDS)
     return found
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from answerback.testing.backends.backend import Backend, BackendUnavailable, binary
+from answerback.testing.backends.backend import Backend, binary
+from answerback.testing.backends.postgres import account_for
 from answerback.testing.ports import HOST
 
 POOL_SIZE = 4
 """Server connections for each database: fewer than clients, so that they are handed around."""
-ACCOUNTS = ("postgres", "nobody")
 
 
 class PgBouncer(Backend):
@@ -72,12 +72,7 @@ class PgBouncer(Backend):
         return (self._program, self._configuration)
 
     def _account(self) -> pwd.struct_passwd | None:
-        if os.geteuid() != 0:
-            return None
-        for name in ACCOUNTS:
-            with contextlib.suppress(KeyError):
-                return pwd.getpwnam(name)
-        raise BackendUnavailable("PgBouncer refuses to run as root: add an account for it, `useradd postgres`")
+        return account_for("PgBouncer")
 
     def _serves(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), 1):

@@ -60,15 +60,20 @@ class PostgresServer(Backend):
         return {"HOME": str(self.folder)}
 
     def _account(self) -> pwd.struct_passwd | None:
-        if os.geteuid() != 0:
-            return None
-        for name in ACCOUNTS:
-            with contextlib.suppress(KeyError):
-                return pwd.getpwnam(name)
-        raise BackendUnavailable("PostgreSQL refuses to run as root: add an account for it, `useradd postgres`")
+        return account_for("PostgreSQL")
 
     def _serves(self) -> bool:
         return subprocess.run([self._asking, "-q", "-h", HOST, "-p", str(self.port)], check=False).returncode == 0
+
+
+def account_for(program: str) -> pwd.struct_passwd | None:
+    """Whom a program runs as that refuses to be root. Raises BackendUnavailable."""
+    if os.geteuid() != 0:
+        return None
+    for name in ACCOUNTS:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise BackendUnavailable(f"{program} refuses to run as root: add an account for it, `useradd postgres`")
 
 
 def create_database(server: str, name: str) -> str:

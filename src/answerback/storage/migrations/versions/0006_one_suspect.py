@@ -1,4 +1,7 @@
-"""one suspect: the database itself lets one job run that has cost its workers two leases; PostgreSQL is made ready"""
+"""one suspect: the database itself lets one job run that has cost its workers two leases; and indexes that PostgreSQL
+cannot take for one another"""
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,34 +11,41 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-SUSPECT_RUNNING = sa.text("state = 'running' AND lease_losses >= 2")
+OPEN = "state IN ('held', 'queued', 'running', 'awaiting')"
+LINE = "state IN ('queued', 'running', 'awaiting')"
+OWED = "state IN ('pending', 'sending')"
+SUSPECT_RUNNING = "state = 'running' AND lease_losses >= 2"
 
 
 def upgrade() -> None:
-    if op.get_context().dialect.name == "postgresql":
+    postgres = op.get_context().dialect.name == "postgresql"
+    if postgres:
         # Of the three foreign keys only this one has no index to check it by: each conversation that is forgotten
         # would read all jobs.
         op.drop_constraint("jobs_conversation_id_fkey", "jobs", type_="foreignkey", if_exists=True)
+    _index("jobs_deadline", "jobs", "deadline_at", "finished_at IS NULL")
+    _index("jobs_line", "jobs", "conversation_id", f"conversation_id IS NOT NULL AND {LINE}", unique=True)
+    _index("deliveries_line", "deliveries", "conversation_id", f"conversation_id IS NOT NULL AND {OWED}", unique=True)
+    if postgres:
         with op.get_context().autocommit_block():
-            _index(unique=True, concurrently=True)
+            _index("jobs_suspect_running", "jobs", "lease_losses", SUSPECT_RUNNING, unique=True, concurrently=True)
     else:
-        _index(unique=True)
+        _index("jobs_suspect_running", "jobs", "lease_losses", SUSPECT_RUNNING, unique=True)
 
 
 def downgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
         op.create_foreign_key("jobs_conversation_id_fkey", "jobs", "conversations", ["conversation_id"], ["id"])
-    _index(unique=False)
+    _index("jobs_deadline", "jobs", "deadline_at", OPEN)
+    _index("jobs_line", "jobs", "conversation_id", LINE, unique=True)
+    _index("deliveries_line", "deliveries", "conversation_id", OWED, unique=True)
+    _index("jobs_suspect_running", "jobs", "lease_losses", SUSPECT_RUNNING)
 
 
-def _index(*, unique: bool, concurrently: bool = False) -> None:
-    op.drop_index("jobs_suspect_running", "jobs", if_exists=True, postgresql_concurrently=concurrently)
-    op.create_index(
-        "jobs_suspect_running",
-        "jobs",
-        ["lease_losses"],
-        unique=unique,
-        sqlite_where=SUSPECT_RUNNING,
-        postgresql_where=SUSPECT_RUNNING,
-        postgresql_concurrently=concurrently,
-    )
+def _index(
+    name: str, table: str, column: str, predicate: str, *, unique: bool = False, concurrently: bool = False
+) -> None:
+    """In place of the one of this name, or of what a build that was interrupted left of it."""
+    where: dict[str, Any] = {"sqlite_where": sa.text(predicate), "postgresql_where": sa.text(predicate)}
+    op.drop_index(name, table, if_exists=True, postgresql_concurrently=concurrently)
+    op.create_index(name, table, [column], unique=unique, postgresql_concurrently=concurrently, **where)
