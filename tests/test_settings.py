@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from answerback.domain.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE
-from answerback.settings import Settings, SettingsError, describe, load_settings
+from answerback.settings import Settings, SettingsError, load_settings
+from answerback.settings.describing import describe
 from answerback.testing import docs
 
 ROOT = Path(__file__).parents[1]

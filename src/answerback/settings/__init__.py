@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -287,28 +287,3 @@ def _problem(detail: ErrorDetails) -> str:
         return f"{name} {detail['ctx']['error']}"
     wanted = detail["msg"].partition(", unable")[0].removeprefix("Input ").replace("a valid boolean", "true or false")
     return f"{name} is {str(detail['input'])[:60]!r} but {wanted}"
-
-
-class Described(NamedTuple):
-    """A setting as the documentation shows it; `default` as one would write it in `.env`, blank for "not set"."""
-
-    name: str
-    default: str
-    description: str
-
-
-def describe() -> list[Described]:
-    """Every setting, in the order of the documentation."""
-    defaults = Settings.model_construct()
-    return [
-        Described(name.upper(), _written(getattr(defaults, name)), field.description or "")
-        for name, field in Settings.model_fields.items()
-    ]
-
-
-def _written(default: object) -> str:
-    if default in (None, ()):
-        return ""
-    if isinstance(default, SecretStr):
-        return default.get_secret_value()
-    return str(default).lower() if default is False else str(default)

@@ -3,7 +3,7 @@
 import textwrap
 from pathlib import Path
 
-from answerback.settings import describe
+from answerback.settings.describing import describe
 
 BEGIN = "<!-- settings -->"
 END = "<!-- /settings -->"
