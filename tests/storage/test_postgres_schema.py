@@ -4,8 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -22,6 +23,7 @@ from answerback.storage.postgres import schema as postgres_schema
 from answerback.storage.postgres.driving import DIALECT
 from answerback.storage.postgres.runner import OPEN
 from answerback.storage.tables import metadata
+from answerback.testing.backends.postgres import create_database, drop_database
 from answerback.testing.clock import FakeClock
 from builders import accept
 from databases import PostgresDatabase
@@ -149,10 +151,20 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(postgres_server
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="module")
+def untouched(postgres_server: str) -> Iterator[PostgresDatabase]:
+    """With the schema, and without the statistics that other tests' rows leave behind."""
+    name = f"answerback_{uuid4().hex}"
+    database = PostgresDatabase(create_database(postgres_server, name))
+    database.prepare()
+    yield database
+    drop_database(postgres_server, name)
+
+
 @pytest.fixture
-async def planner(postgres: PostgresDatabase) -> AsyncIterator[Any]:
+async def planner(untouched: PostgresDatabase) -> AsyncIterator[Any]:
     """A connection in a transaction of ours."""
-    connection = await asyncpg.connect(postgres.url)
+    connection = await asyncpg.connect(untouched.url)
     await connection.execute("BEGIN")
     await connection.execute(OPEN)
     yield connection
