@@ -50,12 +50,12 @@ class Client:
         """Requests that a client behind a balancer would have seen fail."""
         return self.cut + self.declined.total()
 
-    async def send(self, text: str, session: str | None = None, callback_url: str | None = None) -> Accepted:
+    async def send(self, text: str, session: str) -> Accepted:
         """Raises TimeoutError when no process takes the message."""
         key = f"{self._ledger.prefix}{next(self._numbers)}"
         message = f"{self._ledger.prefix} {text}"
-        body: dict[str, Any] = {"message": message, "callback_url": callback_url or self._callback_url}
-        body |= {"session_id": self._ledger.prefix + session} if session else {"stateless": True}
+        named = self._ledger.prefix + session
+        body = {"message": message, "callback_url": self._callback_url, "session_id": named}
         began = time.monotonic()
         async with asyncio.timeout(PATIENCE_SECONDS):
             while (said := await self.post(body, key)) is None:

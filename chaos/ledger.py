@@ -59,11 +59,6 @@ class Ledger:
         return self.first.setdefault(arrival.job_id, arrival) is arrival
 
     @property
-    def outstanding(self) -> int:
-        """How many accepted messages have heard nothing yet."""
-        return len(self.accepted.keys() - self.first.keys())
-
-    @property
     def lags(self) -> Mapping[str, float]:
         """Seconds from each message's first POST to its callback."""
         return {id: self.first[id].at - entry.at for id, entry in self.accepted.items() if id in self.first}

@@ -14,21 +14,14 @@ from chaos import plain_celery
 from chaos.figures import Figures
 from chaos.fleet import ROOT, WORKERS, Fleet
 from chaos.llm import after
-from chaos.load import closed_loop
+from chaos.scenarios.kills import Size, strike
 from chaos.stage import staged
 from chaos.waiting import until
 
-CONVERSATIONS = 100
-WINDOW = 200
+LLM_MS = int(plain_celery.LLM_SECONDS * 1000)
 GIVEN_BACK_SECONDS = 30.0
 FINISH_SECONDS = 120.0
 CELERY = ("celery", "-q", "-A", "chaos.plain_celery", "worker", "-P", "threads", "-c", "8", "-l", "ERROR")
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    jobs: int
-    kills: int
 
 
 FULL = Size(jobs=6_000, kills=60)
@@ -45,22 +38,7 @@ class Left:
 async def run(fleet: Fleet, size: Size) -> Figures:
     left = await _plain(fleet, size)
     async with staged(fleet) as stage:
-        load = asyncio.create_task(
-            closed_loop(
-                stage.client,
-                stage.inbox,
-                size.jobs,
-                CONVERSATIONS,
-                WINDOW,
-                lambda n: after(int(plain_celery.LLM_SECONDS * 1000), str(n)),
-            )
-        )
-        for kill in range(size.kills):
-            await stage.reach((kill + 1) * size.jobs // (size.kills + 2))
-            worker = random.choice(fleet.workers)
-            await worker.kill()
-            await worker.start()
-        await load
+        await strike(stage, size, fleet.workers, lambda n: after(LLM_MS, str(n)))
         verdict = await stage.settle()
         said = (
             f"{size.jobs:,} jobs and {size.kills} workers killed: Celery with acks_late lost {left.lost:,}"
