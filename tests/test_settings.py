@@ -388,7 +388,9 @@ class TestFleet:
         assert broker.get_secret_value() == url
 
     @pytest.mark.parametrize("name", ["REDIS_URL", "CELERY_BROKER_URL"])
-    @pytest.mark.parametrize("url", ["sqs://h", "localhost:6379", "redis://", "http://me:hunter2@h"])
+    @pytest.mark.parametrize(
+        "url", ["sqs://h", "localhost:6379", "redis://", "http://me:hunter2@h", "redis://:hunter2@h/junk"]
+    )
     def test_anything_else_is_refused(self, monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
         message = refused(monkeypatch, **{name: url})
 

@@ -11,6 +11,7 @@ import pytest
 import redis
 from outages import Outages
 
+from answerback.shared import link as module
 from answerback.shared.link import Away, Link
 from answerback.testing.backends import RedisServer
 from builders import Journal
@@ -48,6 +49,20 @@ async def test_whoever_gives_up_takes_no_reply_from_others(link: Link) -> None:
 
     assert await patient == b"yours"
     assert await link.call("ECHO", "next") == b"next"
+
+
+async def test_an_outage_is_told_though_nobody_asks_anything(
+    monkeypatch: pytest.MonkeyPatch, server: RedisServer, journal: Journal, outages: Outages
+) -> None:
+    monkeypatch.setattr(module, "CHECK", 0.01)
+    link = Link(server.url, journal, outages)
+    link.start()
+    server.kill()
+
+    await journal.seen("redis_away")
+
+    assert outages.told == [True, False]
+    await link.close()
 
 
 async def test_an_outage_is_told_once_and_ends_by_itself(

@@ -14,6 +14,8 @@ from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Clock, Depth, Store
 
 FRESH_SECONDS = 3.0
+PATIENCE_SECONDS = 5.0
+"""How long the page waits for the database: Prometheus gives up after ten, and wants the rest most of all then."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 EXAMPLE = """# HELP answerback_jobs_accepted_total Jobs accepted with 202, by kind.
 # TYPE answerback_jobs_accepted_total counter
@@ -36,8 +38,9 @@ class Depths:
         async with self._lock:
             if self._clock.monotonic() >= self._fresh_until:
                 try:
-                    self._depth = await self._store.depth()
-                except StorageUnavailable:
+                    async with asyncio.timeout(PATIENCE_SECONDS):
+                        self._depth = await self._store.depth()
+                except (StorageUnavailable, TimeoutError):
                     self._depth = None
                 self._fresh_until = self._clock.monotonic() + FRESH_SECONDS
             return self._depth

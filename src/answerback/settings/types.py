@@ -48,7 +48,8 @@ def _sqlite_path(path: str) -> None:
 def _is_server_url(url: str, schemes: Set[str]) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in schemes and bool(parts.hostname or parts.query) and parts.port != 0
+        numbered = not parts.scheme.startswith("redis") or re.fullmatch(r"/?\d*", parts.path) is not None
+        return parts.scheme in schemes and bool(parts.hostname or parts.query) and parts.port != 0 and numbered
     except ValueError:
         return False
 

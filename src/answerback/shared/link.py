@@ -20,6 +20,8 @@ GRACE = 0.05
 """Seconds more for a reply that came in time to a process that was busy elsewhere."""
 LOOK = 1.0
 """Seconds between looks for a Redis that is away."""
+CHECK = 5.0
+"""Seconds between looks at one that is there, so that also a process which rarely needs it tells of an outage."""
 TOGETHER = 500
 """Commands that travel at once at most."""
 
@@ -56,14 +58,15 @@ class Link:
         self._waiting: list[Waiting] = []
         self._sending: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Has a first look, so that an operator hears soon of a Redis that is not there."""
+        """Has a look now and again, so that an operator hears soon of a Redis that is not there."""
         self._metrics.redis(up=True)
-        self._looking = asyncio.create_task(self._first_look())
+        self._checking = asyncio.create_task(self._check_forever())
 
     async def close(self) -> None:
-        for task in (self._sending, self._looking):
+        for task in (self._checking, self._sending, self._looking):
             if task is not None:
                 task.cancel()
                 await asyncio.wait({task})
@@ -131,9 +134,11 @@ class Link:
         self._log.warning("redis_away", error=type(error).__name__, note=note)
         self._looking = asyncio.create_task(self._look())
 
-    async def _first_look(self) -> None:
-        with contextlib.suppress(Away):
-            await self.call(*PROBE)
+    async def _check_forever(self) -> None:
+        while True:
+            with contextlib.suppress(Away):
+                await self.call(*PROBE)
+            await asyncio.sleep(CHECK)
 
     async def _look(self) -> None:
         while not await self._is_back():  # noqa: ASYNC110 (what is waited for sets no event)

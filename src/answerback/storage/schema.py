@@ -94,4 +94,4 @@ class _Script:
 
 
 def _another_version(error: CommandError) -> str:
-    return f"it was made by another version of answerback ({error})"
+    return f"it was made by another version of answerback, most likely a newer one: run that ({error})"
