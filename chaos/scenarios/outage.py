@@ -26,7 +26,7 @@ MORE_HOURS = 48
 IN_LINE_MS = 100_000
 """A wait up to this long is a place in the origin's line, which takes real time; a longer one is the schedule's."""
 QUIET_SECONDS = 180.0
-BUSIEST_SECONDS = 30.0
+BUSIEST_SECONDS = 5.0
 
 PASS = """
 UPDATE deliveries SET run_at = deliveries.run_at - $2, deadline_at = deliveries.deadline_at - $2,
@@ -81,7 +81,7 @@ class OneAtATime:
 
     @property
     def busiest(self) -> float:
-        """The most callbacks a second that came in any half minute; the line before it is told apart."""
+        """The most callbacks a second that came in any five seconds; the line before it is told apart."""
         ends = [bisect_left(self.came, each + BUSIEST_SECONDS) for each in self.came]
         return max(end - start for start, end in enumerate(ends)) / BUSIEST_SECONDS
 
@@ -109,7 +109,7 @@ async def run(fleet: Fleet, size: Size) -> Figures:
             f"{len(stage.ledger.accepted):,} accepted, {verdict.said}",
             f"{owed:,} callbacks owed after {DOWN_HOURS} simulated hours, all delivered by hour {hours}",
             f"at most {attempts} attempts each",
-            f"receiver takes {size.rate:g}/s, {slow.busiest:.0f}/s came in the busiest half minute",
+            f"receiver takes {size.rate:g}/s, {slow.busiest:.0f}/s came in the busiest five seconds",
             f"{slow.longest_line} in line before it at most",
         )
         return Figures(said, (*verdict.broken, *broken))

@@ -1,6 +1,5 @@
 """A Celery worker whose tasks are hints: each wakes the engine that runs beside Celery in the same process."""
 
-import logging
 import os
 import signal
 import threading
@@ -65,8 +64,6 @@ class HintedWorker(Worker):
 
     def setup_logging(self, colorize: bool | None = None) -> bool:  # noqa: ARG002
         """Whether the log is somebody else's; it is ours."""
-        # Its steps tell of a broker that has left with a traceback each; `broker_unavailable` says it in a line.
-        logging.getLogger("celery.bootsteps").setLevel(logging.CRITICAL)
         return True
 
     def install_platform_tweaks(self, worker: Worker) -> None:  # noqa: ARG002
