@@ -5,9 +5,13 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from amqp.exceptions import InternalError
+from kombu import Connection
 from processes import HINTED, Fleet, fleet, settings
 from redis import Redis
 
+from answerback.engines.broker import QUEUE, CeleryBroker
+from answerback.engines.hints import Kind
 from answerback.testing import FakeLLM, Receiver
 from answerback.testing.backends import RabbitServer, RedisServer
 from answerback.testing.backends.backend import Backend
@@ -36,15 +40,6 @@ async def link(broker: Backend) -> AsyncIterator[Link]:
         yield link
 
 
-DEAF = pytest.mark.xfail(
-    strict=False,
-    reason="known defect: after a kill of RabbitMQ a worker may not hear it again for minutes; it works by polling",
-)
-
-
-@pytest.mark.parametrize(
-    "broker", [RedisServer, pytest.param(RabbitServer, marks=DEAF)], indirect=True, ids=["redis", "rabbitmq"]
-)
 async def test_a_broker_that_was_killed_is_found_again(broker: Backend, llm: FakeLLM, receiver: Receiver) -> None:
     async with fleet(settings(llm, broker.url), receiver) as shop:
         await shop.one_after_the_other(2)
@@ -60,6 +55,39 @@ async def test_a_broker_that_was_killed_is_found_again(broker: Backend, llm: Fak
 
             assert await shop.one_after_the_other(10) < HINTED_SECONDS
         assert llm.total == len(receiver.callbacks)
+        assert "Traceback" not in shop.worker.logs
+
+
+async def test_a_queue_that_came_back_broken_is_made_anew(llm: FakeLLM, receiver: Receiver) -> None:
+    with private(RabbitServer) as server:
+        if not await asyncio.to_thread(broke_its_queue, server):
+            pytest.skip("this RabbitMQ kept its queue through five kills")
+
+        async with fleet(settings(llm, server.url), receiver) as shop:
+            await shop.worker.until_logged(HINTED, timeout=PROMISED)
+
+            assert "queue_replaced" in shop.worker.logs
+            assert await shop.one_after_the_other(10) < HINTED_SECONDS
+
+
+def broke_its_queue(server: RabbitServer) -> bool:
+    """Kills RabbitMQ as soon as it has made the queue, until it comes back with one that nobody can consume from."""
+    for _ in range(5):
+        broker = CeleryBroker(server.url)
+        broker.send(Kind.JOBS, 1)
+        server.kill()
+        broker.close()
+        server.restart()
+        try:
+            consume(server.url)
+        except (TimeoutError, InternalError):
+            return True
+    return False
+
+
+def consume(url: str) -> None:
+    with Connection(url, heartbeat=0, transport_options={"read_timeout": 5}) as connection:
+        connection.default_channel.basic_consume(QUEUE, consumer_tag="test", callback=print, no_ack=False)
 
 
 async def test_redis_may_forget_everything(llm: FakeLLM, receiver: Receiver) -> None:

@@ -19,10 +19,12 @@ from celery.worker.consumer.control import Control
 from celery.worker.consumer.events import Events
 from celery.worker.consumer.heart import Heart
 from celery.worker.consumer.tasks import Tasks
+from kombu.exceptions import KombuError
 
 from answerback.engines.broker import configure, task_of
 from answerback.engines.hints import Kind
 from answerback.engines.publishing import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, MEANWHILE
+from answerback.engines.queue_repair import ensure_answering
 from answerback.ports import Log
 
 PATIENCE_SECONDS = 3.0
@@ -109,6 +111,14 @@ class HintedConsumer(Consumer):
 
     told: bool = False
 
+    def connect(self) -> Any:
+        if self.conninfo.transport.driver_type == "amqp":
+            ensure_answering(self.app, self._connect_briefly, self.app.journal)
+        return super().connect()
+
+    def _connect_briefly(self) -> Any:
+        return self.connection_for_read(heartbeat=0)
+
     def ensure_connected(self, connection: Any) -> Any:
         # Celery's own waits grow to half a minute, with an error each.
         return connection.ensure_connection(
@@ -144,7 +154,12 @@ class HastyDispatcher(EventDispatcher):
         super().__init__(*arguments, **{**options, "buffer_while_offline": False})
 
     def send(self, type: str, *arguments: Any, **options: Any) -> None:
-        super().send(type, *arguments, **{**options, "retry": False})
+        try:
+            super().send(type, *arguments, **{**options, "retry": False})
+        except (OSError, KombuError, *self.connection.connection_errors):
+            # What is said when the broker has left needs no traceback.
+            if type != "worker-offline":
+                raise
 
 
 class HintedApp(Celery):
