@@ -15,6 +15,7 @@ from answerback import bootstrap
 from answerback.core.chart import Panel, number, svg
 from answerback.domain.benchmark import Plan, Report, Run, Spread, read_prompts
 from answerback.domain.errors import ResultsUnwritable, UnknownModel
+from answerback.providers.routes_file import RoutesFileError
 from answerback.settings import Settings
 
 WIDTH = 100
@@ -65,7 +66,7 @@ def run(settings: Settings, planned: Sequence[Plan]) -> int:
     except KeyboardInterrupt:
         screen.print(Text(f"\nStopped. The runs that ended are in {settings.benchmarks_dir}."))
         return 130
-    except (UnknownModel, ResultsUnwritable) as error:
+    except (UnknownModel, ResultsUnwritable, RoutesFileError) as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"answerback bench: {error}", "bold red"))
         return 2
     plot = Path(reports[0].results_file).with_suffix(".svg")

@@ -10,13 +10,13 @@ import typer
 
 from answerback import bootstrap
 from answerback.api.auth import hash_key, new_key
-from answerback.app import serve as serve_app
 from answerback.bootstrap import Role
 from answerback.core.callbacks import rfc3339
 from answerback.domain.benchmark import MAX_CONCURRENCY, MAX_RUNS
 from answerback.domain.errors import NotFound, StorageUnavailable
 from answerback.domain.rate import parse_rate
 from answerback.ports import Store
+from answerback.server import serve as serve_app
 from answerback.settings import Settings, SettingsError, load_settings
 
 T = TypeVar("T")

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from answerback import bootstrap, observability
+from answerback import bootstrap
 from answerback.bootstrap import Role, Service
-from answerback.bootstrap.fleet import loop_factory, make_celery_app
+from answerback.bootstrap.fleet import make_celery_app
+from answerback.bootstrap.runtime import loop_factory
 from answerback.domain.errors import StorageUnavailable
 from answerback.engines.hints import Kind
 from answerback.ports import Reached
@@ -30,10 +31,10 @@ LOOK_SECONDS = 5.0
 
 def work(settings: Settings, reached: Reached = bootstrap.nothing) -> int:
     """Works until SIGTERM or SIGINT; returns the exit code. `reached` is called at every commit boundary."""
-    made = Work(settings, reached)
-    if settings.celery_broker_url is None:
-        return _poll(made)
     try:
+        made = Work(settings, reached)
+        if settings.celery_broker_url is None:
+            return _poll(made)
         app = make_celery_app(settings, made, made.log)
     except SettingsError as error:
         return _refuse(error)
@@ -55,12 +56,15 @@ def _refuse(error: Exception) -> int:
 
 
 class Work:
-    """Implements `answerback.engines.celery_worker.Work`: the service without its doors, in a thread of its own."""
+    """Implements `answerback.engines.celery_worker.Work`: the service without its doors, in a thread of its own.
+
+    Making one raises SettingsError where its log cannot be written.
+    """
 
     def __init__(self, settings: Settings, reached: Reached = bootstrap.nothing) -> None:
         self._settings = settings
         self._reached = reached
-        self.log = observability.configure(settings.log_level, settings.log_format, logs_dir=settings.logs_dir)
+        self.log = bootstrap.open_log(settings)
         self._thread = threading.Thread(target=self._run, name="work", daemon=True)
         self._started: concurrent.futures.Future[Service] = concurrent.futures.Future()
         self._loop: asyncio.AbstractEventLoop | None = None

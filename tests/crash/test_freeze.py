@@ -20,7 +20,7 @@ DISCARDED = ("stale_result_discarded", "stale_delivery_discarded", "lease_lost",
 # The service, frozen by itself between an answer and its commit, where no signal from outside could be aimed.
 PAUSING = """
 import os, signal, sys
-from answerback.app import serve
+from answerback.server import serve
 from answerback.settings import load_settings
 
 def reached(boundary):

@@ -7,6 +7,7 @@ from answerback.bootstrap.clock import SystemClock
 from answerback.bootstrap.database import migrate as migrate
 from answerback.bootstrap.database import open_store as open_store
 from answerback.bootstrap.fleet import hints_at_doors, make_publisher
+from answerback.bootstrap.runtime import open_log as open_log
 from answerback.bootstrap.service import Role as Role
 from answerback.bootstrap.service import Service as Service
 from answerback.bootstrap.sharing import make_sharing

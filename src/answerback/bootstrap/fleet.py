@@ -1,7 +1,5 @@
-"""What several processes on one database need: event loops, hints to each other, the Celery application."""
+"""What several processes on one database need: hints to each other, the Celery application."""
 
-import asyncio
-import sys
 from typing import TYPE_CHECKING
 
 from answerback.engines.embedded import EmbeddedEngine
@@ -13,15 +11,6 @@ from answerback.telemetry import Metrics
 
 if TYPE_CHECKING:
     from answerback.engines.celery_worker import HintedApp, Work
-
-
-def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
-    """The event loop of this platform."""
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.Loop
 
 
 def make_publisher(settings: Settings, log: Log, metrics: Metrics) -> Publisher | None:

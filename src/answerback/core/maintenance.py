@@ -1,5 +1,7 @@
 """Moving what nobody else will: expired leases, passed deadlines, orphaned lines, old rows."""
 
+from dataclasses import fields
+
 from answerback.domain.errors import ErrorCode, StorageUnavailable
 from answerback.domain.job import JobState
 from answerback.ports import Clock, Hints, Log, Store, Swept
@@ -62,8 +64,5 @@ class Maintenance:
 
 
 def _summed(swept: list[Swept]) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for each in swept:
-        for name in Swept.__slots__:
-            totals[name] = totals.get(name, 0) + getattr(each, name)
+    totals = {field.name: sum(getattr(each, field.name) for each in swept) for field in fields(Swept)}
     return {name: total for name, total in totals.items() if total}

@@ -12,8 +12,10 @@ Refusal                the caller must change something (a 4xx or a 503 at a doo
 ├── CallInProgress         the same key came before, and that request is still being answered
 ├── ResponseNotKept        the same key came before, and was answered with more than is kept
 ├── ConversationFull       too many unanswered messages in one conversation
-└── Overloaded             the backlog is full
+├── Overloaded             the backlog is full
+└── EraseUnfinished        erased from the database, and Redis is away
 StorageUnavailable     the database cannot take a write now (locked, full, read-only)
+└── OutcomeUnknown         the connection broke during the commit
 ResultsUnwritable      the directory of benchmarks takes no file now
 ProviderError          the LLM's side failed; says whether and when to try again
 SendError              a callback attempt ended without a response

@@ -1,7 +1,7 @@
 """What core asks of the database."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Protocol, TypeAlias
 
 from answerback.domain.chat import Question, Turn
@@ -67,18 +67,7 @@ class Swept:
 
     @property
     def total(self) -> int:
-        return (
-            self.jobs_requeued
-            + self.jobs_poisoned
-            + self.jobs_expired
-            + self.jobs_unanswered
-            + self.jobs_released
-            + self.deliveries_released
-            + self.deliveries_requeued
-            + self.jobs_pruned
-            + self.questions_pruned
-            + self.replays_pruned
-        )
+        return sum(astuple(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ class OpenAICompatible:
     """Implements `ports.Provider` over `POST {base_url}/chat/completions`, plain, never retrying.
 
     `default_model` answers requests that name none. `connect_timeout` is in seconds. `now` is the wall clock in epoch
-    milliseconds, for waits that upstreams give as a moment. A `transport` given is shared, and closed by its giver.
-    `app_url` and the title "Answerback" tell OpenRouter which app calls. `name` defaults to `openrouter` or the host.
+    milliseconds, for waits that upstreams give as a moment. `app_url` and the title "Answerback" tell OpenRouter which
+    app calls. `name` defaults to `openrouter` or the host.
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class OpenAICompatible:
         default_model: str,
         connect_timeout: float = 10.0,
         now: Callable[[], int] = wall_clock,
-        transport: Transport | None = None,
         app_url: str = "http://localhost:8080",
         name: str | None = None,
     ) -> None:
@@ -47,8 +46,7 @@ class OpenAICompatible:
         self._models_url = URL(base_url.rstrip("/") + "/models")
         self._default_model = default_model
         self._now = now
-        self._owned = Transport(connect_timeout) if transport is None else None
-        self._transport = self._owned or transport or Transport(connect_timeout)
+        self._transport = Transport(connect_timeout)
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -101,8 +99,7 @@ class OpenAICompatible:
         return [model for entry in listed if (model := completions.model(entry)) is not None]
 
     async def close(self) -> None:
-        if self._owned is not None:
-            await self._owned.close()
+        await self._transport.close()
 
     def _body(self, request: ChatRequest, *, stream: bool) -> dict[str, Json]:
         body = dict(request.body)

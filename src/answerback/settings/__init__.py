@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     llm_fallback_models: Words = ()
     """Models to try next, in order, when the default model fails: separated by commas or spaces."""
     llm_routes_file: Path | None = None
-    """A TOML file of routes: model names that stand for lists of providers and models (see "Fallback")."""
+    """A TOML file of routes: model names that stand for lists of providers and models (see "Limits and fallback")."""
     upstream_requests_per_minute: CountOrZero = 0
     """How many calls a minute the provider is asked at most; 0: as many as come. Queued jobs wait for their turn."""
     upstream_concurrency: CountOrZero = 0

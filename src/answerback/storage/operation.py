@@ -1,7 +1,7 @@
 """Operations without I/O: generators that yield statements and receive rows.
 
 An operation is written once; what drives it decides how statements reach a database and which operations share a
-transaction. SQLite's driver is `answerback.storage.group_commit`, PostgreSQL's `answerback.storage.postgres_runner`.
+transaction. SQLite's driver is `answerback.storage.group_commit`, PostgreSQL's `answerback.storage.postgres.runner`.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence

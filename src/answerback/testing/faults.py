@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"answerback: {error}\n")
         return 2
     # Not at the top: kill_at serves tests that need no web server.
-    from answerback.app import serve
+    from answerback.server import serve
 
     return serve(settings, reached=kill_at(chosen.at, chosen.nth))
 

@@ -15,7 +15,6 @@ from answerback.testing.ports import HOST
 
 CONNECTIONS = 200
 USER = "postgres"
-INITDB = ("-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 ACCOUNTS = (USER, "nobody")
 """Whom it runs as when we are root, which it refuses: the first that exists."""
 
