@@ -2,15 +2,15 @@
 
 from answerback.storage import (
     accepting,
-    asking,
     awaiting,
     delivering,
     ending,
+    idempotency,
     leasing,
     lines,
+    questions,
     reading,
     remembering,
-    replaying,
     sweeping,
 )
 
@@ -48,11 +48,11 @@ HOT = {
     "ERASE_BODIES": remembering.ERASE_BODIES,
     "TAKE_BACK_JOB": sweeping.TAKE_BACK_JOB,
     "PRUNE_DELIVERY": sweeping.PRUNE_DELIVERY,
-    "FIND_CALL": replaying.FIND,
-    "EXTEND_CALL": replaying.EXTEND,
-    "KEEP_RESPONSE": replaying.KEEP,
-    "FORGET_CALL": replaying.FORGET,
-    "PRUNE_REPLAYS": replaying.PRUNE,
-    "LAST_ANSWERED_AT": asking.LAST_ANSWERED_AT,
+    "FIND_CALL": idempotency.FIND,
+    "EXTEND_CALL": idempotency.EXTEND,
+    "KEEP_RESPONSE": idempotency.KEEP,
+    "FORGET_CALL": idempotency.FORGET,
+    "PRUNE_REPLAYS": idempotency.PRUNE,
+    "LAST_ANSWERED_AT": questions.LAST_ANSWERED_AT,
     "UNANSWERED_JOBS": awaiting.UNANSWERED_JOBS,
 }

@@ -20,8 +20,8 @@ from answerback.api import (
     reviews,
     webhook,
 )
+from answerback.api.idempotency import Once
 from answerback.api.middleware import RequestMiddleware
-from answerback.api.once import Once
 from answerback.api.openai import chat, models
 from answerback.api.openai.errors import shape_of
 
@@ -53,7 +53,7 @@ def create_app(service: bootstrap.Service) -> FastAPI:
         tracer=service.tracer,
     )
     store, authenticator = service.store, service.authenticator
-    once = Once(service.replays)
+    once = Once(service.idempotent_calls)
     check_url = service.guard.check_unresolved
     app.include_router(webhook.router(service.intake, authenticator, check_url))
     app.include_router(ask.router(service.questions, authenticator, once))

@@ -8,9 +8,9 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from answerback.api.once import Once
+from answerback.api.idempotency import Once
 from answerback.api.sse import WORDS_DONE, sse_response
-from answerback.core.replays import Replays
+from answerback.core.idempotency import IdempotentCalls
 from answerback.storage.store import SqlStore
 from builders import TENANT, Journal
 
@@ -47,7 +47,7 @@ async def stay() -> Any:
 async def test_a_connection_that_breaks_at_the_very_end_costs_no_answer(
     store: SqlStore, journal: Journal, answer: Any, end: bytes
 ) -> None:
-    once = Once(Replays(store, 60, journal))
+    once = Once(IdempotentCalls(store, 60, journal))
     request = Request(SCOPE, stay)
 
     async def break_at_the_end(message: Any) -> None:

@@ -14,7 +14,7 @@ from answerback.api.documents import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ER
 from answerback.api.errors import json_response
 from answerback.api.fields import ModelName, not_blank
 from answerback.api.headers import accepts
-from answerback.api.once import Once
+from answerback.api.idempotency import Once
 from answerback.api.sse import EVENT_STREAM, sse_response, text_response, word_events
 from answerback.core.callbacks import rfc3339
 from answerback.core.questions import Questions

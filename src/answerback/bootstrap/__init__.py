@@ -20,10 +20,10 @@ from answerback.core.catalog import Catalog
 from answerback.core.control import Control
 from answerback.core.conversation import Conversations
 from answerback.core.generation import Generation
+from answerback.core.idempotency import IdempotentCalls
 from answerback.core.intake import Intake
 from answerback.core.llm_callbacks import CallbackTokens, LlmCallbacks
 from answerback.core.questions import Questions
-from answerback.core.replays import Replays
 from answerback.engines.hints import ProcessHints
 from answerback.ports import Boundary, Clock, Hints, Log, Provider, Reached, Store
 from answerback.settings import Settings
@@ -69,7 +69,7 @@ def build(settings: Settings, store: Store, log: Log, role: Role = Role.ALL, rea
         questions=Questions(asker, store, log),
         catalog=catalog,
         generation=Generation(asker, catalog),
-        replays=Replays(store, settings.lease_seconds, log),
+        idempotent_calls=IdempotentCalls(store, settings.lease_seconds, log),
         benchmark=Benchmark(asker, catalog, results, upstreams.default_model, log),
         engine=engine,
         publisher=publisher,

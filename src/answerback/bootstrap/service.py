@@ -14,10 +14,10 @@ from answerback.core.catalog import Catalog
 from answerback.core.control import Control
 from answerback.core.conversation import Conversations
 from answerback.core.generation import Generation
+from answerback.core.idempotency import IdempotentCalls
 from answerback.core.intake import Intake
 from answerback.core.llm_callbacks import LlmCallbacks
 from answerback.core.questions import Questions
-from answerback.core.replays import Replays
 from answerback.core.reviewing import Reviewer
 from answerback.engines.embedded import EmbeddedEngine
 from answerback.engines.hints import Kind
@@ -56,7 +56,7 @@ class Service:
     catalog: Catalog
     generation: Generation
     benchmark: Benchmark
-    replays: Replays
+    idempotent_calls: IdempotentCalls
     engine: EmbeddedEngine | None
     publisher: Publisher | None
     sharing: Sharing

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 from answerback.domain.chat import Question, Turn
 from answerback.domain.delivery import ClaimedDelivery, Report
 from answerback.domain.errors import Failure
+from answerback.domain.idempotency import ClaimedCall, KeptResponse, KeyedCall
 from answerback.domain.job import (
     Accepted,
     ClaimedJob,
@@ -18,7 +19,6 @@ from answerback.domain.job import (
     JobState,
     NewJob,
 )
-from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
 
 Render: TypeAlias = Callable[[Job, Ending, int], bytes]
 """Makes a callback's body from a job, its ending and the ending's time (epoch milliseconds)."""
@@ -63,7 +63,7 @@ class Swept:
     deliveries_requeued: int = 0
     jobs_pruned: int = 0
     questions_pruned: int = 0
-    replays_pruned: int = 0
+    responses_pruned: int = 0
 
     @property
     def total(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Sequence
 from answerback.domain.chat import Question, Turn
 from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
 from answerback.domain.errors import Failure
+from answerback.domain.idempotency import ClaimedCall, KeptResponse, KeyedCall
 from answerback.domain.job import (
     Accepted,
     ClaimedJob,
@@ -16,23 +17,22 @@ from answerback.domain.job import (
     JobState,
     NewJob,
 )
-from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
 from answerback.ports import ApiKey, Claims, Depth, Limits, Recalled, Render, Swept
 from answerback.storage import (
     accepting,
-    asking,
     awaiting,
     cancelling,
     delivering,
     ending,
+    idempotency,
     keys,
     leasing,
     measuring,
     own_secrets,
     probing,
+    questions,
     reading,
     remembering,
-    replaying,
     sweeping,
 )
 from answerback.storage.backlog import Backlog, Recount
@@ -170,22 +170,22 @@ class SqlStore:
         await self._write.run(lambda tx: remembering.erase_conversation(tx, tenant_id, key))
 
     async def keep_question(self, tenant_id: str, question: str, answer: str) -> None:
-        await self._write.run(lambda tx: asking.keep_question(tx, tenant_id, question, answer))
+        await self._write.run(lambda tx: questions.keep_question(tx, tenant_id, question, answer))
 
     async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
-        return await self._read.run(lambda tx: asking.list_questions(tx, tenant_id, limit))
+        return await self._read.run(lambda tx: questions.list_questions(tx, tenant_id, limit))
 
     async def begin_call(self, call: KeyedCall, lease_seconds: float) -> ClaimedCall | KeptResponse:
-        return await self._write.run(lambda tx: replaying.begin(tx, call, lease_seconds))
+        return await self._write.run(lambda tx: idempotency.begin(tx, call, lease_seconds))
 
     async def extend_call(self, claim: ClaimedCall, lease_seconds: float) -> bool:
-        return await self._write.run(lambda tx: replaying.extend(tx, claim, lease_seconds))
+        return await self._write.run(lambda tx: idempotency.extend(tx, claim, lease_seconds))
 
     async def keep_response(self, claim: ClaimedCall, response: KeptResponse | None) -> bool:
-        return await self._write.run(lambda tx: replaying.keep(tx, claim, response))
+        return await self._write.run(lambda tx: idempotency.keep(tx, claim, response))
 
     async def forget_call(self, claim: ClaimedCall) -> None:
-        await self._write.run(lambda tx: replaying.forget(tx, claim))
+        await self._write.run(lambda tx: idempotency.forget(tx, claim))
 
     async def callback_secrets(self, configured: str | None) -> Sequence[str]:
         return await self._write.run(lambda tx: keys.callback_secrets(tx, configured))

@@ -13,9 +13,9 @@ from answerback.domain.errors import ErrorCode, Failure
 from answerback.domain.job import Ending, JobState
 from answerback.domain.transitions import POISON_WINDOW_MS, poisoned
 from answerback.ports import Render, Swept
-from answerback.storage.asking import prune_questions
 from answerback.storage.awaiting import fail_unanswered
 from answerback.storage.ending import END_LOST, OVERDUE_TOGETHER, SETTLING, end_lost, end_overdue
+from answerback.storage.idempotency import prune as prune_responses
 from answerback.storage.leasing import END_ATTEMPT, end_attempt, in_state, lost
 from answerback.storage.lines import (
     ORPHANED_DELIVERIES,
@@ -26,8 +26,8 @@ from answerback.storage.lines import (
 )
 from answerback.storage.lockstep import abreast
 from answerback.storage.operation import Operation, Row, Statement, Together, Transaction
+from answerback.storage.questions import prune_questions
 from answerback.storage.records import JOB_COLUMNS, at_most, job
-from answerback.storage.replaying import prune as prune_replays
 from answerback.storage.tables import attempts, conversations, deliveries, jobs, turns
 
 BATCH = 200
@@ -200,8 +200,8 @@ def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
     pruned = yield from abreast((_prune_job(*row) for row in old), PRUNE_TOGETHER)
     yield PRUNE_CONVERSATIONS(before=before)
     questions = yield from prune_questions(before)
-    replays = yield from prune_replays(tx, retention_ms)
-    return Swept(jobs_pruned=pruned.count(True), questions_pruned=questions, replays_pruned=replays)
+    responses = yield from prune_responses(tx, retention_ms)
+    return Swept(jobs_pruned=pruned.count(True), questions_pruned=questions, responses_pruned=responses)
 
 
 def _prune_job(job_id: str, conversation_id: int | None, seq: int | None, delivery_id: str | None) -> Operation[bool]:

@@ -201,7 +201,7 @@ attempts = Table(
 )
 
 # No `sqlite_with_rowid=False`: a body may take megabytes.
-replays = Table(
+kept_responses = Table(
     "replays",
     metadata,
     Column("id", RowId, primary_key=True),

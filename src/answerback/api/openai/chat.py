@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.documents import IDEMPOTENCY_KEY
-from answerback.api.once import Once
+from answerback.api.idempotency import Once
 from answerback.api.openai.chunks import error_chunk, events
 from answerback.api.openai.documents import CHAT_BODY, CHAT_RESPONSES
 from answerback.api.openai.errors import InvalidParameter, MissingParameter

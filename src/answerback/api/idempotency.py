@@ -15,9 +15,9 @@ from starlette.types import Message, Receive, Scope, Send
 from answerback.api.disconnect import while_connected
 from answerback.api.headers import REPLAYED, idempotency_key
 from answerback.api.sse import ENDS, EVENT_STREAM
-from answerback.core.replays import HeldCall, Replays
+from answerback.core.idempotency import HeldCall, IdempotentCalls
 from answerback.domain.errors import InvalidField
-from answerback.domain.replay import KeptResponse, KeyedCall
+from answerback.domain.idempotency import KeptResponse, KeyedCall
 
 MAX_KEPT_BYTES = 8 * 1024 * 1024
 """Longer than any LLM's answer; a benchmark's report may exceed it."""
@@ -26,8 +26,8 @@ MAX_KEPT_BYTES = 8 * 1024 * 1024
 class Once:
     """Answers a call: with a key once, without one whenever it comes."""
 
-    def __init__(self, replays: Replays) -> None:
-        self._replays = replays
+    def __init__(self, calls: IdempotentCalls) -> None:
+        self._calls = calls
 
     async def __call__(
         self,
@@ -49,7 +49,7 @@ class Once:
         key = idempotency_key(request)
         if key is None:
             return await while_connected(request, answer())
-        begun = await self._replays.begin(KeyedCall(tenant_id, request.scope["path"], key, _digest(asked)))
+        begun = await self._calls.begin(KeyedCall(tenant_id, request.scope["path"], key, _digest(asked)))
         if isinstance(begun, KeptResponse):
             return Response(begun.body, begun.status, {**begun.headers, **REPLAYED})
         try:

@@ -12,11 +12,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
 from answerback.domain.errors import CallInProgress, IdempotencyConflict, ResponseNotKept
+from answerback.domain.idempotency import ClaimedCall, KeptResponse, KeyedCall
 from answerback.domain.ids import new_id
-from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
 from answerback.storage.operation import Operation, Query, Statement, Transaction
 from answerback.storage.records import at_most
-from answerback.storage.tables import replays
+from answerback.storage.tables import kept_responses
 
 KEPT_MS = 86_400_000
 """A day, as clients know it from Stripe and others: longer than anyone tries the same call again."""
@@ -25,16 +25,16 @@ BATCH = 50
 """Fewer than of other rows: a body may have megabytes, each page of which is visited when it goes."""
 
 _named = (
-    replays.c.tenant_id == bindparam("of_tenant"),
-    replays.c.door == bindparam("at_door"),
-    replays.c.key == bindparam("named"),
+    kept_responses.c.tenant_id == bindparam("of_tenant"),
+    kept_responses.c.door == bindparam("at_door"),
+    kept_responses.c.key == bindparam("named"),
 )
-_held = (*_named, replays.c.token == bindparam("held_token"), replays.c.lease_expires_at.is_not(None))
+_held = (*_named, kept_responses.c.token == bindparam("held_token"), kept_responses.c.lease_expires_at.is_not(None))
 _claimed: dict[str, Any] = {column: bindparam(column) for column in ("request_hash", "token", "lease_expires_at")}
 
 
 def _claim(upsert: Any) -> ClauseElement:
-    fresh = upsert(replays).values(
+    fresh = upsert(kept_responses).values(
         tenant_id=bindparam("of_tenant"),
         door=bindparam("at_door"),
         key=bindparam("named"),
@@ -42,24 +42,28 @@ def _claim(upsert: Any) -> ClauseElement:
         **_claimed,
     )
     claimed: ClauseElement = fresh.on_conflict_do_update(
-        index_elements=[replays.c.tenant_id, replays.c.door, replays.c.key],
+        index_elements=[kept_responses.c.tenant_id, kept_responses.c.door, kept_responses.c.key],
         set_={**_claimed, "updated_at": bindparam("now")},
-        where=replays.c.lease_expires_at <= bindparam("now"),
-    ).returning(replays.c.id)
+        where=kept_responses.c.lease_expires_at <= bindparam("now"),
+    ).returning(kept_responses.c.id)
     return claimed
 
 
 CLAIM = Statement(_claim(sqlite.insert), postgresql=_claim(postgresql.insert))
 FIND = Statement(
     select(
-        replays.c.request_hash, replays.c.lease_expires_at, replays.c.status, replays.c.headers, replays.c.body
+        kept_responses.c.request_hash,
+        kept_responses.c.lease_expires_at,
+        kept_responses.c.status,
+        kept_responses.c.headers,
+        kept_responses.c.body,
     ).where(*_named)
 )
 EXTEND = Statement(
-    update(replays).where(*_held).values(lease_expires_at=bindparam("expires_at")).returning(replays.c.id)
+    update(kept_responses).where(*_held).values(lease_expires_at=bindparam("expires_at")).returning(kept_responses.c.id)
 )
 KEEP = Statement(
-    update(replays)
+    update(kept_responses)
     .where(*_held)
     .values(
         lease_expires_at=None,
@@ -68,23 +72,23 @@ KEEP = Statement(
         body=bindparam("new_body"),
         updated_at=bindparam("now"),
     )
-    .returning(replays.c.id)
+    .returning(kept_responses.c.id)
 )
-FORGET = Statement(delete(replays).where(*_held))
+FORGET = Statement(delete(kept_responses).where(*_held))
 PRUNE = Statement(
-    delete(replays)
+    delete(kept_responses)
     .where(
-        replays.c.id.in_(
-            select(replays.c.id)
+        kept_responses.c.id.in_(
+            select(kept_responses.c.id)
             .where(
-                replays.c.updated_at < bindparam("before"),
-                or_(replays.c.lease_expires_at.is_(None), replays.c.lease_expires_at <= bindparam("now")),
+                kept_responses.c.updated_at < bindparam("before"),
+                or_(kept_responses.c.lease_expires_at.is_(None), kept_responses.c.lease_expires_at <= bindparam("now")),
             )
-            .order_by(replays.c.updated_at)
+            .order_by(kept_responses.c.updated_at)
             .limit(at_most(BATCH))
         )
     )
-    .returning(replays.c.id)
+    .returning(kept_responses.c.id)
 )
 
 

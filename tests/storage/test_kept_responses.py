@@ -3,8 +3,8 @@
 import pytest
 
 from answerback.domain.errors import CallInProgress, IdempotencyConflict, ResponseNotKept
-from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
-from answerback.storage.replaying import BATCH
+from answerback.domain.idempotency import ClaimedCall, KeptResponse, KeyedCall
+from answerback.storage.idempotency import BATCH
 from answerback.storage.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import DAY, LEASE, TENANT
@@ -116,7 +116,7 @@ async def test_who_held_a_row_that_was_deleted_writes_nothing_to_the_next_one(
 ) -> None:
     stale = await claim(store)
     clock.advance(2 * DAY)
-    assert (await store.prune(30)).replays_pruned == 1
+    assert (await store.prune(30)).responses_pruned == 1
     await claim(store)
     before = await database.dump()
 
@@ -154,7 +154,7 @@ async def test_responses_are_deleted_after_a_day_or_the_retention_batch_by_batch
     clock.advance(0.001)
     await store.keep_response(await claim(store, changed(key="new")), RESPONSE)
 
-    assert [(await store.prune(retention_days)).replays_pruned for _ in range(3)] == [BATCH, 5, 0]
+    assert [(await store.prune(retention_days)).responses_pruned for _ in range(3)] == [BATCH, 5, 0]
 
     assert await database.rows("SELECT key FROM replays") == [("new",)]
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from answerback.core.replays import HeldCall, Replays
+from answerback.core.idempotency import HeldCall, IdempotentCalls
 from answerback.domain.errors import CallInProgress, StorageUnavailable
-from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
+from answerback.domain.idempotency import ClaimedCall, KeptResponse, KeyedCall
 from answerback.storage.store import SqlStore
 from builders import TENANT, Journal
 
@@ -34,38 +34,38 @@ class Flaky:
         raise StorageUnavailable("full")
 
 
-async def held(replays: Replays) -> HeldCall:
-    begun = await replays.begin(CALL)
+async def held(calls: IdempotentCalls) -> HeldCall:
+    begun = await calls.begin(CALL)
     assert isinstance(begun, HeldCall)
     return begun
 
 
 async def test_a_call_is_held_until_it_is_freed(store: SqlStore, journal: Journal) -> None:
-    replays = Replays(store, 60, journal)
-    call = await held(replays)
+    calls = IdempotentCalls(store, 60, journal)
+    call = await held(calls)
     with pytest.raises(CallInProgress):
-        await replays.begin(CALL)
+        await calls.begin(CALL)
 
     await call.free()
     await call.free()
 
-    await (await held(replays)).free()
+    await (await held(calls)).free()
 
 
 async def test_a_call_that_was_kept_is_not_freed(store: SqlStore, journal: Journal) -> None:
-    replays = Replays(store, 60, journal)
-    call = await held(replays)
+    calls = IdempotentCalls(store, 60, journal)
+    call = await held(calls)
 
     await call.keep(RESPONSE)
     await call.free()
 
-    assert await replays.begin(CALL) == RESPONSE
+    assert await calls.begin(CALL) == RESPONSE
     assert journal.events == ["response_replayed"]
 
 
 async def test_the_lease_is_extended_for_as_long_as_the_call_takes_whatever_the_database_says(journal: Journal) -> None:
     database = Flaky()
-    call = await held(Replays(database, 0.01, journal))  # type: ignore[arg-type]
+    call = await held(IdempotentCalls(database, 0.01, journal))  # type: ignore[arg-type]
 
     async with asyncio.timeout(10):
         for _ in range(3):
@@ -76,7 +76,7 @@ async def test_the_lease_is_extended_for_as_long_as_the_call_takes_whatever_the_
 
 
 async def test_an_answer_goes_out_though_the_database_cannot_keep_it(journal: Journal) -> None:
-    call = await held(Replays(Flaky(), 60, journal))  # type: ignore[arg-type]
+    call = await held(IdempotentCalls(Flaky(), 60, journal))  # type: ignore[arg-type]
 
     await call.keep(RESPONSE)
     await call.free()

@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 
 from answerback.domain.errors import StorageUnavailable
-from answerback.domain.replay import ClaimedCall, KeptResponse, KeyedCall
+from answerback.domain.idempotency import ClaimedCall, KeptResponse, KeyedCall
 from answerback.ports import Log, Store
 
 BEATS = 4
 """How often a lease is extended within its length."""
 
 
-class Replays:
+class IdempotentCalls:
     """`lease_seconds` is how long the key of a call is kept from others after its process died."""
 
     def __init__(self, store: Store, lease_seconds: float, log: Log) -> None:
