@@ -52,3 +52,23 @@ def test_after_a_failure_it_connects_anew() -> None:
 
         assert waiting(server.url) == 1
         broker.close()
+
+
+def test_so_it_does_after_one_that_nobody_foresaw(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = CeleryBroker(broker_url)
+    broker.send(Kind.JOBS, 1)
+    used = broker._connection
+    with monkeypatch.context() as patch:
+        patch.setattr(broker._app, "send_task", broken)
+        with pytest.raises(RuntimeError):
+            broker.send(Kind.JOBS, 1)
+
+    broker.send(Kind.JOBS, 1)
+
+    assert broker._connection is not used
+    assert waiting(broker_url) == 2
+    broker.close()
+
+
+def broken(*_: object, **__: object) -> None:
+    raise RuntimeError("a defect of a library")

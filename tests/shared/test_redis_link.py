@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import redis
 from outages import Outages
+from redis.asyncio.client import Pipeline
 
 from answerback.shared import link as module
 from answerback.shared.link import Away, Link
@@ -49,6 +50,21 @@ async def test_whoever_gives_up_takes_no_reply_from_others(link: Link) -> None:
 
     assert await patient == b"yours"
     assert await link.call("ECHO", "next") == b"next"
+
+
+async def test_an_error_that_nobody_foresaw_is_an_outage_like_any(
+    monkeypatch: pytest.MonkeyPatch, link: Link, journal: Journal
+) -> None:
+    async def broken(self: object, raise_on_error: bool) -> None:
+        raise RuntimeError("the transport's handler is closed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "execute", broken)
+        with pytest.raises(Away):
+            await link.call("ECHO", "lost")
+
+    await journal.seen("redis_back")
+    assert await link.call("ECHO", "found") == b"found"
 
 
 async def test_an_outage_is_told_though_nobody_asks_anything(

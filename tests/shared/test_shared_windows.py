@@ -303,6 +303,19 @@ async def test_erased_means_erased(here: Process, room: Room) -> None:
     assert await here.say("four") == ["three"]
 
 
+async def test_a_redis_that_went_back_to_before_an_erasure_is_not_believed(here: Process, room: Room) -> None:
+    await here.say("a secret")
+    await here.say("another secret")
+    (key,) = room.keys
+    snapshot = room.client.dump(key)
+
+    await here.conversations.erase(TENANT, "s")
+    room.client.restore(key, 0, snapshot)
+
+    assert await here.say("three") == []
+    assert "secret" not in room.everything
+
+
 async def test_an_erasure_is_not_undone_by_who_read_before_it(
     here: Process, elsewhere: Process, store: SqlStore, room: Room
 ) -> None:

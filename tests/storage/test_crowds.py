@@ -55,7 +55,8 @@ async def test_a_crowd_shares_transactions(store: SqlStore, postgres: PostgresDa
     accepted = await asyncio.gather(*(accept(store, session=f"s{n % 50}") for n in range(500)))
     await asyncio.gather(*(finish(store, claim) for claim in await claim_jobs(store)))
 
-    assert await transactions(postgres) - before < 12
+    # Each by itself would take 550.
+    assert await transactions(postgres) - before < 30
     assert sorted(each.seq or 0 for each in accepted) == sorted([*range(1, 11)] * 50)
 
 

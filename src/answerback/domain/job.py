@@ -106,13 +106,14 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
     """A job under this process's lease. `attempt` is 1-based; every write must bring `epoch`. `due_at` is when it could
-    have been claimed."""
+    have been claimed. Its conversation was erased through message `erased_through`, 0 if never."""
 
     job: Job
     epoch: int
     attempt: int
     claimed_at: int
     due_at: int
+    erased_through: int = 0
 
     @property
     def id(self) -> str:

@@ -88,9 +88,13 @@ class CeleryBroker:
             if self._redis:
                 # Redis has no bound of its own: new messages enter on the left.
                 producer.channel.client.ltrim(QUEUE, 0, MAX_MESSAGES - 1)
-        except (OSError, KombuError, *connection.connection_errors, *connection.channel_errors) as error:
+        except Exception as error:
+            # Whatever failed once is not used again.
             self._connection = self._producer = None
             connection.collect(socket_timeout=0.1)
+            expected = (OSError, KombuError, *connection.connection_errors, *connection.channel_errors)
+            if not isinstance(error, expected):
+                raise
             raise BrokerUnavailable(type(error.__cause__ or error).__name__) from error
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from answerback.ports import Log
 from answerback.telemetry import Metrics
@@ -87,7 +86,7 @@ class Link:
             batch, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
             try:
                 replies = await self._exchange([waiting.command for waiting in batch])
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
                 self._lost(error)
                 batch, self._waiting = batch + self._waiting, []
                 replies = [error] * len(batch)
@@ -106,7 +105,7 @@ class Link:
             waiting.reply.set_result(reply)
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Their replies, errors of single ones among them. Raises RedisError, OSError."""
+        """Their replies, errors of single ones among them. Raises RedisError, OSError, and what the client raises."""
         async with self._client.pipeline(transaction=False) as together:
             for command in commands:
                 together.execute_command(*command)
@@ -150,6 +149,6 @@ class Link:
     async def _is_back(self) -> bool:
         try:
             (reply,) = await self._exchange([PROBE])
-        except (RedisError, OSError):
+        except Exception:  # noqa: BLE001 - whatever it is, another look must follow
             return False
         return not isinstance(reply, Exception)

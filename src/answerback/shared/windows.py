@@ -4,7 +4,8 @@ A conversation is one list, so that it comes, goes and is evicted as a whole: a 
 head says through which message the turns are complete, and who read them last. It is used only for the very next
 message, and written only by who read it last. Whatever Redis did not hear of leaves the head behind, and whatever
 takes the list away (an erasure, an eviction, a flush) ends the right to write it. Then the next message reads the
-database.
+database. The head also says through which message the conversation was erased: a Redis that went back to a snapshot
+from before an erasure is not believed.
 """
 
 import contextlib
@@ -22,10 +23,11 @@ from answerback.shared.names import Names
 # The turns as one JSON array, if they are all that the claimed message needs; else a head that only says who will bring
 # them. `holds` is how many turns the list was made to hold: another process may be told to remember more.
 READ = """
-local reader, conversation, through, wanted, ttl = unpack(ARGV)
+local reader, conversation, through, erased, wanted, ttl = unpack(ARGV)
 local head = redis.call('LINDEX', KEYS[1], 0)
 local known = head and cjson.decode(head) or {}
-if known.conversation == conversation and known.through == tonumber(through) and known.holds >= tonumber(wanted) then
+local proven = known.through == tonumber(through) and known.erased == tonumber(erased)
+if known.conversation == conversation and proven and known.holds >= tonumber(wanted) then
     known.reader = reader
     redis.call('LSET', KEYS[1], 0, cjson.encode(known))
     redis.call('PEXPIRE', KEYS[1], ttl)
@@ -98,7 +100,7 @@ class SharedWindows:
         key = await self._key(claim)
         through = job.seq - 1
         try:
-            about = (str(job.conversation_id), through, wanted, self._ttl_ms)
+            about = (str(job.conversation_id), through, claim.erased_through, wanted, self._ttl_ms)
             kept = await self._link.call("EVAL", READ, 1, key, _reader(claim), *about)
         except Away:
             return await self._database.recent(claim)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any, assert_never
 
-from sqlalchemy import ColumnElement, Integer, literal_column
+from sqlalchemy import ColumnElement, Integer, literal_column, select
 
 from answerback.domain.chat import Usage
 from answerback.domain.delivery import ClaimedDelivery
@@ -22,7 +22,7 @@ from answerback.domain.job import (
 )
 from answerback.domain.review import FileRef, Review
 from answerback.storage.operation import Row, Rows
-from answerback.storage.tables import attempts, deliveries, jobs
+from answerback.storage.tables import attempts, conversations, deliveries, jobs
 
 JOB_COLUMNS = (
     jobs.c.id,
@@ -36,7 +36,10 @@ JOB_COLUMNS = (
     jobs.c.deadline_at,
     jobs.c.traceparent,
 )
-CLAIMED_JOB_COLUMNS = (*JOB_COLUMNS, jobs.c.lease_epoch, jobs.c.attempt, jobs.c.run_at)
+_erased_through = (
+    select(conversations.c.erased_through).where(conversations.c.id == jobs.c.conversation_id).scalar_subquery()
+)
+CLAIMED_JOB_COLUMNS = (*JOB_COLUMNS, jobs.c.lease_epoch, jobs.c.attempt, jobs.c.run_at, _erased_through)
 RECORD_COLUMNS = (
     *JOB_COLUMNS,
     jobs.c.state,
@@ -140,7 +143,9 @@ def job(row: Row) -> Job:
 
 
 def claimed_job(row: Row, now: int) -> ClaimedJob:
-    return ClaimedJob(job=job(row), epoch=row[10], attempt=row[11], claimed_at=now, due_at=row[12])
+    return ClaimedJob(
+        job=job(row), epoch=row[10], attempt=row[11], claimed_at=now, due_at=row[12], erased_through=row[13] or 0
+    )
 
 
 def job_record(
