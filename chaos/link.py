@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import socket
 import struct
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,32 +19,22 @@ from answerback.testing.service import HOST
 SO_ATTACH_FILTER = 26
 CHUNK = 65_536
 ESTABLISHED = "01"
-IDLE_SECONDS = 3.0
-"""A connection without a byte for this long is not in use: nobody waits at it, and nobody can notice its end."""
 # One instruction of classic BPF: return 0, the number of bytes of the packet to keep.
 _DROP_ALL = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
 _PROGRAM = struct.pack("HL", 1, ctypes.addressof(_DROP_ALL))
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Connection:
-    """`near` is the caller's side, `caller` its port; `used_at` is when a byte came last, monotonic seconds."""
+    """`near` is the caller's side, `caller` its port."""
 
     near: socket.socket
     far: socket.socket
     caller: int
-    used_at: float
 
     def close(self) -> None:
         self.near.close()
         self.far.close()
-
-    async def pump(self, source: socket.socket, sink: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):
-            while data := await loop.sock_recv(source, CHUNK):
-                self.used_at = time.monotonic()
-                await loop.sock_sendall(sink, data)
 
 
 class Link:
@@ -77,19 +66,18 @@ class Link:
             connection.close()
 
     def silence(self) -> int:
-        """The connections of now are dead, and neither side can tell; new ones work. Returns how many were in use."""
+        """The connections of now are dead, and neither side can tell; new ones work. Returns how many there are."""
         for task in self._carrying:
             task.cancel()
         for connection in self._connections:
             for side in (connection.near, connection.far):
                 side.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, _PROGRAM)
-        recently = time.monotonic() - IDLE_SECONDS
-        self._silenced = {each.caller for each in self._connections if each.used_at > recently}
+        self._silenced = {each.caller for each in self._connections}
         return len(self._silenced)
 
     @property
     def held(self) -> int:
-        """How many of the silenced connections that were in use their callers still hold to be open."""
+        """How many of the silenced connections their callers still hold to be open."""
         return len(self._silenced & _established_to(self.port))
 
     async def _accept_forever(self) -> None:
@@ -100,7 +88,7 @@ class Link:
             for side in (near, far):
                 side.settimeout(0)
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = _Connection(near, far, address[1], time.monotonic())
+            connection = _Connection(near, far, address[1])
             self._connections.add(connection)
             task = asyncio.create_task(self._carry(connection))
             self._carrying.add(task)
@@ -111,7 +99,7 @@ class Link:
         near, far = connection.near, connection.far
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().sock_connect(far, (HOST, self._target))
-            pumps = [asyncio.create_task(connection.pump(*ways)) for ways in ((near, far), (far, near))]
+            pumps = [asyncio.create_task(_pump(*ways)) for ways in ((near, far), (far, near))]
             try:
                 await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -120,6 +108,13 @@ class Link:
                 await asyncio.gather(*pumps, return_exceptions=True)
         self._connections.discard(connection)
         connection.close()
+
+
+async def _pump(source: socket.socket, sink: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(OSError):
+        while data := await loop.sock_recv(source, CHUNK):
+            await loop.sock_sendall(sink, data)
 
 
 def _established_to(port: int) -> set[int]:

@@ -2,15 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from answerback.storage.store import SqlStore
-from answerback.testing.backends.postgres import create_database, drop_database
 from answerback.testing.clock import FakeClock
 from builders import Journal
-from databases import Database, PostgresDatabase, SqliteDatabase
+from databases import Database, PostgresDatabase, SqliteDatabase, own_database
 from servers import (
     postgres_server,
     postgres_url,
@@ -21,12 +19,15 @@ from servers import (
     run_folder,
     vhosts,
 )
+from surroundings import llm, receiver
 
 __all__ = [
+    "llm",
     "postgres_server",
     "postgres_url",
     "rabbit_server",
     "rabbitmq_url",
+    "receiver",
     "redis_server",
     "redis_url",
     "run_folder",
@@ -52,11 +53,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def migrated(postgres_server: str) -> Iterator[PostgresDatabase]:
     """This worker's, with the schema."""
-    name = f"answerback_{uuid4().hex}"
-    database = PostgresDatabase(create_database(postgres_server, name))
-    database.prepare()
-    yield database
-    drop_database(postgres_server, name)
+    with own_database(postgres_server) as database:
+        yield database
 
 
 @pytest.fixture

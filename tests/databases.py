@@ -2,9 +2,12 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import asyncpg
 
@@ -14,6 +17,7 @@ from answerback.storage.postgres import migrate, open_postgres
 from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
 from answerback.storage.tables import metadata
+from answerback.testing.backends.postgres import create_database, drop_database
 from builders import dump, raw, rows
 
 REFUSED = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
@@ -89,3 +93,13 @@ class PostgresDatabase:
     async def empty(self) -> None:
         """Much faster than a fresh database."""
         await self.execute("; ".join(f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables)))
+
+
+@contextmanager
+def own_database(server: str) -> Iterator[PostgresDatabase]:
+    """With the schema, on the server with this URL, for as long as it is needed."""
+    name = f"answerback_{uuid4().hex}"
+    database = PostgresDatabase(create_database(server, name))
+    database.prepare()
+    yield database
+    drop_database(server, name)

@@ -20,10 +20,10 @@ from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.replies import Call
 from answerback.testing.service import HOST, Service
+from surroundings import SECRET
 
 T = TypeVar("T")
 
-SECRET = "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="
 AUTH_TOKEN = "operator-token-6d1f"
 PROVIDER_KEY = "sk-provider-key-8c0b"
 PATIENCE = 20.0
@@ -175,10 +175,10 @@ class Client:
     async def asked(self, n: int = 1) -> list[Call]:
         """Waits until this client's messages have reached the LLM `n` times."""
 
-        async def probe() -> list[Call]:
-            return calls if len(calls := self.calls) >= n else []
-
-        return await eventually(probe, f"{n} calls to the LLM")
+        llm = self.relay.llm
+        while len(calls := self.calls) < n:
+            await llm.wait_for_calls(llm.total + 1, PATIENCE)
+        return calls
 
 
 class Relay:

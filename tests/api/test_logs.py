@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from relay import AUTH_TOKEN, PROVIDER_KEY, SECRET, Client, eventually
+from relay import AUTH_TOKEN, PATIENCE, PROVIDER_KEY, SECRET, Client
 
 from answerback.testing import behaviours, replies
 from answerback.testing.receiver import Receiver
@@ -21,13 +21,13 @@ def lines_of(client: Client, job_id: str) -> list[dict[str, Any]]:
 async def logged(client: Client, event: str, **fields: object) -> dict[str, Any]:
     """Waits for a line with these fields."""
 
-    async def probe() -> dict[str, Any] | None:
-        wanted = {"event": event, **fields}.items()
-        return next((line for line in client.relay.log_lines() if wanted <= line.items()), None)
-
-    line = await eventually(probe, f"a line {event} {fields}")
-    assert line is not None
-    return line
+    service, mark = client.relay.service, f'"event":"{event}"'
+    while True:
+        looked_at = service.logs.count(mark)
+        for line in client.relay.log_lines():
+            if line.items() >= {"event": event, **fields}.items():
+                return line
+        await service.until_logged(mark, looked_at + 1, PATIENCE)
 
 
 async def silent_about(client: Client, *markers: str) -> None:

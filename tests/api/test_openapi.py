@@ -4,8 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import pytest_asyncio
-from relay import Client, Relay
+from relay import Client, Relay, running
+
+from answerback.testing.llm import FakeLLM
+from answerback.testing.receiver import Receiver
 
 OPEN = {"/healthz", "/readyz", "/v1/llm/callback/{job_id}"}
 LIMITS = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
@@ -58,6 +62,24 @@ async def test_what_says_that_it_asks_for_a_key_does(document: Any, relay: Relay
         reply = await stranger.request(method, re.sub(r"{\w+}", "x", path))
         asks = operation["security"] not in ([], [{}, *operation["security"][1:]])
         assert (reply.status == 401) == asks or path in OPEN, name
+
+
+async def test_where_a_service_without_keys_refuses_other_names_the_document_says_so(
+    document: Any, llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession
+) -> None:
+    async with running(llm, receiver, http) as open_to_this_machine:
+        page_elsewhere = Client(open_to_this_machine, None)
+        for name, operation in operations(document):
+            method, path = name.split()
+            host = {"Host": "evil.example"}
+            reply = await page_elsewhere.request(method, re.sub(r"{\w+}", "x", path), headers=host)
+
+            told = operation["responses"].get("421")
+            assert (told is not None) == (reply.status == 421), name
+            if told is not None:
+                example = told["content"]["application/json"]["example"]
+                assert example.keys() == reply.json.keys(), name
+                assert example["error"]["code"] == reply.json["error"]["code"], name
 
 
 async def test_responses_tell_their_headers(document: Any) -> None:

@@ -1,25 +1,9 @@
-"""An LLM, a receiver that checks signatures, and a place for figures."""
+"""A place for figures."""
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
-from world import SECRET
-
-from answerback.testing.llm import FakeLLM
-from answerback.testing.receiver import Receiver
-
-
-@pytest.fixture
-async def llm() -> AsyncIterator[FakeLLM]:
-    async with FakeLLM() as llm:
-        yield llm
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver(SECRET) as receiver:
-        yield receiver
 
 
 @pytest.fixture

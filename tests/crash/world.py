@@ -17,10 +17,10 @@ import aiohttp
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.service import HOST, INHERITED, Service
+from surroundings import SECRET
 
 T = TypeVar("T")
 
-SECRET = "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="
 PATIENCE = 20.0
 """Seconds until a wait gives up: far more than anything takes here, so that a busy machine fails no test."""
 

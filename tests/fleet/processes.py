@@ -9,8 +9,8 @@ from typing import Any, Literal, Self
 import aiohttp
 
 from answerback.testing import FakeLLM, Receiver, Service, Worker
+from surroundings import SECRET
 
-SECRET = "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="
 CELERY = ("celery", "-A", "answerback.worker", "worker", "-P", "threads")
 HINTED = '"hints_awaited"'
 """What a worker's log holds once for each time that it began to take messages."""

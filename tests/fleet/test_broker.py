@@ -1,10 +1,12 @@
 """The queue of hints: what waits in it is bounded, and its loss is noticed."""
 
+from pathlib import Path
+
 import pytest
 from kombu import Connection
 
 from answerback.engines import broker as brokers
-from answerback.engines.broker import QUEUE, CeleryBroker
+from answerback.engines.broker import CHECK_SECONDS, QUEUE, CeleryBroker
 from answerback.engines.hints import Kind
 from answerback.engines.publishing import BrokerUnavailable
 from answerback.testing.backends import RedisServer
@@ -15,6 +17,34 @@ def waiting(url: str) -> int:
     """How many messages wait for a worker."""
     with Connection(url) as connection:
         return int(connection.default_channel.queue_declare(QUEUE, passive=True).message_count)
+
+
+def own_sockets() -> set[str]:
+    """The inodes of this process's."""
+    links = (each.readlink().name for each in Path("/proc/self/fd").iterdir() if each.is_symlink())
+    return {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:")}
+
+
+def next_probe(inode: str) -> float:
+    """Seconds until the kernel looks after a TCP connection on which nothing travels (proc(5), net/tcp)."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    (timer,) = [row[5] for row in rows if row[9] == inode]
+    kind, _, when = timer.partition(":")
+    assert kind == "02", f"it never does: {timer}"
+    return int(when, 16) / 100
+
+
+def test_a_connection_that_nobody_uses_is_probed_all_the_same(broker_url: str) -> None:
+    """Or one that has fallen silent would stay open until there is something to send, and cost that."""
+    before = own_sockets()
+    broker = CeleryBroker(broker_url)
+    broker.send(Kind.JOBS, 1)
+
+    probes = [next_probe(inode) for inode in own_sockets() - before]
+    broker.close()
+
+    assert probes
+    assert max(probes) <= CHECK_SECONDS
 
 
 def test_hints_that_nobody_takes_do_not_pile_up(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

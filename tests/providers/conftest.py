@@ -9,12 +9,6 @@ NOW = 1_750_000_000_000
 
 
 @pytest.fixture
-async def llm() -> AsyncIterator[FakeLLM]:
-    async with FakeLLM() as server:
-        yield server
-
-
-@pytest.fixture
 async def provider(llm: FakeLLM) -> AsyncIterator[OpenAICompatible]:
     made = OpenAICompatible(llm.base_url, "sk-secret", "house/model", connect_timeout=5, now=lambda: NOW)
     yield made

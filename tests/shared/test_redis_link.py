@@ -81,6 +81,26 @@ async def test_an_outage_is_told_though_nobody_asks_anything(
     await link.close()
 
 
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://:open-sesame@127.0.0.1:1/3", "127.0.0.1:1"),
+        ("unix://:open-sesame@/nowhere/redis.sock", "/nowhere/redis.sock"),
+    ],
+)
+async def test_a_redis_that_is_not_there_is_named_without_its_password(
+    url: str, place: str, journal: Journal, outages: Outages
+) -> None:
+    link = Link(url, journal, outages)
+    with pytest.raises(Away):
+        await link.call("PING")
+    await link.close()
+
+    (told,) = [fields for event, fields in journal.lines if event == "redis_away"]
+    assert told["at"] == place
+    assert "open-sesame" not in str(told)
+
+
 async def test_an_outage_is_told_once_and_ends_by_itself(
     own: Link, server: RedisServer, journal: Journal, outages: Outages
 ) -> None:

@@ -16,20 +16,7 @@ from answerback.testing import FakeLLM, Receiver, Service
 from answerback.testing.backends import RedisServer
 from answerback.testing.service import ServiceError
 from servers import private
-
-SECRET = "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="
-
-
-@pytest.fixture
-async def llm() -> AsyncIterator[FakeLLM]:
-    async with FakeLLM() as llm:
-        yield llm
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver(SECRET) as receiver:
-        yield receiver
+from surroundings import SECRET
 
 
 def settings(llm: FakeLLM, redis_url: str, **changes: str) -> dict[str, str]:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -23,10 +22,9 @@ from answerback.storage.postgres import schema as postgres_schema
 from answerback.storage.postgres.driving import DIALECT
 from answerback.storage.postgres.runner import OPEN
 from answerback.storage.tables import metadata
-from answerback.testing.backends.postgres import create_database, drop_database
 from answerback.testing.clock import FakeClock
 from builders import accept
-from databases import PostgresDatabase
+from databases import PostgresDatabase, own_database
 from hot_statements import HOT
 
 
@@ -123,7 +121,7 @@ async def test_a_migration_gets_out_of_the_way_of_whoever_holds_its_table(
 ) -> None:
     """Waiting for its lock, it would hold up everybody who comes after it."""
     monkeypatch.setattr(postgres_schema, "LOCK_SECONDS", 0.01)
-    monkeypatch.setattr(postgres_schema, "PAUSE", 0.0)
+    monkeypatch.setattr(postgres_schema, "AGAIN_SECONDS", 0.0)
     await migrate(fresh.url)
     await fresh.execute("UPDATE alembic_version SET version_num = '0005'")
     somebody = await asyncpg.connect(fresh.url)
@@ -154,11 +152,8 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(postgres_server
 @pytest.fixture(scope="module")
 def untouched(postgres_server: str) -> Iterator[PostgresDatabase]:
     """With the schema, and without the statistics that other tests' rows leave behind."""
-    name = f"answerback_{uuid4().hex}"
-    database = PostgresDatabase(create_database(postgres_server, name))
-    database.prepare()
-    yield database
-    drop_database(postgres_server, name)
+    with own_database(postgres_server) as database:
+        yield database
 
 
 @pytest.fixture
@@ -239,7 +234,8 @@ def test_the_command_migrates_and_says_what_is_wrong(postgres_url: str, monkeypa
     gone = CliRunner().invoke(app, ["migrate"])
 
     assert gone.exit_code == 2
-    assert gone.output.startswith('answerback: PostgreSQL: database "')
+    assert gone.output.startswith("answerback: PostgreSQL at ")
+    assert ': database "' in gone.output
 
 
 def test_without_its_driver_it_says_how_to_get_it() -> None:

@@ -95,9 +95,29 @@ async def test_a_server_that_is_killed_amid_a_crowd_loses_nothing_it_confirmed(m
 
 async def test_a_server_that_is_not_there_is_said_to_be(mortal: PostgresServer) -> None:
     mortal.kill()
-    with pytest.raises(StorageUnavailable, match="PostgreSQL: "):
-        await open_postgres(mortal.url, render)
+    url = mortal.url.replace("postgres@", "postgres:open-sesame@")
+    with pytest.raises(StorageUnavailable) as refused:
+        await open_postgres(url, render)
     mortal.restart()
+
+    assert str(refused.value) == f"PostgreSQL at 127.0.0.1:{mortal.port}: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://me:open-sesame@nobody.invalid/name", "nobody.invalid:5432"),
+        ("postgresql:///name?host=/nowhere&password=open-sesame", "/nowhere"),
+        ("postgresql://me:open%40sesame@[::1]:1/name", "[::1]:1"),
+    ],
+)
+async def test_a_server_that_is_not_reached_is_named_without_its_password(url: str, place: str) -> None:
+    with pytest.raises(StorageUnavailable) as unreached:
+        await open_postgres(url, render)
+
+    said = str(unreached.value)
+    assert said.startswith(f"PostgreSQL at {place}: ")
+    assert "sesame" not in said
 
 
 async def test_a_database_that_is_not_there_is_said_to_be(postgres_server: str) -> None:
@@ -229,7 +249,7 @@ async def test_a_statement_that_hangs_gives_up_by_itself(store: SqlStore, postgr
     async with asyncio.timeout(60):
         shown = await store._write.run(lambda _: settings())
 
-    assert shown == ["10s", "20s", "on"]
+    assert shown == ["10s", "20s", "on", "10", "5", "20000"]
 
 
 def settings() -> Any:
@@ -238,7 +258,10 @@ def settings() -> Any:
     from answerback.storage.operation import Statement
 
     found = []
-    for name in ("statement_timeout", "idle_in_transaction_session_timeout", "synchronous_commit"):
+    asked = ["statement_timeout", "idle_in_transaction_session_timeout", "synchronous_commit"]
+    # Of these the server tells what its socket has.
+    asked += ["tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout"]
+    for name in asked:
         found.append((yield Statement(text(f"SHOW {name}"))())[0][0])
     return found
 

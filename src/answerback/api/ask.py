@@ -61,6 +61,13 @@ STREAM_RESPONSES: dict[int | str, dict[str, Any]] = ASK_ERRORS | {
 def router(questions: Questions, authenticator: Authenticator, once: Once) -> APIRouter:
     """`/api/ask`, `/api/streaming` and `/api/history`."""
     door = APIRouter(prefix="/api", tags=["ask"])
+    _add_asking(door, questions, authenticator, once)
+    _add_history(door, questions, authenticator)
+    return door
+
+
+def _add_asking(door: APIRouter, questions: Questions, authenticator: Authenticator, once: Once) -> None:
+    """At once and as it comes."""
     body = {"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(AskBody, EXAMPLE)}
 
     @door.post(
@@ -101,6 +108,8 @@ def router(questions: Questions, authenticator: Authenticator, once: Once) -> AP
 
         return await once(request, tenant_id, [asked, as_events], answer, streamed=True)
 
+
+def _add_history(door: APIRouter, questions: Questions, authenticator: Authenticator) -> None:
     @door.get(
         "/history",
         summary="What you asked, newest first",
@@ -117,8 +126,6 @@ def router(questions: Questions, authenticator: Authenticator, once: Once) -> AP
             for each in await questions.history(tenant_id, limit)
         ]
         return json_response(200, {"items": items})
-
-    return door
 
 
 async def _text(words: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:

@@ -38,6 +38,7 @@ EXAMPLES: Mapping[int, tuple[str, str]] = {
     404: ("not_found", "there is no job 'job_1'"),
     409: ("idempotency_conflict", "this Idempotency-Key was used with another body; use a new key for a new request"),
     413: ("body_too_large", "the body is larger than 1048576 bytes; send a smaller one"),
+    421: ("misdirected", "this service has no keys, so it answers as localhost only"),
     422: ("validation_error", "callback_url: Field required"),
     429: ("rate_limited", "more than 60 requests a minute; try again in 12 s"),
     502: ("upstream_error", "the upstream failed with 500"),
@@ -63,8 +64,10 @@ def _error(status: int, reason: str, said: tuple[str, str] | None = None) -> dic
     return {"model": Problem, "description": reason, "content": {"application/json": {"example": example}}}
 
 
+MISDIRECTED = "The service has no keys, and was called by a name (`Host`) that is not this machine's own"
 KEY_ERRORS = errors(
     _401="No key, or one that is not valid",
+    _421=MISDIRECTED,
     _429="More requests than your rate allows; `Retry-After` says when to try again, `RateLimit-*` what is left",
     _422="A parameter is wrong; each is named",
     _503="The database cannot be reached now; try again",

@@ -44,10 +44,29 @@ class Retried(BaseModel):
     retry_of: str
 
 
+RETRY_ERRORS = (
+    JOB_ERRORS
+    | conflict(
+        "The job has not ended, or completed",
+        "only a failed, cancelled or expired job can be retried; this one is running",
+    )
+    | errors(
+        _422="Its callback URL is refused now",
+        _429="Its conversation is full, or more requests than your rate allows",
+    )
+)
+
+
 def router(store: Store, intake: Intake, control: Control, authenticator: Authenticator) -> APIRouter:
     """`/v1/jobs…` and `/v1/deliveries…`."""
     door = APIRouter(prefix="/v1", tags=["jobs"])
+    _add_looking(door, store, authenticator)
+    _add_ending_and_beginning(door, intake, control, authenticator)
+    _add_replay(door, control, authenticator)
+    return door
 
+
+def _add_looking(door: APIRouter, store: Store, authenticator: Authenticator) -> None:
     @door.get("/jobs", summary="Your jobs, newest first", response_model=JobPage, responses=KEY_ERRORS)
     async def list_jobs(
         request: Request,
@@ -74,6 +93,8 @@ def router(store: Store, intake: Intake, control: Control, authenticator: Authen
         tenant_id = await authenticator.tenant(request)
         return json_response(200, job_details(await store.get_job(tenant_id, job_id)))
 
+
+def _add_ending_and_beginning(door: APIRouter, intake: Intake, control: Control, authenticator: Authenticator) -> None:
     @door.post(
         "/jobs/{job_id}/cancel",
         summary="Cancel a job",
@@ -90,16 +111,7 @@ def router(store: Store, intake: Intake, control: Control, authenticator: Authen
         status_code=202,
         summary="Ask again what failed, expired or was cancelled",
         response_model=Retried,
-        responses=JOB_ERRORS
-        | conflict(
-            "The job has not ended, or completed",
-            "only a failed, cancelled or expired job can be retried; this one is running",
-        )
-        | errors(
-            _422="Its callback URL is refused now",
-            _429="Its conversation is full, or more requests than your rate allows",
-        )
-        | {202: {"headers": headers("Location")}},
+        responses=RETRY_ERRORS | {202: {"headers": headers("Location")}},
     )
     async def retry(request: Request, job_id: JobId) -> Response:
         """Accepts the same message as a new job at the end of its conversation's line. The old job keeps its ending
@@ -115,6 +127,8 @@ def router(store: Store, intake: Intake, control: Control, authenticator: Authen
         }
         return json_response(202, reply, {"Location": f"/v1/jobs/{accepted.job_id}"})
 
+
+def _add_replay(door: APIRouter, control: Control, authenticator: Authenticator) -> None:
     @door.post(
         "/deliveries/{delivery_id}/replay",
         status_code=202,
@@ -127,5 +141,3 @@ def router(store: Store, intake: Intake, control: Control, authenticator: Authen
         """Owes the same body under the same `webhook-id` once more, with a full schedule of attempts."""
         tenant_id = await authenticator.tenant(request)
         return json_response(202, delivery_body(await control.replay(tenant_id, delivery_id)))
-
-    return door

@@ -173,8 +173,17 @@ def router(
 ) -> APIRouter:
     """`/v1/reviews`, `/v1/llm/callback/{job_id}`, and with `simulation` also `/simulate-llm/{job_id}`. `reads_files`:
     the service itself does, and refuses at once what it could not read."""
-    asked = ReadReviewBody if reads_files else ReviewBody
     door = APIRouter(tags=["reviews"])
+    _add_requests(door, intake, authenticator, check_url, ReadReviewBody if reads_files else ReviewBody)
+    _add_answers(door, llm_callbacks)
+    if simulation:
+        _add_simulation(door, llm_callbacks, authenticator)
+    return door
+
+
+def _add_requests(
+    door: APIRouter, intake: Intake, authenticator: Authenticator, check_url: CheckUrl, asked: type[ReviewBody]
+) -> None:
     callbacks = APIRouter()
 
     @callbacks.post("{$request.body#/webhook_url}", summary="The review", **CALLBACK)
@@ -209,6 +218,8 @@ def router(
             told.update(REPLAYED)
         return json_response(202, {"job_id": accepted.job_id, "status": "queued"}, told)
 
+
+def _add_answers(door: APIRouter, llm_callbacks: LlmCallbacks) -> None:
     @door.post(
         "/v1/llm/callback/{job_id}",
         summary="For the LLM: the review",
@@ -227,10 +238,6 @@ def router(
         await llm_callbacks.authorize(job_id, token)
         answer = await read_body(request, LlmAnswer)
         return _received(await llm_callbacks.receive(job_id, answer.said()))
-
-    if simulation:
-        _add_simulation(door, llm_callbacks, authenticator)
-    return door
 
 
 def _add_simulation(door: APIRouter, llm_callbacks: LlmCallbacks, authenticator: Authenticator) -> None:

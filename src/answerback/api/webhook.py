@@ -132,17 +132,7 @@ def router(intake: Intake, authenticator: Authenticator, check_url: CheckUrl) ->
         tenant_id = await authenticator.tenant(request)
         key = idempotency_key(request)
         body = await read_body(request, WebhookMessage, check_url)
-        message = Message(
-            message=body.message,
-            session_id=body.session_id,
-            stateless=body.stateless,
-            model=body.model,
-            system=body.system,
-            temperature=body.temperature,
-            max_tokens=body.max_tokens,
-            metadata=body.metadata,
-        )
-        accepted = await intake.accept(tenant_id, message, body.callback_url, key)
+        accepted = await intake.accept(tenant_id, _message(body), body.callback_url, key)
         told = {"Location": f"/v1/jobs/{accepted.job_id}"}
         if not accepted.created:
             told.update(REPLAYED)
@@ -168,3 +158,16 @@ def router(intake: Intake, authenticator: Authenticator, check_url: CheckUrl) ->
     )
     door.add_api_route("/webhook/", accept, methods=["POST"], include_in_schema=False)
     return door
+
+
+def _message(body: WebhookMessage) -> Message:
+    return Message(
+        message=body.message,
+        session_id=body.session_id,
+        stateless=body.stateless,
+        model=body.model,
+        system=body.system,
+        temperature=body.temperature,
+        max_tokens=body.max_tokens,
+        metadata=body.metadata,
+    )

@@ -1,5 +1,6 @@
 """The broker between processes, as Celery and kombu reach it: one queue of hints, each of them disposable."""
 
+import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,15 +23,22 @@ BLOCK_SECONDS = 5.0
 CHECK_SECONDS = 10
 """How often a silent connection is probed; a dead one is noticed after two to three."""
 
+# By the kernel: whoever has nothing to send would not notice. Not every system lets one set how soon.
+KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", CHECK_SECONDS), ("TCP_KEEPINTVL", CHECK_SECONDS // 2), ("TCP_KEEPCNT", 2))
+    if hasattr(socket, name)
+}
 REDIS_OPTIONS = {
     "socket_timeout": BLOCK_SECONDS,
     "socket_connect_timeout": BLOCK_SECONDS,
     "socket_keepalive": True,
+    "socket_keepalive_options": KEEPALIVE,
     "health_check_interval": CHECK_SECONDS,
     # Hints need no record of who holds them.
     "ack_emulation": False,
 }
-RABBITMQ_OPTIONS = {"read_timeout": BLOCK_SECONDS, "write_timeout": BLOCK_SECONDS}
+RABBITMQ_OPTIONS = {"read_timeout": BLOCK_SECONDS, "write_timeout": BLOCK_SECONDS, "socket_settings": KEEPALIVE}
 RABBITMQ_PUBLISHING = {"confirm_publish": True}
 
 

@@ -51,6 +51,7 @@ class Link:
         self._client = Redis.from_url(
             url, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=None
         )
+        self._place = _place(self._client)
         self._log = log
         self._metrics = metrics
         self._up = True
@@ -130,7 +131,7 @@ class Link:
         self._up = False
         self._metrics.redis(up=False)
         note = "rates count in each process, and windows come from the database, until it is back"
-        self._log.warning("redis_away", error=type(error).__name__, note=note)
+        self._log.warning("redis_away", at=self._place, error=type(error).__name__, note=note)
         self._looking = asyncio.create_task(self._look())
 
     async def _check_forever(self) -> None:
@@ -152,3 +153,9 @@ class Link:
         except Exception:  # noqa: BLE001 - whatever it is, another look must follow
             return False
         return not isinstance(reply, Exception)
+
+
+def _place(client: Redis) -> str:
+    """Which server it is: a host and port, or a socket's path."""
+    known = client.connection_pool.connection_kwargs
+    return str(known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}")

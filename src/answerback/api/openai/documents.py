@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from answerback.api.documents import MISDIRECTED
 from answerback.api.openai.errors import openai_errors
 
 _UPSTREAM = openai_errors(
@@ -9,7 +10,7 @@ _UPSTREAM = openai_errors(
     _502="The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
     _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
 )
-MODELS_ERRORS = openai_errors(_401="No key, or one that is not valid") | _UPSTREAM
+MODELS_ERRORS = openai_errors(_401="No key, or one that is not valid", _421=MISDIRECTED) | _UPSTREAM
 MODEL_ERRORS = MODELS_ERRORS | openai_errors(_404="There is no such model", _422="The id cannot be read")
 
 _EXAMPLE_REQUEST = {
@@ -70,6 +71,7 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
         _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
         "`Retry-After`), or was answered with more than is kept",
         _413="The body is too large",
+        _421=MISDIRECTED,
     ),
     **_UPSTREAM,
 }

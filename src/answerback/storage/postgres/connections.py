@@ -6,10 +6,12 @@ hands each transaction another server process: PgBouncer in transaction mode ser
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
@@ -71,7 +73,7 @@ class Connections:
                 committing = True
                 await connection.execute("COMMIT")
             except BaseException as error:
-                trouble = unavailable(error, closed=connection.is_closed())
+                trouble = unavailable(error, self._dsn, closed=connection.is_closed())
                 await self._roll_back(connection, error)
                 if trouble is None:
                     raise
@@ -111,7 +113,7 @@ class Connections:
         try:
             return await connect(self._dsn, self._statement_cache_size)
         except Exception as error:
-            raise unavailable(error, closed=True) or error from error
+            raise unavailable(error, self._dsn, closed=True) or error from error
 
     async def _roll_back(self, connection: Any, error: BaseException) -> None:
         if isinstance(error, Exception) and not connection.is_closed():
@@ -137,15 +139,29 @@ def is_conflict(error: BaseException) -> bool:
     )
 
 
-def unavailable(error: BaseException, *, closed: bool = False) -> StorageUnavailable | None:
+def unavailable(error: BaseException, dsn: str, *, closed: bool) -> StorageUnavailable | None:
     """What to raise for an error that is the connection's or the server's, None for any other. `closed`: there is no
     connection, or none any more."""
     if isinstance(error, asyncpg.OutdatedSchemaCacheError):
         return None
     if isinstance(error, UNAVAILABLE) or (closed and isinstance(error, OSError | asyncpg.InterfaceError)):
-        said = str(error).strip().partition("\n")[0]
-        return StorageUnavailable(f"PostgreSQL: {said or type(error).__name__}")
+        return StorageUnavailable(f"PostgreSQL at {_place(dsn)}: {_said(error)}")
     return None
+
+
+def _place(dsn: str) -> str:
+    """Which server it is, without whatever else stands there: some of it is secret."""
+    parts = urlsplit(dsn)
+    asked = parse_qs(parts.query)
+    host = parts.netloc.rpartition("@")[2] or asked.get("host", ["localhost"])[-1]
+    return host if parts.port or host.startswith("/") else f"{host}:{asked.get('port', ['5432'])[-1]}"
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        # Event loops word it differently, some with the address.
+        return os.strerror(error.errno)
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 async def connect(dsn: str, statement_cache_size: int = 0) -> Any:
@@ -162,7 +178,7 @@ async def connected(dsn: str) -> AsyncIterator[Any]:
         finally:
             connection.terminate()
     except Exception as error:
-        raise unavailable(error, closed=True) or error from error
+        raise unavailable(error, dsn, closed=True) or error from error
 
 
 async def behind_a_pooler(connection: Any) -> bool:

@@ -34,6 +34,11 @@ SETTINGS = {
     # A statement that hangs, or a transaction whose client has vanished, gives its locks back by itself.
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "20s",
+    # One that vanished in the middle of a batch is neither: its server process waits for the rest, locks and all, until
+    # the server's kernel misses it, which by its own defaults takes hours.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_user_timeout": "20s",
     # Every statement walks along an index made for it, and stops early. The planner must not take a table that was
     # empty a moment ago for one that is cheaper read whole; nor plan each time anew, nor compile for longer than it
     # then runs.

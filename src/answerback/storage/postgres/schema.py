@@ -21,6 +21,8 @@ PAUSE = 0.1
 LOCK_SECONDS = 3
 TRIES = 10
 """How often a migration is begun again that did not get its lock."""
+AGAIN_SECONDS = 1.0
+"""Until then, those whom its wait has held up go on."""
 
 
 async def require_current(connection: Any, dsn: str) -> None:
@@ -76,7 +78,7 @@ async def _apply_patiently(connection: Any) -> None:
             await connection.execute("ROLLBACK")
             if not tries_left:
                 raise
-            await asyncio.sleep(1)
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def _apply(connection: Any) -> None:
