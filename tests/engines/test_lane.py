@@ -129,6 +129,22 @@ async def test_a_lost_lease_cancels_its_task_and_no_other(stage: Stage) -> None:
     assert "lease_lost" in stage.journal.events
 
 
+async def test_what_ends_as_its_lease_is_refused_was_not_lost(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("ending")]
+
+    def end(_: set[str]) -> set[str]:
+        table.let_go.set()
+        return set()
+
+    table.extended = end
+    stage.start(lease=SHORT)
+    await table.until(lambda: not table.running and table.extensions > 0)
+
+    assert (table.ended, table.cancelled) == (["ending"], {})
+    assert "lease_lost" not in stage.journal.events
+
+
 @pytest.mark.parametrize("error", [StorageUnavailable("database is locked"), ValueError("broken")])
 async def test_heartbeats_that_fail_cancel_before_the_lease_ends(stage: Stage, error: Exception) -> None:
     def failing(_: set[str]) -> set[str]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from processes import CELERY, HINTED, Fleet, fleet, settings
 
-from answerback.testing import FakeLLM, Receiver, Worker, replies
+from answerback.testing import FakeLLM, Receiver, Worker, behaviours, replies
+from databases import PostgresDatabase
+from link import Link
 
 GRACE = 5.0
 SUPERVISORS_PATIENCE = 10.0
@@ -56,6 +58,33 @@ async def test_a_worker_asked_to_stop_gives_back_what_hangs_and_another_takes_it
             (callback,) = await receiver.wait_for(1)
 
         assert (callback.json["response"], (await shop.job(job_id))["attempt"]) == ("at last", 1)
+
+
+async def test_a_worker_whose_database_falls_silent_stops_before_its_supervisor_kills(
+    any_broker_url: str | None, postgres: PostgresDatabase, llm: FakeLLM, receiver: Receiver
+) -> None:
+    answering, receiving = asyncio.Event(), asyncio.Event()
+    llm.on("answered too late", replies.hang(answering))
+    llm.on("hangs", replies.hang())
+    receiver.on("/callbacks", behaviours.delayed(receiving))
+    doors = settings(llm, any_broker_url, database_url=postgres.url)
+    async with (
+        Link(postgres.url) as link,
+        fleet(doors, receiver, workers=0) as shop,
+        Worker({**shop.service.environment, "DATABASE_URL": link.url}) as worker,
+    ):
+        await shop.post("called back too late")
+        await receiver.wait_for(1)
+        await asyncio.gather(*(shop.post("answered too late") for _ in range(20)), shop.post("hangs"))
+        await llm.wait_for_calls(22)
+
+        link.freeze()
+        answering.set()
+        receiving.set()
+        began = time.monotonic()
+        assert await worker.terminate() == 0
+
+        assert time.monotonic() - began < SUPERVISORS_PATIENCE
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

@@ -60,6 +60,18 @@ async def test_a_crowd_shares_transactions(store: SqlStore, postgres: PostgresDa
     assert sorted(each.seq or 0 for each in accepted) == sorted([*range(1, 11)] * 50)
 
 
+async def test_a_crowd_that_carries_much_has_several_transactions(store: SqlStore, postgres: PostgresDatabase) -> None:
+    megabyte = "m" * 1024**2
+
+    await asyncio.gather(*(accept(store, megabyte, session=None) for _ in range(24)))
+    accepting = await postgres.rows("SELECT count(DISTINCT xmin::text) FROM jobs")
+    await asyncio.gather(*(finish(store, claim, completed(megabyte)) for claim in await claim_jobs(store)))
+    finishing = await postgres.rows("SELECT count(DISTINCT xmin::text) FROM deliveries")
+
+    # An answer is written three times.
+    assert (accepting, finishing) == ([(24 // 8,)], [(24 // 3,)])
+
+
 async def test_of_a_crowd_with_one_idempotency_key_one_is_accepted(
     stores: list[SqlStore], postgres: PostgresDatabase
 ) -> None:

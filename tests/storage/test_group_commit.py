@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import bindparam, text
 
 from answerback.domain.errors import Conflict, StorageUnavailable
-from answerback.storage.group_commit import MAX_GROUP, GroupCommit
-from answerback.storage.operation import Operation, Statement, Transaction
+from answerback.storage.group_commit import GroupCommit
+from answerback.storage.operation import MAX_GROUP, MAX_GROUP_BYTES, Operation, Statement, Transaction
 from answerback.storage.sqlite import connector
 from answerback.storage.store import SqlStore
 from builders import accept, rows
@@ -114,6 +114,17 @@ async def test_a_group_is_bounded(writer: Writer) -> None:
 
     assert writer.transactions.count("COMMIT") == 3
     assert len(writer.kept) == MAX_GROUP + 1
+
+
+async def test_what_a_group_carries_is_bounded(writer: Writer) -> None:
+    async with writer.held():
+        half = MAX_GROUP_BYTES // 2
+        waiting = [asyncio.ensure_future(writer.group.run(lambda _, n=n: put(n), carries=half)) for n in range(6)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+
+    assert writer.transactions.count("COMMIT") == 1 + 3
+    assert writer.kept == [*range(6)]
 
 
 async def test_a_broken_operation_leaves_nothing_and_does_not_harm_its_neighbours(writer: Writer) -> None:

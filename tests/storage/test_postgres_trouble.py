@@ -10,7 +10,7 @@ import pytest
 from answerback.core.callbacks import render
 from answerback.domain.errors import OutcomeUnknown, StorageUnavailable
 from answerback.domain.job import JobState
-from answerback.storage.postgres import connections, open_postgres
+from answerback.storage.postgres import connections, open_postgres, runner
 from answerback.storage.store import SqlStore
 from answerback.testing.backends import PostgresServer
 from answerback.testing.clock import FakeClock
@@ -166,6 +166,43 @@ async def test_closing_does_not_wait_for_a_silent_server(
         link.freeze()
 
         await asyncio.wait_for(store.close(), 20)
+
+
+async def test_closing_gives_up_what_a_silent_server_does_not_answer(postgres: PostgresDatabase) -> None:
+    async with Link(postgres.url) as link:
+        store = await open_postgres(link.url, render)
+        await accept(store)
+        link.freeze()
+        crowd = [asyncio.create_task(accept(store)) for _ in range(300)]
+        alone = [asyncio.create_task(act()) for act in (store.ping, store.depth, store.count_open) for _ in range(10)]
+        await asyncio.wait([*crowd, *alone], timeout=0)
+
+        async with asyncio.timeout(2 * connections.CLOSE_SECONDS + 1):
+            await store.close()
+            results = await asyncio.gather(*crowd, *alone, return_exceptions=True)
+
+        assert all(isinstance(each, StorageUnavailable) for each in results)
+
+
+async def test_closing_waits_for_a_server_that_is_slow(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = asyncpg.Connection.execute
+
+    async def slow(connection: Any, query: str, *arguments: Any, **options: Any) -> str:
+        await asyncio.sleep(0.1 if query == "COMMIT" else 0)
+        return str(await execute(connection, query, *arguments, **options))
+
+    store = await postgres.open(None)
+    monkeypatch.setattr(asyncpg.Connection, "execute", slow)
+    monkeypatch.setattr(runner, "MAX_GROUP", 1)
+    monkeypatch.setattr(runner, "CLOSE_SECONDS", 0.8)
+    crowd = [asyncio.create_task(accept(store)) for _ in range(15)]
+    await asyncio.wait(crowd, return_when=asyncio.FIRST_COMPLETED)
+
+    await store.close()
+
+    assert {each.result().created for each in crowd} == {True}
 
 
 async def test_a_read_only_database_refuses_writes_and_serves_reads(

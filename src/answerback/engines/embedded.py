@@ -19,8 +19,11 @@ from answerback.ports import Clock, Log, Store
 SWEEP_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 """How long a graceful stop waits for answers that are on their way and paid for."""
-LAST_CALLBACKS_SECONDS = 2.0
-"""How long it then waits for callbacks; together less than the ten seconds after which supervisors kill."""
+LAST_CALLBACKS_SECONDS = 1.5
+"""How long it then waits for callbacks."""
+STOP_SECONDS = 7.0
+"""How long all of that takes at most, whatever the database does; with what then closes, less than the ten seconds
+after which supervisors kill."""
 
 
 class EmbeddedEngine:
@@ -107,14 +110,20 @@ class EmbeddedEngine:
         await asyncio.shield(self._stopping)
 
     async def _stop(self) -> None:
+        lanes = asyncio.create_task(self._stop_lanes())
+        lanes.add_done_callback(self._ended)
+        await asyncio.wait((lanes, *self._claiming), timeout=STOP_SECONDS)
+        # Whoever is not done by then waits for a database that does not answer, and nothing could be given back.
+        tasks = (lanes, *self._claiming, *self._keeping)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _stop_lanes(self) -> None:
         # One after the other: an answer that comes within the grace is still called back.
         await self._jobs.stop(GRACE_SECONDS)
         await self._deliveries.claim_once()
         await self._deliveries.stop(LAST_CALLBACKS_SECONDS)
-        tasks = (*self._claiming, *self._keeping)
-        for task in self._keeping:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _sweep_forever(self) -> None:
         while True:

@@ -11,7 +11,7 @@ from answerback.ports import Clock, Log
 CLAIM_BATCH = 100
 EXTEND_BATCH = 200
 POLL_SECONDS = 1.0
-RELEASE_SECONDS = 3.0
+RELEASE_SECONDS = 1.5
 
 
 class Claim(Protocol):
@@ -146,19 +146,24 @@ class Lane(Generic[C]):
     async def keep_leases_forever(self) -> None:
         """Extends leases four times per lease, and cancels what is no longer this process's to finish."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._extend_forever())
+            group.create_task(self._extend_forever(group))
             group.create_task(self._cancel_overdue_forever())
 
-    async def _extend_forever(self) -> None:
+    async def _extend_forever(self, group: asyncio.TaskGroup) -> None:
         interval = self._lease_seconds / 4
         while True:
             await asyncio.sleep(interval)
             soon = self._clock.monotonic() + self._lease_seconds - interval / 2
             due = [held for held in self._held.values() if held.trusted_until <= soon]
+            refused: list[_Held[C]] = []
             for start in range(0, len(due), EXTEND_BATCH):
-                if not await self._extend(due[start : start + EXTEND_BATCH]):
+                batch = due[start : start + EXTEND_BATCH]
+                if (kept := await self._extend(batch)) is None:
                     # The other batches would each wait as long for the same database, past the next beat.
                     break
+                refused += [held for held in batch if held.claim.id not in kept]
+            # Beside it, so that the next beat is not late.
+            group.create_task(self._cancel_lost(refused))
 
     async def _cancel_overdue_forever(self) -> None:
         # A loop of its own: an extension that waits for a locked database must not delay it.
@@ -167,24 +172,31 @@ class Lane(Generic[C]):
             await asyncio.sleep(step)
             self._cancel_overdue(self._clock.monotonic() + 2 * step)
 
-    async def _extend(self, due: Sequence[_Held[C]]) -> bool:
-        """Whether the database took it."""
+    async def _extend(self, due: Sequence[_Held[C]]) -> set[str] | None:
+        """The ids still held; None when the database did not take it."""
         trusted_until = self._clock.monotonic() + self._lease_seconds
         try:
             kept = await self._rows.extend([(held.claim.id, held.claim.epoch) for held in due])
         except StorageUnavailable as error:
             self._log.warning("heartbeat_missed", lane=self._name, rows=len(due), reason=str(error))
-            return False
+            return None
         except Exception:  # noqa: BLE001 - a lane without heartbeats would lose everything it holds
             self._log.exception("heartbeat_broke", lane=self._name, rows=len(due))
-            return False
+            return None
         for held in due:
             if held.claim.id in kept:
                 held.trusted_until = trusted_until
-            elif not held.task.done():
+        return kept
+
+    async def _cancel_lost(self, refused: Sequence[_Held[C]]) -> None:
+        running = {held.task for held in refused if not held.task.done()}
+        if running:
+            # The refusal may have overtaken the answer to the write that ended the row: that is no loss.
+            _, running = await asyncio.wait(running, timeout=self._lease_seconds / 16)
+        for held in refused:
+            if held.task in running:
                 self._log.warning("lease_lost", lane=self._name, id=held.claim.id)
                 held.task.cancel()
-        return True
 
     def _cancel_overdue(self, horizon: float) -> None:
         for held in list(self._held.values()):

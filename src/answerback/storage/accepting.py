@@ -11,7 +11,6 @@ from answerback.domain.ids import new_id
 from answerback.domain.job import Accepted, JobState, NewJob
 from answerback.ports import Limits
 from answerback.storage.operation import Operation, Row, Statement, Together, Transaction
-from answerback.storage.records import dump_request
 from answerback.storage.tables import conversations, jobs
 
 _ACCEPTED_COLUMNS = (jobs.c.id, jobs.c.request_hash, jobs.c.seq)
@@ -75,8 +74,11 @@ INSERT_JOB = Statement(
 TOGETHER = Together((FIND_BY_KEY, FIND_RETRY, JOIN_LINE, INSERT_JOB))
 
 
-def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[], int]) -> Operation[Accepted]:
-    """Raises IdempotencyConflict, Overloaded, ConversationFull, each before anything is written."""
+def accept(
+    tx: Transaction, job: NewJob, request: str, limits: Limits, open_jobs: Callable[[], int]
+) -> Operation[Accepted]:
+    """`request` is the job's as stored. Raises IdempotencyConflict, Overloaded, ConversationFull, each before anything
+    is written."""
     if job.idempotency_key is not None:
         earlier = yield FIND_BY_KEY(tenant_id=job.tenant_id, idempotency_key=job.idempotency_key)
         if earlier:
@@ -117,7 +119,7 @@ def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[],
         request_hash=job.request_hash,
         retry_of=job.retry_of,
         callback_url=job.callback_url,
-        request=dump_request(job.request),
+        request=request,
         created_at=tx.now,
         traceparent=job.traceparent,
     )

@@ -103,6 +103,11 @@ OVERDUE_TOGETHER = Together((TRY_LINE, END_OPEN, *SETTLING))
 REQUEUE_TOGETHER = Together((REQUEUE, END_ATTEMPT, FORGET_ATTEMPT))
 
 
+def carried(ending: Ending) -> int:
+    """About how many bytes it writes: an answer goes into its job's row, into its turn and into its callback."""
+    return 3 * len(ending.answer.text) if ending.answer else 0
+
+
 def finish(tx: Transaction, claim: ClaimedJob, ending: Ending, report: Report, render: Render) -> Operation[bool]:
     if claim.job.conversation_id is not None:
         yield LOCK_LINES(conversation_ids=[claim.job.conversation_id])

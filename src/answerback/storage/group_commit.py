@@ -15,11 +15,20 @@ from typing import Any, TypeVar
 from sqlalchemy.dialects import sqlite
 
 from answerback.domain.errors import Refusal, StorageUnavailable
-from answerback.storage.operation import Begin, Operation, Query, Row, Statement, Together, Transaction
+from answerback.storage.operation import (
+    MAX_GROUP,
+    MAX_GROUP_BYTES,
+    Begin,
+    Operation,
+    Query,
+    Row,
+    Statement,
+    Together,
+    Transaction,
+)
 
 T = TypeVar("T")
 
-MAX_GROUP = 256
 DIALECT = sqlite.dialect(paramstyle="named")
 
 
@@ -28,6 +37,7 @@ class _Entry:
     begin: Begin[Any]
     future: "asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop
+    carries: int
     result: Any = None
     error: BaseException | None = None
 
@@ -65,7 +75,12 @@ class GroupCommit:
         self._closed = False
         self._thread.start()
 
-    async def run(self, begin: Begin[T], together: Together | None = None) -> T:  # noqa: ARG002 - all share, in turn
+    async def run(
+        self,
+        begin: Begin[T],
+        together: Together | None = None,  # noqa: ARG002 - all share, in turn
+        carries: int = 0,
+    ) -> T:
         """The operation's result, after its transaction has committed.
 
         Raises what the operation raised, and StorageUnavailable when the database cannot serve it now.
@@ -74,7 +89,7 @@ class GroupCommit:
             raise StorageUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Entry(begin, future, loop))
+        self._queue.put(_Entry(begin, future, loop, carries))
         return await future
 
     async def close(self) -> None:
@@ -102,9 +117,11 @@ class GroupCommit:
     def _take(self) -> tuple[list[_Entry], bool]:
         entry = self._queue.get()
         entries: list[_Entry] = []
+        carried = 0
         while entry is not None:
             entries.append(entry)
-            if len(entries) == MAX_GROUP:
+            carried += entry.carries
+            if len(entries) == MAX_GROUP or carried >= MAX_GROUP_BYTES:
                 return entries, False
             try:
                 entry = self._queue.get_nowait()

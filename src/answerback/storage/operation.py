@@ -82,11 +82,18 @@ class Together:
     steps: tuple[Statement, ...]
 
 
+MAX_GROUP = 256
+"""Operations that share a transaction, at most."""
+MAX_GROUP_BYTES = 8 * 1024 * 1024
+"""What they carry together, before the last of them: a transaction has seconds, and holds lines while it takes them."""
+
+
 class Runner(Protocol):
     """Drives operations against a database, in transactions of its own making."""
 
-    async def run(self, begin: Begin[T], together: Together | None = None) -> T:
-        """The result, once committed; `together` says with which others it may share a transaction.
+    async def run(self, begin: Begin[T], together: Together | None = None, carries: int = 0) -> T:
+        """The result, once committed; `together` says with which others it may share a transaction, and `carries` about
+        how many bytes it writes.
 
         Raises StorageUnavailable, and what the operation raises.
         """

@@ -1,5 +1,6 @@
 """The one `Store`: names the operations, and on which side of the database each runs."""
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 
 from answerback.domain.chat import Question, Turn
@@ -38,6 +39,7 @@ from answerback.storage import (
 from answerback.storage.backlog import Backlog, Recount
 from answerback.storage.doubt import Doubts
 from answerback.storage.operation import Runner
+from answerback.storage.records import dump_request
 
 
 class SqlStore:
@@ -54,8 +56,10 @@ class SqlStore:
 
     async def accept(self, job: NewJob, limits: Limits) -> Accepted:
         self._recount.if_due()
+        # Here rather than in the transaction, which holds lines.
+        request = dump_request(job.request)
         return await self._write.run(
-            lambda tx: accepting.accept(tx, job, limits, self._backlog.size), accepting.TOGETHER
+            lambda tx: accepting.accept(tx, job, request, limits, self._backlog.size), accepting.TOGETHER, len(request)
         )
 
     async def find_accepted(self, tenant_id: str, idempotency_key: str, request_hash: str) -> Accepted | None:
@@ -97,7 +101,9 @@ class SqlStore:
 
     async def finish(self, claim: ClaimedJob, result: Ending, report: Report) -> bool:
         return await self._write.run(
-            lambda tx: ending.finish(tx, claim, result, report, self._render), ending.FINISH_TOGETHER
+            lambda tx: ending.finish(tx, claim, result, report, self._render),
+            ending.FINISH_TOGETHER,
+            ending.carried(result),
         )
 
     async def requeue(
@@ -209,6 +215,4 @@ class SqlStore:
         await self._write.run(probing.probe)
 
     async def close(self) -> None:
-        await self._recount.close()
-        await self._write.close()
-        await self._read.close()
+        await asyncio.gather(self._recount.close(), self._write.close(), self._read.close())

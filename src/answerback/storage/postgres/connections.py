@@ -30,7 +30,8 @@ IDLE_SECONDS = 300.0
 TRANSACTION_SECONDS = 15.0
 """After which a transaction that has not ended is given up, and its connection with it: packets to a host that is gone
 are lost without a word."""
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 1.0
+"""How long closing waits for a sign of life from the server; supervisors soon kill."""
 
 UNAVAILABLE = (
     asyncpg.PostgresConnectionError,

@@ -13,13 +13,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from answerback.domain.errors import StorageUnavailable
 from answerback.storage.lockstep import abreast, in_turn
-from answerback.storage.operation import Begin, Operation, Together, Transaction
-from answerback.storage.postgres.connections import Connections, is_conflict
+from answerback.storage.operation import MAX_GROUP, MAX_GROUP_BYTES, Begin, Operation, Together, Transaction
+from answerback.storage.postgres.connections import CLOSE_SECONDS, Connections, is_conflict
 from answerback.storage.postgres.driving import Driver
 
 T = TypeVar("T")
 
-MAX_GROUP = 256
 TRIES = 5
 """How often an operation that meets a conflict is tried by itself."""
 
@@ -59,6 +58,7 @@ Way: TypeAlias = Callable[[Iterable[Operation[Any]]], Operation[list[Any]]]
 class _Entry:
     begin: Begin[Any]
     future: "asyncio.Future[Any]"
+    carries: int
 
     def settle(self, result: object) -> None:
         if self.future.done():
@@ -71,6 +71,15 @@ class _Entry:
 
 def _begin_all(way: Way, entries: Sequence[_Entry], transaction: Transaction) -> Operation[list[Any]]:
     return way(entry.begin(transaction) for entry in entries)
+
+
+def _next_group(queue: deque[_Entry]) -> list[_Entry]:
+    group: list[_Entry] = []
+    carried = 0
+    while queue and len(group) < MAX_GROUP and carried < MAX_GROUP_BYTES:
+        group.append(queue.popleft())
+        carried += group[-1].carries
+    return group
 
 
 class PostgresRunner:
@@ -92,16 +101,20 @@ class PostgresRunner:
         self._queues: defaultdict[Together, deque[_Entry]] = defaultdict(deque)
         self._serving: set[Together] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Future[Any]] = set()
+        self._ended = 0
         self._closed = False
 
-    async def run(self, begin: Begin[T], together: Together | None = None) -> T:
+    async def run(self, begin: Begin[T], together: Together | None = None, carries: int = 0) -> T:
         """The operation's result, after its transaction has committed. Cancelling the caller does not stop it.
 
         Raises what the operation raised, and StorageUnavailable when the database cannot serve it now.
         """
         if self._closed:
             raise StorageUnavailable("the database is closed")
-        entry = _Entry(begin, asyncio.get_running_loop().create_future())
+        entry = _Entry(begin, asyncio.get_running_loop().create_future(), carries)
+        self._waiting.add(entry.future)
+        entry.future.add_done_callback(self._waiting.discard)
         if together is None:
             self._spawn(self._serve_alone(entry))
         else:
@@ -113,11 +126,22 @@ class PostgresRunner:
         return result
 
     async def close(self) -> None:
-        """Finishes what has queued, then closes the connections."""
+        """Finishes what has queued, as long as the server answers, then closes the connections."""
         self._closed = True
         while self._tasks:
-            await asyncio.wait(self._tasks)
+            before = self._ended
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+            if self._ended == before:
+                await self._give_up()
         await self._connections.close()
+
+    async def _give_up(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for future in list(self._waiting):
+            future.set_exception(StorageUnavailable("the database was closed before it answered"))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -128,7 +152,7 @@ class PostgresRunner:
         queue = self._queues[together]
         try:
             while queue:
-                await self._serve([queue.popleft() for _ in range(min(len(queue), MAX_GROUP))], together)
+                await self._serve(_next_group(queue), together)
         finally:
             self._serving.discard(together)
 
@@ -167,4 +191,5 @@ class PostgresRunner:
         transaction, result = await self._connections.transaction(self._begin, work)
         if self._committed is not None:
             self._committed(transaction)
+        self._ended += 1
         return result
