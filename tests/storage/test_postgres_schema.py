@@ -20,7 +20,7 @@ from answerback.storage import schema
 from answerback.storage.postgres import migrate, open_postgres
 from answerback.storage.postgres import schema as postgres_schema
 from answerback.storage.postgres.driving import DIALECT
-from answerback.storage.postgres.runner import OPEN
+from answerback.storage.postgres.runner import ALONE
 from answerback.storage.tables import metadata
 from answerback.testing.clock import FakeClock
 from builders import accept
@@ -161,7 +161,7 @@ async def planner(untouched: PostgresDatabase) -> AsyncIterator[Any]:
     """A connection in a transaction of ours."""
     connection = await asyncpg.connect(untouched.url)
     await connection.execute("BEGIN")
-    await connection.execute(OPEN)
+    await connection.execute(ALONE)
     yield connection
     await connection.close()
 

@@ -205,6 +205,81 @@ async def test_closing_waits_for_a_server_that_is_slow(
     assert {each.result().created for each in crowd} == {True}
 
 
+async def test_a_connection_that_fell_silent_while_idle_costs_nobody_a_refusal(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "ALIVE_SECONDS", 0.2)
+    async with Link(postgres.url) as link:
+        store = await open_postgres(link.url, render)
+        await asyncio.gather(accept(store), store.depth(), store.count_open())
+        link.freeze()
+        link.thaw()
+
+        # What is there no longer answers; new connections do.
+        accepted = await asyncio.gather(*(accept(store) for _ in range(3)), accept(store, session=None))
+
+        assert [each.seq for each in accepted] == [2, 3, 4, None]
+        await store.close()
+
+
+async def test_a_server_that_was_restarted_costs_nobody_a_refusal(mortal: PostgresServer) -> None:
+    store = await open_postgres(mortal.url, render)
+    await asyncio.gather(accept(store), store.depth(), store.count_open())
+
+    await asyncio.to_thread(mortal.kill)
+    await asyncio.to_thread(mortal.restart)
+
+    assert (await accept(store)).created
+    await store.close()
+
+
+async def test_a_conversation_that_somebody_holds_does_not_hold_up_the_others(
+    store: SqlStore, postgres: PostgresDatabase
+) -> None:
+    await accept(store, session="stuck")
+    somebody = await asyncpg.connect(postgres.url)
+    async with somebody.transaction():
+        await somebody.execute("SELECT FROM conversations WHERE key = 'stuck' FOR UPDATE")
+        stuck = [asyncio.create_task(accept(store, session="stuck")) for _ in range(20)]
+
+        async with asyncio.timeout(4):
+            others = await asyncio.gather(*(accept(store, session=f"s{n}") for n in range(100)))
+
+        assert {each.seq for each in others} == {1}
+        assert not any(each.done() for each in stuck)
+    accepted = await asyncio.gather(*stuck)
+    assert sorted(each.seq or 0 for each in accepted) == list(range(2, 22))
+    await somebody.close()
+
+
+async def test_whoever_waits_in_vain_for_a_conversation_is_told(
+    store: SqlStore, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "PATIENT", runner.HASTY + " ")
+    await accept(store, session="stuck")
+    somebody = await asyncpg.connect(postgres.url)
+    async with somebody.transaction():
+        await somebody.execute("SELECT FROM conversations WHERE key = 'stuck' FOR UPDATE")
+
+        with pytest.raises(StorageUnavailable, match="holds a lock"):
+            await accept(store, session="stuck")
+    await somebody.close()
+
+
+async def test_a_server_that_has_become_a_standby_is_left_for_another(
+    store: SqlStore, postgres: PostgresDatabase
+) -> None:
+    await asyncio.gather(accept(store), store.depth(), store.count_open())
+    # As on a standby: what these connections lead to takes no writes any more.
+    for connection, _ in store._write._connections._idle:
+        await connection.execute("SET default_transaction_read_only = on")
+
+    with pytest.raises(StorageUnavailable, match="read-only"):
+        await accept(store)
+
+    assert (await accept(store)).seq == 2
+
+
 async def test_a_read_only_database_refuses_writes_and_serves_reads(
     store: SqlStore, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ def server() -> Iterator[PostgresServer]:
 
 def sooner() -> str:
     """How a transaction opens, with seconds instead of many."""
-    opening = runner.OPEN
+    opening = runner.ALONE
     for name, seconds in LONG.items():
         usual = f"'{name}', '{seconds}'"
         assert usual in opening

@@ -30,6 +30,8 @@ IDLE_SECONDS = 300.0
 TRANSACTION_SECONDS = 15.0
 """After which a transaction that has not ended is given up, and its connection with it: packets to a host that is gone
 are lost without a word."""
+ALIVE_SECONDS = 2.0
+"""How long a connection that was idle may take to say that it still leads to a server."""
 CLOSE_SECONDS = 1.0
 """How long closing waits for a sign of life from the server; supervisors soon kill."""
 
@@ -40,12 +42,19 @@ UNAVAILABLE = (
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.LockNotAvailableError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InternalClientError,
     asyncpg.ClientConfigurationError,
 )
+
+
+class Locked(StorageUnavailable):
+    """Another transaction holds what this one needs, and keeps it."""
+
+
+BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
+"""What a connection raises that is of no more use."""
 
 
 class Connections:
@@ -65,11 +74,10 @@ class Connections:
         raises, rolled back.
         """
         async with self._slot():
-            connection = await self._take()
+            connection = await self._begun(begin)
             watchdog = asyncio.get_running_loop().call_later(TRANSACTION_SECONDS, connection.terminate)
             committing = False
             try:
-                await connection.execute(begin)
                 result = await work(connection)
                 committing = True
                 await connection.execute("COMMIT")
@@ -104,29 +112,54 @@ class Connections:
         finally:
             self._slots.release()
 
-    async def _take(self) -> Any:
-        """The one used last, so that those of a busier hour fall out of use."""
+    async def _begun(self, begin: str) -> Any:
+        """In a transaction: the connection used last, so that those of a busier hour fall out of use, or a new one."""
+        while (idle := self._youngest()) is not None:
+            # Nothing is lost with one that broke; the others most likely lead to the same dead or silent server.
+            with contextlib.suppress(*BROKEN):
+                await _begin(idle, begin, ALIVE_SECONDS)
+                return idle
+            self._end_idle()
+        try:
+            connection = await connect(self._dsn, self._statement_cache_size)
+            await _begin(connection, begin, TRANSACTION_SECONDS)
+        except Exception as error:
+            raise unavailable(error, self._dsn, closed=True) or error from error
+        return connection
+
+    def _youngest(self) -> Any | None:
         while self._idle:
             connection, since = self._idle.pop()
             if not connection.is_closed() and time.monotonic() - since < IDLE_SECONDS:
                 return connection
             connection.terminate()
-        try:
-            return await connect(self._dsn, self._statement_cache_size)
-        except Exception as error:
-            raise unavailable(error, self._dsn, closed=True) or error from error
+        return None
 
     async def _roll_back(self, connection: Any, error: BaseException) -> None:
-        if isinstance(error, Exception) and not connection.is_closed():
+        # A server that takes no writes may be a standby, and a new connection may lead to another.
+        leave = isinstance(error, asyncpg.ReadOnlySQLTransactionError)
+        if isinstance(error, Exception) and not leave and not connection.is_closed():
             # Whatever else goes wrong: a connection that cannot even roll back is of no more use.
             with contextlib.suppress(Exception):
                 await connection.execute("ROLLBACK")
                 return
         connection.terminate()
-        # The idle ones most likely lead to the same dead or silent server.
+        self._end_idle()
+
+    def _end_idle(self) -> None:
         for idle, _ in self._idle:
             idle.terminate()
         self._idle.clear()
+
+
+async def _begin(connection: Any, begin: str, seconds: float) -> None:
+    """Raises one of `BROKEN`, and ends the connection, when it does not begin in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await connection.execute(begin)
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -145,7 +178,11 @@ def unavailable(error: BaseException, dsn: str, *, closed: bool) -> StorageUnava
     connection, or none any more."""
     if isinstance(error, asyncpg.OutdatedSchemaCacheError):
         return None
-    if isinstance(error, UNAVAILABLE) or (closed and isinstance(error, OSError | asyncpg.InterfaceError)):
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return Locked(
+            f"PostgreSQL at {_place(dsn)}: another transaction holds a lock that this one needs; try again soon"
+        )
+    if isinstance(error, UNAVAILABLE) or (closed and isinstance(error, BROKEN)):
         return StorageUnavailable(f"PostgreSQL at {_place(dsn)}: {_said(error)}")
     return None
 
@@ -174,12 +211,14 @@ async def connected(dsn: str) -> AsyncIterator[Any]:
     """A connection of its own, which prepares nothing. Raises StorageUnavailable, also for what breaks it."""
     try:
         connection = await connect(dsn)
-        try:
-            yield connection
-        finally:
-            connection.terminate()
     except Exception as error:
         raise unavailable(error, dsn, closed=True) or error from error
+    try:
+        yield connection
+    except Exception as error:
+        raise unavailable(error, dsn, closed=connection.is_closed()) or error from error
+    finally:
+        connection.terminate()
 
 
 async def behind_a_pooler(connection: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from answerback.domain.errors import StorageUnavailable
 from answerback.storage.lockstep import abreast, in_turn
 from answerback.storage.operation import MAX_GROUP, MAX_GROUP_BYTES, Begin, Operation, Together, Transaction
-from answerback.storage.postgres.connections import CLOSE_SECONDS, Connections, is_conflict
+from answerback.storage.postgres.connections import CLOSE_SECONDS, POOL_SIZE, Connections, Locked, is_conflict
 from answerback.storage.postgres.driving import Driver
 
 T = TypeVar("T")
@@ -48,8 +48,21 @@ SETTINGS = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
-_SET = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items())
-OPEN = f"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, {_SET}"  # noqa: S608 (ours, all of it)
+
+
+def _open(lock_timeout: str) -> str:
+    settings = {**SETTINGS, "lock_timeout": lock_timeout}
+    chosen = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+    return f"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, {chosen}"  # noqa: S608 (ours, all of it)
+
+
+ALONE = _open("0")
+HASTY = _open("500ms")
+"""For a group: what one of them waits for must not hold up those who came along."""
+PATIENT = _open("5s")
+"""For those who then waited in vain once more, by themselves."""
+APART_AT_ONCE = POOL_SIZE // 2
+"""How many of those parted from their group run at a time, so that others find a connection."""
 
 Way: TypeAlias = Callable[[Iterable[Operation[Any]]], Operation[list[Any]]]
 
@@ -101,6 +114,7 @@ class PostgresRunner:
         self._queues: defaultdict[Together, deque[_Entry]] = defaultdict(deque)
         self._serving: set[Together] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._apart = asyncio.Semaphore(APART_AT_ONCE)
         self._waiting: set[asyncio.Future[Any]] = set()
         self._ended = 0
         self._closed = False
@@ -116,7 +130,7 @@ class PostgresRunner:
         self._waiting.add(entry.future)
         entry.future.add_done_callback(self._waiting.discard)
         if together is None:
-            self._spawn(self._serve_alone(entry))
+            self._spawn(self._serve_alone(entry, ALONE))
         else:
             self._queues[together].append(entry)
             if together not in self._serving:
@@ -157,11 +171,14 @@ class PostgresRunner:
             self._serving.discard(together)
 
     async def _serve(self, entries: Sequence[_Entry], together: Together) -> None:
-        """Abreast; where two of them meet or one breaks, in turn; and if that breaks too, each by itself."""
+        """Abreast; where two of them meet or one breaks, in turn; and if that breaks too, or somebody else holds what
+        one of them needs, each by itself."""
         ways: Sequence[Way] = (partial(abreast, together=together), in_turn)
         for way in ways if len(entries) > 1 else ():
             try:
-                results = await self._transact(partial(_begin_all, way, entries))
+                results = await self._transact(partial(_begin_all, way, entries), HASTY)
+            except Locked:
+                break
             except StorageUnavailable as error:
                 results = [error] * len(entries)
             except Exception:  # noqa: BLE001, S112 - whose it is shows when each runs by itself
@@ -170,21 +187,33 @@ class PostgresRunner:
                 entry.settle(result)
             return
         for entry in entries:
-            await self._serve_alone(entry)
+            self._spawn(self._serve_apart(entry))
 
-    async def _serve_alone(self, entry: _Entry) -> None:
+    async def _serve_apart(self, entry: _Entry) -> None:
+        try:
+            async with self._apart:
+                await self._serve_alone(entry, HASTY)
+        except Locked:
+            # Behind those who wait for nobody.
+            async with self._apart:
+                await self._serve_alone(entry, PATIENT)
+
+    async def _serve_alone(self, entry: _Entry, opening: str) -> None:
+        """Settles the entry. Raises Locked where it was `HASTY`."""
         for last in (False,) * (TRIES - 1) + (True,):
             try:
-                entry.settle(await self._transact(entry.begin))
-            except Exception as error:  # noqa: BLE001 - it belongs to the operation's caller
+                entry.settle(await self._transact(entry.begin, opening))
+            except Exception as error:
+                if isinstance(error, Locked) and opening is HASTY:
+                    raise
                 if is_conflict(error) and not last:
                     continue
                 entry.settle(error)
             return
 
-    async def _transact(self, begin: Begin[T]) -> T:
+    async def _transact(self, begin: Begin[T], opening: str) -> T:
         async def work(connection: Any) -> tuple[Transaction, T]:
-            now = (await connection.fetchrow(OPEN))[0]
+            now = (await connection.fetchrow(opening))[0]
             transaction = Transaction(now if self._now is None else self._now())
             return transaction, await self._driver.run(connection, begin(transaction))
 
