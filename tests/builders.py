@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from answerback.domain.chat import Answer, ChatRequest, Memory, Usage
-from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, Report
+from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, OriginLine, Report
 from answerback.domain.errors import ErrorCode, Failure, ProviderError
 from answerback.domain.job import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
 from answerback.ports import Limits, Store
@@ -211,12 +211,24 @@ class StubOrigins:
     def __init__(self, *waits: float) -> None:
         self.waits = list(waits or [0.0])
         self.ended: list[bool | None] = []
+        self.late: list[bool] = []
+        self.somebody_waits = False
+        self.shut: list[OriginLine] = []
+        self.taken: list[tuple[OriginLine, int]] = []
 
-    def admit(self, origin: str) -> float:
+    def admit(self, origin: str, late: bool) -> float:
+        self.late.append(late)
         return self.waits.pop(0) if len(self.waits) > 1 else self.waits[0]
 
-    def done(self, origin: str, ok: bool | None, seconds: float) -> None:
+    def done(self, origin: str, ok: bool | None, seconds: float) -> bool:
         self.ended.append(ok)
+        return self.somebody_waits
+
+    def lines(self) -> list[OriginLine]:
+        return self.shut
+
+    def placed(self, line: OriginLine, count: int) -> None:
+        self.taken.append((line, count))
 
 
 def nothing(_: object) -> None:

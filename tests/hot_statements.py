@@ -11,6 +11,7 @@ from answerback.storage import (
     questions,
     reading,
     remembering,
+    sending,
     sweeping,
 )
 
@@ -19,9 +20,12 @@ HOT = {
     "FIND_RETRY": accepting.FIND_RETRY,
     "CLAIM_JOBS": leasing.CLAIM_JOBS,
     "CLAIM_SUSPECT": leasing.CLAIM_SUSPECT,
-    "CLAIM_DELIVERIES": leasing.CLAIM_DELIVERIES,
+    "CLAIM_DELIVERIES": sending.CLAIM_DELIVERIES,
+    "CLAIM_OPEN_DELIVERIES": sending.CLAIM_OPEN_DELIVERIES,
     "NEXT_JOB": leasing.NEXT_JOB,
-    "NEXT_DELIVERY": leasing.NEXT_DELIVERY,
+    "NEXT_DELIVERY": sending.NEXT_DELIVERY,
+    "NEXT_OPEN_DELIVERY": sending.NEXT_OPEN_DELIVERY,
+    "PLACE": sending.PLACE,
     "EXTEND_JOB": leasing.EXTEND_JOB,
     "RELEASE_JOB": leasing.RELEASE_JOB,
     "END_ATTEMPT": leasing.END_ATTEMPT,

@@ -8,7 +8,7 @@ from standardwebhooks.webhooks import Webhook
 from answerback.core.deliverer import Deliverer
 from answerback.core.signing import Signer
 from answerback.domain import signature
-from answerback.domain.delivery import CallbackResponse
+from answerback.domain.delivery import CallbackResponse, OriginLine
 from answerback.domain.errors import SendError
 from answerback.domain.job import DeliveryRecord
 from answerback.domain.retry import RetrySchedule
@@ -43,10 +43,8 @@ class Post:
         self.origins = StubOrigins()
         self.boundaries: list[Boundary] = []
 
-    async def attempt(self, sender: StubSender) -> DeliveryRecord:
-        """Makes the one attempt that is due."""
-        claim = await claim_delivery(self.store)
-        deliverer = Deliverer(
+    def deliverer(self, sender: StubSender) -> Deliverer:
+        return Deliverer(
             store=self.store,
             sender=sender,
             origins=self.origins,
@@ -57,7 +55,11 @@ class Post:
             log=self.journal,
             reached=self.boundaries.append,
         )
-        await deliverer.run(claim)
+
+    async def attempt(self, sender: StubSender) -> DeliveryRecord:
+        """Makes the one attempt that is due."""
+        claim = await claim_delivery(self.store)
+        await self.deliverer(sender).run(claim)
         delivery = (await self.store.get_job(TENANT, claim.job_id)).delivery
         assert delivery is not None
         return delivery
@@ -154,6 +156,41 @@ async def test_a_closed_origin_defers_the_attempt_and_costs_none(post: Post, clo
     delivered = await post.attempt(sender)
 
     assert (delivered.state, delivered.attempt, len(delivered.attempts)) == ("delivered", 1, 1)
+
+
+async def test_a_claim_leaves_those_of_a_closed_origin_in_line_and_its_gate_hears_how_many(
+    post: Post, clock: FakeClock
+) -> None:
+    line = OriginLine(f"{TENANT} https://receiver.example:443", 0, 30.0, 0.01, 100)
+    post.origins.shut = [line]
+    deliverer = post.deliverer(StubSender())
+
+    assert (await deliverer.claim("worker", 10, 60.0)).deliveries == []
+    assert post.origins.taken == [(line, 1)]
+
+    post.origins.shut = []
+    clock.advance(30)
+    assert len((await deliverer.claim("worker", 10, 60.0)).deliveries) == 1
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+async def test_an_attempt_that_ends_wakes_the_lane_for_those_in_line(store: SqlStore, waiting: bool) -> None:
+    await ended_job(store, session=None)
+    post = Post(store, FakeClock(), Journal())
+    post.origins.somebody_waits = waiting
+
+    await post.attempt(StubSender())
+
+    assert post.hints.deliveries == int(waiting)
+
+
+async def test_the_gate_hears_which_callbacks_are_late(post: Post, clock: FakeClock) -> None:
+    post.origins.waits = [61.0, 0.0]
+    await post.attempt(StubSender())
+    clock.advance(61)
+    await post.attempt(StubSender())
+
+    assert post.origins.late == [False, True]
 
 
 async def test_an_origin_closed_past_the_deadline_is_the_end(post: Post, clock: FakeClock) -> None:

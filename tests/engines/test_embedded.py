@@ -17,14 +17,31 @@ from answerback.core.maintenance import Maintenance
 from answerback.core.signing import Signer
 from answerback.domain.chat import Answer, ChatRequest
 from answerback.domain.delivery import CallbackResponse
+from answerback.domain.errors import SendError
 from answerback.domain.job import JobState, Message
 from answerback.domain.retry import RetrySchedule
 from answerback.engines import embedded
 from answerback.engines.embedded import EmbeddedEngine
 from answerback.engines.hints import ProcessHints
+from answerback.ports import Origins
 from answerback.storage.sqlite import open_sqlite
 from answerback.storage.store import SqlStore
-from builders import MEMORY, ROOMY, TENANT, URL, Journal, RealClock, StubOrigins, StubSender, accept, nothing
+from answerback.webhooks.origins import OriginGate
+from builders import (
+    MEMORY,
+    ROOMY,
+    TENANT,
+    URL,
+    Journal,
+    RealClock,
+    StubOrigins,
+    StubSender,
+    accept,
+    claim_jobs,
+    finish,
+    nothing,
+    rows,
+)
 
 
 class Echo:
@@ -70,6 +87,20 @@ class Mailbox(StubSender):
             await self.came.wait_for(condition)
 
 
+class HalfDead(Mailbox):
+    """Somewhere else than at the usual address, nobody answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = 0
+
+    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+        if url != URL:
+            self.refused += 1
+            raise SendError("connection refused")
+        return await super().send(url, headers, body)
+
+
 class Guard:
     async def check(self, url: str) -> None:
         return
@@ -78,12 +109,19 @@ class Guard:
 class Shop:
     """A service without its doors."""
 
-    def __init__(self, store: SqlStore, concurrency: int = 100, lease: float = 60.0) -> None:
+    def __init__(
+        self,
+        store: SqlStore,
+        concurrency: int = 100,
+        lease: float = 60.0,
+        origins: Origins | None = None,
+        mailbox: Mailbox | None = None,
+    ) -> None:
         clock, hints = RealClock(), ProcessHints()
         self.store = store
         self.journal = Journal()
         self.provider = Echo()
-        self.mailbox = Mailbox()
+        self.mailbox = mailbox or Mailbox()
         self.intake = Intake(store, Guard(), hints, ROOMY, 86_400.0, self.journal, nothing)
         self.control = Control(store, hints, self.journal)
         self.maintenance = Maintenance(store, hints, 30.0, clock, self.journal)
@@ -91,7 +129,7 @@ class Shop:
         deliverer = Deliverer(
             store=store,
             sender=self.mailbox,
-            origins=StubOrigins(),
+            origins=StubOrigins() if origins is None else origins,
             signer=Signer(store, None, clock),
             hints=hints,
             schedule=RetrySchedule((0.0, 5.0)),
@@ -179,6 +217,27 @@ async def test_cancelling_a_running_job_stops_the_call_and_moves_the_line(shop: 
 
     assert [body["status"] for body in shop.mailbox.bodies] == ["cancelled", "completed"]
     assert "stale_result_discarded" not in shop.journal.events
+
+
+async def test_callbacks_owed_to_a_dead_receiver_wait_in_line_without_being_claimed(
+    store: SqlStore, path: Path
+) -> None:
+    """And hold up nobody behind them."""
+    await asyncio.gather(*(accept(store, session=None, callback_url="https://dead.example/") for _ in range(500)))
+    await accept(store, "the living", None)
+    await asyncio.gather(*(finish(store, claim) for claim in await claim_jobs(store, limit=501)))
+    mailbox = HalfDead()
+    shop = Shop(store, concurrency=20, origins=OriginGate(RealClock().monotonic), mailbox=mailbox)
+
+    shop.engine.start()
+    await mailbox.until(lambda: len(mailbox.sent) == 1)
+    await shop.engine.stop()
+
+    ((claims, lines),) = rows(
+        path, "SELECT sum(lease_epoch), count(*) FROM deliveries WHERE url != ? AND state = 'pending'", URL
+    )
+    assert lines == 500
+    assert 1 <= mailbox.refused <= claims < 100
 
 
 async def test_stopping_gives_attempts_back(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,14 @@ from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, Report
 from answerback.domain.errors import SendError
 from answerback.domain.retry import RetrySchedule
 from answerback.domain.transitions import Dead, Delivered, DeliveryOutcome, SendLater, after_send
-from answerback.ports import Boundary, Clock, Hints, Log, Origins, Reached, Sender, Store
+from answerback.ports import Boundary, Claims, Clock, Hints, Log, Origins, Reached, Sender, Store
 from answerback.telemetry import UNMEASURED, UNTRACED, CallbackEnd, Metrics, SpanKind, Tracer
 
 Now: TypeAlias = Callable[[], int]
 """The database's time, in epoch milliseconds."""
+
+LATE_MS = 60_000
+"""Owed for so long, a callback tells of an outage: its receiver's, or ours."""
 
 
 class Deliverer:
@@ -48,10 +51,17 @@ class Deliverer:
         self._metrics = metrics
         self._tracer = tracer
 
+    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Claims:
+        """Claims what is due and not waiting for its origin. Raises StorageUnavailable."""
+        claims = await self._store.claim_deliveries(owner, limit, lease_seconds, self._origins.lines())
+        for line, count in claims.placed:
+            self._origins.placed(line, count)
+        return claims
+
     async def run(self, claim: ClaimedDelivery) -> None:
         """Makes one attempt and commits what came of it, or gives the attempt back while the origin is closed."""
         now = self._now_from(claim)
-        wait = self._origins.admit(claim.gate)
+        wait = self._origins.admit(claim.gate, claim.claimed_at - claim.created_at > LATE_MS)
         if wait > 0:
             await self._defer(claim, wait, now)
             return
@@ -64,7 +74,8 @@ class Deliverer:
             healthy = isinstance(result, CallbackResponse)
         finally:
             seconds = time.perf_counter() - started
-            self._origins.done(claim.gate, healthy, seconds)
+            if self._origins.done(claim.gate, healthy, seconds):
+                self._hints.delivery_ready()
         outcome = after_send(result, claim.attempt, _seconds_left(claim, now), self._schedule, random.random)
         await asyncio.shield(self._settle(claim, outcome, seconds, now))
 

@@ -53,6 +53,18 @@ class ClaimedDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginLine:
+    """A gate at which more callbacks may be due than it admits: `room` more now. The next ones get a moment each, the
+    first in `wait` seconds, the others `spacing` seconds after one another; it has `places` of them to give."""
+
+    gate: str
+    room: int
+    wait: float
+    spacing: float
+    places: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackResponse:
     """What a receiver said. `retry_after` in seconds; `snippet` is the start of its body, for the owner's eyes."""
 

@@ -52,7 +52,7 @@ class EmbeddedEngine:
             return claims.jobs, claims.next_in
 
         async def claim_deliveries(limit: int) -> tuple[Sequence[ClaimedDelivery], float | None]:
-            claims = await store.claim_deliveries(owner, limit, lease_seconds)
+            claims = await deliverer.claim(owner, limit, lease_seconds)
             return claims.deliveries, claims.next_in
 
         jobs = Rows(

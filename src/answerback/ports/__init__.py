@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed, Turn
-from answerback.domain.delivery import CallbackResponse
+from answerback.domain.delivery import CallbackResponse, OriginLine
 from answerback.domain.job import ClaimedJob, Ending
 from answerback.domain.rate import Rate, Standing
 from answerback.domain.review import File, Review
@@ -127,12 +127,19 @@ class Results(Protocol):
 class Origins(Protocol):
     """Paces the attempts at each origin: a cap on those in flight, a circuit breaker for the dead."""
 
-    def admit(self, origin: str) -> float:
-        """0.0 when the attempt may run now: it holds a slot until `done`. Else the seconds after which to ask again."""
+    def admit(self, origin: str, late: bool) -> float:
+        """0.0 when the attempt may run now: it holds a slot until `done`. Else the seconds after which to ask again.
+        `late` is whether the callback has been owed for long."""
 
-    def done(self, origin: str, ok: bool | None, seconds: float) -> None:
+    def done(self, origin: str, ok: bool | None, seconds: float) -> bool:
         """Ends an admitted attempt, exactly once. `ok` is False only when the origin itself failed it, None when the
-        attempt was given up and says nothing of the origin."""
+        attempt was given up and says nothing of the origin. Whether somebody in its line might begin now."""
+
+    def lines(self) -> Sequence[OriginLine]:
+        """The origins at which others wait or soon will, so that a claim leaves there what would only be deferred."""
+
+    def placed(self, line: OriginLine, count: int) -> None:
+        """So many of the places of a line that `lines` told of are taken."""
 
 
 class Guard(Protocol):

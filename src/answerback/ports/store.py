@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass
 from typing import Protocol, TypeAlias
 
 from answerback.domain.chat import Question, Turn
-from answerback.domain.delivery import ClaimedDelivery, Report
+from answerback.domain.delivery import ClaimedDelivery, OriginLine, Report
 from answerback.domain.errors import Failure
 from answerback.domain.idempotency import ClaimedCall, KeptResponse, KeyedCall
 from answerback.domain.job import (
@@ -43,11 +43,16 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a claim brought, and in how many seconds the next row will be due (0.0: it is), None when none waits."""
+    """What a claim brought, and in how many seconds the next row will be due (0.0: it is), None when none waits.
+
+    `placed`: how many callbacks got their places in which lines. Those of a line without room are no reason to come
+    back, and while there is one, `next_in` looks no further than a second ahead.
+    """
 
     jobs: Sequence[ClaimedJob] = ()
     deliveries: Sequence[ClaimedDelivery] = ()
     next_in: float | None = None
+    placed: Sequence[tuple[OriginLine, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,11 @@ class Store(Protocol):
 
     async def claim_jobs(self, owner: str, limit: int, lease_seconds: float) -> Claims: ...
 
-    async def claim_deliveries(self, owner: str, limit: int, lease_seconds: float) -> Claims: ...
+    async def claim_deliveries(
+        self, owner: str, limit: int, lease_seconds: float, lines: Sequence[OriginLine] = ()
+    ) -> Claims:
+        """At an origin with a line it claims what there is room for, and gives what else is due there places in line;
+        but whatever would not live to see its place it claims all the same."""
 
     async def extend_jobs(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
         """Extends leases of `(id, epoch)`; returns the ids still held."""

@@ -26,10 +26,8 @@ from answerback.ports import Claims
 from answerback.storage.lockstep import abreast
 from answerback.storage.operation import Operation, Rows, Statement, Together, Transaction
 from answerback.storage.records import (
-    CLAIMED_DELIVERY_COLUMNS,
     CLAIMED_JOB_COLUMNS,
     at_most,
-    claimed_delivery,
     claimed_job,
     literal,
 )
@@ -68,14 +66,13 @@ def lost(table: Table, state: JobState | DeliveryState) -> Any:
     )
 
 
-def _claim(table: Table, ready: Any, leased: str, columns: Sequence[Any]) -> Statement:
-    due = (
-        select(table.c.id)
-        .where(ready, table.c.run_at <= bindparam("now"))
-        .order_by(table.c.run_at)
-        .limit(bindparam("limit"))
-        .with_for_update(skip_locked=True)
-    )
+def claiming(table: Table, ready: Any, leased: str, columns: Sequence[Any], postgresql: Any = None) -> Statement:
+    """Leases what is `ready`, as `postgresql` has it there, and longest due."""
+
+    def due(ready: Any) -> Any:
+        longest = select(table.c.id).where(ready, table.c.run_at <= bindparam("now")).order_by(table.c.run_at)
+        return longest.limit(bindparam("limit")).with_for_update(skip_locked=True)
+
     claimed = (
         update(table)
         .values(
@@ -89,15 +86,13 @@ def _claim(table: Table, ready: Any, leased: str, columns: Sequence[Any]) -> Sta
     )
     # An array is made once, and looks short to the planner. A subquery may run again and lock other rows, and one with
     # a limit that is not known yet looks long enough to read the whole table for.
-    return Statement(
-        claimed.where(table.c.id.in_(due)),
-        postgresql=claimed.where(table.c.id == any_(func.array(due.scalar_subquery()))),
-    )
+    array = func.array(due(ready if postgresql is None else postgresql).scalar_subquery())
+    return Statement(claimed.where(table.c.id.in_(due(ready))), postgresql=claimed.where(table.c.id == any_(array)))
 
 
 _other = jobs.alias("other")
 
-# A job past its deadline is left to the sweep; a callback past its own gets one last attempt.
+# One past its deadline is left to the sweep.
 _in_time = jobs.c.deadline_at > bindparam("now")
 _suspicion: ColumnElement[int] = literal_column(str(POISON_LOSSES - 1))
 _ready_jobs = and_(in_state(jobs, JobState.QUEUED), jobs.c.lease_losses < _suspicion, _in_time)
@@ -105,15 +100,10 @@ _suspect_running = exists(
     select(literal_column("1")).where(in_state(_other, JobState.RUNNING), _other.c.lease_losses >= _suspicion)
 )
 _ready_suspects = and_(in_state(jobs, JobState.QUEUED), jobs.c.lease_losses >= _suspicion, _in_time, ~_suspect_running)
-_ready_deliveries = in_state(deliveries, DeliveryState.PENDING)
 
-CLAIM_JOBS = _claim(jobs, _ready_jobs, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
-CLAIM_SUSPECT = _claim(jobs, _ready_suspects, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
-CLAIM_DELIVERIES = _claim(deliveries, _ready_deliveries, DeliveryState.SENDING, CLAIMED_DELIVERY_COLUMNS)
+CLAIM_JOBS = claiming(jobs, _ready_jobs, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
+CLAIM_SUSPECT = claiming(jobs, _ready_suspects, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
 NEXT_JOB = Statement(select(jobs.c.run_at).where(_ready_jobs).order_by(jobs.c.run_at).limit(at_most(1)))
-NEXT_DELIVERY = Statement(
-    select(deliveries.c.run_at).where(_ready_deliveries).order_by(deliveries.c.run_at).limit(at_most(1))
-)
 
 START_ATTEMPT = Statement(
     insert(attempts).values(
@@ -198,41 +188,28 @@ def claim_jobs(
 
     `doubtful` are owners of whom nobody knows whether they own anything: what they do is given back first.
     """
-    yield from _release_unseen(tx, RELEASE_UNSEEN_JOBS, doubtful)
+    yield from release_unseen(tx, RELEASE_UNSEEN_JOBS, doubtful)
     expires_at = tx.now + int(lease_seconds * 1000)
     suspects = yield CLAIM_SUSPECT(now=tx.now, owner=owner, limit=1, expires_at=expires_at)
     others = yield CLAIM_JOBS(now=tx.now, owner=owner, limit=limit - len(suspects), expires_at=expires_at)
     claimed = sorted((claimed_job(row, tx.now) for row in (*suspects, *others)), key=lambda claim: claim.id)
-    yield from _start_attempts(tx, claimed)
+    yield from start_attempts(tx, claimed)
     if len(claimed) == limit:
         return Claims(jobs=claimed, next_in=0.0)
-    return Claims(jobs=claimed, next_in=_seconds_until((yield NEXT_JOB(now=tx.now)), tx.now))
+    return Claims(jobs=claimed, next_in=seconds_until((yield NEXT_JOB(now=tx.now)), tx.now))
 
 
-def claim_deliveries(
-    tx: Transaction, owner: str, limit: int, lease_seconds: float, doubtful: Sequence[str]
-) -> Operation[Claims]:
-    """`doubtful` as for `claim_jobs`."""
-    yield from _release_unseen(tx, RELEASE_UNSEEN_DELIVERIES, doubtful)
-    rows = yield CLAIM_DELIVERIES(now=tx.now, owner=owner, limit=limit, expires_at=tx.now + int(lease_seconds * 1000))
-    claimed = sorted((claimed_delivery(row, tx.now) for row in rows), key=lambda claim: claim.id)
-    yield from _start_attempts(tx, claimed)
-    if len(claimed) == limit:
-        return Claims(deliveries=claimed, next_in=0.0)
-    return Claims(deliveries=claimed, next_in=_seconds_until((yield NEXT_DELIVERY()), tx.now))
-
-
-def _seconds_until(rows: Rows, now: int) -> float | None:
+def seconds_until(rows: Rows, now: int) -> float | None:
     return max(0.0, (rows[0][0] - now) / 1000) if rows else None
 
 
-def _release_unseen(tx: Transaction, statement: Statement, doubtful: Sequence[str]) -> Operation[None]:
+def release_unseen(tx: Transaction, statement: Statement, doubtful: Sequence[str]) -> Operation[None]:
     for owner in doubtful:
         for row_id, epoch in (yield statement(owner=owner, due_at=tx.now)):
             yield from end_attempt(tx, row_id, epoch, RELEASED)
 
 
-def _start_attempts(tx: Transaction, claimed: Sequence[ClaimedJob | ClaimedDelivery]) -> Operation[None]:
+def start_attempts(tx: Transaction, claimed: Sequence[ClaimedJob | ClaimedDelivery]) -> Operation[None]:
     if claimed:
         yield START_ATTEMPT.many(
             [{"of": claim.id, "epoch": claim.epoch, "number": claim.attempt, "now": tx.now} for claim in claimed]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 
 from answerback.domain.chat import Question, Turn
-from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
+from answerback.domain.delivery import ClaimedDelivery, DeliveryState, OriginLine, Report
 from answerback.domain.errors import Failure
 from answerback.domain.idempotency import ClaimedCall, KeptResponse, KeyedCall
 from answerback.domain.job import (
@@ -34,6 +34,7 @@ from answerback.storage import (
     questions,
     reading,
     remembering,
+    sending,
     sweeping,
 )
 from answerback.storage.backlog import Backlog, Recount
@@ -73,9 +74,11 @@ class SqlStore:
 
         return await self._jobs_in_doubt.claim(owner, claim)
 
-    async def claim_deliveries(self, owner: str, limit: int, lease_seconds: float) -> Claims:
+    async def claim_deliveries(
+        self, owner: str, limit: int, lease_seconds: float, lines: Sequence[OriginLine] = ()
+    ) -> Claims:
         def claim(name: str, doubtful: Sequence[str]) -> Awaitable[Claims]:
-            return self._write.run(lambda tx: leasing.claim_deliveries(tx, name, limit, lease_seconds, doubtful))
+            return self._write.run(lambda tx: sending.claim(tx, name, limit, lease_seconds, doubtful, lines))
 
         return await self._deliveries_in_doubt.claim(owner, claim)
 

@@ -1,0 +1,72 @@
+"""How many attempts an origin gets at once that was away, while nobody knows what it can take.
+
+One at first. Each round, as many attempts as the window is wide, doubles it while they take about as long as the first
+few did, one by one; a slower round halves it. So a quick origin is at its cap within some ten of its answers' times,
+and one that works off its calls one by one is never sent more than a handful ahead.
+"""
+
+from dataclasses import dataclass
+
+FIRST = 5
+"""How many attempts, one by one, say how quick an origin is."""
+SLOWER = 1.25
+"""How much longer than those a round may take and still count as quick."""
+SLACK = 0.03
+"""Seconds: what a process of ours that is busy may add to an attempt."""
+FORGETS_IN = 20.0
+"""Seconds after which attempts one by one count as usual that take longer than the first few did."""
+
+
+@dataclass(slots=True)
+class Window:
+    """Arithmetic over the ends of attempts; times are seconds of one monotonic clock."""
+
+    cap: int
+    began: float
+    """When this round began; attempts from before say nothing of it."""
+    size: int = 1
+    alone: float | None = None
+    """How long attempts take one by one, None until that is known."""
+    _ended: int = 0
+    _took: float = 0.0
+    _used_up: bool = False
+
+    @property
+    def wide(self) -> bool:
+        """Nothing is left to find out."""
+        return self.size >= self.cap
+
+    @property
+    def untried(self) -> bool:
+        """It was made as wide as it is."""
+        return self.wide and self.alone is None
+
+    def began_one(self, in_flight: int) -> None:
+        """One more began beside so many. Only a window that was used up is known to be quick, and grows."""
+        self._used_up = self._used_up or in_flight + 1 >= self.size
+
+    def ended(self, ok: bool, seconds: float, now: float) -> None:
+        """An attempt that took `seconds` ended; `ok` is whether any response came."""
+        if self.wide or now - seconds < self.began:
+            return
+        if not ok:
+            self._turn(1, now)
+            return
+        self._ended += 1
+        self._took += seconds
+        if self._ended >= (FIRST if self.alone is None else self.size):
+            self._turn(self._next(self._took / self._ended, now), now)
+
+    def _next(self, took: float, now: float) -> int:
+        """The width that a round with attempts of this length leads to."""
+        if self.alone is None:
+            self.alone = took
+        elif self.size == 1:
+            self.alone += min(1.0, (now - self.began) / FORGETS_IN) * (took - self.alone)
+        if took > self.alone * SLOWER + SLACK:
+            return max(1, self.size // 2)
+        return min(self.cap, self.size * 2) if self._used_up else self.size
+
+    def _turn(self, size: int, now: float) -> None:
+        self.size, self.began = size, now
+        self._ended, self._took, self._used_up = 0, 0.0, False

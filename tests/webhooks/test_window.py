@@ -1,0 +1,182 @@
+"""How an origin's window opens, on a clock that only moves when told to."""
+
+import heapq
+import random
+from bisect import bisect_left
+from collections.abc import Callable
+
+import pytest
+
+from answerback.testing.clock import FakeClock
+from answerback.webhooks.origins import OriginGate
+
+HERE = "https://here.example:443"
+
+
+class Receiver:
+    """Attempts of some gates, each of which makes as many as it is admitted, at one receiver. `takes` says how long the
+    attempt takes that begins now."""
+
+    def __init__(self, clock: FakeClock, gates: int, takes: Callable[[float], float]) -> None:
+        self.clock = clock
+        self.gates = [OriginGate(clock.monotonic) for _ in range(gates)]
+        self.takes = takes
+        self.came: list[float] = []
+        self.in_flight = [0] * gates
+        self.most_in_flight = 0
+        self.ends: list[tuple[float, int, float]] = []
+
+    def run(self, until: Callable[[], bool]) -> float:
+        """The time at which it is so."""
+        last = self.clock.monotonic() + 100.0
+        while not until():
+            assert self.clock.monotonic() < last
+            for n, gate in enumerate(self.gates):
+                while gate.admit(HERE, late=True) == 0.0:
+                    now = self.clock.monotonic()
+                    self.in_flight[n] += 1
+                    self.most_in_flight = max(self.most_in_flight, sum(self.in_flight))
+                    self.came.append(now)
+                    heapq.heappush(self.ends, (now + self.takes(now), n, now))
+            at, n, began = heapq.heappop(self.ends)
+            self.clock.advance(max(0.0, at - self.clock.monotonic()))
+            self.in_flight[n] -= 1
+            self.gates[n].done(HERE, ok=True, seconds=at - began)
+        return self.clock.monotonic()
+
+    @property
+    def busiest(self) -> float:
+        """The most that came a second in any five seconds."""
+        return max(bisect_left(self.came, each + 5.0) - n for n, each in enumerate(self.came)) / 5.0
+
+
+class OneHand:
+    """A receiver that takes `rate` a second, one at a time."""
+
+    def __init__(self, rate: float) -> None:
+        self.seconds = 1 / rate
+        self.free = 0.0
+
+    def __call__(self, now: float) -> float:
+        self.free = max(self.free, now) + self.seconds
+        return self.free - now
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def width(gate: OriginGate) -> int:
+    """How many it admits at once."""
+    admitted = 0
+    while gate.admit(HERE, late=True) == 0.0:
+        admitted += 1
+    for _ in range(admitted):
+        gate.done(HERE, ok=None, seconds=0.0)
+    return admitted
+
+
+def round_of(gate: OriginGate, clock: FakeClock, count: int, seconds: float, ok: bool = True) -> None:
+    for _ in range(count):
+        assert gate.admit(HERE, late=True) == 0.0
+    clock.advance(seconds)
+    for _ in range(count):
+        gate.done(HERE, ok, seconds)
+
+
+def test_an_origin_to_which_late_ones_are_owed_gets_one_at_a_time_and_then_twice_as_many_each_round(
+    clock: FakeClock,
+) -> None:
+    gate = OriginGate(clock.monotonic)
+    for _ in range(5):
+        assert width(gate) == 1
+        round_of(gate, clock, 1, 0.1)
+    for expected in (2, 4, 8, 16, 32, 64):
+        assert width(gate) == expected
+        round_of(gate, clock, expected, 0.1)
+    assert width(gate) == 64
+
+
+def test_a_round_that_takes_longer_halves_it_and_one_without_an_answer_ends_it(clock: FakeClock) -> None:
+    gate = OriginGate(clock.monotonic)
+    for count in (1, 1, 1, 1, 1, 2, 4, 8):
+        round_of(gate, clock, count, 0.1)
+    round_of(gate, clock, 16, 0.2)
+    assert width(gate) == 8
+    round_of(gate, clock, 1, 0.1, ok=False)
+    assert width(gate) == 1
+
+
+def test_without_late_ones_an_origin_gets_all_it_may_at_once(clock: FakeClock) -> None:
+    gate = OriginGate(clock.monotonic)
+    assert [gate.admit(HERE, late=False) for _ in range(64)] == [0.0] * 64
+    for _ in range(64):
+        gate.done(HERE, ok=True, seconds=0.1)
+    # And one that has answered so many is not doubted because of a late one.
+    assert width(gate) == 64
+
+
+def test_what_was_never_needed_is_not_taken_for_granted(clock: FakeClock) -> None:
+    """Or an hour of single callbacks would open the way for sixty-four at once."""
+    gate = OriginGate(clock.monotonic)
+    for _ in range(1000):
+        round_of(gate, clock, 1, 0.1)
+
+    assert width(gate) == 2
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.02, 0.1])
+def test_a_quick_origin_is_at_its_cap_within_two_seconds(clock: FakeClock, seconds: float) -> None:
+    quick = Receiver(clock, 1, lambda _: seconds)
+    began = clock.monotonic()
+
+    assert quick.run(lambda: quick.most_in_flight == 64) - began < 2.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_so_is_one_whose_answers_take_now_longer_now_shorter_a_little_later(clock: FakeClock, seed: int) -> None:
+    chance = random.Random(seed)
+    uneven = Receiver(clock, 1, lambda _: chance.expovariate(10.0))
+    began = clock.monotonic()
+
+    assert uneven.run(lambda: uneven.most_in_flight == 64) - began < 10.0
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_an_origin_with_one_pair_of_hands_never_gets_more_than_its_rate(clock: FakeClock, workers: int) -> None:
+    """However many workers there are, none of which knows of the others: 50 a second, and a handful in line."""
+    began = clock.monotonic()
+    slow = Receiver(clock, workers, OneHand(50.0))
+
+    slow.run(lambda: clock.monotonic() - began > 60.0)
+
+    assert slow.busiest <= 53.0
+    assert len(slow.came) / 60.0 > 49.0
+    assert slow.most_in_flight <= 16
+
+
+def test_an_origin_that_is_back_starts_with_one_again(clock: FakeClock) -> None:
+    gate = OriginGate(clock.monotonic)
+    for count in (1, 1, 1, 1, 1, 2, 4, 8, 16, 32):
+        round_of(gate, clock, count, 0.01)
+    assert width(gate) == 64
+    round_of(gate, clock, 5, 0.01, ok=False)
+    clock.advance(30.0)
+
+    round_of(gate, clock, 1, 0.01)
+
+    assert width(gate) == 1
+
+
+def test_one_that_hangs_gets_one_more_each_second_so_that_it_is_soon_known_to_be_dead(clock: FakeClock) -> None:
+    gate = OriginGate(clock.monotonic)
+    assert [gate.admit(HERE, late=True) == 0.0 for _ in range(2)] == [True, False]
+    for _ in range(9):
+        clock.advance(1.0)
+        assert [gate.admit(HERE, late=True) == 0.0 for _ in range(2)] == [True, False]
+    clock.advance(1.0)
+    for _ in range(5):
+        gate.done(HERE, ok=False, seconds=10.0)
+        clock.advance(1.0)
+    assert gate.admit(HERE, late=True) == pytest.approx(29.0)
