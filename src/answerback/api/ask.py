@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.documents import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
 from answerback.api.errors import json_response
 from answerback.api.fields import ModelName, not_blank
 from answerback.api.headers import accepts
 from answerback.api.idempotency import Once
+from answerback.api.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
 from answerback.api.sse import EVENT_STREAM, sse_response, text_response, word_events
 from answerback.core.callbacks import rfc3339
 from answerback.core.questions import Questions

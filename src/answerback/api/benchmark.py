@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import from_form
-from answerback.api.documents import ASK_ERRORS, IDEMPOTENCY_KEY, errors
 from answerback.api.errors import BodyTooLarge, InvalidRequest, json_response, problem
 from answerback.api.fields import ModelName
 from answerback.api.idempotency import Once
+from answerback.api.openapi_parts import ASK_ERRORS, IDEMPOTENCY_KEY, errors
 from answerback.core import page
 from answerback.core.benchmark import Benchmark
 from answerback.domain.benchmark import (

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
-from answerback.api.documents import ENDED_AT, JOB, JOB_ERRORS, errors, shown
 from answerback.api.errors import json_response
+from answerback.api.openapi_parts import ENDED_AT, JOB, JOB_ERRORS, errors, shown
 from answerback.core.callbacks import rfc3339
 from answerback.core.conversation import Conversations
 from answerback.domain.job import Conversation

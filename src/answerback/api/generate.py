@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.documents import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
 from answerback.api.errors import json_response
 from answerback.api.fields import ModelName, not_blank
 from answerback.api.idempotency import Once
+from answerback.api.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
 from answerback.api.sse import sse_response, word_events
 from answerback.core.asking import Timed
 from answerback.core.catalog import Catalog

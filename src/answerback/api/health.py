@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from answerback import __version__
-from answerback.api.documents import errors, shown
 from answerback.api.errors import json_response, problem
 from answerback.api.openapi import KEYLESS
+from answerback.api.openapi_parts import errors, shown
 from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Store
 

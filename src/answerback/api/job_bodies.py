@@ -5,7 +5,7 @@ from typing import Any, assert_never
 
 from pydantic import BaseModel, Field
 
-from answerback.api.documents import CREATED, DELIVERY, ENDED_AT, JOB, USAGE, shown
+from answerback.api.openapi_parts import CREATED, DELIVERY, ENDED_AT, JOB, USAGE, shown
 from answerback.core.callbacks import review_result, rfc3339
 from answerback.domain.job import ENDED, Attempt, DeliveryRecord, JobKind, JobRecord, JobState, Message
 from answerback.domain.review import FileRef, Review

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
-from answerback.api.documents import DELIVERY, JOB, JOB_ERRORS, KEY_ERRORS, JobId, conflict, errors, shown
 from answerback.api.errors import json_response
 from answerback.api.job_bodies import DeliveryBody, JobBody, JobDetails, delivery_body, job_body, job_details
 from answerback.api.openapi import headers
+from answerback.api.openapi_parts import DELIVERY, JOB, JOB_ERRORS, KEY_ERRORS, JobId, conflict, errors, shown
 from answerback.core.control import Control
 from answerback.core.intake import Intake
 from answerback.domain.job import JobState, Message
@@ -99,7 +99,8 @@ def _add_ending_and_beginning(door: APIRouter, intake: Intake, control: Control,
         "/jobs/{job_id}/cancel",
         summary="Cancel a job",
         response_model=JobDetails,
-        responses=JOB_ERRORS | conflict("The job has ended otherwise", "this job has already completed"),
+        responses=JOB_ERRORS
+        | conflict("The job has ended otherwise", "this job is completed already and cannot be cancelled"),
     )
     async def cancel(request: Request, job_id: JobId) -> Response:
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
@@ -135,7 +136,10 @@ def _add_replay(door: APIRouter, control: Control, authenticator: Authenticator)
         summary="Send a callback again",
         response_model=DeliveryBody,
         responses=JOB_ERRORS
-        | conflict("An attempt is under way, or the body was erased", "an attempt of this delivery is under way"),
+        | conflict(
+            "An attempt is under way, or the body was erased",
+            "an attempt of this delivery is under way; replay it once that has ended",
+        ),
     )
     async def replay(request: Request, delivery_id: DeliveryId) -> Response:
         """Owes the same body under the same `webhook-id` once more, with a full schedule of attempts."""

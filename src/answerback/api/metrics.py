@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
-from answerback.api.documents import errors
 from answerback.api.openapi import KEY_OR_NOT
+from answerback.api.openapi_parts import errors
 from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Clock, Depth, Store
 

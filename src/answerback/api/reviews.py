@@ -10,17 +10,6 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.documents import (
-    ACCEPT_ERRORS,
-    CALLBACK,
-    IDEMPOTENCY_KEY,
-    JOB,
-    JOB_ERRORS,
-    JobId,
-    conflict,
-    errors,
-    shown,
-)
 from answerback.api.errors import json_response
 from answerback.api.fields import (
     CallbackUrl,
@@ -34,6 +23,17 @@ from answerback.api.fields import (
 )
 from answerback.api.headers import REPLAYED, idempotency_key
 from answerback.api.openapi import KEYLESS, headers
+from answerback.api.openapi_parts import (
+    ACCEPT_ERRORS,
+    CALLBACK,
+    IDEMPOTENCY_KEY,
+    JOB,
+    JOB_ERRORS,
+    JobId,
+    conflict,
+    errors,
+    shown,
+)
 from answerback.core.intake import Intake
 from answerback.core.llm_callbacks import LlmCallbacks, Receipt
 from answerback.domain.errors import CallbackRefused
@@ -158,7 +158,7 @@ ANSWER_ERRORS = errors(
     _503="The database cannot be reached now; try again",
 ) | conflict(
     "The review has ended otherwise: answered differently, timed out, cancelled or expired",
-    "this review has already ended as failed",
+    "this review is failed (llm_callback_timeout) already; the answer came too late and was not used",
 )
 
 

@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.bodies import StrictBody, body_schema, read_body
-from answerback.api.documents import ACCEPT_ERRORS, CALLBACK, CREATED, ENDED_AT, IDEMPOTENCY_KEY, JOB, USAGE, shown
 from answerback.api.errors import json_response
 from answerback.api.fields import CallbackUrl, CheckUrl, Metadata, ModelName, no_nul, not_blank
 from answerback.api.headers import REPLAYED, idempotency_key
 from answerback.api.openapi import headers
+from answerback.api.openapi_parts import ACCEPT_ERRORS, CALLBACK, CREATED, ENDED_AT, IDEMPOTENCY_KEY, JOB, USAGE, shown
 from answerback.core.intake import Intake
 from answerback.domain.job import Message
 

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
-from answerback.api.documents import IDEMPOTENCY_KEY
 from answerback.api.idempotency import Once
 from answerback.api.openai.chunks import error_chunk, events
-from answerback.api.openai.documents import CHAT_BODY, CHAT_RESPONSES
 from answerback.api.openai.errors import InvalidParameter, MissingParameter
+from answerback.api.openai.openapi_parts import CHAT_BODY, CHAT_RESPONSES
+from answerback.api.openapi_parts import IDEMPOTENCY_KEY
 from answerback.api.sse import sse_response
 from answerback.core.asking import Asker
 from answerback.domain.chat import Json

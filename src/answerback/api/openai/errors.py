@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from answerback.api.documents import EXAMPLES
 from answerback.api.errors import Shape, json_response, problem
+from answerback.api.openapi_parts import EXAMPLES
 from answerback.domain.errors import InvalidField
 
 OURS = frozenset({"conversations", "deliveries", "jobs", "llm", "reviews"})

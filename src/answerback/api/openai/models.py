@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.errors import json_response
-from answerback.api.openai.documents import MODEL_ERRORS, MODELS_ERRORS
+from answerback.api.openai.openapi_parts import MODEL_ERRORS, MODELS_ERRORS
 from answerback.core.catalog import Catalog
 from answerback.domain.chat import Model
 from answerback.domain.errors import NotFound

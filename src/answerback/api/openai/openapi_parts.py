@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from answerback.api.documents import MISDIRECTED
 from answerback.api.openai.errors import openai_errors
+from answerback.api.openapi_parts import MISDIRECTED
 
 _UPSTREAM = openai_errors(
     _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
