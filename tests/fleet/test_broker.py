@@ -74,7 +74,7 @@ def test_after_a_failure_it_connects_anew() -> None:
         broker = CeleryBroker(server.url)
         broker.send(Kind.JOBS, 1)
         server.kill()
-        with pytest.raises(BrokerUnavailable):
+        with pytest.raises(BrokerUnavailable, match=f"at 127.0.0.1:{server.port}$"):
             broker.send(Kind.JOBS, 1)
         server.restart()
 

@@ -47,6 +47,11 @@ def task_of(kind: Kind) -> str:
     return f"answerback.{kind.value}"
 
 
+def place_of(broker_url: str) -> str:
+    """Which server it is, without its user and password."""
+    return urlsplit(broker_url).netloc.rpartition("@")[2]
+
+
 def configure(app: Celery, broker_url: str) -> None:
     """Sets what both sides must agree on, and how the worker's side reconnects."""
     redis = urlsplit(broker_url).scheme.startswith("redis")
@@ -83,6 +88,7 @@ class CeleryBroker:
     def __init__(self, broker_url: str) -> None:
         self._app = Celery("answerback", set_as_current=False)
         configure(self._app, broker_url)
+        self._place = place_of(broker_url)
         self._redis = urlsplit(broker_url).scheme.startswith("redis")
         self._connection: Connection | None = None
         self._producer: Producer | None = None
@@ -103,7 +109,7 @@ class CeleryBroker:
             expected = (OSError, KombuError, *connection.connection_errors, *connection.channel_errors)
             if not isinstance(error, expected):
                 raise
-            raise BrokerUnavailable(type(error.__cause__ or error).__name__) from error
+            raise BrokerUnavailable(f"{type(error.__cause__ or error).__name__} at {self._place}") from error
 
     def close(self) -> None:
         connection, self._connection, self._producer = self._connection, None, None

@@ -21,7 +21,7 @@ from celery.worker.consumer.heart import Heart
 from celery.worker.consumer.tasks import Tasks
 from kombu.exceptions import KombuError
 
-from answerback.engines.broker import configure, task_of
+from answerback.engines.broker import configure, place_of, task_of
 from answerback.engines.hints import Kind
 from answerback.engines.publishing import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, MEANWHILE
 from answerback.engines.queue_repair import ensure_answering
@@ -138,7 +138,8 @@ class HintedConsumer(Consumer):
 
     def _unavailable(self, error: Exception, interval: float) -> None:  # noqa: ARG002
         if not self.told:
-            self.app.journal.warning("broker_unavailable", reason=type(error).__name__, note=MEANWHILE)
+            reason = f"{type(error).__name__} at {place_of(self.app.conf.broker_url)}"
+            self.app.journal.warning("broker_unavailable", reason=reason, note=MEANWHILE)
         self.told = True
 
     def on_ready(self) -> None:

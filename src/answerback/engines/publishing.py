@@ -20,7 +20,7 @@ MEANWHILE = "workers find what is due by polling"
 
 
 class BrokerUnavailable(Exception):
-    """The broker did not take a message; the text names the kind of trouble."""
+    """The broker did not take a message; the text names the kind of trouble and the place."""
 
 
 class Broker(Protocol):
