@@ -8,6 +8,10 @@ from typing import Generic, Protocol, TypeVar
 from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Clock, Log
 
+LOCKED_SECONDS = 0.05
+"""How long a lane waits for a row that is due and that somebody else has locked."""
+AWAY_SECONDS = 1.0
+"""How long it waits at most before it tries again to extend, while the database is away."""
 CLAIM_BATCH = 100
 EXTEND_BATCH = 200
 POLL_SECONDS = 1.0
@@ -30,12 +34,14 @@ C = TypeVar("C", bound=Claim)
 @dataclass(frozen=True, slots=True)
 class Rows(Generic[C]):
     """How a lane reaches its kind of row. `claim` takes a limit and returns the claims and in how many seconds the next
-    row is due; `extend` returns the ids still held; `release` takes `(id, epoch, seconds until due)`."""
+    row is due; `extend` returns the ids still held; `release` takes `(id, epoch, seconds until due)`. `outlasts`: a run
+    is paid for, and goes on past its lease while nothing but an absent database keeps the lease from being extended."""
 
     claim: Callable[[int], Awaitable[tuple[Sequence[C], float | None]]]
     run: Callable[[C], Awaitable[None]]
     extend: Callable[[Sequence[tuple[str, int]]], Awaitable[set[str]]]
     release: Callable[[Sequence[tuple[str, int, float]]], Awaitable[None]]
+    outlasts: bool
 
 
 @dataclass(slots=True)
@@ -48,8 +54,9 @@ class _Held(Generic[C]):
 class Lane(Generic[C]):
     """Runs up to `capacity` claims at once. `ready` is set by whoever knows of a due row.
 
-    A claim's task is cancelled when its lease is lost, or shortly before it would run out by this process's monotonic
-    clock: whatever it might still write would be refused.
+    A claim's task is cancelled when its row was taken by somebody else, or shortly before its lease would run out by
+    this process's monotonic clock, since then somebody else may take it. One that `outlasts` an absent database is not:
+    most likely it is away for everybody, and where others do reach it, they have fenced what is still written here.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Lane(Generic[C]):
         self._room = asyncio.Event()
         self._room.set()
         self._stopping = False
+        self._away = False
 
     @property
     def in_flight(self) -> int:
@@ -116,6 +124,8 @@ class Lane(Generic[C]):
             return POLL_SECONDS
         for claim in claims:
             self._start(claim, trusted_until)
+        if next_in == 0 and not claims:
+            return LOCKED_SECONDS
         return POLL_SECONDS if next_in is None else min(POLL_SECONDS, next_in)
 
     def _start(self, claim: C, trusted_until: float) -> None:
@@ -144,7 +154,8 @@ class Lane(Generic[C]):
             held.task.cancel()
 
     async def keep_leases_forever(self) -> None:
-        """Extends leases four times per lease, and cancels what is no longer this process's to finish."""
+        """Extends leases four times per lease, oftener while the database is away, and cancels what is no longer this
+        process's to finish."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._extend_forever())
             group.create_task(self._cancel_overdue_forever())
@@ -152,13 +163,16 @@ class Lane(Generic[C]):
     async def _extend_forever(self) -> None:
         interval = self._lease_seconds / 4
         while True:
-            await asyncio.sleep(interval)
+            await asyncio.sleep(min(AWAY_SECONDS, interval / 4) if self._away else interval)
             soon = self._clock.monotonic() + self._lease_seconds - interval / 2
             due = [held for held in self._held.values() if held.trusted_until <= soon]
             for start in range(0, len(due), EXTEND_BATCH):
                 if not await self._extend(due[start : start + EXTEND_BATCH]):
                     # The other batches would each wait as long for the same database, past the next beat.
                     break
+            else:
+                # Not with the first batch: what is overdue in the others must not be cancelled meanwhile.
+                self._away = False
 
     async def _cancel_overdue_forever(self) -> None:
         # A loop of its own: an extension that waits for a locked database must not delay it.
@@ -173,9 +187,11 @@ class Lane(Generic[C]):
         try:
             kept = await self._rows.extend([(held.claim.id, held.claim.epoch) for held in due])
         except StorageUnavailable as error:
+            self._away = True
             self._log.warning("heartbeat_missed", lane=self._name, rows=len(due), reason=str(error))
             return False
         except Exception:  # noqa: BLE001 - a lane without heartbeats would lose everything it holds
+            self._away = False
             self._log.exception("heartbeat_broke", lane=self._name, rows=len(due))
             return False
         for held in due:
@@ -187,6 +203,8 @@ class Lane(Generic[C]):
         return True
 
     def _cancel_overdue(self, horizon: float) -> None:
+        if self._away and self._rows.outlasts:
+            return
         for held in list(self._held.values()):
             if held.trusted_until <= horizon and not held.task.cancelling():
                 self._log.warning("lease_not_kept", lane=self._name, id=held.claim.id)
@@ -216,6 +234,8 @@ class Lane(Generic[C]):
             self._log.info("given_back", lane=self._name, rows=len(given_back))
         except (StorageUnavailable, TimeoutError) as error:
             self._log.warning("not_given_back", lane=self._name, rows=len(given_back), reason=str(error))
+        except Exception:  # noqa: BLE001 - what is left to do when stopping must be done all the same
+            self._log.exception("not_given_back", lane=self._name, rows=len(given_back))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
