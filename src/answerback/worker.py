@@ -101,7 +101,8 @@ class Work:
         except RuntimeError:  # it is closed
             waking.close()
             return
-        with contextlib.suppress(concurrent.futures.CancelledError):
+        # The second comes of a loop that ended before it got to this.
+        with contextlib.suppress(concurrent.futures.CancelledError, TimeoutError):
             while self._thread.is_alive() and not woken.done():
                 concurrent.futures.wait([woken], LOOK_SECONDS)
             woken.result(0)

@@ -176,18 +176,34 @@ async def test_a_near_deadline_shortens_the_call(desk: Desk, deadline: float, ti
     assert provider.requests[0].timeout == timeout
 
 
-async def test_an_answer_that_comes_after_the_lease_is_discarded(desk: Desk, clock: FakeClock) -> None:
+async def test_an_answer_to_what_was_taken_away_is_discarded(desk: Desk, clock: FakeClock) -> None:
+    class Slow(StubProvider):
+        async def complete(self, request: ChatRequest) -> Answer:
+            clock.advance(61)
+            await desk.store.recover_leases()
+            return await super().complete(request)
+
+    await accept(desk.store)
+
+    record = await desk.answer_next(Slow())
+
+    assert (record.state, record.answer) == (JobState.QUEUED, None)
+    assert desk.journal.events == ["stale_result_discarded"]
+    assert desk.hints.deliveries == 0
+
+
+async def test_an_answer_that_comes_after_the_lease_counts_if_nobody_else_took_the_job(
+    desk: Desk, clock: FakeClock
+) -> None:
     await accept(desk.store)
 
     def slow(_: ChatRequest) -> Answer:
-        clock.advance(61)
-        return answer("too late")
+        clock.advance(600)
+        return answer("late")
 
     record = await desk.answer_next(StubProvider(slow))
 
-    assert (record.state, record.answer) == (JobState.RUNNING, None)
-    assert desk.journal.events == ["stale_result_discarded"]
-    assert desk.hints.deliveries == 0
+    assert (record.state, record.answer, record.lease_losses) == (JobState.COMPLETED, "late", 0)
 
 
 class Flaky:

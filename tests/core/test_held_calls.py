@@ -75,6 +75,23 @@ async def test_the_lease_is_extended_for_as_long_as_the_call_takes_whatever_the_
     assert "heartbeat_missed" in journal.events
 
 
+async def test_a_heartbeat_that_breaks_is_logged_and_made_again(journal: Journal) -> None:
+    class Broken(Flaky):
+        async def extend_call(self, claim: ClaimedCall, lease_seconds: float) -> bool:
+            self.beats.release()
+            raise ValueError("deadlock detected")
+
+    database = Broken()
+    call = await held(IdempotentCalls(database, 0.01, journal))  # type: ignore[arg-type]
+
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            await database.beats.acquire()
+
+    await call.free()
+    assert "heartbeat_broke" in journal.events
+
+
 async def test_an_answer_goes_out_though_the_database_cannot_keep_it(journal: Journal) -> None:
     call = await held(IdempotentCalls(Flaky(), 60, journal))  # type: ignore[arg-type]
 

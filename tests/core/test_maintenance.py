@@ -19,7 +19,7 @@ def hints() -> Hints:
 
 @pytest.fixture
 def maintenance(store: SqlStore, hints: Hints, clock: FakeClock, journal: Journal) -> Maintenance:
-    return Maintenance(store, hints, 30.0, clock, journal)
+    return Maintenance(store, hints, 30.0, LEASE, clock, journal)
 
 
 async def test_what_it_moved_is_logged_and_the_engine_is_told(
@@ -48,7 +48,7 @@ async def test_with_nothing_to_do_it_is_silent(maintenance: Maintenance, journal
 async def test_a_database_that_is_away_is_survived(
     store: SqlStore, clock: FakeClock, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maintenance = Maintenance(store, Hints(), 30.0, clock, journal)
+    maintenance = Maintenance(store, Hints(), 30.0, LEASE, clock, journal)
 
     async def away() -> None:
         raise StorageUnavailable("database is locked")
@@ -60,6 +60,48 @@ async def test_a_database_that_is_away_is_survived(
 
     await accept(store, deadline_seconds=1.0)
     clock.advance(1)
+    assert await maintenance.sweep() == 1
+
+
+async def outage(store: SqlStore, maintenance: Maintenance, clock: FakeClock, seconds: float) -> None:
+    """A lease half over, and a database that is then away for so long."""
+
+    async def away() -> None:
+        raise StorageUnavailable("connection refused")
+
+    await accept(store)
+    await claim_job_of_line(store)
+    clock.advance(LEASE / 2)
+    await maintenance.sweep()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "recover_leases", away)
+        patched.setattr(store, "expire_jobs", away)
+        clock.advance(seconds)
+        await maintenance.sweep()
+
+
+@pytest.mark.parametrize("leases", [0.5, 10])
+async def test_after_an_outage_whoever_held_a_lease_has_half_a_lease_to_find_the_database_again(
+    store: SqlStore, maintenance: Maintenance, clock: FakeClock, leases: float
+) -> None:
+    await outage(store, maintenance, clock, LEASE * leases)
+    assert await maintenance.sweep() == 0
+    clock.advance(LEASE / 2 - 0.001)
+    assert await maintenance.sweep() == 0
+
+    clock.advance(0.001)
+
+    assert await maintenance.sweep() == 1
+
+
+async def test_after_a_short_outage_lost_leases_are_taken_at_once(
+    store: SqlStore, maintenance: Maintenance, clock: FakeClock
+) -> None:
+    await outage(store, maintenance, clock, LEASE / 2 - 0.001)
+    assert await maintenance.sweep() == 0
+
+    clock.advance(0.001)
+
     assert await maintenance.sweep() == 1
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from answerback.engines.lane import Lane, Rows
 from builders import Journal, RealClock
 
+SHORT = 0.16
+"""A lease in seconds of real time, for stories about its end."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -88,9 +91,9 @@ class Stage:
         self.ready = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
 
-    def start(self, capacity: int = 10, lease: float = 60.0) -> Lane[Row]:
+    def start(self, capacity: int = 10, lease: float = 60.0, *, outlasts: bool = False) -> Lane[Row]:
         table = self.table
-        rows = Rows(claim=table.claim, run=table.run, extend=table.extend, release=table.release)
+        rows = Rows(table.claim, table.run, table.extend, table.release, outlasts)
         lane = Lane("test", rows, self.ready, capacity, lease, RealClock(), self.journal)
         self.tasks += [asyncio.create_task(lane.claim_forever()), asyncio.create_task(lane.keep_leases_forever())]
         return lane

@@ -40,6 +40,7 @@ from builders import (
     claim_jobs,
     finish,
     nothing,
+    raw,
     rows,
 )
 
@@ -124,7 +125,7 @@ class Shop:
         self.mailbox = mailbox or Mailbox()
         self.intake = Intake(store, Guard(), hints, ROOMY, 86_400.0, self.journal, nothing)
         self.control = Control(store, hints, self.journal)
-        self.maintenance = Maintenance(store, hints, 30.0, clock, self.journal)
+        self.maintenance = Maintenance(store, hints, 30.0, lease, clock, self.journal)
         executor = Executor(store, self.provider, hints, MEMORY, 120.0, self.journal, nothing)
         deliverer = Deliverer(
             store=store,
@@ -322,3 +323,22 @@ async def test_an_engine_whose_loop_ends_says_so(shop: Shop, monkeypatch: pytest
     await asyncio.wait_for(broke.wait(), 20)
     assert not shop.engine.healthy
     assert "engine_loop_broke" in shop.journal.events
+
+
+async def test_a_job_of_another_version_is_told_once_and_its_text_never(shop: Shop, path: Path) -> None:
+    job_id = (await accept(shop.store, "hello")).job_id
+    with raw(path) as connection:
+        connection.execute("UPDATE jobs SET request = '{\"secret\": 1}'")
+    shop.engine.start()
+    await shop.journal.seen("job_unreadable")
+    for _ in range(2):
+        with raw(path) as connection:
+            connection.execute("UPDATE jobs SET run_at = 0")
+        await shop.intake.accept(TENANT, Message("hi", stateless=True), URL)
+        sent = len(shop.mailbox.sent) + 1
+        await shop.mailbox.until(lambda sent=sent: len(shop.mailbox.sent) >= sent)  # type: ignore[misc]
+
+    told = [fields for event, fields in shop.journal.lines if event == "job_unreadable"]
+
+    assert [fields["job"] for fields in told] == [job_id]
+    assert "secret" not in repr(told)

@@ -2,25 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
-from stage import Row, Stage
+from stage import SHORT, Row, Stage
 
 from answerback.domain.errors import StorageUnavailable
 from answerback.engines import lane as lanes
-
-SHORT = 0.16
-"""A lease in seconds of real time, for stories about its end."""
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    made = Stage()
-    yield made
-    for task in made.tasks:
-        task.cancel()
-    await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
 @pytest.fixture
@@ -79,6 +67,29 @@ async def test_the_poll_finds_what_no_hint_told_of(stage: Stage, monkeypatch: py
     table.due = [Row("r")]
 
     await table.until(lambda: table.running == {"r"})
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_a_due_row_that_somebody_else_has_locked_is_not_asked_for_without_a_pause(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "LOCKED_SECONDS", 3_600.0)
+    table = stage.table
+
+    async def locked(limit: int) -> tuple[Sequence[Row], float | None]:
+        table.limits.append(limit)
+        await table.tell()
+        return [], 0.0
+
+    table.claim = locked  # type: ignore[method-assign]
+    stage.start()
+    await table.until(lambda: len(table.limits) == 1)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(table.limits) == 1
+    stage.ready.set()
+
+    await table.until(lambda: len(table.limits) == 2)
 
 
 @pytest.mark.parametrize("trouble", [StorageUnavailable("database is locked"), ValueError("a row makes no sense")])
@@ -184,10 +195,10 @@ async def test_after_one_failed_batch_a_heartbeat_does_not_try_the_others(
 ) -> None:
     monkeypatch.setattr(lanes, "EXTEND_BATCH", 1)
     table = stage.table
-    order: list[int] = []
+    asked: set[str] = set()
 
-    def failing(_: set[str]) -> set[str]:
-        order.append(table.extensions)
+    def failing(held: set[str]) -> set[str]:
+        asked.update(held)
         raise StorageUnavailable("database is locked")
 
     table.extended = failing
@@ -196,7 +207,7 @@ async def test_after_one_failed_batch_a_heartbeat_does_not_try_the_others(
 
     await table.until(lambda: len(table.cancelled) == 10)
 
-    assert len(order) <= 4
+    assert asked == {"r0"}
 
 
 async def test_a_dropped_claim_is_cancelled(stage: Stage) -> None:
@@ -265,11 +276,12 @@ async def test_a_claim_that_returns_after_the_stop_is_given_back_unstarted(stage
     assert (table.most, lane.in_flight) == (0, 0)
 
 
-async def test_a_database_that_is_away_does_not_keep_a_lane_from_stopping(stage: Stage) -> None:
-    async def away(_: Sequence[tuple[str, int, float]]) -> None:
-        raise StorageUnavailable("database is locked")
+@pytest.mark.parametrize("trouble", [StorageUnavailable("database is locked"), ValueError("deadlock detected")])
+async def test_trouble_with_the_database_does_not_keep_a_lane_from_stopping(stage: Stage, trouble: Exception) -> None:
+    async def failing(_: Sequence[tuple[str, int, float]]) -> None:
+        raise trouble
 
-    stage.table.release = away  # type: ignore[method-assign]
+    stage.table.release = failing  # type: ignore[method-assign]
     stage.table.due = [Row("r")]
     lane = stage.start()
     await stage.table.until(lambda: stage.table.running == {"r"})

@@ -72,6 +72,7 @@ async def test_a_stale_worker_cannot_hand_over(store: SqlStore, clock: FakeClock
     await hand_in(store)
     claim = await claim_job(store)
     clock.advance(LEASE + 1)
+    await store.recover_leases()
     before = await database.dump()
 
     assert not await store.hand_over(claim, TIMEOUT, HANDED_OVER)

@@ -9,6 +9,7 @@ from answerback.domain.delivery import ClaimedDelivery
 from answerback.domain.errors import Conflict
 from answerback.domain.job import ENDED, ClaimedJob, JobState
 from answerback.storage.store import SqlStore
+from answerback.storage.sweeping import BATCH
 from answerback.testing.clock import FakeClock
 from builders import (
     FAILURE,
@@ -17,6 +18,8 @@ from builders import (
     TENANT,
     accept,
     claim_deliveries,
+    claim_delivery,
+    claim_job,
     claim_jobs,
     completed,
     failed,
@@ -220,3 +223,39 @@ async def test_a_callback_that_its_line_forgot_is_found(store: SqlStore, databas
     assert (await store.release_orphans()).deliveries_released == 1
 
     assert len(await claim_deliveries(store)) == 1
+
+
+async def called_back(store: SqlStore, count: int) -> list[str]:
+    """The next jobs that a receiver hears of, one after the other."""
+    jobs = []
+    for _ in range(count):
+        claim = await claim_delivery(store)
+        jobs.append(claim.job_id)
+        assert await store.delivered(claim, REPORT)
+    return jobs
+
+
+async def test_messages_whose_deadlines_pass_together_are_called_back_in_order(
+    store: SqlStore, clock: FakeClock
+) -> None:
+    deadlines = (30.0, 20.0, 10.0)
+    line = [(await accept(store, deadline_seconds=seconds)).job_id for seconds in deadlines]
+    clock.advance(30)
+
+    assert (await store.expire_jobs()).jobs_expired == 3
+
+    assert await called_back(store, 3) == line
+
+
+async def test_of_more_messages_than_a_sweep_takes_the_earlier_ones_are_called_back_first(
+    store: SqlStore, clock: FakeClock
+) -> None:
+    line = [(await accept(store, deadline_seconds=10.0)).job_id for _ in range(BATCH + 1)]
+    # Written again, it may stand behind the others in the table.
+    await store.requeue(await claim_job(store), 100.0, counted=True, failure=FAILURE, report=REPORT)
+    clock.advance(10)
+
+    while (await store.expire_jobs()).total:
+        pass
+
+    assert await called_back(store, 3) == line[:3]

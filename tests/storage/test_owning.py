@@ -134,6 +134,22 @@ async def test_a_settled_delivery_is_replayed_with_the_same_id_and_body_on_a_sch
     assert again.deadline_at == first.deadline_at + 1_003_000
 
 
+@pytest.mark.parametrize("settle", ["send_later", "dead"])
+async def test_a_replay_that_fails_does_not_undo_the_delivery(store: SqlStore, clock: FakeClock, settle: str) -> None:
+    claim = await owed_delivery(store)
+    delivered_at = clock.now()
+    await store.delivered(claim, REPORT)
+    clock.advance(1)
+    await store.replay_delivery(TENANT, claim.id)
+
+    again = await claim_delivery(store)
+    assert await (store.dead(again, REPORT) if settle == "dead" else store.send_later(again, 5.0, REPORT))
+
+    delivery = (await store.get_job(TENANT, claim.job_id)).delivery
+    assert delivery is not None
+    assert delivery.delivered_at == delivered_at
+
+
 async def test_a_delivery_under_way_cannot_be_replayed(store: SqlStore) -> None:
     claim = await owed_delivery(store)
 

@@ -101,7 +101,9 @@ def make_engine(
         store=store,
         executor=executor,
         deliverer=deliverer,
-        maintenance=Maintenance(store, hints, settings.retention_days, tell.clock, tell.log, tell.metrics),
+        maintenance=Maintenance(
+            store, hints, settings.retention_days, settings.lease_seconds, tell.clock, tell.log, tell.metrics
+        ),
         hints=hints,
         concurrency=settings.worker_concurrency,
         lease_seconds=settings.lease_seconds,

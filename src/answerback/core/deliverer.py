@@ -3,10 +3,10 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias, assert_never
 
-from answerback.core.persistence import persist
+from answerback.core.persistence import persist, persist_report
 from answerback.core.signing import Signer
 from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, Report
 from answerback.domain.errors import SendError
@@ -139,24 +139,27 @@ class Deliverer:
         match outcome:
             case Delivered(response):
                 report = _report("delivered", None, response, duration_ms)
-                kept = await persist(lambda: self._store.delivered(claim, report))
+                kept = await self._persist(claim, report, lambda: self._store.delivered(claim, report))
                 if kept:
                     self._reached(Boundary.AFTER_DELIVERED)
                 self._release(claim)
                 return kept
             case SendLater(delay, error, response):
                 report = _report("retry", error, response, duration_ms)
-                kept = await persist(lambda: self._store.send_later(claim, delay, report))
+                kept = await self._persist(claim, report, lambda: self._store.send_later(claim, delay, report))
                 # The engine sleeps until the next due row; this may be it.
                 self._hints.delivery_ready()
                 return kept
             case Dead(error, response):
                 report = _report("dead", error, response, duration_ms)
-                kept = await persist(lambda: self._store.dead(claim, report))
+                kept = await self._persist(claim, report, lambda: self._store.dead(claim, report))
                 self._release(claim)
                 return kept
             case _:
                 assert_never(outcome)
+
+    async def _persist(self, claim: ClaimedDelivery, report: Report, write: Callable[[], Awaitable[bool]]) -> bool:
+        return await persist_report(write, lambda: self._store.reported(claim.id, claim.epoch, report))
 
     def _release(self, claim: ClaimedDelivery) -> None:
         """The conversation's next callback may have become due."""

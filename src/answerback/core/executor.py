@@ -3,10 +3,11 @@
 import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from answerback.core.conversation import DatabaseWindows, context
-from answerback.core.persistence import persist
+from answerback.core.persistence import persist, persist_report
 from answerback.core.reviewing import Reviewer
 from answerback.domain.chat import ChatRequest, Json, Memory
 from answerback.domain.delivery import Report
@@ -119,10 +120,14 @@ class Executor:
                 return await self._finish(claim, ending, _report("failed", failure, status, duration_ms))
             case Awaiting(seconds):
                 handed_over = Report("handed_over", duration_ms=duration_ms)
-                return await persist(lambda: self._store.hand_over(claim, seconds, handed_over))
+                return await self._persist(
+                    claim, handed_over, lambda: self._store.hand_over(claim, seconds, handed_over)
+                )
             case AskLater(delay, failure, counted, asked, status):
                 report = _report("retry", failure, status, duration_ms) if asked else None
-                kept = await persist(lambda: self._store.requeue(claim, delay, counted, failure, report))
+                kept = await self._persist(
+                    claim, report, lambda: self._store.requeue(claim, delay, counted, failure, report)
+                )
                 # The engine sleeps until the next due row; this may be it.
                 self._hints.job_ready()
                 return kept
@@ -130,7 +135,7 @@ class Executor:
                 assert_never(outcome)
 
     async def _finish(self, claim: ClaimedJob, ending: Ending, report: Report) -> bool:
-        kept = await persist(lambda: self._store.finish(claim, ending, report))
+        kept = await self._persist(claim, report, lambda: self._store.finish(claim, ending, report))
         if kept:
             self._reached(Boundary.AFTER_FINISH)
             self._hints.delivery_ready()
@@ -138,6 +143,11 @@ class Executor:
                 await self._windows.ended(claim, ending, claim.claimed_at + (report.duration_ms or 0))
                 self._hints.job_ready()
         return kept
+
+    async def _persist(self, claim: ClaimedJob, report: Report | None, write: Callable[[], Awaitable[bool]]) -> bool:
+        if report is None:
+            return await persist(write)
+        return await persist_report(write, lambda: self._store.reported(claim.id, claim.epoch, report))
 
     def _report(self, claim: ClaimedJob, outcome: JobOutcome, duration_ms: int, kept: bool) -> None:
         fields: dict[str, object] = {"job": claim.id, "attempt": claim.attempt, "ms": duration_ms}

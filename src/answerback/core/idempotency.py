@@ -72,3 +72,5 @@ class HeldCall:
                     return
             except StorageUnavailable as error:
                 self._log.warning("heartbeat_missed", door=self._claim.call.door, reason=str(error))
+            except Exception:  # noqa: BLE001 - without heartbeats, the key would be free before its call is answered
+                self._log.exception("heartbeat_broke", door=self._claim.call.door)

@@ -7,6 +7,9 @@ from answerback.domain.job import JobState
 from answerback.ports import Clock, Hints, Log, Store, Swept
 from answerback.telemetry import UNMEASURED, Metrics
 
+REUNION_LEASES = 0.5
+"""For how many leases after an outage of at least as many none is taken away: who held them all along must find the
+database again first. A shorter outage costs nobody a lease, since they are extended four times within each."""
 THOROUGH_EVERY = 60.0
 """Seconds between looks for what should never happen (orphans) or never hurries (retention)."""
 
@@ -19,6 +22,7 @@ class Maintenance:
         store: Store,
         hints: Hints,
         retention_days: float,
+        lease_seconds: float,
         clock: Clock,
         log: Log,
         metrics: Metrics = UNMEASURED,
@@ -29,12 +33,14 @@ class Maintenance:
         self._clock = clock
         self._log = log
         self._metrics = metrics
-        self._thorough_at = clock.monotonic()
+        self._reunion_seconds = lease_seconds * REUNION_LEASES
+        self._answered_at = self._recover_at = self._thorough_at = clock.monotonic()
+        self._away = False
 
     async def sweep(self) -> int:
         """Moves one bounded batch of each kind; returns how many rows that was."""
         try:
-            swept = [await self._store.recover_leases(), await self._store.expire_jobs()]
+            swept = [await self._recover_leases(), await self._store.expire_jobs()]
             if self._clock.monotonic() >= self._thorough_at:
                 rare = [await self._store.release_orphans(), await self._store.prune(self._retention_days)]
                 swept += rare
@@ -42,8 +48,11 @@ class Maintenance:
                 if not any(each.total for each in rare):
                     self._thorough_at = self._clock.monotonic() + THOROUGH_EVERY
         except StorageUnavailable as error:
+            self._away = True
             self._log.warning("sweep_postponed", reason=str(error))
             return 0
+        self._away = False
+        self._answered_at = self._clock.monotonic()
         moved = sum(each.total for each in swept)
         if moved:
             self._log.info("swept", **_summed(swept))
@@ -51,6 +60,12 @@ class Maintenance:
             self._hints.job_ready()
             self._hints.delivery_ready()
         return moved
+
+    async def _recover_leases(self) -> Swept:
+        now = self._clock.monotonic()
+        if self._away and now - self._answered_at >= self._reunion_seconds:
+            self._recover_at = now + self._reunion_seconds
+        return await self._store.recover_leases() if now >= self._recover_at else Swept()
 
     def _measure(self, swept: list[Swept]) -> None:
         for each in swept:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from answerback.domain.errors import StorageUnavailable
+from answerback.domain.errors import OutcomeUnknown, StorageUnavailable
 
 T = TypeVar("T")
 
@@ -15,8 +15,8 @@ LAST_WAIT = 2.0
 async def persist(operation: Callable[[], Awaitable[T]]) -> T:
     """Tries until the database takes it.
 
-    It ends by itself: a lease that runs out meanwhile turns a fenced write into a refused one, and the engine cancels
-    what it no longer holds.
+    It ends by itself: whoever takes the row over meanwhile turns a fenced write into a refused one, and the engine
+    cancels what it no longer holds.
     """
     wait = FIRST_WAIT
     while True:
@@ -25,3 +25,19 @@ async def persist(operation: Callable[[], Awaitable[T]]) -> T:
         except StorageUnavailable:
             await asyncio.sleep(wait)
             wait = min(LAST_WAIT, wait * 2)
+
+
+async def persist_report(report: Callable[[], Awaitable[bool]], stored: Callable[[], Awaitable[bool]]) -> bool:
+    """As `persist`; whether the report is kept. `stored` tells whether this very report was: where the answer to its
+    commit was lost, the next try finds the row no longer the caller's, and the reason may be the caller."""
+    in_doubt = False
+
+    async def once() -> bool:
+        nonlocal in_doubt
+        try:
+            return await report() or (in_doubt and await stored())
+        except OutcomeUnknown:
+            in_doubt = True
+            raise
+
+    return await persist(once)

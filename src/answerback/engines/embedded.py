@@ -44,11 +44,13 @@ class EmbeddedEngine:
         self._maintenance = maintenance
         self._hints = hints
         self._log = log
+        self._unreadable: set[str] = set()
         self._broke: Callable[[], None] | None = None
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
         async def claim_jobs(limit: int) -> tuple[Sequence[ClaimedJob], float | None]:
             claims = await store.claim_jobs(owner, limit, lease_seconds)
+            self._tell_unreadable(claims.unreadable)
             return claims.jobs, claims.next_in
 
         async def claim_deliveries(limit: int) -> tuple[Sequence[ClaimedDelivery], float | None]:
@@ -60,12 +62,15 @@ class EmbeddedEngine:
             run=executor.run,
             extend=lambda held: store.extend_jobs(held, lease_seconds),
             release=store.release_jobs,
+            outlasts=True,
         )
         deliveries = Rows(
             claim=claim_deliveries,
             run=deliverer.run,
             extend=lambda held: store.extend_deliveries(held, lease_seconds),
             release=store.release_deliveries,
+            # One that was cut off from the database and came late could arrive after those behind it.
+            outlasts=False,
         )
         self._jobs = Lane("jobs", jobs, hints.jobs, concurrency, lease_seconds, clock, log)
         self._deliveries = Lane("deliveries", deliveries, hints.deliveries, concurrency, lease_seconds, clock, log)
@@ -134,6 +139,13 @@ class EmbeddedEngine:
                 moved = 0
             if not moved:
                 await asyncio.sleep(SWEEP_SECONDS)
+
+    def _tell_unreadable(self, job_ids: Sequence[str]) -> None:
+        """Once for each: such a job comes up again every minute until its deadline."""
+        for job_id in job_ids:
+            if job_id not in self._unreadable:
+                self._unreadable.add(job_id)
+                self._log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -8,6 +8,10 @@ from typing import Generic, Protocol, TypeVar
 from answerback.domain.errors import StorageUnavailable
 from answerback.ports import Clock, Log
 
+LOCKED_SECONDS = 0.05
+"""How long a lane waits for a row that is due and that somebody else has locked."""
+AWAY_SECONDS = 1.0
+"""How long it waits at most before it tries again to extend, while the database is away."""
 CLAIM_BATCH = 100
 EXTEND_BATCH = 200
 POLL_SECONDS = 1.0
@@ -30,12 +34,14 @@ C = TypeVar("C", bound=Claim)
 @dataclass(frozen=True, slots=True)
 class Rows(Generic[C]):
     """How a lane reaches its kind of row. `claim` takes a limit and returns the claims and in how many seconds the next
-    row is due; `extend` returns the ids still held; `release` takes `(id, epoch, seconds until due)`."""
+    row is due; `extend` returns the ids still held; `release` takes `(id, epoch, seconds until due)`. `outlasts`: a run
+    is paid for, and goes on past its lease while nothing but an absent database keeps the lease from being extended."""
 
     claim: Callable[[int], Awaitable[tuple[Sequence[C], float | None]]]
     run: Callable[[C], Awaitable[None]]
     extend: Callable[[Sequence[tuple[str, int]]], Awaitable[set[str]]]
     release: Callable[[Sequence[tuple[str, int, float]]], Awaitable[None]]
+    outlasts: bool
 
 
 @dataclass(slots=True)
@@ -43,13 +49,16 @@ class _Held(Generic[C]):
     claim: C
     task: "asyncio.Task[None]"
     trusted_until: float
+    refused: bool = False
+    """An extension found it somebody else's, or ended."""
 
 
 class Lane(Generic[C]):
     """Runs up to `capacity` claims at once. `ready` is set by whoever knows of a due row.
 
-    A claim's task is cancelled when its lease is lost, or shortly before it would run out by this process's monotonic
-    clock: whatever it might still write would be refused.
+    A claim's task is cancelled when its row was taken by somebody else, or shortly before its lease would run out by
+    this process's monotonic clock, since then somebody else may take it. One that `outlasts` an absent database is not:
+    most likely it is away for everybody, and where others do reach it, they have fenced what is still written here.
     """
 
     def __init__(
@@ -73,6 +82,7 @@ class Lane(Generic[C]):
         self._room = asyncio.Event()
         self._room.set()
         self._stopping = False
+        self._away = False
 
     @property
     def in_flight(self) -> int:
@@ -116,6 +126,8 @@ class Lane(Generic[C]):
             return POLL_SECONDS
         for claim in claims:
             self._start(claim, trusted_until)
+        if next_in == 0 and not claims:
+            return LOCKED_SECONDS
         return POLL_SECONDS if next_in is None else min(POLL_SECONDS, next_in)
 
     def _start(self, claim: C, trusted_until: float) -> None:
@@ -144,7 +156,8 @@ class Lane(Generic[C]):
             held.task.cancel()
 
     async def keep_leases_forever(self) -> None:
-        """Extends leases four times per lease, and cancels what is no longer this process's to finish."""
+        """Extends leases four times per lease, oftener while the database is away, and cancels what is no longer this
+        process's to finish."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._extend_forever(group))
             group.create_task(self._cancel_overdue_forever())
@@ -152,16 +165,19 @@ class Lane(Generic[C]):
     async def _extend_forever(self, group: asyncio.TaskGroup) -> None:
         interval = self._lease_seconds / 4
         while True:
-            await asyncio.sleep(interval)
+            await asyncio.sleep(min(AWAY_SECONDS, interval / 4) if self._away else interval)
             soon = self._clock.monotonic() + self._lease_seconds - interval / 2
-            due = [held for held in self._held.values() if held.trusted_until <= soon]
+            due = [held for held in self._held.values() if held.trusted_until <= soon and not held.refused]
             refused: list[_Held[C]] = []
             for start in range(0, len(due), EXTEND_BATCH):
                 batch = due[start : start + EXTEND_BATCH]
-                if (kept := await self._extend(batch)) is None:
+                if not await self._extend(batch):
                     # The other batches would each wait as long for the same database, past the next beat.
                     break
-                refused += [held for held in batch if held.claim.id not in kept]
+                refused += [held for held in batch if held.refused]
+            else:
+                # Not with the first batch: what is overdue in the others must not be cancelled meanwhile.
+                self._away = False
             # Beside it, so that the next beat is not late.
             group.create_task(self._cancel_lost(refused))
 
@@ -172,21 +188,25 @@ class Lane(Generic[C]):
             await asyncio.sleep(step)
             self._cancel_overdue(self._clock.monotonic() + 2 * step)
 
-    async def _extend(self, due: Sequence[_Held[C]]) -> set[str] | None:
-        """The ids still held; None when the database did not take it."""
+    async def _extend(self, due: Sequence[_Held[C]]) -> bool:
+        """Whether the database took it."""
         trusted_until = self._clock.monotonic() + self._lease_seconds
         try:
             kept = await self._rows.extend([(held.claim.id, held.claim.epoch) for held in due])
         except StorageUnavailable as error:
+            self._away = True
             self._log.warning("heartbeat_missed", lane=self._name, rows=len(due), reason=str(error))
-            return None
+            return False
         except Exception:  # noqa: BLE001 - a lane without heartbeats would lose everything it holds
+            self._away = False
             self._log.exception("heartbeat_broke", lane=self._name, rows=len(due))
-            return None
+            return False
         for held in due:
             if held.claim.id in kept:
                 held.trusted_until = trusted_until
-        return kept
+            else:
+                held.refused = True
+        return True
 
     async def _cancel_lost(self, refused: Sequence[_Held[C]]) -> None:
         running = {held.task for held in refused if not held.task.done()}
@@ -199,8 +219,10 @@ class Lane(Generic[C]):
                 held.task.cancel()
 
     def _cancel_overdue(self, horizon: float) -> None:
+        if self._away and self._rows.outlasts:
+            return
         for held in list(self._held.values()):
-            if held.trusted_until <= horizon and not held.task.cancelling():
+            if held.trusted_until <= horizon and not held.refused and not held.task.cancelling():
                 self._log.warning("lease_not_kept", lane=self._name, id=held.claim.id)
                 held.task.cancel()
 
@@ -228,6 +250,8 @@ class Lane(Generic[C]):
             self._log.info("given_back", lane=self._name, rows=len(given_back))
         except (StorageUnavailable, TimeoutError) as error:
             self._log.warning("not_given_back", lane=self._name, rows=len(given_back), reason=str(error))
+        except Exception:  # noqa: BLE001 - what is left to do when stopping must be done all the same
+            self._log.exception("not_given_back", lane=self._name, rows=len(given_back))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

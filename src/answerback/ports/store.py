@@ -47,12 +47,14 @@ class Claims:
 
     `placed`: how many callbacks got their places in which lines. Those of a line without room are no reason to come
     back, and while there is one, `next_in` looks no further than a second ahead.
+    `unreadable` are jobs that it left for later, because another version of this service wrote them.
     """
 
     jobs: Sequence[ClaimedJob] = ()
     deliveries: Sequence[ClaimedDelivery] = ()
     next_in: float | None = None
     placed: Sequence[tuple[OriginLine, int]] = ()
+    unreadable: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,9 @@ class ApiKey:
 class Store(Protocol):
     """The record of everything. Each method is one transaction, committed when it returns.
 
-    Methods with an `epoch` are fenced: they return False, and have changed nothing, when the row's lease is no longer
-    the caller's or has run out. Every method raises StorageUnavailable when the database cannot serve it now.
+    Methods with a claim or an `epoch` are fenced: they return False, and have changed nothing, once somebody else has
+    taken the row, be it because its lease ran out. Every method raises StorageUnavailable when the database cannot
+    serve it now.
     """
 
     async def accept(self, job: NewJob, limits: Limits) -> Accepted:
@@ -160,6 +163,9 @@ class Store(Protocol):
 
     async def release_deliveries(self, held: Sequence[tuple[str, int, float]]) -> None:
         """As `release_jobs`."""
+
+    async def reported(self, row_id: str, epoch: int, report: Report) -> bool:
+        """Whether this attempt at a job or a delivery ended with this report."""
 
     async def recover_leases(self) -> Swept:
         """Takes back a batch of rows whose lease ran out; poisons a job that lost too many."""

@@ -12,7 +12,7 @@ from answerback.storage.ending import OVERDUE_TOGETHER, end_open, end_overdue
 from answerback.storage.leasing import end_attempt, fenced, in_state
 from answerback.storage.lockstep import abreast
 from answerback.storage.operation import Operation, Statement, Transaction
-from answerback.storage.records import JOB_COLUMNS, RECORD_COLUMNS, at_most, job, job_record
+from answerback.storage.records import JOB_COLUMNS, RECORD_COLUMNS, at_most, by_line, job_record, job_to_end
 from answerback.storage.tables import deliveries, jobs
 
 BATCH = 200
@@ -52,7 +52,7 @@ UNANSWERED_JOBS = Statement(
 def hand_over(tx: Transaction, claim: ClaimedJob, timeout: float, report: Report) -> Operation[bool]:
     """The LLM has taken it: the lease ends, and `run_at` says until when its answer is awaited."""
     due_at = tx.now + int(timeout * 1000)
-    rows = yield AWAIT(row_id=claim.id, epoch=claim.epoch, now=tx.now, due_at=due_at)
+    rows = yield AWAIT(row_id=claim.id, epoch=claim.epoch, due_at=due_at)
     if rows:
         yield from end_attempt(tx, claim.id, claim.epoch, report)
     return bool(rows)
@@ -86,7 +86,8 @@ def fail_unanswered(tx: Transaction, render: Render) -> Operation[int]:
     """Fails a batch of the jobs whose LLM did not call back in time; returns how many."""
     rows = yield UNANSWERED_JOBS(now=tx.now)
     failed = Ending(JobState.FAILED, failure=UNANSWERED)
-    ended = yield from abreast((end_overdue(tx, job(row), failed, render) for row in rows), OVERDUE_TOGETHER)
+    unanswered = by_line(map(job_to_end, rows))
+    ended = yield from abreast((end_overdue(tx, job, failed, render) for job in unanswered), OVERDUE_TOGETHER)
     return ended.count(True)
 
 

@@ -1,6 +1,6 @@
 """What a callback attempt leaves behind, and replaying a delivery."""
 
-from sqlalchemy import Boolean, bindparam, case, literal_column, select, update
+from sqlalchemy import Boolean, bindparam, case, func, literal_column, select, update
 
 from answerback.domain.delivery import ClaimedDelivery, DeliveryState, Report
 from answerback.domain.errors import Conflict, NotFound
@@ -18,7 +18,8 @@ REPORT = Statement(
     .values(
         state=bindparam("new_state"),
         run_at=bindparam("due_at"),
-        delivered_at=bindparam("new_delivered_at"),
+        # One that was delivered stays so, however a replay of it ends.
+        delivered_at=func.coalesce(bindparam("new_delivered_at"), deliveries.c.delivered_at),
         lease_owner=None,
         lease_expires_at=None,
     )
@@ -59,7 +60,6 @@ def report(
     rows = yield REPORT(
         row_id=claim.id,
         epoch=claim.epoch,
-        now=tx.now,
         new_state=state,
         due_at=tx.now + int(delay * 1000),
         new_delivered_at=tx.now if state is DeliveryState.DELIVERED else None,

@@ -158,7 +158,6 @@ def requeue(
     rows = yield REQUEUE(
         row_id=claim.id,
         epoch=claim.epoch,
-        now=tx.now,
         due_at=tx.now + int(delay * 1000),
         given_back=0 if counted else 1,
         new_error_code=failure.code,

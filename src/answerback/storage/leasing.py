@@ -28,12 +28,16 @@ from answerback.storage.operation import Operation, Rows, Statement, Together, T
 from answerback.storage.records import (
     CLAIMED_JOB_COLUMNS,
     at_most,
-    claimed_job,
+    claimed_jobs,
     literal,
 )
 from answerback.storage.tables import attempts, deliveries, jobs
 
 RELEASED = Report("released")
+SUSPECT_LOCK = 7020670994105524833
+"""An advisory lock of the database, by a number that nobody else is likely to use."""
+UNREADABLE_SECONDS = 60.0
+"""After how long a job that another version of this service wrote is due again; one that can read it may be faster."""
 
 
 def in_state(table: FromClause, state: JobState | DeliveryState) -> Any:
@@ -47,23 +51,19 @@ def still_in_state(table: FromClause, state: JobState | DeliveryState) -> Any:
 
 
 def fenced(table: Table, state: JobState | DeliveryState) -> Any:
-    """The row is still under the caller's lease, and the lease has not run out."""
+    """Nobody has taken the row since the caller claimed it.
+
+    Not that the lease holds: it says from when on others may take the row, and whoever does moves the state or the
+    epoch. As long as nobody did, nobody else answers it, and what its holder brings late is still the one answer.
+    """
     return and_(
-        table.c.id == bindparam("row_id"),
-        table.c.lease_epoch == bindparam("epoch"),
-        still_in_state(table, state),
-        table.c.lease_expires_at > bindparam("now"),
+        table.c.id == bindparam("row_id"), table.c.lease_epoch == bindparam("epoch"), still_in_state(table, state)
     )
 
 
 def lost(table: Table, state: JobState | DeliveryState) -> Any:
     """The lease of this epoch has run out, and nobody has taken note of it."""
-    return and_(
-        table.c.id == bindparam("row_id"),
-        table.c.lease_epoch == bindparam("epoch"),
-        still_in_state(table, state),
-        table.c.lease_expires_at <= bindparam("now"),
-    )
+    return and_(fenced(table, state), table.c.lease_expires_at <= bindparam("now"))
 
 
 def claiming(table: Table, ready: Any, leased: str, columns: Sequence[Any], postgresql: Any = None) -> Statement:
@@ -100,9 +100,18 @@ _suspect_running = exists(
     select(literal_column("1")).where(in_state(_other, JobState.RUNNING), _other.c.lease_losses >= _suspicion)
 )
 _ready_suspects = and_(in_state(jobs, JobState.QUEUED), jobs.c.lease_losses >= _suspicion, _in_time, ~_suspect_running)
+# Whoever claims a suspect holds this until it commits; the others go on with what is no suspect. At the unique index
+# they would all wait for that commit, for as long as one process stalls in it.
+_no_suspect_being_claimed = func.pg_try_advisory_xact_lock(literal_column(str(SUSPECT_LOCK)))
 
 CLAIM_JOBS = claiming(jobs, _ready_jobs, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
-CLAIM_SUSPECT = claiming(jobs, _ready_suspects, JobState.RUNNING, CLAIMED_JOB_COLUMNS)
+CLAIM_SUSPECT = claiming(
+    jobs,
+    _ready_suspects,
+    JobState.RUNNING,
+    CLAIMED_JOB_COLUMNS,
+    postgresql=and_(_ready_suspects, _no_suspect_being_claimed),
+)
 NEXT_JOB = Statement(select(jobs.c.run_at).where(_ready_jobs).order_by(jobs.c.run_at).limit(at_most(1)))
 
 START_ATTEMPT = Statement(
@@ -141,9 +150,7 @@ _GIVEN_BACK: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "r
 def _give_back(table: Table, leased: JobState | DeliveryState, ready: str) -> Statement:
     return Statement(
         update(table)
-        .where(
-            table.c.id == bindparam("row_id"), table.c.lease_epoch == bindparam("epoch"), still_in_state(table, leased)
-        )
+        .where(fenced(table, leased))
         .values(state=ready, attempt=table.c.attempt - 1, **_GIVEN_BACK)
         .returning(table.c.id),
         by=("row_id",),
@@ -186,17 +193,21 @@ def claim_jobs(
 ) -> Operation[Claims]:
     """At most one suspect is under way in the whole database: a lost worker then poisons that one, no bystanders.
 
-    `doubtful` are owners of whom nobody knows whether they own anything: what they do is given back first.
+    `doubtful` are owners of whom nobody knows whether they own anything: what they do is given back first. What only
+    another version of this service can read is left to that, and its attempt does not count.
     """
     yield from release_unseen(tx, RELEASE_UNSEEN_JOBS, doubtful)
     expires_at = tx.now + int(lease_seconds * 1000)
     suspects = yield CLAIM_SUSPECT(now=tx.now, owner=owner, limit=1, expires_at=expires_at)
     others = yield CLAIM_JOBS(now=tx.now, owner=owner, limit=limit - len(suspects), expires_at=expires_at)
-    claimed = sorted((claimed_job(row, tx.now) for row in (*suspects, *others)), key=lambda claim: claim.id)
+    rows = (*suspects, *others)
+    claimed, unreadable = claimed_jobs(rows, tx.now)
+    if unreadable:
+        later = tx.now + int(UNREADABLE_SECONDS * 1000)
+        yield RELEASE_JOB.each([{"row_id": row_id, "epoch": epoch, "due_at": later} for row_id, epoch in unreadable])
     yield from start_attempts(tx, claimed)
-    if len(claimed) == limit:
-        return Claims(jobs=claimed, next_in=0.0)
-    return Claims(jobs=claimed, next_in=seconds_until((yield NEXT_JOB(now=tx.now)), tx.now))
+    next_in = 0.0 if len(rows) == limit else seconds_until((yield NEXT_JOB(now=tx.now)), tx.now)
+    return Claims(jobs=claimed, next_in=next_in, unreadable=[row_id for row_id, _ in unreadable])
 
 
 def seconds_until(rows: Rows, now: int) -> float | None:
@@ -232,11 +243,11 @@ def end_attempt(tx: Transaction, row_id: str, epoch: int, report: Report) -> Ope
 def extend(
     tx: Transaction, statement: Statement, held: Sequence[tuple[str, int]], lease_seconds: float
 ) -> Operation[set[str]]:
+    """Whom of `(id, epoch)` the caller still holds. A lease that ran out is renewed if nobody took it: after an outage
+    of the database that is what keeps it from being counted as lost."""
     expires_at = tx.now + int(lease_seconds * 1000)
     # In the order in which every transaction locks rows.
-    wanted = [
-        {"row_id": row_id, "epoch": epoch, "now": tx.now, "expires_at": expires_at} for row_id, epoch in sorted(held)
-    ]
+    wanted = [{"row_id": row_id, "epoch": epoch, "expires_at": expires_at} for row_id, epoch in sorted(held)]
     return {row_id for row_id, _ in (yield statement.each(wanted))}
 
 

@@ -3,6 +3,7 @@
 from sqlalchemy import Text, bindparam, null, or_, select
 
 from answerback.domain.chat import Turn
+from answerback.domain.delivery import Report
 from answerback.domain.errors import Conflict, NotFound
 from answerback.domain.job import Accepted, Job, JobRecord, JobState, Message
 from answerback.ports import Recalled
@@ -22,6 +23,11 @@ FIND_JOB = Statement(
     select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.tenant_id == bindparam("tenant_id"))
 )
 ATTEMPTS_OF = Statement(select(*ATTEMPT_COLUMNS).where(attempts.c.of == bindparam("of")).order_by(attempts.c.epoch))
+ATTEMPT = Statement(
+    select(attempts.c.status, attempts.c.error).where(
+        attempts.c.of == bindparam("of"), attempts.c.epoch == bindparam("epoch")
+    )
+)
 DELIVERY_OF = Statement(select(*DELIVERY_COLUMNS).where(deliveries.c.job_id == bindparam("job_id")))
 
 AFTER_ALL = "jobz"
@@ -76,6 +82,11 @@ def get_job(_: Transaction, tenant_id: str, job_id: str) -> Operation[JobRecord]
     owed = yield DELIVERY_OF(job_id=job_id)
     delivery = delivery_record(owed[0], attempts_made((yield ATTEMPTS_OF(of=owed[0][0])))) if owed else None
     return job_record(rows[0], retried[0][0] if retried else None, made, delivery)
+
+
+def reported(_: Transaction, row_id: str, epoch: int, report: Report) -> Operation[bool]:
+    """Whether an attempt ended with this report. Whoever takes a row from its holder ends the attempt with another."""
+    return [tuple(row) for row in (yield ATTEMPT(of=row_id, epoch=epoch))] == [(report.status, report.error)]
 
 
 def list_jobs(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from typing import Any, assert_never
 
 from sqlalchemy import ColumnElement, Integer, literal_column, select
@@ -89,6 +90,9 @@ ATTEMPT_COLUMNS = (
     attempts.c.snippet,
 )
 
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+"""What reading a request raises that another version of this service wrote."""
+
 
 def dump_request(request: Request) -> str:
     """What was asked, as stored."""
@@ -127,14 +131,19 @@ def _pages(stored: list[int] | None) -> tuple[int, ...] | None:
 
 
 def job(row: Row) -> Job:
+    """Raises one of UNREADABLE where another version of this service wrote what this one does not know."""
     kind = JobKind(row[2])
+    return _job(row, kind, load_request(kind, row[5]))
+
+
+def _job(row: Row, kind: JobKind, request: Request) -> Job:
     return Job(
         id=row[0],
         tenant_id=row[1],
         kind=kind,
         conversation_id=row[3],
         seq=row[4],
-        request=load_request(kind, row[5]),
+        request=request,
         callback_url=row[6],
         created_at=row[7],
         deadline_at=row[8],
@@ -142,10 +151,47 @@ def job(row: Row) -> Job:
     )
 
 
-def claimed_job(row: Row, now: int) -> ClaimedJob:
-    return ClaimedJob(
-        job=job(row), epoch=row[10], attempt=row[11], claimed_at=now, due_at=row[12], erased_through=row[13] or 0
-    )
+def job_to_end(row: Row) -> Job:
+    """As `job`, but never fails: a request that another version of this service wrote is taken for what its callback
+    tells of it."""
+    try:
+        return job(row)
+    except UNREADABLE:
+        return _job(row, *_understood(row[2], row[5]))
+
+
+def _understood(kind: str, stored: str) -> tuple[JobKind, Request]:
+    try:
+        loaded = json.loads(stored)
+    except ValueError:
+        loaded = None
+    fields = loaded if isinstance(loaded, dict) else {}
+    if kind == JobKind.REVIEW:
+        return JobKind.REVIEW, Review(str(fields.get("submission_id", "")), file_refs=())
+    session_id, model, metadata = (fields.get(field) for field in ("session_id", "model", "metadata"))
+    return JobKind.MESSAGE, Message("", session_id=session_id, model=model, metadata=metadata)
+
+
+def by_line(found: Iterable[Job]) -> list[Job]:
+    """In the order in which their callbacks must go out: those of a conversation by their place in it."""
+    return sorted(found, key=lambda job: (job.conversation_id or 0, job.seq or 0))
+
+
+def claimed_jobs(rows: Rows, now: int) -> tuple[list[ClaimedJob], list[tuple[str, int]]]:
+    """The claims, and `(id, epoch)` of the rows that only another version of this service can read; both by id."""
+    claimed: list[ClaimedJob] = []
+    unreadable: list[tuple[str, int]] = []
+    for row in sorted(rows, key=lambda row: str(row[0])):
+        epoch = row[10]
+        try:
+            claimed.append(
+                ClaimedJob(
+                    job(row), epoch, attempt=row[11], claimed_at=now, due_at=row[12], erased_through=row[13] or 0
+                )
+            )
+        except UNREADABLE:
+            unreadable.append((row[0], epoch))
+    return claimed, unreadable
 
 
 def job_record(

@@ -137,6 +137,9 @@ class SqlStore:
     async def _report(self, claim: ClaimedDelivery, state: DeliveryState, delay: float, report: Report) -> bool:
         return await self._write.run(lambda tx: delivering.report(tx, claim, state, delay, report), delivering.TOGETHER)
 
+    async def reported(self, row_id: str, epoch: int, report: Report) -> bool:
+        return await self._read.run(lambda tx: reading.reported(tx, row_id, epoch, report))
+
     async def recover_leases(self) -> Swept:
         return await self._write.run(lambda tx: sweeping.recover_leases(tx, self._render))
 

@@ -27,7 +27,7 @@ from answerback.storage.lines import (
 from answerback.storage.lockstep import abreast
 from answerback.storage.operation import Operation, Row, Statement, Together, Transaction
 from answerback.storage.questions import prune_questions
-from answerback.storage.records import JOB_COLUMNS, at_most, job
+from answerback.storage.records import JOB_COLUMNS, at_most, by_line, job_to_end
 from answerback.storage.tables import attempts, conversations, deliveries, jobs, turns
 
 BATCH = 200
@@ -74,12 +74,15 @@ TAKE_BACK_DELIVERY = Statement(
 )
 RECOVER_JOBS = Together((TRY_LINE, END_LOST, TAKE_BACK_JOB, *SETTLING))
 RECOVER_DELIVERIES = Together((TRY_LINE, TAKE_BACK_DELIVERY, END_ATTEMPT, RELEASE_NEXT_DELIVERY))
-OVERDUE_JOBS = Statement(
+_overdue = (
     select(*JOB_COLUMNS)
     .where(jobs.c.finished_at.is_(None), jobs.c.deadline_at <= bindparam("now"))
     .order_by(jobs.c.deadline_at)
     .limit(at_most(BATCH))
 )
+# Of messages that came at once, a batch that has no room for all takes the earlier ones. SQLite keeps those of one time
+# in the order in which they came.
+OVERDUE_JOBS = Statement(_overdue, postgresql=_overdue.order_by(jobs.c.seq))
 OPEN_JOBS = Statement(select(func.count()).select_from(jobs).where(jobs.c.finished_at.is_(None)))
 
 _settled = literal_column("(deliveries.state IS NULL OR deliveries.state IN ('delivered', 'dead'))", Boolean)
@@ -145,7 +148,7 @@ def _recover_job(tx: Transaction, row: Row, render: Render) -> Operation[JobStat
         losses, since = 0, tx.now
     if poisoned(losses + 1):
         ending = Ending(JobState.FAILED, failure=POISONED)
-        ended = yield from end_lost(tx, job(row), epoch, ending, LOST, render)
+        ended = yield from end_lost(tx, job_to_end(row), epoch, ending, LOST, render)
         return JobState.FAILED if ended else None
     if not (yield TAKE_BACK_JOB(row_id=row[0], epoch=epoch, now=tx.now, losses=losses + 1, since=since)):
         return None
@@ -172,7 +175,8 @@ def expire_jobs(tx: Transaction, render: Render) -> Operation[Swept]:
     unanswered = yield from fail_unanswered(tx, render)
     rows = yield OVERDUE_JOBS(now=tx.now)
     expired = Ending(JobState.EXPIRED, failure=EXPIRED)
-    ended = yield from abreast((end_overdue(tx, job(row), expired, render) for row in rows), OVERDUE_TOGETHER)
+    overdue = by_line(map(job_to_end, rows))
+    ended = yield from abreast((end_overdue(tx, job, expired, render) for job in overdue), OVERDUE_TOGETHER)
     return Swept(jobs_expired=ended.count(True), jobs_unanswered=unanswered)
 
 

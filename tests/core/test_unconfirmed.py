@@ -1,0 +1,122 @@
+"""A report whose commit went through and whose confirmation was lost: it is told as what it is, and only then."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from answerback.core.deliverer import Deliverer
+from answerback.core.executor import Executor
+from answerback.core.signing import Signer
+from answerback.domain.chat import Answer
+from answerback.domain.errors import OutcomeUnknown
+from answerback.domain.job import JobState
+from answerback.domain.retry import RetrySchedule
+from answerback.storage.store import SqlStore
+from answerback.testing.clock import FakeClock
+from builders import (
+    MEMORY,
+    TENANT,
+    Hints,
+    Journal,
+    StubOrigins,
+    StubProvider,
+    StubSender,
+    accept,
+    answer,
+    claim_job,
+    nothing,
+    owed_delivery,
+    refusal,
+    state_of,
+)
+
+REPORTS = ("finish", "requeue", "delivered", "send_later", "dead")
+
+
+def unconfirmed(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, instead: Callable[[], Awaitable[object]] | None = None
+) -> None:
+    """The store's next report is written, or something else happens `instead`, and its caller never hears."""
+    lost = asyncio.Event()
+
+    def losing(report: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
+        async def told(*arguments: Any) -> bool:
+            if lost.is_set():
+                return await report(*arguments)
+            lost.set()
+            await (report(*arguments) if instead is None else instead())
+            raise OutcomeUnknown("connection was closed in the middle of operation")
+
+        return told
+
+    for name in REPORTS:
+        monkeypatch.setattr(store, name, losing(getattr(store, name)))
+
+
+async def run_job(store: SqlStore, journal: Journal, hints: Hints, said: Answer | Exception) -> None:
+    executor = Executor(store, StubProvider(said), hints, MEMORY, 120.0, journal, nothing)
+    await executor.run(await claim_job(store))
+
+
+@pytest.mark.parametrize(
+    ("said", "event", "state"),
+    [
+        (answer(), "answered", JobState.COMPLETED),
+        (refusal(retryable=False), "failed", JobState.FAILED),
+        (refusal(retryable=True), "retry", JobState.QUEUED),
+    ],
+)
+async def test_a_jobs_result_is_told_as_kept(
+    store: SqlStore,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    said: Answer | Exception,
+    event: str,
+    state: JobState,
+) -> None:
+    job_id = (await accept(store, session=None)).job_id
+    unconfirmed(store, monkeypatch)
+    hints = Hints()
+
+    await run_job(store, journal, hints, said)
+
+    assert await state_of(store, job_id) == state
+    assert journal.events == [event]
+    assert hints.deliveries + hints.jobs == 1
+
+
+async def test_the_result_of_a_job_that_somebody_else_ended_is_discarded(
+    store: SqlStore, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = (await accept(store)).job_id
+    unconfirmed(store, monkeypatch, instead=lambda: store.cancel_job(TENANT, job_id))
+
+    await run_job(store, journal, Hints(), answer())
+
+    assert await state_of(store, job_id) == JobState.CANCELLED
+    assert journal.events == ["stale_result_discarded"]
+
+
+@pytest.mark.parametrize(("status", "event"), [(200, "delivered"), (500, "delivery_retry"), (410, "delivery_dead")])
+async def test_how_a_callback_went_is_told_as_kept(
+    store: SqlStore, clock: FakeClock, journal: Journal, monkeypatch: pytest.MonkeyPatch, status: int, event: str
+) -> None:
+    claim = await owed_delivery(store)
+    unconfirmed(store, monkeypatch)
+    deliverer = Deliverer(
+        store=store,
+        sender=StubSender(status),
+        origins=StubOrigins(),
+        signer=Signer(store, None, clock),
+        hints=Hints(),
+        schedule=RetrySchedule((0.0, 5.0)),
+        clock=clock,
+        log=journal,
+        reached=nothing,
+    )
+
+    await deliverer.run(claim)
+
+    assert journal.events == [event]

@@ -1,0 +1,16 @@
+"""A stage that is cleared after each story."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from stage import Stage
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    yield made
+    for task in made.tasks:
+        task.cancel()
+    await asyncio.gather(*made.tasks, return_exceptions=True)
