@@ -67,6 +67,12 @@ class Sink:
             if self._stream is not None:
                 self._print(self._stream, line)
 
+    def close(self) -> None:
+        """Closes the file, which the next line opens again."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+
     def _print(self, stream: TextIO, line: str) -> None:
         try:
             stream.write(line + "\n")
@@ -236,12 +242,17 @@ class _Bridge(logging.Handler):
         trace = _trace(record.exc_info) if record.exc_info else ""
         self._sink.msg(self._render(record.levelname.lower(), event, {"logger": record.name}, trace))
 
+    def close(self) -> None:
+        super().close()
+        self._sink.close()
+
 
 def _route_standard_logging(bridge: _Bridge) -> None:
     root = logging.getLogger()
     for handler in list(root.handlers):
         if isinstance(handler, _Bridge):
             root.removeHandler(handler)
+            handler.close()
     root.addHandler(bridge)
     root.setLevel(logging.WARNING)
     for name in ("uvicorn", "uvicorn.error"):
