@@ -18,7 +18,7 @@ run: $(RUNTIME) ## Serve on 127.0.0.1:8080 (settings from the environment and .e
 	@$(BIN)/answerback serve
 
 test: $(DEV) ## Run the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 chaos: $(DEV) ## Kill whatever can be killed, for about half an hour; QUICK=1 for less than a minute
 	@$(BIN)/python -m chaos $(if $(QUICK),--quick)
