@@ -12,12 +12,14 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A job as the database has it: its state, and that of the callback it owes (None: it owes none)."""
+    """A job as the database has it: its state, and that of the callback it owes (None: it owes none). `code` says why
+    it was not answered."""
 
     job_id: str
     state: str
     webhook_id: str | None
     callback: str | None
+    code: str | None = None
 
 
 def judge(ledger: Ledger, records: Sequence[Record]) -> list[str]:
@@ -42,7 +44,7 @@ def endings(records: Iterable[Record]) -> str:
     """Such as `10,000 delivered` or `9,990 delivered, 10 dead`; jobs that were not answered are told too."""
     records = tuple(records)
     counts = Counter(record.callback for record in records)
-    unanswered = Counter(record.state for record in records if record.state != "completed")
+    unanswered = Counter(f"{record.state} ({record.code})" for record in records if record.state != "completed")
     said = [f"{counts['delivered']:,} delivered"]
     said += [f"{counts['dead']:,} dead"] if counts["dead"] else []
     return ", ".join(said + [f"{count:,} {state}" for state, count in sorted(unanswered.items())])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chaos.judge import Record, judge
+from chaos.judge import Record, endings, judge
 from chaos.ledger import Accepted, Arrival, Ledger
 from chaos.rate import Pace
 
@@ -88,6 +88,16 @@ def a_second_job_for_a_key(ledger: Ledger, _: list[Record]) -> None:
 
 def a_job_nobody_was_told_of(_: Ledger, records: list[Record]) -> None:
     records.append(Record("job_9", "completed", "msg_9", "dead"))
+
+
+def test_jobs_that_were_not_answered_are_told_with_the_reason() -> None:
+    records = [
+        Record("job_1", "completed", "msg_1", "delivered"),
+        Record("job_2", "failed", "msg_2", "delivered", "poisoned"),
+        Record("job_3", "completed", "msg_3", "dead"),
+    ]
+
+    assert endings(records) == "2 delivered, 1 dead, 1 failed (poisoned)"
 
 
 @pytest.mark.parametrize(
