@@ -108,3 +108,27 @@ async def test_a_wrong_query_is_refused_by_its_name(client: Client, query: str, 
 )
 async def test_an_unknown_id_is_not_found(client: Client, method: str, path: str, job_id: str) -> None:
     problem(await client.request(method, path.format(job_id)), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/jobs/%00"),
+        ("POST", "/v1/jobs/job_%00/retry"),
+        ("POST", "/v1/deliveries/%00/replay"),
+        ("DELETE", "/v1/conversations/a%00b"),
+        ("POST", "/v1/llm/callback/%00"),
+    ],
+)
+async def test_nothing_has_a_name_with_nul(client: Client, method: str, path: str) -> None:
+    raw = await raw_exchange(client.relay.service, head(client).replace(b"POST /webhook", f"{method} {path}".encode()))
+
+    problem(raw, 404, "not_found")
+
+
+async def test_nul_in_a_query_is_refused(client: Client) -> None:
+    asked = head(client).replace(b"POST /webhook", b"GET /v1/jobs?session_id=%00")
+
+    assert fields(problem(await raw_exchange(client.relay.service, asked), 422, "validation_error")) == {
+        "query.session_id"
+    }

@@ -266,6 +266,24 @@ async def test_whoever_waits_in_vain_for_a_conversation_is_told(
     await somebody.close()
 
 
+async def test_while_a_table_is_locked_nobody_waits_for_ever(
+    store: SqlStore, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "APART_SECONDS", 0.2)
+    monkeypatch.setattr(runner, "PATIENT", runner.HASTY + " ")
+    somebody = await asyncpg.connect(postgres.url)
+    async with somebody.transaction():
+        await somebody.execute("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
+
+        async with asyncio.timeout(5):
+            results = await asyncio.gather(
+                *(accept(store, session=f"s{n}") for n in range(100)), return_exceptions=True
+            )
+    await somebody.close()
+
+    assert {type(each) for each in results} == {connections.Locked}
+
+
 async def test_a_server_that_has_become_a_standby_is_left_for_another(
     store: SqlStore, postgres: PostgresDatabase
 ) -> None:

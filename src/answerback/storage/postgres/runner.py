@@ -6,7 +6,8 @@ shares the round trips and the flush of one commit.
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -61,6 +62,8 @@ HASTY = _open("500ms")
 """For a group: what one of them waits for must not hold up those who came along."""
 PATIENT = _open("5s")
 """For those who then waited in vain once more, by themselves."""
+APART_SECONDS = 5.0
+"""How long they wait for their turn, both times together; whoever has none by then tries again later."""
 APART_AT_ONCE = POOL_SIZE // 2
 """How many of those parted from their group run at a time, so that others find a connection."""
 
@@ -190,13 +193,30 @@ class PostgresRunner:
             self._spawn(self._serve_apart(entry))
 
     async def _serve_apart(self, entry: _Entry) -> None:
+        give_up_at = asyncio.get_running_loop().time() + APART_SECONDS
         try:
-            async with self._apart:
-                await self._serve_alone(entry, HASTY)
-        except Locked:
-            # Behind those who wait for nobody.
-            async with self._apart:
-                await self._serve_alone(entry, PATIENT)
+            try:
+                async with self._place_apart(give_up_at):
+                    await self._serve_alone(entry, HASTY)
+            except Locked:
+                # Behind those who wait for nobody.
+                async with self._place_apart(give_up_at):
+                    await self._serve_alone(entry, PATIENT)
+        except Locked as error:
+            entry.settle(error)
+
+    @asynccontextmanager
+    async def _place_apart(self, give_up_at: float) -> AsyncIterator[None]:
+        """Raises Locked where none becomes free: as many as there are wait for locks themselves."""
+        try:
+            async with asyncio.timeout_at(give_up_at):
+                await self._apart.acquire()
+        except TimeoutError:
+            raise Locked("PostgreSQL: too many wait for locks that others hold; try again soon") from None
+        try:
+            yield
+        finally:
+            self._apart.release()
 
     async def _serve_alone(self, entry: _Entry, opening: str) -> None:
         """Settles the entry. Raises Locked where it was `HASTY`."""
