@@ -3,12 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.api.auth import Authenticator
 from answerback.api.errors import json_response
+from answerback.api.fields import no_nul
 from answerback.api.job_bodies import DeliveryBody, JobBody, JobDetails, delivery_body, job_body, job_details
 from answerback.api.openapi import headers
 from answerback.api.openapi_parts import DELIVERY, JOB, JOB_ERRORS, KEY_ERRORS, JobId, conflict, errors, shown
@@ -72,7 +73,7 @@ def _add_looking(door: APIRouter, store: Store, authenticator: Authenticator) ->
         request: Request,
         status: Annotated[JobState | None, Query(description="Only jobs that stand there.")] = None,
         session_id: Annotated[
-            str | None,
+            Annotated[str, AfterValidator(no_nul)] | None,
             Query(max_length=2048, description="Only this conversation's: its session_id, or its callback URL."),
         ] = None,
         limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,

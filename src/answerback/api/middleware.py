@@ -6,13 +6,11 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from answerback.api.errors import (
     CLIENT_CLOSED_REQUEST,
     RETRY_AFTER,
     BodyTooLarge,
-    InvalidRequest,
     ShapeOf,
     own_shape,
     render_refusal,
@@ -92,7 +90,7 @@ class RequestMiddleware:
             _check_address(scope)
             exchange.check_length()
             await self._app(scope, exchange.receive, exchange.send)
-        except (BodyTooLarge, InvalidRequest, NotFound) as refusal:
+        except (BodyTooLarge, NotFound) as refusal:
             await render_refusal(refusal, self._shape_of(scope["path"]))(scope, receive, exchange.send)
         except Aborted:
             await exchange.hang_up()
@@ -133,9 +131,6 @@ def _check_address(scope: Scope) -> None:
     """NUL is in no name that was ever given, and PostgreSQL cannot even be asked for one."""
     if "\0" in scope["path"]:
         raise NotFound("there is no such address")
-    if b"%00" in scope["query_string"]:
-        named = [name for name, value in parse_qsl(scope["query_string"].decode("latin-1")) if "\0" in name + value]
-        raise InvalidRequest([{"type": "nul", "loc": ["query", name], "msg": "holds a NUL (%00)"} for name in named])
 
 
 def _route(scope: Scope) -> str:
