@@ -61,6 +61,20 @@ async def test_a_crowd_shares_transactions(store: SqlStore, postgres: PostgresDa
     assert sorted(each.seq or 0 for each in accepted) == sorted([*range(1, 11)] * 50)
 
 
+async def test_those_who_come_one_by_one_go_together_behind_the_first(
+    store: SqlStore, postgres: PostgresDatabase
+) -> None:
+    crowd: set[asyncio.Task[Accepted]] = set()
+    for n in range(300):
+        crowd.add(asyncio.create_task(accept(store, session=f"s{n}")))
+        # Each is on its way before the next comes.
+        await asyncio.wait(crowd, timeout=0)
+
+    await asyncio.gather(*crowd)
+
+    assert await transactions(postgres, "jobs") <= 100
+
+
 async def test_a_crowd_that_carries_much_has_several_transactions(store: SqlStore, postgres: PostgresDatabase) -> None:
     megabyte = "m" * 1024**2
 

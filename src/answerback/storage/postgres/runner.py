@@ -5,9 +5,9 @@ shares the round trips and the flush of one commit.
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -189,6 +189,11 @@ class PostgresRunner:
             for entry, result in zip(entries, results, strict=True):
                 entry.settle(result)
             return
+        if len(entries) == 1:
+            # Awaited, so that those who come meanwhile go together.
+            with contextlib.suppress(Locked):
+                await self._serve_alone(entries[0], HASTY)
+                return
         for entry in entries:
             self._spawn(self._serve_apart(entry))
 
@@ -205,7 +210,7 @@ class PostgresRunner:
         except Locked as error:
             entry.settle(error)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _place_apart(self, give_up_at: float) -> AsyncIterator[None]:
         """Raises Locked where none becomes free: as many as there are wait for locks themselves."""
         try:
