@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from answerback.domain.chat import Answer, ChatRequest, Memory, Usage
-from answerback.domain.delivery import CallbackResponse, ClaimedDelivery, OriginLine, Report
-from answerback.domain.errors import ErrorCode, Failure, ProviderError
-from answerback.domain.job import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
-from answerback.ports import Limits, Store
+from answerback.jobs.model import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
+from answerback.kernel.errors import ErrorCode, Failure, ProviderError
+from answerback.kernel.ports import Limits, Store
+from answerback.llm.model import Answer, ChatRequest, Memory, Usage
+from answerback.webhooks.model import CallbackResponse, ClaimedDelivery, OriginLine, Report
 
 URL = "https://receiver.example/hook"
 TENANT = "tenant-a"
@@ -120,7 +120,7 @@ def refusal(*, retryable: bool, retry_after: float | None = None) -> ProviderErr
 
 
 class RealClock:
-    """Implements `answerback.ports.Clock`, for what runs on the event loop's own time."""
+    """Implements `answerback.kernel.ports.Clock`, for what runs on the event loop's own time."""
 
     def now(self) -> int:
         return time.time_ns() // 1_000_000
@@ -130,7 +130,7 @@ class RealClock:
 
 
 class Journal:
-    """Implements `answerback.ports.Log`: remembers, and lets a test wait for a line."""
+    """Implements `answerback.kernel.ports.Log`: remembers, and lets a test wait for a line."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, dict[str, object]]] = []
@@ -150,8 +150,8 @@ class Journal:
         await asyncio.wait_for(self._seen[event].wait(), 20)
 
 
-class Hints:
-    """Implements `answerback.ports.Hints`: counts."""
+class Notifier:
+    """Implements `answerback.kernel.ports.Notifier`: counts."""
 
     def __init__(self) -> None:
         self.jobs = 0
@@ -232,4 +232,4 @@ class StubOrigins:
 
 
 def nothing(_: object) -> None:
-    """Reached a boundary, and went on."""
+    """OnFailpoint a boundary, and went on."""

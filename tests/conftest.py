@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from answerback.storage.store import SqlStore
+from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import Journal
 from databases import Database, PostgresDatabase, SqliteDatabase, own_database

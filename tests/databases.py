@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import asyncpg
 
-from answerback.core.callbacks import render
-from answerback.ports import Clock, Render
-from answerback.storage.postgres import migrate, open_postgres
-from answerback.storage.sqlite import open_sqlite
-from answerback.storage.store import SqlStore
-from answerback.storage.tables import metadata
+from answerback.database.postgres import migrate, open_postgres
+from answerback.database.sqlite import open_sqlite
+from answerback.database.tables import metadata
+from answerback.jobs.callbacks import render
+from answerback.jobs.store import SqlStore
+from answerback.kernel.ports import Clock, Render
 from answerback.testing.backends.postgres import create_database, drop_database
 from builders import dump, raw, rows
 

@@ -1,19 +1,17 @@
 """The statements that a busy service executes all the time: each must find its rows by an index."""
 
-from answerback.storage import (
-    accepting,
-    awaiting,
-    delivering,
-    ending,
-    idempotency,
-    leasing,
-    lines,
-    questions,
-    reading,
-    remembering,
-    sending,
-    sweeping,
-)
+from answerback.ask import store as questions
+from answerback.conversations import store as remembering
+from answerback.http import idempotency_store as idempotency
+from answerback.jobs import accept as accepting
+from answerback.jobs import awaiting
+from answerback.jobs import finish as ending
+from answerback.jobs import read as reading
+from answerback.jobs import recover as sweeping
+from answerback.queue import fifo as lines
+from answerback.queue import leases as leasing
+from answerback.webhooks import claim as sending
+from answerback.webhooks import report as delivering
 
 HOT = {
     "FIND_BY_KEY": accepting.FIND_BY_KEY,
@@ -32,7 +30,7 @@ HOT = {
     "FINISH": ending.FINISH,
     "END_OPEN": ending.END_OPEN,
     "REQUEUE": ending.REQUEUE,
-    "LEAVE_LINE": ending.LEAVE_LINE,
+    "LEAVE_CONVERSATION": ending.LEAVE_CONVERSATION,
     "INSERT_DELIVERY": ending.INSERT_DELIVERY,
     "RELEASE_NEXT_JOB": lines.RELEASE_NEXT_JOB,
     "RELEASE_NEXT_DELIVERY": lines.RELEASE_NEXT_DELIVERY,

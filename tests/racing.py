@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from answerback.storage.operation import Operation
-from answerback.storage.store import SqlStore
+from answerback.database.operation import Operation
+from answerback.jobs.store import SqlStore
 from databases import PostgresDatabase
 
 T = TypeVar("T")
@@ -30,12 +30,12 @@ class Held:
 @asynccontextmanager
 async def held(store: SqlStore, work: Coroutine[Any, Any, Any]) -> AsyncIterator[Held]:
     """Runs `work` of this store up to its commit."""
-    driver, reached, go = store._write._driver, asyncio.Event(), asyncio.Event()
+    driver, failpoint, go = store._write._driver, asyncio.Event(), asyncio.Event()
     run = driver.run
 
     async def run_and_wait(connection: Any, operation: Operation[T]) -> T:
         result = await run(connection, operation)
-        reached.set()
+        failpoint.set()
         await go.wait()
         return result
 
@@ -43,7 +43,7 @@ async def held(store: SqlStore, work: Coroutine[Any, Any, Any]) -> AsyncIterator
     task = asyncio.create_task(work)
     try:
         async with asyncio.timeout(20):
-            await reached.wait()
+            await failpoint.wait()
         yield Held(task, go)
     finally:
         go.set()

@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from answerback.bounded_http import BoundedHttp
+from answerback.http.protocol import BoundedHttp
 from answerback.testing.service import HOST, Service
 from builders import Journal
 

@@ -193,7 +193,11 @@ NO_BROKER = "redis://127.0.0.1:1"
     ("command", "settings", "words"),
     [
         ("answerback worker", {"LOGS_DIR": "a file/logs"}, LOGS),
-        ("celery -A answerback.worker worker", {"LOGS_DIR": "a file/logs", "CELERY_BROKER_URL": NO_BROKER}, LOGS),
+        (
+            "celery -A answerback.worker worker",
+            {"LOGS_DIR": "a file/logs", "CELERY_BROKER_URL": NO_BROKER},
+            LOGS,
+        ),
         ("celery -A answerback.worker worker", {}, "CELERY_BROKER_URL is not set"),
         ("answerback bench", {"LLM_ROUTES_FILE": "no such file"}, "no such file"),
     ],

@@ -10,12 +10,12 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from answerback.api.metrics import FRESH_SECONDS, Depths
-from answerback.domain.chat import Usage
-from answerback.domain.errors import ErrorCode, StorageUnavailable
+from answerback.jobs.metrics_routes import FRESH_SECONDS, Depths
+from answerback.kernel.errors import ErrorCode, StorageUnavailable
+from answerback.kernel.ports import Depth
+from answerback.kernel.telemetry import LLMCall
+from answerback.llm.model import Usage
 from answerback.observability.metrics import MODELS_TOLD_APART, PrometheusMetrics
-from answerback.ports import Depth
-from answerback.telemetry import LLMCall
 from answerback.testing import FakeLLM, Receiver, Service, behaviours, replies
 from answerback.testing.clock import FakeClock
 

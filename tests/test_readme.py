@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from answerback.domain.errors import ErrorCode
+from answerback.kernel.errors import ErrorCode
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from answerback.domain.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE
+from answerback.kernel.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE
 from answerback.settings import Settings, SettingsError, load_settings
 from answerback.settings.describing import describe
 from answerback.testing import docs

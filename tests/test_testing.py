@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import answerback.testing
-from answerback.ports import Boundary, Clock
+from answerback.kernel.ports import Clock, Failpoint
 from answerback.testing.clock import FakeClock
 from answerback.testing.faults import Fault, kill_at
 from answerback.testing.service import HOST, Service, ServiceError
@@ -109,7 +109,7 @@ class TestFakeClock:
 class TestFaults:
     def run(self, body: str) -> "subprocess.CompletedProcess[str]":
         program = (
-            "from answerback.testing.faults import kill_at\nfrom answerback.ports import Boundary\n"
+            "from answerback.testing.faults import kill_at\nfrom answerback.kernel.ports import Failpoint\n"
             + textwrap.dedent(body)
         )
         return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -117,11 +117,11 @@ class TestFaults:
     def test_the_process_dies_at_the_nth_time_of_its_boundary_and_at_no_other(self) -> None:
         ended = self.run(
             """
-            reached = kill_at(Boundary.AFTER_CLAIM, 3)
+            failpoint = kill_at(Failpoint.AFTER_CLAIM, 3)
             for n in range(1, 5):
-                reached(Boundary.AFTER_FINISH)
+                failpoint(Failpoint.AFTER_FINISH)
                 print(n, flush=True)
-                reached(Boundary.AFTER_CLAIM)
+                failpoint(Failpoint.AFTER_CLAIM)
             """
         )
 
@@ -129,17 +129,17 @@ class TestFaults:
         assert ended.stdout.split() == ["1", "2", "3"]
 
     def test_other_boundaries_do_nothing(self) -> None:
-        reached = kill_at(Boundary.AFTER_CLAIM)
+        failpoint = kill_at(Failpoint.AFTER_CLAIM)
 
-        for boundary in set(Boundary) - {Boundary.AFTER_CLAIM}:
-            reached(boundary)
+        for boundary in set(Failpoint) - {Failpoint.AFTER_CLAIM}:
+            failpoint(boundary)
 
     def test_counting_starts_at_one(self) -> None:
         with pytest.raises(ValueError, match="from 1"):
-            kill_at(Boundary.AFTER_CLAIM, 0)
+            kill_at(Failpoint.AFTER_CLAIM, 0)
 
     def test_the_command_line_names_boundary_and_count(self) -> None:
-        fault = Fault(Boundary.BEFORE_CALLBACK, 2)
+        fault = Fault(Failpoint.BEFORE_CALLBACK, 2)
 
         assert fault.arguments() == ["answerback.testing.faults", "--at", "before_callback", "--nth", "2"]
 
@@ -292,7 +292,7 @@ class TestTheRealService:
 
     @pytest.mark.parametrize("nth", [1, 2])
     async def test_a_fault_strikes_once(self, nth: int) -> None:
-        async with Service({"MOCK_DELAY_SECONDS": "0"}, fault=Fault(Boundary.AFTER_ACCEPT, nth)) as service:
+        async with Service({"MOCK_DELAY_SECONDS": "0"}, fault=Fault(Failpoint.AFTER_ACCEPT, nth)) as service:
             answers = [await accept(service) for _ in range(nth)]
             assert await service.exited() == -signal.SIGKILL
             assert [answer.partition(" ")[2][:3] for answer in answers] == ["202"] * (nth - 1) + [""]
@@ -308,7 +308,7 @@ class TestTheRealService:
             await service.__aenter__()
 
     async def test_a_wrong_setting_is_told_with_a_fault_too(self) -> None:
-        service = Service({"LOG_FORMAT": "xml"}, fault=Fault(Boundary.AFTER_ACCEPT))
+        service = Service({"LOG_FORMAT": "xml"}, fault=Fault(Failpoint.AFTER_ACCEPT))
 
         with pytest.raises(ServiceError, match=r"ended with code 2 .*\n.*LOG_FORMAT is 'xml' but should be"):
             await service.__aenter__()

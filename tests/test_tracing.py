@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from answerback.kernel.telemetry import UNTRACED
 from answerback.observability.tracing import make_tracer
-from answerback.telemetry import UNTRACED
 from answerback.testing import FakeLLM, Receiver, Service, replies
 from answerback.testing.push import PushLLM
 from builders import Journal

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from answerback.engines.hints import Kind
+from answerback.bootstrap.worker import Work
+from answerback.queue.notifiers.local import Kind
 from answerback.settings import Settings
-from answerback.worker import Work
 
 
 class Full:

@@ -10,8 +10,8 @@ import itertools
 import time
 from dataclasses import dataclass
 
-from answerback.domain.delivery import origin_of
 from answerback.testing import Receiver, behaviours
+from answerback.webhooks.model import origin_of
 from chaos.figures import Figures, quantile
 from chaos.fleet import Fleet
 from chaos.llm import after

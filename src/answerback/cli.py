@@ -9,14 +9,14 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 
 from answerback import bootstrap
-from answerback.api.auth import hash_key, new_key
+from answerback.accounts.auth import hash_key, new_key
+from answerback.benchmark.model import MAX_CONCURRENCY, MAX_RUNS
 from answerback.bootstrap import Role
-from answerback.core.callbacks import rfc3339
-from answerback.domain.benchmark import MAX_CONCURRENCY, MAX_RUNS
-from answerback.domain.errors import NotFound, StorageUnavailable
-from answerback.domain.rate import parse_rate
-from answerback.ports import Store
-from answerback.server import serve as serve_app
+from answerback.bootstrap.server import serve as serve_app
+from answerback.jobs.callbacks import rfc3339
+from answerback.kernel.errors import NotFound, StorageUnavailable
+from answerback.kernel.ports import Store
+from answerback.kernel.rate import parse_rate
 from answerback.settings import Settings, SettingsError, load_settings
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def serve(
 @app.command()
 def worker() -> None:
     """Answer and deliver what the processes on the same database have accepted; any number of workers may."""
-    from answerback.worker import work
+    from answerback.bootstrap.worker import work
 
     raise typer.Exit(work(_settings()))
 
@@ -101,7 +101,7 @@ def bench(
     max_tokens: Annotated[int, typer.Option(help="How long an answer may become.", min=1)] = 512,
 ) -> None:
     """Measure models side by side; a CSV of every run and a plot go to BENCHMARKS_DIR."""
-    from answerback.bench import BenchError, plans, run
+    from answerback.benchmark.cli import BenchError, plans, run
 
     try:
         planned = plans(prompts, model or (), runs, concurrency, max_tokens)

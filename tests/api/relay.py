@@ -12,10 +12,10 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from answerback.api.auth import hash_key, new_key
+from answerback.accounts.auth import hash_key, new_key
 from answerback.bootstrap import SystemClock
-from answerback.core.callbacks import render
-from answerback.storage.sqlite import open_sqlite
+from answerback.database.sqlite import open_sqlite
+from answerback.jobs.callbacks import render
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.replies import Call
@@ -173,7 +173,7 @@ class Client:
         return [call for call in self.relay.llm.calls if call.user.endswith(f"({self.name})")]
 
     async def asked(self, n: int = 1) -> list[Call]:
-        """Waits until this client's messages have reached the LLM `n` times."""
+        """Waits until this client's messages have failpoint the LLM `n` times."""
 
         llm = self.relay.llm
         while len(calls := self.calls) < n:

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from relay import AUTH_TOKEN, Client, Relay, eventually, problem, running
 
-from answerback.api.auth import hash_key
+from answerback.accounts.auth import hash_key
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service

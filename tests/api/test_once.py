@@ -8,10 +8,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from answerback.api.idempotency import Once
-from answerback.api.sse import WORDS_DONE, sse_response
-from answerback.core.idempotency import IdempotentCalls
-from answerback.storage.store import SqlStore
+from answerback.http.idempotency import IdempotencyRecords
+from answerback.http.idempotent_routes import Idempotent
+from answerback.http.sse import WORDS_DONE, sse_response
+from answerback.jobs.store import SqlStore
 from builders import TENANT, Journal
 
 SCOPE: dict[str, Any] = {
@@ -47,7 +47,7 @@ async def stay() -> Any:
 async def test_a_connection_that_breaks_at_the_very_end_costs_no_answer(
     store: SqlStore, journal: Journal, answer: Any, end: bytes
 ) -> None:
-    once = Once(IdempotentCalls(store, 60, journal))
+    once = Idempotent(IdempotencyRecords(store, 60, journal))
     request = Request(SCOPE, stay)
 
     async def break_at_the_end(message: Any) -> None:

@@ -2,15 +2,15 @@
 
 import pytest
 
-from answerback.core.callbacks import render
-from answerback.core.signing import FRESH_SECONDS, Signer
-from answerback.domain import signature
-from answerback.domain.chat import Answer
-from answerback.domain.job import Ending, Job, JobKind, JobState, Message
-from answerback.storage.cancelling import CANCELLED
-from answerback.storage.store import SqlStore
-from answerback.storage.sweeping import EXPIRED
+from answerback.jobs.callbacks import render
+from answerback.jobs.cancel import CANCELLED
+from answerback.jobs.model import Ending, Job, JobKind, JobState, Message
+from answerback.jobs.recover import EXPIRED
+from answerback.jobs.store import SqlStore
+from answerback.llm.model import Answer
 from answerback.testing.clock import FakeClock
+from answerback.webhooks import signature
+from answerback.webhooks.signer import FRESH_SECONDS, Signer
 from builders import TENANT, URL, completed, failed
 
 CREATED = 1_750_000_000_123

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from answerback.core import catalog as module
-from answerback.core.catalog import PAUSE_SECONDS, Catalog
-from answerback.domain.chat import Model
-from answerback.domain.errors import ErrorCode, ProviderError, UnknownModel
+from answerback.kernel.errors import ErrorCode, ProviderError, UnknownModel
+from answerback.llm import catalog as module
+from answerback.llm.catalog import PAUSE_SECONDS, Catalog
+from answerback.llm.model import Model
 from answerback.testing.clock import FakeClock
 from builders import Journal
 

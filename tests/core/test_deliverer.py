@@ -5,22 +5,22 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from answerback.core.deliverer import Deliverer
-from answerback.core.signing import Signer
-from answerback.domain import signature
-from answerback.domain.delivery import CallbackResponse, OriginLine
-from answerback.domain.errors import SendError
-from answerback.domain.job import DeliveryRecord
-from answerback.domain.retry import RetrySchedule
-from answerback.ports import Boundary
-from answerback.storage.ending import DELIVERY_DEADLINE_MS
-from answerback.storage.store import SqlStore
+from answerback.jobs.finish import DELIVERY_DEADLINE_MS
+from answerback.jobs.model import DeliveryRecord
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import SendError
+from answerback.kernel.ports import Failpoint
+from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
+from answerback.webhooks import signature
+from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.model import CallbackResponse, OriginLine
+from answerback.webhooks.signer import Signer
 from builders import (
     TENANT,
     URL,
-    Hints,
     Journal,
+    Notifier,
     StubOrigins,
     StubSender,
     claim_deliveries,
@@ -39,9 +39,9 @@ class Post:
         self.store = store
         self.clock = clock
         self.journal = journal
-        self.hints = Hints()
+        self.notifier = Notifier()
         self.origins = StubOrigins()
-        self.boundaries: list[Boundary] = []
+        self.boundaries: list[Failpoint] = []
 
     def deliverer(self, sender: StubSender) -> Deliverer:
         return Deliverer(
@@ -49,11 +49,11 @@ class Post:
             sender=sender,
             origins=self.origins,
             signer=Signer(self.store, SECRET, self.clock),
-            hints=self.hints,
+            notifier=self.notifier,
             schedule=RetrySchedule((0.0, 5.0, 300.0)),
             clock=self.clock,
             log=self.journal,
-            reached=self.boundaries.append,
+            failpoint=self.boundaries.append,
         )
 
     async def attempt(self, sender: StubSender) -> DeliveryRecord:
@@ -81,7 +81,7 @@ async def test_a_callback_is_signed_and_delivered(post: Post) -> None:
     assert headers == signature.headers(delivery.id, post.clock.now() // 1000, body, [SECRET])
     assert (delivery.state, delivery.delivered_at) == ("delivered", post.clock.now())
     assert [(each.status, each.http_status) for each in delivery.attempts] == [("delivered", 204)]
-    assert post.boundaries == [Boundary.BEFORE_CALLBACK, Boundary.AFTER_CALLBACK, Boundary.AFTER_DELIVERED]
+    assert post.boundaries == [Failpoint.BEFORE_CALLBACK, Failpoint.AFTER_CALLBACK, Failpoint.AFTER_DELIVERED]
     assert post.origins.ended == [True]
 
 
@@ -181,7 +181,7 @@ async def test_an_attempt_that_ends_wakes_the_lane_for_those_in_line(store: SqlS
 
     await post.attempt(StubSender())
 
-    assert post.hints.deliveries == int(waiting)
+    assert post.notifier.deliveries == int(waiting)
 
 
 async def test_the_gate_hears_which_callbacks_are_late(post: Post, clock: FakeClock) -> None:
@@ -246,7 +246,7 @@ async def test_a_report_on_what_was_taken_away_is_discarded(post: Post, clock: F
 async def test_a_settled_callback_wakes_the_lane_for_the_next_of_its_conversation(post: Post) -> None:
     await post.attempt(StubSender())
 
-    assert post.hints.deliveries == 1
+    assert post.notifier.deliveries == 1
 
 
 class WrongClock(FakeClock):

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 import pytest
 
-from answerback.core.executor import Executor
-from answerback.domain.chat import Answer, ChatRequest, Memory, Turn
-from answerback.domain.errors import ErrorCode, ProviderError, StorageUnavailable
-from answerback.domain.job import JobRecord, JobState, Message
-from answerback.ports import Boundary, Store
-from answerback.storage.store import SqlStore
+from answerback.jobs.model import JobRecord, JobState, Message
+from answerback.jobs.run import Executor
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import ErrorCode, ProviderError, StorageUnavailable
+from answerback.kernel.ports import Failpoint, Store
+from answerback.llm.model import Answer, ChatRequest, Memory, Turn
 from answerback.testing.clock import FakeClock
 from builders import (
     DAY,
     FAILURE,
     MEMORY,
     TENANT,
-    Hints,
     Journal,
+    Notifier,
     StubProvider,
     accept,
     answer,
@@ -39,13 +39,13 @@ class Desk:
         self.store = store
         self.clock = clock
         self.journal = journal
-        self.hints = Hints()
-        self.boundaries: list[Boundary] = []
+        self.notifier = Notifier()
+        self.boundaries: list[Failpoint] = []
 
     def executor(self, provider: StubProvider, memory: Memory = MEMORY, store: Store | None = None) -> Executor:
-        reached = self.boundaries.append
+        failpoint = self.boundaries.append
         where = store or self.store
-        return Executor(where, provider, self.hints, memory, 120.0, self.journal, reached)
+        return Executor(where, provider, self.notifier, memory, 120.0, self.journal, failpoint)
 
     async def answer_next(self, provider: StubProvider, memory: Memory = MEMORY) -> JobRecord:
         claim = await claim_job(self.store)
@@ -97,8 +97,8 @@ async def test_an_answer_completes_the_job_and_wakes_both_lanes(desk: Desk) -> N
     record = await desk.answer_next(StubProvider(answer("hi")))
 
     assert (record.state, record.answer) == (JobState.COMPLETED, "hi")
-    assert (desk.hints.jobs, desk.hints.deliveries) == (1, 1)
-    assert desk.boundaries == [Boundary.AFTER_CLAIM, Boundary.AFTER_ANSWER, Boundary.AFTER_FINISH]
+    assert (desk.notifier.jobs, desk.notifier.deliveries) == (1, 1)
+    assert desk.boundaries == [Failpoint.AFTER_CLAIM, Failpoint.AFTER_ANSWER, Failpoint.AFTER_FINISH]
     assert desk.journal.events == ["answered"]
 
 
@@ -109,7 +109,7 @@ async def test_a_retryable_failure_goes_back_to_the_queue_and_counts(desk: Desk,
 
     assert (record.state, record.attempt, record.failure) == (JobState.QUEUED, 1, FAILURE)
     assert 1_600 <= record.run_at - clock.now() <= 2_400
-    assert desk.hints.jobs == 1
+    assert desk.notifier.jobs == 1
 
 
 @pytest.mark.parametrize("retryable", [True, False])
@@ -189,7 +189,7 @@ async def test_an_answer_to_what_was_taken_away_is_discarded(desk: Desk, clock: 
 
     assert (record.state, record.answer) == (JobState.QUEUED, None)
     assert desk.journal.events == ["stale_result_discarded"]
-    assert desk.hints.deliveries == 0
+    assert desk.notifier.deliveries == 0
 
 
 async def test_an_answer_that_comes_after_the_lease_counts_if_nobody_else_took_the_job(
@@ -245,11 +245,11 @@ async def test_a_cancellation_that_comes_with_the_answer_does_not_lose_it(desk: 
     job_id = (await accept(desk.store)).job_id
     task: asyncio.Task[None]
 
-    def cancelling(boundary: Boundary) -> None:
-        if boundary is Boundary.AFTER_ANSWER:
+    def cancelling(boundary: Failpoint) -> None:
+        if boundary is Failpoint.AFTER_ANSWER:
             task.cancel()
 
-    executor = Executor(desk.store, StubProvider(), desk.hints, MEMORY, 120.0, desk.journal, cancelling)
+    executor = Executor(desk.store, StubProvider(), desk.notifier, MEMORY, 120.0, desk.journal, cancelling)
     task = asyncio.ensure_future(executor.run(await claim_job(desk.store)))
 
     with pytest.raises(asyncio.CancelledError):

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from answerback.core.idempotency import HeldCall, IdempotentCalls
-from answerback.domain.errors import CallInProgress, StorageUnavailable
-from answerback.domain.idempotency import ClaimedCall, KeptResponse, KeyedCall
-from answerback.storage.store import SqlStore
+from answerback.http.idempotency import HeldRecord, IdempotencyRecords
+from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import CallInProgress, StorageUnavailable
 from builders import TENANT, Journal
 
-CALL = KeyedCall(TENANT, "/api/ask", "order-7", "hash")
-RESPONSE = KeptResponse(200, {}, b"paid for")
+CALL = IdempotentRequest(TENANT, "/api/ask", "order-7", "hash")
+RESPONSE = StoredResponse(200, {}, b"paid for")
 
 
 class Flaky:
@@ -20,28 +20,28 @@ class Flaky:
     def __init__(self) -> None:
         self.beats = asyncio.Semaphore(0)
 
-    async def begin_call(self, call: KeyedCall, lease_seconds: float) -> ClaimedCall:
-        return ClaimedCall(call, "token")
+    async def begin_call(self, call: IdempotentRequest, lease_seconds: float) -> ClaimedRecord:
+        return ClaimedRecord(call, "token")
 
-    async def extend_call(self, claim: ClaimedCall, lease_seconds: float) -> bool:
+    async def extend_call(self, claim: ClaimedRecord, lease_seconds: float) -> bool:
         self.beats.release()
         raise StorageUnavailable("locked")
 
-    async def keep_response(self, claim: ClaimedCall, response: KeptResponse | None) -> bool:
+    async def keep_response(self, claim: ClaimedRecord, response: StoredResponse | None) -> bool:
         raise StorageUnavailable("full")
 
-    async def forget_call(self, claim: ClaimedCall) -> None:
+    async def forget_call(self, claim: ClaimedRecord) -> None:
         raise StorageUnavailable("full")
 
 
-async def held(calls: IdempotentCalls) -> HeldCall:
+async def held(calls: IdempotencyRecords) -> HeldRecord:
     begun = await calls.begin(CALL)
-    assert isinstance(begun, HeldCall)
+    assert isinstance(begun, HeldRecord)
     return begun
 
 
 async def test_a_call_is_held_until_it_is_freed(store: SqlStore, journal: Journal) -> None:
-    calls = IdempotentCalls(store, 60, journal)
+    calls = IdempotencyRecords(store, 60, journal)
     call = await held(calls)
     with pytest.raises(CallInProgress):
         await calls.begin(CALL)
@@ -53,7 +53,7 @@ async def test_a_call_is_held_until_it_is_freed(store: SqlStore, journal: Journa
 
 
 async def test_a_call_that_was_kept_is_not_freed(store: SqlStore, journal: Journal) -> None:
-    calls = IdempotentCalls(store, 60, journal)
+    calls = IdempotencyRecords(store, 60, journal)
     call = await held(calls)
 
     await call.keep(RESPONSE)
@@ -65,7 +65,7 @@ async def test_a_call_that_was_kept_is_not_freed(store: SqlStore, journal: Journ
 
 async def test_the_lease_is_extended_for_as_long_as_the_call_takes_whatever_the_database_says(journal: Journal) -> None:
     database = Flaky()
-    call = await held(IdempotentCalls(database, 0.01, journal))  # type: ignore[arg-type]
+    call = await held(IdempotencyRecords(database, 0.01, journal))  # type: ignore[arg-type]
 
     async with asyncio.timeout(10):
         for _ in range(3):
@@ -77,12 +77,12 @@ async def test_the_lease_is_extended_for_as_long_as_the_call_takes_whatever_the_
 
 async def test_a_heartbeat_that_breaks_is_logged_and_made_again(journal: Journal) -> None:
     class Broken(Flaky):
-        async def extend_call(self, claim: ClaimedCall, lease_seconds: float) -> bool:
+        async def extend_call(self, claim: ClaimedRecord, lease_seconds: float) -> bool:
             self.beats.release()
             raise ValueError("deadlock detected")
 
     database = Broken()
-    call = await held(IdempotentCalls(database, 0.01, journal))  # type: ignore[arg-type]
+    call = await held(IdempotencyRecords(database, 0.01, journal))  # type: ignore[arg-type]
 
     async with asyncio.timeout(10):
         for _ in range(3):
@@ -93,7 +93,7 @@ async def test_a_heartbeat_that_breaks_is_logged_and_made_again(journal: Journal
 
 
 async def test_an_answer_goes_out_though_the_database_cannot_keep_it(journal: Journal) -> None:
-    call = await held(IdempotentCalls(Flaky(), 60, journal))  # type: ignore[arg-type]
+    call = await held(IdempotencyRecords(Flaky(), 60, journal))  # type: ignore[arg-type]
 
     await call.keep(RESPONSE)
     await call.free()

@@ -2,18 +2,18 @@
 
 import pytest
 
-from answerback.core.intake import Intake, fingerprint
-from answerback.domain.errors import CallbackRefused, Conflict, IdempotencyConflict, InvalidField
-from answerback.domain.job import JobState, Message
-from answerback.domain.review import FileRef, Review
-from answerback.ports import Boundary
-from answerback.storage.store import SqlStore
-from builders import ROOMY, TENANT, URL, Hints, Journal, claim_job, ended_job, failed, finish, nothing
+from answerback.jobs.model import JobState, Message
+from answerback.jobs.store import SqlStore
+from answerback.jobs.submit import Intake, fingerprint
+from answerback.kernel.errors import CallbackRefused, Conflict, IdempotencyConflict, InvalidField
+from answerback.kernel.ports import Failpoint
+from answerback.reviews.model import FileRef, Review
+from builders import ROOMY, TENANT, URL, Journal, Notifier, claim_job, ended_job, failed, finish, nothing
 from databases import Database
 
 
 class Guard:
-    """Implements `answerback.ports.Guard`: open until told otherwise."""
+    """Implements `answerback.kernel.ports.Guard`: open until told otherwise."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -31,10 +31,10 @@ class Guard:
 class Door:
     def __init__(self, store: SqlStore) -> None:
         self.guard = Guard()
-        self.hints = Hints()
-        self.boundaries: list[Boundary] = []
+        self.notifier = Notifier()
+        self.boundaries: list[Failpoint] = []
         self.journal = Journal()
-        self.intake = Intake(store, self.guard, self.hints, ROOMY, 600.0, self.journal, self.boundaries.append)
+        self.intake = Intake(store, self.guard, self.notifier, ROOMY, 600.0, self.journal, self.boundaries.append)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def test_an_accepted_message_is_stored_and_the_engine_is_told(store: SqlSt
     record = await store.get_job(TENANT, accepted.job_id)
     assert (record.state, record.job.callback_url) == (JobState.QUEUED, URL)
     assert record.job.deadline_at - record.job.created_at == 600_000
-    assert (door.hints.jobs, door.boundaries) == (1, [Boundary.AFTER_ACCEPT])
+    assert (door.notifier.jobs, door.boundaries) == (1, [Failpoint.AFTER_ACCEPT])
 
 
 async def test_a_refused_address_stores_nothing(door: Door, store: SqlStore, database: Database) -> None:
@@ -59,13 +59,13 @@ async def test_a_refused_address_stores_nothing(door: Door, store: SqlStore, dat
         await door.intake.accept(TENANT, Message("hi"), URL)
 
     assert await database.dump() == before
-    assert (door.hints.jobs, door.boundaries) == (0, [])
+    assert (door.notifier.jobs, door.boundaries) == (0, [])
 
 
 async def test_the_files_that_the_service_reads_are_guarded_too(door: Door, store: SqlStore) -> None:
     review = Review("essay", (FileRef("http://f/1"), FileRef("http://inside/2")))
     door.guard.forbidden = "http://inside/2"
-    reading = Intake(store, door.guard, door.hints, ROOMY, 600.0, door.journal, nothing, reads_files=True)
+    reading = Intake(store, door.guard, door.notifier, ROOMY, 600.0, door.journal, nothing, reads_files=True)
 
     with pytest.raises(InvalidField) as refused:
         await reading.accept(TENANT, review, URL)
@@ -91,7 +91,7 @@ async def test_a_repeated_request_hears_its_first_answer_whatever_the_guard_says
 
     assert (again.job_id, again.created) == (first.job_id, False)
     assert door.guard.asked == [URL]
-    assert door.hints.jobs == 1
+    assert door.notifier.jobs == 1
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from answerback.core import questions as module
-from answerback.core.asking import Asker, ShortRetries
-from answerback.core.questions import Questions
-from answerback.domain.errors import StorageUnavailable
-from answerback.providers.mock import MockProvider
-from answerback.storage.store import SqlStore
+from answerback.ask import ask as module
+from answerback.ask.ask import Questions
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import StorageUnavailable
+from answerback.llm.asking import Asker, ShortRetries
+from answerback.llm.mock import MockProvider
 from builders import TENANT, Journal, raw
 
 Ask = Callable[[Questions], Coroutine[Any, Any, str]]

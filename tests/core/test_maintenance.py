@@ -2,28 +2,28 @@
 
 import pytest
 
-from answerback.core.control import Control
-from answerback.core.maintenance import THOROUGH_EVERY, Maintenance
-from answerback.domain.errors import StorageUnavailable
-from answerback.storage import sweeping
-from answerback.storage.store import SqlStore
+from answerback.jobs import recover as sweeping
+from answerback.jobs.control import Control
+from answerback.jobs.maintenance import THOROUGH_EVERY, Maintenance
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
-from builders import DAY, LEASE, REPORT, Hints, Journal, accept, claim_delivery, ended_job
+from builders import DAY, LEASE, REPORT, Journal, Notifier, accept, claim_delivery, ended_job
 from databases import Database
 
 
 @pytest.fixture
-def hints() -> Hints:
-    return Hints()
+def notifier() -> Notifier:
+    return Notifier()
 
 
 @pytest.fixture
-def maintenance(store: SqlStore, hints: Hints, clock: FakeClock, journal: Journal) -> Maintenance:
-    return Maintenance(store, hints, 30.0, LEASE, clock, journal)
+def maintenance(store: SqlStore, notifier: Notifier, clock: FakeClock, journal: Journal) -> Maintenance:
+    return Maintenance(store, notifier, 30.0, LEASE, clock, journal)
 
 
 async def test_what_it_moved_is_logged_and_the_engine_is_told(
-    store: SqlStore, maintenance: Maintenance, clock: FakeClock, journal: Journal, hints: Hints
+    store: SqlStore, maintenance: Maintenance, clock: FakeClock, journal: Journal, notifier: Notifier
 ) -> None:
     await accept(store)
     await accept(store, session=None, deadline_seconds=1.0)
@@ -33,22 +33,22 @@ async def test_what_it_moved_is_logged_and_the_engine_is_told(
     assert await maintenance.sweep() == 2
 
     assert journal.lines == [("swept", {"jobs_requeued": 1, "jobs_expired": 1})]
-    assert (hints.jobs, hints.deliveries) == (1, 1)
+    assert (notifier.jobs, notifier.deliveries) == (1, 1)
 
 
 async def claim_job_of_line(store: SqlStore) -> None:
     assert len((await store.claim_jobs("w", 1, LEASE)).jobs) == 1
 
 
-async def test_with_nothing_to_do_it_is_silent(maintenance: Maintenance, journal: Journal, hints: Hints) -> None:
+async def test_with_nothing_to_do_it_is_silent(maintenance: Maintenance, journal: Journal, notifier: Notifier) -> None:
     assert await maintenance.sweep() == 0
-    assert (journal.lines, hints.jobs, hints.deliveries) == ([], 0, 0)
+    assert (journal.lines, notifier.jobs, notifier.deliveries) == ([], 0, 0)
 
 
 async def test_a_database_that_is_away_is_survived(
     store: SqlStore, clock: FakeClock, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maintenance = Maintenance(store, Hints(), 30.0, LEASE, clock, journal)
+    maintenance = Maintenance(store, Notifier(), 30.0, LEASE, clock, journal)
 
     async def away() -> None:
         raise StorageUnavailable("database is locked")
@@ -135,15 +135,15 @@ async def test_the_thorough_look_comes_once_a_minute(
     assert await maintenance.sweep() == 1
 
 
-async def test_cancelling_and_replaying_tell_the_engine(store: SqlStore, journal: Journal, hints: Hints) -> None:
-    control = Control(store, hints, journal)
+async def test_cancelling_and_replaying_tell_the_engine(store: SqlStore, journal: Journal, notifier: Notifier) -> None:
+    control = Control(store, notifier, journal)
     job_id = (await accept(store)).job_id
 
     record = await control.cancel("tenant-a", job_id)
-    assert (record.state, hints.jobs) == ("cancelled", 1)
+    assert (record.state, notifier.jobs) == ("cancelled", 1)
     await store.delivered(await claim_delivery(store), REPORT)
     assert record.delivery is not None
     replayed = await control.replay("tenant-a", record.delivery.id)
 
-    assert (replayed.state, hints.deliveries) == ("pending", 1)
+    assert (replayed.state, notifier.deliveries) == ("pending", 1)
     assert journal.events == ["cancelled", "replayed"]

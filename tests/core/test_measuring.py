@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
-from answerback.core.asking import Asker, ShortRetries
-from answerback.domain.chat import Answer, ChatRequest, Chunk, Usage
-from answerback.domain.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm.asking import Asker, ShortRetries
+from answerback.llm.model import Answer, ChatRequest, Chunk, Usage
 from answerback.testing.clock import FakeClock
 from builders import Journal, answer
 

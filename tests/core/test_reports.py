@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from answerback.core import page, sheet
-from answerback.core.chart import Panel, shortened, svg
-from answerback.domain.benchmark import Plan, Report, Run, spread, summarize
+from answerback.benchmark import page, sheet
+from answerback.benchmark.chart import Panel, shortened, svg
+from answerback.benchmark.model import Plan, Report, Run, spread, summarize
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from answerback.core.executor import Executor
-from answerback.core.llm_callbacks import CallbackTokens, LlmCallbacks
-from answerback.core.reviewing import ChatReviewer, PushReviewer, Reviewer
-from answerback.domain.chat import Answer
-from answerback.domain.errors import ErrorCode, FileError, ProviderError, Unauthorized
-from answerback.domain.job import JobKind, JobRecord, JobState
-from answerback.domain.review import File, FileRef, Review, Reviewed
-from answerback.domain.transitions import BILLED_ATTEMPTS
-from answerback.storage.store import SqlStore
+from answerback.jobs.model import JobKind, JobRecord, JobState
+from answerback.jobs.outcome import BILLED_ATTEMPTS
+from answerback.jobs.run import Executor
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import ErrorCode, FileError, ProviderError, Unauthorized
+from answerback.llm.model import Answer
+from answerback.reviews.llm_callbacks import CallbackTokens, LlmCallbacks
+from answerback.reviews.model import File, FileRef, Review, Reviewed
+from answerback.reviews.run import ChatReviewer, PushReviewer, Reviewer
 from answerback.testing.clock import FakeClock
-from builders import MEMORY, ROOMY, TENANT, Hints, Journal, StubProvider, claim_job, new_job, nothing, refusal
+from builders import MEMORY, ROOMY, TENANT, Journal, Notifier, StubProvider, claim_job, new_job, nothing, refusal
 
 REVIEW = Review("essay-1", (FileRef("http://f/1"), FileRef("http://f/2", (2,))), "Erika", {"task": "water"})
 TIMEOUT = 3_600.0
@@ -65,7 +65,7 @@ class Desk:
         self.store = store
         self.clock = clock
         self.journal = journal
-        self.hints = Hints()
+        self.notifier = Notifier()
         self.tokens = CallbackTokens(store)
 
     def pushing(self, llm: StubLLM) -> PushReviewer:
@@ -78,7 +78,7 @@ class Desk:
     async def run(self, reviewer: Reviewer) -> JobRecord:
         """One attempt."""
         claim = await claim_job(self.store)
-        executor = Executor(self.store, StubProvider(), self.hints, MEMORY, 120.0, self.journal, nothing, reviewer)
+        executor = Executor(self.store, StubProvider(), self.notifier, MEMORY, 120.0, self.journal, nothing, reviewer)
         await executor.run(claim)
         return await self.store.get_job(TENANT, claim.id)
 
@@ -121,11 +121,11 @@ async def test_an_llm_that_refuses_is_asked_once(desk: Desk) -> None:
     record = await desk.run(desk.pushing(StubLLM(refusal(retryable=False))))
 
     assert record.state == JobState.FAILED
-    assert desk.hints.deliveries == 1
+    assert desk.notifier.deliveries == 1
 
 
 async def test_the_answer_may_come_first(desk: Desk) -> None:
-    callbacks = LlmCallbacks(desk.store, desk.tokens, desk.hints, desk.journal)
+    callbacks = LlmCallbacks(desk.store, desk.tokens, desk.notifier, desk.journal)
 
     class Swift(StubLLM):
         async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:

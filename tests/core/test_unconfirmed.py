@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from answerback.core.deliverer import Deliverer
-from answerback.core.executor import Executor
-from answerback.core.signing import Signer
-from answerback.domain.chat import Answer
-from answerback.domain.errors import OutcomeUnknown
-from answerback.domain.job import JobState
-from answerback.domain.retry import RetrySchedule
-from answerback.storage.store import SqlStore
+from answerback.jobs.model import JobState
+from answerback.jobs.run import Executor
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import OutcomeUnknown
+from answerback.kernel.retry import RetrySchedule
+from answerback.llm.model import Answer
 from answerback.testing.clock import FakeClock
+from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.signer import Signer
 from builders import (
     MEMORY,
     TENANT,
-    Hints,
     Journal,
+    Notifier,
     StubOrigins,
     StubProvider,
     StubSender,
@@ -55,8 +55,8 @@ def unconfirmed(
         monkeypatch.setattr(store, name, losing(getattr(store, name)))
 
 
-async def run_job(store: SqlStore, journal: Journal, hints: Hints, said: Answer | Exception) -> None:
-    executor = Executor(store, StubProvider(said), hints, MEMORY, 120.0, journal, nothing)
+async def run_job(store: SqlStore, journal: Journal, notifier: Notifier, said: Answer | Exception) -> None:
+    executor = Executor(store, StubProvider(said), notifier, MEMORY, 120.0, journal, nothing)
     await executor.run(await claim_job(store))
 
 
@@ -78,13 +78,13 @@ async def test_a_jobs_result_is_told_as_kept(
 ) -> None:
     job_id = (await accept(store, session=None)).job_id
     unconfirmed(store, monkeypatch)
-    hints = Hints()
+    notifier = Notifier()
 
-    await run_job(store, journal, hints, said)
+    await run_job(store, journal, notifier, said)
 
     assert await state_of(store, job_id) == state
     assert journal.events == [event]
-    assert hints.deliveries + hints.jobs == 1
+    assert notifier.deliveries + notifier.jobs == 1
 
 
 async def test_the_result_of_a_job_that_somebody_else_ended_is_discarded(
@@ -93,7 +93,7 @@ async def test_the_result_of_a_job_that_somebody_else_ended_is_discarded(
     job_id = (await accept(store)).job_id
     unconfirmed(store, monkeypatch, instead=lambda: store.cancel_job(TENANT, job_id))
 
-    await run_job(store, journal, Hints(), answer())
+    await run_job(store, journal, Notifier(), answer())
 
     assert await state_of(store, job_id) == JobState.CANCELLED
     assert journal.events == ["stale_result_discarded"]
@@ -110,11 +110,11 @@ async def test_how_a_callback_went_is_told_as_kept(
         sender=StubSender(status),
         origins=StubOrigins(),
         signer=Signer(store, None, clock),
-        hints=Hints(),
+        notifier=Notifier(),
         schedule=RetrySchedule((0.0, 5.0)),
         clock=clock,
         log=journal,
-        reached=nothing,
+        failpoint=nothing,
     )
 
     await deliverer.run(claim)

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from world import Client, at_rest, attempts_of, by_id, eventually, select, settings, sound
 
-from answerback.ports import Boundary
+from answerback.kernel.ports import Failpoint
 from answerback.testing.faults import Fault
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
@@ -16,23 +16,23 @@ from answerback.testing.service import Service
 
 # What each boundary may cost: the attempts at the LLM, how often it is called, and how often the callback comes.
 COSTS = [
-    (Boundary.AFTER_ACCEPT, ["answered"], 1, 1),
-    (Boundary.AFTER_CLAIM, ["lost", "answered"], 1, 1),
-    (Boundary.AFTER_ANSWER, ["lost", "answered"], 2, 1),
-    (Boundary.AFTER_FINISH, ["answered"], 1, 1),
-    (Boundary.BEFORE_CALLBACK, ["answered"], 1, 1),
-    (Boundary.AFTER_CALLBACK, ["answered"], 1, 2),
-    (Boundary.AFTER_DELIVERED, ["answered"], 1, 1),
+    (Failpoint.AFTER_ACCEPT, ["answered"], 1, 1),
+    (Failpoint.AFTER_CLAIM, ["lost", "answered"], 1, 1),
+    (Failpoint.AFTER_ANSWER, ["lost", "answered"], 2, 1),
+    (Failpoint.AFTER_FINISH, ["answered"], 1, 1),
+    (Failpoint.BEFORE_CALLBACK, ["answered"], 1, 1),
+    (Failpoint.AFTER_CALLBACK, ["answered"], 1, 2),
+    (Failpoint.AFTER_DELIVERED, ["answered"], 1, 1),
 ]
 
 
 def test_every_boundary_is_tried() -> None:
-    assert [boundary for boundary, *_ in COSTS] == list(Boundary)
+    assert [boundary for boundary, *_ in COSTS] == list(Failpoint)
 
 
 @pytest.mark.parametrize(("boundary", "attempts", "calls", "callbacks"), COSTS, ids=[cost[0].value for cost in COSTS])
 async def test_a_crash_at_a_boundary_costs_no_more_than_it_must(
-    boundary: Boundary, attempts: list[str], calls: int, callbacks: int, llm: FakeLLM, receiver: Receiver
+    boundary: Failpoint, attempts: list[str], calls: int, callbacks: int, llm: FakeLLM, receiver: Receiver
 ) -> None:
     service = Service(settings(llm), fault=Fault(boundary))
     async with service, Client(service, receiver) as client:
@@ -71,7 +71,7 @@ async def insist_after_a_loss(client: Client, text: str) -> dict[str, Any]:
 
 
 async def test_the_client_whose_202_was_lost_hears_it_when_it_asks_again(llm: FakeLLM, receiver: Receiver) -> None:
-    service = Service(settings(llm), fault=Fault(Boundary.AFTER_ACCEPT))
+    service = Service(settings(llm), fault=Fault(Failpoint.AFTER_ACCEPT))
     async with service, Client(service, receiver) as client:
         with pytest.raises(aiohttp.ClientError):
             await client.post("hello", key="mine")

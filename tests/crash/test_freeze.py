@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from world import Client, at_rest, attempts_of, eventually, logged, opened, process_state, settings, snapshot, sound
 
-from answerback.ports import Boundary
+from answerback.kernel.ports import Failpoint
 from answerback.testing import behaviours, replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
@@ -20,14 +20,14 @@ DISCARDED = ("stale_result_discarded", "stale_delivery_discarded", "lease_lost",
 # The service, frozen by itself between an answer and its commit, where no signal from outside could be aimed.
 PAUSING = """
 import os, signal, sys
-from answerback.server import serve
+from answerback.bootstrap.server import serve
 from answerback.settings import load_settings
 
-def reached(boundary):
+def failpoint(boundary):
     if boundary == sys.argv[1]:
         os.kill(os.getpid(), signal.SIGSTOP)
 
-sys.exit(serve(load_settings(), reached=reached))
+sys.exit(serve(load_settings(), failpoint=failpoint))
 """
 
 
@@ -104,7 +104,7 @@ async def test_an_answer_in_the_hands_of_a_frozen_process_is_discarded(
     llm: FakeLLM, receiver: Receiver, folder: Path
 ) -> None:
     llm.on("hello", replies.say("from the frozen"), replies.say("from the successor"))
-    first = Service(settings(llm), folder=folder, module=("pausing", Boundary.AFTER_ANSWER))
+    first = Service(settings(llm), folder=folder, module=("pausing", Failpoint.AFTER_ANSWER))
     async with first, Client(first, receiver) as client:
         job_id = (await client.accepted("hello"))["job_id"]
         await frozen(first)
@@ -146,7 +146,7 @@ async def test_a_frozen_callback_is_sent_again_under_its_id_and_recorded_once(ll
 async def test_a_callback_that_a_frozen_process_has_made_is_recorded_by_its_successor_alone(
     llm: FakeLLM, receiver: Receiver, folder: Path
 ) -> None:
-    first = Service(settings(llm), folder=folder, module=("pausing", Boundary.AFTER_CALLBACK))
+    first = Service(settings(llm), folder=folder, module=("pausing", Failpoint.AFTER_CALLBACK))
     async with first, Client(first, receiver) as client:
         await client.accepted("hello")
         await frozen(first)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from answerback.documents.reader import DocumentReader
-from answerback.domain.errors import FileError
-from answerback.domain.review import MAX_CHARS, MAX_PAGES, File
+from answerback.kernel.errors import FileError
+from answerback.reviews.files.reader import DocumentReader
+from answerback.reviews.model import MAX_CHARS, MAX_PAGES, File
 from papers import pdf
 
 PDF = "application/pdf"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerback.domain.chat import Memory, Turn, estimate_tokens, messages, storable, window
+from answerback.llm.model import Memory, Turn, estimate_tokens, messages, storable, window
 
 NOW = 1_750_000_000_000
 HOUR = 3_600_000

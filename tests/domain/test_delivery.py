@@ -1,6 +1,6 @@
 """What a delivery shares with others."""
 
-from answerback.domain.delivery import ClaimedDelivery
+from answerback.webhooks.model import ClaimedDelivery
 
 
 def delivery(tenant_id: str) -> ClaimedDelivery:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerback.domain.delivery import origin_of
-from answerback.domain.ids import new_id
+from answerback.kernel.ids import new_id
+from answerback.webhooks.model import origin_of
 
 times = st.integers(0, 2**48 - 1)
 

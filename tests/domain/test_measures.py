@@ -2,7 +2,7 @@
 
 import pytest
 
-from answerback.domain.benchmark import MAX_PROMPT_CHARACTERS, Plan, Run, Spread, read_prompts, spread, summarize
+from answerback.benchmark.model import MAX_PROMPT_CHARACTERS, Plan, Run, Spread, read_prompts, spread, summarize
 
 
 def run(seconds: float = 1.0, *, tokens: int | None = 10, failure: str | None = None, tries: int = 1) -> Run:

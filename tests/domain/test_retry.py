@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerback.domain.retry import (
+from answerback.kernel.retry import (
     DAY,
     JOB_SCHEDULE,
     STANDARD_WEBHOOKS_SCHEDULE,

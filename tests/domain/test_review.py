@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerback.domain.review import LONGEST_ERROR, Verdict, not_reviewed, verdict
+from answerback.reviews.model import LONGEST_ERROR, Verdict, not_reviewed, verdict
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,7 @@
 
 import pytest
 
-from answerback.domain.delivery import CallbackResponse
-from answerback.domain.errors import ErrorCode, ProviderError, SendError
-from answerback.domain.retry import DAY, JOB_SCHEDULE, RetrySchedule
-from answerback.domain.transitions import (
+from answerback.jobs.outcome import (
     BILLED,
     AskLater,
     Dead,
@@ -17,6 +14,9 @@ from answerback.domain.transitions import (
     after_send,
     poisoned,
 )
+from answerback.kernel.errors import ErrorCode, ProviderError, SendError
+from answerback.kernel.retry import DAY, JOB_SCHEDULE, RetrySchedule
+from answerback.webhooks.model import CallbackResponse
 from builders import FAILURE, refusal
 
 SCHEDULE = RetrySchedule((0.0, 5.0, 300.0))

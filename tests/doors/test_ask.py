@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 from troubles import SECRET, TROUBLES, chunk, sse, upstream
 
-from answerback.api.auth import hash_key
+from answerback.accounts.auth import hash_key
 from answerback.bootstrap import SystemClock
-from answerback.core.callbacks import render
-from answerback.storage.sqlite import open_sqlite
+from answerback.database.sqlite import open_sqlite
+from answerback.jobs.callbacks import render
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service

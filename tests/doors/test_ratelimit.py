@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from troubles import upstream
 
-from answerback.api.auth import hash_key
-from answerback.core.callbacks import render
-from answerback.storage.sqlite import open_sqlite
+from answerback.accounts.auth import hash_key
+from answerback.database.sqlite import open_sqlite
+from answerback.jobs.callbacks import render
 from answerback.testing import FakeLLM, Receiver, Service
 from answerback.testing.clock import FakeClock
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from answerback.api.errors import RateLimited
-from answerback.api.headers import RESPONSE_HEADERS
-from answerback.api.ratelimit import IDLE_SWEEP_EVERY, MovingWindows, RateLimiter, address_of
-from answerback.domain.rate import Rate, parse_rate
+from answerback.accounts.ratelimit import IDLE_SWEEP_EVERY, MovingWindows, RateLimiter, address_of
+from answerback.http.errors import RateLimited
+from answerback.http.headers import RESPONSE_HEADERS
+from answerback.kernel.rate import Rate, parse_rate
 
 
 class Door:

@@ -12,10 +12,10 @@ import pytest_asyncio
 from aiohttp import web
 from reviewing import FILE, VERDICT, Desk
 
-from answerback.api.auth import hash_key
+from answerback.accounts.auth import hash_key
 from answerback.bootstrap import SystemClock
-from answerback.core.callbacks import render
-from answerback.storage.sqlite import open_sqlite
+from answerback.database.sqlite import open_sqlite
+from answerback.jobs.callbacks import render
 from answerback.testing import behaviours
 from answerback.testing.push import PushLLM
 from answerback.testing.receiver import Receiver

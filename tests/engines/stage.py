@@ -1,11 +1,11 @@
-"""A lane on a stage: rows for it to claim, and a record of what it did with them."""
+"""A pool on a stage: rows for it to claim, and a record of what it did with them."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from answerback.engines.lane import Lane, Rows
+from answerback.queue.worker_pool import Rows, WorkerPool
 from builders import Journal, RealClock
 
 SHORT = 0.16
@@ -19,7 +19,7 @@ class Row:
 
 
 class Table:
-    """Rows to claim, and what a lane did with them. A run lasts until `let_go` is set."""
+    """Rows to claim, and what a pool did with them. A run lasts until `let_go` is set."""
 
     def __init__(self) -> None:
         self.due: list[Row] = []
@@ -91,9 +91,9 @@ class Stage:
         self.ready = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
 
-    def start(self, capacity: int = 10, lease: float = 60.0, *, outlasts: bool = False) -> Lane[Row]:
+    def start(self, capacity: int = 10, lease: float = 60.0, *, outlasts: bool = False) -> WorkerPool[Row]:
         table = self.table
         rows = Rows(table.claim, table.run, table.extend, table.release, outlasts)
-        lane = Lane("test", rows, self.ready, capacity, lease, RealClock(), self.journal)
-        self.tasks += [asyncio.create_task(lane.claim_forever()), asyncio.create_task(lane.keep_leases_forever())]
-        return lane
+        pool = WorkerPool("test", rows, self.ready, capacity, lease, RealClock(), self.journal)
+        self.tasks += [asyncio.create_task(pool.claim_forever()), asyncio.create_task(pool.keep_leases_forever())]
+        return pool

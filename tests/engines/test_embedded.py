@@ -8,25 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from answerback.core.callbacks import render
-from answerback.core.control import Control
-from answerback.core.deliverer import Deliverer
-from answerback.core.executor import Executor
-from answerback.core.intake import Intake
-from answerback.core.maintenance import Maintenance
-from answerback.core.signing import Signer
-from answerback.domain.chat import Answer, ChatRequest
-from answerback.domain.delivery import CallbackResponse
-from answerback.domain.errors import SendError
-from answerback.domain.job import JobState, Message
-from answerback.domain.retry import RetrySchedule
-from answerback.engines import embedded
-from answerback.engines.embedded import EmbeddedEngine
-from answerback.engines.hints import ProcessHints
-from answerback.ports import Origins
-from answerback.storage.sqlite import open_sqlite
-from answerback.storage.store import SqlStore
-from answerback.webhooks.origins import OriginGate
+from answerback.database.sqlite import open_sqlite
+from answerback.jobs import engine as embedded
+from answerback.jobs.callbacks import render
+from answerback.jobs.control import Control
+from answerback.jobs.engine import EmbeddedEngine
+from answerback.jobs.maintenance import Maintenance
+from answerback.jobs.model import JobState, Message
+from answerback.jobs.run import Executor
+from answerback.jobs.store import SqlStore
+from answerback.jobs.submit import Intake
+from answerback.kernel.errors import SendError
+from answerback.kernel.ports import Origins
+from answerback.kernel.retry import RetrySchedule
+from answerback.llm.model import Answer, ChatRequest
+from answerback.queue.notifiers.local import LocalNotifier
+from answerback.webhooks.breaker import OriginGate
+from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.model import CallbackResponse
+from answerback.webhooks.signer import Signer
 from builders import (
     MEMORY,
     ROOMY,
@@ -118,28 +118,28 @@ class Shop:
         origins: Origins | None = None,
         mailbox: Mailbox | None = None,
     ) -> None:
-        clock, hints = RealClock(), ProcessHints()
+        clock, notifier = RealClock(), LocalNotifier()
         self.store = store
         self.journal = Journal()
         self.provider = Echo()
         self.mailbox = mailbox or Mailbox()
-        self.intake = Intake(store, Guard(), hints, ROOMY, 86_400.0, self.journal, nothing)
-        self.control = Control(store, hints, self.journal)
-        self.maintenance = Maintenance(store, hints, 30.0, lease, clock, self.journal)
-        executor = Executor(store, self.provider, hints, MEMORY, 120.0, self.journal, nothing)
+        self.intake = Intake(store, Guard(), notifier, ROOMY, 86_400.0, self.journal, nothing)
+        self.control = Control(store, notifier, self.journal)
+        self.maintenance = Maintenance(store, notifier, 30.0, lease, clock, self.journal)
+        executor = Executor(store, self.provider, notifier, MEMORY, 120.0, self.journal, nothing)
         deliverer = Deliverer(
             store=store,
             sender=self.mailbox,
             origins=StubOrigins() if origins is None else origins,
             signer=Signer(store, None, clock),
-            hints=hints,
+            notifier=notifier,
             schedule=RetrySchedule((0.0, 5.0)),
             clock=clock,
             log=self.journal,
-            reached=nothing,
+            failpoint=nothing,
         )
         self.engine = EmbeddedEngine(
-            store, executor, deliverer, self.maintenance, hints, concurrency, lease, clock, self.journal
+            store, executor, deliverer, self.maintenance, notifier, concurrency, lease, clock, self.journal
         )
 
 

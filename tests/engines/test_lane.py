@@ -1,4 +1,4 @@
-"""A lane holds what it claimed: no more than it can, no longer than it may, and gives back the rest."""
+"""A pool holds what it claimed: no more than it can, no longer than it may, and gives back the rest."""
 
 import asyncio
 import time
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 import pytest
 from stage import SHORT, Row, Stage
 
-from answerback.domain.errors import StorageUnavailable
-from answerback.engines import lane as lanes
+from answerback.kernel.errors import StorageUnavailable
+from answerback.queue import worker_pool as pools
 
 
 @pytest.fixture
 def no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only hints wake a lane."""
-    monkeypatch.setattr(lanes, "POLL_SECONDS", 3_600.0)
+    """Only notifier wake a pool."""
+    monkeypatch.setattr(pools, "POLL_SECONDS", 3_600.0)
 
 
 @pytest.mark.usefixtures("no_poll")
 async def test_no_more_than_the_capacity_runs_and_an_end_makes_room(stage: Stage) -> None:
     table = stage.table
     table.due = [Row(f"r{n}") for n in range(25)]
-    lane = stage.start(capacity=10)
+    pool = stage.start(capacity=10)
     await table.until(lambda: len(table.running) == 10)
-    assert (lane.in_flight, len(table.due)) == (10, 15)
+    assert (pool.in_flight, len(table.due)) == (10, 15)
 
     table.let_go.set()
     await table.until(lambda: len(table.ended) == 25)
@@ -59,7 +59,7 @@ async def test_a_hint_that_comes_during_a_claim_is_not_lost(stage: Stage) -> Non
 
 
 async def test_the_poll_finds_what_no_hint_told_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(pools, "POLL_SECONDS", 0.01)
     table = stage.table
     stage.start()
     await table.until(lambda: len(table.limits) == 1)
@@ -73,7 +73,7 @@ async def test_the_poll_finds_what_no_hint_told_of(stage: Stage, monkeypatch: py
 async def test_a_due_row_that_somebody_else_has_locked_is_not_asked_for_without_a_pause(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "LOCKED_SECONDS", 3_600.0)
+    monkeypatch.setattr(pools, "LOCKED_SECONDS", 3_600.0)
     table = stage.table
 
     async def locked(limit: int) -> tuple[Sequence[Row], float | None]:
@@ -96,7 +96,7 @@ async def test_a_due_row_that_somebody_else_has_locked_is_not_asked_for_without_
 async def test_a_claim_that_fails_is_made_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
-    monkeypatch.setattr(lanes, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(pools, "POLL_SECONDS", 0.01)
     stage.table.trouble = trouble
     stage.table.due = [Row("r")]
 
@@ -108,12 +108,12 @@ async def test_a_claim_that_fails_is_made_again(
 
 async def test_a_run_that_breaks_is_logged_and_the_lane_goes_on(stage: Stage) -> None:
     stage.table.due = [Row("broken"), Row("r")]
-    lane = stage.start()
+    pool = stage.start()
 
     await stage.journal.seen("attempt_broke")
     await stage.table.until(lambda: stage.table.running == {"r"})
 
-    assert lane.in_flight == 1
+    assert pool.in_flight == 1
     assert stage.journal.lines[0][1]["id"] == "broken"
 
 
@@ -193,7 +193,7 @@ async def test_a_heartbeat_that_hangs_does_not_delay_the_cancellation(stage: Sta
 async def test_after_one_failed_batch_a_heartbeat_does_not_try_the_others(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "EXTEND_BATCH", 1)
+    monkeypatch.setattr(pools, "EXTEND_BATCH", 1)
     table = stage.table
     asked: set[str] = set()
 
@@ -212,11 +212,11 @@ async def test_after_one_failed_batch_a_heartbeat_does_not_try_the_others(
 
 async def test_a_dropped_claim_is_cancelled(stage: Stage) -> None:
     stage.table.due = [Row("r"), Row("other")]
-    lane = stage.start()
+    pool = stage.start()
     await stage.table.until(lambda: len(stage.table.running) == 2)
 
-    lane.drop("r")
-    lane.drop("unknown")
+    pool.drop("r")
+    pool.drop("unknown")
 
     await stage.table.until(lambda: stage.table.running == {"other"})
 
@@ -224,23 +224,23 @@ async def test_a_dropped_claim_is_cancelled(stage: Stage) -> None:
 async def test_a_row_claimed_anew_ends_its_older_attempt(stage: Stage) -> None:
     table = stage.table
     table.due = [Row("r", 1)]
-    lane = stage.start()
+    pool = stage.start()
     await table.until(lambda: table.running == {"r"})
 
     table.due = [Row("r", 2)]
     stage.ready.set()
     await table.until(lambda: "r" in table.cancelled)
 
-    assert lane.in_flight == 1
+    assert pool.in_flight == 1
 
 
 async def test_stopping_lets_in_what_ends_within_the_grace(stage: Stage) -> None:
     table = stage.table
     table.due = [Row("r")]
-    lane = stage.start()
+    pool = stage.start()
     await table.until(lambda: table.running == {"r"})
 
-    stopping = asyncio.create_task(lane.stop(20.0))
+    stopping = asyncio.create_task(pool.stop(20.0))
     await asyncio.sleep(0)
     table.let_go.set()
     await stopping
@@ -251,10 +251,10 @@ async def test_stopping_lets_in_what_ends_within_the_grace(stage: Stage) -> None
 async def test_stopping_gives_back_what_is_unfinished_and_claims_no_more(stage: Stage) -> None:
     table = stage.table
     table.due = [Row("a", 7), Row("b", 8)]
-    lane = stage.start()
+    pool = stage.start()
     await table.until(lambda: len(table.running) == 2)
 
-    await lane.stop(0.0)
+    await pool.stop(0.0)
 
     assert sorted(table.released) == [("a", 7, 0.0), ("b", 8, 0.0)]
     assert set(table.cancelled) == {"a", "b"}
@@ -265,15 +265,15 @@ async def test_a_claim_that_returns_after_the_stop_is_given_back_unstarted(stage
     table = stage.table
     table.gate = asyncio.Event()
     table.due = [Row("late", 3)]
-    lane = stage.start()
+    pool = stage.start()
     await table.until(lambda: len(table.limits) == 1)
 
-    await lane.stop(0.0)
+    await pool.stop(0.0)
     table.gate.set()
     await asyncio.wait_for(stage.tasks[0], 20)
 
     assert table.released == [("late", 3, 0.0)]
-    assert (table.most, lane.in_flight) == (0, 0)
+    assert (table.most, pool.in_flight) == (0, 0)
 
 
 @pytest.mark.parametrize("trouble", [StorageUnavailable("database is locked"), ValueError("deadlock detected")])
@@ -283,10 +283,10 @@ async def test_trouble_with_the_database_does_not_keep_a_lane_from_stopping(stag
 
     stage.table.release = failing  # type: ignore[method-assign]
     stage.table.due = [Row("r")]
-    lane = stage.start()
+    pool = stage.start()
     await stage.table.until(lambda: stage.table.running == {"r"})
 
-    await lane.stop(0.0)
+    await pool.stop(0.0)
 
     assert stage.journal.events == ["not_given_back"]
 
@@ -295,28 +295,28 @@ async def test_trouble_with_the_database_does_not_keep_a_lane_from_stopping(stag
 async def test_who_waits_for_room_waits_until_a_run_ends(stage: Stage) -> None:
     table = stage.table
     table.due = [Row("a"), Row("b")]
-    lane = stage.start(capacity=2)
-    await lane.room()
+    pool = stage.start(capacity=2)
+    await pool.room()
     await table.until(lambda: len(table.running) == 2)
-    assert lane.full
+    assert pool.full
 
-    waiting = asyncio.create_task(lane.room())
+    waiting = asyncio.create_task(pool.room())
     await asyncio.sleep(0)
     assert not waiting.done()
     table.let_go.set()
 
     await asyncio.wait_for(waiting, 20)
-    assert not lane.full
+    assert not pool.full
 
 
 @pytest.mark.usefixtures("no_poll")
 async def test_nobody_waits_for_room_in_a_lane_that_stops(stage: Stage) -> None:
     table = stage.table
     table.due = [Row("a")]
-    lane = stage.start(capacity=1)
+    pool = stage.start(capacity=1)
     await table.until(lambda: len(table.running) == 1)
 
-    waiting = asyncio.create_task(lane.room())
-    await lane.stop(0.0)
+    waiting = asyncio.create_task(pool.room())
+    await pool.stop(0.0)
 
     await asyncio.wait_for(waiting, 20)

@@ -1,4 +1,4 @@
-"""A lane whose database is away: what is paid for goes on, and is fenced where somebody else has taken it."""
+"""A pool whose database is away: what is paid for goes on, and is fenced where somebody else has taken it."""
 
 import asyncio
 import time
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 from stage import SHORT, Row, Stage
 
-from answerback.domain.errors import StorageUnavailable
-from answerback.engines import lane as lanes
+from answerback.kernel.errors import StorageUnavailable
+from answerback.queue import worker_pool as pools
 
 
 async def test_what_is_paid_for_outlasts_a_database_that_is_away(stage: Stage) -> None:
@@ -37,7 +37,7 @@ async def test_what_is_paid_for_outlasts_a_database_that_is_away(stage: Stage) -
 async def test_what_is_paid_for_waits_for_its_turn_to_be_extended_when_the_database_is_back(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "EXTEND_BATCH", 1)
+    monkeypatch.setattr(pools, "EXTEND_BATCH", 1)
     table = stage.table
     table.due = [Row("a"), Row("b")]
     second, go = asyncio.Event(), asyncio.Event()
@@ -53,10 +53,10 @@ async def test_what_is_paid_for_waits_for_its_turn_to_be_extended_when_the_datab
         return {row_id for row_id, _ in held}
 
     table.extend = away_then_slow  # type: ignore[method-assign]
-    lane = stage.start(lease=SHORT, outlasts=True)
+    pool = stage.start(lease=SHORT, outlasts=True)
     await asyncio.wait_for(second.wait(), 20)
 
-    lane._cancel_overdue(time.monotonic())
+    pool._cancel_overdue(time.monotonic())
     await asyncio.sleep(0)
 
     assert table.running == {"a", "b"}

@@ -1,4 +1,4 @@
-"""Hints to other processes: few messages for many hints, and a broker that hangs or dies hinders nobody."""
+"""Notifier to other processes: few messages for many notifier, and a broker that hangs or dies hinders nobody."""
 
 import threading
 import time
@@ -7,11 +7,11 @@ from queue import Queue
 
 import pytest
 
-from answerback.engines import publishing
-from answerback.engines.hints import Kind, ProcessHints, SharedHints
-from answerback.engines.publishing import BrokerUnavailable, Publisher
 from answerback.observability.metrics import PrometheusMetrics
-from builders import Hints, Journal
+from answerback.queue.notifiers import publisher as publishing
+from answerback.queue.notifiers.local import Kind, LocalNotifier, SpilloverNotifier
+from answerback.queue.notifiers.publisher import BrokerUnavailable, Publisher
+from builders import Journal, Notifier
 
 PATIENCE = 20.0
 
@@ -112,15 +112,15 @@ def test_a_cancellation_tells_of_the_next_in_line_and_of_the_callback(
     assert {broker.next(), broker.next()} == {(Kind.JOBS, 1), (Kind.DELIVERIES, 1)}
 
 
-@pytest.mark.parametrize(("hints", "messages"), [(2, 1), (25, 1), (26, 2), (60, 3), (10_000, 8)])
+@pytest.mark.parametrize(("notifier", "messages"), [(2, 1), (25, 1), (26, 2), (60, 3), (10_000, 8)])
 def test_hints_given_while_the_broker_is_busy_travel_in_few_messages(
-    hints: int, messages: int, publisher: Publisher, broker: ScriptedBroker
+    notifier: int, messages: int, publisher: Publisher, broker: ScriptedBroker
 ) -> None:
     broker.open.clear()
     publisher.delivery_ready()
     broker.until_called()
 
-    for _ in range(hints):
+    for _ in range(notifier):
         publisher.job_ready()
     broker.open.set()
 
@@ -191,23 +191,23 @@ def test_a_fault_in_sending_ends_nothing(publisher: Publisher, broker: ScriptedB
 
 
 def test_a_process_with_room_keeps_its_hints_to_itself() -> None:
-    here, elsewhere = Hints(), Hints()
-    hints = SharedHints(here, elsewhere, full=lambda _: False)
+    here, elsewhere = Notifier(), Notifier()
+    notifier = SpilloverNotifier(here, elsewhere, full=lambda _: False)
 
-    hints.job_ready()
-    hints.delivery_ready()
-    hints.job_cancelled("job_1")
+    notifier.job_ready()
+    notifier.delivery_ready()
+    notifier.job_cancelled("job_1")
 
     assert (here.jobs, here.deliveries) == (2, 1)
     assert (elsewhere.jobs, elsewhere.deliveries) == (0, 0)
 
 
 def test_a_full_process_calls_on_others_for_what_it_has_no_room_for() -> None:
-    here, elsewhere = ProcessHints(), Hints()
-    hints = SharedHints(here, elsewhere, full=lambda kind: kind is Kind.JOBS)
+    here, elsewhere = LocalNotifier(), Notifier()
+    notifier = SpilloverNotifier(here, elsewhere, full=lambda kind: kind is Kind.JOBS)
 
-    hints.job_ready()
-    hints.delivery_ready()
+    notifier.job_ready()
+    notifier.delivery_ready()
 
     assert (elsewhere.jobs, elsewhere.deliveries) == (1, 0)
     assert here.jobs.is_set()

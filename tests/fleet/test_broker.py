@@ -1,14 +1,14 @@
-"""The queue of hints: what waits in it is bounded, and its loss is noticed."""
+"""The queue of notifier: what waits in it is bounded, and its loss is noticed."""
 
 from pathlib import Path
 
 import pytest
 from kombu import Connection
 
-from answerback.engines import broker as brokers
-from answerback.engines.broker import CHECK_SECONDS, QUEUE, CeleryBroker
-from answerback.engines.hints import Kind
-from answerback.engines.publishing import BrokerUnavailable
+from answerback.queue.notifiers import celery_broker as brokers
+from answerback.queue.notifiers.celery_broker import CHECK_SECONDS, QUEUE, CeleryBroker
+from answerback.queue.notifiers.local import Kind
+from answerback.queue.notifiers.publisher import BrokerUnavailable
 from answerback.testing.backends import RedisServer
 from servers import private
 

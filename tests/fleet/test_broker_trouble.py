@@ -10,8 +10,8 @@ from kombu import Connection
 from processes import HINTED, Fleet, fleet, settings
 from redis import Redis
 
-from answerback.engines.broker import QUEUE, CeleryBroker
-from answerback.engines.hints import Kind
+from answerback.queue.notifiers.celery_broker import QUEUE, CeleryBroker
+from answerback.queue.notifiers.local import Kind
 from answerback.testing import FakeLLM, Receiver
 from answerback.testing.backends import RabbitServer, RedisServer
 from answerback.testing.backends.backend import Backend
@@ -21,7 +21,7 @@ from servers import private
 HINTED_SECONDS = 5.0
 """For ten messages, each found by a hint, on a busy machine; polling takes ten."""
 PROMISED = 60.0
-"""Seconds until a silent connection is noticed, or hints flow again."""
+"""Seconds until a silent connection is noticed, or notifier flow again."""
 LOST = "broker lost"
 """What Celery's consumer says of a connection that it gives up."""
 

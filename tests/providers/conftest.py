@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from answerback.providers.openai_compatible import OpenAICompatible
+from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing.llm import FakeLLM
 
 NOW = 1_750_000_000_000

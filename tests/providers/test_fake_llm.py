@@ -10,9 +10,9 @@ from typing import Any
 import openai
 import pytest
 
-from answerback.domain.chat import ChatRequest
-from answerback.domain.errors import ProviderError
-from answerback.providers.openai_compatible import OpenAICompatible
+from answerback.kernel.errors import ProviderError
+from answerback.llm.model import ChatRequest
+from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 

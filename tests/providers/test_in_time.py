@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from answerback.domain.chat import ChatRequest, Chunk
-from answerback.domain.errors import ErrorCode, ProviderError
-from answerback.providers.in_time import in_time
-from answerback.providers.observed import ObservedProvider
-from answerback.providers.openai_compatible import OpenAICompatible
-from answerback.providers.pacing import Gate, PacedProvider
-from answerback.telemetry import UNMEASURED, UNTRACED
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.telemetry import UNMEASURED, UNTRACED
+from answerback.llm.in_time import in_time
+from answerback.llm.model import ChatRequest, Chunk
+from answerback.llm.observed import ObservedProvider
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.pacing import Gate, PacedProvider
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from builders import Journal

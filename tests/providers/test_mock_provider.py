@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from answerback.domain.chat import ChatRequest, Json
-from answerback.domain.errors import ErrorCode, ProviderError
-from answerback.providers.mock import MockProvider
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm.mock import MockProvider
+from answerback.llm.model import ChatRequest, Json
 
 
 def request(*said: tuple[str, Json], timeout: float = 5.0) -> ChatRequest:

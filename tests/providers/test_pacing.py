@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed
-from answerback.domain.errors import ErrorCode, ProviderError
-from answerback.providers.pacing import LONGEST_LINE, Gate, PacedProvider
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed
+from answerback.llm.pacing import LONGEST_LINE, Gate, PacedProvider
 from answerback.testing import FakeLLM, Receiver, Service, replies
 from builders import Journal, answer
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from answerback.providers.routes_file import RoutesFileError, load_routes
+from answerback.llm.routes_file import RoutesFileError, load_routes
 
 GOOD = """
 default = "smart"

@@ -7,9 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from answerback.domain.chat import Answer, ChatRequest, Chunk, Model, Relayed
-from answerback.domain.errors import ErrorCode, ProviderError
-from answerback.providers.routing import COOLDOWN_SECONDS, FallbackProvider, Route
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed
+from answerback.llm.routing import COOLDOWN_SECONDS, FallbackProvider, Route
 from answerback.testing import FakeLLM, Receiver, Service, replies
 from builders import Journal, answer
 

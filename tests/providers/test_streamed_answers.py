@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from answerback.domain.chat import ChatRequest, Chunk, Usage
-from answerback.domain.errors import ErrorCode, ProviderError
-from answerback.providers.openai_compatible import OpenAICompatible
-from answerback.providers.streams import MAX_TEXT_BYTES
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm.model import ChatRequest, Chunk, Usage
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.streams import MAX_TEXT_BYTES
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 

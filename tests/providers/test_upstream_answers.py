@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from answerback.domain.chat import Answer, ChatRequest, Json, Usage
-from answerback.domain.errors import ProviderError
-from answerback.providers.openai_compatible import OpenAICompatible
+from answerback.kernel.errors import ProviderError
+from answerback.llm.model import Answer, ChatRequest, Json, Usage
+from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from answerback.domain.chat import ChatRequest
-from answerback.domain.errors import ErrorCode, ProviderError
-from answerback.providers.openai_compatible import OpenAICompatible
-from answerback.providers.transport import MAX_RESPONSE_BYTES
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm.model import ChatRequest
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.transport import MAX_RESPONSE_BYTES
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from outages import Outages
 
-from answerback.shared.link import Link
+from answerback.redis.link import Link
 from builders import Journal
 
 

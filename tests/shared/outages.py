@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from answerback.telemetry import Unmeasured
+from answerback.kernel.telemetry import Unmeasured
 
 
 @dataclass

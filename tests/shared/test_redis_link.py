@@ -12,8 +12,8 @@ import redis
 from outages import Outages
 from redis.asyncio.client import Pipeline
 
-from answerback.shared import link as module
-from answerback.shared.link import Away, Link
+from answerback.redis import link as module
+from answerback.redis.link import Away, Link
 from answerback.testing.backends import RedisServer
 from builders import Journal
 from servers import private

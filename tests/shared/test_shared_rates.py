@@ -6,15 +6,15 @@ from pathlib import Path
 
 import redis
 
-from answerback.api.ratelimit import MovingWindows
-from answerback.core.callbacks import render
-from answerback.domain.rate import Rate
-from answerback.shared.link import Link
-from answerback.shared.names import Names
-from answerback.shared.rates import SharedRates
-from answerback.storage.sqlite import open_sqlite
-from answerback.storage.store import SqlStore
-from answerback.telemetry import UNMEASURED
+from answerback.accounts.ratelimit import MovingWindows
+from answerback.accounts.shared_rates import SharedRates
+from answerback.database.sqlite import open_sqlite
+from answerback.jobs.callbacks import render
+from answerback.jobs.store import SqlStore
+from answerback.kernel.rate import Rate
+from answerback.kernel.telemetry import UNMEASURED
+from answerback.redis.link import Link
+from answerback.redis.names import Names
 from answerback.testing.clock import FakeClock
 from builders import Journal
 

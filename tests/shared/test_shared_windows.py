@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 import redis
 
-from answerback.core.callbacks import render
-from answerback.core.conversation import Conversations, DatabaseWindows
-from answerback.domain.chat import Memory, Turn
-from answerback.domain.errors import EraseUnfinished, StorageUnavailable
-from answerback.domain.job import ClaimedJob, Ending
-from answerback.ports import Recalled
-from answerback.shared.link import Link
-from answerback.shared.names import Names
-from answerback.shared.windows import SharedWindows
-from answerback.storage.sqlite import open_sqlite
-from answerback.storage.store import SqlStore
-from answerback.telemetry import UNMEASURED
+from answerback.conversations.memory import Conversations, DatabaseWindows
+from answerback.conversations.shared_windows import SharedWindows
+from answerback.database.sqlite import open_sqlite
+from answerback.jobs.callbacks import render
+from answerback.jobs.model import ClaimedJob, Ending
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import EraseUnfinished, StorageUnavailable
+from answerback.kernel.ports import Recalled
+from answerback.kernel.telemetry import UNMEASURED
+from answerback.llm.model import Memory, Turn
+from answerback.redis.link import Link
+from answerback.redis.names import Names
 from answerback.testing.clock import FakeClock
 from builders import MEMORY, TENANT, Journal, accept, claim_job, completed, failed, finish
 

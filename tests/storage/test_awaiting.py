@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from answerback.core.llm_callbacks import ending_of
-from answerback.domain.delivery import Report
-from answerback.domain.errors import Conflict, ErrorCode, NotFound
-from answerback.domain.job import JobKind, JobState
-from answerback.domain.review import FileRef, NotReviewed, Review, Reviewed
-from answerback.storage.store import SqlStore
+from answerback.jobs.model import JobKind, JobState
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import Conflict, ErrorCode, NotFound
+from answerback.reviews.llm_callbacks import ending_of
+from answerback.reviews.model import FileRef, NotReviewed, Review, Reviewed
 from answerback.testing.clock import FakeClock
+from answerback.webhooks.model import Report
 from builders import (
     FAILURE,
     LEASE,

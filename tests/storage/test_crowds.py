@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from answerback.core.callbacks import render
-from answerback.domain.errors import ConversationFull, IdempotencyConflict, Overloaded
-from answerback.domain.job import Accepted, Ending, Job
-from answerback.ports import Limits
-from answerback.storage.store import SqlStore
+from answerback.jobs.callbacks import render
+from answerback.jobs.model import Accepted, Ending, Job
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded
+from answerback.kernel.ports import Limits
 from answerback.testing.clock import FakeClock
 from builders import (
     LEASE,

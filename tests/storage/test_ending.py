@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from answerback.core.callbacks import render
-from answerback.domain.delivery import Report
-from answerback.domain.job import Ending, Job, JobState
-from answerback.storage import ending
-from answerback.storage.operation import Operation, Transaction
-from answerback.storage.store import SqlStore
+from answerback.database.operation import Operation, Transaction
+from answerback.jobs import finish as ending
+from answerback.jobs.callbacks import render
+from answerback.jobs.model import Ending, Job, JobState
+from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
+from answerback.webhooks.model import Report
 from builders import (
     FAILURE,
     REPORT,

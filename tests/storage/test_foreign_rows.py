@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from answerback.domain.job import JobKind, JobState
-from answerback.domain.review import Review
-from answerback.storage.store import SqlStore
+from answerback.jobs.model import JobKind, JobState
+from answerback.jobs.store import SqlStore
+from answerback.reviews.model import Review
 from answerback.testing.clock import FakeClock
 from builders import LEASE, REPORT, accept, claim_delivery, claim_job, claim_jobs, finish, new_job
 from databases import Database

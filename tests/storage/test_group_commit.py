@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import bindparam, text
 
-from answerback.domain.errors import Conflict, StorageUnavailable
-from answerback.storage.group_commit import GroupCommit
-from answerback.storage.operation import MAX_GROUP, MAX_GROUP_BYTES, Operation, Statement, Transaction
-from answerback.storage.sqlite import connector
-from answerback.storage.store import SqlStore
+from answerback.database.group_commit import GroupCommit
+from answerback.database.operation import MAX_GROUP, MAX_GROUP_BYTES, Operation, Statement, Transaction
+from answerback.database.sqlite import connector
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import Conflict, StorageUnavailable
 from builders import accept, rows
 
 PUT = Statement(text("INSERT INTO kept (n) VALUES (:n)").bindparams(bindparam("n")))

@@ -2,26 +2,28 @@
 
 import pytest
 
-from answerback.domain.errors import CallInProgress, IdempotencyConflict, ResponseNotKept
-from answerback.domain.idempotency import ClaimedCall, KeptResponse, KeyedCall
-from answerback.storage.idempotency import BATCH
-from answerback.storage.store import SqlStore
+from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
+from answerback.http.idempotency_store import BATCH
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import CallInProgress, IdempotencyConflict, ResponseNotStored
 from answerback.testing.clock import FakeClock
 from builders import DAY, LEASE, TENANT
 from databases import Database
 
-CALL = KeyedCall(TENANT, "/api/ask", "order-7", "hash")
-RESPONSE = KeptResponse(200, {"content-type": "text/plain"}, b"\x00 as it was \xff")
+CALL = IdempotentRequest(TENANT, "/api/ask", "order-7", "hash")
+RESPONSE = StoredResponse(200, {"content-type": "text/plain"}, b"\x00 as it was \xff")
 
 
-async def claim(store: SqlStore, call: KeyedCall = CALL) -> ClaimedCall:
+async def claim(store: SqlStore, call: IdempotentRequest = CALL) -> ClaimedRecord:
     claimed = await store.begin_call(call, LEASE)
-    assert isinstance(claimed, ClaimedCall)
+    assert isinstance(claimed, ClaimedRecord)
     return claimed
 
 
-def changed(**fields: str) -> KeyedCall:
-    return KeyedCall(**{"tenant_id": TENANT, "door": CALL.door, "key": CALL.key, "request_hash": "hash", **fields})
+def changed(**fields: str) -> IdempotentRequest:
+    return IdempotentRequest(
+        **{"tenant_id": TENANT, "door": CALL.door, "key": CALL.key, "request_hash": "hash", **fields}
+    )
 
 
 async def test_a_call_that_was_answered_has_its_response_for_good(store: SqlStore, clock: FakeClock) -> None:
@@ -139,7 +141,7 @@ async def test_a_response_too_large_to_keep_is_told_and_not_made_again(store: Sq
     await store.keep_response(await claim(store), None)
     clock.advance(10 * LEASE)
 
-    with pytest.raises(ResponseNotKept):
+    with pytest.raises(ResponseNotStored):
         await store.begin_call(CALL, LEASE)
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from answerback.domain.errors import NotFound
-from answerback.storage.store import SqlStore
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import NotFound
 from answerback.testing.clock import FakeClock
 from databases import Database
 

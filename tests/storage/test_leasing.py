@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from answerback.domain.delivery import ClaimedDelivery
-from answerback.domain.job import ClaimedJob, JobState
-from answerback.storage.store import SqlStore
+from answerback.jobs.model import ClaimedJob, JobState
+from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
+from answerback.webhooks.model import ClaimedDelivery
 from builders import (
     FAILURE,
     LEASE,

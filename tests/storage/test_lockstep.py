@@ -1,4 +1,4 @@
-"""Operations that go abreast: one batch a step, and to each its own rows."""
+"""Operations that go batched: one batch a step, and to each its own rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from answerback.domain.errors import Conflict
-from answerback.storage.lockstep import abreast, in_turn
-from answerback.storage.operation import Operation, Query, Row, Rows, Statement, Together
+from answerback.database.batching import batched, sequential
+from answerback.database.operation import BatchPlan, Operation, Query, Row, Rows, Statement
+from answerback.kernel.errors import Conflict
 
 LOOK = Statement(text("look"))
 LOCK = Statement(text("lock"), only_locks=True)
 WRITE = Statement(text("write"), by=("row",))
-TOGETHER = Together((LOOK, LOCK, WRITE))
+PLAN = BatchPlan((LOOK, LOCK, WRITE))
 
 
 class Table:
@@ -56,7 +56,7 @@ def add(row: str, value: int, *, look: bool = True) -> Operation[int]:
 def test_each_statement_is_sent_once_for_all() -> None:
     table = Table(a=1, b=2)
 
-    assert table.run(abreast([add("b", 20), add("a", 10)], TOGETHER)) == [20, 10]
+    assert table.run(batched([add("b", 20), add("a", 10)], PLAN)) == [20, 10]
 
     assert table.sent == [(LOOK, ["b", "a"]), (LOCK, {"rows": ["b", "a"]}), (WRITE, ["a", "b"])]
 
@@ -64,7 +64,7 @@ def test_each_statement_is_sent_once_for_all() -> None:
 def test_rows_are_locked_in_their_order_and_alike_ones_as_they_came() -> None:
     table = Table(a=1, b=2)
 
-    results = table.run(abreast([add("b", 3), add("b", 1), add("a", 5), add("b", 2)], TOGETHER))
+    results = table.run(batched([add("b", 3), add("b", 1), add("a", 5), add("b", 2)], PLAN))
 
     assert results == [3, 1, 5, 2]
     assert table.sent[-1] == (WRITE, ["a", "b", "b", "b"])
@@ -74,7 +74,7 @@ def test_rows_are_locked_in_their_order_and_alike_ones_as_they_came() -> None:
 def test_who_skips_a_step_waits_for_the_others_there() -> None:
     table = Table(a=1, b=2)
 
-    table.run(abreast([add("a", 1, look=False), add("b", 1)], TOGETHER))
+    table.run(batched([add("a", 1, look=False), add("b", 1)], PLAN))
 
     assert [statement for statement, _ in table.sent] == [LOOK, LOCK, WRITE]
 
@@ -82,7 +82,7 @@ def test_who_skips_a_step_waits_for_the_others_there() -> None:
 def test_a_refusal_is_a_result_and_the_others_go_on() -> None:
     table = Table(a=1)
 
-    for way in (lambda operations: abreast(operations, TOGETHER), in_turn):
+    for way in (lambda operations: batched(operations, PLAN), sequential):
         refused, added = table.run(way([add("none", 1), add("a", 7)]))
         assert isinstance(refused, Conflict)
         assert added == 7
@@ -93,7 +93,7 @@ def test_one_that_breaks_breaks_them_all() -> None:
         yield LOOK(row="a")
         raise ZeroDivisionError
 
-    for way in (lambda operations: abreast(operations, TOGETHER), in_turn):
+    for way in (lambda operations: batched(operations, PLAN), sequential):
         with pytest.raises(ZeroDivisionError):
             Table(a=1).run(way([add("a", 1), breaks()]))
 
@@ -101,7 +101,7 @@ def test_one_that_breaks_breaks_them_all() -> None:
 def test_in_turn_each_sees_what_the_earlier_ones_wrote() -> None:
     table = Table(a=1)
 
-    table.run(in_turn([add("a", 2), add("a", 3)]))
+    table.run(sequential([add("a", 2), add("a", 3)]))
 
     assert [statement for statement, _ in table.sent] == [LOOK, LOCK, WRITE] * 2
 
@@ -110,12 +110,12 @@ def test_one_that_sends_batches_of_its_own_cannot_go_abreast() -> None:
     def batch() -> Operation[None]:
         yield WRITE.many([{"row": "a", "value": 1}])
 
-    with pytest.raises(TypeError, match="abreast"):
-        Table().run(abreast([batch()], TOGETHER))
+    with pytest.raises(TypeError, match="batched"):
+        Table().run(batched([batch()], PLAN))
 
 
 def test_nobody_is_no_work() -> None:
     table = Table()
 
-    assert table.run(abreast([], TOGETHER)) == []
+    assert table.run(batched([], PLAN)) == []
     assert table.sent == []

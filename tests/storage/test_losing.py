@@ -1,8 +1,8 @@
 """What becomes of a lease that is kept, given back or lost."""
 
-from answerback.domain.errors import ErrorCode
-from answerback.domain.job import JobState
-from answerback.storage.store import SqlStore
+from answerback.jobs.model import JobState
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import ErrorCode
 from answerback.testing.clock import FakeClock
 from builders import (
     LEASE,

@@ -5,12 +5,12 @@ from collections import defaultdict
 
 import pytest
 
-from answerback.domain.delivery import ClaimedDelivery
-from answerback.domain.errors import Conflict
-from answerback.domain.job import ENDED, ClaimedJob, JobState
-from answerback.storage.store import SqlStore
-from answerback.storage.sweeping import BATCH
+from answerback.jobs.model import ENDED, ClaimedJob, JobState
+from answerback.jobs.recover import BATCH
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
+from answerback.webhooks.model import ClaimedDelivery
 from builders import (
     FAILURE,
     LEASE,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from answerback.domain.errors import Conflict, NotFound
-from answerback.domain.job import Ending, JobState
-from answerback.storage.store import SqlStore
+from answerback.jobs.model import Ending, JobState
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
 from builders import (
     FAILURE,

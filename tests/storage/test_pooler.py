@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from answerback.domain.errors import StorageUnavailable
-from answerback.storage.postgres.connections import behind_a_pooler, connected
+from answerback.database.postgres.connections import behind_a_pooler, connected
+from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.backends import BackendUnavailable
 from answerback.testing.backends.pgbouncer import POOL_SIZE, PgBouncer
 from answerback.testing.clock import FakeClock

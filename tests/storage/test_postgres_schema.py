@@ -14,14 +14,14 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from typer.testing import CliRunner
 
 from answerback.cli import app
-from answerback.core.callbacks import render
-from answerback.domain.errors import StorageUnavailable
-from answerback.storage import schema
-from answerback.storage.postgres import migrate, open_postgres
-from answerback.storage.postgres import schema as postgres_schema
-from answerback.storage.postgres.driving import DIALECT
-from answerback.storage.postgres.runner import ALONE
-from answerback.storage.tables import metadata
+from answerback.database import schema
+from answerback.database.postgres import migrate, open_postgres
+from answerback.database.postgres import schema as postgres_schema
+from answerback.database.postgres.driving import DIALECT
+from answerback.database.postgres.runner import ALONE
+from answerback.database.tables import metadata
+from answerback.jobs.callbacks import render
+from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
 from builders import accept
 from databases import PostgresDatabase, own_database

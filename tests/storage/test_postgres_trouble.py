@@ -7,11 +7,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from answerback.core.callbacks import render
-from answerback.domain.errors import OutcomeUnknown, StorageUnavailable
-from answerback.domain.job import JobState
-from answerback.storage.postgres import connections, open_postgres, runner
-from answerback.storage.store import SqlStore
+from answerback.database.postgres import connections, open_postgres, runner
+from answerback.jobs.callbacks import render
+from answerback.jobs.model import JobState
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable
 from answerback.testing.backends import PostgresServer
 from answerback.testing.clock import FakeClock
 from builders import LEASE, TENANT, accept, claim_delivery, claim_job, claim_jobs, finish, state_of
@@ -385,7 +385,7 @@ async def test_a_statement_that_hangs_gives_up_by_itself(store: SqlStore, postgr
 def settings() -> Any:
     from sqlalchemy import text
 
-    from answerback.storage.operation import Statement
+    from answerback.database.operation import Statement
 
     found = []
     asked = ["statement_timeout", "idle_in_transaction_session_timeout", "synchronous_commit"]

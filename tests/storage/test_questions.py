@@ -2,7 +2,7 @@
 
 import asyncio
 
-from answerback.storage.store import SqlStore
+from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import DAY, TENANT
 from databases import Database

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from answerback.domain.errors import Conflict, NotFound
-from answerback.domain.job import JobState
-from answerback.storage.store import SqlStore
+from answerback.jobs.model import JobState
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
 from builders import (
     DAY,

@@ -12,14 +12,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from answerback.core.callbacks import render
-from answerback.domain.errors import StorageUnavailable
-from answerback.storage import schema, sqlite
-from answerback.storage.group_commit import DIALECT
-from answerback.storage.operation import Statement
-from answerback.storage.sqlite import open_sqlite
-from answerback.storage.store import SqlStore
-from answerback.storage.tables import metadata
+from answerback.database import schema, sqlite
+from answerback.database.group_commit import DIALECT
+from answerback.database.operation import Statement
+from answerback.database.sqlite import open_sqlite
+from answerback.database.tables import metadata
+from answerback.jobs.callbacks import render
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
 from builders import accept, dump, ended_job, raw
 from databases import Database, SqliteDatabase

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from answerback.domain.delivery import ClaimedDelivery, DeliveryState, OriginLine
-from answerback.ports import Claims
-from answerback.storage.ending import DELIVERY_DEADLINE_MS
-from answerback.storage.store import SqlStore
+from answerback.jobs.finish import DELIVERY_DEADLINE_MS
+from answerback.jobs.store import SqlStore
+from answerback.kernel.ports import Claims
 from answerback.testing.clock import FakeClock
+from answerback.webhooks.model import ClaimedDelivery, DeliveryState, OriginLine
 from builders import LEASE, REPORT, TENANT, URL, accept, claim_deliveries, claim_jobs, finish
 from databases import Database
 

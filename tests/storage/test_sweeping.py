@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from answerback.domain.errors import ErrorCode, NotFound
-from answerback.domain.job import JobState
-from answerback.storage.store import SqlStore
-from answerback.storage.sweeping import BATCH
+from answerback.jobs.model import JobState
+from answerback.jobs.recover import BATCH
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import ErrorCode, NotFound
 from answerback.testing.clock import FakeClock
 from builders import (
     DAY,

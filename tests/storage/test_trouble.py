@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from answerback.core.callbacks import render
-from answerback.domain.errors import StorageUnavailable
-from answerback.domain.job import JobState
-from answerback.storage import sqlite
-from answerback.storage.operation import Operation, Statement, Transaction
-from answerback.storage.sqlite import open_sqlite
-from answerback.storage.store import SqlStore
+from answerback.database import sqlite
+from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.sqlite import open_sqlite
+from answerback.jobs.callbacks import render
+from answerback.jobs.model import JobState
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
 from builders import TENANT, accept, claim_job, dump, ended_job, finish, raw, rows
 from databases import Database, SqliteDatabase

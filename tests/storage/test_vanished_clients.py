@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from answerback.storage.postgres import runner
+from answerback.database.postgres import runner
 from answerback.testing.backends import PostgresServer
 from chaos.link import Link
 from servers import private

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from answerback.domain.errors import FileError
-from answerback.domain.review import File
+from answerback.kernel.errors import FileError
+from answerback.reviews.files.fetcher import MAX_REDIRECTS, FileFetcher
+from answerback.reviews.model import File
 from answerback.testing import behaviours
 from answerback.testing.behaviours import Behaviour
 from answerback.testing.receiver import Receiver
-from answerback.webhooks.fetcher import MAX_REDIRECTS, FileFetcher
 from answerback.webhooks.guard import AddressGuard
 
 LIMIT = 1000

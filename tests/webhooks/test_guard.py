@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hostile_urls import ANSWERS, FORBIDDEN, MALFORMED, PUBLIC
 
-from answerback.domain.errors import CallbackRefused, SendError
+from answerback.kernel.errors import CallbackRefused, SendError
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.guard import AddressGuard

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.origins import OriginGate, Pacing
+from answerback.webhooks.breaker import OriginGate, Pacing
 
 HERE, THERE = "https://here.example:443", "https://there.example:443"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sending import BODY, sending
 
-from answerback.domain.errors import SendError
+from answerback.kernel.errors import SendError
 from answerback.testing.receiver import Receiver
 from answerback.webhooks.sender import WebhookSender
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.origins import OriginGate
+from answerback.webhooks.breaker import OriginGate
 
 HERE = "https://here.example:443"
 

@@ -1,12 +1,13 @@
 """Putting the service together: the only place that builds adapters."""
 
-from answerback.api.auth import Authenticator
-from answerback.api.metrics import Depths
-from answerback.api.ratelimit import RateLimiter
-from answerback.bootstrap.clock import SystemClock
+from answerback.accounts.auth import Authenticator
+from answerback.accounts.ratelimit import RateLimiter
+from answerback.ask.ask import Questions
+from answerback.benchmark.results import ResultsFolder
+from answerback.benchmark.run import Benchmark
 from answerback.bootstrap.database import migrate as migrate
 from answerback.bootstrap.database import open_store as open_store
-from answerback.bootstrap.fleet import hints_at_doors, make_publisher
+from answerback.bootstrap.notifiers import make_notifier, make_publisher
 from answerback.bootstrap.runtime import open_log as open_log
 from answerback.bootstrap.service import Role as Role
 from answerback.bootstrap.service import Service as Service
@@ -14,32 +15,33 @@ from answerback.bootstrap.sharing import make_sharing
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.bootstrap.work import Instruments, make_engine, make_instruments, make_reviewer
 from answerback.bootstrap.work import secret_of as secret_of
-from answerback.core.asking import Asker
-from answerback.core.benchmark import Benchmark
-from answerback.core.catalog import Catalog
-from answerback.core.control import Control
-from answerback.core.conversation import Conversations
-from answerback.core.generation import Generation
-from answerback.core.idempotency import IdempotentCalls
-from answerback.core.intake import Intake
-from answerback.core.llm_callbacks import CallbackTokens, LlmCallbacks
-from answerback.core.questions import Questions
-from answerback.engines.hints import ProcessHints
-from answerback.ports import Boundary, Clock, Hints, Log, Provider, Reached, Store
+from answerback.conversations.memory import Conversations
+from answerback.generate.generate import Generation
+from answerback.http.idempotency import IdempotencyRecords
+from answerback.jobs.control import Control
+from answerback.jobs.metrics_routes import Depths
+from answerback.jobs.submit import Intake
+from answerback.kernel.clock import SystemClock
+from answerback.kernel.ports import Clock, Failpoint, Log, Notifier, OnFailpoint, Provider, Store
+from answerback.llm.asking import Asker
+from answerback.llm.catalog import Catalog
+from answerback.queue.notifiers.local import LocalNotifier
+from answerback.reviews.llm_callbacks import CallbackTokens, LlmCallbacks
 from answerback.settings import Settings
-from answerback.storage.results import ResultsFolder
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.sender import WebhookSender
 
 
-def nothing(_: Boundary) -> None:
+def nothing(_: Failpoint) -> None:
     """What happens at a commit boundary outside of tests."""
 
 
-def build(settings: Settings, store: Store, log: Log, role: Role = Role.ALL, reached: Reached = nothing) -> Service:
+def build(
+    settings: Settings, store: Store, log: Log, role: Role = Role.ALL, failpoint: OnFailpoint = nothing
+) -> Service:
     """The whole service on an open store, not yet started. Raises RoutesFileError, SettingsError, ResultsUnwritable."""
     upstreams = Upstreams(settings)
-    tell = make_instruments(upstreams.models, log, reached)
+    tell = make_instruments(upstreams.models, log, failpoint)
     clock, metrics = tell.clock, tell.metrics
     provider = upstreams.provider(clock, log, metrics, tell.tracer)
     guard = AddressGuard(settings.callback_allowed_networks, allow_loopback=settings.loopback_only)
@@ -47,12 +49,12 @@ def build(settings: Settings, store: Store, log: Log, role: Role = Role.ALL, rea
     tokens = CallbackTokens(store)
     reviewer = make_reviewer(settings, provider, guard, tokens, tell)
     sharing = make_sharing(settings, store, log, metrics)
-    here = ProcessHints()
+    here = LocalNotifier()
     engine = None
     if role is not Role.API:
         engine = make_engine(settings, store, provider, reviewer, sender, sharing.windows, here, tell)
     publisher = None if role is Role.WORKER else make_publisher(settings, log, metrics)
-    hints = hints_at_doors(here, engine, publisher)
+    notifier = make_notifier(here, engine, publisher)
     asker = Asker(provider, settings.short_retries, settings.llm_timeout_seconds, log)
     catalog = _catalog(settings, asker, clock, log)
     results = _results(settings, role)
@@ -61,22 +63,22 @@ def build(settings: Settings, store: Store, log: Log, role: Role = Role.ALL, rea
         log=log,
         store=store,
         provider=provider,
-        intake=_intake(settings, store, guard, hints, tell),
-        control=Control(store, hints, log, metrics),
+        intake=_intake(settings, store, guard, notifier, tell),
+        control=Control(store, notifier, log, metrics),
         conversations=Conversations(store, sharing.windows),
         authenticator=_authenticator(settings, store, clock, RateLimiter(sharing.rates, settings.rate)),
         asker=asker,
         questions=Questions(asker, store, log),
         catalog=catalog,
         generation=Generation(asker, catalog),
-        idempotent_calls=IdempotentCalls(store, settings.lease_seconds, log),
+        idempotent_calls=IdempotencyRecords(store, settings.lease_seconds, log),
         benchmark=Benchmark(asker, catalog, results, upstreams.default_model, log),
         engine=engine,
         publisher=publisher,
         sharing=sharing,
         sender=sender,
         guard=guard,
-        llm_callbacks=LlmCallbacks(store, tokens, hints, log, metrics),
+        llm_callbacks=LlmCallbacks(store, tokens, notifier, log, metrics),
         reviewer=reviewer,
         metrics=metrics,
         depths=Depths(store, clock),
@@ -84,15 +86,15 @@ def build(settings: Settings, store: Store, log: Log, role: Role = Role.ALL, rea
     )
 
 
-def _intake(settings: Settings, store: Store, guard: AddressGuard, hints: Hints, tell: Instruments) -> Intake:
+def _intake(settings: Settings, store: Store, guard: AddressGuard, notifier: Notifier, tell: Instruments) -> Intake:
     return Intake(
         store,
         guard,
-        hints,
+        notifier,
         settings.limits,
         settings.job_deadline_seconds,
         tell.log,
-        tell.reached,
+        tell.failpoint,
         tell.metrics,
         tell.tracer,
         reads_files=settings.llm_api_url is None,

@@ -2,12 +2,12 @@
 
 from types import ModuleType
 
-from answerback.bootstrap.clock import SystemClock
-from answerback.core.callbacks import render
-from answerback.domain.errors import StorageUnavailable
-from answerback.ports import Store
+from answerback.database.sqlite import open_sqlite
+from answerback.jobs.callbacks import render
+from answerback.kernel.clock import SystemClock
+from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.ports import Store
 from answerback.settings import Settings
-from answerback.storage.sqlite import open_sqlite
 
 
 async def open_store(settings: Settings) -> Store:
@@ -30,7 +30,7 @@ async def migrate(settings: Settings) -> None:
 def _postgres() -> ModuleType:
     """Imported only when it is asked for: its driver is an extra."""
     try:
-        from answerback.storage import postgres
+        from answerback.database import postgres
     except ModuleNotFoundError as error:
         if error.name != "asyncpg":
             raise

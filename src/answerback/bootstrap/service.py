@@ -5,27 +5,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from answerback.api.auth import Authenticator
-from answerback.api.metrics import Depths
+from answerback.accounts.auth import Authenticator
+from answerback.ask.ask import Questions
+from answerback.benchmark.run import Benchmark
 from answerback.bootstrap.sharing import Sharing
-from answerback.core.asking import Asker
-from answerback.core.benchmark import Benchmark
-from answerback.core.catalog import Catalog
-from answerback.core.control import Control
-from answerback.core.conversation import Conversations
-from answerback.core.generation import Generation
-from answerback.core.idempotency import IdempotentCalls
-from answerback.core.intake import Intake
-from answerback.core.llm_callbacks import LlmCallbacks
-from answerback.core.questions import Questions
-from answerback.core.reviewing import Reviewer
-from answerback.engines.embedded import EmbeddedEngine
-from answerback.engines.hints import Kind
-from answerback.engines.publishing import Publisher
+from answerback.conversations.memory import Conversations
+from answerback.generate.generate import Generation
+from answerback.http.idempotency import IdempotencyRecords
+from answerback.jobs.control import Control
+from answerback.jobs.engine import EmbeddedEngine
+from answerback.jobs.metrics_routes import Depths
+from answerback.jobs.submit import Intake
+from answerback.kernel.ports import Log, Provider, Store
+from answerback.kernel.telemetry import Tracer
+from answerback.llm.asking import Asker
+from answerback.llm.catalog import Catalog
 from answerback.observability.metrics import PrometheusMetrics
-from answerback.ports import Log, Provider, Store
+from answerback.queue.notifiers.local import Kind
+from answerback.queue.notifiers.publisher import Publisher
+from answerback.reviews.llm_callbacks import LlmCallbacks
+from answerback.reviews.run import Reviewer
 from answerback.settings import Settings
-from answerback.telemetry import Tracer
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.sender import WebhookSender
 
@@ -56,7 +56,7 @@ class Service:
     catalog: Catalog
     generation: Generation
     benchmark: Benchmark
-    idempotent_calls: IdempotentCalls
+    idempotent_calls: IdempotencyRecords
     engine: EmbeddedEngine | None
     publisher: Publisher | None
     sharing: Sharing

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from answerback.api.ratelimit import MovingWindows
-from answerback.core.conversation import DatabaseWindows
-from answerback.domain.retry import DAY
-from answerback.ports import Log, Rates, Store, Windows
+from answerback.accounts.ratelimit import MovingWindows
+from answerback.conversations.memory import DatabaseWindows
+from answerback.kernel.ports import Log, Rates, Store, Windows
+from answerback.kernel.retry import DAY
+from answerback.kernel.telemetry import Metrics
 from answerback.settings import Settings, SettingsError
-from answerback.telemetry import Metrics
 
 if TYPE_CHECKING:
-    from answerback.shared.link import Link
+    from answerback.redis.link import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ def make_sharing(settings: Settings, store: Store, log: Log, metrics: Metrics) -
         return Sharing(here, database)
     try:
         # Not at the top: the client is an extra.
-        from answerback.shared.link import Link
-        from answerback.shared.names import Names
-        from answerback.shared.rates import SharedRates
-        from answerback.shared.windows import SharedWindows
+        from answerback.accounts.shared_rates import SharedRates
+        from answerback.conversations.shared_windows import SharedWindows
+        from answerback.redis.link import Link
+        from answerback.redis.names import Names
     except ModuleNotFoundError as error:
         raise SettingsError("REDIS_URL needs Redis's client: pip install 'answerback[redis]'") from error
     link, names = Link(settings.redis_url.get_secret_value(), log, metrics), Names(store)

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 
 from dotenv import dotenv_values
 
-from answerback.ports import Clock, Log, Provider
-from answerback.providers.mock import MODEL, MockProvider
-from answerback.providers.observed import ObservedProvider
-from answerback.providers.openai_compatible import OpenAICompatible
-from answerback.providers.pacing import Gate, PacedProvider
-from answerback.providers.routes_file import ProviderEntry, RoutesFileError, load_routes
-from answerback.providers.routing import FallbackProvider, Route
+from answerback.kernel.ports import Clock, Log, Provider
+from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
+from answerback.llm.mock import MODEL, MockProvider
+from answerback.llm.observed import ObservedProvider
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.pacing import Gate, PacedProvider
+from answerback.llm.routes_file import ProviderEntry, RoutesFileError, load_routes
+from answerback.llm.routing import FallbackProvider, Route
 from answerback.settings import Settings
-from answerback.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
 
 THE_ONE = ""
 """What the provider of the settings is called beside those of a routes file, which have names."""

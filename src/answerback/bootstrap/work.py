@@ -3,28 +3,28 @@
 import os
 from dataclasses import dataclass
 
-from answerback.bootstrap.clock import SystemClock
-from answerback.core.deliverer import Deliverer
-from answerback.core.executor import Executor
-from answerback.core.llm_callbacks import CallbackTokens
-from answerback.core.maintenance import Maintenance
-from answerback.core.reviewing import ChatReviewer, PushReviewer, Reviewer
-from answerback.core.signing import Signer
-from answerback.documents.reader import DocumentReader
-from answerback.engines.embedded import EmbeddedEngine
-from answerback.engines.hints import ProcessHints
+from answerback.jobs.engine import EmbeddedEngine
+from answerback.jobs.maintenance import Maintenance
+from answerback.jobs.run import Executor
+from answerback.kernel.clock import SystemClock
+from answerback.kernel.ports import Log, OnFailpoint, Provider, Store, Windows
+from answerback.kernel.telemetry import Tracer
+from answerback.llm.observed import ObservedReviewLLM
+from answerback.llm.pacing import Gate, PacedReviewLLM
 from answerback.observability.metrics import PrometheusMetrics
 from answerback.observability.tracing import make_tracer
-from answerback.ports import Log, Provider, Reached, Store, Windows
-from answerback.providers.observed import ObservedReviewLLM
-from answerback.providers.pacing import Gate, PacedReviewLLM
-from answerback.providers.push import REVIEWS, PushProvider
+from answerback.queue.notifiers.local import LocalNotifier
+from answerback.reviews.files.fetcher import FileFetcher
+from answerback.reviews.files.reader import DocumentReader
+from answerback.reviews.llm_callbacks import CallbackTokens
+from answerback.reviews.push import REVIEWS, PushProvider
+from answerback.reviews.run import ChatReviewer, PushReviewer, Reviewer
 from answerback.settings import Settings
-from answerback.telemetry import Tracer
-from answerback.webhooks.fetcher import FileFetcher
+from answerback.webhooks.breaker import OriginGate
+from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.origins import OriginGate
 from answerback.webhooks.sender import WebhookSender
+from answerback.webhooks.signer import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,14 @@ class Instruments:
     log: Log
     metrics: PrometheusMetrics
     tracer: Tracer
-    reached: Reached
+    failpoint: OnFailpoint
 
 
-def make_instruments(models: frozenset[str], log: Log, reached: Reached) -> Instruments:
+def make_instruments(models: frozenset[str], log: Log, failpoint: OnFailpoint) -> Instruments:
     """`models` are those that metrics call by name."""
-    return Instruments(SystemClock(), log, PrometheusMetrics(models | {REVIEWS}), make_tracer(os.environ, log), reached)
+    return Instruments(
+        SystemClock(), log, PrometheusMetrics(models | {REVIEWS}), make_tracer(os.environ, log), failpoint
+    )
 
 
 def secret_of(settings: Settings) -> str | None:
@@ -68,17 +70,17 @@ def make_engine(
     reviewer: Reviewer,
     sender: WebhookSender,
     windows: Windows,
-    hints: ProcessHints,
+    notifier: LocalNotifier,
     tell: Instruments,
 ) -> EmbeddedEngine:
     executor = Executor(
         store,
         provider,
-        hints,
+        notifier,
         settings.memory,
         settings.llm_timeout_seconds,
         tell.log,
-        tell.reached,
+        tell.failpoint,
         reviewer,
         tell.metrics,
         tell.tracer,
@@ -89,11 +91,11 @@ def make_engine(
         sender=sender,
         origins=OriginGate(tell.clock.monotonic),
         signer=Signer(store, secret_of(settings), tell.clock),
-        hints=hints,
+        notifier=notifier,
         schedule=settings.callback_schedule,
         clock=tell.clock,
         log=tell.log,
-        reached=tell.reached,
+        failpoint=tell.failpoint,
         metrics=tell.metrics,
         tracer=tell.tracer,
     )
@@ -102,9 +104,9 @@ def make_engine(
         executor=executor,
         deliverer=deliverer,
         maintenance=Maintenance(
-            store, hints, settings.retention_days, settings.lease_seconds, tell.clock, tell.log, tell.metrics
+            store, notifier, settings.retention_days, settings.lease_seconds, tell.clock, tell.log, tell.metrics
         ),
-        hints=hints,
+        notifier=notifier,
         concurrency=settings.worker_concurrency,
         lease_seconds=settings.lease_seconds,
         clock=tell.clock,

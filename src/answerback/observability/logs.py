@@ -18,8 +18,8 @@ from typing import Any, Literal, Protocol, TextIO, cast
 
 import structlog
 
+from answerback.kernel.ports import Log
 from answerback.observability.logfile import LogFile
-from answerback.ports import Log
 
 REDACTED = "[redacted]"
 PRIVATE = frozenset(

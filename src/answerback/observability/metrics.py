@@ -15,10 +15,10 @@ from prometheus_client import (
 )
 
 from answerback import __version__
-from answerback.domain.errors import ErrorCode
-from answerback.domain.job import JobKind, JobState
-from answerback.ports import Depth
-from answerback.telemetry import CallbackEnd, LLMCall
+from answerback.jobs.model import JobKind, JobState
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.ports import Depth
+from answerback.kernel.telemetry import CallbackEnd, LLMCall
 
 MODELS_TOLD_APART = 100
 OTHER = "other"
@@ -32,7 +32,7 @@ T = TypeVar("T", Counter, Gauge, Histogram)
 
 
 class PrometheusMetrics:
-    """Implements `answerback.telemetry.Metrics`. `models` are told apart, and a hundred others once they have answered:
+    """Implements `answerback.kernel.telemetry.Metrics`. `models` are told apart, and a hundred others once they have answered:
     clients name models as they like, and names that never answer are all `other`."""
 
     def __init__(self, models: Collection[str] = ()) -> None:
@@ -119,7 +119,7 @@ class PrometheusMetrics:
         self._delivered().inc()
         self._lag().observe(lag)
 
-    def hints_dropped(self, count: int) -> None:
+    def notifications_dropped(self, count: int) -> None:
         self._hints_dropped().inc(count)
 
     def redis(self, *, up: bool) -> None:

@@ -1,4 +1,4 @@
-"""`answerback.telemetry.Tracer` over OpenTelemetry. Needs the extra `answerback[otel]`."""
+"""`answerback.kernel.telemetry.Tracer` over OpenTelemetry. Needs the extra `answerback[otel]`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from opentelemetry.trace import Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from answerback import __version__
-from answerback.telemetry import Attributes, Span, SpanKind
+from answerback.kernel.telemetry import Attributes, Span, SpanKind
 
 KINDS = {
     SpanKind.SERVER: OtelKind.SERVER,

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from answerback.ports import Log
-from answerback.telemetry import UNTRACED, Tracer
+from answerback.kernel.ports import Log
+from answerback.kernel.telemetry import UNTRACED, Tracer
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 

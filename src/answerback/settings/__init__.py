@@ -10,12 +10,11 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from answerback.core.asking import ShortRetries
-from answerback.domain.chat import Memory
-from answerback.domain.rate import Rate, parse_rate
-from answerback.domain.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
-from answerback.domain.signature import webhook_key
-from answerback.ports import Limits
+from answerback.kernel.ports import Limits
+from answerback.kernel.rate import Rate, parse_rate
+from answerback.kernel.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
+from answerback.llm.asking import ShortRetries
+from answerback.llm.model import Memory
 from answerback.settings.types import (
     BrokerUrl,
     Count,
@@ -35,6 +34,7 @@ from answerback.settings.types import (
     SigningSecret,
     Words,
 )
+from answerback.webhooks.signature import webhook_key
 
 OPENROUTER = "https://openrouter.ai/api/v1"
 OPENAI = "https://api.openai.com/v1"

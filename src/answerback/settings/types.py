@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from answerback.domain.rate import parse_rate
-from answerback.domain.retry import DAY
-from answerback.domain.signature import webhook_key
+from answerback.kernel.rate import parse_rate
+from answerback.kernel.retry import DAY
+from answerback.webhooks.signature import webhook_key
 
 Network = IPv4Network | IPv6Network
 

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from answerback.ports import Boundary, Reached
+from answerback.kernel.ports import Failpoint, OnFailpoint
 from answerback.settings import SettingsError, load_settings
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The process ends where `at` is reached for the `nth` time (1-based)."""
+    """The process ends where `at` is failpoint for the `nth` time (1-based)."""
 
-    at: Boundary
+    at: Failpoint
     nth: int = 1
 
     def arguments(self) -> list[str]:
@@ -27,23 +27,23 @@ class Fault:
         return ["answerback.testing.faults", "--at", self.at.value, "--nth", str(self.nth)]
 
 
-def kill_at(boundary: Boundary, nth: int = 1) -> Reached:
+def kill_at(boundary: Failpoint, nth: int = 1) -> OnFailpoint:
     """Something to call at boundaries, that SIGKILLs its own process at the `nth` time of this one."""
     if nth < 1:
         raise ValueError("nth counts from 1")
     times = count(1)  # safe to call from several threads: each gets its own number
 
-    def reached(here: Boundary) -> None:
+    def failpoint(here: Failpoint) -> None:
         if here is boundary and next(times) == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return reached
+    return failpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves with the settings of the environment until the fault strikes."""
     parser = argparse.ArgumentParser(prog="python -m answerback.testing.faults", description=main.__doc__)
-    parser.add_argument("--at", type=Boundary, choices=list(Boundary), required=True)
+    parser.add_argument("--at", type=Failpoint, choices=list(Failpoint), required=True)
     parser.add_argument("--nth", type=int, default=1)
     chosen = parser.parse_args(arguments)
     try:
@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"answerback: {error}\n")
         return 2
     # Not at the top: kill_at serves tests that need no web server.
-    from answerback.server import serve
+    from answerback.bootstrap.server import serve
 
-    return serve(settings, reached=kill_at(chosen.at, chosen.nth))
+    return serve(settings, failpoint=kill_at(chosen.at, chosen.nth))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import hmac
 import time
 from collections.abc import Mapping, Sequence
 
-from answerback.domain import signature
+from answerback.webhooks import signature
 
 TOLERANCE_SECONDS = 300.0
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from answerback.domain.errors import CallbackRefused
+from answerback.kernel.errors import CallbackRefused
 from answerback.webhooks.addresses import LOOPBACK, AddressPolicy, ForbiddenAddressError, Network
 from answerback.webhooks.lookup import SystemLookup
 from answerback.webhooks.urls import Target, authority, is_localhost, is_metadata, target

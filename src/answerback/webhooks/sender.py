@@ -8,10 +8,10 @@ from collections.abc import Callable
 import aiohttp
 
 from answerback import __version__
-from answerback.domain.delivery import CallbackResponse
-from answerback.domain.errors import CallbackRefused, SendError
+from answerback.kernel.errors import CallbackRefused, SendError
 from answerback.webhooks.connections import as_written, connector, explain
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.model import CallbackResponse
 from answerback.webhooks.response import BoundedBody, retry_after
 
 MAX_HEADER_BYTES = 8190

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from answerback.domain.errors import CallbackRefused
+from answerback.kernel.errors import CallbackRefused
 
 MAX_URL_LENGTH = 2048
 

@@ -1,1 +1,0 @@
-"""The doors: each parses, makes one core call and renders."""

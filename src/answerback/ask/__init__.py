@@ -1,0 +1,1 @@
+"""One question, one answer, and the history of both."""

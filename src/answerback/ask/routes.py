@@ -1,0 +1,136 @@
+"""Door 2: a question in, its answer back, at once or as it comes."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.accounts.auth import Authenticator
+from answerback.ask.ask import Questions
+from answerback.http.bodies import StrictBody, body_schema, read_body
+from answerback.http.errors import json_response
+from answerback.http.fields import ModelName, not_blank
+from answerback.http.headers import accepts
+from answerback.http.idempotent_routes import Idempotent
+from answerback.http.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
+from answerback.http.sse import EVENT_STREAM, sse_response, text_response, word_events
+from answerback.jobs.callbacks import rfc3339
+
+
+class AskBody(StrictBody):
+    """A question to be answered at once."""
+
+    question: Annotated[str, StringConstraints(min_length=1, max_length=5000), AfterValidator(not_blank)] = Field(
+        description="What to ask the LLM."
+    )
+    model: ModelName | None = Field(None, description="Which model answers; without it the service's default.")
+
+
+class AnswerBody(BaseModel):
+    answer: str = Field(examples=["Paris."])
+
+
+class HistoryItem(BaseModel):
+    question: str = Field(examples=["What is the capital of France?"])
+    answer: str = Field(examples=["Paris."])
+    timestamp: str = Field(description="When it was answered.", examples=["2026-01-01T12:00:00.000Z"])
+
+
+class History(BaseModel):
+    """Newest first."""
+
+    items: list[HistoryItem]
+
+
+EXAMPLE = {"question": "What is the capital of France?"}
+STREAM_RESPONSES: dict[int | str, dict[str, Any]] = ASK_ERRORS | {
+    200: {
+        "description": "The answer as it comes. A stream that breaks never ends like a good one: the text's connection "
+        'is aborted; events end with `event: error`, whose data is `{"error": {"code", "message"}}`.',
+        "content": {
+            "text/plain": {"schema": {"type": "string"}, "example": "Paris."},
+            "text/event-stream": EVENTS,
+        },
+    }
+}
+
+
+def router(questions: Questions, authenticator: Authenticator, once: Idempotent) -> APIRouter:
+    """`/api/ask`, `/api/streaming` and `/api/history`."""
+    door = APIRouter(prefix="/api", tags=["ask"])
+    _add_asking(door, questions, authenticator, once)
+    _add_history(door, questions, authenticator)
+    return door
+
+
+def _add_asking(door: APIRouter, questions: Questions, authenticator: Authenticator, once: Idempotent) -> None:
+    """At once and as it comes."""
+    body = {"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(AskBody, EXAMPLE)}
+
+    @door.post(
+        "/ask",
+        summary="Ask, and wait for the answer",
+        response_model=AnswerBody,
+        responses=ASK_ERRORS,
+        openapi_extra=body,
+    )
+    async def ask(request: Request) -> Response:
+        """One answer. Failures that may pass are tried again for a moment first. Hanging up stops the LLM, unless the
+        question has an `Idempotency-Key`."""
+        tenant_id = await authenticator.tenant(request)
+        asked = await read_body(request, AskBody)
+
+        async def answer() -> Response:
+            return json_response(200, {"answer": await questions.ask(tenant_id, asked.question, asked.model)})
+
+        return await once(request, tenant_id, asked, answer)
+
+    @door.post(
+        "/streaming",
+        summary="Ask, and read the answer as it comes",
+        response_class=Response,
+        responses=STREAM_RESPONSES,
+        openapi_extra=body,
+    )
+    async def streaming(request: Request) -> Response:
+        """Plain text, or with `Accept: text/event-stream` server-sent events: `{"content": …}`, in the end
+        `{"done": true}`. The status waits for the first words, so 429, 502 and 503 arrive as statuses."""
+        tenant_id = await authenticator.tenant(request)
+        asked = await read_body(request, AskBody)
+        as_events = accepts(request, EVENT_STREAM)
+
+        async def answer() -> Response:
+            words = await questions.stream(tenant_id, asked.question, asked.model)
+            return sse_response(word_events(words)) if as_events else text_response(_text(words))
+
+        return await once(request, tenant_id, [asked, as_events], answer, streamed=True)
+
+
+def _add_history(door: APIRouter, questions: Questions, authenticator: Authenticator) -> None:
+    @door.get(
+        "/history",
+        summary="What you asked, newest first",
+        response_model=History,
+        responses=KEY_ERRORS | errors(_422="The limit is not 1 to 100"),
+    )
+    async def history(
+        request: Request, limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 10
+    ) -> Response:
+        """Questions with their whole answers, asked and streamed; kept for `RETENTION_DAYS`."""
+        tenant_id = await authenticator.tenant(request)
+        items = [
+            {"question": each.question, "answer": each.answer, "timestamp": rfc3339(each.at)}
+            for each in await questions.history(tenant_id, limit)
+        ]
+        return json_response(200, {"items": items})
+
+
+async def _text(words: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        async for piece in words:
+            yield piece.encode()
+    finally:
+        await words.aclose()

@@ -1,0 +1,70 @@
+"""The history of questions: kept when answered, shown newest first, forgotten with age."""
+
+from sqlalchemy import Text, bindparam, delete, func, insert, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.tables import questions
+from answerback.jobs.records import at_most
+from answerback.llm.model import Question
+
+BATCH = 200
+
+# No row stands for a tenant, so two processes that add to its history meet at a name.
+LOCK_HISTORIES = Statement(
+    select(
+        func.pg_advisory_xact_lock(func.hashtextextended(func.unnest(bindparam("tenant_ids", type_=ARRAY(Text))), 0))
+    ),
+    only_locks=True,
+)
+INSERT_QUESTION = Statement(
+    insert(questions).values(
+        tenant_id=bindparam("tenant_id"),
+        question=bindparam("question"),
+        answer=bindparam("answer"),
+        created_at=bindparam("answered_at"),
+    )
+)
+LAST_ANSWERED_AT = Statement(
+    select(questions.c.created_at)
+    .where(questions.c.tenant_id == bindparam("tenant_id"))
+    .order_by(questions.c.id.desc())
+    .limit(1)
+)
+LIST_QUESTIONS = Statement(
+    select(questions.c.question, questions.c.answer, questions.c.created_at)
+    .where(questions.c.tenant_id == bindparam("tenant_id"))
+    .order_by(questions.c.id.desc())
+    .limit(bindparam("limit"))
+)
+PRUNE_QUESTIONS = Statement(
+    delete(questions)
+    .where(
+        questions.c.id.in_(
+            select(questions.c.id)
+            .where(questions.c.created_at < bindparam("before"))
+            .order_by(questions.c.created_at)
+            .limit(at_most(BATCH))
+        )
+    )
+    .returning(questions.c.id)
+)
+
+
+def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str) -> Operation[None]:
+    """Gives each of a tenant's questions a time of its own, later than the one before: many may share a transaction
+    and its time."""
+    yield LOCK_HISTORIES(tenant_ids=[tenant_id])
+    answered_at = tx.now
+    for (last,) in (yield LAST_ANSWERED_AT(tenant_id=tenant_id)):
+        answered_at = max(answered_at, last + 1)
+    yield INSERT_QUESTION(tenant_id=tenant_id, question=question, answer=answer, answered_at=answered_at)
+
+
+def list_questions(_: Transaction, tenant_id: str, limit: int) -> Operation[list[Question]]:
+    return [Question(*row) for row in (yield LIST_QUESTIONS(tenant_id=tenant_id, limit=limit))]
+
+
+def prune_questions(before: int) -> Operation[int]:
+    """Deletes a batch of those answered before `before` (epoch milliseconds); returns how many."""
+    return len((yield PRUNE_QUESTIONS(before=before)))

@@ -1,0 +1,74 @@
+"""Where benchmarks leave their files."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO, TypeVar
+
+from answerback.kernel.errors import ResultsUnwritable
+
+T = TypeVar("T")
+
+
+class ResultsFolder:
+    """Implements `ports.Results` in `folder`, made at the first use. Each file has a name of its own, and none is ever
+    overwritten."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def make(self) -> None:
+        """The folder itself. Raises ResultsUnwritable where it takes no file now."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self._folder):
+                pass
+        except OSError as error:
+            raise _unwritable(self._folder, error) from None
+
+    async def create(self) -> "CsvFile":
+        """Raises ResultsUnwritable."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        path = self._folder / f"benchmark-{stamp}-{secrets.token_hex(4)}.csv"
+        return CsvFile(path, await _on_disk(path, lambda: self._open(path)))
+
+    def _open(self, path: Path) -> BinaryIO:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+
+
+class CsvFile:
+    """Implements `ports.ResultsFile`. Writes in a thread, so that a slow disk holds up nobody else."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = str(path)
+        self._where = path
+        self._file = file
+
+    async def write(self, text: str) -> None:
+        """What was written can be read by others at once. Raises ResultsUnwritable."""
+        data = text.encode(errors="replace")
+        await _on_disk(self._where, lambda: self._append(data))
+
+    def _append(self, data: bytes) -> None:
+        self._file.write(data)
+        self._file.flush()
+
+    async def close(self) -> None:
+        """Raises ResultsUnwritable."""
+        await _on_disk(self._where, self._file.close)
+
+
+async def _on_disk(path: Path, work: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> ResultsUnwritable:
+    words = f"the results cannot be written to {folder}: {error.strerror or type(error).__name__}"
+    return ResultsUnwritable(f"{words}; see BENCHMARKS_DIR")

@@ -1,0 +1,250 @@
+"""Door 3: benchmarks of a model, as JSON or as a page to look at; every run is in a CSV file of its own."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.accounts.auth import Authenticator
+from answerback.benchmark import page
+from answerback.benchmark.model import (
+    MAX_CALLS,
+    MAX_CONCURRENCY,
+    MAX_RUNS,
+    Plan,
+    Report,
+    Spread,
+    Summary,
+    read_prompts,
+)
+from answerback.benchmark.run import Benchmark
+from answerback.http.bodies import from_form
+from answerback.http.errors import BodyTooLarge, InvalidRequest, json_response, problem
+from answerback.http.fields import ModelName
+from answerback.http.idempotent_routes import Idempotent
+from answerback.http.openapi_parts import ASK_ERRORS, IDEMPOTENCY_KEY, errors
+from answerback.kernel.errors import InvalidField, ResultsUnwritable
+
+PATH = "/benchmark"
+MAX_FILE_BYTES = 1024 * 1024
+FORM_BYTES = 64 * 1024
+"""What the form's other fields and separators may take beyond the file."""
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": f"{page.POLICY}; frame-ancestors 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class BenchmarkForm(BaseModel):
+    """The form's fields besides the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: ModelName | None = Field(None, description="One of `GET /models`; without it the service's default.")
+    runs: int = Field(5, ge=1, le=MAX_RUNS, description="How often each prompt is asked.")
+    concurrency: int = Field(5, ge=1, le=MAX_CONCURRENCY, description="How many are asked at once, at most.")
+    max_tokens: int = Field(512, ge=1, le=10_000_000, description="How long an answer may become.")
+    visualize: bool = Field(default=False, description="True: the report comes as an HTML page with a chart.")
+
+
+class SpreadBody(BaseModel):
+    """`std_dev` is the sample's, 0 for a single value; percentiles are interpolated."""
+
+    avg: float
+    min: float
+    max: float
+    std_dev: float
+    p50: float
+    p95: float
+
+
+class SummaryBody(BaseModel):
+    """Spreads are those of the calls that succeeded, null where none did. Times are in seconds, as measured from the
+    stream, and leave out the waits between tries; `tokens` are those of the answers, as the upstream counts them."""
+
+    calls: int
+    failures: int
+    failure_codes: dict[str, int] = Field(description="How many failed with which `error.code`.")
+    retries: int = Field(description="Tries beyond the first.")
+    tokens: int
+    latency: SpreadBody | None
+    time_to_first_token: SpreadBody | None
+    tokens_per_second: SpreadBody | None
+
+
+class PromptBody(SummaryBody):
+    prompt: str
+
+
+class ReportBody(BaseModel):
+    """A benchmark. `seconds` is how long it all took."""
+
+    model: str | None
+    runs: int
+    concurrency: int
+    max_tokens: int
+    seconds: float
+    overall: SummaryBody
+    prompts: list[PromptBody]
+    results_file: str = Field(description="A CSV file with a row per run, under `BENCHMARKS_DIR` of the service.")
+
+
+_SPREAD = {"avg": 0.81, "min": 0.74, "max": 0.92, "std_dev": 0.06, "p50": 0.8, "p95": 0.91}
+_SUMMARY = {
+    "calls": 5,
+    "failures": 0,
+    "failure_codes": {},
+    "retries": 1,
+    "tokens": 210,
+    "latency": _SPREAD,
+    "time_to_first_token": {"avg": 0.21, "min": 0.18, "max": 0.27, "std_dev": 0.03, "p50": 0.2, "p95": 0.26},
+    "tokens_per_second": {"avg": 52.1, "min": 45.7, "max": 56.8, "std_dev": 4.1, "p50": 52.5, "p95": 56.4},
+}
+FORM_EXAMPLE = {"prompt_file": "What is the capital of France?\nWhy is the sky blue?\n", "runs": 5, "concurrency": 5}
+EXAMPLE = {
+    "model": "openai/gpt-oss-20b:free",
+    "runs": 5,
+    "concurrency": 5,
+    "max_tokens": 512,
+    "seconds": 1.9,
+    "overall": _SUMMARY,
+    "prompts": [{"prompt": "What is the capital of France?", **_SUMMARY}],
+    "results_file": "benchmarks/benchmark-20260101T120000Z-1f0c9a3e.csv",
+}
+RESPONSES: dict[int | str, dict[str, Any]] = (
+    ASK_ERRORS
+    | errors(
+        _400="There is no such model, or the form is not well-formed",
+        _413="The form or its file is too large",
+        _422="A field is wrong or the file is no list of prompts; each is named",
+        _503="The upstream or the database cannot be failpoint, or the results cannot be written; the text says which",
+    )
+    | {
+        200: {
+            "model": ReportBody,
+            "description": "The report; with `visualize=true` as an HTML page. Calls that failed are counted in it.",
+            "content": {
+                "application/json": {"example": EXAMPLE},
+                "text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"},
+            },
+        }
+    }
+)
+
+
+def router(benchmark: Benchmark, authenticator: Authenticator, once: Idempotent) -> APIRouter:
+    """`POST /benchmark`."""
+    door = APIRouter(tags=["generate"])
+
+    @door.post(
+        PATH,
+        summary="Measure a model with prompts of yours",
+        response_model=None,
+        responses=RESPONSES,
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": _form_schema()},
+    )
+    async def run_benchmark(request: Request) -> Response:
+        """Asks every prompt `runs` times and tells how long answers took. The response comes when all is done; hanging
+        up stops it, unless it has an `Idempotency-Key`, and keeps the rows of what was done. At most 10,000 calls.
+
+        `curl -s http://localhost:8080/benchmark -F prompt_file=@prompts.txt -F runs=10`"""
+        tenant_id = await authenticator.tenant(request)
+        plan, form = await _read(request)
+
+        async def answer() -> Response:
+            try:
+                (report,) = await benchmark.run([plan])
+            except ResultsUnwritable as error:
+                return problem(503, "results_unwritable", str(error))
+            # In a thread: a report on thousands of prompts takes longer than others should wait.
+            return await asyncio.to_thread(_rendered, report, form)
+
+        return await once(request, tenant_id, [plan, form], answer)
+
+    return door
+
+
+def _rendered(report: Report, form: BenchmarkForm) -> Response:
+    if form.visualize:
+        return Response(page.render(report), 200, PAGE_HEADERS, "text/html; charset=utf-8")
+    return json_response(200, _body(report))
+
+
+async def _read(request: Request) -> tuple[Plan, BenchmarkForm]:
+    """Raises InvalidRequest, InvalidField, BodyTooLarge; HTTPException for a form that is not well-formed."""
+    async with request.form(max_files=1, max_fields=20) as fields:
+        file = fields.get("prompt_file")
+        texts = {name: value for name, value in fields.items() if isinstance(value, str) and value.strip()}
+        texts.pop("prompt_file", None)
+        form = _form(texts, missing=not isinstance(file, UploadFile))
+        data = await file.read(MAX_FILE_BYTES + 1) if isinstance(file, UploadFile) else b""
+    if len(data) > MAX_FILE_BYTES:
+        raise BodyTooLarge(f"prompt_file is larger than {MAX_FILE_BYTES} bytes; send fewer prompts")
+    try:
+        prompts = read_prompts(data)
+        return Plan(prompts, form.model, form.runs, form.concurrency, form.max_tokens), form
+    except ValueError as error:
+        raise InvalidField("prompt_file", f"prompt_file: {error}") from None
+
+
+def _form(texts: Mapping[str, str], *, missing: bool) -> BenchmarkForm:
+    """Raises InvalidRequest with everything that is wrong, also a file that is `missing`."""
+    words = "is missing: send multipart/form-data with a file of prompts, as with curl -F prompt_file=@prompts.txt"
+    wrong: list[dict[str, Any]] = [{"type": "missing", "loc": ["body", "prompt_file"], "msg": words}] if missing else []
+    try:
+        form = from_form(texts, BenchmarkForm)
+    except InvalidRequest as error:
+        raise InvalidRequest(wrong + error.errors) from None
+    if wrong:
+        raise InvalidRequest(wrong)
+    return form
+
+
+def _body(report: Report) -> dict[str, Any]:
+    prompts = zip(report.plan.prompts, report.prompts, strict=True)
+    return {
+        "model": report.model,
+        "runs": report.plan.runs,
+        "concurrency": report.plan.concurrency,
+        "max_tokens": report.plan.max_tokens,
+        "seconds": round(report.seconds, 4),
+        "overall": _summary(report.overall),
+        "prompts": [{"prompt": prompt, **_summary(summary)} for prompt, summary in prompts],
+        "results_file": report.results_file,
+    }
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    return {
+        "calls": summary.calls,
+        "failures": summary.failures,
+        "failure_codes": dict(summary.failure_codes),
+        "retries": summary.retries,
+        "tokens": summary.tokens,
+        "latency": _spread(summary.latency),
+        "time_to_first_token": _spread(summary.first_token),
+        "tokens_per_second": _spread(summary.tokens_per_second),
+    }
+
+
+def _spread(spread: Spread | None) -> dict[str, float] | None:
+    return None if spread is None else {name: round(value, 6) for name, value in asdict(spread).items()}
+
+
+def _form_schema() -> dict[str, Any]:
+    schema = BenchmarkForm.model_json_schema()
+    about = f"UTF-8 text, one prompt a line, at most 1 MiB; prompts x runs may be {MAX_CALLS:,} at most."
+    schema["properties"] = {
+        "prompt_file": {"type": "string", "format": "binary", "description": about},
+        **schema["properties"],
+    }
+    schema["required"] = ["prompt_file"]
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema, "example": FORM_EXAMPLE}}}

@@ -1,0 +1,141 @@
+"""Benchmarks: every prompt asked as often as planned, so many at once, each run measured and kept as it ends."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
+from answerback.benchmark import sheet
+from answerback.benchmark.model import Plan, Report, Run, summarize
+from answerback.kernel.ports import Log, Results, ResultsFile
+from answerback.llm.asking import Asker, Measured
+from answerback.llm.catalog import Catalog
+
+COLUMNS = (
+    *("model", "answered_by", "prompt_number", "run", "status", "error_code", "tries", "latency_seconds"),
+    *("first_token_seconds", "tokens", "tokens_per_second", "prompt", "answer"),
+)
+"""Of the file of results: a row per run, in the order in which they ended. `model` was asked, `answered_by` says so
+itself."""
+
+WRITE_ROWS = 50
+SHOWN_CHARACTERS = 300
+"""How much of an answer a report shows; the file has more."""
+
+OnRun = Callable[[Run], None]
+
+
+def unseen(_: Run) -> None:
+    """What happens at the end of a run that nobody watches."""
+
+
+class Benchmark:
+    """Runs plans; `default_model` is asked where they name none. Cancelling it stops the calls on their way and keeps
+    the rows that are there."""
+
+    def __init__(self, asker: Asker, catalog: Catalog, results: Results, default_model: str, log: Log) -> None:
+        self._asker = asker
+        self._catalog = catalog
+        self._results = results
+        self._default_model = default_model
+        self._log = log
+
+    async def run(self, plans: Sequence[Plan], on_run: OnRun = unseen) -> Sequence[Report]:
+        """A report for each plan, one after the other, all with one file of results. A call that fails is counted and
+        stops nothing. Raises UnknownModel, ResultsUnwritable."""
+        for plan in plans:
+            await self._catalog.check(plan.model)
+        file = await self._results.create()
+        try:
+            await file.write(sheet.line(COLUMNS))
+            return [await self._one(plan, file, on_run) for plan in plans]
+        finally:
+            await file.close()
+
+    async def _one(self, plan: Plan, file: ResultsFile, on_run: OnRun) -> Report:
+        started = time.perf_counter()
+        runs: list[list[Run]] = [[] for _ in plan.prompts]
+        answers = [""] * len(plan.prompts)
+        rows: list[str] = []
+        try:
+            async with aclosing(self._ended(plan)) as ended:
+                async for run, measured in ended:
+                    runs[run.prompt].append(run)
+                    answers[run.prompt] = answers[run.prompt] or measured.text[:SHOWN_CHARACTERS]
+                    rows.append(_row(plan, plan.model or self._default_model, run, measured))
+                    on_run(run)
+                    if len(rows) >= WRITE_ROWS:
+                        await file.write("".join(rows))
+                        rows.clear()
+        finally:
+            if rows:
+                await file.write("".join(rows))
+            self._report(plan, runs, file, time.perf_counter() - started)
+        # In a thread: the numbers of ten thousand prompts take longer than others should wait.
+        return await asyncio.to_thread(_report, plan, runs, answers, file.path, time.perf_counter() - started)
+
+    async def _ended(self, plan: Plan) -> AsyncGenerator[tuple[Run, Measured], None]:
+        """Each run as it ends. All prompts are asked once before one is asked again."""
+        todo = ((prompt, number) for number in range(1, plan.runs + 1) for prompt in range(len(plan.prompts)))
+        asking: set[asyncio.Task[tuple[Run, Measured]]] = set()
+        try:
+            while True:
+                while len(asking) < plan.concurrency and (turn := next(todo, None)) is not None:
+                    asking.add(asyncio.create_task(self._ask(plan, *turn)))
+                if not asking:
+                    return
+                done, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _ask(self, plan: Plan, prompt: int, number: int) -> tuple[Run, Measured]:
+        said = [{"role": "user", "content": plan.prompts[prompt]}]
+        named = {} if plan.model is None else {"model": plan.model}
+        measured = await self._asker.measure({"messages": said, "max_tokens": plan.max_tokens, **named})
+        run = Run(
+            prompt=prompt,
+            number=number,
+            model=measured.model,
+            tries=measured.tries,
+            seconds=measured.seconds,
+            first_token_seconds=measured.first_token_seconds,
+            tokens=measured.usage.completion_tokens if measured.usage else None,
+            failure=measured.failure.code.value if measured.failure else None,
+        )
+        return run, measured
+
+    def _report(self, plan: Plan, runs: Sequence[Sequence[Run]], file: ResultsFile, seconds: float) -> None:
+        ended = sum(len(each) for each in runs)
+        failures = sum(run.failure is not None for each in runs for run in each)
+        log = self._log.info if ended == plan.calls else self._log.warning
+        log(
+            "benchmarked" if ended == plan.calls else "benchmark_stopped",
+            model=plan.model,
+            calls=ended,
+            failures=failures,
+            seconds=round(seconds, 3),
+            file=file.path,
+        )
+
+
+def _report(
+    plan: Plan, runs: Sequence[Sequence[Run]], answers: Sequence[str], results_file: str, seconds: float
+) -> Report:
+    everyone = [run for each in runs for run in each]
+    model = plan.model or next((run.model for run in everyone if run.model), None)
+    return Report(plan, model, seconds, summarize(everyone), [summarize(each) for each in runs], answers, results_file)
+
+
+def _row(plan: Plan, model: str, run: Run, measured: Measured) -> str:
+    failed = run.failure is not None
+    return sheet.line(
+        (
+            *(model, run.model, run.prompt + 1, run.number, "failed" if failed else "ok", run.failure, run.tries),
+            *((None, None) if failed else (run.seconds, run.first_token_seconds)),
+            *(run.tokens, run.tokens_per_second, plan.prompts[run.prompt], measured.text),
+        )
+    )

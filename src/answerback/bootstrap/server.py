@@ -1,0 +1,151 @@
+"""The service as a process that listens."""
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+
+from answerback import bootstrap
+from answerback.bootstrap import Role
+from answerback.bootstrap.app import create_app
+from answerback.bootstrap.runtime import loop_factory
+from answerback.http.protocol import BoundedHttp
+from answerback.kernel.errors import ResultsUnwritable, StorageUnavailable
+from answerback.kernel.ports import Log, OnFailpoint
+from answerback.llm.routes_file import RoutesFileError
+from answerback.settings import SHORT_SECRET, Settings, SettingsError
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
+LAST_WORDS_SECONDS = 1.0
+"""How long a service that stops waits for callers to take the end of what it could not finish."""
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep idle connections (aiohttp 15 s, proxies 60 s): who closes first must not be us, or a request
+sent at that moment is lost."""
+
+
+class StartError(Exception):
+    """The service must not start like this; the message is one line for the operator."""
+
+
+def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = bootstrap.nothing) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at every commit boundary."""
+    try:
+        log = bootstrap.open_log(settings)
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(_serve(settings, role, log, failpoint))
+    except (StartError, StorageUnavailable, RoutesFileError, ResultsUnwritable, SettingsError) as error:
+        sys.stderr.write(f"answerback: {error}\n")
+        return 2
+
+
+async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoint) -> int:
+    store = await bootstrap.open_store(settings)
+    try:
+        await _check_exposure(settings, [key.revoked_at for key in await store.list_keys()])
+        service = bootstrap.build(settings, store, log, role, failpoint)
+        sockets = _listen(settings.app_host, settings.app_port)
+    except (StartError, RoutesFileError, ResultsUnwritable, SettingsError):
+        await store.close()
+        raise
+    for name in settings.short_secrets:
+        log.warning("short_secret", setting=name, note=f"{SHORT_SECRET} bytes at least, or it can be found by trying")
+    if settings.mock:
+        log.warning("mock_mode", note="no LLM is asked: set OPENROUTER_API_KEY, and unset MOCK_MODE, for real answers")
+    config = uvicorn.Config(
+        create_app(service),
+        host=settings.app_host,
+        port=settings.app_port,
+        http=BoundedHttp.telling(log, service.metrics),
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    server = _Server(config, service.stop_engine, role, log)
+    await server.serve(sockets)
+    return 0 if server.started else 1
+
+
+async def _check_exposure(settings: Settings, revoked: list[int | None]) -> None:
+    """Without any key the service is for this machine only."""
+    has_key = settings.auth_token is not None or any(revoked_at is None for revoked_at in revoked)
+    if not (has_key or settings.auth_disabled or settings.loopback_only):
+        raise StartError(
+            f"APP_HOST is {settings.app_host} but there is no key: make one with 'answerback keys create', "
+            "set AUTH_TOKEN, or set AUTH_DISABLED=true to serve everybody"
+        )
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen. Made before the engine starts, so that a second start on a taken port claims no job."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((each[0], each[4]) for each in found):
+            try:
+                sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
+            except OSError as error:
+                # `localhost` may name ::1 on a machine without IPv6.
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or len(found) == 1:
+                    raise
+    except OSError as error:
+        for each in sockets:
+            each.close()
+        reason = str(error.strerror).partition(" (")[0]
+        raise StartError(f"cannot listen on {host}:{port}: {reason}") from error
+    return sockets
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and ends with exit code 0 on SIGTERM and SIGINT."""
+
+    def __init__(
+        self, config: uvicorn.Config, stop_engine: Callable[[], Awaitable[None]], role: Role, log: Log
+    ) -> None:
+        super().__init__(config)
+        self._stop_engine = stop_engine
+        self._role = role
+        self._log = log
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            self._log.info("listening", url=f"http://{host}:{self.config.port}", docs="/docs", role=self._role.value)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.
+        await asyncio.gather(super().shutdown(sockets), self._stop_engine())
+        if self.server_state.tasks:
+            await self._last_words()
+
+    async def _last_words(self) -> None:
+        """Lets the requests that outlasted the grace tell their callers; one who takes nothing is not waited for."""
+        tasks = tuple(self.server_state.tasks)
+        _, silent = await asyncio.wait(tasks, timeout=LAST_WORDS_SECONDS)
+        if silent:
+            for connection in tuple(self.server_state.connections):
+                connection.transport.abort()
+            await asyncio.wait(silent, timeout=LAST_WORDS_SECONDS)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+            self._log.info("stopped")

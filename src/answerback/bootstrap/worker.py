@@ -1,0 +1,170 @@
+"""A worker: the engine in a process of its own, without routes. `celery -A answerback.worker worker` is one too."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from answerback import bootstrap
+from answerback.bootstrap import Role, Service
+from answerback.bootstrap.notifiers import make_celery_app
+from answerback.bootstrap.runtime import loop_factory
+from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.ports import OnFailpoint
+from answerback.llm.routes_file import RoutesFileError
+from answerback.queue.notifiers.local import Kind
+from answerback.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from answerback.queue.notifiers.celery_worker import NotifiedApp
+
+LOOK_SECONDS = 5.0
+"""How often a waiting message's thread makes sure that there still is somebody to wait for."""
+
+
+def work(settings: Settings, failpoint: OnFailpoint = bootstrap.nothing) -> int:
+    """Works until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at every commit boundary."""
+    try:
+        made = Work(settings, failpoint)
+        if settings.celery_broker_url is None:
+            return _poll(made)
+        app = make_celery_app(settings, made, made.log)
+    except SettingsError as error:
+        return _refuse(error)
+    worker = app.Worker(hostname=f"answerback-{os.getpid()}@{socket.gethostname()}", pool_cls="threads", quiet=True)
+    worker.start()
+    return worker.exitcode or 0
+
+
+def _poll(made: "Work") -> int:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: made.begin_stop())
+    made.start()
+    return made.join()
+
+
+def _refuse(error: Exception) -> int:
+    sys.stderr.write(f"answerback: {error}\n")
+    return 2
+
+
+class Work:
+    """Implements `answerback.queue.notifiers.celery_worker.Work`: the service without its doors, in a thread of its own.
+
+    Making one raises SettingsError where its log cannot be written.
+    """
+
+    def __init__(self, settings: Settings, failpoint: OnFailpoint = bootstrap.nothing) -> None:
+        self._settings = settings
+        self._failpoint = failpoint
+        self.log = bootstrap.open_log(settings)
+        self._thread = threading.Thread(target=self._run, name="work", daemon=True)
+        self._started: concurrent.futures.Future[Service] = concurrent.futures.Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+        self._asked = False
+        self._ended: Callable[[], None] | None = None
+        self._code = 0
+
+    def start(self, ended: Callable[[], None] | None = None) -> None:
+        """Returns once it works. `ended` is called from its thread when it has stopped, for whatever reason. Raises
+        SystemExit when it cannot."""
+        self._ended = ended
+        self._thread.start()
+        try:
+            self._started.result()
+        except (StorageUnavailable, RoutesFileError, SettingsError) as error:
+            raise SystemExit(_refuse(error)) from error
+
+    def begin_stop(self) -> None:
+        """Safe to call from any thread and signal handler, any number of times."""
+        self._asked = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def wake(self, kind: Kind) -> None:
+        """Returns when there is room for what may be due, or the work stops."""
+        service = self._started.result()
+        if self._asked or self._loop is None:
+            return
+        waking = service.wake(kind)
+        try:
+            woken = asyncio.run_coroutine_threadsafe(waking, self._loop)
+        except RuntimeError:  # it is closed
+            waking.close()
+            return
+        # The second comes of a loop that ended before it got to this.
+        with contextlib.suppress(concurrent.futures.CancelledError, TimeoutError):
+            while self._thread.is_alive() and not woken.done():
+                concurrent.futures.wait([woken], LOOK_SECONDS)
+            woken.result(0)
+
+    def join(self) -> int:
+        """Waits for the end; returns the exit code."""
+        self._thread.join()
+        return self._code
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(self._main())
+        except BaseException as error:
+            self._code = 1
+            if not self._started.done():
+                self._started.set_exception(error)
+                return
+            self.log.exception("work_broke")
+        if self._ended is not None:
+            self._ended()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if self._asked:
+            self._stopping.set()
+        store = await bootstrap.open_store(self._settings)
+        try:
+            service = bootstrap.build(self._settings, store, self.log, Role.WORKER, self._failpoint)
+            self._show_metrics(service)
+        except (RoutesFileError, SettingsError):
+            await store.close()
+            raise
+        service.start(self._broke)
+        broker = self._settings.celery_broker_url is not None
+        self.log.info("working", role=Role.WORKER.value, woken_by="messages and polling" if broker else "polling")
+        self._started.set_result(service)
+        await self._stopping.wait()
+        self.log.info("stopping")
+        await service.stop()
+        self.log.info("stopped")
+
+    def _show_metrics(self, service: Service) -> None:
+        host, port = self._settings.app_host, self._settings.worker_metrics_port
+        if port is None:
+            return
+        try:
+            service.metrics.serve(host, port)
+        except OSError as error:
+            raise SettingsError(f"WORKER_METRICS_PORT: cannot listen on {host}:{port}: {error.strerror}") from error
+
+    def _broke(self) -> None:
+        # A worker that claims nothing more is of no use: whoever supervises it starts another.
+        self._code = 1
+        self._stopping.set()
+
+
+@cache
+def celery_app() -> "NotifiedApp":
+    try:
+        settings = load_settings()
+        made = Work(settings)
+        return make_celery_app(settings, made, made.log)
+    except SettingsError as error:
+        raise SystemExit(_refuse(error)) from error

@@ -1,0 +1,52 @@
+"""A streamed completion on its way out: the upstream's bytes, made anew only where they do not conform."""
+
+import json
+import re
+from collections.abc import AsyncGenerator
+
+from answerback.chat.errors import error_body
+from answerback.http.sse import DONE, data_event
+from answerback.llm.model import Chunk, Json
+
+_NO_USAGE = re.compile(rb'"usage"\s*:\s*null')
+
+
+async def events(chunks: AsyncGenerator[Chunk, None], include_usage: bool) -> AsyncGenerator[bytes, None]:
+    """The stream as OpenAI sends it.
+
+    With `include_usage` every chunk says `"usage": null` and one without choices, told last, has the counts; otherwise
+    nobody hears of them. `[DONE]` comes after a whole answer only.
+    """
+    counted: Chunk | None = None
+    try:
+        async for chunk in chunks:
+            if chunk.usage is not None:
+                # Upstreams differ in where they put it, and how often; the last one counts.
+                counted = chunk
+            if chunk.has_choices or chunk.usage is None:
+                yield data_event(_without_usage(chunk, include_usage))
+        if include_usage and counted is not None:
+            yield data_event(_without_choices(counted))
+        yield DONE
+    finally:
+        await chunks.aclose()
+
+
+def error_chunk(status: int, code: str, message: str) -> bytes:
+    """How a stream of OpenAI's tells that it broke."""
+    return data_event(error_body(status, code, message))
+
+
+def _without_choices(chunk: Chunk) -> bytes | dict[str, Json]:
+    if not chunk.has_choices:
+        return chunk.data
+    document: dict[str, Json] = json.loads(chunk.data)
+    return document | {"choices": []}
+
+
+def _without_usage(chunk: Chunk, include_usage: bool) -> bytes | dict[str, Json]:
+    if chunk.usage is None and (not include_usage or _NO_USAGE.search(chunk.data)):
+        return chunk.data
+    document: dict[str, Json] = json.loads(chunk.data)
+    document.pop("usage", None)
+    return document | {"usage": None} if include_usage else document

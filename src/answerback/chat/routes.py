@@ -1,0 +1,98 @@
+"""Door 5: chat completions as OpenAI's, plain and streamed. The body is relayed, not remodelled."""
+
+import json
+import math
+from typing import Any, NoReturn
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.accounts.auth import Authenticator
+from answerback.chat.chunks import error_chunk, events
+from answerback.chat.errors import InvalidParameter, MissingParameter
+from answerback.chat.openapi_parts import CHAT_BODY, CHAT_RESPONSES
+from answerback.http.idempotent_routes import Idempotent
+from answerback.http.openapi_parts import IDEMPOTENCY_KEY
+from answerback.http.sse import sse_response
+from answerback.llm.asking import Asker
+from answerback.llm.model import Json
+
+
+def router(asker: Asker, authenticator: Authenticator, once: Idempotent) -> APIRouter:
+    """`POST /v1/chat/completions`."""
+    door = APIRouter(prefix="/v1", tags=["openai"])
+
+    @door.post(
+        "/chat/completions",
+        summary="Create a chat completion, as OpenAI's",
+        response_model=None,
+        responses=CHAT_RESPONSES,
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": CHAT_BODY},
+    )
+    async def create(request: Request) -> Response:
+        """Takes any parameter of OpenAI's or your provider's; those unknown here pass through untouched, and so does
+        the answer. Without `model` the service's default answers.
+
+        With `stream: true` the answer comes as server-sent events. The status waits for the first token; a stream that
+        breaks later ends with an `error` chunk and without `[DONE]`, never with a `finish_reason` that is not true.
+        """
+        tenant_id = await authenticator.tenant(request)
+        body = await _read(request)
+        streamed = bool(body.get("stream"))
+
+        async def answer() -> Response:
+            if not streamed:
+                relayed = await asker.relay(body)
+                return Response(relayed.body, 200, media_type="application/json")
+            options = body.get("stream_options") or {}
+            return sse_response(events(await asker.stream(body), options.get("include_usage") is True), error_chunk)
+
+        return await once(request, tenant_id, body, answer, streamed=streamed)
+
+    return door
+
+
+async def _read(request: Request) -> dict[str, Json]:
+    """The request's JSON, looked at no closer than relaying it needs. Raises InvalidParameter, MissingParameter, and
+    BodyTooLarge from the middleware."""
+    body = _decode(await request.body())
+    if not isinstance(body, dict):
+        raise InvalidParameter("body", "the body must be a JSON object")
+    if "messages" not in body:
+        raise MissingParameter("messages", "missing required parameter: 'messages'")
+    messages = body["messages"]
+    if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
+        raise InvalidParameter("messages", "'messages' must be a list of at least one object")
+    _check(body, "model", str, "a string")
+    _check(body, "stream", bool, "true or false")
+    _check(body, "stream_options", dict, "an object")
+    return body
+
+
+def _decode(raw: bytes) -> Json:
+    try:
+        return json.loads(raw.decode(), parse_constant=_no_number, parse_float=_finite)
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        words = "the body is not JSON in UTF-8"
+    except RecursionError:
+        words = "the body is nested too deep"
+    except ValueError:
+        words = "the body holds a number with too many digits"
+    raise InvalidParameter("body", words)
+
+
+def _finite(literal: str) -> float:
+    if not math.isfinite(number := float(literal)):
+        raise InvalidParameter("body", f"the body holds {literal[:20]}, which is too large a number")
+    return number
+
+
+def _no_number(literal: str) -> NoReturn:
+    raise InvalidParameter("body", f"the body holds {literal}, which is not JSON")
+
+
+def _check(body: dict[str, Json], name: str, kind: type[Any], wanted: str) -> None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise InvalidParameter(name, f"'{name}' must be {wanted}")

@@ -1,1 +1,0 @@
-"""What the relay does: accept, ask, deliver, keep. Speaks to the world through `answerback.ports` only."""

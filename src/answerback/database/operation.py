@@ -1,0 +1,101 @@
+"""Operations without I/O: generators that yield statements and receive rows.
+
+An operation is written once; what drives it decides how statements reach a database and which operations share a
+transaction. SQLite's driver is `answerback.database.group_commit`, PostgreSQL's `answerback.database.postgres.runner`.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from sqlalchemy.sql import ClauseElement
+
+T = TypeVar("T")
+Row: TypeAlias = tuple[Any, ...]
+Rows: TypeAlias = Sequence[Row]
+Parameters: TypeAlias = Mapping[str, Any]
+
+
+class Statement:
+    """A statement defined once in SQLAlchemy and compiled once per dialect. Calling it binds its parameters.
+
+    `postgresql` replaces the clause there, where one cannot serve both dialects. `by` names the parameters that say
+    which rows it locks: transactions that lock many do so in their order, and never wait for each other in a circle.
+    `only_locks`: it has no other effect; its parameters are lists of what to lock, and it returns nothing. SQLite,
+    which has one writer at a time, leaves it out.
+    """
+
+    __slots__ = ("by", "clause", "only_locks", "postgresql")
+
+    def __init__(
+        self,
+        clause: ClauseElement,
+        *,
+        postgresql: ClauseElement | None = None,
+        by: tuple[str, ...] = (),
+        only_locks: bool = False,
+    ) -> None:
+        self.clause = clause
+        self.postgresql = clause if postgresql is None else postgresql
+        self.by = by
+        self.only_locks = only_locks
+
+    def __call__(self, **parameters: Any) -> "Query":
+        return Query(self, parameters)
+
+    def many(self, parameters: Sequence[Parameters]) -> "Query":
+        """The statement once per mapping; returns no rows."""
+        return Query(self, parameters)
+
+    def each(self, parameters: Sequence[Parameters]) -> "Query":
+        """The statement once per mapping; returns the rows of all, each with its mapping's index as one more column."""
+        return Query(self, parameters, numbered=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A statement with its parameters: one mapping, or a sequence of them to be executed in one go."""
+
+    statement: Statement
+    parameters: Parameters | Sequence[Parameters]
+    numbered: bool = False
+
+
+Operation: TypeAlias = Generator[Query, Rows, T]
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What the operations of one transaction share: its time (epoch milliseconds) and the jobs it opened, net."""
+
+    now: int
+    opened: int = 0
+
+
+Begin: TypeAlias = Callable[[Transaction], Operation[T]]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """Operations of one kind: they may share a transaction and go batched through these statements, in this order."""
+
+    steps: tuple[Statement, ...]
+
+
+MAX_GROUP = 256
+"""Operations that share a transaction, at most."""
+MAX_GROUP_BYTES = 8 * 1024 * 1024
+"""What they carry together, before the last of them: a transaction has seconds, and holds lines while it takes them."""
+
+
+class Runner(Protocol):
+    """Drives operations against a database, in transactions of its own making."""
+
+    async def run(self, begin: Begin[T], together: BatchPlan | None = None, carries: int = 0) -> T:
+        """The result, once committed; `together` says with which others it may share a transaction, and `carries` about
+        how many bytes it writes.
+
+        Raises StorageUnavailable, and what the operation raises.
+        """
+
+    async def close(self) -> None: ...

@@ -1,1 +1,0 @@
-"""Finding the text in files that strangers wrote."""

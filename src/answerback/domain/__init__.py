@@ -1,1 +1,0 @@
-"""What the relay knows: frozen values and pure arithmetic, standard library only."""

@@ -1,0 +1,1 @@
+"""One prompt, one answer, by a model of the list."""

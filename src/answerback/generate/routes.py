@@ -1,0 +1,117 @@
+"""Door 3: the models there are, and a prompt's answer with what it took."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.accounts.auth import Authenticator
+from answerback.generate.generate import Generation
+from answerback.http.bodies import StrictBody, body_schema, read_body
+from answerback.http.errors import json_response
+from answerback.http.fields import ModelName, not_blank
+from answerback.http.idempotent_routes import Idempotent
+from answerback.http.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
+from answerback.http.sse import sse_response, word_events
+from answerback.llm.asking import Timed
+from answerback.llm.catalog import Catalog
+from answerback.llm.model import Json
+
+
+class GenerateBody(StrictBody):
+    """A prompt to be answered at once."""
+
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=32_000), AfterValidator(not_blank)] = Field(
+        description="What to ask the LLM."
+    )
+    model: ModelName | None = Field(None, description="One of `GET /models`; without it the service's default.")
+    max_tokens: int = Field(512, ge=1, le=10_000_000, description="How long the answer may become.")
+    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
+    stream: bool = Field(default=False, description="True: the answer comes as server-sent events.")
+
+
+class Generated(BaseModel):
+    """An answer. `latency_seconds` is the LLM's own time: waits between tries are left out."""
+
+    response: str = Field(examples=["Paris."])
+    model: str = Field(description="The one that answered.", examples=["openai/gpt-oss-20b:free"])
+    tokens_used: int | None = Field(
+        description="Prompt and answer; null where the upstream counts none.", examples=[11]
+    )
+    latency_seconds: float = Field(examples=[0.8123])
+
+
+class ModelBody(BaseModel):
+    id: str = Field(examples=["openai/gpt-oss-20b:free"])
+    name: str = Field(examples=["OpenAI: gpt-oss-20b (free)"])
+    description: str = Field(examples=["An open-weight model of 21 billion parameters."])
+
+
+EXAMPLE = {"prompt": "What is the capital of France?", "model": "openai/gpt-oss-20b:free", "max_tokens": 512}
+MODELS_ERRORS = KEY_ERRORS | errors(
+    _429="The upstream's rate limit, and no list is kept from before; `Retry-After` says when to try again",
+    _502="The upstream failed or answered with nonsense, and no list is kept from before",
+    _503="The upstream cannot be failpoint and no list is kept from before, or the database cannot be; try again",
+)
+GENERATE_RESPONSES: dict[int | str, dict[str, Any]] = ASK_ERRORS | {
+    200: {
+        "model": Generated,
+        "description": "The answer; with `stream: true` as events.",
+        "content": {"text/event-stream": EVENTS},
+    }
+}
+
+
+def router(generation: Generation, catalog: Catalog, authenticator: Authenticator, once: Idempotent) -> APIRouter:
+    """`GET /models` and `POST /generate`."""
+    door = APIRouter(tags=["generate"])
+
+    @door.get("/models", summary="The models there are", response_model=list[ModelBody], responses=MODELS_ERRORS)
+    async def get_models(request: Request) -> Response:
+        """What the provider offers, kept for `CACHE_TTL` seconds; an older list where the provider cannot be asked."""
+        await authenticator.tenant(request)
+        listed = await catalog.list()
+        return json_response(200, [{"id": m.id, "name": m.name, "description": m.description} for m in listed])
+
+    @door.post(
+        "/generate",
+        summary="Answer a prompt, whole or as a stream",
+        response_model=None,
+        responses=GENERATE_RESPONSES,
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(GenerateBody, EXAMPLE)},
+    )
+    async def generate(request: Request) -> Response:
+        """One answer, no memory. Failures that may pass are tried again for a moment first, after the upstream's
+        `Retry-After` where it names one. A stream's status waits for the first words. Hanging up stops the LLM,
+        unless the answer comes whole and the request has an `Idempotency-Key`."""
+        tenant_id = await authenticator.tenant(request)
+        asked = await read_body(request, GenerateBody)
+
+        async def answer() -> Response:
+            if asked.stream:
+                return sse_response(word_events(await generation.stream(_chat(asked))))
+            return json_response(200, _generated(await generation.generate(_chat(asked))))
+
+        return await once(request, tenant_id, asked, answer, streamed=asked.stream)
+
+    return door
+
+
+def _generated(timed: Timed) -> dict[str, Any]:
+    usage = timed.answer.usage
+    return {
+        "response": timed.answer.text,
+        "model": timed.answer.model,
+        "tokens_used": usage.total_tokens if usage else None,
+        "latency_seconds": round(timed.seconds, 4),
+    }
+
+
+def _chat(asked: GenerateBody) -> dict[str, Json]:
+    body: dict[str, Json] = {"messages": [{"role": "user", "content": asked.prompt}], "max_tokens": asked.max_tokens}
+    for name in ("model", "temperature"):
+        if (value := getattr(asked, name)) is not None:
+            body[name] = value
+    return body

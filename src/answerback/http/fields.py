@@ -1,0 +1,104 @@
+"""Kinds of values that several doors take."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, StringConstraints, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from answerback.kernel.errors import CallbackRefused
+
+MAX_METADATA_BYTES = 16 * 1024
+
+
+def no_nul(value: str) -> str:
+    """Text that every database can hold."""
+    if "\x00" in value:
+        raise ValueError("must not contain NUL characters")
+    return value
+
+
+def not_blank(value: str) -> str:
+    """Text as of `no_nul` that says something."""
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return no_nul(value)
+
+
+CheckUrl: TypeAlias = Callable[[str], None]
+"""What can be said of an address without resolving its name. Raises CallbackRefused."""
+
+
+def _may_be_called(kind: str) -> AfterValidator:
+    """By the CheckUrl in the context of the validation; a refusal is an error of this `kind`."""
+
+    def check(value: str, info: ValidationInfo) -> str:
+        try:
+            if info.context is not None:
+                info.context(value)
+        except CallbackRefused as refusal:
+            reason = refusal.named(info.field_name or refusal.field).message
+            raise PydanticCustomError(kind, "{reason}", {"reason": reason}) from None
+        return value
+
+    return AfterValidator(check)
+
+
+def _on_the_web(value: str) -> str:
+    if not value.lower().startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return value
+
+
+# Limits come before checks: after one pydantic counts "items", not characters.
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048), AfterValidator(no_nul)]
+WEB = WithJsonSchema({"type": "string", "format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://", "maxLength": 2048})
+CallbackUrl = Annotated[Url, _may_be_called(CallbackRefused.code), WEB]
+"""Where a callback goes."""
+FetchedUrl = Annotated[Url, _may_be_called("file_refused"), WEB]
+"""A file that the service itself fetches."""
+WebUrl = Annotated[Url, AfterValidator(_on_the_web), WEB]
+"""Somebody else's to fetch."""
+ModelName = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(no_nul)]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def echoable(value: dict[str, Any]) -> dict[str, Any]:
+    size = json_size(value)
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes of JSON; it has {size}")
+    for text in _texts(value):
+        no_nul(text)
+    return value
+
+
+def json_size(value: dict[str, Any]) -> int:
+    """Bytes of JSON. Raises ValueError for what JSON cannot say again."""
+    try:
+        return len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+    except ValueError:
+        raise ValueError("must be JSON that can be echoed: no NaN, no infinity, no enormous numbers") from None
+
+
+def relayable(value: dict[str, Any]) -> dict[str, Any]:
+    json_size(value)
+    return value
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(echoable)]
+"""An object of the caller's own, at most 16 KiB of JSON."""
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(relayable)]
+"""An object that JSON can say again."""

@@ -1,0 +1,128 @@
+"""Pieces of the OpenAPI document that several doors share."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict
+
+JOB = "job_01a1fc8454427e0488ed70bfee41f52c"
+DELIVERY = "msg_01a1fc8455127d23bd4fb85716e42dde"
+CREATED, ENDED_AT = "2026-01-01T12:00:00.000Z", "2026-01-01T12:00:01.250Z"
+USAGE = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
+"""What examples are made of."""
+
+JobId = Annotated[str, Path(description="A job's id, as its 202 told it.", examples=[JOB])]
+
+
+def shown(example: dict[str, Any]) -> ConfigDict:
+    """The `model_config` of a model that reads like this."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
+class ErrorBody(BaseModel):
+    code: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Every error of these doors. `detail` is a text, or for 422 a list that names each field."""
+
+    detail: str | list[dict[str, Any]]
+    error: ErrorBody
+
+
+EXAMPLES: Mapping[int, tuple[str, str]] = {
+    400: ("upstream_refused", "the upstream refused the request with 400; check the model's name and the parameters"),
+    401: ("unauthorized", "this key is not valid; check it, or ask the operator for a new one"),
+    404: ("not_found", "there is no job 'job_1'"),
+    409: ("idempotency_conflict", "this Idempotency-Key was used with another body; use a new key for a new request"),
+    413: ("body_too_large", "the body is larger than 1048576 bytes; send a smaller one"),
+    421: ("misdirected", "this service has no keys, so it answers as localhost only"),
+    422: ("validation_error", "callback_url: Field required"),
+    429: ("rate_limited", "more than 60 requests a minute; try again in 12 s"),
+    502: ("upstream_error", "the upstream failed with 500"),
+    503: ("storage_unavailable", "the database cannot take this now; nothing was stored, send it again"),
+}
+"""An `error.code` and its message for each status."""
+_FIELD = {"type": "missing", "loc": ["body", "callback_url"], "msg": "Field required"}
+
+
+def errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses by `_status=reason`."""
+    return {int(name[1:]): _error(int(name[1:]), reason) for name, reason in reasons.items()}
+
+
+def conflict(reason: str, message: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response where a thing's state excludes the wish, with its message as an example."""
+    return {409: _error(409, reason, ("conflict", message))}
+
+
+def _error(status: int, reason: str, said: tuple[str, str] | None = None) -> dict[str, Any]:
+    code, message = said or EXAMPLES[status]
+    example = {"detail": [_FIELD] if status == 422 else message, "error": {"code": code, "message": message}}
+    return {"model": Problem, "description": reason, "content": {"application/json": {"example": example}}}
+
+
+MISDIRECTED = "The service has no keys, and was called by a name (`Host`) that is not this machine's own"
+KEY_ERRORS = errors(
+    _401="No key, or one that is not valid",
+    _421=MISDIRECTED,
+    _429="More requests than your rate allows; `Retry-After` says when to try again, `RateLimit-*` what is left",
+    _422="A parameter is wrong; each is named",
+    _503="The database cannot be failpoint now; try again",
+)
+JOB_ERRORS = KEY_ERRORS | errors(_404="No such thing among yours")
+ACCEPT_ERRORS = KEY_ERRORS | errors(
+    _409="The Idempotency-Key was used with another body",
+    _413="The body is too large",
+    _422="A field is wrong, or the callback URL is refused; each field is named",
+    _429="More requests than your rate allows, or too many unanswered messages in the conversation; `Retry-After` says "
+    "when to try again",
+    _503="The backlog is full or the database cannot take it; nothing was stored, try again",
+)
+ASK_ERRORS = KEY_ERRORS | errors(
+    _400="The upstream refused the question: no such model, or too long for it",
+    _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
+    "`Retry-After`), or was answered with more than is kept",
+    _413="The body is too large",
+    _422="A field is wrong; each is named",
+    _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
+    _502="The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
+    _503="The upstream did not answer in time or cannot be failpoint, or the database cannot be; try again",
+)
+
+EVENTS: dict[str, Any] = {
+    "schema": {
+        "type": "string",
+        "description": 'Server-sent events: `{"content": text}` as the words come, and `{"done": true}` once all have '
+        'come. A stream that breaks ends with `event: error` and `{"error": {"code", "message"}}` instead.',
+    },
+    "example": 'data: {"content":"Par"}\n\ndata: {"content":"is."}\n\ndata: {"done":true}\n\n',
+}
+"""How an answer streams out of our own doors."""
+
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Send it again with the same body to hear the same answer; nothing is done twice.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+AUTH_HEADERS: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "header", "required": True, "description": meaning, "schema": {"type": "string"}}
+        for name, meaning in (
+            ("webhook-id", "Stable over all attempts: use it to drop duplicates."),
+            ("webhook-timestamp", "Epoch seconds of this attempt."),
+            ("webhook-signature", "Standard Webhooks: `v1,` + base64 HMAC-SHA256 of `id.timestamp.body`."),
+            ("X-Signature", "`sha256=` + hex HMAC-SHA256 of the raw body."),
+        )
+    ]
+}
+CALLBACK: dict[str, Any] = {
+    "response_description": "Taken; any 2xx will do",
+    "responses": {"default": {"description": "Not taken: it comes again later, except after 410"}},
+    "openapi_extra": AUTH_HEADERS,
+}
+"""How a callback is documented, whichever door owes it."""

@@ -1,0 +1,1 @@
+"""The engine of every feature: accepting, running, finishing and recovering jobs."""

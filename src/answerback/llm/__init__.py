@@ -1,0 +1,1 @@
+"""LLM providers: the chat client, routing, pacing, streams."""

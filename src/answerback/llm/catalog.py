@@ -1,0 +1,103 @@
+"""The list of models: asked for once however many want it, kept for a while, and better old than none."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from answerback.kernel.errors import ProviderError, UnknownModel
+from answerback.kernel.ports import Clock, Log
+from answerback.llm.model import Model
+
+PATIENCE_SECONDS = 2.0
+"""How long a caller waits for a new list when the old one, or none, would do as well."""
+
+PAUSE_SECONDS = 15.0
+"""How long an upstream that failed to list its models is left alone, unless it named a longer time."""
+
+
+class Lister(Protocol):
+    """Whoever can list models: a provider, or an `Asker`, which tries again."""
+
+    async def models(self) -> Sequence[Model]:
+        """Raises ProviderError."""
+
+
+class Catalog:
+    """The upstream's models, kept for `ttl` seconds.
+
+    `always` are names that may be asked for although no upstream lists them: the default model, routes. One refresh
+    runs at a time, for everybody; it is nobody's own, so a caller that goes away takes it from no other.
+    """
+
+    def __init__(self, lister: Lister, ttl: float, clock: Clock, log: Log, always: Collection[str] = ()) -> None:
+        self._lister = lister
+        self._ttl = ttl
+        self._clock = clock
+        self._log = log
+        self._always = frozenset(always)
+        self._models: Sequence[Model] | None = None
+        self._names: frozenset[str] = frozenset()
+        self._fresh_until = float("-inf")
+        self._paused_until = float("-inf")
+        self._refresh: asyncio.Task[ProviderError | None] | None = None
+
+    async def list(self) -> Sequence[Model]:
+        """The models, each id once. A list past its time is served where the refresh fails or takes longer than 2 s.
+        Raises ProviderError when there is nothing to serve."""
+        now = self._clock.monotonic()
+        if self._models is not None and now < max(self._fresh_until, self._paused_until):
+            return self._models
+        refresh = self._refreshing()
+        if self._models is None:
+            # Shielded: one caller's end is not the others'.
+            error = await asyncio.shield(refresh)
+        else:
+            await asyncio.wait((refresh,), timeout=PATIENCE_SECONDS)
+            error = None
+        if error is not None:
+            raise error
+        return self._models or ()
+
+    async def check(self, model: str | None) -> None:
+        """Raises UnknownModel for one that the upstream does not list. Lets it pass where there is no list to go by;
+        waits for one 2 s at most."""
+        if model is None or model in self._always:
+            return
+        now = self._clock.monotonic()
+        if now >= max(self._fresh_until, self._paused_until):
+            await asyncio.wait((self._refreshing(),), timeout=PATIENCE_SECONDS)
+        if self._names and not self._lists(model):
+            raise UnknownModel(f"there is no model {model[:256]!r}; GET /models lists those there are")
+
+    def _lists(self, model: str) -> bool:
+        """Also with a tag (Ollama's `:latest`), a variant or preset (OpenRouter's `:nitro`, `@preset/…`) added or left
+        out: upstreams take those, but list only one way to write a name."""
+        base = _base(model)
+        return model in self._names or not base or base in self._names
+
+    def _refreshing(self) -> "asyncio.Task[ProviderError | None]":
+        if self._refresh is None or self._refresh.done():
+            self._refresh = asyncio.create_task(self._ask())
+        return self._refresh
+
+    async def _ask(self) -> ProviderError | None:
+        try:
+            listed = await self._lister.models()
+        except ProviderError as error:
+            pause = max(PAUSE_SECONDS, error.retry_after or 0.0)
+            self._paused_until = self._clock.monotonic() + pause
+            stale = self._models is not None
+            self._log.warning("models_failed", code=error.failure.code.value, stale=stale, again_in=round(pause, 1))
+            return error
+        models: dict[str, Model] = {}
+        for model in listed:
+            models.setdefault(model.id, model)
+        self._models = tuple(models.values())
+        self._names = frozenset(models) | {_base(name) for name in models}
+        self._fresh_until = self._clock.monotonic() + self._ttl
+        self._log.info("models_listed", models=len(models))
+        return None
+
+
+def _base(name: str) -> str:
+    return name.partition("@")[0].partition(":")[0]

@@ -1,0 +1,153 @@
+"""Fallback: a list of providers and models behind the one protocol; the next is tried where the one before fails."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.ports import Log, Provider
+from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed
+
+T = TypeVar("T")
+
+COOLDOWN_SECONDS = 30.0
+LONGEST_COOLDOWN = 300.0
+
+ACCOUNT_TROUBLE = frozenset({ErrorCode.UPSTREAM_AUTH, ErrorCode.UPSTREAM_CREDIT})
+"""Final at this provider, whichever model is asked; another one has another account."""
+
+OF_THE_REQUEST = frozenset({ErrorCode.UPSTREAM_EMPTY})
+"""Failures that say more about what was asked (too few tokens allowed) than about who was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A provider, and the model to ask it for; None asks for what the request names."""
+
+    provider: Provider
+    model: str | None
+
+
+class FallbackProvider:
+    """Implements `answerback.kernel.ports.Provider` over routes by model name.
+
+    `routes` maps a model name to the routes that stand for it; `default` serves requests that name none, and names
+    that are not mapped go to `otherwise` as they are. What moves on to the next route, always before the first token:
+    a failure that may be retried, and trouble with a provider's account, which moves on to another provider. Any other
+    final failure is the request's own, and is told. A route that failed cools down, for as long as it asked or 30 s,
+    and is then tried last; trouble with an account cools all routes of its provider alike, so that the same request
+    comes to the same end whoever asked before. Each try may take the request's whole timeout.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, Sequence[Route]],
+        default: Sequence[Route],
+        otherwise: Provider,
+        monotonic: Callable[[], float],
+        log: Log,
+    ) -> None:
+        self._routes = routes
+        self._default = default
+        self._otherwise = otherwise
+        self._monotonic = monotonic
+        self._log = log
+        self._cool_until: dict[tuple[str, str | None], float] = {}
+        self._account_cool_until: dict[str, float] = {}
+        self.name = otherwise.name
+
+    async def complete(self, request: ChatRequest) -> Answer:
+        return await self._first(request, lambda provider, asked: provider.complete(asked))
+
+    async def relay(self, request: ChatRequest) -> Relayed:
+        return await self._first(request, lambda provider, asked: provider.relay(asked))
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        async def opened(provider: Provider, asked: ChatRequest) -> tuple[Chunk, AsyncGenerator[Chunk, None]]:
+            # Its first chunk carries its first token: a provider holds back what comes before.
+            stream = provider.stream(asked)
+            return await anext(stream), stream
+
+        first, rest = await self._first(request, opened)
+        async with aclosing(rest):
+            yield first
+            async for chunk in rest:
+                yield chunk
+
+    async def models(self) -> Sequence[Model]:
+        """The names of our own that stand for lists, then what `otherwise` lists. Raises ProviderError."""
+        listed = await self._otherwise.models()
+        known = {model.id for model in listed}
+        return [*(_own(name, routes) for name, routes in self._routes.items() if name not in known), *listed]
+
+    async def close(self) -> None:
+        providers = {id(self._otherwise): self._otherwise}
+        for routes in (self._default, *self._routes.values()):
+            providers |= {id(route.provider): route.provider for route in routes}
+        for provider in providers.values():
+            await provider.close()
+
+    async def _first(self, request: ChatRequest, call: Callable[[Provider, ChatRequest], Awaitable[T]]) -> T:
+        """The first route's success; else the failure that promises most: one that may be retried, soonest."""
+        failures: list[ProviderError] = []
+        without_account: set[str] = set()
+        routes = self._in_order(request)
+        for route in routes:
+            if route.provider.name in without_account:
+                continue
+            try:
+                return await call(route.provider, _asked(request, route))
+            except ProviderError as error:
+                failures.append(error)
+                code = error.failure.code
+                if code in ACCOUNT_TROUBLE:
+                    without_account.add(route.provider.name)
+                elif not error.retryable:
+                    break
+                if len(routes) > 1:
+                    self._cool_down(route, error)
+        raise min(failures, key=lambda error: (not error.retryable, error.retry_after or 0.0))
+
+    def _in_order(self, request: ChatRequest) -> Sequence[Route]:
+        """The routes that serve a request: those that are well as listed, then those that cool, the soonest first."""
+        named = request.body.get("model")
+        if not isinstance(named, str) or not named:
+            routes = self._default
+        else:
+            routes = self._routes.get(named) or (Route(self._otherwise, None),)
+        now = self._monotonic()
+        return sorted(routes, key=lambda route: max(0.0, self._cools_until(route) - now))
+
+    def _cools_until(self, route: Route) -> float:
+        """When the route, and its provider's account, will have cooled down, in monotonic seconds."""
+        account = self._account_cool_until.get(route.provider.name, 0.0)
+        return max(account, self._cool_until.get(_key(route), 0.0))
+
+    def _cool_down(self, route: Route, error: ProviderError) -> None:
+        """A call that was not even made says nothing about the route: the gate that refused it knows when to open."""
+        code = error.failure.code
+        seconds = 0.0
+        if error.asked and code not in OF_THE_REQUEST:
+            seconds = min(LONGEST_COOLDOWN, error.retry_after or COOLDOWN_SECONDS)
+            until = self._monotonic() + seconds
+            if code in ACCOUNT_TROUBLE:
+                self._account_cool_until[route.provider.name] = until
+            else:
+                self._cool_until[_key(route)] = until
+        self._log.warning(
+            "route_failed", provider=route.provider.name, model=route.model, code=code.value, cooling=round(seconds, 1)
+        )
+
+
+def _asked(request: ChatRequest, route: Route) -> ChatRequest:
+    return request if route.model is None else replace(request, body={**request.body, "model": route.model})
+
+
+def _key(route: Route) -> tuple[str, str | None]:
+    return route.provider.name, route.model
+
+
+def _own(name: str, routes: Sequence[Route]) -> Model:
+    stands_for = ", then ".join(route.model or name for route in routes)
+    return Model(name, name, f"Stands for {stands_for}.", 0, "answerback")

@@ -1,0 +1,154 @@
+"""Reading a streamed completion truthfully: it is whole only once every choice that began has its `finish_reason`, an
+error is an error, and nothing is told before the answer's first token."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Any
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm import completions
+from answerback.llm.content import text_of
+from answerback.llm.failures import NO_HEADERS, error_in_body, failure
+from answerback.llm.model import Chunk, Json, storable
+from answerback.llm.sse import EventTooLarge, events
+from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
+
+DONE = b"[DONE]"
+
+MAX_HELD = 1000
+"""How many chunks that say nothing are waited through."""
+
+MAX_TEXT_BYTES = MAX_RESPONSE_BYTES
+"""A streamed answer may be as long as a plain one: it is kept like one."""
+
+
+async def chunks(response: OpenResponse, now: Callable[[], int]) -> AsyncGenerator[Chunk, None]:
+    """The chunks of a streamed completion. Raises ProviderError wherever it stops being one.
+
+    Those before the first token come together with it: until then a failure, or an answer that turns out empty, can
+    still be told as such, or asked anew.
+    """
+    progress = _Progress()
+    held: list[Chunk] | None = []
+    size = 0
+    try:
+        async for data in events(response.content) if _is_stream(response) else _whole(response, now):
+            if data.strip() == DONE:
+                break
+            chunk = _chunk(data, now, progress)
+            size += len(chunk.text.encode())
+            if size > MAX_TEXT_BYTES:
+                raise completions.invalid(f"exceeds {MAX_TEXT_BYTES} bytes")
+            if held is None:
+                yield chunk
+                continue
+            held.append(chunk)
+            if progress.speaks or len(held) > MAX_HELD:
+                for each in held:
+                    yield each
+                held = None
+    except EventTooLarge:
+        raise completions.invalid("holds an event that is too large") from None
+    if not progress.finished:
+        words = "the upstream's stream broke off before the answer was whole"
+        raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
+    if not progress.speaks:
+        raise ProviderError(ErrorCode.UPSTREAM_EMPTY, "the upstream's answer is empty", retryable=True)
+
+
+class _Progress:
+    """How far a stream's choices are."""
+
+    def __init__(self) -> None:
+        self._open: set[Any] = set()
+        self._ended: set[Any] = set()
+        self.speaks = False
+        """Whether a token came, or a reason why none will."""
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._ended) and not self._open
+
+    def note(self, choice: dict[str, Json], finish_reason: str | None) -> None:
+        index = choice.get("index", 0)
+        index = index if isinstance(index, int) else 0
+        if finish_reason is not None:
+            self._ended.add(index)
+            self._open.discard(index)
+        elif index not in self._ended:
+            self._open.add(index)
+        self.speaks = self.speaks or finish_reason in ("length", "content_filter") or _says(choice.get("delta"))
+
+
+def _says(delta: object) -> bool:
+    return isinstance(delta, dict) and any(value for key, value in delta.items() if key != "role")
+
+
+def _is_stream(response: OpenResponse) -> bool:
+    kind = response.headers.get("Content-Type", "")
+    return 200 <= response.status < 300 and not kind.lower().startswith("application/json")
+
+
+async def _whole(response: OpenResponse, now: Callable[[], int]) -> AsyncIterator[bytes]:
+    """A whole completion where a stream was asked for, as the one event of a stream: it is there and paid for."""
+    document = completions.decode(await response.read())
+    error = document.get("error") if isinstance(document, dict) else None
+    if not 200 <= response.status < 300:
+        raise failure(response.status, response.headers, error, now())
+    if error:
+        raise error_in_body(error, response.headers, now())
+    choices = document.get("choices") if isinstance(document, dict) else None
+    if not isinstance(choices, list) or not choices:
+        raise completions.invalid("is not a stream")
+    chunk = {"object": "chat.completion.chunk", "choices": [_as_delta(choice) for choice in choices]}
+    yield json.dumps(document | chunk, ensure_ascii=True).encode()
+
+
+def _as_delta(choice: Json) -> Json:
+    if not isinstance(choice, dict):
+        return choice
+    delta = dict(message) if isinstance(message := choice.get("message"), dict) else {}
+    if isinstance(calls := delta.get("tool_calls"), list):
+        # Only in a stream do they have numbers, which put their pieces together.
+        delta["tool_calls"] = [{"index": n, **call} if isinstance(call, dict) else call for n, call in enumerate(calls)]
+    return {name: value for name, value in choice.items() if name != "message"} | {"delta": delta}
+
+
+def _chunk(data: bytes, now: Callable[[], int], progress: _Progress) -> Chunk:
+    document = completions.decode(data)
+    if not isinstance(document, dict):
+        raise completions.invalid("holds an event that is not a JSON object")
+    if document.get("error"):
+        raise error_in_body(document["error"], NO_HEADERS, now())
+    choices = document.get("choices")
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        raise completions.invalid("holds an event without choices")
+    text, finish_reason = _read(choices, now, progress)
+    counted, model = completions.usage(document.get("usage")), completions.name(document.get("model"))
+    return Chunk(data, text, finish_reason, counted, bool(choices), model)
+
+
+def _read(choices: Sequence[dict[str, Json]], now: Callable[[], int], progress: _Progress) -> tuple[str, str | None]:
+    """The first choice's text, and any's finish_reason."""
+    text, finish_reason = "", None
+    for choice in choices:
+        if choice.get("error") or choice.get("finish_reason") == "error":
+            raise error_in_body(choice.get("error"), NO_HEADERS, now())
+        reason = completions.name(choice.get("finish_reason"))
+        finish_reason = finish_reason or reason
+        progress.note(choice, reason)
+        if choice.get("index", 0) == 0:
+            text += _delta_text(choice.get("delta"))
+    return text, finish_reason
+
+
+def _delta_text(delta: object) -> str:
+    if not isinstance(delta, dict):
+        return ""
+    try:
+        text = text_of(delta.get("content"))
+    except ValueError:
+        raise completions.invalid("holds an event with content that is not text") from None
+    refusal = delta.get("refusal")
+    # The model declined, in a field of its own: that is its answer.
+    return storable(refusal if not text and isinstance(refusal, str) else text)

@@ -1,1 +1,0 @@
-"""LLMs behind `ports.Provider`: any that speaks OpenAI's protocol, and a mock."""

@@ -1,0 +1,1 @@
+"""The connection to Redis, which processes share counts and conversation windows through."""

@@ -1,0 +1,1 @@
+"""Files that reviews refer to: fetched within limits, read in processes of their own."""

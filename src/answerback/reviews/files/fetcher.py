@@ -1,0 +1,119 @@
+"""Fetching the files that reviews refer to, from addresses the guard has judged."""
+
+import asyncio
+import ssl
+
+import aiohttp
+
+from answerback import __version__
+from answerback.kernel.errors import CallbackRefused, FileError
+from answerback.reviews.model import MAX_FILE_BYTES, File
+from answerback.webhooks.connections import as_written, connector, explain, is_forbidden
+from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.sender import MAX_HEADER_BYTES, MAX_HEADERS
+
+FETCH_SECONDS = 30.0
+MAX_REDIRECTS = 3
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({408, 425, 429})
+
+
+class FileFetcher:
+    """Implements `ports.Fetcher` over one session per process, made at the first call, inside the running loop.
+
+    A file may be `max_bytes` long and take `seconds`, redirects included; each of those is judged like the first URL.
+    """
+
+    def __init__(
+        self,
+        guard: AddressGuard,
+        max_bytes: int = MAX_FILE_BYTES,
+        seconds: float = FETCH_SECONDS,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._guard = guard
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def fetch(self, url: str) -> File:
+        """Raises FileError: retryable for what the network or the file's server does, final for what the URL says."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._follow(url)
+        except FileError:
+            raise
+        except TimeoutError:
+            raise FileError(f"did not come within {self._seconds:g} s", retryable=True) from None
+        except Exception as error:  # noqa: BLE001 (every one of them becomes a FileError)
+            raise _failure(error) from None
+
+    async def close(self) -> None:
+        """Closes the connections. A later `fetch` would open new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _follow(self, url: str) -> File:
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                await self._guard.check(url)
+            except CallbackRefused as refusal:
+                raise FileError(f"cannot be fetched: {refusal.named('its URL').message}") from None
+            where = as_written(url)
+            async with self._open().get(where, allow_redirects=False) as response:
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTS or not location:
+                    return await self._read(response)
+            try:
+                url = str(where.join(as_written(location)))
+            except ValueError:
+                raise FileError("cannot be fetched: its server redirects to something that is not a URL") from None
+        raise FileError(f"cannot be fetched: it is redirected more than {MAX_REDIRECTS} times")
+
+    async def _read(self, response: aiohttp.ClientResponse) -> File:
+        status = response.status
+        if status != 200:
+            passing = status >= 500 or status in _PASSING
+            raise FileError(f"cannot be fetched: its server answers {status}", retryable=passing)
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding != "identity":
+            # Whoever packs what was asked for plain may be up to something.
+            raise FileError("comes compressed although it was asked for plain")
+        if (response.content_length or 0) > self._max_bytes:
+            raise self._too_large()
+        data = bytearray()
+        while chunk := await response.content.readany():
+            data += chunk
+            if len(data) > self._max_bytes:
+                # The rest may be endless: the connection goes rather than being drained.
+                response.close()
+                raise self._too_large()
+        told = "Content-Type" in response.headers
+        return File(bytes(data), response.content_type.lower() if told else "", response.charset or "")
+
+    def _too_large(self) -> FileError:
+        return FileError(f"is larger than {self._max_bytes} bytes")
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=connector(self._guard, self._tls),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": f"answerback/{__version__}", "Accept-Encoding": "identity"},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `fetch` keeps the one deadline
+                trust_env=False,
+                auto_decompress=False,
+                max_line_size=MAX_HEADER_BYTES,
+                max_field_size=MAX_HEADER_BYTES,
+                max_headers=MAX_HEADERS,
+            )
+        return self._session
+
+
+def _failure(error: Exception) -> FileError:
+    words = explain(error, "its server", "its URL")
+    final = is_forbidden(error) or isinstance(error, aiohttp.InvalidURL)
+    return FileError(f"cannot be fetched: {words}", retryable=not final)

@@ -1,0 +1,103 @@
+"""A review: files to be judged, and what an LLM says of them."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from answerback.llm.model import Json
+
+LONGEST_ERROR = 2_000
+
+MAX_FILES = 50
+MAX_FILE_BYTES = 10 * 1024 * 1024
+MAX_PAGES = 200
+"""Of one PDF."""
+MAX_CHARS = 400_000
+"""Of one file, and of all files together; about a hundred thousand tokens, more than most models take."""
+
+_FENCED = re.compile(r"```[a-zA-Z0-9_-]*\s*\n(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file by its URL. `pages` are 1-based, in the order to be read; None means all."""
+
+    url: str
+    pages: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a client of the review door asked for. `metadata` travels to the LLM."""
+
+    submission_id: str
+    file_refs: tuple[FileRef, ...]
+    student_id: str | None = None
+    metadata: dict[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """An LLM that answers by webhook has reviewed; `result` is its own object, whatever it holds."""
+
+    result: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class NotReviewed:
+    """An LLM that answers by webhook says why it has no review; `error` is its own text, meant for the caller."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A chat model's review: a score from 0 to 1, and words that are never blank."""
+
+    score: float
+    feedback: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A referenced file as it came. `media_type` is what its server calls it, in lower case, without parameters; empty
+    where it does not say."""
+
+    data: bytes
+    media_type: str
+    charset: str
+
+
+def not_reviewed(error: str | None) -> NotReviewed:
+    """An LLM's failure in a form that can be stored: never blank, bounded, without NULs, which databases refuse."""
+    said = (error or "").replace("\0", "").strip()
+    return NotReviewed(said[:LONGEST_ERROR] or "the LLM reported a failure and did not say why")
+
+
+def verdict(text: str) -> Verdict:
+    """Reads a chat model's answer: a JSON object, alone, in a code fence, or with words around it.
+
+    Raises ValueError unless it is `{"score": 0..1, "feedback": text}`; other fields are left out.
+    """
+    document = _object(text)
+    score, feedback = document.get("score"), document.get("feedback")
+    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score) or not 0 <= score <= 1:
+        raise ValueError("its score is not a number from 0 to 1")
+    if not isinstance(feedback, str) or not feedback.strip():
+        raise ValueError("its feedback is not a text")
+    return Verdict(float(score), feedback)
+
+
+def _object(text: str) -> dict[str, Json]:
+    fenced = _FENCED.search(text)
+    bare = text[text.find("{") : text.rfind("}") + 1]
+    for candidate in (text, fenced[1] if fenced else "", bare):
+        try:
+            document = json.loads(candidate)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(document, dict):
+            return document
+    raise ValueError("it is not a JSON object")

@@ -1,1 +1,0 @@
-"""What the processes of one deployment share through Redis. It can be done without: Redis is never the record."""

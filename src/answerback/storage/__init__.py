@@ -1,1 +1,0 @@
-"""The record of everything: tables, migrations, and one `Store` over them."""
