@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 240.0
 class Client:
     """Posts each message to the API processes in turn until one says 202, always under the same key.
 
-    A refused connection has failpoint no process: a balancer asks the next server, and so does this. Whatever else keeps
+    A refused connection has reached no process: a balancer asks the next server, and so does this. Whatever else keeps
     a message from its 202 at once is a request that failed: `cut` (connected, no answer) or `declined` (by status).
     """
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from answerback.jobs.model import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
+from answerback.jobs.ports import Limits, Store
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
-from answerback.kernel.ports import Limits, Store
 from answerback.llm.model import Answer, ChatRequest, Memory, Usage
 from answerback.webhooks.model import CallbackResponse, ClaimedDelivery, OriginLine, Report
 
@@ -120,7 +120,7 @@ def refusal(*, retryable: bool, retry_after: float | None = None) -> ProviderErr
 
 
 class RealClock:
-    """Implements `answerback.kernel.ports.Clock`, for what runs on the event loop's own time."""
+    """Implements `Clock`, for what runs on the event loop's own time."""
 
     def now(self) -> int:
         return time.time_ns() // 1_000_000
@@ -130,7 +130,7 @@ class RealClock:
 
 
 class Journal:
-    """Implements `answerback.kernel.ports.Log`: remembers, and lets a test wait for a line."""
+    """Implements `Log`: remembers, and lets a test wait for a line."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, dict[str, object]]] = []
@@ -151,7 +151,7 @@ class Journal:
 
 
 class Notifier:
-    """Implements `answerback.kernel.ports.Notifier`: counts."""
+    """Implements `Notifier`: counts."""
 
     def __init__(self) -> None:
         self.jobs = 0

@@ -15,8 +15,9 @@ from answerback.database.postgres import migrate, open_postgres
 from answerback.database.sqlite import open_sqlite
 from answerback.database.tables import metadata
 from answerback.jobs.callbacks import render
+from answerback.jobs.ports import Render
 from answerback.jobs.store import SqlStore
-from answerback.kernel.ports import Clock, Render
+from answerback.kernel.clock import Clock
 from answerback.testing.backends.postgres import create_database, drop_database
 from builders import dump, raw, rows
 

@@ -42,7 +42,7 @@ HOT = {
     "PRUNE_CONVERSATIONS": sweeping.PRUNE_CONVERSATIONS,
     "PRUNE_ATTEMPTS": sweeping.PRUNE_ATTEMPTS,
     "PRUNE_TURN": sweeping.PRUNE_TURN,
-    "RECENT_TURNS": reading.RECENT_TURNS,
+    "RECENT_TURNS": remembering.RECENT_TURNS,
     "FIND_JOB": reading.FIND_JOB,
     "DELIVERY_OF": reading.DELIVERY_OF,
     "LIST_JOBS": reading.LIST_JOBS,

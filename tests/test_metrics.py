@@ -11,8 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from answerback.jobs.metrics_routes import FRESH_SECONDS, Depths
+from answerback.jobs.ports import Depth
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
-from answerback.kernel.ports import Depth
 from answerback.kernel.telemetry import LLMCall
 from answerback.llm.model import Usage
 from answerback.observability.metrics import MODELS_TOLD_APART, PrometheusMetrics

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import SecretStr
 
-from answerback.kernel.ports import Log
+from answerback.kernel.log import Log
 from answerback.observability import configure
 
 FORGED = "x\n2026-01-01 00:00:00,000 INFO forged\r\x1b[2J\u2028\u0085\x00"

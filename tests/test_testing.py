@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import answerback.testing
-from answerback.kernel.ports import Clock, Failpoint
+from answerback.kernel.clock import Clock
+from answerback.kernel.failpoints import Failpoint
 from answerback.testing.clock import FakeClock
 from answerback.testing.faults import Fault, kill_at
 from answerback.testing.service import HOST, Service, ServiceError

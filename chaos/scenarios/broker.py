@@ -1,4 +1,4 @@
-"""The broker flushed, killed and started again under load: notifier are lost, jobs are not."""
+"""The broker flushed, killed and started again under load: notifications are lost, jobs are not."""
 
 import asyncio
 import socket

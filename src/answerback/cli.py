@@ -14,8 +14,8 @@ from answerback.benchmark.model import MAX_CONCURRENCY, MAX_RUNS
 from answerback.bootstrap import Role
 from answerback.bootstrap.server import serve as serve_app
 from answerback.jobs.callbacks import rfc3339
+from answerback.jobs.ports import Store
 from answerback.kernel.errors import NotFound, StorageUnavailable
-from answerback.kernel.ports import Store
 from answerback.kernel.rate import parse_rate
 from answerback.settings import Settings, SettingsError, load_settings
 

@@ -173,7 +173,7 @@ class Client:
         return [call for call in self.relay.llm.calls if call.user.endswith(f"({self.name})")]
 
     async def asked(self, n: int = 1) -> list[Call]:
-        """Waits until this client's messages have failpoint the LLM `n` times."""
+        """Waits until this client's messages have reached the LLM `n` times."""
 
         llm = self.relay.llm
         while len(calls := self.calls) < n:

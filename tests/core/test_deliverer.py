@@ -9,7 +9,7 @@ from answerback.jobs.finish import DELIVERY_DEADLINE_MS
 from answerback.jobs.model import DeliveryRecord
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import SendError
-from answerback.kernel.ports import Failpoint
+from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.webhooks import signature

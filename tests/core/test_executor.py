@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from answerback.jobs.model import JobRecord, JobState, Message
+from answerback.jobs.ports import Store
 from answerback.jobs.run import Executor
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ErrorCode, ProviderError, StorageUnavailable
-from answerback.kernel.ports import Failpoint, Store
+from answerback.kernel.failpoints import Failpoint
 from answerback.llm.model import Answer, ChatRequest, Memory, Turn
 from answerback.testing.clock import FakeClock
 from builders import (

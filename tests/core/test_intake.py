@@ -6,14 +6,14 @@ from answerback.jobs.model import JobState, Message
 from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake, fingerprint
 from answerback.kernel.errors import CallbackRefused, Conflict, IdempotencyConflict, InvalidField
-from answerback.kernel.ports import Failpoint
+from answerback.kernel.failpoints import Failpoint
 from answerback.reviews.model import FileRef, Review
 from builders import ROOMY, TENANT, URL, Journal, Notifier, claim_job, ended_job, failed, finish, nothing
 from databases import Database
 
 
 class Guard:
-    """Implements `answerback.kernel.ports.Guard`: open until told otherwise."""
+    """Implements `Guard`: open until told otherwise."""
 
     def __init__(self) -> None:
         self.closed = False

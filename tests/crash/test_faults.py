@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from world import Client, at_rest, attempts_of, by_id, eventually, select, settings, sound
 
-from answerback.kernel.ports import Failpoint
+from answerback.kernel.failpoints import Failpoint
 from answerback.testing.faults import Fault
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from world import Client, at_rest, attempts_of, eventually, logged, opened, process_state, settings, snapshot, sound
 
-from answerback.kernel.ports import Failpoint
+from answerback.kernel.failpoints import Failpoint
 from answerback.testing import behaviours, replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver

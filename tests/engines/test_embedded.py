@@ -19,13 +19,13 @@ from answerback.jobs.run import Executor
 from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake
 from answerback.kernel.errors import SendError
-from answerback.kernel.ports import Origins
 from answerback.kernel.retry import RetrySchedule
 from answerback.llm.model import Answer, ChatRequest
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.webhooks.breaker import OriginGate
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import CallbackResponse
+from answerback.webhooks.ports import Origins
 from answerback.webhooks.signer import Signer
 from builders import (
     MEMORY,

@@ -13,7 +13,7 @@ from answerback.queue import worker_pool as pools
 
 @pytest.fixture
 def no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only notifier wake a pool."""
+    """Only notifications wake a pool."""
     monkeypatch.setattr(pools, "POLL_SECONDS", 3_600.0)
 
 

@@ -21,7 +21,7 @@ from servers import private
 HINTED_SECONDS = 5.0
 """For ten messages, each found by a hint, on a busy machine; polling takes ten."""
 PROMISED = 60.0
-"""Seconds until a silent connection is noticed, or notifier flow again."""
+"""Seconds until a silent connection is noticed, or notifications flow again."""
 LOST = "broker lost"
 """What Celery's consumer says of a connection that it gives up."""
 

@@ -9,13 +9,13 @@ import pytest
 import redis
 
 from answerback.conversations.memory import Conversations, DatabaseWindows
+from answerback.conversations.model import Recalled
 from answerback.conversations.shared_windows import SharedWindows
 from answerback.database.sqlite import open_sqlite
 from answerback.jobs.callbacks import render
 from answerback.jobs.model import ClaimedJob, Ending
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import EraseUnfinished, StorageUnavailable
-from answerback.kernel.ports import Recalled
 from answerback.kernel.telemetry import UNMEASURED
 from answerback.llm.model import Memory, Turn
 from answerback.redis.link import Link

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from answerback.jobs.model import JobState, Message
+from answerback.jobs.ports import Limits
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, NotFound, Overloaded
-from answerback.kernel.ports import Limits
 from answerback.testing.clock import FakeClock
 from builders import ROOMY, TENANT, accept, claim_job, finish, new_job, state_of
 from databases import Database

@@ -9,9 +9,9 @@ import pytest
 
 from answerback.jobs.callbacks import render
 from answerback.jobs.model import Accepted, Ending, Job
+from answerback.jobs.ports import Limits
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded
-from answerback.kernel.ports import Limits
 from answerback.testing.clock import FakeClock
 from builders import (
     LEASE,

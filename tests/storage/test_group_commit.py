@@ -180,14 +180,14 @@ async def test_closing_finishes_what_has_queued_and_refuses_the_rest(writer: Wri
 
 async def test_a_busy_store_commits_far_less_often_than_it_accepts(store: SqlStore) -> None:
     commits = 0
-    committed = store._write._committed
+    committed = store._database.write._committed
 
     def counting(transaction: Transaction) -> None:
         nonlocal commits
         commits += 1
         committed(transaction)
 
-    store._write._committed = counting
+    store._database.write._committed = counting
 
     await asyncio.gather(*(accept(store, session=None) for _ in range(500)))
 

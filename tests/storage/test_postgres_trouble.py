@@ -289,7 +289,7 @@ async def test_a_server_that_has_become_a_standby_is_left_for_another(
 ) -> None:
     await asyncio.gather(accept(store), store.depth(), store.count_open())
     # As on a standby: what these connections lead to takes no writes any more.
-    for connection, _ in store._write._connections._idle:
+    for connection, _ in store._database.write._connections._idle:
         await connection.execute("SET default_transaction_read_only = on")
 
     with pytest.raises(StorageUnavailable, match="read-only"):
@@ -302,7 +302,7 @@ async def test_a_read_only_database_refuses_writes_and_serves_reads(
     store: SqlStore, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = (await accept(store)).job_id
-    monkeypatch.setattr(store._write, "_begin", "BEGIN READ ONLY")
+    monkeypatch.setattr(store._database.write, "_begin", "BEGIN READ ONLY")
 
     for attempt in (accept(store), store.ping()):
         with pytest.raises(StorageUnavailable, match="read-only"):
@@ -377,7 +377,7 @@ async def now(postgres: PostgresDatabase) -> int:
 async def test_a_statement_that_hangs_gives_up_by_itself(store: SqlStore, postgres: PostgresDatabase) -> None:
     """Also when its client is gone and nobody could tell the server."""
     async with asyncio.timeout(60):
-        shown = await store._write.run(lambda _: settings())
+        shown = await store._database.write.run(lambda _: settings())
 
     assert shown == ["10s", "20s", "on", "10", "5", "20000"]
 

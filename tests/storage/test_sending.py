@@ -3,8 +3,8 @@
 import asyncio
 
 from answerback.jobs.finish import DELIVERY_DEADLINE_MS
+from answerback.jobs.ports import Claims
 from answerback.jobs.store import SqlStore
-from answerback.kernel.ports import Claims
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.model import ClaimedDelivery, DeliveryState, OriginLine
 from builders import LEASE, REPORT, TENANT, URL, accept, claim_deliveries, claim_jobs, finish

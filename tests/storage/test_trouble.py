@@ -131,7 +131,7 @@ async def test_a_database_that_turns_read_only_refuses_writes_and_serves_reads(s
     def turn(_: Transaction) -> Operation[None]:
         yield Statement(text("PRAGMA query_only = ON"))()
 
-    await store._write.run(turn)
+    await store._database.write.run(turn)
 
     for attempt in (accept(store), store.ping()):
         with pytest.raises(StorageUnavailable, match="readonly"):

@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from answerback.accounts.model import ApiKey
 from answerback.accounts.ratelimit import RateLimiter, address_of
+from answerback.jobs.ports import Store
+from answerback.kernel.clock import Clock
 from answerback.kernel.errors import Misdirected, Unauthorized
-from answerback.kernel.ports import ApiKey, Clock, Store
 from answerback.kernel.rate import Rate, parse_rate
 
 DEFAULT_TENANT = "default"

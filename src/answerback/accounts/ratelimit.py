@@ -12,10 +12,10 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.requests import Request
 
+from answerback.accounts.ports import Rates
 from answerback.http.errors import RateLimited, rate_headers
 from answerback.http.headers import add_header
 from answerback.http.upstream import SDK_PATIENCE_SECONDS
-from answerback.kernel.ports import Rates
 from answerback.kernel.rate import Rate, Standing
 
 IDLE_SWEEP_EVERY = 4096
@@ -23,7 +23,7 @@ IDLE_SWEEP_EVERY = 4096
 
 
 class MovingWindows(MemoryStorage):
-    """Implements `answerback.kernel.ports.Rates` in this process's memory, a few microseconds a request, as a storage and a
+    """Implements `Rates` in this process's memory, a few microseconds a request, as a storage and a
     strategy of the library's: the times of the requests that count. `now` is in epoch seconds.
 
     Exact without a lock, because nothing here awaits. The library's own memory looks through all callers in a thread

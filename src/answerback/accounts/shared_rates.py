@@ -1,7 +1,7 @@
 """One count of a caller's requests for all processes: exact, by Redis's clock, in one round trip."""
 
+from answerback.accounts.ports import Rates
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.ports import Rates
 from answerback.kernel.rate import Rate, Standing
 from answerback.redis.link import Away, Link
 from answerback.redis.names import Names
@@ -28,7 +28,7 @@ return {admitted and 1 or 0, limit - count, (oldest or now) + window - now}
 
 
 class SharedRates:
-    """Implements `answerback.kernel.ports.Rates`; while Redis is away, `here` counts."""
+    """Implements `Rates`; while Redis is away, `here` counts."""
 
     def __init__(self, link: Link, names: Names, here: Rates) -> None:
         self._link = link

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, insert, or_, select, text, update
 
-from answerback.database.operation import Operation, Statement, Transaction
+from answerback.accounts.model import ApiKey
+from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.tables import api_keys, secrets
 from answerback.kernel.errors import NotFound
 from answerback.kernel.ids import new_id
-from answerback.kernel.ports import ApiKey
 from answerback.webhooks.signature import new_secret
 
 ROTATION_MS = 24 * 3_600_000
@@ -100,3 +100,28 @@ def _replace(tx: Transaction, value: str) -> Operation[None]:
     yield RETIRE_SECRETS(retired_at=tx.now + ROTATION_MS)
     yield RETIRE_TWIN(twin=value, now=tx.now)
     yield INSERT_SECRET(value=value, now=tx.now)
+
+
+class AccountStore:
+    """Keys and signing secrets, in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def callback_secrets(self, configured: str | None) -> Sequence[str]:
+        """The live signing secrets, newest first; makes, or rotates to, what is configured."""
+        return await self._database.write.run(lambda tx: callback_secrets(tx, configured))
+
+    async def rotate_secret(self) -> str:
+        """The new secret; the others go on signing beside it for 24 h."""
+        return await self._database.write.run(rotate_secret)
+
+    async def create_key(self, name: str, key_hash: str, rate_limit: str | None = None) -> ApiKey:
+        return await self._database.write.run(lambda tx: create_key(tx, name, key_hash, rate_limit))
+
+    async def list_keys(self) -> Sequence[ApiKey]:
+        return await self._database.read.run(list_keys)
+
+    async def revoke_key(self, key_id: str) -> None:
+        """Raises NotFound."""
+        await self._database.write.run(lambda tx: revoke_key(tx, key_id))

@@ -4,8 +4,9 @@ import asyncio
 import io
 from collections.abc import AsyncGenerator, Sequence
 
+from answerback.jobs.ports import Store
 from answerback.kernel.errors import ErrorCode, ProviderError, StorageUnavailable
-from answerback.kernel.ports import Log, Store
+from answerback.kernel.log import Log
 from answerback.llm.asking import Asker
 from answerback.llm.model import Chunk, Json, Question
 

@@ -1,9 +1,11 @@
 """The history of questions: kept when answered, shown newest first, forgotten with age."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Text, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.tables import questions
 from answerback.jobs.records import at_most
 from answerback.llm.model import Question
@@ -68,3 +70,17 @@ def list_questions(_: Transaction, tenant_id: str, limit: int) -> Operation[list
 def prune_questions(before: int) -> Operation[int]:
     """Deletes a batch of those answered before `before` (epoch milliseconds); returns how many."""
     return len((yield PRUNE_QUESTIONS(before=before)))
+
+
+class QuestionStore:
+    """The history of questions, in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep_question(self, tenant_id: str, question: str, answer: str) -> None:
+        await self._database.write.run(lambda tx: keep_question(tx, tenant_id, question, answer))
+
+    async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
+        """Newest first."""
+        return await self._database.read.run(lambda tx: list_questions(tx, tenant_id, limit))

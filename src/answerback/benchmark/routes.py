@@ -125,7 +125,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = (
         _400="There is no such model, or the form is not well-formed",
         _413="The form or its file is too large",
         _422="A field is wrong or the file is no list of prompts; each is named",
-        _503="The upstream or the database cannot be failpoint, or the results cannot be written; the text says which",
+        _503="The upstream or the database cannot be reached, or the results cannot be written; the text says which",
     )
     | {
         200: {

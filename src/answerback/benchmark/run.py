@@ -7,7 +7,8 @@ from contextlib import aclosing
 
 from answerback.benchmark import sheet
 from answerback.benchmark.model import Plan, Report, Run, summarize
-from answerback.kernel.ports import Log, Results, ResultsFile
+from answerback.benchmark.ports import Results, ResultsFile
+from answerback.kernel.log import Log
 from answerback.llm.asking import Asker, Measured
 from answerback.llm.catalog import Catalog
 

@@ -20,11 +20,15 @@ from answerback.generate.generate import Generation
 from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control
 from answerback.jobs.metrics_routes import Depths
+from answerback.jobs.ports import Store
 from answerback.jobs.submit import Intake
-from answerback.kernel.clock import SystemClock
-from answerback.kernel.ports import Clock, Failpoint, Log, Notifier, OnFailpoint, Provider, Store
+from answerback.kernel.clock import Clock, SystemClock
+from answerback.kernel.failpoints import Failpoint, OnFailpoint
+from answerback.kernel.log import Log
 from answerback.llm.asking import Asker
 from answerback.llm.catalog import Catalog
+from answerback.llm.provider import Provider
+from answerback.queue.notifier import Notifier
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.reviews.llm_callbacks import CallbackTokens, LlmCallbacks
 from answerback.settings import Settings

@@ -4,9 +4,9 @@ from types import ModuleType
 
 from answerback.database.sqlite import open_sqlite
 from answerback.jobs.callbacks import render
+from answerback.jobs.ports import Store
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.ports import Store
 from answerback.settings import Settings
 
 

@@ -1,10 +1,11 @@
-"""What several processes on one database need: notifier to each other, the Celery application."""
+"""What several processes on one database need: notifications to each other, the Celery application."""
 
 from typing import TYPE_CHECKING
 
 from answerback.jobs.engine import EmbeddedEngine
-from answerback.kernel.ports import Log, Notifier
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Metrics
+from answerback.queue.notifier import Notifier
 from answerback.queue.notifiers.local import LocalNotifier, SpilloverNotifier
 from answerback.queue.notifiers.publisher import Publisher
 from answerback.settings import Settings, SettingsError

@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from answerback import observability
-from answerback.kernel.ports import Log
+from answerback.kernel.log import Log
 from answerback.settings import Settings, SettingsError
 
 

@@ -16,7 +16,8 @@ from answerback.bootstrap.app import create_app
 from answerback.bootstrap.runtime import loop_factory
 from answerback.http.protocol import BoundedHttp
 from answerback.kernel.errors import ResultsUnwritable, StorageUnavailable
-from answerback.kernel.ports import Log, OnFailpoint
+from answerback.kernel.failpoints import OnFailpoint
+from answerback.kernel.log import Log
 from answerback.llm.routes_file import RoutesFileError
 from answerback.settings import SHORT_SECRET, Settings, SettingsError
 

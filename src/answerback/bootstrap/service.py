@@ -15,11 +15,13 @@ from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control
 from answerback.jobs.engine import EmbeddedEngine
 from answerback.jobs.metrics_routes import Depths
+from answerback.jobs.ports import Store
 from answerback.jobs.submit import Intake
-from answerback.kernel.ports import Log, Provider, Store
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Tracer
 from answerback.llm.asking import Asker
 from answerback.llm.catalog import Catalog
+from answerback.llm.provider import Provider
 from answerback.observability.metrics import PrometheusMetrics
 from answerback.queue.notifiers.local import Kind
 from answerback.queue.notifiers.publisher import Publisher

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from answerback.accounts.ports import Rates
 from answerback.accounts.ratelimit import MovingWindows
 from answerback.conversations.memory import DatabaseWindows
-from answerback.kernel.ports import Log, Rates, Store, Windows
+from answerback.conversations.ports import Windows
+from answerback.jobs.ports import Store
+from answerback.kernel.log import Log
 from answerback.kernel.retry import DAY
 from answerback.kernel.telemetry import Metrics
 from answerback.settings import Settings, SettingsError

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 
 from dotenv import dotenv_values
 
-from answerback.kernel.ports import Clock, Log, Provider
+from answerback.kernel.clock import Clock
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
 from answerback.llm.mock import MODEL, MockProvider
 from answerback.llm.observed import ObservedProvider
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.pacing import Gate, PacedProvider
+from answerback.llm.provider import Provider
 from answerback.llm.routes_file import ProviderEntry, RoutesFileError, load_routes
 from answerback.llm.routing import FallbackProvider, Route
 from answerback.settings import Settings

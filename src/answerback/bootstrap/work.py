@@ -3,14 +3,18 @@
 import os
 from dataclasses import dataclass
 
+from answerback.conversations.ports import Windows
 from answerback.jobs.engine import EmbeddedEngine
 from answerback.jobs.maintenance import Maintenance
+from answerback.jobs.ports import Store
 from answerback.jobs.run import Executor
 from answerback.kernel.clock import SystemClock
-from answerback.kernel.ports import Log, OnFailpoint, Provider, Store, Windows
+from answerback.kernel.failpoints import OnFailpoint
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Tracer
 from answerback.llm.observed import ObservedReviewLLM
 from answerback.llm.pacing import Gate, PacedReviewLLM
+from answerback.llm.provider import Provider
 from answerback.observability.metrics import PrometheusMetrics
 from answerback.observability.tracing import make_tracer
 from answerback.queue.notifiers.local import LocalNotifier

@@ -17,7 +17,7 @@ from answerback.bootstrap import Role, Service
 from answerback.bootstrap.notifiers import make_celery_app
 from answerback.bootstrap.runtime import loop_factory
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.ports import OnFailpoint
+from answerback.kernel.failpoints import OnFailpoint
 from answerback.llm.routes_file import RoutesFileError
 from answerback.queue.notifiers.local import Kind
 from answerback.settings import Settings, SettingsError, load_settings
@@ -56,7 +56,7 @@ def _refuse(error: Exception) -> int:
 
 
 class Work:
-    """Implements `answerback.queue.notifiers.celery_worker.Work`: the service without its doors, in a thread of its own.
+    """Implements `Work`: the service without its doors, in a thread of its own.
 
     Making one raises SettingsError where its log cannot be written.
     """

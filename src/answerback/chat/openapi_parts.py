@@ -8,7 +8,7 @@ from answerback.http.openapi_parts import MISDIRECTED
 _UPSTREAM = openai_errors(
     _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
     _502="The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
-    _503="The upstream did not answer in time or cannot be failpoint, or the database cannot be; try again",
+    _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
 )
 MODELS_ERRORS = openai_errors(_401="No key, or one that is not valid", _421=MISDIRECTED) | _UPSTREAM
 MODEL_ERRORS = MODELS_ERRORS | openai_errors(_404="There is no such model", _422="The id cannot be read")

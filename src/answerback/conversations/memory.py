@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from answerback.conversations.ports import Windows
 from answerback.jobs.model import ClaimedJob, Conversation, Ending, Message, Request
-from answerback.kernel.ports import Store, Windows
+from answerback.jobs.ports import Store
 from answerback.llm.model import Memory, Turn, messages, window
 
 
@@ -29,7 +30,7 @@ def recalls(claim: ClaimedJob, memory: Memory) -> bool:
 
 
 class DatabaseWindows:
-    """Implements `answerback.kernel.ports.Windows` where the database, which keeps the record, is also read."""
+    """Implements `Windows` where the database, which keeps the record, is also read."""
 
     def __init__(self, store: Store, memory: Memory) -> None:
         self._store = store

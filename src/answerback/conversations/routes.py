@@ -71,7 +71,7 @@ def router(conversations: Conversations, authenticator: Authenticator) -> APIRou
         status_code=204,
         response_description="Erased",
         summary="Erase a conversation's memory",
-        responses=JOB_ERRORS | errors(_503="The database or Redis cannot be failpoint now; send it again"),
+        responses=JOB_ERRORS | errors(_503="The database or Redis cannot be reached now; send it again"),
     )
     async def erase(request: Request, key: ConversationKey) -> Response:
         """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and

@@ -13,9 +13,10 @@ import json
 from collections.abc import Sequence
 
 from answerback.conversations.memory import key_of, recalls
+from answerback.conversations.ports import Windows
 from answerback.jobs.model import ClaimedJob, Ending, Message
+from answerback.jobs.ports import Store
 from answerback.kernel.errors import EraseUnfinished, StorageUnavailable
-from answerback.kernel.ports import Store, Windows
 from answerback.llm.model import Memory, Turn
 from answerback.redis.link import Away, Link
 from answerback.redis.names import Names
@@ -79,7 +80,7 @@ return 1
 
 
 class SharedWindows:
-    """Implements `answerback.kernel.ports.Windows`; while Redis is away, `database` serves. Nothing stays longer than
+    """Implements `Windows`; while Redis is away, `database` serves. Nothing stays longer than
     `retention_seconds`."""
 
     def __init__(

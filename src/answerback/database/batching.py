@@ -70,8 +70,8 @@ class _Crowd:
 
     def advance(self, indices: Sequence[int], found: Rows) -> None:
         rows: dict[int, list[Row]] = {}
-        for row in found:
-            rows.setdefault(row[-1], []).append(row[:-1])
+        for index, row in found:
+            rows.setdefault(index, []).append(row)
         for place, index in enumerate(indices):
             self._step(index, rows.get(place, ()))
 

@@ -21,7 +21,7 @@ from answerback.database.operation import (
     Begin,
     Operation,
     Query,
-    Row,
+    Rows,
     Statement,
     Transaction,
 )
@@ -166,23 +166,24 @@ class GroupCommit:
             while True:
                 parameters = query.parameters
                 if query.statement.only_locks:
-                    rows: list[Row] = []
+                    rows: Rows = ()
                 elif isinstance(parameters, dict):
                     sql, constants = self._compile(query.statement)
-                    rows = connection.execute(sql, constants | parameters).fetchall()
+                    rows = query.statement.named(connection.execute(sql, constants | parameters).fetchall())
                 else:
                     rows = self._execute_each(connection, query)
                 query = operation.send(rows)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 
-    def _execute_each(self, connection: sqlite3.Connection, query: Query) -> list[Row]:
+    def _execute_each(self, connection: sqlite3.Connection, query: Query) -> Rows:
         sql, constants = self._compile(query.statement)
         sets = [constants | dict(each) for each in query.parameters]  # type: ignore[arg-type]
         if not query.numbered:
             connection.executemany(sql, sets)
             return []
-        return [(*row, index) for index, each in enumerate(sets) for row in connection.execute(sql, each)]
+        named = query.statement.named
+        return [(index, row) for index, each in enumerate(sets) for row in named(connection.execute(sql, each))]
 
     def _compile(self, statement: Statement) -> tuple[str, dict[str, Any]]:
         known = self._compiled.get(statement)

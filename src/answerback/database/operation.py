@@ -4,14 +4,19 @@ An operation is written once; what drives it decides how statements reach a data
 transaction. SQLite's driver is `answerback.database.group_commit`, PostgreSQL's `answerback.database.postgres.runner`.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+import asyncio
+import collections
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.selectable import ReturnsRows
 
 T = TypeVar("T")
-Row: TypeAlias = tuple[Any, ...]
+Row: TypeAlias = Any
+"""A named tuple: one field for each column that its statement returns, named like the column or its label."""
 Rows: TypeAlias = Sequence[Row]
 Parameters: TypeAlias = Mapping[str, Any]
 
@@ -24,8 +29,6 @@ class Statement:
     `only_locks`: it has no other effect; its parameters are lists of what to lock, and it returns nothing. SQLite,
     which has one writer at a time, leaves it out.
     """
-
-    __slots__ = ("by", "clause", "only_locks", "postgresql")
 
     def __init__(
         self,
@@ -40,6 +43,23 @@ class Statement:
         self.by = by
         self.only_locks = only_locks
 
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what it returns."""
+        return tuple(self.clause.exported_columns.keys()) if isinstance(self.clause, ReturnsRows) else ()
+
+    def named(self, rows: Iterable[Iterable[Any]]) -> Rows:
+        """Rows as they came from the driver, with their columns named. A driver may return more than was asked for, as
+        the key of an inserted row: a statement that returns nothing has no rows."""
+        return list(map(self._row, rows)) if self.columns else ()
+
+    @cached_property
+    def _row(self) -> Callable[[Iterable[Any]], Row]:
+        # Not called by its own name: type checkers want to know the fields, which are known at run time only.
+        row = getattr(collections, "namedtuple")("Row", self.columns, rename=True)  # noqa: B009
+        make: Callable[[Iterable[Any]], Row] = row._make
+        return make
+
     def __call__(self, **parameters: Any) -> "Query":
         return Query(self, parameters)
 
@@ -48,7 +68,7 @@ class Statement:
         return Query(self, parameters)
 
     def each(self, parameters: Sequence[Parameters]) -> "Query":
-        """The statement once per mapping; returns the rows of all, each with its mapping's index as one more column."""
+        """The statement once per mapping; returns `(index of the mapping, row)` for the rows of all."""
         return Query(self, parameters, numbered=True)
 
 
@@ -99,3 +119,16 @@ class Runner(Protocol):
         """
 
     async def close(self) -> None: ...
+
+
+class Database:
+    """Where operations go: `write` commits them, `read` serves them from a snapshot. Every method of a room's store is
+    one transaction, and raises StorageUnavailable when the database cannot serve it now."""
+
+    def __init__(self, write: Runner, read: Runner) -> None:
+        self.write = write
+        self.read = read
+
+    async def close(self) -> None:
+        """Ends what is under way, then closes the connections."""
+        await asyncio.gather(self.write.close(), self.read.close())

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from answerback.database import schema
 from answerback.database.group_commit import GroupCommit
+from answerback.database.operation import Database
 from answerback.jobs.backlog import Backlog
+from answerback.jobs.ports import Render
 from answerback.jobs.store import SqlStore
+from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.ports import Clock, Render
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's lock before it is refused."""
@@ -26,7 +28,7 @@ async def open_sqlite(path: Path, clock: Clock, render: Render) -> SqlStore:
     backlog = Backlog()
     write = GroupCommit("sqlite-writer", connector(path), "BEGIN IMMEDIATE", clock.now, backlog.committed)
     read = GroupCommit("sqlite-reader", connector(path, read_only=True), "BEGIN", clock.now)
-    store = SqlStore(write, read, backlog, render)
+    store = SqlStore(Database(write, read), backlog, render)
     try:
         await store.count_open()
     except BaseException:

@@ -53,7 +53,7 @@ EXAMPLE = {"prompt": "What is the capital of France?", "model": "openai/gpt-oss-
 MODELS_ERRORS = KEY_ERRORS | errors(
     _429="The upstream's rate limit, and no list is kept from before; `Retry-After` says when to try again",
     _502="The upstream failed or answered with nonsense, and no list is kept from before",
-    _503="The upstream cannot be failpoint and no list is kept from before, or the database cannot be; try again",
+    _503="The upstream cannot be reached and no list is kept from before, or the database cannot be; try again",
 )
 GENERATE_RESPONSES: dict[int | str, dict[str, Any]] = ASK_ERRORS | {
     200: {

@@ -11,8 +11,8 @@ from answerback import __version__
 from answerback.http.errors import json_response, problem
 from answerback.http.openapi import KEYLESS
 from answerback.http.openapi_parts import errors, shown
+from answerback.jobs.ports import Store
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.ports import Store
 
 
 class Alive(BaseModel):

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 
 from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
+from answerback.jobs.ports import Store
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.ports import Log, Store
+from answerback.kernel.log import Log
 
 BEATS = 4
 """How often a lease is extended within its length."""

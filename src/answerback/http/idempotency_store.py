@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
-from answerback.database.operation import Operation, Query, Statement, Transaction
+from answerback.database.operation import Database, Operation, Query, Statement, Transaction
 from answerback.database.tables import idempotency_records
 from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
 from answerback.jobs.records import at_most
@@ -20,6 +20,8 @@ from answerback.kernel.ids import new_id
 
 KEPT_MS = 86_400_000
 """A day, as clients know it from Stripe and others: longer than anyone tries the same call again."""
+
+IN_PROGRESS = "the first request with this Idempotency-Key is still being answered; send it again soon"
 
 BATCH = 50
 """Fewer than of other rows: a body may have megabytes, each page of which is visited when it goes."""
@@ -110,14 +112,17 @@ def begin(tx: Transaction, call: IdempotentRequest, lease_seconds: float) -> Ope
     if (yield CLAIM(**names, request_hash=call.request_hash, token=token, lease_expires_at=expires_at, now=tx.now)):
         return ClaimedRecord(call, token)
     found = yield FIND(**names)
-    request_hash, lease, status, headers, body = found[0] if found else (call.request_hash, tx.now, None, None, None)
-    if request_hash != call.request_hash:
+    if not found:
+        # Freed between the two statements, where the database lets others in.
+        raise CallInProgress(IN_PROGRESS)
+    record = found[0]
+    if record.request_hash != call.request_hash:
         raise IdempotencyConflict("this Idempotency-Key was used with another body; use a new key for a new request")
-    if lease is not None:
-        raise CallInProgress("the first request with this Idempotency-Key is still being answered; send it again soon")
-    if status is None:
+    if record.lease_expires_at is not None:
+        raise CallInProgress(IN_PROGRESS)
+    if record.status is None:
         raise ResponseNotStored("this request was answered, with more than is kept; use a new key to ask anew")
-    return StoredResponse(status, json.loads(headers), bytes(body))
+    return StoredResponse(record.status, json.loads(record.headers), bytes(record.body))
 
 
 def extend(tx: Transaction, claim: ClaimedRecord, lease_seconds: float) -> Operation[bool]:
@@ -145,3 +150,28 @@ def prune(tx: Transaction, retention_ms: int) -> Operation[int]:
 def _of(statement: Statement, claim: ClaimedRecord, **values: object) -> Query:
     call = claim.call
     return statement(of_tenant=call.tenant_id, at_door=call.door, named=call.key, held_token=claim.token, **values)
+
+
+class IdempotencyStore:
+    """Idempotency records, in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin_call(self, call: IdempotentRequest, lease_seconds: float) -> ClaimedRecord | StoredResponse:
+        """The response that the same call had before, or the call for this caller to answer. Raises
+        IdempotencyConflict, CallInProgress, ResponseNotStored."""
+        return await self._database.write.run(lambda tx: begin(tx, call, lease_seconds))
+
+    async def extend_call(self, claim: ClaimedRecord, lease_seconds: float) -> bool:
+        """Whether the call is still the caller's."""
+        return await self._database.write.run(lambda tx: extend(tx, claim, lease_seconds))
+
+    async def keep_response(self, claim: ClaimedRecord, response: StoredResponse | None) -> bool:
+        """Ends the call, None: without its response, which is too large. False, and nothing changed, when it is no
+        longer the caller's."""
+        return await self._database.write.run(lambda tx: keep(tx, claim, response))
+
+    async def forget_call(self, claim: ClaimedRecord) -> None:
+        """Frees the key of a call that was not answered; one that was, or is no longer the caller's, stays."""
+        await self._database.write.run(lambda tx: forget(tx, claim))

@@ -18,7 +18,7 @@ from answerback.http.errors import (
 from answerback.http.headers import RESPONSE_HEADERS
 from answerback.http.sse import Aborted
 from answerback.kernel.errors import NotFound
-from answerback.kernel.ports import Log
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Span, SpanKind, Tracer
 
 Scope = MutableMapping[str, Any]

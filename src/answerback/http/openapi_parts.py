@@ -70,7 +70,7 @@ KEY_ERRORS = errors(
     _421=MISDIRECTED,
     _429="More requests than your rate allows; `Retry-After` says when to try again, `RateLimit-*` what is left",
     _422="A parameter is wrong; each is named",
-    _503="The database cannot be failpoint now; try again",
+    _503="The database cannot be reached now; try again",
 )
 JOB_ERRORS = KEY_ERRORS | errors(_404="No such thing among yours")
 ACCEPT_ERRORS = KEY_ERRORS | errors(
@@ -89,7 +89,7 @@ ASK_ERRORS = KEY_ERRORS | errors(
     _422="A field is wrong; each is named",
     _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
     _502="The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
-    _503="The upstream did not answer in time or cannot be failpoint, or the database cannot be; try again",
+    _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
 )
 
 EVENTS: dict[str, Any] = {

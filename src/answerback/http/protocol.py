@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from answerback.chat.errors import shape_of
 from answerback.http.middleware import HANG_UP, REQUEST, UNMATCHED, request_fields, request_name, shown
-from answerback.kernel.ports import Log
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import UNMEASURED, Metrics
 
 MAX_HEAD_BYTES = 64 * 1024

@@ -9,9 +9,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.model import Accepted, JobState, NewJob
+from answerback.jobs.ports import Limits
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded
 from answerback.kernel.ids import new_id
-from answerback.kernel.ports import Limits
 
 _ACCEPTED_COLUMNS = (jobs.c.id, jobs.c.request_hash, jobs.c.seq)
 

@@ -9,9 +9,9 @@ from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.tables import deliveries, jobs
 from answerback.jobs.finish import OVERDUE_PLAN, end_open, end_overdue
 from answerback.jobs.model import ENDED, ClaimedJob, Ending, JobKind, JobRecord, JobState
+from answerback.jobs.ports import Render
 from answerback.jobs.records import JOB_COLUMNS, RECORD_COLUMNS, at_most, by_position, job_record, job_to_end
 from answerback.kernel.errors import Conflict, ErrorCode, Failure, NotFound
-from answerback.kernel.ports import Render
 from answerback.queue.leases import end_attempt, fenced, in_state
 from answerback.webhooks.model import Report
 

@@ -3,10 +3,10 @@
 from answerback.database.operation import Operation, Transaction
 from answerback.jobs.finish import end_open
 from answerback.jobs.model import ENDED, Ending, JobState
+from answerback.jobs.ports import Render
 from answerback.jobs.read import FIND_JOB
 from answerback.jobs.records import job_record
 from answerback.kernel.errors import Conflict, ErrorCode, Failure, NotFound
-from answerback.kernel.ports import Render
 
 CANCELLED = Ending(JobState.CANCELLED, failure=Failure(ErrorCode.CANCELLED, "cancelled by its sender"))
 

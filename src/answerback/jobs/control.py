@@ -1,9 +1,11 @@
 """What owners may do with their jobs besides waiting."""
 
 from answerback.jobs.model import DeliveryRecord, JobRecord, JobState
+from answerback.jobs.ports import Store
 from answerback.kernel.errors import ErrorCode
-from answerback.kernel.ports import Log, Notifier, Store
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import UNMEASURED, Metrics
+from answerback.queue.notifier import Notifier
 
 
 class Control:

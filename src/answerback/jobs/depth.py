@@ -7,7 +7,7 @@ from sqlalchemy import Table, func, select
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.tables import deliveries, jobs
 from answerback.jobs.model import JobState
-from answerback.kernel.ports import Depth
+from answerback.jobs.ports import Depth
 from answerback.queue.leases import in_state
 from answerback.webhooks.model import DeliveryState
 

@@ -9,8 +9,10 @@ from typing import assert_never
 
 from answerback.jobs.maintenance import Maintenance
 from answerback.jobs.model import ClaimedJob
+from answerback.jobs.ports import Store
 from answerback.jobs.run import Executor
-from answerback.kernel.ports import Clock, Log, Store
+from answerback.kernel.clock import Clock
+from answerback.kernel.log import Log
 from answerback.queue.notifiers.local import Kind, LocalNotifier
 from answerback.queue.worker_pool import Rows, WorkerPool
 from answerback.webhooks.deliver import Deliverer

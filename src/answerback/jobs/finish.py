@@ -7,10 +7,10 @@ from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_
 from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
 from answerback.database.tables import OWED_STATES, conversations, deliveries, jobs, turns
 from answerback.jobs.model import ENDED, ClaimedJob, Ending, Job, JobState, Message
+from answerback.jobs.ports import Render
 from answerback.jobs.records import dump_usage, literal
 from answerback.kernel.errors import Failure
 from answerback.kernel.ids import new_id
-from answerback.kernel.ports import Render
 from answerback.queue.fifo import (
     DELIVERY_DEADLINE_MS,
     LOCK_CONVERSATIONS,

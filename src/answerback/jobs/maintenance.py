@@ -3,9 +3,12 @@
 from dataclasses import fields
 
 from answerback.jobs.model import JobState
+from answerback.jobs.ports import Store, Swept
+from answerback.kernel.clock import Clock
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
-from answerback.kernel.ports import Clock, Log, Notifier, Store, Swept
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import UNMEASURED, Metrics
+from answerback.queue.notifier import Notifier
 
 REUNION_LEASES = 0.5
 """For how many leases after an outage of at least as many none is taken away: who held them all along must find the

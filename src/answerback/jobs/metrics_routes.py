@@ -10,8 +10,9 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.http.openapi import KEY_OR_NOT
 from answerback.http.openapi_parts import errors
+from answerback.jobs.ports import Depth, Store
+from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.ports import Clock, Depth, Store
 
 FRESH_SECONDS = 3.0
 PATIENCE_SECONDS = 5.0

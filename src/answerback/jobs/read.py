@@ -3,7 +3,7 @@
 from sqlalchemy import Text, bindparam, null, or_, select
 
 from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
-from answerback.database.tables import attempts, conversations, deliveries, jobs, turns
+from answerback.database.tables import attempts, conversations, deliveries, jobs
 from answerback.jobs.accept import FIND_BY_KEY, FIND_RETRY, same_request
 from answerback.jobs.model import Accepted, Job, JobRecord, JobState, Message
 from answerback.jobs.records import (
@@ -15,8 +15,6 @@ from answerback.jobs.records import (
     job_record,
 )
 from answerback.kernel.errors import Conflict, NotFound
-from answerback.kernel.ports import Recalled
-from answerback.llm.model import Turn
 from answerback.webhooks.model import Report
 
 FIND_JOB = Statement(
@@ -52,18 +50,7 @@ LIST_JOBS = Statement(
     .limit(bindparam("limit"))
 )
 
-RECENT_TURNS = Statement(
-    select(turns.c.seq, turns.c.user_text, turns.c.assistant_text, turns.c.created_at)
-    .where(turns.c.conversation_id == bindparam("conversation_id"))
-    .order_by(turns.c.seq.desc())
-    .limit(bindparam("limit"))
-)
-ERASED_THROUGH = Statement(
-    select(conversations.c.erased_through).where(conversations.c.id == bindparam("conversation_id"))
-)
 FIND_PLAN = BatchPlan((FIND_BY_KEY,))
-RECENT_PLAN = BatchPlan((RECENT_TURNS,))
-RECALL_PLAN = BatchPlan((RECENT_TURNS, ERASED_THROUGH))
 
 
 def find_accepted(
@@ -108,13 +95,3 @@ def retry_source(_: Transaction, tenant_id: str, job_id: str) -> Operation[tuple
         raise Conflict("this job's message was erased with its conversation; send it again instead")
     retried = yield FIND_RETRY(retry_of=job_id)
     return record.job, Accepted(retried[0][0], retried[0][2], created=False) if retried else None
-
-
-def recent_turns(_: Transaction, conversation_id: int, limit: int) -> Operation[list[Turn]]:
-    return [Turn(*row) for row in (yield RECENT_TURNS(conversation_id=conversation_id, limit=limit))]
-
-
-def recall(tx: Transaction, conversation_id: int, limit: int) -> Operation[Recalled]:
-    newest_first = yield from recent_turns(tx, conversation_id, limit)
-    erased = yield ERASED_THROUGH(conversation_id=conversation_id)
-    return Recalled(newest_first, erased[0][0])

@@ -17,9 +17,9 @@ from answerback.jobs.awaiting import fail_unanswered
 from answerback.jobs.finish import END_LOST, OVERDUE_PLAN, SETTLING, end_lost, end_overdue
 from answerback.jobs.model import Ending, JobState
 from answerback.jobs.outcome import POISON_WINDOW_MS, poisoned
+from answerback.jobs.ports import Render, Swept
 from answerback.jobs.records import JOB_COLUMNS, at_most, by_position, job_to_end
 from answerback.kernel.errors import ErrorCode, Failure
-from answerback.kernel.ports import Render, Swept
 from answerback.queue.fifo import (
     ORPHANED_DELIVERIES,
     ORPHANED_JOBS,

@@ -15,8 +15,8 @@ from answerback.http.openapi_parts import DELIVERY, JOB, JOB_ERRORS, KEY_ERRORS,
 from answerback.jobs.bodies import DeliveryBody, JobBody, JobDetails, delivery_body, job_body, job_details
 from answerback.jobs.control import Control
 from answerback.jobs.model import JobState, Message
+from answerback.jobs.ports import Store
 from answerback.jobs.submit import Intake
-from answerback.kernel.ports import Store
 
 ID_PATTERN = "^job_[0-9a-f]{32}$"
 

@@ -7,14 +7,19 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from answerback.conversations.memory import DatabaseWindows, context
+from answerback.conversations.ports import Windows
 from answerback.jobs.model import ClaimedJob, Ending, JobState, Message, Request
 from answerback.jobs.outcome import Answered, AskLater, Awaiting, Failed, JobOutcome, after_provider_error
+from answerback.jobs.ports import Store
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
+from answerback.kernel.failpoints import Failpoint, OnFailpoint
+from answerback.kernel.log import Log
 from answerback.kernel.persistence import persist, persist_report
-from answerback.kernel.ports import Failpoint, Log, Notifier, OnFailpoint, Provider, Store, Windows
 from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
 from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Span, SpanKind, Tracer
 from answerback.llm.model import ChatRequest, Json, Memory
+from answerback.llm.provider import Provider
+from answerback.queue.notifier import Notifier
 from answerback.reviews.model import Review
 from answerback.reviews.run import Reviewer
 from answerback.webhooks.model import Report

@@ -8,10 +8,14 @@ from typing import assert_never
 
 from answerback.conversations.memory import key_of
 from answerback.jobs.model import Accepted, Job, JobKind, Message, NewJob, Request
+from answerback.jobs.ports import Limits, Store
 from answerback.kernel.errors import CallbackRefused, InvalidField
-from answerback.kernel.ports import Failpoint, Guard, Limits, Log, Notifier, OnFailpoint, Store
+from answerback.kernel.failpoints import Failpoint, OnFailpoint
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
+from answerback.queue.notifier import Notifier
 from answerback.reviews.model import Review
+from answerback.webhooks.ports import Guard
 
 
 class Intake:

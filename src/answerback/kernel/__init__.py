@@ -1,1 +1,1 @@
-"""What everything stands on: ids, clocks, errors, retry schedules, protocols of logs, metrics and traces. Standard library only."""
+"""Ids, clocks, errors, retry schedules, protocols of logs, metrics and traces: standard library only."""

@@ -1,6 +1,17 @@
-"""The real time."""
+"""Time: the wall clock and a monotonic one."""
 
 import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The wall clock, for what is stored, and a monotonic one, for how long a lease may still be trusted."""
+
+    def now(self) -> int:
+        """Epoch milliseconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
 
 
 class SystemClock:

@@ -10,8 +10,9 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from answerback.kernel.errors import UNUSABLE, Failure, ProviderError
-from answerback.kernel.ports import Log, Provider
+from answerback.kernel.log import Log
 from answerback.llm.model import Answer, ChatRequest, Chunk, Json, Model, Relayed, Usage
+from answerback.llm.provider import Provider
 
 T = TypeVar("T")
 

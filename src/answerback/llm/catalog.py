@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from answerback.kernel.clock import Clock
 from answerback.kernel.errors import ProviderError, UnknownModel
-from answerback.kernel.ports import Clock, Log
+from answerback.kernel.log import Log
 from answerback.llm.model import Model
 
 PATIENCE_SECONDS = 2.0

@@ -87,7 +87,7 @@ def _forbidden(status: int, named: str, details: Mapping[str, Json]) -> Provider
         words = f"the upstream's moderation flagged the input ({named})"
         return ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
     if status == 403 and "limit_source" in metadata:
-        words = f"a spending limit set at the upstream is failpoint ({named})"
+        words = f"a spending limit set at the upstream is reached ({named})"
         return ProviderError(ErrorCode.UPSTREAM_CREDIT, words, retryable=False)
     words = f"the upstream refused the relay's credentials ({named}); check the provider's API key"
     return ProviderError(ErrorCode.UPSTREAM_AUTH, words, retryable=False)

@@ -6,14 +6,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.kernel.ports import Provider, ReviewLLM
 from answerback.kernel.telemetry import LLMCall, Metrics, Span, SpanKind, Tracer
 from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed, Usage
+from answerback.llm.provider import Provider
 from answerback.reviews.model import Review
+from answerback.reviews.ports import ReviewLLM
 
 
 class ObservedProvider:
-    """Implements `answerback.kernel.ports.Provider`: the calls of another, each counted and traced by the GenAI semantic
+    """Implements `Provider`: the calls of another, each counted and traced by the GenAI semantic
     conventions of OpenTelemetry. `default_model` is asked where a request names none."""
 
     def __init__(self, provider: Provider, default_model: str, metrics: Metrics, tracer: Tracer) -> None:
@@ -81,7 +82,7 @@ class ObservedProvider:
 
 
 class ObservedReviewLLM:
-    """Implements `answerback.kernel.ports.ReviewLLM`: each handing over is counted and traced as a call of `model`, and takes
+    """Implements `ReviewLLM`: each handing over is counted and traced as a call of `model`, and takes
     as long as that LLM took to accept it."""
 
     def __init__(self, llm: ReviewLLM, model: str, metrics: Metrics, tracer: Tracer) -> None:

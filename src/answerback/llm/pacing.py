@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import dataclass
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.kernel.ports import Log, Provider, ReviewLLM
+from answerback.kernel.log import Log
 from answerback.kernel.retry import RETRY_AFTER_LIMIT
 from answerback.llm.in_time import in_time
 from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed
+from answerback.llm.provider import Provider
 from answerback.reviews.model import Review
+from answerback.reviews.ports import ReviewLLM
 
 MINUTE = 60.0
 LONGEST_LINE = 900.0
@@ -127,7 +129,7 @@ class Gate:
 
 
 class PacedProvider:
-    """Implements `answerback.kernel.ports.Provider`: the calls of another, those that find room. `default_model` is asked
+    """Implements `Provider`: the calls of another, those that find room. `default_model` is asked
     where a request names none."""
 
     def __init__(self, provider: Provider, gate: Gate, default_model: str, log: Log) -> None:
@@ -168,7 +170,7 @@ class PacedProvider:
 
 
 class PacedReviewLLM:
-    """Implements `answerback.kernel.ports.ReviewLLM`: hands another what finds room. Its calls are counted as of `model`."""
+    """Implements `ReviewLLM`: hands another what finds room. Its calls are counted as of `model`."""
 
     def __init__(self, llm: ReviewLLM, gate: Gate, model: str, log: Log) -> None:
         self._llm = llm

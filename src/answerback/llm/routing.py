@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.kernel.ports import Log, Provider
+from answerback.kernel.log import Log
 from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed
+from answerback.llm.provider import Provider
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class Route:
 
 
 class FallbackProvider:
-    """Implements `answerback.kernel.ports.Provider` over routes by model name.
+    """Implements `Provider` over routes by model name.
 
     `routes` maps a model name to the routes that stand for it; `default` serves requests that name none, and names
     that are not mapped go to `otherwise` as they are. What moves on to the next route, always before the first token:

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, TextIO, cast
 
 import structlog
 
-from answerback.kernel.ports import Log
+from answerback.kernel.log import Log
 from answerback.observability.logfile import LogFile
 
 REDACTED = "[redacted]"

@@ -16,8 +16,8 @@ from prometheus_client import (
 
 from answerback import __version__
 from answerback.jobs.model import JobKind, JobState
+from answerback.jobs.ports import Depth
 from answerback.kernel.errors import ErrorCode
-from answerback.kernel.ports import Depth
 from answerback.kernel.telemetry import CallbackEnd, LLMCall
 
 MODELS_TOLD_APART = 100
@@ -32,7 +32,7 @@ T = TypeVar("T", Counter, Gauge, Histogram)
 
 
 class PrometheusMetrics:
-    """Implements `answerback.kernel.telemetry.Metrics`. `models` are told apart, and a hundred others once they have answered:
+    """Implements `Metrics`. `models` are told apart, and a hundred others once they have answered:
     clients name models as they like, and names that never answer are all `other`."""
 
     def __init__(self, models: Collection[str] = ()) -> None:

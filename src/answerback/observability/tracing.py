@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from answerback.kernel.ports import Log
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import UNTRACED, Tracer
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")

@@ -24,13 +24,13 @@ from answerback.database.operation import BatchPlan, Operation, Rows, Statement,
 from answerback.database.tables import attempts, deliveries, jobs
 from answerback.jobs.model import ClaimedJob, JobState
 from answerback.jobs.outcome import POISON_LOSSES
+from answerback.jobs.ports import Claims
 from answerback.jobs.records import (
     CLAIMED_JOB_COLUMNS,
     at_most,
     claimed_jobs,
     literal,
 )
-from answerback.kernel.ports import Claims
 from answerback.webhooks.model import ClaimedDelivery, DeliveryState, Report
 
 RELEASED = Report("released")
@@ -248,7 +248,7 @@ def extend(
     expires_at = tx.now + int(lease_seconds * 1000)
     # In the order in which every transaction locks rows.
     wanted = [{"row_id": row_id, "epoch": epoch, "expires_at": expires_at} for row_id, epoch in sorted(held)]
-    return {row_id for row_id, _ in (yield statement.each(wanted))}
+    return {row.id for _, row in (yield statement.each(wanted))}
 
 
 def release(tx: Transaction, statement: Statement, claims: Sequence[tuple[str, int, float]]) -> Operation[None]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from answerback.jobs.ports import Claims
 from answerback.kernel.errors import OutcomeUnknown
-from answerback.kernel.ports import Claims
 
 
 class UnconfirmedClaims:

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.ports import Clock, Log
+from answerback.kernel.log import Log
 
 LOCKED_SECONDS = 0.05
 """How long a pool waits for a row that is due and that somebody else has locked."""
@@ -97,7 +98,7 @@ class WorkerPool(Generic[C]):
         await self._room.wait()
 
     async def claim_forever(self) -> None:
-        """Claims whatever is due, as notifier and the poll find it, until `stop`."""
+        """Claims whatever is due, as notifications and the poll find it, until `stop`."""
         while not self._stopping:
             # Cleared before the claim: a hint that comes during it must not be lost.
             self._ready.clear()

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from answerback.kernel.ports import Log
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Metrics
 
 PATIENCE = 0.25

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 
-from answerback.kernel.ports import Store
+from answerback.jobs.ports import Store
 
 SECRET = "redis-keys"  # noqa: S105 (the name of one)
 

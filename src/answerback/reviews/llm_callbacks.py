@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from answerback.jobs.model import Ending, JobKind, JobState
+from answerback.jobs.ports import Store
 from answerback.kernel.errors import ErrorCode, Failure, NotFound, Unauthorized
-from answerback.kernel.ports import Log, Notifier, Store
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import UNMEASURED, Metrics
 from answerback.llm.model import Answer
+from answerback.queue.notifier import Notifier
 from answerback.reviews.model import NotReviewed, Reviewed
 
 SECRET = "llm-callback-tokens"  # noqa: S105 (the name of one)

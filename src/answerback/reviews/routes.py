@@ -155,7 +155,7 @@ ANSWER_ERRORS = errors(
     _404="No such review",
     _413="The body is too large",
     _422="A field is wrong; each is named",
-    _503="The database cannot be failpoint now; try again",
+    _503="The database cannot be reached now; try again",
 ) | conflict(
     "The review has ended otherwise: answered differently, timed out, cancelled or expired",
     "this review is failed (llm_callback_timeout) already; the answer came too late and was not used",

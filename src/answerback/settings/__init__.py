@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from answerback.kernel.ports import Limits
+from answerback.jobs.ports import Limits
 from answerback.kernel.rate import Rate, parse_rate
 from answerback.kernel.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
 from answerback.llm.asking import ShortRetries

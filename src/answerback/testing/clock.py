@@ -2,7 +2,7 @@
 
 
 class FakeClock:
-    """Implements `answerback.kernel.ports.Clock`; both clocks advance together."""
+    """Implements `Clock`; both clocks advance together."""
 
     def __init__(self, now: int = 1_750_000_000_000) -> None:
         self._now = now

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from answerback.kernel.ports import Failpoint, OnFailpoint
+from answerback.kernel.failpoints import Failpoint, OnFailpoint
 from answerback.settings import SettingsError, load_settings
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The process ends where `at` is failpoint for the `nth` time (1-based)."""
+    """The process ends where `at` is reached for the `nth` time (1-based)."""
 
     at: Failpoint
     nth: int = 1

@@ -13,8 +13,8 @@ from sqlalchemy import JSON, BigInteger, Double, Integer, Text, any_, bindparam,
 
 from answerback.database.operation import Operation, Rows, Statement, Transaction
 from answerback.database.tables import deliveries
+from answerback.jobs.ports import Claims
 from answerback.jobs.records import CLAIMED_DELIVERY_COLUMNS, at_most, claimed_delivery
-from answerback.kernel.ports import Claims
 from answerback.queue.leases import (
     RELEASE_UNSEEN_DELIVERIES,
     claiming,

@@ -7,12 +7,17 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias, assert_never
 
 from answerback.jobs.outcome import Dead, Delivered, DeliveryOutcome, SendLater, after_send
+from answerback.jobs.ports import Claims, Store
+from answerback.kernel.clock import Clock
 from answerback.kernel.errors import SendError
+from answerback.kernel.failpoints import Failpoint, OnFailpoint
+from answerback.kernel.log import Log
 from answerback.kernel.persistence import persist, persist_report
-from answerback.kernel.ports import Claims, Clock, Failpoint, Log, Notifier, OnFailpoint, Origins, Sender, Store
 from answerback.kernel.retry import RetrySchedule
 from answerback.kernel.telemetry import UNMEASURED, UNTRACED, CallbackEnd, Metrics, SpanKind, Tracer
+from answerback.queue.notifier import Notifier
 from answerback.webhooks.model import CallbackResponse, ClaimedDelivery, Report
+from answerback.webhooks.ports import Origins, Sender
 from answerback.webhooks.signer import Signer
 
 Now: TypeAlias = Callable[[], int]
@@ -88,7 +93,7 @@ class Deliverer:
     async def _defer(self, claim: ClaimedDelivery, wait: float, now: Now) -> None:
         if wait > _seconds_left(claim, now):
             # An origin that stays closed never lets it try; its deadline must end it all the same.
-            await self._settle(claim, Dead("the receiver could not be failpoint before the deadline", None), 0.0, now)
+            await self._settle(claim, Dead("the receiver could not be reached before the deadline", None), 0.0, now)
             return
         await persist(lambda: self._store.release_deliveries([(claim.id, claim.epoch, wait)]))
         self._notifier.delivery_ready()

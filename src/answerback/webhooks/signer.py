@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from answerback.kernel.ports import Clock, Store
+from answerback.jobs.ports import Store
+from answerback.kernel.clock import Clock
 from answerback.webhooks import signature
 
 FRESH_SECONDS = 5.0

@@ -52,16 +52,17 @@ class Driver:
         statement, parameters = query.statement, query.parameters
         if isinstance(parameters, Mapping):
             sql = self._sql(statement)
-            rows: Rows = await connection.fetch(sql.text, *sql.arguments(parameters))
-            return rows
+            rows = await connection.fetch(sql.text, *sql.arguments(parameters))
+            return statement.named(rows)
         numbered = self._numbered_sql(statement) if query.numbered else None
         if numbered is None:
             sql = self._sql(statement)
             await connection.executemany(sql.text, [sql.arguments(each) for each in parameters])
             return ()
         sets = [numbered.arguments({**each, ORDINAL: index}) for index, each in enumerate(parameters)]
-        found: Rows = await connection.fetchmany(numbered.text, sets)
-        return found
+        found = await connection.fetchmany(numbered.text, sets)
+        # The ordinal is the last column.
+        return [(row[-1], *statement.named((row[:-1],))) for row in found]
 
     def _sql(self, statement: Statement) -> _Sql:
         if (known := self._plain.get(statement)) is None:

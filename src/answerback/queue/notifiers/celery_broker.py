@@ -83,7 +83,7 @@ def _rabbitmq_arguments() -> dict[str, Any]:
 
 
 class CeleryBroker:
-    """Implements `answerback.queue.notifiers.publisher.Broker` with a connection of its own."""
+    """Implements `Broker` with a connection of its own."""
 
     def __init__(self, broker_url: str) -> None:
         self._app = Celery("answerback", set_as_current=False)

@@ -21,7 +21,7 @@ from celery.worker.consumer.heart import Heart
 from celery.worker.consumer.tasks import Tasks
 from kombu.exceptions import KombuError
 
-from answerback.kernel.ports import Log
+from answerback.kernel.log import Log
 from answerback.queue.notifiers.celery_broker import configure, place_of, task_of
 from answerback.queue.notifiers.local import Kind
 from answerback.queue.notifiers.publisher import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, MEANWHILE

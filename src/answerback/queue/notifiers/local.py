@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from enum import StrEnum
 
-from answerback.kernel.ports import Notifier
+from answerback.queue.notifier import Notifier
 
 
 class Kind(StrEnum):
@@ -15,7 +15,7 @@ class Kind(StrEnum):
 
 
 class LocalNotifier:
-    """Implements `answerback.kernel.ports.Notifier` for an engine in the same event loop."""
+    """Implements `Notifier` for an engine in the same event loop."""
 
     def __init__(self) -> None:
         self.jobs = asyncio.Event()
@@ -40,7 +40,7 @@ class LocalNotifier:
 
 
 class SpilloverNotifier:
-    """Implements `answerback.kernel.ports.Notifier` for doors whose process works too: what it has room for it takes itself, and
+    """Implements `Notifier` for doors whose process works too: what it has room for it takes itself, and
     for the rest it calls on others."""
 
     def __init__(self, here: Notifier, elsewhere: Notifier, full: Callable[[Kind], bool]) -> None:

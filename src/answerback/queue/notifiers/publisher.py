@@ -4,12 +4,12 @@ import threading
 from collections import Counter
 from typing import Protocol
 
-from answerback.kernel.ports import Log
+from answerback.kernel.log import Log
 from answerback.kernel.telemetry import UNMEASURED, Metrics
 from answerback.queue.notifiers.local import Kind
 
 PAUSE_SECONDS = 0.02
-"""The least time between two rounds: under load one message stands for all notifier since the last."""
+"""The least time between two rounds: under load one message stands for all notifications since the last."""
 ROWS_PER_MESSAGE = 25
 MESSAGES_AT_ONCE = 8
 """A message wakes one worker, which claims all it has room for; a burst wakes several, which share it."""
@@ -33,9 +33,9 @@ class Broker(Protocol):
 
 
 class Publisher:
-    """Implements `answerback.kernel.ports.Notifier` with a thread that sends what was hinted at, many rows in one message.
+    """Implements `Notifier` with a thread that sends what was hinted at, many rows in one message.
 
-    While the broker is away notifier are dropped: workers also poll.
+    While the broker is away notifications are dropped: workers also poll.
     """
 
     def __init__(self, broker: Broker, log: Log, metrics: Metrics = UNMEASURED) -> None:

@@ -13,7 +13,7 @@ from amqp.exceptions import InternalError
 from celery import Celery
 from kombu import Connection
 
-from answerback.kernel.ports import Log
+from answerback.kernel.log import Log
 from answerback.queue.notifiers.celery_broker import QUEUE
 
 SECOND_LOOK_SECONDS = 2.0
@@ -24,7 +24,7 @@ def ensure_answering(app: Celery, connect: Callable[[], Connection], log: Log) -
     """Makes the queue where it is missing, and replaces one that is broken.
 
     `connect` opens a connection whose reads end in time: one with heartbeats would wait for a reply as long as the
-    broker's heartbeats come. Raises what kombu raises when the broker cannot be failpoint.
+    broker's heartbeats come. Raises what kombu raises when the broker cannot be reached.
     """
     if _answers(app, connect):
         return

@@ -1,5 +1,5 @@
-"""The text of a PDF, found in a process of its own: `python -m answerback.reviews.files.pdf` reads the file from stdin and
-`{"pages": [int] | null, "max_pages", "max_chars"}` from its argument, and prints `{"text"}` or `{"error"}`.
+"""The text of a PDF, found in a process of its own: `python -m answerback.reviews.files.pdf` reads the file from stdin
+and `{"pages": [int] | null, "max_pages", "max_chars"}` from its argument, and prints `{"text"}` or `{"error"}`.
 
 A PDF is a program of sorts and may want all the time and memory there is. The process may take neither.
 """

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Protocol, TypeAlias
 
+from answerback.accounts.model import ApiKey
+from answerback.conversations.model import Recalled
 from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
 from answerback.jobs.model import (
     Accepted,
@@ -30,15 +32,6 @@ class Limits:
 
     conversation_pending: int
     queued_jobs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Recalled:
-    """A conversation's newest turns, newest first, and the last message that an erasure keeps out of its memory (0: it
-    was never erased)."""
-
-    turns: Sequence[Turn]
-    erased_through: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +78,6 @@ class Depth:
     deliveries: Mapping[str, int]
     oldest_job_seconds: float
     oldest_delivery_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A tenant's key without the key. `revoked_at` is epoch milliseconds, None while it is good; `rate_limit` reads
-    like the setting, None for the setting's."""
-
-    id: str
-    name: str
-    key_hash: str
-    created_at: int
-    revoked_at: int | None
-    rate_limit: str | None = None
 
 
 class Store(Protocol):

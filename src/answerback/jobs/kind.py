@@ -1,0 +1,211 @@
+"""What a kind of job is. A kind is defined in one file of its feature's room, and found through the registry."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from answerback.kernel.errors import Failure
+from answerback.kernel.json import Json
+from answerback.kernel.retry import RetrySchedule
+
+Args = TypeVar("Args")
+ArgsOrNone = TypeVar("ArgsOrNone", covariant=True)
+
+
+class Unreadable(Exception):
+    """Another version of this service wrote these arguments; this one cannot read them."""
+
+
+class Queue(StrEnum):
+    """Which worker slots a job may take."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
+class JobState(StrEnum):
+    """Where a job stands, and what moves it on."""
+
+    SCHEDULED = "scheduled"
+    """Its `run_at` lies ahead; it keeps its place in its conversation. A claim promotes it to queued once it is due."""
+    QUEUED = "queued"
+    """Due. A worker claims it."""
+    HELD = "held"
+    """Behind an earlier job of its conversation. That job's end queues it; the sweep finds an orphan."""
+    RUNNING = "running"
+    """Leased. The holder of the lease ends it or gives it back; the sweep takes an expired lease away."""
+    AWAITING = "awaiting"
+    """Handed to an LLM that answers by webhook. That webhook ends it, or the sweep once `run_at` has passed."""
+    QUARANTINED = "quarantined"
+    """Its workers lost their lease twice. The sweep releases one such job at a time, so that a third loss names the
+    culprit."""
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[ArgsOrNone]):
+    """A job as its kind sees it. Times are epoch milliseconds of the wall clock. `position` is its place in its
+    conversation, from 1; both are None for a job without one. `callback_url` is None where no callback is owed."""
+
+    id: str
+    tenant_id: str
+    kind: str
+    args: ArgsOrNone
+    conversation_id: int | None
+    position: int | None
+    callback_url: str | None
+    created_at: int
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed(Generic[ArgsOrNone]):
+    """A job under this process's lease. `attempt` is 1-based; every write must bring `epoch`.
+
+    `claimed_at`, `due_at` and `deadline_at` are epoch milliseconds of the scheduling clock, which no step of the wall
+    clock moves; `at` is the wall clock's at the claim. The conversation was erased through position `erased_through`, 0
+    if never; what it remembers begins at position `window_from`.
+    """
+
+    job: Job[ArgsOrNone]
+    epoch: int
+    attempt: int
+    claimed_at: int
+    at: int
+    due_at: int
+    deadline_at: int
+    erased_through: int = 0
+    window_from: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.job.id
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline, at the claim."""
+        return (self.deadline_at - self.claimed_at) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended. `at` is the wall clock's, in epoch milliseconds. `result` is the kind's own JSON, there when it
+    completed; else `failure` says why it did not."""
+
+    state: JobState
+    at: int
+    result: Json = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a job's end notifies. `data` is the body that the request's `callback_url` receives; endpoints that
+    subscribed to `type` receive it in an envelope (OPENAI.md, section 7)."""
+
+    type: str
+    data: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a job's end leaves behind besides its own row: events to notify, and items that its conversation remembers
+    (OpenAI's item shapes: message, function_call, function_call_output, reasoning)."""
+
+    events: tuple[Event, ...] = ()
+    items: tuple[Mapping[str, Json], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The job is done. `result` is JSON that its kind can read again. `seconds` is how long the LLM took, None where that
+    was not measured; `about` goes into the log line (never a text, never a secret). `window_from` moves the beginning
+    of what the conversation remembers, None leaves it."""
+
+    result: Json
+    seconds: float | None = None
+    about: Mapping[str, object] = field(default_factory=dict)
+    window_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Trying again would not help, or no try is left. `http_status` is what the LLM answered, None where it did not."""
+
+    failure: Failure
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The job is scheduled again in `delay` seconds. `counted` is False where the attempt is given back, as after a rate
+    limit that named its end; `asked` is False where it was not begun, and then it leaves no attempt behind."""
+
+    delay: float
+    failure: Failure
+    counted: bool = True
+    asked: bool = True
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """An LLM has taken the job and answers by webhook, within `timeout` seconds."""
+
+    timeout: float
+
+
+Outcome: TypeAlias = Completed | Failed | Later | Awaiting
+
+
+class Kind(Protocol[Args]):
+    """A kind of job: how its arguments are stored, checked and run, and what its end leaves behind."""
+
+    name: str
+    queue: Queue
+    retries: RetrySchedule
+
+    def encode(self, args: Args) -> str:
+        """The arguments as stored: JSON text."""
+
+    def decode(self, raw: str) -> Args:
+        """Raises Unreadable; the job is then left to a version that can read it."""
+
+    async def check(self, args: Args) -> None:
+        """Before the 202. Raises Refusal, naming the field. Not called for what an idempotency key answers again."""
+
+    async def run(self, claim: Claimed[Args]) -> Outcome:
+        """One attempt. May raise ProviderError, which the engine turns into an outcome by `retries`."""
+
+    def effects(self, job: Job[Args | None], ending: Ending) -> Effects:
+        """Pure: plain data, the same for the same arguments. `args` is None where they could not be read."""
+
+    def redact(self, args: Args) -> Args:
+        """What is left of the arguments once their conversation is erased."""
+
+    def describe(self, job: Job[Args], ending: Ending | None) -> Mapping[str, Json]:
+        """The kind's own fields for `GET /v1/jobs`. `ending` is None while the job is open."""
+
+
+AnyKind: TypeAlias = Kind[Any]
+
+
+class Registry:
+    """Kinds by their names. Nothing else in the project branches on a kind."""
+
+    def __init__(self, kinds: Iterable[AnyKind]) -> None:
+        self._kinds = {kind.name: kind for kind in kinds}
+
+    def __iter__(self) -> Iterable[AnyKind]:
+        return iter(self._kinds.values())
+
+    def find(self, name: str) -> AnyKind | None:
+        """None for a kind of another version."""
+        return self._kinds.get(name)

@@ -1,0 +1,25 @@
+"""The commit boundaries at which tests end a process."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Failpoint(StrEnum):
+    """The commit boundaries of a job's way: the instants a crash is most curious about."""
+
+    AFTER_ACCEPT = "after_accept"
+    AFTER_CLAIM = "after_claim"
+    AFTER_ANSWER = "after_answer"
+    AFTER_FINISH = "after_finish"
+    BEFORE_CALLBACK = "before_callback"
+    AFTER_CALLBACK = "after_callback"
+    AFTER_DELIVERED = "after_delivered"
+
+
+OnFailpoint: TypeAlias = Callable[[Failpoint], None]
+"""Called at each boundary; tests end the process there."""
+
+
+def unarmed(_: Failpoint) -> None:
+    """What happens at a failpoint outside of tests: nothing."""

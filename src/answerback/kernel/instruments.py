@@ -1,0 +1,19 @@
+"""What every part reads the time from and tells of its doings, as one value."""
+
+from dataclasses import dataclass
+
+from answerback.kernel.clock import Clock, SystemClock
+from answerback.kernel.failpoints import OnFailpoint, unarmed
+from answerback.kernel.log import Log
+from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """`failpoint` is called at each commit boundary; tests end the process there."""
+
+    log: Log
+    clock: Clock = SystemClock()
+    metrics: Metrics = UNMEASURED
+    tracer: Tracer = UNTRACED
+    failpoint: OnFailpoint = unarmed
