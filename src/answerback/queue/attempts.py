@@ -1,0 +1,85 @@
+"""Attempts, kept in the row that they are attempts at: appended in SQL by the statement that ends one.
+
+An attempt under way is the row's own `attempt`, `lease_epoch` and `claimed_at`. Its end appends an entry to the row's
+`attempts`; the first three and the last twenty are kept, so that a row that is tried for days stays small.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal_column
+from sqlalchemy.dialects.postgresql import JSONB
+
+KEPT_FIRST, KEPT_LAST = 3, 20
+SNIPPET_BYTES = 1024
+
+_entry = bindparam("attempt_entry", type_=Text)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How an attempt went. `http_status` and `snippet` are None where no response came."""
+
+    status: str
+    error: str | None = None
+    http_status: int | None = None
+    duration_ms: int | None = None
+    snippet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One ended attempt at a job or a delivery. Times are epoch milliseconds of the wall clock."""
+
+    number: int
+    epoch: int
+    status: str
+    started_at: int
+    finished_at: int
+    http_status: int | None
+    error: str | None
+    duration_ms: int | None
+    snippet: str | None
+
+
+def entry(report: Report, at: int) -> str:
+    """What `appended` binds as `attempt_entry`: the attempt ended `at` (epoch milliseconds, wall clock)."""
+    snippet = report.snippet
+    if snippet is not None and len(snippet.encode()) > SNIPPET_BYTES:
+        snippet = snippet.encode()[:SNIPPET_BYTES].decode(errors="ignore")
+    return json.dumps({**asdict(report), "snippet": snippet, "finished_at": at})
+
+
+def attempts_of(stored: str) -> tuple[Attempt, ...]:
+    """The attempts as a row holds them, oldest first."""
+    return tuple(Attempt(**each) for each in json.loads(stored))
+
+
+def appended_sqlite(table: Any, under_way: ColumnElement[bool] | None = None) -> ColumnElement[Any]:
+    """The `attempts` of a row once the attempt under way has ended; unchanged where `under_way` does not hold."""
+    known = func.json_set(
+        _entry, "$.number", table.c.attempt, "$.epoch", table.c.lease_epoch, "$.started_at", table.c.claimed_at
+    )
+    full = func.json_array_length(table.c.attempts) >= literal_column(str(KEPT_FIRST + KEPT_LAST))
+    kept = case((full, func.json_remove(table.c.attempts, f"$[{KEPT_FIRST}]")), else_=table.c.attempts)
+    return _where(under_way, func.json_insert(kept, "$[#]", func.json(known)), table)
+
+
+def appended_postgresql(table: Any, under_way: ColumnElement[bool] | None = None) -> ColumnElement[Any]:
+    """As `appended_sqlite`."""
+    known = cast(_entry, JSONB).op("||")(
+        func.jsonb_build_object(
+            *("number", table.c.attempt, "epoch", table.c.lease_epoch, "started_at", table.c.claimed_at)
+        )
+    )
+    full = func.jsonb_array_length(table.c.attempts) >= literal_column(str(KEPT_FIRST + KEPT_LAST))
+    kept = case(
+        (full, table.c.attempts.op("-")(literal_column(str(KEPT_FIRST)))),
+        else_=table.c.attempts,
+    )
+    return _where(under_way, kept.op("||")(func.jsonb_build_array(known)), table)
+
+
+def _where(under_way: ColumnElement[bool] | None, appended: Any, table: Any) -> ColumnElement[Any]:
+    return appended if under_way is None else case((under_way, appended), else_=table.c.attempts)
