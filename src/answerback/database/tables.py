@@ -20,22 +20,22 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
 
 # No index serves a query that could use another one of fewer rows: PostgreSQL chooses by statistics, which for tables
-# of things that wait are those of another hour. So what is open says so without its states, and a line asks for a
-# conversation.
+# of things that wait are those of another hour. So what is open is named without its states, and the head of a
+# conversation queue by its conversation.
 OPEN = "finished_at IS NULL"
-LINE_STATES = "state IN ('queued', 'running', 'awaiting')"
-# A job that would be poisoned by one more lost lease is suspect, and runs while no other suspect does.
-READY = "state = 'queued' AND lease_losses < 2"
-SUSPECT = "state = 'queued' AND lease_losses >= 2"
-SUSPECT_RUNNING = "state = 'running' AND lease_losses >= 2"
-OWED_STATES = "state IN ('pending', 'sending')"
+JOB_HEAD_STATES = "state IN ('scheduled', 'queued', 'running', 'awaiting', 'quarantined')"
+# A job that has lost two leases runs while no other such job does: a third loss fails it.
+ON_PROBATION = "state IN ('queued', 'running') AND lease_losses >= 2"
+DELIVERY_HEAD_STATES = "state IN ('pending', 'sending')"
 
 # SQLite numbers a table by itself only where the key's type reads INTEGER.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
+Attempts = Text().with_variant(JSONB(), "postgresql")
 
 
 def _when(predicate: str) -> dict[str, Any]:
@@ -104,40 +104,44 @@ jobs = Table(
     Column("id", Text, primary_key=True),
     Column("tenant_id", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("conversation_id", BigInteger),
-    Column("seq", BigInteger),
+    Column("queue", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("rank", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("run_at", BigInteger, nullable=False),
+    Column("deadline_at", BigInteger, nullable=False),
+    Column("conversation_id", BigInteger),
+    Column("position", BigInteger),
+    Column("idempotency_key", Text),
+    Column("request_hash", Text),
+    Column("retry_of", Text),
+    Column("callback_url", Text),
+    Column("args", Text, nullable=False),
+    Column("result", Text),
+    Column("error", Text),
+    Column("attempts", Attempts, nullable=False),
+    Column("attempts_made", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("lease_epoch", BigInteger, nullable=False),
     Column("lease_owner", Text),
     Column("lease_expires_at", BigInteger),
     Column("lease_losses", Integer, nullable=False),
     Column("first_loss_at", BigInteger),
-    Column("deadline_at", BigInteger, nullable=False),
-    Column("idempotency_key", Text),
-    Column("request_hash", Text),
-    Column("retry_of", Text),
-    Column("callback_url", Text),
-    Column("request", Text, nullable=False),
-    Column("answer", Text),
-    Column("model", Text),
-    Column("usage", Text),
-    Column("error_code", Text),
-    Column("error_message", Text),
     Column("created_at", BigInteger, nullable=False),
+    Column("claimed_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("traceparent", Text),
     # Without an index of all jobs by conversation, PostgreSQL would read the table to check it.
     ForeignKeyConstraint(["conversation_id"], ["conversations.id"]).ddl_if(dialect="sqlite"),
-    Index("jobs_ready", "run_at", **_when(READY)),
-    Index("jobs_suspect", "run_at", **_when(SUSPECT)),
-    Index("jobs_suspect_running", "lease_losses", unique=True, **_when(SUSPECT_RUNNING)),
+    Index("jobs_ready", "queue", "rank", **_when("state = 'queued'")),
+    Index("jobs_scheduled", "run_at", **_when("state = 'scheduled'")),
+    Index("jobs_quarantined", "run_at", **_when("state = 'quarantined'")),
+    Index("jobs_on_probation", "lease_losses", unique=True, **_when(ON_PROBATION)),
     Index("jobs_leased", "lease_expires_at", **_when("state = 'running'")),
     Index("jobs_awaiting", "run_at", **_when("state = 'awaiting'")),
     Index("jobs_deadline", "deadline_at", **_when(OPEN)),
-    Index("jobs_line", "conversation_id", unique=True, **_when(f"conversation_id IS NOT NULL AND {LINE_STATES}")),
-    Index("jobs_held", "conversation_id", "seq", **_when("state = 'held'")),
+    Index("jobs_head", "conversation_id", unique=True, **_when(f"conversation_id IS NOT NULL AND {JOB_HEAD_STATES}")),
+    Index("jobs_held", "conversation_id", "position", **_when("state = 'held'")),
     Index("jobs_idempotency", "tenant_id", "idempotency_key", unique=True, **_when("idempotency_key IS NOT NULL")),
     Index("jobs_retry", "retry_of", unique=True, **_when("retry_of IS NOT NULL")),
     Index("jobs_tenant", "tenant_id", "id"),
@@ -178,7 +182,7 @@ deliveries = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
     Column("traceparent", Text),
-    Index("deliveries_line", "conversation_id", unique=True, **_when(f"conversation_id IS NOT NULL AND {OWED_STATES}")),
+    Index("deliveries_line", "conversation_id", unique=True, **_when(f"conversation_id IS NOT NULL AND {DELIVERY_HEAD_STATES}")),
     Index("deliveries_held", "conversation_id", "seq", **_when("state = 'held'")),
     Index("deliveries_ready", "run_at", **_when("state = 'pending'")),
     Index("deliveries_leased", "lease_expires_at", **_when("state = 'sending'")),

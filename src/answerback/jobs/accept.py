@@ -1,4 +1,4 @@
-"""Accepting a job: its place in the line, its row, its idempotency key, in one transaction."""
+"""Accepting a job: its place in its conversation, its row, its idempotency key, in one transaction."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,95 +8,77 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
 from answerback.database.tables import conversations, jobs
-from answerback.jobs.model import Accepted, JobState, NewJob
-from answerback.jobs.ports import Limits
+from answerback.jobs.kind import JobState
+from answerback.jobs.model import Accepted, Limits, NewJob
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded
 from answerback.kernel.ids import new_id
 
-_ACCEPTED_COLUMNS = (jobs.c.id, jobs.c.request_hash, jobs.c.seq)
-
+_accepted = select(jobs.c.id, jobs.c.request_hash, jobs.c.position)
 FIND_BY_KEY = Statement(
-    select(*_ACCEPTED_COLUMNS).where(
-        jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.idempotency_key == bindparam("idempotency_key")
-    )
+    _accepted.where(jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.idempotency_key == bindparam("idempotency_key"))
 )
-FIND_RETRY = Statement(select(*_ACCEPTED_COLUMNS).where(jobs.c.retry_of == bindparam("retry_of")))
+FIND_RETRY = Statement(_accepted.where(jobs.c.retry_of == bindparam("retry_of")))
 
 
-def _join_line(upsert: Any) -> ClauseElement:
+def _join(upsert: Any) -> ClauseElement:
     fresh = upsert(conversations).values(
         tenant_id=bindparam("tenant_id"),
         key=bindparam("key"),
-        last_seq=1,
+        last_position=1,
         pending=1,
         erased_through=0,
-        created_at=bindparam("now"),
-        updated_at=bindparam("now"),
+        window_from=0,
+        created_at=bindparam("wall"),
+        updated_at=bindparam("wall"),
     )
     joined: ClauseElement = fresh.on_conflict_do_update(
         index_elements=[conversations.c.tenant_id, conversations.c.key],
-        set_={"last_seq": conversations.c.last_seq + 1, "pending": conversations.c.pending + 1},
+        set_={"last_position": conversations.c.last_position + 1, "pending": conversations.c.pending + 1},
         where=conversations.c.pending < bindparam("max_pending"),
-    ).returning(conversations.c.id, conversations.c.last_seq, conversations.c.pending)
+    ).returning(conversations.c.id, conversations.c.last_position, conversations.c.pending)
     return joined
 
 
-JOIN_CONVERSATION = Statement(
-    _join_line(sqlite.insert), postgresql=_join_line(postgresql.insert), by=("tenant_id", "key")
-)
+JOIN_CONVERSATION = Statement(_join(sqlite.insert), postgresql=_join(postgresql.insert), by=("tenant_id", "key"))
 
+_GIVEN = (
+    *("id", "tenant_id", "kind", "queue", "rank", "state", "run_at", "deadline_at", "conversation_id", "position"),
+    *("idempotency_key", "request_hash", "retry_of", "callback_url", "args", "created_at", "traceparent"),
+)
 INSERT_JOB = Statement(
     insert(jobs).values(
-        **{
-            column: bindparam(column)
-            for column in (
-                "id",
-                "tenant_id",
-                "kind",
-                "conversation_id",
-                "seq",
-                "state",
-                "run_at",
-                "deadline_at",
-                "idempotency_key",
-                "request_hash",
-                "retry_of",
-                "callback_url",
-                "request",
-                "created_at",
-                "traceparent",
-            )
-        },
+        **{column: bindparam(column) for column in _GIVEN},
+        priority=0,
+        attempts="[]",
+        attempts_made=0,
         attempt=0,
         lease_epoch=0,
         lease_losses=0,
     ),
     by=("tenant_id", "idempotency_key", "retry_of"),
 )
-PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB))
+ACCEPT_PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB))
+FIND_PLAN = BatchPlan((FIND_BY_KEY,))
 
 
-def accept(
-    tx: Transaction, job: NewJob, request: str, limits: Limits, open_jobs: Callable[[], int]
-) -> Operation[Accepted]:
-    """`request` is the job's as stored. Raises IdempotencyConflict, Overloaded, ConversationFull, each before anything
-    is written."""
+def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[], int]) -> Operation[Accepted]:
+    """Raises IdempotencyConflict, Overloaded, ConversationFull, each before anything is written."""
     if job.idempotency_key is not None:
         earlier = yield FIND_BY_KEY(tenant_id=job.tenant_id, idempotency_key=job.idempotency_key)
         if earlier:
-            return same_request(earlier[0], job.request_hash)
+            return _same_request(earlier[0], job.request_hash)
     if job.retry_of is not None:
         earlier = yield FIND_RETRY(retry_of=job.retry_of)
         if earlier:
-            return Accepted(earlier[0][0], earlier[0][2], created=False)
+            return Accepted(earlier[0].id, earlier[0].position, created=False)
     if open_jobs() + tx.opened >= limits.queued_jobs:
         raise Overloaded("too many messages wait for an answer; send this one again later")
-    # Taken before the first write, so that those who go batched count each other.
+    # Taken before the first write, so that the operations of a batch count each other.
     tx.opened += 1
-    conversation_id, seq, state = None, None, JobState.QUEUED
+    conversation_id, position, state = None, None, JobState.QUEUED
     if job.conversation_key is not None:
         place = yield JOIN_CONVERSATION(
-            tenant_id=job.tenant_id, key=job.conversation_key, now=tx.now, max_pending=limits.conversation_pending
+            tenant_id=job.tenant_id, key=job.conversation_key, wall=tx.wall, max_pending=limits.conversation_pending
         )
         if not place:
             tx.opened -= 1
@@ -105,31 +87,40 @@ def accept(
                 "wait for an answer before sending the next",
                 limits.conversation_pending,
             )
-        conversation_id, seq, pending = place[0]
-        state = JobState.QUEUED if pending == 1 else JobState.HELD
+        conversation_id, position = place[0].id, place[0].last_position
+        state = JobState.QUEUED if place[0].pending == 1 else JobState.HELD
     job_id = new_id("job_", tx.now)
     yield INSERT_JOB(
         id=job_id,
         tenant_id=job.tenant_id,
         kind=job.kind,
-        conversation_id=conversation_id,
-        seq=seq,
+        queue=job.queue,
+        rank=tx.now,
         state=state,
         run_at=tx.now,
         deadline_at=tx.now + int(job.deadline_seconds * 1000),
+        conversation_id=conversation_id,
+        position=position,
         idempotency_key=job.idempotency_key,
         request_hash=job.request_hash,
         retry_of=job.retry_of,
         callback_url=job.callback_url,
-        request=request,
-        created_at=tx.now,
+        args=job.args,
+        created_at=tx.wall,
         traceparent=job.traceparent,
     )
-    return Accepted(job_id, seq, created=True)
+    return Accepted(job_id, position, created=True)
 
 
-def same_request(row: Row, request_hash: str | None) -> Accepted:
-    """The earlier acceptance, if it was of the same body."""
-    if row[1] != request_hash:
+def find_accepted(
+    _: Transaction, tenant_id: str, idempotency_key: str, request_hash: str
+) -> Operation[Accepted | None]:
+    """The earlier acceptance under this key. Raises IdempotencyConflict when its body differed."""
+    rows = yield FIND_BY_KEY(tenant_id=tenant_id, idempotency_key=idempotency_key)
+    return _same_request(rows[0], request_hash) if rows else None
+
+
+def _same_request(row: Row, request_hash: str | None) -> Accepted:
+    if row.request_hash != request_hash:
         raise IdempotencyConflict("this Idempotency-Key was used with another body; use a new key for a new request")
-    return Accepted(row[0], row[2], created=False)
+    return Accepted(row.id, row.position, created=False)

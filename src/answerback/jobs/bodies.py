@@ -1,227 +1,117 @@
-"""How jobs and the callbacks they owe read."""
+"""How jobs read: one model each, which is documentation and bytes."""
 
-import dataclasses
-from typing import Any, assert_never
+from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from answerback.http.openapi_parts import CREATED, DELIVERY, ENDED_AT, JOB, USAGE, shown
-from answerback.jobs.callbacks import review_result, rfc3339
-from answerback.jobs.model import ENDED, Attempt, DeliveryRecord, JobKind, JobRecord, JobState, Message
-from answerback.reviews.model import FileRef, Review
-
-_ATTEMPT: dict[str, Any] = {
-    "number": 1,
-    "status": "answered",
-    "started_at": CREATED,
-    "finished_at": ENDED_AT,
-    "duration_ms": 1230,
-    "http_status": None,
-    "error": None,
-    "response_snippet": None,
-}
-_DELIVERY: dict[str, Any] = {
-    "id": DELIVERY,
-    "job_id": JOB,
-    "status": "delivered",
-    "url": "https://example.com/callback",
-    "attempt": 1,
-    "next_attempt_at": None,
-    "delivered_at": ENDED_AT,
-    "attempts": [_ATTEMPT | {"status": "delivered", "duration_ms": 20, "http_status": 200, "response_snippet": "ok"}],
-}
-_JOB: dict[str, Any] = {
-    "job_id": JOB,
-    "kind": "message",
-    "status": "completed",
-    "session_id": "customer-42",
-    "seq": 2,
-    "attempt": 1,
-    "run_at": None,
-    "created_at": CREATED,
-    "completed_at": ENDED_AT,
-    "deadline_at": "2026-01-02T12:00:00.000Z",
-    "model": "openai/gpt-oss-20b:free",
-    "usage": USAGE,
-    "error": None,
-    "callback_url": "https://example.com/callback",
-    "retry_of": None,
-}
-_DETAILS: dict[str, Any] = _JOB | {
-    "response": "It left the depot this morning.",
-    "metadata": {"ticket": 1742},
-    "lease_losses": 0,
-    "retried_as": None,
-    "attempts": [_ATTEMPT],
-    "delivery": _DELIVERY,
-}
+from answerback.http.openapi_parts import CREATED, ENDED_AT, JOB
+from answerback.jobs.kind import ENDED, Description, JobState
+from answerback.jobs.model import JobRecord
+from answerback.kernel.clock import rfc3339
+from answerback.webhooks.bodies import AttemptBody, DeliveryBody, attempt_body, delivery_body
 
 
-class AttemptBody(BaseModel):
-    """A try of a job or of its callback. `http_status` is what the receiver answered, or the LLM that refused or
-    failed; `response_snippet` is the receiver's."""
+class ErrorBody(BaseModel):
+    """Why the last attempt, or the job, did not succeed."""
 
-    number: int
-    status: str
-    started_at: str
-    finished_at: str | None
-    duration_ms: int | None
-    http_status: int | None
-    error: str | None
-    response_snippet: str | None
-
-
-class DeliveryBody(BaseModel):
-    """The callback a job owes. `id` is its `webhook-id`; `next_attempt_at` is null once nothing is due."""
-
-    model_config = shown(_DELIVERY)
-
-    id: str
-    job_id: str
-    status: str
-    url: str
-    attempt: int
-    next_attempt_at: str | None
-    delivered_at: str | None
-    attempts: list[AttemptBody]
+    code: str
+    message: str
 
 
 class JobBody(BaseModel):
     """A job. `error` is the last failure, also while it waits for another try. `run_at` is when it is due; while it is
-    `awaiting` an LLM's callback, until when."""
+    `awaiting` an LLM's callback, until when. Each kind adds fields of its own: a `message` its `session_id`, `model`,
+    `usage` and `finish_reason`, a `review` its `submission_id`, `student_id` and `ok`."""
 
-    model_config = shown(_JOB)
+    model_config = ConfigDict(extra="allow")
 
-    job_id: str
-    kind: JobKind
-    status: JobState
-    session_id: str | None
-    seq: int | None
-    attempt: int
-    run_at: str | None
-    created_at: str
-    completed_at: str | None
-    deadline_at: str
-    model: str | None
-    usage: dict[str, int] | None
-    error: dict[str, str] | None
-    callback_url: str | None
-    retry_of: str | None
-    submission_id: str | None = Field(None, description="Of reviews only.")
-    student_id: str | None = Field(None, description="Of reviews only.")
-    ok: bool | None = Field(
-        None, description="Of reviews only: whether there is a review; null until the job has ended."
-    )
+    job_id: str = Field(examples=[JOB])
+    kind: str = Field(examples=["message"])
+    status: JobState = Field(examples=["completed"])
+    seq: int | None = Field(description="Its place in its conversation.", examples=[2])
+    attempt: int = Field(examples=[1])
+    run_at: str | None = Field(examples=[None])
+    created_at: str = Field(examples=[CREATED])
+    completed_at: str | None = Field(examples=[ENDED_AT])
+    deadline_at: str = Field(examples=["2026-01-02T12:00:00.000Z"])
+    error: ErrorBody | None = Field(examples=[None])
+    callback_url: str | None = Field(examples=["https://example.com/callback"])
+    retry_of: str | None = Field(examples=[None])
 
 
 class JobDetails(JobBody):
-    """A job with everything that is known of it, also what lists leave out."""
+    """A job with everything that is known of it, also what lists leave out: a `message` adds `response`, `tool_calls` and
+    `metadata`, a `review` its `file_refs`, `metadata` and `result`. Of very many attempts the first and the last are kept;
+    `attempts_made` counts them all. `delivery` is the one to the job's own callback URL; `deliveries` are all."""
 
-    model_config = shown(_DETAILS)
-
-    response: str | None
-    metadata: dict[str, Any] | None
-    file_refs: list[dict[str, Any]] | None = Field(None, description="Of reviews only.")
-    result: dict[str, Any] | None = Field(
-        None, description='Of reviews only: the review, or `{"error": …}`; null until the job has ended.'
-    )
-    lease_losses: int
-    retried_as: str | None
+    lease_losses: int = Field(examples=[0])
+    retried_as: str | None = Field(examples=[None])
+    attempts_made: int = Field(examples=[1])
     attempts: list[AttemptBody]
     delivery: DeliveryBody | None
+    deliveries: list[DeliveryBody]
 
 
-def _time(epoch_ms: int | None) -> str | None:
-    return None if epoch_ms is None else rfc3339(epoch_ms)
+class JobPage(BaseModel):
+    """Newest first; `next` goes into `before` for the page after, null on the last. What may be long (`response`,
+    `result`, `metadata`, `file_refs`) is shown by `GET /v1/jobs/{job_id}` only."""
+
+    items: list[JobBody]
+    next: str | None = Field(examples=[JOB])
 
 
-def attempt_body(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "status": attempt.status,
-        "started_at": _time(attempt.started_at),
-        "finished_at": _time(attempt.finished_at),
-        "duration_ms": attempt.duration_ms,
-        "http_status": attempt.http_status,
-        "error": attempt.error,
-        "response_snippet": attempt.snippet,
-    }
+class Retried(BaseModel):
+    """The job's arguments are accepted once more, as a job of its own."""
+
+    job_id: str = Field(examples=[JOB])
+    status: str = Field(examples=["queued"])
+    session_id: str | None = Field(examples=["customer-42"])
+    seq: int | None = Field(examples=[3])
+    retry_of: str = Field(examples=[JOB[:-1] + "0"])
 
 
-def delivery_body(delivery: DeliveryRecord) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "job_id": delivery.job_id,
-        "status": delivery.state,
-        "url": delivery.url,
-        "attempt": delivery.attempt,
-        "next_attempt_at": _time(delivery.run_at) if delivery.state == "pending" else None,
-        "delivered_at": _time(delivery.delivered_at),
-        "attempts": [attempt_body(attempt) for attempt in delivery.attempts],
-    }
+def job_body(record: JobRecord) -> JobBody:
+    """A job as lists show it."""
+    return JobBody(**_common(record), **described(record).summary)
 
 
-def job_body(record: JobRecord) -> dict[str, Any]:
-    """A job as lists show it: without what may be long."""
+def job_details(record: JobRecord) -> JobDetails:
+    description = described(record)
+    deliveries = [delivery_body(delivery) for delivery in record.deliveries]
+    own = [body for body, each in zip(deliveries, record.deliveries, strict=True) if each.endpoint_id is None]
+    return JobDetails(
+        **_common(record),
+        **description.summary,
+        **description.details,
+        lease_losses=record.lease_losses,
+        retried_as=record.retried_as,
+        attempts_made=record.attempts_made,
+        attempts=[attempt_body(attempt) for attempt in record.attempts],
+        delivery=own[0] if own else None,
+        deliveries=deliveries,
+    )
+
+
+def described(record: JobRecord) -> Description:
+    """What the job's kind says of it; nothing where only another version can read it."""
+    if record.kind is None or record.job.args is None:
+        return Description({})
+    return record.kind.describe(record.job, record.ending)
+
+
+def _common(record: JobRecord) -> dict[str, Any]:
     job, failure = record.job, record.failure
-    body = {
+    return {
         "job_id": job.id,
-        "kind": job.kind.value,
-        "status": record.state.value,
-        "session_id": None,
-        "seq": job.seq,
+        "kind": job.kind,
+        "status": record.state,
+        "seq": job.position,
         "attempt": record.attempt,
-        "run_at": None if record.state in ENDED else _time(record.run_at),
-        "created_at": _time(job.created_at),
-        "completed_at": _time(record.finished_at),
-        "deadline_at": _time(job.deadline_at),
-        "model": record.model,
-        "usage": dataclasses.asdict(record.usage) if record.usage else None,
-        "error": {"code": failure.code.value, "message": failure.message} if failure else None,
+        "run_at": None if record.state in ENDED else rfc3339(record.run_at),
+        "created_at": rfc3339(job.created_at),
+        "completed_at": None if record.finished_at is None else rfc3339(record.finished_at),
+        "deadline_at": rfc3339(record.deadline_at),
+        "error": ErrorBody(code=failure.code.value, message=failure.message) if failure else None,
         "callback_url": job.callback_url,
         "retry_of": record.retry_of,
     }
-    match job.request:
-        case Message() as message:
-            return body | {"session_id": message.session_id, "model": record.model or message.model}
-        case Review() as review:
-            return body | {
-                "submission_id": review.submission_id,
-                "student_id": review.student_id,
-                "ok": record.state is JobState.COMPLETED if record.state in ENDED else None,
-            }
-        case _:
-            assert_never(job.request)
-
-
-def job_details(record: JobRecord) -> dict[str, Any]:
-    return (
-        job_body(record)
-        | _contents(record)
-        | {
-            "lease_losses": record.lease_losses,
-            "retried_as": record.retried_as,
-            "attempts": [attempt_body(attempt) for attempt in record.attempts],
-            "delivery": delivery_body(record.delivery) if record.delivery else None,
-        }
-    )
-
-
-def _contents(record: JobRecord) -> dict[str, Any]:
-    metadata = record.job.request.metadata
-    match record.job.request:
-        case Message():
-            return {"response": record.answer, "metadata": metadata}
-        case Review() as review:
-            return {
-                "response": None,
-                "metadata": metadata,
-                "file_refs": [_file_body(each) for each in review.file_refs],
-                "result": review_result(record.answer, record.failure) if record.state in ENDED else None,
-            }
-        case _:
-            assert_never(record.job.request)
-
-
-def _file_body(ref: FileRef) -> dict[str, Any]:
-    return {"url": ref.url, "pages": None if ref.pages is None else list(ref.pages)}

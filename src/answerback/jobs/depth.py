@@ -1,45 +1,35 @@
-"""How much waits, and for how long: counts that partial indexes answer without touching a row."""
+"""How many jobs wait, and for how long: counts that partial indexes answer without touching a row."""
 
-from typing import Any
-
-from sqlalchemy import Table, func, select
+from sqlalchemy import func, select
 
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.tables import deliveries, jobs
-from answerback.jobs.model import JobState
-from answerback.jobs.ports import Depth
-from answerback.queue.leases import in_state
-from answerback.webhooks.model import DeliveryState
+from answerback.database.sql import at_most, in_state
+from answerback.database.tables import jobs
+from answerback.jobs.kind import JobState, Queue
+from answerback.jobs.model import Depth
+from answerback.webhooks.depth import delivery_depth
 
-JOB_STATES = (JobState.HELD, JobState.QUEUED, JobState.RUNNING, JobState.AWAITING)
-DELIVERY_STATES = (DeliveryState.HELD, DeliveryState.PENDING, DeliveryState.SENDING)
-
-
-def _count(table: Table, state: Any) -> Statement:
-    return Statement(select(func.count()).select_from(table).where(in_state(table, state)))
-
-
-def _oldest(table: Table, state: Any) -> Statement:
-    return Statement(select(func.min(table.c.run_at)).where(in_state(table, state)))
-
-
-COUNT_JOBS = {state: _count(jobs, state) for state in JOB_STATES}
-COUNT_DELIVERIES = {state: _count(deliveries, state) for state in DELIVERY_STATES}
-OLDEST_JOB = _oldest(jobs, JobState.QUEUED)
-OLDEST_DELIVERY = _oldest(deliveries, DeliveryState.PENDING)
+OPEN_STATES = (
+    *(JobState.SCHEDULED, JobState.HELD, JobState.QUEUED),
+    *(JobState.RUNNING, JobState.AWAITING, JobState.QUARANTINED),
+)
+COUNT = {
+    state: Statement(select(func.count().label("rows")).select_from(jobs).where(in_state(jobs, state)))
+    for state in OPEN_STATES
+}
+NEXT_QUEUED = Statement(
+    select(jobs.c.run_at)
+    .where(in_state(jobs, JobState.QUEUED), jobs.c.queue == Queue.INTERACTIVE.value)
+    .order_by(jobs.c.rank)
+    .limit(at_most(1))
+)
+OPEN_JOBS = Statement(select(func.count().label("rows")).select_from(jobs).where(jobs.c.finished_at.is_(None)))
 
 
 def depth(tx: Transaction) -> Operation[Depth]:
-    waiting: dict[str, int] = {}
-    for state, statement in COUNT_JOBS.items():
-        waiting[state.value] = (yield statement())[0][0]
-    owed: dict[str, int] = {}
-    for owed_state, statement in COUNT_DELIVERIES.items():
-        owed[owed_state.value] = (yield statement())[0][0]
-    job = (yield OLDEST_JOB())[0][0]
-    delivery = (yield OLDEST_DELIVERY())[0][0]
-    return Depth(waiting, owed, _age(tx.now, job), _age(tx.now, delivery))
-
-
-def _age(now: int, due_at: int | None) -> float:
-    return 0.0 if due_at is None else max(0.0, (now - due_at) / 1000)
+    waiting = {}
+    for state, statement in COUNT.items():
+        waiting[state.value] = (yield statement())[0].rows
+    queued = yield NEXT_QUEUED()
+    owed, oldest_delivery = yield from delivery_depth(tx)
+    return Depth(waiting, owed, max(0.0, (tx.now - queued[0].run_at) / 1000) if queued else 0.0, oldest_delivery)

@@ -1,18 +1,17 @@
-"""The engine: two pools and the maintenance in one event loop, the server's own or that of a worker."""
+"""The engine of a process: a worker pool for jobs, one for deliveries, and the sweep, in one event loop."""
 
 import asyncio
 import os
 import secrets
 import socket
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
-from answerback.jobs.maintenance import Maintenance
-from answerback.jobs.model import ClaimedJob
-from answerback.jobs.ports import Store
-from answerback.jobs.run import Executor
-from answerback.kernel.clock import Clock
-from answerback.kernel.log import Log
+from answerback.jobs.kind import Claimed
+from answerback.jobs.run import Runner
+from answerback.jobs.store import JobStore
+from answerback.jobs.sweep import Sweep
+from answerback.kernel.instruments import Instruments
 from answerback.queue.notifiers.local import Kind, LocalNotifier
 from answerback.queue.worker_pool import Rows, WorkerPool
 from answerback.webhooks.deliver import Deliverer
@@ -28,57 +27,58 @@ STOP_SECONDS = 7.0
 after which supervisors kill."""
 
 
-class EmbeddedEngine:
-    """Claims, runs, sweeps. `concurrency` bounds the jobs in flight, and likewise the callbacks."""
+def owner_name() -> str:
+    """Names this process in the leases that it takes."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+class JobRows:
+    """How a worker pool reaches jobs."""
+
+    outlasts = True
+
+    def __init__(self, store: JobStore, runner: Runner, lease_seconds: float, instruments: Instruments) -> None:
+        self._store = store
+        self._lease_seconds = lease_seconds
+        self._log = instruments.log
+        self._owner = owner_name()
+        self._unreadable: set[str] = set()
+        self.run = runner.run
+
+    async def claim(self, limit: int) -> tuple[Sequence[Claimed[Any]], float | None]:
+        claims = await self._store.claim(self._owner, limit, self._lease_seconds)
+        for job_id in claims.unreadable:
+            # Once for each: such a job comes up again every minute until its deadline.
+            if job_id not in self._unreadable:
+                self._unreadable.add(job_id)
+                self._log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
+        return claims.jobs, claims.next_in
+
+    async def extend(self, held: Sequence[tuple[str, int]]) -> set[str]:
+        return await self._store.extend(held, self._lease_seconds)
+
+    async def release(self, held: Sequence[tuple[str, int]]) -> None:
+        await self._store.give_back(held)
+
+
+class Engine:
+    """Claims, runs, sweeps. `concurrency` bounds the jobs in flight, and likewise the deliveries."""
 
     def __init__(
         self,
-        store: Store,
-        executor: Executor,
-        deliverer: Deliverer,
-        maintenance: Maintenance,
+        jobs: WorkerPool[Claimed[Any]],
+        deliveries: WorkerPool[ClaimedDelivery],
+        sweep: Sweep,
         notifier: LocalNotifier,
-        concurrency: int,
-        lease_seconds: float,
-        clock: Clock,
-        log: Log,
+        instruments: Instruments,
     ) -> None:
-        self._maintenance = maintenance
+        self._jobs = jobs
+        self._deliveries = deliveries
+        self._sweep = sweep
         self._notifier = notifier
-        self._log = log
-        self._unreadable: set[str] = set()
+        self._log = instruments.log
         self._broke: Callable[[], None] | None = None
-        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-
-        async def claim_jobs(limit: int) -> tuple[Sequence[ClaimedJob], float | None]:
-            claims = await store.claim_jobs(owner, limit, lease_seconds)
-            self._tell_unreadable(claims.unreadable)
-            return claims.jobs, claims.next_in
-
-        async def claim_deliveries(limit: int) -> tuple[Sequence[ClaimedDelivery], float | None]:
-            claims = await deliverer.claim(owner, limit, lease_seconds)
-            return claims.deliveries, claims.next_in
-
-        jobs = Rows(
-            claim=claim_jobs,
-            run=executor.run,
-            extend=lambda held: store.extend_jobs(held, lease_seconds),
-            release=store.release_jobs,
-            outlasts=True,
-        )
-        deliveries = Rows(
-            claim=claim_deliveries,
-            run=deliverer.run,
-            extend=lambda held: store.extend_deliveries(held, lease_seconds),
-            release=store.release_deliveries,
-            # One that was cut off from the database and came late could arrive after those behind it.
-            outlasts=False,
-        )
-        self._jobs = WorkerPool("jobs", jobs, notifier.jobs, concurrency, lease_seconds, clock, log)
-        self._deliveries = WorkerPool(
-            "deliveries", deliveries, notifier.deliveries, concurrency, lease_seconds, clock, log
-        )
-        notifier.on_job_cancelled(self._jobs.drop)
+        notifier.on_job_cancelled(jobs.drop)
         self._claiming: list[asyncio.Task[None]] = []
         self._keeping: list[asyncio.Task[None]] = []
         self._stopping: asyncio.Task[None] | None = None
@@ -119,7 +119,7 @@ class EmbeddedEngine:
         await asyncio.shield(self._stopping)
 
     async def _stop(self) -> None:
-        pools = asyncio.create_task(self._stop_lanes())
+        pools = asyncio.create_task(self._stop_pools())
         pools.add_done_callback(self._ended)
         await asyncio.wait((pools, *self._claiming), timeout=STOP_SECONDS)
         # Whoever is not done by then waits for a database that does not answer, and nothing could be given back.
@@ -128,7 +128,7 @@ class EmbeddedEngine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _stop_lanes(self) -> None:
+    async def _stop_pools(self) -> None:
         # One after the other: an answer that comes within the grace is still called back.
         await self._jobs.stop(GRACE_SECONDS)
         await self._deliveries.claim_once()
@@ -137,19 +137,12 @@ class EmbeddedEngine:
     async def _sweep_forever(self) -> None:
         while True:
             try:
-                moved = await self._maintenance.sweep()
+                moved = await self._sweep.sweep()
             except Exception:  # noqa: BLE001 - without sweeps, no lost lease would ever be taken back
                 self._log.exception("sweep_broke")
                 moved = 0
             if not moved:
                 await asyncio.sleep(SWEEP_SECONDS)
-
-    def _tell_unreadable(self, job_ids: Sequence[str]) -> None:
-        """Idempotent for each: such a job comes up again every minute until its deadline."""
-        for job_id in job_ids:
-            if job_id not in self._unreadable:
-                self._unreadable.add(job_id)
-                self._log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -157,7 +150,7 @@ class EmbeddedEngine:
             if self._broke is not None:
                 self._broke()
 
-    def _pool(self, kind: Kind) -> WorkerPool[ClaimedJob] | WorkerPool[ClaimedDelivery]:
+    def _pool(self, kind: Kind) -> WorkerPool[Claimed[Any]] | WorkerPool[ClaimedDelivery]:
         match kind:
             case Kind.JOBS:
                 return self._jobs

@@ -1,221 +1,260 @@
-"""Ending a job: its state, its turn, the callback it owes and the release of the next in line, in one transaction."""
+"""Ending a job: its state and attempt, what its conversation remembers, the notifications it owes, and the release of the
+next job of its conversation, in one transaction."""
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_column, update
 
 from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
-from answerback.database.tables import OWED_STATES, conversations, deliveries, jobs, turns
-from answerback.jobs.model import ENDED, ClaimedJob, Ending, Job, JobState, Message
-from answerback.jobs.ports import Render
-from answerback.jobs.records import dump_usage, literal
+from answerback.database.sql import literal
+from answerback.database.tables import JOB_HEAD_STATES, conversation_items, conversations, jobs
+from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Later, Registry
+from answerback.jobs.model import Finished
+from answerback.jobs.rows import error_of
+from answerback.kernel.json import Json
 from answerback.kernel.errors import Failure
-from answerback.kernel.ids import new_id
-from answerback.queue.fifo import (
-    DELIVERY_DEADLINE_MS,
-    LOCK_CONVERSATIONS,
-    RELEASE_NEXT_JOB,
-    TRY_LOCK_CONVERSATION,
-    occupied,
-)
-from answerback.queue.leases import END_ATTEMPT, FORGET_ATTEMPT, end_attempt, fenced, lost
-from answerback.webhooks.model import DeliveryState, Report, origin_of
+from answerback.queue.attempts import Report, ending_attempt, entry
+from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION, releasing
+from answerback.queue.leases import HELD_LEASE, fenced, lost
+from answerback.webhooks.notify import NOTIFYING, EventBody, Notice, notify
 
-_ENDED: dict[str, Any] = {
+_ended: dict[str, Any] = {
     "state": bindparam("new_state"),
-    "lease_owner": None,
-    "lease_expires_at": None,
-    "answer": bindparam("new_answer"),
-    "model": bindparam("new_model"),
-    "usage": bindparam("new_usage"),
-    "error_code": bindparam("new_error_code"),
-    "error_message": bindparam("new_error_message"),
-    "finished_at": bindparam("now"),
+    "result": bindparam("new_result"),
+    "error": bindparam("new_error"),
+    "finished_at": bindparam("wall"),
+    **HELD_LEASE,
+}
+FINISH = ending_attempt(
+    jobs,
+    lambda attempt: update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_ended, **attempt).returning(jobs.c.id),
+)
+
+
+def _ending_from_outside(*where: ColumnElement[bool]) -> Statement:
+    """For endings that come from outside the attempt: the raised epoch fences the holder of the row."""
+    running = jobs.c.state == JobState.RUNNING
+    return ending_attempt(
+        jobs,
+        lambda attempt: update(jobs)
+        .where(*where)
+        .values(**_ended, **attempt, lease_epoch=jobs.c.lease_epoch + 1)
+        .returning(jobs.c.id),
+        under_way=running,
+    )
+
+
+_open = literal_column(f"state NOT IN ({', '.join(map(literal, sorted(ENDED)))})", Boolean)
+END_OPEN = _ending_from_outside(jobs.c.id == bindparam("row_id"), _open)
+END_LOST = _ending_from_outside(lost(jobs, JobState.RUNNING))
+
+_put_off: dict[str, Any] = {
+    "state": JobState.SCHEDULED,
+    "run_at": bindparam("due_at"),
+    "attempt": jobs.c.attempt - bindparam("given_back"),
+    "error": bindparam("new_error"),
+    **HELD_LEASE,
 }
 
-FINISH = Statement(
-    update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_ENDED).returning(jobs.c.id), by=("row_id",)
-)
+
+def _putting_off(attempt: dict[str, Any]) -> Any:
+    return update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_put_off, **attempt).returning(jobs.c.id)
 
 
-# For endings that come from outside the attempt: raising the epoch fences whoever holds the row.
-def _end_from_outside(*where: ColumnElement[bool]) -> Statement:
-    ended = update(jobs).where(*where).values(lease_epoch=jobs.c.lease_epoch + 1, **_ENDED)
-    return Statement(ended.returning(jobs.c.lease_epoch), by=("row_id",))
+PUT_OFF_ATTEMPTED = ending_attempt(jobs, _putting_off)
+PUT_OFF_UNASKED = Statement(_putting_off({}), by=("row_id",))
 
-
-_not_ended = literal_column(f"state NOT IN ({', '.join(map(literal, sorted(ENDED)))})", Boolean)
-END_OPEN = _end_from_outside(jobs.c.id == bindparam("row_id"), _not_ended)
-END_LOST = _end_from_outside(lost(jobs, JobState.RUNNING))
-
-REQUEUE = Statement(
-    update(jobs)
+HAND_OVER = ending_attempt(
+    jobs,
+    lambda attempt: update(jobs)
     .where(fenced(jobs, JobState.RUNNING))
-    .values(
-        state=JobState.QUEUED,
-        lease_owner=None,
-        lease_expires_at=None,
-        run_at=bindparam("due_at"),
-        attempt=jobs.c.attempt - bindparam("given_back"),
-        error_code=bindparam("new_error_code"),
-        error_message=bindparam("new_error_message"),
-    )
+    .values(state=JobState.AWAITING, run_at=bindparam("due_at"), error=None, **HELD_LEASE, **attempt)
     .returning(jobs.c.id),
-    by=("row_id",),
 )
 
+_window_from = bindparam("new_window_from", type_=conversations.c.window_from.type)
 LEAVE_CONVERSATION = Statement(
     update(conversations)
     .where(conversations.c.id == bindparam("conversation_id"))
-    .values(pending=conversations.c.pending - 1, updated_at=bindparam("now"))
+    .values(
+        pending=conversations.c.pending - 1,
+        window_from=case((_window_from > conversations.c.window_from, _window_from), else_=conversations.c.window_from),
+        updated_at=bindparam("wall"),
+    )
     .returning(conversations.c.pending, conversations.c.erased_through),
     by=("conversation_id",),
 )
-
-INSERT_TURN = Statement(
-    insert(turns).values(
+INSERT_ITEMS = Statement(
+    insert(conversation_items).values(
         conversation_id=bindparam("conversation_id"),
-        seq=bindparam("seq"),
+        position=bindparam("position"),
         job_id=bindparam("job_id"),
-        user_text=bindparam("user_text"),
-        assistant_text=bindparam("assistant_text"),
-        created_at=bindparam("now"),
+        items=bindparam("items"),
+        created_at=bindparam("wall"),
     )
 )
-
-INSERT_DELIVERY = Statement(
-    insert(deliveries).values(
-        id=bindparam("id"),
-        job_id=bindparam("job_id"),
-        tenant_id=bindparam("tenant_id"),
-        url=bindparam("url"),
-        origin=bindparam("origin"),
-        body=bindparam("body"),
-        conversation_id=bindparam("conversation_id"),
-        seq=bindparam("seq"),
-        state=case((occupied(deliveries, OWED_STATES), DeliveryState.HELD), else_=DeliveryState.PENDING),
-        run_at=bindparam("now"),
-        attempt=0,
-        lease_epoch=0,
-        deadline_at=bindparam("deadline_at"),
-        created_at=bindparam("now"),
-        traceparent=bindparam("traceparent"),
-    )
+RELEASE_NEXT = releasing(
+    jobs, JOB_HEAD_STATES, ("conversation_id",), state=JobState.QUEUED, rank=bindparam("now")
 )
 
-SETTLING = (END_ATTEMPT, INSERT_DELIVERY, LEAVE_CONVERSATION, INSERT_TURN, RELEASE_NEXT_JOB)
+SETTLING = (*NOTIFYING, LEAVE_CONVERSATION, INSERT_ITEMS, RELEASE_NEXT)
 FINISH_PLAN = BatchPlan((LOCK_CONVERSATIONS, FINISH, *SETTLING))
 OVERDUE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, END_OPEN, *SETTLING))
-REQUEUE_PLAN = BatchPlan((REQUEUE, END_ATTEMPT, FORGET_ATTEMPT))
+PUT_OFF_PLAN = BatchPlan((PUT_OFF_ATTEMPTED, PUT_OFF_UNASKED))
+HAND_OVER_PLAN = BatchPlan((HAND_OVER,))
 
 
-def carried(ending: Ending) -> int:
-    """About how many bytes it writes: an answer goes into its job's row, into its turn and into its callback."""
-    return 3 * len(ending.answer.text) if ending.answer else 0
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a job is to end: the state, and the kind's result (as stored: JSON text) or the failure in its place.
+    `window_from` moves the beginning of what its conversation remembers."""
+
+    state: JobState
+    result: Json = None
+    failure: Failure | None = None
+    window_from: int | None = None
+    encoded: str | None = None
+
+    @classmethod
+    def completed(cls, result: Json, window_from: int | None = None) -> "End":
+        encoded = json.dumps(result, ensure_ascii=False, allow_nan=False)
+        return cls(JobState.COMPLETED, result, window_from=window_from, encoded=encoded)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it writes: a result goes into its job's row, its items and its callback."""
+        return 3 * len(self.encoded or "")
 
 
-def finish(tx: Transaction, claim: ClaimedJob, ending: Ending, report: Report, render: Render) -> Operation[bool]:
-    if claim.job.conversation_id is not None:
-        yield LOCK_CONVERSATIONS(conversation_ids=[claim.job.conversation_id])
-    if not (yield FINISH(row_id=claim.id, epoch=claim.epoch, now=tx.now, **_outcome(ending))):
-        return False
-    yield from end_attempt(tx, claim.id, claim.epoch, report)
-    yield from _settle(tx, claim.job, ending, render)
-    return True
-
-
-def end_open(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operation[bool]:
-    """Ends a job whatever it was doing; False if it had ended already."""
+def finish(
+    tx: Transaction, kinds: Registry, claim: Claimed[Any], end: End, report: Report
+) -> Operation[Finished | None]:
+    """None, and nothing changed, once somebody else has taken the row."""
+    job = claim.job
     if job.conversation_id is not None:
         yield LOCK_CONVERSATIONS(conversation_ids=[job.conversation_id])
-    rows = yield END_OPEN(row_id=job.id, now=tx.now, **_outcome(ending))
-    return (yield from _ended_from_outside(tx, rows, job, ending, Report(ending.state), render))
+    rows = yield FINISH(row_id=claim.id, epoch=claim.epoch, **_ending_values(tx, end, report))
+    return (yield from _settle(tx, kinds, job, end)) if rows else None
 
 
-def end_overdue(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operation[bool]:
-    """As `end_open`, unless somebody else holds the job's line at this moment."""
+def end_open(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[bool]:
+    """Ends a job whatever it is doing; False if it had ended already."""
+    if job.conversation_id is not None:
+        yield LOCK_CONVERSATIONS(conversation_ids=[job.conversation_id])
+    rows = yield END_OPEN(row_id=job.id, **_ending_values(tx, end, Report(end.state)))
+    return (yield from _settle_if(tx, kinds, rows, job, end))
+
+
+def end_overdue(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[bool]:
+    """As `end_open`, unless another transaction holds the job's conversation at this moment."""
     if job.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=job.conversation_id)):
         return False
-    rows = yield END_OPEN(row_id=job.id, now=tx.now, **_outcome(ending))
-    return (yield from _ended_from_outside(tx, rows, job, ending, Report(ending.state), render))
+    rows = yield END_OPEN(row_id=job.id, **_ending_values(tx, end, Report(end.state)))
+    return (yield from _settle_if(tx, kinds, rows, job, end))
 
 
-def end_lost(tx: Transaction, job: Job, epoch: int, ending: Ending, report: Report, render: Render) -> Operation[bool]:
-    """As `end_overdue`, if the job's lease has run out since that epoch."""
+def end_lost(
+    tx: Transaction, kinds: Registry, job: Job[Any], epoch: int, end: End, report: Report
+) -> Operation[bool]:
+    """As `end_overdue`, if the job's lease of that epoch has run out."""
     if job.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=job.conversation_id)):
         return False
-    rows = yield END_LOST(row_id=job.id, epoch=epoch, now=tx.now, **_outcome(ending))
-    return (yield from _ended_from_outside(tx, rows, job, ending, report, render))
+    rows = yield END_LOST(row_id=job.id, epoch=epoch, now=tx.now, **_ending_values(tx, end, report))
+    return (yield from _settle_if(tx, kinds, rows, job, end))
 
 
-def _ended_from_outside(
-    tx: Transaction, rows: Rows, job: Job, ending: Ending, report: Report, render: Render
-) -> Operation[bool]:
-    if rows:
-        yield from end_attempt(tx, job.id, rows[0][0] - 1, report)
-        yield from _settle(tx, job, ending, render)
-    return bool(rows)
+def put_off(tx: Transaction, claim: Claimed[Any], later: Later, report: Report | None) -> Operation[bool]:
+    """Schedules the job again. Without a `report` the attempt was not begun and leaves nothing behind."""
+    values = {
+        "row_id": claim.id,
+        "epoch": claim.epoch,
+        "due_at": tx.now + int(later.delay * 1000),
+        "given_back": 0 if later.counted else 1,
+        "new_error": error_of(later.failure),
+    }
+    if report is None:
+        return bool((yield PUT_OFF_UNASKED(**values)))
+    return bool((yield PUT_OFF_ATTEMPTED(**values, attempt_entry=entry(report, tx.wall))))
 
 
-def requeue(
-    tx: Transaction, claim: ClaimedJob, delay: float, counted: bool, failure: Failure, report: Report | None
-) -> Operation[bool]:
-    """Without a `report` nothing was begun: no attempt is left, since it may wait for its turn a thousand times."""
-    rows = yield REQUEUE(
-        row_id=claim.id,
-        epoch=claim.epoch,
-        due_at=tx.now + int(delay * 1000),
-        given_back=0 if counted else 1,
-        new_error_code=failure.code,
-        new_error_message=failure.message,
+def hand_over(tx: Transaction, claim: Claimed[Any], timeout: float, report: Report) -> Operation[bool]:
+    """The LLM has taken the job: its lease ends, and `run_at` says until when the answer is awaited."""
+    return bool(
+        (
+            yield HAND_OVER(
+                row_id=claim.id,
+                epoch=claim.epoch,
+                due_at=tx.now + int(timeout * 1000),
+                attempt_entry=entry(report, tx.wall),
+            )
+        )
     )
-    if rows and report is not None:
-        yield from end_attempt(tx, claim.id, claim.epoch, report)
-    elif rows:
-        yield FORGET_ATTEMPT(row_id=claim.id, epoch=claim.epoch)
-    return bool(rows)
 
 
-def _outcome(ending: Ending) -> dict[str, object]:
-    answer, failure = ending.answer, ending.failure
+def _ending_values(tx: Transaction, end: End, report: Report) -> dict[str, object]:
     return {
-        "new_state": ending.state,
-        "new_answer": answer.text if answer else None,
-        "new_model": answer.model if answer else None,
-        "new_usage": dump_usage(answer.usage) if answer else None,
-        "new_error_code": failure.code if failure else None,
-        "new_error_message": failure.message if failure else None,
+        "wall": tx.wall,
+        "new_state": end.state,
+        "new_result": end.encoded,
+        "new_error": error_of(end.failure),
+        "attempt_entry": entry(report, tx.wall),
     }
 
 
-def _settle(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operation[None]:
+def _settle_if(tx: Transaction, kinds: Registry, rows: Rows, job: Job[Any], end: End) -> Operation[bool]:
+    if rows:
+        yield from _settle(tx, kinds, job, end)
+    return bool(rows)
+
+
+def _settle(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[Finished]:
     tx.opened -= 1
-    if job.callback_url is not None:
-        yield INSERT_DELIVERY(
-            id=new_id("msg_", tx.now),
-            job_id=job.id,
-            tenant_id=job.tenant_id,
+    ending = Ending(end.state, tx.wall, end.result, end.failure)
+    effects = effects_of(kinds.find(job.kind), job, ending)
+    yield from notify(tx, _notice(job, effects))
+    if job.conversation_id is None:
+        return Finished(ending)
+    rows = yield LEAVE_CONVERSATION(
+        conversation_id=job.conversation_id, wall=tx.wall, new_window_from=end.window_from or 0
+    )
+    remembered = effects.items if job.position is not None and job.position > rows[0].erased_through else ()
+    if remembered:
+        yield INSERT_ITEMS(
             conversation_id=job.conversation_id,
-            seq=job.seq,
-            url=job.callback_url,
-            origin=origin_of(job.callback_url),
-            body=render(job, ending, tx.now),
-            now=tx.now,
-            deadline_at=tx.now + DELIVERY_DEADLINE_MS,
-            traceparent=job.traceparent,
-        )
-    if job.conversation_id is None or job.seq is None:
-        return
-    rows = yield LEAVE_CONVERSATION(conversation_id=job.conversation_id, now=tx.now)
-    pending, erased_through = rows[0]
-    if ending.answer is not None and job.seq > erased_through and isinstance(job.request, Message):
-        yield INSERT_TURN(
-            conversation_id=job.conversation_id,
-            seq=job.seq,
+            position=job.position,
             job_id=job.id,
-            user_text=job.request.message,
-            assistant_text=ending.answer.text,
-            now=tx.now,
+            items=json.dumps(remembered, ensure_ascii=False),
+            wall=tx.wall,
         )
-    if pending > 0:
-        yield RELEASE_NEXT_JOB(conversation_id=job.conversation_id, now=tx.now)
+    if rows[0].pending > 0:
+        yield RELEASE_NEXT(conversation_id=job.conversation_id, now=tx.now)
+    return Finished(ending, remembered)
+
+
+def effects_of(kind: AnyKind | None, job: Job[Any], ending: Ending) -> Effects:
+    """What a job's end leaves behind. The end of a kind that only another version knows is notified all the same."""
+    if kind is not None:
+        return kind.effects(job, ending)
+    failure = ending.failure
+    error = None if failure is None else {"code": failure.code, "message": failure.message}
+    data = {"job_id": job.id, "status": ending.state, "error": error}
+    return Effects(events=(Event(f"{job.kind}.{ending.state}", data),))
+
+
+def _notice(job: Job[Any], effects: Effects) -> Notice:
+    return Notice(
+        job_id=job.id,
+        tenant_id=job.tenant_id,
+        conversation_id=job.conversation_id,
+        position=job.position,
+        callback_url=job.callback_url,
+        traceparent=job.traceparent,
+        events=tuple(EventBody(event.type, _encoded(event.data)) for event in effects.events),
+    )
+
+
+def _encoded(data: Mapping[str, Json]) -> bytes:
+    return json.dumps(data, ensure_ascii=False, allow_nan=False).encode()

@@ -1,6 +1,6 @@
 """What a kind of job is. A kind is defined in one file of its feature's room, and found through the registry."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -107,8 +107,8 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a job's end notifies. `data` is the body that the request's `callback_url` receives; endpoints that
-    subscribed to `type` receive it in an envelope (OPENAI.md, section 7)."""
+    """Something that a job's end notifies. `data` is the body that the request's `callback_url` receives; endpoints
+    that subscribed to `type` receive it in OpenAI's envelope."""
 
     type: str
     data: Mapping[str, Json]
@@ -125,9 +125,9 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The job is done. `result` is JSON that its kind can read again. `seconds` is how long the LLM took, None where that
-    was not measured; `about` goes into the log line (never a text, never a secret). `window_from` moves the beginning
-    of what the conversation remembers, None leaves it."""
+    """The job is done. `result` is JSON that its kind can read again. `seconds` is how long the LLM took, None where
+    that was not measured; `about` goes into the log line (never a text, never a secret). `window_from` moves the
+    beginning of what the conversation remembers, None leaves it."""
 
     result: Json
     seconds: float | None = None
@@ -145,8 +145,8 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """The job is scheduled again in `delay` seconds. `counted` is False where the attempt is given back, as after a rate
-    limit that named its end; `asked` is False where it was not begun, and then it leaves no attempt behind."""
+    """The job is scheduled again in `delay` seconds. `counted` is False where the attempt is given back, as after a
+    rate limit that named its end; `asked` is False where it was not begun, and then it leaves no attempt behind."""
 
     delay: float
     failure: Failure
@@ -163,6 +163,14 @@ class Awaiting:
 
 
 Outcome: TypeAlias = Completed | Failed | Later | Awaiting
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A kind's own fields of a job: those that lists show, and those, perhaps long, that only the job's own page shows."""
+
+    summary: Mapping[str, Json]
+    details: Mapping[str, Json] = field(default_factory=dict)
 
 
 class Kind(Protocol[Args]):
@@ -190,8 +198,9 @@ class Kind(Protocol[Args]):
     def redact(self, args: Args) -> Args:
         """What is left of the arguments once their conversation is erased."""
 
-    def describe(self, job: Job[Args], ending: Ending | None) -> Mapping[str, Json]:
-        """The kind's own fields for `GET /v1/jobs`. `ending` is None while the job is open."""
+    def describe(self, job: Job[Args], ending: Ending | None) -> Description:
+        """The kind's own fields for `GET /v1/jobs`. `ending` is None while the job is open; its result is None where a
+        list leaves out what is long."""
 
 
 AnyKind: TypeAlias = Kind[Any]
@@ -203,7 +212,7 @@ class Registry:
     def __init__(self, kinds: Iterable[AnyKind]) -> None:
         self._kinds = {kind.name: kind for kind in kinds}
 
-    def __iter__(self) -> Iterable[AnyKind]:
+    def __iter__(self) -> Iterator[AnyKind]:
         return iter(self._kinds.values())
 
     def find(self, name: str) -> AnyKind | None:

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.http.openapi import KEY_OR_NOT
 from answerback.http.openapi_parts import errors
-from answerback.jobs.ports import Depth, Store
+from answerback.jobs.model import Depth
+from answerback.jobs.store import JobStore
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
 
@@ -27,7 +28,7 @@ answerback_jobs_accepted_total{kind="message"} 2.0
 class Depths:
     """How much waits, asked of the database at most every three seconds, however many ask here."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: JobStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -51,9 +52,9 @@ def router(
     depths: Depths, exposition: Callable[[Depth | None], bytes], authenticator: Authenticator, *, is_open: bool
 ) -> APIRouter:
     """`/metrics`: for everybody where `is_open`, else for whoever has a key."""
-    door = APIRouter(tags=["health"])
+    routes = APIRouter(tags=["health"])
 
-    @door.get(
+    @routes.get(
         "/metrics",
         summary="Metrics for Prometheus",
         response_class=Response,
@@ -71,4 +72,4 @@ def router(
             await authenticator.check(request)
         return Response(exposition(await depths.now()), headers={"content-type": CONTENT_TYPE})
 
-    return door
+    return routes

@@ -1,74 +1,40 @@
-"""A job: one accepted message and the obligation to answer it.
+"""Jobs as values: submitted, accepted, recorded, counted."""
 
-held ──▶ queued ──▶ running ─────────────▶ completed | failed
-          ▲            │  └──▶ awaiting ──▶
-          └── later ───┘                     any of the four ──▶ cancelled | expired
-"""
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from typing import Any
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TypeAlias
-
+from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState
 from answerback.kernel.errors import Failure
-from answerback.llm.model import Answer, Json, Usage
-from answerback.reviews.model import Review
-
-
-class JobState(StrEnum):
-    """Where a job stands, and who moves it on."""
-
-    HELD = "held"
-    """Behind an earlier message of its conversation. That one's ending queues it; maintenance finds an orphan."""
-    QUEUED = "queued"
-    """Waiting for its `run_at`. An engine claims it."""
-    RUNNING = "running"
-    """Leased. The holder of the lease ends it or gives it back; maintenance takes an expired lease away."""
-    AWAITING = "awaiting"
-    """Handed to an LLM that answers by webhook. That webhook ends it, or its timeout."""
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-
-
-ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED})
-
-
-class JobKind(StrEnum):
-    """Which door a job came through; decides how its callback reads."""
-
-    MESSAGE = "message"
-    REVIEW = "review"
+from answerback.kernel.json import Json
+from answerback.queue.attempts import Attempt
+from answerback.webhooks.model import DeliveryRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """What a client of the webhook door asked for. `session_id` is None where the callback URL keys the
-    conversation; `metadata` is echoed."""
+class Submission:
+    """What a feature wants done. `callback_url` is None where no callback is owed; `conversation_key` is None for a job
+    that takes its turn in no conversation. `url_field` is what the caller calls its callback URL."""
 
-    message: str
-    session_id: str | None = None
-    stateless: bool = False
-    model: str | None = None
-    system: str | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    metadata: dict[str, Json] | None = None
-
-
-Request: TypeAlias = Message | Review
-"""What a job was asked to do, one form for each kind."""
+    kind: AnyKind
+    args: Any
+    tenant_id: str
+    callback_url: str | None
+    conversation_key: str | None = None
+    idempotency_key: str | None = None
+    url_field: str = "callback_url"
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job about to be accepted. `conversation_key` is None for one that takes no line; `request_hash` tells the
-    bodies of one idempotency key apart; `deadline_seconds` is how long the answer may take."""
+    """A job about to be accepted. `args` are as stored; `request_hash` tells the bodies of one idempotency key apart;
+    `deadline_seconds` is how long the answer may take."""
 
     tenant_id: str
-    kind: JobKind
-    request: Request
-    callback_url: str
+    kind: str
+    queue: str
+    args: str
+    callback_url: str | None
     conversation_key: str | None
     deadline_seconds: float
     idempotency_key: str | None = None
@@ -79,121 +45,88 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the client hears with its 202. `created` is False when an earlier acceptance answers again."""
+    """A committed job. `created` is False when an earlier acceptance answers again."""
 
     job_id: str
-    seq: int | None
+    position: int | None
     created: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A job as an engine or a callback sees it. Times are epoch milliseconds; `callback_url` is None where nobody
-    is owed a callback."""
+class Limits:
+    """Back-pressure: unanswered jobs in one conversation, unanswered jobs in all."""
 
-    id: str
-    tenant_id: str
-    kind: JobKind
-    conversation_id: int | None
-    seq: int | None
-    request: Request
-    callback_url: str | None
-    created_at: int
-    deadline_at: int
-    traceparent: str | None = None
+    conversation_pending: int
+    queued_jobs: int
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimedJob:
-    """A job under this process's lease. `attempt` is 1-based; every write must bring `epoch`. `due_at` is when it could
-    have been claimed. Its conversation was erased through message `erased_through`, 0 if never."""
+class JobClaims:
+    """What a claim brought, and in how many seconds the next row will be due (0.0: it is), None when none waits.
+    `unreadable` are jobs that it left for later, because another version of this service wrote them."""
 
-    job: Job
-    epoch: int
-    attempt: int
-    claimed_at: int
-    due_at: int
-    erased_through: int = 0
-
-    @property
-    def id(self) -> str:
-        return self.job.id
+    jobs: Sequence[Claimed[Any]] = ()
+    next_in: float | None = None
+    unreadable: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a job ended: an answer, or the failure that stands in its place."""
+class Finished:
+    """A job's end, committed. `items` are what its conversation remembers of it, none where it was erased meanwhile."""
 
-    state: JobState
-    answer: Answer | None = None
-    failure: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try of a job or a delivery, written before the call. `status` is `started` while under way; `http_status`
-    and `snippet` only where a response came."""
-
-    number: int
-    status: str
-    started_at: int
-    finished_at: int | None
-    http_status: int | None
-    error: str | None
-    duration_ms: int | None
-    snippet: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRecord:
-    """A delivery as its owner may see it."""
-
-    id: str
-    job_id: str
-    url: str
-    state: str
-    attempt: int
-    run_at: int
-    deadline_at: int
-    delivered_at: int | None
-    attempts: tuple[Attempt, ...]
+    ending: Ending
+    items: Sequence[Mapping[str, Json]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job as its owner may see it."""
+    """A job as its owner may see it. `args` of its job are None where this version cannot read them. `ending` is None
+    while it is open; its result is None where a list leaves out what is long. `failure` is the last one, also while
+    the job waits for another try. `run_at` is shown by the wall clock, like every time here."""
 
-    job: Job
+    job: Job[Any]
+    kind: AnyKind | None
     state: JobState
     attempt: int
     lease_losses: int
     run_at: int
+    deadline_at: int
     finished_at: int | None
-    answer: str | None
-    model: str | None
-    usage: Usage | None
+    ending: Ending | None
     failure: Failure | None
     retry_of: str | None
-    retried_as: str | None
-    attempts: tuple[Attempt, ...]
-    delivery: DeliveryRecord | None
+    retried_as: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    attempts_made: int = 0
+    deliveries: tuple[DeliveryRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """A conversation's memory, oldest turn first, and how many of its messages still wait for an answer."""
+class Swept:
+    """How many rows one sweep moved, by duty."""
 
-    key: str
-    pending: int
-    turns: tuple["ConversationTurn", ...]
+    jobs_requeued: int = 0
+    jobs_quarantined: int = 0
+    jobs_poisoned: int = 0
+    jobs_expired: int = 0
+    jobs_unanswered: int = 0
+    jobs_released: int = 0
+    deliveries_released: int = 0
+    deliveries_requeued: int = 0
+    jobs_pruned: int = 0
+    questions_pruned: int = 0
+    responses_pruned: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(astuple(self))
 
 
 @dataclass(frozen=True, slots=True)
-class ConversationTurn:
-    """One remembered turn and the job that made it."""
+class Depth:
+    """What waits, by state, and for how long the oldest row has been due, in seconds."""
 
-    seq: int
-    job_id: str
-    user: str
-    assistant: str
-    at: int
+    jobs: Mapping[str, int] = field(default_factory=dict)
+    deliveries: Mapping[str, int] = field(default_factory=dict)
+    oldest_job_seconds: float = 0.0
+    oldest_delivery_seconds: float = 0.0

@@ -1,133 +1,33 @@
-"""The closed sets of what an attempt can come to, and what follows from each."""
+"""What follows from a provider's error, and from a lost lease."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
 
-from answerback.kernel.errors import UNUSABLE, ErrorCode, Failure, ProviderError, SendError
+from answerback.jobs.kind import Failed, Later
+from answerback.kernel.errors import UNUSABLE, ErrorCode, ProviderError
 from answerback.kernel.retry import RetrySchedule
-from answerback.llm.model import Answer
-from answerback.webhooks.model import CallbackResponse
 
 BILLED = UNUSABLE | {ErrorCode.UPSTREAM_TIMEOUT}
 """Failures that the upstream may well charge for."""
 BILLED_ATTEMPTS = 5
 
+QUARANTINE_LOSSES = 2
 POISON_LOSSES = 3
 POISON_WINDOW_MS = 72 * 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The LLM answered: the job completes. `seconds` is how long it took, None where that was not measured."""
-
-    answer: Answer
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Trying again would not help, or no try is left: the job fails. `http_status` is what the LLM answered, None
-    where it did not."""
-
-    failure: Failure
-    http_status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AskLater:
-    """The job goes back to the queue for `delay` seconds. `counted` is False where the attempt is given back, as
-    after a rate limit that named its end; `asked` is False where it was not begun, and leaves no attempt behind.
-    `http_status` is as in `Failed`."""
-
-    delay: float
-    failure: Failure
-    counted: bool = True
-    asked: bool = True
-    http_status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Awaiting:
-    """The LLM has taken the job and answers by webhook, within `timeout` seconds."""
-
-    timeout: float
-
-
-JobOutcome: TypeAlias = Answered | Failed | AskLater | Awaiting
-
-
 def after_provider_error(
     error: ProviderError, attempt: int, schedule: RetrySchedule, draw: Callable[[], float]
-) -> Failed | AskLater:
-    """What follows a provider's error at attempt number `attempt`."""
+) -> Failed | Later:
+    """What follows a provider's error at attempt number `attempt`. `draw` returns a uniform number in [0, 1)."""
     code, status = error.failure.code, error.http_status
     if not error.retryable or (code in BILLED and attempt >= BILLED_ATTEMPTS):
         return Failed(error.failure, status)
     if not error.asked:
-        return AskLater(error.retry_after or 0.0, error.failure, counted=False, asked=False)
+        return Later(error.retry_after or 0.0, error.failure, counted=False, asked=False)
     if code is ErrorCode.UPSTREAM_RATE_LIMITED and error.retry_after is not None:
         delay = schedule.delay(1, error.retry_after, draw)
-        return AskLater(error.retry_after if delay is None else delay, error.failure, counted=False, http_status=status)
+        return Later(error.retry_after if delay is None else delay, error.failure, counted=False, http_status=status)
     delay = schedule.delay(attempt, error.retry_after, draw)
     if delay is None:
         return Failed(error.failure, status)
-    return AskLater(delay, error.failure, http_status=status)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The receiver took the callback."""
-
-    response: CallbackResponse
-
-
-@dataclass(frozen=True, slots=True)
-class SendLater:
-    """The callback is tried again after `delay` seconds."""
-
-    delay: float
-    error: str
-    response: CallbackResponse | None
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """The callback is given up."""
-
-    error: str
-    response: CallbackResponse | None
-
-
-DeliveryOutcome: TypeAlias = Delivered | SendLater | Dead
-
-HTTP_GONE = 410
-
-
-def after_send(
-    result: CallbackResponse | SendError,
-    attempt: int,
-    seconds_left: float,
-    schedule: RetrySchedule,
-    draw: Callable[[], float],
-) -> DeliveryOutcome:
-    """What follows a callback attempt. Only a 2xx delivers, 410 ends it, and nothing outlives the deadline."""
-    if isinstance(result, CallbackResponse):
-        if 200 <= result.status < 300:
-            return Delivered(result)
-        error = f"the receiver answered {result.status}"
-        if result.status == HTTP_GONE:
-            return Dead(error, result)
-        response: CallbackResponse | None = result
-        delay = schedule.delay(attempt, result.retry_after, draw)
-    else:
-        error, response = str(result), None
-        delay = schedule.delay(attempt, None, draw)
-    if delay is None or delay > seconds_left:
-        return Dead(error, response)
-    return SendLater(delay, error, response)
-
-
-def poisoned(losses: int) -> bool:
-    """Whether a job has cost its workers their lease too often to be tried again."""
-    return losses >= POISON_LOSSES
+    return Later(delay, error.failure, http_status=status)

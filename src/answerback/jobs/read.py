@@ -1,43 +1,34 @@
 """What owners may see of their jobs."""
 
-from sqlalchemy import Text, bindparam, null, or_, select
+from dataclasses import replace
 
-from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
-from answerback.database.tables import attempts, conversations, deliveries, jobs
-from answerback.jobs.accept import FIND_BY_KEY, FIND_RETRY, same_request
-from answerback.jobs.model import Accepted, Job, JobRecord, JobState, Message
-from answerback.jobs.records import (
-    ATTEMPT_COLUMNS,
-    DELIVERY_COLUMNS,
-    RECORD_COLUMNS,
-    attempts_made,
-    delivery_record,
-    job_record,
-)
+from sqlalchemy import Text, bindparam, or_, select
+
+from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.tables import conversations, jobs
+from answerback.jobs.accept import FIND_RETRY
+from answerback.jobs.kind import AnyKind, JobState, Registry
+from answerback.jobs.model import Accepted, JobRecord, NewJob
+from answerback.jobs.rows import LISTED_COLUMNS, RECORD_COLUMNS, record_of
 from answerback.kernel.errors import Conflict, NotFound
-from answerback.webhooks.model import Report
+from answerback.queue.attempts import Report, attempts_of
+from answerback.webhooks.read import deliveries_of
 
 FIND_JOB = Statement(
     select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.tenant_id == bindparam("tenant_id"))
 )
-ATTEMPTS_OF = Statement(select(*ATTEMPT_COLUMNS).where(attempts.c.of == bindparam("of")).order_by(attempts.c.epoch))
-ATTEMPT = Statement(
-    select(attempts.c.status, attempts.c.error).where(
-        attempts.c.of == bindparam("of"), attempts.c.epoch == bindparam("epoch")
-    )
-)
-DELIVERY_OF = Statement(select(*DELIVERY_COLUMNS).where(deliveries.c.job_id == bindparam("job_id")))
+ATTEMPTS_OF = Statement(select(jobs.c.attempts).where(jobs.c.id == bindparam("row_id")))
+CONVERSATION_KEY = Statement(select(conversations.c.key).where(conversations.c.id == bindparam("conversation_id")))
 
 AFTER_ALL = "jobz"
 """Sorts after every id of a job, in whatever order a database sorts text."""
 
 LIST_JOBS = Statement(
-    # Answers stay where they are: a page of long ones would be hundreds of megabytes.
-    select(*(null() if column is jobs.c.answer else column for column in RECORD_COLUMNS))
+    select(*LISTED_COLUMNS)
     .where(
         jobs.c.tenant_id == bindparam("tenant_id"),
         jobs.c.id < bindparam("before"),
-        or_(bindparam("state", type_=Text).is_(None), jobs.c.state == bindparam("state")),
+        or_(bindparam("in_state", type_=Text).is_(None), jobs.c.state == bindparam("in_state")),
         or_(
             bindparam("key", type_=Text).is_(None),
             jobs.c.conversation_id
@@ -50,48 +41,77 @@ LIST_JOBS = Statement(
     .limit(bindparam("limit"))
 )
 
-FIND_PLAN = BatchPlan((FIND_BY_KEY,))
 
-
-def find_accepted(
-    _: Transaction, tenant_id: str, idempotency_key: str, request_hash: str
-) -> Operation[Accepted | None]:
-    rows = yield FIND_BY_KEY(tenant_id=tenant_id, idempotency_key=idempotency_key)
-    return same_request(rows[0], request_hash) if rows else None
-
-
-def get_job(_: Transaction, tenant_id: str, job_id: str) -> Operation[JobRecord]:
+def get_job(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Operation[JobRecord]:
+    """Raises NotFound."""
     rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
     if not rows:
-        raise NotFound(f"there is no job {job_id!r}")
-    made = attempts_made((yield ATTEMPTS_OF(of=job_id)))
+        raise no_such_job(job_id)
     retried = yield FIND_RETRY(retry_of=job_id)
-    owed = yield DELIVERY_OF(job_id=job_id)
-    delivery = delivery_record(owed[0], attempts_made((yield ATTEMPTS_OF(of=owed[0][0])))) if owed else None
-    return job_record(rows[0], retried[0][0] if retried else None, made, delivery)
-
-
-def reported(_: Transaction, row_id: str, epoch: int, report: Report) -> Operation[bool]:
-    """Whether an attempt ended with this report. Whoever takes a row from its holder ends the attempt with another."""
-    return [tuple(row) for row in (yield ATTEMPT(of=row_id, epoch=epoch))] == [(report.status, report.error)]
+    owed = yield from deliveries_of(tx, job_id)
+    return replace(
+        record_of(rows[0], kinds, tx), retried_as=retried[0].id if retried else None, deliveries=tuple(owed)
+    )
 
 
 def list_jobs(
-    _: Transaction, tenant_id: str, state: JobState | None, session_id: str | None, before: str | None, limit: int
+    tx: Transaction,
+    kinds: Registry,
+    tenant_id: str,
+    state: JobState | None,
+    session_id: str | None,
+    before: str | None,
+    limit: int,
 ) -> Operation[list[JobRecord]]:
-    rows = yield LIST_JOBS(tenant_id=tenant_id, state=state, key=session_id, before=before or AFTER_ALL, limit=limit)
-    return [job_record(row) for row in rows]
+    """Newest first, without long results, attempts and deliveries; `before` is the last id of the page before."""
+    rows = yield LIST_JOBS(
+        tenant_id=tenant_id, in_state=state, key=session_id, before=before or AFTER_ALL, limit=limit
+    )
+    return [record_of(row, kinds, tx) for row in rows]
 
 
-def retry_source(_: Transaction, tenant_id: str, job_id: str) -> Operation[tuple[Job, Accepted | None]]:
-    """The job to run anew, and its earlier retry."""
+def reported(_: Transaction, job_id: str, epoch: int, report: Report) -> Operation[bool]:
+    """Whether the attempt of this epoch ended with this report. A row that somebody took has another."""
+    for row in (yield ATTEMPTS_OF(row_id=job_id)):
+        for attempt in attempts_of(row.attempts):
+            if attempt.epoch == epoch:
+                return (attempt.status, attempt.error) == (report.status, report.error)
+    return False
+
+
+def retry_source(
+    tx: Transaction, kinds: Registry, tenant_id: str, job_id: str, deadline_seconds: float
+) -> Operation[tuple[AnyKind, object, NewJob | Accepted]]:
+    """The kind, its arguments, and the job to accept anew, or its earlier retry. Raises NotFound, Conflict."""
     rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
     if not rows:
-        raise NotFound(f"there is no job {job_id!r}")
-    record = job_record(rows[0])
+        raise no_such_job(job_id)
+    record = record_of(rows[0], kinds, tx)
+    kind, job = record.kind, record.job
     if record.state not in (JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED):
         raise Conflict(f"only a failed, cancelled or expired job can be retried; this one is {record.state}")
-    if isinstance(record.job.request, Message) and not record.job.request.message:
-        raise Conflict("this job's message was erased with its conversation; send it again instead")
+    if kind is None or job.args is None:
+        raise Conflict("this job was written by another version of the service, which must retry it")
+    if kind.redact(job.args) == job.args:
+        raise Conflict(f"this job's {kind.name} was erased with its conversation; send it again instead")
     retried = yield FIND_RETRY(retry_of=job_id)
-    return record.job, Accepted(retried[0][0], retried[0][2], created=False) if retried else None
+    if retried:
+        return kind, job.args, Accepted(retried[0].id, retried[0].position, created=False)
+    key = None
+    if job.conversation_id is not None:
+        key = (yield CONVERSATION_KEY(conversation_id=job.conversation_id))[0].key
+    again = NewJob(
+        tenant_id=tenant_id,
+        kind=kind.name,
+        queue=kind.queue,
+        args=rows[0].args,
+        callback_url=job.callback_url,
+        conversation_key=key,
+        deadline_seconds=deadline_seconds,
+        retry_of=job_id,
+    )
+    return kind, job.args, again
+
+
+def no_such_job(job_id: str) -> NotFound:
+    return NotFound(f"there is no job {job_id!r}")

@@ -1,49 +1,26 @@
-"""What became of jobs, and cancelling, retrying, replaying them."""
+"""What became of jobs, and cancelling and retrying them."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, BaseModel, Field
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.http.errors import json_response
 from answerback.http.fields import no_nul
 from answerback.http.openapi import headers
-from answerback.http.openapi_parts import DELIVERY, JOB, JOB_ERRORS, KEY_ERRORS, JobId, conflict, errors, shown
-from answerback.jobs.bodies import DeliveryBody, JobBody, JobDetails, delivery_body, job_body, job_details
-from answerback.jobs.control import Control
-from answerback.jobs.model import JobState, Message
-from answerback.jobs.ports import Store
-from answerback.jobs.submit import Intake
+from answerback.http.openapi_parts import JOB_ERRORS, KEY_ERRORS, JobId, conflict, errors
+from answerback.http.responses import respond
+from answerback.jobs.bodies import JobDetails, JobPage, Retried, job_body, job_details
+from answerback.jobs.kind import Job, JobState
+from answerback.jobs.store import JobStore
+from answerback.jobs.submit import Submitter
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.instruments import Instruments
+from answerback.queue.notifier import Notifier
 
 ID_PATTERN = "^job_[0-9a-f]{32}$"
-
-DeliveryId = Annotated[str, Path(description="A delivery's id: the `webhook-id` of its callback.", examples=[DELIVERY])]
-
-
-class JobPage(BaseModel):
-    """Newest first; `next` goes into `before` for the page after, null on the last. What may be long (`response`,
-    `result`, `metadata`, `file_refs`) is told by `GET /v1/jobs/{job_id}` only."""
-
-    items: list[JobBody]
-    next: str | None = Field(examples=[JOB])
-
-
-class Retried(BaseModel):
-    """The message is accepted once more, as a job of its own."""
-
-    model_config = shown(
-        {"job_id": JOB, "status": "queued", "session_id": "customer-42", "seq": 3, "retry_of": JOB[:-1] + "0"}
-    )
-
-    job_id: str
-    status: str
-    session_id: str | None
-    seq: int | None
-    retry_of: str
-
 
 RETRY_ERRORS = (
     JOB_ERRORS
@@ -58,20 +35,22 @@ RETRY_ERRORS = (
 )
 
 
-def router(store: Store, intake: Intake, control: Control, authenticator: Authenticator) -> APIRouter:
-    """`/v1/jobs…` and `/v1/deliveries…`."""
-    door = APIRouter(prefix="/v1", tags=["jobs"])
-    _add_looking(door, store, authenticator)
-    _add_ending_and_beginning(door, intake, control, authenticator)
-    _add_replay(door, control, authenticator)
-    return door
+def router(
+    store: JobStore, submitter: Submitter, notifier: Notifier, authenticator: Authenticator, instruments: Instruments
+) -> APIRouter:
+    """`/v1/jobs…`."""
+    routes = APIRouter(prefix="/v1", tags=["jobs"])
+    _add_reads(routes, store, authenticator)
+    _add_cancel(routes, store, notifier, authenticator, instruments)
+    _add_retry(routes, submitter, authenticator)
+    return routes
 
 
-def _add_looking(door: APIRouter, store: Store, authenticator: Authenticator) -> None:
-    @door.get("/jobs", summary="Your jobs, newest first", response_model=JobPage, responses=KEY_ERRORS)
+def _add_reads(routes: APIRouter, store: JobStore, authenticator: Authenticator) -> None:
+    @routes.get("/jobs", summary="Your jobs, newest first", response_model=JobPage, responses=KEY_ERRORS)
     async def list_jobs(
         request: Request,
-        status: Annotated[JobState | None, Query(description="Only jobs that stand there.")] = None,
+        status: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
         session_id: Annotated[
             Annotated[str, AfterValidator(no_nul)] | None,
             Query(max_length=2048, description="Only this conversation's: its session_id, or its callback URL."),
@@ -81,22 +60,24 @@ def _add_looking(door: APIRouter, store: Store, authenticator: Authenticator) ->
             str | None, Query(pattern=ID_PATTERN, description="Only older jobs than this one: the `next` of a page.")
         ] = None,
     ) -> Response:
-        """Without what may be long: `response`, `result`, `metadata` and `file_refs` are told of single jobs only."""
+        """Without what may be long: `response`, `result`, `metadata` and `file_refs` are shown by single jobs only."""
         tenant_id = await authenticator.tenant(request)
-        records = await store.list_jobs(tenant_id, status, session_id, before, limit + 1)
+        records = await store.list(tenant_id, status, session_id, before, limit + 1)
         page = records[:limit]
         following = page[-1].job.id if len(records) > limit else None
-        return json_response(200, {"items": [job_body(record) for record in page], "next": following})
+        return respond(200, JobPage(items=[job_body(record) for record in page], next=following))
 
-    @door.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS)
+    @routes.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS)
     async def get_job(request: Request, job_id: JobId) -> Response:
-        """State, answer, every attempt, and the delivery with its attempts."""
+        """State, answer, every attempt, and the deliveries with their attempts."""
         tenant_id = await authenticator.tenant(request)
-        return json_response(200, job_details(await store.get_job(tenant_id, job_id)))
+        return respond(200, job_details(await store.get(tenant_id, job_id)))
 
 
-def _add_ending_and_beginning(door: APIRouter, intake: Intake, control: Control, authenticator: Authenticator) -> None:
-    @door.post(
+def _add_cancel(
+    routes: APIRouter, store: JobStore, notifier: Notifier, authenticator: Authenticator, instruments: Instruments
+) -> None:
+    @routes.post(
         "/jobs/{job_id}/cancel",
         summary="Cancel a job",
         response_model=JobDetails,
@@ -106,9 +87,15 @@ def _add_ending_and_beginning(door: APIRouter, intake: Intake, control: Control,
     async def cancel(request: Request, job_id: JobId) -> Response:
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
         tenant_id = await authenticator.tenant(request)
-        return json_response(200, job_details(await control.cancel(tenant_id, job_id)))
+        if await store.cancel(tenant_id, job_id):
+            instruments.metrics.ended(JobState.CANCELLED, ErrorCode.CANCELLED)
+        notifier.job_cancelled(job_id)
+        instruments.log.info("cancelled", job=job_id, tenant=tenant_id)
+        return respond(200, job_details(await store.get(tenant_id, job_id)))
 
-    @door.post(
+
+def _add_retry(routes: APIRouter, submitter: Submitter, authenticator: Authenticator) -> None:
+    @routes.post(
         "/jobs/{job_id}/retry",
         status_code=202,
         summary="Ask again what failed, expired or was cancelled",
@@ -116,33 +103,14 @@ def _add_ending_and_beginning(door: APIRouter, intake: Intake, control: Control,
         responses=RETRY_ERRORS | {202: {"headers": headers("Location")}},
     )
     async def retry(request: Request, job_id: JobId) -> Response:
-        """Accepts the same message as a new job at the end of its conversation's line. The old job keeps its ending
-        and its callback. Retrying twice gives the same new job."""
+        """Accepts the same arguments as a new job at the end of its conversation. The old job keeps its ending and its
+        callback. Retrying twice gives the same new job."""
         tenant_id = await authenticator.tenant(request)
-        source, accepted = await intake.retry(tenant_id, job_id)
-        reply = {
-            "job_id": accepted.job_id,
-            "status": "queued",
-            "session_id": source.request.session_id if isinstance(source.request, Message) else None,
-            "seq": accepted.seq,
-            "retry_of": job_id,
-        }
-        return json_response(202, reply, {"Location": f"/v1/jobs/{accepted.job_id}"})
-
-
-def _add_replay(door: APIRouter, control: Control, authenticator: Authenticator) -> None:
-    @door.post(
-        "/deliveries/{delivery_id}/replay",
-        status_code=202,
-        summary="Send a callback again",
-        response_model=DeliveryBody,
-        responses=JOB_ERRORS
-        | conflict(
-            "An attempt is under way, or the body was erased",
-            "an attempt of this delivery is under way; replay it once that has ended",
-        ),
-    )
-    async def replay(request: Request, delivery_id: DeliveryId) -> Response:
-        """Owes the same body under the same `webhook-id` once more, with a full schedule of attempts."""
-        tenant_id = await authenticator.tenant(request)
-        return json_response(202, delivery_body(await control.replay(tenant_id, delivery_id)))
+        retried = await submitter.retry(tenant_id, job_id)
+        accepted, kind = retried.accepted, retried.kind
+        job = Job(accepted.job_id, tenant_id, kind.name, retried.args, None, accepted.position, None, 0)
+        session_id = kind.describe(job, None).summary.get("session_id")
+        body = Retried(
+            job_id=accepted.job_id, status="queued", session_id=session_id, seq=accepted.position, retry_of=job_id
+        )
+        return respond(202, body, {"Location": f"/v1/jobs/{accepted.job_id}"})

@@ -5,11 +5,14 @@ An attempt under way is the row's own `attempt`, `lease_epoch` and `claimed_at`.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal_column
+from sqlalchemy import ClauseElement, ColumnElement, Text, bindparam, case, cast, func, literal_column
 from sqlalchemy.dialects.postgresql import JSONB
+
+from answerback.database.operation import Statement
 
 KEPT_FIRST, KEPT_LAST = 3, 20
 SNIPPET_BYTES = 1024
@@ -54,6 +57,20 @@ def entry(report: Report, at: int) -> str:
 def attempts_of(stored: str) -> tuple[Attempt, ...]:
     """The attempts as a row holds them, oldest first."""
     return tuple(Attempt(**each) for each in json.loads(stored))
+
+
+def ending_attempt(
+    table: Any,
+    make: Callable[[dict[str, Any]], ClauseElement],
+    by: tuple[str, ...] = ("row_id",),
+    under_way: ColumnElement[bool] | None = None,
+) -> Statement:
+    """A statement that ends an attempt: `make` makes it of the columns that it must set besides its own. Where `under_way`
+    does not hold there was no attempt, and none is appended."""
+    made = table.c.attempts_made + (1 if under_way is None else case((under_way, 1), else_=0))
+    sqlite = make({"attempts": appended_sqlite(table, under_way), "attempts_made": made})
+    postgresql = make({"attempts": appended_postgresql(table, under_way), "attempts_made": made})
+    return Statement(sqlite, postgresql=postgresql, by=by)
 
 
 def appended_sqlite(table: Any, under_way: ColumnElement[bool] | None = None) -> ColumnElement[Any]:

@@ -1,93 +1,66 @@
-"""Lines: of a conversation's jobs, and of its callbacks, one at a time is under way and the others are held.
+"""Conversation queues: of what belongs together, one row is the head and under way, and the others are held behind it.
 
-Whoever changes who is under way holds the conversation's row first, then those of jobs, then those of callbacks: what
-ends and what joins then see each other, and nobody waits in a circle.
+A transaction that changes the head locks the conversation's row first, then jobs, then deliveries: endings and
+newcomers see each other then, and no two transactions deadlock.
 """
 
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Select,
-    Table,
-    bindparam,
-    collate,
-    exists,
-    func,
-    literal_column,
-    select,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Select, Table, bindparam, collate, exists, func, literal_column, select, update
 
 from answerback.database.operation import Statement
-from answerback.database.tables import LINE_STATES, OWED_STATES, conversations, deliveries, jobs
-from answerback.jobs.model import JobState
-from answerback.jobs.records import at_most
-from answerback.webhooks.model import DeliveryState
-
-DELIVERY_DEADLINE_MS = 7 * 86_400_000
-"""How long a callback is owed at most, whatever Retry-After asks for and however long it was held; one whose turn
-comes later gets a single attempt."""
+from answerback.database.sql import ARRAY_OF_IDS, at_most, in_state
+from answerback.database.tables import conversations
 
 ORPHANS = 200
+HELD = "held"
 
 LOCK_CONVERSATIONS = Statement(
     select(conversations.c.id)
-    .where(conversations.c.id == func.any(bindparam("conversation_ids", type_=ARRAY(BigInteger))))
+    .where(conversations.c.id == func.any(bindparam("conversation_ids", type_=ARRAY_OF_IDS)))
     .order_by(collate(conversations.c.tenant_id, "C"), collate(conversations.c.key, "C"))
     .with_for_update(key_share=True),
     only_locks=True,
 )
-"""Waits for lines in the order in which messages join them: that of Python's strings."""
+"""Locks conversations in the order in which messages join them, that of Python's strings."""
 TRY_LOCK_CONVERSATION = Statement(
     select(conversations.c.id)
     .where(conversations.c.id == bindparam("conversation_id"))
     .with_for_update(key_share=True, skip_locked=True)
 )
-"""Returns no row while somebody else holds the line: sweeps come again, and need not wait."""
+"""Returns no row while another transaction holds the conversation: sweeps come again, and need not wait."""
 
 
-def occupied(table: Table, under_way: str, conversation: Any = None) -> ColumnElement[bool]:
-    """Whether a row of the conversation is under way."""
+def has_head(table: Table, head_states: str, **same: Any) -> ColumnElement[bool]:
+    """Whether a row is the head of the queue whose columns equal `same`; a queue of NULL has none."""
     ahead = table.alias("ahead")
-    same = ahead.c.conversation_id == (bindparam("conversation_id") if conversation is None else conversation)
     found: Select[Any] = select(literal_column("1")).select_from(ahead)
-    return exists(
-        found.where(same, ahead.c.conversation_id.is_not(None), literal_column(f"ahead.{under_way}")).correlate(table)
-    )
+    for column, value in same.items():
+        found = found.where(ahead.c[column] == value, ahead.c[column].is_not(None))
+    return exists(found.where(literal_column(f"ahead.{head_states}")).correlate(table))
 
 
-def _release_next(table: Table, under_way: str, **released: Any) -> Statement:
+def releasing(table: Table, head_states: str, columns: tuple[str, ...], **released: Any) -> Statement:
+    """Makes the first held row the head, where there is none. Each of `columns` is bound under its own name."""
+    same = {column: bindparam(column) for column in columns}
     waiting = table.alias("waiting")
     first = (
         select(waiting.c.id)
-        .where(
-            waiting.c.conversation_id == bindparam("conversation_id"),
-            waiting.c.state == literal_column(f"'{JobState.HELD}'"),
-        )
-        .order_by(waiting.c.seq)
+        .where(*(waiting.c[column] == value for column, value in same.items()), in_state(waiting, HELD))
+        .order_by(waiting.c.position)
         .limit(at_most(1))
         .scalar_subquery()
     )
     return Statement(
         update(table)
-        .where(table.c.id == first, ~occupied(table, under_way))
+        .where(table.c.id == first, ~has_head(table, head_states, **same))
         .values(run_at=bindparam("now"), **released)
         .returning(table.c.id)
     )
 
 
-RELEASE_NEXT_JOB = _release_next(jobs, LINE_STATES, state=JobState.QUEUED)
-RELEASE_NEXT_DELIVERY = _release_next(deliveries, OWED_STATES, state=DeliveryState.PENDING)
-
-
-def _orphaned(table: Table, under_way: str) -> Statement:
-    held = table.c.state == literal_column(f"'{JobState.HELD}'")
-    alone = ~occupied(table, under_way, table.c.conversation_id)
-    return Statement(select(table.c.conversation_id).where(held, alone).distinct().limit(at_most(ORPHANS)))
-
-
-ORPHANED_JOBS = _orphaned(jobs, LINE_STATES)
-ORPHANED_DELIVERIES = _orphaned(deliveries, OWED_STATES)
+def orphaned(table: Table, head_states: str, columns: tuple[str, ...]) -> Statement:
+    """Queues whose rows are all held. None should ever be found."""
+    same = {column: table.c[column] for column in columns}
+    alone = ~has_head(table, head_states, **same)
+    return Statement(select(*same.values()).where(in_state(table, HELD), alone).distinct().limit(at_most(ORPHANS)))

@@ -1,0 +1,35 @@
+"""Pieces of statements that several rooms share."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Integer, func, literal_column
+from sqlalchemy.dialects.postgresql import ARRAY
+
+ARRAY_OF_IDS = ARRAY(BigInteger)
+
+
+def literal(value: Any) -> str:
+    """A state as SQL text. Partial indexes serve a query only where its predicate is spelled out, not bound."""
+    return f"'{value}'"
+
+
+def at_most(rows: int) -> ColumnElement[int]:
+    """A limit as SQL text: PostgreSQL's planner, which may not look at bound values, takes a bound limit for a tenth of
+    the table."""
+    return literal_column(str(rows), Integer)
+
+
+def in_state(table: FromClause, state: str) -> Any:
+    """For statements that look for rows: spelled out, so that a partial index serves them."""
+    return table.c.state == literal_column(literal(state))
+
+
+def still_in_state(table: FromClause, state: str) -> Any:
+    """For statements that find their row by its id: bound, so that no partial index does."""
+    return table.c.state == state
+
+
+def array_of(ids: Any) -> Any:
+    """A subquery's ids as a PostgreSQL array, which is made once and looks short to the planner. A plain subquery may
+    run again and lock other rows, and one whose limit is bound looks long enough to read the whole table for."""
+    return func.array(ids.scalar_subquery())

@@ -1,0 +1,104 @@
+"""Claiming jobs: what is due is promoted to queued, and what is queued is leased in the order of its rank."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import any_, bindparam, literal_column, select, update
+
+from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.sql import array_of, at_most, in_state
+from answerback.database.tables import jobs
+from answerback.jobs.kind import Claimed, JobState, Queue, Registry
+from answerback.jobs.model import JobClaims
+from answerback.jobs.outcome import QUARANTINE_LOSSES
+from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
+from answerback.queue.attempts import Report, ending_attempt, entry
+from answerback.queue.leases import HELD_LEASE, claiming, extending, fenced, giving_back_unconfirmed
+
+RELEASED = Report("released")
+PROMOTED_AT_ONCE = 200
+UNREADABLE_SECONDS = 60.0
+"""After how long a job that another version of this service wrote is due again; one that can read it may be faster."""
+
+# A job that has lost its lease twice is promoted to quarantine, by the sweep.
+_scheduled = (in_state(jobs, JobState.SCHEDULED), jobs.c.lease_losses < literal_column(str(QUARANTINE_LOSSES)))
+_due = (
+    select(jobs.c.id)
+    .where(*_scheduled, jobs.c.run_at <= bindparam("now"))
+    .order_by(jobs.c.run_at)
+    .limit(at_most(PROMOTED_AT_ONCE))
+    .with_for_update(skip_locked=True)
+)
+_promoted = update(jobs).values(state=JobState.QUEUED, rank=jobs.c.run_at).returning(jobs.c.id)
+PROMOTE = Statement(_promoted.where(jobs.c.id.in_(_due)), postgresql=_promoted.where(jobs.c.id == any_(array_of(_due))))
+
+# A job past its deadline is left to the sweep.
+_next = (
+    select(jobs.c.id)
+    .where(in_state(jobs, JobState.QUEUED), jobs.c.queue == bindparam("of_queue"), jobs.c.deadline_at > bindparam("now"))
+    .order_by(jobs.c.rank)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+CLAIM = claiming(jobs, _next, JobState.RUNNING, CLAIMED_COLUMNS)
+NEXT_SCHEDULED = Statement(select(jobs.c.run_at).where(*_scheduled).order_by(jobs.c.run_at).limit(at_most(1)))
+
+EXTEND = extending(jobs, JobState.RUNNING)
+GIVE_BACK_UNCONFIRMED = giving_back_unconfirmed(jobs, JobState.RUNNING, JobState.QUEUED)
+_given_back: dict[str, Any] = {"attempt": jobs.c.attempt - 1, **HELD_LEASE}
+GIVE_BACK = ending_attempt(
+    jobs,
+    lambda attempt: update(jobs)
+    .where(fenced(jobs, JobState.RUNNING))
+    .values(state=JobState.QUEUED, **_given_back, **attempt)
+    .returning(jobs.c.id),
+)
+PUT_OFF = Statement(
+    update(jobs)
+    .where(fenced(jobs, JobState.RUNNING))
+    .values(state=JobState.SCHEDULED, run_at=bindparam("due_at"), **_given_back)
+    .returning(jobs.c.id),
+    by=("row_id",),
+)
+
+
+def claim(
+    tx: Transaction, kinds: Registry, owner: str, limit: int, lease_seconds: float, unconfirmed: Sequence[str]
+) -> Operation[JobClaims]:
+    """`unconfirmed` are names of claims whose commit was not answered: what they took is given back first. What only
+    another version of this service can read is put off, and its attempt does not count."""
+    for name in unconfirmed:
+        yield GIVE_BACK_UNCONFIRMED(owner=name)
+    promoted = yield PROMOTE(now=tx.now)
+    rows = yield CLAIM(
+        now=tx.now,
+        wall=tx.wall,
+        of_queue=Queue.INTERACTIVE,
+        owner=owner,
+        limit=limit,
+        expires_at=tx.now + int(lease_seconds * 1000),
+    )
+    claimed: list[Claimed[Any]] = []
+    unreadable: list[dict[str, Any]] = []
+    for row in sorted(rows, key=lambda row: str(row.id)):
+        if (each := claimed_of(row, kinds, tx)) is not None:
+            claimed.append(each)
+        else:
+            due_at = tx.now + int(UNREADABLE_SECONDS * 1000)
+            unreadable.append({"row_id": row.id, "epoch": row.lease_epoch, "due_at": due_at})
+    if unreadable:
+        yield PUT_OFF.each(unreadable)
+    if len(rows) == limit or len(promoted) == PROMOTED_AT_ONCE:
+        next_in: float | None = 0.0
+    else:
+        scheduled = yield NEXT_SCHEDULED()
+        next_in = max(0.0, (scheduled[0].run_at - tx.now) / 1000) if scheduled else None
+    return JobClaims(claimed, next_in, [each["row_id"] for each in unreadable])
+
+
+def give_back(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:
+    """Gives back `(id, epoch)`, due at once; the attempts do not count."""
+    report = entry(RELEASED, tx.wall)
+    yield GIVE_BACK.each(
+        [{"row_id": row_id, "epoch": epoch, "attempt_entry": report} for row_id, epoch in sorted(held)]
+    )

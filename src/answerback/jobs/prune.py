@@ -1,0 +1,81 @@
+"""Deleting what ended long ago: jobs whose deliveries are settled, with what their conversations remember of them, and
+conversations left without jobs."""
+
+from sqlalchemy import any_, bindparam, delete, exists, literal_column, select
+
+from answerback.database.batching import batched
+from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
+from answerback.database.sql import array_of, at_most
+from answerback.database.tables import DELIVERY_OPEN_STATES, conversation_items, conversations, deliveries, jobs
+from answerback.jobs.model import Swept
+from answerback.queue.fifo import TRY_LOCK_CONVERSATION
+
+BATCH = 200
+
+_unsettled = exists(
+    select(literal_column("1"))
+    .select_from(deliveries)
+    .where(deliveries.c.job_id == jobs.c.id, literal_column(f"deliveries.{DELIVERY_OPEN_STATES}"))
+)
+OLD_JOBS = Statement(
+    select(jobs.c.id, jobs.c.conversation_id, jobs.c.position)
+    .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), ~_unsettled)
+    .order_by(jobs.c.finished_at)
+    .limit(at_most(BATCH))
+)
+# Not one that is sent again since.
+PRUNE_DELIVERIES = Statement(
+    delete(deliveries).where(
+        deliveries.c.job_id == bindparam("job_id"), ~literal_column(f"deliveries.{DELIVERY_OPEN_STATES}")
+    ),
+    by=("job_id",),
+)
+PRUNE_ITEMS = Statement(
+    delete(conversation_items).where(
+        conversation_items.c.conversation_id == bindparam("conversation_id"),
+        conversation_items.c.position == bindparam("position"),
+    )
+)
+_owing = exists(select(literal_column("1")).select_from(deliveries).where(deliveries.c.job_id == jobs.c.id))
+PRUNE_JOB = Statement(
+    delete(jobs).where(jobs.c.id == bindparam("job_id"), ~_owing).returning(jobs.c.id), by=("job_id",)
+)
+PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERIES, PRUNE_ITEMS, PRUNE_JOB))
+_idle = (
+    select(conversations.c.id)
+    .where(
+        conversations.c.updated_at < bindparam("before"),
+        conversations.c.pending == 0,
+        # None is open, so the ended ones are all; only they have an index by conversation.
+        ~exists(
+            select(literal_column("1")).where(
+                jobs.c.conversation_id == conversations.c.id, jobs.c.finished_at.is_not(None)
+            )
+        ),
+    )
+    .order_by(conversations.c.updated_at)
+    .limit(at_most(BATCH))
+    .with_for_update(skip_locked=True)
+)
+PRUNE_CONVERSATIONS = Statement(
+    delete(conversations).where(conversations.c.id.in_(_idle)),
+    postgresql=delete(conversations).where(conversations.c.id == any_(array_of(_idle))),
+)
+
+
+def prune(tx: Transaction, retention_ms: int) -> Operation[Swept]:
+    """Deletes a batch of what ended longer ago than that."""
+    before = tx.wall - retention_ms
+    rows = yield OLD_JOBS(before=before)
+    pruned = yield from batched((_prune(row) for row in rows), PRUNE_PLAN)
+    yield PRUNE_CONVERSATIONS(before=before)
+    return Swept(jobs_pruned=pruned.count(True))
+
+
+def _prune(row: Row) -> Operation[bool]:
+    if row.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
+        return False
+    yield PRUNE_DELIVERIES(job_id=row.id)
+    if row.conversation_id is not None:
+        yield PRUNE_ITEMS(conversation_id=row.conversation_id, position=row.position)
+    return bool((yield PRUNE_JOB(job_id=row.id)))

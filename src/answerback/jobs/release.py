@@ -1,0 +1,17 @@
+"""Moving conversations on whose head vanished without releasing the next job; none should ever be found."""
+
+from answerback.database.operation import Operation, Transaction
+from answerback.database.tables import JOB_HEAD_STATES, jobs
+from answerback.jobs.finish import RELEASE_NEXT
+from answerback.jobs.model import Swept
+from answerback.queue.fifo import TRY_LOCK_CONVERSATION, orphaned
+
+ORPHANED = orphaned(jobs, JOB_HEAD_STATES, ("conversation_id",))
+
+
+def release_orphans(tx: Transaction) -> Operation[Swept]:
+    released = 0
+    for row in (yield ORPHANED()):
+        if (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
+            released += len((yield RELEASE_NEXT(conversation_id=row.conversation_id, now=tx.now)))
+    return Swept(jobs_released=released)

@@ -1,0 +1,61 @@
+"""Answers that come from outside: an LLM that was handed a job calls back."""
+
+import json
+
+from sqlalchemy import bindparam, select
+
+from answerback.database.operation import Operation, Row, Statement, Transaction
+from answerback.database.tables import deliveries, jobs
+from answerback.jobs.finish import End, end_open
+from answerback.jobs.kind import ENDED, JobState, Registry
+from answerback.jobs.rows import RECORD_COLUMNS, error_of, failure_of, job_of
+from answerback.kernel.errors import Conflict, NotFound
+
+FIND = Statement(
+    select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.kind == bindparam("of_kind"))
+)
+DELIVERED_AT = Statement(
+    select(deliveries.c.delivered_at).where(deliveries.c.job_id == bindparam("job_id"), deliveries.c.endpoint_id.is_(None))
+)
+
+
+def require(_: Transaction, job_id: str, kind: str) -> Operation[None]:
+    """Raises NotFound unless there is such a job of this kind, of any tenant."""
+    yield from _find(job_id, kind)
+
+
+def resolve(tx: Transaction, kinds: Registry, job_id: str, kind: str, end: End) -> Operation[tuple[bool, bool]]:
+    """Whether this ended the job, and whether its callback has been delivered.
+
+    Taken in any open state: an LLM may call back before the commit of its own acceptance, or after that was lost and
+    the job went back to the queue. Raises NotFound; Conflict unless the job ended with this very answer.
+    """
+    row = yield from _find(job_id, kind)
+    if row.state not in ENDED:
+        _, job = job_of(row, kinds)
+        if (yield from end_open(tx, kinds, job, end)):
+            return True, False
+        # Somebody else ended it between the two statements, where the database lets them.
+        row = yield from _find(job_id, kind)
+    if not _same(row, end):
+        failure = failure_of(row.error)
+        why = f" ({failure.code})" if failure and row.state == JobState.FAILED else ""
+        raise Conflict(f"this {kind} is {row.state}{why} already; the answer came too late and was not used")
+    delivered = yield DELIVERED_AT(job_id=job_id)
+    return False, bool(delivered) and delivered[0].delivered_at is not None
+
+
+def _find(job_id: str, kind: str) -> Operation[Row]:
+    rows = yield FIND(row_id=job_id, of_kind=kind)
+    if not rows:
+        raise NotFound(f"there is no {kind} {job_id!r}")
+    return rows[0]
+
+
+def _same(row: Row, end: End) -> bool:
+    """Whether a job ended as told, whatever the order of its result's fields."""
+    if row.state != end.state:
+        return False
+    if row.result is None or end.encoded is None:
+        return bool(row.result == end.encoded and row.error == error_of(end.failure))
+    return bool(json.loads(row.result) == json.loads(end.encoded))

@@ -1,0 +1,146 @@
+"""The table of jobs, mapped to values and back in one place."""
+
+import json
+from typing import Any
+
+from sqlalchemy import case, func, literal_column, null, select
+
+from answerback.database.operation import Row, Transaction
+from answerback.database.tables import conversations, jobs
+from answerback.jobs.kind import ENDED, AnyKind, Claimed, Ending, Job, JobState, Registry, Unreadable
+from answerback.jobs.model import JobRecord
+from answerback.kernel.errors import ErrorCode, Failure
+from answerback.queue.attempts import attempts_of
+
+JOB_COLUMNS = (
+    jobs.c.id,
+    jobs.c.tenant_id,
+    jobs.c.kind,
+    jobs.c.args,
+    jobs.c.conversation_id,
+    jobs.c.position,
+    jobs.c.callback_url,
+    jobs.c.created_at,
+    jobs.c.traceparent,
+)
+
+
+def _of_conversation(column: Any) -> Any:
+    return select(column).where(conversations.c.id == jobs.c.conversation_id).scalar_subquery().label(column.name)
+
+
+CLAIMED_COLUMNS = (
+    *JOB_COLUMNS,
+    jobs.c.lease_epoch,
+    jobs.c.attempt,
+    jobs.c.run_at,
+    jobs.c.deadline_at,
+    _of_conversation(conversations.c.erased_through),
+    _of_conversation(conversations.c.window_from),
+)
+_STATUS_COLUMNS = (
+    jobs.c.state,
+    jobs.c.attempt,
+    jobs.c.lease_losses,
+    jobs.c.run_at,
+    jobs.c.deadline_at,
+    jobs.c.finished_at,
+    jobs.c.error,
+    jobs.c.retry_of,
+)
+RECORD_COLUMNS = (*JOB_COLUMNS, *_STATUS_COLUMNS, jobs.c.result, jobs.c.attempts, jobs.c.attempts_made)
+
+LISTED_RESULT_CHARACTERS = 16_384
+"""A page of long results would be hundreds of megabytes: a list leaves them where they are."""
+
+_short = func.length(jobs.c.result) <= literal_column(str(LISTED_RESULT_CHARACTERS))
+LISTED_COLUMNS = (
+    *JOB_COLUMNS,
+    *_STATUS_COLUMNS,
+    case((_short, jobs.c.result), else_=null()).label("result"),
+    literal_column("'[]'").label("attempts"),
+    jobs.c.attempts_made,
+)
+
+
+def job_of(row: Row, kinds: Registry) -> tuple[AnyKind | None, Job[Any]]:
+    """The job and its kind. Without a kind, or with arguments that are None, only another version can read it."""
+    kind = kinds.find(row.kind)
+    args = None
+    if kind is not None:
+        try:
+            args = kind.decode(row.args)
+        except Unreadable:
+            args = None
+    return kind, Job(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        kind=row.kind,
+        args=args,
+        conversation_id=row.conversation_id,
+        position=row.position,
+        callback_url=row.callback_url,
+        created_at=row.created_at,
+        traceparent=row.traceparent,
+    )
+
+
+def claimed_of(row: Row, kinds: Registry, tx: Transaction) -> Claimed[Any] | None:
+    """None for a job that only another version can read."""
+    _, job = job_of(row, kinds)
+    if job.args is None:
+        return None
+    return Claimed(
+        job=job,
+        epoch=row.lease_epoch,
+        attempt=row.attempt,
+        claimed_at=tx.now,
+        at=tx.wall,
+        due_at=row.run_at,
+        deadline_at=row.deadline_at,
+        erased_through=row.erased_through or 0,
+        window_from=row.window_from or 0,
+    )
+
+
+def record_of(row: Row, kinds: Registry, tx: Transaction) -> JobRecord:
+    """Times of the scheduling clock are shown by the wall clock, as far apart as the two are now."""
+    kind, job = job_of(row, kinds)
+    state, failure = JobState(row.state), failure_of(row.error)
+    ending = None
+    if state in ENDED:
+        result = json.loads(row.result) if row.result is not None else None
+        ending = Ending(state, row.finished_at, result, failure)
+    ahead = tx.wall - tx.now
+    return JobRecord(
+        job=job,
+        kind=kind,
+        state=state,
+        attempt=row.attempt,
+        lease_losses=row.lease_losses,
+        run_at=row.run_at + ahead,
+        deadline_at=row.deadline_at + ahead,
+        finished_at=row.finished_at,
+        ending=ending,
+        failure=failure,
+        retry_of=row.retry_of,
+        attempts=attempts_of(row.attempts),
+        attempts_made=row.attempts_made,
+    )
+
+
+def error_of(failure: Failure | None) -> str | None:
+    """A failure as stored."""
+    return None if failure is None else json.dumps({"code": failure.code, "message": failure.message})
+
+
+def failure_of(stored: str | None) -> Failure | None:
+    if stored is None:
+        return None
+    error = json.loads(stored)
+    return Failure(ErrorCode(error["code"]), error["message"])
+
+
+def by_position(found: list[Row]) -> list[Row]:
+    """In the order in which their deliveries must go out: those of a conversation by their place in it."""
+    return sorted(found, key=lambda row: (row.conversation_id or 0, row.position or 0))

@@ -1,0 +1,89 @@
+"""The sweep: every duty that moves what no worker moves. Each takes a bounded batch and may run many times over, in any
+number of processes."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields
+
+from answerback.jobs.kind import JobState
+from answerback.jobs.model import Swept
+from answerback.kernel.errors import ErrorCode, StorageUnavailable
+from answerback.kernel.instruments import Instruments
+from answerback.queue.notifier import Notifier
+
+Duty = Callable[[], Awaitable[Swept]]
+
+REUNION_LEASES = 0.5
+"""For how many leases after an outage of at least as many no lease is taken away: the holders must find the database
+again first. A shorter outage costs nobody a lease, since leases are extended four times within each."""
+RARE_SECONDS = 60.0
+"""Between runs of the duties that look for what should never happen (orphans) or never hurries (retention)."""
+
+
+class Sweep:
+    """`recoveries` take expired leases away, `expiries` end what is overdue, both at each sweep; `rare` duties run once a
+    minute, and at each sweep as long as they find something."""
+
+    def __init__(
+        self,
+        recoveries: Sequence[Duty],
+        expiries: Sequence[Duty],
+        rare: Sequence[Duty],
+        notifier: Notifier,
+        lease_seconds: float,
+        instruments: Instruments,
+    ) -> None:
+        self._recoveries = recoveries
+        self._expiries = expiries
+        self._rare = rare
+        self._notifier = notifier
+        self._clock = instruments.clock
+        self._log = instruments.log
+        self._metrics = instruments.metrics
+        self._reunion_seconds = lease_seconds * REUNION_LEASES
+        self._answered_at = self._recover_at = self._rare_at = instruments.clock.monotonic()
+        self._away = False
+
+    async def sweep(self) -> int:
+        """One bounded batch of each due duty; returns how many rows moved."""
+        try:
+            swept = [await duty() for duty in (*self._due_recoveries(), *self._expiries)]
+            if self._clock.monotonic() >= self._rare_at:
+                rare = [await duty() for duty in self._rare]
+                swept += rare
+                # A batch a minute would not keep up with a busy service: they go on until nothing is left.
+                if not any(each.total for each in rare):
+                    self._rare_at = self._clock.monotonic() + RARE_SECONDS
+        except StorageUnavailable as error:
+            self._away = True
+            self._log.warning("sweep_postponed", reason=str(error))
+            return 0
+        self._away = False
+        self._answered_at = self._clock.monotonic()
+        moved = sum(each.total for each in swept)
+        if moved:
+            self._log.info("swept", **_summed(swept))
+            self._measure(swept)
+            self._notifier.job_ready()
+            self._notifier.delivery_ready()
+        return moved
+
+    def _due_recoveries(self) -> Sequence[Duty]:
+        now = self._clock.monotonic()
+        if self._away and now - self._answered_at >= self._reunion_seconds:
+            self._recover_at = now + self._reunion_seconds
+        return self._recoveries if now >= self._recover_at else ()
+
+    def _measure(self, swept: list[Swept]) -> None:
+        for each in swept:
+            for count, state, code in (
+                (each.jobs_poisoned, JobState.FAILED, ErrorCode.POISONED),
+                (each.jobs_unanswered, JobState.FAILED, ErrorCode.LLM_CALLBACK_TIMEOUT),
+                (each.jobs_expired, JobState.EXPIRED, ErrorCode.EXPIRED),
+            ):
+                if count:
+                    self._metrics.ended(state, code, count)
+
+
+def _summed(swept: list[Swept]) -> dict[str, int]:
+    totals = {field.name: sum(getattr(each, field.name) for each in swept) for field in fields(Swept)}
+    return {name: total for name, total in totals.items() if total}

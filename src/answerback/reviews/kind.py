@@ -1,0 +1,122 @@
+"""The kind `review`: files to be judged, by an LLM that answers by webhook or by the chat provider."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from answerback.jobs.kind import (
+    Awaiting,
+    Claimed,
+    Completed,
+    Description,
+    Effects,
+    Ending,
+    Event,
+    Job,
+    JobState,
+    Outcome,
+    Queue,
+    Unreadable,
+)
+from answerback.kernel.errors import Failure
+from answerback.kernel.json import Json
+from answerback.kernel.retry import RetrySchedule
+from answerback.reviews.model import FileRef, Review
+
+KIND = "review"
+
+
+class Reviewer(Protocol):
+    """How reviews are done; one way is chosen when the service starts. `retries` says when a failed attempt is made
+    again."""
+
+    retries: RetrySchedule
+
+    async def check(self, review: Review) -> None:
+        """Before the 202. Raises InvalidField."""
+
+    async def review(self, job_id: str, review: Review, timeout: float) -> Completed | Awaiting:
+        """One attempt; a call to an LLM may take `timeout` seconds. Raises ProviderError."""
+
+    async def close(self) -> None: ...
+
+
+class ReviewKind:
+    """Implements `Kind[Review]`. Its result is `{"result": the review, "model", "usage"}`. `timeout` bounds one call to
+    the LLM, in seconds."""
+
+    name = KIND
+    queue = Queue.INTERACTIVE
+
+    def __init__(self, reviewer: Reviewer, timeout: float) -> None:
+        self._reviewer = reviewer
+        self._timeout = timeout
+        self.retries = reviewer.retries
+
+    def encode(self, args: Review) -> str:
+        return json.dumps(dataclasses.asdict(args))
+
+    def decode(self, raw: str) -> Review:
+        try:
+            fields = json.loads(raw)
+            files = tuple(FileRef(each["url"], _pages(each["pages"])) for each in fields.pop("file_refs"))
+            return Review(file_refs=files, **fields)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise Unreadable(str(error)) from error
+
+    async def check(self, args: Review) -> None:
+        await self._reviewer.check(args)
+
+    async def run(self, claim: Claimed[Review]) -> Outcome:
+        timeout = max(0.001, min(self._timeout, claim.seconds_left))
+        return await self._reviewer.review(claim.id, claim.job.args, timeout)
+
+    def effects(self, job: Job[Review | None], ending: Ending) -> Effects:
+        data = {
+            "job_id": job.id,
+            "submission_id": job.args.submission_id if job.args else "",
+            "ok": ending.state is JobState.COMPLETED,
+            "result": review_result(ending),
+        }
+        return Effects(events=(Event(f"{KIND}.{ending.state}", data),))
+
+    def redact(self, args: Review) -> Review:
+        return Review("", ())
+
+    def describe(self, job: Job[Review], ending: Ending | None) -> Description:
+        review, done = job.args, ending.result if ending else None
+        return Description(
+            summary={
+                "submission_id": review.submission_id,
+                "student_id": review.student_id,
+                "ok": None if ending is None else ending.state is JobState.COMPLETED,
+                "model": done["model"] if done else None,
+                "usage": done["usage"] if done else None,
+            },
+            details={
+                "metadata": review.metadata,
+                "file_refs": [_file_body(each) for each in review.file_refs],
+                "result": None if ending is None else review_result(ending),
+            },
+        )
+
+
+def review_result(ending: Ending) -> Mapping[str, Json]:
+    """The review, or why there is none."""
+    if ending.result is not None:
+        result: Mapping[str, Any] = ending.result["result"]
+        return result
+    return {"error": _reason(ending.failure)}
+
+
+def _reason(failure: Failure | None) -> str:
+    return failure.message if failure else "there is no review"
+
+
+def _pages(stored: list[int] | None) -> tuple[int, ...] | None:
+    return None if stored is None else tuple(stored)
+
+
+def _file_body(ref: FileRef) -> dict[str, Any]:
+    return {"url": ref.url, "pages": None if ref.pages is None else list(ref.pages)}

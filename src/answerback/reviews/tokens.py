@@ -1,0 +1,34 @@
+"""The tokens that authorize an LLM to answer a review by webhook."""
+
+import base64
+import hashlib
+import hmac
+
+from answerback.database.service_secrets import ServiceSecrets
+from answerback.kernel.errors import Unauthorized
+
+SECRET = "llm-callback-tokens"  # noqa: S105 (the name of one)
+
+
+class CallbackTokens:
+    """One token per job, derived from a secret that only the database holds: nothing to store, nothing to guess.
+
+    Not from a secret that signs callbacks: every receiver that verifies them knows it, and it may be rotated any day.
+    """
+
+    def __init__(self, secrets: ServiceSecrets) -> None:
+        self._secrets = secrets
+        self._secret: bytes | None = None
+
+    async def token(self, job_id: str) -> str:
+        """Raises StorageUnavailable."""
+        if self._secret is None:
+            self._secret = bytes.fromhex(await self._secrets.own_secret(SECRET))
+        return base64.urlsafe_b64encode(hmac.digest(self._secret, job_id.encode(), hashlib.sha256)).decode().rstrip("=")
+
+    async def check(self, job_id: str, presented: str | None) -> None:
+        """Compares in constant time. Raises Unauthorized, StorageUnavailable."""
+        if not presented:
+            raise Unauthorized("this callback needs its token: call back to the whole URL that came with the job")
+        if not hmac.compare_digest((await self.token(job_id)).encode(), presented.encode("utf-8", "replace")):
+            raise Unauthorized("this token is not the job's: call back to the whole URL that came with the job")
