@@ -1,0 +1,61 @@
+"""A kind of job in one file: it repeats what it is given."""
+
+import json
+from dataclasses import dataclass, replace
+
+from answerback.jobs.kind import (
+    Claimed,
+    Completed,
+    Description,
+    Effects,
+    Ending,
+    Event,
+    Job,
+    Outcome,
+    Queue,
+    Unreadable,
+)
+from answerback.kernel.errors import InvalidField
+from answerback.kernel.retry import JOB_SCHEDULE
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    text: str
+
+
+class EchoKind:
+    name = "echo"
+    queue = Queue.INTERACTIVE
+    retries = JOB_SCHEDULE
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def encode(self, args: Note) -> str:
+        return json.dumps({"text": args.text})
+
+    def decode(self, raw: str) -> Note:
+        try:
+            return Note(json.loads(raw)["text"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise Unreadable(str(error)) from error
+
+    async def check(self, args: Note) -> None:
+        if not args.text:
+            raise InvalidField("text", "text must not be empty")
+
+    async def run(self, claim: Claimed[Note]) -> Outcome:
+        self.runs += 1
+        return Completed({"text": claim.job.args.text})
+
+    def effects(self, job: Job[Note | None], ending: Ending) -> Effects:
+        data = {"job_id": job.id, "status": ending.state, "echo": ending.result and ending.result["text"]}
+        said = () if job.args is None or ending.result is None else ({"type": "message", "text": job.args.text},)
+        return Effects((Event(f"echo.{ending.state}", data),), said)
+
+    def redact(self, args: Note) -> Note:
+        return replace(args, text="")
+
+    def describe(self, job: Job[Note], ending: Ending | None) -> Description:
+        return Description({"length": len(job.args.text)}, {"text": job.args.text})
