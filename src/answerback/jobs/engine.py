@@ -12,9 +12,12 @@ from answerback.jobs.model import ClaimedJob
 from answerback.jobs.ports import Store
 from answerback.jobs.run import Executor
 from answerback.kernel.clock import Clock
+from answerback.kernel.instruments import Instruments
 from answerback.kernel.log import Log
-from answerback.queue.notifiers.local import Kind, LocalNotifier
-from answerback.queue.worker_pool import Rows, WorkerPool
+from answerback.queue.leased_queue import LeasedQueue
+from answerback.queue.notifier import Topic
+from answerback.queue.notifiers.local import LocalNotifier
+from answerback.queue.worker_pool import WorkerPool
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import ClaimedDelivery
 
@@ -59,25 +62,26 @@ class EmbeddedEngine:
             claims = await deliverer.claim(owner, limit, lease_seconds)
             return claims.deliveries, claims.next_in
 
-        jobs = Rows(
+        jobs = LeasedQueue(
+            name="jobs",
             claim=claim_jobs,
             run=executor.run,
             extend=lambda held: store.extend_jobs(held, lease_seconds),
             release=store.release_jobs,
-            outlasts=True,
+            outlasts_outages=True,
         )
-        deliveries = Rows(
+        deliveries = LeasedQueue(
+            name="deliveries",
             claim=claim_deliveries,
             run=deliverer.run,
             extend=lambda held: store.extend_deliveries(held, lease_seconds),
             release=store.release_deliveries,
             # One that was cut off from the database and came late could arrive after those behind it.
-            outlasts=False,
+            outlasts_outages=False,
         )
-        self._jobs = WorkerPool("jobs", jobs, notifier.jobs, concurrency, lease_seconds, clock, log)
-        self._deliveries = WorkerPool(
-            "deliveries", deliveries, notifier.deliveries, concurrency, lease_seconds, clock, log
-        )
+        instruments = Instruments(log, clock)
+        self._jobs = WorkerPool(jobs, notifier.jobs, concurrency, lease_seconds, instruments)
+        self._deliveries = WorkerPool(deliveries, notifier.deliveries, concurrency, lease_seconds, instruments)
         notifier.on_job_cancelled(self._jobs.drop)
         self._claiming: list[asyncio.Task[None]] = []
         self._keeping: list[asyncio.Task[None]] = []
@@ -97,20 +101,14 @@ class EmbeddedEngine:
         """Whether every loop of the engine runs."""
         return bool(self._claiming) and not any(task.done() for task in (*self._claiming, *self._keeping))
 
-    def full(self, kind: Kind) -> bool:
-        """Whether it could take no more of this kind now."""
-        return self._pool(kind).full
+    def full(self, topic: Topic) -> bool:
+        """Whether the topic's worker pool has no room for another claim."""
+        return self._pool(topic).full
 
-    async def wake(self, kind: Kind) -> None:
-        """Looks for what is due as soon as there is room for it; returns then, or when the engine stops."""
-        await self._pool(kind).room()
-        match kind:
-            case Kind.JOBS:
-                self._notifier.job_ready()
-            case Kind.DELIVERIES:
-                self._notifier.delivery_ready()
-            case _:
-                assert_never(kind)
+    async def wake(self, topic: Topic) -> None:
+        """Returns when the topic's worker pool has room for another claim, or stops."""
+        await self._pool(topic).room()
+        self._notifier.wake(topic)
 
     async def stop(self) -> None:
         """Claims nothing more, lets paid answers in, gives the rest back. Whoever calls again waits for the same."""
@@ -157,11 +155,11 @@ class EmbeddedEngine:
             if self._broke is not None:
                 self._broke()
 
-    def _pool(self, kind: Kind) -> WorkerPool[ClaimedJob] | WorkerPool[ClaimedDelivery]:
-        match kind:
-            case Kind.JOBS:
+    def _pool(self, topic: Topic) -> WorkerPool[ClaimedJob] | WorkerPool[ClaimedDelivery]:
+        match topic:
+            case Topic.JOBS:
                 return self._jobs
-            case Kind.DELIVERIES:
+            case Topic.DELIVERIES:
                 return self._deliveries
             case _:
-                assert_never(kind)
+                assert_never(topic)
