@@ -1,4 +1,4 @@
-"""A fleet under test: doors in one process, work in others, one database, perhaps a broker."""
+"""A fleet under test: routes in one process, worker pools in others, one database, perhaps a broker."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -12,8 +12,10 @@ from answerback.testing import FakeLLM, Receiver, Service, Worker
 from surroundings import SECRET
 
 CELERY = ("celery", "-A", "answerback.worker", "worker", "-P", "threads")
-HINTED = '"hints_awaited"'
-"""What a worker's log holds once for each time that it began to take messages."""
+AWAITED = '"notifications_awaited"'
+"""In a worker's log once for each time that it began to receive notifications."""
+NOTIFIED_SECONDS = 5.0
+"""For ten messages, each found by a notification, on a busy machine; polling takes ten."""
 
 
 def settings(llm: FakeLLM, broker: str | None = None, **changes: object) -> dict[str, str]:
@@ -29,7 +31,7 @@ def settings(llm: FakeLLM, broker: str | None = None, **changes: object) -> dict
 
 
 class Fleet:
-    """Who posts to its doors and waits for callbacks."""
+    """Posts messages and waits for callbacks."""
 
     def __init__(self, service: Service, workers: Sequence[Worker], receiver: Receiver) -> None:
         self.service = service
@@ -84,7 +86,7 @@ async def fleet(
     workers: int = 1,
     module: Sequence[str] | None = None,
 ) -> AsyncIterator[Fleet]:
-    """Everybody started, and the workers connected to the broker if there is one."""
+    """Every process started; the workers receive notifications if there is a broker."""
     service = Service(environment, role=role)
     async with service:
         made = [Worker(service.environment, **({"module": module} if module else {})) for _ in range(workers)]
@@ -92,7 +94,7 @@ async def fleet(
             for each in made:
                 await each.start()
                 if "CELERY_BROKER_URL" in environment:
-                    await each.until_logged(HINTED)
+                    await each.until_logged(AWAITED)
             async with Fleet(service, made, receiver) as whole:
                 yield whole
         finally:

@@ -1,21 +1,18 @@
-"""Doors in one process, work in another: what a broker adds, and what needs none."""
+"""Routes in one process, worker pools in another: what a broker adds, and what needs none."""
 
 import asyncio
 import sys
 
 import aiohttp
-from processes import CELERY, HINTED, fleet, settings
+from processes import AWAITED, CELERY, NOTIFIED_SECONDS, fleet, settings
 
 from answerback.testing import FakeLLM, Receiver, Worker, replies
 from answerback.testing.ports import reserve_port
 
-HINTED_SECONDS = 5.0
-"""For ten messages, each found by a hint, on a busy machine; polling takes ten."""
-
 
 async def test_a_message_wakes_a_worker_at_once(broker_url: str, llm: FakeLLM, receiver: Receiver) -> None:
     async with fleet(settings(llm, broker_url), receiver) as shop:
-        assert await shop.one_after_the_other(10) < HINTED_SECONDS
+        assert await shop.one_after_the_other(10) < NOTIFIED_SECONDS
 
         assert (await shop.worker.terminate(), await shop.service.terminate()) == (0, 0)
     assert {callback.json["status"] for callback in receiver.callbacks} == {"completed"}
@@ -23,7 +20,7 @@ async def test_a_message_wakes_a_worker_at_once(broker_url: str, llm: FakeLLM, r
 
 async def test_a_worker_started_by_celery_is_one(redis_url: str, llm: FakeLLM, receiver: Receiver) -> None:
     async with fleet(settings(llm, redis_url), receiver, module=CELERY) as shop:
-        assert await shop.one_after_the_other(10) < HINTED_SECONDS
+        assert await shop.one_after_the_other(10) < NOTIFIED_SECONDS
 
         assert await shop.worker.terminate() == 0
 
@@ -39,7 +36,7 @@ async def test_without_a_broker_workers_poll(llm: FakeLLM, receiver: Receiver) -
         assert all('"woken_by":"polling"' in worker.logs for worker in shop.workers)
 
 
-async def test_a_process_with_doors_only_leaves_the_work_to_others(llm: FakeLLM, receiver: Receiver) -> None:
+async def test_a_process_that_only_serves_leaves_the_work_to_others(llm: FakeLLM, receiver: Receiver) -> None:
     async with fleet(settings(llm), receiver, workers=0) as shop:
         # Ready, as it can take messages; the first of them to be answered needs a worker.
         job_id = await shop.post("hello")
@@ -52,7 +49,7 @@ async def test_a_process_with_doors_only_leaves_the_work_to_others(llm: FakeLLM,
         assert callback.json["job_id"] == job_id
 
 
-async def test_a_process_that_works_itself_calls_on_workers_for_what_it_has_no_room_for(
+async def test_a_process_that_serves_and_works_wakes_workers_for_what_it_has_no_room_for(
     redis_url: str, llm: FakeLLM, receiver: Receiver
 ) -> None:
     llm.on("long", replies.hang())
@@ -60,9 +57,9 @@ async def test_a_process_that_works_itself_calls_on_workers_for_what_it_has_no_r
         await shop.post("long")
         await llm.wait_for_calls(1)
         async with Worker({**shop.service.environment, "WORKER_CONCURRENCY": "10"}) as worker:
-            await worker.until_logged(HINTED)
+            await worker.until_logged(AWAITED)
 
-            assert await shop.one_after_the_other(10) < HINTED_SECONDS
+            assert await shop.one_after_the_other(10) < NOTIFIED_SECONDS
 
 
 async def test_a_pool_without_threads_is_refused(redis_url: str, llm: FakeLLM) -> None:
@@ -75,7 +72,7 @@ async def test_celery_without_a_broker_is_told_what_to_do(llm: FakeLLM) -> None:
     said = await refusal(settings(llm))
 
     assert said.splitlines() == [
-        "answerback: CELERY_BROKER_URL is not set: name a broker, or run 'answerback worker', which then polls"
+        "answerback: CELERY_BROKER_URL is not set: name a broker, or run 'answerback worker', which needs none"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Workers hold thousands of calls, give back what they cannot finish, and are missed by nobody when they die."""
+"""Workers hold thousands of calls, give back what they cannot finish, and are replaced when they die."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import CELERY, HINTED, Fleet, fleet, settings
+from processes import AWAITED, CELERY, Fleet, fleet, settings
 
 from answerback.testing import FakeLLM, Receiver, Worker, behaviours, replies
 from databases import PostgresDatabase
@@ -15,8 +15,8 @@ from link import Link
 
 GRACE = 5.0
 SUPERVISORS_PATIENCE = 10.0
-CROWD = 2000
-CROWDS_MEMORY = 300
+CALLS = 2000
+CALLS_MEMORY = 300
 """MiB for a worker with that many calls in flight, twice what it takes."""
 
 
@@ -29,16 +29,16 @@ def any_broker_url(request: pytest.FixtureRequest) -> str | None:
 async def test_one_worker_holds_thousands_of_calls_in_flight(redis_url: str, llm: FakeLLM, receiver: Receiver) -> None:
     answering = asyncio.Event()
     llm.on(lambda _: True, replies.hang(answering, replies.say("at last")))
-    async with fleet(settings(llm, redis_url, worker_concurrency=CROWD), receiver) as shop:
-        await asyncio.gather(*(shop.post(f"m{n}") for n in range(CROWD)))
+    async with fleet(settings(llm, redis_url, worker_concurrency=CALLS), receiver) as shop:
+        await asyncio.gather(*(shop.post(f"m{n}") for n in range(CALLS)))
 
-        await llm.wait_for_calls(CROWD, timeout=60)
-        assert memory(shop.worker.pid) < CROWDS_MEMORY
+        await llm.wait_for_calls(CALLS, timeout=60)
+        assert memory(shop.worker.pid) < CALLS_MEMORY
         answering.set()
 
-        callbacks = await receiver.wait_for(CROWD, timeout=60)
-        assert len({callback.id for callback in callbacks}) == CROWD
-        assert llm.total == CROWD
+        callbacks = await receiver.wait_for(CALLS, timeout=60)
+        assert len({callback.id for callback in callbacks}) == CALLS
+        assert llm.total == CALLS
 
 
 async def test_a_worker_asked_to_stop_gives_back_what_hangs_and_another_takes_it_up_at_once(
@@ -67,10 +67,10 @@ async def test_a_worker_whose_database_falls_silent_stops_before_its_supervisor_
     llm.on("answered too late", replies.hang(answering))
     llm.on("hangs", replies.hang())
     receiver.on("/callbacks", behaviours.delayed(receiving))
-    doors = settings(llm, any_broker_url, database_url=postgres.url)
+    environment = settings(llm, any_broker_url, database_url=postgres.url)
     async with (
         Link(postgres.url) as link,
-        fleet(doors, receiver, workers=0) as shop,
+        fleet(environment, receiver, workers=0) as shop,
         Worker({**shop.service.environment, "DATABASE_URL": link.url}) as worker,
     ):
         await shop.post("called back too late")
@@ -130,7 +130,7 @@ async def test_workers_may_be_replaced_under_load(broker_url: str, llm: FakeLLM,
         for worker in shop.workers:
             assert await worker.terminate() == 0
             await worker.start()
-            await worker.until_logged(HINTED, 2)
+            await worker.until_logged(AWAITED, 2)
         ids = await stream.end()
 
         callbacks = await receiver.wait_for(len(ids), timeout=30)

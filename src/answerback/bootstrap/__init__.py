@@ -7,7 +7,7 @@ from answerback.benchmark.results import ResultsFolder
 from answerback.benchmark.run import Benchmark
 from answerback.bootstrap.database import migrate as migrate
 from answerback.bootstrap.database import open_store as open_store
-from answerback.bootstrap.notifiers import make_notifier, make_publisher
+from answerback.bootstrap.notifiers import make_notifiers
 from answerback.bootstrap.runtime import open_log as open_log
 from answerback.bootstrap.service import Role as Role
 from answerback.bootstrap.service import Service as Service
@@ -24,6 +24,7 @@ from answerback.jobs.ports import Store
 from answerback.jobs.submit import Intake
 from answerback.kernel.clock import Clock, SystemClock
 from answerback.kernel.failpoints import Failpoint, OnFailpoint
+from answerback.kernel.instruments import Instruments as KernelInstruments
 from answerback.kernel.log import Log
 from answerback.llm.asking import Asker
 from answerback.llm.catalog import Catalog
@@ -57,8 +58,9 @@ def build(
     engine = None
     if role is not Role.API:
         engine = make_engine(settings, store, provider, reviewer, sender, sharing.windows, here, tell)
-    publisher = None if role is Role.WORKER else make_publisher(settings, log, metrics)
-    notifier = make_notifier(here, engine, publisher)
+    instruments = KernelInstruments(log, clock, metrics)
+    notifiers = make_notifiers(settings, here, engine, instruments, serves=role is not Role.WORKER)
+    notifier = notifiers.notifier
     asker = Asker(provider, settings.short_retries, settings.llm_timeout_seconds, log)
     catalog = _catalog(settings, asker, clock, log)
     results = _results(settings, role)
@@ -78,7 +80,7 @@ def build(
         idempotent_calls=IdempotencyRecords(store, settings.lease_seconds, log),
         benchmark=Benchmark(asker, catalog, results, upstreams.default_model, log),
         engine=engine,
-        publisher=publisher,
+        notifiers=notifiers,
         sharing=sharing,
         sender=sender,
         guard=guard,

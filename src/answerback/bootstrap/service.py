@@ -8,6 +8,7 @@ from enum import StrEnum
 from answerback.accounts.auth import Authenticator
 from answerback.ask.ask import Questions
 from answerback.benchmark.run import Benchmark
+from answerback.bootstrap.notifiers import Notifiers
 from answerback.bootstrap.sharing import Sharing
 from answerback.conversations.memory import Conversations
 from answerback.generate.generate import Generation
@@ -23,8 +24,7 @@ from answerback.llm.asking import Asker
 from answerback.llm.catalog import Catalog
 from answerback.llm.provider import Provider
 from answerback.observability.metrics import PrometheusMetrics
-from answerback.queue.notifiers.local import Kind
-from answerback.queue.notifiers.publisher import Publisher
+from answerback.queue.notifier import Topic
 from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.reviews.run import Reviewer
 from answerback.settings import Settings
@@ -42,8 +42,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The parts that the doors and the process talk to. `engine` is None where others do the work, `publisher` where
-    there is nobody to tell."""
+    """The parts that routes and processes use. `engine` is None in a process that only serves."""
 
     settings: Settings
     log: Log
@@ -60,7 +59,7 @@ class Service:
     benchmark: Benchmark
     idempotent_calls: IdempotencyRecords
     engine: EmbeddedEngine | None
-    publisher: Publisher | None
+    notifiers: Notifiers
     sharing: Sharing
     sender: WebhookSender
     guard: AddressGuard
@@ -80,13 +79,12 @@ class Service:
         self.sharing.start()
         if self.engine is not None:
             self.engine.start(broke)
-        if self.publisher is not None:
-            self.publisher.start()
+        self.notifiers.start()
 
-    async def wake(self, kind: Kind) -> None:
-        """Looks for what is due as soon as there is room for it."""
+    async def wake(self, topic: Topic) -> None:
+        """Returns when the topic's worker pool has room for another claim, or stops."""
         if self.engine is not None:
-            await self.engine.wake(kind)
+            await self.engine.wake(topic)
 
     async def stop_engine(self) -> None:
         """Gives back what is in flight."""
@@ -96,8 +94,7 @@ class Service:
     async def stop(self) -> None:
         """Gives back what is in flight, then closes what was opened."""
         await self.stop_engine()
-        if self.publisher is not None:
-            await asyncio.to_thread(self.publisher.close)
+        await self.notifiers.close()
         await self.sharing.close()
         await self.sender.close()
         await self.reviewer.close()

@@ -1,4 +1,4 @@
-"""A worker: the engine in a process of its own, without routes. `celery -A answerback.worker worker` is one too."""
+"""The process of a worker: worker pools without routes. `celery -A answerback.worker worker` starts one, too."""
 
 import asyncio
 import concurrent.futures
@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 
 from answerback import bootstrap
 from answerback.bootstrap import Role, Service
-from answerback.bootstrap.notifiers import make_celery_app
+from answerback.bootstrap.notifiers import make_celery_app, uses_listen
 from answerback.bootstrap.runtime import loop_factory
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.failpoints import OnFailpoint
 from answerback.llm.routes_file import RoutesFileError
-from answerback.queue.notifiers.local import Kind
+from answerback.queue.notifier import Topic
 from answerback.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from answerback.queue.notifiers.celery_worker import NotifiedApp
 
-LOOK_SECONDS = 5.0
-"""How often a waiting message's thread makes sure that there still is somebody to wait for."""
+CHECK_SECONDS = 5.0
+"""How often a thread that waits for room checks that the worker pools' thread is still alive."""
 
 
 def work(settings: Settings, failpoint: OnFailpoint = bootstrap.nothing) -> int:
@@ -34,7 +34,7 @@ def work(settings: Settings, failpoint: OnFailpoint = bootstrap.nothing) -> int:
     try:
         made = Work(settings, failpoint)
         if settings.celery_broker_url is None:
-            return _poll(made)
+            return _run(made)
         app = make_celery_app(settings, made, made.log)
     except SettingsError as error:
         return _refuse(error)
@@ -43,7 +43,7 @@ def work(settings: Settings, failpoint: OnFailpoint = bootstrap.nothing) -> int:
     return worker.exitcode or 0
 
 
-def _poll(made: "Work") -> int:
+def _run(made: "Work") -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: made.begin_stop())
     made.start()
@@ -56,7 +56,7 @@ def _refuse(error: Exception) -> int:
 
 
 class Work:
-    """Implements `Work`: the service without its doors, in a thread of its own.
+    """Implements `Work`: the service without its routes, in a thread of its own.
 
     Making one raises SettingsError where its log cannot be written.
     """
@@ -74,8 +74,8 @@ class Work:
         self._code = 0
 
     def start(self, ended: Callable[[], None] | None = None) -> None:
-        """Returns once it works. `ended` is called from its thread when it has stopped, for whatever reason. Raises
-        SystemExit when it cannot."""
+        """Returns once the worker pools run. `ended` is called from their thread when they have stopped, for whatever
+        reason. Raises SystemExit when they cannot start."""
         self._ended = ended
         self._thread.start()
         try:
@@ -90,21 +90,21 @@ class Work:
             with contextlib.suppress(RuntimeError):  # it is closed
                 self._loop.call_soon_threadsafe(self._stopping.set)
 
-    def wake(self, kind: Kind) -> None:
-        """Returns when there is room for what may be due, or the work stops."""
+    def wake(self, topic: Topic) -> None:
+        """Returns when the topic's worker pool has room for another claim, or stops."""
         service = self._started.result()
         if self._asked or self._loop is None:
             return
-        waking = service.wake(kind)
+        waking = service.wake(topic)
         try:
             woken = asyncio.run_coroutine_threadsafe(waking, self._loop)
         except RuntimeError:  # it is closed
             waking.close()
             return
-        # The second comes of a loop that ended before it got to this.
+        # TimeoutError: the loop ended before it ran `waking`.
         with contextlib.suppress(concurrent.futures.CancelledError, TimeoutError):
             while self._thread.is_alive() and not woken.done():
-                concurrent.futures.wait([woken], LOOK_SECONDS)
+                concurrent.futures.wait([woken], CHECK_SECONDS)
             woken.result(0)
 
     def join(self) -> int:
@@ -137,8 +137,7 @@ class Work:
             await store.close()
             raise
         service.start(self._broke)
-        broker = self._settings.celery_broker_url is not None
-        self.log.info("working", role=Role.WORKER.value, woken_by="messages and polling" if broker else "polling")
+        self.log.info("working", role=Role.WORKER.value, woken_by=_woken_by(self._settings))
         self._started.set_result(service)
         await self._stopping.wait()
         self.log.info("stopping")
@@ -155,9 +154,15 @@ class Work:
             raise SettingsError(f"WORKER_METRICS_PORT: cannot listen on {host}:{port}: {error.strerror}") from error
 
     def _broke(self) -> None:
-        # A worker that claims nothing more is of no use: whoever supervises it starts another.
+        # A worker that claims nothing more is of no use: its supervisor starts another.
         self._code = 1
         self._stopping.set()
+
+
+def _woken_by(settings: Settings) -> str:
+    if settings.celery_broker_url is not None:
+        return "messages and polling"
+    return "LISTEN and polling" if uses_listen(settings) else "polling"
 
 
 @cache

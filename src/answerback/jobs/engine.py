@@ -12,8 +12,10 @@ from answerback.jobs.run import Runner
 from answerback.jobs.store import JobStore
 from answerback.jobs.sweep import Sweep
 from answerback.kernel.instruments import Instruments
-from answerback.queue.notifiers.local import Kind, LocalNotifier
-from answerback.queue.worker_pool import Rows, WorkerPool
+from answerback.queue.leased_queue import LeasedQueue
+from answerback.queue.notifier import Topic
+from answerback.queue.notifiers.local import LocalNotifier
+from answerback.queue.worker_pool import WorkerPool
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import ClaimedDelivery
 
@@ -32,33 +34,30 @@ def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-class JobRows:
+def job_queue(
+    store: JobStore, runner: Runner, lease_seconds: float, instruments: Instruments
+) -> LeasedQueue[Claimed[Any]]:
     """How a worker pool reaches jobs."""
+    owner = owner_name()
+    unreadable: set[str] = set()
 
-    outlasts = True
-
-    def __init__(self, store: JobStore, runner: Runner, lease_seconds: float, instruments: Instruments) -> None:
-        self._store = store
-        self._lease_seconds = lease_seconds
-        self._log = instruments.log
-        self._owner = owner_name()
-        self._unreadable: set[str] = set()
-        self.run = runner.run
-
-    async def claim(self, limit: int) -> tuple[Sequence[Claimed[Any]], float | None]:
-        claims = await self._store.claim(self._owner, limit, self._lease_seconds)
+    async def claim(limit: int) -> tuple[Sequence[Claimed[Any]], float | None]:
+        claims = await store.claim(owner, limit, lease_seconds)
         for job_id in claims.unreadable:
             # Once for each: such a job comes up again every minute until its deadline.
-            if job_id not in self._unreadable:
-                self._unreadable.add(job_id)
-                self._log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
+            if job_id not in unreadable:
+                unreadable.add(job_id)
+                instruments.log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
         return claims.jobs, claims.next_in
 
-    async def extend(self, held: Sequence[tuple[str, int]]) -> set[str]:
-        return await self._store.extend(held, self._lease_seconds)
-
-    async def release(self, held: Sequence[tuple[str, int]]) -> None:
-        await self._store.give_back(held)
+    return LeasedQueue(
+        name="jobs",
+        claim=claim,
+        run=runner.run,
+        extend=lambda held: store.extend(held, lease_seconds),
+        release=lambda held: store.give_back([(row_id, epoch) for row_id, epoch, _ in held]),
+        outlasts_outages=True,
+    )
 
 
 class Engine:
@@ -97,20 +96,14 @@ class Engine:
         """Whether every loop of the engine runs."""
         return bool(self._claiming) and not any(task.done() for task in (*self._claiming, *self._keeping))
 
-    def full(self, kind: Kind) -> bool:
-        """Whether it could take no more of this kind now."""
-        return self._pool(kind).full
+    def full(self, topic: Topic) -> bool:
+        """Whether the topic's worker pool has no room for another claim."""
+        return self._pool(topic).full
 
-    async def wake(self, kind: Kind) -> None:
-        """Looks for what is due as soon as there is room for it; returns then, or when the engine stops."""
-        await self._pool(kind).room()
-        match kind:
-            case Kind.JOBS:
-                self._notifier.job_ready()
-            case Kind.DELIVERIES:
-                self._notifier.delivery_ready()
-            case _:
-                assert_never(kind)
+    async def wake(self, topic: Topic) -> None:
+        """Returns when the topic's worker pool has room for another claim, or stops."""
+        await self._pool(topic).room()
+        self._notifier.wake(topic)
 
     async def stop(self) -> None:
         """Claims nothing more, lets paid answers in, gives the rest back. Whoever calls again waits for the same."""
@@ -150,11 +143,11 @@ class Engine:
             if self._broke is not None:
                 self._broke()
 
-    def _pool(self, kind: Kind) -> WorkerPool[Claimed[Any]] | WorkerPool[ClaimedDelivery]:
-        match kind:
-            case Kind.JOBS:
+    def _pool(self, topic: Topic) -> WorkerPool[Claimed[Any]] | WorkerPool[ClaimedDelivery]:
+        match topic:
+            case Topic.JOBS:
                 return self._jobs
-            case Kind.DELIVERIES:
+            case Topic.DELIVERIES:
                 return self._deliveries
             case _:
-                assert_never(kind)
+                assert_never(topic)

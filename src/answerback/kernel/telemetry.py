@@ -60,7 +60,10 @@ class Metrics(Protocol):
         """A callback arrived, so many seconds after its job ended."""
 
     def notifications_dropped(self, count: int) -> None:
-        """Rows that no worker was told of; they are found by polling."""
+        """Rows that no other process was notified of; workers find them by polling."""
+
+    def listen_unproven(self) -> None:
+        """PostgreSQL's LISTEN failed or did not prove itself; this process finds due rows by polling."""
 
     def redis(self, *, up: bool) -> None:
         """Redis answers, or is done without."""
@@ -89,6 +92,8 @@ class Unmeasured:
     def delivered(self, lag: float) -> None: ...
 
     def notifications_dropped(self, count: int) -> None: ...
+
+    def listen_unproven(self) -> None: ...
 
     def redis(self, *, up: bool) -> None: ...
 

@@ -69,7 +69,10 @@ class PrometheusMetrics:
         self._sent = counter("delivery_attempts_total", "Callback attempts, by what they came to.", "outcome")
         self._attempt = times("delivery_attempt", "How long a callback attempt took.", MOMENTS)
         self._lag = times("delivery_lag", "From a job's end to its callback's arrival.", WAITS)
-        self._hints_dropped = counter("hints_dropped_total", "Rows that no worker was told of: the broker was away.")
+        dropped = "Rows that other processes were not notified of: the broker or PostgreSQL was away."
+        self._notifications_dropped = counter("notifications_dropped_total", dropped)
+        unproven = "Tries of PostgreSQL's LISTEN that failed or did not prove themselves."
+        self._listen_unproven = counter("listen_unproven_total", unproven)
         self._redis_outages = counter("redis_outages_total", "Times that Redis went away.")
         # On demand: without REDIS_URL there is none that could be down.
         self._redis_up = lru_cache(maxsize=None)(lambda: gauge("redis_up", "Whether Redis answers.")())
@@ -120,7 +123,10 @@ class PrometheusMetrics:
         self._lag().observe(lag)
 
     def notifications_dropped(self, count: int) -> None:
-        self._hints_dropped().inc(count)
+        self._notifications_dropped().inc(count)
+
+    def listen_unproven(self) -> None:
+        self._listen_unproven().inc()
 
     def redis(self, *, up: bool) -> None:
         self._redis_up().set(up)

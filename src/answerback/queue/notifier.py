@@ -1,10 +1,21 @@
-"""Telling a worker pool that a row may be due."""
+"""Notifications: a worker pool need not wait for its next poll."""
 
+from enum import StrEnum
 from typing import Protocol
 
 
+class Topic(StrEnum):
+    """The rows that a notification is about, and so the worker pool that it wakes."""
+
+    JOBS = "jobs"
+    DELIVERIES = "deliveries"
+
+
 class Notifier(Protocol):
-    """Tells an engine that a row may be due. A lost hint costs latency, never a job."""
+    """Says that a row may be due. A lost notification costs latency, never a job: worker pools also poll.
+
+    Called after the commit that made the row due. Every method returns at once and never raises.
+    """
 
     def job_ready(self) -> None: ...
 

@@ -1,24 +1,26 @@
-"""Claims that may have been made: the database went away while it committed them."""
+"""Claims that may have been made: the connection broke while the database committed them."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
-from answerback.jobs.ports import Claims
 from answerback.kernel.errors import OutcomeUnknown
+
+T = TypeVar("T")
 
 
 class UnconfirmedClaims:
-    """Names each claim, so that the next one can give back what nobody knows to be his.
+    """Gives each claim a name of its own, so that the next claim can give back the rows of an unconfirmed one.
 
-    Left to their leases, such rows would stand still for a minute and count as lost: three kills of a database would
-    poison a job that never hurt anybody.
+    Left to their leases, such rows would wait for a minute and count as lost: three outages of a database would
+    quarantine a job that never harmed a worker.
     """
 
     def __init__(self) -> None:
         self._made = 0
         self._names: list[str] = []
 
-    async def claim(self, owner: str, claim: Callable[[str, Sequence[str]], Awaitable[Claims]]) -> Claims:
-        """Calls `claim` with a name for this one and with those in doubt."""
+    async def claim(self, owner: str, claim: Callable[[str, Sequence[str]], Awaitable[T]]) -> T:
+        """Calls `claim` with this claim's name and the names of the unconfirmed ones."""
         self._made += 1
         name = f"{owner}/{self._made}"
         unconfirmed = tuple(self._names)

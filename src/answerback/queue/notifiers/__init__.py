@@ -1,1 +1,1 @@
-"""Ways to tell a worker pool that a row may be due. A lost notification costs latency, never a job."""
+"""Ways to wake worker pools: in this process, over a broker, over PostgreSQL."""

@@ -1,4 +1,4 @@
-"""A Celery worker whose tasks are notifier: each wakes the engine that runs beside Celery in the same process."""
+"""A Celery worker whose tasks are notifications: each wakes the worker pools in another thread of the same process."""
 
 import os
 import signal
@@ -22,41 +22,40 @@ from celery.worker.consumer.tasks import Tasks
 from kombu.exceptions import KombuError
 
 from answerback.kernel.log import Log
-from answerback.queue.notifiers.celery_broker import configure, place_of, task_of
-from answerback.queue.notifiers.local import Kind
-from answerback.queue.notifiers.publisher import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, MEANWHILE
-from answerback.queue.notifiers.queue_repair import ensure_answering
+from answerback.queue.notifier import Topic
+from answerback.queue.notifiers.celery_broker import configure, host_of, task_name
+from answerback.queue.notifiers.remote import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, MEANWHILE
 
-PATIENCE_SECONDS = 3.0
-"""How long Celery may take to leave its broker, besides the time that the work takes to stop: a dead broker would hold
-it for ever."""
-LEAST_SECONDS = 0.3
+LEAVE_SECONDS = 3.0
+"""How long after the request to stop Celery may still be leaving its broker; a dead broker would hold it for ever."""
+LEAST_LEAVE_SECONDS = 0.3
+"""How long it may take at least, however long the worker pools took to stop."""
 
 
 class Work(Protocol):
-    """The engine in a thread of its own."""
+    """The worker pools in a thread of their own."""
 
     def start(self, ended: Callable[[], None]) -> None:
-        """Returns once it works. `ended` is called from its thread when it has stopped, for whatever reason. Raises
-        SystemExit when it cannot."""
+        """Returns once they run. `ended` is called from their thread when they have stopped, for whatever reason.
+        Raises SystemExit when they cannot start."""
 
     def begin_stop(self) -> None:
         """Safe to call from any thread and signal handler, any number of times."""
 
-    def wake(self, kind: Kind) -> None:
-        """Returns when there is room for what may be due, or the work stops."""
+    def wake(self, topic: Topic) -> None:
+        """Returns when the topic's worker pool has room for another claim, or stops."""
 
     def join(self) -> int:
         """Waits for the end; returns the exit code."""
 
 
 class NotifiedWorker(Worker):
-    """Celery's worker, with the work started before its first message and stopped after its last."""
+    """Celery's worker; the worker pools start before its first message and stop after its last."""
 
     exitcode: int | None
 
     def __init__(self, app: Celery | None = None, **options: Any) -> None:
-        # What workers tell each other when they start and meet serves revoked tasks and clocks, which notifier lack.
+        # Mingle and gossip exchange revoked tasks and logical clocks, of which notifications have none.
         super().__init__(app, **{**options, "without_mingle": True, "without_gossip": True})
 
     def on_init_blueprint(self) -> None:
@@ -65,7 +64,7 @@ class NotifiedWorker(Worker):
         super().on_init_blueprint()
 
     def setup_logging(self, colorize: bool | None = None) -> bool:  # noqa: ARG002
-        """Whether the log is somebody else's; it is ours."""
+        """True: logging is set up already."""
         return True
 
     def install_platform_tweaks(self, worker: Worker) -> None:  # noqa: ARG002
@@ -92,9 +91,9 @@ class NotifiedWorker(Worker):
 
     def _work_ended(self) -> None:
         state.should_stop = os.EX_OK
-        # A daemon: whatever of Celery ends in time takes it along.
+        # A daemon thread: it does not outlive a Celery that ends in time.
         since = time.monotonic() - self._asked_at if self._asked_at else 0.0
-        leaving = threading.Timer(max(LEAST_SECONDS, PATIENCE_SECONDS - since), self._leave)
+        leaving = threading.Timer(max(LEAST_LEAVE_SECONDS, LEAVE_SECONDS - since), self._leave)
         leaving.daemon = True
         leaving.start()
 
@@ -109,18 +108,10 @@ class NotifiedConsumer(Consumer):
     class Blueprint(Consumer.Blueprint):
         default_steps = (Connection, Events, Heart, Control, Tasks, Evloop)
 
-    told: bool = False
-
-    def connect(self) -> Any:
-        if self.conninfo.transport.driver_type == "amqp":
-            ensure_answering(self.app, self._connect_briefly, self.app.journal)
-        return super().connect()
-
-    def _connect_briefly(self) -> Any:
-        return self.connection_for_read(heartbeat=0)
+    outage_logged: bool = False
 
     def ensure_connected(self, connection: Any) -> Any:
-        # Celery's own waits grow to half a minute, with an error each.
+        # Celery's own waits grow to half a minute, and it logs an error for each.
         return connection.ensure_connection(
             self._unavailable,
             interval_start=FIRST_RETRY_SECONDS,
@@ -130,26 +121,26 @@ class NotifiedConsumer(Consumer):
         )
 
     def on_connection_error_before_connected(self, error: Exception) -> None:
-        # A refusal, as of a wrong password: kombu waits and retries only where it hopes for better.
+        # Such as a wrong password, which kombu does not retry by itself.
         self._unavailable(error, LONGEST_RETRY_SECONDS)
         for _ in range(int(LONGEST_RETRY_SECONDS)):
             state.maybe_shutdown()
             time.sleep(1)
 
     def _unavailable(self, error: Exception, interval: float) -> None:  # noqa: ARG002
-        if not self.told:
-            reason = f"{type(error).__name__} at {place_of(self.app.conf.broker_url)}"
-            self.app.journal.warning("broker_unavailable", reason=reason, note=MEANWHILE)
-        self.told = True
+        if not self.outage_logged:
+            reason = f"{type(error).__name__} at {host_of(self.app.conf.broker_url)}"
+            self.app.journal.warning("notifier_unavailable", reason=reason, note=MEANWHILE)
+        self.outage_logged = True
 
     def on_ready(self) -> None:
         super().on_ready()
-        self.told = False
-        self.app.journal.info("hints_awaited")
+        self.outage_logged = False
+        self.app.journal.info("notifications_awaited")
 
 
-class HastyDispatcher(EventDispatcher):
-    """Celery's events for those who watch it: none is worth a wait for the broker in the consumer's thread."""
+class ImpatientDispatcher(EventDispatcher):
+    """Sends Celery's monitoring events without ever waiting for the broker, which would block the consumer's thread."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "buffer_while_offline": False})
@@ -158,23 +149,23 @@ class HastyDispatcher(EventDispatcher):
         try:
             super().send(type, *arguments, **{**options, "retry": False})
         except (OSError, KombuError, *self.connection.connection_errors):
-            # What is said when the broker has left needs no traceback.
+            # The last event of a worker whose broker is gone needs no traceback.
             if type != "worker-offline":
                 raise
 
 
 class NotifiedApp(Celery):
-    """The Celery application; `work` is what its tasks wake."""
+    """The Celery application, with a task for each topic that wakes `work`."""
 
     def __init__(self, broker_url: str, work: Work, log: Log) -> None:
         super().__init__("answerback", set_as_current=False)
         configure(self, broker_url)
         self.conf.worker_consumer = NotifiedConsumer
-        self.events.dispatcher_cls = HastyDispatcher
+        self.events.dispatcher_cls = ImpatientDispatcher
         self.work = work
         self.journal = log
-        for kind in Kind:
-            self.task(_waking(work, kind), name=task_of(kind))
+        for topic in Topic:
+            self.task(_task(work, topic), name=task_name(topic))
 
     @cached_property
     def Worker(self) -> type[NotifiedWorker]:  # noqa: N802 (Celery's name)
@@ -182,8 +173,8 @@ class NotifiedApp(Celery):
         return worker
 
 
-def _waking(work: Work, kind: Kind) -> Callable[[], None]:
+def _task(work: Work, topic: Topic) -> Callable[[], None]:
     def wake() -> None:
-        work.wake(kind)
+        work.wake(topic)
 
     return wake

@@ -1,21 +1,14 @@
-"""Notifier within one process: events that its pools wait on, and messages for what it has no room for."""
+"""Notifications within one process."""
 
 import asyncio
 from collections.abc import Callable
-from enum import StrEnum
+from typing import assert_never
 
-from answerback.queue.notifier import Notifier
-
-
-class Kind(StrEnum):
-    """What may be due: the pool that a hint is for."""
-
-    JOBS = "jobs"
-    DELIVERIES = "deliveries"
+from answerback.queue.notifier import Topic
 
 
 class LocalNotifier:
-    """Implements `Notifier` for an engine in the same event loop."""
+    """Implements `Notifier` for worker pools in the same event loop: each waits for the event of its topic."""
 
     def __init__(self) -> None:
         self.jobs = asyncio.Event()
@@ -23,8 +16,17 @@ class LocalNotifier:
         self._drop_job: Callable[[str], None] | None = None
 
     def on_job_cancelled(self, drop: Callable[[str], None]) -> None:
-        """Names who stops a running job."""
+        """`drop` stops the run of a cancelled job."""
         self._drop_job = drop
+
+    def wake(self, topic: Topic) -> None:
+        match topic:
+            case Topic.JOBS:
+                self.jobs.set()
+            case Topic.DELIVERIES:
+                self.deliveries.set()
+            case _:
+                assert_never(topic)
 
     def job_ready(self) -> None:
         self.jobs.set()
@@ -37,28 +39,3 @@ class LocalNotifier:
             self._drop_job(job_id)
         self.jobs.set()
         self.deliveries.set()
-
-
-class SpilloverNotifier:
-    """Implements `Notifier` for doors whose process works too: what it has room for it takes itself, and
-    for the rest it calls on others."""
-
-    def __init__(self, here: Notifier, elsewhere: Notifier, full: Callable[[Kind], bool]) -> None:
-        self._here = here
-        self._elsewhere = elsewhere
-        self._full = full
-
-    def job_ready(self) -> None:
-        self._here.job_ready()
-        if self._full(Kind.JOBS):
-            self._elsewhere.job_ready()
-
-    def delivery_ready(self) -> None:
-        self._here.delivery_ready()
-        if self._full(Kind.DELIVERIES):
-            self._elsewhere.delivery_ready()
-
-    def job_cancelled(self, job_id: str) -> None:
-        self._here.job_cancelled(job_id)
-        if self._full(Kind.DELIVERIES):
-            self._elsewhere.delivery_ready()

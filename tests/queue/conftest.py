@@ -1,4 +1,4 @@
-"""A stage that is cleared after each story."""
+"""A worker pool over scripted rows, stopped after each test."""
 
 import asyncio
 from collections.abc import AsyncIterator

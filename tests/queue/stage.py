@@ -1,15 +1,17 @@
-"""A pool on a stage: rows for it to claim, and a record of what it did with them."""
+"""A worker pool over scripted rows, and a record of what it did with them."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from answerback.queue.worker_pool import Rows, WorkerPool
+from answerback.kernel.instruments import Instruments
+from answerback.queue.leased_queue import LeasedQueue
+from answerback.queue.worker_pool import WorkerPool
 from builders import Journal, RealClock
 
 SHORT = 0.16
-"""A lease in seconds of real time, for stories about its end."""
+"""Seconds of a lease that ends during a test."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Row:
 
 
 class Table:
-    """Rows to claim, and what a pool did with them. A run lasts until `let_go` is set."""
+    """Rows to claim, and what a pool did with them. A run lasts until `let_go` is set; a claim waits for `claiming`."""
 
     def __init__(self) -> None:
         self.due: list[Row] = []
@@ -34,19 +36,19 @@ class Table:
         self.extended: Callable[[set[str]], set[str]] = set
         self.extensions = 0
         self.trouble: Exception | None = None
-        self.gate: asyncio.Event | None = None
+        self.claiming: asyncio.Event | None = None
 
     async def claim(self, limit: int) -> tuple[Sequence[Row], float | None]:
         self.limits.append(limit)
         if self.trouble is not None:
             trouble, self.trouble = self.trouble, None
-            await self.tell()
+            await self.announce()
             raise trouble
         claimed, self.due = self.due[:limit], self.due[limit:]
         next_in = 0.0 if self.due else None
-        await self.tell()
-        if self.gate is not None:
-            await self.gate.wait()
+        await self.announce()
+        if self.claiming is not None:
+            await self.claiming.wait()
         return claimed, next_in
 
     async def run(self, row: Row) -> None:
@@ -54,7 +56,7 @@ class Table:
             raise ZeroDivisionError("in run")
         self.running.add(row.id)
         self.most = max(self.most, len(self.running))
-        await self.tell()
+        await self.announce()
         try:
             await self.let_go.wait()
             self.ended.append(row.id)
@@ -63,19 +65,19 @@ class Table:
             raise
         finally:
             self.running.discard(row.id)
-            await self.tell()
+            await self.announce()
 
     async def extend(self, held: Sequence[tuple[str, int]]) -> set[str]:
         self.extensions += 1
         try:
             return self.extended({row_id for row_id, _ in held})
         finally:
-            await self.tell()
+            await self.announce()
 
     async def release(self, held: Sequence[tuple[str, int, float]]) -> None:
         self.released += held
 
-    async def tell(self) -> None:
+    async def announce(self) -> None:
         async with self.changed:
             self.changed.notify_all()
 
@@ -91,9 +93,9 @@ class Stage:
         self.ready = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
 
-    def start(self, capacity: int = 10, lease: float = 60.0, *, outlasts: bool = False) -> WorkerPool[Row]:
+    def start(self, capacity: int = 10, lease: float = 60.0, *, outlasts_outages: bool = False) -> WorkerPool[Row]:
         table = self.table
-        rows = Rows(table.claim, table.run, table.extend, table.release, outlasts)
-        pool = WorkerPool("test", rows, self.ready, capacity, lease, RealClock(), self.journal)
+        queue = LeasedQueue("test", table.claim, table.run, table.extend, table.release, outlasts_outages)
+        pool = WorkerPool(queue, self.ready, capacity, lease, Instruments(self.journal, RealClock()))
         self.tasks += [asyncio.create_task(pool.claim_forever()), asyncio.create_task(pool.keep_leases_forever())]
         return pool

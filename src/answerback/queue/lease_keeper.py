@@ -1,0 +1,122 @@
+"""Keeps the leases of running claims, and cancels a run whose row another worker may take."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.instruments import Instruments
+from answerback.queue.leased_queue import C, LeasedQueue
+
+OUTAGE_RETRY_SECONDS = 1.0
+"""The longest pause between two tries to extend leases while the database is away."""
+EXTEND_BATCH = 200
+
+
+@dataclass(slots=True)
+class Held(Generic[C]):
+    """A claim that runs in this process.
+
+    `leased_until` is in seconds of the monotonic clock, counted from before the database granted the lease: it ends
+    here no later than there.
+    """
+
+    claim: C
+    task: "asyncio.Task[None]"
+    leased_until: float
+    refused: bool = False
+    """An extension found the row ended, or leased by another worker."""
+
+
+class LeaseKeeper(Generic[C]):
+    """Extends each lease four times before it would end.
+
+    A run is cancelled when an extension is refused, or shortly before its lease ends by the monotonic clock, because
+    another worker may claim the row then. A run that outlasts outages is not cancelled while the database is away:
+    most likely it is away for every worker, and a worker that does reach it has fenced what is still written for the
+    older claim.
+    """
+
+    def __init__(
+        self, queue: LeasedQueue[C], held: Mapping[str, Held[C]], lease_seconds: float, instruments: Instruments
+    ) -> None:
+        self._queue = queue
+        self._held = held
+        self._lease_seconds = lease_seconds
+        self._clock = instruments.clock
+        self._log = instruments.log
+        self._away = False
+
+    async def run_forever(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._extend_forever(group))
+            # A loop of its own, which an extension that waits for a locked database does not delay.
+            group.create_task(self._cancel_overdue_forever())
+
+    async def _extend_forever(self, group: asyncio.TaskGroup) -> None:
+        interval = self._lease_seconds / 4
+        while True:
+            await asyncio.sleep(min(OUTAGE_RETRY_SECONDS, interval / 4) if self._away else interval)
+            refused = await self._extend_due(self._clock.monotonic() + self._lease_seconds - interval / 2)
+            # Beside this loop, so that the next heartbeat is not late.
+            group.create_task(self._cancel_refused(refused))
+
+    async def _extend_due(self, horizon: float) -> list[Held[C]]:
+        """Extends the leases that end before `horizon`; returns the claims whose extension was refused."""
+        due = [held for held in self._held.values() if held.leased_until <= horizon and not held.refused]
+        refused: list[Held[C]] = []
+        for start in range(0, len(due), EXTEND_BATCH):
+            batch = due[start : start + EXTEND_BATCH]
+            if not await self._extend(batch):
+                # Each of the other batches would wait as long for the same database, past the next heartbeat.
+                return refused
+            refused += [held for held in batch if held.refused]
+        # Only after the last batch: until then, overdue claims in it must not be cancelled.
+        self._away = False
+        return refused
+
+    async def _extend(self, batch: Sequence[Held[C]]) -> bool:
+        """Whether the database answered."""
+        leased_until = self._clock.monotonic() + self._lease_seconds
+        try:
+            extended = await self._queue.extend([(held.claim.id, held.claim.epoch) for held in batch])
+        except StorageUnavailable as error:
+            self._away = True
+            self._log.warning("heartbeat_missed", pool=self._queue.name, rows=len(batch), reason=str(error))
+            return False
+        except Exception:  # noqa: BLE001 - without heartbeats the pool would lose every row that it holds
+            self._away = False
+            self._log.exception("heartbeat_broke", pool=self._queue.name, rows=len(batch))
+            return False
+        for held in batch:
+            if held.claim.id in extended:
+                held.leased_until = leased_until
+            else:
+                held.refused = True
+        return True
+
+    async def _cancel_refused(self, refused: Sequence[Held[C]]) -> None:
+        running = {held.task for held in refused if not held.task.done()}
+        if running:
+            # The row may have been ended by this very run, and the refusal have overtaken the answer to that write.
+            _, running = await asyncio.wait(running, timeout=self._lease_seconds / 16)
+        for held in refused:
+            if held.task in running:
+                self._log.warning("lease_lost", pool=self._queue.name, id=held.claim.id)
+                held.task.cancel()
+
+    async def _cancel_overdue_forever(self) -> None:
+        step = self._lease_seconds / 16
+        while True:
+            await asyncio.sleep(step)
+            self.cancel_overdue(self._clock.monotonic() + 2 * step)
+
+    def cancel_overdue(self, horizon: float) -> None:
+        """Cancels the runs whose leases end before `horizon`."""
+        if self._away and self._queue.outlasts_outages:
+            return
+        for held in list(self._held.values()):
+            if held.leased_until <= horizon and not held.refused and not held.task.cancelling():
+                self._log.warning("lease_not_kept", pool=self._queue.name, id=held.claim.id)
+                held.task.cancel()

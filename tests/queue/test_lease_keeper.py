@@ -1,0 +1,170 @@
+"""Leases are extended while their claims run, and a run whose row another worker may take is cancelled in time."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+from stage import SHORT, Row, Stage
+
+from answerback.kernel.errors import StorageUnavailable
+from answerback.queue import lease_keeper
+
+
+async def test_heartbeats_keep_a_run_longer_than_its_first_lease(stage: Stage) -> None:
+    stage.table.due = [Row("r")]
+    stage.start(lease=SHORT)
+
+    await stage.table.until(lambda: stage.table.extensions >= 8)
+
+    assert stage.table.running == {"r"}
+    assert stage.table.cancelled == {}
+
+
+async def test_a_lost_lease_cancels_its_run_and_no_other(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("lost"), Row("kept")]
+    table.extended = lambda held: held - {"lost"}
+    stage.start(lease=SHORT)
+
+    await table.until(lambda: bool(table.cancelled))
+
+    assert set(table.cancelled) == {"lost"}
+    assert table.running == {"kept"}
+    assert "lease_lost" in stage.journal.events
+
+
+async def test_a_run_that_ends_as_its_extension_is_refused_has_lost_no_lease(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("ending")]
+
+    def end(_: set[str]) -> set[str]:
+        table.let_go.set()
+        return set()
+
+    table.extended = end
+    stage.start(lease=SHORT)
+    await table.until(lambda: not table.running and table.extensions > 0)
+
+    assert (table.ended, table.cancelled) == (["ending"], {})
+    assert "lease_lost" not in stage.journal.events
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("database is locked"), ValueError("broken")])
+async def test_heartbeats_that_fail_cancel_before_the_lease_ends(stage: Stage, error: Exception) -> None:
+    def failing(_: set[str]) -> set[str]:
+        raise error
+
+    stage.table.extended = failing
+    stage.table.due = [Row("r")]
+    before = time.monotonic()
+    stage.start(lease=1.0)
+
+    await stage.table.until(lambda: bool(stage.table.cancelled))
+
+    assert stage.table.cancelled["r"] < before + 1.0
+    assert "lease_not_kept" in stage.journal.events
+
+
+async def test_a_heartbeat_that_hangs_does_not_delay_the_cancellation(stage: Stage) -> None:
+    table = stage.table
+    stuck = asyncio.Event()
+
+    async def hanging(held: Sequence[tuple[str, int]]) -> set[str]:
+        await stuck.wait()
+        return set()
+
+    table.extend = hanging  # type: ignore[method-assign]
+    table.due = [Row("r")]
+    before = time.monotonic()
+    stage.start(lease=1.0)
+
+    await table.until(lambda: bool(table.cancelled))
+
+    assert table.cancelled["r"] < before + 1.0
+
+
+async def test_after_one_failed_batch_a_heartbeat_does_not_try_the_others(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_keeper, "EXTEND_BATCH", 1)
+    table = stage.table
+    asked: set[str] = set()
+
+    def failing(held: set[str]) -> set[str]:
+        asked.update(held)
+        raise StorageUnavailable("database is locked")
+
+    table.extended = failing
+    table.due = [Row(f"r{n}") for n in range(10)]
+    stage.start(lease=SHORT)
+
+    await table.until(lambda: len(table.cancelled) == 10)
+
+    assert asked == {"r0"}
+
+
+async def test_a_paid_run_outlasts_an_outage_of_the_database(stage: Stage) -> None:
+    table = stage.table
+
+    def away(_: set[str]) -> set[str]:
+        raise StorageUnavailable("connection refused")
+
+    table.extended = away
+    table.due = [Row("kept"), Row("taken")]
+    stage.start(lease=SHORT, outlasts_outages=True)
+    over = time.monotonic() + 3 * SHORT
+    await table.until(lambda: time.monotonic() > over)
+    assert table.running == {"kept", "taken"}
+
+    table.extended = lambda held: held - {"taken"}
+    await table.until(lambda: bool(table.cancelled))
+    asked = table.extensions
+    await table.until(lambda: table.extensions >= asked + 8)
+
+    assert set(table.cancelled) == {"taken"}
+    assert table.running == {"kept"}
+    assert "lease_not_kept" not in stage.journal.events
+
+
+async def test_paid_runs_in_the_last_batch_are_not_cancelled_while_the_first_is_extended_after_an_outage(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_keeper, "EXTEND_BATCH", 1)
+    table = stage.table
+    table.due = [Row("a"), Row("b")]
+    second, go = asyncio.Event(), asyncio.Event()
+    over: list[float] = []
+
+    async def away_then_slow(held: Sequence[tuple[str, int]]) -> set[str]:
+        over[:] = over or [time.monotonic() + 2 * SHORT]
+        if time.monotonic() < over[0]:
+            raise StorageUnavailable("connection refused")
+        if ("b", 1) in held:
+            second.set()
+            await go.wait()
+        return {row_id for row_id, _ in held}
+
+    table.extend = away_then_slow  # type: ignore[method-assign]
+    pool = stage.start(lease=SHORT, outlasts_outages=True)
+    await asyncio.wait_for(second.wait(), 20)
+
+    pool._keeper.cancel_overdue(time.monotonic())
+    await asyncio.sleep(0)
+
+    assert table.running == {"a", "b"}
+
+
+async def test_a_paid_run_is_cancelled_where_anything_but_an_outage_keeps_its_lease_from_being_extended(
+    stage: Stage,
+) -> None:
+    troubles: list[Exception] = [StorageUnavailable("connection refused"), ValueError("broken")]
+
+    def failing(_: set[str]) -> set[str]:
+        raise troubles.pop(0) if len(troubles) > 1 else troubles[0]
+
+    stage.table.extended = failing
+    stage.table.due = [Row("r")]
+    stage.start(lease=SHORT, outlasts_outages=True)
+
+    await stage.table.until(lambda: bool(stage.table.cancelled))
