@@ -27,7 +27,7 @@ def _join_line(upsert: Any) -> ClauseElement:
     fresh = upsert(conversations).values(
         tenant_id=bindparam("tenant_id"),
         key=bindparam("key"),
-        last_seq=1,
+        last_position=1,
         pending=1,
         erased_through=0,
         created_at=bindparam("now"),
@@ -35,9 +35,9 @@ def _join_line(upsert: Any) -> ClauseElement:
     )
     joined: ClauseElement = fresh.on_conflict_do_update(
         index_elements=[conversations.c.tenant_id, conversations.c.key],
-        set_={"last_seq": conversations.c.last_seq + 1, "pending": conversations.c.pending + 1},
+        set_={"last_position": conversations.c.last_position + 1, "pending": conversations.c.pending + 1},
         where=conversations.c.pending < bindparam("max_pending"),
-    ).returning(conversations.c.id, conversations.c.last_seq, conversations.c.pending)
+    ).returning(conversations.c.id, conversations.c.last_position, conversations.c.pending)
     return joined
 
 

@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass
 from typing import Protocol, TypeAlias
 
 from answerback.accounts.model import ApiKey
-from answerback.conversations.model import Recalled
+from answerback.conversations.superseded.model import Recalled
 from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
 from answerback.jobs.model import (
     Accepted,

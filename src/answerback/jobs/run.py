@@ -6,8 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
-from answerback.conversations.memory import DatabaseWindows, context
-from answerback.conversations.ports import Windows
+from answerback.conversations.superseded.memory import DatabaseWindows, context
+from answerback.conversations.superseded.ports import Windows
 from answerback.jobs.model import ClaimedJob, Ending, JobState, Message, Request
 from answerback.jobs.outcome import Answered, AskLater, Awaiting, Failed, JobOutcome, after_provider_error
 from answerback.jobs.ports import Store

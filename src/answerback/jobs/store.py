@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Sequence
 
 from answerback.accounts.store import AccountStore
 from answerback.ask.store import QuestionStore
-from answerback.conversations.store import ConversationStore
+from answerback.conversations.superseded.store import ConversationStore
 from answerback.database import probe as probing
 from answerback.database.operation import Database
 from answerback.database.service_secrets import ServiceSecrets

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import assert_never
 
-from answerback.conversations.memory import key_of
+from answerback.conversations.superseded.memory import key_of
 from answerback.jobs.model import Accepted, Job, JobKind, Message, NewJob, Request
 from answerback.jobs.ports import Limits, Store
 from answerback.kernel.errors import CallbackRefused, InvalidField
