@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select, update
 
-from answerback.conversations.model import Conversation, Entry, Item, Recalled
+from answerback.conversations.model import Conversation, Entry, Recalled
 from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement, Transaction
 from answerback.database.tables import conversation_items, conversations
 from answerback.kernel.errors import NotFound
@@ -45,30 +45,11 @@ ERASE_THROUGH = Statement(
 )
 ERASE_ITEMS = Statement(delete(conversation_items).where(_of_conversation))
 
-INSERT_ITEMS = Statement(
-    insert(conversation_items).values(
-        conversation_id=bindparam("conversation_id"),
-        position=bindparam("position"),
-        job_id=bindparam("job_id"),
-        items=bindparam("items"),
-        created_at=bindparam("created_at"),
-    )
-)
-"""For the transaction that ends a job; `items` as `dump_items` has them."""
-DELETE_ITEMS = Statement(
-    delete(conversation_items).where(_of_conversation, conversation_items.c.position == bindparam("position"))
-)
-"""For the transaction that deletes an old job."""
-
 RECALL_PLAN = BatchPlan((REMEMBERED, ERASED_THROUGH))
 
 EraseJobs: TypeAlias = Callable[[Transaction, int], Operation[None]]
 """Erases what the ended jobs of the conversation with this id were asked and answered, and the bodies of their settled
 deliveries."""
-
-
-def dump_items(items: Sequence[Item]) -> str:
-    return json.dumps(items, ensure_ascii=False, separators=(",", ":"))
 
 
 def _entry(row: Row) -> Entry:

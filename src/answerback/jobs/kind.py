@@ -165,6 +165,15 @@ class Awaiting:
 Outcome: TypeAlias = Completed | Failed | Later | Awaiting
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A kind's own fields of a job: those that lists show, and those, perhaps long, that only the job's own page
+    shows."""
+
+    summary: Mapping[str, Json]
+    details: Mapping[str, Json] = field(default_factory=dict)
+
+
 class Kind(Protocol[Args]):
     """A kind of job: how its arguments are stored, checked and run, and what its end leaves behind."""
 
@@ -178,7 +187,7 @@ class Kind(Protocol[Args]):
     def decode(self, raw: str) -> Args:
         """Raises Unreadable; the job is then left to a version that can read it."""
 
-    async def check(self, args: Args) -> None:
+    async def check(self, args: Args, tenant_id: str, conversation_key: str | None) -> None:
         """Before the 202. Raises Refusal, naming the field. Not called for what an idempotency key answers again."""
 
     async def run(self, claim: Claimed[Args]) -> Outcome:
@@ -190,8 +199,9 @@ class Kind(Protocol[Args]):
     def redact(self, args: Args) -> Args:
         """What is left of the arguments once their conversation is erased."""
 
-    def describe(self, job: Job[Args], ending: Ending | None) -> Mapping[str, Json]:
-        """The kind's own fields for `GET /v1/jobs`. `ending` is None while the job is open."""
+    def describe(self, job: Job[Args], ending: Ending | None) -> Description:
+        """The kind's own fields for `GET /v1/jobs`. `ending` is None while the job is open; its result is None where a
+        list leaves out what is long."""
 
 
 AnyKind: TypeAlias = Kind[Any]
