@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from answerback.conversations.memory import Conversations, DatabaseWindows
-from answerback.conversations.model import Recalled
-from answerback.conversations.shared_windows import SharedWindows
+from answerback.conversations.superseded.memory import Conversations, DatabaseWindows
+from answerback.conversations.superseded.model import Recalled
+from answerback.conversations.superseded.shared_windows import SharedWindows
 from answerback.database.sqlite import open_sqlite
 from answerback.jobs.callbacks import render
 from answerback.jobs.model import ClaimedJob, Ending

@@ -153,7 +153,7 @@ async def test_a_refused_message_leaves_no_trace(store: SqlStore, database: Data
         await store.accept(new_job(), limits)
 
     assert (await store.get_conversation(TENANT, "s")).pending == 1
-    assert await database.rows("SELECT last_seq FROM conversations") == [(1,)]
+    assert await database.rows("SELECT last_position FROM conversations") == [(1,)]
 
 
 async def test_the_backlog_is_counted_anew_when_a_store_opens(

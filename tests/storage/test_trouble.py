@@ -113,7 +113,7 @@ async def test_a_full_disk_refuses_keeps_what_was_stored_and_recovers(
 
     assert stored
     assert [job for (job,) in rows(path, "SELECT id FROM jobs ORDER BY seq")] == stored
-    assert rows(path, "SELECT last_seq FROM conversations") == [(len(stored),)]
+    assert rows(path, "SELECT last_position FROM conversations") == [(len(stored),)]
     assert await store.count_open() == len(stored)
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 

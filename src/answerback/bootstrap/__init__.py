@@ -15,7 +15,7 @@ from answerback.bootstrap.sharing import make_sharing
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.bootstrap.work import Instruments, make_engine, make_instruments, make_reviewer
 from answerback.bootstrap.work import secret_of as secret_of
-from answerback.conversations.memory import Conversations
+from answerback.conversations.superseded.memory import Conversations
 from answerback.generate.generate import Generation
 from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control

@@ -12,14 +12,14 @@ from answerback.benchmark import routes as benchmark
 from answerback.chat import models
 from answerback.chat import routes as chat
 from answerback.chat.errors import shape_of
-from answerback.conversations import routes as conversations
+from answerback.conversations.superseded import routes as conversations
 from answerback.generate import routes as generate
 from answerback.http import errors, health, openapi
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.middleware import RequestMiddleware
 from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
-from answerback.relay import routes as webhook
+from answerback.relay.superseded import routes as webhook
 from answerback.reviews import routes as reviews
 
 DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation

@@ -10,7 +10,7 @@ from answerback.ask.ask import Questions
 from answerback.benchmark.run import Benchmark
 from answerback.bootstrap.notifiers import Notifiers
 from answerback.bootstrap.sharing import Sharing
-from answerback.conversations.memory import Conversations
+from answerback.conversations.superseded.memory import Conversations
 from answerback.generate.generate import Generation
 from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control

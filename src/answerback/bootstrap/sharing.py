@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from answerback.accounts.ports import Rates
 from answerback.accounts.ratelimit import MovingWindows
-from answerback.conversations.memory import DatabaseWindows
-from answerback.conversations.ports import Windows
+from answerback.conversations.superseded.memory import DatabaseWindows
+from answerback.conversations.superseded.ports import Windows
 from answerback.jobs.ports import Store
 from answerback.kernel.log import Log
 from answerback.kernel.retry import DAY
@@ -42,7 +42,7 @@ def make_sharing(settings: Settings, store: Store, log: Log, metrics: Metrics) -
     try:
         # Not at the top: the client is an extra.
         from answerback.accounts.shared_rates import SharedRates
-        from answerback.conversations.shared_windows import SharedWindows
+        from answerback.conversations.superseded.shared_windows import SharedWindows
         from answerback.redis.link import Link
         from answerback.redis.names import Names
     except ModuleNotFoundError as error:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from answerback.conversations.ports import Windows
+from answerback.conversations.superseded.ports import Windows
 from answerback.jobs.engine import EmbeddedEngine
 from answerback.jobs.maintenance import Maintenance
 from answerback.jobs.ports import Store

@@ -1,15 +1,73 @@
-"""What a conversation remembers."""
+"""What conversations remember: OpenAI's items, one entry for each job that completed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from answerback.llm.model import Turn
+from answerback.kernel.json import Json
+
+Item: TypeAlias = Mapping[str, Json]
+"""`message` (role, content), `function_call` (call_id, name, arguments), `function_call_output` (call_id, output) or
+`reasoning`, as in OpenAI's responses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one job added. `position` is the job's place in the conversation, from 1; `at` is when it ended, in epoch
+    milliseconds of the wall clock."""
+
+    position: int
+    job_id: str
+    items: Sequence[Item]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The newest entries, oldest first; `pending` is how many jobs still wait for an answer."""
+
+    key: str
+    pending: int
+    entries: Sequence[Entry]
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A conversation's newest turns, newest first, and the last message that an erasure keeps out of its memory (0: it
-    was never erased)."""
+    """The entries of a window, oldest first. The conversation was erased through position `erased_through`, 0 if
+    never."""
 
-    turns: Sequence[Turn]
+    entries: Sequence[Entry]
     erased_through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a claimed job stands in its conversation, and what it may read of it. `claim` names the claim: no other is
+    named so, not even one of the same job."""
+
+    tenant_id: str
+    conversation_id: int
+    position: int
+    erased_through: int
+    window_from: int
+    claim: str
+
+    @property
+    def first(self) -> int:
+        """The first position that may be remembered."""
+        return max(self.window_from, self.erased_through + 1)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether there may be anything to remember. The first job has nothing, which saves the read."""
+        return self.first < self.position
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How much of a conversation travels with the next message: items, tokens in all, seconds of silence after which
+    everything before is forgotten."""
+
+    max_messages: int
+    max_tokens: int
+    ttl_seconds: float

@@ -1,6 +1,7 @@
-"""What a conversation remembers, and erasing it."""
+"""Showing and erasing what a conversation remembers."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
@@ -9,11 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.conversations.memory import Conversations
-from answerback.http.errors import json_response
-from answerback.http.openapi_parts import ENDED_AT, JOB, JOB_ERRORS, errors, shown
-from answerback.jobs.callbacks import rfc3339
-from answerback.jobs.model import Conversation
+from answerback.conversations.erase import erase
+from answerback.conversations.model import Conversation, Entry
+from answerback.conversations.store import ConversationStore
+from answerback.conversations.windows import Windows
+from answerback.http.openapi_parts import ENDED_AT, JOB, JOB_ERRORS, errors
+from answerback.http.responses import respond, shown
+from answerback.kernel.clock import rfc3339
+from answerback.kernel.json import Json
 
 
 class _KeyConvertor(PathConvertor):
@@ -22,71 +26,117 @@ class _KeyConvertor(PathConvertor):
     regex = "(?s:.*)"
 
 
-register_url_convertor("conversation_key", _KeyConvertor())
+register_url_convertor("session_key", _KeyConvertor())
 
-
-_SAID = {"seq": 1, "role": "user", "content": "Where is my parcel?", "job_id": JOB, "created_at": ENDED_AT}
-_ANSWERED = {"role": "assistant", "content": "It left the depot this morning."}
-
-ConversationKey = Annotated[
+SessionKey = Annotated[
     str, Path(description="The session_id, or the callback URL, percent-encoded.", examples=["customer-42"])
 ]
 
 
-class MessageBody(BaseModel):
+class SessionMessage(BaseModel):
+    """What was asked or answered: a text, or OpenAI's content parts."""
+
     seq: int
-    role: str
-    content: str
+    role: Literal["user", "assistant"]
+    content: str | list[dict[str, Json]]
     job_id: str
     created_at: str
 
 
-class ConversationBody(BaseModel):
-    """The newest messages, oldest first; `pending` counts those still unanswered."""
+class SessionCall(BaseModel):
+    """A tool that the answer calls."""
 
-    model_config = shown({"key": "customer-42", "pending": 0, "messages": [_SAID, _SAID | _ANSWERED]})
+    seq: int
+    type: Literal["function_call"]
+    call_id: str
+    name: str
+    arguments: str
+    job_id: str
+    created_at: str
+
+
+class SessionCallOutput(BaseModel):
+    """What a tool came to."""
+
+    seq: int
+    type: Literal["function_call_output"]
+    call_id: str
+    output: str
+    job_id: str
+    created_at: str
+
+
+class Session(BaseModel):
+    """The newest messages, oldest first; `pending` counts those still unanswered."""
 
     key: str
     pending: int
-    messages: list[MessageBody]
+    messages: list[SessionMessage | SessionCall | SessionCallOutput]
+
+    model_config = shown(
+        {
+            "key": "customer-42",
+            "pending": 0,
+            "messages": [
+                {"seq": 1, "role": "user", "content": "Where is my parcel?", "job_id": JOB, "created_at": ENDED_AT},
+                {
+                    "seq": 1,
+                    "role": "assistant",
+                    "content": "It left the depot this morning.",
+                    "job_id": JOB,
+                    "created_at": ENDED_AT,
+                },
+            ],
+        }
+    )
 
 
-def router(conversations: Conversations, authenticator: Authenticator) -> APIRouter:
-    """`/v1/conversations/{key}`; the key is the session_id, or the callback URL (percent-encoded)."""
-    door = APIRouter(prefix="/v1", tags=["conversations"])
+def router(store: ConversationStore, windows: Windows, authenticator: Authenticator) -> APIRouter:
+    """`/v1/sessions/{key}`; the key is the session_id, or the callback URL (percent-encoded)."""
+    routes = APIRouter(prefix="/v1", tags=["conversations"])
 
-    @door.get(
-        "/conversations/{key:conversation_key}",
+    @routes.get(
+        "/sessions/{key:session_key}",
         summary="What a conversation remembers",
-        response_model=ConversationBody,
+        response_model=Session,
         responses=JOB_ERRORS,
     )
-    async def show(request: Request, key: ConversationKey) -> Response:
+    async def show_session(request: Request, key: SessionKey) -> Response:
         """The newest 100 answered messages with their answers."""
         tenant_id = await authenticator.tenant(request)
-        return json_response(200, conversation_body(await conversations.show(tenant_id, key)))
+        return respond(200, session(await store.show(tenant_id, key)))
 
-    @door.delete(
-        "/conversations/{key:conversation_key}",
+    @routes.delete(
+        "/sessions/{key:session_key}",
         status_code=204,
         response_description="Erased",
         summary="Erase a conversation's memory",
         responses=JOB_ERRORS | errors(_503="The database or Redis cannot be reached now; send it again"),
     )
-    async def erase(request: Request, key: ConversationKey) -> Response:
+    async def erase_session(request: Request, key: SessionKey) -> Response:
         """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and
         delivered as owed, but not remembered."""
         tenant_id = await authenticator.tenant(request)
-        await conversations.erase(tenant_id, key)
+        await erase(store, windows, tenant_id, key)
         return Response(status_code=204)
 
-    return door
+    return routes
 
 
-def conversation_body(conversation: Conversation) -> dict[str, object]:
-    messages = []
-    for turn in conversation.turns:
-        common = {"seq": turn.seq, "job_id": turn.job_id, "created_at": rfc3339(turn.at)}
-        messages.append({"role": "user", "content": turn.user, **common})
-        messages.append({"role": "assistant", "content": turn.assistant, **common})
-    return {"key": conversation.key, "pending": conversation.pending, "messages": messages}
+def session(conversation: Conversation) -> Session:
+    messages = [each for entry in conversation.entries for each in _shown(entry)]
+    return Session(key=conversation.key, pending=conversation.pending, messages=messages)
+
+
+def _shown(entry: Entry) -> Iterator[SessionMessage | SessionCall | SessionCallOutput]:
+    common = {"seq": entry.position, "job_id": entry.job_id, "created_at": rfc3339(entry.at)}
+    for item in entry.items:
+        match item["type"]:
+            case "message":
+                yield SessionMessage(role=item["role"], content=item["content"], **common)
+            case "function_call":
+                call = {name: item[name] for name in ("type", "call_id", "name", "arguments")}
+                yield SessionCall(**call, **common)
+            case "function_call_output":
+                output = {name: item[name] for name in ("type", "call_id", "output")}
+                yield SessionCallOutput(**output, **common)

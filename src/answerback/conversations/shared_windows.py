@@ -1,34 +1,32 @@
 """The windows of conversations, served from Redis. The database keeps the record; what Redis holds proves itself.
 
-A conversation is one list, so that it comes, goes and is evicted as a whole: a head, then its turns, oldest first. The
-head says through which message the turns are complete, and who read them last. It is used only for the very next
-message, and written only by who read it last. Whatever Redis did not hear of leaves the head behind, and whatever
-takes the list away (an erasure, an eviction, a flush) ends the right to write it. Then the next message reads the
-database. The head also says through which message the conversation was erased: a Redis that went back to a snapshot
-from before an erasure is not believed.
+A conversation is one list, so that it comes, goes and is evicted as a whole: a head, then its entries, oldest first.
+The head says from which and through which position the entries are complete, and which claim read them last. The list
+serves only the very next job, and only the claim that read it last may write it. An end that Redis did not hear of
+leaves the head behind, and whatever takes the list away (an erasure, an eviction, a flush) ends the right to write it.
+Then the next job reads the database. The head also says through which position the conversation was erased: a Redis
+that went back to a snapshot from before an erasure is not believed.
 """
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from answerback.conversations.memory import key_of, recalls
-from answerback.conversations.ports import Windows
-from answerback.jobs.model import ClaimedJob, Ending, Message
-from answerback.jobs.ports import Store
+from answerback.conversations.model import Entry, Place
+from answerback.conversations.store import ConversationStore
+from answerback.conversations.windows import Windows
 from answerback.kernel.errors import EraseUnfinished, StorageUnavailable
-from answerback.llm.model import Memory, Turn
 from answerback.redis.link import Away, Link
 from answerback.redis.names import Names
 
-# The turns as one JSON array, if they are all that the claimed message needs; else a head that only says who will bring
-# them. `holds` is how many turns the list was made to hold: another process may be told to remember more.
+# The entries as one JSON array, if they are all that the claimed job needs; else a head that only names the claim that
+# will bring them.
 READ = """
-local reader, conversation, through, erased, wanted, ttl = unpack(ARGV)
+local reader, through, erased, first, ttl = unpack(ARGV)
 local head = redis.call('LINDEX', KEYS[1], 0)
 local known = head and cjson.decode(head) or {}
 local proven = known.through == tonumber(through) and known.erased == tonumber(erased)
-if known.conversation == conversation and proven and known.holds >= tonumber(wanted) then
+if proven and known.window_from == tonumber(first) then
     known.reader = reader
     redis.call('LSET', KEYS[1], 0, cjson.encode(known))
     redis.call('PEXPIRE', KEYS[1], ttl)
@@ -40,7 +38,7 @@ redis.call('PEXPIRE', KEYS[1], ttl)
 return false
 """
 
-# After the reader, the time to live and the head come the turns.
+# After the reader, the time to live and the head come the entries.
 FILL = """
 local head = redis.call('LINDEX', KEYS[1], 0)
 if not head or cjson.decode(head).reader ~= ARGV[1] then
@@ -54,22 +52,27 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """
 
-# The claimed message has ended, with a turn or (empty) without. Turns older than `since` are not kept any longer.
+# The claimed job has ended, with an entry or (empty) without; the window begins at `window_from`, or (empty) where it
+# began. Entries from before that, or older than `since`, are not kept any longer.
 ENDED = """
-local reader, through, since, ttl, turn = unpack(ARGV)
+local reader, through, since, ttl, window_from, entry = unpack(ARGV)
 local head = redis.call('LINDEX', KEYS[1], 0)
 local known = head and cjson.decode(head) or {}
 if known.reader ~= reader or known.through ~= through - 1 then
     return 0
 end
 known.through = tonumber(through)
+known.window_from = tonumber(window_from) or known.window_from
 redis.call('LPOP', KEYS[1])
-if turn ~= '' and known.through > known.erased then
-    redis.call('RPUSH', KEYS[1], turn)
+if entry ~= '' and known.through > known.erased then
+    redis.call('RPUSH', KEYS[1], entry)
 end
-redis.call('LTRIM', KEYS[1], -known.holds, -1)
 local oldest = redis.call('LINDEX', KEYS[1], 0)
-while oldest and tonumber(string.match(oldest, '%d+')) < tonumber(since) do
+while oldest do
+    local at, position = string.match(oldest, '^%[(%d+), (%d+)')
+    if tonumber(at) >= tonumber(since) and tonumber(position) >= known.window_from then
+        break
+    end
     redis.call('LPOP', KEYS[1])
     oldest = redis.call('LINDEX', KEYS[1], 0)
 end
@@ -80,84 +83,83 @@ return 1
 
 
 class SharedWindows:
-    """Implements `Windows`; while Redis is away, `database` serves. Nothing stays longer than
-    `retention_seconds`."""
+    """Implements `Windows`; while Redis is away, `database` serves. What is silent for `ttl_seconds` goes, and nothing
+    stays longer than `retention_seconds`. `now` is the wall clock, in epoch milliseconds."""
 
     def __init__(
-        self, link: Link, names: Names, store: Store, memory: Memory, retention_seconds: float, database: Windows
+        self,
+        link: Link,
+        names: Names,
+        store: ConversationStore,
+        database: Windows,
+        now: Callable[[], int],
+        *,
+        ttl_seconds: float,
+        retention_seconds: float,
     ) -> None:
         self._link = link
         self._names = names
         self._store = store
-        self._memory = memory
-        self._retention_ms = int(retention_seconds * 1000)
-        self._ttl_ms = min(int(memory.ttl_seconds * 1000) + 1, self._retention_ms)
         self._database = database
+        self._now = now
+        self._retention_ms = int(retention_seconds * 1000)
+        self._ttl_ms = min(int(ttl_seconds * 1000) + 1, self._retention_ms)
 
-    async def recent(self, claim: ClaimedJob) -> Sequence[Turn]:
-        job, wanted = claim.job, self._memory.max_turns
-        if job.conversation_id is None or job.seq is None:
+    async def recent(self, place: Place) -> Sequence[Entry]:
+        if not place.remembers:
             return ()
-        key = await self._key(claim)
-        through = job.seq - 1
+        key = await self._key(place.tenant_id, place.conversation_id)
+        through = place.position - 1
         try:
-            about = (str(job.conversation_id), through, claim.erased_through, wanted, self._ttl_ms)
-            kept = await self._link.call("EVAL", READ, 1, key, _reader(claim), *about)
+            about = (place.claim, through, place.erased_through, place.window_from, self._ttl_ms)
+            kept = await self._link.call("EVAL", READ, 1, key, *about)
         except Away:
-            return await self._database.recent(claim)
+            return await self._database.recent(place)
         if kept is not None:
-            since = claim.claimed_at - self._retention_ms
-            return [turn for turn in _load(kept)[:wanted] if turn.at >= since]
-        recalled = await self._store.recall(job.conversation_id, wanted)
+            since = self._now() - self._retention_ms
+            return [entry for entry in _load(kept) if entry.at >= since]
+        recalled = await self._store.recall(place.conversation_id, place.first)
         head = {
-            "conversation": str(job.conversation_id),
+            "window_from": place.window_from,
             "through": through,
             "erased": recalled.erased_through,
-            "holds": wanted,
-            "reader": _reader(claim),
+            "reader": place.claim,
         }
-        said = [_dump(turn) for turn in reversed(recalled.turns)]
+        entries = map(_dump, recalled.entries)
         with contextlib.suppress(Away):
-            await self._link.call("EVAL", FILL, 1, key, _reader(claim), self._ttl_ms, json.dumps(head), *said)
-        return recalled.turns
+            await self._link.call("EVAL", FILL, 1, key, place.claim, self._ttl_ms, json.dumps(head), *entries)
+        return recalled.entries
 
-    async def ended(self, claim: ClaimedJob, ending: Ending, at: int) -> None:
-        request, seq = claim.job.request, claim.job.seq
-        if not recalls(claim, self._memory) or seq is None or not isinstance(request, Message):
+    async def ended(self, place: Place, entry: Entry | None, window_from: int | None) -> None:
+        if not place.remembers:
             return
-        turn = b"" if ending.answer is None else _dump(Turn(seq, request.message, ending.answer.text, at))
-        # Without it the head stays behind, and the next message reads the database.
+        added = b"" if entry is None else _dump(entry)
+        begins = "" if window_from is None else window_from
+        # Without it the head stays behind, and the next job reads the database.
         with contextlib.suppress(Away, StorageUnavailable):
-            key = await self._key(claim)
-            since = at - self._retention_ms
-            await self._link.call("EVAL", ENDED, 1, key, _reader(claim), seq, since, self._ttl_ms, turn)
+            key = await self._key(place.tenant_id, place.conversation_id)
+            since = self._now() - self._retention_ms
+            about = (place.claim, place.position, since, self._ttl_ms, begins, added)
+            await self._link.call("EVAL", ENDED, 1, key, *about)
 
-    async def forget(self, tenant_id: str, key: str) -> None:
+    async def forget(self, tenant_id: str, conversation_id: int) -> None:
         try:
-            await self._link.call("DEL", await self._names.name("window", tenant_id, key))
+            await self._link.call("DEL", await self._key(tenant_id, conversation_id))
         except Away as error:
             raise EraseUnfinished(
                 "the conversation is erased from the database, but Redis, which may still hold its newest messages, "
                 "does not answer; send this again until it succeeds"
             ) from error
 
-    async def _key(self, claim: ClaimedJob) -> str:
+    async def _key(self, tenant_id: str, conversation_id: int) -> str:
         """Raises StorageUnavailable."""
-        job = claim.job
-        named = key_of(job.request, job.callback_url or "")
-        return await self._names.name("window", job.tenant_id, named or "")
+        return await self._names.name("window", tenant_id, str(conversation_id))
 
 
-def _reader(claim: ClaimedJob) -> str:
-    """No other claim is named so, not even of the same job."""
-    return f"{claim.id}/{claim.epoch}"
+def _dump(entry: Entry) -> bytes:
+    """Time and position come first: scripts look for them."""
+    return json.dumps([entry.at, entry.position, entry.job_id, entry.items], ensure_ascii=False).encode()
 
 
-def _dump(turn: Turn) -> bytes:
-    """The time comes first: scripts look for it."""
-    return json.dumps([turn.at, turn.seq, turn.user, turn.assistant], ensure_ascii=False).encode()
-
-
-def _load(turns: bytes) -> list[Turn]:
-    """Newest first."""
-    return [Turn(seq, user, assistant, at) for at, seq, user, assistant in reversed(json.loads(turns))]
+def _load(entries: bytes) -> list[Entry]:
+    return [Entry(position, job_id, items, at) for at, position, job_id, items in json.loads(entries)]

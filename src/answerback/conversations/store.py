@@ -1,118 +1,116 @@
-"""Showing and erasing what a conversation remembers."""
+"""What conversations remember, in the database."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
-from sqlalchemy import bindparam, delete, literal_column, select, update
+from sqlalchemy import bindparam, delete, select, update
 
-from answerback.conversations.model import Recalled
-from answerback.database.operation import BatchPlan, Database, Operation, Statement, Transaction
-from answerback.database.tables import conversations, deliveries, jobs, turns
-from answerback.jobs.model import Conversation, ConversationTurn, Message
-from answerback.jobs.records import dump_message
+from answerback.conversations.model import Conversation, Entry, Recalled
+from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement, Transaction
+from answerback.database.tables import conversation_items, conversations
 from answerback.kernel.errors import NotFound
-from answerback.llm.model import Turn
 
-SHOWN_TURNS = 100
+SHOWN_ENTRIES = 100
+
+_ENTRY = (
+    conversation_items.c.position,
+    conversation_items.c.job_id,
+    conversation_items.c["items"],  # `c.items` is a method
+    conversation_items.c.created_at,
+)
+_of_conversation = conversation_items.c.conversation_id == bindparam("conversation_id")
 
 FIND = Statement(
-    select(conversations.c.id, conversations.c.pending).where(
-        conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key")
-    )
+    select(
+        conversations.c.id, conversations.c.pending, conversations.c.erased_through, conversations.c.window_from
+    ).where(conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key"))
 )
-TURNS = Statement(
-    select(turns.c.seq, turns.c.job_id, turns.c.user_text, turns.c.assistant_text, turns.c.created_at)
-    .where(turns.c.conversation_id == bindparam("conversation_id"))
-    .order_by(turns.c.seq.desc())
-    .limit(bindparam("limit"))
+REMEMBERED = Statement(
+    select(*_ENTRY)
+    .where(_of_conversation, conversation_items.c.position >= bindparam("first"))
+    .order_by(conversation_items.c.position)
 )
-ERASE_TURNS = Statement(delete(turns).where(turns.c.conversation_id == bindparam("conversation_id")))
-ERASE_THROUGH = Statement(
-    update(conversations)
-    .where(conversations.c.id == bindparam("conversation_id"))
-    .values(erased_through=conversations.c.last_seq)
-)
-ERASE_JOBS = Statement(
-    update(jobs)
-    .where(jobs.c.conversation_id == bindparam("conversation_id"), jobs.c.finished_at.is_not(None))
-    .values(request=bindparam("blank"), answer=None)
-)
-ERASE_BODIES = Statement(
-    update(deliveries)
-    .where(
-        deliveries.c.job_id.in_(
-            select(jobs.c.id).where(
-                jobs.c.conversation_id == bindparam("conversation_id"), jobs.c.finished_at.is_not(None)
-            )
-        ),
-        literal_column("deliveries.state IN ('delivered', 'dead')"),
-    )
-    .values(body=b"")
-)
-RECENT_TURNS = Statement(
-    select(turns.c.seq, turns.c.user_text, turns.c.assistant_text, turns.c.created_at)
-    .where(turns.c.conversation_id == bindparam("conversation_id"))
-    .order_by(turns.c.seq.desc())
-    .limit(bindparam("limit"))
+NEWEST = Statement(
+    select(*_ENTRY).where(_of_conversation).order_by(conversation_items.c.position.desc()).limit(bindparam("limit"))
 )
 ERASED_THROUGH = Statement(
     select(conversations.c.erased_through).where(conversations.c.id == bindparam("conversation_id"))
 )
-RECENT_PLAN = BatchPlan((RECENT_TURNS,))
-RECALL_PLAN = BatchPlan((RECENT_TURNS, ERASED_THROUGH))
-BLANK = dump_message(Message(message=""))
+ERASE_THROUGH = Statement(
+    update(conversations)
+    .where(conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key"))
+    .values(erased_through=conversations.c.last_position)
+    .returning(conversations.c.id)
+)
+ERASE_ITEMS = Statement(delete(conversation_items).where(_of_conversation))
+
+RECALL_PLAN = BatchPlan((REMEMBERED, ERASED_THROUGH))
+
+EraseJobs: TypeAlias = Callable[[Transaction, int], Operation[None]]
+"""Erases what the ended jobs of the conversation with this id were asked and answered, and the bodies of their settled
+deliveries."""
 
 
-def get_conversation(_: Transaction, tenant_id: str, key: str) -> Operation[Conversation]:
-    rows = yield FIND(tenant_id=tenant_id, key=key)
-    if not rows:
-        raise NotFound(f"there is no conversation {key!r}")
-    conversation_id, pending = rows[0]
-    newest_first = yield TURNS(conversation_id=conversation_id, limit=SHOWN_TURNS)
-    return Conversation(key, pending, tuple(ConversationTurn(*row) for row in reversed(newest_first)))
+def _entry(row: Row) -> Entry:
+    return Entry(row.position, row.job_id, json.loads(row.items), row.created_at)
 
 
-def erase_conversation(_: Transaction, tenant_id: str, key: str) -> Operation[None]:
-    """Erases turns, and the texts of ended jobs and settled callbacks. Messages still waiting are answered and
-    delivered as owed, but not remembered."""
-    rows = yield FIND(tenant_id=tenant_id, key=key)
-    if not rows:
-        raise NotFound(f"there is no conversation {key!r}")
-    conversation_id = rows[0][0]
-    # First, because it holds the line: an answer then comes before all of this, or after it and is not remembered.
-    yield ERASE_THROUGH(conversation_id=conversation_id)
-    yield ERASE_TURNS(conversation_id=conversation_id)
-    yield ERASE_JOBS(conversation_id=conversation_id, blank=BLANK)
-    yield ERASE_BODIES(conversation_id=conversation_id)
-
-
-def recent_turns(_: Transaction, conversation_id: int, limit: int) -> Operation[list[Turn]]:
-    return [Turn(*row) for row in (yield RECENT_TURNS(conversation_id=conversation_id, limit=limit))]
-
-
-def recall(tx: Transaction, conversation_id: int, limit: int) -> Operation[Recalled]:
-    newest_first = yield from recent_turns(tx, conversation_id, limit)
+def recall(_: Transaction, conversation_id: int, first: int) -> Operation[Recalled]:
+    rows = yield REMEMBERED(conversation_id=conversation_id, first=first)
     erased = yield ERASED_THROUGH(conversation_id=conversation_id)
-    return Recalled(newest_first, erased[0][0])
+    return Recalled([_entry(row) for row in rows], erased[0].erased_through if erased else 0)
+
+
+def remembered(_: Transaction, tenant_id: str, key: str) -> Operation[list[Entry]]:
+    for found in (yield FIND(tenant_id=tenant_id, key=key)):
+        first = max(found.window_from, found.erased_through + 1)
+        return [_entry(row) for row in (yield REMEMBERED(conversation_id=found.id, first=first))]
+    return []
+
+
+def show(_: Transaction, tenant_id: str, key: str) -> Operation[Conversation]:
+    for found in (yield FIND(tenant_id=tenant_id, key=key)):
+        newest_first = yield NEWEST(conversation_id=found.id, limit=SHOWN_ENTRIES)
+        return Conversation(key, found.pending, [_entry(row) for row in reversed(newest_first)])
+    raise _unknown(key)
+
+
+def erase(tx: Transaction, tenant_id: str, key: str, erase_jobs: EraseJobs) -> Operation[int]:
+    # First, because it locks the conversation: a job then ends before all of this, or after it and is not remembered.
+    erased = yield ERASE_THROUGH(tenant_id=tenant_id, key=key)
+    for conversation in erased:
+        yield ERASE_ITEMS(conversation_id=conversation.id)
+        yield from erase_jobs(tx, conversation.id)
+        return int(conversation.id)
+    raise _unknown(key)
+
+
+def _unknown(key: str) -> NotFound:
+    return NotFound(f"there is no conversation {key!r}")
 
 
 class ConversationStore:
-    """What conversations remember, in the database."""
+    """`erase_jobs` is what erasing a conversation does to its jobs, in the same transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, erase_jobs: EraseJobs) -> None:
         self._database = database
+        self._erase_jobs = erase_jobs
 
-    async def recent_turns(self, conversation_id: int, limit: int) -> Sequence[Turn]:
-        """Newest first."""
-        return await self._database.read.run(lambda tx: recent_turns(tx, conversation_id, limit), RECENT_PLAN)
+    async def recall(self, conversation_id: int, first: int) -> Recalled:
+        """The entries from position `first` on."""
+        return await self._database.read.run(lambda tx: recall(tx, conversation_id, first), RECALL_PLAN)
 
-    async def recall(self, conversation_id: int, limit: int) -> Recalled:
-        """As `recent_turns`, with what it takes to go on from there without asking again."""
-        return await self._database.read.run(lambda tx: recall(tx, conversation_id, limit), RECALL_PLAN)
+    async def remembered(self, tenant_id: str, key: str) -> Sequence[Entry]:
+        """What the next message of this conversation may remember, oldest first; nothing where there is no such
+        conversation."""
+        return await self._database.read.run(lambda tx: remembered(tx, tenant_id, key))
 
-    async def get_conversation(self, tenant_id: str, key: str) -> Conversation:
-        """Raises NotFound."""
-        return await self._database.read.run(lambda tx: get_conversation(tx, tenant_id, key))
+    async def show(self, tenant_id: str, key: str) -> Conversation:
+        """The newest 100 entries. Raises NotFound."""
+        return await self._database.read.run(lambda tx: show(tx, tenant_id, key))
 
-    async def erase_conversation(self, tenant_id: str, key: str) -> None:
-        """Raises NotFound."""
-        await self._database.write.run(lambda tx: erase_conversation(tx, tenant_id, key))
+    async def erase(self, tenant_id: str, key: str) -> int:
+        """Erases items, and what jobs that have ended say of them. Jobs under way are answered and delivered as owed,
+        but not remembered. Returns the conversation's id. Raises NotFound."""
+        return await self._database.write.run(lambda tx: erase(tx, tenant_id, key, self._erase_jobs))

@@ -77,14 +77,27 @@ conversations = Table(
     Column("id", RowId, primary_key=True),
     Column("tenant_id", Text, nullable=False),
     Column("key", Text, nullable=False),
-    Column("last_seq", BigInteger, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
     Column("pending", Integer, nullable=False),
     Column("erased_through", BigInteger, nullable=False),
+    Column("window_from", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Index("conversations_key", "tenant_id", "key", unique=True),
     Index("conversations_idle", "updated_at"),
 )
+
+conversation_items = Table(
+    "conversation_items",
+    metadata,
+    Column("conversation_id", BigInteger, ForeignKey("conversations.id"), primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("job_id", Text, nullable=False),
+    Column("items", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What conversations remember. `items` is what the job at this position added: a JSON array of OpenAI's items."""
 
 turns = Table(
     "turns",

@@ -75,16 +75,22 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def echoable(value: dict[str, Any]) -> dict[str, Any]:
+def bounded(value: Any, limit: int) -> Any:
+    """JSON of at most so many bytes that every database can hold."""
     size = json_size(value)
-    if size > MAX_METADATA_BYTES:
-        raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes of JSON; it has {size}")
+    if size > limit:
+        raise ValueError(f"must be at most {limit} bytes of JSON; it has {size}")
     for text in _texts(value):
         no_nul(text)
     return value
 
 
-def json_size(value: dict[str, Any]) -> int:
+def echoable(value: dict[str, Any]) -> dict[str, Any]:
+    bounded(value, MAX_METADATA_BYTES)
+    return value
+
+
+def json_size(value: Any) -> int:
     """Bytes of JSON. Raises ValueError for what JSON cannot say again."""
     try:
         return len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())

@@ -3,6 +3,7 @@
 Refusal                the caller must change something (a 4xx or a 503 at a door)
 ├── InvalidField           a field's value cannot be taken; names the field
 ├── CallbackRefused        the callback address is not one the relay may call
+├── ToolCallUnknown        outputs of a tool call that the conversation does not wait for
 ├── Unauthorized           no key, or one that is not valid
 ├── Misdirected            the service is not known by the name it was called by
 ├── UnknownModel           there is no such model to ask
@@ -42,6 +43,7 @@ class ErrorCode(StrEnum):
     REVIEW_FAILED = "review_failed"
     FILE_REFUSED = "file_refused"
     FILE_UNREACHABLE = "file_unreachable"
+    TOOL_CALL_UNKNOWN = "tool_call_unknown"
     POISONED = "poisoned"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
@@ -87,6 +89,10 @@ class CallbackRefused(InvalidField):
     def named(self, field: str) -> "CallbackRefused":
         """The same refusal at a door that calls the field otherwise."""
         return CallbackRefused(field + self.message.removeprefix(self.field), field)
+
+
+class ToolCallUnknown(InvalidField):
+    code = "tool_call_unknown"
 
 
 class Unauthorized(Refusal):

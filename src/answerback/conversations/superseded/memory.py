@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from answerback.conversations.ports import Windows
+from answerback.conversations.superseded.ports import Windows
 from answerback.jobs.model import ClaimedJob, Conversation, Ending, Message, Request
 from answerback.jobs.ports import Store
 from answerback.llm.model import Memory, Turn, messages, window

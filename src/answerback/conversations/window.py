@@ -1,0 +1,135 @@
+"""Which part of a conversation travels with the next message: whole turns, from a beginning that only moves forward.
+
+The beginning moves in blocks and is stored, so that the messages before the newest stay the same from one call to the
+next, as long as possible: providers charge less for a beginning that they have seen before.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from answerback.conversations.model import Entry, Item, Memory
+
+IMAGE_TOKENS = 1_000
+"""About what an image costs, whatever its size in bytes."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A user's message and all that followed, up to the next one: answers, calls of tools and their outputs."""
+
+    entries: Sequence[Entry]
+
+    @property
+    def position(self) -> int:
+        return self.entries[0].position
+
+    @cached_property
+    def messages(self) -> int:
+        return sum(item["type"] != "reasoning" for item in items_of(self.entries))
+
+    @cached_property
+    def tokens(self) -> int:
+        return sum(map(item_tokens, items_of(self.entries)))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is remembered, oldest first. `moved`: the beginning lies behind turns that were remembered before."""
+
+    turns: Sequence[Turn]
+    moved: bool
+
+    @property
+    def items(self) -> list[Item]:
+        return [item for turn in self.turns for item in items_of(turn.entries)]
+
+
+def items_of(entries: Iterable[Entry]) -> list[Item]:
+    return [item for entry in entries for item in entry.items]
+
+
+def text_tokens(text: str) -> int:
+    """About how many tokens a text costs: four UTF-8 bytes each, plus five for its frame.
+
+    An estimate on purpose: exact counts differ per model and need each model's vocabulary.
+    """
+    return len(text.encode()) // 4 + 5
+
+
+def item_tokens(item: Item) -> int:
+    match item["type"]:
+        case "message":
+            content = item["content"]
+            return text_tokens(content) if isinstance(content, str) else sum(map(_part_tokens, content))
+        case "function_call":
+            return text_tokens(item["name"] + item["arguments"])
+        case "function_call_output":
+            return text_tokens(item["output"])
+        case _:
+            return 0
+
+
+def _part_tokens(part: Item) -> int:
+    return text_tokens(part["text"]) if part["type"] == "text" else IMAGE_TOKENS
+
+
+def is_asked(item: Item) -> bool:
+    """Whether it is a message of the user's."""
+    return bool(item["type"] == "message" and item["role"] == "user")
+
+
+def turns_of(entries: Iterable[Entry]) -> list[Turn]:
+    """The turns of these entries, oldest first. Entries whose beginning is gone, by an erasure or by age, are left
+    out."""
+    begun: list[list[Entry]] = []
+    for entry in entries:
+        if any(map(is_asked, entry.items)):
+            begun.append([entry])
+        elif begun:
+            begun[-1].append(entry)
+    return [Turn(each) for each in begun]
+
+
+def window(entries: Iterable[Entry], memory: Memory, now: int, new: Sequence[Item], system: str | None) -> Window:
+    """What travels with the items of a `new` message. `entries` are those that were remembered so far, oldest first;
+    `now` is in epoch milliseconds.
+
+    Where they do not fit, the oldest go at once: a quarter of the memory, or more where that is needed. Outputs of
+    tools belong to the turn that called them, which then stays however long it is.
+    """
+    turns = turns_of(entries)
+    spoken = _after_silence(turns, memory, now)
+    under_way = 0 if any(map(is_asked, new)) else 1
+    fixed = sum(map(item_tokens, new)) + (text_tokens(system) if system else 0)
+    kept = spoken[_overflow(spoken, memory, fixed, len(spoken) - under_way) :]
+    return Window(kept, moved=len(kept) < len(turns))
+
+
+def _after_silence(turns: Sequence[Turn], memory: Memory, now: int) -> Sequence[Turn]:
+    """Those since the last silence that was longer than the memory's."""
+    limit = memory.ttl_seconds * 1000
+    begins = len(turns)
+    later = now
+    while begins:
+        times = [entry.at for entry in turns[begins - 1].entries] + [later]
+        if any(after - before > limit for before, after in pairwise(times)):
+            break
+        begins -= 1
+        later = times[0]
+    return turns[begins:]
+
+
+def _overflow(turns: Sequence[Turn], memory: Memory, fixed: int, droppable: int) -> int:
+    """How many of the oldest turns go."""
+    too_many = sum(turn.messages for turn in turns) - memory.max_messages
+    too_long = sum(turn.tokens for turn in turns) + fixed - memory.max_tokens
+    messages = max(too_many, memory.max_messages / 4) if too_many > 0 else 0
+    tokens = max(too_long, memory.max_tokens / 4) if too_long > 0 else 0
+    dropped = 0
+    while dropped < droppable and (messages > 0 or tokens > 0):
+        messages -= turns[dropped].messages
+        tokens -= turns[dropped].tokens
+        dropped += 1
+    return dropped

@@ -1,0 +1,171 @@
+"""The kind `message`: the LLM is asked with what the conversation remembers, and its answer goes to a webhook."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+
+from pydantic import TypeAdapter, ValidationError
+
+from answerback.conversations.messages import chat_messages, open_calls
+from answerback.conversations.model import Item, Memory
+from answerback.conversations.store import ConversationStore
+from answerback.conversations.window import Window, items_of, window
+from answerback.conversations.windows import Windows
+from answerback.jobs.kind import (
+    Claimed,
+    Completed,
+    Description,
+    Effects,
+    Ending,
+    Event,
+    Failed,
+    Job,
+    Outcome,
+    Queue,
+    Unreadable,
+)
+from answerback.jobs.place import place_of
+from answerback.kernel.clock import rfc3339
+from answerback.kernel.errors import ErrorCode, Failure, ToolCallUnknown
+from answerback.kernel.json import Json
+from answerback.kernel.persistence import persist
+from answerback.kernel.retry import JOB_SCHEDULE
+from answerback.llm.model import Answer, ChatRequest
+from answerback.llm.provider import Provider
+from answerback.relay.bodies import Callback, CallbackError
+from answerback.relay.model import Message, answer_items
+
+STORED = TypeAdapter(Message)
+FIELDS = tuple(field.name for field in dataclasses.fields(Message))
+NOT_OPEN = "no call of this conversation with this id waits for an output; it is answered, or a message came after it"
+
+
+class MessageKind:
+    """Implements `Kind[Message]`. Its result is `{"text", "model", "usage", "finish_reason", "tool_calls"?}`. `timeout`
+    bounds one call to the LLM, in seconds."""
+
+    name = "message"
+    queue = Queue.INTERACTIVE
+    retries = JOB_SCHEDULE
+
+    def __init__(
+        self, provider: Provider, store: ConversationStore, windows: Windows, memory: Memory, timeout: float
+    ) -> None:
+        self._provider = provider
+        self._store = store
+        self._windows = windows
+        self._memory = memory
+        self._timeout = timeout
+
+    def encode(self, args: Message) -> str:
+        fields = {name: getattr(args, name) for name in FIELDS}
+        given = {name: value for name, value in fields.items() if not (value is None or value is False or value == ())}
+        return json.dumps(given, ensure_ascii=False, default=dataclasses.asdict)
+
+    def decode(self, raw: str) -> Message:
+        try:
+            return STORED.validate_json(raw, strict=True, extra="forbid")
+        except ValidationError as error:
+            raise Unreadable(str(error)) from error
+
+    async def check(self, args: Message, tenant_id: str, conversation_key: str | None) -> None:
+        """Raises ToolCallUnknown."""
+        if not args.tool_outputs:
+            return
+        entries = await self._store.remembered(tenant_id, conversation_key) if conversation_key is not None else ()
+        unknown = _unknown(args, items_of(entries))
+        if unknown is not None:
+            raise ToolCallUnknown(f"tool_outputs.{unknown}.tool_call_id", NOT_OPEN)
+
+    async def run(self, claim: Claimed[Message]) -> Outcome:
+        message = claim.job.args
+        remembered = await persist(lambda: self._remembered(claim))
+        unknown = _unknown(message, remembered.items)
+        if unknown is not None:
+            reason = f"tool_outputs.{unknown}.tool_call_id: {NOT_OPEN}"
+            return Failed(Failure(ErrorCode.TOOL_CALL_UNKNOWN, reason))
+        said = chat_messages([*remembered.items, *message.items])
+        if message.system:
+            said.insert(0, {"role": "system", "content": message.system})
+        # By the scheduling clock, which read `claimed_at` a moment ago: this machine's may be minutes off.
+        timeout = max(0.001, min(self._timeout, claim.seconds_left))
+        asked_at = time.perf_counter()
+        answer = await self._provider.complete(ChatRequest(message.request(said), timeout, queued=True))
+        return Completed(
+            _result(answer),
+            seconds=time.perf_counter() - asked_at,
+            about={"model": answer.model, "tokens": answer.usage.total_tokens if answer.usage else None},
+            window_from=_beginning(remembered, claim) if remembered.moved else None,
+        )
+
+    async def _remembered(self, claim: Claimed[Message]) -> Window:
+        place = place_of(claim)
+        entries = await self._windows.recent(place) if place is not None else ()
+        return window(entries, self._memory, claim.at, claim.job.args.items, claim.job.args.system)
+
+    def effects(self, job: Job[Message | None], ending: Ending) -> Effects:
+        items: Sequence[Item] = ()
+        if ending.result is not None and job.args is not None:
+            items = (*job.args.items, *answer_items(ending.result))
+        return Effects((Event(f"message.{ending.state}", _callback(job, ending)),), tuple(items))
+
+    def redact(self, args: Message) -> Message:  # noqa: ARG002 (nothing of it is left)
+        return Message("")
+
+    def describe(self, job: Job[Message], ending: Ending | None) -> Description:
+        message, result = job.args, (ending.result if ending else None) or {}
+        summary = {
+            "session_id": message.session_id,
+            "model": result.get("model", message.model),
+            "usage": result.get("usage"),
+            "finish_reason": result.get("finish_reason"),
+        }
+        details = {"response": result.get("text"), "metadata": message.metadata}
+        if "tool_calls" in result:
+            details["tool_calls"] = result["tool_calls"]
+        return Description(summary, details)
+
+
+def _unknown(message: Message, remembered: Sequence[Item]) -> int | None:
+    """The index of the first output that no call waits for."""
+    if not message.tool_outputs:
+        return None
+    waiting = open_calls(remembered)
+    return next((n for n, each in enumerate(message.tool_outputs) if each.tool_call_id not in waiting), None)
+
+
+def _beginning(remembered: Window, claim: Claimed[Message]) -> int | None:
+    return remembered.turns[0].position if remembered.turns else claim.job.position
+
+
+def _result(answer: Answer) -> dict[str, Json]:
+    result: dict[str, Json] = {
+        "text": answer.text,
+        "model": answer.model,
+        "usage": dataclasses.asdict(answer.usage) if answer.usage else None,
+        "finish_reason": answer.finish_reason,
+    }
+    # Until every answer has them.
+    if tool_calls := getattr(answer, "tool_calls", ()):
+        result["tool_calls"] = list(tool_calls)
+    return result
+
+
+def _callback(job: Job[Message | None], ending: Ending) -> Mapping[str, Json]:
+    message, result, failure = job.args or Message(), ending.result or {}, ending.failure
+    return Callback(
+        job_id=job.id,
+        status=ending.state.value,
+        response=result.get("text"),
+        finish_reason=result.get("finish_reason"),
+        session_id=message.session_id,
+        seq=job.position,
+        model=result.get("model", message.model),
+        usage=result.get("usage"),
+        metadata=message.metadata,
+        created_at=rfc3339(job.created_at),
+        completed_at=rfc3339(ending.at),
+        tool_calls=result.get("tool_calls"),
+        error=CallbackError(code=failure.code.value, message=failure.message) if failure else None,
+    ).model_dump()

@@ -1,0 +1,1 @@
+"""The webhook route over the job engine that goes."""

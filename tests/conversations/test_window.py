@@ -1,0 +1,173 @@
+"""What travels with a message: the newest turns, whole and in order, from a beginning that moves in blocks."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from stories import HOUR, NOW, answered, asked, called, conversations, entries, output
+
+from answerback.conversations.messages import chat_messages
+from answerback.conversations.model import Entry, Memory
+from answerback.conversations.window import Window, is_asked, item_tokens, items_of, text_tokens, turns_of, window
+
+NEXT = [asked("and then?")]
+ROOMY = Memory(max_messages=20, max_tokens=8_000, ttl_seconds=86_400)
+
+memories = st.builds(
+    Memory, st.integers(0, 40), st.integers(0, 2_000), st.floats(0, 10 * 3600, allow_nan=False, allow_infinity=False)
+)
+
+
+def kept(window: Window) -> list[Entry]:
+    return [entry for turn in window.turns for entry in turn.entries]
+
+
+def soon_after(told: list[Entry]) -> int:
+    return told[-1].at + 1 if told else NOW
+
+
+def long_memory(memory: Memory) -> Memory:
+    """The same, but for silences."""
+    return Memory(memory.max_messages, memory.max_tokens, 1e9)
+
+
+@given(conversations())
+def test_a_turn_begins_with_a_message_of_the_user_and_holds_no_other(told: list[Entry]) -> None:
+    turns = turns_of(told)
+
+    assert [entry for turn in turns for entry in turn.entries] == told
+    for turn in turns:
+        assert [any(map(is_asked, entry.items)) for entry in turn.entries] == [True] + [False] * (len(turn.entries) - 1)
+
+
+@given(conversations(), memories)
+def test_the_window_is_made_of_the_newest_turns_each_whole(told: list[Entry], memory: Memory) -> None:
+    chosen = window(told, memory, soon_after(told), NEXT, None)
+
+    turns = turns_of(told)
+    assert list(chosen.turns) == turns[len(turns) - len(chosen.turns) :]
+    assert chosen.moved == (len(chosen.turns) < len(turns))
+
+
+@given(conversations(), memories)
+def test_the_window_never_exceeds_its_limits(told: list[Entry], memory: Memory) -> None:
+    now = soon_after(told)
+
+    chosen = window(told, memory, now, NEXT, "be kind")
+
+    tokens = sum(map(item_tokens, [*chosen.items, *NEXT])) + text_tokens("be kind")
+    assert len(chosen.items) <= memory.max_messages
+    assert not chosen.turns or tokens <= memory.max_tokens
+    times = [entry.at for entry in kept(chosen)] + [now]
+    assert all(after - before <= memory.ttl_seconds * 1000 for before, after in pairwise(times))
+
+
+@given(conversations(), memories)
+def test_a_call_and_its_output_never_part(told: list[Entry], memory: Memory) -> None:
+    chosen = window(told, memory, soon_after(told), NEXT, None)
+
+    calls = {item["call_id"] for item in chosen.items if item["type"] == "function_call"}
+    assert {item["call_id"] for item in chosen.items if item["type"] == "function_call_output"} <= calls
+
+
+@given(conversations(), memories)
+def test_a_beginning_that_moves_leaves_at_least_a_quarter_behind(told: list[Entry], memory: Memory) -> None:
+    memory = long_memory(memory)
+
+    chosen = window(told, memory, soon_after(told), NEXT, None)
+
+    dropped = turns_of(told)[: -len(chosen.turns) or None]
+    if chosen.moved and chosen.turns:
+        messages = sum(turn.messages for turn in dropped)
+        tokens = sum(turn.tokens for turn in dropped)
+        assert messages >= memory.max_messages / 4 or tokens >= memory.max_tokens / 4
+
+
+@given(conversations(), memories)
+def test_what_fits_stays(told: list[Entry], memory: Memory) -> None:
+    memory = long_memory(memory)
+
+    chosen = window(told, memory, soon_after(told), NEXT, None)
+
+    if chosen.moved:
+        items = items_of(told)
+        assert len(items) > memory.max_messages or sum(map(item_tokens, [*items, *NEXT])) > memory.max_tokens
+
+
+@given(conversations(), memories)
+def test_a_window_rebuilt_from_its_beginning_is_the_same(told: list[Entry], memory: Memory) -> None:
+    now = soon_after(told)
+    chosen = window(told, memory, now, NEXT, None)
+    begins = chosen.turns[0].position if chosen.turns else now
+
+    again = window([entry for entry in told if entry.position >= begins], memory, now, NEXT, None)
+
+    assert (list(again.turns), again.moved) == (list(chosen.turns), False)
+
+
+@given(conversations(), memories)
+def test_the_beginning_only_moves_forward_and_between_moves_each_message_goes_on_from_the_last(
+    told: list[Entry], memory: Memory
+) -> None:
+    begins, before = 0, None
+    for number, entry in enumerate(told):
+        new = [item for item in entry.items if is_asked(item) or item["type"] == "function_call_output"]
+        past = [each for each in told[:number] if each.position >= begins]
+        chosen = window(past, memory, entry.at, new, None)
+        if chosen.moved:
+            moved_to = chosen.turns[0].position if chosen.turns else entry.position
+            assert moved_to > begins
+            begins, before = moved_to, None
+        if not chosen.turns and not any(map(is_asked, new)):
+            return  # Its calls are forgotten: such a job fails, and leaves nothing.
+        said = chat_messages([*chosen.items, *new])
+        if before is not None:
+            assert said[: len(before)] == before
+        before = said
+
+
+def test_one_more_message_than_fits_drops_the_oldest_quarter_at_once() -> None:
+    told = entries(*([asked(f"question {n}"), answered(f"answer {n}")] for n in range(1, 12)))
+
+    chosen = window(told, ROOMY, NOW, NEXT, None)
+
+    # 22 items, two too many: a quarter of 20 is five, and turns are whole.
+    assert [turn.position for turn in chosen.turns] == [4, 5, 6, 7, 8, 9, 10, 11]
+
+
+def test_a_silence_longer_than_the_memory_ends_it_for_everything_before() -> None:
+    told = [
+        Entry(1, "job_1", [asked("a"), answered("A")], NOW - 4 * HOUR),
+        Entry(2, "job_2", [asked("b"), answered("B")], NOW - 3 * HOUR),
+        Entry(3, "job_3", [asked("c"), answered("C")], NOW),
+    ]
+
+    assert kept(window(told, Memory(20, 8_000, 3600), NOW, NEXT, None)) == told[2:]
+    assert kept(window(told, Memory(20, 8_000, 3 * 3600), NOW, NEXT, None)) == told
+
+
+def test_a_conversation_without_silences_is_remembered_however_long_ago_it_began() -> None:
+    told = [Entry(n, f"job_{n}", [asked("q"), answered("a")], NOW - (3 - n) * HOUR) for n in (1, 2, 3)]
+
+    assert kept(window(told, Memory(20, 8_000, 3600), NOW, NEXT, None)) == told
+
+
+def test_entries_whose_beginning_is_gone_are_left_out() -> None:
+    told = entries([asked("a"), called("c1")], [output("c1"), answered("A")], [asked("b"), answered("B")])
+
+    assert kept(window(told[1:], ROOMY, NOW, NEXT, None)) == told[2:]
+
+
+def test_the_turn_whose_calls_are_answered_stays_however_long_it_is() -> None:
+    told = entries([asked("a"), answered("A")], [asked("b" * 50_000), called("c1")])
+
+    chosen = window(told, ROOMY, NOW, [output("c1")], None)
+
+    assert [turn.position for turn in chosen.turns] == [2]
+
+
+def test_an_image_counts_for_itself_not_for_its_bytes() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
+    told = entries([asked([{"type": "text", "text": "what is it?"}, image]), answered("a cat")])
+
+    assert kept(window(told, ROOMY, NOW, NEXT, None)) == told
