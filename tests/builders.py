@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from answerback.jobs.model import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
 from answerback.jobs.ports import Limits, Store
+
+from answerback.jobs.model import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
 from answerback.llm.model import Answer, ChatRequest, Memory, Usage
 from answerback.webhooks.model import CallbackResponse, ClaimedDelivery, OriginLine, Report

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import asyncpg
+from answerback.jobs.callbacks import render
+from answerback.jobs.ports import Render
 
 from answerback.database.postgres import migrate, open_postgres
 from answerback.database.sqlite import open_sqlite
 from answerback.database.tables import metadata
-from answerback.jobs.callbacks import render
-from answerback.jobs.ports import Render
 from answerback.jobs.store import SqlStore
 from answerback.kernel.clock import Clock
 from answerback.testing.backends.postgres import create_database, drop_database

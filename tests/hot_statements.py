@@ -1,7 +1,8 @@
 """The statements that a busy service executes all the time: each must find its rows by an index."""
 
-from answerback.ask import store as questions
 from answerback.conversations.superseded import store as remembering
+
+from answerback.ask import store as questions
 from answerback.http import idempotency_store as idempotency
 from answerback.jobs import accept as accepting
 from answerback.jobs import awaiting

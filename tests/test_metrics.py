@@ -8,10 +8,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from answerback.jobs.ports import Depth
 from prometheus_client.parser import text_string_to_metric_families
 
 from answerback.jobs.metrics_routes import FRESH_SECONDS, Depths
-from answerback.jobs.ports import Depth
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
 from answerback.kernel.telemetry import LLMCall
 from answerback.llm.model import Usage

@@ -1,8 +1,8 @@
 """How a callback reads, to the byte; and how it is signed while secrets change."""
 
 import pytest
-
 from answerback.jobs.callbacks import render
+
 from answerback.jobs.cancel import CANCELLED
 from answerback.jobs.model import Ending, Job, JobKind, JobState, Message
 from answerback.jobs.recover import EXPIRED

@@ -5,9 +5,9 @@ import json
 from collections.abc import Sequence
 
 import pytest
+from answerback.jobs.ports import Store
 
 from answerback.jobs.model import JobRecord, JobState, Message
-from answerback.jobs.ports import Store
 from answerback.jobs.run import Executor
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ErrorCode, ProviderError, StorageUnavailable

@@ -1,10 +1,10 @@
 """The sweep: gentle every second, thorough every minute, and never the one to fall."""
 
 import pytest
-
-from answerback.jobs import recover as sweeping
 from answerback.jobs.control import Control
 from answerback.jobs.maintenance import THOROUGH_EVERY, Maintenance
+
+from answerback.jobs import recover as sweeping
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from answerback.reviews.run import ChatReviewer, PushReviewer, Reviewer
 
 from answerback.jobs.model import JobKind, JobRecord, JobState
 from answerback.jobs.outcome import BILLED_ATTEMPTS
@@ -12,7 +13,6 @@ from answerback.kernel.errors import ErrorCode, FileError, ProviderError, Unauth
 from answerback.llm.model import Answer
 from answerback.reviews.llm_callbacks import CallbackTokens, LlmCallbacks
 from answerback.reviews.model import File, FileRef, Review, Reviewed
-from answerback.reviews.run import ChatReviewer, PushReviewer, Reviewer
 from answerback.testing.clock import FakeClock
 from builders import MEMORY, ROOMY, TENANT, Journal, Notifier, StubProvider, claim_job, new_job, nothing, refusal
 

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from answerback.jobs.callbacks import render
+from answerback.jobs.control import Control
+from answerback.jobs.maintenance import Maintenance
 
 from answerback.database.sqlite import open_sqlite
 from answerback.jobs import engine as embedded
-from answerback.jobs.callbacks import render
-from answerback.jobs.control import Control
 from answerback.jobs.engine import EmbeddedEngine
-from answerback.jobs.maintenance import Maintenance
 from answerback.jobs.model import JobState, Message
 from answerback.jobs.run import Executor
 from answerback.jobs.store import SqlStore

@@ -41,7 +41,7 @@ class EchoKind:
         except (LookupError, TypeError, ValueError) as error:
             raise Unreadable(str(error)) from error
 
-    async def check(self, args: Note) -> None:
+    async def check(self, args: Note, tenant_id: str, conversation_key: str | None) -> None:
         if not args.text:
             raise InvalidField("text", "text must not be empty")
 

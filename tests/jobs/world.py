@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from toy import EchoKind
+
 from answerback.database.operation import Database
 from answerback.jobs.backlog import Backlog
 from answerback.jobs.finish import End
@@ -14,7 +16,6 @@ from answerback.queue.attempts import Report
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.model import ClaimedDelivery
 from answerback.webhooks.store import DeliveryStore
-from toy import EchoKind
 
 URL = "https://receiver.example/hook"
 TENANT = "tenant-a"

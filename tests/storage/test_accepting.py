@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from answerback.jobs.ports import Limits
 
 from answerback.jobs.model import JobState, Message
-from answerback.jobs.ports import Limits
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, NotFound, Overloaded
 from answerback.testing.clock import FakeClock

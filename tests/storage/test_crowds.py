@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
-
 from answerback.jobs.callbacks import render
-from answerback.jobs.model import Accepted, Ending, Job
 from answerback.jobs.ports import Limits
+
+from answerback.jobs.model import Accepted, Ending, Job
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded
 from answerback.testing.clock import FakeClock

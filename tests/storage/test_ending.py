@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from answerback.jobs.callbacks import render
 
 from answerback.database.operation import Operation, Transaction
 from answerback.jobs import finish as ending
-from answerback.jobs.callbacks import render
 from answerback.jobs.model import Ending, Job, JobState
 from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock

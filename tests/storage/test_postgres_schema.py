@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from answerback.jobs.callbacks import render
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 from typer.testing import CliRunner
@@ -20,7 +21,6 @@ from answerback.database.postgres import schema as postgres_schema
 from answerback.database.postgres.driving import DIALECT
 from answerback.database.postgres.runner import ALONE
 from answerback.database.tables import metadata
-from answerback.jobs.callbacks import render
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
 from builders import accept

@@ -6,9 +6,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from answerback.jobs.callbacks import render
 
 from answerback.database.postgres import connections, open_postgres, runner
-from answerback.jobs.callbacks import render
 from answerback.jobs.model import JobState
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable

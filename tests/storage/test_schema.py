@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from answerback.jobs.callbacks import render
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
@@ -17,7 +18,6 @@ from answerback.database.group_commit import DIALECT
 from answerback.database.operation import Statement
 from answerback.database.sqlite import open_sqlite
 from answerback.database.tables import metadata
-from answerback.jobs.callbacks import render
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock

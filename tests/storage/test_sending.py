@@ -2,8 +2,9 @@
 
 import asyncio
 
-from answerback.jobs.finish import DELIVERY_DEADLINE_MS
 from answerback.jobs.ports import Claims
+
+from answerback.jobs.finish import DELIVERY_DEADLINE_MS
 from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.model import ClaimedDelivery, DeliveryState, OriginLine

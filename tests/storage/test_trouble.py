@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from answerback.jobs.callbacks import render
 from sqlalchemy import text
 
 from answerback.database import sqlite
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.sqlite import open_sqlite
-from answerback.jobs.callbacks import render
 from answerback.jobs.model import JobState
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable

@@ -80,7 +80,7 @@ conversations = Table(
     Column("last_position", BigInteger, nullable=False),
     Column("pending", Integer, nullable=False),
     Column("erased_through", BigInteger, nullable=False),
-    Column("window_from", BigInteger, nullable=False, server_default=text("0")),
+    Column("window_from", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Index("conversations_key", "tenant_id", "key", unique=True),
@@ -98,18 +98,6 @@ conversation_items = Table(
     sqlite_with_rowid=False,
 )
 """What conversations remember. `items` is what the job at this position added: a JSON array of OpenAI's items."""
-
-turns = Table(
-    "turns",
-    metadata,
-    Column("conversation_id", BigInteger, ForeignKey("conversations.id"), primary_key=True),
-    Column("seq", BigInteger, primary_key=True),
-    Column("job_id", Text, nullable=False),
-    Column("user_text", Text, nullable=False),
-    Column("assistant_text", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
 
 jobs = Table(
     "jobs",
@@ -195,7 +183,12 @@ deliveries = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
     Column("traceparent", Text),
-    Index("deliveries_line", "conversation_id", unique=True, **_when(f"conversation_id IS NOT NULL AND {DELIVERY_HEAD_STATES}")),
+    Index(
+        "deliveries_line",
+        "conversation_id",
+        unique=True,
+        **_when(f"conversation_id IS NOT NULL AND {DELIVERY_HEAD_STATES}"),
+    ),
     Index("deliveries_held", "conversation_id", "seq", **_when("state = 'held'")),
     Index("deliveries_ready", "run_at", **_when("state = 'pending'")),
     Index("deliveries_leased", "lease_expires_at", **_when("state = 'sending'")),

@@ -40,9 +40,10 @@ class JobBody(BaseModel):
 
 
 class JobDetails(JobBody):
-    """A job with everything that is known of it, also what lists leave out: a `message` adds `response`, `tool_calls` and
-    `metadata`, a `review` its `file_refs`, `metadata` and `result`. Of very many attempts the first and the last are kept;
-    `attempts_made` counts them all. `delivery` is the one to the job's own callback URL; `deliveries` are all."""
+    """A job with everything that is known of it, also what lists leave out: a `message` adds `response`, `tool_calls`
+    and `metadata`, a `review` its `file_refs`, `metadata` and `result`. Of very many attempts the first and the last
+    are kept; `attempts_made` counts them all. `delivery` is the one to the job's own callback URL; `deliveries` are
+    all."""
 
     lease_losses: int = Field(examples=[0])
     retried_as: str | None = Field(examples=[None])

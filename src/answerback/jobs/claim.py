@@ -35,7 +35,9 @@ PROMOTE = Statement(_promoted.where(jobs.c.id.in_(_due)), postgresql=_promoted.w
 # A job past its deadline is left to the sweep.
 _next = (
     select(jobs.c.id)
-    .where(in_state(jobs, JobState.QUEUED), jobs.c.queue == bindparam("of_queue"), jobs.c.deadline_at > bindparam("now"))
+    .where(
+        in_state(jobs, JobState.QUEUED), jobs.c.queue == bindparam("of_queue"), jobs.c.deadline_at > bindparam("now")
+    )
     .order_by(jobs.c.rank)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
@@ -48,10 +50,12 @@ GIVE_BACK_UNCONFIRMED = giving_back_unconfirmed(jobs, JobState.RUNNING, JobState
 _given_back: dict[str, Any] = {"attempt": jobs.c.attempt - 1, **HELD_LEASE}
 GIVE_BACK = ending_attempt(
     jobs,
-    lambda attempt: update(jobs)
-    .where(fenced(jobs, JobState.RUNNING))
-    .values(state=JobState.QUEUED, **_given_back, **attempt)
-    .returning(jobs.c.id),
+    lambda attempt: (
+        update(jobs)
+        .where(fenced(jobs, JobState.RUNNING))
+        .values(state=JobState.QUEUED, **_given_back, **attempt)
+        .returning(jobs.c.id)
+    ),
 )
 PUT_OFF = Statement(
     update(jobs)

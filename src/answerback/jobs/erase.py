@@ -1,4 +1,5 @@
-"""Erasing what ended jobs of a conversation hold: their arguments, as far as their kind says, and their results."""
+"""Erasing what ended jobs of a conversation hold: their arguments, as far as their kind says, their results, and the
+bodies of their settled deliveries."""
 
 from sqlalchemy import bindparam, select, update
 
@@ -6,14 +7,13 @@ from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.tables import jobs
 from answerback.jobs.kind import Registry
 from answerback.jobs.rows import JOB_COLUMNS, job_of
+from answerback.webhooks.erase import ERASE_BODIES
 
 UNREADABLE = "{}"
 """What is left of arguments that only another version could have redacted."""
 
 ENDED_OF = Statement(
-    select(*JOB_COLUMNS).where(
-        jobs.c.conversation_id == bindparam("conversation_id"), jobs.c.finished_at.is_not(None)
-    )
+    select(*JOB_COLUMNS).where(jobs.c.conversation_id == bindparam("conversation_id"), jobs.c.finished_at.is_not(None))
 )
 REDACT = Statement(
     update(jobs).where(jobs.c.id == bindparam("row_id")).values(args=bindparam("redacted"), result=None), by=("row_id",)
@@ -28,3 +28,4 @@ def erase(_: Transaction, kinds: Registry, conversation_id: int) -> Operation[No
         redacted.append({"row_id": row.id, "redacted": args})
     if redacted:
         yield REDACT.many(redacted)
+        yield ERASE_BODIES(conversation_id=conversation_id)

@@ -8,15 +8,17 @@ from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_column, update
 
+from answerback.conversations.model import Entry
 from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
 from answerback.database.sql import literal
 from answerback.database.tables import JOB_HEAD_STATES, conversation_items, conversations, jobs
 from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Later, Registry
 from answerback.jobs.model import Finished
 from answerback.jobs.rows import error_of
-from answerback.kernel.json import Json
 from answerback.kernel.errors import Failure
-from answerback.queue.attempts import Report, ending_attempt, entry
+from answerback.kernel.json import Json
+from answerback.queue import attempts
+from answerback.queue.attempts import Report, ending_attempt
 from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION, releasing
 from answerback.queue.leases import HELD_LEASE, fenced, lost
 from answerback.webhooks.notify import NOTIFYING, EventBody, Notice, notify
@@ -39,10 +41,12 @@ def _ending_from_outside(*where: ColumnElement[bool]) -> Statement:
     running = jobs.c.state == JobState.RUNNING
     return ending_attempt(
         jobs,
-        lambda attempt: update(jobs)
-        .where(*where)
-        .values(**_ended, **attempt, lease_epoch=jobs.c.lease_epoch + 1)
-        .returning(jobs.c.id),
+        lambda attempt: (
+            update(jobs)
+            .where(*where)
+            .values(**_ended, **attempt, lease_epoch=jobs.c.lease_epoch + 1)
+            .returning(jobs.c.id)
+        ),
         under_way=running,
     )
 
@@ -69,10 +73,12 @@ PUT_OFF_UNASKED = Statement(_putting_off({}), by=("row_id",))
 
 HAND_OVER = ending_attempt(
     jobs,
-    lambda attempt: update(jobs)
-    .where(fenced(jobs, JobState.RUNNING))
-    .values(state=JobState.AWAITING, run_at=bindparam("due_at"), error=None, **HELD_LEASE, **attempt)
-    .returning(jobs.c.id),
+    lambda attempt: (
+        update(jobs)
+        .where(fenced(jobs, JobState.RUNNING))
+        .values(state=JobState.AWAITING, run_at=bindparam("due_at"), error=None, **HELD_LEASE, **attempt)
+        .returning(jobs.c.id)
+    ),
 )
 
 _window_from = bindparam("new_window_from", type_=conversations.c.window_from.type)
@@ -96,9 +102,7 @@ INSERT_ITEMS = Statement(
         created_at=bindparam("wall"),
     )
 )
-RELEASE_NEXT = releasing(
-    jobs, JOB_HEAD_STATES, ("conversation_id",), state=JobState.QUEUED, rank=bindparam("now")
-)
+RELEASE_NEXT = releasing(jobs, JOB_HEAD_STATES, ("conversation_id",), state=JobState.QUEUED, rank=bindparam("now"))
 
 SETTLING = (*NOTIFYING, LEAVE_CONVERSATION, INSERT_ITEMS, RELEASE_NEXT)
 FINISH_PLAN = BatchPlan((LOCK_CONVERSATIONS, FINISH, *SETTLING))
@@ -156,9 +160,7 @@ def end_overdue(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Op
     return (yield from _settle_if(tx, kinds, rows, job, end))
 
 
-def end_lost(
-    tx: Transaction, kinds: Registry, job: Job[Any], epoch: int, end: End, report: Report
-) -> Operation[bool]:
+def end_lost(tx: Transaction, kinds: Registry, job: Job[Any], epoch: int, end: End, report: Report) -> Operation[bool]:
     """As `end_overdue`, if the job's lease of that epoch has run out."""
     if job.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=job.conversation_id)):
         return False
@@ -177,7 +179,7 @@ def put_off(tx: Transaction, claim: Claimed[Any], later: Later, report: Report |
     }
     if report is None:
         return bool((yield PUT_OFF_UNASKED(**values)))
-    return bool((yield PUT_OFF_ATTEMPTED(**values, attempt_entry=entry(report, tx.wall))))
+    return bool((yield PUT_OFF_ATTEMPTED(**values, attempt_entry=attempts.entry(report, tx.wall))))
 
 
 def hand_over(tx: Transaction, claim: Claimed[Any], timeout: float, report: Report) -> Operation[bool]:
@@ -188,7 +190,7 @@ def hand_over(tx: Transaction, claim: Claimed[Any], timeout: float, report: Repo
                 row_id=claim.id,
                 epoch=claim.epoch,
                 due_at=tx.now + int(timeout * 1000),
-                attempt_entry=entry(report, tx.wall),
+                attempt_entry=attempts.entry(report, tx.wall),
             )
         )
     )
@@ -200,7 +202,7 @@ def _ending_values(tx: Transaction, end: End, report: Report) -> dict[str, objec
         "new_state": end.state,
         "new_result": end.encoded,
         "new_error": error_of(end.failure),
-        "attempt_entry": entry(report, tx.wall),
+        "attempt_entry": attempts.entry(report, tx.wall),
     }
 
 
@@ -220,18 +222,19 @@ def _settle(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operat
     rows = yield LEAVE_CONVERSATION(
         conversation_id=job.conversation_id, wall=tx.wall, new_window_from=end.window_from or 0
     )
-    remembered = effects.items if job.position is not None and job.position > rows[0].erased_through else ()
-    if remembered:
+    entry = None
+    if effects.items and job.position is not None and job.position > rows[0].erased_through:
+        entry = Entry(job.position, job.id, effects.items, tx.wall)
         yield INSERT_ITEMS(
             conversation_id=job.conversation_id,
             position=job.position,
             job_id=job.id,
-            items=json.dumps(remembered, ensure_ascii=False),
+            items=json.dumps(effects.items, ensure_ascii=False),
             wall=tx.wall,
         )
     if rows[0].pending > 0:
         yield RELEASE_NEXT(conversation_id=job.conversation_id, now=tx.now)
-    return Finished(ending, remembered)
+    return Finished(ending, entry)
 
 
 def effects_of(kind: AnyKind | None, job: Job[Any], ending: Ending) -> Effects:

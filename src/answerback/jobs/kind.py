@@ -186,7 +186,7 @@ class Kind(Protocol[Args]):
     def decode(self, raw: str) -> Args:
         """Raises Unreadable; the job is then left to a version that can read it."""
 
-    async def check(self, args: Args) -> None:
+    async def check(self, args: Args, tenant_id: str, conversation_key: str | None) -> None:
         """Before the 202. Raises Refusal, naming the field. Not called for what an idempotency key answers again."""
 
     async def run(self, claim: Claimed[Args]) -> Outcome:

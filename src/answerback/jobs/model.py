@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
+from answerback.conversations.model import Entry
 from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState
 from answerback.kernel.errors import Failure
-from answerback.kernel.json import Json
 from answerback.queue.attempts import Attempt
 from answerback.webhooks.model import DeliveryRecord
 
@@ -72,10 +72,11 @@ class JobClaims:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A job's end, committed. `items` are what its conversation remembers of it, none where it was erased meanwhile."""
+    """A job's end, committed. `entry` is what its conversation remembers of it, None for nothing, as where it was erased
+    meanwhile."""
 
     ending: Ending
-    items: Sequence[Mapping[str, Json]] = ()
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,7 @@ def get_job(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Op
         raise no_such_job(job_id)
     retried = yield FIND_RETRY(retry_of=job_id)
     owed = yield from deliveries_of(tx, job_id)
-    return replace(
-        record_of(rows[0], kinds, tx), retried_as=retried[0].id if retried else None, deliveries=tuple(owed)
-    )
+    return replace(record_of(rows[0], kinds, tx), retried_as=retried[0].id if retried else None, deliveries=tuple(owed))
 
 
 def list_jobs(
@@ -64,9 +62,7 @@ def list_jobs(
     limit: int,
 ) -> Operation[list[JobRecord]]:
     """Newest first, without long results, attempts and deliveries; `before` is the last id of the page before."""
-    rows = yield LIST_JOBS(
-        tenant_id=tenant_id, in_state=state, key=session_id, before=before or AFTER_ALL, limit=limit
-    )
+    rows = yield LIST_JOBS(tenant_id=tenant_id, in_state=state, key=session_id, before=before or AFTER_ALL, limit=limit)
     return [record_of(row, kinds, tx) for row in rows]
 
 

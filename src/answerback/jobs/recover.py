@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, any_, bindparam, exists, literal_column, select, update
 
-from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
 from answerback.database.batching import batched
+from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
 from answerback.database.sql import array_of, at_most, in_state
 from answerback.database.tables import ON_PROBATION, jobs
 from answerback.jobs.finish import END_LOST, SETTLING, End, end_lost
@@ -22,7 +22,9 @@ from answerback.queue.leases import HELD_LEASE, lost
 BATCH = 200
 POISONED = End(
     JobState.FAILED,
-    failure=Failure(ErrorCode.POISONED, "the workers that held this message stopped three times; it is not tried again"),
+    failure=Failure(
+        ErrorCode.POISONED, "the workers that held this message stopped three times; it is not tried again"
+    ),
 )
 LOST = Report("lost", error="the worker that held this attempt stopped")
 
@@ -35,17 +37,19 @@ LOST_JOBS = Statement(
 )
 TAKE_BACK = ending_attempt(
     jobs,
-    lambda attempt: update(jobs)
-    .where(lost(jobs, JobState.RUNNING))
-    .values(
-        state=bindparam("new_state"),
-        attempt=jobs.c.attempt - 1,
-        lease_losses=bindparam("losses"),
-        first_loss_at=bindparam("since"),
-        **HELD_LEASE,
-        **attempt,
-    )
-    .returning(jobs.c.id),
+    lambda attempt: (
+        update(jobs)
+        .where(lost(jobs, JobState.RUNNING))
+        .values(
+            state=bindparam("new_state"),
+            attempt=jobs.c.attempt - 1,
+            lease_losses=bindparam("losses"),
+            first_loss_at=bindparam("since"),
+            **HELD_LEASE,
+            **attempt,
+        )
+        .returning(jobs.c.id)
+    ),
 )
 RECOVER_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, END_LOST, TAKE_BACK, *SETTLING))
 

@@ -11,11 +11,11 @@ from answerback.jobs.kind import ENDED, JobState, Registry
 from answerback.jobs.rows import RECORD_COLUMNS, error_of, failure_of, job_of
 from answerback.kernel.errors import Conflict, NotFound
 
-FIND = Statement(
-    select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.kind == bindparam("of_kind"))
-)
+FIND = Statement(select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.kind == bindparam("of_kind")))
 DELIVERED_AT = Statement(
-    select(deliveries.c.delivered_at).where(deliveries.c.job_id == bindparam("job_id"), deliveries.c.endpoint_id.is_(None))
+    select(deliveries.c.delivered_at).where(
+        deliveries.c.job_id == bindparam("job_id"), deliveries.c.endpoint_id.is_(None)
+    )
 )
 
 

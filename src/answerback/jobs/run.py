@@ -4,12 +4,14 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
+from answerback.conversations.windows import Windows
 from answerback.jobs.finish import End
 from answerback.jobs.kind import Awaiting, Claimed, Completed, Failed, JobState, Later, Outcome, Registry
 from answerback.jobs.model import Finished
 from answerback.jobs.outcome import after_provider_error
+from answerback.jobs.place import place_of
 from answerback.jobs.store import JobStore
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
 from answerback.kernel.failpoints import Failpoint
@@ -20,23 +22,16 @@ from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
 
 
-class Memory(Protocol):
-    """What keeps conversations where they are read fastest."""
-
-    async def ended(self, claim: Claimed[Any], finished: Finished) -> None:
-        """The job's end is committed, and its conversation remembers this of it."""
-
-
 class Runner:
     """Runs claimed jobs of every kind."""
 
     def __init__(
-        self, store: JobStore, kinds: Registry, notifier: Notifier, memory: Memory, instruments: Instruments
+        self, store: JobStore, kinds: Registry, notifier: Notifier, windows: Windows, instruments: Instruments
     ) -> None:
         self._store = store
         self._kinds = kinds
         self._notifier = notifier
-        self._memory = memory
+        self._windows = windows
         self._log = instruments.log
         self._metrics = instruments.metrics
         self._tracer = instruments.tracer
@@ -113,9 +108,9 @@ class Runner:
         if kept:
             self._failpoint(Failpoint.AFTER_FINISH)
             self._notifier.delivery_ready()
-            if claim.job.conversation_id is not None:
+            if (place := place_of(claim)) is not None:
                 if finished is not None:
-                    await self._memory.ended(claim, finished)
+                    await self._windows.ended(place, finished.entry, end.window_from)
                 self._notifier.job_ready()
         return kept
 

@@ -63,7 +63,7 @@ class Submitter:
             earlier = await self._store.find_accepted(wanted.tenant_id, wanted.idempotency_key, request_hash)
             if earlier is not None:
                 return earlier
-        await self._check(kind, wanted.args, wanted.callback_url, wanted.url_field)
+        await self._check(wanted)
         return await self._accept(
             NewJob(
                 tenant_id=wanted.tenant_id,
@@ -87,17 +87,17 @@ class Submitter:
         kind, args, again = await self._store.retry_source(tenant_id, job_id, self._deadline_seconds)
         if isinstance(again, Accepted):
             return Retry(kind, args, again)
-        await self._check(kind, args, again.callback_url, "callback_url")
+        await self._check(Submission(kind, args, tenant_id, again.callback_url, again.conversation_key))
         traced = replace(again, traceparent=self._instruments.tracer.current())
         return Retry(kind, args, await self._accept(traced))
 
-    async def _check(self, kind: AnyKind, args: Any, callback_url: str | None, field: str) -> None:
-        if callback_url is not None:
+    async def _check(self, wanted: Submission) -> None:
+        if wanted.callback_url is not None:
             try:
-                await self._guard.check(callback_url)
+                await self._guard.check(wanted.callback_url)
             except CallbackRefused as refusal:
-                raise refusal.named(field) from None
-        await kind.check(args)
+                raise refusal.named(wanted.url_field) from None
+        await wanted.kind.check(wanted.args, wanted.tenant_id, wanted.conversation_key)
 
     async def _accept(self, job: NewJob) -> Accepted:
         accepted = await self._store.accept(job, self._limits)

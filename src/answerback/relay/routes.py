@@ -11,9 +11,10 @@ from answerback.http.headers import REPLAYED, idempotency_key
 from answerback.http.openapi import headers
 from answerback.http.openapi_parts import ACCEPT_ERRORS, CALLBACK, IDEMPOTENCY_KEY
 from answerback.http.responses import respond
+from answerback.jobs.model import Submission
+from answerback.jobs.submit import Submitter
 from answerback.relay.bodies import AcceptedMessage, Callback
 from answerback.relay.kind import MessageKind
-from answerback.relay.ports import Submission, Submitter
 from answerback.relay.request import EXAMPLE, WebhookMessage
 
 

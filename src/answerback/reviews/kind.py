@@ -65,7 +65,7 @@ class ReviewKind:
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise Unreadable(str(error)) from error
 
-    async def check(self, args: Review) -> None:
+    async def check(self, args: Review, tenant_id: str, conversation_key: str | None) -> None:  # noqa: ARG002
         await self._reviewer.check(args)
 
     async def run(self, claim: Claimed[Review]) -> Outcome:

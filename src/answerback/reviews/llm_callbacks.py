@@ -27,9 +27,7 @@ class Receipt:
 class LlmCallbacks:
     """Ends reviews with what their LLM says, once however often it says it."""
 
-    def __init__(
-        self, store: JobStore, tokens: CallbackTokens, notifier: Notifier, instruments: Instruments
-    ) -> None:
+    def __init__(self, store: JobStore, tokens: CallbackTokens, notifier: Notifier, instruments: Instruments) -> None:
         self._store = store
         self._tokens = tokens
         self._notifier = notifier

@@ -1,4 +1,4 @@
-"""Door 4: a review asked for, answered by an LLM that calls back (or by the chat provider), heard on a webhook."""
+"""Asking for reviews, and taking the answers of an LLM that calls back."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.http.bodies import StrictBody, body_schema, read_body
-from answerback.http.errors import json_response
 from answerback.http.fields import (
     CallbackUrl,
     CheckUrl,
@@ -34,8 +33,10 @@ from answerback.http.openapi_parts import (
     errors,
     shown,
 )
-from answerback.jobs.submit import Intake
-from answerback.kernel.errors import CallbackRefused
+from answerback.http.responses import respond
+from answerback.jobs.model import Submission
+from answerback.jobs.submit import Submitter
+from answerback.reviews.kind import ReviewKind
 from answerback.reviews.llm_callbacks import LlmCallbacks, Receipt
 from answerback.reviews.model import (
     MAX_CHARS,
@@ -163,7 +164,8 @@ ANSWER_ERRORS = errors(
 
 
 def router(
-    intake: Intake,
+    kind: ReviewKind,
+    submitter: Submitter,
     llm_callbacks: LlmCallbacks,
     authenticator: Authenticator,
     check_url: CheckUrl,
@@ -173,16 +175,21 @@ def router(
 ) -> APIRouter:
     """`/v1/reviews`, `/v1/llm/callback/{job_id}`, and with `simulation` also `/simulate-llm/{job_id}`. `reads_files`:
     the service itself does, and refuses at once what it could not read."""
-    door = APIRouter(tags=["reviews"])
-    _add_requests(door, intake, authenticator, check_url, ReadReviewBody if reads_files else ReviewBody)
-    _add_answers(door, llm_callbacks)
+    routes = APIRouter(tags=["reviews"])
+    _add_requests(routes, kind, submitter, authenticator, check_url, ReadReviewBody if reads_files else ReviewBody)
+    _add_answers(routes, llm_callbacks)
     if simulation:
-        _add_simulation(door, llm_callbacks, authenticator)
-    return door
+        _add_simulation(routes, llm_callbacks, authenticator)
+    return routes
 
 
 def _add_requests(
-    door: APIRouter, intake: Intake, authenticator: Authenticator, check_url: CheckUrl, asked: type[ReviewBody]
+    routes: APIRouter,
+    kind: ReviewKind,
+    submitter: Submitter,
+    authenticator: Authenticator,
+    check_url: CheckUrl,
+    asked: type[ReviewBody],
 ) -> None:
     callbacks = APIRouter()
 
@@ -190,7 +197,7 @@ def _add_requests(
     def review_callback(body: ReviewCallback) -> None:
         """Signed. Answer with any 2xx; `webhook-id` stays the same over all attempts."""
 
-    @door.post(
+    @routes.post(
         "/v1/reviews",
         status_code=202,
         summary="Ask for a review, hear it on your webhook",
@@ -209,18 +216,23 @@ def _add_requests(
         tenant_id = await authenticator.tenant(request)
         key = idempotency_key(request)
         body = await read_body(request, asked, check_url)
-        try:
-            accepted = await intake.accept(tenant_id, _review(body), body.webhook_url, key)
-        except CallbackRefused as refusal:
-            raise refusal.named("webhook_url") from None
-        told = {"Location": f"/v1/jobs/{accepted.job_id}"}
-        if not accepted.created:
-            told.update(REPLAYED)
-        return json_response(202, {"job_id": accepted.job_id, "status": "queued"}, told)
+        accepted = await submitter.submit(
+            Submission(
+                kind=kind,
+                args=_review(body),
+                tenant_id=tenant_id,
+                callback_url=body.webhook_url,
+                idempotency_key=key,
+                url_field="webhook_url",
+            )
+        )
+        again = {} if accepted.created else REPLAYED
+        reply = ReviewAccepted(job_id=accepted.job_id, status="queued")
+        return respond(202, reply, {"Location": f"/v1/jobs/{accepted.job_id}", **again})
 
 
-def _add_answers(door: APIRouter, llm_callbacks: LlmCallbacks) -> None:
-    @door.post(
+def _add_answers(routes: APIRouter, llm_callbacks: LlmCallbacks) -> None:
+    @routes.post(
         "/v1/llm/callback/{job_id}",
         summary="For the LLM: the review",
         response_model=Received,
@@ -240,8 +252,8 @@ def _add_answers(door: APIRouter, llm_callbacks: LlmCallbacks) -> None:
         return _received(await llm_callbacks.receive(job_id, answer.said()))
 
 
-def _add_simulation(door: APIRouter, llm_callbacks: LlmCallbacks, authenticator: Authenticator) -> None:
-    @door.post(
+def _add_simulation(routes: APIRouter, llm_callbacks: LlmCallbacks, authenticator: Authenticator) -> None:
+    @routes.post(
         "/simulate-llm/{job_id}",
         summary="Answer in the LLM's place",
         response_model=Received,
@@ -257,7 +269,7 @@ def _add_simulation(door: APIRouter, llm_callbacks: LlmCallbacks, authenticator:
 
 
 def _received(receipt: Receipt) -> Response:
-    return json_response(200, {"received": True, "relayed": receipt.relayed})
+    return respond(200, Received(received=True, relayed=receipt.relayed))
 
 
 def _review(body: ReviewBody) -> Review:

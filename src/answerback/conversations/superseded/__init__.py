@@ -1,1 +1,0 @@
-"""Memory as turns of two texts: goes with the job engine that reads it."""

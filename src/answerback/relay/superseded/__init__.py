@@ -1,1 +1,0 @@
-"""The webhook route over the job engine that goes."""
