@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import asyncpg
 
-from answerback.database.postgres import migrate, open_postgres
-from answerback.database.sqlite import open_sqlite
+from answerback.bootstrap.database import open_postgres, open_sqlite
+from answerback.database.postgres import migrate
 from answerback.database.tables import metadata
 from answerback.jobs.callbacks import render
 from answerback.jobs.ports import Render

@@ -14,7 +14,7 @@ from yarl import URL
 
 from answerback.accounts.auth import hash_key, new_key
 from answerback.bootstrap import SystemClock
-from answerback.database.sqlite import open_sqlite
+from answerback.bootstrap.database import open_sqlite
 from answerback.jobs.callbacks import render
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver

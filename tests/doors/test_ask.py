@@ -13,7 +13,7 @@ from troubles import SECRET, TROUBLES, chunk, sse, upstream
 
 from answerback.accounts.auth import hash_key
 from answerback.bootstrap import SystemClock
-from answerback.database.sqlite import open_sqlite
+from answerback.bootstrap.database import open_sqlite
 from answerback.jobs.callbacks import render
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM

@@ -14,7 +14,7 @@ import pytest_asyncio
 from troubles import upstream
 
 from answerback.accounts.auth import hash_key
-from answerback.database.sqlite import open_sqlite
+from answerback.bootstrap.database import open_sqlite
 from answerback.jobs.callbacks import render
 from answerback.testing import FakeLLM, Receiver, Service
 from answerback.testing.clock import FakeClock

@@ -14,7 +14,7 @@ from reviewing import FILE, VERDICT, Desk
 
 from answerback.accounts.auth import hash_key
 from answerback.bootstrap import SystemClock
-from answerback.database.sqlite import open_sqlite
+from answerback.bootstrap.database import open_sqlite
 from answerback.jobs.callbacks import render
 from answerback.testing import behaviours
 from answerback.testing.push import PushLLM

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from answerback.database.sqlite import open_sqlite
+from answerback.bootstrap.database import open_sqlite
 from answerback.jobs import engine as embedded
 from answerback.jobs.callbacks import render
 from answerback.jobs.control import Control

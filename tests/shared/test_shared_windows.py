@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from answerback.bootstrap.database import open_sqlite
 from answerback.conversations.memory import Conversations, DatabaseWindows
 from answerback.conversations.model import Recalled
 from answerback.conversations.shared_windows import SharedWindows
-from answerback.database.sqlite import open_sqlite
 from answerback.jobs.callbacks import render
 from answerback.jobs.model import ClaimedJob, Ending
 from answerback.jobs.store import SqlStore

@@ -1,21 +1,38 @@
-"""The store that DATABASE_URL names."""
+"""The store on the database that DATABASE_URL names."""
 
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from types import ModuleType
 
-from answerback.database.sqlite import open_sqlite
+from answerback.database import sqlite
+from answerback.database.operation import Committed, Database
+from answerback.jobs.backlog import Backlog
 from answerback.jobs.callbacks import render
-from answerback.jobs.ports import Store
-from answerback.kernel.clock import SystemClock
+from answerback.jobs.ports import Render
+from answerback.jobs.store import SqlStore
+from answerback.kernel.clock import Clock, SystemClock
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.telemetry import UNMEASURED, Metrics
 from answerback.settings import Settings
 
 
-async def open_store(settings: Settings) -> Store:
+async def open_store(settings: Settings, metrics: Metrics = UNMEASURED) -> SqlStore:
     """Raises StorageUnavailable."""
     if settings.database_path is None:
-        store: Store = await _postgres().open_postgres(settings.postgres_dsn, render)
-        return store
-    return await open_sqlite(settings.database_path, SystemClock(), render)
+        return await open_postgres(settings.postgres_dsn, render, metrics=metrics)
+    return await open_sqlite(settings.database_path, SystemClock(), render, metrics)
+
+
+async def open_sqlite(path: Path, clock: Clock, render: Render, metrics: Metrics = UNMEASURED) -> SqlStore:
+    """Raises StorageUnavailable."""
+    return await _store(lambda committed: sqlite.open_database(path, clock, metrics, committed), render)
+
+
+async def open_postgres(
+    dsn: str, render: Render, clock: Clock | None = None, metrics: Metrics = UNMEASURED
+) -> SqlStore:
+    """Raises StorageUnavailable."""
+    return await _store(lambda committed: _postgres().open_database(dsn, clock, metrics, committed), render)
 
 
 async def migrate(settings: Settings) -> None:
@@ -27,8 +44,19 @@ async def migrate(settings: Settings) -> None:
         await store.close()
 
 
+async def _store(open_database: Callable[[Committed], Awaitable[Database]], render: Render) -> SqlStore:
+    backlog = Backlog()
+    store = SqlStore(await open_database(backlog.committed), backlog, render)
+    try:
+        await store.count_open()
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
 def _postgres() -> ModuleType:
-    """Imported only when it is asked for: its driver is an extra."""
+    """Imported only when it is needed: its driver is an extra."""
     try:
         from answerback.database import postgres
     except ModuleNotFoundError as error:

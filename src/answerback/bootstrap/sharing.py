@@ -7,7 +7,7 @@ from answerback.accounts.ports import Rates
 from answerback.accounts.ratelimit import MovingWindows
 from answerback.conversations.memory import DatabaseWindows
 from answerback.conversations.ports import Windows
-from answerback.jobs.ports import Store
+from answerback.jobs.store import SqlStore
 from answerback.kernel.log import Log
 from answerback.kernel.retry import DAY
 from answerback.kernel.telemetry import Metrics
@@ -34,7 +34,7 @@ class Sharing:
             await self.link.close()
 
 
-def make_sharing(settings: Settings, store: Store, log: Log, metrics: Metrics) -> Sharing:
+def make_sharing(settings: Settings, store: SqlStore, log: Log, metrics: Metrics) -> Sharing:
     """Raises SettingsError."""
     here, database = MovingWindows(), DatabaseWindows(store, settings.memory)
     if settings.redis_url is None:

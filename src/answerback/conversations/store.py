@@ -57,8 +57,8 @@ RECENT_TURNS = Statement(
 ERASED_THROUGH = Statement(
     select(conversations.c.erased_through).where(conversations.c.id == bindparam("conversation_id"))
 )
-RECENT_PLAN = BatchPlan((RECENT_TURNS,))
-RECALL_PLAN = BatchPlan((RECENT_TURNS, ERASED_THROUGH))
+RECENT_PLAN = BatchPlan((RECENT_TURNS,), "recent_turns")
+RECALL_PLAN = BatchPlan((RECENT_TURNS, ERASED_THROUGH), "recall")
 BLANK = dump_message(Message(message=""))
 
 

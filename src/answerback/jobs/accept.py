@@ -73,7 +73,7 @@ INSERT_JOB = Statement(
     ),
     by=("tenant_id", "idempotency_key", "retry_of"),
 )
-PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB))
+PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB), "accept")
 
 
 def accept(

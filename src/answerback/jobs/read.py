@@ -50,7 +50,7 @@ LIST_JOBS = Statement(
     .limit(bindparam("limit"))
 )
 
-FIND_PLAN = BatchPlan((FIND_BY_KEY,))
+FIND_PLAN = BatchPlan((FIND_BY_KEY,), "find_accepted")
 
 
 def find_accepted(

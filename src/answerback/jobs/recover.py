@@ -72,8 +72,10 @@ TAKE_BACK_DELIVERY = Statement(
     .returning(deliveries.c.id),
     by=("row_id",),
 )
-RECOVER_JOBS = BatchPlan((TRY_LOCK_CONVERSATION, END_LOST, TAKE_BACK_JOB, *SETTLING))
-RECOVER_DELIVERIES = BatchPlan((TRY_LOCK_CONVERSATION, TAKE_BACK_DELIVERY, END_ATTEMPT, RELEASE_NEXT_DELIVERY))
+RECOVER_JOBS = BatchPlan((TRY_LOCK_CONVERSATION, END_LOST, TAKE_BACK_JOB, *SETTLING), "recover_jobs")
+RECOVER_DELIVERIES = BatchPlan(
+    (TRY_LOCK_CONVERSATION, TAKE_BACK_DELIVERY, END_ATTEMPT, RELEASE_NEXT_DELIVERY), "recover_deliveries"
+)
 _overdue = (
     select(*JOB_COLUMNS)
     .where(jobs.c.finished_at.is_(None), jobs.c.deadline_at <= bindparam("now"))
@@ -103,7 +105,7 @@ PRUNE_TURN = Statement(
     delete(turns).where(turns.c.conversation_id == bindparam("conversation_id"), turns.c.seq == bindparam("seq"))
 )
 PRUNE_JOB = Statement(delete(jobs).where(jobs.c.id == bindparam("row_id")).returning(jobs.c.id), by=("row_id",))
-PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERY, PRUNE_ATTEMPTS, PRUNE_TURN, PRUNE_JOB))
+PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERY, PRUNE_ATTEMPTS, PRUNE_TURN, PRUNE_JOB), "prune")
 _idle_conversations = (
     select(conversations.c.id)
     .where(

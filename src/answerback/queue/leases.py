@@ -256,7 +256,7 @@ def release(tx: Transaction, statement: Statement, claims: Sequence[tuple[str, i
 
     One given back for later was not begun, and leaves no row: it may be deferred a thousand times.
     """
-    steps = BatchPlan((statement, FORGET_ATTEMPT, END_ATTEMPT))
+    steps = BatchPlan((statement, FORGET_ATTEMPT, END_ATTEMPT), "release")
     yield from batched((_release(tx, statement, *claim) for claim in claims), steps)
 
 
