@@ -2,16 +2,15 @@
 
 import asyncio
 import sqlite3
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from answerback.jobs.ports import Limits, Store
-
 from answerback.jobs.model import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
+from answerback.jobs.ports import Limits, Store
+from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
 from answerback.llm.model import Answer, ChatRequest, Memory, Usage
 from answerback.webhooks.model import CallbackResponse, ClaimedDelivery, OriginLine, Report
@@ -120,14 +119,8 @@ def refusal(*, retryable: bool, retry_after: float | None = None) -> ProviderErr
     return ProviderError(FAILURE.code, FAILURE.message, retryable=retryable, retry_after=retry_after)
 
 
-class RealClock:
-    """Implements `Clock`, for what runs on the event loop's own time."""
-
-    def now(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+class RealClock(SystemClock):
+    """For what runs on the event loop's own time."""
 
 
 class Journal:

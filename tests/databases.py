@@ -13,8 +13,8 @@ import asyncpg
 from answerback.jobs.callbacks import render
 from answerback.jobs.ports import Render
 
-from answerback.database.postgres import migrate, open_postgres
-from answerback.database.sqlite import open_sqlite
+from answerback.bootstrap.database import open_postgres, open_sqlite
+from answerback.database.postgres import migrate
 from answerback.database.tables import metadata
 from answerback.jobs.store import SqlStore
 from answerback.kernel.clock import Clock

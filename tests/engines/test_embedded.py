@@ -11,7 +11,7 @@ from answerback.jobs.callbacks import render
 from answerback.jobs.control import Control
 from answerback.jobs.maintenance import Maintenance
 
-from answerback.database.sqlite import open_sqlite
+from answerback.bootstrap.database import open_sqlite
 from answerback.jobs import engine as embedded
 from answerback.jobs.engine import EmbeddedEngine
 from answerback.jobs.model import JobState, Message

@@ -21,6 +21,7 @@ from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control
 from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.ports import Store
+from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake
 from answerback.kernel.clock import Clock, SystemClock
 from answerback.kernel.failpoints import Failpoint, OnFailpoint
@@ -29,6 +30,7 @@ from answerback.kernel.log import Log
 from answerback.llm.asking import Asker
 from answerback.llm.catalog import Catalog
 from answerback.llm.provider import Provider
+from answerback.observability.metrics import PrometheusMetrics
 from answerback.queue.notifier import Notifier
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.reviews.llm_callbacks import CallbackTokens, LlmCallbacks
@@ -42,11 +44,17 @@ def nothing(_: Failpoint) -> None:
 
 
 def build(
-    settings: Settings, store: Store, log: Log, role: Role = Role.ALL, failpoint: OnFailpoint = nothing
+    settings: Settings,
+    store: SqlStore,
+    log: Log,
+    role: Role = Role.ALL,
+    failpoint: OnFailpoint = nothing,
+    metrics: PrometheusMetrics | None = None,
 ) -> Service:
-    """The whole service on an open store, not yet started. Raises RoutesFileError, SettingsError, ResultsUnwritable."""
+    """The whole service on an open store, not yet started. `metrics` are those that the store was opened with. Raises
+    RoutesFileError, SettingsError, ResultsUnwritable."""
     upstreams = Upstreams(settings)
-    tell = make_instruments(upstreams.models, log, failpoint)
+    tell = make_instruments(upstreams.models, log, failpoint, metrics or PrometheusMetrics())
     clock, metrics = tell.clock, tell.metrics
     provider = upstreams.provider(clock, log, metrics, tell.tracer)
     guard = AddressGuard(settings.callback_allowed_networks, allow_loopback=settings.loopback_only)

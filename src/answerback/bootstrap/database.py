@@ -1,34 +1,35 @@
-"""The store that DATABASE_URL names."""
+"""The database that DATABASE_URL names."""
 
 from types import ModuleType
 
-from answerback.database.sqlite import open_sqlite
-from answerback.jobs.callbacks import render
-from answerback.jobs.ports import Store
-from answerback.kernel.clock import SystemClock
+from answerback.database import sqlite
+from answerback.database.operation import Committed, Database
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.instruments import Instruments
 from answerback.settings import Settings
 
 
-async def open_store(settings: Settings) -> Store:
-    """Raises StorageUnavailable."""
+async def open_database(settings: Settings, instruments: Instruments, committed: Committed | None = None) -> Database:
+    """`committed` is called with each transaction that committed. Raises StorageUnavailable."""
     if settings.database_path is None:
-        store: Store = await _postgres().open_postgres(settings.postgres_dsn, render)
-        return store
-    return await open_sqlite(settings.database_path, SystemClock(), render)
+        # Time is the server's.
+        database: Database = await _postgres().open_database(
+            settings.postgres_dsn, None, instruments.metrics, committed
+        )
+        return database
+    return await sqlite.open_database(settings.database_path, instruments.clock, instruments.metrics, committed)
 
 
-async def migrate(settings: Settings) -> None:
+async def migrate(settings: Settings, instruments: Instruments) -> None:
     """Brings the database to this version's schema. Raises StorageUnavailable."""
     if settings.database_path is None:
         await _postgres().migrate(settings.postgres_dsn)
     else:
-        store = await open_store(settings)
-        await store.close()
+        await (await open_database(settings, instruments)).close()
 
 
 def _postgres() -> ModuleType:
-    """Imported only when it is asked for: its driver is an extra."""
+    """Imported only when it is needed: its driver is an extra."""
     try:
         from answerback.database import postgres
     except ModuleNotFoundError as error:

@@ -19,6 +19,7 @@ from answerback.kernel.errors import ResultsUnwritable, StorageUnavailable
 from answerback.kernel.failpoints import OnFailpoint
 from answerback.kernel.log import Log
 from answerback.llm.routes_file import RoutesFileError
+from answerback.observability.metrics import PrometheusMetrics
 from answerback.settings import SHORT_SECRET, Settings, SettingsError
 
 BACKLOG = 2048
@@ -48,10 +49,11 @@ def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = bo
 
 
 async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoint) -> int:
-    store = await bootstrap.open_store(settings)
+    metrics = PrometheusMetrics()
+    store = await bootstrap.open_store(settings, metrics)
     try:
         await _check_exposure(settings, [key.revoked_at for key in await store.list_keys()])
-        service = bootstrap.build(settings, store, log, role, failpoint)
+        service = bootstrap.build(settings, store, log, role, failpoint, metrics)
         sockets = _listen(settings.app_host, settings.app_port)
     except (StartError, RoutesFileError, ResultsUnwritable, SettingsError):
         await store.close()

@@ -42,11 +42,12 @@ class Instruments:
     failpoint: OnFailpoint
 
 
-def make_instruments(models: frozenset[str], log: Log, failpoint: OnFailpoint) -> Instruments:
+def make_instruments(
+    models: frozenset[str], log: Log, failpoint: OnFailpoint, metrics: PrometheusMetrics
+) -> Instruments:
     """`models` are those that metrics call by name."""
-    return Instruments(
-        SystemClock(), log, PrometheusMetrics(models | {REVIEWS}), make_tracer(os.environ, log), failpoint
-    )
+    metrics.name_models(models | {REVIEWS})
+    return Instruments(SystemClock(), log, metrics, make_tracer(os.environ, log), failpoint)
 
 
 def secret_of(settings: Settings) -> str | None:

@@ -19,6 +19,7 @@ from answerback.bootstrap.runtime import loop_factory
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.failpoints import OnFailpoint
 from answerback.llm.routes_file import RoutesFileError
+from answerback.observability.metrics import PrometheusMetrics
 from answerback.queue.notifier import Topic
 from answerback.settings import Settings, SettingsError, load_settings
 
@@ -129,9 +130,10 @@ class Work:
         self._loop = asyncio.get_running_loop()
         if self._asked:
             self._stopping.set()
-        store = await bootstrap.open_store(self._settings)
+        metrics = PrometheusMetrics()
+        store = await bootstrap.open_store(self._settings, metrics)
         try:
-            service = bootstrap.build(self._settings, store, self.log, Role.WORKER, self._failpoint)
+            service = bootstrap.build(self._settings, store, self.log, Role.WORKER, self._failpoint, metrics)
             self._show_metrics(service)
         except (RoutesFileError, SettingsError):
             await store.close()

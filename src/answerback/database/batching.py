@@ -1,4 +1,4 @@
-"""Many operations as one: batched, where each step is one batch for all of them, or in turn.
+"""Many operations as one: batched, where each step is one batch for all of them, or sequential.
 
 Like the operations they are made of, these hold no I/O. A batch of 256 costs one round trip to a server.
 """
@@ -12,8 +12,12 @@ from answerback.kernel.errors import Refusal
 T = TypeVar("T")
 
 
+class UnplannedStatement(Exception):
+    """An operation of a batch yielded a statement that its plan does not list."""
+
+
 def sequential(operations: Iterable[Operation[T]]) -> Operation[list[T | Refusal]]:
-    """One after the other, each seeing what the earlier ones wrote. A refusal is a result like any other."""
+    """One operation after the other, each seeing what the earlier ones wrote. A refusal is a result like any other."""
     results: list[T | Refusal] = []
     for operation in operations:
         try:
@@ -23,42 +27,43 @@ def sequential(operations: Iterable[Operation[T]]) -> Operation[list[T | Refusal
     return results
 
 
-def batched(operations: Iterable[Operation[T]], together: BatchPlan) -> Operation[list[T | Refusal]]:
-    """All at once: whoever waits for the earliest statement moves on, in one batch.
+def batched(operations: Iterable[Operation[T]], plan: BatchPlan) -> Operation[list[T | Refusal]]:
+    """All operations at once, step by step: each statement of the plan runs once, for all operations that yielded it.
 
-    Operations of one kind pass through the same statements in one order, so each statement is executed once for all
-    that need it, and whatever rows it locks are locked in the order of its `by`. None sees what another will write in
-    a later step; that two must not meet there is for the database to say, by a conflict.
+    A statement locks its rows in the order of its `by`. No operation sees what another writes in a later step: where
+    two must not meet, a constraint of the database has to say so. Raises UnplannedStatement.
     """
-    crowd = _Crowd(operations)
-    while (statement := crowd.earliest(together)) is not None:
-        waiting = crowd.waiting_for(statement)
+    batch = _Batch(operations, plan)
+    while (statement := batch.earliest()) is not None:
+        waiting = batch.waiting_for(statement)
         sets = [parameters for _, parameters in waiting]
         if statement.only_locks:
             yield statement(**{name: [one for each in sets for one in each[name]] for name in sets[0]})
             found: Rows = ()
         else:
             found = yield statement.each(sets)
-        crowd.advance([each for each, _ in waiting], found)
-    return crowd.results
+        batch.advance([index for index, _ in waiting], found)
+    return batch.results
 
 
-class _Crowd:
-    """Operations under way, and how those that have arrived ended."""
+class _Batch:
+    """Operations that have each yielded a statement and wait for its rows, and the results of those that ended."""
 
-    def __init__(self, operations: Iterable[Operation[Any]]) -> None:
+    def __init__(self, operations: Iterable[Operation[Any]], plan: BatchPlan) -> None:
         self._operations = list(operations)
+        self._plan = plan
         self._queries: dict[int, Query] = {}
         self.results: list[Any] = [None] * len(self._operations)
         for index in range(len(self._operations)):
             self._step(index, None)
 
-    def earliest(self, together: BatchPlan) -> Statement | None:
+    def earliest(self) -> Statement | None:
+        """The first of the plan's statements that an operation waits for; None when all have ended."""
         awaited = {query.statement for query in self._queries.values()}
-        return min(awaited, key=together.steps.index) if awaited else None
+        return min(awaited, key=self._plan.steps.index) if awaited else None
 
     def waiting_for(self, statement: Statement) -> list[tuple[int, Parameters]]:
-        """The operations that wait for a statement, in the order of the rows they will lock."""
+        """`(index, parameters)` of the operations that wait for the statement, in the order in which it locks rows."""
         waiting = [
             (index, query.parameters)
             for index, query in self._queries.items()
@@ -69,9 +74,10 @@ class _Crowd:
         return waiting
 
     def advance(self, indices: Sequence[int], found: Rows) -> None:
+        """Hands each operation its rows: `found` holds `(place among indices, row)`."""
         rows: dict[int, list[Row]] = {}
-        for index, row in found:
-            rows.setdefault(index, []).append(row)
+        for place, row in found:
+            rows.setdefault(place, []).append(row)
         for place, index in enumerate(indices):
             self._step(index, rows.get(place, ()))
 
@@ -79,12 +85,20 @@ class _Crowd:
         operation = self._operations[index]
         try:
             query = next(operation) if rows is None else operation.send(rows)
-            if not isinstance(query.parameters, Mapping):
-                raise TypeError("an operation that sends batches of its own cannot go batched")
-            self._queries[index] = query
         except StopIteration as stop:
-            self._queries.pop(index, None)
-            self.results[index] = stop.value
+            self._end(index, stop.value)
         except Refusal as refusal:
-            self._queries.pop(index, None)
-            self.results[index] = refusal
+            self._end(index, refusal)
+        else:
+            self._queries[index] = self._checked(query)
+
+    def _end(self, index: int, result: object) -> None:
+        self._queries.pop(index, None)
+        self.results[index] = result
+
+    def _checked(self, query: Query) -> Query:
+        if query.statement not in self._plan.steps:
+            raise UnplannedStatement(f"{query.statement.clause} is not in the batch plan {self._plan.name!r}")
+        if not isinstance(query.parameters, Mapping):
+            raise TypeError("an operation that sends batches of its own cannot run batched")
+        return query

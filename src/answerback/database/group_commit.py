@@ -1,6 +1,6 @@
-"""Group commit: one thread owns the connection, and whatever operations have queued share its next transaction.
+"""Group commit for SQLite: one thread owns the connection, and the operations that have queued share its transaction.
 
-The thread never waits for company: it takes what is there, so a lone operation commits at once and a crowd pays for
+The thread never waits for more operations to come: a lone one commits at once, and a hundred that have queued pay for
 one `fdatasync` together.
 """
 
@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.dialects import sqlite
 
@@ -19,6 +19,7 @@ from answerback.database.operation import (
     MAX_GROUP_BYTES,
     BatchPlan,
     Begin,
+    Committed,
     Operation,
     Query,
     Rows,
@@ -26,10 +27,23 @@ from answerback.database.operation import (
     Transaction,
 )
 from answerback.kernel.errors import Refusal, StorageUnavailable
+from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
 
 T = TypeVar("T")
 
 DIALECT = sqlite.dialect(paramstyle="named")
+
+Connect = Callable[[], sqlite3.Connection]
+
+
+class TransactionClock(Protocol):
+    """The times of a transaction, in epoch milliseconds. `before_commit` runs inside one that has written."""
+
+    def now(self) -> int: ...
+
+    def wall(self) -> int: ...
+
+    def before_commit(self, connection: sqlite3.Connection, now: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -37,7 +51,8 @@ class _Entry:
     begin: Begin[Any]
     future: "asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop
-    carries: int
+    plan: BatchPlan | None
+    payload_bytes: int
     result: Any = None
     error: BaseException | None = None
 
@@ -51,49 +66,42 @@ class _Entry:
 
 
 class GroupCommit:
-    """Runs operations on one SQLite connection in a thread of its own.
+    """Implements `Runner` on one SQLite connection, in a thread of its own.
 
-    `begin_statement` is `BEGIN IMMEDIATE` for a writer, `BEGIN` for a reader. `committed` is called in the thread
-    with each transaction that committed.
+    `begin_statement` is `BEGIN IMMEDIATE` for a writer, `BEGIN` for a reader. `committed` is called in the thread.
     """
 
     def __init__(
         self,
         name: str,
-        connect: Callable[[], sqlite3.Connection],
+        connect: Connect,
         begin_statement: str,
-        now: Callable[[], int],
-        committed: Callable[[Transaction], None] | None = None,
+        clock: TransactionClock,
+        committed: Committed | None = None,
+        metrics: Metrics = UNMEASURED,
     ) -> None:
         self._connect = connect
         self._begin_statement = begin_statement
-        self._now = now
+        self._clock = clock
         self._committed = committed
+        self._metrics = metrics
         self._compiled: dict[Statement, tuple[str, dict[str, Any]]] = {}
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._closed = False
         self._thread.start()
 
-    async def run(
-        self,
-        begin: Begin[T],
-        together: BatchPlan | None = None,  # noqa: ARG002 - all share, in turn
-        carries: int = 0,
-    ) -> T:
-        """The operation's result, after its transaction has committed.
-
-        Raises what the operation raised, and StorageUnavailable when the database cannot serve it now.
-        """
+    async def run(self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0) -> T:
+        """As `Runner.run`; whatever its plan, an operation shares the transaction, and runs after the others."""
         if self._closed:
             raise StorageUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Entry(begin, future, loop, carries))
+        self._queue.put(_Entry(begin, future, loop, plan, payload_bytes))
         return await future
 
     async def close(self) -> None:
-        """Finishes what has queued, then closes the connection."""
+        """Finishes the operations that have queued, then closes the connection."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
@@ -115,13 +123,14 @@ class GroupCommit:
             connection.close()
 
     def _take(self) -> tuple[list[_Entry], bool]:
+        """The next group, once there is one, and whether the runner was closed behind it."""
         entry = self._queue.get()
         entries: list[_Entry] = []
-        carried = 0
+        payload_bytes = 0
         while entry is not None:
             entries.append(entry)
-            carried += entry.carries
-            if len(entries) == MAX_GROUP or carried >= MAX_GROUP_BYTES:
+            payload_bytes += entry.payload_bytes
+            if len(entries) == MAX_GROUP or payload_bytes >= MAX_GROUP_BYTES:
                 return entries, False
             try:
                 entry = self._queue.get_nowait()
@@ -136,19 +145,22 @@ class GroupCommit:
             _roll_back(connection)
             _fail(entries, error)
         except Exception as error:  # noqa: BLE001 - it belongs to the operation's caller, not to this thread
-            # One operation broke: its neighbours must not suffer, so each gets a transaction of its own.
             _roll_back(connection)
             if len(entries) == 1:
                 entries[0].error = error
-            else:
-                for entry in entries:
-                    self._serve(connection, [entry])
+                return
+            # One operation broke and took the others' transaction with it: now each gets one of its own.
+            for name in {entry.plan.name for entry in entries if entry.plan is not None}:
+                self._metrics.fell_back(name, Fallback.ALONE)
+            for entry in entries:
+                self._serve(connection, [entry])
 
     def _transact(self, connection: sqlite3.Connection, entries: Sequence[_Entry]) -> None:
         if not entries:
             return
         connection.execute(self._begin_statement)
-        transaction = Transaction(self._now())
+        changes = connection.total_changes
+        transaction = Transaction(self._clock.now(), self._clock.wall())
         for entry in entries:
             entry.error = None
             try:
@@ -156,6 +168,8 @@ class GroupCommit:
             except Refusal as refusal:
                 # Operations refuse before they write anything, so the others' transaction goes on.
                 entry.error = refusal
+        if connection.total_changes != changes:
+            self._clock.before_commit(connection, transaction.now)
         connection.execute("COMMIT")
         if self._committed is not None:
             self._committed(transaction)
@@ -164,26 +178,23 @@ class GroupCommit:
         try:
             query = next(operation)
             while True:
-                parameters = query.parameters
-                if query.statement.only_locks:
-                    rows: Rows = ()
-                elif isinstance(parameters, dict):
-                    sql, constants = self._compile(query.statement)
-                    rows = query.statement.named(connection.execute(sql, constants | parameters).fetchall())
-                else:
-                    rows = self._execute_each(connection, query)
-                query = operation.send(rows)
+                query = operation.send(self._execute(connection, query))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 
-    def _execute_each(self, connection: sqlite3.Connection, query: Query) -> Rows:
-        sql, constants = self._compile(query.statement)
-        sets = [constants | dict(each) for each in query.parameters]  # type: ignore[arg-type]
+    def _execute(self, connection: sqlite3.Connection, query: Query) -> Rows:
+        statement, parameters = query.statement, query.parameters
+        if statement.only_locks:
+            return ()
+        sql, constants = self._compile(statement)
+        if isinstance(parameters, dict):
+            return statement.named(connection.execute(sql, constants | parameters).fetchall())
+        sets = [constants | dict(each) for each in parameters]  # type: ignore[arg-type]
         if not query.numbered:
             connection.executemany(sql, sets)
-            return []
-        named = query.statement.named
-        return [(index, row) for index, each in enumerate(sets) for row in named(connection.execute(sql, each))]
+            return ()
+        found = ((index, connection.execute(sql, each)) for index, each in enumerate(sets))
+        return [(index, row) for index, rows in found for row in statement.named(rows)]
 
     def _compile(self, statement: Statement) -> tuple[str, dict[str, Any]]:
         known = self._compiled.get(statement)
@@ -207,7 +218,7 @@ def _fail(entries: Sequence[_Entry], error: sqlite3.Error) -> None:
 
 
 def _settle(entries: Sequence[_Entry]) -> None:
-    """Wakes each waiting loop once, however many of its operations are done."""
+    """Wakes each event loop one time, however many of its operations are done."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
     for entry in entries:
         by_loop.setdefault(entry.loop, []).append(entry)
@@ -215,7 +226,7 @@ def _settle(entries: Sequence[_Entry]) -> None:
         try:
             loop.call_soon_threadsafe(_settle_all, done)
         except RuntimeError:
-            # The loop is gone, and with it everyone who could have waited.
+            # The loop is closed, and with it every task that could have waited.
             continue
 
 

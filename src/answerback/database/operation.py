@@ -1,7 +1,7 @@
 """Operations without I/O: generators that yield statements and receive rows.
 
-An operation is written once; what drives it decides how statements reach a database and which operations share a
-transaction. SQLite's driver is `answerback.database.group_commit`, PostgreSQL's `answerback.database.postgres.runner`.
+An operation is written once; the runner that drives it decides how statements reach a database and which operations
+share a transaction. SQLite's is `answerback.database.group_commit`, PostgreSQL's `answerback.database.postgres.runner`.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ Parameters: TypeAlias = Mapping[str, Any]
 class Statement:
     """A statement defined once in SQLAlchemy and compiled once per dialect. Calling it binds its parameters.
 
-    `postgresql` replaces the clause there, where one cannot serve both dialects. `by` names the parameters that say
-    which rows it locks: transactions that lock many do so in their order, and never wait for each other in a circle.
-    `only_locks`: it has no other effect; its parameters are lists of what to lock, and it returns nothing. SQLite,
+    `postgresql` replaces the clause there, where one clause cannot serve both dialects. `by` names the parameters that
+    identify the rows it locks: a batch locks them in that order, in every transaction, so that no two deadlock.
+    `only_locks`: its only effect are locks; its parameters are lists of what to lock, and it returns nothing. SQLite,
     which has one writer at a time, leaves it out.
     """
 
@@ -45,17 +45,17 @@ class Statement:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The names of what it returns."""
+        """The names of the columns that it returns."""
         return tuple(self.clause.exported_columns.keys()) if isinstance(self.clause, ReturnsRows) else ()
 
     def named(self, rows: Iterable[Iterable[Any]]) -> Rows:
-        """Rows as they came from the driver, with their columns named. A driver may return more than was asked for, as
-        the key of an inserted row: a statement that returns nothing has no rows."""
+        """The driver's rows as named tuples. Of a statement that returns nothing there are none, even where the driver
+        reports some (as the key of an inserted row)."""
         return list(map(self._row, rows)) if self.columns else ()
 
     @cached_property
     def _row(self) -> Callable[[Iterable[Any]], Row]:
-        # Not called by its own name: type checkers want to know the fields, which are known at run time only.
+        # Through `getattr`, since type checkers insist on fields that they can read in the source.
         row = getattr(collections, "namedtuple")("Row", self.columns, rename=True)  # noqa: B009
         make: Callable[[Iterable[Any]], Row] = row._make
         return make
@@ -86,34 +86,44 @@ Operation: TypeAlias = Generator[Query, Rows, T]
 
 @dataclass(slots=True)
 class Transaction:
-    """What the operations of one transaction share: its time (epoch milliseconds) and the jobs it opened, net."""
+    """What the operations of one transaction share. Times are epoch milliseconds.
+
+    `now` is the scheduling clock's, which no step of the wall clock moves: it decides what is due, when a lease ends
+    and when a deadline has passed. `wall` is the wall clock's, for times that are shown. `opened` counts the jobs that
+    the transaction opened, less those that it ended.
+    """
 
     now: int
+    wall: int
     opened: int = 0
 
 
 Begin: TypeAlias = Callable[[Transaction], Operation[T]]
+Committed: TypeAlias = Callable[[Transaction], None]
+"""Called with each transaction that committed."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """Operations of one kind: they may share a transaction and go batched through these statements, in this order."""
+    """Operations of one kind, which may share a transaction and run batched: all the statements that they may yield, in
+    the order in which they yield them. `name` labels metrics."""
 
     steps: tuple[Statement, ...]
+    name: str = "unnamed"
 
 
 MAX_GROUP = 256
-"""Operations that share a transaction, at most."""
+"""How many operations share a transaction at most."""
 MAX_GROUP_BYTES = 8 * 1024 * 1024
-"""What they carry together, before the last of them: a transaction has seconds, and holds lines while it takes them."""
+"""A group is closed when its payloads reach this size: a transaction has seconds, and holds its locks while it runs."""
 
 
 class Runner(Protocol):
     """Drives operations against a database, in transactions of its own making."""
 
-    async def run(self, begin: Begin[T], together: BatchPlan | None = None, carries: int = 0) -> T:
-        """The result, once committed; `together` says with which others it may share a transaction, and `carries` about
-        how many bytes it writes.
+    async def run(self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0) -> T:
+        """The operation's result, after its transaction has committed. Operations with the same `plan` may share a
+        transaction; `payload_bytes` is about how much this one writes.
 
         Raises StorageUnavailable, and what the operation raises.
         """
@@ -122,8 +132,8 @@ class Runner(Protocol):
 
 
 class Database:
-    """Where operations go: `write` commits them, `read` serves them from a snapshot. Every method of a room's store is
-    one transaction, and raises StorageUnavailable when the database cannot serve it now."""
+    """The database's two sides: `write` commits operations, `read` serves them from a snapshot. Every method of a
+    room's store is one transaction, and raises StorageUnavailable when the database cannot serve it now."""
 
     def __init__(self, write: Runner, read: Runner) -> None:
         self.write = write

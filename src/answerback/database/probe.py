@@ -1,18 +1,23 @@
-"""Proving that the database takes writes: a row is written and taken back, which a full or locked disk refuses."""
+"""Proving that the database takes writes: a row is written and deleted, which a full or locked disk refuses."""
+
+import secrets
 
 from sqlalchemy import bindparam, delete, insert
 
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.tables import secrets
+from answerback.database.tables import service_secrets
 
-WRITE = Statement(insert(secrets).values(value=bindparam("value"), created_at=bindparam("now"), expires_at=0))
-ERASE = Statement(delete(secrets).where(secrets.c.value == bindparam("value")))
+WRITE = Statement(
+    insert(service_secrets).values(name=bindparam("name"), value=bindparam("value"), created_at=bindparam("now"))
+)
+ERASE = Statement(delete(service_secrets).where(service_secrets.c.name == bindparam("row_name")))
 
 PAGES = "." * 16_384
 """More than fits into what a page has left, so that a full disk is noticed."""
 
 
 def probe(tx: Transaction) -> Operation[None]:
-    """Nobody else ever sees the row: it comes and goes in one transaction."""
-    yield WRITE(value=PAGES, now=tx.now)
-    yield ERASE(value=PAGES)
+    """No other transaction ever sees the row, and its name is its own: probes do not wait for each other."""
+    name = f"probe-{secrets.token_hex(8)}"
+    yield WRITE(name=name, value=PAGES, now=tx.wall)
+    yield ERASE(row_name=name)

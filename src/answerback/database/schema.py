@@ -1,6 +1,7 @@
 """Bringing a database to the current schema with Alembic."""
 
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+FIRST_EDITION = re.compile(r"000[1-6]")
 
-_one_at_a_time = threading.Lock()
-"""Alembic keeps what it works on in globals of its modules."""
+_alembic = threading.Lock()
+"""Held while Alembic works: it keeps its state in globals of its modules."""
 
 
 class MigrationError(Exception):
@@ -24,7 +26,7 @@ class MigrationError(Exception):
 
 
 def configuration() -> Config:
-    """Alembic's configuration without a file: the migrations live in the package."""
+    """Alembic's configuration without a file: the migrations are in the package."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
@@ -35,52 +37,58 @@ def head() -> str:
     return str(ScriptDirectory.from_config(configuration()).get_current_head())
 
 
+def require_known(revision: str | None) -> None:
+    """Raises MigrationError for a revision that this version cannot migrate. None is an empty database's."""
+    if revision is None:
+        return
+    if FIRST_EDITION.fullmatch(revision):
+        raise MigrationError(
+            f"it was made by the first edition of answerback (schema {revision}), whose tables this one does not read: "
+            "start with an empty database"
+        )
+    try:
+        ScriptDirectory.from_config(configuration()).get_revision(revision)
+    except CommandError as error:
+        raise MigrationError(
+            f"it was made by another version of answerback, most likely a newer one: run that ({error})"
+        ) from error
+
+
 def upgrade_sqlite(path: Path) -> None:
-    """Applies what is missing; a database that is current is only looked at. Raises MigrationError."""
-    # Messages and the signing secret are in it: whoever else is on this machine has no business there.
+    """Applies the migrations that are missing; a current database is not written to. Raises MigrationError."""
+    # Messages and secrets are in it: other users of this machine must not read it.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     config = configuration()
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"isolation_level": None})
     try:
-        with _one_at_a_time, engine.begin() as connection:
-            # By hand, since the driver opens none for DDL: a kill in the middle must leave nothing, and two
+        with _alembic, engine.begin() as connection:
+            # By hand, since the driver begins no transaction for DDL: a kill in the middle must leave nothing, and two
             # processes that start together must not both create.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-            if MigrationContext.configure(connection).get_current_revision() == head():
-                return
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except CommandError as error:
-        raise MigrationError(_another_version(error)) from error
+            found = MigrationContext.configure(connection).get_current_revision()
+            require_known(found)
+            if found != head():
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
     except SQLAlchemyError as error:
         raise MigrationError(str(error.__cause__ or error)) from error
     finally:
         engine.dispose()
 
 
-def require_known(revision: str) -> None:
-    """Raises MigrationError for a revision that this version does not know."""
-    try:
-        ScriptDirectory.from_config(configuration()).get_revision(revision)
-    except CommandError as error:
-        raise MigrationError(_another_version(error)) from error
-
-
 def postgres_since(revision: str | None) -> list[str]:
-    """The statements that lead PostgreSQL from a revision (None: an empty database) to the current schema, each
+    """The statements that bring PostgreSQL from a revision (None: an empty database) to the current schema, each
     transaction's BEGIN and COMMIT among them. Raises MigrationError."""
+    require_known(revision)
     config = configuration()
     script = config.attributes["script"] = _Script()
-    with _one_at_a_time:
-        try:
-            command.upgrade(config, f"{revision}:head" if revision else "head", sql=True)
-        except CommandError as error:
-            raise MigrationError(_another_version(error)) from error
+    with _alembic:
+        command.upgrade(config, f"{revision}:head" if revision else "head", sql=True)
     return script.statements
 
 
 class _Script:
-    """What Alembic writes to: it hands over each statement by itself."""
+    """A file that Alembic writes SQL to, read as a list of statements."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []
@@ -91,7 +99,3 @@ class _Script:
 
     def flush(self) -> None:
         return
-
-
-def _another_version(error: CommandError) -> str:
-    return f"it was made by another version of answerback, most likely a newer one: run that ({error})"

@@ -1,4 +1,4 @@
-"""Secrets that never leave the service, each made at its first use and kept."""
+"""Secrets that never leave the service, each made at its first use and stored."""
 
 import secrets
 from typing import Any
@@ -7,31 +7,32 @@ from sqlalchemy import ClauseElement, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import Database, Operation, Statement, Transaction
-from answerback.database.tables import own_secrets
+from answerback.database.tables import service_secrets
 
 
-def _keep(insert: Any) -> ClauseElement:
-    fresh = insert(own_secrets).values(name=bindparam("name"), value=bindparam("value"), created_at=bindparam("now"))
-    kept: ClauseElement = fresh.on_conflict_do_nothing(index_elements=[own_secrets.c.name])
-    return kept
+def _insert(insert: Any) -> ClauseElement:
+    values = {"name": bindparam("name"), "value": bindparam("value"), "created_at": bindparam("now")}
+    once: ClauseElement = insert(service_secrets).values(values).on_conflict_do_nothing(index_elements=["name"])
+    return once
 
 
-KEEP = Statement(_keep(sqlite.insert), postgresql=_keep(postgresql.insert))
-FIND = Statement(select(own_secrets.c.value).where(own_secrets.c.name == bindparam("name")))
+INSERT = Statement(_insert(sqlite.insert), postgresql=_insert(postgresql.insert))
+FIND = Statement(select(service_secrets.c.value).where(service_secrets.c.name == bindparam("name")))
 
 
 def own_secret(tx: Transaction, name: str) -> Operation[str]:
     """The secret of this name: 256 random bits in hex."""
-    yield KEEP(name=name, value=secrets.token_hex(32), now=tx.now)
-    return str((yield FIND(name=name))[0][0])
+    yield INSERT(name=name, value=secrets.token_hex(32), now=tx.wall)
+    (found,) = yield FIND(name=name)
+    return str(found.value)
 
 
 class ServiceSecrets:
-    """Secrets that never leave the service."""
+    """Secrets of the service's own, such as the key under which it names things in a shared Redis."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def own_secret(self, name: str) -> str:
-        """A secret that never leaves the service: made at its first use, the same ever after."""
+        """The secret of this name, in hex: made at its first use, the same ever after."""
         return await self._database.write.run(lambda tx: own_secret(tx, name))

@@ -1,6 +1,7 @@
-"""SQLite: one writer that groups, one reader that never waits for it (WAL), every commit on disk (FULL)."""
+"""SQLite: one writer that commits in groups, one reader that never waits for it (WAL), every commit on disk (FULL)."""
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -8,33 +9,33 @@ from pathlib import Path
 
 from answerback.database import schema
 from answerback.database.group_commit import GroupCommit
-from answerback.database.operation import Database
-from answerback.jobs.backlog import Backlog
-from answerback.jobs.ports import Render
-from answerback.jobs.store import SqlStore
+from answerback.database.operation import Committed, Database
+from answerback.database.sqlite_clock import SqliteClock
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.telemetry import UNMEASURED, Metrics
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's lock before it is refused."""
 
 
-async def open_sqlite(path: Path, clock: Clock, render: Render) -> SqlStore:
-    """A store on the file at `path`, made and migrated as needed. Raises StorageUnavailable."""
+async def open_database(
+    path: Path, clock: Clock, metrics: Metrics = UNMEASURED, committed: Committed | None = None
+) -> Database:
+    """The database in the file at `path`, made and migrated as needed. Raises StorageUnavailable."""
+    connect = connector(path)
+
+    def prepare() -> SqliteClock:
+        schema.upgrade_sqlite(path)
+        with contextlib.closing(connect()) as connection:
+            return SqliteClock(clock, connection)
+
     try:
-        await asyncio.to_thread(schema.upgrade_sqlite, path)
+        times = await asyncio.to_thread(prepare)
     except (sqlite3.Error, OSError, schema.MigrationError) as error:
         raise StorageUnavailable(f"cannot open the database {str(path)!r}: {error}") from error
-    backlog = Backlog()
-    write = GroupCommit("sqlite-writer", connector(path), "BEGIN IMMEDIATE", clock.now, backlog.committed)
-    read = GroupCommit("sqlite-reader", connector(path, read_only=True), "BEGIN", clock.now)
-    store = SqlStore(Database(write, read), backlog, render)
-    try:
-        await store.count_open()
-    except BaseException:
-        await store.close()
-        raise
-    return store
+    write = GroupCommit("sqlite-writer", connect, "BEGIN IMMEDIATE", times, committed, metrics)
+    return Database(write, GroupCommit("sqlite-reader", connector(path, read_only=True), "BEGIN", times))
 
 
 def connector(path: Path, *, read_only: bool = False) -> Callable[[], sqlite3.Connection]:
@@ -53,14 +54,14 @@ def connector(path: Path, *, read_only: bool = False) -> Callable[[], sqlite3.Co
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Changing the mode is the one thing that does not wait for a lock by itself: processes that open a fresh file
-    together meet there."""
-    patient_until = time.monotonic() + BUSY_SECONDS
+    """Turns on WAL. SQLite's own timeout does not apply to that, so processes that open a fresh file at the same time
+    try again."""
+    give_up_at = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= patient_until:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
                 connection.close()
                 raise
             time.sleep(0.01)

@@ -62,8 +62,17 @@ secrets = Table(
     Column("expires_at", BigInteger),
 )
 
-own_secrets = Table(
-    "own_secrets",
+# SQLite's scheduling clock (`sqlite_clock.py`); empty on PostgreSQL, whose server has one.
+clock = Table(
+    "clock",
+    metadata,
+    Column("boot_id", Text, primary_key=True),
+    Column("offset_ms", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+service_secrets = Table(
+    "service_secrets",
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),

@@ -35,6 +35,17 @@ class CallbackEnd(StrEnum):
     DEAD = "dead"
 
 
+class Fallback(StrEnum):
+    """Why the database runs a group of operations in a slower way, or in which."""
+
+    UNPLANNED_STATEMENT = "unplanned_statement"
+    """The batch plan lacks a statement: the group runs sequentially each time. A fault of ours."""
+    SEQUENTIAL = "sequential"
+    """Operations of one batch met, or one broke: they run again, one after the other."""
+    ALONE = "alone"
+    """One broke again, or needs what another transaction has locked: each gets a transaction of its own."""
+
+
 class Metrics(Protocol):
     """Counts what happens. Every method is cheap and never raises."""
 
@@ -68,6 +79,9 @@ class Metrics(Protocol):
     def redis(self, *, up: bool) -> None:
         """Redis answers, or is done without."""
 
+    def fell_back(self, plan: str, fallback: Fallback) -> None:
+        """A group of operations of this batch plan has to run in a slower way."""
+
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """`route` is a template, such as `/v1/jobs/{job_id}`."""
 
@@ -96,6 +110,8 @@ class Unmeasured:
     def listen_unproven(self) -> None: ...
 
     def redis(self, *, up: bool) -> None: ...
+
+    def fell_back(self, plan: str, fallback: Fallback) -> None: ...
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None: ...
 

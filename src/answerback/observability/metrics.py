@@ -18,7 +18,7 @@ from answerback import __version__
 from answerback.jobs.model import JobKind, JobState
 from answerback.jobs.ports import Depth
 from answerback.kernel.errors import ErrorCode
-from answerback.kernel.telemetry import CallbackEnd, LLMCall
+from answerback.kernel.telemetry import CallbackEnd, Fallback, LLMCall
 
 MODELS_TOLD_APART = 100
 OTHER = "other"
@@ -32,7 +32,7 @@ T = TypeVar("T", Counter, Gauge, Histogram)
 
 
 class PrometheusMetrics:
-    """Implements `Metrics`. `models` are told apart, and a hundred others once they have answered:
+    """Implements `Metrics`. The models of `name_models` are told apart, and a hundred others once they have answered:
     clients name models as they like, and names that never answer are all `other`."""
 
     def __init__(self, models: Collection[str] = ()) -> None:
@@ -76,6 +76,8 @@ class PrometheusMetrics:
         self._redis_outages = counter("redis_outages_total", "Times that Redis went away.")
         # On demand: without REDIS_URL there is none that could be down.
         self._redis_up = lru_cache(maxsize=None)(lambda: gauge("redis_up", "Whether Redis answers.")())
+        fallbacks = "Groups of database operations that had to run in a slower way, by batch plan."
+        self._fallbacks = counter("database_fallbacks_total", fallbacks, "plan", "fallback")
         self._requests = counter(
             "http_requests_total", "Requests, by the path's template.", "method", "route", "status"
         )
@@ -84,6 +86,10 @@ class PrometheusMetrics:
         self._deliveries = gauge("deliveries", "Callbacks owed, by state.", "state")
         self._job_age = gauge("queue_age_seconds", "How long the oldest due job has waited.")
         self._delivery_age = gauge("delivery_age_seconds", "How long the oldest due callback has waited.")
+
+    def name_models(self, models: Collection[str]) -> None:
+        """The models that the settings name."""
+        self._models = frozenset(models)
 
     def accepted(self, kind: JobKind) -> None:
         self._accepted(kind.value).inc()
@@ -132,6 +138,9 @@ class PrometheusMetrics:
         self._redis_up().set(up)
         if not up:
             self._redis_outages().inc()
+
+    def fell_back(self, plan: str, fallback: Fallback) -> None:
+        self._fallbacks(plan, fallback.value).inc()
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests(method if method in METHODS else OTHER, route, str(status)).inc()

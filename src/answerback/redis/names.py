@@ -3,22 +3,22 @@
 import hashlib
 import hmac
 
-from answerback.jobs.ports import Store
+from answerback.database.service_secrets import ServiceSecrets
 
 SECRET = "redis-keys"  # noqa: S105 (the name of one)
 
 
 class Names:
-    """Names that only the processes on one database know: another database's on the same Redis are others, and none
-    tells whose it is."""
+    """Names of keys that only the processes on one database know: those of another database on the same Redis differ,
+    and none shows which tenant or conversation it belongs to."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, secrets: ServiceSecrets) -> None:
+        self._secrets = secrets
         self._secret: bytes | None = None
 
     async def name(self, kind: str, *parts: str) -> str:
-        """The key of what `parts` name. Raises StorageUnavailable."""
+        """The key of what `parts` identify. Raises StorageUnavailable."""
         if self._secret is None:
-            self._secret = bytes.fromhex(await self._store.own_secret(SECRET))
-        named = "\0".join(parts).encode()
-        return f"answerback:{kind}:{hmac.digest(self._secret, named, hashlib.sha256).hex()[:32]}"
+            self._secret = bytes.fromhex(await self._secrets.own_secret(SECRET))
+        message = "\0".join(parts).encode()
+        return f"answerback:{kind}:{hmac.digest(self._secret, message, hashlib.sha256).hex()[:32]}"

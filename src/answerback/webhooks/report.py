@@ -26,7 +26,7 @@ REPORT = Statement(
     .returning(deliveries.c.id),
     by=("row_id",),
 )
-PLAN = BatchPlan((LOCK_CONVERSATIONS, REPORT, END_ATTEMPT, RELEASE_NEXT_DELIVERY))
+PLAN = BatchPlan((LOCK_CONVERSATIONS, REPORT, END_ATTEMPT, RELEASE_NEXT_DELIVERY), "report")
 
 FIND = Statement(
     select(*DELIVERY_COLUMNS, deliveries.c.body == b"").where(

@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: pooled, replaced when they break, given up when they fall silent.
 
 They keep nothing from one transaction to the next but prepared statements, and not even those behind a pooler that
-hands each transaction another server process: PgBouncer in transaction mode serves as well as the server itself.
+gives each transaction another server process: PgBouncer in transaction mode serves as well as the server itself.
 """
 
 import asyncio
@@ -20,20 +20,20 @@ from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable
 T = TypeVar("T")
 
 POOL_SIZE = 10
-"""Each is a process of the server. One works for every kind of grouped operation at a time, the rest for what runs by
-itself; ten workers of this size fit a server's usual limit of 100."""
+"""Each is a process of the server. Each batch plan uses one at a time, operations without a plan the rest; ten workers
+of this size fit a server's usual limit of 100."""
 CONNECT_SECONDS = 5.0
 SLOT_SECONDS = 10.0
-"""How long a transaction waits until one of the others ends."""
+"""How long a transaction waits for a connection."""
 IDLE_SECONDS = 300.0
-"""Firewalls forget connections that nobody uses, and do not say so."""
+"""An older connection is not used again: firewalls silently forget connections that carry nothing."""
 TRANSACTION_SECONDS = 15.0
 """After which a transaction that has not ended is given up, and its connection with it: packets to a host that is gone
-are lost without a word."""
+are lost silently."""
 ALIVE_SECONDS = 2.0
-"""How long a connection that was idle may take to say that it still leads to a server."""
+"""How long a connection that was idle may take to answer again."""
 CLOSE_SECONDS = 1.0
-"""How long closing waits for a sign of life from the server; supervisors soon kill."""
+"""How long closing waits for progress; supervisors soon kill."""
 
 UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
@@ -50,27 +50,27 @@ UNAVAILABLE = (
 
 
 class Locked(StorageUnavailable):
-    """Another transaction holds what this one needs, and keeps it."""
+    """Another transaction holds a lock that this one needs."""
 
 
 BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
-"""What a connection raises that is of no more use."""
+"""Errors after which a connection is of no more use."""
 
 
 class Connections:
     """The connections of one process to one database."""
 
     def __init__(self, dsn: str, *, pooled: bool) -> None:
-        """`pooled`: somebody between us and the server hands each transaction another connection."""
+        """`pooled`: a pooler between this process and the server gives each transaction another connection."""
         self._dsn = dsn
         self._statement_cache_size = 0 if pooled else 100
         self._slots = asyncio.Semaphore(POOL_SIZE)
         self._idle: list[tuple[Any, float]] = []
 
     async def transaction(self, begin: str, work: Callable[[Any], Awaitable[T]]) -> T:
-        """Begins, works, commits.
+        """Begins, runs `work`, commits.
 
-        Raises StorageUnavailable, of which OutcomeUnknown when the answer to the commit did not come; and what `work`
+        Raises StorageUnavailable (its subclass OutcomeUnknown where the commit was not answered), and what `work`
         raises, rolled back.
         """
         async with self._slot():
@@ -94,9 +94,9 @@ class Connections:
             return result
 
     async def close(self) -> None:
-        """Ends those that are idle: of the others, those who use them have been waited for."""
+        """Closes the idle connections; the runner has waited for the transactions in the others."""
         idle, self._idle = self._idle, []
-        # Each breaks itself off where the server does not answer, and there is nobody left to tell.
+        # Each breaks itself off where the server does not answer, which matters to nobody any more.
         closing = (connection.close(timeout=CLOSE_SECONDS) for connection, _ in idle)
         await asyncio.gather(*closing, return_exceptions=True)
 
@@ -113,9 +113,9 @@ class Connections:
             self._slots.release()
 
     async def _begun(self, begin: str) -> Any:
-        """In a transaction: the connection used last, so that those of a busier hour fall out of use, or a new one."""
+        """A connection in a transaction: the one used last, so that those of a busier hour expire, or a new one."""
         while (idle := self._youngest()) is not None:
-            # Nothing is lost with one that broke; the others most likely lead to the same dead or silent server.
+            # Nothing is lost with one that broke; the other idle ones most likely lead to the same dead server.
             with contextlib.suppress(*BROKEN):
                 await _begin(idle, begin, ALIVE_SECONDS)
                 return idle
@@ -136,10 +136,10 @@ class Connections:
         return None
 
     async def _roll_back(self, connection: Any, error: BaseException) -> None:
-        # A server that takes no writes may be a standby, and a new connection may lead to another.
-        leave = isinstance(error, asyncpg.ReadOnlySQLTransactionError)
-        if isinstance(error, Exception) and not leave and not connection.is_closed():
-            # Whatever else goes wrong: a connection that cannot even roll back is of no more use.
+        # A server that takes no writes may be a standby, and a new connection may lead to another server.
+        standby = isinstance(error, asyncpg.ReadOnlySQLTransactionError)
+        if isinstance(error, Exception) and not standby and not connection.is_closed():
+            # Whatever it raises: a connection that cannot even roll back is of no more use.
             with contextlib.suppress(Exception):
                 await connection.execute("ROLLBACK")
                 return
@@ -163,7 +163,7 @@ async def _begin(connection: Any, begin: str, seconds: float) -> None:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether trying again by itself may well succeed: somebody else was faster, or the schema has just changed."""
+    """Whether another try may well succeed: another transaction was faster, or the schema has just changed."""
     return isinstance(
         error,
         asyncpg.UniqueViolationError
@@ -174,8 +174,8 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def unavailable(error: BaseException, dsn: str, *, closed: bool) -> StorageUnavailable | None:
-    """What to raise for an error that is the connection's or the server's, None for any other. `closed`: there is no
-    connection, or none any more."""
+    """The error to raise for one that is the connection's or the server's, None for any other. `closed`: the connection
+    was not made, or is closed."""
     if isinstance(error, asyncpg.OutdatedSchemaCacheError):
         return None
     if isinstance(error, asyncpg.LockNotAvailableError):
@@ -183,21 +183,21 @@ def unavailable(error: BaseException, dsn: str, *, closed: bool) -> StorageUnava
             f"PostgreSQL at {_place(dsn)}: another transaction holds a lock that this one needs; try again soon"
         )
     if isinstance(error, UNAVAILABLE) or (closed and isinstance(error, BROKEN)):
-        return StorageUnavailable(f"PostgreSQL at {_place(dsn)}: {_said(error)}")
+        return StorageUnavailable(f"PostgreSQL at {_place(dsn)}: {_reason(error)}")
     return None
 
 
 def _place(dsn: str) -> str:
-    """Which server it is, without whatever else stands there: some of it is secret."""
+    """The server's host and port (or socket folder), without the secrets in the DSN."""
     parts = urlsplit(dsn)
-    asked = parse_qs(parts.query)
-    host = parts.netloc.rpartition("@")[2] or asked.get("host", ["localhost"])[-1]
-    return host if parts.port or host.startswith("/") else f"{host}:{asked.get('port', ['5432'])[-1]}"
+    query = parse_qs(parts.query)
+    host = parts.netloc.rpartition("@")[2] or query.get("host", ["localhost"])[-1]
+    return host if parts.port or host.startswith("/") else f"{host}:{query.get('port', ['5432'])[-1]}"
 
 
-def _said(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        # Event loops word it differently, some with the address.
+        # In the system's words: event loops word it differently, some with the address.
         return os.strerror(error.errno)
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
@@ -208,7 +208,8 @@ async def connect(dsn: str, statement_cache_size: int = 0) -> Any:
 
 @asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[Any]:
-    """A connection of its own, which prepares nothing. Raises StorageUnavailable, also for what breaks it."""
+    """A connection outside of the pool, which prepares no statements. Raises StorageUnavailable, also where the
+    connection breaks in the block."""
     try:
         connection = await connect(dsn)
     except Exception as error:
@@ -222,6 +223,6 @@ async def connected(dsn: str) -> AsyncIterator[Any]:
 
 
 async def behind_a_pooler(connection: Any) -> bool:
-    """Whether the server process that answers is another than the one that said hello."""
+    """Whether the server process that answers differs from the one that was named at the connection's start."""
     answering = await connection.fetchval("SELECT pg_backend_pid()", timeout=CONNECT_SECONDS)
     return bool(answering != connection.get_server_pid())

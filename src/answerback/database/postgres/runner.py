@@ -1,7 +1,7 @@
-"""Group commit over a network: operations of one kind that have queued go batched in one transaction.
+"""Group commit for PostgreSQL: operations of one plan that have queued run batched in one transaction.
 
-Nobody waits for company: what is there when a connection is free goes, so a lone operation commits at once and a crowd
-shares the round trips and the flush of one commit.
+An operation never waits for others to come: those that are there when a connection is free go, so a lone one commits at
+once, and a hundred that have queued share the round trips and the flush of one commit.
 """
 
 import asyncio
@@ -12,69 +12,44 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from answerback.database.batching import batched, sequential
-from answerback.database.operation import MAX_GROUP, MAX_GROUP_BYTES, BatchPlan, Begin, Operation, Transaction
+from answerback.database.batching import UnplannedStatement, batched, sequential
+from answerback.database.operation import (
+    MAX_GROUP,
+    MAX_GROUP_BYTES,
+    BatchPlan,
+    Begin,
+    Committed,
+    Operation,
+    Transaction,
+)
 from answerback.database.postgres.connections import CLOSE_SECONDS, POOL_SIZE, Connections, Locked, is_conflict
-from answerback.database.postgres.driving import Driver
+from answerback.database.postgres.driver import Driver
+from answerback.database.postgres.session import LONG_LOCK_TIMEOUT, NO_LOCK_TIMEOUT, SHORT_LOCK_TIMEOUT
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
 
 T = TypeVar("T")
 
 TRIES = 5
-"""How often an operation that meets a conflict is tried by itself."""
+"""How often an operation that meets a conflict runs in a transaction of its own."""
 
 WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-"""One snapshot, so that what an owner sees of a job fits together."""
+"""One snapshot, so that all that an operation reads fits together."""
 
-# Set for each transaction and gone with it, since behind a pooler the session is somebody else's too.
-SETTINGS = {
-    # Whatever the server's default: a commit is on its disk.
-    "synchronous_commit": "on",
-    # A statement that hangs, or a transaction whose client has vanished, gives its locks back by itself.
-    "statement_timeout": "10s",
-    "idle_in_transaction_session_timeout": "20s",
-    # One that vanished in the middle of a batch is neither: its server process waits for the rest, locks and all, until
-    # the server's kernel misses it, which by its own defaults takes hours.
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
-    "tcp_user_timeout": "20s",
-    # Every statement walks along an index made for it, and stops early. The planner must not take a table that was
-    # empty a moment ago for one that is cheaper read whole; nor plan each time anew, nor compile for longer than it
-    # then runs.
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
-}
+SEPARATE_SECONDS = 5.0
+"""How long an operation that left its group waits for a place to run in, over both its tries."""
+SEPARATE_PLACES = POOL_SIZE // 2
+"""How many of those run at a time, so that other operations find a connection."""
 
-
-def _open(lock_timeout: str) -> str:
-    settings = {**SETTINGS, "lock_timeout": lock_timeout}
-    chosen = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
-    return f"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, {chosen}"  # noqa: S608 (ours, all of it)
-
-
-ALONE = _open("0")
-HASTY = _open("500ms")
-"""For a group: what one of them waits for must not hold up those who came along."""
-PATIENT = _open("5s")
-"""For those who then waited in vain once more, by themselves."""
-APART_SECONDS = 5.0
-"""How long they wait for their turn, both times together; whoever has none by then tries again later."""
-APART_AT_ONCE = POOL_SIZE // 2
-"""How many of those parted from their group run at a time, so that others find a connection."""
-
-Way: TypeAlias = Callable[[Iterable[Operation[Any]]], Operation[list[Any]]]
+RunAll: TypeAlias = Callable[[Iterable[Operation[Any]]], Operation[list[Any]]]
 
 
 @dataclass(slots=True)
 class _Entry:
     begin: Begin[Any]
     future: "asyncio.Future[Any]"
-    carries: int
+    payload_bytes: int
 
     def settle(self, result: object) -> None:
         if self.future.done():
@@ -85,65 +60,63 @@ class _Entry:
             self.future.set_result(result)
 
 
-def _begin_all(way: Way, entries: Sequence[_Entry], transaction: Transaction) -> Operation[list[Any]]:
-    return way(entry.begin(transaction) for entry in entries)
+def _begin_all(run_all: RunAll, entries: Sequence[_Entry], transaction: Transaction) -> Operation[list[Any]]:
+    return run_all(entry.begin(transaction) for entry in entries)
 
 
 def _next_group(queue: deque[_Entry]) -> list[_Entry]:
     group: list[_Entry] = []
-    carried = 0
-    while queue and len(group) < MAX_GROUP and carried < MAX_GROUP_BYTES:
+    payload_bytes = 0
+    while queue and len(group) < MAX_GROUP and payload_bytes < MAX_GROUP_BYTES:
         group.append(queue.popleft())
-        carried += group[-1].carries
+        payload_bytes += group[-1].payload_bytes
     return group
 
 
 class PostgresRunner:
-    """Implements `Runner`. `now` replaces the server's clock (epoch milliseconds); `committed` is called with each
-    transaction that committed."""
+    """Implements `Runner`. `now` replaces the server's clock (epoch milliseconds) in tests."""
 
     def __init__(
         self,
         connections: Connections,
         begin: str,
         now: Callable[[], int] | None = None,
-        committed: Callable[[Transaction], None] | None = None,
+        committed: Committed | None = None,
+        metrics: Metrics = UNMEASURED,
     ) -> None:
         self._connections = connections
         self._begin = begin
         self._now = now
         self._committed = committed
+        self._metrics = metrics
         self._driver = Driver()
         self._queues: defaultdict[BatchPlan, deque[_Entry]] = defaultdict(deque)
         self._serving: set[BatchPlan] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._apart = asyncio.Semaphore(APART_AT_ONCE)
+        self._separate = asyncio.Semaphore(SEPARATE_PLACES)
         self._waiting: set[asyncio.Future[Any]] = set()
         self._ended = 0
         self._closed = False
 
-    async def run(self, begin: Begin[T], together: BatchPlan | None = None, carries: int = 0) -> T:
-        """The operation's result, after its transaction has committed. Cancelling the caller does not stop it.
-
-        Raises what the operation raised, and StorageUnavailable when the database cannot serve it now.
-        """
+    async def run(self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0) -> T:
+        """As `Runner.run`. Cancelling the caller does not stop the operation."""
         if self._closed:
             raise StorageUnavailable("the database is closed")
-        entry = _Entry(begin, asyncio.get_running_loop().create_future(), carries)
+        entry = _Entry(begin, asyncio.get_running_loop().create_future(), payload_bytes)
         self._waiting.add(entry.future)
         entry.future.add_done_callback(self._waiting.discard)
-        if together is None:
-            self._spawn(self._serve_alone(entry, ALONE))
+        if plan is None:
+            self._spawn(self._run_alone(entry, NO_LOCK_TIMEOUT))
         else:
-            self._queues[together].append(entry)
-            if together not in self._serving:
-                self._serving.add(together)
-                self._spawn(self._serve_queue(together))
+            self._queues[plan].append(entry)
+            if plan not in self._serving:
+                self._serving.add(plan)
+                self._spawn(self._serve_queue(plan))
         result: T = await entry.future
         return result
 
     async def close(self) -> None:
-        """Finishes what has queued, as long as the server answers, then closes the connections."""
+        """Finishes the operations that have queued, as long as the server answers, then closes the connections."""
         self._closed = True
         while self._tasks:
             before = self._ended
@@ -165,81 +138,95 @@ class PostgresRunner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve_queue(self, together: BatchPlan) -> None:
-        queue = self._queues[together]
+    async def _serve_queue(self, plan: BatchPlan) -> None:
+        queue = self._queues[plan]
         try:
             while queue:
-                await self._serve(_next_group(queue), together)
+                await self._serve(_next_group(queue), plan)
         finally:
-            self._serving.discard(together)
+            self._serving.discard(plan)
 
-    async def _serve(self, entries: Sequence[_Entry], together: BatchPlan) -> None:
-        """Abreast; where two of them meet or one breaks, in turn; and if that breaks too, or somebody else holds what
-        one of them needs, each by itself."""
-        ways: Sequence[Way] = (partial(batched, together=together), sequential)
-        for way in ways if len(entries) > 1 else ():
+    async def _serve(self, entries: Sequence[_Entry], plan: BatchPlan) -> None:
+        if len(entries) == 1:
+            # Awaited, so that operations that come meanwhile form a group.
+            with contextlib.suppress(Locked):
+                await self._run_alone(entries[0], SHORT_LOCK_TIMEOUT)
+                return
+        elif await self._run_together(entries, plan):
+            return
+        for entry in entries:
+            self._spawn(self._run_separately(entry))
+
+    async def _run_together(self, entries: Sequence[_Entry], plan: BatchPlan) -> bool:
+        """Batched; where two operations meet or one breaks, sequentially. False where that broke, too, or another
+        transaction holds a lock that one of them needs: then nothing is settled."""
+        ways: Sequence[tuple[RunAll, Fallback]] = (
+            (partial(batched, plan=plan), Fallback.SEQUENTIAL),
+            (sequential, Fallback.ALONE),
+        )
+        for run_all, fallback in ways:
             try:
-                results = await self._transact(partial(_begin_all, way, entries), HASTY)
+                results = await self._transact(partial(_begin_all, run_all, entries), SHORT_LOCK_TIMEOUT)
             except Locked:
-                break
+                self._metrics.fell_back(plan.name, Fallback.ALONE)
+                return False
             except StorageUnavailable as error:
                 results = [error] * len(entries)
-            except Exception:  # noqa: BLE001, S112 - whose it is shows when each runs by itself
+            except UnplannedStatement:
+                self._metrics.fell_back(plan.name, Fallback.UNPLANNED_STATEMENT)
+                continue
+            except Exception:  # noqa: BLE001 - whose fault it is shows when each runs alone
+                self._metrics.fell_back(plan.name, fallback)
                 continue
             for entry, result in zip(entries, results, strict=True):
                 entry.settle(result)
-            return
-        if len(entries) == 1:
-            # Awaited, so that those who come meanwhile go together.
-            with contextlib.suppress(Locked):
-                await self._serve_alone(entries[0], HASTY)
-                return
-        for entry in entries:
-            self._spawn(self._serve_apart(entry))
+            return True
+        return False
 
-    async def _serve_apart(self, entry: _Entry) -> None:
-        give_up_at = asyncio.get_running_loop().time() + APART_SECONDS
+    async def _run_separately(self, entry: _Entry) -> None:
+        give_up_at = asyncio.get_running_loop().time() + SEPARATE_SECONDS
         try:
             try:
-                async with self._place_apart(give_up_at):
-                    await self._serve_alone(entry, HASTY)
+                async with self._separate_place(give_up_at):
+                    await self._run_alone(entry, SHORT_LOCK_TIMEOUT)
             except Locked:
-                # Behind those who wait for nobody.
-                async with self._place_apart(give_up_at):
-                    await self._serve_alone(entry, PATIENT)
+                # Behind the operations that need no lock which is held.
+                async with self._separate_place(give_up_at):
+                    await self._run_alone(entry, LONG_LOCK_TIMEOUT)
         except Locked as error:
             entry.settle(error)
 
     @contextlib.asynccontextmanager
-    async def _place_apart(self, give_up_at: float) -> AsyncIterator[None]:
-        """Raises Locked where none becomes free: as many as there are wait for locks themselves."""
+    async def _separate_place(self, give_up_at: float) -> AsyncIterator[None]:
+        """Raises Locked where no place becomes free: then the operations in all of them wait for locks."""
         try:
             async with asyncio.timeout_at(give_up_at):
-                await self._apart.acquire()
+                await self._separate.acquire()
         except TimeoutError:
-            raise Locked("PostgreSQL: too many wait for locks that others hold; try again soon") from None
+            raise Locked("PostgreSQL: too many operations wait for locks; try again soon") from None
         try:
             yield
         finally:
-            self._apart.release()
+            self._separate.release()
 
-    async def _serve_alone(self, entry: _Entry, opening: str) -> None:
-        """Settles the entry. Raises Locked where it was `HASTY`."""
+    async def _run_alone(self, entry: _Entry, settings: str) -> None:
+        """Settles the entry. Raises Locked, and settles nothing, where the settings have the short lock timeout."""
         for last in (False,) * (TRIES - 1) + (True,):
             try:
-                entry.settle(await self._transact(entry.begin, opening))
+                entry.settle(await self._transact(entry.begin, settings))
             except Exception as error:
-                if isinstance(error, Locked) and opening is HASTY:
+                if isinstance(error, Locked) and settings is SHORT_LOCK_TIMEOUT:
                     raise
                 if is_conflict(error) and not last:
                     continue
                 entry.settle(error)
             return
 
-    async def _transact(self, begin: Begin[T], opening: str) -> T:
+    async def _transact(self, begin: Begin[T], settings: str) -> T:
         async def work(connection: Any) -> tuple[Transaction, T]:
-            now = (await connection.fetchrow(opening))[0]
-            transaction = Transaction(now if self._now is None else self._now())
+            server_time = (await connection.fetchrow(settings))[0]
+            now = server_time if self._now is None else self._now()
+            transaction = Transaction(now, wall=now)
             return transaction, await self._driver.run(connection, begin(transaction))
 
         transaction, result = await self._connections.transaction(self._begin, work)

@@ -1,10 +1,12 @@
-"""PostgreSQL's schema: how it comes about while others serve, and the indexes that its statements use."""
+"""PostgreSQL's schema: made and migrated while other processes serve, refused where it is another version's."""
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,24 +16,43 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 from typer.testing import CliRunner
 
+from answerback.bootstrap.database import open_postgres
 from answerback.cli import app
 from answerback.database import schema
-from answerback.database.postgres import migrate, open_postgres
+from answerback.database.postgres import migrate
 from answerback.database.postgres import schema as postgres_schema
-from answerback.database.postgres.driving import DIALECT
-from answerback.database.postgres.runner import ALONE
 from answerback.database.tables import metadata
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
 from builders import accept
-from databases import PostgresDatabase, own_database
-from hot_statements import HOT
+from databases import PostgresDatabase
 
 
 @pytest.fixture
 def fresh(postgres_url: str) -> PostgresDatabase:
     """Without its schema."""
     return PostgresDatabase(postgres_url)
+
+
+NEXT = """
+from alembic import op
+revision, down_revision, branch_labels, depends_on = "next", {!r}, None, None
+def upgrade() -> None:
+    op.execute("ALTER TABLE jobs ADD COLUMN added INTEGER")
+"""
+
+
+@pytest.fixture
+def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Turns this version into the next one, which has one more migration."""
+
+    def upgrade() -> None:
+        older, migrations = schema.head(), tmp_path / "migrations"
+        shutil.copytree(schema.MIGRATIONS, migrations)
+        (migrations / "versions" / "next.py").write_text(NEXT.format(older))
+        monkeypatch.setattr(schema, "MIGRATIONS", migrations)
+
+    return upgrade
 
 
 async def shape(database: PostgresDatabase) -> list[tuple[Any, ...]]:
@@ -81,17 +102,32 @@ async def test_migrating_again_changes_nothing(postgres: PostgresDatabase) -> No
     assert await shape(postgres) == before
 
 
-async def test_an_older_schema_is_left_to_the_command(fresh: PostgresDatabase) -> None:
+async def test_an_older_schema_is_left_to_the_command(
+    fresh: PostgresDatabase, next_version: Callable[[], None]
+) -> None:
     await migrate(fresh.url)
-    whole = await shape(fresh)
-    await fresh.execute("UPDATE alembic_version SET version_num = '0005'; DROP INDEX jobs_suspect_running")
+    older = await revision(fresh)
+    next_version()
 
-    with pytest.raises(StorageUnavailable, match=r"schema 0005, .*: run 'answerback migrate'"):
+    with pytest.raises(StorageUnavailable, match=rf"schema {older}, .* needs next: run 'answerback migrate'"):
         await open_postgres(fresh.url, render)
-    assert await revision(fresh) == "0005"
+    assert await revision(fresh) == older
     await migrate(fresh.url)
 
-    assert (await revision(fresh), await shape(fresh)) == (schema.head(), whole)
+    assert await revision(fresh) == "next"
+    assert await fresh.rows("SELECT count(added) FROM jobs") == [(0,)]
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+async def test_a_database_of_the_first_edition_is_refused_and_left_alone(fresh: PostgresDatabase, number: int) -> None:
+    await fresh.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    await fresh.execute(f"INSERT INTO alembic_version VALUES ('000{number}')")
+
+    for use in (open_postgres(fresh.url, render), migrate(fresh.url)):
+        with pytest.raises(StorageUnavailable, match=r"first edition.*start with an empty database") as refused:
+            await use
+        assert "\n" not in str(refused.value)
+    assert await shape(fresh) == []
 
 
 async def test_a_database_of_a_newer_version_is_refused_and_left_alone(fresh: PostgresDatabase) -> None:
@@ -105,36 +141,35 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(fresh: Po
 
 
 async def test_a_migration_that_breaks_can_be_run_again(fresh: PostgresDatabase) -> None:
-    await fresh.execute("CREATE TABLE turns (somebody TEXT)")  # the first migration meets it after other tables
+    await fresh.execute("CREATE TABLE jobs (other TEXT)")  # the first migration meets it after other tables
     with pytest.raises(asyncpg.DuplicateTableError):
         await migrate(fresh.url)
-    assert [name for name, *_ in await shape(fresh)] == ["turns"]
+    assert [name for name, *_ in await shape(fresh)] == ["jobs"]
 
-    await fresh.execute("DROP TABLE turns")
+    await fresh.execute("DROP TABLE jobs")
     await migrate(fresh.url)
 
     assert await revision(fresh) == schema.head()
 
 
-async def test_a_migration_gets_out_of_the_way_of_whoever_holds_its_table(
-    fresh: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+async def test_a_migration_that_waits_for_a_lock_gives_way_to_other_transactions(
+    fresh: PostgresDatabase, next_version: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Waiting for its lock, it would hold up everybody who comes after it."""
     monkeypatch.setattr(postgres_schema, "LOCK_SECONDS", 0.01)
-    monkeypatch.setattr(postgres_schema, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(postgres_schema, "RETRY_SECONDS", 0.0)
     await migrate(fresh.url)
-    await fresh.execute("UPDATE alembic_version SET version_num = '0005'")
-    somebody = await asyncpg.connect(fresh.url)
-    async with somebody.transaction():
-        await somebody.execute("SELECT 1 FROM jobs")
+    next_version()
+    reader = await asyncpg.connect(fresh.url)
+    async with reader.transaction():
+        await reader.execute("SELECT 1 FROM jobs")
         with pytest.raises(StorageUnavailable, match="lock"):
             await migrate(fresh.url)
         await fresh.execute("SELECT 1 FROM jobs")
-    await somebody.close()
+    await reader.close()
 
     await migrate(fresh.url)
 
-    assert await revision(fresh) == schema.head()
+    assert await revision(fresh) == "next"
 
 
 async def test_a_database_that_cannot_hold_every_text_is_refused(postgres_server: str) -> None:
@@ -147,86 +182,6 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(postgres_server
         await open_postgres(postgres_server.rpartition("/")[0] + f"/{name}", render)
 
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="module")
-def untouched(postgres_server: str) -> Iterator[PostgresDatabase]:
-    """With the schema, and without the statistics that other tests' rows leave behind."""
-    with own_database(postgres_server) as database:
-        yield database
-
-
-@pytest.fixture
-async def planner(untouched: PostgresDatabase) -> AsyncIterator[Any]:
-    """A connection in a transaction of ours."""
-    connection = await asyncpg.connect(untouched.url)
-    await connection.execute("BEGIN")
-    await connection.execute(ALONE)
-    yield connection
-    await connection.close()
-
-
-DUMMIES = {"VARCHAR": "''", "TEXT": "''", "BIGINT": "1", "INTEGER": "1", "BYTEA": "''", "NULL": "NULL"}
-
-
-async def plan(planner: Any, name: str) -> str:
-    """As it is for parameters that the planner does not look at."""
-    compiled = HOT[name].postgresql.compile(dialect=DIALECT)
-    types = {name: str(bind.type) for bind, name in compiled.bind_names.items()}  # type: ignore[attr-defined]
-    values = [DUMMIES.get(types[name], "NULL") for name in compiled.positiontup]  # type: ignore[attr-defined]
-    await planner.execute(f"PREPARE hot AS {compiled}")
-    arguments = f"({', '.join(values)})" if values else ""
-    return "\n".join(line for (line,) in await planner.fetch(f"EXPLAIN (COSTS OFF) EXECUTE hot{arguments}"))
-
-
-@pytest.mark.parametrize("name", HOT)
-async def test_no_hot_statement_reads_a_whole_table(planner: Any, name: str) -> None:
-    found = await plan(planner, name)
-
-    assert "Seq Scan" not in found, found
-    assert "Parallel" not in found, found
-
-
-@pytest.mark.parametrize(
-    ("name", "index"),
-    [
-        ("CLAIM_JOBS", "jobs_ready"),
-        ("NEXT_JOB", "jobs_ready"),
-        ("CLAIM_SUSPECT", "jobs_suspect"),
-        ("CLAIM_SUSPECT", "jobs_suspect_running"),
-        ("CLAIM_DELIVERIES", "deliveries_ready"),
-        ("NEXT_DELIVERY", "deliveries_ready"),
-        ("CLAIM_OPEN_DELIVERIES", "deliveries_ready"),
-        ("NEXT_OPEN_DELIVERY", "deliveries_ready"),
-        ("PLACE", "deliveries_ready"),
-        ("PLACE", "deliveries_pkey"),
-        ("LOST_JOBS", "jobs_leased"),
-        ("LOST_DELIVERIES", "deliveries_leased"),
-        ("OVERDUE_JOBS", "jobs_deadline"),
-        ("UNANSWERED_JOBS", "jobs_awaiting"),
-        ("OLD_JOBS", "jobs_finished"),
-        ("PRUNE_CONVERSATIONS", "jobs_conversation"),
-        ("RELEASE_NEXT_JOB", "jobs_held"),
-        ("RELEASE_NEXT_JOB", "jobs_line"),
-        ("RELEASE_NEXT_DELIVERY", "deliveries_held"),
-        ("RELEASE_NEXT_DELIVERY", "deliveries_line"),
-        ("RECENT_TURNS", "turns_pkey"),
-        ("FIND_BY_KEY", "jobs_idempotency"),
-        # By its id, however empty some partial index looks at the moment.
-        ("FINISH", "jobs_pkey"),
-        ("END_OPEN", "jobs_pkey"),
-        ("REQUEUE", "jobs_pkey"),
-        ("EXTEND_JOB", "jobs_pkey"),
-        ("RELEASE_JOB", "jobs_pkey"),
-        ("TAKE_BACK_JOB", "jobs_pkey"),
-        ("REPORT", "deliveries_pkey"),
-        ("PRUNE_DELIVERY", "deliveries_pkey"),
-    ],
-)
-async def test_a_hot_statement_uses_the_index_made_for_it(planner: Any, name: str, index: str) -> None:
-    found = await plan(planner, name)
-
-    assert f"using {index} on" in found, found
 
 
 def test_the_command_migrates_and_says_what_is_wrong(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +201,7 @@ def test_without_its_driver_it_says_how_to_get_it() -> None:
     code = "import sys; sys.modules['asyncpg'] = None; from answerback.cli import main; main()"
     environment = os.environ | {"DATABASE_URL": "postgresql://nobody@localhost/none"}
 
-    said = subprocess.run([sys.executable, "-c", code, "migrate"], env=environment, capture_output=True, text=True)
+    ended = subprocess.run([sys.executable, "-c", code, "migrate"], env=environment, capture_output=True, text=True)
 
-    assert said.returncode == 2
-    assert said.stderr == "answerback: PostgreSQL needs its driver: pip install 'answerback[postgres]'\n"
+    assert ended.returncode == 2
+    assert ended.stderr == "answerback: PostgreSQL needs its driver: pip install 'answerback[postgres]'\n"

@@ -21,6 +21,19 @@ PUT = Statement(text("INSERT INTO kept (n) VALUES (:n)").bindparams(bindparam("n
 BROKEN = Statement(text("INSERT INTO kept (n) VALUES (NULL)"))
 
 
+class FixedClock:
+    """Implements `TransactionClock`."""
+
+    def now(self) -> int:
+        return 5
+
+    def wall(self) -> int:
+        return 7
+
+    def before_commit(self, connection: sqlite3.Connection, now: int) -> None:
+        """Nothing to remember."""
+
+
 class Writer:
     """A group commit on a table of its own, whose thread can be held while operations queue."""
 
@@ -28,7 +41,7 @@ class Writer:
         self.path = path
         self.transactions: list[str] = []
         self.committed: list[Transaction] = []
-        self.group = GroupCommit("writer", self._connect, "BEGIN IMMEDIATE", lambda: 5, self.committed.append)
+        self.group = GroupCommit("writer", self._connect, "BEGIN IMMEDIATE", FixedClock(), self.committed.append)
 
     def _connect(self) -> sqlite3.Connection:
         connection = connector(self.path)()
@@ -119,7 +132,7 @@ async def test_a_group_is_bounded(writer: Writer) -> None:
 async def test_what_a_group_carries_is_bounded(writer: Writer) -> None:
     async with writer.held():
         half = MAX_GROUP_BYTES // 2
-        waiting = [asyncio.ensure_future(writer.group.run(lambda _, n=n: put(n), carries=half)) for n in range(6)]
+        waiting = [asyncio.ensure_future(writer.group.run(lambda _, n=n: put(n), payload_bytes=half)) for n in range(6)]
         await asyncio.sleep(0)
     await asyncio.gather(*waiting)
 

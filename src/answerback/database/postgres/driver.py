@@ -18,7 +18,7 @@ ORDINAL = "ordinal"
 
 
 class _Sql:
-    """A clause as SQL with `$n` parameters, and how to line them up."""
+    """A clause as SQL with `$n` parameters, and how to put parameters in their order."""
 
     def __init__(self, clause: ClauseElement) -> None:
         compiled = clause.compile(dialect=DIALECT)
@@ -70,7 +70,8 @@ class Driver:
         return known
 
     def _numbered_sql(self, statement: Statement) -> _Sql | None:
-        """With the index of its parameters among the batch's as one more column; None where it returns nothing."""
+        """With one more column: the index, among the batch's, of the parameters that a row belongs to. None where the
+        statement returns nothing."""
         if statement not in self._numbered:
             numbered = None if statement.only_locks else _with_ordinal(statement.postgresql)
             self._numbered[statement] = None if numbered is None else _Sql(numbered)

@@ -1,4 +1,4 @@
-"""A client of PostgreSQL that vanishes: nobody waits for its locks longer than it takes to miss it."""
+"""A client of PostgreSQL that vanishes: its locks are released as soon as the server gives the connection up."""
 
 import asyncio
 import struct
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from answerback.database.postgres import runner
+from answerback.database.postgres.session import NO_LOCK_TIMEOUT
 from answerback.testing.backends import PostgresServer
 from chaos.link import Link
 from servers import private
 
-PATIENCE = 30.0
+WAIT_SECONDS = 30.0
 LONG = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_user_timeout": "20s"}
 
 
@@ -22,29 +22,29 @@ def server() -> Iterator[PostgresServer]:
         yield server
 
 
-def sooner() -> str:
-    """How a transaction opens, with seconds instead of many."""
-    opening = runner.ALONE
+def impatient_settings() -> str:
+    """The settings of a transaction, with timeouts of one second."""
+    settings = NO_LOCK_TIMEOUT
     for name, seconds in LONG.items():
-        usual = f"'{name}', '{seconds}'"
-        assert usual in opening
-        opening = opening.replace(usual, f"'{name}', '{'1s' if seconds.endswith('s') else '1'}'")
-    return opening
+        production = f"'{name}', '{seconds}'"
+        assert production in settings
+        settings = settings.replace(production, f"'{name}', '{'1s' if seconds.endswith('s') else '1'}'")
+    return settings
 
 
 class HalfABatch:
-    """A client in PostgreSQL's own protocol (version 3), that sends a statement and not the end of its batch."""
+    """A client in PostgreSQL's own protocol (version 3), that sends a statement but not the end of its batch."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
-    async def say_hello(self) -> None:
-        said = struct.pack("!I", 3 << 16) + b"user\0postgres\0database\0postgres\0\0"
-        self._writer.write(struct.pack("!I", len(said) + 4) + said)
+    async def start(self) -> None:
+        startup = struct.pack("!I", 3 << 16) + b"user\0postgres\0database\0postgres\0\0"
+        self._writer.write(struct.pack("!I", len(startup) + 4) + startup)
         await self._until(b"Z")
 
-    async def ask(self, sql: str) -> None:
+    async def query(self, sql: str) -> None:
         self._send(b"Q", sql.encode() + b"\0")
         await self._until(b"Z")
 
@@ -71,19 +71,19 @@ class HalfABatch:
 
 
 async def test_half_a_batch_does_not_hold_its_locks_for_ever(server: PostgresServer) -> None:
-    somebody = await asyncpg.connect(server.url)
-    await somebody.execute("CREATE TABLE things (id INT PRIMARY KEY); INSERT INTO things VALUES (1)")
+    other = await asyncpg.connect(server.url)
+    await other.execute("CREATE TABLE things (id INT PRIMARY KEY); INSERT INTO things VALUES (1)")
     async with Link(server.port) as link:
         vanishing = HalfABatch(*await asyncio.open_connection("127.0.0.1", link.port))
-        await vanishing.say_hello()
-        await vanishing.ask("BEGIN")
-        await vanishing.ask(sooner())
+        await vanishing.start()
+        await vanishing.query("BEGIN")
+        await vanishing.query(impatient_settings())
         await vanishing.begin_batch("UPDATE things SET id = 1")
         with pytest.raises(asyncpg.LockNotAvailableError):
-            await somebody.execute("SELECT FROM things FOR UPDATE NOWAIT")
+            await other.execute("SELECT FROM things FOR UPDATE NOWAIT")
 
         link.silence()
 
-        await somebody.execute("SELECT FROM things FOR UPDATE", timeout=PATIENCE)
+        await other.execute("SELECT FROM things FOR UPDATE", timeout=WAIT_SECONDS)
         vanishing.close()
-    await somebody.close()
+    await other.close()

@@ -2,16 +2,18 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
-from answerback.jobs.callbacks import render
 from sqlalchemy import text
 
+from answerback.bootstrap.database import open_sqlite
 from answerback.database import sqlite
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sqlite import open_sqlite
+from answerback.jobs.callbacks import render
 from answerback.jobs.model import JobState
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable
@@ -113,7 +115,7 @@ async def test_a_full_disk_refuses_keeps_what_was_stored_and_recovers(
 
     assert stored
     assert [job for (job,) in rows(path, "SELECT id FROM jobs ORDER BY seq")] == stored
-    assert rows(path, "SELECT last_position FROM conversations") == [(len(stored),)]
+    assert rows(path, "SELECT last_seq FROM conversations") == [(len(stored),)]
     assert await store.count_open() == len(stored)
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
@@ -169,25 +171,21 @@ async def test_a_folder_that_does_not_exist_is_refused_with_its_name(tmp_path: P
         await open_sqlite(tmp_path / "nowhere" / "answerback.db", clock, render)
 
 
-async def test_a_store_that_cannot_open_leaves_nothing_running(
-    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("usable", [0, 1], ids=["the first connection", "the writer's"])
+async def test_a_store_that_cannot_open_leaves_no_thread_running(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, usable: int
 ) -> None:
-    closed: list[bool] = []
-    close = sqlite.SqlStore.close
+    connections = count()
 
-    async def closing(store: sqlite.SqlStore) -> None:
-        await close(store)
-        closed.append(True)
+    def break_later(_: sqlite3.Connection) -> None:
+        if next(connections) >= usable:
+            raise sqlite3.OperationalError("disk I/O error")
 
-    def unusable(_: sqlite3.Connection) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
-
-    patch_connections(monkeypatch, unusable)
-    monkeypatch.setattr(sqlite.SqlStore, "close", closing)
+    patch_connections(monkeypatch, break_later)
 
     with pytest.raises(StorageUnavailable, match="I/O"):
         await open_sqlite(path, clock, render)
-    assert closed == [True]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sqlite-")]
 
 
 async def test_a_closed_store_says_so(path: Path, clock: FakeClock) -> None:

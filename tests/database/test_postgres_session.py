@@ -1,0 +1,52 @@
+"""What each transaction at PostgreSQL sets for itself, and the time that it takes from the server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import column, text
+
+from answerback.database.operation import Operation, Statement
+from answerback.jobs.store import SqlStore
+from builders import accept, claim_job
+from databases import PostgresDatabase
+
+
+@pytest.fixture
+async def store(postgres: PostgresDatabase) -> AsyncIterator[SqlStore]:
+    opened = await postgres.open(None)
+    yield opened
+    await opened.close()
+
+
+async def test_time_is_the_servers(store: SqlStore, postgres: PostgresDatabase) -> None:
+    before = await now(postgres)
+    await accept(store)
+    claim = await claim_job(store)
+    after = await now(postgres)
+
+    assert before <= claim.job.created_at <= claim.claimed_at <= after
+
+
+async def now(postgres: PostgresDatabase) -> int:
+    (row,) = await postgres.rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+    return int(row[0])
+
+
+async def test_a_statement_that_hangs_gives_up_by_itself(store: SqlStore) -> None:
+    """Also when its client has vanished and can no longer cancel it."""
+    async with asyncio.timeout(60):
+        shown = await store._database.write.run(lambda _: settings())
+
+    assert shown == ["10s", "20s", "on", "10", "5", "20000"]
+
+
+def settings() -> Operation[list[str]]:
+    found = []
+    names = ["statement_timeout", "idle_in_transaction_session_timeout", "synchronous_commit"]
+    # Of these the server reports what its socket has.
+    names += ["tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout"]
+    for name in names:
+        (row,) = yield Statement(text(f"SHOW {name}").columns(column("shown")))()
+        found.append(row.shown)
+    return found

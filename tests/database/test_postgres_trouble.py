@@ -1,0 +1,246 @@
+"""A PostgreSQL that is killed, silent, full or read-only refuses cleanly, keeps what it has, and is used again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from answerback.bootstrap.database import open_postgres
+from answerback.database.postgres import connections, runner
+from answerback.jobs.callbacks import render
+from answerback.jobs.model import JobState
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import StorageUnavailable
+from answerback.testing.backends import PostgresServer
+from answerback.testing.clock import FakeClock
+from builders import TENANT, accept, state_of
+from databases import PostgresDatabase
+from link import Link
+from servers import private
+
+
+@pytest.fixture
+async def store(postgres: PostgresDatabase) -> AsyncIterator[SqlStore]:
+    opened = await postgres.open(None)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[PostgresServer]:
+    with private(PostgresServer) as server:
+        yield server
+
+
+async def test_a_server_that_was_killed_is_used_again_and_has_everything(mortal: PostgresServer) -> None:
+    store = await open_postgres(mortal.url, render)
+    try:
+        jobs = [(await accept(store)).job_id for _ in range(3)]
+        for _ in range(3):
+            mortal.kill()
+            with pytest.raises(StorageUnavailable):
+                await accept(store)
+            with pytest.raises(StorageUnavailable):
+                await store.ping()
+            mortal.restart()
+            jobs.append((await accept(store)).job_id)
+            await store.ping()
+
+        assert [job.job.id for job in reversed(await store.list_jobs(TENANT, None, None, None, 10))] == jobs
+    finally:
+        await store.close()
+
+
+async def test_a_server_that_is_killed_among_many_commits_loses_nothing_it_confirmed(mortal: PostgresServer) -> None:
+    store = await open_postgres(mortal.url, render)
+    try:
+        many = [asyncio.create_task(accept(store, session=None)) for _ in range(2_000)]
+        await asyncio.wait(many, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.to_thread(mortal.kill)
+        results = await asyncio.gather(*many, return_exceptions=True)
+        await asyncio.to_thread(mortal.restart)
+
+        confirmed = [each.job_id for each in results if not isinstance(each, BaseException)]
+        assert confirmed
+        assert all(isinstance(each, StorageUnavailable) for each in results if isinstance(each, BaseException))
+        for job_id in confirmed:
+            assert await state_of(store, job_id) == JobState.QUEUED
+    finally:
+        await store.close()
+
+
+async def test_a_server_that_is_not_there_is_named(mortal: PostgresServer) -> None:
+    mortal.kill()
+    url = mortal.url.replace("postgres@", "postgres:open-sesame@")
+    with pytest.raises(StorageUnavailable) as refused:
+        await open_postgres(url, render)
+    mortal.restart()
+
+    assert str(refused.value) == f"PostgreSQL at 127.0.0.1:{mortal.port}: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://me:open-sesame@nobody.invalid/name", "nobody.invalid:5432"),
+        ("postgresql:///name?host=/nowhere&password=open-sesame", "/nowhere"),
+        ("postgresql://me:open%40sesame@[::1]:1/name", "[::1]:1"),
+    ],
+)
+async def test_a_server_that_cannot_be_reached_is_named_without_its_password(url: str, place: str) -> None:
+    with pytest.raises(StorageUnavailable) as unreached:
+        await open_postgres(url, render)
+
+    message = str(unreached.value)
+    assert message.startswith(f"PostgreSQL at {place}: ")
+    assert "sesame" not in message
+
+
+async def test_a_database_that_does_not_exist_is_named(postgres_server: str) -> None:
+    with pytest.raises(StorageUnavailable, match='database "nobodys" does not exist'):
+        await open_postgres(postgres_server.rpartition("/")[0] + "/nobodys", render)
+
+
+async def test_connections_that_an_operator_ends_are_replaced(store: SqlStore, postgres: PostgresDatabase) -> None:
+    await asyncio.gather(accept(store), store.count_open(), store.depth())
+
+    await postgres.execute(
+        "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid != pg_backend_pid()"
+    )
+
+    # A connection that has not heard of it yet may fail one time.
+    await asyncio.gather(store.ping(), return_exceptions=True)
+    assert (await accept(store)).seq == 2
+
+
+async def test_a_silent_server_is_given_up_with_its_connections(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "TRANSACTION_SECONDS", 0.2)
+    async with Link(postgres.url) as link:
+        store = await open_postgres(link.url, render)
+        await asyncio.gather(accept(store), store.depth(), store.count_open())
+        link.freeze()
+
+        with pytest.raises(StorageUnavailable):
+            await accept(store)
+        link.thaw()
+
+        # The other connections are as silent, and are not tried first.
+        await asyncio.gather(accept(store), store.depth(), store.count_open())
+        await store.close()
+
+
+async def test_closing_does_not_wait_for_a_silent_server(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CLOSE_SECONDS", 0.1)
+    async with Link(postgres.url) as link:
+        store = await open_postgres(link.url, render)
+        await accept(store)
+        link.freeze()
+
+        await asyncio.wait_for(store.close(), 20)
+
+
+async def test_closing_gives_up_what_a_silent_server_does_not_answer(postgres: PostgresDatabase) -> None:
+    async with Link(postgres.url) as link:
+        store = await open_postgres(link.url, render)
+        await accept(store)
+        link.freeze()
+        many = [asyncio.create_task(accept(store)) for _ in range(300)]
+        alone = [asyncio.create_task(act()) for act in (store.ping, store.depth, store.count_open) for _ in range(10)]
+        await asyncio.wait([*many, *alone], timeout=0)
+
+        async with asyncio.timeout(2 * connections.CLOSE_SECONDS + 1):
+            await store.close()
+            results = await asyncio.gather(*many, *alone, return_exceptions=True)
+
+        assert all(isinstance(each, StorageUnavailable) for each in results)
+
+
+async def test_closing_waits_for_a_server_that_is_slow(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = asyncpg.Connection.execute
+
+    async def slow(connection: Any, query: str, *arguments: Any, **options: Any) -> str:
+        await asyncio.sleep(0.1 if query == "COMMIT" else 0)
+        return str(await execute(connection, query, *arguments, **options))
+
+    store = await postgres.open(None)
+    monkeypatch.setattr(asyncpg.Connection, "execute", slow)
+    monkeypatch.setattr(runner, "MAX_GROUP", 1)
+    monkeypatch.setattr(runner, "CLOSE_SECONDS", 0.8)
+    many = [asyncio.create_task(accept(store)) for _ in range(15)]
+    await asyncio.wait(many, return_when=asyncio.FIRST_COMPLETED)
+
+    await store.close()
+
+    assert {each.result().created for each in many} == {True}
+
+
+async def test_a_connection_that_fell_silent_while_idle_refuses_no_operation(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "ALIVE_SECONDS", 0.2)
+    async with Link(postgres.url) as link:
+        store = await open_postgres(link.url, render)
+        await asyncio.gather(accept(store), store.depth(), store.count_open())
+        link.freeze()
+        link.thaw()
+
+        # The connections that exist no longer answer; new ones do.
+        accepted = await asyncio.gather(*(accept(store) for _ in range(3)), accept(store, session=None))
+
+        assert [each.seq for each in accepted] == [2, 3, 4, None]
+        await store.close()
+
+
+async def test_a_server_that_was_restarted_refuses_no_operation(mortal: PostgresServer) -> None:
+    store = await open_postgres(mortal.url, render)
+    await asyncio.gather(accept(store), store.depth(), store.count_open())
+
+    await asyncio.to_thread(mortal.kill)
+    await asyncio.to_thread(mortal.restart)
+
+    assert (await accept(store)).created
+    await store.close()
+
+
+async def test_a_server_that_has_become_a_standby_is_left_for_another(
+    store: SqlStore, postgres: PostgresDatabase
+) -> None:
+    await asyncio.gather(accept(store), store.depth(), store.count_open())
+    # As on a standby: the server that these connections lead to takes no writes any more.
+    for connection, _ in store._database.write._connections._idle:
+        await connection.execute("SET default_transaction_read_only = on")
+
+    with pytest.raises(StorageUnavailable, match="read-only"):
+        await accept(store)
+
+    assert (await accept(store)).seq == 2
+
+
+async def test_a_read_only_database_refuses_writes_and_serves_reads(
+    store: SqlStore, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = (await accept(store)).job_id
+    monkeypatch.setattr(store._database.write, "_begin", "BEGIN READ ONLY")
+
+    for attempt in (accept(store), store.ping()):
+        with pytest.raises(StorageUnavailable, match="read-only"):
+            await attempt
+    assert await state_of(store, job_id) == JobState.QUEUED
+
+
+async def test_a_closed_store_says_so(postgres: PostgresDatabase, clock: FakeClock) -> None:
+    store = await postgres.open(clock)
+    await store.close()
+    await store.close()
+
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await accept(store)

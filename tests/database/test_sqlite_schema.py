@@ -1,0 +1,133 @@
+"""SQLite's schema: made and migrated at the start, refused where it is another version's."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from answerback.bootstrap.database import open_sqlite
+from answerback.database import schema, sqlite
+from answerback.database.tables import metadata
+from answerback.jobs.callbacks import render
+from answerback.kernel.errors import StorageUnavailable
+from answerback.testing.clock import FakeClock
+from builders import accept, dump, raw
+from databases import Database, SqliteDatabase
+
+
+@pytest.fixture
+def database(path: Path) -> Database:
+    """SQLite only."""
+    return SqliteDatabase(path)
+
+
+def tables_of(path: Path) -> list[str]:
+    """The schema as SQL, spelled alike."""
+    with raw(path) as connection:
+        found = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'")
+        return sorted(re.sub(r"[\s\"]+", " ", sql).replace("( ", "(").replace(" )", ")") for (sql,) in found)
+
+
+def test_the_migrations_lead_to_the_tables_of_the_code(path: Path) -> None:
+    schema.upgrade_sqlite(path)
+
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_migrations_lead_to_the_partial_indexes_of_the_code(path: Path, tmp_path: Path) -> None:
+    """Alembic's comparison does not look at the predicate of an index, and the order of conversations hangs on one."""
+    schema.upgrade_sqlite(path)
+    direct = tmp_path / "direct.db"
+    metadata.create_all(create_engine(f"sqlite:///{direct}", poolclass=NullPool))
+
+    def indexes(of: Path) -> list[str]:
+        return [sql for sql in tables_of(of) if "INDEX" in sql]
+
+    assert indexes(path) == indexes(direct)
+
+
+def test_upgrading_again_changes_nothing(path: Path) -> None:
+    schema.upgrade_sqlite(path)
+    before = path.read_bytes()
+
+    schema.upgrade_sqlite(path)
+
+    assert path.read_bytes() == before
+
+
+async def test_stores_that_open_a_fresh_file_together_all_work(path: Path, clock: FakeClock) -> None:
+    stores = await asyncio.gather(*(open_sqlite(path, clock, render) for _ in range(6)))
+
+    accepted = await asyncio.gather(*(accept(store) for store in stores))
+
+    assert sorted(each.seq or 0 for each in accepted) == [1, 2, 3, 4, 5, 6]
+    for store in stores:
+        await store.close()
+
+
+async def test_stores_that_make_different_files_at_once_do_not_collide(tmp_path: Path, clock: FakeClock) -> None:
+    paths = [tmp_path / f"{n}.db" for n in range(6)]
+
+    stores = await asyncio.gather(*(open_sqlite(path, clock, render) for path in paths))
+
+    assert [(await accept(store)).seq for store in stores] == [1] * 6
+    for store in stores:
+        await store.close()
+
+
+def test_a_connection_waits_for_its_turn_to_change_a_fresh_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema.upgrade_sqlite(path)
+    with raw(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(sqlite.time, "sleep", lambda _: other.execute("ROLLBACK"))
+
+        connection = sqlite.connector(path)()
+
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+async def test_a_database_of_a_newer_version_is_refused_and_left_alone(path: Path, clock: FakeClock) -> None:
+    schema.upgrade_sqlite(path)
+    with raw(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = dump(path)
+
+    with pytest.raises(StorageUnavailable, match="another version of answerback"):
+        await open_sqlite(path, clock, render)
+    assert dump(path) == before
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+async def test_a_database_of_the_first_edition_is_refused_and_left_alone(
+    path: Path, clock: FakeClock, number: int
+) -> None:
+    with raw(path) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute(f"INSERT INTO alembic_version VALUES ('000{number}')")
+    before = dump(path)
+
+    with pytest.raises(StorageUnavailable, match=r"first edition.*start with an empty database") as refused:
+        await open_sqlite(path, clock, render)
+
+    assert "\n" not in str(refused.value)
+    assert dump(path) == before
+
+
+async def test_a_migration_that_breaks_leaves_the_file_as_it_was(path: Path, clock: FakeClock) -> None:
+    with raw(path) as connection:
+        connection.execute("CREATE TABLE jobs (other TEXT)")  # the migration meets it after other tables
+
+    with pytest.raises(StorageUnavailable, match="jobs"):
+        await open_sqlite(path, clock, render)
+
+    with raw(path) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("jobs",)]
