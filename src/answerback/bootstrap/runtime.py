@@ -1,11 +1,47 @@
-"""What a process of any role runs on: an event loop, and a log."""
+"""What a process of any role runs on: an event loop, a log, instruments, a database."""
 
 import asyncio
+import os
 import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from answerback import observability
+from answerback.bootstrap.database import open_database
+from answerback.database.operation import Database
+from answerback.jobs.backlog import Backlog
+from answerback.kernel.clock import SystemClock
+from answerback.kernel.failpoints import OnFailpoint
+from answerback.kernel.instruments import Instruments
 from answerback.kernel.log import Log
+from answerback.observability.metrics import PrometheusMetrics
+from answerback.observability.tracing import make_tracer
 from answerback.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """`metrics` are those of the instruments, as they are exposed. `backlog` counts the open jobs that the database
+    commits."""
+
+    instruments: Instruments
+    metrics: PrometheusMetrics
+    database: Database
+    backlog: Backlog
+
+
+async def open_process(
+    settings: Settings, log: Log, models: frozenset[str], failpoint: OnFailpoint, lifetimes: AsyncExitStack
+) -> Process:
+    """`models` are those that metrics call by name. Raises StorageUnavailable."""
+    metrics = PrometheusMetrics(models)
+    tracer = make_tracer(os.environ, log)
+    lifetimes.push_async_callback(asyncio.to_thread, tracer.close)
+    instruments = Instruments(log, SystemClock(), metrics, tracer, failpoint)
+    backlog = Backlog()
+    database = await open_database(settings, instruments, backlog.committed)
+    lifetimes.push_async_callback(database.close)
+    return Process(instruments, metrics, database, backlog)
 
 
 def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":

@@ -1,39 +1,42 @@
-"""A service that has been put together: what its doors and its process talk to."""
+"""A service put together: what its routes and its process use."""
 
-import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 
 from answerback.accounts.auth import Authenticator
 from answerback.ask.ask import Questions
+from answerback.benchmark.results import ResultsFolder
 from answerback.benchmark.run import Benchmark
-from answerback.bootstrap.notifiers import Notifiers
-from answerback.bootstrap.sharing import Sharing
-from answerback.conversations.superseded.memory import Conversations
+from answerback.bootstrap.accounts import make_authenticator, make_signing_secrets
+from answerback.bootstrap.engine import make_engine
+from answerback.bootstrap.kinds import Kinds, make_kinds
+from answerback.bootstrap.notifiers import Notifiers, make_notifiers
+from answerback.bootstrap.runtime import Process
+from answerback.bootstrap.sharing import Sharing, make_sharing
+from answerback.bootstrap.stores import Stores, make_stores
+from answerback.bootstrap.upstreams import Upstreams
 from answerback.generate.generate import Generation
 from answerback.http.idempotency import IdempotencyRecords
-from answerback.jobs.control import Control
-from answerback.jobs.engine import EmbeddedEngine
+from answerback.jobs.engine import Engine
 from answerback.jobs.metrics_routes import Depths
-from answerback.jobs.ports import Store
-from answerback.jobs.submit import Intake
-from answerback.kernel.log import Log
-from answerback.kernel.telemetry import Tracer
-from answerback.llm.asking import Asker
+from answerback.jobs.model import Limits
+from answerback.jobs.store import JobStore
+from answerback.jobs.submit import Submitter
+from answerback.llm.asking import Asker, ShortRetries
 from answerback.llm.catalog import Catalog
 from answerback.llm.provider import Provider
-from answerback.observability.metrics import PrometheusMetrics
-from answerback.queue.notifier import Topic
-from answerback.reviews.llm_callbacks import LlmCallbacks
-from answerback.reviews.run import Reviewer
+from answerback.queue.notifier import Notifier, Topic
+from answerback.queue.notifiers.local import LocalNotifier
 from answerback.settings import Settings
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.sender import WebhookSender
 
 
 class Role(StrEnum):
-    """What a process does: the doors, the work, or both."""
+    """What a process does: serve routes, work, or both."""
 
     ALL = "all"
     API = "api"
@@ -42,63 +45,114 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The parts that routes and processes use. `engine` is None in a process that only serves."""
+    """`engine` is None where other processes do the work."""
 
     settings: Settings
-    log: Log
-    store: Store
-    provider: Provider
-    intake: Intake
-    control: Control
-    conversations: Conversations
+    process: Process
+    stores: Stores
+    sharing: Sharing
+    kinds: Kinds
+    jobs: JobStore
+    submitter: Submitter
     authenticator: Authenticator
+    signing_secrets: SigningSecrets
+    guard: AddressGuard
+    provider: Provider
     asker: Asker
-    questions: Questions
     catalog: Catalog
+    questions: Questions
     generation: Generation
     benchmark: Benchmark
-    idempotent_calls: IdempotencyRecords
-    engine: EmbeddedEngine | None
-    notifiers: Notifiers
-    sharing: Sharing
-    sender: WebhookSender
-    guard: AddressGuard
-    llm_callbacks: LlmCallbacks
-    reviewer: Reviewer
-    metrics: PrometheusMetrics
+    idempotency: IdempotencyRecords
     depths: Depths
-    tracer: Tracer
+    engine: Engine | None
+    notifiers: Notifiers
+
+    @property
+    def notifier(self) -> Notifier:
+        return self.notifiers.notifier
 
     @property
     def healthy(self) -> bool:
-        """Whether whatever this process should run does."""
+        """Whether everything that this process should run does."""
         return self.engine is None or self.engine.healthy
 
     def start(self, broke: Callable[[], None] | None = None) -> None:
         """Begins to work in the running event loop. `broke` is called if the engine ever ends by itself."""
-        self.sharing.start()
         if self.engine is not None:
             self.engine.start(broke)
         self.notifiers.start()
 
     async def wake(self, topic: Topic) -> None:
-        """Returns when the topic's worker pool has room for another claim, or stops."""
+        """Looks for what is due as soon as there is room for it."""
         if self.engine is not None:
             await self.engine.wake(topic)
 
-    async def stop_engine(self) -> None:
-        """Gives back what is in flight."""
+    async def stop(self) -> None:
+        """Gives back what is in flight. What was opened is closed by the lifetimes that the service was built with."""
         if self.engine is not None:
             await self.engine.stop()
-
-    async def stop(self) -> None:
-        """Gives back what is in flight, then closes what was opened."""
-        await self.stop_engine()
         await self.notifiers.close()
-        await self.sharing.close()
-        await self.sender.close()
-        await self.reviewer.close()
-        await self.guard.close()
-        await self.provider.close()
-        await self.store.close()
-        await asyncio.to_thread(self.tracer.close)
+
+
+async def build(
+    settings: Settings, process: Process, upstreams: Upstreams, role: Role, lifetimes: AsyncExitStack
+) -> Service:
+    """The whole service, not yet started; what it opens is closed by `lifetimes`. Raises StorageUnavailable,
+    SettingsError, ResultsUnwritable."""
+    instruments = process.instruments
+    stores = make_stores(process.database)
+    sharing = make_sharing(settings, stores, instruments, lifetimes)
+    provider = upstreams.provider(instruments)
+    lifetimes.push_async_callback(provider.close)
+    guard = AddressGuard(settings.callback_allowed_networks, allow_loopback=settings.loopback_only)
+    lifetimes.push_async_callback(guard.close)
+    sender = WebhookSender(guard, instruments.clock.now, settings.callback_timeout_seconds)
+    lifetimes.push_async_callback(sender.close)
+    kinds = make_kinds(settings, provider, guard, stores, sharing.windows, instruments, lifetimes)
+    jobs = JobStore(process.database, kinds.registry, process.backlog)
+    lifetimes.push_async_callback(jobs.close)
+    await jobs.count_open()
+    signing_secrets = make_signing_secrets(settings, stores.secrets)
+    local = LocalNotifier()
+    engine = None
+    if role is not Role.API:
+        engine = make_engine(settings, jobs, stores, kinds, sender, signing_secrets, sharing.windows, local, instruments)
+    notifiers = make_notifiers(settings, local, engine, instruments, serves=role is not Role.WORKER)
+    limits = Limits(settings.conversation_max_pending, settings.max_queued_jobs)
+    asker = make_asker(settings, provider, process)
+    catalog = Catalog(asker, settings.cache_ttl, instruments, always=(settings.default_model,))
+    results = ResultsFolder(settings.benchmarks_dir)
+    if role is not Role.WORKER and "benchmarks_dir" in settings.model_fields_set:
+        # A folder that somebody named must be there; ours may be missing where nobody wants benchmarks.
+        results.make()
+    return Service(
+        settings=settings,
+        process=process,
+        stores=stores,
+        sharing=sharing,
+        kinds=kinds,
+        jobs=jobs,
+        submitter=Submitter(jobs, guard, notifiers.notifier, limits, settings.job_deadline_seconds, instruments),
+        authenticator=make_authenticator(settings, stores.accounts, sharing.rates, instruments.clock),
+        signing_secrets=signing_secrets,
+        guard=guard,
+        provider=provider,
+        asker=asker,
+        catalog=catalog,
+        questions=Questions(asker, stores.questions, instruments.log),
+        generation=Generation(asker, catalog),
+        benchmark=Benchmark(asker, catalog, results, upstreams.default_model, instruments.log),
+        idempotency=IdempotencyRecords(stores.idempotency, settings.lease_seconds, instruments.log),
+        depths=Depths(jobs, instruments.clock),
+        engine=engine,
+        notifiers=notifiers,
+    )
+
+
+def make_asker(settings: Settings, provider: Provider, process: Process) -> Asker:
+    """How synchronous calls ask."""
+    retries = ShortRetries(
+        settings.max_retries, settings.min_retry_delay, settings.max_retry_delay, settings.retry_multiplier
+    )
+    return Asker(provider, retries, settings.llm_timeout_seconds, process.instruments)

@@ -1,52 +1,49 @@
 """What processes share through Redis, or keep for themselves without it."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from answerback.accounts.ports import Rates
 from answerback.accounts.ratelimit import MovingWindows
-from answerback.conversations.superseded.memory import DatabaseWindows
-from answerback.conversations.superseded.ports import Windows
-from answerback.jobs.ports import Store
-from answerback.kernel.log import Log
+from answerback.bootstrap.stores import Stores
+from answerback.conversations.windows import DatabaseWindows, Windows
+from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import DAY
-from answerback.kernel.telemetry import Metrics
 from answerback.settings import Settings, SettingsError
-
-if TYPE_CHECKING:
-    from answerback.redis.link import Link
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """Counts of requests and windows of conversations; `link` is None without Redis."""
+    """Counts of requests and windows of conversations."""
 
     rates: Rates
     windows: Windows
-    link: "Link | None" = None
-
-    def start(self) -> None:
-        if self.link is not None:
-            self.link.start()
-
-    async def close(self) -> None:
-        if self.link is not None:
-            await self.link.close()
 
 
-def make_sharing(settings: Settings, store: Store, log: Log, metrics: Metrics) -> Sharing:
+def make_sharing(settings: Settings, stores: Stores, instruments: Instruments, lifetimes: AsyncExitStack) -> Sharing:
     """Raises SettingsError."""
-    here, database = MovingWindows(), DatabaseWindows(store, settings.memory)
+    local, database = MovingWindows(), DatabaseWindows(stores.conversations)
     if settings.redis_url is None:
-        return Sharing(here, database)
+        return Sharing(local, database)
     try:
         # Not at the top: the client is an extra.
         from answerback.accounts.shared_rates import SharedRates
-        from answerback.conversations.superseded.shared_windows import SharedWindows
+        from answerback.conversations.shared_windows import SharedWindows
         from answerback.redis.link import Link
         from answerback.redis.names import Names
     except ModuleNotFoundError as error:
         raise SettingsError("REDIS_URL needs Redis's client: pip install 'answerback[redis]'") from error
-    link, names = Link(settings.redis_url.get_secret_value(), log, metrics), Names(store)
-    windows = SharedWindows(link, names, store, settings.memory, settings.retention_days * DAY, database)
-    return Sharing(SharedRates(link, names, here), windows, link)
+    link = Link(settings.redis_url.get_secret_value(), instruments.log, instruments.metrics)
+    lifetimes.push_async_callback(link.close)
+    link.start()
+    names = Names(stores.service_secrets)
+    windows = SharedWindows(
+        link,
+        names,
+        stores.conversations,
+        database,
+        instruments.clock.now,
+        ttl_seconds=settings.context_ttl_seconds,
+        retention_seconds=settings.retention_days * DAY,
+    )
+    return Sharing(SharedRates(link, names, local), windows)

@@ -114,6 +114,7 @@ class Swept:
     jobs_released: int = 0
     deliveries_released: int = 0
     deliveries_requeued: int = 0
+    deliveries_expired: int = 0
     jobs_pruned: int = 0
     questions_pruned: int = 0
     responses_pruned: int = 0

@@ -1,0 +1,87 @@
+"""The engine of a process that works: worker pools for jobs and deliveries, and the sweep with its duties."""
+
+from collections.abc import Awaitable, Callable
+
+from answerback.bootstrap.kinds import Kinds
+from answerback.bootstrap.stores import Stores
+from answerback.conversations.windows import Windows
+from answerback.jobs.engine import Engine, delivery_queue, job_queue
+from answerback.jobs.model import Swept
+from answerback.jobs.run import Runner
+from answerback.jobs.store import JobStore
+from answerback.jobs.sweep import Duty, Sweep
+from answerback.kernel.instruments import Instruments
+from answerback.queue.notifiers.local import LocalNotifier
+from answerback.queue.worker_pool import WorkerPool
+from answerback.settings import Settings
+from answerback.webhooks.breaker import Origins
+from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.sender import WebhookSender
+from answerback.webhooks.signer import Signer
+
+DAY_MS = 86_400_000
+
+
+def make_engine(
+    settings: Settings,
+    jobs: JobStore,
+    stores: Stores,
+    kinds: Kinds,
+    sender: WebhookSender,
+    signing_secrets: SigningSecrets,
+    windows: Windows,
+    notifier: LocalNotifier,
+    instruments: Instruments,
+) -> Engine:
+    lease_seconds, concurrency = settings.lease_seconds, settings.worker_concurrency
+    deliveries, retention_ms = stores.deliveries, int(settings.retention_days * DAY_MS)
+    runner = Runner(jobs, kinds.registry, notifier, windows, instruments)
+    origins = Origins(instruments.clock.monotonic)
+    deliverer = Deliverer(
+        stores.deliveries,
+        sender,
+        origins,
+        Signer(signing_secrets, instruments.clock),
+        notifier,
+        settings.callback_schedule,
+        instruments,
+    )
+    job_pool = WorkerPool(
+        job_queue(jobs, runner, lease_seconds, instruments), notifier.jobs, concurrency, lease_seconds, instruments
+    )
+    delivery_pool = WorkerPool(
+        delivery_queue(stores.deliveries, deliverer, lease_seconds),
+        notifier.deliveries,
+        concurrency,
+        lease_seconds,
+        instruments,
+    )
+    sweep = Sweep(
+        recoveries=(jobs.recover, _counting("deliveries_requeued", deliveries.recover_deliveries)),
+        expiries=(
+            jobs.release_quarantined,
+            jobs.expire,
+            _counting("deliveries_expired", lambda: deliveries.expire_deliveries(origins.is_closed)),
+        ),
+        rare=(
+            jobs.release_orphans,
+            _counting("deliveries_released", deliveries.release_orphaned_deliveries),
+            lambda: jobs.prune(retention_ms),
+            _counting("questions_pruned", lambda: stores.questions.prune(retention_ms)),
+            _counting("responses_pruned", lambda: stores.idempotency.prune(retention_ms)),
+        ),
+        notifier=notifier,
+        lease_seconds=lease_seconds,
+        instruments=instruments,
+    )
+    return Engine(job_pool, delivery_pool, sweep, notifier, instruments)
+
+
+def _counting(field: str, duty: Callable[[], Awaitable[int]]) -> Duty:
+    """A duty that says how many rows it moved."""
+
+    async def run() -> Swept:
+        return Swept(**{field: await duty()})
+
+    return run

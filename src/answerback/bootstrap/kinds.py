@@ -1,0 +1,62 @@
+"""The kinds of job that this service runs."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from answerback.bootstrap.stores import Stores
+from answerback.conversations.model import Memory
+from answerback.conversations.windows import Windows
+from answerback.jobs.kind import Registry
+from answerback.kernel.instruments import Instruments
+from answerback.llm.limiter import UpstreamLimiter
+from answerback.llm.provider import Provider
+from answerback.relay.kind import MessageKind
+from answerback.reviews.by_chat import ChatReviewer
+from answerback.reviews.by_webhook import WebhookReviewer
+from answerback.reviews.files.fetcher import FileFetcher
+from answerback.reviews.files.reader import DocumentReader
+from answerback.reviews.kind import Reviewer, ReviewKind
+from answerback.reviews.push import PushProvider
+from answerback.reviews.tokens import CallbackTokens
+from answerback.settings import Settings
+from answerback.webhooks.guard import AddressGuard
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Each kind by itself, for the routes of its feature, and all by their names."""
+
+    message: MessageKind
+    review: ReviewKind
+    tokens: CallbackTokens
+    registry: Registry
+
+
+def make_kinds(
+    settings: Settings,
+    provider: Provider,
+    guard: AddressGuard,
+    stores: Stores,
+    windows: Windows,
+    instruments: Instruments,
+    lifetimes: AsyncExitStack,
+) -> Kinds:
+    memory = Memory(settings.context_max_messages, settings.context_max_tokens, settings.context_ttl_seconds)
+    message = MessageKind(provider, stores.conversations, windows, memory, settings.llm_timeout_seconds)
+    tokens = CallbackTokens(stores.service_secrets)
+    reviewer = _make_reviewer(settings, provider, guard, tokens, instruments)
+    lifetimes.push_async_callback(reviewer.close)
+    review = ReviewKind(reviewer, settings.llm_timeout_seconds)
+    return Kinds(message, review, tokens, Registry([message, review]))
+
+
+def _make_reviewer(
+    settings: Settings, provider: Provider, guard: AddressGuard, tokens: CallbackTokens, instruments: Instruments
+) -> Reviewer:
+    if settings.llm_api_url is None:
+        return ChatReviewer(provider, FileFetcher(guard), DocumentReader(), guard.check)
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
+    per_minute, concurrency = settings.upstream_requests_per_minute, settings.upstream_concurrency
+    limiter = UpstreamLimiter(PushProvider.name, instruments, per_minute, concurrency)
+    llm = PushProvider(settings.llm_api_url, key, settings.connection_timeout, limiter, instruments)
+    return WebhookReviewer(llm, tokens, settings.public_base_url, settings.llm_callback_timeout_seconds)

@@ -1,0 +1,39 @@
+"""Every room's store over one database."""
+
+from dataclasses import dataclass
+
+from answerback.accounts.store import AccountStore
+from answerback.ask.store import QuestionStore
+from answerback.conversations.store import ConversationStore
+from answerback.database.operation import Database
+from answerback.database.service_secrets import ServiceSecrets
+from answerback.http.idempotency_store import IdempotencyStore
+from answerback.webhooks.secrets import SecretStore
+from answerback.webhooks.store import DeliveryStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Those that need to know no kind of job."""
+
+    database: Database
+    accounts: AccountStore
+    conversations: ConversationStore
+    deliveries: DeliveryStore
+    idempotency: IdempotencyStore
+    questions: QuestionStore
+    secrets: SecretStore
+    service_secrets: ServiceSecrets
+
+
+def make_stores(database: Database) -> Stores:
+    return Stores(
+        database=database,
+        accounts=AccountStore(database),
+        conversations=ConversationStore(database),
+        deliveries=DeliveryStore(database),
+        idempotency=IdempotencyStore(database),
+        questions=QuestionStore(database),
+        secrets=SecretStore(database),
+        service_secrets=ServiceSecrets(database),
+    )
