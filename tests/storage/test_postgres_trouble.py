@@ -331,7 +331,7 @@ async def test_callbacks_that_a_lost_commit_claimed_are_claimed_again(
     await finish(store, await claim_job(store))
     lost_commits.left = 1
     with pytest.raises(OutcomeUnknown):
-        await store.claim_deliveries("worker", 10, LEASE)
+        await store.claim_deliveries("worker", 10, LEASE, lambda *_: OriginRoom(10))
 
     assert (await claim_delivery(store)).attempt == 1
 

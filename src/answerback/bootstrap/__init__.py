@@ -21,6 +21,7 @@ from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control
 from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.ports import Store
+from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake
 from answerback.kernel.clock import Clock, SystemClock
 from answerback.kernel.failpoints import Failpoint, OnFailpoint
@@ -41,7 +42,7 @@ def nothing(_: Failpoint) -> None:
 
 
 def build(
-    settings: Settings, store: Store, log: Log, role: Role = Role.ALL, failpoint: OnFailpoint = nothing
+    settings: Settings, store: SqlStore, log: Log, role: Role = Role.ALL, failpoint: OnFailpoint = nothing
 ) -> Service:
     """The whole service on an open store, not yet started. Raises RoutesFileError, SettingsError, ResultsUnwritable."""
     upstreams = Upstreams(settings)
@@ -68,6 +69,7 @@ def build(
         store=store,
         provider=provider,
         intake=_intake(settings, store, guard, notifier, tell),
+        notifier=notifier,
         control=Control(store, notifier, log, metrics),
         conversations=Conversations(store, sharing.windows),
         authenticator=_authenticator(settings, store, clock, RateLimiter(sharing.rates, settings.rate)),

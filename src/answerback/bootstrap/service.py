@@ -15,7 +15,7 @@ from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control
 from answerback.jobs.engine import EmbeddedEngine
 from answerback.jobs.metrics_routes import Depths
-from answerback.jobs.ports import Store
+from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake
 from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Tracer
@@ -23,6 +23,7 @@ from answerback.llm.asking import Asker
 from answerback.llm.catalog import Catalog
 from answerback.llm.provider import Provider
 from answerback.observability.metrics import PrometheusMetrics
+from answerback.queue.notifier import Notifier
 from answerback.queue.notifiers.local import Kind
 from answerback.queue.notifiers.publisher import Publisher
 from answerback.reviews.llm_callbacks import LlmCallbacks
@@ -47,10 +48,11 @@ class Service:
 
     settings: Settings
     log: Log
-    store: Store
+    store: SqlStore
     provider: Provider
     intake: Intake
     control: Control
+    notifier: Notifier
     conversations: Conversations
     authenticator: Authenticator
     asker: Asker

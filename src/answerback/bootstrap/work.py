@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from answerback.conversations.ports import Windows
 from answerback.jobs.engine import EmbeddedEngine
 from answerback.jobs.maintenance import Maintenance
-from answerback.jobs.ports import Store
 from answerback.jobs.run import Executor
+from answerback.jobs.store import SqlStore
+from answerback.kernel import instruments
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.failpoints import OnFailpoint
 from answerback.kernel.log import Log
@@ -24,7 +25,7 @@ from answerback.reviews.llm_callbacks import CallbackTokens
 from answerback.reviews.push import REVIEWS, PushProvider
 from answerback.reviews.run import ChatReviewer, PushReviewer, Reviewer
 from answerback.settings import Settings
-from answerback.webhooks.breaker import OriginGate
+from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.sender import WebhookSender
@@ -69,7 +70,7 @@ def make_reviewer(
 
 def make_engine(
     settings: Settings,
-    store: Store,
+    store: SqlStore,
     provider: Provider,
     reviewer: Reviewer,
     sender: WebhookSender,
@@ -93,15 +94,11 @@ def make_engine(
     deliverer = Deliverer(
         store=store,
         sender=sender,
-        origins=OriginGate(tell.clock.monotonic),
+        origins=CircuitBreakers(tell.clock.monotonic),
         signer=Signer(store, secret_of(settings), tell.clock),
         notifier=notifier,
         schedule=settings.callback_schedule,
-        clock=tell.clock,
-        log=tell.log,
-        failpoint=tell.failpoint,
-        metrics=tell.metrics,
-        tracer=tell.tracer,
+        instruments=instruments.Instruments(tell.log, tell.clock, tell.metrics, tell.tracer, tell.failpoint),
     )
     return EmbeddedEngine(
         store=store,

@@ -12,8 +12,8 @@ from answerback.jobs.model import ENDED, ClaimedJob, Ending, JobKind, JobRecord,
 from answerback.jobs.ports import Render
 from answerback.jobs.records import JOB_COLUMNS, RECORD_COLUMNS, at_most, by_position, job_record, job_to_end
 from answerback.kernel.errors import Conflict, ErrorCode, Failure, NotFound
+from answerback.queue.attempts import Report
 from answerback.queue.leases import end_attempt, fenced, in_state
-from answerback.webhooks.model import Report
 
 BATCH = 200
 

@@ -5,31 +5,12 @@ from typing import Any, assert_never
 
 from pydantic import BaseModel, Field
 
-from answerback.http.openapi_parts import CREATED, DELIVERY, ENDED_AT, JOB, USAGE, shown
+from answerback.http.openapi_parts import CREATED, ENDED_AT, JOB, USAGE, shown
 from answerback.jobs.callbacks import review_result, rfc3339
-from answerback.jobs.model import ENDED, Attempt, DeliveryRecord, JobKind, JobRecord, JobState, Message
+from answerback.jobs.model import ENDED, Attempt, JobKind, JobRecord, JobState, Message
 from answerback.reviews.model import FileRef, Review
+from answerback.webhooks.bodies import ATTEMPT, DELIVERY_EXAMPLE, AttemptBody, DeliveryBody, delivery_body
 
-_ATTEMPT: dict[str, Any] = {
-    "number": 1,
-    "status": "answered",
-    "started_at": CREATED,
-    "finished_at": ENDED_AT,
-    "duration_ms": 1230,
-    "http_status": None,
-    "error": None,
-    "response_snippet": None,
-}
-_DELIVERY: dict[str, Any] = {
-    "id": DELIVERY,
-    "job_id": JOB,
-    "status": "delivered",
-    "url": "https://example.com/callback",
-    "attempt": 1,
-    "next_attempt_at": None,
-    "delivered_at": ENDED_AT,
-    "attempts": [_ATTEMPT | {"status": "delivered", "duration_ms": 20, "http_status": 200, "response_snippet": "ok"}],
-}
 _JOB: dict[str, Any] = {
     "job_id": JOB,
     "kind": "message",
@@ -52,38 +33,9 @@ _DETAILS: dict[str, Any] = _JOB | {
     "metadata": {"ticket": 1742},
     "lease_losses": 0,
     "retried_as": None,
-    "attempts": [_ATTEMPT],
-    "delivery": _DELIVERY,
+    "attempts": [ATTEMPT],
+    "delivery": DELIVERY_EXAMPLE,
 }
-
-
-class AttemptBody(BaseModel):
-    """A try of a job or of its callback. `http_status` is what the receiver answered, or the LLM that refused or
-    failed; `response_snippet` is the receiver's."""
-
-    number: int
-    status: str
-    started_at: str
-    finished_at: str | None
-    duration_ms: int | None
-    http_status: int | None
-    error: str | None
-    response_snippet: str | None
-
-
-class DeliveryBody(BaseModel):
-    """The callback a job owes. `id` is its `webhook-id`; `next_attempt_at` is null once nothing is due."""
-
-    model_config = shown(_DELIVERY)
-
-    id: str
-    job_id: str
-    status: str
-    url: str
-    attempt: int
-    next_attempt_at: str | None
-    delivered_at: str | None
-    attempts: list[AttemptBody]
 
 
 class JobBody(BaseModel):
@@ -145,19 +97,6 @@ def attempt_body(attempt: Attempt) -> dict[str, Any]:
         "http_status": attempt.http_status,
         "error": attempt.error,
         "response_snippet": attempt.snippet,
-    }
-
-
-def delivery_body(delivery: DeliveryRecord) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "job_id": delivery.job_id,
-        "status": delivery.state,
-        "url": delivery.url,
-        "attempt": delivery.attempt,
-        "next_attempt_at": _time(delivery.run_at) if delivery.state == "pending" else None,
-        "delivered_at": _time(delivery.delivered_at),
-        "attempts": [attempt_body(attempt) for attempt in delivery.attempts],
     }
 
 

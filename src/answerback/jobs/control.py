@@ -1,6 +1,6 @@
 """What owners may do with their jobs besides waiting."""
 
-from answerback.jobs.model import DeliveryRecord, JobRecord, JobState
+from answerback.jobs.model import JobRecord, JobState
 from answerback.jobs.ports import Store
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.log import Log
@@ -9,7 +9,7 @@ from answerback.queue.notifier import Notifier
 
 
 class Control:
-    """Cancels jobs and replays deliveries, and tells the engine."""
+    """Cancels jobs, and tells the engine."""
 
     def __init__(self, store: Store, notifier: Notifier, log: Log, metrics: Metrics = UNMEASURED) -> None:
         self._store = store
@@ -24,10 +24,3 @@ class Control:
         self._notifier.job_cancelled(job_id)
         self._log.info("cancelled", job=job_id, tenant=tenant_id)
         return await self._store.get_job(tenant_id, job_id)
-
-    async def replay(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
-        """Owes the same callback once more. Raises NotFound, Conflict, StorageUnavailable."""
-        delivery = await self._store.replay_delivery(tenant_id, delivery_id)
-        self._notifier.delivery_ready()
-        self._log.info("replayed", job=delivery.job_id, delivery=delivery_id, tenant=tenant_id)
-        return delivery

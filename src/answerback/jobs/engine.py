@@ -12,6 +12,7 @@ from answerback.jobs.model import ClaimedJob
 from answerback.jobs.ports import Store
 from answerback.jobs.run import Executor
 from answerback.kernel.clock import Clock
+from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.log import Log
 from answerback.queue.notifiers.local import Kind, LocalNotifier
 from answerback.queue.worker_pool import Rows, WorkerPool
@@ -44,6 +45,7 @@ class EmbeddedEngine:
         log: Log,
     ) -> None:
         self._maintenance = maintenance
+        self._deliverer = deliverer
         self._notifier = notifier
         self._log = log
         self._unreadable: set[str] = set()
@@ -137,12 +139,18 @@ class EmbeddedEngine:
     async def _sweep_forever(self) -> None:
         while True:
             try:
-                moved = await self._maintenance.sweep()
+                moved = await self._maintenance.sweep() + await self._expire_deliveries()
             except Exception:  # noqa: BLE001 - without sweeps, no lost lease would ever be taken back
                 self._log.exception("sweep_broke")
                 moved = 0
             if not moved:
                 await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _expire_deliveries(self) -> int:
+        try:
+            return await self._deliverer.expire()
+        except StorageUnavailable:
+            return 0
 
     def _tell_unreadable(self, job_ids: Sequence[str]) -> None:
         """Idempotent for each: such a job comes up again every minute until its deadline."""

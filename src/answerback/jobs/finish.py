@@ -2,24 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_column, update
+from sqlalchemy import Boolean, ColumnElement, bindparam, insert, literal_column, update
 
 from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
-from answerback.database.tables import OWED_STATES, conversations, deliveries, jobs, turns
+from answerback.database.tables import conversations, jobs, turns
 from answerback.jobs.model import ENDED, ClaimedJob, Ending, Job, JobState, Message
 from answerback.jobs.ports import Render
 from answerback.jobs.records import dump_usage, literal
 from answerback.kernel.errors import Failure
-from answerback.kernel.ids import new_id
-from answerback.queue.fifo import (
-    DELIVERY_DEADLINE_MS,
-    LOCK_CONVERSATIONS,
-    RELEASE_NEXT_JOB,
-    TRY_LOCK_CONVERSATION,
-    occupied,
-)
+from answerback.queue.attempts import Report
+from answerback.queue.fifo import LOCK_CONVERSATIONS, RELEASE_NEXT_JOB, TRY_LOCK_CONVERSATION
 from answerback.queue.leases import END_ATTEMPT, FORGET_ATTEMPT, end_attempt, fenced, lost
-from answerback.webhooks.model import DeliveryState, Report, origin_of
+from answerback.webhooks.notify import NOTIFYING, EventBody, Notice, notify
 
 _ENDED: dict[str, Any] = {
     "state": bindparam("new_state"),
@@ -83,27 +77,7 @@ INSERT_TURN = Statement(
     )
 )
 
-INSERT_DELIVERY = Statement(
-    insert(deliveries).values(
-        id=bindparam("id"),
-        job_id=bindparam("job_id"),
-        tenant_id=bindparam("tenant_id"),
-        url=bindparam("url"),
-        origin=bindparam("origin"),
-        body=bindparam("body"),
-        conversation_id=bindparam("conversation_id"),
-        seq=bindparam("seq"),
-        state=case((occupied(deliveries, OWED_STATES), DeliveryState.HELD), else_=DeliveryState.PENDING),
-        run_at=bindparam("now"),
-        attempt=0,
-        lease_epoch=0,
-        deadline_at=bindparam("deadline_at"),
-        created_at=bindparam("now"),
-        traceparent=bindparam("traceparent"),
-    )
-)
-
-SETTLING = (END_ATTEMPT, INSERT_DELIVERY, LEAVE_CONVERSATION, INSERT_TURN, RELEASE_NEXT_JOB)
+SETTLING = (END_ATTEMPT, *NOTIFYING, LEAVE_CONVERSATION, INSERT_TURN, RELEASE_NEXT_JOB)
 FINISH_PLAN = BatchPlan((LOCK_CONVERSATIONS, FINISH, *SETTLING))
 OVERDUE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, END_OPEN, *SETTLING))
 REQUEUE_PLAN = BatchPlan((REQUEUE, END_ATTEMPT, FORGET_ATTEMPT))
@@ -190,20 +164,11 @@ def _outcome(ending: Ending) -> dict[str, object]:
 
 def _settle(tx: Transaction, job: Job, ending: Ending, render: Render) -> Operation[None]:
     tx.opened -= 1
-    if job.callback_url is not None:
-        yield INSERT_DELIVERY(
-            id=new_id("msg_", tx.now),
-            job_id=job.id,
-            tenant_id=job.tenant_id,
-            conversation_id=job.conversation_id,
-            seq=job.seq,
-            url=job.callback_url,
-            origin=origin_of(job.callback_url),
-            body=render(job, ending, tx.now),
-            now=tx.now,
-            deadline_at=tx.now + DELIVERY_DEADLINE_MS,
-            traceparent=job.traceparent,
-        )
+    event = EventBody(f"{job.kind}.{ending.state}", render(job, ending, tx.now))
+    yield from notify(
+        tx,
+        Notice(job.id, job.tenant_id, job.conversation_id, job.seq, job.callback_url, job.traceparent, (event,)),
+    )
     if job.conversation_id is None or job.seq is None:
         return
     rows = yield LEAVE_CONVERSATION(conversation_id=job.conversation_id, now=tx.now)

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from answerback.kernel.errors import Failure
 from answerback.llm.model import Answer, Json, Usage
 from answerback.reviews.model import Review
+from answerback.webhooks.model import DeliveryRecord
 
 
 class JobState(StrEnum):
@@ -131,7 +132,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a job or a delivery, written before the call. `status` is `started` while under way; `http_status`
+    """One try of a job, written before the call. `status` is `started` while under way; `http_status`
     and `snippet` only where a response came."""
 
     number: int
@@ -142,21 +143,6 @@ class Attempt:
     error: str | None
     duration_ms: int | None
     snippet: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRecord:
-    """A delivery as its owner may see it."""
-
-    id: str
-    job_id: str
-    url: str
-    state: str
-    attempt: int
-    run_at: int
-    deadline_at: int
-    delivered_at: int | None
-    attempts: tuple[Attempt, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from answerback.kernel.errors import UNUSABLE, ErrorCode, Failure, ProviderError, SendError
+from answerback.kernel.errors import UNUSABLE, ErrorCode, Failure, ProviderError
 from answerback.kernel.retry import RetrySchedule
 from answerback.llm.model import Answer
-from answerback.webhooks.model import CallbackResponse
 
 BILLED = UNUSABLE | {ErrorCode.UPSTREAM_TIMEOUT}
 """Failures that the upstream may well charge for."""
@@ -73,59 +72,6 @@ def after_provider_error(
     if delay is None:
         return Failed(error.failure, status)
     return AskLater(delay, error.failure, http_status=status)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The receiver took the callback."""
-
-    response: CallbackResponse
-
-
-@dataclass(frozen=True, slots=True)
-class SendLater:
-    """The callback is tried again after `delay` seconds."""
-
-    delay: float
-    error: str
-    response: CallbackResponse | None
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """The callback is given up."""
-
-    error: str
-    response: CallbackResponse | None
-
-
-DeliveryOutcome: TypeAlias = Delivered | SendLater | Dead
-
-HTTP_GONE = 410
-
-
-def after_send(
-    result: CallbackResponse | SendError,
-    attempt: int,
-    seconds_left: float,
-    schedule: RetrySchedule,
-    draw: Callable[[], float],
-) -> DeliveryOutcome:
-    """What follows a callback attempt. Only a 2xx delivers, 410 ends it, and nothing outlives the deadline."""
-    if isinstance(result, CallbackResponse):
-        if 200 <= result.status < 300:
-            return Delivered(result)
-        error = f"the receiver answered {result.status}"
-        if result.status == HTTP_GONE:
-            return Dead(error, result)
-        response: CallbackResponse | None = result
-        delay = schedule.delay(attempt, result.retry_after, draw)
-    else:
-        error, response = str(result), None
-        delay = schedule.delay(attempt, None, draw)
-    if delay is None or delay > seconds_left:
-        return Dead(error, response)
-    return SendLater(delay, error, response)
 
 
 def poisoned(losses: int) -> bool:

@@ -11,7 +11,6 @@ from answerback.jobs.model import (
     Accepted,
     ClaimedJob,
     Conversation,
-    DeliveryRecord,
     Ending,
     Job,
     JobRecord,
@@ -20,7 +19,9 @@ from answerback.jobs.model import (
 )
 from answerback.kernel.errors import Failure
 from answerback.llm.model import Question, Turn
-from answerback.webhooks.model import ClaimedDelivery, OriginLine, Report
+from answerback.queue.attempts import Report
+from answerback.webhooks.claim import Look
+from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, DeliveryRecord
 
 Render: TypeAlias = Callable[[Job, Ending, int], bytes]
 """Makes a callback's body from a job, its ending and the ending's time (epoch milliseconds)."""
@@ -38,15 +39,11 @@ class Limits:
 class Claims:
     """What a claim brought, and in how many seconds the next row will be due (0.0: it is), None when none waits.
 
-    `placed`: how many callbacks got their places in which lines. Those of a line without room are no reason to come
-    back, and while there is one, `next_in` looks no further than a second ahead.
     `unreadable` are jobs that it left for later, because another version of this service wrote them.
     """
 
     jobs: Sequence[ClaimedJob] = ()
-    deliveries: Sequence[ClaimedDelivery] = ()
     next_in: float | None = None
-    placed: Sequence[tuple[OriginLine, int]] = ()
     unreadable: Sequence[str] = ()
 
 
@@ -96,11 +93,7 @@ class Store(Protocol):
 
     async def claim_jobs(self, owner: str, limit: int, lease_seconds: float) -> Claims: ...
 
-    async def claim_deliveries(
-        self, owner: str, limit: int, lease_seconds: float, lines: Sequence[OriginLine] = ()
-    ) -> Claims:
-        """At an origin with a line it claims what there is room for, and gives what else is due there places in line;
-        but whatever would not live to see its place it claims all the same."""
+    async def claim_deliveries(self, owner: str, limit: int, lease_seconds: float, look: Look) -> DeliveryClaims: ...
 
     async def extend_jobs(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
         """Extends leases of `(id, epoch)`; returns the ids still held."""
@@ -137,7 +130,9 @@ class Store(Protocol):
 
     async def delivered(self, claim: ClaimedDelivery, report: Report) -> bool: ...
 
-    async def send_later(self, claim: ClaimedDelivery, delay: float, report: Report) -> bool: ...
+    async def send_later(
+        self, claim: ClaimedDelivery, delay: float, report: Report, *, counted: bool = True, unreached: bool = False
+    ) -> bool: ...
 
     async def dead(self, claim: ClaimedDelivery, report: Report) -> bool: ...
 
@@ -145,7 +140,7 @@ class Store(Protocol):
         """As `release_jobs`."""
 
     async def reported(self, row_id: str, epoch: int, report: Report) -> bool:
-        """Whether this attempt at a job or a delivery ended with this report."""
+        """Whether this attempt at a job ended with this report."""
 
     async def recover_leases(self) -> Swept:
         """Takes back a batch of rows whose lease ran out; poisons a job that lost too many."""
@@ -179,7 +174,7 @@ class Store(Protocol):
     async def retry_source(self, tenant_id: str, job_id: str) -> tuple[Job, Accepted | None]:
         """The job to run anew, and its earlier retry if there was one. Raises NotFound, Conflict."""
 
-    async def replay_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
+    async def resend_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
         """Raises NotFound; Conflict while an attempt is under way."""
 
     async def get_conversation(self, tenant_id: str, key: str) -> Conversation:

@@ -3,19 +3,18 @@
 from sqlalchemy import Text, bindparam, null, or_, select
 
 from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
-from answerback.database.tables import attempts, conversations, deliveries, jobs
+from answerback.database.tables import attempts, conversations, jobs
 from answerback.jobs.accept import FIND_BY_KEY, FIND_RETRY, same_request
 from answerback.jobs.model import Accepted, Job, JobRecord, JobState, Message
 from answerback.jobs.records import (
     ATTEMPT_COLUMNS,
-    DELIVERY_COLUMNS,
     RECORD_COLUMNS,
     attempts_made,
-    delivery_record,
     job_record,
 )
 from answerback.kernel.errors import Conflict, NotFound
-from answerback.webhooks.model import Report
+from answerback.queue.attempts import Report
+from answerback.webhooks.store import deliveries_of
 
 FIND_JOB = Statement(
     select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.tenant_id == bindparam("tenant_id"))
@@ -26,7 +25,6 @@ ATTEMPT = Statement(
         attempts.c.of == bindparam("of"), attempts.c.epoch == bindparam("epoch")
     )
 )
-DELIVERY_OF = Statement(select(*DELIVERY_COLUMNS).where(deliveries.c.job_id == bindparam("job_id")))
 
 AFTER_ALL = "jobz"
 """Sorts after every id of a job, in whatever order a database sorts text."""
@@ -60,14 +58,14 @@ def find_accepted(
     return same_request(rows[0], request_hash) if rows else None
 
 
-def get_job(_: Transaction, tenant_id: str, job_id: str) -> Operation[JobRecord]:
+def get_job(tx: Transaction, tenant_id: str, job_id: str) -> Operation[JobRecord]:
     rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
     if not rows:
         raise NotFound(f"there is no job {job_id!r}")
     made = attempts_made((yield ATTEMPTS_OF(of=job_id)))
     retried = yield FIND_RETRY(retry_of=job_id)
-    owed = yield DELIVERY_OF(job_id=job_id)
-    delivery = delivery_record(owed[0], attempts_made((yield ATTEMPTS_OF(of=owed[0][0])))) if owed else None
+    owed = yield from deliveries_of(tx, job_id)
+    delivery = next((each for each in owed if each.endpoint_id is None), None)
     return job_record(rows[0], retried[0][0] if retried else None, made, delivery)
 
 

@@ -8,11 +8,10 @@ from typing import Any, assert_never
 from sqlalchemy import ColumnElement, Integer, literal_column, select
 
 from answerback.database.operation import Row, Rows
-from answerback.database.tables import attempts, conversations, deliveries, jobs
+from answerback.database.tables import attempts, conversations, jobs
 from answerback.jobs.model import (
     Attempt,
     ClaimedJob,
-    DeliveryRecord,
     Job,
     JobKind,
     JobRecord,
@@ -23,7 +22,7 @@ from answerback.jobs.model import (
 from answerback.kernel.errors import ErrorCode, Failure
 from answerback.llm.model import Usage
 from answerback.reviews.model import FileRef, Review
-from answerback.webhooks.model import ClaimedDelivery
+from answerback.webhooks.model import DeliveryRecord
 
 JOB_COLUMNS = (
     jobs.c.id,
@@ -54,30 +53,6 @@ RECORD_COLUMNS = (
     jobs.c.error_code,
     jobs.c.error_message,
     jobs.c.retry_of,
-)
-CLAIMED_DELIVERY_COLUMNS = (
-    deliveries.c.id,
-    deliveries.c.job_id,
-    deliveries.c.url,
-    deliveries.c.origin,
-    deliveries.c.body,
-    deliveries.c.lease_epoch,
-    deliveries.c.attempt,
-    deliveries.c.deadline_at,
-    deliveries.c.conversation_id,
-    deliveries.c.created_at,
-    deliveries.c.traceparent,
-    deliveries.c.tenant_id,
-)
-DELIVERY_COLUMNS = (
-    deliveries.c.id,
-    deliveries.c.job_id,
-    deliveries.c.url,
-    deliveries.c.state,
-    deliveries.c.attempt,
-    deliveries.c.run_at,
-    deliveries.c.deadline_at,
-    deliveries.c.delivered_at,
 )
 ATTEMPT_COLUMNS = (
     attempts.c.number,
@@ -217,14 +192,6 @@ def job_record(
         attempts=made,
         delivery=delivery,
     )
-
-
-def claimed_delivery(row: Row, now: int) -> ClaimedDelivery:
-    return ClaimedDelivery(*(*row, now))
-
-
-def delivery_record(row: Row, made: tuple[Attempt, ...]) -> DeliveryRecord:
-    return DeliveryRecord(*(*row, made))
 
 
 def attempts_made(rows: Rows) -> tuple[Attempt, ...]:

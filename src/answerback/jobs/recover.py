@@ -6,12 +6,12 @@ holds is left for the next time.
 
 from collections.abc import Callable
 
-from sqlalchemy import Boolean, any_, bindparam, delete, exists, func, literal_column, select, update
+from sqlalchemy import any_, bindparam, delete, exists, func, literal_column, select, update
 
 from answerback.ask.store import prune_questions
 from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.tables import attempts, conversations, deliveries, jobs, turns
+from answerback.database.tables import attempts, conversations, jobs, turns
 from answerback.http.idempotency_store import prune as prune_responses
 from answerback.jobs.awaiting import fail_unanswered
 from answerback.jobs.finish import END_LOST, OVERDUE_PLAN, SETTLING, end_lost, end_overdue
@@ -20,15 +20,13 @@ from answerback.jobs.outcome import POISON_WINDOW_MS, poisoned
 from answerback.jobs.ports import Render, Swept
 from answerback.jobs.records import JOB_COLUMNS, at_most, by_position, job_to_end
 from answerback.kernel.errors import ErrorCode, Failure
-from answerback.queue.fifo import (
-    ORPHANED_DELIVERIES,
-    ORPHANED_JOBS,
-    RELEASE_NEXT_DELIVERY,
-    RELEASE_NEXT_JOB,
-    TRY_LOCK_CONVERSATION,
-)
-from answerback.queue.leases import END_ATTEMPT, end_attempt, in_state, lost
-from answerback.webhooks.model import DeliveryState, Report
+from answerback.queue.attempts import Report
+from answerback.queue.fifo import ORPHANED_JOBS, RELEASE_NEXT_JOB, TRY_LOCK_CONVERSATION
+from answerback.queue.leases import end_attempt, in_state, lost
+from answerback.webhooks.recover import PRUNE as PRUNE_DELIVERIES
+from answerback.webhooks.recover import recover_leases as recover_deliveries
+from answerback.webhooks.recover import release_orphans as release_orphaned_deliveries
+from answerback.webhooks.recover import unsettled
 
 BATCH = 200
 
@@ -57,23 +55,7 @@ TAKE_BACK_JOB = Statement(
     .returning(jobs.c.id),
     by=("row_id",),
 )
-LOST_DELIVERIES = Statement(
-    select(deliveries.c.id, deliveries.c.lease_epoch, deliveries.c.deadline_at, deliveries.c.conversation_id)
-    .where(in_state(deliveries, DeliveryState.SENDING), deliveries.c.lease_expires_at <= bindparam("now"))
-    .order_by(deliveries.c.lease_expires_at)
-    .limit(at_most(BATCH))
-)
-# The attempt stays counted, and the deadline ends it: a receiver whose response kills the worker must not be called
-# for ever.
-TAKE_BACK_DELIVERY = Statement(
-    update(deliveries)
-    .where(lost(deliveries, DeliveryState.SENDING))
-    .values(state=bindparam("new_state"), run_at=bindparam("now"), lease_owner=None, lease_expires_at=None)
-    .returning(deliveries.c.id),
-    by=("row_id",),
-)
 RECOVER_JOBS = BatchPlan((TRY_LOCK_CONVERSATION, END_LOST, TAKE_BACK_JOB, *SETTLING))
-RECOVER_DELIVERIES = BatchPlan((TRY_LOCK_CONVERSATION, TAKE_BACK_DELIVERY, END_ATTEMPT, RELEASE_NEXT_DELIVERY))
 _overdue = (
     select(*JOB_COLUMNS)
     .where(jobs.c.finished_at.is_(None), jobs.c.deadline_at <= bindparam("now"))
@@ -85,25 +67,21 @@ _overdue = (
 OVERDUE_JOBS = Statement(_overdue, postgresql=_overdue.order_by(jobs.c.seq))
 OPEN_JOBS = Statement(select(func.count()).select_from(jobs).where(jobs.c.finished_at.is_(None)))
 
-_settled = literal_column("(deliveries.state IS NULL OR deliveries.state IN ('delivered', 'dead'))", Boolean)
 OLD_JOBS = Statement(
-    select(jobs.c.id, jobs.c.conversation_id, jobs.c.seq, deliveries.c.id)
-    .join_from(jobs, deliveries, deliveries.c.job_id == jobs.c.id, isouter=True)
-    .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), _settled)
+    select(jobs.c.id, jobs.c.conversation_id, jobs.c.seq)
+    .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), ~unsettled(jobs.c.id))
     .order_by(jobs.c.finished_at)
     .limit(at_most(BATCH))
 )
 PRUNE_ATTEMPTS = Statement(delete(attempts).where(attempts.c.of == bindparam("row_id")))
-# Not one that was replayed in the meantime.
-PRUNE_DELIVERY = Statement(
-    delete(deliveries).where(deliveries.c.id == bindparam("row_id"), _settled).returning(deliveries.c.id),
-    by=("row_id",),
-)
 PRUNE_TURN = Statement(
     delete(turns).where(turns.c.conversation_id == bindparam("conversation_id"), turns.c.seq == bindparam("seq"))
 )
-PRUNE_JOB = Statement(delete(jobs).where(jobs.c.id == bindparam("row_id")).returning(jobs.c.id), by=("row_id",))
-PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERY, PRUNE_ATTEMPTS, PRUNE_TURN, PRUNE_JOB))
+# Not one of which a delivery was resent in the meantime.
+PRUNE_JOB = Statement(
+    delete(jobs).where(jobs.c.id == bindparam("row_id"), ~unsettled(jobs.c.id)).returning(jobs.c.id), by=("row_id",)
+)
+PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERIES, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_TURN))
 _idle_conversations = (
     select(conversations.c.id)
     .where(
@@ -132,12 +110,11 @@ def recover_leases(tx: Transaction, render: Render) -> Operation[Swept]:
     """Takes expired leases away; a job that keeps costing its workers their lease is poisoned."""
     lost_jobs = yield LOST_JOBS(now=tx.now)
     moved = yield from batched((_recover_job(tx, row, render) for row in lost_jobs), RECOVER_JOBS)
-    lost_callbacks = yield LOST_DELIVERIES(now=tx.now)
-    sent_again = yield from batched((_recover_delivery(tx, *row) for row in lost_callbacks), RECOVER_DELIVERIES)
+    deliveries_requeued = yield from recover_deliveries(tx)
     return Swept(
         jobs_requeued=moved.count(JobState.QUEUED),
         jobs_poisoned=moved.count(JobState.FAILED),
-        deliveries_requeued=sent_again.count(True),
+        deliveries_requeued=deliveries_requeued,
     )
 
 
@@ -156,21 +133,6 @@ def _recover_job(tx: Transaction, row: Row, render: Render) -> Operation[JobStat
     return JobState.QUEUED
 
 
-def _recover_delivery(
-    tx: Transaction, row_id: str, epoch: int, deadline_at: int, conversation_id: int | None
-) -> Operation[bool]:
-    state = DeliveryState.PENDING if tx.now < deadline_at else DeliveryState.DEAD
-    settles = state is DeliveryState.DEAD and conversation_id is not None
-    if settles and not (yield TRY_LOCK_CONVERSATION(conversation_id=conversation_id)):
-        return False
-    if not (yield TAKE_BACK_DELIVERY(row_id=row_id, epoch=epoch, now=tx.now, new_state=state)):
-        return False
-    yield from end_attempt(tx, row_id, epoch, LOST)
-    if settles:
-        yield RELEASE_NEXT_DELIVERY(conversation_id=conversation_id, now=tx.now)
-    return True
-
-
 def expire_jobs(tx: Transaction, render: Render) -> Operation[Swept]:
     unanswered = yield from fail_unanswered(tx, render)
     rows = yield OVERDUE_JOBS(now=tx.now)
@@ -182,17 +144,11 @@ def expire_jobs(tx: Transaction, render: Render) -> Operation[Swept]:
 
 def release_orphans(tx: Transaction) -> Operation[Swept]:
     """Moves lines on whose head vanished without releasing the next; none should ever be found."""
-    jobs_released = yield from _release_orphans(tx, ORPHANED_JOBS, RELEASE_NEXT_JOB)
-    deliveries_released = yield from _release_orphans(tx, ORPHANED_DELIVERIES, RELEASE_NEXT_DELIVERY)
-    return Swept(jobs_released=jobs_released, deliveries_released=deliveries_released)
-
-
-def _release_orphans(tx: Transaction, orphaned: Statement, release_next: Statement) -> Operation[int]:
     released = 0
-    for (conversation_id,) in (yield orphaned()):
+    for (conversation_id,) in (yield ORPHANED_JOBS()):
         if (yield TRY_LOCK_CONVERSATION(conversation_id=conversation_id)):
-            released += len((yield release_next(conversation_id=conversation_id, now=tx.now)))
-    return released
+            released += len((yield RELEASE_NEXT_JOB(conversation_id=conversation_id, now=tx.now)))
+    return Swept(jobs_released=released, deliveries_released=(yield from release_orphaned_deliveries(tx)))
 
 
 def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
@@ -208,17 +164,16 @@ def prune(tx: Transaction, retention_days: float) -> Operation[Swept]:
     return Swept(jobs_pruned=pruned.count(True), questions_pruned=questions, responses_pruned=responses)
 
 
-def _prune_job(job_id: str, conversation_id: int | None, seq: int | None, delivery_id: str | None) -> Operation[bool]:
+def _prune_job(job_id: str, conversation_id: int | None, seq: int | None) -> Operation[bool]:
     if conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=conversation_id)):
         return False
-    if delivery_id is not None:
-        if not (yield PRUNE_DELIVERY(row_id=delivery_id)):
-            return False
-        yield PRUNE_ATTEMPTS(row_id=delivery_id)
+    yield PRUNE_DELIVERIES(of=job_id)
+    if not (yield PRUNE_JOB(row_id=job_id)):
+        return False
     yield PRUNE_ATTEMPTS(row_id=job_id)
     if conversation_id is not None:
         yield PRUNE_TURN(conversation_id=conversation_id, seq=seq)
-    return bool((yield PRUNE_JOB(row_id=job_id)))
+    return True
 
 
 def count_open(tx: Transaction, reset: Callable[[int], None]) -> Operation[int]:

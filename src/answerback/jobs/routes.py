@@ -1,8 +1,8 @@
-"""What became of jobs, and cancelling, retrying, replaying them."""
+"""What became of jobs, and cancelling and retrying them."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,16 +11,14 @@ from answerback.accounts.auth import Authenticator
 from answerback.http.errors import json_response
 from answerback.http.fields import no_nul
 from answerback.http.openapi import headers
-from answerback.http.openapi_parts import DELIVERY, JOB, JOB_ERRORS, KEY_ERRORS, JobId, conflict, errors, shown
-from answerback.jobs.bodies import DeliveryBody, JobBody, JobDetails, delivery_body, job_body, job_details
+from answerback.http.openapi_parts import JOB, JOB_ERRORS, KEY_ERRORS, JobId, conflict, errors, shown
+from answerback.jobs.bodies import JobBody, JobDetails, job_body, job_details
 from answerback.jobs.control import Control
 from answerback.jobs.model import JobState, Message
 from answerback.jobs.ports import Store
 from answerback.jobs.submit import Intake
 
 ID_PATTERN = "^job_[0-9a-f]{32}$"
-
-DeliveryId = Annotated[str, Path(description="A delivery's id: the `webhook-id` of its callback.", examples=[DELIVERY])]
 
 
 class JobPage(BaseModel):
@@ -59,11 +57,10 @@ RETRY_ERRORS = (
 
 
 def router(store: Store, intake: Intake, control: Control, authenticator: Authenticator) -> APIRouter:
-    """`/v1/jobs…` and `/v1/deliveries…`."""
+    """`/v1/jobs…`."""
     door = APIRouter(prefix="/v1", tags=["jobs"])
     _add_looking(door, store, authenticator)
     _add_ending_and_beginning(door, intake, control, authenticator)
-    _add_replay(door, control, authenticator)
     return door
 
 
@@ -128,21 +125,3 @@ def _add_ending_and_beginning(door: APIRouter, intake: Intake, control: Control,
             "retry_of": job_id,
         }
         return json_response(202, reply, {"Location": f"/v1/jobs/{accepted.job_id}"})
-
-
-def _add_replay(door: APIRouter, control: Control, authenticator: Authenticator) -> None:
-    @door.post(
-        "/deliveries/{delivery_id}/replay",
-        status_code=202,
-        summary="Send a callback again",
-        response_model=DeliveryBody,
-        responses=JOB_ERRORS
-        | conflict(
-            "An attempt is under way, or the body was erased",
-            "an attempt of this delivery is under way; replay it once that has ended",
-        ),
-    )
-    async def replay(request: Request, delivery_id: DeliveryId) -> Response:
-        """Owes the same body under the same `webhook-id` once more, with a full schedule of attempts."""
-        tenant_id = await authenticator.tenant(request)
-        return json_response(202, delivery_body(await control.replay(tenant_id, delivery_id)))

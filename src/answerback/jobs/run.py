@@ -19,10 +19,10 @@ from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
 from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Span, SpanKind, Tracer
 from answerback.llm.model import ChatRequest, Json, Memory
 from answerback.llm.provider import Provider
+from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
 from answerback.reviews.model import Review
 from answerback.reviews.run import Reviewer
-from answerback.webhooks.model import Report
 
 
 class Executor:

@@ -30,8 +30,8 @@ from answerback.jobs.ports import Claims, Depth, Limits, Render, Swept
 from answerback.jobs.records import dump_request
 from answerback.kernel.errors import Failure
 from answerback.queue import leases as leasing
+from answerback.queue.attempts import Report
 from answerback.queue.unconfirmed import UnconfirmedClaims
-from answerback.webhooks.model import Report
 from answerback.webhooks.store import DeliveryStore
 
 
@@ -105,7 +105,7 @@ class JobStore:
         return await self._database.write.run(lambda tx: awaiting.answer(tx, job_id, result, self._render))
 
     async def reported(self, row_id: str, epoch: int, report: Report) -> bool:
-        """Whether this attempt at a job or a delivery ended with this report."""
+        """Whether this attempt at a job ended with this report."""
         return await self._database.read.run(lambda tx: reading.reported(tx, row_id, epoch, report))
 
     async def recover_leases(self) -> Swept:
@@ -167,7 +167,7 @@ class SqlStore(
 
     def __init__(self, database: Database, backlog: Backlog, render: Render) -> None:
         JobStore.__init__(self, database, backlog, render)
-        self._deliveries_unconfirmed = UnconfirmedClaims()
+        DeliveryStore.__init__(self, database)
 
     async def close(self) -> None:
         await JobStore.close(self)

@@ -22,14 +22,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from answerback.database.operation import Statement
-from answerback.database.tables import LINE_STATES, OWED_STATES, conversations, deliveries, jobs
+from answerback.database.tables import LINE_STATES, conversations, jobs
 from answerback.jobs.model import JobState
 from answerback.jobs.records import at_most
-from answerback.webhooks.model import DeliveryState
-
-DELIVERY_DEADLINE_MS = 7 * 86_400_000
-"""How long a callback is owed at most, whatever Retry-After asks for and however long it was held; one whose turn
-comes later gets a single attempt."""
 
 ORPHANS = 200
 
@@ -80,7 +75,6 @@ def _release_next(table: Table, under_way: str, **released: Any) -> Statement:
 
 
 RELEASE_NEXT_JOB = _release_next(jobs, LINE_STATES, state=JobState.QUEUED)
-RELEASE_NEXT_DELIVERY = _release_next(deliveries, OWED_STATES, state=DeliveryState.PENDING)
 
 
 def _orphaned(table: Table, under_way: str) -> Statement:
@@ -90,4 +84,3 @@ def _orphaned(table: Table, under_way: str) -> Statement:
 
 
 ORPHANED_JOBS = _orphaned(jobs, LINE_STATES)
-ORPHANED_DELIVERIES = _orphaned(deliveries, OWED_STATES)

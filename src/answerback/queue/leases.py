@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
-from answerback.database.tables import attempts, deliveries, jobs
+from answerback.database.tables import attempts, jobs
 from answerback.jobs.model import ClaimedJob, JobState
 from answerback.jobs.outcome import POISON_LOSSES
 from answerback.jobs.ports import Claims
@@ -31,7 +31,7 @@ from answerback.jobs.records import (
     claimed_jobs,
     literal,
 )
-from answerback.webhooks.model import ClaimedDelivery, DeliveryState, Report
+from answerback.queue.attempts import Report
 
 RELEASED = Report("released")
 SUSPECT_LOCK = 7020670994105524833
@@ -40,17 +40,17 @@ UNREADABLE_SECONDS = 60.0
 """After how long a job that another version of this service wrote is due again; one that can read it may be faster."""
 
 
-def in_state(table: FromClause, state: JobState | DeliveryState) -> Any:
+def in_state(table: FromClause, state: JobState) -> Any:
     """For statements that look for rows: spelled out, so that a partial index serves them."""
     return table.c.state == literal_column(literal(state))
 
 
-def still_in_state(table: FromClause, state: JobState | DeliveryState) -> Any:
+def still_in_state(table: FromClause, state: JobState) -> Any:
     """For statements that find their row by its id: bound, so that no partial index does."""
     return table.c.state == state
 
 
-def fenced(table: Table, state: JobState | DeliveryState) -> Any:
+def fenced(table: Table, state: JobState) -> Any:
     """Nobody has taken the row since the caller claimed it.
 
     Not that the lease holds: it says from when on others may take the row, and whoever does moves the state or the
@@ -61,7 +61,7 @@ def fenced(table: Table, state: JobState | DeliveryState) -> Any:
     )
 
 
-def lost(table: Table, state: JobState | DeliveryState) -> Any:
+def lost(table: Table, state: JobState) -> Any:
     """The lease of this epoch has run out, and nobody has taken note of it."""
     return and_(fenced(table, state), table.c.lease_expires_at <= bindparam("now"))
 
@@ -147,7 +147,7 @@ FORGET_ATTEMPT = Statement(
 _GIVEN_BACK: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "run_at": bindparam("due_at")}
 
 
-def _give_back(table: Table, leased: JobState | DeliveryState, ready: str) -> Statement:
+def _give_back(table: Table, leased: JobState, ready: str) -> Statement:
     return Statement(
         update(table)
         .where(fenced(table, leased))
@@ -158,10 +158,9 @@ def _give_back(table: Table, leased: JobState | DeliveryState, ready: str) -> St
 
 
 RELEASE_JOB = _give_back(jobs, JobState.RUNNING, JobState.QUEUED)
-RELEASE_DELIVERY = _give_back(deliveries, DeliveryState.SENDING, DeliveryState.PENDING)
 
 
-def _give_back_unseen(table: Table, leased: JobState | DeliveryState, ready: str) -> Statement:
+def _give_back_unseen(table: Table, leased: JobState, ready: str) -> Statement:
     return Statement(
         update(table)
         .where(in_state(table, leased), table.c.lease_owner == bindparam("owner"))
@@ -171,10 +170,9 @@ def _give_back_unseen(table: Table, leased: JobState | DeliveryState, ready: str
 
 
 RELEASE_UNSEEN_JOBS = _give_back_unseen(jobs, JobState.RUNNING, JobState.QUEUED)
-RELEASE_UNSEEN_DELIVERIES = _give_back_unseen(deliveries, DeliveryState.SENDING, DeliveryState.PENDING)
 
 
-def _extend(table: Table, leased: JobState | DeliveryState) -> Statement:
+def _extend(table: Table, leased: JobState) -> Statement:
     return Statement(
         update(table)
         .where(fenced(table, leased))
@@ -185,7 +183,6 @@ def _extend(table: Table, leased: JobState | DeliveryState) -> Statement:
 
 
 EXTEND_JOB = _extend(jobs, JobState.RUNNING)
-EXTEND_DELIVERY = _extend(deliveries, DeliveryState.SENDING)
 
 
 def claim_jobs(
@@ -220,7 +217,7 @@ def release_unseen(tx: Transaction, statement: Statement, unconfirmed: Sequence[
             yield from end_attempt(tx, row_id, epoch, RELEASED)
 
 
-def start_attempts(tx: Transaction, claimed: Sequence[ClaimedJob | ClaimedDelivery]) -> Operation[None]:
+def start_attempts(tx: Transaction, claimed: Sequence[ClaimedJob]) -> Operation[None]:
     if claimed:
         yield START_ATTEMPT.many(
             [{"of": claim.id, "epoch": claim.epoch, "number": claim.attempt, "now": tx.now} for claim in claimed]

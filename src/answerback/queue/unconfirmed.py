@@ -1,9 +1,11 @@
 """Claims that may have been made: the database went away while it committed them."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
-from answerback.jobs.ports import Claims
 from answerback.kernel.errors import OutcomeUnknown
+
+T = TypeVar("T")
 
 
 class UnconfirmedClaims:
@@ -17,7 +19,7 @@ class UnconfirmedClaims:
         self._made = 0
         self._names: list[str] = []
 
-    async def claim(self, owner: str, claim: Callable[[str, Sequence[str]], Awaitable[Claims]]) -> Claims:
+    async def claim(self, owner: str, claim: Callable[[str, Sequence[str]], Awaitable[T]]) -> T:
         """Calls `claim` with a name for this one and with those in doubt."""
         self._made += 1
         name = f"{owner}/{self._made}"
