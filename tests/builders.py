@@ -13,7 +13,9 @@ from answerback.jobs.ports import Limits, Store
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
 from answerback.llm.model import Answer, ChatRequest, Memory, Usage
-from answerback.webhooks.model import CallbackResponse, ClaimedDelivery, OriginLine, Report
+from answerback.queue.attempts import Report
+from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom
+from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
 
 URL = "https://receiver.example/hook"
 TENANT = "tenant-a"
@@ -53,7 +55,7 @@ async def claim_job(store: Store) -> ClaimedJob:
 
 
 async def claim_deliveries(store: Store, limit: int = 100) -> list[ClaimedDelivery]:
-    return list((await store.claim_deliveries("worker", limit, LEASE)).deliveries)
+    return list((await store.claim_deliveries("worker", limit, LEASE, lambda *_: OriginRoom(limit))).deliveries)
 
 
 async def claim_delivery(store: Store) -> ClaimedDelivery:
@@ -200,29 +202,33 @@ class StubSender:
 
 
 class StubOrigins:
-    """Admits as the script says, the last stays; remembers how the attempts went."""
+    """Has as much room as the script says, the last stays; remembers how the attempts went."""
 
-    def __init__(self, *waits: float) -> None:
-        self.waits = list(waits or [0.0])
-        self.ended: list[bool | None] = []
-        self.late: list[bool] = []
-        self.somebody_waits = False
-        self.shut: list[OriginLine] = []
-        self.taken: list[tuple[OriginLine, int]] = []
+    def __init__(self, *rooms: OriginRoom) -> None:
+        self.rooms = list(rooms or [OriginRoom(1_000)])
+        self.looked: list[tuple[OriginKey, bool]] = []
+        self.begun: list[OriginKey] = []
+        self.ends: list[AttemptEnd] = []
+        self.drained_keys: list[OriginKey] = []
+        self.closed = False
+        self.more_may_begin = False
 
-    def admit(self, origin: str, late: bool) -> float:
-        self.late.append(late)
-        return self.waits.pop(0) if len(self.waits) > 1 else self.waits[0]
+    def look(self, key: OriginKey, late: bool) -> OriginRoom:
+        self.looked.append((key, late))
+        return self.rooms.pop(0) if len(self.rooms) > 1 else self.rooms[0]
 
-    def done(self, origin: str, ok: bool | None, seconds: float) -> bool:
-        self.ended.append(ok)
-        return self.somebody_waits
+    def is_closed(self, key: OriginKey) -> bool:
+        return self.closed
 
-    def lines(self) -> list[OriginLine]:
-        return self.shut
+    def began(self, key: OriginKey, late: bool) -> None:
+        self.begun.append(key)
 
-    def placed(self, line: OriginLine, count: int) -> None:
-        self.taken.append((line, count))
+    def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
+        self.ends.append(end)
+        return self.more_may_begin
+
+    def drained(self, key: OriginKey) -> None:
+        self.drained_keys.append(key)
 
 
 def nothing(_: object) -> None:

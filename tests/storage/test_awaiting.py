@@ -10,7 +10,7 @@ from answerback.kernel.errors import Conflict, ErrorCode, NotFound
 from answerback.reviews.llm_callbacks import ending_of
 from answerback.reviews.model import FileRef, NotReviewed, Review, Reviewed
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.model import Report
+from answerback.queue.attempts import Report
 from builders import (
     FAILURE,
     LEASE,
@@ -129,7 +129,7 @@ async def test_an_answer_ends_it(store: SqlStore) -> None:
     assert await store.answer_review(job_id, GOOD) == (False, False)
     await store.delivered(delivery, REPORT)
     assert await store.answer_review(job_id, GOOD) == (False, True)
-    await store.replay_delivery(TENANT, delivery.id)
+    await store.resend_delivery(TENANT, delivery.id)
     assert await store.answer_review(job_id, GOOD) == (False, True)
 
 

@@ -10,7 +10,7 @@ from answerback.jobs import finish as ending
 from answerback.jobs.model import Ending, Job, JobState
 from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.model import Report
+from answerback.queue.attempts import Report
 from builders import (
     FAILURE,
     REPORT,

@@ -83,7 +83,7 @@ async def test_other_tenants_jobs_do_not_exist(store: SqlStore) -> None:
         store.get_job("tenant-b", claim.job_id),
         store.cancel_job("tenant-b", claim.job_id),
         store.retry_source("tenant-b", claim.job_id),
-        store.replay_delivery("tenant-b", claim.id),
+        store.resend_delivery("tenant-b", claim.id),
         store.get_conversation("tenant-b", "s"),
         store.erase_conversation("tenant-b", "s"),
     ):
@@ -126,7 +126,7 @@ async def test_a_settled_delivery_is_replayed_with_the_same_id_and_body_on_a_sch
     await getattr(store, settle)(await claim_delivery(store), REPORT)
     clock.advance(1_000)
 
-    replayed = await store.replay_delivery(TENANT, first.id)
+    replayed = await store.resend_delivery(TENANT, first.id)
 
     assert (replayed.state, replayed.attempt, len(replayed.attempts)) == ("pending", 0, 4)
     again = await claim_delivery(store)
@@ -140,7 +140,7 @@ async def test_a_replay_that_fails_does_not_undo_the_delivery(store: SqlStore, c
     delivered_at = clock.now()
     await store.delivered(claim, REPORT)
     clock.advance(1)
-    await store.replay_delivery(TENANT, claim.id)
+    await store.resend_delivery(TENANT, claim.id)
 
     again = await claim_delivery(store)
     assert await (store.dead(again, REPORT) if settle == "dead" else store.send_later(again, 5.0, REPORT))
@@ -154,14 +154,14 @@ async def test_a_delivery_under_way_cannot_be_replayed(store: SqlStore) -> None:
     claim = await owed_delivery(store)
 
     with pytest.raises(Conflict):
-        await store.replay_delivery(TENANT, claim.id)
+        await store.resend_delivery(TENANT, claim.id)
 
 
 async def test_a_delivery_waiting_for_another_try_goes_out_at_once_when_replayed(store: SqlStore) -> None:
     claim = await owed_delivery(store)
     await store.send_later(claim, 300.0, REPORT)
 
-    await store.replay_delivery(TENANT, claim.id)
+    await store.resend_delivery(TENANT, claim.id)
 
     assert (await claim_delivery(store)).id == claim.id
 
@@ -171,7 +171,7 @@ async def test_a_replay_does_not_stand_in_the_line_of_the_conversation(store: Sq
     await store.delivered(claim, REPORT)
     second = await ended_job(store)
 
-    await store.replay_delivery(TENANT, claim.id)
+    await store.resend_delivery(TENANT, claim.id)
 
     assert {each.job_id for each in await claim_deliveries(store)} == {claim.job_id, second}
 
@@ -243,4 +243,4 @@ async def test_an_erased_job_can_neither_run_anew_nor_be_replayed(store: SqlStor
     with pytest.raises(Conflict):
         await store.retry_source(TENANT, job_id)
     with pytest.raises(Conflict):
-        await store.replay_delivery(TENANT, claim.id)
+        await store.resend_delivery(TENANT, claim.id)

@@ -212,7 +212,7 @@ async def test_a_callback_that_is_replayed_is_not_deleted(
     await store.delivered(delivery, REPORT)
     clock.advance(31 * DAY)
 
-    async with held(other, other.replay_delivery(TENANT, delivery.id)) as replaying:
+    async with held(other, other.resend_delivery(TENANT, delivery.id)) as replaying:
         pruning = await blocked(postgres, store.prune(30))
         await replaying.commit()
         assert (await pruning).jobs_pruned == 0
@@ -228,7 +228,7 @@ async def test_a_callback_that_is_being_claimed_is_not_replayed(
     async with held(other, claim_delivery(other)) as claiming:
         # Still pending to everybody else.
         (delivery_id,) = (await postgres.rows("SELECT id FROM deliveries WHERE state = 'pending'"))[0]
-        replaying = await blocked(postgres, store.replay_delivery(TENANT, delivery_id))
+        replaying = await blocked(postgres, store.resend_delivery(TENANT, delivery_id))
         claim = await claiming.commit()
         with pytest.raises(Conflict, match="under way"):
             await replaying

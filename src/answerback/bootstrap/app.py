@@ -21,6 +21,7 @@ from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
 from answerback.relay.superseded import routes as webhook
 from answerback.reviews import routes as reviews
+from answerback.webhooks import routes as deliveries
 
 DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""
@@ -64,6 +65,7 @@ def create_app(service: bootstrap.Service) -> FastAPI:
     )
     app.include_router(review)
     app.include_router(jobs.router(store, service.intake, service.control, authenticator))
+    app.include_router(deliveries.router(store, service.notifier, service.log, authenticator.tenant))
     app.include_router(conversations.router(service.conversations, authenticator))
     app.include_router(health.router(store, service.provider.name, service.settings.mock, lambda: service.healthy))
     is_open = service.settings.loopback_only or service.settings.auth_disabled

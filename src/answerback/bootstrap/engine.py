@@ -14,7 +14,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
-from answerback.webhooks.breaker import Origins
+from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.sender import WebhookSender
@@ -37,7 +37,7 @@ def make_engine(
     lease_seconds, concurrency = settings.lease_seconds, settings.worker_concurrency
     deliveries, retention_ms = stores.deliveries, int(settings.retention_days * DAY_MS)
     runner = Runner(jobs, kinds.registry, notifier, windows, instruments)
-    origins = Origins(instruments.clock.monotonic)
+    origins = CircuitBreakers(instruments.clock.monotonic)
     deliverer = Deliverer(
         stores.deliveries,
         sender,
@@ -62,7 +62,7 @@ def make_engine(
         expiries=(
             jobs.release_quarantined,
             jobs.expire,
-            _counting("deliveries_expired", lambda: deliveries.expire_deliveries(origins.is_closed)),
+            _counting("deliveries_expired", deliverer.expire),
         ),
         rare=(
             jobs.release_orphans,

@@ -1,8 +1,9 @@
-"""The tables. Times are epoch milliseconds by the database's clock; states are the domain's names.
+"""The tables. What says when something runs (`run_at`, `deadline_at`, `lease_expires_at`, `rank`, `first_loss_at`) is in
+epoch milliseconds of the scheduling clock, every other time in those of the wall clock.
 
-Order in a conversation is held by the database itself: `jobs_line` lets only one job of a conversation be queued,
-running or awaiting, `deliveries_line` only one of its callbacks be pending or sending. `jobs_suspect_running` lets one
-suspect run at a time: a third loss poisons, so all that run have lost exactly two.
+Order is held by the database itself: `jobs_head` lets only one job of a conversation be scheduled, queued, running,
+awaiting or quarantined, and `deliveries_order` only one of its deliveries to one destination be pending or sending; the
+others are held. `jobs_on_probation` lets one job that has lost two leases be queued or running at a time.
 """
 
 from typing import Any
@@ -31,11 +32,15 @@ OPEN = "finished_at IS NULL"
 JOB_HEAD_STATES = "state IN ('scheduled', 'queued', 'running', 'awaiting', 'quarantined')"
 # A job that has lost two leases runs while no other such job does: a third loss fails it.
 ON_PROBATION = "state IN ('queued', 'running') AND lease_losses >= 2"
-DELIVERY_HEAD_STATES = "state IN ('pending', 'sending')"
+OWED_STATES = "state IN ('pending', 'sending')"
+ORDERED = "conversation_id IS NOT NULL"
+UNREACHED = "unreached_at IS NOT NULL"
 
 # SQLite numbers a table by itself only where the key's type reads INTEGER.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
+
 Attempts = Text().with_variant(JSONB(), "postgresql")
+"""A JSON array, see `answerback.queue.attempts`."""
 
 
 def _when(predicate: str) -> dict[str, Any]:
@@ -175,47 +180,61 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("job_id", Text, ForeignKey("jobs.id"), nullable=False, unique=True),
+    Column("job_id", Text, ForeignKey("jobs.id"), nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("endpoint_id", Text),
+    Column("destination", Text, nullable=False),
     Column("tenant_id", Text, nullable=False),
     Column("conversation_id", BigInteger),
-    Column("seq", BigInteger),
+    Column("position", BigInteger),
     Column("url", Text, nullable=False),
     Column("origin", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
     Column("run_at", BigInteger, nullable=False),
+    Column("unreached_at", BigInteger),
     Column("attempt", Integer, nullable=False),
+    Column("attempts", Attempts, nullable=False),
+    Column("attempts_made", Integer, nullable=False),
     Column("lease_epoch", BigInteger, nullable=False),
     Column("lease_owner", Text),
     Column("lease_expires_at", BigInteger),
     Column("deadline_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("claimed_at", BigInteger),
     Column("delivered_at", BigInteger),
     Column("traceparent", Text),
-    Index(
-        "deliveries_line",
-        "conversation_id",
-        unique=True,
-        **_when(f"conversation_id IS NOT NULL AND {DELIVERY_HEAD_STATES}"),
-    ),
-    Index("deliveries_held", "conversation_id", "seq", **_when("state = 'held'")),
-    Index("deliveries_ready", "run_at", **_when("state = 'pending'")),
+    Column("body", LargeBinary, nullable=False),
+    Index("deliveries_event", "job_id", "event_type", "destination", unique=True),
+    Index("deliveries_order", "conversation_id", "destination", unique=True, **_when(f"{ORDERED} AND {OWED_STATES}")),
+    Index("deliveries_held", "conversation_id", "destination", "position", **_when("state = 'held'")),
+    Index("deliveries_ready", "tenant_id", "origin", "run_at", **_when("state = 'pending'")),
+    Index("deliveries_unreached", "tenant_id", "origin", "created_at", **_when(f"state = 'pending' AND {UNREACHED}")),
+    Index("deliveries_deadline", "deadline_at", **_when("state = 'pending'")),
     Index("deliveries_leased", "lease_expires_at", **_when("state = 'sending'")),
 )
+"""`destination` is the endpoint's id, or made of the URL of the job's request. `unreached_at` is when the last attempt
+began, where it got no response (scheduling clock)."""
 
-attempts = Table(
-    "attempts",
+webhook_endpoints = Table(
+    "webhook_endpoints",
     metadata,
-    Column("of", Text, primary_key=True),
-    Column("epoch", BigInteger, primary_key=True),
-    Column("number", Integer, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("started_at", BigInteger, nullable=False),
-    Column("finished_at", BigInteger),
-    Column("http_status", Integer),
-    Column("error", Text),
-    Column("duration_ms", BigInteger),
-    Column("snippet", Text),
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("webhook_endpoints_tenant", "tenant_id", "id"),
+)
+
+webhook_subscriptions = Table(
+    "webhook_subscriptions",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("event_type", Text, primary_key=True),
+    Column("endpoint_id", Text, primary_key=True),
+    Index("webhook_subscriptions_endpoint", "endpoint_id"),
     sqlite_with_rowid=False,
 )
 

@@ -17,6 +17,7 @@ from answerback.queue.notifier import Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.worker_pool import WorkerPool
 from answerback.webhooks.model import ClaimedDelivery
+from answerback.webhooks.store import DeliveryStore
 
 SWEEP_SECONDS = 1.0
 GRACE_SECONDS = 5.0
@@ -56,6 +57,25 @@ def job_queue(
         extend=lambda held: store.extend(held, lease_seconds),
         release=lambda held: store.give_back([(row_id, epoch) for row_id, epoch, _ in held]),
         outlasts_outages=True,
+    )
+
+
+def delivery_queue(store: DeliveryStore, deliverer: Deliverer, lease_seconds: float) -> LeasedQueue[ClaimedDelivery]:
+    """How a worker pool reaches deliveries."""
+    owner = owner_name()
+
+    async def claim(limit: int) -> tuple[Sequence[ClaimedDelivery], float | None]:
+        claims = await deliverer.claim(owner, limit, lease_seconds)
+        return claims.deliveries, claims.next_in
+
+    return LeasedQueue(
+        name="deliveries",
+        claim=claim,
+        run=deliverer.run,
+        extend=lambda held: store.extend_deliveries(held, lease_seconds),
+        release=store.release_deliveries,
+        # One that is cut off from the database and sent late could arrive after those behind it.
+        outlasts_outages=False,
     )
 
 

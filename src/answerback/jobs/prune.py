@@ -6,29 +6,19 @@ from sqlalchemy import any_, bindparam, delete, exists, literal_column, select
 from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
 from answerback.database.sql import array_of, at_most
-from answerback.database.tables import DELIVERY_OPEN_STATES, conversation_items, conversations, deliveries, jobs
+from answerback.database.tables import conversation_items, conversations, deliveries, jobs
 from answerback.jobs.model import Swept
 from answerback.queue.fifo import TRY_LOCK_CONVERSATION
+from answerback.webhooks.recover import PRUNE as PRUNE_DELIVERIES
+from answerback.webhooks.recover import unsettled
 
 BATCH = 200
 
-_unsettled = exists(
-    select(literal_column("1"))
-    .select_from(deliveries)
-    .where(deliveries.c.job_id == jobs.c.id, literal_column(f"deliveries.{DELIVERY_OPEN_STATES}"))
-)
 OLD_JOBS = Statement(
     select(jobs.c.id, jobs.c.conversation_id, jobs.c.position)
-    .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), ~_unsettled)
+    .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), ~unsettled(jobs.c.id))
     .order_by(jobs.c.finished_at)
     .limit(at_most(BATCH))
-)
-# Not one that is sent again since.
-PRUNE_DELIVERIES = Statement(
-    delete(deliveries).where(
-        deliveries.c.job_id == bindparam("job_id"), ~literal_column(f"deliveries.{DELIVERY_OPEN_STATES}")
-    ),
-    by=("job_id",),
 )
 PRUNE_ITEMS = Statement(
     delete(conversation_items).where(
@@ -75,7 +65,7 @@ def prune(tx: Transaction, retention_ms: int) -> Operation[Swept]:
 def _prune(row: Row) -> Operation[bool]:
     if row.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
         return False
-    yield PRUNE_DELIVERIES(job_id=row.id)
+    yield PRUNE_DELIVERIES(of=row.id)
     if row.conversation_id is not None:
         yield PRUNE_ITEMS(conversation_id=row.conversation_id, position=row.position)
     return bool((yield PRUNE_JOB(job_id=row.id)))

@@ -12,7 +12,7 @@ from answerback.jobs.model import Accepted, JobRecord, NewJob
 from answerback.jobs.rows import LISTED_COLUMNS, RECORD_COLUMNS, record_of
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.queue.attempts import Report, attempts_of
-from answerback.webhooks.read import deliveries_of
+from answerback.webhooks.store import deliveries_of
 
 FIND_JOB = Statement(
     select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.tenant_id == bindparam("tenant_id"))

@@ -1,116 +1,130 @@
-"""Claiming callbacks that are due, but of no origin more than it takes now.
+"""Claiming deliveries that are due: a walk from origin to origin that takes at most what each has room for.
 
-What else is due there gets its place in the origin's line first, in the same transaction: one write a row, no lease, no
-attempt. So the claim passes over a dead receiver's thousands, and brings the callbacks of the living behind them.
+The walk is a loose index scan over (tenant, origin, run_at): one probe an origin, however many deliveries wait there.
+Those of a closed origin are neither read nor written, but for the first.
 """
 
-import json
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from sqlalchemy import JSON, BigInteger, Double, Integer, Text, any_, bindparam, cast, column, func, or_, select, update
+from sqlalchemy import any_, bindparam, exists, func, literal_column, select, tuple_, update
 
-from answerback.database.operation import Operation, Rows, Statement, Transaction
-from answerback.database.tables import deliveries
-from answerback.jobs.ports import Claims
-from answerback.jobs.records import CLAIMED_DELIVERY_COLUMNS, at_most, claimed_delivery
-from answerback.queue.leases import (
-    RELEASE_UNSEEN_DELIVERIES,
-    claiming,
-    in_state,
-    release_unseen,
-    seconds_until,
-    start_attempts,
-    still_in_state,
-)
-from answerback.webhooks.model import DeliveryState, OriginLine
+from answerback.database.operation import Operation, Row, Rows, Statement, Transaction
+from answerback.database.tables import deliveries, webhook_endpoints
+from answerback.webhooks.model import LATE_MS, ClaimedDelivery, DeliveryClaims, DeliveryState, OriginKey, OriginRoom
+from answerback.webhooks.report import RELEASE_UNCONFIRMED
+from answerback.webhooks.rows import at_most, in_state
 
-PLACED_AT_ONCE = 500
-"""How many of the rows due longest are looked at for such as must wait in line."""
-AHEAD_MS = 1_000
-"""How far ahead the next row is looked for past those in line; an engine looks again by then anyway."""
+WALK_LENGTH = 256
+"""How many origins one claim looks at; the next claim goes on behind them."""
+START = OriginKey("", "")
 
-# As `ClaimedDelivery.gate` has it.
-_gate = deliveries.c.tenant_id + " " + deliveries.c.origin
-_lines: Any = bindparam("lines", type_=Text)
-_shut: Any = bindparam("shut", type_=Text)
-_shut_sqlite = func.json_each(_shut).table_valued("value")
-_shut_postgresql = func.json_array_elements_text(cast(_shut, JSON)).table_valued("value")
+Look: TypeAlias = Callable[[OriginKey, bool], OriginRoom]
+"""How much room an origin has. The flag: what is due there is late. Called within the transaction, on any thread."""
 
 
-def _open(shut: Any) -> Any:
-    """Its gate has room, or it would not live to see its place in line: it goes the way of every other, to its end."""
-    return or_(_gate.not_in(select(shut.c.value)), deliveries.c.deadline_at <= bindparam("near"))
-
-
-def _next(*more: Any) -> Any:
-    return select(deliveries.c.run_at).where(_ready, *more).order_by(deliveries.c.run_at).limit(at_most(1))
-
-
-# A callback past its deadline gets one last attempt.
-_ready = in_state(deliveries, DeliveryState.PENDING)
-_due = (_ready, deliveries.c.run_at <= bindparam("now"))
-_soon = deliveries.c.run_at <= bindparam("soon")
-
-CLAIM_DELIVERIES = claiming(deliveries, _ready, DeliveryState.SENDING, CLAIMED_DELIVERY_COLUMNS)
-NEXT_DELIVERY = Statement(_next())
-CLAIM_OPEN_DELIVERIES = claiming(
-    deliveries,
-    _ready & _open(_shut_sqlite),
-    DeliveryState.SENDING,
-    CLAIMED_DELIVERY_COLUMNS,
-    postgresql=_ready & _open(_shut_postgresql),
-)
-NEXT_OPEN_DELIVERY = Statement(_next(_soon, _open(_shut_sqlite)), postgresql=_next(_soon, _open(_shut_postgresql)))
-
-_FIELDS = {"gate": Text, "room": Integer, "places": Integer, "due_at": BigInteger, "spacing": Double}
-_each_line = func.json_each(_lines).table_valued("value")
-_lines_sqlite = select(*(func.json_extract(_each_line.c.value, f"$.{name}").label(name) for name in _FIELDS)).subquery()
-_lines_postgresql = (
-    func.json_to_recordset(cast(_lines, JSON))
-    .table_valued(*(column(name, kind) for name, kind in _FIELDS.items()))
-    .render_derived(with_types=True)
-)
-
-
-def _place(lines: Any, *, with_array: bool) -> Any:
-    oldest = (
-        select(deliveries.c.id, _gate.label("gate"), deliveries.c.deadline_at)
-        .where(*_due)
-        .order_by(deliveries.c.run_at)
-        .limit(at_most(PLACED_AT_ONCE))
-        .subquery()
-    )
-    waiting = select(oldest.c.id).where(
-        oldest.c.gate.in_(select(lines.c.gate)), oldest.c.deadline_at > bindparam("near")
-    )
-    # Nobody is waited for: what another process claims or places just now is not ours to place.
-    locked = (
-        select(deliveries.c.id, _gate.label("gate"), deliveries.c.run_at)
+def _first_behind(tenant_id: Any, origin: Any) -> Any:
+    """The id of the pending delivery due first at the first origin behind the given one."""
+    ahead = deliveries.alias("ahead")
+    return (
+        select(ahead.c.id)
         .where(
-            deliveries.c.id == any_(func.array(waiting.scalar_subquery()))
-            if with_array
-            else deliveries.c.id.in_(waiting),
-            still_in_state(deliveries, DeliveryState.PENDING),
-            deliveries.c.run_at <= bindparam("now"),
+            ahead.c.state == literal_column(f"'{DeliveryState.PENDING}'"),
+            tuple_(ahead.c.tenant_id, ahead.c.origin) > tuple_(tenant_id, origin),
         )
-        .with_for_update(skip_locked=True)
-        .subquery()
+        .order_by(ahead.c.tenant_id, ahead.c.origin, ahead.c.run_at)
+        .limit(at_most(1))
     )
-    number = func.row_number().over(partition_by=locked.c.gate, order_by=(locked.c.run_at, locked.c.id))
-    numbered = select(locked.c.id, locked.c.gate, number.label("number")).subquery()
-    place = numbered.c.number - lines.c.room
-    placed = (
-        select(numbered.c.id, (lines.c.due_at + cast((place - 1) * lines.c.spacing, BigInteger)).label("due_at"))
-        .join(lines, lines.c.gate == numbered.c.gate)
-        .where(place >= 1, place <= lines.c.places)
-        .subquery()
-    )
-    return update(deliveries).where(deliveries.c.id == placed.c.id).values(run_at=placed.c.due_at).returning(_gate)
 
 
-PLACE = Statement(_place(_lines_sqlite, with_array=False), postgresql=_place(_lines_postgresql, with_array=True))
+def _walk() -> Any:
+    step = deliveries.alias("step")
+    columns = (step.c.tenant_id, step.c.origin, step.c.run_at, step.c.created_at)
+    after = _first_behind(bindparam("tenant_id"), bindparam("origin")).scalar_subquery()
+    stops = select(*columns, literal_column("1").label("number")).where(step.c.id == after).cte("stops", recursive=True)
+    following = _first_behind(stops.c.tenant_id, stops.c.origin).correlate(stops).scalar_subquery()
+    stops = stops.union_all(
+        select(*columns, stops.c.number + literal_column("1"))
+        .select_from(stops)
+        .join(step, step.c.id == following)
+        .where(stops.c.number < at_most(WALK_LENGTH))
+    )
+    return select(stops.c.tenant_id, stops.c.origin, stops.c.run_at, stops.c.created_at)
+
+
+WALK = Statement(_walk())
+
+_here = (
+    in_state(DeliveryState.PENDING),
+    deliveries.c.tenant_id == bindparam("tenant_id"),
+    deliveries.c.origin == bindparam("origin"),
+)
+_deleted = deliveries.c.endpoint_id.is_not(None) & ~exists(
+    select(literal_column("1")).where(webhook_endpoints.c.id == deliveries.c.endpoint_id)
+)
+_CLAIMED = (
+    deliveries.c.id,
+    deliveries.c.job_id,
+    deliveries.c.event_type,
+    deliveries.c.endpoint_id,
+    _deleted.label("endpoint_deleted"),
+    deliveries.c.destination,
+    deliveries.c.tenant_id,
+    deliveries.c.conversation_id,
+    deliveries.c.url,
+    deliveries.c.origin,
+    deliveries.c.body,
+    deliveries.c.lease_epoch,
+    deliveries.c.attempt,
+    deliveries.c.run_at,
+    deliveries.c.deadline_at,
+    deliveries.c.created_at,
+    deliveries.c.traceparent,
+)
+
+
+def _claim_here(which: Any, first: Any) -> Statement:
+    """Leases at most `room` deliveries of one origin. Those that another transaction has locked are passed over."""
+    chosen = select(deliveries.c.id).where(*_here, which).order_by(first).limit(bindparam("room"))
+    chosen = chosen.with_for_update(skip_locked=True)
+    claimed = (
+        update(deliveries)
+        .values(
+            state=DeliveryState.SENDING,
+            attempt=deliveries.c.attempt + 1,
+            lease_epoch=deliveries.c.lease_epoch + 1,
+            lease_owner=bindparam("owner"),
+            lease_expires_at=bindparam("expires_at"),
+            claimed_at=bindparam("wall"),
+        )
+        .returning(*_CLAIMED)
+    )
+    # PostgreSQL evaluates the array once; a subquery may run again, and lock other rows.
+    array = func.array(chosen.scalar_subquery())
+    return Statement(
+        claimed.where(deliveries.c.id.in_(chosen)), postgresql=claimed.where(deliveries.c.id == any_(array))
+    )
+
+
+CLAIM_DUE = _claim_here(deliveries.c.run_at <= bindparam("now"), deliveries.c.run_at)
+CLAIM_UNREACHED = _claim_here(
+    deliveries.c.unreached_at.is_not(None) & (deliveries.c.unreached_at < bindparam("recovered_at")),
+    deliveries.c.created_at,
+)
+NEXT_HERE = Statement(select(deliveries.c.run_at).where(*_here).order_by(deliveries.c.run_at).limit(at_most(1)))
+
+
+@dataclass(slots=True)
+class _Turn:
+    """An origin at which something is due, and how much more it takes. `recovered_at` as for `OriginRoom`, on the
+    scheduling clock."""
+
+    key: OriginKey
+    room: int
+    recovered_at: int | None
+    drained: bool = False
+    exhausted: bool = False
 
 
 def claim(
@@ -119,50 +133,113 @@ def claim(
     limit: int,
     lease_seconds: float,
     unconfirmed: Sequence[str],
-    lines: Sequence[OriginLine] = (),
-) -> Operation[Claims]:
-    """`unconfirmed` as for `claim_jobs`."""
-    yield from release_unseen(tx, RELEASE_UNSEEN_DELIVERIES, unconfirmed)
-    near = tx.now + max((_last_place_ms(line) for line in lines), default=0)
-    placed = (yield from _place_all(tx, lines, near)) if lines else ()
-    lease = {"now": tx.now, "owner": owner, "limit": limit, "expires_at": tx.now + int(lease_seconds * 1000)}
-    shut = [line.gate for line in lines if line.room == 0]
-    passed_over = {"shut": json.dumps(shut), "near": near}
-    rows = yield (CLAIM_OPEN_DELIVERIES(**lease, **passed_over) if shut else CLAIM_DELIVERIES(**lease))
-    claimed = sorted((claimed_delivery(row, tx.now) for row in rows), key=lambda claim: claim.id)
-    yield from start_attempts(tx, claimed)
-    next_in: float | None
-    if len(claimed) == limit or _more_to_place(placed):
-        next_in = 0.0
-    elif shut:
-        soon = tx.now + AHEAD_MS
-        next_in = seconds_until((yield NEXT_OPEN_DELIVERY(**passed_over, soon=soon)) or [(soon,)], tx.now)
-    else:
-        next_in = seconds_until((yield NEXT_DELIVERY()), tx.now)
-    return Claims(deliveries=claimed, next_in=next_in, placed=placed)
+    look: Look,
+    after: OriginKey | None,
+) -> Operation[DeliveryClaims]:
+    """`unconfirmed` are the owners of claims whose commit was not answered: their deliveries are given back first.
+
+    Every origin gets an equal share of the limit; what one leaves the others get.
+    """
+    for name in unconfirmed:
+        yield RELEASE_UNCONFIRMED(owner=name, due_at=tx.now)
+    stops, whole = yield from _stops(after or START)
+    turns: list[_Turn] = []
+    moments: list[int] = []
+    for stop in stops:
+        key = OriginKey(stop.tenant_id, stop.origin)
+        room = look(key, tx.wall - stop.created_at > LATE_MS)
+        if room.opens_in is not None:
+            moments.append(max(stop.run_at, tx.now + int(room.opens_in * 1000)))
+        elif room.free and (stop.run_at <= tx.now or room.recovered_for is not None):
+            since = None if room.recovered_for is None else tx.now - int(room.recovered_for * 1000)
+            turns.append(_Turn(key, room.free, since))
+        elif room.free:
+            moments.append(stop.run_at)
+    lease = {"now": tx.now, "wall": tx.wall, "owner": owner, "expires_at": tx.now + int(lease_seconds * 1000)}
+    recovered = [turn for turn in turns if turn.recovered_at is not None]
+    rows = yield from _take(CLAIM_UNREACHED, recovered, limit, lease)
+    for turn in recovered:
+        turn.drained, turn.exhausted = turn.exhausted, False
+    rows += yield from _take(CLAIM_DUE, turns, limit - len(rows), lease)
+    full = len(rows) == limit
+    if not full and (over := [turn for turn in turns if turn.exhausted]):
+        following = yield NEXT_HERE.each([turn.key._asdict() for turn in over])
+        moments += [row.run_at for _, row in following]
+    return DeliveryClaims(
+        deliveries=sorted((_claimed(tx, row) for row in rows), key=lambda claim: claim.id),
+        next_in=0.0 if full or not whole else _seconds_until(moments, tx.now),
+        drained=[turn.key for turn in recovered if turn.drained],
+        walked_to=_walked_to(rows, stops, full=full, whole=whole),
+    )
 
 
-def _place_all(tx: Transaction, lines: Sequence[OriginLine], near: int) -> Operation[Sequence[tuple[OriginLine, int]]]:
-    told = [
-        {
-            "gate": line.gate,
-            "room": line.room,
-            "places": line.places,
-            "due_at": tx.now + int(line.wait * 1000),
-            "spacing": line.spacing * 1000,
-        }
-        for line in lines
-    ]
-    rows: Rows = yield PLACE(lines=json.dumps(told), now=tx.now, near=near)
-    counts = Counter(gate for (gate,) in rows)
-    return [(line, counts[line.gate]) for line in lines if counts[line.gate]]
+def _stops(after: OriginKey) -> Operation[tuple[list[Row], bool]]:
+    """The origins with something pending, from behind `after` on and round; whether those are all."""
+    stops = list((yield WALK(**after._asdict())))
+    if after == START or len(stops) == WALK_LENGTH:
+        return stops, len(stops) < WALK_LENGTH
+    seen = {(stop.tenant_id, stop.origin) for stop in stops}
+    for stop in (yield WALK(**START._asdict())):
+        if (stop.tenant_id, stop.origin) in seen:
+            return stops, True
+        stops.append(stop)
+        if len(stops) == WALK_LENGTH:
+            return stops, False
+    return stops, True
 
 
-def _more_to_place(placed: Sequence[tuple[OriginLine, int]]) -> bool:
-    """Those behind them are due as well: a lot is looked at at once, and a line has so many places."""
-    whole_lot = sum(count + line.room for line, count in placed) >= PLACED_AT_ONCE
-    return whole_lot or any(count == line.places for line, count in placed)
+def _take(statement: Statement, turns: Sequence[_Turn], limit: int, lease: dict[str, Any]) -> Operation[list[Row]]:
+    """Claims up to `limit` in rounds, in each of which every origin gets as much as any other."""
+    taken: list[Row] = []
+    while (left := limit - len(taken)) and (active := [turn for turn in turns if turn.room and not turn.exhausted]):
+        active = active[:left]
+        share = left // len(active)
+        wanted = [min(turn.room, share) for turn in active]
+        found: Rows = yield statement.each(
+            [
+                {**lease, **turn.key._asdict(), "recovered_at": turn.recovered_at, "room": room}
+                for turn, room in zip(active, wanted, strict=True)
+            ]
+        )
+        counts = [0] * len(active)
+        for index, row in found:
+            counts[index] += 1
+            taken.append(row)
+        for turn, room, count in zip(active, wanted, counts, strict=True):
+            turn.room -= count
+            turn.exhausted = count < room
+    return taken
 
 
-def _last_place_ms(line: OriginLine) -> int:
-    return int((line.wait + min(line.places, PLACED_AT_ONCE) * line.spacing) * 1000)
+def _walked_to(rows: Sequence[Row], stops: Sequence[Row], *, full: bool, whole: bool) -> OriginKey | None:
+    if full and rows:
+        return OriginKey(rows[-1].tenant_id, rows[-1].origin)
+    return None if whole else OriginKey(stops[-1].tenant_id, stops[-1].origin)
+
+
+def _seconds_until(moments: Sequence[int], now: int) -> float | None:
+    return max(0.0, (min(moments) - now) / 1000) if moments else None
+
+
+def _claimed(tx: Transaction, row: Row) -> ClaimedDelivery:
+    return ClaimedDelivery(
+        id=row.id,
+        job_id=row.job_id,
+        event_type=row.event_type,
+        endpoint_id=row.endpoint_id,
+        endpoint_deleted=bool(row.endpoint_deleted),
+        destination=row.destination,
+        tenant_id=row.tenant_id,
+        conversation_id=row.conversation_id,
+        url=row.url,
+        origin=row.origin,
+        body=row.body,
+        epoch=row.lease_epoch,
+        attempt=row.attempt,
+        claimed_at=tx.now,
+        at=tx.wall,
+        due_at=row.run_at,
+        deadline_at=row.deadline_at,
+        created_at=row.created_at,
+        traceparent=row.traceparent,
+    )

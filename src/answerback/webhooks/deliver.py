@@ -1,4 +1,4 @@
-"""Delivering one callback: gate, signature, attempt, outcome, one report."""
+"""Delivering: signature, attempt, outcome, one report."""
 
 import asyncio
 import random
@@ -6,43 +6,45 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, assert_never
 
-from answerback.jobs.outcome import Dead, Delivered, DeliveryOutcome, SendLater, after_send
-from answerback.jobs.ports import Claims, Store
-from answerback.kernel.clock import Clock
 from answerback.kernel.errors import SendError
-from answerback.kernel.failpoints import Failpoint, OnFailpoint
-from answerback.kernel.log import Log
+from answerback.kernel.failpoints import Failpoint
+from answerback.kernel.instruments import Instruments
 from answerback.kernel.persistence import persist, persist_report
 from answerback.kernel.retry import RetrySchedule
-from answerback.kernel.telemetry import UNMEASURED, UNTRACED, CallbackEnd, Metrics, SpanKind, Tracer
+from answerback.kernel.telemetry import CallbackEnd, SpanKind
+from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
-from answerback.webhooks.model import CallbackResponse, ClaimedDelivery, Report
+from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims
+from answerback.webhooks.outcome import (
+    AttemptEnd,
+    CallbackResponse,
+    Dead,
+    Delivered,
+    DeliveryOutcome,
+    SendLater,
+    after_send,
+    end_of,
+)
 from answerback.webhooks.ports import Origins, Sender
 from answerback.webhooks.signer import Signer
+from answerback.webhooks.store import DeliveryStore
 
-Now: TypeAlias = Callable[[], int]
-"""The database's time, in epoch milliseconds."""
-
-LATE_MS = 60_000
-"""Owed for so long, a callback tells of an outage: its receiver's, or ours."""
+Elapsed: TypeAlias = Callable[[], float]
+"""Seconds since the claim, by this process's monotonic clock."""
 
 
 class Deliverer:
-    """Runs claimed deliveries."""
+    """Claims deliveries and runs them."""
 
     def __init__(
         self,
-        store: Store,
+        store: DeliveryStore,
         sender: Sender,
         origins: Origins,
         signer: Signer,
         notifier: Notifier,
         schedule: RetrySchedule,
-        clock: Clock,
-        log: Log,
-        failpoint: OnFailpoint,
-        metrics: Metrics = UNMEASURED,
-        tracer: Tracer = UNTRACED,
+        instruments: Instruments,
     ) -> None:
         self._store = store
         self._sender = sender
@@ -50,128 +52,128 @@ class Deliverer:
         self._signer = signer
         self._notifier = notifier
         self._schedule = schedule
-        self._clock = clock
-        self._log = log
-        self._failpoint = failpoint
-        self._metrics = metrics
-        self._tracer = tracer
+        self._instruments = instruments
 
-    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Claims:
-        """Claims what is due and not waiting for its origin. Raises StorageUnavailable."""
-        claims = await self._store.claim_deliveries(owner, limit, lease_seconds, self._origins.lines())
-        for line, count in claims.placed:
-            self._origins.placed(line, count)
+    async def claim(self, owner: str, limit: int, lease_seconds: float) -> DeliveryClaims:
+        """Claims what is due, as much as its origins take. Each holds a place at its origin until it has run. Raises
+        StorageUnavailable."""
+        claims = await self._store.claim_deliveries(owner, limit, lease_seconds, self._origins.look)
+        for claim in claims.deliveries:
+            self._origins.began(claim.key, claim.late)
+        for key in claims.drained:
+            self._origins.drained(key)
         return claims
 
+    async def expire(self) -> int:
+        """Ends a batch of those past their deadline at an origin that stays closed; how many. Raises
+        StorageUnavailable."""
+        return await self._store.expire_deliveries(self._origins.is_closed)
+
     async def run(self, claim: ClaimedDelivery) -> None:
-        """Makes one attempt and commits what came of it, or gives the attempt back while the origin is closed."""
-        now = self._now_from(claim)
-        wait = self._origins.admit(claim.gate, claim.claimed_at - claim.created_at > LATE_MS)
-        if wait > 0:
-            await self._defer(claim, wait, now)
-            return
+        """Makes one attempt and commits what came of it."""
+        elapsed = self._elapsed()
         started = time.perf_counter()
-        # Only the lack of a response counts against an origin: a 500 of one path must not close its others. An attempt
-        # that we cancelled says nothing.
-        healthy: bool | None = None
+        end, seconds = AttemptEnd.CANCELLED, 0.0
         try:
-            result = await self._send(claim, now)
-            healthy = isinstance(result, CallbackResponse)
+            if claim.endpoint_deleted:
+                outcome: DeliveryOutcome = Dead("the endpoint was deleted", None)
+            else:
+                result = await self._send(claim, elapsed)
+                end = end_of(result)
+                outcome = self._after(claim, result, elapsed())
         finally:
             seconds = time.perf_counter() - started
-            if self._origins.done(claim.gate, healthy, seconds):
+            if self._origins.ended(claim.key, end, seconds):
                 self._notifier.delivery_ready()
-        outcome = after_send(result, claim.attempt, _seconds_left(claim, now), self._schedule, random.random)
-        await asyncio.shield(self._settle(claim, outcome, seconds, now))
+        await asyncio.shield(self._settle(claim, outcome, seconds, elapsed))
 
-    def _now_from(self, claim: ClaimedDelivery) -> Now:
-        """The clock that read `claimed_at` a moment ago, carried on by our monotonic one: this machine's wall clock may
-        be minutes off, and receivers compare the timestamp they get with their own."""
-        began = self._clock.monotonic()
-        return lambda: claim.claimed_at + int((self._clock.monotonic() - began) * 1000)
+    def _elapsed(self) -> Elapsed:
+        """This machine's wall clock may be minutes off the database's, so only differences are taken here."""
+        clock = self._instruments.clock
+        began = clock.monotonic()
+        return lambda: clock.monotonic() - began
 
-    async def _defer(self, claim: ClaimedDelivery, wait: float, now: Now) -> None:
-        if wait > _seconds_left(claim, now):
-            # An origin that stays closed never lets it try; its deadline must end it all the same.
-            await self._settle(claim, Dead("the receiver could not be reached before the deadline", None), 0.0, now)
-            return
-        await persist(lambda: self._store.release_deliveries([(claim.id, claim.epoch, wait)]))
-        self._notifier.delivery_ready()
+    def _after(self, claim: ClaimedDelivery, result: CallbackResponse | SendError, elapsed: float) -> DeliveryOutcome:
+        seconds_left = (claim.deadline_at - claim.claimed_at) / 1000 - elapsed
+        due_in = (claim.due_at - claim.claimed_at) / 1000 - elapsed
+        return after_send(result, claim.attempt, seconds_left, due_in, self._schedule, random.random)
 
-    async def _send(self, claim: ClaimedDelivery, now: Now) -> CallbackResponse | SendError:
-        headers = await persist(lambda: self._signer.headers(claim.id, now(), claim.body))
+    async def _send(self, claim: ClaimedDelivery, elapsed: Elapsed) -> CallbackResponse | SendError:
+        owner = claim.endpoint_id or claim.tenant_id
+        headers = await persist(lambda: self._signer.headers(owner, claim.id, _wall(claim, elapsed), claim.body))
         about: dict[str, str | int] = {
             "http.request.method": "POST",
             "answerback.job.id": claim.job_id,
             "answerback.attempt": claim.attempt,
         }
-        with self._tracer.span("deliver", SpanKind.CLIENT, about, claim.traceparent) as span:
-            if (trace := self._tracer.current()) is not None:
+        tracer, failpoint = self._instruments.tracer, self._instruments.failpoint
+        with tracer.span("deliver", SpanKind.CLIENT, about, claim.traceparent) as span:
+            if (trace := tracer.current()) is not None:
                 headers["traceparent"] = trace
-            self._failpoint(Failpoint.BEFORE_CALLBACK)
+            failpoint(Failpoint.BEFORE_CALLBACK)
             try:
                 response = await self._sender.send(claim.url, headers, claim.body)
             except SendError as error:
                 span.fail("no_response")
                 return error
             finally:
-                self._failpoint(Failpoint.AFTER_CALLBACK)
+                failpoint(Failpoint.AFTER_CALLBACK)
             span.note({"http.response.status_code": response.status})
             if not 200 <= response.status < 300:
                 span.fail(str(response.status))
             return response
 
-    async def _settle(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, seconds: float, now: Now) -> None:
+    async def _settle(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, seconds: float, elapsed: Elapsed) -> None:
         duration_ms = int(seconds * 1000)
-        kept = await self._keep(claim, outcome, duration_ms)
-        self._report(claim, outcome, duration_ms, kept)
-        if kept:
-            self._measure(claim, outcome, seconds, now)
+        stored = await self._store_report(claim, outcome, duration_ms)
+        self._log(claim, outcome, duration_ms, stored)
+        if stored:
+            self._measure(claim, outcome, seconds, elapsed)
 
-    def _measure(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, seconds: float, now: Now) -> None:
-        match outcome:
-            case Delivered():
-                self._metrics.sent(CallbackEnd.DELIVERED, seconds)
-                self._metrics.delivered(max(0, now() - claim.created_at) / 1000)
-            case SendLater():
-                self._metrics.sent(CallbackEnd.RETRY, seconds)
-            case Dead():
-                self._metrics.sent(CallbackEnd.DEAD, seconds)
-            case _:
-                assert_never(outcome)
-
-    async def _keep(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int) -> bool:
+    async def _store_report(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int) -> bool:
+        """Whether the row was still the claim's."""
+        store = self._store
         match outcome:
             case Delivered(response):
                 report = _report("delivered", None, response, duration_ms)
-                kept = await self._persist(claim, report, lambda: self._store.delivered(claim, report))
-                if kept:
-                    self._failpoint(Failpoint.AFTER_DELIVERED)
-                self._release(claim)
-                return kept
-            case SendLater(delay, error, response):
+                stored = await self._persist(claim, report, lambda: store.delivered(claim, report))
+                if stored:
+                    self._instruments.failpoint(Failpoint.AFTER_DELIVERED)
+            case SendLater(delay, error, response, counted):
                 report = _report("retry", error, response, duration_ms)
-                kept = await self._persist(claim, report, lambda: self._store.send_later(claim, delay, report))
-                # The engine sleeps until the next due row; this may be it.
-                self._notifier.delivery_ready()
-                return kept
+                stored = await self._persist(
+                    claim,
+                    report,
+                    lambda: store.send_later(claim, delay, report, counted=counted, unreached=response is None),
+                )
             case Dead(error, response):
                 report = _report("dead", error, response, duration_ms)
-                kept = await self._persist(claim, report, lambda: self._store.dead(claim, report))
-                self._release(claim)
-                return kept
+                stored = await self._persist(claim, report, lambda: store.dead(claim, report))
+            case _:
+                assert_never(outcome)
+        if isinstance(outcome, SendLater) or claim.conversation_id is not None:
+            # The worker pool sleeps until the next row is due: that may be this one, or the next of its conversation.
+            self._notifier.delivery_ready()
+        return stored
+
+    async def _persist(self, claim: ClaimedDelivery, report: Report, write: Callable[[], Awaitable[bool]]) -> bool:
+        return await persist_report(write, lambda: self._store.delivery_reported(claim, report))
+
+    def _measure(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, seconds: float, elapsed: Elapsed) -> None:
+        metrics = self._instruments.metrics
+        match outcome:
+            case Delivered():
+                metrics.sent(CallbackEnd.DELIVERED, seconds)
+                metrics.delivered(max(0, _wall(claim, elapsed) - claim.created_at) / 1000)
+            case SendLater():
+                metrics.sent(CallbackEnd.RETRY, seconds)
+            case Dead():
+                metrics.sent(CallbackEnd.DEAD, seconds)
             case _:
                 assert_never(outcome)
 
-    async def _persist(self, claim: ClaimedDelivery, report: Report, write: Callable[[], Awaitable[bool]]) -> bool:
-        return await persist_report(write, lambda: self._store.reported(claim.id, claim.epoch, report))
-
-    def _release(self, claim: ClaimedDelivery) -> None:
-        """The conversation's next callback may have become due."""
-        if claim.conversation_id is not None:
-            self._notifier.delivery_ready()
-
-    def _report(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int, kept: bool) -> None:
+    def _log(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, duration_ms: int, stored: bool) -> None:
+        log = self._instruments.log
         fields: dict[str, object] = {
             "job": claim.job_id,
             "delivery": claim.id,
@@ -179,22 +181,23 @@ class Deliverer:
             "origin": claim.origin,
             "ms": duration_ms,
         }
-        if not kept:
-            self._log.warning("stale_delivery_discarded", **fields)
+        if not stored:
+            log.warning("stale_delivery_discarded", **fields)
             return
         match outcome:
             case Delivered(response):
-                self._log.info("delivered", **fields, status=response.status)
-            case SendLater(delay, error, _):
-                self._log.warning("delivery_retry", **fields, reason=error, retry_in=round(delay, 3))
-            case Dead(error, _):
-                self._log.error("delivery_dead", **fields, reason=error)
+                log.info("delivered", **fields, status=response.status)
+            case SendLater(delay, error):
+                log.warning("delivery_retry", **fields, reason=error, retry_in=round(delay, 3))
+            case Dead(error):
+                log.error("delivery_dead", **fields, reason=error)
             case _:
                 assert_never(outcome)
 
 
-def _seconds_left(claim: ClaimedDelivery, now: Now) -> float:
-    return (claim.deadline_at - now()) / 1000
+def _wall(claim: ClaimedDelivery, elapsed: Elapsed) -> int:
+    """The wall clock that the claim read, carried on: receivers compare a timestamp with their own clock."""
+    return claim.at + int(elapsed() * 1000)
 
 
 def _report(status: str, error: str | None, response: CallbackResponse | None, duration_ms: int) -> Report:

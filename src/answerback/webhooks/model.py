@@ -1,91 +1,144 @@
-"""A delivery: one callback owed, its body frozen when the job ended.
+"""A delivery: one event owed to one destination, its body frozen when the job ended.
 
 held ──▶ pending ──▶ sending ──▶ delivered | dead
             ▲           │             │
-            └── later ──┘◀── replay ──┘
+            └── retry ──┘◀── resend ──┘
 """
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from answerback.queue.attempts import Attempt
+
+DEADLINE_MS = 7 * 86_400_000
+"""How long a delivery is owed at most, whatever Retry-After asks for and however long it was held; one that is released
+after that gets a single attempt."""
+
+LATE_MS = 60_000
+"""A delivery that has been owed for longer comes after an outage: its receiver's, or ours."""
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands, and who moves it on."""
+    """Where a delivery stands, and what moves it on."""
 
     HELD = "held"
-    """Behind an earlier callback of its conversation. That one's settling makes it pending; maintenance finds an
-    orphan."""
+    """Behind an earlier delivery of its conversation to the same destination. That one's end makes it pending; the
+    sweep finds an orphan."""
     PENDING = "pending"
-    """Waiting for its `run_at`. An engine claims it."""
+    """Waits for its `run_at`. A worker claims it; the sweep ends it once its deadline has passed and its origin is
+    still closed."""
     SENDING = "sending"
-    """Leased. The holder of the lease reports; maintenance takes an expired lease away."""
+    """Leased. The holder of the lease reports; the sweep takes an expired lease away."""
     DELIVERED = "delivered"
-    """A 2xx came. Only a replay moves it."""
+    """A 2xx came. Only a resend moves it."""
     DEAD = "dead"
-    """Schedule or deadline exhausted, or the receiver said 410. Only a replay moves it."""
+    """Schedule or deadline exhausted, or the receiver said 410. Only a resend moves it."""
+
+
+class OriginKey(NamedTuple):
+    """One tenant's deliveries to one origin: they share a circuit breaker and a concurrency limit, so that no tenant
+    closes another's."""
+
+    tenant_id: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class OriginRoom:
+    """How many more attempts an origin takes now.
+
+    `opens_in`: it is closed, and takes a probe in so many seconds. `recovered_for`: it answered so many seconds ago for
+    the first time after it had not; what waits because it could not be reached before that is due.
+    """
+
+    free: int
+    opens_in: float | None = None
+    recovered_for: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """A delivery under this process's lease. `id` is the `webhook-id`; `attempt` is 1-based within the schedule;
-    times are epoch milliseconds, `created_at` that of the job's end. `traceparent` is the trace of the request that
-    asked for it."""
+    """A delivery under this process's lease. `id` is the `webhook-id`; `attempt` is 1-based within the schedule.
+
+    `claimed_at`, `due_at` and `deadline_at` are epoch milliseconds of the scheduling clock; `due_at` lies ahead where
+    the delivery was claimed before its schedule's turn because its origin had recovered. `at` is the wall clock's at
+    the claim, `created_at` that of the job's end. `traceparent` is the trace of the request that asked for it.
+    `endpoint_id` is None for a delivery to the URL of the request.
+    """
 
     id: str
     job_id: str
+    event_type: str
+    endpoint_id: str | None
+    endpoint_deleted: bool
+    destination: str
+    tenant_id: str
+    conversation_id: int | None
     url: str
     origin: str
     body: bytes
     epoch: int
     attempt: int
+    claimed_at: int
+    at: int
+    due_at: int
     deadline_at: int
-    conversation_id: int | None
     created_at: int
     traceparent: str | None
-    tenant_id: str
-    claimed_at: int
 
     @property
-    def gate(self) -> str:
-        """What shares a cap and a breaker: one tenant's callbacks to one origin, so that no tenant closes another's."""
-        return f"{self.tenant_id} {self.origin}"
+    def key(self) -> OriginKey:
+        return OriginKey(self.tenant_id, self.origin)
+
+    @property
+    def late(self) -> bool:
+        return self.at - self.created_at > LATE_MS
 
 
 @dataclass(frozen=True, slots=True)
-class OriginLine:
-    """A gate at which more callbacks may be due than it admits: `room` more now. The next ones get a moment each, the
-    first in `wait` seconds, the others `spacing` seconds after one another; it has `places` of them to give."""
+class DeliveryClaims:
+    """What a claim brought, and in how many seconds the next delivery is due (0.0: it is), None when none waits.
 
-    gate: str
-    room: int
-    wait: float
-    spacing: float
-    places: int
+    `drained` are origins that recovered and that owe nothing more from before. The next claim begins after
+    `walked_to`, None: at the first origin.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class CallbackResponse:
-    """What a receiver said. `retry_after` in seconds; `snippet` is the start of its body, for the owner's eyes."""
-
-    status: int
-    retry_after: float | None
-    snippet: str
+    deliveries: Sequence[ClaimedDelivery] = ()
+    next_in: float | None = None
+    drained: Sequence[OriginKey] = ()
+    walked_to: OriginKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """How an attempt went, as recorded. `http_status` and `snippet` are None where no response came."""
+class DeliveryRecord:
+    """A delivery as its owner may see it. Times are epoch milliseconds of the wall clock; the attempt under way is not
+    among `attempts`, of which some may have been dropped: `attempts_made` counts them all."""
 
-    status: str
-    error: str | None = None
-    http_status: int | None = None
-    duration_ms: int | None = None
-    snippet: str | None = None
+    id: str
+    job_id: str
+    event_type: str
+    endpoint_id: str | None
+    url: str
+    state: str
+    attempt: int
+    run_at: int
+    deadline_at: int
+    delivered_at: int | None
+    attempts: tuple[Attempt, ...]
+    attempts_made: int
 
 
 def origin_of(url: str) -> str:
-    """`scheme://host:port` of a URL: what shares a concurrency cap and a circuit breaker."""
+    """`scheme://host:port` of a URL."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def destination_of(url: str) -> str:
+    """What stands for a request's callback URL where the order of deliveries is kept. An endpoint's is its id."""
+    return "url_" + hashlib.sha256(url.encode()).hexdigest()[:32]

@@ -1,13 +1,13 @@
 """What delivering asks of the world."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from answerback.webhooks.model import CallbackResponse, OriginLine
+from answerback.webhooks.model import OriginKey, OriginRoom
+from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
 
 
 class Sender(Protocol):
-    """Makes one callback attempt, to an address it has checked."""
+    """Makes one attempt, to an address it has checked."""
 
     async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
         """Raises SendError. Ends within the configured deadline, body included."""
@@ -16,21 +16,22 @@ class Sender(Protocol):
 
 
 class Origins(Protocol):
-    """Paces the attempts at each origin: a cap on those in flight, a circuit breaker for the dead."""
+    """Says how much each origin is called."""
 
-    def admit(self, origin: str, late: bool) -> float:
-        """0.0 when the attempt may run now: it holds a slot until `done`. Else the seconds after which to ask again.
-        `late` is whether the callback has been owed for long."""
+    def look(self, key: OriginKey, late: bool) -> OriginRoom:
+        """How many more attempts may begin now. `late`: what is due there has been owed for long."""
 
-    def done(self, origin: str, ok: bool | None, seconds: float) -> bool:
-        """Ends an admitted attempt, exactly once. `ok` is False only when the origin itself failed it, None when the
-        attempt was given up and says nothing of the origin. Whether somebody in its line might begin now."""
+    def is_closed(self, key: OriginKey) -> bool:
+        """Whether the origin is not called, but for probes."""
 
-    def lines(self) -> Sequence[OriginLine]:
-        """The origins at which others wait or soon will, so that a claim leaves there what would only be deferred."""
+    def began(self, key: OriginKey, late: bool) -> None:
+        """An attempt begins, for which `look` found room."""
 
-    def placed(self, line: OriginLine, count: int) -> None:
-        """So many of the places of a line that `lines` told of are taken."""
+    def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
+        """Ends an attempt that began, exactly once. Whether another one may begin now where none could before."""
+
+    def drained(self, key: OriginKey) -> None:
+        """Nothing waits any more because the origin could not be reached."""
 
 
 class Guard(Protocol):

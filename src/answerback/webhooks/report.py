@@ -1,59 +1,73 @@
-"""What a callback attempt leaves behind, and replaying a delivery."""
+"""How a claimed delivery leaves its lease: with a report of its attempt, extended, or given back."""
 
-from sqlalchemy import Boolean, bindparam, case, func, literal_column, select, update
+from collections.abc import Sequence
+from typing import Any
 
-from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
+from sqlalchemy import bindparam, func, select, update
+
+from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
 from answerback.database.tables import deliveries
-from answerback.jobs.model import DeliveryRecord
-from answerback.jobs.read import ATTEMPTS_OF
-from answerback.jobs.records import DELIVERY_COLUMNS, attempts_made, delivery_record
-from answerback.kernel.errors import Conflict, NotFound
-from answerback.queue.fifo import DELIVERY_DEADLINE_MS, LOCK_CONVERSATIONS, RELEASE_NEXT_DELIVERY
-from answerback.queue.leases import END_ATTEMPT, end_attempt, fenced
-from answerback.webhooks.model import ClaimedDelivery, DeliveryState, Report
+from answerback.queue.attempts import Report, appended_postgresql, appended_sqlite, attempts_of, entry
+from answerback.queue.fifo import LOCK_CONVERSATIONS
+from answerback.webhooks.model import ClaimedDelivery, DeliveryState
+from answerback.webhooks.order import RELEASE_NEXT
+from answerback.webhooks.rows import in_state, still_leased
 
-REPORT = Statement(
-    update(deliveries)
-    .where(fenced(deliveries, DeliveryState.SENDING))
-    .values(
-        state=bindparam("new_state"),
-        run_at=bindparam("due_at"),
-        # One that was delivered stays so, however a replay of it ends.
-        delivered_at=func.coalesce(bindparam("new_delivered_at"), deliveries.c.delivered_at),
-        lease_owner=None,
-        lease_expires_at=None,
+RELEASED = Report("released")
+
+_NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
+
+
+def ends_attempt(where: Any, **values: Any) -> Statement:
+    """Ends the attempt under way of one leased row, and appends it to the row's attempts."""
+    ended = update(deliveries).where(where).values(**values, **_NO_LEASE, attempts_made=deliveries.c.attempts_made + 1)
+    ended = ended.returning(deliveries.c.id)
+    return Statement(
+        ended.values(attempts=appended_sqlite(deliveries)),
+        postgresql=ended.values(attempts=appended_postgresql(deliveries)),
+        by=("row_id",),
     )
+
+
+REPORT = ends_attempt(
+    still_leased(),
+    state=bindparam("new_state"),
+    run_at=bindparam("due_at"),
+    unreached_at=bindparam("new_unreached_at"),
+    attempt=deliveries.c.attempt - bindparam("given_back"),
+    # One that was delivered stays so, however a resend of it ends.
+    delivered_at=func.coalesce(bindparam("new_delivered_at"), deliveries.c.delivered_at),
+)
+RELEASE = ends_attempt(
+    still_leased(), state=DeliveryState.PENDING, run_at=bindparam("due_at"), attempt=deliveries.c.attempt - 1
+)
+PLAN = BatchPlan((LOCK_CONVERSATIONS, REPORT, RELEASE_NEXT))
+# Nothing of such a claim was begun, so it leaves no attempt.
+RELEASE_UNCONFIRMED = Statement(
+    update(deliveries)
+    .where(in_state(DeliveryState.SENDING), deliveries.c.lease_owner == bindparam("owner"))
+    .values(state=DeliveryState.PENDING, run_at=bindparam("due_at"), attempt=deliveries.c.attempt - 1, **_NO_LEASE)
+)
+EXTEND = Statement(
+    update(deliveries)
+    .where(still_leased())
+    .values(lease_expires_at=bindparam("expires_at"))
     .returning(deliveries.c.id),
     by=("row_id",),
 )
-PLAN = BatchPlan((LOCK_CONVERSATIONS, REPORT, END_ATTEMPT, RELEASE_NEXT_DELIVERY), "report")
-
-FIND = Statement(
-    select(*DELIVERY_COLUMNS, deliveries.c.body == b"").where(
-        deliveries.c.id == bindparam("row_id"), deliveries.c.tenant_id == bindparam("tenant_id")
-    )
-)
-REPLAY = Statement(
-    update(deliveries)
-    .where(
-        deliveries.c.id == bindparam("row_id"),
-        literal_column("deliveries.state IN ('pending', 'delivered', 'dead')", Boolean),
-        deliveries.c.body != b"",
-    )
-    .values(
-        state=DeliveryState.PENDING,
-        conversation_id=case((deliveries.c.state == DeliveryState.PENDING, deliveries.c.conversation_id)),
-        attempt=0,
-        run_at=bindparam("now"),
-        deadline_at=bindparam("new_deadline_at"),
-    )
-    .returning(*DELIVERY_COLUMNS)
-)
+ATTEMPTS = Statement(select(deliveries.c.attempts).where(deliveries.c.id == bindparam("row_id")))
 
 
 def report(
-    tx: Transaction, claim: ClaimedDelivery, state: DeliveryState, delay: float, outcome: Report
+    tx: Transaction,
+    claim: ClaimedDelivery,
+    state: DeliveryState,
+    outcome: Report,
+    delay: float,
+    counted: bool,
+    unreached: bool,
 ) -> Operation[bool]:
+    """Whether the row was still the claim's. `delay` in seconds and `unreached` are for one that goes on pending."""
     settles = state is not DeliveryState.PENDING and claim.conversation_id is not None
     if settles:
         yield LOCK_CONVERSATIONS(conversation_ids=[claim.conversation_id])
@@ -62,34 +76,38 @@ def report(
         epoch=claim.epoch,
         new_state=state,
         due_at=tx.now + int(delay * 1000),
-        new_delivered_at=tx.now if state is DeliveryState.DELIVERED else None,
+        new_unreached_at=claim.claimed_at if unreached else None,
+        given_back=0 if counted else 1,
+        new_delivered_at=tx.wall if state is DeliveryState.DELIVERED else None,
+        attempt_entry=entry(outcome, tx.wall),
     )
-    if rows:
-        yield from end_attempt(tx, claim.id, claim.epoch, outcome)
-        if settles:
-            yield RELEASE_NEXT_DELIVERY(conversation_id=claim.conversation_id, now=tx.now)
+    if rows and settles:
+        yield RELEASE_NEXT(conversation_id=claim.conversation_id, to=claim.destination, now=tx.now)
     return bool(rows)
 
 
-def replay(tx: Transaction, tenant_id: str, delivery_id: str) -> Operation[DeliveryRecord]:
-    """Owes the same body under the same id once more, with a schedule of its own.
-
-    One that has settled is replayed outside its conversation's line; one that waits for another try is due at once.
-    """
-    replayed: Rows = ()
-    while not replayed:
-        _replayable(delivery_id, (yield FIND(row_id=delivery_id, tenant_id=tenant_id)))
-        # Brings nothing where somebody else claimed or erased it in between; then it is looked at again.
-        replayed = yield REPLAY(row_id=delivery_id, now=tx.now, new_deadline_at=tx.now + DELIVERY_DEADLINE_MS)
-    return delivery_record(replayed[0], attempts_made((yield ATTEMPTS_OF(of=delivery_id))))
+def reported(_: Transaction, delivery_id: str, epoch: int, outcome: Report) -> Operation[bool]:
+    """Whether the attempt of this epoch ended with this report."""
+    rows = yield ATTEMPTS(row_id=delivery_id)
+    made = attempts_of(rows[0].attempts) if rows else ()
+    return any((each.epoch, each.status, each.error) == (epoch, outcome.status, outcome.error) for each in made)
 
 
-def _replayable(delivery_id: str, rows: Rows) -> None:
-    if not rows:
-        raise NotFound(f"there is no delivery {delivery_id!r}")
-    if rows[0][3] == DeliveryState.SENDING:
-        raise Conflict("an attempt of this delivery is under way; replay it once that has ended")
-    if rows[0][3] == DeliveryState.HELD:
-        raise Conflict("this delivery waits for an earlier one of its conversation and goes out after it")
-    if rows[0][-1]:
-        raise Conflict("this delivery's body was erased with its conversation; there is nothing left to replay")
+def extend(tx: Transaction, held: Sequence[tuple[str, int]], lease_seconds: float) -> Operation[set[str]]:
+    """The ids of `(id, epoch)` that are still held. A lease that ran out is renewed if nothing has taken the row: after
+    an outage of the database it then does not count as lost."""
+    expires_at = tx.now + int(lease_seconds * 1000)
+    # In the order in which every transaction locks rows.
+    wanted = [{"row_id": row_id, "epoch": epoch, "expires_at": expires_at} for row_id, epoch in sorted(held)]
+    return {row.id for _, row in (yield EXTEND.each(wanted))}
+
+
+def release(tx: Transaction, held: Sequence[tuple[str, int, float]]) -> Operation[None]:
+    """Gives back `(id, epoch, seconds until due)`; the attempt does not count, but its receiver may have heard it."""
+    released = entry(RELEASED, tx.wall)
+    yield RELEASE.each(
+        [
+            {"row_id": row_id, "epoch": epoch, "due_at": tx.now + int(delay * 1000), "attempt_entry": released}
+            for row_id, epoch, delay in sorted(held)
+        ]
+    )

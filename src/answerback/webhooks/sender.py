@@ -11,7 +11,7 @@ from answerback import __version__
 from answerback.kernel.errors import CallbackRefused, SendError
 from answerback.webhooks.connections import as_written, connector, explain
 from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.model import CallbackResponse
+from answerback.webhooks.outcome import CallbackResponse
 from answerback.webhooks.response import BoundedBody, retry_after
 
 MAX_HEADER_BYTES = 8190

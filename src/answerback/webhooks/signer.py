@@ -20,7 +20,7 @@ class Signer:
         self._secrets: Sequence[str] = ()
         self._fresh_until = float("-inf")
 
-    async def headers(self, webhook_id: str, now: int, body: bytes) -> dict[str, str]:
+    async def headers(self, owner: str, webhook_id: str, now: int, body: bytes) -> dict[str, str]:  # noqa: ARG002
         """The signature headers of an attempt made `now` (epoch milliseconds). Raises StorageUnavailable."""
         if self._clock.monotonic() >= self._fresh_until:
             self._secrets = await self._store.callback_secrets(self._configured)

@@ -1,60 +1,130 @@
-"""Deliveries in the database: each method is one transaction."""
+"""Deliveries and endpoints in the database: each method is one transaction, and raises StorageUnavailable when the
+database cannot serve it now."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from answerback.database.operation import Database
-from answerback.jobs.model import DeliveryRecord
-from answerback.jobs.ports import Claims
-from answerback.queue import leases as leasing
+from sqlalchemy import bindparam, select
+
+from answerback.database.operation import Database, Operation, Statement, Transaction
+from answerback.database.tables import deliveries
+from answerback.queue.attempts import Report
 from answerback.queue.unconfirmed import UnconfirmedClaims
-from answerback.webhooks import claim as sending
-from answerback.webhooks import report as delivering
-from answerback.webhooks.model import ClaimedDelivery, DeliveryState, OriginLine, Report
+from answerback.webhooks import claim as claiming
+from answerback.webhooks import endpoints, recover, resend
+from answerback.webhooks import report as reporting
+from answerback.webhooks.claim import Look
+from answerback.webhooks.endpoints import Endpoint
+from answerback.webhooks.events import EventType
+from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, DeliveryRecord, DeliveryState, OriginKey
+from answerback.webhooks.rows import RECORD_COLUMNS, delivery_record
+
+OF_JOB = Statement(select(*RECORD_COLUMNS).where(deliveries.c.job_id == bindparam("job_id")).order_by(deliveries.c.id))
+
+
+def deliveries_of(tx: Transaction, job_id: str) -> Operation[tuple[DeliveryRecord, ...]]:
+    """What a job notifies."""
+    return tuple(delivery_record(tx, row) for row in (yield OF_JOB(job_id=job_id)))
 
 
 class DeliveryStore:
-    """Deliveries, in the database."""
+    """A write with a claim is fenced: it returns False, and changes nothing, once the row was taken from the claim."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._deliveries_unconfirmed = UnconfirmedClaims()
+        self._unconfirmed_deliveries = UnconfirmedClaims()
+        self._walked_to: OriginKey | None = None
 
-    async def claim_deliveries(
-        self, owner: str, limit: int, lease_seconds: float, lines: Sequence[OriginLine] = ()
-    ) -> Claims:
-        """At an origin with a line it claims what there is room for, and gives what else is due there places in line;
-        but whatever would not live to see its place it claims all the same."""
+    async def claim_deliveries(self, owner: str, limit: int, lease_seconds: float, look: Look) -> DeliveryClaims:
+        """At each origin it claims at most as much as `look` says that it takes."""
 
-        def claim(name: str, unconfirmed: Sequence[str]) -> Awaitable[Claims]:
+        def claim(name: str, unconfirmed: Sequence[str]) -> Awaitable[DeliveryClaims]:
             return self._database.write.run(
-                lambda tx: sending.claim(tx, name, limit, lease_seconds, unconfirmed, lines)
+                lambda tx: claiming.claim(tx, name, limit, lease_seconds, unconfirmed, look, self._walked_to)
             )
 
-        return await self._deliveries_unconfirmed.claim(owner, claim)
+        claims = await self._unconfirmed_deliveries.claim(owner, claim)
+        self._walked_to = claims.walked_to
+        return claims
 
     async def extend_deliveries(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
-        return await self._database.write.run(
-            lambda tx: leasing.extend(tx, leasing.EXTEND_DELIVERY, held, lease_seconds)
-        )
+        """Extends leases of `(id, epoch)`; the ids that are still held."""
+        return await self._database.write.run(lambda tx: reporting.extend(tx, held, lease_seconds))
 
     async def release_deliveries(self, held: Sequence[tuple[str, int, float]]) -> None:
-        """As `release_jobs`."""
-        await self._database.write.run(lambda tx: leasing.release(tx, leasing.RELEASE_DELIVERY, held))
+        """Gives back `(id, epoch, seconds until due)`; the attempts do not count."""
+        await self._database.write.run(lambda tx: reporting.release(tx, held))
 
     async def delivered(self, claim: ClaimedDelivery, report: Report) -> bool:
-        return await self._report(claim, DeliveryState.DELIVERED, 0.0, report)
+        return await self._report(claim, DeliveryState.DELIVERED, report)
 
-    async def send_later(self, claim: ClaimedDelivery, delay: float, report: Report) -> bool:
-        return await self._report(claim, DeliveryState.PENDING, delay, report)
+    async def send_later(
+        self, claim: ClaimedDelivery, delay: float, report: Report, *, counted: bool = True, unreached: bool = False
+    ) -> bool:
+        """Due again after `delay` seconds, or, where its receiver was `unreached`, once that answers. An attempt not
+        `counted` is given back."""
+        return await self._report(claim, DeliveryState.PENDING, report, delay, counted=counted, unreached=unreached)
 
     async def dead(self, claim: ClaimedDelivery, report: Report) -> bool:
-        return await self._report(claim, DeliveryState.DEAD, 0.0, report)
+        return await self._report(claim, DeliveryState.DEAD, report)
 
-    async def _report(self, claim: ClaimedDelivery, state: DeliveryState, delay: float, report: Report) -> bool:
+    async def delivery_reported(self, claim: ClaimedDelivery, report: Report) -> bool:
+        """Whether the claim's attempt ended with this report."""
+        return await self._database.read.run(lambda tx: reporting.reported(tx, claim.id, claim.epoch, report))
+
+    async def resend_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
+        """Raises NotFound; Conflict while an attempt is under way."""
+        return await self._database.write.run(lambda tx: resend.resend(tx, tenant_id, delivery_id))
+
+    async def recover_deliveries(self) -> int:
+        """Takes back a batch of deliveries whose lease ran out; how many."""
+        return await self._database.write.run(recover.recover_leases)
+
+    async def expire_deliveries(self, is_closed: Callable[[OriginKey], bool]) -> int:
+        """Ends a batch of those past their deadline at an origin that stays closed; how many."""
+        return await self._database.write.run(lambda tx: recover.expire(tx, is_closed))
+
+    async def release_orphaned_deliveries(self) -> int:
+        """Releases a batch of those that are held behind nothing; how many."""
+        return await self._database.write.run(recover.release_orphans)
+
+    async def create_endpoint(self, tenant_id: str, name: str, url: str, event_types: Iterable[EventType]) -> Endpoint:
+        return await self._database.write.run(lambda tx: endpoints.create(tx, tenant_id, name, url, event_types))
+
+    async def get_endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint:
+        """Raises NotFound."""
+        return await self._database.read.run(lambda tx: endpoints.get(tx, tenant_id, endpoint_id))
+
+    async def list_endpoints(self, tenant_id: str, after: str | None, limit: int) -> Sequence[Endpoint]:
+        """Newest first; `after` is the last id of the page before."""
+        return await self._database.read.run(lambda tx: endpoints.list_endpoints(tx, tenant_id, after, limit))
+
+    async def update_endpoint(
+        self,
+        tenant_id: str,
+        endpoint_id: str,
+        name: str | None = None,
+        url: str | None = None,
+        event_types: Iterable[EventType] | None = None,
+    ) -> Endpoint:
+        """What is None stays. Raises NotFound."""
         return await self._database.write.run(
-            lambda tx: delivering.report(tx, claim, state, delay, report), delivering.PLAN
+            lambda tx: endpoints.change(tx, tenant_id, endpoint_id, name, url, event_types)
         )
 
-    async def replay_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
-        """Raises NotFound; Conflict while an attempt is under way."""
-        return await self._database.write.run(lambda tx: delivering.replay(tx, tenant_id, delivery_id))
+    async def delete_endpoint(self, tenant_id: str, endpoint_id: str) -> None:
+        """Raises NotFound."""
+        await self._database.write.run(lambda tx: endpoints.remove(tx, tenant_id, endpoint_id))
+
+    async def _report(
+        self,
+        claim: ClaimedDelivery,
+        state: DeliveryState,
+        report: Report,
+        delay: float = 0.0,
+        *,
+        counted: bool = True,
+        unreached: bool = False,
+    ) -> bool:
+        return await self._database.write.run(
+            lambda tx: reporting.report(tx, claim, state, report, delay, counted, unreached), reporting.PLAN
+        )

@@ -1,8 +1,9 @@
-"""How many attempts an origin gets at once that was away, while nobody knows what it can take.
+"""A congestion window: how many attempts an origin gets at once while it is not known what it can take.
 
-One at first. Each round, as many attempts as the window is wide, doubles it while they take about as long as the first
-few did, one by one; a slower round halves it. So a quick origin is at its cap within some ten of its answers' times,
-and one that works off its calls one by one is never sent more than a handful ahead.
+One at first, after an outage. Each round, as many attempts as the window admits, doubles it while they take about as
+long as the first few did, one by one; a slower round halves it, and so does a receiver that asks for less (429, 503).
+So a quick origin is at its cap within some ten of its response times, and one that works off its calls one by one is
+never sent more than a handful ahead.
 """
 
 from dataclasses import dataclass
@@ -45,20 +46,30 @@ class Window:
         """One more began beside so many. Only a window that was used up is known to be quick, and grows."""
         self._used_up = self._used_up or in_flight + 1 >= self.size
 
-    def ended(self, ok: bool, seconds: float, now: float) -> None:
-        """An attempt that took `seconds` ended; `ok` is whether any response came."""
-        if self.wide or now - seconds < self.began:
-            return
-        if not ok:
-            self._turn(1, now)
+    def answered(self, seconds: float, now: float) -> None:
+        """A response came after so many seconds."""
+        if self.wide or self._is_old(seconds, now):
             return
         self._ended += 1
         self._took += seconds
         if self._ended >= (FIRST if self.alone is None else self.size):
             self._turn(self._next(self._took / self._ended, now), now)
 
+    def busy(self, seconds: float, now: float) -> None:
+        """The receiver asked for less."""
+        if not self._is_old(seconds, now):
+            self._turn(max(1, self.size // 2), now)
+
+    def unreached(self, seconds: float, now: float) -> None:
+        """No response came."""
+        if not self.wide and not self._is_old(seconds, now):
+            self._turn(1, now)
+
+    def _is_old(self, seconds: float, now: float) -> bool:
+        return now - seconds < self.began
+
     def _next(self, took: float, now: float) -> int:
-        """The width that a round with attempts of this length leads to."""
+        """The size that a round with attempts of this length leads to."""
         if self.alone is None:
             self.alone = took
         elif self.size == 1:

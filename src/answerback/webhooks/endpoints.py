@@ -1,0 +1,156 @@
+"""Endpoints: where a tenant receives the events that it subscribed to."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from answerback.database.operation import Operation, Row, Statement, Transaction
+from answerback.database.tables import webhook_endpoints as endpoints
+from answerback.database.tables import webhook_subscriptions as subscriptions
+from answerback.kernel.errors import NotFound
+from answerback.kernel.ids import new_id
+from answerback.webhooks.events import EventType
+from answerback.webhooks.model import origin_of
+
+BEFORE_ALL = "whf"
+"""Sorts after every id of an endpoint, in whatever order a database sorts text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Times are epoch milliseconds of the wall clock; `event_types` are sorted."""
+
+    id: str
+    tenant_id: str
+    name: str
+    url: str
+    event_types: tuple[EventType, ...]
+    created_at: int
+    updated_at: int
+
+
+_COLUMNS = (
+    endpoints.c.id,
+    endpoints.c.tenant_id,
+    endpoints.c.name,
+    endpoints.c.url,
+    endpoints.c.created_at,
+    endpoints.c.updated_at,
+)
+_own = (endpoints.c.id == bindparam("endpoint_id"), endpoints.c.tenant_id == bindparam("tenant_id"))
+
+INSERT = Statement(
+    insert(endpoints).values(
+        id=bindparam("endpoint_id"),
+        tenant_id=bindparam("tenant_id"),
+        name=bindparam("name"),
+        url=bindparam("url"),
+        origin=bindparam("origin"),
+        created_at=bindparam("wall"),
+        updated_at=bindparam("wall"),
+    )
+)
+SUBSCRIBE = Statement(
+    insert(subscriptions).values(
+        tenant_id=bindparam("tenant_id"), event_type=bindparam("event_type"), endpoint_id=bindparam("endpoint_id")
+    )
+)
+UNSUBSCRIBE = Statement(delete(subscriptions).where(subscriptions.c.endpoint_id == bindparam("endpoint_id")))
+FIND = Statement(select(*_COLUMNS).where(*_own))
+# The row lock: two updates of one endpoint follow each other, subscriptions included.
+UPDATE = Statement(
+    update(endpoints)
+    .where(*_own)
+    .values(
+        name=bindparam("new_name"),
+        url=bindparam("new_url"),
+        origin=bindparam("new_origin"),
+        updated_at=bindparam("wall"),
+    )
+)
+LOCK = Statement(select(*_COLUMNS).where(*_own).with_for_update())
+LIST = Statement(
+    select(*_COLUMNS)
+    .where(endpoints.c.tenant_id == bindparam("tenant_id"), endpoints.c.id < bindparam("before"))
+    .order_by(endpoints.c.id.desc())
+    .limit(bindparam("limit"))
+)
+TYPES = Statement(
+    select(subscriptions.c.event_type)
+    .where(subscriptions.c.endpoint_id == bindparam("endpoint_id"))
+    .order_by(subscriptions.c.event_type)
+)
+DELETE = Statement(delete(endpoints).where(*_own).returning(endpoints.c.id))
+
+
+def create(
+    tx: Transaction, tenant_id: str, name: str, url: str, event_types: Iterable[EventType]
+) -> Operation[Endpoint]:
+    endpoint_id = new_id("whe_", tx.wall)
+    yield INSERT(endpoint_id=endpoint_id, tenant_id=tenant_id, name=name, url=url, origin=origin_of(url), wall=tx.wall)
+    types = yield from _subscribe(tenant_id, endpoint_id, event_types)
+    return Endpoint(endpoint_id, tenant_id, name, url, types, tx.wall, tx.wall)
+
+
+def get(_: Transaction, tenant_id: str, endpoint_id: str) -> Operation[Endpoint]:
+    """Raises NotFound."""
+    rows = yield FIND(endpoint_id=endpoint_id, tenant_id=tenant_id)
+    return (yield from _endpoint(_only(rows, endpoint_id)))
+
+
+def list_endpoints(_: Transaction, tenant_id: str, after: str | None, limit: int) -> Operation[list[Endpoint]]:
+    """Newest first; `after` is the last id of the page before."""
+    listed = []
+    for row in (yield LIST(tenant_id=tenant_id, before=after or BEFORE_ALL, limit=limit)):
+        listed.append((yield from _endpoint(row)))
+    return listed
+
+
+def change(
+    tx: Transaction,
+    tenant_id: str,
+    endpoint_id: str,
+    name: str | None,
+    url: str | None,
+    event_types: Iterable[EventType] | None,
+) -> Operation[Endpoint]:
+    """What is None stays. Deliveries that are owed already still go to the old URL. Raises NotFound."""
+    row = _only((yield LOCK(endpoint_id=endpoint_id, tenant_id=tenant_id)), endpoint_id)
+    new_url = row.url if url is None else url
+    yield UPDATE(
+        endpoint_id=endpoint_id,
+        tenant_id=tenant_id,
+        new_name=row.name if name is None else name,
+        new_url=new_url,
+        new_origin=origin_of(new_url),
+        wall=tx.wall,
+    )
+    if event_types is not None:
+        yield UNSUBSCRIBE(endpoint_id=endpoint_id)
+        yield from _subscribe(tenant_id, endpoint_id, event_types)
+    return (yield from get(tx, tenant_id, endpoint_id))
+
+
+def remove(_: Transaction, tenant_id: str, endpoint_id: str) -> Operation[None]:
+    """What is still owed to it ends dead when its turn comes. Raises NotFound."""
+    _only((yield DELETE(endpoint_id=endpoint_id, tenant_id=tenant_id)), endpoint_id)
+    yield UNSUBSCRIBE(endpoint_id=endpoint_id)
+
+
+def _subscribe(tenant_id: str, endpoint_id: str, event_types: Iterable[EventType]) -> Operation[tuple[EventType, ...]]:
+    types = tuple(sorted(set(event_types)))
+    yield SUBSCRIBE.many([{"tenant_id": tenant_id, "event_type": each, "endpoint_id": endpoint_id} for each in types])
+    return types
+
+
+def _endpoint(row: Row) -> Operation[Endpoint]:
+    found = yield TYPES(endpoint_id=row.id)
+    types = tuple(EventType(each.event_type) for each in found)
+    return Endpoint(row.id, row.tenant_id, row.name, row.url, types, row.created_at, row.updated_at)
+
+
+def _only(rows: Sequence[Row], endpoint_id: str) -> Row:
+    if not rows:
+        raise NotFound(f"there is no webhook endpoint {endpoint_id!r}")
+    return rows[0]

@@ -1,0 +1,99 @@
+"""The closed set of what an attempt at a delivery can come to, and what follows from each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from answerback.kernel.errors import SendError
+from answerback.kernel.retry import RetrySchedule
+
+HTTP_GONE = 410
+HTTP_BUSY = frozenset({429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackResponse:
+    """What a receiver said. `retry_after` in seconds; `snippet` is the start of its body, for the owner's eyes."""
+
+    status: int
+    retry_after: float | None
+    snippet: str
+
+
+class AttemptEnd(StrEnum):
+    """What an attempt says about its origin."""
+
+    ANSWERED = "answered"
+    """A response came. A 500 of one path must not close the origin's others."""
+    BUSY = "busy"
+    """A response came that asks for less: 429 or 503."""
+    UNREACHED = "unreached"
+    """No response came."""
+    CANCELLED = "cancelled"
+    """The attempt was given up, and says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver took it."""
+
+    response: CallbackResponse
+
+
+@dataclass(frozen=True, slots=True)
+class SendLater:
+    """It is tried again after `delay` seconds. Not `counted`: the attempt came before its schedule's turn, which it
+    keeps."""
+
+    delay: float
+    error: str
+    response: CallbackResponse | None
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """It is given up."""
+
+    error: str
+    response: CallbackResponse | None
+
+
+DeliveryOutcome: TypeAlias = Delivered | SendLater | Dead
+
+
+def end_of(result: CallbackResponse | SendError) -> AttemptEnd:
+    if isinstance(result, SendError):
+        return AttemptEnd.UNREACHED
+    return AttemptEnd.BUSY if result.status in HTTP_BUSY else AttemptEnd.ANSWERED
+
+
+def after_send(
+    result: CallbackResponse | SendError,
+    attempt: int,
+    seconds_left: float,
+    due_in: float,
+    schedule: RetrySchedule,
+    draw: Callable[[], float],
+) -> DeliveryOutcome:
+    """What follows attempt number `attempt`. Only a 2xx delivers, 410 ends it, and nothing outlives the deadline.
+
+    An attempt that came `due_in` seconds before its schedule's turn, and again reached nobody, changes nothing.
+    """
+    if isinstance(result, CallbackResponse):
+        if 200 <= result.status < 300:
+            return Delivered(result)
+        error = f"the receiver answered {result.status}"
+        if result.status == HTTP_GONE:
+            return Dead(error, result)
+        response: CallbackResponse | None = result
+        delay = schedule.delay(attempt, result.retry_after, draw)
+    elif due_in > 0:
+        return SendLater(due_in, str(result), None, counted=False)
+    else:
+        error, response = str(result), None
+        delay = schedule.delay(attempt, None, draw)
+    if delay is None or delay > seconds_left:
+        return Dead(error, response)
+    return SendLater(delay, error, response)

@@ -1,0 +1,63 @@
+"""What statements about deliveries have in common."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, bindparam, literal_column
+from sqlalchemy.types import Text
+
+from answerback.database.operation import Row, Transaction
+from answerback.database.tables import deliveries
+from answerback.queue.attempts import attempts_of
+from answerback.webhooks.model import DeliveryRecord, DeliveryState
+
+RECORD_COLUMNS = (
+    deliveries.c.id,
+    deliveries.c.job_id,
+    deliveries.c.event_type,
+    deliveries.c.endpoint_id,
+    deliveries.c.url,
+    deliveries.c.state,
+    deliveries.c.attempt,
+    deliveries.c.run_at,
+    deliveries.c.deadline_at,
+    deliveries.c.delivered_at,
+    deliveries.c.attempts,
+    deliveries.c.attempts_made,
+)
+
+
+def delivery_record(tx: Transaction, row: Row) -> DeliveryRecord:
+    shown = tx.wall - tx.now
+    return DeliveryRecord(
+        id=row.id,
+        job_id=row.job_id,
+        event_type=row.event_type,
+        endpoint_id=row.endpoint_id,
+        url=row.url,
+        state=row.state,
+        attempt=row.attempt,
+        run_at=row.run_at + shown,
+        deadline_at=row.deadline_at + shown,
+        delivered_at=row.delivered_at,
+        attempts=attempts_of(row.attempts),
+        attempts_made=row.attempts_made,
+    )
+
+
+def in_state(state: DeliveryState) -> ColumnElement[bool]:
+    """For statements that look for rows: spelled out, so that a partial index serves them."""
+    return deliveries.c.state == literal_column(f"'{state}'", Text)
+
+
+def still_leased() -> Any:
+    """Nothing has taken the row since it was claimed with this epoch, whether or not its lease has run out."""
+    return (
+        (deliveries.c.id == bindparam("row_id"))
+        & (deliveries.c.lease_epoch == bindparam("epoch"))
+        & (deliveries.c.state == DeliveryState.SENDING)
+    )
+
+
+def at_most(rows: int) -> ColumnElement[int]:
+    """A limit as SQL text. A planner that may not look at what is bound takes it for a tenth of the table."""
+    return literal_column(str(rows), Integer)
