@@ -175,8 +175,8 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("RECENT_TURNS", "PRIMARY KEY (conversation_id=?)"),
         ("FIND_BY_KEY", "jobs_idempotency (tenant_id=? AND idempotency_key=?)"),
         ("LIST_JOBS", "jobs_tenant (tenant_id=?"),
-        ("KEEP_RESPONSE", "replays_key (tenant_id=? AND door=? AND key=?)"),
-        ("PRUNE_REPLAYS", "replays_age (updated_at<?)"),
+        ("STORE_RESPONSE", "idempotency_records_key (tenant_id=? AND route=? AND key=?)"),
+        ("PRUNE_RESPONSES", "idempotency_records_age (updated_at<?)"),
     ],
 )
 async def test_a_hot_statement_uses_the_index_made_for_it(

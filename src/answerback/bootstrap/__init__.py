@@ -21,6 +21,7 @@ from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control
 from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.ports import Store
+from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake
 from answerback.kernel.clock import Clock, SystemClock
 from answerback.kernel.failpoints import Failpoint, OnFailpoint
@@ -41,7 +42,7 @@ def nothing(_: Failpoint) -> None:
 
 
 def build(
-    settings: Settings, store: Store, log: Log, role: Role = Role.ALL, failpoint: OnFailpoint = nothing
+    settings: Settings, store: SqlStore, log: Log, role: Role = Role.ALL, failpoint: OnFailpoint = nothing
 ) -> Service:
     """The whole service on an open store, not yet started. Raises RoutesFileError, SettingsError, ResultsUnwritable."""
     upstreams = Upstreams(settings)
@@ -75,7 +76,7 @@ def build(
         questions=Questions(asker, store, log),
         catalog=catalog,
         generation=Generation(asker, catalog),
-        idempotent_calls=IdempotencyRecords(store, settings.lease_seconds, log),
+        idempotency=IdempotencyRecords(store, settings.lease_seconds, log),
         benchmark=Benchmark(asker, catalog, results, upstreams.default_model, log),
         engine=engine,
         publisher=publisher,

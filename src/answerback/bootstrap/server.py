@@ -60,11 +60,12 @@ async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoin
         log.warning("short_secret", setting=name, note=f"{SHORT_SECRET} bytes at least, or it can be found by trying")
     if settings.mock:
         log.warning("mock_mode", note="no LLM is asked: set OPENROUTER_API_KEY, and unset MOCK_MODE, for real answers")
+    app = create_app(service)
     config = uvicorn.Config(
-        create_app(service),
+        app,
         host=settings.app_host,
         port=settings.app_port,
-        http=BoundedHttp.telling(log, service.metrics),
+        http=BoundedHttp.configured(app.state.requests, app.state.renderers),
         lifespan="on",
         access_log=False,
         log_config=None,

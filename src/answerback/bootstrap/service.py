@@ -58,7 +58,7 @@ class Service:
     catalog: Catalog
     generation: Generation
     benchmark: Benchmark
-    idempotent_calls: IdempotencyRecords
+    idempotency: IdempotencyRecords
     engine: EmbeddedEngine | None
     publisher: Publisher | None
     sharing: Sharing

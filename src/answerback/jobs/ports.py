@@ -6,7 +6,6 @@ from typing import Protocol, TypeAlias
 
 from answerback.accounts.model import ApiKey
 from answerback.conversations.model import Recalled
-from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
 from answerback.jobs.model import (
     Accepted,
     ClaimedJob,
@@ -192,20 +191,6 @@ class Store(Protocol):
 
     async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
         """Newest first."""
-
-    async def begin_call(self, call: IdempotentRequest, lease_seconds: float) -> ClaimedRecord | StoredResponse:
-        """The response that the same call had before, or the call for this caller to answer. Raises
-        IdempotencyConflict, CallInProgress, ResponseNotStored."""
-
-    async def extend_call(self, claim: ClaimedRecord, lease_seconds: float) -> bool:
-        """Whether the call is still the caller's."""
-
-    async def keep_response(self, claim: ClaimedRecord, response: StoredResponse | None) -> bool:
-        """Ends the call, None: without its response, which is too large. False, and nothing changed, when it is no
-        longer the caller's."""
-
-    async def forget_call(self, claim: ClaimedRecord) -> None:
-        """Frees the key of a call that was not answered; one that was, or is no longer the caller's, stays."""
 
     async def callback_secrets(self, configured: str | None) -> Sequence[str]:
         """The live signing secrets, newest first; makes, or rotates to, what is configured."""
