@@ -127,7 +127,7 @@ async def test_a_call_that_died_with_its_process_frees_its_key_when_its_lease_en
     waits = await call(http, door, text)
     with raw(service.database) as database:
         # As if that long had passed.
-        database.execute("UPDATE replays SET lease_expires_at = 0 WHERE key = ?", (text,))
+        database.execute("UPDATE idempotency_records SET lease_expires_at = 0 WHERE key = ?", (text,))
     answered, again = await call(http, door, text), await call(http, door, text)
 
     assert (waits.status, code_of(waits)) == (409, "idempotency_in_progress")

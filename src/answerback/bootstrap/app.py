@@ -1,34 +1,48 @@
-"""The service as a web application: its doors."""
+"""The service as a web application: its routers, and what every request passes."""
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from answerback import __version__, bootstrap
+from answerback import __version__
+from answerback.accounts import routes as accounts
 from answerback.ask import routes as ask
 from answerback.benchmark import routes as benchmark
+from answerback.bootstrap.service import Service
 from answerback.chat import models
 from answerback.chat import routes as chat
-from answerback.chat.errors import shape_of
-from answerback.conversations.superseded import routes as conversations
+from answerback.conversations import routes as conversations
+from answerback.database.probe import probe
 from answerback.generate import routes as generate
-from answerback.http import errors, health, openapi
+from answerback.http import error_handlers, health, openapi
+from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.middleware import RequestMiddleware
+from answerback.http.openai_errors import openai_error
+from answerback.http.request_log import RequestLog
 from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
-from answerback.relay.superseded import routes as webhook
+from answerback.jobs.erase import erase
+from answerback.relay import routes as relay
 from answerback.reviews import routes as reviews
-from answerback.webhooks import routes as deliveries
+from answerback.reviews.llm_callbacks import LlmCallbacks
+from answerback.webhooks import routes as webhooks
 
 DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""
 
+UNOWNED = {"/v1": openai_error}
+"""Renders the errors of paths that belong to no router: below `/v1`, OpenAI's clients ask for what is not offered."""
 
-def create_app(service: bootstrap.Service) -> FastAPI:
-    """The doors over a built service; its engine runs as long as the app."""
+PRIVATE_PATHS = ("/v1/conversations/", "/v1/sessions/")
+
+
+def create_app(service: Service) -> FastAPI:
+    """The routes of a service that is built; its engine runs as long as the app. `app.state` has the `requests` and
+    `renderers` for the server's protocol."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -38,37 +52,63 @@ def create_app(service: bootstrap.Service) -> FastAPI:
         finally:
             await service.stop()
 
-    # /docs with files of its own: a service within a network without internet shows it, and tells nobody that it does.
+    # /docs with files of its own works in a network without internet, and reports no visit to anybody else.
     app = FastAPIOffline(title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan)
-    errors.install(app, shape_of)
+    routers = _routers(service)
+    for router in routers:
+        app.include_router(router)
+    renderers = ErrorRenderers((route for router in routers for route in router.routes), UNOWNED)
+    instruments = service.process.instruments
+    requests = RequestLog(instruments.log, instruments.metrics, PRIVATE_PATHS)
+    error_handlers.install(app, renderers)
     app.add_middleware(
         RequestMiddleware,
+        instruments=instruments,
+        requests=requests,
+        renderers=renderers,
         max_body_bytes=service.settings.max_body_bytes,
-        log=service.log,
-        shape_of=shape_of,
         allowances={benchmark.PATH: benchmark.FORM_BYTES},
-        metrics=service.metrics,
-        tracer=service.tracer,
     )
-    store, authenticator = service.store, service.authenticator
-    once = Idempotent(service.idempotent_calls)
-    check_url = service.guard.check_unresolved
-    app.include_router(webhook.router(service.intake, authenticator, check_url))
-    app.include_router(ask.router(service.questions, authenticator, once))
-    app.include_router(generate.router(service.generation, service.catalog, authenticator, once))
-    app.include_router(benchmark.router(service.benchmark, authenticator, once))
-    app.include_router(chat.router(service.asker, authenticator, once))
-    app.include_router(models.router(service.catalog, authenticator))
-    here, simulation = service.settings.llm_api_url is None, service.settings.enable_simulation
-    review = reviews.router(
-        service.intake, service.llm_callbacks, authenticator, check_url, reads_files=here, simulation=simulation
-    )
-    app.include_router(review)
-    app.include_router(jobs.router(store, service.intake, service.control, authenticator))
-    app.include_router(deliveries.router(store, service.notifier, service.log, authenticator.tenant))
-    app.include_router(conversations.router(service.conversations, authenticator))
-    app.include_router(health.router(store, service.provider.name, service.settings.mock, lambda: service.healthy))
-    is_open = service.settings.loopback_only or service.settings.auth_disabled
-    app.include_router(metrics.router(service.depths, service.metrics.exposition, authenticator, is_open=is_open))
+    app.state.requests, app.state.renderers = requests, renderers
     openapi.install(app)
     return app
+
+
+def _routers(service: Service) -> tuple[APIRouter, ...]:
+    authenticator, settings, stores = service.authenticator, service.settings, service.stores
+    kinds, submitter, notifier = service.kinds, service.submitter, service.notifier
+    instruments = service.process.instruments
+    idempotent = Idempotent(service.idempotency)
+    check_url = service.guard.check_unresolved
+    return (
+        relay.router(kinds.message, submitter, authenticator, check_url),
+        ask.router(service.questions, authenticator, idempotent),
+        generate.router(service.generation, service.catalog, authenticator, idempotent),
+        benchmark.router(service.benchmark, authenticator, idempotent),
+        chat.router(service.asker, authenticator, idempotent),
+        models.router(service.catalog, authenticator),
+        reviews.router(
+            kinds.review,
+            submitter,
+            LlmCallbacks(service.jobs, kinds.tokens, notifier, instruments),
+            authenticator,
+            check_url,
+            reads_files=settings.llm_api_url is None,
+            simulation=settings.enable_simulation,
+        ),
+        jobs.router(service.jobs, submitter, notifier, authenticator, instruments),
+        webhooks.router(stores.deliveries, notifier, instruments.log, authenticator.tenant),
+        conversations.router(
+            stores.conversations, service.sharing.windows, partial(erase, kinds=kinds.registry), authenticator
+        ),
+        accounts.router(stores.accounts, authenticator, idempotent, service.signing_secrets.current),
+        health.router(
+            partial(stores.database.write.run, probe), service.provider.name, settings.mock, lambda: service.healthy
+        ),
+        metrics.router(
+            service.depths,
+            service.process.metrics.exposition,
+            authenticator,
+            is_open=settings.loopback_only or settings.auth_disabled,
+        ),
+    )

@@ -7,20 +7,22 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 
 import uvicorn
 
-from answerback import bootstrap
-from answerback.bootstrap import Role
+from answerback.accounts.store import AccountStore
+from answerback.bootstrap.accounts import SHORT_SECRET, short_secrets
 from answerback.bootstrap.app import create_app
-from answerback.bootstrap.runtime import loop_factory
+from answerback.bootstrap.runtime import loop_factory, open_log, open_process
+from answerback.bootstrap.service import Role, build
+from answerback.bootstrap.upstreams import Upstreams
 from answerback.http.protocol import BoundedHttp
 from answerback.kernel.errors import ResultsUnwritable, StorageUnavailable
-from answerback.kernel.failpoints import OnFailpoint
+from answerback.kernel.failpoints import OnFailpoint, unarmed
 from answerback.kernel.log import Log
 from answerback.llm.routes_file import RoutesFileError
-from answerback.observability.metrics import PrometheusMetrics
-from answerback.settings import SHORT_SECRET, Settings, SettingsError
+from answerback.settings import Settings, SettingsError
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -37,10 +39,10 @@ class StartError(Exception):
     """The service must not start like this; the message is one line for the operator."""
 
 
-def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = bootstrap.nothing) -> int:
+def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = unarmed) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at every commit boundary."""
     try:
-        log = bootstrap.open_log(settings)
+        log = open_log(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(_serve(settings, role, log, failpoint))
     except (StartError, StorageUnavailable, RoutesFileError, ResultsUnwritable, SettingsError) as error:
@@ -49,44 +51,47 @@ def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = bo
 
 
 async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoint) -> int:
-    metrics = PrometheusMetrics()
-    store = await bootstrap.open_store(settings, metrics)
-    try:
-        await _check_exposure(settings, [key.revoked_at for key in await store.list_keys()])
-        service = bootstrap.build(settings, store, log, role, failpoint, metrics)
+    async with AsyncExitStack() as lifetimes:
+        upstreams = Upstreams(settings)
+        process = await open_process(settings, log, upstreams.models, failpoint, lifetimes)
+        service = await build(settings, process, upstreams, role, lifetimes)
+        await _check_exposure(settings, service.stores.accounts)
         sockets = _listen(settings.app_host, settings.app_port)
-    except (StartError, RoutesFileError, ResultsUnwritable, SettingsError):
-        await store.close()
-        raise
-    for name in settings.short_secrets:
-        log.warning("short_secret", setting=name, note=f"{SHORT_SECRET} bytes at least, or it can be found by trying")
-    if settings.mock:
-        log.warning("mock_mode", note="no LLM is asked: set OPENROUTER_API_KEY, and unset MOCK_MODE, for real answers")
-    config = uvicorn.Config(
-        create_app(service),
-        host=settings.app_host,
-        port=settings.app_port,
-        http=BoundedHttp.telling(log, service.metrics),
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-    )
-    server = _Server(config, service.stop_engine, role, log)
-    await server.serve(sockets)
-    return 0 if server.started else 1
+        _warn(settings, log)
+        app = create_app(service)
+        config = uvicorn.Config(
+            app,
+            host=settings.app_host,
+            port=settings.app_port,
+            http=BoundedHttp.configured(app.state.requests, app.state.renderers),
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+        server = _Server(config, service.stop_engine, role, log)
+        await server.serve(sockets)
+        return 0 if server.started else 1
 
 
-async def _check_exposure(settings: Settings, revoked: list[int | None]) -> None:
+async def _check_exposure(settings: Settings, accounts: AccountStore) -> None:
     """Without any key the service is for this machine only."""
-    has_key = settings.auth_token is not None or any(revoked_at is None for revoked_at in revoked)
-    if not (has_key or settings.auth_disabled or settings.loopback_only):
+    if settings.auth_disabled or settings.loopback_only or settings.auth_token or settings.operator_token:
+        return
+    if not any(key.revoked_at is None for key in await accounts.list_keys()):
         raise StartError(
             f"APP_HOST is {settings.app_host} but there is no key: make one with 'answerback keys create', "
             "set AUTH_TOKEN, or set AUTH_DISABLED=true to serve everybody"
         )
+
+
+def _warn(settings: Settings, log: Log) -> None:
+    for name in short_secrets(settings):
+        log.warning("short_secret", setting=name, note=f"{SHORT_SECRET} bytes at least, or it can be found by trying")
+    if settings.mock:
+        log.warning("mock_mode", note="no LLM is asked: set OPENROUTER_API_KEY, and unset MOCK_MODE, for real answers")
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

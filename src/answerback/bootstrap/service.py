@@ -88,10 +88,14 @@ class Service:
         if self.engine is not None:
             await self.engine.wake(topic)
 
-    async def stop(self) -> None:
-        """Gives back what is in flight. What was opened is closed by the lifetimes that the service was built with."""
+    async def stop_engine(self) -> None:
+        """Gives back what is in flight."""
         if self.engine is not None:
             await self.engine.stop()
+
+    async def stop(self) -> None:
+        """Gives back what is in flight. What was opened is closed by the lifetimes that the service was built with."""
+        await self.stop_engine()
         await self.notifiers.close()
 
 

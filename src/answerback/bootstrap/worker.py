@@ -9,17 +9,17 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import cache
 from typing import TYPE_CHECKING
 
-from answerback import bootstrap
-from answerback.bootstrap import Role, Service
 from answerback.bootstrap.notifiers import make_celery_app, uses_listen
-from answerback.bootstrap.runtime import loop_factory
+from answerback.bootstrap.runtime import Process, loop_factory, open_log, open_process
+from answerback.bootstrap.service import Role, Service, build
+from answerback.bootstrap.upstreams import Upstreams
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.failpoints import OnFailpoint
+from answerback.kernel.failpoints import OnFailpoint, unarmed
 from answerback.llm.routes_file import RoutesFileError
-from answerback.observability.metrics import PrometheusMetrics
 from answerback.queue.notifier import Topic
 from answerback.settings import Settings, SettingsError, load_settings
 
@@ -30,7 +30,7 @@ CHECK_SECONDS = 5.0
 """How often a thread that waits for room checks that the worker pools' thread is still alive."""
 
 
-def work(settings: Settings, failpoint: OnFailpoint = bootstrap.nothing) -> int:
+def work(settings: Settings, failpoint: OnFailpoint = unarmed) -> int:
     """Works until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at every commit boundary."""
     try:
         made = Work(settings, failpoint)
@@ -62,10 +62,10 @@ class Work:
     Making one raises SettingsError where its log cannot be written.
     """
 
-    def __init__(self, settings: Settings, failpoint: OnFailpoint = bootstrap.nothing) -> None:
+    def __init__(self, settings: Settings, failpoint: OnFailpoint = unarmed) -> None:
         self._settings = settings
         self._failpoint = failpoint
-        self.log = bootstrap.open_log(settings)
+        self.log = open_log(settings)
         self._thread = threading.Thread(target=self._run, name="work", daemon=True)
         self._started: concurrent.futures.Future[Service] = concurrent.futures.Future()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -130,28 +130,25 @@ class Work:
         self._loop = asyncio.get_running_loop()
         if self._asked:
             self._stopping.set()
-        metrics = PrometheusMetrics()
-        store = await bootstrap.open_store(self._settings, metrics)
-        try:
-            service = bootstrap.build(self._settings, store, self.log, Role.WORKER, self._failpoint, metrics)
-            self._show_metrics(service)
-        except (RoutesFileError, SettingsError):
-            await store.close()
-            raise
-        service.start(self._broke)
-        self.log.info("working", role=Role.WORKER.value, woken_by=_woken_by(self._settings))
-        self._started.set_result(service)
-        await self._stopping.wait()
-        self.log.info("stopping")
-        await service.stop()
+        async with AsyncExitStack() as lifetimes:
+            upstreams = Upstreams(self._settings)
+            process = await open_process(self._settings, self.log, upstreams.models, self._failpoint, lifetimes)
+            service = await build(self._settings, process, upstreams, Role.WORKER, lifetimes)
+            self._show_metrics(process)
+            service.start(self._broke)
+            self.log.info("working", role=Role.WORKER.value, woken_by=_woken_by(self._settings))
+            self._started.set_result(service)
+            await self._stopping.wait()
+            self.log.info("stopping")
+            await service.stop()
         self.log.info("stopped")
 
-    def _show_metrics(self, service: Service) -> None:
+    def _show_metrics(self, process: Process) -> None:
         host, port = self._settings.app_host, self._settings.worker_metrics_port
         if port is None:
             return
         try:
-            service.metrics.serve(host, port)
+            process.metrics.serve(host, port)
         except OSError as error:
             raise SettingsError(f"WORKER_METRICS_PORT: cannot listen on {host}:{port}: {error.strerror}") from error
 

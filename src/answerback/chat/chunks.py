@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import AsyncGenerator
 
-from answerback.chat.errors import error_body
+from answerback.http.openai_errors import openai_problem
 from answerback.http.sse import DONE, data_event
 from answerback.llm.model import Chunk, Json
 
@@ -34,7 +34,7 @@ async def events(chunks: AsyncGenerator[Chunk, None], include_usage: bool) -> As
 
 def error_chunk(status: int, code: str, message: str) -> bytes:
     """How a stream of OpenAI's tells that it broke."""
-    return data_event(error_body(status, code, message))
+    return data_event(openai_problem(status, code, message))
 
 
 def _without_choices(chunk: Chunk) -> bytes | dict[str, Json]:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.chat.openapi_parts import MODEL_ERRORS, MODELS_ERRORS
 from answerback.http.errors import json_response
+from answerback.http.openai_errors import OpenAIRoute
 from answerback.kernel.errors import NotFound
 from answerback.llm.catalog import Catalog
 from answerback.llm.model import Model
@@ -40,7 +41,7 @@ class ModelNotFound(NotFound):
 
 def router(catalog: Catalog, authenticator: Authenticator) -> APIRouter:
     """`GET /v1/models` and `/v1/models/{id}`."""
-    door = APIRouter(prefix="/v1", tags=["openai"])
+    door = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 
     @door.get("/models", summary="List models, as OpenAI's", response_model=ModelList, responses=MODELS_ERRORS)
     async def list_models(request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from answerback.chat.errors import openai_errors
+from answerback.http.openai_errors import openai_errors
 from answerback.http.openapi_parts import MISDIRECTED
 
 _UPSTREAM = openai_errors(

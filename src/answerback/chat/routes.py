@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.chat.chunks import error_chunk, events
-from answerback.chat.errors import InvalidParameter, MissingParameter
 from answerback.chat.openapi_parts import CHAT_BODY, CHAT_RESPONSES
 from answerback.http.idempotent_routes import Idempotent
+from answerback.http.openai_errors import InvalidParameter, MissingParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.http.sse import sse_response
 from answerback.llm.asking import Asker
@@ -21,7 +21,7 @@ from answerback.llm.model import Json
 
 def router(asker: Asker, authenticator: Authenticator, once: Idempotent) -> APIRouter:
     """`POST /v1/chat/completions`."""
-    door = APIRouter(prefix="/v1", tags=["openai"])
+    door = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 
     @door.post(
         "/chat/completions",

@@ -240,11 +240,11 @@ webhook_subscriptions = Table(
 
 # No `sqlite_with_rowid=False`: a body may take megabytes.
 idempotency_records = Table(
-    "replays",
+    "idempotency_records",
     metadata,
     Column("id", RowId, primary_key=True),
     Column("tenant_id", Text, nullable=False),
-    Column("door", Text, nullable=False),
+    Column("route", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("request_hash", Text, nullable=False),
     Column("token", Text, nullable=False),
@@ -253,8 +253,8 @@ idempotency_records = Table(
     Column("headers", Text),
     Column("body", LargeBinary),
     Column("updated_at", BigInteger, nullable=False),
-    Index("replays_key", "tenant_id", "door", "key", unique=True),
-    Index("replays_age", "updated_at"),
+    Index("idempotency_records_key", "tenant_id", "route", "key", unique=True),
+    Index("idempotency_records_age", "updated_at"),
 )
-"""Calls with a key. `lease_expires_at` is null once a call was answered; then `status`, `headers` and `body` are the
-response, null where it was too large to keep."""
+"""Requests with an Idempotency-Key. `lease_expires_at` is null once a request was answered; then `status`, `headers`
+and `body` are the stored response, null where it was too large to store."""

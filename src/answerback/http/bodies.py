@@ -1,4 +1,4 @@
-"""Reading request bodies: every bad field named."""
+"""Request bodies as Pydantic models; a refusal names every field that is not valid."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class StrictBody(BaseModel):
-    """A body whose fields are all known and mean what their types say."""
+    """A body without unknown fields, whose values are not converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -23,8 +23,8 @@ class StrictBody(BaseModel):
 async def read_body(request: Request, model: type[M], check_url: CheckUrl | None = None) -> M:
     """The request's JSON as `model`. Raises InvalidRequest, and BodyTooLarge from the middleware.
 
-    What `check_url` refuses is named with whatever else is wrong. A callback's address alone is left to whoever takes
-    the request: one that repeats another hears the first answer, whichever addresses are allowed today.
+    A refusal by `check_url` is named beside the other errors. If the callback's address is the only error, it is left
+    to the route: a request that repeats another gets the first response, whichever addresses are allowed now.
     """
     raw = await request.body()
     try:
@@ -33,8 +33,8 @@ async def read_body(request: Request, model: type[M], check_url: CheckUrl | None
         if any(each["type"] != CallbackRefused.code for each in refusal.errors):
             raise
         body = _parsed(raw, model, None)
-    # Pydantic would take the last of two values, where whoever checked the request before us may have read the first.
-    json.loads(raw, object_pairs_hook=_each_once)
+    # Of two values for a field Pydantic takes the last, where a proxy that checked the request may have read the first.
+    json.loads(raw, object_pairs_hook=_without_duplicates)
     return body
 
 
@@ -45,7 +45,7 @@ def _parsed(raw: bytes, model: type[M], check_url: CheckUrl | None) -> M:
         raise InvalidRequest([_entry(each) for each in error.errors(include_url=False, include_input=False)]) from None
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> None:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
     names = set()
     for name, _ in pairs:
         if name in names:
@@ -54,7 +54,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> None:
 
 
 def from_form(values: Mapping[str, str], model: type[M]) -> M:
-    """The fields of a form as `model`, which must take texts for numbers and truths. Raises InvalidRequest."""
+    """The fields of a form as `model`, which must convert text to numbers and booleans. Raises InvalidRequest."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -67,14 +67,14 @@ def _entry(error: Any) -> dict[str, Any]:
 
 
 def body_schema(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI `requestBody` of a door that reads its body itself."""
+    """The OpenAPI `requestBody` of a route that reads its body itself."""
     schema = model.model_json_schema()
     schema = _inlined(schema, schema.pop("$defs", {}))
     return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """Models within the model, put where they are referred to: the document has no place of their own for them."""
+    """The schema with each `$ref` to a nested model replaced by it: the document has no other place for them."""
     if isinstance(schema, list):
         return [_inlined(each, definitions) for each in schema]
     if not isinstance(schema, dict):

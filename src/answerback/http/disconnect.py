@@ -1,4 +1,4 @@
-"""A caller that hangs up stops what was done for it."""
+"""A client that hangs up stops the work of its request."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 class ClientGone(Exception):
-    """The caller has hung up; nobody reads an answer."""
+    """The client has hung up, so that no response will be read."""
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result. Raises ClientGone, and cancels the work, if the caller hangs up first.
+    """The work's result. Raises ClientGone, and cancels the work, if the client hangs up first.
 
-    To be used after the body has been read: what comes then can only be the hang-up.
+    Only for a request whose body has been read: the next message from the server must be the hang-up.
     """
     task = asyncio.ensure_future(work)
     watch = asyncio.ensure_future(_gone(request))

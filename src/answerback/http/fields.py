@@ -1,4 +1,4 @@
-"""Kinds of values that several doors take."""
+"""Types of fields that several routes take."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,18 +20,18 @@ def no_nul(value: str) -> str:
 
 
 def not_blank(value: str) -> str:
-    """Text as of `no_nul` that says something."""
+    """Text as of `no_nul` with more than white space."""
     if not value.strip():
         raise ValueError("must not be blank")
     return no_nul(value)
 
 
 CheckUrl: TypeAlias = Callable[[str], None]
-"""What can be said of an address without resolving its name. Raises CallbackRefused."""
+"""Checks an address without resolving its name. Raises CallbackRefused."""
 
 
-def _may_be_called(kind: str) -> AfterValidator:
-    """By the CheckUrl in the context of the validation; a refusal is an error of this `kind`."""
+def _checked_url(kind: str) -> AfterValidator:
+    """Validates with the CheckUrl in the validation's context; a refusal becomes an error of this `kind`."""
 
     def check(value: str, info: ValidationInfo) -> str:
         try:
@@ -45,7 +45,7 @@ def _may_be_called(kind: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _on_the_web(value: str) -> str:
+def _http_or_https(value: str) -> str:
     if not value.lower().startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
     return value
@@ -54,12 +54,12 @@ def _on_the_web(value: str) -> str:
 # Limits come before checks: after one pydantic counts "items", not characters.
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048), AfterValidator(no_nul)]
 WEB = WithJsonSchema({"type": "string", "format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://", "maxLength": 2048})
-CallbackUrl = Annotated[Url, _may_be_called(CallbackRefused.code), WEB]
-"""Where a callback goes."""
-FetchedUrl = Annotated[Url, _may_be_called("file_refused"), WEB]
-"""A file that the service itself fetches."""
-WebUrl = Annotated[Url, AfterValidator(_on_the_web), WEB]
-"""Somebody else's to fetch."""
+CallbackUrl = Annotated[Url, _checked_url(CallbackRefused.code), WEB]
+"""The address of a callback."""
+FetchedUrl = Annotated[Url, _checked_url("file_refused"), WEB]
+"""The address of a file that the service itself fetches."""
+WebUrl = Annotated[Url, AfterValidator(_http_or_https), WEB]
+"""An address that the service only passes on."""
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(no_nul)]
 
 
@@ -85,13 +85,8 @@ def bounded(value: Any, limit: int) -> Any:
     return value
 
 
-def echoable(value: dict[str, Any]) -> dict[str, Any]:
-    bounded(value, MAX_METADATA_BYTES)
-    return value
-
-
 def json_size(value: Any) -> int:
-    """Bytes of JSON. Raises ValueError for what JSON cannot say again."""
+    """Bytes of JSON. Raises ValueError for values that JSON cannot express."""
     try:
         return len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
     except ValueError:
@@ -104,7 +99,7 @@ def relayable(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Metadata = Annotated[dict[str, Any], AfterValidator(echoable)]
-"""An object of the caller's own, at most 16 KiB of JSON."""
+"""An object that is echoed to the client, at most 16 KiB of JSON."""
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(relayable)]
-"""An object that JSON can say again."""
+"""An object that JSON can express."""

@@ -1,4 +1,4 @@
-"""Headers that more than one door reads, or adds to its responses."""
+"""Headers that more than one router reads, or adds to its responses."""
 
 import re
 from collections.abc import Mapping
@@ -8,17 +8,17 @@ from starlette.requests import Request
 from answerback.http.errors import InvalidRequest
 
 RESPONSE_HEADERS = "answerback.response_headers"
-"""Where a request's scope holds what the middleware adds to its response, whoever makes it."""
+"""The key of a request's scope under which the middleware finds headers to add to any response, errors included."""
 
 REPLAYED: Mapping[str, str] = {"Idempotent-Replayed": "true"}
-"""Says that a response is one of before."""
+"""On a stored response."""
 
 _REFUSED = re.compile(r"q=0(\.0*)?")
 _KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The `Idempotency-Key`, None without one. Raises InvalidRequest for one that cannot be kept."""
+    """The `Idempotency-Key`, None without one. Raises InvalidRequest for one that cannot be stored."""
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.match(key):
         entry = {"type": "idempotency_key", "loc": ["header", "Idempotency-Key"]}
@@ -27,7 +27,7 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def accepts(request: Request, media_type: str) -> bool:
-    """Whether `Accept` asks for this type by its name, and not with `q=0`, which refuses it (RFC 9110, 12.5.1)."""
+    """Whether `Accept` names this type, and not with `q=0`, which refuses it (RFC 9110, 12.5.1)."""
     for each in request.headers.get("accept", "").lower().split(","):
         named, *parameters = (part.strip() for part in each.split(";"))
         if named == media_type and not any(_REFUSED.fullmatch(parameter) for parameter in parameters):
@@ -36,6 +36,6 @@ def accepts(request: Request, media_type: str) -> bool:
 
 
 def add_header(request: Request, name: str, value: str) -> None:
-    """Adds to the response, also when it becomes an error."""
+    """Adds a header to the response, also if that becomes an error."""
     added: list[tuple[bytes, bytes]] = request.scope[RESPONSE_HEADERS]
     added.append((name.lower().encode(), value.encode("latin-1")))

@@ -1,6 +1,6 @@
-"""Is the process alive; can it take work."""
+"""Whether the process is alive, and whether it can take work."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from fastapi import APIRouter
@@ -8,15 +8,15 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from answerback import __version__
-from answerback.http.errors import json_response, problem
+from answerback.http.errors import RETRY_AFTER, problem
 from answerback.http.openapi import KEYLESS
-from answerback.http.openapi_parts import errors, shown
-from answerback.jobs.ports import Store
+from answerback.http.openapi_parts import errors
+from answerback.http.responses import respond, shown
 from answerback.kernel.errors import StorageUnavailable
 
 
 class Alive(BaseModel):
-    """`mock`: no LLM is asked, a mock answers."""
+    """`mock`: a mock answers in place of the LLM."""
 
     model_config = shown({"status": "ok", "version": __version__, "provider": "openrouter", "mock": False})
 
@@ -32,27 +32,31 @@ class Ready(BaseModel):
     status: Literal["ready"]
 
 
-def router(store: Store, provider_name: str, mock: bool, engine_healthy: Callable[[], bool]) -> APIRouter:
-    """`/healthz` for liveness, `/readyz` for traffic."""
-    door = APIRouter(tags=["health"])
+def router(
+    ping_database: Callable[[], Awaitable[None]], provider_name: str, mock: bool, engine_healthy: Callable[[], bool]
+) -> APIRouter:
+    """`/healthz` for liveness, `/readyz` for traffic. `ping_database` raises StorageUnavailable."""
+    router = APIRouter(tags=["health"])
+    alive = Alive(status="ok", version=__version__, provider=provider_name, mock=mock)
 
     async def healthz() -> Response:
-        """Asks nobody else: it answers as long as the process does."""
-        body = {"status": "ok", "version": __version__, "provider": provider_name, "mock": mock}
-        return json_response(200, body)
+        """Needs nothing but the process itself."""
+        return respond(200, alive)
 
     async def readyz() -> Response:
         """The database takes writes and the engine runs."""
         try:
-            await store.ping()
+            await ping_database()
         except StorageUnavailable:
-            return problem(503, "not_ready", "the database does not take writes now", headers={"Retry-After": "1"})
+            return problem(503, "not_ready", "the database does not take writes now", headers=RETRY_AFTER)
         if not engine_healthy():
-            return problem(503, "not_ready", "the engine is not running", headers={"Retry-After": "1"})
-        return json_response(200, {"status": "ready"})
+            return problem(503, "not_ready", "the engine is not running", headers=RETRY_AFTER)
+        return respond(200, Ready(status="ready"))
 
-    door.add_api_route("/healthz", healthz, response_model=Alive, summary="The process is alive", openapi_extra=KEYLESS)
-    door.add_api_route(
+    router.add_api_route(
+        "/healthz", healthz, response_model=Alive, summary="The process is alive", openapi_extra=KEYLESS
+    )
+    router.add_api_route(
         "/readyz",
         readyz,
         response_model=Ready,
@@ -61,6 +65,6 @@ def router(store: Store, provider_name: str, mock: bool, engine_healthy: Callabl
         openapi_extra=KEYLESS,
     )
     # Probes and load balancers ask with HEAD too.
-    door.add_api_route("/healthz", healthz, methods=["HEAD"], include_in_schema=False)
-    door.add_api_route("/readyz", readyz, methods=["HEAD"], include_in_schema=False)
-    return door
+    router.add_api_route("/healthz", healthz, methods=["HEAD"], include_in_schema=False)
+    router.add_api_route("/readyz", readyz, methods=["HEAD"], include_in_schema=False)
+    return router

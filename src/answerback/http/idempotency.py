@@ -1,77 +1,77 @@
-"""Calls with a key: each is done once, and whoever sends it again hears its first response."""
+"""A claimed idempotency record: its lease is extended until its response is stored, or its key is released."""
 
 import asyncio
 import contextlib
 
-from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
-from answerback.jobs.ports import Store
+from answerback.http.idempotency_store import ClaimedRecord, IdempotencyStore, IdempotentRequest, StoredResponse
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.log import Log
 
-BEATS = 4
-"""How often a lease is extended within its length."""
+HEARTBEATS = 4
+"""Extensions of a lease within its length."""
 
 
 class IdempotencyRecords:
-    """`lease_seconds` is how long the key of a call is kept from others after its process died."""
+    """`lease_seconds` is how long a key stays claimed after the process that answers its request has died."""
 
-    def __init__(self, store: Store, lease_seconds: float, log: Log) -> None:
+    def __init__(self, store: IdempotencyStore, lease_seconds: float, log: Log) -> None:
         self._store = store
         self._lease_seconds = lease_seconds
         self._log = log
 
-    async def begin(self, call: IdempotentRequest) -> "HeldRecord | StoredResponse":
-        """The call for this caller to answer, or the response that it had before.
+    async def claim(self, request: IdempotentRequest) -> "HeldRecord | StoredResponse":
+        """A record for a new request, or the stored response of an answered one.
 
-        Raises IdempotencyConflict, CallInProgress, ResponseNotStored, StorageUnavailable.
+        Raises IdempotencyConflict, RequestInProgress, ResponseNotStored, StorageUnavailable.
         """
-        begun = await self._store.begin_call(call, self._lease_seconds)
-        if isinstance(begun, StoredResponse):
-            self._log.info("response_replayed", door=call.door, tenant=call.tenant_id)
-            return begun
-        return HeldRecord(begun, self._store, self._lease_seconds, self._log)
+        claimed = await self._store.claim_request(request, self._lease_seconds)
+        if isinstance(claimed, StoredResponse):
+            self._log.info("response_repeated", route=request.route, tenant=request.tenant_id)
+            return claimed
+        return HeldRecord(claimed, self._store, self._lease_seconds, self._log)
 
 
 class HeldRecord:
-    """A call that is being answered. Its key is nobody else's until `keep` or `free`, of which one must be called."""
+    """The record of a request that is being answered. Ends with `store` or `release`, one of which must be called."""
 
-    def __init__(self, claim: ClaimedRecord, store: Store, lease_seconds: float, log: Log) -> None:
-        self._claim = claim
+    def __init__(self, claimed: ClaimedRecord, store: IdempotencyStore, lease_seconds: float, log: Log) -> None:
+        self._claimed = claimed
         self._store = store
         self._lease_seconds = lease_seconds
         self._log = log
-        self._kept = False
-        self._beating = asyncio.ensure_future(self._beat())
+        self._stored = False
+        self._heartbeat = asyncio.ensure_future(self._extend())
 
-    async def keep(self, response: StoredResponse | None) -> None:
-        """Ends the call, None: with a response that is too large to keep.
+    async def store(self, response: StoredResponse | None) -> None:
+        """None stands for a response that is too large to store.
 
-        A response that is there and paid for goes out though the database cannot keep it.
+        Only logs a database that cannot store it: the response exists and was paid for, so it is sent anyway.
         """
+        route = self._claimed.request.route
         try:
-            self._kept = await self._store.keep_response(self._claim, response)
+            self._stored = await self._store.store_response(self._claimed, response)
         except StorageUnavailable as error:
-            self._log.error("response_not_kept", door=self._claim.call.door, reason=str(error))
+            self._log.error("response_not_stored", route=route, reason=str(error))
             return
-        if not self._kept:
-            self._log.warning("response_not_kept", door=self._claim.call.door, reason="the lease was lost")
+        if not self._stored:
+            self._log.warning("response_not_stored", route=route, reason="the lease was lost")
 
-    async def free(self) -> None:
-        """Gives the key back, unless the call was kept. Safe to call more than once."""
-        self._beating.cancel()
-        if self._kept:
+    async def release(self) -> None:
+        """Frees the key, unless a response was stored. May be called more than once."""
+        self._heartbeat.cancel()
+        if self._stored:
             return
-        # Else it is free once the lease has run out.
+        # A key that cannot be released now is free once its lease has expired.
         with contextlib.suppress(StorageUnavailable):
-            await self._store.forget_call(self._claim)
+            await self._store.release_claim(self._claimed)
 
-    async def _beat(self) -> None:
+    async def _extend(self) -> None:
         while True:
-            await asyncio.sleep(self._lease_seconds / BEATS)
+            await asyncio.sleep(self._lease_seconds / HEARTBEATS)
             try:
-                if not await self._store.extend_call(self._claim, self._lease_seconds):
+                if not await self._store.extend_claim(self._claimed, self._lease_seconds):
                     return
             except StorageUnavailable as error:
-                self._log.warning("heartbeat_missed", door=self._claim.call.door, reason=str(error))
-            except Exception:  # noqa: BLE001 - without heartbeats, the key would be free before its call is answered
-                self._log.exception("heartbeat_broke", door=self._claim.call.door)
+                self._log.warning("heartbeat_missed", route=self._claimed.request.route, reason=str(error))
+            except Exception:  # noqa: BLE001 - without heartbeats another request could claim the key too early
+                self._log.exception("heartbeat_broke", route=self._claimed.request.route)

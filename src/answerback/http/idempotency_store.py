@@ -1,78 +1,93 @@
-"""Calls with a key: each claimed by one caller at a time, its response kept for a day.
+"""Idempotency records: each claimed by one request at a time, its response stored for a day.
 
-A claim is fenced by a token of its own rather than by an epoch: its row is deleted when the key is freed, and a new row
-would count from the beginning.
+A claim is fenced by a token of its own rather than by an epoch: the row is deleted when its key is released, and a new
+row would count from the beginning.
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import Integer, bindparam, delete, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
 from answerback.database.operation import Database, Operation, Query, Statement, Transaction
-from answerback.database.tables import idempotency_records
-from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
-from answerback.jobs.records import at_most
-from answerback.kernel.errors import CallInProgress, IdempotencyConflict, ResponseNotStored
+from answerback.database.tables import idempotency_records as records
+from answerback.kernel.errors import IdempotencyConflict, RequestInProgress, ResponseNotStored
 from answerback.kernel.ids import new_id
 
-KEPT_MS = 86_400_000
-"""A day, as clients know it from Stripe and others: longer than anyone tries the same call again."""
+STORED_MS = 86_400_000
+"""A day, as clients know it from Stripe and others: longer than any client retries the same request."""
 
 IN_PROGRESS = "the first request with this Idempotency-Key is still being answered; send it again soon"
 
 BATCH = 50
-"""Fewer than of other rows: a body may have megabytes, each page of which is visited when it goes."""
+"""Rows deleted at once, fewer than of other tables: a body may have megabytes, each page of which is visited."""
 
-_named = (
-    idempotency_records.c.tenant_id == bindparam("of_tenant"),
-    idempotency_records.c.door == bindparam("at_door"),
-    idempotency_records.c.key == bindparam("named"),
+
+@dataclass(frozen=True, slots=True)
+class IdempotentRequest:
+    """`key` is the client's, unique among the tenant's requests to one route (its path). `request_hash` differs for
+    requests that ask for different things."""
+
+    tenant_id: str
+    route: str
+    key: str
+    request_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRecord:
+    """A record claimed for the holder of `token`, which is never given out twice."""
+
+    request: IdempotentRequest
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response as it was sent the first time, without its length."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+_with_key = (
+    records.c.tenant_id == bindparam("of_tenant"),
+    records.c.route == bindparam("on_route"),
+    records.c.key == bindparam("with_key"),
 )
-_held = (
-    *_named,
-    idempotency_records.c.token == bindparam("held_token"),
-    idempotency_records.c.lease_expires_at.is_not(None),
-)
-_claimed: dict[str, Any] = {column: bindparam(column) for column in ("request_hash", "token", "lease_expires_at")}
+_held = (*_with_key, records.c.token == bindparam("held_token"), records.c.lease_expires_at.is_not(None))
+_claim: dict[str, Any] = {name: bindparam(name) for name in ("request_hash", "token", "lease_expires_at")}
+_claim["updated_at"] = bindparam("now")
 
 
-def _claim(upsert: Any) -> ClauseElement:
-    fresh = upsert(idempotency_records).values(
-        tenant_id=bindparam("of_tenant"),
-        door=bindparam("at_door"),
-        key=bindparam("named"),
-        updated_at=bindparam("now"),
-        **_claimed,
+def _upsert(insert: Any) -> ClauseElement:
+    fresh = insert(records).values(
+        tenant_id=bindparam("of_tenant"), route=bindparam("on_route"), key=bindparam("with_key"), **_claim
     )
-    claimed: ClauseElement = fresh.on_conflict_do_update(
-        index_elements=[idempotency_records.c.tenant_id, idempotency_records.c.door, idempotency_records.c.key],
-        set_={**_claimed, "updated_at": bindparam("now")},
-        where=idempotency_records.c.lease_expires_at <= bindparam("now"),
-    ).returning(idempotency_records.c.id)
-    return claimed
+    upsert: ClauseElement = fresh.on_conflict_do_update(
+        index_elements=[records.c.tenant_id, records.c.route, records.c.key],
+        set_=_claim,
+        where=records.c.lease_expires_at <= bindparam("now"),
+    ).returning(records.c.id)
+    return upsert
 
 
-CLAIM = Statement(_claim(sqlite.insert), postgresql=_claim(postgresql.insert))
+CLAIM = Statement(_upsert(sqlite.insert), postgresql=_upsert(postgresql.insert))
 FIND = Statement(
     select(
-        idempotency_records.c.request_hash,
-        idempotency_records.c.lease_expires_at,
-        idempotency_records.c.status,
-        idempotency_records.c.headers,
-        idempotency_records.c.body,
-    ).where(*_named)
+        records.c.request_hash, records.c.lease_expires_at, records.c.status, records.c.headers, records.c.body
+    ).where(*_with_key)
 )
 EXTEND = Statement(
-    update(idempotency_records)
-    .where(*_held)
-    .values(lease_expires_at=bindparam("expires_at"))
-    .returning(idempotency_records.c.id)
+    update(records).where(*_held).values(lease_expires_at=bindparam("expires_at")).returning(records.c.id)
 )
-KEEP = Statement(
-    update(idempotency_records)
+STORE = Statement(
+    update(records)
     .where(*_held)
     .values(
         lease_expires_at=None,
@@ -81,97 +96,101 @@ KEEP = Statement(
         body=bindparam("new_body"),
         updated_at=bindparam("now"),
     )
-    .returning(idempotency_records.c.id)
+    .returning(records.c.id)
 )
-FORGET = Statement(delete(idempotency_records).where(*_held))
-PRUNE = Statement(
-    delete(idempotency_records)
+RELEASE = Statement(delete(records).where(*_held))
+_old = (
+    select(records.c.id)
     .where(
-        idempotency_records.c.id.in_(
-            select(idempotency_records.c.id)
-            .where(
-                idempotency_records.c.updated_at < bindparam("before"),
-                or_(
-                    idempotency_records.c.lease_expires_at.is_(None),
-                    idempotency_records.c.lease_expires_at <= bindparam("now"),
-                ),
-            )
-            .order_by(idempotency_records.c.updated_at)
-            .limit(at_most(BATCH))
-        )
+        records.c.updated_at < bindparam("before"),
+        or_(records.c.lease_expires_at.is_(None), records.c.lease_expires_at <= bindparam("now")),
     )
-    .returning(idempotency_records.c.id)
+    .order_by(records.c.updated_at)
+    # As text: for a bound limit PostgreSQL plans to read a tenth of the table.
+    .limit(literal_column(str(BATCH), Integer))
 )
+PRUNE = Statement(delete(records).where(records.c.id.in_(_old)).returning(records.c.id))
 
 
-def begin(tx: Transaction, call: IdempotentRequest, lease_seconds: float) -> Operation[ClaimedRecord | StoredResponse]:
-    """Claims the call, or finds its response. Raises IdempotencyConflict, CallInProgress, ResponseNotStored."""
-    token = new_id("", tx.now)
-    expires_at = tx.now + int(lease_seconds * 1000)
-    names = {"of_tenant": call.tenant_id, "at_door": call.door, "named": call.key}
-    if (yield CLAIM(**names, request_hash=call.request_hash, token=token, lease_expires_at=expires_at, now=tx.now)):
-        return ClaimedRecord(call, token)
-    found = yield FIND(**names)
+def claim(
+    tx: Transaction, request: IdempotentRequest, lease_seconds: float
+) -> Operation[ClaimedRecord | StoredResponse]:
+    """Raises IdempotencyConflict, RequestInProgress, ResponseNotStored."""
+    claimed = ClaimedRecord(request, new_id("", tx.now))
+    lease = {"request_hash": request.request_hash, "token": claimed.token, "lease_expires_at": _ends(tx, lease_seconds)}
+    if (yield CLAIM(**_names(request), **lease, now=tx.now)):
+        return claimed
+    found = yield FIND(**_names(request))
     if not found:
-        # Freed between the two statements, where the database lets others in.
-        raise CallInProgress(IN_PROGRESS)
+        # Released between the two statements, on a database that runs writers side by side.
+        raise RequestInProgress(IN_PROGRESS)
     record = found[0]
-    if record.request_hash != call.request_hash:
+    if record.request_hash != request.request_hash:
         raise IdempotencyConflict("this Idempotency-Key was used with another body; use a new key for a new request")
     if record.lease_expires_at is not None:
-        raise CallInProgress(IN_PROGRESS)
+        raise RequestInProgress(IN_PROGRESS)
     if record.status is None:
         raise ResponseNotStored("this request was answered, with more than is kept; use a new key to ask anew")
     return StoredResponse(record.status, json.loads(record.headers), bytes(record.body))
 
 
-def extend(tx: Transaction, claim: ClaimedRecord, lease_seconds: float) -> Operation[bool]:
-    return bool((yield _of(EXTEND, claim, expires_at=tx.now + int(lease_seconds * 1000))))
+def extend(tx: Transaction, claimed: ClaimedRecord, lease_seconds: float) -> Operation[bool]:
+    return bool((yield _held_by(EXTEND, claimed, expires_at=_ends(tx, lease_seconds))))
 
 
-def keep(tx: Transaction, claim: ClaimedRecord, response: StoredResponse | None) -> Operation[bool]:
-    """None: the call was answered, but with more than is kept."""
+def store(tx: Transaction, claimed: ClaimedRecord, response: StoredResponse | None) -> Operation[bool]:
     status = None if response is None else response.status
     headers = None if response is None else json.dumps(dict(response.headers))
     body = None if response is None else response.body
-    return bool((yield _of(KEEP, claim, now=tx.now, new_status=status, new_headers=headers, new_body=body)))
+    stored = yield _held_by(STORE, claimed, now=tx.now, new_status=status, new_headers=headers, new_body=body)
+    return bool(stored)
 
 
-def forget(_: Transaction, claim: ClaimedRecord) -> Operation[None]:
-    """Frees the key of a call that was not answered."""
-    yield _of(FORGET, claim)
+def release(_: Transaction, claimed: ClaimedRecord) -> Operation[None]:
+    yield _held_by(RELEASE, claimed)
 
 
 def prune(tx: Transaction, retention_ms: int) -> Operation[int]:
     """Deletes a batch of what is older than a day, or than `retention_ms` where that is less; returns how many."""
-    return len((yield PRUNE(before=tx.now - min(KEPT_MS, retention_ms), now=tx.now)))
+    return len((yield PRUNE(before=tx.now - min(STORED_MS, retention_ms), now=tx.now)))
 
 
-def _of(statement: Statement, claim: ClaimedRecord, **values: object) -> Query:
-    call = claim.call
-    return statement(of_tenant=call.tenant_id, at_door=call.door, named=call.key, held_token=claim.token, **values)
+def _held_by(statement: Statement, claimed: ClaimedRecord, **values: object) -> Query:
+    return statement(**_names(claimed.request), held_token=claimed.token, **values)
+
+
+def _names(request: IdempotentRequest) -> dict[str, str]:
+    return {"of_tenant": request.tenant_id, "on_route": request.route, "with_key": request.key}
+
+
+def _ends(tx: Transaction, lease_seconds: float) -> int:
+    return tx.now + int(lease_seconds * 1000)
 
 
 class IdempotencyStore:
-    """Idempotency records, in the database."""
+    """Idempotency records in the database. Every method is one transaction and raises StorageUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin_call(self, call: IdempotentRequest, lease_seconds: float) -> ClaimedRecord | StoredResponse:
-        """The response that the same call had before, or the call for this caller to answer. Raises
-        IdempotencyConflict, CallInProgress, ResponseNotStored."""
-        return await self._database.write.run(lambda tx: begin(tx, call, lease_seconds))
+    async def claim_request(self, request: IdempotentRequest, lease_seconds: float) -> ClaimedRecord | StoredResponse:
+        """A claim, where no other request holds the key and none was answered; else the stored response. Raises
+        IdempotencyConflict, RequestInProgress, ResponseNotStored."""
+        return await self._database.write.run(lambda tx: claim(tx, request, lease_seconds))
 
-    async def extend_call(self, claim: ClaimedRecord, lease_seconds: float) -> bool:
-        """Whether the call is still the caller's."""
-        return await self._database.write.run(lambda tx: extend(tx, claim, lease_seconds))
+    async def extend_claim(self, claimed: ClaimedRecord, lease_seconds: float) -> bool:
+        """False once the claim is lost."""
+        return await self._database.write.run(lambda tx: extend(tx, claimed, lease_seconds))
 
-    async def keep_response(self, claim: ClaimedRecord, response: StoredResponse | None) -> bool:
-        """Ends the call, None: without its response, which is too large. False, and nothing changed, when it is no
-        longer the caller's."""
-        return await self._database.write.run(lambda tx: keep(tx, claim, response))
+    async def store_response(self, claimed: ClaimedRecord, response: StoredResponse | None) -> bool:
+        """Ends the claim; None stands for a response too large to store. False, and nothing written, once the claim is
+        lost."""
+        return await self._database.write.run(lambda tx: store(tx, claimed, response))
 
-    async def forget_call(self, claim: ClaimedRecord) -> None:
-        """Frees the key of a call that was not answered; one that was, or is no longer the caller's, stays."""
-        await self._database.write.run(lambda tx: forget(tx, claim))
+    async def release_claim(self, claimed: ClaimedRecord) -> None:
+        """Frees the key of a request without a response. Does nothing once one is stored or the claim is lost."""
+        await self._database.write.run(lambda tx: release(tx, claimed))
+
+    async def prune(self, retention_ms: int) -> int:
+        """Deletes a batch of what is older than a day, or than `retention_ms` where that is less; how many."""
+        return await self._database.write.run(lambda tx: prune(tx, retention_ms))

@@ -1,5 +1,4 @@
-"""`Idempotency-Key` at the doors that answer at once: a call with a key is done once, and sent again it is answered
-with its first response, byte by byte."""
+"""`Idempotency-Key` on routes that answer at once: the first response is stored, and sent again byte by byte."""
 
 import dataclasses
 import hashlib
@@ -15,19 +14,19 @@ from starlette.types import Message, Receive, Scope, Send
 from answerback.http.disconnect import while_connected
 from answerback.http.headers import REPLAYED, idempotency_key
 from answerback.http.idempotency import HeldRecord, IdempotencyRecords
-from answerback.http.idempotency_model import IdempotentRequest, StoredResponse
+from answerback.http.idempotency_store import IdempotentRequest, StoredResponse
 from answerback.http.sse import ENDS, EVENT_STREAM
 from answerback.kernel.errors import InvalidField
 
-MAX_KEPT_BYTES = 8 * 1024 * 1024
+MAX_STORED_BYTES = 8 * 1024 * 1024
 """Longer than any LLM's answer; a benchmark's report may exceed it."""
 
 
 class Idempotent:
-    """Answers a call: with a key once, without one whenever it comes."""
+    """Answers a request: once for each Idempotency-Key, every time without one."""
 
-    def __init__(self, calls: IdempotencyRecords) -> None:
-        self._calls = calls
+    def __init__(self, records: IdempotencyRecords) -> None:
+        self._records = records
 
     async def __call__(
         self,
@@ -38,81 +37,85 @@ class Idempotent:
         *,
         streamed: bool = False,
     ) -> Response:
-        """What `answer` responds, or what it did when the same was `asked` (JSON, models, dataclasses) before.
+        """The response of `answer`, or the stored one of a request that `asked` the same (JSON, models, dataclasses).
 
-        To be used after the body has been read. Hanging up stops what is `streamed`, and what has no key; a whole
-        answer with a key is finished: the LLM charges for it anyway, and its caller will come back for it.
+        Only for a request whose body has been read. A hang-up stops a request that is `streamed` or has no key. A whole
+        answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key.
 
-        Raises ClientGone, InvalidRequest, InvalidField, IdempotencyConflict, CallInProgress, ResponseNotStored,
+        Raises ClientGone, InvalidRequest, InvalidField, IdempotencyConflict, RequestInProgress, ResponseNotStored,
         StorageUnavailable.
         """
         key = idempotency_key(request)
         if key is None:
             return await while_connected(request, answer())
-        begun = await self._calls.begin(IdempotentRequest(tenant_id, request.scope["path"], key, _digest(asked)))
-        if isinstance(begun, StoredResponse):
-            return Response(begun.body, begun.status, {**begun.headers, **REPLAYED})
+        record = await self._records.claim(IdempotentRequest(tenant_id, request.scope["path"], key, _hash(asked)))
+        if isinstance(record, StoredResponse):
+            return Response(record.body, record.status, {**record.headers, **REPLAYED})
         try:
-            return _Collected(await (while_connected(request, answer()) if streamed else answer()), begun)
+            response = await (while_connected(request, answer()) if streamed else answer())
         except BaseException:
-            await begun.free()
+            await record.release()
             raise
+        return _Recorded(response, record)
 
 
-class _Collected(Response):
-    """A response that is collected on its way out, and kept if it is a success and whole.
+class _Recorded(Response):
+    """A response that is stored while it is sent, if it is a success and whole.
 
-    It is kept before its end goes out: whoever has heard the end hears the same again.
+    It is stored before its last message is sent: a client that has received the whole response gets the same again.
     """
 
-    def __init__(self, response: Response, held: HeldRecord) -> None:
+    def __init__(self, response: Response, record: HeldRecord) -> None:
         self.status_code = response.status_code
         self.background = None
         self._response = response
-        self._held = held
-        self._told: dict[str, str] = {}
+        self._record = record
+        self._stored_headers: dict[str, str] = {}
         self._parts: list[bytes] = []
         self._size = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def collect(message: Message) -> None:
-            if self._is_end(message):
-                await self._keep()
+        async def store_and_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._stored_headers = {
+                    name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]
+                }
+            elif message["type"] == "http.response.body":
+                self._collect(message.get("body", b""))
+                if self._is_end(message):
+                    await self._store()
             await send(message)
 
         try:
-            await self._response(scope, receive, collect)
+            await self._response(scope, receive, store_and_send)
         finally:
-            await self._held.free()
+            await self._record.release()
 
-    def _is_end(self, message: Message) -> bool:
-        """Takes the message in. Whether the response is whole with it: a stream of events says so itself, and one
-        that broke ends without saying so."""
-        if message["type"] != "http.response.body":
-            self._told = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
-            return False
-        body: bytes = message.get("body", b"")
+    def _collect(self, body: bytes) -> None:
         self._size += len(body)
-        if self._size <= MAX_KEPT_BYTES:
+        if self._size <= MAX_STORED_BYTES:
             self._parts.append(body)
         else:
             self._parts.clear()
-        if self._told["content-type"].startswith(EVENT_STREAM):
-            return body in ENDS
+
+    def _is_end(self, message: Message) -> bool:
+        """Whether the message completes a whole success. Event streams say so themselves: a broken one ends as well."""
+        if self._stored_headers["content-type"].startswith(EVENT_STREAM):
+            return message.get("body", b"") in ENDS
         return 200 <= self.status_code < 300 and not message.get("more_body", False)
 
-    async def _keep(self) -> None:
-        headers = {name: value for name, value in self._told.items() if name != "content-length"}
+    async def _store(self) -> None:
+        headers = {name: value for name, value in self._stored_headers.items() if name != "content-length"}
         whole = StoredResponse(self.status_code, headers, b"".join(self._parts))
-        await self._held.keep(whole if self._size <= MAX_KEPT_BYTES else None)
+        await self._record.store(whole if self._size <= MAX_STORED_BYTES else None)
 
 
-def _digest(asked: Any) -> str:
-    """Tells two requests apart by what they say, not by how it is laid out; SHA-256 in hex. Raises InvalidField."""
+def _hash(asked: Any) -> str:
+    """SHA-256 in hex of what was asked, the same for every layout of its JSON. Raises InvalidField."""
     try:
         canonical = json.dumps(asked, default=_plain, sort_keys=True)
     except RecursionError:
-        # JSON that could just be read may be a level too deep to be written.
+        # Python reads JSON a level deeper than it writes it.
         raise InvalidField("body", "the body is nested too deep") from None
     return hashlib.sha256(canonical.encode()).hexdigest()
 

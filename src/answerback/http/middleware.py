@@ -1,25 +1,19 @@
-"""What every request passes: an id, a size limit, one log line, and a last net for our own faults."""
+"""The way of every request: an id, a size limit, one log line, and a 500 for faults of our own."""
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from answerback.http.errors import (
-    CLIENT_CLOSED_REQUEST,
-    RETRY_AFTER,
-    BodyTooLarge,
-    ShapeOf,
-    own_shape,
-    render_refusal,
-)
+from answerback.http.error_handlers import CLIENT_CLOSED_REQUEST, ErrorRenderers
+from answerback.http.errors import RETRY_AFTER, BodyTooLarge, render_refusal
 from answerback.http.headers import RESPONSE_HEADERS
+from answerback.http.request_log import NO_HANDLER, UNMATCHED, RequestLog, request_id
 from answerback.http.sse import Aborted
 from answerback.kernel.errors import NotFound
-from answerback.kernel.log import Log
-from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Span, SpanKind, Tracer
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.telemetry import UNTRACED, Span, SpanKind
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,46 +22,39 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HANG_UP = "answerback.hang_up"
-"""The ASGI extension of a server that breaks responses off: its `now()` closes the connection."""
+"""The ASGI extension of a server that can end a response early: its `now()` closes the connection."""
 
 NO_ALLOWANCES: Mapping[str, int] = {}
-CONVERSATIONS = "/v1/conversations/"
-REQUEST = "request"
-"""The event of the line that every request leaves in the log."""
-UNMATCHED = "unmatched"
-"""What metrics call the route of a path that is none of ours."""
-SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 """W3C Trace Context, version 00."""
 
-PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked by machines every few seconds: no traces of them."""
+UNTRACED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Probes ask for these every few seconds."""
 
 BROKEN = (b"event: error", b'data: {"error"')
-"""How the last event of a stream begins that broke after its 200."""
+"""The last event of a stream that broke after its 200 begins with one of these."""
 
 
 class RequestMiddleware:
-    """Plain ASGI, since every request pays for it. `max_body_bytes` bounds a request's body; `allowances` are bytes
-    that a path may take beyond it, for what wraps its content."""
+    """Plain ASGI, since every request pays for it. `max_body_bytes` bounds a request's body; `allowances` are the bytes
+    by which a path may exceed it, as a form does that wraps a file."""
 
     def __init__(
         self,
         app: ASGIApp,
+        instruments: Instruments,
+        requests: RequestLog,
+        renderers: ErrorRenderers,
         max_body_bytes: int,
-        log: Log,
-        shape_of: ShapeOf = own_shape,
         allowances: Mapping[str, int] = NO_ALLOWANCES,
-        metrics: Metrics = UNMEASURED,
-        tracer: Tracer = UNTRACED,
     ) -> None:
         self._app = app
-        self._shape_of = shape_of
+        self._log = instruments.log
+        self._tracer = instruments.tracer
+        self._requests = requests
+        self._renderers = renderers
         self._max_body_bytes = max_body_bytes
         self._allowances = allowances
-        self._log = log
-        self._metrics = metrics
-        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,57 +65,52 @@ class RequestMiddleware:
         exchange = _Exchange(scope, receive, send, limit)
         scope[RESPONSE_HEADERS] = exchange.added
         about = {"http.request.method": scope["method"]}
-        tracer = UNTRACED if scope["path"] in PROBES else self._tracer
+        tracer = UNTRACED if scope["path"] in UNTRACED_PATHS else self._tracer
         with tracer.span(scope["method"], SpanKind.SERVER, about, exchange.traceparent) as span:
             try:
                 await self._answer(scope, receive, exchange)
             finally:
-                self._report(scope, exchange, time.perf_counter() - started, span)
+                self._record(scope, exchange, time.perf_counter() - started, span)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         try:
-            _check_address(scope)
+            _check_path(scope)
             exchange.check_length()
             await self._app(scope, exchange.receive, exchange.send)
         except (BodyTooLarge, NotFound) as refusal:
-            await render_refusal(refusal, self._shape_of(scope["path"]))(scope, receive, exchange.send)
+            await render_refusal(refusal, self._renderers.of(scope))(scope, receive, exchange.send)
         except Aborted:
             await exchange.hang_up()
         except asyncio.CancelledError:
-            # The server stops and has waited long enough for this request.
+            # The server stops, and its grace period for this request is over.
             if exchange.status is not None:
                 raise
             message = "the service is stopping and did not get to this; send it again"
-            response = self._shape_of(scope["path"])(503, "stopping", message, None, RETRY_AFTER)
+            response = self._renderers.of(scope)(503, "stopping", message, None, RETRY_AFTER)
             await response(scope, receive, exchange.send)
         except Exception:
-            # Ours: everything a user or the world can cause has been turned into a response further in.
-            self._log.exception("fault", request=exchange.request_id, path=shown(scope["path"]))
+            # A fault of ours: whatever a caller or an upstream can cause was rendered by the application.
+            self._log.exception("fault", request=exchange.request_id, path=self._requests.logged_path(scope["path"]))
             if exchange.status is not None:
                 raise
             message = f"the service failed; its log has the reason under request {exchange.request_id}"
-            await self._shape_of(scope["path"])(500, "internal", message)(scope, receive, exchange.send)
+            await self._renderers.of(scope)(500, "internal", message)(scope, receive, exchange.send)
 
-    def _report(self, scope: Scope, exchange: "_Exchange", seconds: float, span: Span) -> None:
+    def _record(self, scope: Scope, exchange: "_Exchange", seconds: float, span: Span) -> None:
         status, broken = exchange.ended()
-        log = self._log.info if status < 400 and not broken else self._log.warning
-        if status >= 500 or broken:
-            log = self._log.error
-        handler = getattr(scope.get("endpoint"), "__name__", "-")
-        fields = request_fields(scope["method"], shown(scope["path"]), handler, status, seconds, exchange.request_id)
-        if broken:
-            fields["stream"] = "broken"
-        log(REQUEST, **fields)
-        route = _route(scope)
-        self._metrics.requested(scope["method"], route, status, seconds)
-        span.rename(f"{scope['method']} {route}")
+        method, route = scope["method"], _route(scope)
+        handler = getattr(scope.get("endpoint"), "__name__", NO_HANDLER)
+        self._requests.answered(
+            method, scope["path"], status, seconds, exchange.request_id, route=route, handler=handler, broken=broken
+        )
+        span.rename(f"{method} {route}")
         span.note({"http.route": route, "http.response.status_code": status})
         if status >= 500 or broken:
             span.fail("broken" if broken else str(status))
 
 
-def _check_address(scope: Scope) -> None:
-    """NUL is in no name that was ever given, and PostgreSQL cannot even be asked for one."""
+def _check_path(scope: Scope) -> None:
+    """No name holds a NUL, and PostgreSQL cannot even be asked for one."""
     if "\0" in scope["path"]:
         raise NotFound("there is no such address")
 
@@ -138,32 +120,12 @@ def _route(scope: Scope) -> str:
     template = getattr(scope.get("route"), "path", None)
     if isinstance(template, str):
         return template
-    named: str = scope["path"]
-    return named if scope.get("endpoint") is not None and not scope.get("path_params") else UNMATCHED
-
-
-def request_name(given: bytes) -> str:
-    """The id of a request: the one that came as `x-request-id`, if it is a sane one, or a new one."""
-    return given.decode() if SANE_ID.match(given) else "req_" + secrets.token_hex(12)
-
-
-def request_fields(
-    method: str, path: str, handler: str, status: int, seconds: float, request_id: str
-) -> dict[str, object]:
-    """What the log says of every request."""
-    ms = round(seconds * 1000, 2)
-    return {"method": method, "path": path, "handler": handler, "status": status, "ms": ms, "request": request_id}
-
-
-def shown(path: str) -> str:
-    """The path as the log shows it, without a conversation's key: that may be a callback URL with a token in it."""
-    if path.startswith(CONVERSATIONS):
-        return CONVERSATIONS + "…"
-    return path.partition("?")[0].replace(" ", "%20")[:256]
+    path: str = scope["path"]
+    return path if scope.get("endpoint") is not None and not scope.get("path_params") else UNMATCHED
 
 
 class _Exchange:
-    """One request and its response on their way through."""
+    """One request and its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
         self._hang_up = scope.get("extensions", {}).get(HANG_UP)
@@ -187,7 +149,7 @@ class _Exchange:
                 self._length = int(value)
             elif name == b"traceparent" and TRACEPARENT.match(value):
                 self.traceparent = value.decode()
-        self.request_id = request_name(given)
+        self.request_id = request_id(given)
 
     def check_length(self) -> None:
         if self._length > self._max_body_bytes:
@@ -197,7 +159,7 @@ class _Exchange:
         raise BodyTooLarge(f"the body is larger than {self._max_body_bytes} bytes; send a smaller one")
 
     def ended(self) -> tuple[int, bool]:
-        """The status that is true in the end, and whether the response broke after it was sent."""
+        """The final status, and whether the response broke after its status was sent."""
         if self._gone and not self._complete:
             return CLIENT_CLOSED_REQUEST, False
         if self.status is None:
@@ -218,9 +180,9 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self._streams_events = (b"content-type", b"text/event-stream") in message["headers"]
-            own = {name for name, _ in message["headers"]}
-            # What the response itself says of a limit wins over what was noted on its way.
-            added = [header for header in self.added if header[0] not in own]
+            given = {name for name, _ in message["headers"]}
+            # A limit that the response names itself wins over the one that was added before.
+            added = [header for header in self.added if header[0] not in given]
             message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode()), *added]
         elif message["type"] == "http.response.body":
             if self._streams_events and message.get("body", b"").startswith(BROKEN):
@@ -229,11 +191,11 @@ class _Exchange:
         await self._send(message)
 
     async def hang_up(self) -> None:
-        """Ends the connection before the body's end, so that nobody takes the response for whole."""
+        """Ends the connection before the body's end, so that no client takes the response for whole."""
         self._broken = True
         if self._hang_up is None:
             return
         self._hang_up["now"]()
-        # Until it is closed: the server takes an application that returns before for a faulty one.
+        # Returns once it is closed: the server logs an application that returns before as faulty.
         while (await self._receive())["type"] != "http.disconnect":
             continue

@@ -1,4 +1,4 @@
-"""The OpenAPI document as a whole: what FastAPI finds at the doors, and what holds for all of them."""
+"""The OpenAPI document as a whole: FastAPI's, completed with what all routes share."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 SCHEME = "key"
 KEYLESS: dict[str, Any] = {"security": []}
-"""What a door that asks for no key adds to its operation; every other one asks."""
+"""The operation of a route without a key; every other one asks for one."""
 KEY_OR_NOT: dict[str, Any] = {"security": [{}, {SCHEME: []}]}
 
 _SECURITY = {
@@ -37,12 +37,12 @@ _LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 
 def headers(*names: str) -> dict[str, Any]:
-    """A response's `headers`, which the document describes once."""
+    """A response's `headers`, by reference to the document's components."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def install(app: FastAPI) -> None:
-    """Completes the app's document when it is first asked for."""
+    """Completes the app's document when it is first requested."""
     found = app.openapi
 
     @cache
@@ -61,15 +61,16 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
             security = operation.setdefault("security", [{SCHEME: []}])
             operation["responses"] = dict(sorted(operation["responses"].items()))
             keyed = bool(security) and {} not in security
-            once = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
+            idempotent = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
             for status, response in operation["responses"].items():
-                told = _told(status, keyed=keyed, once=once)
-                response["headers"] = headers(*told) | response.get("headers", {})
+                names = _header_names(status, keyed=keyed, idempotent=idempotent)
+                response["headers"] = headers(*names) | response.get("headers", {})
     return document
 
 
-def _told(status: str, *, keyed: bool, once: bool) -> Iterator[str]:
-    """The headers that responses with this status may carry: of a door that asks for a key, that does things `once`."""
+def _header_names(status: str, *, keyed: bool, idempotent: bool) -> Iterator[str]:
+    """The headers that responses with this status may carry, on a route that asks for a key or takes an
+    Idempotency-Key."""
     yield "x-request-id"
     if status == "401":
         yield "WWW-Authenticate"
@@ -77,5 +78,5 @@ def _told(status: str, *, keyed: bool, once: bool) -> Iterator[str]:
         yield "Retry-After"
     if keyed and (status[0] == "2" or status == "429"):
         yield from _LIMITS
-    if once and status[0] == "2":
+    if idempotent and status[0] == "2":
         yield "Idempotent-Replayed"

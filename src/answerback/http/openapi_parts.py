@@ -1,35 +1,20 @@
-"""Pieces of the OpenAPI document that several doors share."""
+"""Pieces of the OpenAPI document that several routers share."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict
+
+from answerback.http.errors import ErrorBody, Problem
+from answerback.http.responses import shown as shown
 
 JOB = "job_01a1fc8454427e0488ed70bfee41f52c"
 DELIVERY = "msg_01a1fc8455127d23bd4fb85716e42dde"
 CREATED, ENDED_AT = "2026-01-01T12:00:00.000Z", "2026-01-01T12:00:01.250Z"
 USAGE = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
-"""What examples are made of."""
+"""Values of examples."""
 
-JobId = Annotated[str, Path(description="A job's id, as its 202 told it.", examples=[JOB])]
-
-
-def shown(example: dict[str, Any]) -> ConfigDict:
-    """The `model_config` of a model that reads like this."""
-    return ConfigDict(json_schema_extra={"examples": [example]})
-
-
-class ErrorBody(BaseModel):
-    code: str
-    message: str
-
-
-class Problem(BaseModel):
-    """Every error of these doors. `detail` is a text, or for 422 a list that names each field."""
-
-    detail: str | list[dict[str, Any]]
-    error: ErrorBody
+JobId = Annotated[str, Path(description="A job's id, as in its 202.", examples=[JOB])]
 
 
 EXAMPLES: Mapping[int, tuple[str, str]] = {
@@ -54,14 +39,14 @@ def errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
 
 
 def conflict(reason: str, message: str) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI response where a thing's state excludes the wish, with its message as an example."""
+    """The OpenAPI response of a request that the state of its object excludes, with its message as an example."""
     return {409: _error(409, reason, ("conflict", message))}
 
 
-def _error(status: int, reason: str, said: tuple[str, str] | None = None) -> dict[str, Any]:
-    code, message = said or EXAMPLES[status]
-    example = {"detail": [_FIELD] if status == 422 else message, "error": {"code": code, "message": message}}
-    return {"model": Problem, "description": reason, "content": {"application/json": {"example": example}}}
+def _error(status: int, reason: str, of: tuple[str, str] | None = None) -> dict[str, Any]:
+    code, message = of or EXAMPLES[status]
+    body = Problem(detail=[_FIELD] if status == 422 else message, error=ErrorBody(code=code, message=message))
+    return {"model": Problem, "description": reason, "content": {"application/json": {"example": body.model_dump()}}}
 
 
 MISDIRECTED = "The service has no keys, and was called by a name (`Host`) that is not this machine's own"
@@ -100,7 +85,7 @@ EVENTS: dict[str, Any] = {
     },
     "example": 'data: {"content":"Par"}\n\ndata: {"content":"is."}\n\ndata: {"done":true}\n\n',
 }
-"""How an answer streams out of our own doors."""
+"""An answer as our own routes stream it."""
 
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
@@ -125,4 +110,4 @@ CALLBACK: dict[str, Any] = {
     "responses": {"default": {"description": "Not taken: it comes again later, except after 410"}},
     "openapi_extra": AUTH_HEADERS,
 }
-"""How a callback is documented, whichever door owes it."""
+"""The documentation of a callback, the same for every kind of job."""

@@ -1,5 +1,5 @@
-"""uvicorn's HTTP protocol with bounds that it lacks: on what comes before a request's body, on how long a request may
-take to come, and on how long a response may wait for its reader."""
+"""uvicorn's HTTP protocol with bounds that it lacks: on the size of a request's head, on how long a request may take to
+arrive, and on how long a response may wait for its reader."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -8,39 +8,37 @@ from urllib.parse import unquote
 from httptools import HttpParserError, parse_url
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from answerback.chat.errors import shape_of
-from answerback.http.middleware import HANG_UP, REQUEST, UNMATCHED, request_fields, request_name, shown
-from answerback.kernel.log import Log
-from answerback.kernel.telemetry import UNMEASURED, Metrics
+from answerback.http.error_handlers import ErrorRenderers
+from answerback.http.middleware import HANG_UP
+from answerback.http.request_log import RequestLog, request_id
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of the request line and all headers; what one read brings beyond it is still taken."""
-
+"""Of the request line and all headers. What the last read brings beyond it is still taken."""
 
 UNKNOWN = "-"
-"""What the log says of a request line that did not come."""
+"""The logged method and path of a request whose request line did not arrive."""
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Closes a connection whose request does not come in time to be worth reading, or whose response nobody reads.
+    """Closes a connection whose request arrives too slowly, or whose response is not read.
 
     Times in seconds: `patience` without a byte of a request that has begun, `whole_request` for all of it; `stalled`
-    without a byte taken of a response that waits. A connection between requests may be silent as long as uvicorn's
-    keep-alive says, also before its first. What is refused here never comes to the application: it is answered, logged
-    and counted here, in the same ways.
+    without a byte taken of a response that waits. A connection between requests, or before its first, may be silent for
+    uvicorn's keep-alive time. A request refused here never reaches the application: it is answered, logged and counted
+    here, as it would be there.
     """
 
-    log: ClassVar[Log]
-    metrics: ClassVar[Metrics] = UNMEASURED
+    requests: ClassVar[RequestLog]
+    renderers: ClassVar[ErrorRenderers]
 
     patience: ClassVar[float] = 30.0
     whole_request: ClassVar[float] = 300.0
     stalled: ClassVar[float] = 60.0
 
     @classmethod
-    def telling(cls, log: Log, metrics: Metrics) -> "type[BoundedHttp]":
-        """The protocol of a server that logs and counts there."""
-        return type(cls.__name__, (cls,), {"log": log, "metrics": metrics})
+    def configured(cls, requests: RequestLog, renderers: ErrorRenderers) -> "type[BoundedHttp]":
+        """The protocol class of a server; uvicorn makes its instances."""
+        return type(cls.__name__, (cls,), {"requests": requests, "renderers": renderers})
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -63,7 +61,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        # A read that holds the end of one request and the start of the next is not counted: it is bounded by itself.
+        # A read that holds the end of one request and the start of the next is not counted: its size is bounded.
         began_before = self._in_head
         super().data_received(data)
         self._heard_at = self.loop.time()
@@ -96,7 +94,7 @@ class BoundedHttp(HttpToolsProtocol):
             return
         now = self.loop.time()
         if self.flow.read_paused or (self._in_head and self._answering()):
-            # It is us who are late: what came before is not worked off yet.
+            # The service is late, not the client: it still answers the request before.
             self._begun_at = self._heard_at = now
         due = min(self._heard_at + self.patience, self._begun_at + self.whole_request)
         if due > now:
@@ -104,32 +102,31 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._refuse(408, "request_timeout", "the request did not come in time; send it again")
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours says the same)
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours is fixed)
         self._refuse(400, "invalid_http", "what came is not a valid HTTP request")
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Ends the connection, with a word on why unless it would stand in the middle of a response."""
+        """Ends the connection, with an error response unless that would stand in the middle of another response."""
         if self.transport.is_closing():
             return
         in_body = self._begun_at is not None and not self._in_head
         silent = self.cycle.response_started if in_body else self._answering()
         if not silent:
-            self._say(status, code, message)
+            self._answer(status, code, message)
         self._hang_up()
 
-    def _say(self, status: int, code: str, message: str) -> None:
-        request_id = request_name(next((value for name, value in self.headers or () if name == b"x-request-id"), b""))
-        method, path = self._asked()
-        response = shape_of(path)(status, code, message)
-        headers = [*self.server_state.default_headers, *response.raw_headers, (b"x-request-id", request_id.encode())]
+    def _answer(self, status: int, code: str, message: str) -> None:
+        request = request_id(next((value for name, value in self.headers or () if name == b"x-request-id"), b""))
+        method, path = self._request_line()
+        response = self.renderers.at(path)(status, code, message)
+        headers = [*self.server_state.default_headers, *response.raw_headers, (b"x-request-id", request.encode())]
         lines = [b"%b: %b\r\n" % header for header in (*headers, (b"connection", b"close"))]
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", response.body]))
         seconds = 0.0 if self._begun_at is None else self.loop.time() - self._begun_at
-        self.log.warning(REQUEST, **request_fields(method, shown(path), UNKNOWN, status, seconds, request_id))
-        self.metrics.requested(method, UNMATCHED, status, seconds)
+        self.requests.answered(method, path, status, seconds, request)
 
-    def _asked(self) -> tuple[str, str]:
-        """Method and path, as far as they came."""
+    def _request_line(self) -> tuple[str, str]:
+        """Method and path, as far as they have arrived."""
         try:
             path = parse_url(self.url).path
         except (AttributeError, TypeError, HttpParserError):
@@ -139,11 +136,11 @@ class BoundedHttp(HttpToolsProtocol):
         return self.parser.get_method().decode("ascii", "replace"), unquote(path.decode("ascii", "replace"))
 
     def _answering(self) -> bool:
-        """Whether the response to the request before is under way."""
+        """Whether the response to the previous request is under way."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _hang_up(self) -> None:
-        """What was written is still sent, if it is taken in time."""
+        """Closes the connection once the client has read what was written, or did not in time."""
         self.transport.close()
         if self._writing is None:
             self._writing = self.loop.call_later(self.stalled, self.transport.abort)
@@ -166,5 +163,5 @@ class BoundedHttp(HttpToolsProtocol):
             self._writing = self.loop.call_later(self.stalled, self._watch_writing)
         else:
             self._writing = None
-            # Not `close`, which would wait for the reader.
+            # `close` would wait for the reader.
             self.transport.abort()

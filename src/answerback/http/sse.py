@@ -1,11 +1,12 @@
-"""Streams out of a door: server-sent events, and text as it comes. A caller that hangs up stops what feeds them; one
-that breaks is told as broken, in its door's way."""
+"""Streamed responses: server-sent events, and text as it comes. A client that hangs up stops the work behind its
+stream; a stream that breaks ends with an error event, or not at all."""
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
+from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -15,10 +16,10 @@ from answerback.kernel.errors import ProviderError
 EVENT_STREAM = "text/event-stream"
 
 DONE = b"data: [DONE]\n\n"
-"""How OpenAI's streams say that they are whole."""
+"""The last event of a whole stream on the OpenAI routes."""
 
 WORDS_DONE = b'data: {"done":true}\n\n'
-"""How our own do."""
+"""The last event of a whole stream on our own routes."""
 
 ENDS = (DONE, WORDS_DONE)
 
@@ -27,36 +28,38 @@ HEADERS: Mapping[str, str] = {"cache-control": "no-cache", "x-accel-buffering": 
 
 
 class Aborted(Exception):
-    """Raised by a response that broke and cannot say so: the connection ends without the body's end, so that the
-    caller's HTTP library raises instead of taking half an answer for a whole one."""
+    """A response broke and its format has no way to say so: the connection ends without the body's end, so that the
+    client's HTTP library raises instead of taking half an answer for a whole one."""
 
 
 STOPPING = "the service is stopping: this answer is not whole, ask again"
 
 
-class Tell(Protocol):
-    """The event that says in a door's way that its stream broke."""
+class RenderErrorEvent(Protocol):
+    """The last event of a stream that broke, in its router's format."""
 
     def __call__(self, status: int, code: str, message: str, /) -> bytes: ...
 
 
 def data_event(value: Any) -> bytes:
-    """One event. Bytes are taken as JSON and forwarded as they are; anything else is encoded."""
-    if not isinstance(value, bytes):
+    """One event. Bytes are taken as JSON and forwarded as they are; a model or a plain value is encoded."""
+    if isinstance(value, BaseModel):
+        value = value.__pydantic_serializer__.to_json(value)
+    elif not isinstance(value, bytes):
         value = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     if b"\n" in value or b"\r" in value:
-        # Between JSON's tokens only, where a space means the same; in an event it would end the line.
+        # JSON has line breaks between its tokens only, where a space means the same; in an event they would end a line.
         value = value.replace(b"\n", b" ").replace(b"\r", b" ")
     return b"data: %b\n\n" % value
 
 
 def error_event(_: int, code: str, message: str) -> bytes:
-    """How our own streams `Tell`: `event: error`, `{"error": {"code", "message"}}`."""
+    """The RenderErrorEvent of our own streams: `event: error`, `{"error": {"code", "message"}}`."""
     return b"event: error\n" + data_event({"error": {"code": code, "message": message}})
 
 
 async def word_events(words: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
-    """An answer as our own streams tell it: `{"content": …}` as often as it takes, then `{"done": true}`."""
+    """An answer as our own streams send it: `{"content": …}` for each piece, then `{"done": true}`."""
     try:
         async for piece in words:
             yield data_event({"content": piece})
@@ -65,9 +68,9 @@ async def word_events(words: AsyncGenerator[str, None]) -> AsyncGenerator[bytes,
         await words.aclose()
 
 
-def sse_response(events: AsyncGenerator[bytes, None], tell: Tell = error_event) -> Response:
+def sse_response(events: AsyncGenerator[bytes, None], render_error: RenderErrorEvent = error_event) -> Response:
     """A 200 that sends `events` (of `data_event`) as they come. They may raise ProviderError."""
-    return StreamedResponse(events, EVENT_STREAM, tell)
+    return StreamedResponse(events, EVENT_STREAM, render_error)
 
 
 def text_response(pieces: AsyncGenerator[bytes, None]) -> Response:
@@ -76,30 +79,31 @@ def text_response(pieces: AsyncGenerator[bytes, None]) -> Response:
 
 
 class StreamedResponse(Response):
-    """A 200 whose body comes from a generator, closed in any case: at its end, and as soon as the caller hangs up.
+    """A 200 whose body comes from a generator, which is always closed: at its end, or as soon as the client hangs up.
 
-    What breaks it, a ProviderError or the service's stop, is its last event, as `tell` words it. Without `tell` it
-    is Aborted.
+    A ProviderError and the service's stop break it: `render_error` makes its last event, and without it the response is
+    Aborted.
 
-    To be used after the request's body has been read: what comes then can only be the hang-up.
+    Only for a request whose body has been read: the next message from the server must be the hang-up.
     """
 
-    def __init__(self, pieces: AsyncGenerator[bytes, None], media_type: str, tell: Tell | None) -> None:
+    def __init__(
+        self, pieces: AsyncGenerator[bytes, None], media_type: str, render_error: RenderErrorEvent | None
+    ) -> None:
         self._pieces = pieces
-        self._tell = tell
+        self._render_error = render_error
         self._started = False
         self.status_code = 200
         self.media_type = media_type
         self.background = None
-        # Not those of `Response`: they would tell a length of 0.
+        # Those of `Response` would include a length of 0.
         self.raw_headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in {"content-type": media_type, **HEADERS}.items()
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI)
-        """Sends, until the end or the hang-up. Raises Aborted, for the middleware, where a stream broke that cannot
-        tell."""
+        """Sends until the end or the hang-up. Raises Aborted, which the middleware handles."""
         try:
             await self._send_while_connected(receive, send)
         except ProviderError as error:
@@ -107,13 +111,13 @@ class StreamedResponse(Response):
         except asyncio.CancelledError:
             if not self._started:
                 raise
-            # The server stops and has waited long enough.
+            # The server stops, and its grace period for this stream is over.
             await self._break(send, 503, "stopping", STOPPING)
 
     async def _break(self, send: Send, status: int, code: str, message: str) -> None:
-        if self._tell is None:
+        if self._render_error is None:
             raise Aborted
-        last = self._tell(status, code, message)
+        last = self._render_error(status, code, message)
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _send_while_connected(self, receive: Receive, send: Send) -> None:

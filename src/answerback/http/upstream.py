@@ -1,4 +1,4 @@
-"""How an upstream's trouble reads at a synchronous door: never 500, each kind with its own status."""
+"""The statuses and headers of an upstream's failures on synchronous routes: never 500."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ STATUSES: Mapping[ErrorCode, int] = {
 }
 
 SDK_PATIENCE_SECONDS = 60.0
-"""The longest wait that every OpenAI SDK sits through; beyond it a client is told not to try again by itself."""
+"""The longest wait that every OpenAI SDK honours. A longer one is sent with `x-should-retry: false`."""
 
 
 def status_of(error: ProviderError) -> int:
@@ -27,14 +27,13 @@ def status_of(error: ProviderError) -> int:
 
 def headers_of(error: ProviderError) -> dict[str, str]:
     """`Retry-After` in whole seconds, and for OpenAI's SDKs `retry-after-ms`, where the upstream named a time. The SDKs
-    are told not to try again by themselves what would fail again, what was paid for, or what they would not wait
-    for."""
+    are kept from retries (`x-should-retry: false`) that would fail again, would pay again, or would come too early."""
     headers: dict[str, str] = {}
     wait = error.retry_after
     if wait is not None:
         headers["Retry-After"] = str(max(1, math.ceil(wait)))
         headers["retry-after-ms"] = str(max(1, math.ceil(wait * 1000)))
-    hopeless = not error.retryable or error.failure.code in UNUSABLE
-    if hopeless or (wait is not None and wait > SDK_PATIENCE_SECONDS):
+    final = not error.retryable or error.failure.code in UNUSABLE
+    if final or (wait is not None and wait > SDK_PATIENCE_SECONDS):
         headers["x-should-retry"] = "false"
     return headers

@@ -20,7 +20,7 @@ REDACT = Statement(
 )
 
 
-def erase(_: Transaction, kinds: Registry, conversation_id: int) -> Operation[None]:
+def erase(_: Transaction, conversation_id: int, kinds: Registry) -> Operation[None]:
     redacted = []
     for row in (yield ENDED_OF(conversation_id=conversation_id)):
         kind, job = job_of(row, kinds)

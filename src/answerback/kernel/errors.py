@@ -1,26 +1,26 @@
-"""What can go wrong, as values that carry their own remedy.
+"""What can go wrong, as values that name their own remedy.
 
-Refusal                the caller must change something (a 4xx or a 503 at a door)
-├── InvalidField           a field's value cannot be taken; names the field
-├── CallbackRefused        the callback address is not one the relay may call
+Refusal                the request must change, or be sent later (a 4xx or a 503)
+├── InvalidField           the value of a field is not valid; names the field
+│   └── CallbackRefused        the relay may not call this callback address
 ├── ToolCallUnknown        outputs of a tool call that the conversation does not wait for
 ├── Unauthorized           no key, or one that is not valid
-├── Misdirected            the service is not known by the name it was called by
-├── UnknownModel           there is no such model to ask
-├── NotFound               no such thing for this tenant
-├── Conflict               the thing is in a state that excludes the wish
-├── IdempotencyConflict    the same key came with another body
-├── CallInProgress         the same key came before, and that request is still being answered
-├── ResponseNotStored        the same key came before, and was answered with more than is kept
+├── Misdirected            the service is not known by the host name of the request
+├── UnknownModel           there is no such model
+├── NotFound               the tenant has no such object
+├── Conflict               the state of the object excludes the request
+├── IdempotencyConflict    the Idempotency-Key was used with another body
+├── RequestInProgress      the first request with this Idempotency-Key is still being answered
+├── ResponseNotStored      the first request was answered, with a response too large to store
 ├── ConversationFull       too many unanswered messages in one conversation
 ├── Overloaded             the backlog is full
-└── EraseUnfinished        erased from the database, and Redis is away
+└── EraseUnfinished        erased from the database, but Redis cannot be reached
 StorageUnavailable     the database cannot take a write now (locked, full, read-only)
 └── OutcomeUnknown         the connection broke during the commit
 ResultsUnwritable      the directory of benchmarks takes no file now
 ProviderError          the LLM's side failed; says whether and when to try again
-SendError              a callback attempt ended without a response
-FileError              a file that a review refers to cannot be read; says whether it may be later
+SendError              an attempt to send a callback ended without a response
+FileError              a file that a review refers to cannot be read; says whether to try again
 """
 
 from dataclasses import dataclass
@@ -56,14 +56,14 @@ UNUSABLE = frozenset({ErrorCode.UPSTREAM_EMPTY, ErrorCode.UPSTREAM_INVALID})
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as the client reads it. `message` is ours: upstream texts may carry secrets and are not echoed."""
+    """An error as the client reads it. `message` is ours: upstream texts may contain secrets and are not echoed."""
 
     code: ErrorCode
     message: str
 
 
 class Refusal(Exception):
-    """Something the caller asked for cannot be done; `code` is stable, `message` says what to do."""
+    """A request that cannot be served; `code` is stable, `message` says what to do."""
 
     code = "refused"
 
@@ -87,7 +87,7 @@ class CallbackRefused(InvalidField):
         super().__init__(field, message)
 
     def named(self, field: str) -> "CallbackRefused":
-        """The same refusal at a door that calls the field otherwise."""
+        """The same refusal on a route that names the field otherwise."""
         return CallbackRefused(field + self.message.removeprefix(self.field), field)
 
 
@@ -119,7 +119,7 @@ class IdempotencyConflict(Refusal):
     code = "idempotency_conflict"
 
 
-class CallInProgress(Refusal):
+class RequestInProgress(Refusal):
     code = "idempotency_in_progress"
 
 
@@ -142,27 +142,27 @@ class Overloaded(Refusal):
 
 
 class EraseUnfinished(Refusal):
-    """What is erased from the database may still be remembered elsewhere."""
+    """The conversation is erased from the database but may still be in Redis."""
 
     code = "erase_unfinished"
 
 
 class StorageUnavailable(Exception):
-    """The database cannot take the write now. Nothing of it was stored; trying again later may succeed."""
+    """The database cannot take the write now. Nothing of it was stored; a later attempt may succeed."""
 
 
 class OutcomeUnknown(StorageUnavailable):
-    """The database went away while it committed: the write may have been stored after all."""
+    """The connection broke during the commit: the write may have been stored after all."""
 
 
 class ResultsUnwritable(Exception):
-    """A benchmark's results cannot be kept; the text is ours and names the directory."""
+    """A benchmark's results cannot be stored; the message is ours and names the directory."""
 
 
 class ProviderError(Exception):
     """The LLM did not answer. `retry_after` is in seconds, None where the upstream named no time. `asked` is False
-    where it was not even asked, for want of room: then `retry_after` is the caller's own turn, exactly. `http_status`
-    is the upstream's, None where no response came."""
+    where no request was sent, for lack of free places: then `retry_after` is exactly when the caller's place is free.
+    `http_status` is the upstream's, None without a response."""
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ class ProviderError(Exception):
 
 
 class FileError(Exception):
-    """A file that a review refers to cannot be read; the text is ours and says what to do."""
+    """A file that a review refers to cannot be read; the message is ours and says what to do."""
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
@@ -192,4 +192,4 @@ class FileError(Exception):
 
 
 class SendError(Exception):
-    """A callback attempt that got no usable response: refused address, connection, TLS, deadline, broken HTTP."""
+    """An attempt to send a callback got no usable response: refused address, connection, TLS, deadline, broken HTTP."""

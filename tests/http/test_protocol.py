@@ -1,4 +1,4 @@
-"""What comes before a request's body is bounded, and so is the patience with those who send or read nothing."""
+"""The head of a request is bounded, and so is the wait for a client that sends or reads nothing."""
 
 import asyncio
 import json
@@ -9,12 +9,15 @@ from typing import Any
 
 import uvicorn
 
+from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.protocol import BoundedHttp
+from answerback.http.request_log import RequestLog
+from answerback.kernel.telemetry import UNMEASURED
 from answerback.testing.service import HOST, Service
 from builders import Journal
 
 
-async def test_a_header_without_end_is_refused_while_others_are_served() -> None:
+async def test_an_endless_header_is_refused_while_other_clients_are_served() -> None:
     async with Service({"MOCK_MODE": "true"}) as service:
         reader, writer = await asyncio.open_connection(HOST, service.port)
         writer.write(b"GET /healthz HTTP/1.1\r\nhost: h\r\nx: ")
@@ -31,7 +34,7 @@ async def test_a_header_without_end_is_refused_while_others_are_served() -> None
         assert await _get(service.port, b"x" * 1_000) == b"HTTP/1.1 200 OK"
 
 
-async def test_headers_of_sane_size_pass_again_and_again_on_one_connection() -> None:
+async def test_headers_below_the_limit_pass_on_every_request_of_a_connection() -> None:
     async with Service({"MOCK_MODE": "true"}) as service:
         reader, writer = await asyncio.open_connection(HOST, service.port)
         for _ in range(20):
@@ -51,7 +54,7 @@ REFUSED = [
 ]
 
 
-async def test_what_never_reaches_a_door_has_a_name_and_a_line_in_the_log_too() -> None:
+async def test_a_request_refused_before_routing_has_an_id_and_a_log_line() -> None:
     async with Service({"MOCK_MODE": "true", "LOG_FORMAT": "text"}) as service:
         for data, status, code, asked in REFUSED:
             head, _, body = (await _exchange(service.port, data)).partition(b"\r\n\r\n")
@@ -74,8 +77,9 @@ async def test_what_never_reaches_a_door_has_a_name_and_a_line_in_the_log_too() 
         assert "Invalid HTTP" not in service.logs
 
 
-class Hasty(BoundedHttp):
-    log = Journal()
+class Impatient(BoundedHttp):
+    requests = RequestLog(Journal(), UNMEASURED)
+    renderers = ErrorRenderers((), {})
     patience = 0.2
     whole_request = 0.6
     stalled = 0.2
@@ -86,7 +90,7 @@ HEAD = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n"
 
 
 class App:
-    """Reads a request's body to its end, then answers; says when a client is gone. `streams` for so long."""
+    """Reads a request's body to its end, then answers; `gone` is set when the client is. `streams` seconds long."""
 
     def __init__(self, streams: float = 0.0, size: int = 1) -> None:
         self.streams = streams
@@ -113,8 +117,8 @@ class App:
 
 @asynccontextmanager
 async def serving(app: App, keep_alive: int = 75) -> AsyncIterator[int]:
-    """The port of a server with little patience."""
-    config = uvicorn.Config(app, http=Hasty, lifespan="off", log_config=None, timeout_keep_alive=keep_alive)
+    """The port of a server with short timeouts."""
+    config = uvicorn.Config(app, http=Impatient, lifespan="off", log_config=None, timeout_keep_alive=keep_alive)
     server = uvicorn.Server(config)
     with socket.create_server((HOST, 0)) as listening:
         running = asyncio.ensure_future(server.serve([listening]))
@@ -123,7 +127,7 @@ async def serving(app: App, keep_alive: int = 75) -> AsyncIterator[int]:
         await running
 
 
-async def test_a_head_that_does_not_come_to_its_end_is_told_so_and_closed() -> None:
+async def test_a_head_that_stays_incomplete_is_answered_with_408_and_closed() -> None:
     async with serving(App()) as port:
         reader, writer = await asyncio.open_connection(HOST, port)
         writer.write(b"GET / HTTP/1.1\r\nhost: h\r\n")
@@ -135,7 +139,7 @@ async def test_a_head_that_does_not_come_to_its_end_is_told_so_and_closed() -> N
         writer.close()
 
 
-async def test_a_body_that_does_not_come_to_its_end_is_told_so_and_closed() -> None:
+async def test_a_body_that_stays_incomplete_is_answered_with_408_and_closed() -> None:
     app = App()
     async with serving(app) as port:
         reader, writer = await asyncio.open_connection(HOST, port)
@@ -146,7 +150,7 @@ async def test_a_body_that_does_not_come_to_its_end_is_told_so_and_closed() -> N
         writer.close()
 
 
-async def test_a_request_that_trickles_has_an_end_too() -> None:
+async def test_a_request_that_trickles_in_is_bounded_as_a_whole() -> None:
     async with serving(App()) as port:
         reader, writer = await asyncio.open_connection(HOST, port)
         writer.write(b"GET / HTTP/1.1\r\nx: ")
@@ -164,7 +168,7 @@ async def test_a_request_that_trickles_has_an_end_too() -> None:
         writer.close()
 
 
-async def test_a_long_stream_is_left_alone_whatever_its_reader_has_begun_to_ask_next() -> None:
+async def test_a_long_stream_is_not_cut_by_the_incomplete_request_behind_it() -> None:
     async with serving(App(streams=0.9)) as port:
         reader, writer = await asyncio.open_connection(HOST, port)
         writer.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n" + b"GET /next HTTP/1.1\r\nho")
@@ -176,7 +180,7 @@ async def test_a_long_stream_is_left_alone_whatever_its_reader_has_begun_to_ask_
         writer.close()
 
 
-async def test_a_connection_that_says_nothing_is_closed_as_an_idle_one() -> None:
+async def test_a_connection_without_a_request_is_closed_as_an_idle_one() -> None:
     async with serving(App(), keep_alive=0) as port:
         reader, writer = await asyncio.open_connection(HOST, port)
 
@@ -184,7 +188,7 @@ async def test_a_connection_that_says_nothing_is_closed_as_an_idle_one() -> None
         writer.close()
 
 
-async def test_a_reader_who_takes_nothing_does_not_hold_what_feeds_the_stream() -> None:
+async def test_a_client_that_does_not_read_its_stream_is_disconnected() -> None:
     app = App(streams=60.0, size=256 * 1024)
     async with serving(app) as port:
         _, writer = await asyncio.open_connection(HOST, port, limit=1)
@@ -203,7 +207,7 @@ async def _rest(reader: asyncio.StreamReader) -> bytes:
 
 
 async def _exchange(port: int, data: bytes) -> bytes:
-    """What is answered; a long request goes on only while nothing is: what nobody reads would reset the connection."""
+    """The response. A long request is sent only until it is answered: unread bytes would reset the connection."""
     reader, writer = await asyncio.open_connection(HOST, port)
     answer = b""
     for begin in range(0, len(data), 16_384):

@@ -1,24 +1,22 @@
-"""How errors read on OpenAI's doors: `{"error": {"message", "type", "param", "code"}}`."""
+"""Errors of the OpenAI routes: `{"error": {"message", "type", "param", "code"}}`."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from answerback.http.errors import Shape, json_response, problem
 from answerback.http.openapi_parts import EXAMPLES
+from answerback.http.responses import respond
 from answerback.kernel.errors import InvalidField
-
-OURS = frozenset({"conversations", "deliveries", "jobs", "llm", "reviews"})
-"""What stands after `/v1/` in the paths of our own doors. Whatever else is asked for there means OpenAI's."""
 
 STATUSES: Mapping[int, int] = {422: 400}
 """OpenAI knows no 422: its clients take 400 for a wrong request."""
 
 TYPES: Mapping[int, str] = {429: "rate_limit_error"}
 CODES: Mapping[str, str] = {"unauthorized": "invalid_api_key"}
-"""Codes of ours that OpenAI has a word of its own for."""
+"""Codes of ours that OpenAI names otherwise."""
 
 
 class OpenAIError(BaseModel):
@@ -29,13 +27,13 @@ class OpenAIError(BaseModel):
 
 
 class OpenAIProblem(BaseModel):
-    """Every error of these doors, as OpenAI's."""
+    """Every error of these routes, as OpenAI's."""
 
     error: OpenAIError
 
 
 class InvalidParameter(InvalidField):
-    """A parameter of OpenAI's protocol that cannot be taken."""
+    """A parameter of OpenAI's protocol whose value is not valid."""
 
     code = "invalid_value"
 
@@ -44,23 +42,23 @@ class MissingParameter(InvalidField):
     code = "missing_required_parameter"
 
 
-def shape_of(path: str) -> Shape:
-    """How the door at `path` words its errors."""
-    root, version, door, *_ = (*path.split("/", 3), "", "")
-    return openai_problem if (root, version) == ("", "v1") and door not in OURS else problem
-
-
-def openai_problem(
+def openai_error(
     status: int, code: str, message: str, detail: Any = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An `answerback.http.errors.Shape`. The field that `detail` names first becomes `param`."""
+    """The ErrorRenderer of the OpenAI routes. The field that `detail` names first becomes `param`."""
     status = STATUSES.get(status, status)
-    return json_response(status, error_body(status, code, message, _param(detail)), headers)
+    return respond(status, openai_problem(status, code, message, _param(detail)), headers)
 
 
-def error_body(status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
+def openai_problem(status: int, code: str, message: str, param: str | None = None) -> OpenAIProblem:
     kind = TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": param, "code": CODES.get(code, code)}}
+    return OpenAIProblem(error=OpenAIError(message=message, type=kind, param=param, code=CODES.get(code, code)))
+
+
+class OpenAIRoute(APIRoute):
+    """The `route_class` of every router that speaks OpenAI's protocol."""
+
+    render_error = staticmethod(openai_error)
 
 
 def openai_errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
@@ -69,7 +67,7 @@ def openai_errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
 
 
 def _documented(status: int, reason: str) -> dict[str, Any]:
-    example = error_body(status, *EXAMPLES[status])
+    example = openai_problem(status, *EXAMPLES[status]).model_dump()
     return {"model": OpenAIProblem, "description": reason, "content": {"application/json": {"example": example}}}
 
 

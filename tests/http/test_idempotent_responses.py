@@ -1,4 +1,4 @@
-"""A response is kept before its end goes out, so that whoever heard the end hears the same again."""
+"""A response is stored before its end is sent, so that a client that received all of it gets the same again."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -35,7 +35,7 @@ async def streamed() -> Response:
 
 
 async def unexpected() -> Response:
-    raise AssertionError("nobody should be asked again")
+    raise AssertionError("the request was answered before")
 
 
 async def stay() -> Any:
@@ -44,20 +44,20 @@ async def stay() -> Any:
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("answer", "end"), [(whole, b"paid for"), (streamed, WORDS_DONE)])
-async def test_a_connection_that_breaks_at_the_very_end_costs_no_answer(
+async def test_a_connection_that_breaks_at_the_end_of_a_response_costs_no_response(
     store: SqlStore, journal: Journal, answer: Any, end: bytes
 ) -> None:
-    once = Idempotent(IdempotencyRecords(store, 60, journal))
+    idempotent = Idempotent(IdempotencyRecords(store, 60, journal))
     request = Request(SCOPE, stay)
 
     async def break_at_the_end(message: Any) -> None:
         if message.get("body") == end:
             raise OSError("the connection broke")
 
-    response = await once(request, TENANT, {}, answer)
+    response = await idempotent(request, TENANT, {}, answer)
     with pytest.raises(OSError, match="broke"):
         await response(SCOPE, stay, break_at_the_end)
 
-    again = await once(request, TENANT, {}, unexpected)
+    again = await idempotent(request, TENANT, {}, unexpected)
     assert bytes(again.body).endswith(end)
     assert again.headers["Idempotent-Replayed"] == "true"

@@ -1,0 +1,60 @@
+"""One log line and one count for every request, answered by the application or refused by the server's protocol."""
+
+import re
+import secrets
+from collections.abc import Iterable
+
+from answerback.kernel.log import Log
+from answerback.kernel.telemetry import Metrics
+
+UNMATCHED = "unmatched"
+"""The route that metrics name where a path has none."""
+
+NO_HANDLER = "-"
+"""The handler that the log names for a request that reached none."""
+
+MAX_LOGGED_PATH = 256
+_VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
+
+
+def request_id(given: bytes) -> str:
+    """The id of a request: that of its `x-request-id` header, if it is well-formed, or a new one."""
+    return given.decode() if _VALID_ID.match(given) else "req_" + secrets.token_hex(12)
+
+
+class RequestLog:
+    """Below a path of `private` (each ends with a slash) the log shows nothing: what follows may be a secret, as a
+    conversation's key is that is a callback URL with a token in it."""
+
+    def __init__(self, log: Log, metrics: Metrics, private: Iterable[str] = ()) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._private = tuple(private)
+
+    def answered(
+        self,
+        method: str,
+        path: str,
+        status: int,
+        seconds: float,
+        request: str,
+        *,
+        route: str = UNMATCHED,
+        handler: str = NO_HANDLER,
+        broken: bool = False,
+    ) -> None:
+        """`route` is a template, such as `/v1/jobs/{job_id}`; `request` is an id; a `broken` response ended early."""
+        log = self._log.info if status < 400 else self._log.warning
+        if status >= 500 or broken:
+            log = self._log.error
+        fields: dict[str, object] = {"stream": "broken"} if broken else {}
+        ms = round(seconds * 1000, 2)
+        logged = self.logged_path(path)
+        log("request", method=method, path=logged, handler=handler, status=status, ms=ms, request=request, **fields)
+        self._metrics.requested(method, route, status, seconds)
+
+    def logged_path(self, path: str) -> str:
+        """The path as the log may hold it: on one line, bounded, and without secrets."""
+        if path.startswith(self._private):
+            return next(prefix for prefix in self._private if path.startswith(prefix)) + "…"
+        return path.partition("?")[0].replace(" ", "%20")[:MAX_LOGGED_PATH]
