@@ -53,7 +53,7 @@ def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = un
 async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoint) -> int:
     async with AsyncExitStack() as lifetimes:
         upstreams = Upstreams(settings)
-        process = await open_process(settings, log, upstreams.models, failpoint, lifetimes)
+        process = await open_process(settings, log, upstreams.models | {REVIEWS}, failpoint, lifetimes)
         service = await build(settings, process, upstreams, role, lifetimes)
         await _check_exposure(settings, service.stores.accounts)
         sockets = _listen(settings.app_host, settings.app_port)
