@@ -1,5 +1,7 @@
 """Putting the service together: the only place that builds adapters."""
 
+import os
+
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.ratelimit import RateLimiter
 from answerback.ask.ask import Questions
@@ -13,7 +15,7 @@ from answerback.bootstrap.service import Role as Role
 from answerback.bootstrap.service import Service as Service
 from answerback.bootstrap.sharing import make_sharing
 from answerback.bootstrap.upstreams import Upstreams
-from answerback.bootstrap.work import Instruments, make_engine, make_instruments, make_reviewer
+from answerback.bootstrap.work import make_engine, make_reviewer
 from answerback.bootstrap.work import secret_of as secret_of
 from answerback.conversations.memory import Conversations
 from answerback.generate.generate import Generation
@@ -21,16 +23,21 @@ from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control
 from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.ports import Store
+from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake
 from answerback.kernel.clock import Clock, SystemClock
 from answerback.kernel.failpoints import Failpoint, OnFailpoint
+from answerback.kernel.instruments import Instruments
 from answerback.kernel.log import Log
 from answerback.llm.asking import Asker
 from answerback.llm.catalog import Catalog
 from answerback.llm.provider import Provider
+from answerback.observability.metrics import PrometheusMetrics
+from answerback.observability.tracing import make_tracer
 from answerback.queue.notifier import Notifier
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.reviews.llm_callbacks import CallbackTokens, LlmCallbacks
+from answerback.reviews.push import REVIEWS
 from answerback.settings import Settings
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.sender import WebhookSender
@@ -41,13 +48,13 @@ def nothing(_: Failpoint) -> None:
 
 
 def build(
-    settings: Settings, store: Store, log: Log, role: Role = Role.ALL, failpoint: OnFailpoint = nothing
+    settings: Settings, store: SqlStore, log: Log, role: Role = Role.ALL, failpoint: OnFailpoint = nothing
 ) -> Service:
     """The whole service on an open store, not yet started. Raises RoutesFileError, SettingsError, ResultsUnwritable."""
     upstreams = Upstreams(settings)
-    tell = make_instruments(upstreams.models, log, failpoint)
-    clock, metrics = tell.clock, tell.metrics
-    provider = upstreams.provider(clock, log, metrics, tell.tracer)
+    clock, metrics = SystemClock(), PrometheusMetrics(upstreams.models | {REVIEWS})
+    tell = Instruments(log, clock, metrics, make_tracer(os.environ, log), failpoint)
+    provider = upstreams.provider(tell)
     guard = AddressGuard(settings.callback_allowed_networks, allow_loopback=settings.loopback_only)
     sender = WebhookSender(guard, clock.now, settings.callback_timeout_seconds)
     tokens = CallbackTokens(store)
@@ -59,8 +66,8 @@ def build(
         engine = make_engine(settings, store, provider, reviewer, sender, sharing.windows, here, tell)
     publisher = None if role is Role.WORKER else make_publisher(settings, log, metrics)
     notifier = make_notifier(here, engine, publisher)
-    asker = Asker(provider, settings.short_retries, settings.llm_timeout_seconds, log)
-    catalog = _catalog(settings, asker, clock, log)
+    asker = Asker(provider, settings.short_retries, settings.llm_timeout_seconds, tell)
+    catalog = _catalog(settings, asker, tell)
     results = _results(settings, role)
     return Service(
         settings=settings,
@@ -120,13 +127,13 @@ def _results(settings: Settings, role: Role) -> ResultsFolder:
 
 def build_benchmark(settings: Settings, log: Log) -> tuple[Benchmark, Provider]:
     """Benchmarks without the rest of the service, and the provider they ask, which is the caller's to close."""
-    clock = SystemClock()
+    instruments = Instruments(log)
     upstreams = Upstreams(settings)
-    provider = upstreams.provider(clock, log)
-    asker = Asker(provider, settings.short_retries, settings.llm_timeout_seconds, log)
-    catalog = _catalog(settings, asker, clock, log)
+    provider = upstreams.provider(instruments)
+    asker = Asker(provider, settings.short_retries, settings.llm_timeout_seconds, instruments)
+    catalog = _catalog(settings, asker, instruments)
     return Benchmark(asker, catalog, ResultsFolder(settings.benchmarks_dir), upstreams.default_model, log), provider
 
 
-def _catalog(settings: Settings, asker: Asker, clock: Clock, log: Log) -> Catalog:
-    return Catalog(asker, settings.cache_ttl, clock, log, always=(settings.default_model,))
+def _catalog(settings: Settings, asker: Asker, instruments: Instruments) -> Catalog:
+    return Catalog(asker, settings.cache_ttl, instruments, always=(settings.default_model,))

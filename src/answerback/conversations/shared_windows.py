@@ -125,7 +125,7 @@ class SharedWindows:
         request, seq = claim.job.request, claim.job.seq
         if not recalls(claim, self._memory) or seq is None or not isinstance(request, Message):
             return
-        turn = b"" if ending.answer is None else _dump(Turn(seq, request.message, ending.answer.text, at))
+        turn = b"" if ending.answer is None else _dump(Turn(seq, request.message, ending.answer.text or "", at))
         # Without it the head stays behind, and the next message reads the database.
         with contextlib.suppress(Away, StorageUnavailable):
             key = await self._key(claim)

@@ -102,7 +102,7 @@ def _same(record: JobRecord, ending: Ending) -> bool:
     """Whether a job ended as told, whatever the order of its result's fields."""
     if ending.answer is None or record.answer is None:
         return (record.state, record.failure, record.answer) == (ending.state, ending.failure, ending.answer)
-    return record.state is ending.state and _canonical(record.answer) == _canonical(ending.answer.text)
+    return record.state is ending.state and _canonical(record.answer) == _canonical(ending.answer.text or "")
 
 
 def _canonical(text: str) -> str:

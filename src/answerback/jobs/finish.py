@@ -111,7 +111,7 @@ REQUEUE_PLAN = BatchPlan((REQUEUE, END_ATTEMPT, FORGET_ATTEMPT))
 
 def carried(ending: Ending) -> int:
     """About how many bytes it writes: an answer goes into its job's row, into its turn and into its callback."""
-    return 3 * len(ending.answer.text) if ending.answer else 0
+    return 3 * len(ending.answer.text or "") if ending.answer else 0
 
 
 def finish(tx: Transaction, claim: ClaimedJob, ending: Ending, report: Report, render: Render) -> Operation[bool]:

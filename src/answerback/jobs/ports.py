@@ -5,6 +5,7 @@ from dataclasses import astuple, dataclass
 from typing import Protocol, TypeAlias
 
 from answerback.accounts.model import ApiKey
+from answerback.ask.model import Question
 from answerback.conversations.model import Recalled
 from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
 from answerback.jobs.model import (
@@ -19,7 +20,7 @@ from answerback.jobs.model import (
     NewJob,
 )
 from answerback.kernel.errors import Failure
-from answerback.llm.model import Question, Turn
+from answerback.llm.model import Turn
 from answerback.webhooks.model import ClaimedDelivery, OriginLine, Report
 
 Render: TypeAlias = Callable[[Job, Ending, int], bytes]

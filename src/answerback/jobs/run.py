@@ -18,7 +18,7 @@ from answerback.kernel.persistence import persist, persist_report
 from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
 from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Span, SpanKind, Tracer
 from answerback.llm.model import ChatRequest, Json, Memory
-from answerback.llm.provider import Provider
+from answerback.llm.provider import Provider, send_whole
 from answerback.queue.notifier import Notifier
 from answerback.reviews.model import Review
 from answerback.reviews.run import Reviewer
@@ -98,7 +98,7 @@ class Executor:
                 said = await persist(lambda: context(self._windows, self._memory, claim, message))
                 request = ChatRequest(body_of(message, said), timeout, queued=True)
                 asked_at = time.perf_counter()
-                answer = await self._provider.complete(request)
+                answer = (await send_whole(self._provider, request)).answer()
                 return Answered(answer, time.perf_counter() - asked_at)
             case Review() as review:
                 if self._reviewer is None:
