@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripting import ask
 
-from answerback.kernel.errors import ProviderError
+from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import Answer, ChatRequest, Json, Usage
 from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.provider import send_whole
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 
@@ -276,3 +277,68 @@ async def outcome_of(provider: OpenAICompatible) -> Answer | ProviderError:
         return await ask(provider, request())
     except ProviderError as error:
         return error
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
+
+
+async def test_an_answer_that_calls_tools_needs_no_text(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.message(None, "tool_calls", tool_calls=[CALL]))
+
+    answer = await ask(provider, request())
+
+    assert (answer.text, answer.tool_calls, answer.finish_reason) == (None, (CALL,), "tool_calls")
+
+
+async def test_tool_calls_come_beside_text_and_hold_what_databases_can(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    odd = {"id": "c1", "function": {"name": "f", "arguments": "NUL\0 and half \ud83d"}}
+    llm.then(replies.message("Let me see.", "tool_calls", tool_calls=[odd, "no call"]))
+
+    answer = await ask(provider, request())
+
+    assert answer.text == "Let me see."
+    assert answer.tool_calls == ({"id": "c1", "function": {"name": "f", "arguments": "NUL and half \ufffd"}},)
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish_reason"),
+    [
+        ("stop", "stop"),
+        ("STOP", "stop"),
+        ("end_turn", "stop"),
+        ("length", "length"),
+        ("MAX_TOKENS", "length"),
+        ("tool_use", "tool_calls"),
+        ("function_call", "tool_calls"),
+        ("content_filter", "content_filter"),
+        ("a reason of its own", None),
+        (None, None),
+        (7, None),
+    ],
+)
+async def test_a_finish_reason_is_in_openais_words(
+    reason: Json, finish_reason: str | None, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.message("An answer.", reason))
+
+    assert (await ask(provider, request())).finish_reason == finish_reason
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+async def test_reasoning_is_read_beside_the_answer(field: str, llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.message("42", **{field: "Let me think."}))
+
+    assert (await ask(provider, request())).reasoning == "Let me think."
+
+
+async def test_an_image_is_an_answer_to_relay_but_not_one_to_read(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.message([{"type": "image_url", "image_url": {"url": "data:,"}}]))
+
+    reply = await send_whole(provider, request())
+
+    assert b"image_url" in reply.body
+    with pytest.raises(ProviderError) as caught:
+        reply.answer()
+    assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY

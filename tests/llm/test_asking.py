@@ -10,10 +10,10 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import ShortRetries
 from answerback.kernel.usage import Usage
 from answerback.llm.asking import Asker
-from answerback.llm.model import ChatRequest, Chunk, Model
+from answerback.llm.model import Answer, ChatRequest, Chunk, Model
 from answerback.llm.reply import Reply
 from answerback.testing.clock import FakeClock
-from builders import Journal, answer, replied
+from builders import Journal, StubProvider, answer, replied
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 RETRIES = ShortRetries(retries=3, first=0.5, limit=8.0, multiplier=2.0)
@@ -133,3 +133,27 @@ async def test_what_another_try_cannot_mend_is_tried_once(made: Made, final: Pro
 
     assert (measured.tries, provider.asked, waits) == (1, 1, [])
     assert measured.failure is final.failure
+
+
+CALLS = Answer(None, "m-1", None, "tool_calls", ({"id": "c1", "type": "function"},))
+
+
+async def test_a_text_that_was_asked_for_is_not_answered_by_a_tool_call(clock: FakeClock, journal: Journal) -> None:
+    asker = Asker(StubProvider(CALLS), RETRIES, 60.0, Instruments(journal, clock))  # type: ignore[arg-type]
+
+    with pytest.raises(ProviderError) as caught:
+        await asker.ask(BODY)
+
+    assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY
+    assert (await asker.relay(BODY)).answer() == CALLS
+
+
+async def test_a_stream_of_text_begins_with_text_and_one_without_any_is_empty(made: Made) -> None:
+    asker, _ = made([said(""), said("one"), said(""), said(" two")], [said(""), said("")])
+
+    words = [piece async for piece in await asker.stream_text(BODY)]
+
+    assert words == ["one", " two"]
+    with pytest.raises(ProviderError) as caught:
+        await asker.stream_text(BODY)
+    assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY

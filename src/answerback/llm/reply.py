@@ -79,6 +79,8 @@ class StreamedReply:
 
     async def __anext__(self) -> Chunk:
         if self._over:
+            if self._closing is not None:
+                await self._closing
             error, self._error = self._error, None
             raise error or StopAsyncIteration
         if self._first is not None:
