@@ -1,10 +1,12 @@
 """What stories begin with: messages, claims, answers, and stand-ins for the world around the core."""
 
 import asyncio
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from answerback.llm.model import Answer, ChatRequest, Memory, Usage
 from answerback.queue.attempts import Report
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
+from answerback.llm.reply import WholeReply
 
 URL = "https://receiver.example/hook"
 TENANT = "tenant-a"
@@ -65,6 +68,14 @@ async def claim_delivery(store: Store) -> ClaimedDelivery:
 
 def answer(text: str = "an answer") -> Answer:
     return Answer(text=text, model="model-1", usage=Usage(1, 2, 3), finish_reason="stop")
+
+
+def replied(answer: Answer) -> WholeReply:
+    """The answer as an upstream sends it."""
+    message = {"role": "assistant", "content": answer.text, "tool_calls": list(answer.tool_calls)}
+    choices = [{"index": 0, "message": message, "finish_reason": answer.finish_reason}]
+    document = {"model": answer.model, "choices": choices, "usage": answer.usage and asdict(answer.usage)}
+    return WholeReply(json.dumps(document).encode(), document, answer.model)
 
 
 def completed(text: str = "an answer") -> Ending:
@@ -172,12 +183,12 @@ class StubProvider:
         self.script = list(script or [answer()])
         self.requests: list[ChatRequest] = []
 
-    async def complete(self, request: ChatRequest) -> Answer:
+    async def send(self, request: ChatRequest) -> WholeReply:
         self.requests.append(request)
         step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(step, Exception):
             raise step
-        return step if isinstance(step, Answer) else step(request)
+        return replied(step if isinstance(step, Answer) else step(request))
 
     async def close(self) -> None:
         return

@@ -13,6 +13,7 @@ from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ErrorCode, ProviderError, StorageUnavailable
 from answerback.kernel.failpoints import Failpoint
 from answerback.llm.model import Answer, ChatRequest, Memory, Turn
+from answerback.llm.reply import WholeReply
 from answerback.testing.clock import FakeClock
 from builders import (
     DAY,
@@ -179,10 +180,10 @@ async def test_a_near_deadline_shortens_the_call(desk: Desk, deadline: float, ti
 
 async def test_an_answer_to_what_was_taken_away_is_discarded(desk: Desk, clock: FakeClock) -> None:
     class Slow(StubProvider):
-        async def complete(self, request: ChatRequest) -> Answer:
+        async def send(self, request: ChatRequest) -> WholeReply:
             clock.advance(61)
             await desk.store.recover_leases()
-            return await super().complete(request)
+            return await super().send(request)
 
     await accept(desk.store)
 

@@ -21,6 +21,7 @@ from answerback.jobs.submit import Intake
 from answerback.kernel.errors import SendError
 from answerback.kernel.retry import RetrySchedule
 from answerback.llm.model import Answer, ChatRequest
+from answerback.llm.reply import WholeReply
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.webhooks.breaker import OriginGate
 from answerback.webhooks.deliver import Deliverer
@@ -41,6 +42,7 @@ from builders import (
     finish,
     nothing,
     raw,
+    replied,
     rows,
 )
 
@@ -56,11 +58,11 @@ class Echo:
         self.let_go = asyncio.Event()
         self.let_go.set()
 
-    async def complete(self, request: ChatRequest) -> Answer:
+    async def send(self, request: ChatRequest) -> WholeReply:
         self.requests.append(request)
         self.asked.set()
         await self.let_go.wait()
-        return Answer(f"re: {request.body['messages'][-1]['content']}", "echo", None, None)
+        return replied(Answer(f"re: {request.body['messages'][-1]['content']}", "echo", None, None))
 
     async def close(self) -> None:
         return

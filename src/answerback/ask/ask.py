@@ -1,85 +1,70 @@
-"""Asking and keeping: what was asked and answered whole is in the tenant's history."""
+"""Asking, and the tenant's history: what was asked and answered whole."""
 
 import asyncio
 import io
 from collections.abc import AsyncGenerator, Sequence
 
-from answerback.jobs.ports import Store
-from answerback.kernel.errors import ErrorCode, ProviderError, StorageUnavailable
+from answerback.ask.model import Question
+from answerback.ask.store import QuestionStore
+from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.json import Json
 from answerback.kernel.log import Log
 from answerback.llm.asking import Asker
-from answerback.llm.model import Chunk, Json, Question
 
-KEEPING_SECONDS = 1.0
-"""How long an answer that is there waits for its place in the history."""
+STORING_SECONDS = 1.0
+"""How long an answer that is there waits until the history has it."""
 
 
 class Questions:
     """One question, one answer, no memory of earlier ones."""
 
-    def __init__(self, asker: Asker, store: Store, log: Log) -> None:
+    def __init__(self, asker: Asker, store: QuestionStore, log: Log) -> None:
         self._asker = asker
         self._store = store
         self._log = log
-        self._keeping: set[asyncio.Task[None]] = set()
+        self._storing: set[asyncio.Task[None]] = set()
 
     async def ask(self, tenant_id: str, question: str, model: str | None) -> str:
-        """The answer, kept, or still being kept where that takes long. Raises ProviderError."""
-        answer = (await self._asker.ask(_body(question, model))).answer.text
-        await self._keep(tenant_id, question, answer)
+        """The answer, stored, or still being stored where that takes long. Raises ProviderError."""
+        answer = (await self._asker.ask(_body(question, model))).text
+        await self._store_soon(tenant_id, question, answer)
         return answer
 
     async def stream(self, tenant_id: str, question: str, model: str | None) -> AsyncGenerator[str, None]:
         """An open stream whose first words have come. Raises ProviderError; so does the stream, and then the answer is
-        not whole and not kept. Close it to stop the upstream call."""
-        chunks = await self._asker.stream(_body(question, model))
-        return self._told(tenant_id, question, await first_words(chunks), chunks)
+        neither whole nor stored. Close it to stop the upstream call."""
+        return self._recorded(tenant_id, question, await self._asker.stream_text(_body(question, model)))
 
     async def history(self, tenant_id: str, limit: int) -> Sequence[Question]:
         """Newest first."""
         return await self._store.list_questions(tenant_id, limit)
 
-    async def _told(
-        self, tenant_id: str, question: str, first: str, chunks: AsyncGenerator[Chunk, None]
+    async def _recorded(
+        self, tenant_id: str, question: str, words: AsyncGenerator[str, None]
     ) -> AsyncGenerator[str, None]:
         # Not a list: kept one by one, words take fifteen times the room.
-        told = io.StringIO()
-        told.write(first)
+        answer = io.StringIO()
         try:
-            yield first
-            async for chunk in chunks:
-                if chunk.text:
-                    told.write(chunk.text)
-                    yield chunk.text
+            async for piece in words:
+                answer.write(piece)
+                yield piece
         finally:
-            await chunks.aclose()
-        await self._keep(tenant_id, question, told.getvalue())
+            await words.aclose()
+        await self._store_soon(tenant_id, question, answer.getvalue())
 
-    async def _keep(self, tenant_id: str, question: str, answer: str) -> None:
+    async def _store_soon(self, tenant_id: str, question: str, answer: str) -> None:
         """An answer that is there and paid for is worth more to its caller than its place in the history: behind a
-        locked database it goes out, and its place is taken once the database is free, if that is soon enough."""
-        keeping = asyncio.create_task(self._write(tenant_id, question, answer))
-        self._keeping.add(keeping)
-        keeping.add_done_callback(self._keeping.discard)
-        await asyncio.wait((keeping,), timeout=KEEPING_SECONDS)
+        locked database it goes out, and is stored once the database is free, if that is soon enough."""
+        storing = asyncio.create_task(self._write(tenant_id, question, answer))
+        self._storing.add(storing)
+        storing.add_done_callback(self._storing.discard)
+        await asyncio.wait((storing,), timeout=STORING_SECONDS)
 
     async def _write(self, tenant_id: str, question: str, answer: str) -> None:
         try:
             await self._store.keep_question(tenant_id, question, answer)
         except StorageUnavailable as error:
             self._log.error("history_not_kept", reason=str(error))
-
-
-async def first_words(chunks: AsyncGenerator[Chunk, None]) -> str:
-    """Raises ProviderError also where none come: a model may think, call tools or stop without any."""
-    try:
-        async for chunk in chunks:
-            if chunk.text:
-                return chunk.text
-    except BaseException:
-        await chunks.aclose()
-        raise
-    raise ProviderError(ErrorCode.UPSTREAM_EMPTY, "the upstream's answer is empty", retryable=True)
 
 
 def _body(question: str, model: str | None) -> dict[str, Json]:

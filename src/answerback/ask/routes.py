@@ -1,4 +1,4 @@
-"""Door 2: a question in, its answer back, at once or as it comes."""
+"""Questions answered at once, whole or as the answer comes; and the history of both."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any
@@ -11,13 +11,13 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.ask.ask import Questions
 from answerback.http.bodies import StrictBody, body_schema, read_body
-from answerback.http.errors import json_response
 from answerback.http.fields import ModelName, not_blank
 from answerback.http.headers import accepts
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
+from answerback.http.responses import respond
 from answerback.http.sse import EVENT_STREAM, sse_response, text_response, word_events
-from answerback.jobs.callbacks import rfc3339
+from answerback.kernel.clock import rfc3339
 
 
 class AskBody(StrictBody):
@@ -45,7 +45,6 @@ class History(BaseModel):
     items: list[HistoryItem]
 
 
-EXAMPLE = {"question": "What is the capital of France?"}
 STREAM_RESPONSES: dict[int | str, dict[str, Any]] = ASK_ERRORS | {
     200: {
         "description": "The answer as it comes. A stream that breaks never ends like a good one: the text's connection "
@@ -56,61 +55,67 @@ STREAM_RESPONSES: dict[int | str, dict[str, Any]] = ASK_ERRORS | {
         },
     }
 }
+BODY = {
+    "parameters": [IDEMPOTENCY_KEY],
+    "requestBody": body_schema(AskBody, {"question": "What is the capital of France?"}),
+}
 
 
-def router(questions: Questions, authenticator: Authenticator, once: Idempotent) -> APIRouter:
+def router(questions: Questions, authenticator: Authenticator, idempotent: Idempotent) -> APIRouter:
     """`/api/ask`, `/api/streaming` and `/api/history`."""
-    door = APIRouter(prefix="/api", tags=["ask"])
-    _add_asking(door, questions, authenticator, once)
-    _add_history(door, questions, authenticator)
-    return door
+    router = APIRouter(prefix="/api", tags=["ask"])
+    _add_ask(router, questions, authenticator, idempotent)
+    _add_streaming(router, questions, authenticator, idempotent)
+    _add_history(router, questions, authenticator)
+    return router
 
 
-def _add_asking(door: APIRouter, questions: Questions, authenticator: Authenticator, once: Idempotent) -> None:
-    """At once and as it comes."""
-    body = {"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(AskBody, EXAMPLE)}
-
-    @door.post(
+def _add_ask(router: APIRouter, questions: Questions, authenticator: Authenticator, idempotent: Idempotent) -> None:
+    @router.post(
         "/ask",
         summary="Ask, and wait for the answer",
         response_model=AnswerBody,
         responses=ASK_ERRORS,
-        openapi_extra=body,
+        openapi_extra=BODY,
     )
     async def ask(request: Request) -> Response:
         """One answer. Failures that may pass are tried again for a moment first. Hanging up stops the LLM, unless the
         question has an `Idempotency-Key`."""
         tenant_id = await authenticator.tenant(request)
-        asked = await read_body(request, AskBody)
+        body = await read_body(request, AskBody)
 
         async def answer() -> Response:
-            return json_response(200, {"answer": await questions.ask(tenant_id, asked.question, asked.model)})
+            return respond(200, AnswerBody(answer=await questions.ask(tenant_id, body.question, body.model)))
 
-        return await once(request, tenant_id, asked, answer)
+        return await idempotent(request, tenant_id, body, answer)
 
-    @door.post(
+
+def _add_streaming(
+    router: APIRouter, questions: Questions, authenticator: Authenticator, idempotent: Idempotent
+) -> None:
+    @router.post(
         "/streaming",
         summary="Ask, and read the answer as it comes",
         response_class=Response,
         responses=STREAM_RESPONSES,
-        openapi_extra=body,
+        openapi_extra=BODY,
     )
     async def streaming(request: Request) -> Response:
         """Plain text, or with `Accept: text/event-stream` server-sent events: `{"content": …}`, in the end
         `{"done": true}`. The status waits for the first words, so 429, 502 and 503 arrive as statuses."""
         tenant_id = await authenticator.tenant(request)
-        asked = await read_body(request, AskBody)
+        body = await read_body(request, AskBody)
         as_events = accepts(request, EVENT_STREAM)
 
         async def answer() -> Response:
-            words = await questions.stream(tenant_id, asked.question, asked.model)
-            return sse_response(word_events(words)) if as_events else text_response(_text(words))
+            words = await questions.stream(tenant_id, body.question, body.model)
+            return sse_response(word_events(words)) if as_events else text_response(_encoded(words))
 
-        return await once(request, tenant_id, [asked, as_events], answer, streamed=True)
+        return await idempotent(request, tenant_id, [body, as_events], answer, streamed=True)
 
 
-def _add_history(door: APIRouter, questions: Questions, authenticator: Authenticator) -> None:
-    @door.get(
+def _add_history(router: APIRouter, questions: Questions, authenticator: Authenticator) -> None:
+    @router.get(
         "/history",
         summary="What you asked, newest first",
         response_model=History,
@@ -122,13 +127,13 @@ def _add_history(door: APIRouter, questions: Questions, authenticator: Authentic
         """Questions with their whole answers, asked and streamed; kept for `RETENTION_DAYS`."""
         tenant_id = await authenticator.tenant(request)
         items = [
-            {"question": each.question, "answer": each.answer, "timestamp": rfc3339(each.at)}
+            HistoryItem(question=each.question, answer=each.answer, timestamp=rfc3339(each.at))
             for each in await questions.history(tenant_id, limit)
         ]
-        return json_response(200, {"items": items})
+        return respond(200, History(items=items))
 
 
-async def _text(words: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
+async def _encoded(words: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
     try:
         async for piece in words:
             yield piece.encode()

@@ -1,14 +1,14 @@
-"""The history of questions: kept when answered, shown newest first, forgotten with age."""
+"""The history of questions: stored when answered, listed newest first, deleted with age."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Text, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from answerback.ask.model import Question
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.tables import questions
 from answerback.jobs.records import at_most
-from answerback.llm.model import Question
 
 BATCH = 200
 
@@ -58,13 +58,14 @@ def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str) -
     and its time."""
     yield LOCK_HISTORIES(tenant_ids=[tenant_id])
     answered_at = tx.now
-    for (last,) in (yield LAST_ANSWERED_AT(tenant_id=tenant_id)):
-        answered_at = max(answered_at, last + 1)
+    for last in (yield LAST_ANSWERED_AT(tenant_id=tenant_id)):
+        answered_at = max(answered_at, last.created_at + 1)
     yield INSERT_QUESTION(tenant_id=tenant_id, question=question, answer=answer, answered_at=answered_at)
 
 
 def list_questions(_: Transaction, tenant_id: str, limit: int) -> Operation[list[Question]]:
-    return [Question(*row) for row in (yield LIST_QUESTIONS(tenant_id=tenant_id, limit=limit))]
+    rows = yield LIST_QUESTIONS(tenant_id=tenant_id, limit=limit)
+    return [Question(row.question, row.answer, row.created_at) for row in rows]
 
 
 def prune_questions(before: int) -> Operation[int]:

@@ -36,7 +36,7 @@ class BenchError(Exception):
 
 
 class _Silence:
-    """Implements `ports.Log`: the screen belongs to the progress bar, and the report tells what failed."""
+    """Implements `Log`: the screen belongs to the progress bar, and the report says what failed."""
 
     def info(self, _: str, /, **__: object) -> None:
         return None

@@ -1,4 +1,4 @@
-"""Door 3: benchmarks of a model, as JSON or as a page to look at; every run is in a CSV file of its own."""
+"""Benchmarks of a model, as JSON or as a page to look at; every run is in a CSV file of its own."""
 
 import asyncio
 from collections.abc import Mapping
@@ -25,10 +25,11 @@ from answerback.benchmark.model import (
 )
 from answerback.benchmark.run import Benchmark
 from answerback.http.bodies import from_form
-from answerback.http.errors import BodyTooLarge, InvalidRequest, json_response, problem
+from answerback.http.errors import BodyTooLarge, InvalidRequest, problem
 from answerback.http.fields import ModelName
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import ASK_ERRORS, IDEMPOTENCY_KEY, errors
+from answerback.http.responses import respond
 from answerback.kernel.errors import InvalidField, ResultsUnwritable
 
 PATH = "/benchmark"
@@ -58,67 +59,51 @@ class BenchmarkForm(BaseModel):
 class SpreadBody(BaseModel):
     """`std_dev` is the sample's, 0 for a single value; percentiles are interpolated."""
 
-    avg: float
-    min: float
-    max: float
-    std_dev: float
-    p50: float
-    p95: float
+    avg: float = Field(examples=[0.81])
+    min: float = Field(examples=[0.74])
+    max: float = Field(examples=[0.92])
+    std_dev: float = Field(examples=[0.06])
+    p50: float = Field(examples=[0.8])
+    p95: float = Field(examples=[0.91])
 
 
 class SummaryBody(BaseModel):
     """Spreads are those of the calls that succeeded, null where none did. Times are in seconds, as measured from the
     stream, and leave out the waits between tries; `tokens` are those of the answers, as the upstream counts them."""
 
-    calls: int
-    failures: int
-    failure_codes: dict[str, int] = Field(description="How many failed with which `error.code`.")
-    retries: int = Field(description="Tries beyond the first.")
-    tokens: int
+    calls: int = Field(examples=[5])
+    failures: int = Field(examples=[1])
+    failure_codes: dict[str, int] = Field(
+        description="How many failed with which `error.code`.", examples=[{"upstream_timeout": 1}]
+    )
+    retries: int = Field(description="Tries beyond the first.", examples=[1])
+    tokens: int = Field(examples=[210])
     latency: SpreadBody | None
     time_to_first_token: SpreadBody | None
     tokens_per_second: SpreadBody | None
 
 
 class PromptBody(SummaryBody):
-    prompt: str
+    prompt: str = Field(examples=["What is the capital of France?"])
 
 
 class ReportBody(BaseModel):
     """A benchmark. `seconds` is how long it all took."""
 
-    model: str | None
-    runs: int
-    concurrency: int
-    max_tokens: int
-    seconds: float
+    model: str | None = Field(examples=["openai/gpt-oss-20b:free"])
+    runs: int = Field(examples=[5])
+    concurrency: int = Field(examples=[5])
+    max_tokens: int = Field(examples=[512])
+    seconds: float = Field(examples=[1.9])
     overall: SummaryBody
     prompts: list[PromptBody]
-    results_file: str = Field(description="A CSV file with a row per run, under `BENCHMARKS_DIR` of the service.")
+    results_file: str = Field(
+        description="A CSV file with a row per run, under `BENCHMARKS_DIR` of the service.",
+        examples=["benchmarks/benchmark-20260101T120000Z-1f0c9a3e.csv"],
+    )
 
 
-_SPREAD = {"avg": 0.81, "min": 0.74, "max": 0.92, "std_dev": 0.06, "p50": 0.8, "p95": 0.91}
-_SUMMARY = {
-    "calls": 5,
-    "failures": 0,
-    "failure_codes": {},
-    "retries": 1,
-    "tokens": 210,
-    "latency": _SPREAD,
-    "time_to_first_token": {"avg": 0.21, "min": 0.18, "max": 0.27, "std_dev": 0.03, "p50": 0.2, "p95": 0.26},
-    "tokens_per_second": {"avg": 52.1, "min": 45.7, "max": 56.8, "std_dev": 4.1, "p50": 52.5, "p95": 56.4},
-}
 FORM_EXAMPLE = {"prompt_file": "What is the capital of France?\nWhy is the sky blue?\n", "runs": 5, "concurrency": 5}
-EXAMPLE = {
-    "model": "openai/gpt-oss-20b:free",
-    "runs": 5,
-    "concurrency": 5,
-    "max_tokens": 512,
-    "seconds": 1.9,
-    "overall": _SUMMARY,
-    "prompts": [{"prompt": "What is the capital of France?", **_SUMMARY}],
-    "results_file": "benchmarks/benchmark-20260101T120000Z-1f0c9a3e.csv",
-}
 RESPONSES: dict[int | str, dict[str, Any]] = (
     ASK_ERRORS
     | errors(
@@ -131,20 +116,17 @@ RESPONSES: dict[int | str, dict[str, Any]] = (
         200: {
             "model": ReportBody,
             "description": "The report; with `visualize=true` as an HTML page. Calls that failed are counted in it.",
-            "content": {
-                "application/json": {"example": EXAMPLE},
-                "text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"},
-            },
+            "content": {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"}},
         }
     }
 )
 
 
-def router(benchmark: Benchmark, authenticator: Authenticator, once: Idempotent) -> APIRouter:
+def router(benchmark: Benchmark, authenticator: Authenticator, idempotent: Idempotent) -> APIRouter:
     """`POST /benchmark`."""
-    door = APIRouter(tags=["generate"])
+    router = APIRouter(tags=["generate"])
 
-    @door.post(
+    @router.post(
         PATH,
         summary="Measure a model with prompts of yours",
         response_model=None,
@@ -152,8 +134,9 @@ def router(benchmark: Benchmark, authenticator: Authenticator, once: Idempotent)
         openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": _form_schema()},
     )
     async def run_benchmark(request: Request) -> Response:
-        """Asks every prompt `runs` times and tells how long answers took. The response comes when all is done; hanging
-        up stops it, unless it has an `Idempotency-Key`, and keeps the rows of what was done. At most 10,000 calls.
+        """Asks every prompt `runs` times and measures how long answers take. The response comes when all is done;
+        hanging up stops it, unless it has an `Idempotency-Key`, and keeps the rows of what was done. At most 10,000
+        calls.
 
         `curl -s http://localhost:8080/benchmark -F prompt_file=@prompts.txt -F runs=10`"""
         tenant_id = await authenticator.tenant(request)
@@ -167,15 +150,15 @@ def router(benchmark: Benchmark, authenticator: Authenticator, once: Idempotent)
             # In a thread: a report on thousands of prompts takes longer than others should wait.
             return await asyncio.to_thread(_rendered, report, form)
 
-        return await once(request, tenant_id, [plan, form], answer)
+        return await idempotent(request, tenant_id, [plan, form], answer)
 
-    return door
+    return router
 
 
 def _rendered(report: Report, form: BenchmarkForm) -> Response:
     if form.visualize:
         return Response(page.render(report), 200, PAGE_HEADERS, "text/html; charset=utf-8")
-    return json_response(200, _body(report))
+    return respond(200, _body(report))
 
 
 async def _read(request: Request) -> tuple[Plan, BenchmarkForm]:
@@ -208,18 +191,19 @@ def _form(texts: Mapping[str, str], *, missing: bool) -> BenchmarkForm:
     return form
 
 
-def _body(report: Report) -> dict[str, Any]:
-    prompts = zip(report.plan.prompts, report.prompts, strict=True)
-    return {
-        "model": report.model,
-        "runs": report.plan.runs,
-        "concurrency": report.plan.concurrency,
-        "max_tokens": report.plan.max_tokens,
-        "seconds": round(report.seconds, 4),
-        "overall": _summary(report.overall),
-        "prompts": [{"prompt": prompt, **_summary(summary)} for prompt, summary in prompts],
-        "results_file": report.results_file,
-    }
+def _body(report: Report) -> ReportBody:
+    plan = report.plan
+    prompts = zip(plan.prompts, report.prompts, strict=True)
+    return ReportBody(
+        model=report.model,
+        runs=plan.runs,
+        concurrency=plan.concurrency,
+        max_tokens=plan.max_tokens,
+        seconds=round(report.seconds, 4),
+        overall=SummaryBody(**_summary(report.overall)),
+        prompts=[PromptBody(prompt=prompt, **_summary(summary)) for prompt, summary in prompts],
+        results_file=report.results_file,
+    )
 
 
 def _summary(summary: Summary) -> dict[str, Any]:
@@ -235,8 +219,8 @@ def _summary(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _spread(spread: Spread | None) -> dict[str, float] | None:
-    return None if spread is None else {name: round(value, 6) for name, value in asdict(spread).items()}
+def _spread(spread: Spread | None) -> SpreadBody | None:
+    return None if spread is None else SpreadBody(**{name: round(value, 6) for name, value in asdict(spread).items()})
 
 
 def _form_schema() -> dict[str, Any]:

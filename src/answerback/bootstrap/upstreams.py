@@ -5,13 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from dotenv import dotenv_values
 
-from answerback.kernel.clock import Clock
-from answerback.kernel.log import Log
-from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
+from answerback.kernel.instruments import Instruments
+from answerback.llm.limiter import LimitedProvider, UpstreamLimiter
 from answerback.llm.mock import MODEL, MockProvider
 from answerback.llm.observed import ObservedProvider
 from answerback.llm.openai_compatible import OpenAICompatible
-from answerback.llm.pacing import Gate, PacedProvider
 from answerback.llm.provider import Provider
 from answerback.llm.routes_file import ProviderEntry, RoutesFileError, load_routes
 from answerback.llm.routing import FallbackProvider, Route
@@ -43,34 +41,31 @@ class Upstreams:
             self._routes = {self.default_model: [(THE_ONE, model) for model in models]}
         self.models = frozenset({self.default_model, *(model for steps in self._routes.values() for _, model in steps)})
 
-    def provider(self, clock: Clock, log: Log, metrics: Metrics = UNMEASURED, tracer: Tracer = UNTRACED) -> Provider:
+    def provider(self, instruments: Instruments) -> Provider:
         """Makes what answers every chat request, for its caller to close."""
         if self._settings.mock:
-            mock = MockProvider(self._settings.mock_delay_seconds)
-            return ObservedProvider(mock, self.default_model, metrics, tracer)
-        made = {name: self._one(name, entry, clock, log, metrics, tracer) for name, entry in self._entries.items()}
+            return ObservedProvider(MockProvider(self._settings.mock_delay_seconds), self.default_model, instruments)
+        made = {name: self._one(name, entry, instruments) for name, entry in self._entries.items()}
         otherwise = next(iter(made.values()))
         if not self._routes:
             return otherwise
         routes = {name: [Route(made[of], model) for of, model in steps] for name, steps in self._routes.items()}
         default = routes.get(self.default_model) or [Route(otherwise, self.default_model)]
-        return FallbackProvider(routes, default, otherwise, clock.monotonic, log)
+        return FallbackProvider(routes, default, otherwise, instruments)
 
-    def _one(
-        self, name: str, entry: ProviderEntry, clock: Clock, log: Log, metrics: Metrics, tracer: Tracer
-    ) -> Provider:
+    def _one(self, name: str, entry: ProviderEntry, instruments: Instruments) -> Provider:
         provider = OpenAICompatible(
             base_url=entry.base_url,
             api_key=entry.key(),
             default_model=self.default_model,
             connect_timeout=self._settings.connection_timeout,
-            now=clock.now,
+            now=instruments.clock.now,
             app_url=self._settings.public_base_url,
             name=name or None,
         )
-        observed = ObservedProvider(provider, self.default_model, metrics, tracer)
-        gate = Gate(entry.requests_per_minute, entry.concurrency, clock.monotonic)
-        return PacedProvider(observed, gate, self.default_model, log)
+        observed = ObservedProvider(provider, self.default_model, instruments)
+        limiter = UpstreamLimiter(provider.name, instruments, entry.requests_per_minute, entry.concurrency)
+        return LimitedProvider(observed, limiter, self.default_model)
 
 
 def _entry(settings: Settings) -> ProviderEntry:

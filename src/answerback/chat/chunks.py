@@ -1,25 +1,26 @@
 """A streamed completion on its way out: the upstream's bytes, made anew only where they do not conform."""
 
-import json
 import re
 from collections.abc import AsyncGenerator
 
 from answerback.http.openai_errors import openai_problem
 from answerback.http.sse import DONE, data_event
-from answerback.llm.model import Chunk, Json
+from answerback.kernel.json import Json
+from answerback.llm.model import Chunk
+from answerback.llm.reply import StreamedReply
 
 _NO_USAGE = re.compile(rb'"usage"\s*:\s*null')
 
 
-async def events(chunks: AsyncGenerator[Chunk, None], include_usage: bool) -> AsyncGenerator[bytes, None]:
+async def events(reply: StreamedReply, include_usage: bool) -> AsyncGenerator[bytes, None]:
     """The stream as OpenAI sends it.
 
-    With `include_usage` every chunk says `"usage": null` and one without choices, told last, has the counts; otherwise
-    nobody hears of them. `[DONE]` comes after a whole answer only.
+    With `include_usage` every chunk has `"usage": null` and a last one without choices has the counts; otherwise none
+    has. `[DONE]` comes after a whole answer only.
     """
     counted: Chunk | None = None
     try:
-        async for chunk in chunks:
+        async for chunk in reply:
             if chunk.usage is not None:
                 # Upstreams differ in where they put it, and how often; the last one counts.
                 counted = chunk
@@ -29,24 +30,20 @@ async def events(chunks: AsyncGenerator[Chunk, None], include_usage: bool) -> As
             yield data_event(_without_choices(counted))
         yield DONE
     finally:
-        await chunks.aclose()
+        await reply.aclose()
 
 
 def error_chunk(status: int, code: str, message: str) -> bytes:
-    """How a stream of OpenAI's tells that it broke."""
+    """The last event of a stream that broke."""
     return data_event(openai_problem(status, code, message))
 
 
 def _without_choices(chunk: Chunk) -> bytes | dict[str, Json]:
-    if not chunk.has_choices:
-        return chunk.data
-    document: dict[str, Json] = json.loads(chunk.data)
-    return document | {"choices": []}
+    return {**chunk.document, "choices": []} if chunk.has_choices else chunk.data
 
 
 def _without_usage(chunk: Chunk, include_usage: bool) -> bytes | dict[str, Json]:
     if chunk.usage is None and (not include_usage or _NO_USAGE.search(chunk.data)):
         return chunk.data
-    document: dict[str, Json] = json.loads(chunk.data)
-    document.pop("usage", None)
+    document = {name: value for name, value in chunk.document.items() if name != "usage"}
     return document | {"usage": None} if include_usage else document

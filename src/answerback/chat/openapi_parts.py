@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of OpenAI's doors."""
+"""What the OpenAPI document says of OpenAI's routes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Door 5: chat completions as OpenAI's, plain and streamed. The body is relayed, not remodelled."""
+"""Chat completions as OpenAI's, plain and streamed. The body is relayed, not remodelled."""
 
 import json
 import math
@@ -15,15 +15,15 @@ from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_errors import InvalidParameter, MissingParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.http.sse import sse_response
+from answerback.kernel.json import Json
 from answerback.llm.asking import Asker
-from answerback.llm.model import Json
 
 
-def router(asker: Asker, authenticator: Authenticator, once: Idempotent) -> APIRouter:
+def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -> APIRouter:
     """`POST /v1/chat/completions`."""
-    door = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
+    router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 
-    @door.post(
+    @router.post(
         "/chat/completions",
         summary="Create a chat completion, as OpenAI's",
         response_model=None,
@@ -43,14 +43,13 @@ def router(asker: Asker, authenticator: Authenticator, once: Idempotent) -> APIR
 
         async def answer() -> Response:
             if not streamed:
-                relayed = await asker.relay(body)
-                return Response(relayed.body, 200, media_type="application/json")
+                return Response((await asker.relay(body)).body, 200, media_type="application/json")
             options = body.get("stream_options") or {}
             return sse_response(events(await asker.stream(body), options.get("include_usage") is True), error_chunk)
 
-        return await once(request, tenant_id, body, answer, streamed=streamed)
+        return await idempotent(request, tenant_id, body, answer, streamed=streamed)
 
-    return door
+    return router
 
 
 async def _read(request: Request) -> dict[str, Json]:

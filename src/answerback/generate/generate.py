@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncGenerator, Mapping
 
-from answerback.ask.ask import first_words
+from answerback.kernel.json import Json
 from answerback.llm.asking import Asker, Timed
 from answerback.llm.catalog import Catalog
-from answerback.llm.model import Chunk, Json
 
 
 class Generation:
@@ -24,15 +23,4 @@ class Generation:
         """An open stream whose first words have come. Raises UnknownModel, and ProviderError; so does the stream, and
         then the answer is not whole. Close it to stop the upstream call."""
         await self._catalog.check(body.get("model"))
-        chunks = await self._asker.stream(body)
-        return _told(await first_words(chunks), chunks)
-
-
-async def _told(first: str, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[str, None]:
-    try:
-        yield first
-        async for chunk in chunks:
-            if chunk.text:
-                yield chunk.text
-    finally:
-        await chunks.aclose()
+        return await self._asker.stream_text(body)

@@ -1,23 +1,23 @@
-"""Door 3: the models there are, and a prompt's answer with what it took."""
+"""The models there are, and a prompt's answer with what it took."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.generate.generate import Generation
 from answerback.http.bodies import StrictBody, body_schema, read_body
-from answerback.http.errors import json_response
 from answerback.http.fields import ModelName, not_blank
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
+from answerback.http.responses import respond
 from answerback.http.sse import sse_response, word_events
+from answerback.kernel.json import Json
 from answerback.llm.asking import Timed
 from answerback.llm.catalog import Catalog
-from answerback.llm.model import Json
 
 
 class GenerateBody(StrictBody):
@@ -33,20 +33,26 @@ class GenerateBody(StrictBody):
 
 
 class Generated(BaseModel):
-    """An answer. `latency_seconds` is the LLM's own time: waits between tries are left out."""
+    """An answer."""
 
     response: str = Field(examples=["Paris."])
     model: str = Field(description="The one that answered.", examples=["openai/gpt-oss-20b:free"])
     tokens_used: int | None = Field(
         description="Prompt and answer; null where the upstream counts none.", examples=[11]
     )
-    latency_seconds: float = Field(examples=[0.8123])
+    latency_seconds: float = Field(
+        description="The LLM's own time: waits between tries are left out.", examples=[0.8123]
+    )
 
 
-class ModelBody(BaseModel):
+class ListedModel(BaseModel):
     id: str = Field(examples=["openai/gpt-oss-20b:free"])
     name: str = Field(examples=["OpenAI: gpt-oss-20b (free)"])
     description: str = Field(examples=["An open-weight model of 21 billion parameters."])
+
+
+class ListedModels(RootModel[list[ListedModel]]):
+    """Every model once."""
 
 
 EXAMPLE = {"prompt": "What is the capital of France?", "model": "openai/gpt-oss-20b:free", "max_tokens": 512}
@@ -64,18 +70,20 @@ GENERATE_RESPONSES: dict[int | str, dict[str, Any]] = ASK_ERRORS | {
 }
 
 
-def router(generation: Generation, catalog: Catalog, authenticator: Authenticator, once: Idempotent) -> APIRouter:
+def router(generation: Generation, catalog: Catalog, authenticator: Authenticator, idempotent: Idempotent) -> APIRouter:
     """`GET /models` and `POST /generate`."""
-    door = APIRouter(tags=["generate"])
+    router = APIRouter(tags=["generate"])
 
-    @door.get("/models", summary="The models there are", response_model=list[ModelBody], responses=MODELS_ERRORS)
+    @router.get("/models", summary="The models there are", response_model=ListedModels, responses=MODELS_ERRORS)
     async def get_models(request: Request) -> Response:
         """What the provider offers, kept for `CACHE_TTL` seconds; an older list where the provider cannot be asked."""
         await authenticator.tenant(request)
         listed = await catalog.list()
-        return json_response(200, [{"id": m.id, "name": m.name, "description": m.description} for m in listed])
+        return respond(
+            200, ListedModels([ListedModel(id=m.id, name=m.name, description=m.description) for m in listed])
+        )
 
-    @door.post(
+    @router.post(
         "/generate",
         summary="Answer a prompt, whole or as a stream",
         response_model=None,
@@ -87,31 +95,33 @@ def router(generation: Generation, catalog: Catalog, authenticator: Authenticato
         `Retry-After` where it names one. A stream's status waits for the first words. Hanging up stops the LLM,
         unless the answer comes whole and the request has an `Idempotency-Key`."""
         tenant_id = await authenticator.tenant(request)
-        asked = await read_body(request, GenerateBody)
+        body = await read_body(request, GenerateBody)
 
         async def answer() -> Response:
-            if asked.stream:
-                return sse_response(word_events(await generation.stream(_chat(asked))))
-            return json_response(200, _generated(await generation.generate(_chat(asked))))
+            if body.stream:
+                return sse_response(word_events(await generation.stream(_request(body))))
+            return respond(200, _generated(await generation.generate(_request(body))))
 
-        return await once(request, tenant_id, asked, answer, streamed=asked.stream)
+        return await idempotent(request, tenant_id, body, answer, streamed=body.stream)
 
-    return door
+    return router
 
 
-def _generated(timed: Timed) -> dict[str, Any]:
+def _generated(timed: Timed) -> Generated:
     usage = timed.answer.usage
-    return {
-        "response": timed.answer.text,
-        "model": timed.answer.model,
-        "tokens_used": usage.total_tokens if usage else None,
-        "latency_seconds": round(timed.seconds, 4),
-    }
+    return Generated(
+        response=timed.text,
+        model=timed.answer.model,
+        tokens_used=usage.total_tokens if usage else None,
+        latency_seconds=round(timed.seconds, 4),
+    )
 
 
-def _chat(asked: GenerateBody) -> dict[str, Json]:
-    body: dict[str, Json] = {"messages": [{"role": "user", "content": asked.prompt}], "max_tokens": asked.max_tokens}
+def _request(body: GenerateBody) -> dict[str, Json]:
+    """The chat completion request."""
+    prompt = {"role": "user", "content": body.prompt}
+    request: dict[str, Json] = {"messages": [prompt], "max_tokens": body.max_tokens}
     for name in ("model", "temperature"):
-        if (value := getattr(asked, name)) is not None:
-            body[name] = value
-    return body
+        if (value := getattr(body, name)) is not None:
+            request[name] = value
+    return request

@@ -6,7 +6,7 @@ from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import JobState, Queue
-from answerback.jobs.model import Depth
+from answerback.kernel.telemetry import Depth
 from answerback.webhooks.depth import delivery_depth
 
 OPEN_STATES = (

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.http.openapi import KEY_OR_NOT
 from answerback.http.openapi_parts import errors
-from answerback.jobs.model import Depth
+from answerback.kernel.telemetry import Depth
 from answerback.jobs.store import JobStore
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable

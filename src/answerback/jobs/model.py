@@ -122,13 +122,3 @@ class Swept:
     @property
     def total(self) -> int:
         return sum(astuple(self))
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """What waits, by state, and for how long the oldest row has been due, in seconds."""
-
-    jobs: Mapping[str, int] = field(default_factory=dict)
-    deliveries: Mapping[str, int] = field(default_factory=dict)
-    oldest_job_seconds: float = 0.0
-    oldest_delivery_seconds: float = 0.0

@@ -9,7 +9,8 @@ from answerback.jobs import accept, cancel, claim, depth, expire, finish, prune,
 from answerback.jobs.backlog import Backlog, Recount
 from answerback.jobs.finish import End
 from answerback.jobs.kind import AnyKind, Claimed, JobState, Later, Registry
-from answerback.jobs.model import Accepted, Depth, Finished, JobClaims, JobRecord, Limits, NewJob, Swept
+from answerback.jobs.model import Accepted, Finished, JobClaims, JobRecord, Limits, NewJob, Swept
+from answerback.kernel.telemetry import Depth
 from answerback.queue.attempts import Report
 from answerback.queue.leases import extend
 from answerback.queue.unconfirmed import UnconfirmedClaims

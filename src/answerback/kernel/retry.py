@@ -42,6 +42,24 @@ def exponential(attempts: int, first: float, multiplier: float, limit: float) ->
     return RetrySchedule(tuple(waits))
 
 
+@dataclass(frozen=True, slots=True)
+class ShortRetries:
+    """How a synchronous call is retried while its caller waits: `retries` besides the first try; waits in seconds."""
+
+    retries: int
+    first: float
+    limit: float
+    multiplier: float
+
+    def delay(self, tries: int, retry_after: float | None, draw: Callable[[], float]) -> float | None:
+        """Seconds until the next try after so many; None when there is none left, or the wait that the upstream asks
+        for is longer than a caller's patience. `draw` is as in `RetrySchedule.delay`."""
+        if tries > self.retries or (retry_after is not None and retry_after > self.limit):
+            return None
+        backoff = self.first * self.multiplier ** min(tries - 1, 64) + self.first * draw()
+        return max(min(backoff, self.limit), retry_after or 0.0)
+
+
 JOB_SCHEDULE = exponential(attempts=12, first=2.0, multiplier=4.0, limit=900.0)
 """How a queued job asks a failing provider again: after 2, 8, 32, 128, 512 s, then every 15 min; 12 attempts in 2 h."""
 

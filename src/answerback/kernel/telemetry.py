@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from answerback.jobs.model import JobKind, JobState
 from answerback.kernel.errors import ErrorCode
-from answerback.llm.model import Usage
+from answerback.kernel.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,16 @@ class LLMCall:
     first_token_seconds: float | None = None
     usage: Usage | None = None
     code: ErrorCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits, by state, and for how long the oldest row has been due, in seconds."""
+
+    jobs: Mapping[str, int] = field(default_factory=dict)
+    deliveries: Mapping[str, int] = field(default_factory=dict)
+    oldest_job_seconds: float = 0.0
+    oldest_delivery_seconds: float = 0.0
 
 
 class CallbackEnd(StrEnum):
@@ -49,12 +58,12 @@ class Fallback(StrEnum):
 class Metrics(Protocol):
     """Counts what happens. Every method is cheap and never raises."""
 
-    def accepted(self, kind: JobKind) -> None: ...
+    def accepted(self, kind: str) -> None: ...
 
     def claimed(self, seconds: float) -> None:
         """A job was taken up, so long after it was due."""
 
-    def ended(self, state: JobState, code: ErrorCode | None = None, count: int = 1) -> None: ...
+    def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None: ...
 
     def put_off(self, code: ErrorCode) -> None:
         """A job goes back to the queue, to be tried again."""
@@ -89,11 +98,11 @@ class Metrics(Protocol):
 class Unmeasured:
     """Implements `Metrics` where nobody counts."""
 
-    def accepted(self, kind: JobKind) -> None: ...
+    def accepted(self, kind: str) -> None: ...
 
     def claimed(self, seconds: float) -> None: ...
 
-    def ended(self, state: JobState, code: ErrorCode | None = None, count: int = 1) -> None: ...
+    def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None: ...
 
     def put_off(self, code: ErrorCode) -> None: ...
 

@@ -1,36 +1,33 @@
-"""Asking at once: what the synchronous doors share. Short retries, before the first word only."""
+"""Asking at once: what the synchronous routes share. Short retries, before the first token only."""
 
 import asyncio
-import time
+import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
-
 from answerback.kernel.errors import UNUSABLE, Failure, ProviderError
-from answerback.kernel.log import Log
-from answerback.llm.model import Answer, ChatRequest, Chunk, Json, Model, Relayed, Usage
-from answerback.llm.provider import Provider
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.json import Json
+from answerback.kernel.retry import ShortRetries
+from answerback.kernel.usage import Usage
+from answerback.llm import completions
+from answerback.llm.model import Answer, ChatRequest, Model
+from answerback.llm.provider import Provider, send_streamed, send_whole
+from answerback.llm.reply import StreamedReply, WholeReply
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class ShortRetries:
-    """How a synchronous call tries again: `retries` besides the first try; waits in seconds."""
-
-    retries: int
-    first: float
-    limit: float
-    multiplier: float
+MEASURED_TEXT = 32_000
+"""As many characters of an answer as a spreadsheet's cell can hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A whole answer and how long its last try took: waits between tries are not the LLM's latency."""
+    """A whole answer, its text, and how long its last try took: waits between tries are not the LLM's latency."""
 
+    text: str
     answer: Answer
     seconds: float
 
@@ -50,153 +47,134 @@ class Measured:
     failure: Failure | None = None
 
 
-MEASURED_TEXT = 32_000
-"""As much of an answer as a spreadsheet's cell can hold."""
-
-
 class Asker:
-    """One request path for every synchronous door. `timeout` bounds one call, in seconds. `timer` tells seconds that
-    never jump; `sleep` is what waits between tries."""
+    """One request path for every synchronous route. Bodies are those of OpenAI chat completion requests. `timeout`
+    bounds one call, in seconds; `sleep` is what waits between tries."""
 
     def __init__(
         self,
         provider: Provider,
         retries: ShortRetries,
         timeout: float,
-        log: Log,
+        instruments: Instruments,
         *,
-        timer: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._provider = provider
         self._retries = retries
         self._timeout = timeout
-        self._log = log
-        self._timer = timer
+        self._log = instruments.log
+        self._monotonic = instruments.clock.monotonic
         self._sleep = sleep
 
     async def ask(self, body: Mapping[str, Json]) -> Timed:
-        """A whole answer, read. Raises ProviderError once the tries are used up or would not help."""
+        """A whole answer in text. Raises ProviderError once the tries are used up or would not help."""
+        request = ChatRequest(body, self._timeout)
 
-        async def once() -> Timed:
-            started = self._timer()
-            answer = await self._provider.complete(self._request(body))
-            return Timed(answer, self._timer() - started)
+        async def attempt() -> Timed:
+            started = self._monotonic()
+            answer = (await send_whole(self._provider, request)).answer()
+            if answer.text is None:
+                raise completions.empty()
+            return Timed(answer.text, answer, self._monotonic() - started)
 
-        timed = await self._persistently(once)
+        timed = await self._retried(attempt)
         self._report("asked", timed.answer.model, timed.seconds, timed.answer.usage)
         return timed
 
-    async def relay(self, body: Mapping[str, Json]) -> Relayed:
+    async def relay(self, body: Mapping[str, Json]) -> WholeReply:
         """A whole answer as the upstream sent it. Raises ProviderError."""
-        started = self._timer()
-        relayed = await self._persistently(lambda: self._provider.relay(self._request(body)))
-        self._report("relayed", relayed.model, self._timer() - started, relayed.usage)
-        return relayed
+        started = self._monotonic()
+        request = ChatRequest(body, self._timeout)
+        reply = await self._retried(lambda: send_whole(self._provider, request))
+        self._report("relayed", reply.model, self._monotonic() - started, reply.usage)
+        return reply
 
-    async def stream(self, body: Mapping[str, Json]) -> AsyncGenerator[Chunk, None]:
-        """An open stream whose first chunk has come, so that until then an error is an error and not half an answer.
+    async def stream(self, body: Mapping[str, Json]) -> StreamedReply:
+        """An open stream whose first token has come. Raises ProviderError; so does the stream, and then it is over.
+        Close it to stop the upstream call."""
+        started = self._monotonic()
+        request = ChatRequest(body, self._timeout, stream=True)
+        reply = await self._retried(lambda: send_streamed(self._provider, request))
 
-        Raises ProviderError; so does the stream, and then it is over. Close it to stop the upstream call.
-        """
+        def report(error: BaseException | None) -> None:
+            seconds = self._monotonic() - started
+            if error is None:
+                self._report("streamed", reply.model, seconds, reply.usage)
+            elif isinstance(error, ProviderError):
+                self._log.warning("stream_broke", code=error.failure.code.value, ms=int(seconds * 1000))
 
-        async def opened() -> tuple[Chunk, AsyncGenerator[Chunk, None]]:
-            stream = self._provider.stream(self._request(body))
-            return await anext(stream), stream
+        reply.when_over(report)
+        return reply
 
-        started = self._timer()
-        first, rest = await self._persistently(opened)
-        return self._told(first, rest, started)
+    async def stream_text(self, body: Mapping[str, Json]) -> AsyncGenerator[str, None]:
+        """The text of an open stream, its first piece there already: a model may think, call tools or stop without
+        any. Raises ProviderError; so does the generator, and then the text is not whole. Close it to stop the upstream
+        call."""
+        reply = await self.stream(body)
+        try:
+            async for chunk in reply:
+                if chunk.text:
+                    return _text(chunk.text, reply)
+            raise completions.empty()
+        except BaseException:
+            await reply.aclose()
+            raise
 
     async def measure(self, body: Mapping[str, Json]) -> Measured:
         """What a question takes, streamed. A stream that breaks is tried again like any failure: nobody has read it."""
+        request = ChatRequest(body, self._timeout, stream=True)
         tries, started = 0, 0.0
 
-        async def once() -> Measured:
+        async def attempt() -> Measured:
             nonlocal tries, started
-            tries, started = tries + 1, self._timer()
-            text, model, usage, first = "", None, None, None
-            async with aclosing(self._provider.stream(self._request(body))) as chunks:
-                async for chunk in chunks:
-                    if first is None:
-                        first = self._timer() - started
+            tries, started = tries + 1, self._monotonic()
+            text = ""
+            async with aclosing(await send_streamed(self._provider, request)) as reply:
+                first_token_seconds = self._monotonic() - started
+                async for chunk in reply:
                     if len(text) < MEASURED_TEXT:
                         text += chunk.text
-                    model, usage = model or chunk.model, chunk.usage or usage
-            seconds = self._timer() - started
-            return Measured(tries, seconds, seconds if first is None else first, text[:MEASURED_TEXT], model, usage)
+            seconds = self._monotonic() - started
+            return Measured(tries, seconds, first_token_seconds, text[:MEASURED_TEXT], reply.model, reply.usage)
 
         try:
-            measured = await self._persistently(once)
+            measured = await self._retried(attempt)
         except ProviderError as error:
-            return Measured(tries, self._timer() - started, 0.0, failure=error.failure)
+            return Measured(tries, self._monotonic() - started, 0.0, failure=error.failure)
         self._report("measured", measured.model, measured.seconds, measured.usage)
         return measured
 
     async def models(self) -> Sequence[Model]:
         """What can be asked. Raises ProviderError."""
-        return await self._persistently(self._provider.models)
+        return await self._retried(self._provider.models)
 
-    async def _told(
-        self, first: Chunk, rest: AsyncGenerator[Chunk, None], started: float
-    ) -> AsyncGenerator[Chunk, None]:
-        model, usage = first.model, first.usage
-        try:
-            yield first
-            async for chunk in rest:
-                model, usage = model or chunk.model, chunk.usage or usage
-                yield chunk
-        except ProviderError as error:
-            ms = int((self._timer() - started) * 1000)
-            self._log.warning("stream_broke", code=error.failure.code.value, ms=ms)
-            raise
-        finally:
-            await rest.aclose()
-        self._report("streamed", model, self._timer() - started, usage)
-
-    def _request(self, body: Mapping[str, Json]) -> ChatRequest:
-        return ChatRequest(body, self._timeout)
-
-    async def _persistently(self, call: Callable[[], Awaitable[T]]) -> T:
-        retrying = AsyncRetrying(
-            sleep=self._sleep,
-            retry=retry_if_exception(self._worth_another_try),
-            wait=self._wait,
-            before_sleep=self._report_retry,
-            stop=stop_after_attempt(self._retries.retries + 1),
-            reraise=True,
-        )
-
-        async def attempt() -> T:
-            # tenacity awaits what is a coroutine function by its looks, which a lambda is not.
-            return await call()
-
-        return await retrying(attempt)
-
-    def _worth_another_try(self, error: BaseException) -> bool:
-        """An answer of no use is told, since the next may be as useless and is paid for as well. So is a wait that the
-        upstream asks for and no caller would sit through."""
-        if not isinstance(error, ProviderError) or not error.retryable or error.failure.code in UNUSABLE:
-            return False
-        return error.retry_after is None or error.retry_after <= self._retries.limit
-
-    def _wait(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        backoff = wait_exponential_jitter(
-            multiplier=self._retries.first,
-            max=self._retries.limit,
-            exp_base=self._retries.multiplier,
-            jitter=self._retries.first,
-        )(state)
-        asked = error.retry_after if isinstance(error, ProviderError) else None
-        return backoff if asked is None else max(backoff, asked)
-
-    def _report_retry(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, ProviderError) and state.next_action:
-            retry_in = round(state.next_action.sleep, 3)
-            self._log.warning("asked_again", code=error.failure.code.value, retry_in=retry_in)
+    async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await call()
+            except ProviderError as error:
+                # An answer of no use is raised at once: the next may be as useless, and is paid for as well.
+                if not error.retryable or error.failure.code in UNUSABLE:
+                    raise
+                delay = self._retries.delay(tries, error.retry_after, random.random)
+                if delay is None:
+                    raise
+                self._log.warning("call_retried", code=error.failure.code.value, retry_in=round(delay, 3))
+            await self._sleep(delay)
 
     def _report(self, event: str, model: str | None, seconds: float, usage: Usage | None) -> None:
         tokens = usage.total_tokens if usage else None
         self._log.info(event, model=model, ms=int(seconds * 1000), tokens=tokens)
+
+
+async def _text(first: str, reply: StreamedReply) -> AsyncGenerator[str, None]:
+    try:
+        yield first
+        async for chunk in reply:
+            if chunk.text:
+                yield chunk.text
+    finally:
+        await reply.aclose()

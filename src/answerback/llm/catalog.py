@@ -1,12 +1,11 @@
-"""The list of models: asked for once however many want it, kept for a while, and better old than none."""
+"""The list of models, cached: fetched once however many callers want it, and served stale rather than not at all."""
 
 import asyncio
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from answerback.kernel.clock import Clock
 from answerback.kernel.errors import ProviderError, UnknownModel
-from answerback.kernel.log import Log
+from answerback.kernel.instruments import Instruments
 from answerback.llm.model import Model
 
 PATIENCE_SECONDS = 2.0
@@ -17,24 +16,24 @@ PAUSE_SECONDS = 15.0
 
 
 class Lister(Protocol):
-    """Whoever can list models: a provider, or an `Asker`, which tries again."""
+    """Lists models: a provider, or an `Asker`, which tries again."""
 
     async def models(self) -> Sequence[Model]:
         """Raises ProviderError."""
 
 
 class Catalog:
-    """The upstream's models, kept for `ttl` seconds.
+    """The upstream's models, cached for `ttl` seconds.
 
     `always` are names that may be asked for although no upstream lists them: the default model, routes. One refresh
-    runs at a time, for everybody; it is nobody's own, so a caller that goes away takes it from no other.
+    runs at a time, for all callers, in a task of its own: a caller that goes away cancels it for no other.
     """
 
-    def __init__(self, lister: Lister, ttl: float, clock: Clock, log: Log, always: Collection[str] = ()) -> None:
+    def __init__(self, lister: Lister, ttl: float, instruments: Instruments, always: Collection[str] = ()) -> None:
         self._lister = lister
         self._ttl = ttl
-        self._clock = clock
-        self._log = log
+        self._monotonic = instruments.clock.monotonic
+        self._log = instruments.log
         self._always = frozenset(always)
         self._models: Sequence[Model] | None = None
         self._names: frozenset[str] = frozenset()
@@ -45,7 +44,7 @@ class Catalog:
     async def list(self) -> Sequence[Model]:
         """The models, each id once. A list past its time is served where the refresh fails or takes longer than 2 s.
         Raises ProviderError when there is nothing to serve."""
-        now = self._clock.monotonic()
+        now = self._monotonic()
         if self._models is not None and now < max(self._fresh_until, self._paused_until):
             return self._models
         refresh = self._refreshing()
@@ -64,7 +63,7 @@ class Catalog:
         waits for one 2 s at most."""
         if model is None or model in self._always:
             return
-        now = self._clock.monotonic()
+        now = self._monotonic()
         if now >= max(self._fresh_until, self._paused_until):
             await asyncio.wait((self._refreshing(),), timeout=PATIENCE_SECONDS)
         if self._names and not self._lists(model):
@@ -86,7 +85,7 @@ class Catalog:
             listed = await self._lister.models()
         except ProviderError as error:
             pause = max(PAUSE_SECONDS, error.retry_after or 0.0)
-            self._paused_until = self._clock.monotonic() + pause
+            self._paused_until = self._monotonic() + pause
             stale = self._models is not None
             self._log.warning("models_failed", code=error.failure.code.value, stale=stale, again_in=round(pause, 1))
             return error
@@ -95,7 +94,7 @@ class Catalog:
             models.setdefault(model.id, model)
         self._models = tuple(models.values())
         self._names = frozenset(models) | {_base(name) for name in models}
-        self._fresh_until = self._clock.monotonic() + self._ttl
+        self._fresh_until = self._monotonic() + self._ttl
         self._log.info("models_listed", models=len(models))
         return None
 

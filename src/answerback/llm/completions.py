@@ -5,14 +5,31 @@ from collections.abc import Mapping
 from typing import NoReturn, TypeGuard
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.llm.content import text_of
-from answerback.llm.model import Json, Model, Usage, storable
+from answerback.kernel.json import Json
+from answerback.kernel.usage import Usage
+from answerback.llm.content import is_blank, text_of
+from answerback.llm.model import Answer, FinishReason, Model, name, storable, storable_json
 
 LARGEST_COUNT = 2**63 - 1
-LONGEST_NAME = 256
 
-SAID_OTHERWISE = ("tool_calls", "function_call", "audio", "refusal", "images")
+WITHOUT_TEXT = ("tool_calls", "function_call", "audio", "refusal", "images")
 """Fields of a message that make an answer without any text."""
+
+_FINISH_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "end_turn": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+}
 
 
 def decode(body: bytes) -> Json:
@@ -31,37 +48,73 @@ def _refuse(constant: str) -> NoReturn:
 _STRICT = json.JSONDecoder(parse_constant=_refuse)
 
 
-def text(choice: Mapping[str, Json]) -> str:
+def check(choice: Mapping[str, Json]) -> None:
+    """Lets pass what is an answer at all: text, one of the fields that stand for it, or one cut off by a limit. Raises
+    ProviderError."""
     message = choice.get("message")
     if not isinstance(message, dict):
         raise invalid("holds no message")
     try:
-        text = text_of(message.get("content"))
+        blank = is_blank(message.get("content"))
     except ValueError:
         raise invalid("holds no text") from None
+    cut_off = choice.get("finish_reason") in ("length", "content_filter")
+    if blank and not cut_off and not any(message.get(field) for field in WITHOUT_TEXT):
+        raise _empty(choice)
+
+
+def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answer:
+    """A choice of `check`. Raises ProviderError where it holds neither text nor tool calls."""
+    message = choice["message"]
+    text = text_of(message.get("content"))
     refusal = message.get("refusal")
     if not text and isinstance(refusal, str):
         # The model declined, in a field of its own: asking again would get, and cost, the same.
         text = refusal
     text = storable(text)
-    if text.strip():
-        return text
+    calls = message.get("tool_calls")
+    tool_calls = (
+        tuple(storable_json(call) for call in calls if isinstance(call, dict)) if isinstance(calls, list) else ()
+    )
+    if not text.strip() and not tool_calls:
+        raise _empty(choice)
+    reasoning = message.get("reasoning") or message.get("reasoning_content")
+    return Answer(
+        text=text if text.strip() else None,
+        model=model,
+        usage=usage,
+        finish_reason=finish_reason(choice.get("finish_reason")),
+        tool_calls=tool_calls,
+        reasoning=storable(reasoning) if isinstance(reasoning, str) else None,
+    )
+
+
+def _empty(choice: Mapping[str, Json]) -> ProviderError:
     if choice.get("finish_reason") == "content_filter":
         words = "the upstream's content filter withheld the answer"
-        raise ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
+        return ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
     if choice.get("finish_reason") == "length":
         # The model spent its tokens before it said anything; it would do so, at the same price, again.
         words = "the upstream's answer is empty: its tokens were used up first, max_tokens may be too small"
-        raise ProviderError(ErrorCode.UPSTREAM_EMPTY, words, retryable=False)
-    raise ProviderError(ErrorCode.UPSTREAM_EMPTY, "the upstream's answer is empty", retryable=True)
+        return ProviderError(ErrorCode.UPSTREAM_EMPTY, words, retryable=False)
+    return empty()
 
 
-def name(value: Json) -> str | None:
-    return storable(value)[:LONGEST_NAME] or None if isinstance(value, str) else None
+def empty() -> ProviderError:
+    return ProviderError(ErrorCode.UPSTREAM_EMPTY, "the upstream's answer is empty", retryable=True)
+
+
+def invalid(what: str) -> ProviderError:
+    return ProviderError(ErrorCode.UPSTREAM_INVALID, f"the upstream's answer {what}", retryable=True)
+
+
+def finish_reason(value: Json) -> FinishReason | None:
+    """In OpenAI's words; None for a reason that has no counterpart among them."""
+    return _FINISH_REASONS.get(value.lower()) if isinstance(value, str) else None
 
 
 def usage(value: Json) -> Usage | None:
-    """None unless every count is a count; a total not told is the sum."""
+    """None unless every count is a count; a missing total is the sum."""
     if not isinstance(value, dict):
         return None
     prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
@@ -74,26 +127,6 @@ def usage(value: Json) -> Usage | None:
 
 def _counts(value: Json) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT
-
-
-def invalid(what: str) -> ProviderError:
-    return ProviderError(ErrorCode.UPSTREAM_INVALID, f"the upstream's answer {what}", retryable=True)
-
-
-def says_something(choice: Mapping[str, Json]) -> bool:
-    """Whether a choice is an answer at all: text, or one of the fields that stand for it, or cut off by a limit."""
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        return False
-    content = message.get("content")
-    if isinstance(content, str) and content.strip():
-        return True
-    if isinstance(content, list) and content:
-        return True
-    return any(message.get(field) for field in SAID_OTHERWISE) or choice.get("finish_reason") in (
-        "length",
-        "content_filter",
-    )
 
 
 def model(entry: Json) -> Model | None:

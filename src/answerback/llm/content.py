@@ -1,6 +1,8 @@
 """What a message says, whichever way OpenAI's protocol wrapped it."""
 
-from answerback.llm.model import Json
+from answerback.kernel.json import Json
+
+TEXT_PARTS = ("text", "output_text")
 
 
 def text_of(content: Json) -> str:
@@ -17,10 +19,21 @@ def text_of(content: Json) -> str:
     return "".join(_part(part) for part in content)
 
 
+def is_blank(content: Json) -> bool:
+    """Whether there is neither text nor any other part. Raises ValueError as `text_of` does."""
+    if text_of(content).replace("\0", "").strip():
+        return False
+    return not isinstance(content, list) or all(isinstance(part, str) or _is_text(part) for part in content)
+
+
+def _is_text(part: dict[str, Json]) -> bool:
+    return part.get("type", "text") in TEXT_PARTS
+
+
 def _part(part: Json) -> str:
     if isinstance(part, str):
         return part
     if not isinstance(part, dict):
         raise ValueError("a part of the content is not an object")
     text = part.get("text")
-    return text if isinstance(text, str) and part.get("type", "text") in ("text", "output_text") else ""
+    return text if isinstance(text, str) and _is_text(part) else ""

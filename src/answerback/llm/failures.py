@@ -9,7 +9,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.llm.model import Json
+from answerback.kernel.json import Json
+from answerback.llm.completions import decode, invalid
 
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -28,12 +29,26 @@ _STATUS_OF = {
 }
 """The status that upstreams send with a code, for those that put the code into a 200 instead."""
 
-_HINTS = {
+_REMEDIES = {
     400: "check the model's name and the parameters",
     404: "check the model's name and the base URL",
     413: "the conversation is too long for it",
     422: "check the model's name and the parameters",
 }
+
+
+def read_document(status: int, headers: Mapping[str, str], body: bytes, now: int) -> dict[str, Json]:
+    """The JSON object of a response. Raises ProviderError for a status other than 2xx, for an error in its place, and
+    where there is none."""
+    document = decode(body)
+    error = document.get("error") if isinstance(document, dict) else None
+    if not 200 <= status < 300:
+        raise failure(status, headers, error, now)
+    if error:
+        raise error_in_body(error, headers, now)
+    if not isinstance(document, dict):
+        raise invalid("is not a JSON object")
+    return document
 
 
 def error_in_body(error: Json, headers: Mapping[str, str], now: int) -> ProviderError:
@@ -77,7 +92,7 @@ def _meaning(status: int, headers: Mapping[str, str], error: Json, now: int) -> 
         case _ if 300 <= status < 400:
             words = f"the upstream redirects ({named}), which is not followed; check the base URL"
         case _:
-            words = f"the upstream refused the request with {named}; {_HINTS.get(status, _HINTS[400])}"
+            words = f"the upstream refused the request with {named}; {_REMEDIES.get(status, _REMEDIES[400])}"
     return ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
 
 

@@ -8,15 +8,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.json import Json
+from answerback.kernel.usage import Usage
 from answerback.llm.content import text_of
-from answerback.llm.model import Answer, ChatRequest, Chunk, Json, Model, Relayed, Usage, estimate_tokens, storable
+from answerback.llm.model import ChatRequest, Chunk, Model, estimate_tokens, storable
+from answerback.llm.reply import Reply, StreamedReply, WholeReply
 
 MODEL = "mock"
 QUOTE_LIMIT = 200
 
 
 class MockProvider:
-    """Implements `ports.Provider`. Quotes the last user message, and the one before it when it knows one; asked for
+    """Implements `Provider`. Quotes the last user message, and the one before it when it knows one; asked for
     JSON, it makes the quote a review's feedback.
 
     Every call takes `delay_seconds`; `sleep` is what waits.
@@ -28,57 +31,56 @@ class MockProvider:
         self._delay = delay_seconds
         self._sleep = sleep
 
-    async def complete(self, request: ChatRequest) -> Answer:
-        """Raises ProviderError (`upstream_timeout`) when the delay exceeds the request's timeout."""
+    async def send(self, request: ChatRequest) -> Reply:
+        """A whole answer, or word by word and then its usage. Raises ProviderError (`upstream_timeout`) when the delay
+        exceeds the request's timeout."""
         if self._delay > request.timeout:
             await self._sleep(request.timeout)
             words = f"the mock provider takes {self._delay:g} s and was given {request.timeout:g} s"
             raise ProviderError(ErrorCode.UPSTREAM_TIMEOUT, words, retryable=True)
+        deadline = asyncio.get_running_loop().time() + request.timeout
         await self._sleep(self._delay)
         said = _texts(request.body.get("messages"))
-        answer = _answer([text for role, text in said if role == "user"])
+        text = _answer([text for role, text in said if role == "user"])
         if _wants_json(request.body.get("response_format")):
-            answer = json.dumps({"score": 0.5, "feedback": answer}, ensure_ascii=False)
-        prompt = sum(estimate_tokens(text) for _, text in said)
-        completion = estimate_tokens(answer)
-        return Answer(answer, MODEL, Usage(prompt, completion, prompt + completion), "stop")
-
-    async def relay(self, request: ChatRequest) -> Relayed:
-        """The answer as an OpenAI document."""
-        answer = await self.complete(request)
-        choice = {"index": 0, "message": {"role": "assistant", "content": answer.text}, "finish_reason": "stop"}
-        document = _document("chat.completion", choice) | {"usage": asdict(answer.usage) if answer.usage else None}
-        return Relayed(json.dumps(document, ensure_ascii=False).encode(), MODEL, answer.usage)
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        """The answer word by word, then its usage."""
-        answer = await self.complete(request)
-        for word in re.findall(r"\s*\S+", answer.text):
-            yield _event(word, None)
-        yield _event("", "stop")
-        last: dict[str, Json] = {"choices": [], "usage": asdict(answer.usage) if answer.usage else None}
-        document = _document("chat.completion.chunk", {}) | last
-        data = json.dumps(document, ensure_ascii=False).encode()
-        yield Chunk(data, "", None, answer.usage, has_choices=False, model=MODEL)
+            text = json.dumps({"score": 0.5, "feedback": text}, ensure_ascii=False)
+        prompt, completion = sum(estimate_tokens(text) for _, text in said), estimate_tokens(text)
+        usage = Usage(prompt, completion, prompt + completion)
+        if request.stream:
+            return await StreamedReply.open(_chunks(text, usage), request.timeout, deadline)
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        document = _document("chat.completion", [choice], asdict(usage))
+        return WholeReply(_encode(document), document, MODEL)
 
     async def models(self) -> Sequence[Model]:
         """Itself."""
-        return [Model(MODEL, "Mock", "Repeats what it is told; costs nothing.", 0, "answerback")]
+        return [Model(MODEL, "Mock", "Repeats what is said to it; costs nothing.", 0, "answerback")]
 
     async def close(self) -> None:
         """Nothing is held."""
 
 
-def _document(kind: str, choice: dict[str, Json]) -> dict[str, Json]:
-    return {"id": "chatcmpl-mock", "object": kind, "created": int(time.time()), "model": MODEL, "choices": [choice]}
+async def _chunks(text: str, usage: Usage) -> AsyncGenerator[Chunk, None]:
+    for word in re.findall(r"\s*\S+", text):
+        yield _chunk([{"index": 0, "delta": {"role": "assistant", "content": word}, "finish_reason": None}], word)
+    yield _chunk([{"index": 0, "delta": {}, "finish_reason": "stop"}], finish_reason="stop")
+    yield _chunk([], usage=usage)
 
 
-def _event(text: str, finish_reason: str | None) -> Chunk:
-    delta = {"role": "assistant", "content": text} if text else {}
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    document = _document("chat.completion.chunk", choice) | {"usage": None}
-    data = json.dumps(document, ensure_ascii=False).encode()
-    return Chunk(data, text, finish_reason, None, has_choices=True, model=MODEL)
+def _chunk(
+    choices: list[Json], text: str = "", *, finish_reason: str | None = None, usage: Usage | None = None
+) -> Chunk:
+    document = _document("chat.completion.chunk", choices, asdict(usage) if usage else None)
+    return Chunk(_encode(document), document, text, finish_reason, usage)
+
+
+def _document(kind: str, choices: list[Json], usage: Json) -> dict[str, Json]:
+    made = {"id": "chatcmpl-mock", "object": kind, "created": int(time.time()), "model": MODEL}
+    return {**made, "choices": choices, "usage": usage}
+
+
+def _encode(document: dict[str, Json]) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def _texts(messages: Json) -> list[tuple[Json, str]]:

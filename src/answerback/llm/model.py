@@ -2,41 +2,41 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, TypeAlias
 
-Json = Any
-"""A decoded JSON value."""
+from answerback.kernel.json import Json as Json
+from answerback.kernel.usage import Usage as Usage
+
+LONGEST_NAME = 256
+"""Characters of a model's name, or of another word of the upstream's, that are kept."""
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+"""Why an answer ends, in OpenAI's words. `length`: it was cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One call. `body` has the shape of an OpenAI chat completion request; without `model` the provider's default
-    answers. `timeout` is in seconds and covers the whole call. `queued` marks the call of a job, which can wait for its
-    turn; nobody holds a line for it."""
+    answers. `timeout` is in seconds and covers the whole call. `queued` marks the call of a job, which can wait in the
+    queue for a slot at the upstream. Whether it is to be streamed is said by `stream` alone, not by the body."""
 
     body: Mapping[str, Json]
     timeout: float
     queued: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens, as counted by the upstream."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: never blank, and `storable`. `model` is the one that answered; `usage` is None where the upstream
-    told none."""
+    """A whole answer. `text` is `storable` and never blank, None where the answer only calls tools; `tool_calls` have
+    OpenAI's shape. `model` is the one that answered; `usage` is None where the upstream counted nothing."""
 
-    text: str
+    text: str | None
     model: str
     usage: Usage | None
-    finish_reason: str | None
+    finish_reason: FinishReason | None
+    tool_calls: tuple[Json, ...] = ()
+    reasoning: str | None = None
 
 
 def storable(text: str) -> str:
@@ -46,27 +46,43 @@ def storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-@dataclass(frozen=True, slots=True)
-class Relayed:
-    """A whole completion as the upstream sent it, checked but not rebuilt. `body` is its JSON; the rest was read from
-    it."""
+def name(value: Json) -> str | None:
+    """A `storable` text of 256 characters at most; None for anything else."""
+    return storable(value)[:LONGEST_NAME] or None if isinstance(value, str) else None
 
-    body: bytes
-    model: str
-    usage: Usage | None
+
+def storable_json(value: Json) -> Json:
+    """The value with every text in it `storable`."""
+    match value:
+        case str():
+            return storable(value)
+        case list():
+            return [storable_json(item) for item in value]
+        case dict():
+            return {storable(key): storable_json(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One event of a stream. `data` is its JSON as the upstream sent it; the rest was read from it. The last event
-    that carries `finish_reason` or `usage` is what makes a stream whole. `model` is the one that answers."""
+    """One event of a stream. `data` is its JSON as the upstream sent it, `document` the same decoded; the rest was read
+    from it. Upstreams send `usage` in a chunk of its own, or with any other."""
 
     data: bytes
+    document: Mapping[str, Json]
     text: str
     finish_reason: str | None
     usage: Usage | None
-    has_choices: bool
-    model: str | None = None
+
+    @property
+    def has_choices(self) -> bool:
+        return bool(self.document.get("choices"))
+
+    @property
+    def model(self) -> str | None:
+        """The one that answers."""
+        return name(self.document.get("model"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +103,6 @@ class Turn:
     seq: int
     user: str
     assistant: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What was asked at once, and its whole answer. `at` is when it was answered, epoch milliseconds."""
-
-    question: str
-    answer: str
     at: int
 
 

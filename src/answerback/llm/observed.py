@@ -1,64 +1,47 @@
-"""Counting and tracing every call of an upstream, whoever makes it."""
+"""Counting and tracing the calls of upstreams."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.kernel.telemetry import LLMCall, Metrics, Span, SpanKind, Tracer
-from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed, Usage
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.telemetry import Attributes, LLMCall, SpanKind
+from answerback.llm.model import ChatRequest, Model
 from answerback.llm.provider import Provider
-from answerback.reviews.model import Review
-from answerback.reviews.ports import ReviewLLM
+from answerback.llm.reply import Reply, StreamedReply
 
 
 class ObservedProvider:
     """Implements `Provider`: the calls of another, each counted and traced by the GenAI semantic
     conventions of OpenTelemetry. `default_model` is asked where a request names none."""
 
-    def __init__(self, provider: Provider, default_model: str, metrics: Metrics, tracer: Tracer) -> None:
+    def __init__(self, provider: Provider, default_model: str, instruments: Instruments) -> None:
         self._provider = provider
         self._default_model = default_model
-        self._metrics = metrics
-        self._tracer = tracer
+        self._instruments = instruments
         self.name = provider.name
 
-    async def complete(self, request: ChatRequest) -> Answer:
-        call = self._begin(request)
+    async def send(self, request: ChatRequest) -> Reply:
+        named = request.body.get("model")
+        model = named if isinstance(named, str) and named else self._default_model
+        attributes: dict[str, str | int | float | Sequence[str]] = {"gen_ai.request.model": model}
+        for field in ("temperature", "max_tokens"):
+            value = request.body.get(field)
+            if isinstance(value, int | float):
+                attributes[f"gen_ai.request.{field}"] = value
+        call = ObservedCall(self._instruments, "chat", self.name, model, attributes)
         try:
-            answer = await self._provider.complete(request)
+            reply = await self._provider.send(request)
         except BaseException as error:
-            call.failed(error)
+            call.end(error)
             raise
-        call.answered(answer.model, answer.usage, answer.finish_reason)
-        return answer
-
-    async def relay(self, request: ChatRequest) -> Relayed:
-        call = self._begin(request)
-        try:
-            relayed = await self._provider.relay(request)
-        except BaseException as error:
-            call.failed(error)
-            raise
-        call.answered(relayed.model, relayed.usage, None)
-        return relayed
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        call = self._begin(request)
-        model, usage, finish_reason = None, None, None
-        try:
-            async with aclosing(self._provider.stream(request)) as chunks:
-                async for chunk in chunks:
-                    call.spoke()
-                    model = model or chunk.model
-                    usage = chunk.usage or usage
-                    finish_reason = chunk.finish_reason or finish_reason
-                    yield chunk
-        except BaseException as error:
-            call.failed(error)
-            raise
-        call.answered(model, usage, finish_reason)
+        if isinstance(reply, StreamedReply):
+            call.first_token()
+            reply.when_over(lambda error: call.end(error, reply))
+        else:
+            call.end(None, reply)
+        return reply
 
     async def models(self) -> Sequence[Model]:
         return await self._provider.models()
@@ -66,85 +49,55 @@ class ObservedProvider:
     async def close(self) -> None:
         await self._provider.close()
 
-    def _begin(self, request: ChatRequest) -> "_Call":
-        named = request.body.get("model")
-        model = named if isinstance(named, str) and named else self._default_model
-        about: dict[str, str | int | float | Sequence[str]] = {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": self.name,
-            "gen_ai.request.model": model,
-        }
-        for field in ("temperature", "max_tokens"):
-            value = request.body.get(field)
-            if isinstance(value, int | float):
-                about[f"gen_ai.request.{field}"] = value
-        return _Call(self.name, model, self._metrics, self._tracer.begin(f"chat {model}", SpanKind.CLIENT, about))
 
+class ObservedCall:
+    """One call under way, counted and traced when it ends. `operation` is what is asked of the `provider`."""
 
-class ObservedReviewLLM:
-    """Implements `ReviewLLM`: each handing over is counted and traced as a call of `model`, and takes
-    as long as that LLM took to accept it."""
-
-    def __init__(self, llm: ReviewLLM, model: str, metrics: Metrics, tracer: Tracer) -> None:
-        self._llm = llm
-        self._model = model
-        self._metrics = metrics
-        self._tracer = tracer
-        self.name = llm.name
-
-    async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
-        about = {"gen_ai.operation.name": "review", "gen_ai.provider.name": self.name}
-        span = self._tracer.begin(f"review {self.name}", SpanKind.CLIENT, about)
-        call = _Call(self.name, self._model, self._metrics, span)
-        try:
-            await self._llm.submit(job_id, callback_url, review, timeout)
-        except BaseException as error:
-            call.failed(error)
-            raise
-        call.answered(None, None, None)
-
-    async def close(self) -> None:
-        await self._llm.close()
-
-
-class _Call:
-    """One call under way."""
-
-    def __init__(self, provider: str, model: str, metrics: Metrics, span: Span) -> None:
+    def __init__(
+        self, instruments: Instruments, operation: str, provider: str, model: str, attributes: Attributes
+    ) -> None:
         self._provider = provider
         self._model = model
-        self._metrics = metrics
-        self._span = span
+        self._metrics = instruments.metrics
+        named = {"gen_ai.operation.name": operation, "gen_ai.provider.name": provider}
+        self._span = instruments.tracer.begin(f"{operation} {model}", SpanKind.CLIENT, {**named, **attributes})
         self._started = time.perf_counter()
-        self._first_token: float | None = None
+        self._first_token_seconds: float | None = None
 
-    def spoke(self) -> None:
-        if self._first_token is None:
-            self._first_token = time.perf_counter() - self._started
+    def first_token(self) -> None:
+        self._first_token_seconds = time.perf_counter() - self._started
 
-    def answered(self, model: str | None, usage: Usage | None, finish_reason: str | None) -> None:
-        about: dict[str, str | int | float | Sequence[str]] = {"gen_ai.response.model": model} if model else {}
-        if usage is not None:
-            about["gen_ai.usage.input_tokens"] = usage.prompt_tokens
-            about["gen_ai.usage.output_tokens"] = usage.completion_tokens
-        if finish_reason is not None:
-            about["gen_ai.response.finish_reasons"] = [finish_reason]
-        self._span.note(about)
-        self._end(usage, None)
-
-    def failed(self, error: BaseException) -> None:
-        """Also for a caller that hung up, or a lease that was lost."""
-        match error:
-            case ProviderError():
-                code = error.failure.code
-            case asyncio.CancelledError() | GeneratorExit():
-                code = ErrorCode.CANCELLED
-            case _:
-                code = ErrorCode.INTERNAL
-        self._span.fail(code.value)
-        self._end(None, code)
-
-    def _end(self, usage: Usage | None, code: ErrorCode | None) -> None:
+    def end(self, error: BaseException | None, reply: Reply | None = None) -> None:
+        """`error` is what broke the call, also a caller who hung up, or a lease that was lost."""
         seconds = time.perf_counter() - self._started
-        self._metrics.called(LLMCall(self._provider, self._model, seconds, self._first_token, usage, code))
+        code = None if error is None else _code(error)
+        usage = reply.usage if reply is not None and code is None else None
+        if code is not None:
+            self._span.fail(code.value)
+        elif reply is not None:
+            self._span.note(_attributes(reply))
+        call = LLMCall(self._provider, self._model, seconds, self._first_token_seconds, usage, code)
+        self._metrics.called(call)
         self._span.end()
+
+
+def _attributes(reply: Reply) -> Attributes:
+    attributes: dict[str, str | int | float | Sequence[str]] = {}
+    if reply.model:
+        attributes["gen_ai.response.model"] = reply.model
+    if reply.usage is not None:
+        attributes["gen_ai.usage.input_tokens"] = reply.usage.prompt_tokens
+        attributes["gen_ai.usage.output_tokens"] = reply.usage.completion_tokens
+    if reply.finish_reason is not None:
+        attributes["gen_ai.response.finish_reasons"] = [reply.finish_reason]
+    return attributes
+
+
+def _code(error: BaseException) -> ErrorCode:
+    match error:
+        case ProviderError():
+            return error.failure.code
+        case asyncio.CancelledError() | GeneratorExit():
+            return ErrorCode.CANCELLED
+        case _:
+            return ErrorCode.INTERNAL

@@ -1,9 +1,10 @@
 """What every LLM provider and every wrapper of one is."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed
+from answerback.llm.model import ChatRequest, Model
+from answerback.llm.reply import Reply, StreamedReply, WholeReply
 
 
 class Provider(Protocol):
@@ -11,17 +12,27 @@ class Provider(Protocol):
 
     name: str
 
-    async def complete(self, request: ChatRequest) -> Answer:
-        """A whole answer, read. Raises ProviderError."""
-
-    async def relay(self, request: ChatRequest) -> Relayed:
-        """A whole answer as the upstream sent it. Raises ProviderError."""
-
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        """The answer as it comes. Ends only after a `finish_reason`; raises ProviderError otherwise, at any time.
-        Closing it stops the upstream call."""
+    async def send(self, request: ChatRequest) -> Reply:
+        """A StreamedReply where the request asks for a stream, once its first token has come; else a WholeReply.
+        Raises ProviderError."""
 
     async def models(self) -> Sequence[Model]:
         """What can be asked. Raises ProviderError."""
 
     async def close(self) -> None: ...
+
+
+async def send_whole(provider: Provider, request: ChatRequest) -> WholeReply:
+    """For requests that ask for no stream. Raises ProviderError."""
+    reply = await provider.send(request)
+    if not isinstance(reply, WholeReply):
+        raise TypeError(f"the provider {provider.name!r} streamed what was asked for whole")
+    return reply
+
+
+async def send_streamed(provider: Provider, request: ChatRequest) -> StreamedReply:
+    """For requests that ask for a stream. Raises ProviderError; so does the reply."""
+    reply = await provider.send(request)
+    if not isinstance(reply, StreamedReply):
+        raise TypeError(f"the provider {provider.name!r} did not stream what was asked for as a stream")
+    return reply

@@ -1,16 +1,13 @@
 """Fallback: a list of providers and models behind the one protocol; the next is tried where the one before fails."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.kernel.log import Log
-from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed
+from answerback.kernel.instruments import Instruments
+from answerback.llm.model import ChatRequest, Model
 from answerback.llm.provider import Provider
-
-T = TypeVar("T")
+from answerback.llm.reply import Reply
 
 COOLDOWN_SECONDS = 30.0
 LONGEST_COOLDOWN = 300.0
@@ -36,9 +33,9 @@ class FallbackProvider:
     `routes` maps a model name to the routes that stand for it; `default` serves requests that name none, and names
     that are not mapped go to `otherwise` as they are. What moves on to the next route, always before the first token:
     a failure that may be retried, and trouble with a provider's account, which moves on to another provider. Any other
-    final failure is the request's own, and is told. A route that failed cools down, for as long as it asked or 30 s,
+    final failure is the request's own, and is raised. A route that failed cools down, for as long as it asked or 30 s,
     and is then tried last; trouble with an account cools all routes of its provider alike, so that the same request
-    comes to the same end whoever asked before. Each try may take the request's whole timeout.
+    has the same outcome whatever was asked before. Each try may take the request's whole timeout.
     """
 
     def __init__(
@@ -46,35 +43,37 @@ class FallbackProvider:
         routes: Mapping[str, Sequence[Route]],
         default: Sequence[Route],
         otherwise: Provider,
-        monotonic: Callable[[], float],
-        log: Log,
+        instruments: Instruments,
     ) -> None:
         self._routes = routes
         self._default = default
         self._otherwise = otherwise
-        self._monotonic = monotonic
-        self._log = log
+        self._monotonic = instruments.clock.monotonic
+        self._log = instruments.log
         self._cool_until: dict[tuple[str, str | None], float] = {}
         self._account_cool_until: dict[str, float] = {}
         self.name = otherwise.name
 
-    async def complete(self, request: ChatRequest) -> Answer:
-        return await self._first(request, lambda provider, asked: provider.complete(asked))
-
-    async def relay(self, request: ChatRequest) -> Relayed:
-        return await self._first(request, lambda provider, asked: provider.relay(asked))
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        async def opened(provider: Provider, asked: ChatRequest) -> tuple[Chunk, AsyncGenerator[Chunk, None]]:
-            # Its first chunk carries its first token: a provider holds back what comes before.
-            stream = provider.stream(asked)
-            return await anext(stream), stream
-
-        first, rest = await self._first(request, opened)
-        async with aclosing(rest):
-            yield first
-            async for chunk in rest:
-                yield chunk
+    async def send(self, request: ChatRequest) -> Reply:
+        """The first route's success; else the failure that promises most: one that may be retried, soonest."""
+        failures: list[ProviderError] = []
+        without_account: set[str] = set()
+        routes = self._in_order(request)
+        for route in routes:
+            if route.provider.name in without_account:
+                continue
+            try:
+                return await route.provider.send(_for_route(request, route))
+            except ProviderError as error:
+                failures.append(error)
+                code = error.failure.code
+                if code in ACCOUNT_TROUBLE:
+                    without_account.add(route.provider.name)
+                elif not error.retryable:
+                    break
+                if len(routes) > 1:
+                    self._cool_down(route, error)
+        raise min(failures, key=lambda error: (not error.retryable, error.retry_after or 0.0))
 
     async def models(self) -> Sequence[Model]:
         """The names of our own that stand for lists, then what `otherwise` lists. Raises ProviderError."""
@@ -88,27 +87,6 @@ class FallbackProvider:
             providers |= {id(route.provider): route.provider for route in routes}
         for provider in providers.values():
             await provider.close()
-
-    async def _first(self, request: ChatRequest, call: Callable[[Provider, ChatRequest], Awaitable[T]]) -> T:
-        """The first route's success; else the failure that promises most: one that may be retried, soonest."""
-        failures: list[ProviderError] = []
-        without_account: set[str] = set()
-        routes = self._in_order(request)
-        for route in routes:
-            if route.provider.name in without_account:
-                continue
-            try:
-                return await call(route.provider, _asked(request, route))
-            except ProviderError as error:
-                failures.append(error)
-                code = error.failure.code
-                if code in ACCOUNT_TROUBLE:
-                    without_account.add(route.provider.name)
-                elif not error.retryable:
-                    break
-                if len(routes) > 1:
-                    self._cool_down(route, error)
-        raise min(failures, key=lambda error: (not error.retryable, error.retry_after or 0.0))
 
     def _in_order(self, request: ChatRequest) -> Sequence[Route]:
         """The routes that serve a request: those that are well as listed, then those that cool, the soonest first."""
@@ -126,7 +104,7 @@ class FallbackProvider:
         return max(account, self._cool_until.get(_key(route), 0.0))
 
     def _cool_down(self, route: Route, error: ProviderError) -> None:
-        """A call that was not even made says nothing about the route: the gate that refused it knows when to open."""
+        """A call that was not made says nothing about the route: the limiter that refused it said when it has room."""
         code = error.failure.code
         seconds = 0.0
         if error.asked and code not in OF_THE_REQUEST:
@@ -141,7 +119,7 @@ class FallbackProvider:
         )
 
 
-def _asked(request: ChatRequest, route: Route) -> ChatRequest:
+def _for_route(request: ChatRequest, route: Route) -> ChatRequest:
     return request if route.model is None else replace(request, body={**request.body, "model": route.model})
 
 

@@ -1,6 +1,6 @@
 """Server-sent events, as far as LLM upstreams use them (WHATWG HTML, "Server-sent events")."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 MAX_EVENT_BYTES = 1024 * 1024
 
@@ -9,25 +9,28 @@ class EventTooLarge(ValueError):
     """One event exceeds MAX_EVENT_BYTES."""
 
 
-async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The `data` of each event, its lines joined. Comments, names and ids are liveness, not data.
+class EventParser:
+    """Finds the events in bytes as they come. An event that the stream ends within is none, as the specification has
+    it."""
 
-    An event that the stream ends within is not told, as the specification has it. Raises EventTooLarge.
-    """
-    rest = b""
-    data: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, received: bytes) -> Iterator[bytes]:
+        """The `data` of each event that is now whole, its lines joined. Comments, names and ids are liveness, not data.
+        Raises EventTooLarge."""
+        *lines, self._rest = (self._rest + received).split(b"\n")
         for raw in lines:
             line = raw.removesuffix(b"\r")
             if not line:
+                data, self._data, self._size = self._data, [], 0
                 if data:
                     yield b"\n".join(data)
-                data, size = [], 0
             elif line.startswith(b"data:"):
                 value = line[5:].removeprefix(b" ")
-                data.append(value)
-                size += len(value)
-        if size + len(rest) > MAX_EVENT_BYTES:
+                self._data.append(value)
+                self._size += len(value)
+        if self._size + len(self._rest) > MAX_EVENT_BYTES:
             raise EventTooLarge

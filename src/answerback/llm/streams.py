@@ -1,16 +1,17 @@
 """Reading a streamed completion truthfully: it is whole only once every choice that began has its `finish_reason`, an
-error is an error, and nothing is told before the answer's first token."""
+error is an error, and no chunk comes before the answer's first token."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import Any
 
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.content import text_of
-from answerback.llm.failures import NO_HEADERS, error_in_body, failure
-from answerback.llm.model import Chunk, Json, storable
-from answerback.llm.sse import EventTooLarge, events
+from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
+from answerback.llm.model import Chunk, name, storable
+from answerback.llm.sse import EventParser, EventTooLarge
 from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
 
 DONE = b"[DONE]"
@@ -23,37 +24,70 @@ MAX_TEXT_BYTES = MAX_RESPONSE_BYTES
 
 
 async def chunks(response: OpenResponse, now: Callable[[], int]) -> AsyncGenerator[Chunk, None]:
-    """The chunks of a streamed completion. Raises ProviderError wherever it stops being one.
+    """The chunks of a streamed completion; closes the response. Raises ProviderError wherever it stops being one.
 
     Those before the first token come together with it: until then a failure, or an answer that turns out empty, can
-    still be told as such, or asked anew.
+    still be the failure of the whole call, which may be made again.
     """
-    progress = _Progress()
-    held: list[Chunk] | None = []
-    size = 0
+    stream = _Stream(now)
     try:
-        async for data in events(response.content) if _is_stream(response) else _whole(response, now):
-            if data.strip() == DONE:
-                break
-            chunk = _chunk(data, now, progress)
-            size += len(chunk.text.encode())
-            if size > MAX_TEXT_BYTES:
-                raise completions.invalid(f"exceeds {MAX_TEXT_BYTES} bytes")
-            if held is None:
+        if _is_stream(response):
+            while not stream.done and (received := await response.read_some()):
+                for chunk in stream.read(received):
+                    yield chunk
+        else:
+            for chunk in stream.take(_as_chunk(response, await response.read(), now())):
                 yield chunk
-                continue
-            held.append(chunk)
-            if progress.speaks or len(held) > MAX_HELD:
-                for each in held:
-                    yield each
-                held = None
-    except EventTooLarge:
-        raise completions.invalid("holds an event that is too large") from None
-    if not progress.finished:
-        words = "the upstream's stream broke off before the answer was whole"
-        raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
-    if not progress.speaks:
-        raise ProviderError(ErrorCode.UPSTREAM_EMPTY, "the upstream's answer is empty", retryable=True)
+        stream.end()
+    finally:
+        response.close()
+
+
+class _Stream:
+    """Turns what is received into chunks."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._events = EventParser()
+        self._progress = _Progress()
+        self._held: list[Chunk] | None = []
+        self._size = 0
+        self.done = False
+
+    def read(self, received: bytes) -> Iterator[Chunk]:
+        try:
+            for data in self._events.feed(received):
+                if data.strip() == DONE:
+                    self.done = True
+                    return
+                document = completions.decode(data)
+                if not isinstance(document, dict):
+                    raise completions.invalid("holds an event that is not a JSON object")
+                yield from self.take((data, document))
+        except EventTooLarge:
+            raise completions.invalid("holds an event that is too large") from None
+
+    def take(self, event: tuple[bytes, dict[str, Json]]) -> Iterator[Chunk]:
+        """The chunks that can go out once this event is there."""
+        chunk = _chunk(*event, self._now, self._progress)
+        self._size += len(chunk.text.encode())
+        if self._size > MAX_TEXT_BYTES:
+            raise completions.invalid(f"exceeds {MAX_TEXT_BYTES} bytes")
+        if self._held is None:
+            yield chunk
+            return
+        self._held.append(chunk)
+        if self._progress.speaks or len(self._held) > MAX_HELD:
+            held, self._held = self._held, None
+            yield from held
+
+    def end(self) -> None:
+        """Raises ProviderError unless the answer is whole."""
+        if not self._progress.finished:
+            words = "the upstream's stream broke off before the answer was whole"
+            raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
+        if not self._progress.speaks:
+            raise completions.empty()
 
 
 class _Progress:
@@ -89,19 +123,14 @@ def _is_stream(response: OpenResponse) -> bool:
     return 200 <= response.status < 300 and not kind.lower().startswith("application/json")
 
 
-async def _whole(response: OpenResponse, now: Callable[[], int]) -> AsyncIterator[bytes]:
+def _as_chunk(response: OpenResponse, body: bytes, now: int) -> tuple[bytes, dict[str, Json]]:
     """A whole completion where a stream was asked for, as the one event of a stream: it is there and paid for."""
-    document = completions.decode(await response.read())
-    error = document.get("error") if isinstance(document, dict) else None
-    if not 200 <= response.status < 300:
-        raise failure(response.status, response.headers, error, now())
-    if error:
-        raise error_in_body(error, response.headers, now())
-    choices = document.get("choices") if isinstance(document, dict) else None
+    document = read_document(response.status, response.headers, body, now)
+    choices = document.get("choices")
     if not isinstance(choices, list) or not choices:
         raise completions.invalid("is not a stream")
-    chunk = {"object": "chat.completion.chunk", "choices": [_as_delta(choice) for choice in choices]}
-    yield json.dumps(document | chunk, ensure_ascii=True).encode()
+    document |= {"object": "chat.completion.chunk", "choices": [_as_delta(choice) for choice in choices]}
+    return json.dumps(document, ensure_ascii=True).encode(), document
 
 
 def _as_delta(choice: Json) -> Json:
@@ -114,18 +143,14 @@ def _as_delta(choice: Json) -> Json:
     return {name: value for name, value in choice.items() if name != "message"} | {"delta": delta}
 
 
-def _chunk(data: bytes, now: Callable[[], int], progress: _Progress) -> Chunk:
-    document = completions.decode(data)
-    if not isinstance(document, dict):
-        raise completions.invalid("holds an event that is not a JSON object")
+def _chunk(data: bytes, document: dict[str, Json], now: Callable[[], int], progress: _Progress) -> Chunk:
     if document.get("error"):
         raise error_in_body(document["error"], NO_HEADERS, now())
     choices = document.get("choices")
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
         raise completions.invalid("holds an event without choices")
     text, finish_reason = _read(choices, now, progress)
-    counted, model = completions.usage(document.get("usage")), completions.name(document.get("model"))
-    return Chunk(data, text, finish_reason, counted, bool(choices), model)
+    return Chunk(data, document, text, finish_reason, completions.usage(document.get("usage")))
 
 
 def _read(choices: Sequence[dict[str, Json]], now: Callable[[], int], progress: _Progress) -> tuple[str, str | None]:
@@ -134,7 +159,7 @@ def _read(choices: Sequence[dict[str, Json]], now: Callable[[], int], progress: 
     for choice in choices:
         if choice.get("error") or choice.get("finish_reason") == "error":
             raise error_in_body(choice.get("error"), NO_HEADERS, now())
-        reason = completions.name(choice.get("finish_reason"))
+        reason = name(choice.get("finish_reason"))
         finish_reason = finish_reason or reason
         progress.note(choice, reason)
         if choice.get("index", 0) == 0:

@@ -1,9 +1,8 @@
-"""One bounded HTTP POST to an LLM provider; whatever the network does to it ends as a ProviderError."""
+"""One bounded HTTP request to an LLM provider; whatever the network does to it ends as a ProviderError."""
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +16,7 @@ MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 
 KEEPALIVE_SECONDS = 4.0
 """Shorter than the five seconds after which common servers close: a POST must not meet a connection just closed,
-because nobody can tell whether the LLM has already heard it."""
+because the LLM may or may not have received it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +28,53 @@ class Response:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class OpenResponse:
-    """A response whose body still comes."""
+    """A response whose body still comes. Reading raises ProviderError."""
 
-    status: int
-    headers: Mapping[str, str]
-    content: AsyncIterator[bytes]
-    read: Callable[[], Awaitable[bytes]]
-    """The whole body, bounded as any."""
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        deadline: float,
+        max_bytes: int,
+        explain: Callable[[Exception], ProviderError],
+    ) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._deadline = deadline
+        self._max_bytes = max_bytes
+        self._explain = explain
+
+    async def read_some(self) -> bytes:
+        """What has come, at least a byte; nothing at the end."""
+        try:
+            # A timeout belongs to the task that enters it, and a stream may be read by another than opened it.
+            async with asyncio.timeout_at(self._deadline):
+                return await self._response.content.readany()
+        except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
+            raise self._explain(error) from None
+
+    async def read(self) -> bytes:
+        """All that comes. Raises `upstream_invalid` beyond the limit in bytes."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                while part := await self._response.content.readany():
+                    parts.append(part)
+                    size += len(part)
+                    if size > self._max_bytes:
+                        break
+        except Exception as error:  # noqa: BLE001 (as above)
+            raise self._explain(error) from None
+        if size > self._max_bytes:
+            words = f"the upstream's response exceeds {self._max_bytes} bytes"
+            raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self) -> None:
+        """Closes the connection, unless the body has come whole: then another call may use it."""
+        self._response.close()
 
 
 class Transport:
@@ -51,80 +88,45 @@ class Transport:
         self._max_bytes = max_response_bytes
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, url: URL, headers: Mapping[str, str], body: bytes, timeout: float) -> Response:
-        """Posts once, following no redirect. Cancelling it closes the connection, so that the LLM may stop.
+    async def request(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Response:
+        """A whole response. Raises as `open` does."""
+        response = await self.open(method, url, headers, body, timeout)
+        try:
+            return Response(response.status, response.headers, await response.read())
+        finally:
+            response.close()
+
+    async def open(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> OpenResponse:
+        """Asks at most once, following no redirect; `timeout` covers the response to its end. The caller closes it.
+        Cancelling closes the connection, so that the LLM may stop.
 
         Raises ProviderError, always retryable: `upstream_timeout` after `timeout` seconds, `upstream_unreachable` where
         no whole response came, `upstream_invalid` where it is not valid HTTP or exceeds the limit in bytes.
         """
-        async with self._call("POST", url, headers, body, timeout) as (response, deadline):
-            return Response(response.status, response.headers, await self._read(response, deadline))
-
-    async def get(self, url: URL, headers: Mapping[str, str], timeout: float) -> Response:
-        """Asks once. Raises as `post` does."""
-        async with self._call("GET", url, headers, None, timeout) as (response, deadline):
-            return Response(response.status, response.headers, await self._read(response, deadline))
-
-    @asynccontextmanager
-    async def stream(
-        self, url: URL, headers: Mapping[str, str], body: bytes, timeout: float
-    ) -> AsyncGenerator["OpenResponse", None]:
-        """Posts once and hands the response over while it comes; `timeout` covers it to its end. Leaving early closes
-        the connection. Raises as `post` does."""
-        async with self._call("POST", url, headers, body, timeout) as (response, deadline):
-            read = partial(self._read, response, deadline)
-            yield OpenResponse(response.status, response.headers, _content(response, deadline), read)
-
-    @asynccontextmanager
-    async def _call(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
-    ) -> AsyncGenerator[tuple[aiohttp.ClientResponse, float], None]:
-        """The response and the loop's time by which its body must have come."""
-        # A timeout belongs to the task that enters it, and a stream may be read by another than opened it: each wait
-        # has a timeout of its own, and none is held over a `yield`.
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._open().request(method, url, data=body, headers=headers, allow_redirects=False)
-            async with response:
-                yield response, deadline
-        except (ProviderError, GeneratorExit):
-            raise
+                response = await self._opened().request(method, url, data=body, headers=headers, allow_redirects=False)
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             # `from None`: the repr of aiohttp's errors shows the request's headers, and so the key.
-            raise self._explain(error, timeout) from None
+            raise self._explain(timeout, error) from None
+        return OpenResponse(response, deadline, self._max_bytes, partial(self._explain, timeout))
 
     async def close(self) -> None:
-        """Closes the connections. A later `post` would open new ones."""
+        """Closes the connections. A later call would open new ones."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
-    async def _read(self, response: aiohttp.ClientResponse, deadline: float) -> bytes:
-        async with asyncio.timeout_at(deadline):
-            return await self._bounded(response)
-
-    async def _bounded(self, response: aiohttp.ClientResponse) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        while chunk := await response.content.readany():
-            size += len(chunk)
-            if size > self._max_bytes:
-                # The rest may be endless: the connection goes rather than being drained.
-                response.close()
-                raise ProviderError(
-                    ErrorCode.UPSTREAM_INVALID,
-                    f"the upstream's response exceeds {self._max_bytes} bytes",
-                    retryable=True,
-                )
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    def _open(self) -> aiohttp.ClientSession:
+    def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=0,  # the engine bounds what is in flight; waiting here would only eat the timeout
+                    limit=0,  # the worker pool bounds what is in flight; waiting here would only eat the timeout
                     keepalive_timeout=KEEPALIVE_SECONDS,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -133,7 +135,7 @@ class Transport:
             )
         return self._session
 
-    def _explain(self, error: Exception, timeout: float) -> ProviderError:
+    def _explain(self, timeout: float, error: Exception) -> ProviderError:
         match error:
             case aiohttp.ConnectionTimeoutError():
                 code, words = _UNREACHABLE, f"the upstream could not be connected to within {self._connect_timeout:g} s"
@@ -149,15 +151,6 @@ class Transport:
 
 
 _UNREACHABLE = ErrorCode.UPSTREAM_UNREACHABLE
-
-
-async def _content(response: aiohttp.ClientResponse, deadline: float) -> AsyncGenerator[bytes, None]:
-    while True:
-        async with asyncio.timeout_at(deadline):
-            chunk = await response.content.readany()
-        if not chunk:
-            return
-        yield chunk
 
 
 def _unreachable(error: Exception) -> str:

@@ -15,13 +15,12 @@ from prometheus_client import (
 )
 
 from answerback import __version__
-from answerback.jobs.model import JobKind, JobState
-from answerback.jobs.ports import Depth
 from answerback.kernel.errors import ErrorCode
-from answerback.kernel.telemetry import CallbackEnd, Fallback, LLMCall
+from answerback.kernel.telemetry import CallbackEnd, Depth, Fallback, LLMCall
 
 MODELS_TOLD_APART = 100
 OTHER = "other"
+COMPLETED = "completed"
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 MOMENTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -87,21 +86,17 @@ class PrometheusMetrics:
         self._job_age = gauge("queue_age_seconds", "How long the oldest due job has waited.")
         self._delivery_age = gauge("delivery_age_seconds", "How long the oldest due callback has waited.")
 
-    def name_models(self, models: Collection[str]) -> None:
-        """The models that the settings name."""
-        self._models = frozenset(models)
-
-    def accepted(self, kind: JobKind) -> None:
-        self._accepted(kind.value).inc()
+    def accepted(self, kind: str) -> None:
+        self._accepted(kind).inc()
 
     def claimed(self, seconds: float) -> None:
         self._claim_lag().observe(seconds)
 
-    def ended(self, state: JobState, code: ErrorCode | None = None, count: int = 1) -> None:
-        if state is JobState.COMPLETED:
+    def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None:
+        if state == COMPLETED:
             self._answered().inc(count)
         else:
-            self._failed(code.value if code else state.value).inc(count)
+            self._failed(code.value if code else state).inc(count)
 
     def put_off(self, code: ErrorCode) -> None:
         self._put_off(code.value).inc()

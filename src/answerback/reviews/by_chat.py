@@ -10,7 +10,7 @@ from answerback.jobs.kind import Completed
 from answerback.kernel.errors import CallbackRefused, ErrorCode, FileError, InvalidField, ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE
 from answerback.llm.model import Answer, ChatRequest, Json, storable
-from answerback.llm.provider import Provider
+from answerback.llm.provider import Provider, send_whole
 from answerback.reviews.model import MAX_CHARS, MAX_FILES, FileRef, Review, verdict
 from answerback.reviews.ports import Fetcher, Reader
 
@@ -51,7 +51,7 @@ class ChatReviewer:
         texts = await self._texts(review.file_refs)
         answer = await self._ask(conversation(review, texts), timeout)
         try:
-            judged = verdict(answer.text)
+            judged = verdict(answer.text or "")
         except ValueError as error:
             words = f'the LLM did not answer with {{"score": 0..1, "feedback": text}}: {error}'
             raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True) from None
@@ -88,12 +88,13 @@ class ChatReviewer:
     async def _ask(self, messages: list[dict[str, str]], timeout: float) -> Answer:
         body: dict[str, Json] = {"messages": messages, "response_format": {"type": "json_object"}}
         try:
-            return await self._provider.complete(ChatRequest(body, timeout, queued=True))
+            return (await send_whole(self._provider, ChatRequest(body, timeout, queued=True))).answer()
         except ProviderError as error:
             if error.failure.code is not ErrorCode.UPSTREAM_REFUSED:
                 raise
             # Some servers know no response_format. A refused call costs nothing, and the instructions say it too.
-            return await self._provider.complete(ChatRequest({"messages": messages}, timeout, queued=True))
+            plain = ChatRequest({"messages": messages}, timeout, queued=True)
+            return (await send_whole(self._provider, plain)).answer()
 
 
 def conversation(review: Review, texts: Sequence[str]) -> list[dict[str, str]]:

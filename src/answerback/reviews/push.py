@@ -1,21 +1,22 @@
 """An LLM that takes reviews and answers them later, by webhook."""
 
 import json
-from collections.abc import Callable
 
 from yarl import URL
 
 from answerback import __version__
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.json import Json
 from answerback.llm.completions import decode
 from answerback.llm.failures import failure
-from answerback.llm.model import Json
+from answerback.llm.limiter import UpstreamLimiter
+from answerback.llm.observed import ObservedCall
 from answerback.llm.transport import Transport
 from answerback.reviews.model import FileRef, Review
 
 REVIEWS = "reviews"
-"""What stands in a model's place where its calls are paced and counted: it is asked for none."""
-
+"""Stands in a model's place where its calls are limited and counted: it is asked for none."""
 
 _REMEDIES = {
     ErrorCode.UPSTREAM_AUTH: "check LLM_API_KEY",
@@ -25,17 +26,23 @@ _REMEDIES = {
 
 
 class PushProvider:
-    """Implements `ports.ReviewLLM` over `POST {api_url}/v1/reviews`, never retrying.
-
-    `connect_timeout` is in seconds; `now` is the wall clock in epoch milliseconds, for waits given as a moment.
-    """
+    """Implements `ReviewLLM` over `POST {api_url}/v1/reviews`, never retrying. Its calls are limited, counted and
+    traced; each lasts until that LLM has taken the review. `connect_timeout` is in seconds."""
 
     name = "push"
 
-    def __init__(self, api_url: str, api_key: str | None, connect_timeout: float, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        api_url: str,
+        api_key: str | None,
+        connect_timeout: float,
+        limiter: UpstreamLimiter,
+        instruments: Instruments,
+    ) -> None:
         self._url = URL(api_url.rstrip("/") + "/v1/reviews")
         self._transport = Transport(connect_timeout)
-        self._now = now
+        self._limiter = limiter
+        self._instruments = instruments
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -47,18 +54,32 @@ class PushProvider:
 
     async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
         """Any 2xx means taken, whatever its body says. Raises ProviderError for everything else."""
-        body = json.dumps(_body(job_id, callback_url, review), ensure_ascii=False, separators=(",", ":")).encode()
-        async with self._transport.stream(self._url, self._headers, body, timeout) as response:
+        end = self._limiter.begin(REVIEWS, queued=True)
+        call = ObservedCall(self._instruments, "review", self.name, REVIEWS, {})
+        try:
+            await self._post(_body(job_id, callback_url, review), timeout)
+        except BaseException as error:
+            call.end(error)
+            end(error)
+            raise
+        call.end(None)
+        end(None)
+
+    async def _post(self, body: dict[str, Json], timeout: float) -> None:
+        encoded = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        response = await self._transport.open("POST", self._url, self._headers, encoded, timeout)
+        try:
             if 200 <= response.status < 300:
                 return
             document = decode(await response.read())
-            error = document.get("error") if isinstance(document, dict) else None
-            refused = failure(response.status, response.headers, error, self._now())
-        code, status = refused.failure.code, response.status
-        if (remedy := _REMEDIES.get(code)) is None:
+        finally:
+            response.close()
+        error = document.get("error") if isinstance(document, dict) else None
+        refused = failure(response.status, response.headers, error, self._instruments.clock.now())
+        if (remedy := _REMEDIES.get(refused.failure.code)) is None:
             raise refused
-        words = f"the LLM refused the review with {status}; {remedy}"
-        raise ProviderError(code, words, retryable=False, http_status=status)
+        words = f"the LLM refused the review with {response.status}; {remedy}"
+        raise ProviderError(refused.failure.code, words, retryable=False, http_status=response.status)
 
     async def close(self) -> None:
         await self._transport.close()

@@ -12,8 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from answerback.jobs.ports import Limits
 from answerback.kernel.rate import Rate, parse_rate
-from answerback.kernel.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
-from answerback.llm.asking import ShortRetries
+from answerback.kernel.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, ShortRetries, exponential
 from answerback.llm.model import Memory
 from answerback.settings.types import (
     BrokerUrl,

@@ -13,6 +13,7 @@ import pytest
 from answerback.kernel.errors import ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.provider import send_whole
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 
@@ -97,7 +98,8 @@ async def test_openais_client_lists_the_models() -> None:
 
 async def ask(provider: OpenAICompatible, text: str) -> str:
     try:
-        return (await provider.complete(ChatRequest({"messages": user(text)}, timeout=10))).text
+        reply = await send_whole(provider, ChatRequest({"messages": user(text)}, timeout=10))
+        return reply.answer().text or ""
     except ProviderError as error:
         return error.failure.code
 

@@ -6,12 +6,19 @@ from typing import Any
 
 import aiohttp
 import pytest
+from scripting import ask, chunk, read, streamed
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed
+from answerback.kernel.instruments import Instruments
+from answerback.llm.model import ChatRequest, Chunk, Model
+from answerback.llm.provider import send_streamed
+from answerback.llm.reply import Reply
 from answerback.llm.routing import COOLDOWN_SECONDS, FallbackProvider, Route
 from answerback.testing import FakeLLM, Receiver, Service, replies
-from builders import Journal, answer
+from answerback.testing.clock import FakeClock
+from builders import Journal, answer, replied
+
+STREAM = ChatRequest({"model": "smart"}, 5, stream=True)
 
 
 def broken(
@@ -42,19 +49,16 @@ class Scripted:
             raise self.failures[model]
         return f"{self.name}:{model}"
 
-    async def complete(self, request: ChatRequest) -> Answer:
-        return answer(self._meet(request))
-
-    async def relay(self, request: ChatRequest) -> Relayed:
-        return Relayed(self._meet(request).encode(), "m", None)
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    async def send(self, request: ChatRequest) -> Reply:
         text = self._meet(request)
+        return await streamed(self._chunks(text)) if request.stream else replied(answer(text))
+
+    async def _chunks(self, text: str) -> AsyncGenerator[Chunk, None]:
         try:
-            yield Chunk(b"1", text, None, None, has_choices=True)
+            yield chunk(text)
             if self.breaks_after_first:
                 raise broken()
-            yield Chunk(b"2", "", "stop", None, has_choices=True)
+            yield chunk("", "stop")
         finally:
             self.streams_closed += 1
 
@@ -69,15 +73,15 @@ class World:
     """Two providers, and `smart`: model `a` of the first, then `b` of the first, then `c` of the second."""
 
     def __init__(self, **failures: ProviderError) -> None:
-        self.now = 100.0
         self.one = Scripted("one", **failures)
         self.two = Scripted("two", **failures)
         smart = [Route(self.one, "a"), Route(self.one, "b"), Route(self.two, "c")]
-        self.provider = FallbackProvider({"smart": smart}, smart, self.one, lambda: self.now, Journal())
+        self.clock = FakeClock()
+        self.provider = FallbackProvider({"smart": smart}, smart, self.one, Instruments(Journal(), self.clock))
 
     async def ask(self, model: str | None = "smart") -> str:
         body: dict[str, Any] = {"messages": []} if model is None else {"messages": [], "model": model}
-        return (await self.provider.complete(ChatRequest(body, 5))).text
+        return (await ask(self.provider, ChatRequest(body, 5))).text or ""
 
 
 async def test_the_first_that_is_well_answers() -> None:
@@ -129,7 +133,7 @@ async def test_an_account_in_trouble_rests_with_all_its_models(code: ErrorCode) 
 
     assert await world.ask() == "two:c"
     assert world.one.asked == ["a"]
-    world.now += COOLDOWN_SECONDS
+    world.clock.advance(COOLDOWN_SECONDS)
     del world.one.failures["a"]
     assert await world.ask() == "one:a"
 
@@ -137,7 +141,7 @@ async def test_an_account_in_trouble_rests_with_all_its_models(code: ErrorCode) 
 async def test_where_there_is_one_account_its_trouble_ends_every_request_alike() -> None:
     world = World(a=broken(ErrorCode.UPSTREAM_AUTH, retryable=False))
     only = [Route(world.one, "a"), Route(world.one, "b")]
-    world.provider = FallbackProvider({}, only, world.one, lambda: world.now, Journal())
+    world.provider = FallbackProvider({}, only, world.one, Instruments(Journal(), world.clock))
 
     for _ in range(3):
         with pytest.raises(ProviderError):
@@ -183,7 +187,7 @@ async def test_one_that_failed_is_asked_last_until_it_has_cooled_down() -> None:
     del world.one.failures["a"]
 
     assert await world.ask() == "one:b"
-    world.now += COOLDOWN_SECONDS
+    world.clock.advance(COOLDOWN_SECONDS)
     assert await world.ask() == "one:a"
 
 
@@ -192,12 +196,12 @@ async def test_it_cools_as_long_as_it_asked_but_not_for_hours() -> None:
     await world.ask()
     world.one.failures.clear()
 
-    world.now += 99
+    world.clock.advance(99)
     assert await world.ask() == "two:c"
-    world.now += 1
+    world.clock.advance(1)
     assert await world.ask() == "one:a"
     world.one.failures["a"] = broken()
-    world.now += 200
+    world.clock.advance(200)
     assert await world.ask() == "one:b"
 
 
@@ -221,21 +225,12 @@ async def test_what_says_nothing_about_the_provider_moves_on_without_cooling_it(
     assert await world.ask() == "one:a"
 
 
-async def test_a_relayed_answer_falls_back_too() -> None:
-    world = World(a=broken())
-
-    relayed = await world.provider.relay(ChatRequest({"model": "smart"}, 5))
-
-    assert relayed.body == b"one:b"
-
-
 class TestStreams:
-    async def told(self, world: World) -> list[str]:
-        async with aclosing(world.provider.stream(ChatRequest({"model": "smart"}, 5))) as stream:
-            return [chunk.text async for chunk in stream]
+    async def texts(self, world: World) -> list[str]:
+        return [each.text for each in await read(world.provider, STREAM)]
 
     async def test_before_the_first_token_the_next_is_asked(self) -> None:
-        assert await self.told(World(a=broken(), b=broken())) == ["two:c", ""]
+        assert await self.texts(World(a=broken(), b=broken())) == ["two:c", ""]
 
     async def test_after_the_first_token_nobody_else_is_asked(self) -> None:
         world = World()
@@ -243,9 +238,9 @@ class TestStreams:
         texts = []
 
         async def read() -> None:
-            async with aclosing(world.provider.stream(ChatRequest({"model": "smart"}, 5))) as stream:
-                async for chunk in stream:
-                    texts.append(chunk.text)
+            async with aclosing(await send_streamed(world.provider, STREAM)) as reply:
+                async for each in reply:
+                    texts.append(each.text)
 
         with pytest.raises(ProviderError):
             await read()
@@ -254,10 +249,10 @@ class TestStreams:
 
     async def test_closing_it_closes_the_upstreams(self) -> None:
         world = World()
-        stream = world.provider.stream(ChatRequest({"model": "smart"}, 5))
-        await anext(stream)
+        reply = await send_streamed(world.provider, STREAM)
+        await anext(reply)
 
-        await stream.aclose()
+        await reply.aclose()
 
         assert world.one.streams_closed == 1
 

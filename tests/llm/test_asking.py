@@ -1,15 +1,19 @@
 """What a question takes: tries, waits and tokens on a clock that moves when told."""
 
-import json
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
+from scripting import chunk, streamed
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.llm.asking import Asker, ShortRetries
-from answerback.llm.model import Answer, ChatRequest, Chunk, Usage
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.retry import ShortRetries
+from answerback.kernel.usage import Usage
+from answerback.llm.asking import Asker
+from answerback.llm.model import Answer, ChatRequest, Chunk, Model
+from answerback.llm.reply import Reply
 from answerback.testing.clock import FakeClock
-from builders import Journal, answer
+from builders import Journal, StubProvider, answer, replied
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 RETRIES = ShortRetries(retries=3, first=0.5, limit=8.0, multiplier=2.0)
@@ -19,8 +23,8 @@ def trouble(retry_after: float | None = None, *, retryable: bool = True) -> Prov
     return ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "not now", retryable=retryable, retry_after=retry_after)
 
 
-def chunk(text: str, usage: Usage | None = None) -> Chunk:
-    return Chunk(json.dumps({"model": "m-1"}).encode(), text, None, usage, has_choices=True, model="m-1")
+def said(text: str, usage: Usage | None = None) -> Chunk:
+    return chunk(text, usage=usage, model="m-1")
 
 
 class Scripted:
@@ -33,20 +37,29 @@ class Scripted:
         self._calls = list(calls)
         self.asked = 0
 
-    async def stream(self, _: ChatRequest) -> AsyncGenerator[Chunk, None]:
+    async def send(self, request: ChatRequest) -> Reply:
         self.asked += 1
-        for step in self._calls.pop(0):
+        steps = self._play(self._calls.pop(0))
+        if request.stream:
+            return await streamed(steps)
+        async for _ in steps:
+            continue
+        return replied(answer())
+
+    async def models(self) -> list[Model]:
+        return []
+
+    async def close(self) -> None:
+        return
+
+    async def _play(self, steps: list[float | Chunk | ProviderError]) -> AsyncGenerator[Chunk, None]:
+        for step in steps:
             if isinstance(step, float):
                 self._clock.advance(step)
             elif isinstance(step, Chunk):
                 yield step
             else:
                 raise step
-
-    async def complete(self, request: ChatRequest) -> Answer:
-        async for _ in self.stream(request):
-            continue
-        return answer()
 
 
 Made = Callable[..., tuple[Asker, Scripted]]
@@ -65,13 +78,13 @@ def made(clock: FakeClock, journal: Journal, waits: list[float]) -> Made:
 
     def make(*calls: list[float | Chunk | ProviderError]) -> tuple[Asker, Scripted]:
         provider = Scripted(clock, *calls)
-        return Asker(provider, RETRIES, 60.0, journal, timer=clock.monotonic, sleep=sleep), provider  # type: ignore[arg-type]
+        return Asker(provider, RETRIES, 60.0, Instruments(journal, clock), sleep=sleep), provider
 
     return make
 
 
 async def test_a_stream_is_timed_to_its_first_token_and_to_its_end(made: Made) -> None:
-    asker, _ = made([0.25, chunk("one"), 1.0, chunk(" two"), 0.5, chunk("", Usage(3, 7, 10))])
+    asker, _ = made([0.25, said("one"), 1.0, said(" two"), 0.5, said("", Usage(3, 7, 10))])
 
     measured = await asker.measure(BODY)
 
@@ -82,7 +95,7 @@ async def test_a_stream_is_timed_to_its_first_token_and_to_its_end(made: Made) -
 async def test_retries_wait_as_long_as_asked_are_counted_and_leave_latency_alone(
     made: Made, waits: list[float]
 ) -> None:
-    asker, _ = made([0.125, trouble(5.0)], [4.0, chunk("half"), trouble()], [0.5, chunk("whole"), 0.25])
+    asker, _ = made([0.125, trouble(5.0)], [4.0, said("half"), trouble()], [0.5, said("whole"), 0.25])
 
     measured = await asker.measure(BODY)
 
@@ -120,3 +133,27 @@ async def test_what_another_try_cannot_mend_is_tried_once(made: Made, final: Pro
 
     assert (measured.tries, provider.asked, waits) == (1, 1, [])
     assert measured.failure is final.failure
+
+
+CALLS = Answer(None, "m-1", None, "tool_calls", ({"id": "c1", "type": "function"},))
+
+
+async def test_a_text_that_was_asked_for_is_not_answered_by_a_tool_call(clock: FakeClock, journal: Journal) -> None:
+    asker = Asker(StubProvider(CALLS), RETRIES, 60.0, Instruments(journal, clock))  # type: ignore[arg-type]
+
+    with pytest.raises(ProviderError) as caught:
+        await asker.ask(BODY)
+
+    assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY
+    assert (await asker.relay(BODY)).answer() == CALLS
+
+
+async def test_a_stream_of_text_begins_with_text_and_one_without_any_is_empty(made: Made) -> None:
+    asker, _ = made([said(""), said("one"), said(""), said(" two")], [said(""), said("")])
+
+    words = [piece async for piece in await asker.stream_text(BODY)]
+
+    assert words == ["one", " two"]
+    with pytest.raises(ProviderError) as caught:
+        await asker.stream_text(BODY)
+    assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY

@@ -9,6 +9,7 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
+from scripting import ask as complete
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import ChatRequest
@@ -197,7 +198,7 @@ async def test_every_failure_says_what_to_do_next(row: Row, llm: FakeLLM, provid
     llm.then(row.reply)
 
     with pytest.raises(ProviderError) as raised:
-        await provider.complete(QUESTION)
+        await complete(provider, QUESTION)
 
     told = raised.value
     assert (told.failure.code, told.retryable) == (row.code, row.retryable)
@@ -212,7 +213,7 @@ async def test_an_upstream_that_hangs_is_left_in_time(llm: FakeLLM, provider: Op
     llm.then(replies.hang())
 
     with pytest.raises(ProviderError) as raised:
-        await provider.complete(ChatRequest(QUESTION.body, timeout=0.05))
+        await complete(provider, ChatRequest(QUESTION.body, timeout=0.05))
 
     assert (raised.value.failure.code, raised.value.retryable) == (ErrorCode.UPSTREAM_TIMEOUT, True)
     await llm.wait_for_disconnects(1)
@@ -220,7 +221,7 @@ async def test_an_upstream_that_hangs_is_left_in_time(llm: FakeLLM, provider: Op
 
 async def test_cancelling_hangs_up_on_the_upstream(llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.then(replies.hang())
-    call = asyncio.create_task(provider.complete(QUESTION))
+    call = asyncio.create_task(complete(provider, QUESTION))
     await llm.wait_for_calls(1)
 
     call.cancel()
@@ -235,7 +236,7 @@ async def ask(base_url: str, connect_timeout: float = 5.0) -> ProviderError:
     provider = OpenAICompatible(base_url, "sk-secret", "m", connect_timeout)
     try:
         with pytest.raises(ProviderError) as raised:
-            await provider.complete(QUESTION)
+            await complete(provider, QUESTION)
     finally:
         await provider.close()
     assert raised.value.failure.code is ErrorCode.UPSTREAM_UNREACHABLE
@@ -294,7 +295,7 @@ async def test_a_request_that_is_not_json_is_refused_before_it_costs_anything(
     body = {**QUESTION.body, "temperature": float("nan")}
 
     with pytest.raises(ProviderError) as raised:
-        await provider.complete(ChatRequest(body, timeout=5))
+        await complete(provider, ChatRequest(body, timeout=5))
 
     assert (raised.value.failure.code, raised.value.retryable) == (ErrorCode.UPSTREAM_REFUSED, False)
     assert llm.total == 0

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scripting import ask
 
-from answerback.kernel.errors import ProviderError
+from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import Answer, ChatRequest, Json, Usage
 from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.provider import send_whole
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 
@@ -23,7 +25,7 @@ def request(**fields: Any) -> ChatRequest:
 async def test_a_question_gets_its_answer(llm: FakeLLM, provider: OpenAICompatible) -> None:
     said = [{"role": "system", "content": "be kind"}, *HI, {"role": "assistant", "content": "yes?"}, *HI]
 
-    answer = await provider.complete(ChatRequest({"messages": said}, timeout=10))
+    answer = await ask(provider, ChatRequest({"messages": said}, timeout=10))
 
     assert answer.text == 'You said: "hi". I was given 4 messages.'
     assert answer.finish_reason == "stop"
@@ -33,8 +35,8 @@ async def test_a_question_gets_its_answer(llm: FakeLLM, provider: OpenAICompatib
 
 
 async def test_the_default_model_answers_where_none_is_named(llm: FakeLLM, provider: OpenAICompatible) -> None:
-    first = await provider.complete(request())
-    second = await provider.complete(request(model="other/model"))
+    first = await ask(provider, request())
+    second = await ask(provider, request(model="other/model"))
 
     assert [call.body["model"] for call in llm.calls] == ["house/model", "other/model"]
     assert [first.model, second.model] == ["house/model", "other/model"]
@@ -43,7 +45,7 @@ async def test_the_default_model_answers_where_none_is_named(llm: FakeLLM, provi
 async def test_unknown_fields_pass_through_untouched(llm: FakeLLM, provider: OpenAICompatible) -> None:
     fields = {"models": ["a", "b"], "provider": {"order": ["x"], "n": None}, "temperature": 0.1, "größe": "日本語 🌍"}
 
-    await provider.complete(request(model="m", **fields))
+    await ask(provider, request(model="m", **fields))
 
     assert llm.calls[0].body == {"messages": HI, "model": "m", **fields}
 
@@ -53,7 +55,7 @@ async def test_a_whole_answer_is_asked_for_even_by_those_who_wanted_a_stream(
 ) -> None:
     wish = request(stream=True, stream_options={"include_usage": True})
 
-    answer = await provider.complete(wish)
+    answer = await ask(provider, wish)
 
     assert "hi" in answer.text
     assert not {"stream", "stream_options"} & llm.calls[0].body.keys()
@@ -61,13 +63,13 @@ async def test_a_whole_answer_is_asked_for_even_by_those_who_wanted_a_stream(
 
 
 async def test_half_a_character_in_the_question_does_not_stop_it(llm: FakeLLM, provider: OpenAICompatible) -> None:
-    await provider.complete(ChatRequest({"messages": [{"role": "user", "content": "a\ud800b"}]}, timeout=10))
+    await ask(provider, ChatRequest({"messages": [{"role": "user", "content": "a\ud800b"}]}, timeout=10))
 
     assert llm.calls[0].user == "a?b"
 
 
 async def test_the_upstream_learns_who_calls(llm: FakeLLM, provider: OpenAICompatible) -> None:
-    await provider.complete(request())
+    await ask(provider, request())
 
     headers = llm.calls[0].headers
     assert headers["authorization"] == "Bearer sk-secret"
@@ -80,7 +82,7 @@ async def test_the_upstream_learns_who_calls(llm: FakeLLM, provider: OpenAICompa
 async def test_without_a_key_no_credentials_are_sent(llm: FakeLLM) -> None:
     provider = OpenAICompatible(llm.base_url + "/", None, "m")
 
-    await provider.complete(request())
+    await ask(provider, request())
     await provider.close()
 
     assert "authorization" not in llm.calls[0].headers
@@ -118,19 +120,19 @@ async def test_an_answer_reads_as_storable_text(
 ) -> None:
     llm.then(replies.message(content))
 
-    assert (await provider.complete(request())).text == text
+    assert (await ask(provider, request())).text == text
 
 
 async def test_a_refusal_in_the_models_own_words_is_an_answer(llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.then(replies.message(None, refusal="I cannot help with that."))
 
-    assert (await provider.complete(request())).text == "I cannot help with that."
+    assert (await ask(provider, request())).text == "I cannot help with that."
 
 
 async def test_whitespace_that_keeps_the_connection_alive_is_skipped(llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.then(replies.raw(b'\n\n   \n{"choices": [{"message": {"content": "late"}}]}'))
 
-    answer = await provider.complete(request())
+    answer = await ask(provider, request())
 
     assert answer == Answer("late", "house/model", None, None)
 
@@ -159,7 +161,7 @@ async def test_usage_is_read_only_when_it_makes_sense(
 ) -> None:
     llm.then(replies.completion(usage=usage))
 
-    assert (await provider.complete(request())).usage == read
+    assert (await ask(provider, request())).usage == read
 
 
 @pytest.mark.parametrize(("told", "model"), [("a/b", "a/b"), ("", "m"), (None, "m"), (7, "m"), ("\0x", "x")])
@@ -168,22 +170,22 @@ async def test_the_model_that_answered_is_named(
 ) -> None:
     llm.then(replies.completion(model=told))
 
-    assert (await provider.complete(request(model="m"))).model == model
+    assert (await ask(provider, request(model="m"))).model == model
 
 
 async def test_an_empty_error_field_is_no_error(llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.then(replies.completion(error=None))
 
-    assert (await provider.complete(request())).text == "A good answer."
+    assert (await ask(provider, request())).text == "A good answer."
 
 
 async def test_calls_share_one_session_and_its_connections(llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.then(replies.status(500), replies.status(200, {"choices": []}))
     for _ in range(2):
         with pytest.raises(ProviderError):
-            await provider.complete(request())
+            await ask(provider, request())
     for _ in range(3):
-        await provider.complete(request())
+        await ask(provider, request())
 
     assert (llm.total, len(llm.connections)) == (5, 1)
 
@@ -191,7 +193,7 @@ async def test_calls_share_one_session_and_its_connections(llm: FakeLLM, provide
 async def test_hundreds_of_calls_wait_for_the_llm_at_once(llm: FakeLLM, provider: OpenAICompatible) -> None:
     release = asyncio.Event()
     llm.on("hi", replies.hang(release))
-    calls = [asyncio.create_task(provider.complete(request())) for _ in range(300)]
+    calls = [asyncio.create_task(ask(provider, request())) for _ in range(300)]
     await llm.wait_for_calls(300)
 
     release.set()
@@ -205,9 +207,9 @@ async def test_cookies_are_not_kept(llm: FakeLLM) -> None:
     # By name: aiohttp would not keep an address's cookies anyway.
     provider = OpenAICompatible(f"http://localhost:{llm.port}/v1", None, "m")
     llm.then(replies.raw(b'{"choices": [{"message": {"content": "ok"}}]}', {"Set-Cookie": "who=you; Path=/"}))
-    await provider.complete(request())
+    await ask(provider, request())
 
-    await provider.complete(request())
+    await ask(provider, request())
 
     await provider.close()
     assert "cookie" not in llm.calls[1].headers
@@ -221,15 +223,15 @@ async def test_the_environments_proxy_is_not_used(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
 
-    assert (await provider.complete(request())).text
+    assert (await ask(provider, request())).text
 
 
 async def test_a_closed_provider_has_closed_its_connections(llm: FakeLLM, provider: OpenAICompatible) -> None:
-    await provider.complete(request())
+    await ask(provider, request())
 
     await provider.close()
     await provider.close()
-    await provider.complete(request())
+    await ask(provider, request())
 
     assert len(llm.connections) == 2
 
@@ -272,6 +274,71 @@ async def test_any_body_whatever_gives_an_answer_or_a_provider_error(
 
 async def outcome_of(provider: OpenAICompatible) -> Answer | ProviderError:
     try:
-        return await provider.complete(request())
+        return await ask(provider, request())
     except ProviderError as error:
         return error
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
+
+
+async def test_an_answer_that_calls_tools_needs_no_text(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.message(None, "tool_calls", tool_calls=[CALL]))
+
+    answer = await ask(provider, request())
+
+    assert (answer.text, answer.tool_calls, answer.finish_reason) == (None, (CALL,), "tool_calls")
+
+
+async def test_tool_calls_come_beside_text_and_hold_what_databases_can(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    odd = {"id": "c1", "function": {"name": "f", "arguments": "NUL\0 and half \ud83d"}}
+    llm.then(replies.message("Let me see.", "tool_calls", tool_calls=[odd, "no call"]))
+
+    answer = await ask(provider, request())
+
+    assert answer.text == "Let me see."
+    assert answer.tool_calls == ({"id": "c1", "function": {"name": "f", "arguments": "NUL and half \ufffd"}},)
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish_reason"),
+    [
+        ("stop", "stop"),
+        ("STOP", "stop"),
+        ("end_turn", "stop"),
+        ("length", "length"),
+        ("MAX_TOKENS", "length"),
+        ("tool_use", "tool_calls"),
+        ("function_call", "tool_calls"),
+        ("content_filter", "content_filter"),
+        ("a reason of its own", None),
+        (None, None),
+        (7, None),
+    ],
+)
+async def test_a_finish_reason_is_in_openais_words(
+    reason: Json, finish_reason: str | None, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.message("An answer.", reason))
+
+    assert (await ask(provider, request())).finish_reason == finish_reason
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+async def test_reasoning_is_read_beside_the_answer(field: str, llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.message("42", **{field: "Let me think."}))
+
+    assert (await ask(provider, request())).reasoning == "Let me think."
+
+
+async def test_an_image_is_an_answer_to_relay_but_not_one_to_read(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.message([{"type": "image_url", "image_url": {"url": "data:,"}}]))
+
+    reply = await send_whole(provider, request())
+
+    assert b"image_url" in reply.body
+    with pytest.raises(ProviderError) as caught:
+        reply.answer()
+    assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY

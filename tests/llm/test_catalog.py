@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from answerback.kernel.errors import ErrorCode, ProviderError, UnknownModel
+from answerback.kernel.instruments import Instruments
 from answerback.llm import catalog as module
 from answerback.llm.catalog import PAUSE_SECONDS, Catalog
 from answerback.llm.model import Model
@@ -49,7 +50,7 @@ def lister() -> Lister:
 
 @pytest.fixture
 def catalog(lister: Lister, clock: FakeClock, journal: Journal) -> Catalog:
-    return Catalog(lister, TTL, clock, journal, always=("house/default",))
+    return Catalog(lister, TTL, Instruments(journal, clock), always=("house/default",))
 
 
 def names(models: Sequence[Model]) -> list[str]:

@@ -1,4 +1,4 @@
-"""An answer does not wait long for its place in the history, and takes it as soon as the database is free."""
+"""An answer does not wait long to be stored in the history, and is stored as soon as the database is free."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -11,7 +11,9 @@ from answerback.ask import ask as module
 from answerback.ask.ask import Questions
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable
-from answerback.llm.asking import Asker, ShortRetries
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.retry import ShortRetries
+from answerback.llm.asking import Asker
 from answerback.llm.mock import MockProvider
 from builders import TENANT, Journal, raw
 
@@ -20,11 +22,11 @@ Ask = Callable[[Questions], Coroutine[Any, Any, str]]
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEEPING_SECONDS", 0.0)
+    monkeypatch.setattr(module, "STORING_SECONDS", 0.0)
 
 
 def questions(store: Any, journal: Journal) -> Questions:
-    asker = Asker(MockProvider(), ShortRetries(0, 0.01, 0.01, 2), 10, journal)
+    asker = Asker(MockProvider(), ShortRetries(0, 0.01, 0.01, 2), 10, Instruments(journal))
     return Questions(asker, store, journal)
 
 
@@ -38,7 +40,7 @@ async def streamed(over: Questions) -> str:
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("ask", [asked, streamed])
-async def test_behind_a_locked_database_the_answer_goes_out_and_is_kept_once_it_is_free(
+async def test_behind_a_locked_database_the_answer_goes_out_and_is_stored_once_it_is_free(
     store: SqlStore, path: Path, journal: Journal, ask: Ask
 ) -> None:
     with raw(path) as other:
@@ -62,7 +64,7 @@ class Away:
 
 
 @pytest.mark.parametrize("ask", [asked, streamed])
-async def test_what_could_not_be_kept_is_logged(journal: Journal, ask: Ask) -> None:
+async def test_what_could_not_be_stored_is_logged(journal: Journal, ask: Ask) -> None:
     assert await ask(questions(Away(), journal)) == 'You said: "hello?".'
 
     await journal.seen("history_not_kept")

@@ -1,27 +1,31 @@
 """A streamed answer: what is taken for one, and how much of it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from scripting import read
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import ChatRequest, Chunk, Usage
 from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.provider import send_whole
 from answerback.llm.streams import MAX_TEXT_BYTES
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 
-HI = ChatRequest({"messages": [{"role": "user", "content": "hi"}]}, timeout=10)
+WHOLE = ChatRequest({"messages": [{"role": "user", "content": "hi"}]}, timeout=10)
+STREAM = replace(WHOLE, stream=True)
 
 
-async def told(provider: OpenAICompatible) -> list[Chunk]:
-    return [chunk async for chunk in provider.stream(HI)]
+async def chunks(provider: OpenAICompatible) -> list[Chunk]:
+    return await read(provider, STREAM)
 
 
 async def failure_of(provider: OpenAICompatible) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
-        await told(provider)
+        await chunks(provider)
     return caught.value
 
 
@@ -32,7 +36,7 @@ def event(text: str, **fields: Any) -> bytes:
 async def test_each_chunk_names_the_model_that_answers(llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.then(replies.say("a good answer"))
 
-    assert {chunk.model for chunk in await told(provider)} == {"house/model"}
+    assert {chunk.model for chunk in await chunks(provider)} == {"house/model"}
 
 
 async def test_a_whole_completion_in_place_of_a_stream_is_a_stream_of_one_chunk(
@@ -40,7 +44,7 @@ async def test_a_whole_completion_in_place_of_a_stream_is_a_stream_of_one_chunk(
 ) -> None:
     llm.then(replies.completion(model="m", usage={"prompt_tokens": 1, "completion_tokens": 2}))
 
-    (chunk,) = await told(provider)
+    (chunk,) = await chunks(provider)
 
     assert (chunk.text, chunk.finish_reason) == ("A good answer.", "stop")
     assert (chunk.usage, chunk.model) == (Usage(1, 2, 3), "m")
@@ -56,7 +60,7 @@ async def test_tools_called_in_a_whole_completion_are_numbered_as_in_a_stream(
     calls = [{"id": name, "type": "function", "function": {"name": name, "arguments": "{}"}} for name in "ab"]
     llm.then(replies.message(None, "tool_calls", tool_calls=calls))
 
-    (chunk,) = await told(provider)
+    (chunk,) = await chunks(provider)
 
     (choice,) = json.loads(chunk.data)["choices"]
     assert choice["delta"]["tool_calls"] == [{"index": 0, **calls[0]}, {"index": 1, **calls[1]}]
@@ -90,7 +94,7 @@ async def test_a_streamed_answer_may_be_as_long_as_a_plain_one_and_no_longer(
     end = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
     llm.then(replies.stream(event(piece) * pieces + end), replies.stream(event(piece) * pieces + event("!") + end))
 
-    longest = "".join(chunk.text for chunk in await told(provider))
+    longest = "".join(chunk.text for chunk in await chunks(provider))
     too_long = await failure_of(provider)
 
     assert len(longest.encode()) == MAX_TEXT_BYTES
@@ -104,9 +108,9 @@ async def test_numbers_that_json_does_not_know_make_an_answer_invalid(
     usage = f'"usage": {{"prompt_tokens": {number}}}'
     whole = f'{{"choices": [{{"message": {{"content": "x"}}, "finish_reason": "stop"}}], {usage}}}'.encode()
     chunk = f'data: {{"choices": [{{"delta": {{"content": "x"}}, "finish_reason": "stop"}}], {usage}}}\n\n'.encode()
-    llm.then(replies.raw(whole), replies.raw(whole), replies.stream(chunk))
+    llm.then(replies.raw(whole), replies.stream(chunk))
 
-    for call in (provider.complete(HI), provider.relay(HI), told(provider)):
+    for call in (provider.send(WHOLE), provider.send(STREAM)):
         with pytest.raises(ProviderError) as caught:
             await call
         assert caught.value.failure.code is ErrorCode.UPSTREAM_INVALID
@@ -114,8 +118,9 @@ async def test_numbers_that_json_does_not_know_make_an_answer_invalid(
 
 async def test_a_byte_order_mark_is_passed_over(llm: FakeLLM, provider: OpenAICompatible) -> None:
     answer = b'{"choices": [{"message": {"content": "marked"}, "finish_reason": "stop"}]}'
-    llm.then(*[replies.raw(b"\xef\xbb\xbf" + answer)] * 3)
+    llm.then(*[replies.raw(b"\xef\xbb\xbf" + answer)] * 2)
 
-    assert (await provider.complete(HI)).text == "marked"
-    assert (await provider.relay(HI)).body == answer
-    assert [chunk.text for chunk in await told(provider)] == ["marked"]
+    whole = await send_whole(provider, WHOLE)
+
+    assert (whole.answer().text, whole.body) == ("marked", answer)
+    assert [chunk.text for chunk in await chunks(provider)] == ["marked"]

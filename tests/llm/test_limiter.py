@@ -1,7 +1,8 @@
-"""Limits towards an upstream: exact, with turns for those who wait, and nobody asked in vain."""
+"""Limits towards an upstream: exact, with reserved slots for queued calls, and no call made in vain."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,31 +10,30 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripting import chunk, read, streamed
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.llm.model import Answer, ChatRequest, Chunk, Model, Relayed
-from answerback.llm.pacing import LONGEST_LINE, Gate, PacedProvider
+from answerback.kernel.instruments import Instruments
+from answerback.llm.limiter import RESERVED_AHEAD, LimitedProvider, UpstreamLimiter
+from answerback.llm.model import ChatRequest, Chunk, Model
+from answerback.llm.provider import send_streamed
+from answerback.llm.reply import Reply
 from answerback.testing import FakeLLM, Receiver, Service, replies
-from builders import Journal, answer
+from answerback.testing.clock import FakeClock
+from builders import Journal, answer, replied
 
-
-class Time:
-    def __init__(self) -> None:
-        self.now = 500.0
-
-    def __call__(self) -> float:
-        return self.now
+Made = Callable[..., UpstreamLimiter]
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def limiter(clock: FakeClock) -> Made:
+    return lambda **limits: UpstreamLimiter("llm", Instruments(Journal(), clock), **limits)
 
 
-def enter(gate: Gate, model: str = "m", *, queued: bool = True) -> float:
-    """0.0 where there is room, else the seconds to wait."""
+def wait(limiter: UpstreamLimiter, model: str = "m", *, queued: bool = True) -> float:
+    """Begins a call that does not end: 0.0 where there is room, else the seconds to wait."""
     try:
-        gate.enter(model, queued=queued)
+        limiter.begin(model, queued=queued)
     except ProviderError as error:
         expected = (ErrorCode.UPSTREAM_RATE_LIMITED, True, False)
         return error.retry_after or -1.0 if (error.failure.code, error.retryable, error.asked) == expected else -1.0
@@ -44,101 +44,105 @@ def rounded(waits: list[float]) -> list[float]:
     return [round(wait, 1) for wait in waits]
 
 
-class TestAMinute:
-    def test_jobs_without_room_get_turns_one_after_the_other(self, time: Time) -> None:
-        gate = Gate(per_minute=3, monotonic=time)
+class TestCallsAMinute:
+    def test_jobs_without_room_reserve_one_slot_after_the_other(self, limiter: Made) -> None:
+        limited = limiter(per_minute=3)
 
-        assert rounded([enter(gate) for _ in range(7)]) == [0, 0, 0, 60, 80.4, 100.8, 121.2]
+        assert rounded([wait(limited) for _ in range(7)]) == [0, 0, 0, 60, 80.4, 100.8, 121.2]
 
-    def test_whoever_comes_back_at_his_turn_finds_room(self, time: Time) -> None:
-        gate = Gate(per_minute=3, monotonic=time)
-        turns = [time.now + wait for _ in range(12) if (wait := enter(gate)) > 0]
+    def test_a_job_that_comes_back_at_its_reserved_slot_finds_room(self, limiter: Made, clock: FakeClock) -> None:
+        limited = limiter(per_minute=3)
+        slots = [clock.monotonic() + seconds for _ in range(12) if (seconds := wait(limited)) > 0]
 
         late = (0.0, 0.3, 0.9)
         waits = []
-        for number, turn in enumerate(turns):
-            time.now = max(time.now, turn + late[number % 3])
-            waits.append(enter(gate))
-        assert waits == [0] * len(turns)
+        for number, slot in enumerate(slots):
+            clock.advance(max(0.0, slot + late[number % 3] - clock.monotonic()))
+            waits.append(wait(limited))
+        assert waits == [0] * len(slots)
 
-    def test_a_caller_who_cannot_wait_hears_the_soonest_and_takes_no_turn(self, time: Time) -> None:
-        gate = Gate(per_minute=2, monotonic=time)
-        enter(gate)
-        time.now += 10
-        enter(gate)
+    def test_a_caller_who_cannot_wait_gets_the_shortest_wait_and_reserves_nothing(
+        self, limiter: Made, clock: FakeClock
+    ) -> None:
+        limited = limiter(per_minute=2)
+        wait(limited)
+        clock.advance(10)
+        wait(limited)
 
-        assert [enter(gate, queued=False) for _ in range(100)] == [50.0] * 100
-        assert enter(gate) == pytest.approx(50, abs=0.1)
+        assert [wait(limited, queued=False) for _ in range(100)] == [50.0] * 100
+        assert wait(limited) == pytest.approx(50, abs=0.1)
 
     @given(steps=st.lists(st.tuples(st.floats(0, 20), st.booleans()), max_size=120), limit=st.integers(1, 5))
     def test_no_sixty_seconds_hold_more_calls_than_the_limit(self, steps: list[tuple[float, bool]], limit: int) -> None:
-        time = Time()
-        gate = Gate(per_minute=limit, monotonic=time)
+        clock = FakeClock()
+        limited = UpstreamLimiter("llm", Instruments(Journal(), clock), per_minute=limit)
         started: list[float] = []
         for step, queued in steps:
-            time.now += step
-            recent = [at for at in started if at > time.now - 60]
-            admitted = enter(gate, queued=queued) == 0
+            clock.advance(step)
+            recent = [at for at in started if at > clock.monotonic() - 60]
+            admitted = wait(limited, queued=queued) == 0
             assert admitted == (len(recent) < limit)
             if admitted:
-                started.append(time.now)
+                started.append(clock.monotonic())
 
-    def test_turns_are_not_given_away_for_ever(self, time: Time) -> None:
-        gate = Gate(per_minute=20, monotonic=time, draw=lambda: 0.5)
+    def test_slots_are_not_reserved_further_and_further_ahead(self, limiter: Made) -> None:
+        limited = limiter(per_minute=20, draw=lambda: 0.5)
 
-        waits = [enter(gate) for _ in range(2_000)]
+        waits = [wait(limited) for _ in range(2_000)]
 
-        assert max(waits) <= 60 + LONGEST_LINE + 1
-        assert waits[-1] == pytest.approx(60 + 0.75 * LONGEST_LINE, abs=0.1)
+        assert max(waits) <= 60 + RESERVED_AHEAD + 1
+        assert waits[-1] == pytest.approx(60 + 0.75 * RESERVED_AHEAD, abs=0.1)
 
 
-class TestAtOnce:
-    def test_a_place_is_free_when_a_call_ends(self, time: Time) -> None:
-        gate = Gate(concurrency=2, monotonic=time)
-        assert [enter(gate), enter(gate)] == [0, 0]
-        assert enter(gate) > 0
+class TestCallsAtOnce:
+    def test_a_slot_is_free_when_a_call_ends(self, limiter: Made) -> None:
+        limited = limiter(concurrency=2)
+        end = limited.begin("m", queued=True)
+        assert [wait(limited), wait(limited) > 0] == [0, True]
 
-        gate.leave(1.0)
+        end(None)
 
-        assert enter(gate) == 0
-        assert enter(gate) > 0
+        assert [wait(limited), wait(limited) > 0] == [0, True]
 
-    def test_turns_follow_each_other_at_the_pace_of_the_calls(self, time: Time) -> None:
-        gate = Gate(concurrency=2, monotonic=time)
+    def test_slots_follow_each_other_at_the_pace_of_the_calls(self, limiter: Made, clock: FakeClock) -> None:
+        limited = limiter(concurrency=2)
         for _ in range(100):
-            gate.enter("m", queued=True)
-            gate.leave(20.0)
-        enter(gate)
-        enter(gate)
+            end = limited.begin("m", queued=True)
+            clock.advance(20)
+            end(None)
+        wait(limited)
+        wait(limited)
 
-        assert [round(enter(gate)) for _ in range(4)] == [8, 16, 24, 32]
+        assert [round(wait(limited)) for _ in range(4)] == [8, 16, 24, 32]
 
 
-class TestARest:
-    def test_a_model_whose_limit_is_used_up_is_left_alone_until_then_others_are_not(self, time: Time) -> None:
-        gate = Gate(monotonic=time)
-        gate.rest("free", 3_600)
+class TestAPause:
+    def test_a_model_whose_limit_is_used_up_is_left_alone_until_then_others_are_not(
+        self, limiter: Made, clock: FakeClock
+    ) -> None:
+        limited = limiter()
+        limited.pause("free", 3_600)
 
-        assert enter(gate, "free", queued=False) == 3_600
-        assert rounded([enter(gate, "free") for _ in range(3)]) == [3_600, 3_600.1, 3_600.2]
-        assert enter(gate, "paid") == 0
-        time.now += 3_600
-        assert enter(gate, "free") == 0
+        assert wait(limited, "free", queued=False) == 3_600
+        assert rounded([wait(limited, "free") for _ in range(3)]) == [3_600, 3_600.1, 3_600.2]
+        assert wait(limited, "paid") == 0
+        clock.advance(3_600)
+        assert wait(limited, "free") == 0
 
-    def test_a_shorter_one_does_not_end_a_longer_one_and_none_is_longer_than_a_day(self, time: Time) -> None:
-        gate = Gate(monotonic=time)
-        gate.rest("m", 600)
-        gate.rest("m", 5)
-        assert enter(gate, queued=False) == 600
+    def test_a_shorter_one_does_not_end_a_longer_one_and_none_is_longer_than_a_day(self, limiter: Made) -> None:
+        limited = limiter()
+        limited.pause("m", 600)
+        limited.pause("m", 5)
+        assert wait(limited, queued=False) == 600
 
-        gate.rest("m", 10_000_000)
-        assert enter(gate, queued=False) == 86_400
+        limited.pause("m", 10_000_000)
+        assert wait(limited, queued=False) == 86_400
 
-    def test_turns_after_it_keep_to_the_limit_of_the_minute(self, time: Time) -> None:
-        gate = Gate(per_minute=20, monotonic=time)
-        gate.rest("m", 100)
+    def test_slots_after_it_keep_to_the_limit_of_the_minute(self, limiter: Made) -> None:
+        limited = limiter(per_minute=20)
+        limited.pause("m", 100)
 
-        assert rounded([enter(gate) for _ in range(3)]) == [100, 103.1, 106.1]
+        assert rounded([wait(limited) for _ in range(3)]) == [100, 103.1, 106.1]
 
 
 class Scripted:
@@ -152,22 +156,23 @@ class Scripted:
         self.began = asyncio.Event()
         self.asked = 0
 
-    async def complete(self, request: ChatRequest) -> Answer:
+    async def send(self, request: ChatRequest) -> Reply:
+        if request.stream:
+            return await streamed(self._chunks())
+        await self._work()
+        return replied(answer())
+
+    async def _chunks(self) -> AsyncGenerator[Chunk, None]:
+        yield chunk("one")
+        await self._work()
+        yield chunk("two", "stop")
+
+    async def _work(self) -> None:
         self.asked += 1
         self.began.set()
         if self.failure is not None:
             raise self.failure
         await self.until.wait()
-        return answer()
-
-    async def relay(self, request: ChatRequest) -> Relayed:
-        await self.complete(request)
-        return Relayed(b"{}", "m", None)
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        yield Chunk(b"{}", "one", None, None, has_choices=True)
-        await self.complete(request)
-        yield Chunk(b"{}", "two", "stop", None, has_choices=True)
 
     async def models(self) -> list[Model]:
         return []
@@ -176,73 +181,74 @@ class Scripted:
         return
 
 
-REQUEST = ChatRequest({"model": "m", "messages": []}, 10)
+WHOLE = ChatRequest({"model": "m", "messages": []}, 10)
+STREAM = replace(WHOLE, stream=True)
 
 
-def paced(provider: Scripted, **limits: Any) -> PacedProvider:
-    return PacedProvider(provider, Gate(**limits), "default", Journal())
+@pytest.fixture
+def scripted() -> Scripted:
+    return Scripted()
 
 
 class TestTheProvider:
-    @pytest.mark.parametrize("how", ["complete", "relay"])
-    async def test_a_call_that_is_cancelled_frees_its_place(self, how: str) -> None:
-        scripted = Scripted()
-        provider = paced(scripted, concurrency=1)
-        call = asyncio.ensure_future(getattr(provider, how)(REQUEST))
+    @pytest.mark.parametrize("request_", [WHOLE, STREAM])
+    async def test_a_call_that_is_cancelled_frees_its_slot(
+        self, request_: ChatRequest, scripted: Scripted, limiter: Made
+    ) -> None:
+        provider = LimitedProvider(scripted, limiter(concurrency=1), "default")
+        call = asyncio.ensure_future(read(provider, request_) if request_.stream else provider.send(request_))
         await scripted.began.wait()
         with pytest.raises(ProviderError):
-            await provider.complete(REQUEST)
+            await provider.send(WHOLE)
 
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
 
         scripted.until.set()
-        assert await provider.complete(REQUEST)
+        assert await provider.send(WHOLE)
 
-    async def test_a_stream_holds_its_place_until_it_is_closed(self) -> None:
-        scripted = Scripted()
-        provider = paced(scripted, concurrency=1)
-        stream = provider.stream(REQUEST)
-        assert (await anext(stream)).text == "one"
+    async def test_a_stream_holds_its_slot_until_it_is_closed(self, scripted: Scripted, limiter: Made) -> None:
+        provider = LimitedProvider(scripted, limiter(concurrency=1), "default")
+        reply = await send_streamed(provider, STREAM)
+        assert (await anext(reply)).text == "one"
         with pytest.raises(ProviderError):
-            await provider.complete(REQUEST)
+            await provider.send(WHOLE)
 
-        await stream.aclose()
+        await reply.aclose()
 
         scripted.until.set()
-        assert await provider.complete(REQUEST)
+        assert await provider.send(WHOLE)
 
-    async def test_a_failure_frees_its_place_and_one_without_a_time_closes_nothing(self) -> None:
-        scripted = Scripted()
-        provider = paced(scripted, concurrency=1)
+    async def test_a_failure_frees_its_slot_and_one_without_a_time_pauses_nothing(
+        self, scripted: Scripted, limiter: Made
+    ) -> None:
+        provider = LimitedProvider(scripted, limiter(concurrency=1), "default")
         scripted.failure = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "limited", retryable=True)
         for _ in range(3):
             with pytest.raises(ProviderError) as caught:
-                await provider.complete(REQUEST)
+                await provider.send(WHOLE)
             assert caught.value.asked
 
         assert scripted.asked == 3
 
-    async def test_an_upstreams_limit_with_a_time_is_asked_once(self) -> None:
-        scripted = Scripted()
-        provider = paced(scripted)
+    async def test_an_upstreams_limit_with_a_time_is_asked_once(self, scripted: Scripted, limiter: Made) -> None:
+        provider = LimitedProvider(scripted, limiter(), "default")
         scripted.failure = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "limited", retryable=True, retry_after=60)
         for _ in range(20):
             with pytest.raises(ProviderError):
-                await provider.complete(REQUEST)
+                await provider.send(WHOLE)
         assert scripted.asked == 1
 
         with pytest.raises(ProviderError):
-            await provider.complete(ChatRequest({"messages": []}, 10))
+            await provider.send(ChatRequest({"messages": []}, 10))
         assert scripted.asked == 2  # another model, the default
 
-    async def test_a_failure_of_another_kind_closes_nothing(self) -> None:
-        scripted = Scripted()
-        provider = paced(scripted)
+    async def test_a_failure_of_another_kind_pauses_nothing(self, scripted: Scripted, limiter: Made) -> None:
+        provider = LimitedProvider(scripted, limiter(), "default")
         scripted.failure = ProviderError(ErrorCode.UPSTREAM_ERROR, "broken", retryable=True, retry_after=60)
         for _ in range(3):
             with pytest.raises(ProviderError):
-                await provider.complete(REQUEST)
+                await provider.send(WHOLE)
 
         assert scripted.asked == 3
 
@@ -282,7 +288,7 @@ def due(found: dict[str, Any]) -> float:
     return datetime.fromisoformat(found["run_at"]).timestamp()
 
 
-async def test_many_jobs_share_few_places_and_all_are_answered_at_their_first_attempt(receiver: Receiver) -> None:
+async def test_many_jobs_share_few_slots_and_all_are_answered_at_their_first_attempt(receiver: Receiver) -> None:
     async with (
         FakeLLM(default=replies.delayed(0.02)) as llm,
         Service(settings(llm, UPSTREAM_CONCURRENCY="3")) as service,

@@ -1,0 +1,169 @@
+"""Limits towards an upstream: a call without room is refused here, with the time to try again, and costs nothing."""
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NoReturn
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.retry import RETRY_AFTER_LIMIT
+from answerback.llm.model import ChatRequest, Model
+from answerback.llm.provider import Provider
+from answerback.llm.reply import OnEnd, Reply, StreamedReply
+
+MINUTE = 60.0
+RESERVED_AHEAD = 900.0
+"""Seconds of slots that are reserved ahead. A job that comes when they are all taken asks again while they pass: slots
+further ahead would stand empty when their jobs are cancelled."""
+SPACING_AFTER_PAUSE = 0.1
+"""Seconds between the slots of a model whose pause is over, where nothing else says how many calls it takes."""
+CONCURRENCY_SPACING = 0.8
+"""Slots that calls will free are reserved this much closer than calls take: a few are refused again rather than one
+standing empty."""
+RATE_SPACING = 1.02
+"""Slots of a limited minute are this much further apart, so that a job a moment late does not take the slot of another
+a minute after it."""
+FIRST_GUESS = 0.1
+"""How long calls take, in seconds, before one has ended. Too short costs a refusal, too long an empty slot."""
+QUEUED_SLACK = 0.005
+"""Seconds on top of a job's reservation, so that the database's rounding does not bring it back before."""
+
+
+@dataclass(slots=True)
+class _Reservations:
+    """The slots reserved for queued calls: `last` is the latest, in monotonic seconds."""
+
+    last: float = float("-inf")
+
+    def next(self, opens_at: float, spacing: float, draw: Callable[[], float]) -> float:
+        """The next slot, at or after `opens_at`."""
+        slot = max(opens_at, self.last + spacing)
+        if slot - opens_at > RESERVED_AHEAD:
+            return opens_at + RESERVED_AHEAD * (0.5 + draw() / 2)
+        self.last = slot
+        return slot
+
+
+@dataclass(slots=True)
+class _Pause:
+    until: float
+    reservations: _Reservations = field(default_factory=_Reservations)
+
+
+class UpstreamLimiter:
+    """The room at the upstream `name`: `per_minute` calls in any 60 s, `concurrency` at once (0: as many as come), and
+    models that the upstream itself limits for a while. `draw` is uniform in [0, 1)."""
+
+    def __init__(
+        self,
+        name: str,
+        instruments: Instruments,
+        per_minute: int = 0,
+        concurrency: int = 0,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._name = name
+        self._log = instruments.log
+        self._monotonic = instruments.clock.monotonic
+        self._per_minute = per_minute
+        self._concurrency = concurrency
+        self._draw = draw
+        self._starts: deque[float] = deque()
+        self._active = 0
+        self._usual_seconds: float | None = None
+        self._reservations = _Reservations()
+        self._pauses: dict[str, _Pause] = {}
+
+    def begin(self, model: str, *, queued: bool) -> OnEnd:
+        """Takes a slot, free again once the call's end is reported to what this returns. A call that ends because the
+        upstream's own limit is used up, and until when, pauses `model` until then.
+
+        Without room it raises ProviderError with the seconds until there is some. For a `queued` call they are those to
+        a slot reserved for it; for others they are the shortest possible, and nothing is reserved.
+        """
+        now = self._monotonic()
+        if (pause := self._pauses.get(model)) is not None:
+            if now < pause.until:
+                spacing = self._rate_spacing if self._per_minute else SPACING_AFTER_PAUSE
+                words = "the upstream limits the rate of calls"
+                self._refuse(words, pause.reservations, pause.until, spacing, now, queued=queued)
+            del self._pauses[model]
+        while self._starts and self._starts[0] <= now - MINUTE:
+            self._starts.popleft()
+        if self._per_minute and len(self._starts) >= self._per_minute:
+            words = f"all {self._per_minute} calls a minute that the provider is asked at most are used up"
+            opens_at = self._starts[0] + MINUTE
+            self._refuse(words, self._reservations, opens_at, self._rate_spacing, now, queued=queued)
+        if self._concurrency and self._active >= self._concurrency:
+            words = f"all {self._concurrency} calls that the provider is asked at once are under way"
+            spacing = CONCURRENCY_SPACING * (self._usual_seconds or FIRST_GUESS) / self._concurrency
+            self._refuse(words, self._reservations, now + spacing, spacing, now, queued=queued)
+        if self._per_minute:
+            self._starts.append(now)
+        self._active += 1
+        return partial(self._end, model, now)
+
+    def pause(self, model: str, seconds: float) -> None:
+        """Lets no call of `model` pass for so long, a day at most."""
+        now = self._monotonic()
+        self._pauses = {name: pause for name, pause in self._pauses.items() if pause.until > now}
+        until = now + min(seconds, RETRY_AFTER_LIMIT)
+        pause = self._pauses.setdefault(model, _Pause(until))
+        pause.until = max(until, pause.until)
+
+    def _end(self, model: str, started: float, error: BaseException | None) -> None:
+        seconds = self._monotonic() - started
+        self._active -= 1
+        usual = seconds if self._usual_seconds is None else self._usual_seconds
+        self._usual_seconds = usual + (seconds - usual) / 10
+        if not isinstance(error, ProviderError) or not error.retry_after:
+            return
+        if error.failure.code is ErrorCode.UPSTREAM_RATE_LIMITED:
+            self.pause(model, error.retry_after)
+            self._log.warning("model_paused", provider=self._name, model=model, seconds=round(error.retry_after, 1))
+
+    @property
+    def _rate_spacing(self) -> float:
+        return RATE_SPACING * MINUTE / self._per_minute
+
+    def _refuse(
+        self, words: str, reservations: _Reservations, opens_at: float, spacing: float, now: float, *, queued: bool
+    ) -> NoReturn:
+        slot = reservations.next(opens_at, spacing, self._draw) + QUEUED_SLACK if queued else opens_at
+        raise ProviderError(
+            ErrorCode.UPSTREAM_RATE_LIMITED, words, retryable=True, retry_after=max(0.0, slot - now), asked=False
+        )
+
+
+class LimitedProvider:
+    """Implements `Provider`: the calls of another, those that find room. `default_model` is asked
+    where a request names none."""
+
+    def __init__(self, provider: Provider, limiter: UpstreamLimiter, default_model: str) -> None:
+        self._provider = provider
+        self._limiter = limiter
+        self._default_model = default_model
+        self.name = provider.name
+
+    async def send(self, request: ChatRequest) -> Reply:
+        end = self._limiter.begin(request.body.get("model") or self._default_model, queued=request.queued)
+        try:
+            reply = await self._provider.send(request)
+        except BaseException as error:
+            end(error)
+            raise
+        if isinstance(reply, StreamedReply):
+            reply.when_over(end)
+        else:
+            end(None)
+        return reply
+
+    async def models(self) -> Sequence[Model]:
+        """Takes no slot: lists are few, and cached."""
+        return await self._provider.models()
+
+    async def close(self) -> None:
+        await self._provider.close()

@@ -1,0 +1,140 @@
+"""What an upstream replies: a whole completion, or a stream of chunks. Both are the upstream's own bytes, and parsed no
+further than is asked."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import TypeAlias
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.json import Json
+from answerback.kernel.usage import Usage
+from answerback.llm import completions
+from answerback.llm.model import Answer, Chunk, FinishReason, name
+
+OnEnd: TypeAlias = Callable[[BaseException | None], None]
+"""Called once when a call is over: with what broke it, with GeneratorExit where its reader left early, else None."""
+
+
+class WholeReply:
+    """A whole completion. `body` is the upstream's JSON, `document` the same decoded; one that `completions.check` has
+    let pass. `model` is the one that answered, or `asked_model` where the upstream does not name it."""
+
+    def __init__(self, body: bytes, document: Mapping[str, Json], asked_model: str) -> None:
+        self.body = body
+        self.document = document
+        self.model = name(document.get("model")) or asked_model
+
+    @property
+    def usage(self) -> Usage | None:
+        return completions.usage(self.document.get("usage"))
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        return completions.finish_reason(self.document["choices"][0].get("finish_reason"))
+
+    def answer(self) -> Answer:
+        """The first choice, read. Raises ProviderError where it holds neither text nor tool calls."""
+        return completions.answer(self.document["choices"][0], self.model, self.usage)
+
+
+class StreamedReply:
+    """A streamed completion whose first token has come; an iterator of its chunks, to be closed by its reader.
+
+    It ends only after a `finish_reason`; otherwise it raises ProviderError, at any time. Its call ends `timeout`
+    seconds after it began, also while nobody asks for the next chunk, so that a reader who stops cannot hold it open.
+    `model`, `usage` and `finish_reason` are those that have come so far.
+    """
+
+    def __init__(self, first: Chunk, rest: AsyncGenerator[Chunk, None], timeout: float, deadline: float) -> None:
+        self._first: Chunk | None = first
+        self._rest = rest
+        self._timeout = timeout
+        self._on_end: list[OnEnd] = []
+        self._reading = False
+        self._over = False
+        self._expired = False
+        self._error: ProviderError | None = None
+        self._closing: asyncio.Future[None] | None = None
+        self._finish_reason: str | None = None
+        self.model: str | None = None
+        self.usage: Usage | None = None
+        self._note(first)
+        self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
+
+    @classmethod
+    async def open(cls, chunks: AsyncGenerator[Chunk, None], timeout: float, deadline: float) -> "StreamedReply":
+        """Waits for the first token, until which a failure is one of the whole call. `deadline` is the event loop's
+        time at which the call has lasted `timeout` seconds. Raises ProviderError."""
+        return cls(await anext(chunks), chunks, timeout, deadline)
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        return completions.finish_reason(self._finish_reason)
+
+    def when_over(self, call: OnEnd) -> None:
+        self._on_end.append(call)
+
+    def __aiter__(self) -> "StreamedReply":
+        return self
+
+    async def __anext__(self) -> Chunk:
+        if self._over:
+            if self._closing is not None:
+                await self._closing
+            error, self._error = self._error, None
+            raise error or StopAsyncIteration
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        self._reading = True
+        try:
+            chunk = await anext(self._rest)
+            if self._expired:
+                await self._rest.aclose()
+                raise self._too_late()
+        except StopAsyncIteration:
+            self._end(None)
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+        finally:
+            self._reading = False
+        self._note(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Stops the upstream's call."""
+        self._error = None
+        if not self._over:
+            self._end(GeneratorExit())
+        if self._closing is not None:
+            await self._closing
+        await self._rest.aclose()
+
+    def _note(self, chunk: Chunk) -> None:
+        self.model = self.model or chunk.model
+        self.usage = chunk.usage or self.usage
+        self._finish_reason = chunk.finish_reason or self._finish_reason
+
+    def _expire(self) -> None:
+        self._expired = True
+        # A chunk that is being waited for has a timeout of its own, at the same time.
+        if not self._reading:
+            self._error = self._too_late()
+            self._end(self._error)
+            self._closing = asyncio.ensure_future(self._rest.aclose())
+
+    def _too_late(self) -> ProviderError:
+        words = f"the upstream's answer was not read to its end within {self._timeout:g} s"
+        return ProviderError(ErrorCode.UPSTREAM_TIMEOUT, words, retryable=True)
+
+    def _end(self, error: BaseException | None) -> None:
+        self._over = True
+        self._first = None
+        self._timer.cancel()
+        for call in self._on_end:
+            call(error)
+
+
+Reply: TypeAlias = WholeReply | StreamedReply
