@@ -28,7 +28,9 @@ class Writer:
         self.path = path
         self.transactions: list[str] = []
         self.committed: list[Transaction] = []
-        self.group = GroupCommit("writer", self._connect, "BEGIN IMMEDIATE", lambda: 5, self.committed.append)
+        self.group = GroupCommit(
+            "writer", self._connect, "BEGIN IMMEDIATE", lambda: 5, lambda: 7, self.committed.append
+        )
 
     def _connect(self) -> sqlite3.Connection:
         connection = connector(self.path)()

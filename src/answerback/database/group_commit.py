@@ -63,11 +63,13 @@ class GroupCommit:
         connect: Callable[[], sqlite3.Connection],
         begin_statement: str,
         now: Callable[[], int],
+        wall: Callable[[], int],
         committed: Callable[[Transaction], None] | None = None,
     ) -> None:
         self._connect = connect
         self._begin_statement = begin_statement
         self._now = now
+        self._wall = wall
         self._committed = committed
         self._compiled: dict[Statement, tuple[str, dict[str, Any]]] = {}
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
@@ -148,7 +150,7 @@ class GroupCommit:
         if not entries:
             return
         connection.execute(self._begin_statement)
-        transaction = Transaction(self._now())
+        transaction = Transaction(self._now(), self._wall())
         for entry in entries:
             entry.error = None
             try:

@@ -86,9 +86,15 @@ Operation: TypeAlias = Generator[Query, Rows, T]
 
 @dataclass(slots=True)
 class Transaction:
-    """What the operations of one transaction share: its time (epoch milliseconds) and the jobs it opened, net."""
+    """What the operations of one transaction share. Times are epoch milliseconds.
+
+    `now` is the scheduling clock's, which no step of the wall clock moves: it decides what is due, when a lease ends
+    and when a deadline has passed. `wall` is the wall clock's, for times that are shown. `opened` counts the jobs that
+    the transaction opened, less those that it ended.
+    """
 
     now: int
+    wall: int
     opened: int = 0
 
 

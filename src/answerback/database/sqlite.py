@@ -26,8 +26,8 @@ async def open_sqlite(path: Path, clock: Clock, render: Render) -> SqlStore:
     except (sqlite3.Error, OSError, schema.MigrationError) as error:
         raise StorageUnavailable(f"cannot open the database {str(path)!r}: {error}") from error
     backlog = Backlog()
-    write = GroupCommit("sqlite-writer", connector(path), "BEGIN IMMEDIATE", clock.now, backlog.committed)
-    read = GroupCommit("sqlite-reader", connector(path, read_only=True), "BEGIN", clock.now)
+    write = GroupCommit("sqlite-writer", connector(path), "BEGIN IMMEDIATE", clock.now, clock.now, backlog.committed)
+    read = GroupCommit("sqlite-reader", connector(path, read_only=True), "BEGIN", clock.now, clock.now)
     store = SqlStore(Database(write, read), backlog, render)
     try:
         await store.count_open()

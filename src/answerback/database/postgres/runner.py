@@ -238,8 +238,9 @@ class PostgresRunner:
 
     async def _transact(self, begin: Begin[T], opening: str) -> T:
         async def work(connection: Any) -> tuple[Transaction, T]:
-            now = (await connection.fetchrow(opening))[0]
-            transaction = Transaction(now if self._now is None else self._now())
+            servers = (await connection.fetchrow(opening))[0]
+            now = servers if self._now is None else self._now()
+            transaction = Transaction(now, wall=now)
             return transaction, await self._driver.run(connection, begin(transaction))
 
         transaction, result = await self._connections.transaction(self._begin, work)
