@@ -8,9 +8,10 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from answerback import __version__
-from answerback.http.errors import json_response, problem
+from answerback.http.errors import problem
 from answerback.http.openapi import KEYLESS
-from answerback.http.openapi_parts import errors, shown
+from answerback.http.openapi_parts import errors
+from answerback.http.responses import respond, shown
 from answerback.jobs.ports import Store
 from answerback.kernel.errors import StorageUnavailable
 
@@ -38,8 +39,7 @@ def router(store: Store, provider_name: str, mock: bool, engine_healthy: Callabl
 
     async def healthz() -> Response:
         """Asks nobody else: it answers as long as the process does."""
-        body = {"status": "ok", "version": __version__, "provider": provider_name, "mock": mock}
-        return json_response(200, body)
+        return respond(200, Alive(status="ok", version=__version__, provider=provider_name, mock=mock))
 
     async def readyz() -> Response:
         """The database takes writes and the engine runs."""
@@ -49,7 +49,7 @@ def router(store: Store, provider_name: str, mock: bool, engine_healthy: Callabl
             return problem(503, "not_ready", "the database does not take writes now", headers={"Retry-After": "1"})
         if not engine_healthy():
             return problem(503, "not_ready", "the engine is not running", headers={"Retry-After": "1"})
-        return json_response(200, {"status": "ready"})
+        return respond(200, Ready(status="ready"))
 
     door.add_api_route("/healthz", healthz, response_model=Alive, summary="The process is alive", openapi_extra=KEYLESS)
     door.add_api_route(

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
+
+from answerback.http.responses import shown as shown
 
 JOB = "job_01a1fc8454427e0488ed70bfee41f52c"
 DELIVERY = "msg_01a1fc8455127d23bd4fb85716e42dde"
@@ -13,11 +15,6 @@ USAGE = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
 """What examples are made of."""
 
 JobId = Annotated[str, Path(description="A job's id, as its 202 told it.", examples=[JOB])]
-
-
-def shown(example: dict[str, Any]) -> ConfigDict:
-    """The `model_config` of a model that reads like this."""
-    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 class ErrorBody(BaseModel):
