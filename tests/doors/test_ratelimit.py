@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from troubles import upstream
 
-from answerback.accounts.auth import hash_key
+from answerback.accounts.model import hash_key
 from answerback.database.sqlite import open_sqlite
 from answerback.jobs.callbacks import render
 from answerback.testing import FakeLLM, Receiver, Service

@@ -1,10 +1,10 @@
 """Putting the service together: the only place that builds adapters."""
 
-from answerback.accounts.auth import Authenticator
-from answerback.accounts.ratelimit import RateLimiter
 from answerback.ask.ask import Questions
 from answerback.benchmark.results import ResultsFolder
 from answerback.benchmark.run import Benchmark
+from answerback.bootstrap.accounts import make_authenticator
+from answerback.bootstrap.accounts import make_signing_secrets as make_signing_secrets
 from answerback.bootstrap.database import migrate as migrate
 from answerback.bootstrap.database import open_store as open_store
 from answerback.bootstrap.notifiers import make_notifier, make_publisher
@@ -14,13 +14,13 @@ from answerback.bootstrap.service import Service as Service
 from answerback.bootstrap.sharing import make_sharing
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.bootstrap.work import Instruments, make_engine, make_instruments, make_reviewer
-from answerback.bootstrap.work import secret_of as secret_of
 from answerback.conversations.memory import Conversations
 from answerback.generate.generate import Generation
 from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control
 from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.ports import Store
+from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake
 from answerback.kernel.clock import Clock, SystemClock
 from answerback.kernel.failpoints import Failpoint, OnFailpoint
@@ -41,7 +41,7 @@ def nothing(_: Failpoint) -> None:
 
 
 def build(
-    settings: Settings, store: Store, log: Log, role: Role = Role.ALL, failpoint: OnFailpoint = nothing
+    settings: Settings, store: SqlStore, log: Log, role: Role = Role.ALL, failpoint: OnFailpoint = nothing
 ) -> Service:
     """The whole service on an open store, not yet started. Raises RoutesFileError, SettingsError, ResultsUnwritable."""
     upstreams = Upstreams(settings)
@@ -53,10 +53,11 @@ def build(
     tokens = CallbackTokens(store)
     reviewer = make_reviewer(settings, provider, guard, tokens, tell)
     sharing = make_sharing(settings, store, log, metrics)
+    signing_secrets = make_signing_secrets(settings, store)
     here = LocalNotifier()
     engine = None
     if role is not Role.API:
-        engine = make_engine(settings, store, provider, reviewer, sender, sharing.windows, here, tell)
+        engine = make_engine(settings, store, provider, reviewer, sender, signing_secrets, sharing.windows, here, tell)
     publisher = None if role is Role.WORKER else make_publisher(settings, log, metrics)
     notifier = make_notifier(here, engine, publisher)
     asker = Asker(provider, settings.short_retries, settings.llm_timeout_seconds, log)
@@ -70,7 +71,8 @@ def build(
         intake=_intake(settings, store, guard, notifier, tell),
         control=Control(store, notifier, log, metrics),
         conversations=Conversations(store, sharing.windows),
-        authenticator=_authenticator(settings, store, clock, RateLimiter(sharing.rates, settings.rate)),
+        authenticator=make_authenticator(settings, store, sharing.rates, clock),
+        signing_secrets=signing_secrets,
         asker=asker,
         questions=Questions(asker, store, log),
         catalog=catalog,
@@ -103,11 +105,6 @@ def _intake(settings: Settings, store: Store, guard: AddressGuard, notifier: Not
         tell.tracer,
         reads_files=settings.llm_api_url is None,
     )
-
-
-def _authenticator(settings: Settings, store: Store, clock: Clock, limiter: RateLimiter) -> Authenticator:
-    token = settings.auth_token.get_secret_value() if settings.auth_token else None
-    return Authenticator(store, token, settings.auth_disabled, clock, limiter, hosts=settings.hosts)
 
 
 def _results(settings: Settings, role: Role) -> ResultsFolder:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from answerback import __version__, bootstrap
+from answerback.accounts import routes as accounts
 from answerback.ask import routes as ask
 from answerback.benchmark import routes as benchmark
 from answerback.chat import models
@@ -21,6 +22,7 @@ from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
 from answerback.relay import routes as webhook
 from answerback.reviews import routes as reviews
+from answerback.webhooks import routes as webhooks
 
 DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""
@@ -65,6 +67,8 @@ def create_app(service: bootstrap.Service) -> FastAPI:
     app.include_router(review)
     app.include_router(jobs.router(store, service.intake, service.control, authenticator))
     app.include_router(conversations.router(service.conversations, authenticator))
+    app.include_router(accounts.router(store, authenticator, once, service.signing_secrets.current))
+    app.include_router(webhooks.router(service.signing_secrets, authenticator.tenant, once))
     app.include_router(health.router(store, service.provider.name, service.settings.mock, lambda: service.healthy))
     is_open = service.settings.loopback_only or service.settings.auth_disabled
     app.include_router(metrics.router(service.depths, service.metrics.exposition, authenticator, is_open=is_open))

@@ -4,16 +4,16 @@ from types import ModuleType
 
 from answerback.database.sqlite import open_sqlite
 from answerback.jobs.callbacks import render
-from answerback.jobs.ports import Store
+from answerback.jobs.store import SqlStore
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import StorageUnavailable
 from answerback.settings import Settings
 
 
-async def open_store(settings: Settings) -> Store:
+async def open_store(settings: Settings) -> SqlStore:
     """Raises StorageUnavailable."""
     if settings.database_path is None:
-        store: Store = await _postgres().open_postgres(settings.postgres_dsn, render)
+        store: SqlStore = await _postgres().open_postgres(settings.postgres_dsn, render)
         return store
     return await open_sqlite(settings.database_path, SystemClock(), render)
 

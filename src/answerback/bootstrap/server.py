@@ -79,7 +79,8 @@ async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoin
 
 async def _check_exposure(settings: Settings, revoked: list[int | None]) -> None:
     """Without any key the service is for this machine only."""
-    has_key = settings.auth_token is not None or any(revoked_at is None for revoked_at in revoked)
+    tokens = settings.auth_token or settings.operator_token
+    has_key = tokens is not None or any(revoked_at is None for revoked_at in revoked)
     if not (has_key or settings.auth_disabled or settings.loopback_only):
         raise StartError(
             f"APP_HOST is {settings.app_host} but there is no key: make one with 'answerback keys create', "

@@ -15,7 +15,7 @@ from answerback.http.idempotency import IdempotencyRecords
 from answerback.jobs.control import Control
 from answerback.jobs.engine import EmbeddedEngine
 from answerback.jobs.metrics_routes import Depths
-from answerback.jobs.ports import Store
+from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake
 from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Tracer
@@ -29,6 +29,7 @@ from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.reviews.run import Reviewer
 from answerback.settings import Settings
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.sender import WebhookSender
 
 
@@ -47,12 +48,13 @@ class Service:
 
     settings: Settings
     log: Log
-    store: Store
+    store: SqlStore
     provider: Provider
     intake: Intake
     control: Control
     conversations: Conversations
     authenticator: Authenticator
+    signing_secrets: SigningSecrets
     asker: Asker
     questions: Questions
     catalog: Catalog

@@ -27,6 +27,7 @@ from answerback.settings import Settings
 from answerback.webhooks.breaker import OriginGate
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.sender import WebhookSender
 from answerback.webhooks.signer import Signer
 
@@ -49,11 +50,6 @@ def make_instruments(models: frozenset[str], log: Log, failpoint: OnFailpoint) -
     )
 
 
-def secret_of(settings: Settings) -> str | None:
-    """The configured signing secret."""
-    return settings.callback_hmac_secret.get_secret_value() if settings.callback_hmac_secret else None
-
-
 def make_reviewer(
     settings: Settings, provider: Provider, guard: AddressGuard, tokens: CallbackTokens, tell: Instruments
 ) -> Reviewer:
@@ -73,6 +69,7 @@ def make_engine(
     provider: Provider,
     reviewer: Reviewer,
     sender: WebhookSender,
+    signing_secrets: SigningSecrets,
     windows: Windows,
     notifier: LocalNotifier,
     tell: Instruments,
@@ -94,7 +91,7 @@ def make_engine(
         store=store,
         sender=sender,
         origins=OriginGate(tell.clock.monotonic),
-        signer=Signer(store, secret_of(settings), tell.clock),
+        signer=Signer(signing_secrets, tell.clock),
         notifier=notifier,
         schedule=settings.callback_schedule,
         clock=tell.clock,

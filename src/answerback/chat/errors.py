@@ -10,7 +10,7 @@ from answerback.http.errors import Shape, json_response, problem
 from answerback.http.openapi_parts import EXAMPLES
 from answerback.kernel.errors import InvalidField
 
-OURS = frozenset({"conversations", "deliveries", "jobs", "llm", "reviews"})
+OURS = frozenset({"conversations", "deliveries", "jobs", "keys", "llm", "reviews", "signing_secret"})
 """What stands after `/v1/` in the paths of our own doors. Whatever else is asked for there means OpenAI's."""
 
 STATUSES: Mapping[int, int] = {422: 400}

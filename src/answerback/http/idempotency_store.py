@@ -121,7 +121,7 @@ def begin(tx: Transaction, call: IdempotentRequest, lease_seconds: float) -> Ope
     if record.lease_expires_at is not None:
         raise CallInProgress(IN_PROGRESS)
     if record.status is None:
-        raise ResponseNotStored("this request was answered, with more than is kept; use a new key to ask anew")
+        raise ResponseNotStored("this request was answered, with what is not stored; use a new key to ask anew")
     return StoredResponse(record.status, json.loads(record.headers), bytes(record.body))
 
 

@@ -37,11 +37,13 @@ class Idempotent:
         answer: Callable[[], Coroutine[Any, Any, Response]],
         *,
         streamed: bool = False,
+        stored: bool = True,
     ) -> Response:
         """What `answer` responds, or what it did when the same was `asked` (JSON, models, dataclasses) before.
 
         To be used after the body has been read. Hanging up stops what is `streamed`, and what has no key; a whole
-        answer with a key is finished: the LLM charges for it anyway, and its caller will come back for it.
+        answer with a key is finished: the LLM charges for it anyway, and its caller will come back for it. A response
+        that shows what the database must not hold is not `stored`: the same request then meets ResponseNotStored.
 
         Raises ClientGone, InvalidRequest, InvalidField, IdempotencyConflict, CallInProgress, ResponseNotStored,
         StorageUnavailable.
@@ -53,7 +55,8 @@ class Idempotent:
         if isinstance(begun, StoredResponse):
             return Response(begun.body, begun.status, {**begun.headers, **REPLAYED})
         try:
-            return _Collected(await (while_connected(request, answer()) if streamed else answer()), begun)
+            response = await (while_connected(request, answer()) if streamed else answer())
+            return _Collected(response, begun, stored=stored)
         except BaseException:
             await begun.free()
             raise
@@ -65,11 +68,12 @@ class _Collected(Response):
     It is kept before its end goes out: whoever has heard the end hears the same again.
     """
 
-    def __init__(self, response: Response, held: HeldRecord) -> None:
+    def __init__(self, response: Response, held: HeldRecord, *, stored: bool) -> None:
         self.status_code = response.status_code
         self.background = None
         self._response = response
         self._held = held
+        self._stored = stored
         self._told: dict[str, str] = {}
         self._parts: list[bytes] = []
         self._size = 0
@@ -104,7 +108,7 @@ class _Collected(Response):
     async def _keep(self) -> None:
         headers = {name: value for name, value in self._told.items() if name != "content-length"}
         whole = StoredResponse(self.status_code, headers, b"".join(self._parts))
-        await self._held.keep(whole if self._size <= MAX_KEPT_BYTES else None)
+        await self._held.keep(whole if self._stored and self._size <= MAX_KEPT_BYTES else None)
 
 
 def _digest(asked: Any) -> str:

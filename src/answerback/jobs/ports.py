@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Protocol, TypeAlias
 
-from answerback.accounts.model import ApiKey
 from answerback.conversations.model import Recalled
 from answerback.http.idempotency_model import ClaimedRecord, IdempotentRequest, StoredResponse
 from answerback.jobs.model import (
@@ -207,21 +206,8 @@ class Store(Protocol):
     async def forget_call(self, claim: ClaimedRecord) -> None:
         """Frees the key of a call that was not answered; one that was, or is no longer the caller's, stays."""
 
-    async def callback_secrets(self, configured: str | None) -> Sequence[str]:
-        """The live signing secrets, newest first; makes, or rotates to, what is configured."""
-
-    async def rotate_secret(self) -> str:
-        """The new secret; the others go on signing beside it for 24 h."""
-
     async def own_secret(self, name: str) -> str:
         """A secret that never leaves the service: made at its first use, the same ever after."""
-
-    async def create_key(self, name: str, key_hash: str, rate_limit: str | None = None) -> ApiKey: ...
-
-    async def list_keys(self) -> Sequence[ApiKey]: ...
-
-    async def revoke_key(self, key_id: str) -> None:
-        """Raises NotFound."""
 
     async def ping(self) -> None:
         """Proves that the database takes writes."""

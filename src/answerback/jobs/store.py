@@ -32,6 +32,7 @@ from answerback.kernel.errors import Failure
 from answerback.queue import leases as leasing
 from answerback.queue.unconfirmed import UnconfirmedClaims
 from answerback.webhooks.model import Report
+from answerback.webhooks.secrets import SecretStore
 from answerback.webhooks.store import DeliveryStore
 
 
@@ -161,7 +162,14 @@ class JobStore:
 
 
 class SqlStore(
-    JobStore, DeliveryStore, ConversationStore, QuestionStore, IdempotencyStore, AccountStore, ServiceSecrets
+    JobStore,
+    DeliveryStore,
+    SecretStore,
+    ConversationStore,
+    QuestionStore,
+    IdempotencyStore,
+    AccountStore,
+    ServiceSecrets,
 ):
     """Every room's store in one."""
 

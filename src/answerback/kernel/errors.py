@@ -4,6 +4,7 @@ Refusal                the caller must change something (a 4xx or a 503 at a doo
 ├── InvalidField           a field's value cannot be taken; names the field
 ├── CallbackRefused        the callback address is not one the relay may call
 ├── Unauthorized           no key, or one that is not valid
+├── Forbidden              the key is valid, and what was asked for is for operators
 ├── Misdirected            the service is not known by the name it was called by
 ├── UnknownModel           there is no such model to ask
 ├── NotFound               no such thing for this tenant
@@ -91,6 +92,10 @@ class CallbackRefused(InvalidField):
 
 class Unauthorized(Refusal):
     code = "unauthorized"
+
+
+class Forbidden(Refusal):
+    code = "forbidden"
 
 
 class Misdirected(Refusal):

@@ -99,7 +99,7 @@ class Deliverer:
         self._notifier.delivery_ready()
 
     async def _send(self, claim: ClaimedDelivery, now: Now) -> CallbackResponse | SendError:
-        headers = await persist(lambda: self._signer.headers(claim.id, now(), claim.body))
+        headers = await persist(lambda: self._signer.headers(claim.tenant_id, claim.id, now(), claim.body))
         about: dict[str, str | int] = {
             "http.request.method": "POST",
             "answerback.job.id": claim.job_id,
