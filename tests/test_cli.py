@@ -47,7 +47,7 @@ def refusal(result: Result) -> str:
 
 def create_key(run: Run, name: str = "somebody") -> tuple[str, str]:
     """A new key's id, and the key."""
-    first, key, _ = said(run("keys", "create", name))
+    first, key, *_ = said(run("keys", "create", name))
     return first.split()[0], key
 
 
@@ -68,11 +68,39 @@ def test_an_unknown_command_is_a_mistake(run: Run) -> None:
 
 
 def test_a_key_is_shown_when_it_is_made_with_its_id_and_whose_it_is(run: Run) -> None:
-    first, key, note = said(run("keys", "create", "Customer One"))
+    first, key, note, tenant, secret = said(run("keys", "create", "Customer One"))
 
     assert re.fullmatch(r"key_[0-9a-f]{32}  Customer One", first)
     assert KEY.fullmatch(key)
     assert "only its hash is stored" in note
+    assert re.fullmatch(r"Its tenant is tnt_[0-9a-f]{32}\.", tenant)
+    assert secret.split()[-1] == said(run("secret", "--key", "Customer One"))[0]
+
+
+def test_a_further_key_of_a_tenant_shows_no_secret(run: Run) -> None:
+    tenant = said(run("keys", "create", "shop"))[3]
+
+    further = said(run("keys", "create", "shop, again", "--tenant", "shop"))
+
+    assert further[3:] == [tenant]
+
+
+def test_a_key_of_an_unknown_tenant_is_not_made(run: Run) -> None:
+    assert "nobody" in refusal(run("keys", "create", "shop", "--tenant", "nobody"))
+
+    assert said(run("keys", "list")) == []
+
+
+def test_operator_keys_are_listed_as_such(run: Run) -> None:
+    run("keys", "create", "mine", "--operator")
+    run("keys", "create", "theirs")
+
+    assert [line.split()[4] for line in said(run("keys", "list"))] == ["operator", "client"]
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "x" * 201])
+def test_a_name_that_cannot_be_shown_is_refused(run: Run, name: str) -> None:
+    assert "NAME must be printable text" in refusal(run("keys", "create", name))
 
 
 def test_every_key_is_another(run: Run) -> None:
@@ -126,6 +154,31 @@ def test_a_rotated_secret_takes_the_place_of_the_old_one(run: Run) -> None:
 
     assert new != old
     assert said(run("secret")) == [new]
+
+
+def test_each_tenant_has_a_secret_of_its_own_to_show_and_rotate(run: Run) -> None:
+    run("keys", "create", "shop")
+    (default,), (shops,) = said(run("secret")), said(run("secret", "--key", "shop"))
+    assert default != shops
+
+    (rotated,) = said(run("secret", "--key", "shop", "--rotate"))
+
+    assert said(run("secret", "--key", "shop")) == [rotated]
+    assert rotated != shops
+    assert said(run("secret")) == [default]
+
+
+def test_the_configured_secret_is_the_default_tenants_only(run: Run) -> None:
+    run("keys", "create", "shop")
+
+    (shops,) = said(run("secret", "--key", "shop", CALLBACK_HMAC_SECRET="my own words"))
+
+    assert shops.startswith("whsec_")
+    assert said(run("secret", "--key", "shop", "--rotate", CALLBACK_HMAC_SECRET="my own words")) != [shops]
+
+
+def test_the_secret_of_an_unknown_key_is_refused(run: Run) -> None:
+    assert "nobody" in refusal(run("secret", "--key", "nobody"))
 
 
 def test_the_configured_secret_is_shown(run: Run) -> None:

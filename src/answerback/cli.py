@@ -9,13 +9,13 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 
 from answerback import bootstrap
-from answerback.accounts.auth import hash_key, new_key
+from answerback.accounts.model import DEFAULT_TENANT, ApiKey, hash_key, key_name, new_key
 from answerback.benchmark.model import MAX_CONCURRENCY, MAX_RUNS
 from answerback.bootstrap import Role
 from answerback.bootstrap.server import serve as serve_app
-from answerback.jobs.callbacks import rfc3339
-from answerback.jobs.ports import Store
-from answerback.kernel.errors import NotFound, StorageUnavailable
+from answerback.jobs.store import SqlStore
+from answerback.kernel.clock import rfc3339
+from answerback.kernel.errors import Conflict, NotFound, StorageUnavailable
 from answerback.kernel.rate import parse_rate
 from answerback.settings import Settings, SettingsError, load_settings
 
@@ -30,7 +30,7 @@ class ServeRole(StrEnum):
 
 
 app = typer.Typer(help="A durable relay between a service and any LLM.", no_args_is_help=True, add_completion=False)
-keys = typer.Typer(help="The keys that clients use; each is a tenant of its own.", no_args_is_help=True)
+keys = typer.Typer(help="The keys that clients use, each for the things of one tenant.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
 
@@ -46,8 +46,15 @@ def _settings() -> Settings:
         _fail(str(error))
 
 
-def _with_store(work: Callable[[Store], Awaitable[T]]) -> T:
-    settings = _settings()
+def _checked(argument: str, check: Callable[[str], object], given: str) -> None:
+    try:
+        check(given)
+    except ValueError as error:
+        _fail(f"{argument} {error}")
+
+
+def _with_store(work: Callable[[SqlStore], Awaitable[T]], settings: Settings | None = None) -> T:
+    settings = settings or _settings()
 
     async def run() -> T:
         store = await bootstrap.open_store(settings)
@@ -58,7 +65,7 @@ def _with_store(work: Callable[[Store], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except (StorageUnavailable, NotFound) as error:
+    except (StorageUnavailable, NotFound, Conflict) as error:
         _fail(str(error))
 
 
@@ -123,38 +130,54 @@ def migrate() -> None:
 
 @app.command()
 def secret(
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Whose: a key's name or id, or a tenant's id. Without it the default tenant's."),
+    ] = None,
     rotate: Annotated[
         bool, typer.Option("--rotate", help="Make a new one; the old one signs on for 24 hours.")
     ] = False,
 ) -> None:
-    """Show the secret that signs callbacks."""
-    configured = bootstrap.secret_of(_settings())
-    if rotate and configured is not None:
-        _fail("CALLBACK_HMAC_SECRET is set: change it and restart; the old one signs on for 24 hours")
-    if rotate:
-        typer.echo(_with_store(lambda store: store.rotate_secret()))
-    else:
-        typer.echo(_with_store(lambda store: store.callback_secrets(configured))[0])
+    """Show the secret that signs a tenant's callbacks."""
+    settings = _settings()
+
+    async def find(store: SqlStore) -> str:
+        tenant_id = DEFAULT_TENANT if key is None else await store.find_tenant(key)
+        secrets = bootstrap.make_signing_secrets(settings, store)
+        return (await secrets.rotate(tenant_id))[0].value if rotate else await secrets.current(tenant_id)
+
+    typer.echo(_with_store(find, settings))
 
 
 @keys.command("create")
 def create_key(
-    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    name: Annotated[str, typer.Argument(help="What to call it.")],
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="Whose it is: a tenant's id, or the name of a key it has. Without it a new tenant's."),
+    ] = None,
+    operator: Annotated[
+        bool, typer.Option("--operator", help="It may manage keys over HTTP, and ask for other tenants' lists.")
+    ] = False,
     rate_limit: Annotated[
         str | None, typer.Option(help="Its own rate, such as 1000/hour; 0: no limit. Without it RATE_LIMIT counts.")
     ] = None,
 ) -> None:
-    """Make a key; it is shown once."""
+    """Make a key; it is shown once. A new tenant's callbacks are signed with the secret that is shown with it."""
+    _checked("NAME", key_name, name)
     if rate_limit is not None:
-        try:
-            parse_rate(rate_limit)
-        except ValueError as error:
-            _fail(f"--rate-limit {error}")
-    if not name.strip() or not name.isprintable():
-        _fail("a key's name must be printable text")
-    key = new_key()
-    made = _with_store(lambda store: store.create_key(name, hash_key(key), rate_limit))
-    typer.echo(f"{made.id}  {name}\n{key}\nKeep it now: only its hash is stored.")
+        _checked("--rate-limit", parse_rate, rate_limit)
+    settings, key = _settings(), new_key()
+
+    async def create(store: SqlStore) -> tuple[ApiKey, str | None]:
+        made = await store.create_key(name, hash_key(key), rate_limit, tenant=tenant, operator=operator)
+        secrets = bootstrap.make_signing_secrets(settings, store)
+        return made, await secrets.current(made.tenant_id) if tenant is None else None
+
+    made, signing_secret = _with_store(create, settings)
+    typer.echo(f"{made.id}  {name}\n{key}\nKeep it now: only its hash is stored.\nIts tenant is {made.tenant_id}.")
+    if signing_secret is not None:
+        typer.echo(f"Callbacks to it are signed with {signing_secret}")
 
 
 @keys.command("list")
@@ -164,12 +187,14 @@ def list_keys() -> None:
     for key in _with_store(lambda store: store.list_keys()):
         state = "live" if key.revoked_at is None else f"revoked {rfc3339(key.revoked_at)}"
         rate = key.rate_limit or "default rate"
-        typer.echo(f"{key.id}  {rfc3339(key.created_at)}  {state:<32}  {rate:<14}  {key.name}")
+        role = "operator" if key.operator else "client"
+        times = f"{rfc3339(key.created_at)}  {state:<32}"
+        typer.echo(f"{key.id}  {times}  {key.tenant_id:<36}  {role:<8}  {rate:<14}  {key.name}")
 
 
 @keys.command("revoke")
 def revoke_key(key_id: Annotated[str, typer.Argument(help="The id that 'keys list' shows.")]) -> None:
-    """End a key; services notice within a second."""
+    """End a key; services notice within a second. What belongs to its tenant stays."""
     _with_store(lambda store: store.revoke_key(key_id))
     typer.echo(f"{key_id} is revoked.")
 

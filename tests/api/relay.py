@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from answerback.accounts.auth import hash_key, new_key
+from answerback.accounts.model import hash_key, new_key
 from answerback.bootstrap import SystemClock
 from answerback.bootstrap.database import open_sqlite
 from answerback.jobs.callbacks import render
@@ -220,13 +220,14 @@ async def running(
 
 
 async def make_keys(service: Service, n: int) -> list[str]:
-    """Keys as `answerback keys create` makes them."""
+    """Keys as `answerback keys create` makes them, of tenants whose callbacks the receiver can verify."""
     if not n:
         return []
     store = await open_sqlite(service.database, SystemClock(), render)
     try:
         made = [new_key() for _ in range(n)]
-        await asyncio.gather(*(store.create_key(f"client {i}", hash_key(key)) for i, key in enumerate(made)))
+        keys = await asyncio.gather(*(store.create_key(f"client {i}", hash_key(key)) for i, key in enumerate(made)))
+        await asyncio.gather(*(store.live_secrets(key.tenant_id, SECRET) for key in keys))
     finally:
         await store.close()
     return made

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from relay import AUTH_TOKEN, Client, Relay, eventually, problem, running
 
-from answerback.accounts.auth import hash_key
+from answerback.accounts.model import hash_key
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
@@ -41,7 +41,7 @@ async def answerback(service: Service, *arguments: str) -> list[str]:
 
 async def create_key(service: Service) -> tuple[str, str]:
     """A new key's id, and the key."""
-    first, key, _ = await answerback(service, "keys", "create", "somebody")
+    first, key, *_ = await answerback(service, "keys", "create", "somebody")
     return first.split()[0], key
 
 

@@ -1,4 +1,4 @@
-"""How a callback reads, to the byte; and how it is signed while secrets change."""
+"""How a callback reads, to the byte."""
 
 import pytest
 from answerback.jobs.callbacks import render
@@ -6,11 +6,7 @@ from answerback.jobs.callbacks import render
 from answerback.jobs.cancel import CANCELLED
 from answerback.jobs.model import Ending, Job, JobKind, JobState, Message
 from answerback.jobs.recover import EXPIRED
-from answerback.jobs.store import SqlStore
 from answerback.llm.model import Answer
-from answerback.testing.clock import FakeClock
-from answerback.webhooks import signature
-from answerback.webhooks.signer import FRESH_SECONDS, Signer
 from builders import TENANT, URL, completed, failed
 
 CREATED = 1_750_000_000_123
@@ -68,32 +64,3 @@ def test_other_scripts_are_not_escaped() -> None:
     for text in ("Gespräch", "ключ", "値", "Grüße 🌍"):
         assert text.encode() in body
     assert b"\\u" not in body
-
-
-async def signed(signer: Signer) -> int:
-    return len((await signer.headers("msg_1", 1_000, b"{}"))["webhook-signature"].split())
-
-
-async def test_a_rotation_elsewhere_is_noticed_within_moments(store: SqlStore, clock: FakeClock) -> None:
-    signer = Signer(store, None, clock)
-    assert await signed(signer) == 1
-
-    new = await store.rotate_secret()
-    clock.advance(FRESH_SECONDS - 0.001)
-    assert await signed(signer) == 1
-    clock.advance(0.001)
-
-    made = await signer.headers("msg_1", clock.now(), b"{}")
-    assert made == signature.headers("msg_1", clock.now() // 1000, b"{}", await store.callback_secrets(None))
-    assert made["X-Signature"] == signature.headers("x", 1, b"{}", [new])["X-Signature"]
-    clock.advance(86_400)
-    assert await signed(signer) == 1
-
-
-async def test_the_configured_secret_signs_first(store: SqlStore, clock: FakeClock) -> None:
-    await store.callback_secrets(None)
-
-    made = await Signer(store, "configured", clock).headers("msg_1", clock.now(), b"{}")
-
-    assert made["X-Signature"] == signature.headers("x", 1, b"{}", ["configured"])["X-Signature"]
-    assert len(made["webhook-signature"].split()) == 2

@@ -15,6 +15,7 @@ from answerback.testing.clock import FakeClock
 from answerback.webhooks import signature
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import CallbackResponse, OriginLine
+from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
 from builders import (
     TENANT,
@@ -48,7 +49,7 @@ class Post:
             store=self.store,
             sender=sender,
             origins=self.origins,
-            signer=Signer(self.store, SECRET, self.clock),
+            signer=Signer(SigningSecrets(self.store, {TENANT: SECRET}), self.clock),
             notifier=self.notifier,
             schedule=RetrySchedule((0.0, 5.0, 300.0)),
             clock=self.clock,

@@ -14,6 +14,7 @@ from answerback.kernel.retry import RetrySchedule
 from answerback.llm.model import Answer
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
 from builders import (
     MEMORY,
@@ -109,7 +110,7 @@ async def test_how_a_callback_went_is_told_as_kept(
         store=store,
         sender=StubSender(status),
         origins=StubOrigins(),
-        signer=Signer(store, None, clock),
+        signer=Signer(SigningSecrets(store, {}), clock),
         notifier=Notifier(),
         schedule=RetrySchedule((0.0, 5.0)),
         clock=clock,

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from troubles import SECRET, TROUBLES, chunk, sse, upstream
 
-from answerback.accounts.auth import hash_key
+from answerback.accounts.model import hash_key
 from answerback.bootstrap import SystemClock
 from answerback.bootstrap.database import open_sqlite
 from answerback.jobs.callbacks import render

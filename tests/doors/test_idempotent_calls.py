@@ -10,7 +10,7 @@ import pytest_asyncio
 from keyed import DOORS, STREAMS, WHOLE, call, code_of
 from troubles import chunk, sse, upstream
 
-from answerback.accounts.auth import hash_key
+from answerback.accounts.model import hash_key
 from answerback.bootstrap import SystemClock
 from answerback.bootstrap.database import open_sqlite
 from answerback.jobs.callbacks import render

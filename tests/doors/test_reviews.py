@@ -12,7 +12,7 @@ import pytest_asyncio
 from aiohttp import web
 from reviewing import FILE, VERDICT, Desk
 
-from answerback.accounts.auth import hash_key
+from answerback.accounts.model import hash_key
 from answerback.bootstrap import SystemClock
 from answerback.bootstrap.database import open_sqlite
 from answerback.jobs.callbacks import render

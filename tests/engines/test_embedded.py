@@ -27,6 +27,7 @@ from answerback.webhooks.breaker import OriginGate
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import CallbackResponse
 from answerback.webhooks.ports import Origins
+from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
 from builders import (
     MEMORY,
@@ -133,7 +134,7 @@ class Shop:
             store=store,
             sender=self.mailbox,
             origins=StubOrigins() if origins is None else origins,
-            signer=Signer(store, None, clock),
+            signer=Signer(SigningSecrets(store, {}), clock),
             notifier=notifier,
             schedule=RetrySchedule((0.0, 5.0)),
             clock=clock,

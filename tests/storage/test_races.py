@@ -250,13 +250,9 @@ async def test_an_answer_that_meets_its_erasure_is_not_remembered(
     assert (await store.get_conversation(TENANT, "s")).turns == ()
 
 
-async def test_processes_that_need_a_first_secret_at_once_make_one(
+async def test_processes_that_need_a_secret_of_the_service_at_once_make_one(
     store: SqlStore, other: SqlStore, postgres: PostgresDatabase
 ) -> None:
-    async with held(other, other.callback_secrets(None)) as first:
-        second = await blocked(postgres, store.callback_secrets(None))
-        assert await first.commit() == await second
-
     async with held(other, other.own_secret("name")) as making:
         asking = await blocked(postgres, store.own_secret("name"))
         assert await making.commit() == await asking

@@ -1,126 +1,139 @@
-"""Who is calling, and whether it may call now: each key is a tenant with a rate of its own."""
+"""Identifying the caller of a request by its key, and counting the request against the key's rate."""
 
-import hashlib
+import asyncio
 import hmac
-import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from answerback.accounts.model import ApiKey
+from answerback.accounts.model import DEFAULT_TENANT, ApiKey, Caller, hash_key
 from answerback.accounts.ratelimit import RateLimiter, address_of
-from answerback.jobs.ports import Store
+from answerback.accounts.store import AccountStore
 from answerback.kernel.clock import Clock
-from answerback.kernel.errors import Misdirected, Unauthorized
-from answerback.kernel.rate import Rate, parse_rate
-
-DEFAULT_TENANT = "default"
-"""The operator's own: whoever holds AUTH_TOKEN, and everyone where no key is asked for."""
+from answerback.kernel.errors import Forbidden, Misdirected, Unauthorized
+from answerback.kernel.rate import parse_rate
 
 FRESH_SECONDS = 1.0
-"""How long a revoked key may still open the door."""
+"""How long keys that were read may be used: a key revoked in another process is refused within that."""
 
+INDEXED = 16
+"""How many digits of a hash find it; all of them are then compared, in constant time."""
 
-def new_key() -> str:
-    """A fresh API key, shown once: 256 bits from the system's randomness."""
-    return "ab_" + secrets.token_urlsafe(32)
-
-
-def hash_key(key: str) -> str:
-    """What is kept of a key: SHA-256 in hex, enough for a key of 256 random bits."""
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who a key belongs to, and how often it may call; None for as often as it likes."""
-
-    tenant_id: str
-    rate: Rate | None
+_NOBODY: tuple[str, None] = ("", None)
 
 
 class Authenticator:
-    """Knows the live keys. Where none was ever made, and with `disabled`, everyone is the default tenant. Without a
-    `limiter` everyone may call as often as they like. `hosts` are names of this service besides the loopback's."""
+    """Knows the live keys. `token` and `operator_token` are two more, of the default tenant. Where there never was a
+    key, this machine's callers are operators; with `disabled`, every caller is the default tenant. `hosts` are names of
+    this service besides the loopback's."""
 
     def __init__(
         self,
-        store: Store,
-        token: str | None,
-        disabled: bool,
+        store: AccountStore,
+        limiter: RateLimiter,
         clock: Clock,
-        limiter: RateLimiter | None = None,
+        *,
+        token: str | None = None,
+        operator_token: str | None = None,
+        disabled: bool = False,
         hosts: Iterable[str] = (),
     ) -> None:
         self._store = store
-        self._token_hash = hash_key(token) if token else None
-        self._disabled = disabled
-        self._clock = clock
         self._limiter = limiter
+        self._clock = clock
+        self._disabled = disabled
         self._hosts = frozenset(filter(None, map(_host, hosts)))
-        self._callers: Mapping[str, Caller] = {}
-        self._open = False
+        self._of_settings = {
+            hash_key(given): Caller(DEFAULT_TENANT, setting, operator=operator, rate=limiter.default)
+            for setting, given, operator in (("AUTH_TOKEN", token, False), ("OPERATOR_TOKEN", operator_token, True))
+            if given is not None
+        }
+        self._live: Mapping[str, tuple[str, Caller]] = {}
+        self._keyless = False
         self._fresh_until = float("-inf")
+        self._reading = asyncio.Lock()
 
-    async def tenant(self, request: Request) -> str:
-        """The caller's tenant id; the request counts against its rate. Raises Unauthorized, RateLimited,
+    async def caller(self, request: Request) -> Caller:
+        """The caller; the request counts against its rate. Raises Unauthorized, Misdirected, RateLimited,
         StorageUnavailable."""
-        limiter = self._limiter
-        if limiter is None:
-            return (await self._identify(request) or _ANYONE).tenant_id
         try:
             caller = await self._identify(request)
         except Unauthorized:
-            # Guessing keys is limited too; a good key passes whatever its neighbours guess.
-            await limiter.admit(request, "refused:" + address_of(request), limiter.default)
+            # Guessing keys is limited too, and takes nothing from the rate of a valid key at the same address.
+            await self._limiter.admit(request, "refused:" + address_of(request), self._limiter.default)
             raise
-        if caller is None:
-            await limiter.admit(request, "address:" + address_of(request), limiter.default)
-            return DEFAULT_TENANT
-        await limiter.admit(request, "key:" + caller.tenant_id, caller.rate)
-        return caller.tenant_id
+        counted = "address:" + address_of(request) if caller.key_id is None else "key:" + caller.key_id
+        await self._limiter.admit(request, counted, caller.rate)
+        return caller
+
+    async def tenant(self, request: Request) -> str:
+        """The caller's tenant id; otherwise as `caller`."""
+        return (await self.caller(request)).tenant_id
+
+    async def operator(self, request: Request) -> Caller:
+        """As `caller`. Raises Forbidden unless it is an operator."""
+        caller = await self.caller(request)
+        _require_operator(caller, "this is for operators")
+        return caller
+
+    async def tenant_or_asked(self, request: Request, asked: str | None) -> str:
+        """The id of the tenant whose things a list shows: the one that `?tenant=` asks for, which only operators may,
+        else the caller's. As `caller`; raises Forbidden."""
+        caller = await self.caller(request)
+        if asked is None:
+            return caller.tenant_id
+        _require_operator(caller, "only operators may ask for a tenant")
+        return asked
 
     async def check(self, request: Request) -> None:
-        """As `tenant`, for what costs nothing and is not counted. Raises Unauthorized, StorageUnavailable."""
+        """As `caller`, for requests that are not counted."""
         await self._identify(request)
 
-    async def _identify(self, request: Request) -> Caller | None:
-        """None where no key is asked for."""
+    def forget(self) -> None:
+        """Reads the keys anew for the next request: they were changed in this process."""
+        self._fresh_until = float("-inf")
+
+    async def _identify(self, request: Request) -> Caller:
         if self._disabled:
-            return None
+            return Caller(DEFAULT_TENANT, None, operator=False, rate=self._limiter.default)
         await self._refresh()
-        if self._open:
+        if self._keyless:
             self._refuse_other_sites(request)
-            return None
+            operator = _is_on_this_machine(request)
+            return Caller(DEFAULT_TENANT, None, operator=operator, rate=self._limiter.default)
         given = request.headers.get("authorization", "").strip()
         scheme, _, rest = given.partition(" ")
         key = rest.strip() if scheme.lower() == "bearer" else given
         if not key:
             raise Unauthorized("this service asks for a key; send it as 'Authorization: Bearer <key>'")
         presented = hash_key(key)
-        caller = None
-        # Every hash is compared, each in constant time: the time taken tells nothing about any of them.
-        for key_hash, owner in self._callers.items():
-            if hmac.compare_digest(key_hash, presented):
-                caller = owner
-        if caller is None:
+        key_hash, caller = self._live.get(presented[:INDEXED], _NOBODY)
+        if caller is None or not hmac.compare_digest(key_hash, presented):
             raise Unauthorized("this key is not valid; check it, or ask the operator for a new one")
         return caller
 
     async def _refresh(self) -> None:
-        if self._clock.monotonic() < self._fresh_until:
+        if self._is_fresh():
             return
-        made = await self._store.list_keys()
-        callers = {key.key_hash: Caller(key.id, self._rate_of(key)) for key in made if key.revoked_at is None}
-        if self._token_hash is not None:
-            callers[self._token_hash] = Caller(DEFAULT_TENANT, self._default_rate())
-        self._callers = callers
-        # Revoking the last key must not let in the very caller it was meant to keep out.
-        self._open = not made and self._token_hash is None
-        self._fresh_until = self._clock.monotonic() + FRESH_SECONDS
+        async with self._reading:
+            if self._is_fresh():
+                return
+            fresh_until = self._clock.monotonic() + FRESH_SECONDS
+            keys = await self._store.list_keys()
+            live = {key.key_hash: self._caller_of(key) for key in keys if key.revoked_at is None} | self._of_settings
+            self._live = {key_hash[:INDEXED]: (key_hash, caller) for key_hash, caller in live.items()}
+            # Revoking the last key must not let in the very caller it was meant to keep out.
+            self._keyless = not keys and not self._of_settings
+            self._fresh_until = fresh_until
+
+    def _is_fresh(self) -> bool:
+        return self._clock.monotonic() < self._fresh_until
+
+    def _caller_of(self, key: ApiKey) -> Caller:
+        rate = self._limiter.default if key.rate_limit is None else parse_rate(key.rate_limit)
+        return Caller(key.tenant_id, key.id, key.operator, rate)
 
     def _refuse_other_sites(self, request: Request) -> None:
         """Without keys, being on this machine is the permission; a page of another site, in a browser here, has none.
@@ -135,11 +148,16 @@ class Authenticator:
         if origin is not None and urlsplit(origin).netloc != host:
             raise Unauthorized("this service has no keys, so pages of other sites may not call it; make a key for them")
 
-    def _rate_of(self, key: ApiKey) -> Rate | None:
-        return self._default_rate() if key.rate_limit is None else parse_rate(key.rate_limit)
 
-    def _default_rate(self) -> Rate | None:
-        return self._limiter.default if self._limiter is not None else None
+def _require_operator(caller: Caller, reason: str) -> None:
+    if not caller.operator:
+        raise Forbidden(f"{reason}; use a key of 'answerback keys create --operator', or OPERATOR_TOKEN")
+
+
+def _is_on_this_machine(request: Request) -> bool:
+    """Whether the caller is, as far as a proxy in front says, and called the service by a name of this machine."""
+    address = request.client.host if request.client else ""
+    return _is_of_this_machine(address) and _is_of_this_machine(_host(request.headers.get("host", "")))
 
 
 def _host(authority: str) -> str:
@@ -156,6 +174,3 @@ def _is_of_this_machine(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-_ANYONE = Caller(DEFAULT_TENANT, None)

@@ -1,16 +1,57 @@
-"""Keys and their owners."""
+"""Tenants, the keys that open the service for them, and callers."""
 
+import hashlib
+import secrets
 from dataclasses import dataclass
+
+from answerback.kernel.rate import Rate
+
+DEFAULT_TENANT = "default"
+"""The tenant of AUTH_TOKEN and OPERATOR_TOKEN, and of every caller where no key is asked for. It needs no row."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A tenant's key without the key. `revoked_at` is epoch milliseconds, None while it is good; `rate_limit` reads
-    like the setting, None for the setting's."""
+    """A key as it is stored: without the key. `operator`: it may manage keys and look at every tenant's things.
+    `rate_limit` reads like the setting RATE_LIMIT, None for that setting's. Times are epoch milliseconds; `revoked_at`
+    is None while the key is valid."""
 
     id: str
+    tenant_id: str
     name: str
     key_hash: str
+    operator: bool
+    rate_limit: str | None
     created_at: int
     revoked_at: int | None
-    rate_limit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request it is. `key_id` is None where no key is asked for; `rate` is how many requests it may make, None
+    for any number."""
+
+    tenant_id: str
+    key_id: str | None
+    operator: bool
+    rate: Rate | None
+
+
+def new_key() -> str:
+    """A fresh API key, shown once: 256 bits from the system's randomness."""
+    return "ab_" + secrets.token_urlsafe(32)
+
+
+def hash_key(key: str) -> str:
+    """What is stored of a key: SHA-256 in hex, enough for a key of 256 random bits."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def key_name(text: str) -> str:
+    """A name for a key, as given. Raises ValueError, which says what a name must be."""
+    if not text.strip() or not text.isprintable() or len(text) > MAX_NAME:
+        raise ValueError(f"must be printable text of at most {MAX_NAME} characters")
+    return text
+
+
+MAX_NAME = 200

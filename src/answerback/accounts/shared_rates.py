@@ -1,4 +1,4 @@
-"""One count of a caller's requests for all processes: exact, by Redis's clock, in one round trip."""
+"""One count of a key's requests for all processes: exact, by Redis's clock, in one round trip."""
 
 from answerback.accounts.ports import Rates
 from answerback.kernel.errors import StorageUnavailable
@@ -6,7 +6,7 @@ from answerback.kernel.rate import Rate, Standing
 from answerback.redis.link import Away, Link
 from answerback.redis.names import Names
 
-# The times of the requests that count, newest first, in microseconds; none is counted twice, and a refused one never.
+# A list of the times of the admitted requests, newest first, in microseconds.
 HIT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -28,19 +28,19 @@ return {admitted and 1 or 0, limit - count, (oldest or now) + window - now}
 
 
 class SharedRates:
-    """Implements `Rates`; while Redis is away, `here` counts."""
+    """Implements `Rates`; while Redis is away, `local` counts."""
 
-    def __init__(self, link: Link, names: Names, here: Rates) -> None:
+    def __init__(self, link: Link, names: Names, local: Rates) -> None:
         self._link = link
         self._names = names
-        self._here = here
+        self._local = local
 
     async def hit(self, caller: str, rate: Rate) -> Standing:
         try:
-            # A rate that was changed counts anew.
+            # The rate is in the name: one that was changed counts anew.
             key = await self._names.name("rate", caller, f"{rate.amount}/{rate.seconds}")
             reply = await self._link.call("EVAL", HIT, 1, key, rate.amount, rate.seconds)
         except (Away, StorageUnavailable):
-            return await self._here.hit(caller, rate)
+            return await self._local.hit(caller, rate)
         admitted, remaining, microseconds = reply
         return Standing(bool(admitted), remaining, microseconds / 1_000_000)

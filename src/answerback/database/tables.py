@@ -47,25 +47,39 @@ def _when(predicate: str) -> dict[str, Any]:
     return {"sqlite_where": text(predicate), "postgresql_where": text(predicate)}
 
 
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("key_hash", Text, nullable=False, unique=True),
+    Column("operator", Integer, nullable=False),
+    Column("rate_limit", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
-    Column("rate_limit", Text),
 )
+"""The tenant of a key may be `default`, which has no row of its own."""
 
-secrets = Table(
-    "secrets",
+signing_secrets = Table(
+    "signing_secrets",
     metadata,
     Column("id", RowId, primary_key=True),
+    Column("owner", Text, nullable=False),
     Column("value", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
+    Index("signing_secrets_owner", "owner"),
 )
+"""`owner` is a tenant's id or an endpoint's; `expires_at` is null for the owner's current secret."""
 
 # SQLite's scheduling clock (`sqlite_clock.py`); empty on PostgreSQL, whose server has one.
 clock = Table(

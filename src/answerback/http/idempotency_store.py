@@ -130,7 +130,7 @@ def claim(
     if record.lease_expires_at is not None:
         raise RequestInProgress(IN_PROGRESS)
     if record.status is None:
-        raise ResponseNotStored("this request was answered, with more than is kept; use a new key to ask anew")
+        raise ResponseNotStored("this request was answered, with what is not stored; use a new key to ask anew")
     return StoredResponse(record.status, json.loads(record.headers), bytes(record.body))
 
 

@@ -5,6 +5,7 @@ Refusal                the request must change, or be sent later (a 4xx or a 503
 │   └── CallbackRefused        the relay may not call this callback address
 ├── ToolCallUnknown        outputs of a tool call that the conversation does not wait for
 ├── Unauthorized           no key, or one that is not valid
+├── Forbidden              the key is valid, but only an operator's may do this
 ├── Misdirected            the service is not known by the host name of the request
 ├── UnknownModel           there is no such model
 ├── NotFound               the tenant has no such object
@@ -97,6 +98,10 @@ class ToolCallUnknown(InvalidField):
 
 class Unauthorized(Refusal):
     code = "unauthorized"
+
+
+class Forbidden(Refusal):
+    code = "forbidden"
 
 
 class Misdirected(Refusal):

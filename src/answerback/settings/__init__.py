@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     enable_simulation: bool = False
     """Offer `POST /simulate-llm/{job_id}`, which answers for that LLM."""
     callback_hmac_secret: SigningSecret | None = None
-    """Signs callbacks: `whsec_` + base64, or any text. Unset: generated once and shown by `answerback secret`."""
+    """Signs the default tenant's callbacks: `whsec_` + base64, or any text. Unset: made, see `answerback secret`."""
     callback_max_retries: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Callback attempts in all. Unset: 10 (the Standard Webhooks schedule spreads them over about 75 h)."""
     callback_backoff_seconds: Annotated[float | None, Field(gt=0, le=DAY, allow_inf_nan=False)] = None
@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     """One more key that clients may use, besides those of `answerback keys create`."""
     auth_disabled: bool = False
     """Serve everybody, without a key, on any address."""
+    operator_token: HeaderSecret | None = None
+    """One more operator key: it may use `/v1/keys` and ask for other tenants' lists by `?tenant=`."""
     rate_limit: RateText = "60/minute"
     """Requests of one key (of one address without keys), such as `60/minute` or `1000/hour`; `0`: no limit."""
     max_body_bytes: Count = 1_048_576
@@ -244,12 +246,11 @@ class Settings(BaseSettings):
     @property
     def short_secrets(self) -> Sequence[str]:
         """The names of secrets that can be found by trying."""
-        signing, token = self.callback_hmac_secret, self.auth_token
-        sizes = {
-            "CALLBACK_HMAC_SECRET": None if signing is None else len(webhook_key(signing.get_secret_value())),
-            "AUTH_TOKEN": None if token is None else len(token.get_secret_value()),
-        }
-        return [name for name, size in sizes.items() if size is not None and size < SHORT_SECRET]
+        tokens = {"AUTH_TOKEN": self.auth_token, "OPERATOR_TOKEN": self.operator_token}
+        sizes = {name: len(token.get_secret_value()) for name, token in tokens.items() if token is not None}
+        if self.callback_hmac_secret is not None:
+            sizes["CALLBACK_HMAC_SECRET"] = len(webhook_key(self.callback_hmac_secret.get_secret_value()))
+        return [name for name, size in sizes.items() if size < SHORT_SECRET]
 
     @property
     def loopback_only(self) -> bool:

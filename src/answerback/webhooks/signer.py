@@ -1,28 +1,56 @@
-"""Signing callbacks with the secrets that are live now."""
+"""Signing what is delivered with the secrets of its owner that are live now."""
 
-from collections.abc import Sequence
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
 
-from answerback.jobs.ports import Store
 from answerback.kernel.clock import Clock
 from answerback.webhooks import signature
+from answerback.webhooks.secrets import SigningSecrets
 
 FRESH_SECONDS = 5.0
-"""How long this process may sign with the secrets it read: a rotation elsewhere is noticed within that."""
+"""How long secrets that were read may sign: a rotation in another process is noticed within that."""
+
+MAX_OWNERS = 4096
+"""How many owners' secrets are remembered: those that were needed last."""
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """One owner's secrets; `lock` is held while they are read, so that many deliveries read them once."""
+
+    values: tuple[str, ...] = ()
+    fresh_until: float = float("-inf")
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Signer:
-    """Reads the secrets from the store and keeps them for a moment."""
+    """Signs for many owners, and remembers their secrets for a moment."""
 
-    def __init__(self, store: Store, configured: str | None, clock: Clock) -> None:
-        self._store = store
-        self._configured = configured
+    def __init__(self, secrets: SigningSecrets, clock: Clock) -> None:
+        self._secrets = secrets
         self._clock = clock
-        self._secrets: Sequence[str] = ()
-        self._fresh_until = float("-inf")
+        self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
-    async def headers(self, owner: str, webhook_id: str, now: int, body: bytes) -> dict[str, str]:  # noqa: ARG002
-        """The signature headers of an attempt made `now` (epoch milliseconds). Raises StorageUnavailable."""
-        if self._clock.monotonic() >= self._fresh_until:
-            self._secrets = await self._store.callback_secrets(self._configured)
-            self._fresh_until = self._clock.monotonic() + FRESH_SECONDS
-        return signature.headers(webhook_id, now // 1000, body, self._secrets)
+    async def headers(self, owner: str, webhook_id: str, now: int, body: bytes) -> dict[str, str]:
+        """The signature headers of an attempt made `now` (epoch milliseconds) at what `owner` receives, the id of an
+        endpoint or else of a tenant. Raises StorageUnavailable."""
+        return signature.headers(webhook_id, now // 1000, body, await self._values(owner))
+
+    async def _values(self, owner: str) -> tuple[str, ...]:
+        remembered = self._remembered.get(owner)
+        if remembered is None:
+            remembered = self._remembered[owner] = _Remembered()
+            if len(self._remembered) > MAX_OWNERS:
+                self._remembered.popitem(last=False)
+        self._remembered.move_to_end(owner)
+        if self._is_fresh(remembered):
+            return remembered.values
+        async with remembered.lock:
+            if not self._is_fresh(remembered):
+                remembered.values = tuple(secret.value for secret in await self._secrets.live(owner))
+                remembered.fresh_until = self._clock.monotonic() + FRESH_SECONDS
+        return remembered.values
+
+    def _is_fresh(self, remembered: _Remembered) -> bool:
+        return self._clock.monotonic() < remembered.fresh_until

@@ -1,0 +1,175 @@
+"""Keys over HTTP, for operators."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import APIRouter, Path
+from pydantic import AfterValidator, BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.accounts.auth import Authenticator
+from answerback.accounts.model import ApiKey, hash_key, key_name, new_key
+from answerback.accounts.store import AccountStore
+from answerback.http.bodies import StrictBody, body_schema, read_body
+from answerback.http.fields import no_nul
+from answerback.http.idempotent_routes import Idempotent
+from answerback.http.openapi_parts import CREATED, IDEMPOTENCY_KEY, KEY_ERRORS, conflict, errors
+from answerback.http.responses import respond, shown
+from answerback.kernel.clock import rfc3339
+from answerback.kernel.rate import parse_rate
+
+SecretOf: TypeAlias = Callable[[str], Awaitable[str]]
+"""The secret that signs a tenant's callbacks, by the tenant's id."""
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+KEY, TENANT = "key_01a1fc8454427e0488ed70bfee41f52c", "tnt_01a1fc8454427e0488ed70bfd1c5a7e4"
+_SHOWN = {
+    "id": KEY,
+    "tenant_id": TENANT,
+    "name": "shop",
+    "operator": False,
+    "rate_limit": "1000/hour",
+    "created_at": CREATED,
+    "revoked_at": None,
+}
+_CREATED = {
+    "key": "ab_V2hhdCBhbiBBUEkga2V5IG9mIHRoaXMgc2VydmljZQ",
+    "signing_secret": "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg==",
+}
+
+
+class KeyBody(BaseModel):
+    """A key without the key. `rate_limit` is null where the setting RATE_LIMIT counts, `revoked_at` while the key is
+    valid."""
+
+    model_config = shown(_SHOWN)
+
+    id: str
+    tenant_id: str
+    name: str
+    operator: bool
+    rate_limit: str | None
+    created_at: str
+    revoked_at: str | None
+
+
+class CreatedKey(KeyBody):
+    """`key` is shown this once. `signing_secret` signs the callbacks of a new tenant, and is null for one that was
+    there."""
+
+    model_config = shown(_SHOWN | _CREATED)
+
+    key: str
+    signing_secret: str | None
+
+
+class KeyList(BaseModel):
+    """All keys, the oldest first."""
+
+    items: list[KeyBody]
+
+
+def _rate(value: str) -> str:
+    parse_rate(value)
+    return value
+
+
+class NewKey(StrictBody):
+    """`tenant` is a tenant's id, or a name or id of one of its keys; without it the key gets a tenant of its own."""
+
+    name: Annotated[str, AfterValidator(key_name)]
+    tenant: Annotated[str, AfterValidator(no_nul)] | None = None
+    operator: bool = False
+    rate_limit: Annotated[str, AfterValidator(_rate)] | None = None
+
+
+OPERATOR_ERRORS = KEY_ERRORS | errors(_403="The key is not an operator's")
+
+
+def router(store: AccountStore, authenticator: Authenticator, once: Idempotent, secret_of: SecretOf) -> APIRouter:
+    """`/v1/keys…`"""
+    routes = APIRouter(prefix="/v1/keys", tags=["keys"])
+    _add_list(routes, store, authenticator)
+    _add_create(routes, store, authenticator, once, secret_of)
+    _add_revoke(routes, store, authenticator)
+    return routes
+
+
+def _add_list(routes: APIRouter, store: AccountStore, authenticator: Authenticator) -> None:
+    @routes.get("", summary="All keys", response_model=KeyList, responses=OPERATOR_ERRORS)
+    async def list_keys(request: Request) -> Response:
+        """Revoked ones too; none of them shows the key itself. For operators."""
+        await authenticator.operator(request)
+        keys = [KeyBody(**_fields(key)) for key in await store.list_keys()]
+        return respond(200, KeyList(items=keys))
+
+
+def _add_create(
+    routes: APIRouter, store: AccountStore, authenticator: Authenticator, once: Idempotent, secret_of: SecretOf
+) -> None:
+    @routes.post(
+        "",
+        status_code=201,
+        summary="Make a key",
+        response_model=CreatedKey,
+        responses=OPERATOR_ERRORS
+        | errors(_404="There is no such tenant", _413="The body is too large", _422="A field is wrong; each is named")
+        | conflict(
+            "Several tenants have a key of this name, or the Idempotency-Key was used before",
+            "several tenants have a key named 'shop'; name one by its id",
+        ),
+        openapi_extra={
+            "parameters": [IDEMPOTENCY_KEY],
+            "requestBody": body_schema(NewKey, {"name": "shop", "rate_limit": "1000/hour"}),
+        },
+    )
+    async def create_key(request: Request) -> Response:
+        """The key is shown this once: only its hash is stored. So a request that repeats an `Idempotency-Key` makes no
+        other key, and meets a 409 instead of the first response. For operators."""
+        caller = await authenticator.operator(request)
+        asked = await read_body(request, NewKey)
+
+        async def create() -> Response:
+            key = new_key()
+            made = await store.create_key(
+                asked.name, hash_key(key), asked.rate_limit, tenant=asked.tenant, operator=asked.operator
+            )
+            authenticator.forget()
+            secret = None if asked.tenant is not None else await secret_of(made.tenant_id)
+            return respond(201, CreatedKey(**_fields(made), key=key, signing_secret=secret), NO_STORE)
+
+        return await once(request, caller.tenant_id, asked, create, stored=False)
+
+
+def _add_revoke(routes: APIRouter, store: AccountStore, authenticator: Authenticator) -> None:
+    @routes.delete(
+        "/{key_id}",
+        status_code=204,
+        response_description="Revoked",
+        summary="Revoke a key",
+        responses=OPERATOR_ERRORS | errors(_404="There is no such live key"),
+    )
+    async def revoke_key(
+        request: Request, key_id: Annotated[str, Path(description="The key's id.", examples=[KEY])]
+    ) -> Response:
+        """It opens nothing from now on, in other processes within a second. What belongs to its tenant stays, and
+        another key of that tenant finds it. For operators."""
+        await authenticator.operator(request)
+        await store.revoke_key(key_id)
+        authenticator.forget()
+        return Response(status_code=204)
+
+
+def _fields(key: ApiKey) -> dict[str, Any]:
+    """The fields of a KeyBody."""
+    return {
+        "id": key.id,
+        "tenant_id": key.tenant_id,
+        "name": key.name,
+        "operator": key.operator,
+        "rate_limit": key.rate_limit,
+        "created_at": rfc3339(key.created_at),
+        "revoked_at": None if key.revoked_at is None else rfc3339(key.revoked_at),
+    }

@@ -1,0 +1,34 @@
+"""Callers with their rates, and the secrets that sign what tenants receive."""
+
+from pydantic import SecretStr
+
+from answerback.accounts.auth import Authenticator
+from answerback.accounts.model import DEFAULT_TENANT
+from answerback.accounts.ports import Rates
+from answerback.accounts.ratelimit import RateLimiter
+from answerback.accounts.store import AccountStore
+from answerback.kernel.clock import Clock
+from answerback.settings import Settings
+from answerback.webhooks.secrets import SecretStore, SigningSecrets
+
+
+def make_authenticator(settings: Settings, store: AccountStore, rates: Rates, clock: Clock) -> Authenticator:
+    return Authenticator(
+        store,
+        RateLimiter(rates, settings.rate),
+        clock,
+        token=_text(settings.auth_token),
+        operator_token=_text(settings.operator_token),
+        disabled=settings.auth_disabled,
+        hosts=settings.hosts,
+    )
+
+
+def make_signing_secrets(settings: Settings, store: SecretStore) -> SigningSecrets:
+    """Those of all tenants; CALLBACK_HMAC_SECRET is the default tenant's."""
+    configured = _text(settings.callback_hmac_secret)
+    return SigningSecrets(store, {} if configured is None else {DEFAULT_TENANT: configured})
+
+
+def _text(setting: SecretStr | None) -> str | None:
+    return None if setting is None else setting.get_secret_value()

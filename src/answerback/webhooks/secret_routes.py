@@ -1,0 +1,84 @@
+"""The secret that signs a tenant's callbacks, shown to its own keys."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.http.idempotent_routes import Idempotent
+from answerback.http.openapi_parts import CREATED, IDEMPOTENCY_KEY, KEY_ERRORS, conflict
+from answerback.http.responses import respond, shown
+from answerback.kernel.clock import rfc3339
+from answerback.webhooks.secrets import SigningSecret, SigningSecrets
+
+TenantOf: TypeAlias = Callable[[Request], Awaitable[str]]
+"""The id of the tenant whose key a request carries. Raises Unauthorized, RateLimited, StorageUnavailable."""
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class SigningSecretBody(BaseModel):
+    """`previous_expires_at`: until then the secret before signs too, in signatures of its own; null where only one
+    signs."""
+
+    model_config = shown(
+        {
+            "secret": "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg==",
+            "created_at": CREATED,
+            "previous_expires_at": None,
+        }
+    )
+
+    secret: str
+    created_at: str
+    previous_expires_at: str | None
+
+
+def router(secrets: SigningSecrets, tenant_of: TenantOf, idempotent: Idempotent) -> APIRouter:
+    """`/v1/signing_secret` and `/v1/signing_secret/rotate`."""
+    routes = APIRouter(prefix="/v1/signing_secret", tags=["signing secret"])
+
+    @routes.get(
+        "", summary="The secret that signs your callbacks", response_model=SigningSecretBody, responses=KEY_ERRORS
+    )
+    async def show(request: Request) -> Response:
+        """It signs all callbacks of your tenant and no other's."""
+        tenant_id = await tenant_of(request)
+        return respond(200, _body(await secrets.live(tenant_id)), NO_STORE)
+
+    @routes.post(
+        "/rotate",
+        summary="Replace the secret that signs your callbacks",
+        response_model=SigningSecretBody,
+        responses=KEY_ERRORS
+        | conflict(
+            "The settings fix this secret, or the Idempotency-Key was used with another body",
+            "CALLBACK_HMAC_SECRET is set: change it and restart; the old one signs on for 24 hours",
+        ),
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
+    )
+    async def rotate(request: Request) -> Response:
+        """Makes a new secret. For 24 hours callbacks carry a signature by the old one beside that by the new one, so
+        that receivers can change over one by one."""
+        tenant_id = await tenant_of(request)
+        await request.body()
+
+        async def make() -> Response:
+            return respond(200, _body(await secrets.rotate(tenant_id)), NO_STORE)
+
+        return await idempotent(request, tenant_id, None, make)
+
+    return routes
+
+
+def _body(live: Sequence[SigningSecret]) -> SigningSecretBody:
+    current, *previous = live
+    ends = previous[0].expires_at if previous else None
+    return SigningSecretBody(
+        secret=current.value,
+        created_at=rfc3339(current.created_at),
+        previous_expires_at=None if ends is None else rfc3339(ends),
+    )

@@ -1,0 +1,134 @@
+"""The secrets that sign what a tenant or an endpoint receives, in the database.
+
+Each owner, a tenant's id or an endpoint's, has one current secret, made at its first use, so that its receivers can
+verify nothing of another's and forge nothing to it. A replaced secret signs beside the current one for 24 hours.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, insert, or_, select, text, update
+
+from answerback.database.operation import Database, Operation, Statement, Transaction
+from answerback.database.tables import signing_secrets as table
+from answerback.kernel.errors import Conflict
+from answerback.webhooks.signature import new_secret
+
+OVERLAP_MS = 24 * 3_600_000
+"""How long a replaced secret signs beside the current one."""
+
+MAX_LIVE = 8
+"""How many secrets of one owner sign at most: each is a signature in a header, and receivers limit those."""
+
+# Two processes that need an owner's first secret at once make one: the second waits, and finds that of the first. The
+# lock conflicts with itself and with writers, not with readers.
+LOCK = Statement(text("LOCK TABLE signing_secrets IN SHARE ROW EXCLUSIVE MODE"), only_locks=True)
+LIVE = Statement(
+    select(table.c.value, table.c.created_at, table.c.expires_at)
+    .where(
+        table.c.owner == bindparam("owner"),
+        or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("wall")),
+    )
+    .order_by(table.c.id.desc())
+    .limit(MAX_LIVE)
+)
+RETIRE = Statement(
+    update(table)
+    .where(table.c.owner == bindparam("of"), table.c.expires_at.is_(None))
+    .values(expires_at=bindparam("retired_at"))
+)
+DELETE_ENDED = Statement(
+    delete(table).where(
+        table.c.owner == bindparam("owner"),
+        or_(table.c.expires_at <= bindparam("wall"), table.c.value == bindparam("value")),
+    )
+)
+INSERT = Statement(
+    insert(table).values(owner=bindparam("owner"), value=bindparam("value"), created_at=bindparam("wall"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningSecret:
+    """`value` is `whsec_` + base64 of 32 bytes, or what an operator configured. Times are epoch milliseconds;
+    `expires_at` is None for the current secret."""
+
+    value: str
+    created_at: int
+    expires_at: int | None
+
+
+def live_secrets(tx: Transaction, owner: str) -> Operation[list[SigningSecret]]:
+    """Those that sign now, the current one first."""
+    rows = yield LIVE(owner=owner, wall=tx.wall)
+    return [SigningSecret(row.value, row.created_at, row.expires_at) for row in rows]
+
+
+def ensure_current(tx: Transaction, owner: str, configured: str | None) -> Operation[list[SigningSecret]]:
+    """As `live_secrets`, once `configured` is the current one, or for None any is."""
+    yield LOCK()
+    live = yield from live_secrets(tx, owner)
+    if is_current(live, configured):
+        return live
+    return (yield from _replace(tx, owner, configured or new_secret()))
+
+
+def rotate(tx: Transaction, owner: str) -> Operation[list[SigningSecret]]:
+    """As `live_secrets`, after the current one was replaced by a new one."""
+    yield LOCK()
+    return (yield from _replace(tx, owner, new_secret()))
+
+
+def is_current(live: Sequence[SigningSecret], configured: str | None) -> bool:
+    """Whether the newest may go on signing."""
+    return bool(live) and configured in (None, live[0].value)
+
+
+def _replace(tx: Transaction, owner: str, value: str) -> Operation[list[SigningSecret]]:
+    yield RETIRE(of=owner, retired_at=tx.wall + OVERLAP_MS)
+    # A configured secret may be one that was replaced before; it must not sign twice.
+    yield DELETE_ENDED(owner=owner, wall=tx.wall, value=value)
+    yield INSERT(owner=owner, value=value, wall=tx.wall)
+    return (yield from live_secrets(tx, owner))
+
+
+class SecretStore:
+    """Signing secrets, in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def live_secrets(self, owner: str, configured: str | None = None) -> Sequence[SigningSecret]:
+        """Those that sign for this owner now, the current one first. Makes one where there is none, or none but others
+        than the `configured` one; those go on signing for 24 h."""
+        live = await self._database.read.run(lambda tx: live_secrets(tx, owner))
+        if is_current(live, configured):
+            return live
+        return await self._database.write.run(lambda tx: ensure_current(tx, owner, configured))
+
+    async def rotate_secret(self, owner: str) -> Sequence[SigningSecret]:
+        """As `live_secrets`, after a new one was made; the one before goes on signing for 24 h."""
+        return await self._database.write.run(lambda tx: rotate(tx, owner))
+
+
+class SigningSecrets:
+    """The signing secrets of all owners. `configured` holds those that the settings fix, by their owners."""
+
+    def __init__(self, store: SecretStore, configured: Mapping[str, str]) -> None:
+        self._store = store
+        self._configured = configured
+
+    async def live(self, owner: str) -> Sequence[SigningSecret]:
+        """Those that sign now, the current one first; at least one. Raises StorageUnavailable."""
+        return await self._store.live_secrets(owner, self._configured.get(owner))
+
+    async def current(self, owner: str) -> str:
+        """Raises StorageUnavailable."""
+        return (await self.live(owner))[0].value
+
+    async def rotate(self, owner: str) -> Sequence[SigningSecret]:
+        """As `live`, after the current one was replaced. Raises Conflict for an owner whose secret the settings fix,
+        StorageUnavailable."""
+        if owner in self._configured:
+            raise Conflict("CALLBACK_HMAC_SECRET is set: change it and restart; the old one signs on for 24 hours")
+        return await self._store.rotate_secret(owner)

@@ -1,0 +1,248 @@
+"""Signing secrets: each owner's own, their rotation, and what a signer remembers of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import Conflict
+from answerback.testing.clock import FakeClock
+from answerback.testing.signatures import InvalidSignatureError, verify
+from answerback.webhooks import signature, signer
+from answerback.webhooks.secrets import MAX_LIVE, SecretStore, SigningSecret, SigningSecrets
+from answerback.webhooks.signer import FRESH_SECONDS, Signer
+from databases import Database, PostgresDatabase
+from racing import blocked, held
+
+HOUR = 3600.0
+A, B = "tnt_a", "tnt_b"
+
+
+def values(secrets: Sequence[SigningSecret]) -> list[str]:
+    return [secret.value for secret in secrets]
+
+
+async def live(store: SqlStore, owner: str = A, configured: str | None = None) -> list[str]:
+    return values(await store.live_secrets(owner, configured))
+
+
+async def test_an_owners_secret_is_made_at_its_first_use_and_kept(store: SqlStore, database: Database) -> None:
+    (made,) = await live(store)
+
+    assert made.startswith("whsec_")
+    assert len(signature.webhook_key(made)) == 32
+    for _ in range(3):
+        assert await live(store) == [made]
+    assert await database.rows("SELECT count(*) FROM signing_secrets") == [(1,)]
+
+
+async def test_each_owner_has_a_secret_of_its_own(store: SqlStore) -> None:
+    assert await live(store, A) != await live(store, B)
+
+
+async def test_a_rotated_secret_signs_beside_the_new_one_for_24_hours(store: SqlStore, clock: FakeClock) -> None:
+    (old,) = await live(store)
+
+    new, replaced = await store.rotate_secret(A)
+
+    assert (new.expires_at, replaced.value, replaced.expires_at) == (None, old, clock.now() + 24 * 3_600_000)
+    clock.advance(24 * HOUR - 0.001)
+    assert await live(store) == [new.value, old]
+    clock.advance(0.001)
+    assert await live(store) == [new.value]
+
+
+async def test_a_rotation_leaves_other_owners_alone(store: SqlStore) -> None:
+    before = await live(store, B)
+
+    await store.rotate_secret(A)
+
+    assert await live(store, B) == before
+
+
+async def test_two_rotations_within_a_day_leave_three_live_secrets(store: SqlStore, clock: FakeClock) -> None:
+    (first,) = await live(store)
+    second = (await store.rotate_secret(A))[0].value
+    clock.advance(12 * HOUR)
+    third = (await store.rotate_secret(A))[0].value
+
+    assert await live(store) == [third, second, first]
+    clock.advance(12 * HOUR)
+    assert await live(store) == [third, second]
+
+
+async def test_rotating_without_end_neither_fills_the_header_nor_the_database(
+    store: SqlStore, clock: FakeClock, database: Database
+) -> None:
+    for _ in range(MAX_LIVE + 3):
+        rotated = values(await store.rotate_secret(A))
+
+    assert len(rotated) == MAX_LIVE
+    clock.advance(24 * HOUR)
+    await store.rotate_secret(A)
+    assert await database.rows("SELECT count(*) FROM signing_secrets") == [(2,)]
+
+
+async def test_a_newly_configured_secret_takes_over_and_the_others_go_on_for_a_day(
+    store: SqlStore, clock: FakeClock
+) -> None:
+    (made,) = await live(store)
+
+    for _ in range(2):
+        assert await live(store, A, "configured") == ["configured", made]
+    clock.advance(24 * HOUR)
+    assert await live(store, A, "configured") == ["configured"]
+
+
+async def test_returning_to_an_earlier_configured_secret_lists_it_once(store: SqlStore) -> None:
+    await live(store, A, "one")
+    await live(store, A, "two")
+
+    assert await live(store, A, "one") == ["one", "two"]
+
+
+async def test_a_configured_secret_is_its_owners_only_and_is_not_rotated(store: SqlStore) -> None:
+    secrets = SigningSecrets(store, {A: "configured"})
+
+    assert await secrets.current(A) == "configured"
+    assert await secrets.current(B) != "configured"
+    with pytest.raises(Conflict, match="CALLBACK_HMAC_SECRET"):
+        await secrets.rotate(A)
+    assert len(await secrets.rotate(B)) == 2
+
+
+# What a signer makes of them.
+
+
+async def signed(by: Signer, owner: str = A) -> dict[str, str]:
+    return await by.headers(owner, "msg_1", 1_750_000_000_000, b"{}")
+
+
+async def signatures(by: Signer, owner: str = A) -> int:
+    return len((await signed(by, owner))["webhook-signature"].split())
+
+
+async def test_a_receiver_of_one_tenant_can_neither_verify_nor_forge_what_another_receives(
+    store: SqlStore, clock: FakeClock
+) -> None:
+    both = Signer(SigningSecrets(store, {}), clock)
+    (secret_of_a,), (secret_of_b,) = await live(store, A), await live(store, B)
+
+    to_a, to_b = await signed(both, A), await signed(both, B)
+
+    for headers, own, others in ((to_a, secret_of_a, secret_of_b), (to_b, secret_of_b, secret_of_a)):
+        assert verify(headers, b"{}", own, now=1_750_000_000) == "msg_1"
+        with pytest.raises(InvalidSignatureError):
+            verify(headers, b"{}", others, now=1_750_000_000)
+    forged = signature.headers("msg_1", 1_750_000_000, b"{}", [secret_of_a])
+    assert forged["webhook-signature"] not in to_b["webhook-signature"]
+    assert forged["X-Signature"] != to_b["X-Signature"]
+
+
+async def test_outside_of_a_rotation_exactly_one_signature_goes_out(store: SqlStore, clock: FakeClock) -> None:
+    signing = Signer(SigningSecrets(store, {}), clock)
+    assert await signatures(signing) == 1
+
+    new = (await store.rotate_secret(A))[0].value
+    clock.advance(FRESH_SECONDS)
+
+    made = await signed(signing)
+    assert len(made["webhook-signature"].split()) == 2
+    assert made["X-Signature"] == signature.headers("x", 1, b"{}", [new])["X-Signature"]
+    clock.advance(24 * HOUR)
+    assert await signatures(signing) == 1
+
+
+async def test_a_rotation_in_another_process_is_noticed_within_moments(store: SqlStore, clock: FakeClock) -> None:
+    signing = Signer(SigningSecrets(store, {}), clock)
+    await signed(signing)
+    await store.rotate_secret(A)
+
+    clock.advance(FRESH_SECONDS - 0.001)
+    assert await signatures(signing) == 1
+    clock.advance(0.001)
+    assert await signatures(signing) == 2
+
+
+class Counting(SecretStore):
+    """Implements `SecretStore` without a database: counts who was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def live_secrets(self, owner: str, configured: str | None = None) -> list[SigningSecret]:
+        self.asked.append(owner)
+        await asyncio.sleep(0)
+        return [SigningSecret(f"secret of {owner}", 0, None)]
+
+
+async def test_many_deliveries_at_once_read_an_owners_secrets_once(clock: FakeClock) -> None:
+    store = Counting()
+    signing = Signer(SigningSecrets(store, {}), clock)
+
+    for _ in range(3):
+        await asyncio.gather(*(signed(signing, owner) for owner in (A, B) for _ in range(50)))
+
+    assert sorted(store.asked) == [A, B]
+
+
+async def test_a_delivery_that_is_given_up_while_secrets_are_read_keeps_none_waiting(clock: FakeClock) -> None:
+    store = Counting()
+    signing = Signer(SigningSecrets(store, {}), clock)
+    given_up, waiting = (asyncio.create_task(signed(signing)) for _ in range(2))
+    await asyncio.sleep(0)
+
+    given_up.cancel()
+
+    assert await waiting
+    assert store.asked == [A, A]
+
+
+async def test_a_signer_remembers_the_owners_that_it_needed_last(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signer, "MAX_OWNERS", 2)
+    store = Counting()
+    signing = Signer(SigningSecrets(store, {}), clock)
+
+    for owner in ("one", "two", "one", "three", "one", "two"):
+        await signed(signing, owner)
+
+    assert store.asked == ["one", "two", "three", "two"]
+
+
+# Two processes that meet in the middle of a change.
+
+
+@pytest.fixture
+async def one(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[SqlStore]:
+    opened = await postgres.open(clock)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[SqlStore]:
+    opened = await postgres.open(clock)
+    yield opened
+    await opened.close()
+
+
+async def test_processes_that_need_a_first_secret_at_once_make_one(
+    one: SqlStore, other: SqlStore, postgres: PostgresDatabase
+) -> None:
+    async with held(other, other.live_secrets(A)) as first:
+        second = await blocked(postgres, one.live_secrets(A))
+        assert await first.commit() == await second
+
+
+async def test_rotations_at_once_follow_one_another(one: SqlStore, other: SqlStore, postgres: PostgresDatabase) -> None:
+    await one.live_secrets(A)
+
+    async with held(other, other.rotate_secret(A)) as first:
+        second = await blocked(postgres, one.rotate_secret(A))
+        rotated = values(await first.commit())
+        assert values(await second)[1:] == rotated
+
+    assert [secret.expires_at is None for secret in await one.live_secrets(A)] == [True, False, False]
