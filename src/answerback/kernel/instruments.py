@@ -1,6 +1,6 @@
-"""What every part reads the time from and tells of its doings, as one value."""
+"""Clock, log, metrics, tracer and failpoints, as one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from answerback.kernel.clock import Clock, SystemClock
 from answerback.kernel.failpoints import OnFailpoint, unarmed
@@ -10,10 +10,10 @@ from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
 
 @dataclass(frozen=True, slots=True)
 class Instruments:
-    """`failpoint` is called at each commit boundary; tests end the process there."""
+    """`failpoint` is called at each failpoint; tests end the process there."""
 
     log: Log
-    clock: Clock = SystemClock()
+    clock: Clock = field(default_factory=SystemClock)
     metrics: Metrics = UNMEASURED
     tracer: Tracer = UNTRACED
     failpoint: OnFailpoint = unarmed
