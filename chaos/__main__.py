@@ -27,7 +27,7 @@ def main() -> int:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     scenarios = [each for each in SCENARIOS if not chosen.scenarios or each.name in chosen.scenarios]
     _allow_many_sockets()
-    # So that whoever ends us ends the fleet.
+    # So that ending this process ends the fleet.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return asyncio.run(_quick(scenarios) if chosen.quick else _full(scenarios))
@@ -69,12 +69,12 @@ async def _on_one_fleet(runs: Sequence[tuple[Scenario, Run]]) -> int:
 async def _run(run: Run, fleet: Fleet) -> Figures:
     try:
         return await run(fleet)
-    except Exception as error:  # noqa: BLE001 - the other scenarios still have something to say
+    except Exception as error:  # noqa: BLE001 - the other scenarios run all the same
         return Figures((), (f"could not be run to its end: {error!r}",))
 
 
 def _allow_many_sockets() -> None:
-    """As many as the system lets us have, for us and the processes of the fleet."""
+    """As many as the system allows, for this process and those of the fleet."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,4 +1,4 @@
-"""The database's own account, read past the service."""
+"""The database's records, read without the service."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ WHERE starts_with(jobs.idempotency_key, $1) AND coalesce(deliveries.state, '') N
 
 
 class Books:
-    """A connection for each question: the server may have been killed since the last."""
+    """A new connection for each query: the server may have been killed since the last."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -28,7 +28,7 @@ class Books:
         return [Record(*row) for row in await self.rows(RECORDS, prefix)]
 
     async def settled(self, prefix: str) -> bool:
-        """Whether every callback of theirs is delivered or dead."""
+        """Whether every callback of those jobs is delivered or dead."""
         return bool(await self.value(UNSETTLED, prefix) == 0)
 
     async def value(self, question: str, *parameters: object) -> Any:

@@ -18,14 +18,14 @@ PATIENCE_SECONDS = 240.0
 
 
 class Client:
-    """Posts each message to the API processes in turn until one says 202, always under the same key.
+    """Posts each message to one API process after the other until one answers 202, always under the same key.
 
-    A refused connection has reached no process: a balancer asks the next server, and so does this. Whatever else keeps
-    a message from its 202 at once is a request that failed: `cut` (connected, no answer) or `declined` (by status).
+    After a refused connection a balancer tries the next server, and so does this client. Any other request without a
+    202 has failed: `cut` (connected, no response) or `declined` (by status).
     """
 
-    def __init__(self, doors: Sequence[str], ledger: Ledger, callback_url: str) -> None:
-        self._doors = itertools.cycle(doors)
+    def __init__(self, api_urls: Sequence[str], ledger: Ledger, callback_url: str) -> None:
+        self._api_urls = itertools.cycle(api_urls)
         self._ledger = ledger
         self._callback_url = callback_url
         self._numbers = itertools.count(1)
@@ -65,9 +65,9 @@ class Client:
         return entry
 
     async def post(self, body: dict[str, Any], key: str) -> dict[str, Any] | None:
-        """Posts once, to the next process; None when there was no 202, after a moment."""
+        """Posts one request, to the next process; None without a 202, after a pause."""
         assert self._http is not None
-        url = next(self._doors) + "/webhook"
+        url = next(self._api_urls) + "/webhook"
         try:
             async with self._http.post(url, json=body, headers={"Idempotency-Key": key}) as response:
                 if response.status == 202:

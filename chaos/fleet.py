@@ -36,7 +36,7 @@ class Kind(StrEnum):
 class Fleet:
     """Two API processes and three workers on fresh servers.
 
-    With `linked`, whatever they say to the database and to the broker passes `database_link` and `broker_link`.
+    With `linked`, their connections to the database and to the broker go through `database_link` and `broker_link`.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class Fleet:
 
     @property
     def llm_log(self) -> Path:
-        """A line for each call that the LLM was asked."""
+        """A line of JSON for each call of the LLM."""
         return self.folder / "llm.jsonl"
 
     @contextlib.asynccontextmanager
     async def crew(self, own: Sequence[Mapping[str, str]]) -> AsyncIterator[None]:
-        """Other workers in place of its own for a while, each with these settings beyond everybody's."""
+        """Other workers in place of its own within the block, each with these settings besides the common ones."""
         usual = self.workers
         others = tuple(Worker({**self._shared, **each}, folder=self._folder(f"crew-{n}")) for n, each in enumerate(own))
         await asyncio.gather(*(worker.terminate(STOP_SECONDS) for worker in usual))

@@ -1,4 +1,4 @@
-"""The receiver's side: a behaviour for `answerback.testing.Receiver` that books what it takes."""
+"""The receiver's side: a behaviour for `answerback.testing.Receiver` that records each callback."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from chaos.ledger import Arrival, Ledger, digest
 
 
 class Inbox:
-    """Books each callback and answers 200. `on_first` is called at the first callback of each job."""
+    """Records each callback and answers 200. `on_first` is called at the first callback of each job."""
 
     def __init__(self, ledger: Ledger, secret: str) -> None:
         self._ledger = ledger

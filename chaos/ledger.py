@@ -1,4 +1,4 @@
-"""What clients were promised, and what their receiver saw."""
+"""The 202s that clients got, and the callbacks that their receiver got."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """One 202, as the client that sent `key` heard it. `seq` is None for a message of no conversation; `at` is
+    """One 202, as the client that sent `key` got it. `seq` is None for a message of no conversation; `at` is
     monotonic seconds, when its first POST began."""
 
     job_id: str
@@ -47,14 +47,14 @@ class Ledger:
     _by_key: dict[str, str] = field(default_factory=dict)
 
     def accept(self, entry: Accepted) -> None:
-        """Books a 202. The same key may be answered again, with the same job."""
+        """Records a 202. The same key may be answered again, with the same job."""
         if self._by_key.setdefault(entry.key, entry.job_id) != entry.job_id:
             self.contradictions.append(entry.key)
             return
         self.accepted.setdefault(entry.job_id, entry)
 
     def arrive(self, arrival: Arrival) -> bool:
-        """Books a callback; whether it is the job's first."""
+        """Records a callback; whether it is the job's first."""
         self.arrivals.append(arrival)
         return self.first.setdefault(arrival.job_id, arrival) is arrival
 

@@ -1,4 +1,4 @@
-"""A TCP path that can go silent: packets are dropped in both directions, and nobody is told.
+"""A TCP path that can go silent: packets are dropped in both directions, without a reset.
 
 The sockets in the middle get a filter that drops every packet before TCP sees it (`SO_ATTACH_FILTER`, socket(7),
 Linux): no data, no acknowledgement, no answer to a keepalive comes from them any more. It needs no privilege.
@@ -66,7 +66,7 @@ class Link:
             connection.close()
 
     def silence(self) -> int:
-        """The connections of now are dead, and neither side can tell; new ones work. Returns how many there are."""
+        """Drops all packets of the present connections, unnoticed; new ones work. Returns how many are silenced."""
         for task in self._carrying:
             task.cancel()
         for connection in self._connections:
@@ -77,7 +77,7 @@ class Link:
 
     @property
     def held(self) -> int:
-        """How many of the silenced connections their callers still hold to be open."""
+        """How many of the silenced connections are still open on their callers' side."""
         return len(self._silenced & _established_to(self.port))
 
     async def _accept_forever(self) -> None:

@@ -1,4 +1,4 @@
-"""The scripted LLM in a process of its own: answers at once, or after as long as the message says.
+"""The scripted LLM in a process of its own: answers immediately, or after the time that the message names.
 
 `python -m chaos.llm --log calls.jsonl`
 """
@@ -19,24 +19,24 @@ DELAY = re.compile(r"\[(\d+) ms\]")
 
 
 def after(milliseconds: int, text: str) -> str:
-    """A message that this LLM takes so long to answer."""
+    """A message that this LLM answers after so many milliseconds."""
     return f"{text} [{milliseconds} ms]"
 
 
 def patient() -> Reply:
     """An echo, after the milliseconds that the message names."""
-    at_once = echo()
+    immediate = echo()
 
     async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:
         found = DELAY.search(call.user)
-        behaviour = delayed(int(found[1]) / 1000) if found else at_once
+        behaviour = delayed(int(found[1]) / 1000) if found else immediate
         return await behaviour(request, call)
 
     return reply
 
 
 async def serve(log: Path) -> None:
-    """Serves until SIGTERM; says its base URL once it listens."""
+    """Serves until SIGTERM; prints its base URL when it listens."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with FakeLLM(default=patient(), log=log, remember=False) as llm:

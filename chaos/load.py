@@ -33,8 +33,8 @@ async def closed_loop(
 
 
 class Paced:
-    """`pace.rate` messages a second over `conversations`, whatever becomes of them, while the context lasts; leaving
-    waits for their 202s."""
+    """`pace.rate` messages a second over `conversations`, while the context lasts, whether they are answered or
+    not; leaving waits for their 202s."""
 
     def __init__(self, client: Client, pace: Pace, conversations: int, text: Text = plain) -> None:
         self._client = client

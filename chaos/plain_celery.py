@@ -1,8 +1,8 @@
 """What is usually done instead: the job is the broker's message, `acks_late`, on Redis. For comparison only.
 
 A message that a dead worker had taken becomes visible again after five seconds instead of an hour, and is looked for
-every five seconds instead of every hundred, so that whatever Celery can give back it gives back while somebody watches;
-what is missing then is lost.
+every five seconds instead of every hundred, so that Celery redelivers all that it can while the scenario still waits;
+a task that is missing then is lost.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""How soon the full rate is back after a trouble."""
+"""How soon the full rate is back after a fault."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How long each trouble kept the full rate away, seconds; None: to the end. More than `within` breaks a promise."""
+    """Seconds without the full rate after each fault; None: to the end. More than `within` breaks the promise."""
 
     took: Sequence[float | None]
     within: float

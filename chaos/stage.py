@@ -1,4 +1,4 @@
-"""One run on a fleet: a client, a receiver, the books, and the verdict."""
+"""One run on a fleet: a client, a receiver, the database's records, and the verdict."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything of one run. `receiver` books at `PATH` and answers 200 there unless told otherwise."""
+    """Everything of one run. `receiver` books at `PATH` and answers 200 there unless its script says otherwise."""
 
     fleet: Fleet
     ledger: Ledger
@@ -46,7 +46,7 @@ class Stage:
         return len(self.ledger.first)
 
     async def reach(self, heard: int, patience: float = SETTLE_SECONDS) -> bool:
-        """Waits until so many messages have been called back; whether they were in time."""
+        """Waits until so many messages have been called back; whether that was within `patience` seconds."""
 
         async def enough() -> bool:
             return self.heard >= heard
@@ -54,7 +54,7 @@ class Stage:
         return await until(enough, patience) is not None
 
     async def settle(self, patience: float = SETTLE_SECONDS) -> Verdict:
-        """Waits until nothing is owed any more, as long as `patience` lasts, and judges."""
+        """Waits until every callback is delivered or dead, at most `patience` seconds, and judges."""
 
         async def settled() -> bool:
             return await self.fleet.books.settled(self.ledger.prefix)
@@ -76,6 +76,6 @@ async def staged(fleet: Fleet) -> AsyncIterator[Stage]:
     inbox = Inbox(ledger, SECRET)
     async with Receiver() as receiver:
         receiver.on(PATH, inbox.take)
-        doors = [api.url for api in fleet.apis]
-        async with Client(doors, ledger, receiver.url(PATH)) as client:
+        api_urls = [api.url for api in fleet.apis]
+        async with Client(api_urls, ledger, receiver.url(PATH)) as client:
             yield Stage(fleet, ledger, inbox, receiver, client)

@@ -1,10 +1,10 @@
-"""Waiting for what nobody announces."""
+"""Waiting by polling."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-GLANCE_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 
 async def until(happened: Callable[[], Awaitable[bool]], patience: float) -> float | None:
@@ -13,5 +13,5 @@ async def until(happened: Callable[[], Awaitable[bool]], patience: float) -> flo
     while not await happened():
         if time.monotonic() - began > patience:
             return None
-        await asyncio.sleep(GLANCE_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
     return time.monotonic() - began

@@ -58,7 +58,7 @@ def never_called_back(_: Ledger, records: list[Record]) -> None:
     records[1] = Record("job_2", "completed", "msg_2", "pending")
 
 
-def delivered_to_nobody(ledger: Ledger, _: list[Record]) -> None:
+def delivered_and_never_received(ledger: Ledger, _: list[Record]) -> None:
     del ledger.first["job_2"]
 
 
@@ -66,7 +66,7 @@ def swapped(ledger: Ledger, _: list[Record]) -> None:
     ledger.first["job_1"] = ledger.first.pop("job_1")
 
 
-def a_gap_in_line(ledger: Ledger, _: list[Record]) -> None:
+def a_gap_in_the_positions(ledger: Ledger, _: list[Record]) -> None:
     ledger.accepted["job_2"] = Accepted("job_2", "run-2", "s", 3, at=0.0)
 
 
@@ -86,7 +86,7 @@ def a_second_job_for_a_key(ledger: Ledger, _: list[Record]) -> None:
     ledger.accept(Accepted("job_9", "run-1", "s", 1, at=0.0))
 
 
-def a_job_nobody_was_told_of(_: Ledger, records: list[Record]) -> None:
+def a_job_without_a_202(_: Ledger, records: list[Record]) -> None:
     records.append(Record("job_9", "completed", "msg_9", "dead"))
 
 
@@ -106,14 +106,14 @@ def test_jobs_that_were_not_answered_are_told_with_the_reason() -> None:
         (lost, "1 accepted and lost: job_2"),
         (never_answered, "1 neither delivered nor dead: job_2"),
         (never_called_back, "1 neither delivered nor dead: job_2"),
-        (delivered_to_nobody, "1 delivered by the books, never received: job_2"),
+        (delivered_and_never_received, "1 delivered as the database has it, never received: job_2"),
         (swapped, "1 out of order: s"),
-        (a_gap_in_line, "1 out of order: s"),
+        (a_gap_in_the_positions, "1 out of order: s"),
         (another_body, "1 webhook-ids with different bodies: msg_1"),
         (another_webhook_id, "1 more than one webhook-id for a job: job_1"),
         (forged, "1 signatures that do not verify: job_1"),
         (a_second_job_for_a_key, "1 keys with two jobs: run-1"),
-        (a_job_nobody_was_told_of, "1 jobs that no client was told of: job_9"),
+        (a_job_without_a_202, "1 jobs that no 202 named: job_9"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -14,7 +14,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`quick` is its short form; None: it has none that would mean anything. `linked` is what it asks of its fleet."""
+    """`quick` is its short form; None: a short form would prove nothing. `linked` as in `Fleet`."""
 
     name: str
     kind: Kind

@@ -1,4 +1,4 @@
-"""50,000 callbacks owed to a receiver that answers nobody: what it costs the others.
+"""50,000 callbacks owed to a receiver that never answers: what that costs the others.
 
 The backlog is written into the database as the relay leaves one: every callback pending, at the pace at which the gate
 of a closed origin lets them ask again. Stretches with and without it alternate in one run; how much

@@ -1,7 +1,7 @@
 """Connections whose packets are dropped, not refused: first those to the database, then those to the broker.
 
-New connections work, as after a firewall has lost its state; the old ones never speak again. Noticed means that no
-process holds any of them to be open any more, by the kernel's table, and that the rate is back.
+New connections work, as after a firewall has lost its state; the old ones stay silent. Noticed means that no process
+has any of them open any more, by the kernel's table, and that the rate is back.
 """
 
 import asyncio

@@ -43,8 +43,8 @@ async def run(fleet: Fleet, size: Size) -> Figures:
 
 
 async def strike(stage: Stage, size: Size, victims: Sequence[Process], text: Callable[[int], str]) -> Sequence[Process]:
-    """Sends the jobs in as many portions as there are kills; once a third of a portion is called back, one of the
-    victims is killed, and started again. Returns whom it hit."""
+    """Sends the jobs in as many portions as there are kills; when a third of a portion is called back, one of the
+    victims is killed, and started again. Returns the killed processes."""
     portion = size.jobs // size.kills
     killed = []
     for n in range(size.kills):

@@ -1,7 +1,7 @@
 """A receiver that is down for 24 hours, then back with a backlog owed to it: everything arrives, at its pace.
 
-The hours are simulated: whenever nothing is left to do, the times of what is still owed move an hour into the past,
-which is what an hour does to them; the workers, whose circuit breakers count real seconds, are restarted with each.
+The hours are simulated: whenever nothing is left to do, the times of all owed callbacks move into the past, as if
+those hours had gone by; the workers, whose circuit breakers count real seconds, are restarted with each step.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ HOUR_MS = 3_600_000
 DOWN_HOURS = 24
 MORE_HOURS = 48
 """The most that may pass until the last callback: the schedule's own waits grow to 20 hours in that time."""
-IN_LINE_MS = 100_000
-"""A wait up to this long is a place in the origin's line, which takes real time; a longer one is the schedule's."""
+SHORT_WAIT_MS = 100_000
+"""A wait up to this long passes in real time; a longer one belongs to the schedule, and is simulated."""
 QUIET_SECONDS = 180.0
 BUSIEST_SECONDS = 5.0
 
@@ -47,7 +47,7 @@ WHERE starts_with(jobs.idempotency_key, $1)
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`rate` is what the receiver takes, callbacks a second; `step` how many hours pass at once."""
+    """`rate` is what the receiver takes, callbacks a second; `step` how many hours one step simulates."""
 
     jobs: int
     rate: float
@@ -58,22 +58,22 @@ FULL = Size(jobs=1_000, rate=50.0, step=2)
 
 
 class OneAtATime:
-    """A receiver with one pair of hands: `rate` callbacks a second, the rest wait in line before it."""
+    """A receiver that handles one callback after the other, `rate` a second; the others wait for it."""
 
     def __init__(self, inbox: Inbox, rate: float) -> None:
         self._inbox = inbox
         self._seconds = 1 / rate
-        self._hands = asyncio.Lock()
+        self._busy = asyncio.Lock()
         self.came: list[float] = []
         self.waiting = 0
-        self.longest_line = 0
+        self.most_waiting = 0
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         self.came.append(time.monotonic())
         self.waiting += 1
-        self.longest_line = max(self.longest_line, self.waiting)
+        self.most_waiting = max(self.most_waiting, self.waiting)
         try:
-            async with self._hands:
+            async with self._busy:
                 await asyncio.sleep(self._seconds)
                 return await self._inbox.take(request)
         finally:
@@ -81,7 +81,7 @@ class OneAtATime:
 
     @property
     def busiest(self) -> float:
-        """The most callbacks a second that came in any five seconds; the line before it is told apart."""
+        """The most callbacks a second that came in any five seconds."""
         ends = [bisect_left(self.came, each + BUSIEST_SECONDS) for each in self.came]
         return max(end - start for start, end in enumerate(ends)) / BUSIEST_SECONDS
 
@@ -92,17 +92,17 @@ async def run(fleet: Fleet, size: Size) -> Figures:
         await closed_loop(stage.client, stage.inbox, size.jobs, conversations=size.jobs // 4, window=size.jobs)
         hours = 0
         while hours < DOWN_HOURS:
-            hours += await _pass_hours(stage, size.step, line_ms=0)
+            hours += await _pass_hours(stage, size.step, wait_ms=0)
         owed = size.jobs - stage.heard
         slow = OneAtATime(stage.inbox, size.rate)
         stage.receiver.on(PATH, slow.take)
         while stage.heard < size.jobs and hours < DOWN_HOURS + MORE_HOURS:
-            hours += await _pass_hours(stage, size.step, IN_LINE_MS)
+            hours += await _pass_hours(stage, size.step, SHORT_WAIT_MS)
         verdict = await stage.settle()
         again = len(slow.came) - owed
         broken = [
             *([f"{slow.busiest:.0f} callbacks a second came"] if slow.busiest > size.rate else ()),
-            *([f"{again} came again: the line was too long"] if again else ()),
+            *([f"{again} came again: too many waited at the receiver"] if again else ()),
         ]
         attempts = await fleet.books.value(MOST_ATTEMPTS, stage.ledger.prefix)
         said = (
@@ -110,16 +110,16 @@ async def run(fleet: Fleet, size: Size) -> Figures:
             f"{owed:,} callbacks owed after {DOWN_HOURS} simulated hours, all delivered by hour {hours}",
             f"at most {attempts} attempts each",
             f"receiver takes {size.rate:g}/s, {slow.busiest:.0f}/s came in the busiest five seconds",
-            f"{slow.longest_line} in line before it at most",
+            f"{slow.most_waiting} waited at the receiver at most",
         )
         return Figures(said, (*verdict.broken, *broken))
 
 
-async def _pass_hours(stage: Stage, hours: int, line_ms: int) -> int:
-    """Waits until nothing is due, or in line for the next `line_ms`; then so many hours pass. Returns them."""
+async def _pass_hours(stage: Stage, hours: int, wait_ms: int) -> int:
+    """Waits until nothing is due within `wait_ms`; then simulates so many hours. Returns them."""
 
     async def quiet() -> bool:
-        horizon = int(time.time() * 1000) + line_ms
+        horizon = int(time.time() * 1000) + wait_ms
         return bool(await stage.fleet.books.value(BUSY, stage.ledger.prefix, horizon) == 0)
 
     await until(quiet, QUIET_SECONDS)

@@ -21,7 +21,7 @@ WHERE starts_with(jobs.idempotency_key, $1) AND (jobs.attempt > 1 OR deliveries.
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """In each of the `rounds` each so manieth process is restarted."""
+    """In each of the `rounds` every `every`-th process is restarted."""
 
     pace: Pace
     rounds: int

@@ -1,4 +1,4 @@
-"""One message under one idempotency key, posted to both API processes by thousands at once: one job."""
+"""One message under one idempotency key, posted to both API processes by thousands of concurrent requests: one job."""
 
 import asyncio
 import time
@@ -23,16 +23,16 @@ QUICK = Size(posts=500)
 async def run(fleet: Fleet, size: Size) -> Figures:
     async with staged(fleet) as stage:
         began = time.monotonic()
-        heard = Counter(await asyncio.gather(*(_post(stage, began) for _ in range(size.posts))))
+        named = Counter(await asyncio.gather(*(_post(stage, began) for _ in range(size.posts))))
         took = time.monotonic() - began
         verdict = await stage.settle()
         jobs = len(verdict.records)
         broken = [
             *([f"{jobs} jobs for one key"] if jobs != 1 else ()),
-            *([f"202s that name {len(heard)} jobs"] if len(heard) != 1 else ()),
+            *([f"202s that name {len(named)} jobs"] if len(named) != 1 else ()),
         ]
         said = (
-            f"{size.posts:,} POSTs at once under one key, answered in {took:.1f} s: {jobs} job, {verdict.said}",
+            f"{size.posts:,} concurrent POSTs under one key, answered in {took:.1f} s: {jobs} job, {verdict.said}",
             f"{stage.llm_calls()} LLM call, {stage.client.failed:,} requests tried again",
         )
         return Figures(said, (*verdict.broken, *broken))

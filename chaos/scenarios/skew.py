@@ -11,7 +11,7 @@ from chaos.stage import staged
 OFFSETS = (600, -600)
 LONG_MS = LEASE_SECONDS * 1_500
 EVERY = 5
-"""Each so manieth message takes the LLM one and a half leases, so that its worker must keep it."""
+"""Every fifth message takes the LLM one and a half leases, so that its worker must extend the lease."""
 
 ATTEMPTS = """
 SELECT count(*) FILTER (WHERE attempts.status = 'lost'), count(*)

@@ -41,12 +41,12 @@ PROVIDER = (
     "llm_timeout_seconds",
     "connection_timeout",
 )
-"""The settings that say which LLM answers; all else of the demo's service is the demo's own."""
+"""The settings that say which LLM answers; the demo sets all others itself."""
 LEASE_SECONDS = 2
 
 
 def run(settings: Settings) -> int:
-    """Returns the exit code: 0 when every promise was kept before our eyes, 1 when not."""
+    """Returns the exit code: 0 when every promise was kept, 1 when not."""
     screen = Screen()
     try:
         return asyncio.run(_main(settings, screen))
@@ -102,7 +102,7 @@ async def _converse(watch: Watch, ledger: Ledger, screen: Screen) -> Check:
 
 
 def _recalled(entry: Entry) -> str:
-    """Where the answer says what only an earlier message had said; empty when nowhere."""
+    """The part of the answer that repeats what only an earlier message had said; empty when there is none."""
     answer, fact = entry.answer or "", REMEMBERED[entry.conversation]
     at = answer.casefold().find(fact.casefold())
     if at < 0:
@@ -112,21 +112,21 @@ def _recalled(entry: Entry) -> str:
 
 
 def _hold_last(receiver: Receiver) -> asyncio.Event:
-    """Lets each conversation's last callback wait for the event, so that no LLM is quicker than the kill."""
-    killed, at_once = asyncio.Event(), behaviours.status(200)
+    """Holds each conversation's last callback until the event is set, so that no LLM is quicker than the kill."""
+    killed, ok = asyncio.Event(), behaviours.status(200)
     for conversation in REMEMBERED:
         before = sum(name == conversation for name, _ in FURTHER) - 1
-        receiver.on(f"/{conversation}", *[at_once] * before, behaviours.delayed(killed))
+        receiver.on(f"/{conversation}", *[ok] * before, behaviours.delayed(killed))
     return killed
 
 
 async def _kill(service: Service, watch: Watch, ledger: Ledger, screen: Screen) -> Check:
-    screen.chapter("3. Six more messages, and kill -9 once the first of them is delivered")
+    screen.chapter("3. Six more messages, and kill -9 after the first of them is delivered")
     for conversation, text in FURTHER:
         await watch.post(conversation, text)
 
     def halfway() -> bool:
-        # Best when no callback is between the receiver and the service's record; not at the price of coming too late.
+        # Best when no callback is under way at that moment; but the kill must come before all are delivered.
         left = len(ledger.unanswered)
         return left <= len(FURTHER) // 2 or (left < len(FURTHER) and len(ledger.undelivered) == left)
 
@@ -139,20 +139,20 @@ async def _kill(service: Service, watch: Watch, ledger: Ledger, screen: Screen) 
     screen.step("in flight", str(len(in_flight)), names(in_flight))
     if not in_flight:
         return Check(kept=False, text="nothing was in flight when the service was killed; run the demo again")
-    return Check(kept=True, text=f"the kill met {len(in_flight)} messages in flight and lost none")
+    return Check(kept=True, text=f"{len(in_flight)} messages were in flight at the kill, and none was lost")
 
 
 async def _recover(service: Service, watch: Watch, ledger: Ledger, screen: Screen) -> None:
-    screen.chapter("4. Start it again on the same database; nobody sends anything again")
+    screen.chapter("4. Start it again on the same database; no client sends anything again")
     await service.start()
     screen.step("started", "service", f"{service.url}, process {service.pid}")
-    screen.step("", "", f"what the dead process had begun is free once its lease ends ({LEASE_SECONDS} s)")
+    screen.step("", "", f"what the dead process had claimed is free when its lease expires ({LEASE_SECONDS} s)")
     await watch.until(lambda: not ledger.unanswered)
     await watch.settle()
 
 
 def _conclude(checks: list[Check], ledger: Ledger, settings: Settings, screen: Screen) -> int:
-    screen.chapter("5. What became of every accepted message")
+    screen.chapter("5. What happened to every accepted message")
     screen.table(ledger.entries)
     screen.notes(ledger.entries)
     screen.checks(checks)
@@ -166,12 +166,12 @@ def _conclude(checks: list[Check], ledger: Ledger, settings: Settings, screen: S
     screen.say(f"  curl {url}/webhook{key} -H 'Content-Type: application/json' \\")
     screen.say("""    -d '{"message": "Hello!", "callback_url": "http://localhost:9000/"}'""")
     screen.say(f"  curl {url}/v1/jobs{key}")
-    screen.say("The answer goes to the callback URL, again and again until somebody listens; /v1/jobs has it too.")
+    screen.say("The answer goes to the callback URL, retried until a receiver answers; /v1/jobs has it too.")
     return 0
 
 
 def provider(settings: Settings) -> str:
-    """Which LLM answers, and why if it is none."""
+    """Which LLM answers; for the mock, why it is the mock."""
     if not settings.mock:
         return f"{settings.provider_base_url}, model {settings.default_model}"
     why = "MOCK_MODE is set" if settings.mock_mode else "set OPENROUTER_API_KEY for a real one"

@@ -1,4 +1,4 @@
-"""What was accepted, what became of it, and whether that is what was promised."""
+"""What was accepted, what happened to it, and whether the promises were kept."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from answerback.testing.receiver import Callback
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the message is for whoever watches it."""
+    """The demo cannot go on; the message is for its user."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Entry:
 
     @property
     def failure(self) -> str | None:
-        """Why there is no answer, as the callback tells it."""
+        """Why there is no answer, as the callback says."""
         if not self.callbacks or (body := body_of(self.callbacks[0])).get("status") == "completed":
             return None
         error = body.get("error") or {"code": body.get("status"), "message": "no reason was given"}
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def repeated(self) -> bool:
-        """Whether the same callback came more than once, as the same bytes."""
+        """Whether the same callback came several times, with the same bytes."""
         return len(self.callbacks) > 1 and len({(each.id, each.body) for each in self.callbacks}) == 1
 
     @property
@@ -60,8 +60,8 @@ class Entry:
 
     @property
     def answered_once(self) -> bool:
-        told_once = len(self.callbacks) == 1 or self.repeated
-        return told_once and self.failure is None and self.llm_calls.count("answered") == 1
+        one_callback = len(self.callbacks) == 1 or self.repeated
+        return one_callback and self.failure is None and self.llm_calls.count("answered") == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._arrivals: list[Entry] = []
-        self.strangers = 0
+        self.unknown = 0
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -101,10 +101,10 @@ class Ledger:
         self._entries[entry.job_id] = entry
 
     def arrived(self, callback: Callback) -> Entry | None:
-        """Books a callback; None when it is for no message of ours."""
+        """Records a callback; None when it is for no accepted message."""
         entry = self.get(body_of(callback).get("job_id"))
         if entry is None:
-            self.strangers += 1
+            self.unknown += 1
             return None
         if not entry.callbacks:
             self._arrivals.append(entry)
@@ -121,11 +121,11 @@ class Ledger:
 
     @property
     def undelivered(self) -> Sequence[Entry]:
-        """Those that the service has not called delivered: still in line, at the LLM, or on the way to the receiver."""
+        """Those that the service has not logged as delivered: queued, at the LLM, or on the way to the receiver."""
         return [entry for entry in self.entries if not entry.noted]
 
     def order(self, conversation: str) -> Sequence[int]:
-        """The places in line of a conversation's messages, as their answers arrived."""
+        """The positions of a conversation's messages, in the order in which their answers arrived."""
         return [entry.seq for entry in self._arrivals if entry.conversation == conversation]
 
     def checks(self) -> list[Check]:
@@ -133,8 +133,8 @@ class Ledger:
         return [self._answered_once(), *self._in_order(), self._signed(), self._delivered()]
 
     def _answered_once(self) -> Check:
-        if self.strangers:
-            return Check(kept=False, text=f"callbacks for messages that were never accepted: {self.strangers}")
+        if self.unknown:
+            return Check(kept=False, text=f"callbacks for messages that were never accepted: {self.unknown}")
         wrong = [entry for entry in self.entries if not entry.answered_once]
         count = len(self.entries)
         return _check(wrong, f"{count} messages accepted, {count} answered, each once", "not answered exactly once")

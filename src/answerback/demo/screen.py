@@ -1,4 +1,4 @@
-"""What whoever runs the demo sees: plain lines that read as well in a pipe as in colour."""
+"""The demo's output: plain lines that read as well in a pipe as in colour."""
 
 import io
 import sys
@@ -74,10 +74,10 @@ class Screen:
         self.say()
 
     def notes(self, entries: Sequence[Entry]) -> None:
-        """What the table shows more than once, and why that is all right."""
+        """Explains calls and callbacks that the table counts twice."""
         lost = [entry for entry in entries if "lost" in entry.llm_calls]
         if lost:
-            self.say(f"  Asked again, as the kill cut the LLM off: {names(lost)}. Answered once all the same.")
+            self.say(f"  Asked again, as the kill cut the LLM off: {names(lost)}. Each has one answer all the same.")
         repeated = [entry for entry in entries if entry.repeated]
         if repeated:
             self.say(f"  Delivered twice with one webhook-id: {names(repeated)}. The kill came before the service")
@@ -91,7 +91,7 @@ class Screen:
             self._console.print(Text.assemble(mark, plain(check.text)))
 
     def error(self, text: str) -> None:
-        """The last line of a demo that failed, and whatever explains it below; on stderr."""
+        """Why the demo failed, with what explains it below; on stderr."""
         first, _, rest = text.partition("\n")
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(Text(f"answerback demo: {plain(first)}", "bold red"))

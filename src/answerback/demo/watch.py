@@ -15,12 +15,12 @@ from answerback.demo.screen import Screen
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.service import Service
 
-GLANCE_SECONDS = 0.03
-"""How often the log is read; a callback is seen at once."""
+POLL_SECONDS = 0.03
+"""How often the log is read; a callback is seen immediately."""
 
 
 class Watch:
-    """Shows what happens as it happens, and books it. `client` talks to the service; `patience` in seconds bounds
+    """Shows events as they happen, and records them. `client` talks to the service; `patience` in seconds bounds
     each wait."""
 
     def __init__(
@@ -64,23 +64,23 @@ class Watch:
         try:
             async with asyncio.timeout(self._patience):
                 while not self._finished(done):
-                    await self._glance()
+                    await self._poll()
         except TimeoutError:
             raise DemoError(f"not done within {self._patience:g} s\n{self.log_tail()}") from None
 
     async def settle(self) -> None:
-        """Fetches every message's record once its callback is no longer owed. Raises DemoError."""
+        """Fetches every message's record when its callback is delivered or dead. Raises DemoError."""
         try:
             async with asyncio.timeout(self._patience):
                 for entry in self._ledger.entries:
                     while not await self._settled(entry):
-                        await self._glance()
+                        await self._poll()
         except TimeoutError:
             raise DemoError(f"callbacks are still owed after {self._patience:g} s\n{self.log_tail()}") from None
         self.look()
 
     def look(self) -> None:
-        """Books and shows whatever is new, in the order in which it happened."""
+        """Records and shows new events, in the order in which they happened."""
         happened = [*self._new_lines(), *self._new_callbacks()]
         for _, show in sorted(happened, key=lambda each: each[0]):
             show()
@@ -97,9 +97,9 @@ class Watch:
             raise DemoError(f"the service ended by itself\n{self.log_tail()}")
         return done()
 
-    async def _glance(self) -> None:
+    async def _poll(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await self._receiver.wait_for(lambda came: len(came) > self._callbacks_seen, GLANCE_SECONDS)
+            await self._receiver.wait_for(lambda came: len(came) > self._callbacks_seen, POLL_SECONDS)
 
     async def _settled(self, entry: Entry) -> bool:
         self.look()
@@ -133,8 +133,8 @@ class Watch:
         if entry is None:
             return
         if len(entry.callbacks) > 1:
-            told = "once more, same webhook-id: drop it" if entry.repeated else "once more, and NOT the same"
-            self._screen.step("repeated", entry.name, told, callback.at)
+            same = "again, same webhook-id: drop it" if entry.repeated else "again, and NOT the same"
+            self._screen.step("repeated", entry.name, same, callback.at)
             return
         if entry.failure is None:
             self._show_answered(entry, f"by {body_of(callback).get('model')}", callback.at)
@@ -161,10 +161,10 @@ class Watch:
                 self._screen.step("waiting", entry.name, words, at)
             case "swept":
                 words = _counted(event.get("jobs_requeued", 0), event.get("deliveries_requeued", 0))
-                self._screen.step("recovered", "", f"{words} that the dead process had begun", at)
+                self._screen.step("recovered", "", f"{words} that the dead process had claimed", at)
 
     def _show_answered(self, entry: Entry, how: str, at: float) -> None:
-        # A callback proves the answer: the log's line may come late, and with a kill never.
+        # A callback proves the answer: the log's line may come later, and after a kill it never comes.
         if entry.job_id not in self._answered:
             self._answered.add(entry.job_id)
             self._screen.step("answered", entry.name, how, at)

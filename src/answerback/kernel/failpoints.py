@@ -1,4 +1,4 @@
-"""The commit boundaries at which tests end a process."""
+"""The moments around commits at which tests end a process."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 
 class Failpoint(StrEnum):
-    """The commit boundaries of a job's way: the instants a crash is most curious about."""
+    """Named moments before and after the commits of a job and of its callback."""
 
     AFTER_ACCEPT = "after_accept"
     AFTER_CLAIM = "after_claim"
@@ -18,8 +18,8 @@ class Failpoint(StrEnum):
 
 
 OnFailpoint: TypeAlias = Callable[[Failpoint], None]
-"""Called at each boundary; tests end the process there."""
+"""Called at each failpoint; tests end the process there."""
 
 
 def unarmed(_: Failpoint) -> None:
-    """What happens at a failpoint outside of tests: nothing."""
+    """Does nothing; what runs at a failpoint outside of tests."""

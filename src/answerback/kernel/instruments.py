@@ -1,4 +1,4 @@
-"""What every part reads the time from and tells of its doings, as one value."""
+"""Clock, log, metrics, tracer and failpoints, as one value."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from answerback.kernel.telemetry import UNMEASURED, UNTRACED, Metrics, Tracer
 
 @dataclass(frozen=True, slots=True)
 class Instruments:
-    """`failpoint` is called at each commit boundary; tests end the process there."""
+    """`failpoint` is called at each failpoint; tests end the process there."""
 
     log: Log
     clock: Clock = field(default_factory=SystemClock)

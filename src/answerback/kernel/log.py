@@ -1,4 +1,4 @@
-"""What parts tell the operator."""
+"""The log, as every room writes it."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Seeing a write through while the database is away."""
+"""Retrying a write while the database is away."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,10 +13,10 @@ LAST_WAIT = 2.0
 
 
 async def persist(operation: Callable[[], Awaitable[T]]) -> T:
-    """Tries until the database takes it.
+    """Tries until the database answers.
 
-    It ends by itself: whoever takes the row over meanwhile turns a fenced write into a refused one, and the engine
-    cancels what it no longer holds.
+    It ends by itself: after another worker has claimed the row, the fenced write changes nothing, and the worker pool
+    cancels tasks whose lease it has lost.
     """
     wait = FIRST_WAIT
     while True:
@@ -28,11 +28,11 @@ async def persist(operation: Callable[[], Awaitable[T]]) -> T:
 
 
 async def persist_report(report: Callable[[], Awaitable[bool]], stored: Callable[[], Awaitable[bool]]) -> bool:
-    """As `persist`; whether the report is kept. `stored` tells whether this very report was: where the answer to its
-    commit was lost, the next try finds the row no longer the caller's, and the reason may be the caller."""
+    """As `persist`; whether the report is stored. `stored` returns whether an earlier try stored this report: after a
+    commit that was not answered, the next try finds that the row is no longer the caller's, perhaps for that reason."""
     unconfirmed = False
 
-    async def once() -> bool:
+    async def attempt() -> bool:
         nonlocal unconfirmed
         try:
             return await report() or (unconfirmed and await stored())
@@ -40,4 +40,4 @@ async def persist_report(report: Callable[[], Awaitable[bool]], stored: Callable
             unconfirmed = True
             raise
 
-    return await persist(once)
+    return await persist(attempt)

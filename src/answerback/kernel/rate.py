@@ -1,4 +1,4 @@
-"""How often: so many in so many seconds."""
+"""Rates: so many requests in so many seconds."""
 
 import re
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a rate says to one request: whether it counts, how many more would, and in how many seconds the oldest of
-    those that count does not any longer."""
+    """A rate limit's verdict on one request: whether it is admitted, how many more would be, and in how many seconds
+    the oldest counted request leaves the window."""
 
     admitted: bool
     remaining: int

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 DAY = 86_400.0
 RETRY_AFTER_LIMIT = DAY
 RETRY_AFTER_SPREAD = 60.0
-"""How much jitter, in seconds, is at most added to what was asked for: a quota that ends at midnight ends for all."""
+"""The most jitter, in seconds, added to a `Retry-After`: a quota that ends at midnight ends for all clients."""
 
 STANDARD_WEBHOOKS_SCHEDULE = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 """Seconds before each attempt, the first included (Standard Webhooks, "Deliverability and reliability")."""
@@ -22,7 +22,7 @@ class RetrySchedule:
     def delay(self, attempt: int, retry_after: float | None, draw: Callable[[], float]) -> float | None:
         """Seconds until the attempt after number `attempt` (1-based); None when there is none left.
 
-        A `retry_after` in seconds lengthens the wait, up to 24 h, and is never jittered below what was asked for.
+        A `retry_after` in seconds lengthens the wait, up to 24 h, and jitter never makes the wait shorter than it.
         `draw` returns a uniform number in [0, 1).
         """
         if attempt >= len(self.waits):
@@ -64,5 +64,5 @@ JOB_SCHEDULE = exponential(attempts=12, first=2.0, multiplier=4.0, limit=900.0)
 """How a queued job asks a failing provider again: after 2, 8, 32, 128, 512 s, then every 15 min; 12 attempts in 2 h."""
 
 HANDOVER_SCHEDULE = exponential(attempts=3_000, first=2.0, multiplier=4.0, limit=900.0)
-"""How a job is handed to an LLM that answers by webhook: at the same pace, for as long as its deadline allows. Nothing
-is paid for until that LLM has taken it."""
+"""How a job is handed to an LLM that answers by webhook: at the same pace, for as long as its deadline allows. A try
+that this LLM does not take costs nothing."""

@@ -1,6 +1,6 @@
-"""What the relay tells about itself, as core and adapters say it: counts and spans. `answerback.observability` hears.
+"""Counts and spans, as every room reports them. `answerback.observability` implements the protocols.
 
-Names of tenants, jobs and sessions, and texts, have no place here.
+No names of tenants, jobs or sessions, and no texts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ class Metrics(Protocol):
 
 
 class Unmeasured:
-    """Implements `Metrics` where nobody counts."""
+    """Implements `Metrics` by counting nothing."""
 
     def accepted(self, kind: str) -> None: ...
 
@@ -153,21 +153,21 @@ class Span(Protocol):
 
 
 class Tracer(Protocol):
-    """Follows a message from the incoming POST to the delivered webhook. Nothing here raises."""
+    """Follows a message from the incoming POST to the delivered webhook. No method raises."""
 
     def current(self) -> str | None:
-        """The W3C `traceparent` of the span under way; None outside of one."""
+        """The W3C `traceparent` of the current span; None without one."""
 
     def span(
         self, name: str, kind: SpanKind, attributes: Attributes, parent: str | None = None
     ) -> AbstractContextManager[Span]:
-        """A span that is under way within the block, below `parent` (a `traceparent`) or what is under way already."""
+        """A span around the block, below `parent` (a `traceparent`), else below the current span."""
 
     def begin(self, name: str, kind: SpanKind, attributes: Attributes) -> Span:
-        """A span below what is under way, for its caller to end: one that outlives a block, as a stream's does."""
+        """A span below the current one that its caller ends: one that outlives a block, as a stream's does."""
 
     def close(self) -> None:
-        """Hands over what has not been told yet; may take seconds."""
+        """Exports the spans that have not been exported yet; may take seconds."""
 
 
 class _NoSpan:
@@ -181,7 +181,7 @@ class _NoSpan:
 
 
 class Untraced:
-    """Implements `Tracer` where nobody follows."""
+    """Implements `Tracer` by recording nothing."""
 
     _span: Span = _NoSpan()
     _block = nullcontext(_span)

@@ -1,4 +1,4 @@
-"""The log as files: `answerback.log`, moved on to `.1`, `.2`, … when it has grown."""
+"""The log as files: `answerback.log`, rotated to `.1`, `.2`, … when it has grown."""
 
 import contextlib
 import time
@@ -9,13 +9,13 @@ NAME = "answerback.log"
 MAX_BYTES = 20 * 1024 * 1024
 KEPT = 5
 RETRY_SECONDS = 10.0
-"""How long a directory that took no line is left alone: a full disk must not cost time at every line."""
+"""How long after a failed write no other is tried: a full disk must not cost time at every line."""
 
 
 class LogFile:
     """Appends whole lines to `folder/answerback.log`, which it makes as needed.
 
-    `write` never raises: what cannot be written is lost here, and the next try is 10 s later. `open` says at once.
+    `write` never raises: a line that cannot be written is lost, and the next try is 10 s later. `open` raises.
     """
 
     def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
@@ -39,15 +39,15 @@ class LogFile:
             if self._file is None:
                 self.open()
             elif self._size >= self._max_bytes:
-                self._move_on()
+                self._rotate()
             if self._file is not None:
                 self._file.write(line + "\n")
-                # Characters, which is bytes but for the few that are longer: a limit, not an account.
+                # Characters, not bytes: the limit need not be exact.
                 self._size += len(line) + 1
         except (OSError, ValueError):
             self._give_up()
 
-    def _move_on(self) -> None:
+    def _rotate(self) -> None:
         self.close()
         for number in range(KEPT - 1, 0, -1):
             older = self._path.with_name(f"{NAME}.{number}")

@@ -27,7 +27,7 @@ PRIVATE = frozenset(
     | {"message", "messages", "content", "question", "answer", "prompt", "text", "response", "body", "snippet"}
 )
 REFUSED = "Invalid HTTP request received."
-"""uvicorn's word for what is no HTTP, of which our own line of the request tells."""
+"""uvicorn's message about bytes that are not HTTP. Our own line of that request says the same."""
 REQUEST = "request"
 """The event of the line that every request leaves."""
 PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
@@ -38,7 +38,7 @@ def configure(
     level: str, log_format: Literal["text", "json"], stream: TextIO | None = None, logs_dir: Path | None = None
 ) -> Log:
     """Sends the standard library's warnings and the returned log's events, from `level` up, to `stream` (stdout), and
-    to files in `logs_dir`. Raises OSError where that takes none now; one that takes none later loses lines only."""
+    to files in `logs_dir`. Raises OSError when none can be written there now; a later failure loses lines only."""
     file = LogFile(logs_dir) if logs_dir is not None else None
     if file is not None:
         file.open()
@@ -50,7 +50,7 @@ def configure(
 
 
 class Sink:
-    """Writes whole lines. A stream that nobody reads any more silences the log, never the service."""
+    """Writes whole lines. A stream whose reader is gone silences the log, never the service."""
 
     def __init__(self, stream: TextIO | None, file: LogFile | None = None) -> None:
         self._stream = stream
@@ -86,7 +86,7 @@ class Sink:
 
     @staticmethod
     def _silence(stream: TextIO) -> None:
-        # The stream keeps what it could not write and would fail again at exit, with an exit code of its own.
+        # The stream keeps what it could not write, and would fail again at exit and change the exit code.
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, stream.fileno())
@@ -152,7 +152,7 @@ def _request_words(level: str, fields: Mapping[str, object]) -> str:
 
 @lru_cache(maxsize=1024)
 def private(key: str) -> bool:
-    """Whether a field's name promises a secret or what somebody said: the last net, not the first."""
+    """Whether a field's name says that it holds a secret or a message's text: the last safeguard, not the first."""
     name = key.lower().replace("-", "_")
     return name in PRIVATE or any(name.endswith("_" + word) for word in PRIVATE)
 
@@ -225,7 +225,7 @@ def _trace(error: object) -> str:
 
 
 class _Bridge(logging.Handler):
-    """Lets the standard library's records leave through our door."""
+    """Writes the standard library's records to the same sink."""
 
     def __init__(self, level: int, sink: Sink, render: Render) -> None:
         super().__init__(level)

@@ -1,4 +1,4 @@
-"""The metrics, as Prometheus reads them. One registry an application, and labels that cannot grow without end."""
+"""The metrics, as Prometheus reads them. One registry an application, and a bounded number of labels."""
 
 from collections.abc import Callable, Collection
 from functools import lru_cache
@@ -18,14 +18,14 @@ from answerback import __version__
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.telemetry import CallbackEnd, Depth, Fallback, LLMCall
 
-MODELS_TOLD_APART = 100
+MODELS_LABELLED = 100
 OTHER = "other"
 COMPLETED = "completed"
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
-MOMENTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-THOUGHTS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
-WAITS = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 36000.0, 86400.0, 259200.0)
+SHORT_TIMES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LLM_TIMES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
+LONG_TIMES = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 36000.0, 86400.0, 259200.0)
 
 T = TypeVar("T", Counter, Gauge, Histogram)
 
@@ -56,31 +56,31 @@ class PrometheusMetrics:
         self._failed = counter("jobs_failed_total", "Jobs that ended without one, by error code.", "code")
         self._put_off = counter("job_retries_total", "Jobs put back to be tried again, by error code.", "code")
         self._delivered = counter("jobs_delivered_total", "Callbacks that a receiver took.")
-        self._claim_lag = times("claim_lag", "From when a job was due to when it was taken up.", MOMENTS)
-        self._overhead = times("relay_overhead", "An answered job's wait and work besides the LLM.", MOMENTS)
+        self._claim_lag = times("claim_lag", "From when a job was due to when it was taken up.", SHORT_TIMES)
+        self._overhead = times("relay_overhead", "An answered job's wait and work besides the LLM.", SHORT_TIMES)
         outcomes = "Calls of an LLM; the outcome is ok, cancelled or an error code."
         self._calls = counter("llm_calls_total", outcomes, "provider", "model", "outcome")
-        self._latency = times("llm_latency", "Whole LLM calls that were answered.", THOUGHTS, "provider", "model")
+        self._latency = times("llm_latency", "Whole LLM calls that were answered.", LLM_TIMES, "provider", "model")
         self._first_token = times(
-            "llm_first_token", "To the first token of a streamed answer.", THOUGHTS, "provider", "model"
+            "llm_first_token", "To the first token of a streamed answer.", LLM_TIMES, "provider", "model"
         )
         self._tokens = counter("llm_tokens_total", "Tokens; the type is prompt or completion.", "model", "type")
         self._sent = counter("delivery_attempts_total", "Callback attempts, by what they came to.", "outcome")
-        self._attempt = times("delivery_attempt", "How long a callback attempt took.", MOMENTS)
-        self._lag = times("delivery_lag", "From a job's end to its callback's arrival.", WAITS)
+        self._attempt = times("delivery_attempt", "How long a callback attempt took.", SHORT_TIMES)
+        self._lag = times("delivery_lag", "From a job's end to its callback's arrival.", LONG_TIMES)
         dropped = "Rows that other processes were not notified of: the broker or PostgreSQL was away."
         self._notifications_dropped = counter("notifications_dropped_total", dropped)
         unproven = "Tries of PostgreSQL's LISTEN that failed or did not prove themselves."
         self._listen_unproven = counter("listen_unproven_total", unproven)
         self._redis_outages = counter("redis_outages_total", "Times that Redis went away.")
-        # On demand: without REDIS_URL there is none that could be down.
+        # Made on demand: without REDIS_URL there is no such gauge.
         self._redis_up = lru_cache(maxsize=None)(lambda: gauge("redis_up", "Whether Redis answers.")())
         fallbacks = "Groups of database operations that had to run in a slower way, by batch plan."
         self._fallbacks = counter("database_fallbacks_total", fallbacks, "plan", "fallback")
         self._requests = counter(
             "http_requests_total", "Requests, by the path's template.", "method", "route", "status"
         )
-        self._request_times = times("http_request", "How long requests took.", MOMENTS, "route")
+        self._request_times = times("http_request", "How long requests took.", SHORT_TIMES, "route")
         self._jobs = gauge("jobs", "Jobs that have not ended, by state.", "state")
         self._deliveries = gauge("deliveries", "Callbacks owed, by state.", "state")
         self._job_age = gauge("queue_age_seconds", "How long the oldest due job has waited.")
@@ -142,7 +142,7 @@ class PrometheusMetrics:
         self._request_times(route).observe(seconds)
 
     def exposition(self, depth: Depth | None) -> bytes:
-        """The page that Prometheus reads. Without a `depth` the database could not tell it."""
+        """The page that Prometheus reads. `depth` is None when the database did not answer."""
         if depth is not None:
             for state, count in depth.jobs.items():
                 self._jobs(state).set(count)
@@ -153,13 +153,13 @@ class PrometheusMetrics:
         return generate_latest(self._registry)
 
     def serve(self, host: str, port: int) -> None:
-        """Answers Prometheus in threads of its own, for a process without doors. Raises OSError."""
+        """Serves Prometheus in threads of its own, for a process without routes. Raises OSError."""
         start_http_server(port, host, self._registry)
 
     def _known(self, model: str, *, answered: bool) -> str:
         if model in self._models or model in self._answered_by:
             return model
-        if not answered or len(self._answered_by) >= MODELS_TOLD_APART:
+        if not answered or len(self._answered_by) >= MODELS_LABELLED:
             return OTHER
         self._answered_by.add(model)
         return model

@@ -46,7 +46,7 @@ class _Span:
 
 class OtelTracer:
     """Implements `Tracer` with a provider of its own: nothing global is set. Exceptions are not recorded, since their
-    texts may be anybody's."""
+    messages may contain a client's or an upstream's text."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider

@@ -41,7 +41,7 @@ OPENROUTER_MODEL = "openai/gpt-oss-20b:free"
 OPENAI_MODEL = "gpt-5-mini"
 
 SHORT_SECRET = 16
-"""Bytes. What has fewer can be found by trying."""
+"""Bytes. A shorter secret can be guessed by trying."""
 
 
 class SettingsError(Exception):
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     min_retry_delay: Seconds = 0.5
     """First wait of a synchronous call, in seconds."""
     max_retry_delay: Seconds = 8
-    """Longest wait of a synchronous call, in seconds; a longer `Retry-After` is told to the caller instead."""
+    """Longest wait of a synchronous call, in seconds; a longer `Retry-After` is passed to the caller instead."""
     retry_multiplier: Annotated[float, Field(ge=1, le=10, allow_inf_nan=False)] = 2
     """How fast the waits of a synchronous call grow."""
     llm_api_url: ReviewUrl | None = None
@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     auth_token: HeaderSecret | None = None
     """One more key that clients may use, besides those of `answerback keys create`."""
     auth_disabled: bool = False
-    """Serve everybody, without a key, on any address."""
+    """Serve every client, without a key, on any address."""
     operator_token: HeaderSecret | None = None
     """One more operator key: it may use `/v1/keys` and ask for other tenants' lists by `?tenant=`."""
     rate_limit: RateText = "60/minute"
@@ -157,7 +157,7 @@ class Settings(BaseSettings):
     worker_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Jobs in flight in one process."""
     worker_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
-    """Port on `APP_HOST` where a worker answers Prometheus, whoever asks. Unset: nowhere."""
+    """Port on `APP_HOST` where a worker serves Prometheus metrics, without a key. Unset: nowhere."""
     lease_seconds: Annotated[float, Field(ge=1, le=DAY, allow_inf_nan=False)] = 60
     """How long a claimed job is held without a heartbeat."""
     conversation_max_pending: Count = 100
@@ -170,7 +170,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
-        # Here and not in the sources: a blank variable must still hide the one of the same name in `.env`.
+        # After the sources are merged: a blank variable must still hide the one of the same name in `.env`.
         return {name: value for name, value in values.items() if not (isinstance(value, str) and not value.strip())}
 
     @property
@@ -190,14 +190,14 @@ class Settings(BaseSettings):
 
     @property
     def provider_base_url(self) -> str:
-        """Where the LLM lives, without a slash at the end."""
+        """The LLM's base URL, without a slash at the end."""
         if self.openrouter_base_url is not None:
             return self.openrouter_base_url
         if self.openrouter_api_key is None or self.openai_api_key is None:
             if self.openai_base_url is not None:
                 return self.openai_base_url
             return OPENROUTER if self.openai_api_key is None else OPENAI
-        # Both keys: OPENAI_BASE_URL belongs to the other one, and must not be sent OpenRouter's.
+        # Both keys are set: OPENAI_BASE_URL belongs to OpenAI's key, and must not receive OpenRouter's.
         return OPENROUTER
 
     @property
@@ -231,7 +231,7 @@ class Settings(BaseSettings):
 
     @property
     def rate(self) -> Rate | None:
-        """The rate limit of whoever has none of their own."""
+        """The rate limit of keys without one of their own."""
         return parse_rate(self.rate_limit)
 
     @property
@@ -240,7 +240,7 @@ class Settings(BaseSettings):
 
     @property
     def hosts(self) -> tuple[str, str]:
-        """The names that this service is meant to be called by."""
+        """The host names that requests to this service may carry."""
         return self.app_host, urlsplit(self.public_base_url).netloc
 
     @property
@@ -254,7 +254,7 @@ class Settings(BaseSettings):
 
     @property
     def loopback_only(self) -> bool:
-        """Whether nobody beyond this host can connect."""
+        """Whether only this host can connect."""
         if self.app_host.lower() == "localhost":
             return True
         try:
@@ -272,9 +272,9 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        # A default that could not be made for want of another setting is no problem of its own.
-        told = [detail for detail in error.errors() if detail["type"] != "default_factory_not_called"]
-        found = dict.fromkeys(_problem(detail) for detail in told)
+        # A default that depends on another, wrong setting is no error of its own.
+        details = [detail for detail in error.errors() if detail["type"] != "default_factory_not_called"]
+        found = dict.fromkeys(_problem(detail) for detail in details)
         raise SettingsError("; ".join(found)) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it must be UTF-8 text"

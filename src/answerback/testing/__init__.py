@@ -1,5 +1,5 @@
 """What tests of your own integration need: a receiver of callbacks and an LLM with a script, the check of
-signatures, the service in a process of its own that can be killed anywhere, and a clock that moves when told."""
+signatures, the service in a process of its own that can be killed anywhere, and a clock that a test moves."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FakeClock", "FakeLLM", "Fault", "PushLLM", "Receiver", "Service", "ServiceError", "Worker", "kill_at"]
 
-_HOMES = (
+_MODULES = (
     ("FakeClock", "clock"),
     ("FakeLLM", "llm"),
     ("Fault", "faults"),
@@ -30,8 +30,8 @@ _HOMES = (
 
 
 def __getattr__(name: str) -> object:
-    # On demand, so that `python -m answerback.testing.faults` runs a module that nobody has imported before.
-    for known, module in _HOMES:
+    # On demand, so that `python -m answerback.testing.faults` runs a module that is not imported yet.
+    for known, module in _MODULES:
         if name == known:
             value: object = getattr(import_module(f"{__name__}.{module}"), name)
             return value

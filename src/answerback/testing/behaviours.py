@@ -28,7 +28,7 @@ def gone() -> Behaviour:
 
 
 def retry_after(value: str | int, code: int = 503) -> Behaviour:
-    """Asks for patience: seconds, or an HTTP date."""
+    """Sends `Retry-After`: seconds, or an HTTP date."""
     return status(code, headers={"Retry-After": str(value)})
 
 
@@ -38,7 +38,7 @@ def redirect(location: str, code: int = 307) -> Behaviour:
 
 
 def delayed(until: asyncio.Event, then: Behaviour | None = None) -> Behaviour:
-    """Answers only once `until` is set, by default with 200. An event never set hangs."""
+    """Answers when `until` is set, by default with 200. With an event that is never set it hangs."""
     behaviour = then or status(200)
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -63,7 +63,7 @@ def drip(interval: float = 1.0, length: int = 10_000) -> Behaviour:
 
 
 def endless() -> Behaviour:
-    """Answers 200 and never stops talking."""
+    """Answers 200 with a body that never ends."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -75,7 +75,7 @@ def endless() -> Behaviour:
 
 
 def gzip_bomb(size: int = 64 * 1024 * 1024) -> Behaviour:
-    """Answers 200 with a small gzip body that grows to `size` bytes of zeros. It is packed here, once."""
+    """Answers 200 with a small gzip body that grows to `size` bytes of zeros. It is packed in advance."""
     packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     zeros = bytes(1024 * 1024)
     packed = b"".join(packer.compress(zeros) for _ in range(size // len(zeros))) + packer.flush()
@@ -92,7 +92,7 @@ def large_headers(size: int = 100_000) -> Behaviour:
 
 
 def hang_up() -> Behaviour:
-    """Closes the connection without a word."""
+    """Closes the connection without a response."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         _abort(request)
@@ -116,7 +116,7 @@ def break_off() -> Behaviour:
 
 
 def babble(data: bytes = b"this is not HTTP\r\n\r\n") -> Behaviour:
-    """Sends bytes as they are in place of a response, and closes the connection."""
+    """Sends these bytes in place of a response, and closes the connection."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if isinstance(request.transport, asyncio.WriteTransport):

@@ -29,7 +29,7 @@ def env_example() -> str:
 def with_table(readme: str) -> str:
     """The README with its table renewed. Raises ValueError when it lacks the markers."""
     if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(END) < readme.index(BEGIN):
-        raise ValueError(f"README.md needs {BEGIN} and {END}, once and in this order")
+        raise ValueError(f"README.md needs {BEGIN} and {END}, each exactly one time and in this order")
     before, _, rest = readme.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n{markdown_table()}{END}{after}"

@@ -1,4 +1,4 @@
-"""Crashes on order: the service, killed as by `kill -9` at a commit boundary of a job's way.
+"""Crashes on order: the service, killed as by `kill -9` at a failpoint.
 
 `python -m answerback.testing.faults --at after_claim --nth 3`
 """
@@ -17,7 +17,7 @@ from answerback.settings import SettingsError, load_settings
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The process ends where `at` is reached for the `nth` time (1-based)."""
+    """The process ends when it passes the failpoint `at` for the `nth` time (1-based)."""
 
     at: Failpoint
     nth: int = 1
@@ -27,21 +27,21 @@ class Fault:
         return ["answerback.testing.faults", "--at", self.at.value, "--nth", str(self.nth)]
 
 
-def kill_at(boundary: Failpoint, nth: int = 1) -> OnFailpoint:
-    """Something to call at boundaries, that SIGKILLs its own process at the `nth` time of this one."""
+def kill_at(failpoint: Failpoint, nth: int = 1) -> OnFailpoint:
+    """A callback for failpoints that SIGKILLs its own process when it passes this one for the `nth` time."""
     if nth < 1:
         raise ValueError("nth counts from 1")
-    times = count(1)  # safe to call from several threads: each gets its own number
+    times = count(1)  # thread-safe: each caller gets its own number
 
-    def failpoint(here: Failpoint) -> None:
-        if here is boundary and next(times) == nth:
+    def on_failpoint(passed: Failpoint) -> None:
+        if passed is failpoint and next(times) == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return failpoint
+    return on_failpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves with the settings of the environment until the fault strikes."""
+    """Serves with the settings of the environment until the process is killed at the failpoint."""
     parser = argparse.ArgumentParser(prog="python -m answerback.testing.faults", description=main.__doc__)
     parser.add_argument("--at", type=Failpoint, choices=list(Failpoint), required=True)
     parser.add_argument("--nth", type=int, default=1)

@@ -1,5 +1,5 @@
 """A real LLM server without an LLM: speaks OpenAI's chat completions on 127.0.0.1, remembers every call, and answers
-as told, however badly.
+as its script says, however badly.
 
 async with FakeLLM() as llm:
     llm.then(replies.status(429, headers={"Retry-After": "1"}))
@@ -39,7 +39,7 @@ Match: TypeAlias = str | Callable[[str], bool]
 class FakeLLM:
     """An OpenAI-compatible server on `port` of 127.0.0.1 (0: a free one).
 
-    What a call meets: the first unused reply of `then`; else that of the first `on` that matches; else `default`, an
+    A call is answered by the first unused reply of `then`; else that of the first `on` that matches; else `default`, an
     echo. `log` is a file that gets one line of JSON per call, written before the call is answered, so that it counts
     what was asked even of a client that is killed. With `remember=False` only totals are kept, for long runs.
     """
@@ -72,19 +72,19 @@ class FakeLLM:
         self.peak = 0
         """The most that were answered at once."""
         self.disconnects = 0
-        """How many callers went away before they had their answer."""
+        """How many callers disconnected before they had their answer."""
         self.lists = 0
         """How often its models were asked for."""
         self.list_reply: Reply | None = None
-        """What answers whoever asks for its models; None: the models it was made with."""
+        """Answers `GET /v1/models`; None: the models it was made with."""
         self.connections: set[tuple[str, int]] = set()
         """The addresses that calls came from: one for each connection."""
 
     async def __aenter__(self) -> Self:
         if self._log_path is not None:
             self._log = os.open(self._log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        # The low-level server: no routes, no access log, so that a call costs little. A caller that goes away ends
-        # its handler, however it was told to behave.
+        # The low-level server: no routes, no access log, so that a call costs little. A caller that disconnects ends
+        # its handler, whatever the script says.
         server = web.Server(self._handle, request_factory=_request, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
@@ -124,11 +124,11 @@ class FakeLLM:
         return dict(self._counts)
 
     def then(self, *replies: Reply) -> None:
-        """What the coming calls meet, each reply once, in order."""
+        """Answers the coming calls, one reply each, in order."""
         self._next.extend(replies)
 
     def on(self, match: Match, *replies: Reply) -> None:
-        """What calls with this last user message meet, one after the other; the last reply stays."""
+        """Answers calls with this last user message, one reply each in order; the last reply stays."""
         if not replies:
             raise ValueError("name at least one reply")
         self._matches.append((match, deque(replies)))
@@ -139,7 +139,7 @@ class FakeLLM:
         return self.calls
 
     async def wait_for_disconnects(self, n: int = 1, timeout: float = 10.0) -> None:
-        """Waits until `n` callers have gone away before they had their answer. Raises TimeoutError."""
+        """Waits until `n` callers have disconnected before they had their answer. Raises TimeoutError."""
         await self._wait(lambda: self.disconnects >= n, timeout, lambda: f"{self.disconnects} callers of {n} went")
 
     async def wait_for_lists(self, n: int = 1, timeout: float = 10.0) -> None:
@@ -194,7 +194,7 @@ class FakeLLM:
         try:
             return await reply(request, call)
         except (asyncio.CancelledError, ConnectionError):
-            # The server cancels what is still running when it closes: nobody went away then.
+            # The server cancels running calls when it closes: their callers did not disconnect.
             self.disconnects += self._runner is not None
             raise
         finally:
@@ -239,7 +239,7 @@ def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) 
 
 
 async def serve(port: int, delay_seconds: float, log: Path | None) -> None:
-    """Serves until SIGTERM or SIGINT; says its base URL on stdout once it listens."""
+    """Serves until SIGTERM or SIGINT; prints its base URL on stdout when it listens."""
     default = delayed(delay_seconds) if delay_seconds > 0 else echo()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

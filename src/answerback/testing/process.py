@@ -24,7 +24,7 @@ class ServiceError(Exception):
 class Process(ABC):
     """A child process with a log in `folder`, a temporary one without it.
 
-    `said` is what its output holds once it is up. Subclasses say what it needs to run and when it is ready.
+    Its output contains `said` when it is up. Subclasses say what it needs to run and when it is ready.
     """
 
     def __init__(self, folder: Path | None, said: bytes, timeout: float) -> None:
@@ -39,7 +39,7 @@ class Process(ABC):
         self._children: list[asyncio.subprocess.Process] = []
         self._kept = contextlib.ExitStack()
         temporary = self.folder if folder is None else None
-        # Also when the owner forgets: at the latest when the interpreter ends.
+        # Also for an owner that forgets to close it: at the latest when the interpreter ends.
         self._release = weakref.finalize(self, _release, self._children, self._kept, temporary)
 
     @property
@@ -85,7 +85,7 @@ class Process(ABC):
             raise
 
     async def kill(self) -> None:
-        """As `kill -9`: nothing is said, nothing is flushed. Does nothing to a process that has ended."""
+        """As `kill -9`: nothing is logged, nothing is flushed. Does nothing to a process that has ended."""
         if self.running:
             with contextlib.suppress(ProcessLookupError):
                 self._send(signal.SIGKILL)
@@ -111,7 +111,7 @@ class Process(ABC):
         return code
 
     async def until_logged(self, text: str, times: int = 1, timeout: float = 20.0) -> None:
-        """Waits until the log, of all its starts, holds this so often. Raises TimeoutError, with the log's end."""
+        """Waits until the log, over all starts, has `text` so many times. Raises TimeoutError, with the log's end."""
         try:
             async with asyncio.timeout(timeout), self._wrote:
                 await self._wrote.wait_for(lambda: self.logs.count(text) >= times)
@@ -173,7 +173,7 @@ class Process(ABC):
         self._child().send_signal(number)
 
     async def _copy_output(self, process: asyncio.subprocess.Process) -> None:
-        """Keeps what the child prints; wakes `start` when it says that it is up, or says its last."""
+        """Keeps what the child prints; wakes `start` when it prints that it is up, or ends."""
         assert process.stdout is not None
         end = b""
         with _append(self.log_path) as log:
@@ -192,7 +192,7 @@ class Process(ABC):
 
 
 def inherited() -> dict[str, str]:
-    """All that reaches a child of this process's environment."""
+    """The part of this process's environment that a child gets."""
     return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 

@@ -1,7 +1,7 @@
-"""A scripted LLM that answers by webhook: takes reviews on 127.0.0.1, remembers them, and calls back when told.
+"""A scripted LLM that answers by webhook: takes reviews on 127.0.0.1, remembers them, and calls back on demand.
 
 async with PushLLM() as llm:
-    llm.then(behaviours.status(503))        # the first submission meets this, the others are taken
+    llm.then(behaviours.status(503))        # the first submission is answered by this, the others are taken
     …  # start the service with LLM_API_URL=llm.url and ask it for a review
     (submission,) = await llm.wait_for(1)
     status, body = await llm.call_back(submission, {"ok": True, "result": {"score": 1}})
@@ -44,9 +44,9 @@ class Submission:
 
 
 class PushLLM:
-    """Takes submissions on a free port with 202, unless `then` has told it otherwise.
+    """Takes submissions on a free port with 202, unless `then` says otherwise.
 
-    With `answer` it calls back with that before it says 202, as a very fast LLM does.
+    With `answer` it calls back with that before it answers 202, as a very fast LLM does.
     """
 
     def __init__(self, answer: Mapping[str, Any] | None = None) -> None:
@@ -87,7 +87,7 @@ class PushLLM:
         return tuple(self._submissions)
 
     def then(self, *behaviours: Behaviour) -> None:
-        """What the coming submissions meet, each once, in order."""
+        """Answers the coming submissions, one behaviour each, in order."""
         self._next.extend(behaviours)
 
     async def wait_for(self, n: int = 1, timeout: float = 10.0) -> Sequence[Submission]:

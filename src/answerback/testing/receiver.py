@@ -1,4 +1,4 @@
-"""A real HTTP server that receives callbacks, remembers them, and answers as told.
+"""A real HTTP server that receives callbacks, remembers them, and answers as its script says.
 
 async with Receiver(secret="whsec_…") as receiver:
     receiver.on("/callback", behaviours.status(503), behaviours.status(200))
@@ -28,7 +28,7 @@ MAX_BODY = 64 * 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Callback:
     """One request as it came. `target` is its path and query as written; `at` is when, in epoch seconds; `verified` is
-    None when the receiver knows no secret; names in `headers` may be asked for in any case."""
+    None when the receiver has no secret; names in `headers` may be asked for in any case."""
 
     path: str
     target: str
@@ -49,7 +49,7 @@ class Callback:
 
 
 class Receiver:
-    """Receives callbacks on a free port of 127.0.0.1. Answers 200 to what it was not told otherwise.
+    """Receives callbacks on a free port of 127.0.0.1. Answers 200 where its script says nothing else.
 
     With a `secret` (or several) every callback's signatures are checked and the verdict is recorded. With `tls`, a
     server context, it speaks HTTPS. `url_host` is the host that `url()` names, for tests of host names.
@@ -74,7 +74,7 @@ class Receiver:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._receive)
-        # A caller that goes away ends the handler, however it was told to behave; so does closing.
+        # A caller that disconnects ends the handler, whatever the script says; so does closing.
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls).start()
@@ -108,7 +108,7 @@ class Receiver:
         return len(self._connections)
 
     def on(self, path: str, *behaviours: Behaviour) -> None:
-        """What the coming callbacks to `path` meet, one after the other; the last behaviour stays."""
+        """Answers the coming callbacks to `path`, one behaviour each in order; the last one stays."""
         if not behaviours:
             raise ValueError("name at least one behaviour")
         self._scripts[path] = list(behaviours)

@@ -40,11 +40,11 @@ class Call:
 
 
 Reply: TypeAlias = Callable[[web.BaseRequest, Call], Awaitable[web.StreamResponse]]
-"""Answers one call, which has been read and recorded before."""
+"""Answers one call. Its body has been read and recorded before."""
 
 
 def echo() -> Reply:
-    """Says what it was told last, and how many messages it was given: `You said: "hi". I was given 3 messages.`"""
+    """Repeats the last user message and counts the messages: `You said: "hi". I was given 3 messages.`"""
 
     async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:
         count = len(call.messages)
@@ -116,7 +116,7 @@ def delayed(seconds: float, then: Reply | None = None) -> Reply:
 
 
 def hang(until: asyncio.Event | None = None, then: Reply | None = None) -> Reply:
-    """Answers only once `until` is set, by default with an echo; without an event, never."""
+    """Answers when `until` is set, by default with an echo; without an event, never."""
     behaviour = then or echo()
 
     async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:
@@ -127,7 +127,7 @@ def hang(until: asyncio.Event | None = None, then: Reply | None = None) -> Reply
 
 
 def hang_up() -> Reply:
-    """Closes the connection without a word."""
+    """Closes the connection without a response."""
 
     async def reply(request: web.BaseRequest, _: Call) -> web.StreamResponse:
         if isinstance(request.transport, asyncio.WriteTransport):
@@ -156,8 +156,8 @@ def break_off(text: str = "This sentence will never be finished.") -> Reply:
 
 
 def stream(data: bytes, end: Literal["whole", "broken", "never"] = "whole") -> Reply:
-    """200 and these bytes as an event stream, whatever they are; then the body's end, a closed connection without one,
-    or nothing more."""
+    """200 and these bytes as an event stream, whatever they are; then the end of the body, a closed connection without
+    that end, or nothing."""
 
     async def reply(request: web.BaseRequest, _: Call) -> web.StreamResponse:
         response = web.StreamResponse(headers=SSE_HEADERS)
@@ -174,7 +174,7 @@ def stream(data: bytes, end: Literal["whole", "broken", "never"] = "whole") -> R
 
 
 def babble(data: bytes = b"this is not HTTP\r\n\r\n") -> Reply:
-    """Sends bytes as they are in place of a response, and closes the connection."""
+    """Sends these bytes in place of a response, and closes the connection."""
 
     async def reply(request: web.BaseRequest, _: Call) -> web.StreamResponse:
         if isinstance(request.transport, asyncio.WriteTransport):

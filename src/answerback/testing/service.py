@@ -19,8 +19,8 @@ class Service(Process):
     """A child process on a free port, with a database and a log in `folder`.
 
     `settings` are environment variables, `APP_PORT` excepted; nothing else of this process's environment reaches it,
-    and no `.env` unless `folder` holds one. `fault` strikes the first start only. `module` is what `python -m` runs,
-    `role` what it is told with `--role`. Port, database and log outlive the process, so `start` after `kill` is a
+    and no `.env` unless `folder` holds one. `fault` applies to the first start only. `module` is what `python -m` runs,
+    `role` is passed as `--role`. Port, database and log outlive the process, so `start` after `kill` is a
     restart. Without `folder` a temporary one is used and removed at the end. `timeout` in seconds bounds a start.
     """
 
@@ -53,7 +53,7 @@ class Service(Process):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it runs with: another process with the same works on the same database."""
+        """The variables it runs with. Another process with the same variables works on the same database."""
         return {
             **inherited(),
             "APP_HOST": HOST,
@@ -76,7 +76,7 @@ class Service(Process):
         """Until `/readyz` answers 200."""
         delay = 0.01
         while not await self._answers():
-            # A service told to log less never says that it listens: it is asked again after the delay anyway.
+            # A service with a higher LOG_LEVEL never logs that it listens: it is asked again after the delay anyway.
             awaited = process.wait() if self._spoke.is_set() else self._spoke.wait()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(awaited, delay)

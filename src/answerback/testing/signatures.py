@@ -1,4 +1,4 @@
-"""The check a receiver makes before it believes a callback. Copy it, or import it in your tests."""
+"""The check that a receiver makes before it trusts a callback. Copy it, or import it in your tests."""
 
 import hmac
 import time
@@ -10,7 +10,7 @@ TOLERANCE_SECONDS = 300.0
 
 
 class InvalidSignatureError(ValueError):
-    """The callback is not what it claims to be; the text says in which way."""
+    """The callback's signature or time is wrong; the message says which."""
 
 
 def verify(
@@ -59,6 +59,6 @@ def _timestamp(value: str) -> int:
 
 
 def _any_equal(offered: Sequence[str], expected: Sequence[str]) -> bool:
-    # Every pair is compared, in constant time: how long it takes tells nothing.
+    # Every pair is compared, in constant time, so that the duration reveals nothing.
     equal = [hmac.compare_digest(one.encode(), other.encode()) for one in offered for other in expected]
     return any(equal)

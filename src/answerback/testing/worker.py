@@ -10,7 +10,7 @@ WORK = ("answerback", "worker")
 
 
 class Worker(Process):
-    """A child process with a log in `folder`; up when it says that it works, so `LOG_LEVEL` must not hide `INFO`.
+    """A child process with a log in `folder`; up when it logs `working`, so `LOG_LEVEL` must not hide `INFO`.
 
     `settings` are environment variables as for a `Service`, whose `environment` they may be; `DATABASE_URL` must name
     the database, absolutely. `module` is what `python -m` runs. `start` after `kill` is a restart; the log goes on.

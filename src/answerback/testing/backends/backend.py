@@ -1,4 +1,4 @@
-"""What the private servers have in common: a folder, a port that stays theirs, a life, a violent end."""
+"""What the private servers have in common: a folder, a reserved port, start, kill, restart and stop."""
 
 import contextlib
 import os
@@ -18,11 +18,11 @@ from answerback.testing.backends.tree import descendants, end_all
 from answerback.testing.ports import reserve_port
 from answerback.testing.process import inherited
 
-GLANCE = 0.02
+POLL_SECONDS = 0.02
 
 
 class BackendUnavailable(Exception):
-    """There is no such server to be had here; the message is one line that says how to get it, and a log if any."""
+    """Such a server cannot be started; the message is one line that says how to install it, and a log if any."""
 
 
 class Backend(ABC):
@@ -38,7 +38,7 @@ class Backend(ABC):
         self._kept = contextlib.ExitStack()
         if folder is None:
             self._kept.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        # Also when the owner forgets: at the latest when the interpreter ends.
+        # Also for an owner that forgets to stop it: at the latest when the interpreter ends.
         self._release = weakref.finalize(self, _release, self._processes, self._kept)
         self.port = self._port()
 
@@ -63,7 +63,7 @@ class Backend(ABC):
         return self._process.pid
 
     def kill(self) -> None:
-        """As `kill -9` for all its processes at once; returns when they are gone. Nothing if it ended before."""
+        """As `kill -9` for all its processes; returns when they are gone. Does nothing if it ended before."""
         if self._process.poll() is not None:
             return
         end_all([self._process.pid, *descendants(self._process.pid)])
@@ -100,7 +100,7 @@ class Backend(ABC):
         return {}
 
     def _account(self) -> struct_passwd | None:
-        """Whom it runs as; None: as ourselves."""
+        """The account it runs as; None: our own."""
         return None
 
     def _port(self) -> int:
@@ -119,7 +119,7 @@ class Backend(ABC):
         while not self._serves():
             if self._process.poll() is not None or time.monotonic() > ends:
                 raise BackendUnavailable(f"{type(self).__name__} did not come up:\n{self._tail()}")
-            time.sleep(GLANCE)
+            time.sleep(POLL_SECONDS)
 
     def _spawn(self, *command: str | Path) -> None:
         account = self._account()
@@ -147,7 +147,7 @@ def binary(name: str, folders: Sequence[Path], package: str) -> Path:
     places = os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])
     found = shutil.which(name, path=places)
     if found is None:
-        raise BackendUnavailable(f"no `{name}` here: apt-get install {package}")
+        raise BackendUnavailable(f"`{name}` is not installed: apt-get install {package}")
     return Path(found)
 
 

@@ -14,7 +14,7 @@ from answerback.testing.backends.postgres import account_for
 from answerback.testing.ports import HOST
 
 POOL_SIZE = 4
-"""Server connections for each database: fewer than clients, so that they are handed around."""
+"""Server connections for each database: fewer than clients, so that clients share them."""
 
 
 class PgBouncer(Backend):
@@ -40,7 +40,7 @@ class PgBouncer(Backend):
         return self.through(self.server)
 
     def through(self, database: str) -> str:
-        """The way to a database of the server, by way of this."""
+        """The URL of a database of the server, through this PgBouncer."""
         parts = urlsplit(database)
         return parts._replace(netloc=f"{parts.username}@{HOST}:{self.port}").geturl()
 

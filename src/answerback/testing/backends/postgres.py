@@ -16,7 +16,7 @@ from answerback.testing.ports import HOST
 CONNECTIONS = 200
 USER = "postgres"
 ACCOUNTS = (USER, "nobody")
-"""Whom it runs as when we are root, which it refuses: the first that exists."""
+"""The account it runs as when we are root, which it refuses: the first that exists."""
 
 
 class PostgresServer(Backend):
@@ -31,7 +31,7 @@ class PostgresServer(Backend):
         self._asking = _program("pg_isready")
         self._data = self.folder / "data"
         if account := self._account():
-            # Its home must let that account in.
+            # That account must be able to enter the folder.
             self.folder.chmod(0o711)
             self._data.mkdir()
             os.chown(self._data, account.pw_uid, account.pw_gid)
@@ -66,7 +66,7 @@ class PostgresServer(Backend):
 
 
 def account_for(program: str) -> pwd.struct_passwd | None:
-    """Whom a program runs as that refuses to be root. Raises BackendUnavailable."""
+    """The account for a program that refuses to run as root. Raises BackendUnavailable."""
     if os.geteuid() != 0:
         return None
     for name in ACCOUNTS:
@@ -82,7 +82,7 @@ def create_database(server: str, name: str) -> str:
 
 
 def drop_database(server: str, name: str) -> None:
-    """Whoever is connected to it is sent away."""
+    """Drops it although clients are connected to it."""
     _execute(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 

@@ -1,4 +1,4 @@
-"""RabbitMQ, private: its own node, its own name service, its own everything."""
+"""RabbitMQ, private: its own node, its own name service, its own data."""
 
 import json
 import socket
@@ -66,7 +66,7 @@ class RabbitServer(Backend):
         }
 
     def _serves(self) -> bool:
-        """It listens last of all; the first frame is its own, once it heard the protocol's name."""
+        """It listens when it has started; it sends the first frame after the protocol header."""
         try:
             with socket.create_connection((HOST, self.port), timeout=1) as connection:
                 connection.sendall(b"AMQP\x00\x00\x09\x01")

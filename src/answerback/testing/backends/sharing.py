@@ -1,7 +1,7 @@
-"""One server for all processes of a test run, in the hands of a keeper that ends it when the last of them is gone.
+"""One server for all processes of a test run, started by a keeper process that ends it when the last of them is gone.
 
-Users hold a shared lock on a file; the keeper waits for an exclusive one, which the kernel grants when all have left,
-however they left.
+Users hold a shared lock on a file; the keeper waits for an exclusive one, which the kernel grants when all users have
+ended, however they ended.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ UP = "up"
 
 @contextlib.contextmanager
 def shared(kind: str, folder: Path) -> Iterator[str]:
-    """The URL of the server of this kind (`KINDS`) that all who name this folder share. Raises BackendUnavailable."""
+    """The URL of the one server of this kind (`KINDS`) for all users of this folder. Raises BackendUnavailable."""
     with (folder / f"{kind}.users").open("a") as users:
         # Waits for a server that is being ended; from here on it is not.
         flock(users, LOCK_SH)
-        with (folder / f"{kind}.door").open("a") as door:
-            flock(door, LOCK_EX)
+        with (folder / f"{kind}.starting").open("a") as starting:
+            flock(starting, LOCK_EX)
             place = folder / f"{kind}.url"
             if not place.exists():
                 _start_keeper(kind, folder)
@@ -50,7 +50,7 @@ def _start_keeper(kind: str, folder: Path) -> None:
             said += keeper.stdout.read().decode(errors="replace")
             keeper.wait()
             raise BackendUnavailable(said.rstrip() or f"see {log.name}")
-    # It outlives us; that nobody waits for it is no mistake.
+    # The keeper outlives this process, which must not warn that it did not wait for it.
     keeper.returncode = 0
 
 

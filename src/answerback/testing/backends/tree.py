@@ -1,4 +1,4 @@
-"""The processes below a process, by what the kernel says in /proc; elsewhere none are found, and die of themselves."""
+"""The descendants of a process, read from /proc. Where there is no /proc none are found; they end by themselves."""
 
 import contextlib
 import os
@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-GLANCE = 0.01
-PATIENCE = 20.0
+POLL_SECONDS = 0.01
+TIMEOUT_SECONDS = 20.0
 
 
 def descendants(root: int) -> list[int]:
@@ -32,15 +32,15 @@ def end_all(processes: Sequence[int]) -> None:
     for pid in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + TIMEOUT_SECONDS
     while left := [pid for pid in processes if not _is_gone(pid)]:
         if time.monotonic() > ends:
             raise TimeoutError(f"processes {left} outlive SIGKILL")
-        time.sleep(GLANCE)
+        time.sleep(POLL_SECONDS)
 
 
 def _is_gone(pid: int) -> bool:
-    """Dead, though its parent may not have looked yet."""
+    """Whether it is dead; it may still be a zombie that its parent has not waited for."""
     try:
         return _fields(Path(f"/proc/{pid}/stat"))[0] == "Z"
     except OSError:

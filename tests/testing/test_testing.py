@@ -110,7 +110,7 @@ class TestFakeClock:
 class TestFaults:
     def run(self, body: str) -> "subprocess.CompletedProcess[str]":
         program = (
-            "from answerback.testing.faults import kill_at\nfrom answerback.kernel.ports import Failpoint\n"
+            "from answerback.testing.faults import kill_at\nfrom answerback.kernel.failpoints import Failpoint\n"
             + textwrap.dedent(body)
         )
         return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -132,8 +132,8 @@ class TestFaults:
     def test_other_boundaries_do_nothing(self) -> None:
         failpoint = kill_at(Failpoint.AFTER_CLAIM)
 
-        for boundary in set(Failpoint) - {Failpoint.AFTER_CLAIM}:
-            failpoint(boundary)
+        for other in set(Failpoint) - {Failpoint.AFTER_CLAIM}:
+            failpoint(other)
 
     def test_counting_starts_at_one(self) -> None:
         with pytest.raises(ValueError, match="from 1"):

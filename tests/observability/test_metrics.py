@@ -15,7 +15,7 @@ from answerback.jobs.metrics_routes import FRESH_SECONDS, Depths
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
 from answerback.kernel.telemetry import LLMCall
 from answerback.llm.model import Usage
-from answerback.observability.metrics import MODELS_TOLD_APART, PrometheusMetrics
+from answerback.observability.metrics import MODELS_LABELLED, PrometheusMetrics
 from answerback.testing import FakeLLM, Receiver, Service, behaviours, replies
 from answerback.testing.clock import FakeClock
 
@@ -46,15 +46,15 @@ class Page:
 
 
 def test_the_readme_names_every_metric() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\| `(answerback_\w+)` \| (\w+) \|", readme, re.MULTILINE)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `(answerback_\w+)` \| (\w+) \|", readme, re.MULTILINE)
 
     metrics = PrometheusMetrics()
     metrics.redis(up=True)
     page = metrics.exposition(None).decode()
 
     kept = re.findall(r"^# TYPE (answerback_\w+(?<!_created)) (\w+)$", page, re.MULTILINE)
-    assert sorted(told) == sorted(kept)
+    assert sorted(documented) == sorted(kept)
 
 
 async def scrape(http: aiohttp.ClientSession) -> Page:
@@ -267,12 +267,12 @@ class TestLabels:
     def test_there_is_an_end_to_them(self) -> None:
         metrics = PrometheusMetrics()
 
-        for number in range(MODELS_TOLD_APART * 3):
+        for number in range(MODELS_LABELLED * 3):
             metrics.called(call(f"m{number}"))
 
-        assert len(self.models(metrics)) == MODELS_TOLD_APART + 1
+        assert len(self.models(metrics)) == MODELS_LABELLED + 1
         page = Page(metrics.exposition(NO_DEPTH).decode())
-        assert page.value("llm_calls_total") == MODELS_TOLD_APART * 3
+        assert page.value("llm_calls_total") == MODELS_LABELLED * 3
 
     def test_methods_of_anybodys_invention_are_one(self) -> None:
         metrics = PrometheusMetrics()

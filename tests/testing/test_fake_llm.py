@@ -1,4 +1,4 @@
-"""The fake LLM is faithful: OpenAI's own client talks to it; and it tells what it was asked."""
+"""The fake LLM is faithful: OpenAI's own client talks to it; and it records what it was asked."""
 
 import asyncio
 import json
@@ -141,7 +141,7 @@ async def test_waiting_in_vain_says_what_came(llm: FakeLLM, provider: OpenAIComp
     assert [call.user for call in await llm.wait_for_calls(1)] == ["hi"]
 
 
-async def test_it_closes_at_once_on_callers_that_hang(provider: OpenAICompatible) -> None:
+async def test_it_closes_promptly_on_callers_that_hang(provider: OpenAICompatible) -> None:
     async with FakeLLM(default=replies.hang()) as llm:
         lonely = OpenAICompatible(llm.base_url, None, "m")
         call = asyncio.create_task(ask(lonely, "hi"))

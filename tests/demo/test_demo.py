@@ -259,7 +259,7 @@ class TestLedger:
         ]
 
     @pytest.mark.parametrize("body", [b"nonsense", b"[]", b'{"job_id": "job_of_others"}'])
-    def test_callbacks_of_strangers_are_counted(self, ledger: Ledger, body: bytes) -> None:
+    def test_callbacks_for_unknown_jobs_are_counted(self, ledger: Ledger, body: bytes) -> None:
         for each in ledger.entries:
             ledger.arrived(callback(each))
         stray = Callback(path="/", target="/", headers={}, body=body, at=0.0, verified=False)

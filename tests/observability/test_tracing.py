@@ -1,4 +1,4 @@
-"""One trace from the incoming POST to the delivered callback, and nothing of it where nobody asks for traces."""
+"""One trace from the incoming POST to the delivered callback, and none where no exporter is configured."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ TRACEPARENT = f"00-{TRACE}-{CALLER}-01"
 
 
 @dataclass(frozen=True)
-class Told:
+class SpanSeen:
     """A span as the collector heard it."""
 
     trace: str
@@ -38,7 +38,7 @@ class Collector:
     """Takes spans as OpenTelemetry's collector does, over OTLP/HTTP."""
 
     def __init__(self) -> None:
-        self.spans: dict[str, Told] = {}
+        self.spans: dict[str, SpanSeen] = {}
         self.services: set[str] = set()
         self.url = ""
 
@@ -51,7 +51,7 @@ class Collector:
             for span in (span for scope in resource.scope_spans for span in scope.spans):
                 values = {each.key: each.value for each in span.attributes}
                 attributes = {key: getattr(value, str(value.WhichOneof("value"))) for key, value in values.items()}
-                self.spans[span.name] = Told(
+                self.spans[span.name] = SpanSeen(
                     span.trace_id.hex(),
                     span.span_id.hex(),
                     span.parent_span_id.hex(),

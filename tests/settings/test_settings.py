@@ -10,7 +10,7 @@ from answerback.settings import Settings, SettingsError, load_settings
 from answerback.settings.describing import describe
 from answerback.testing import docs
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
