@@ -10,15 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from answerback.jobs.model import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
 from answerback.jobs.ports import Limits, Store
+
+from answerback.jobs.model import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
 from answerback.llm.model import Answer, ChatRequest, Memory, Usage
+from answerback.llm.reply import WholeReply
 from answerback.queue.attempts import Report
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
-from answerback.llm.reply import WholeReply
 
 URL = "https://receiver.example/hook"
 TENANT = "tenant-a"

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
+from answerback.jobs.callbacks import render
 from yarl import URL
 
 from answerback.accounts.model import hash_key, new_key
 from answerback.bootstrap import SystemClock
 from answerback.bootstrap.database import open_sqlite
-from answerback.jobs.callbacks import render
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.replies import Call

@@ -8,11 +8,11 @@ from standardwebhooks.webhooks import Webhook
 from answerback.jobs.finish import DELIVERY_DEADLINE_MS
 from answerback.jobs.model import DeliveryRecord
 from answerback.jobs.store import SqlStore
+from answerback.kernel import signature
 from answerback.kernel.errors import SendError
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
-from answerback.webhooks import signature
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import CallbackResponse, OriginLine
 from answerback.webhooks.secrets import SigningSecrets

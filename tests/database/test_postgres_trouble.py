@@ -6,10 +6,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+from answerback.jobs.callbacks import render
 
 from answerback.bootstrap.database import open_postgres
 from answerback.database.postgres import connections, runner
-from answerback.jobs.callbacks import render
 from answerback.jobs.model import JobState
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable

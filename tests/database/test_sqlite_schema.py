@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from answerback.jobs.callbacks import render
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from answerback.bootstrap.database import open_sqlite
 from answerback.database import schema, sqlite
 from answerback.database.tables import metadata
-from answerback.jobs.callbacks import render
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
 from builders import accept, dump, raw

@@ -8,12 +8,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from answerback.jobs.callbacks import render
 from sqlalchemy import text
 
 from answerback.bootstrap.database import open_sqlite
 from answerback.database import sqlite
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.jobs.callbacks import render
 from answerback.jobs.model import JobState
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from answerback.webhooks.signature import headers, new_secret, webhook_key
+from answerback.kernel.signature import headers, new_secret, webhook_key
 
 BODY = '{"response":"grüß dich 🌍"}'.encode()
 

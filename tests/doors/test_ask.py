@@ -9,12 +9,12 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from answerback.jobs.callbacks import render
 from troubles import SECRET, TROUBLES, chunk, sse, upstream
 
 from answerback.accounts.model import hash_key
 from answerback.bootstrap import SystemClock
 from answerback.bootstrap.database import open_sqlite
-from answerback.jobs.callbacks import render
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service

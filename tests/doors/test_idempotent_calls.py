@@ -7,13 +7,13 @@ import aiohttp
 import openai
 import pytest
 import pytest_asyncio
+from answerback.jobs.callbacks import render
 from keyed import DOORS, STREAMS, WHOLE, call, code_of
 from troubles import chunk, sse, upstream
 
 from answerback.accounts.model import hash_key
 from answerback.bootstrap import SystemClock
 from answerback.bootstrap.database import open_sqlite
-from answerback.jobs.callbacks import render
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service

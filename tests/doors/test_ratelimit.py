@@ -11,11 +11,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+from answerback.jobs.callbacks import render
 from troubles import upstream
 
 from answerback.accounts.model import hash_key
 from answerback.database.sqlite import open_sqlite
-from answerback.jobs.callbacks import render
 from answerback.testing import FakeLLM, Receiver, Service
 from answerback.testing.clock import FakeClock
 

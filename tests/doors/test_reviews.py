@@ -10,12 +10,12 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from answerback.jobs.callbacks import render
 from reviewing import FILE, VERDICT, Desk
 
 from answerback.accounts.model import hash_key
 from answerback.bootstrap import SystemClock
 from answerback.bootstrap.database import open_sqlite
-from answerback.jobs.callbacks import render
 from answerback.testing import behaviours
 from answerback.testing.push import PushLLM
 from answerback.testing.receiver import Receiver

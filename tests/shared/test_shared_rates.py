@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import redis
+from answerback.jobs.callbacks import render
 
 from answerback.accounts.ratelimit import MovingWindows
 from answerback.accounts.shared_rates import SharedRates
 from answerback.bootstrap.database import open_sqlite
-from answerback.jobs.callbacks import render
 from answerback.jobs.store import SqlStore
 from answerback.kernel.rate import Rate
 from answerback.kernel.telemetry import UNMEASURED

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import redis
+from answerback.conversations.memory import Conversations, DatabaseWindows
+from answerback.jobs.callbacks import render
 
 from answerback.bootstrap.database import open_sqlite
-from answerback.conversations.memory import Conversations, DatabaseWindows
 from answerback.conversations.model import Recalled
 from answerback.conversations.shared_windows import SharedWindows
-from answerback.jobs.callbacks import render
 from answerback.jobs.model import ClaimedJob, Ending
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import EraseUnfinished, StorageUnavailable

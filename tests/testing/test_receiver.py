@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from answerback.kernel import signature
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
 from answerback.testing.signatures import InvalidSignatureError, verify
-from answerback.webhooks import signature
 
 SECRET = signature.new_secret()
 NOW = 1_750_000_000

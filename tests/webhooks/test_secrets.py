@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from answerback.jobs.store import SqlStore
+from answerback.kernel import signature, signer
 from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
 from answerback.testing.signatures import InvalidSignatureError, verify
-from answerback.webhooks import signature, signer
 from answerback.webhooks.secrets import MAX_LIVE, SecretStore, SigningSecret, SigningSecrets
 from answerback.webhooks.signer import FRESH_SECONDS, Signer
 from databases import Database, PostgresDatabase

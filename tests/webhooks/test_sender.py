@@ -15,10 +15,10 @@ from aiohttp import web
 from sending import BODY, DEADLINE, NOW_MS, sending
 
 from answerback import __version__
+from answerback.kernel import signature
 from answerback.kernel.errors import SendError
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
-from answerback.webhooks import signature
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.sender import WebhookSender
 

@@ -7,8 +7,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from answerback.ask.model import Question
 from answerback.database.operation import Database, Operation, Statement, Transaction
+from answerback.database.sql import at_most
 from answerback.database.tables import questions
-from answerback.jobs.records import at_most
 
 BATCH = 200
 
@@ -57,7 +57,7 @@ def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str) -
     """Gives each of a tenant's questions a time of its own, later than the one before: many may share a transaction
     and its time."""
     yield LOCK_HISTORIES(tenant_ids=[tenant_id])
-    answered_at = tx.now
+    answered_at = tx.wall
     for last in (yield LAST_ANSWERED_AT(tenant_id=tenant_id)):
         answered_at = max(answered_at, last.created_at + 1)
     yield INSERT_QUESTION(tenant_id=tenant_id, question=question, answer=answer, answered_at=answered_at)
@@ -68,9 +68,8 @@ def list_questions(_: Transaction, tenant_id: str, limit: int) -> Operation[list
     return [Question(row.question, row.answer, row.created_at) for row in rows]
 
 
-def prune_questions(before: int) -> Operation[int]:
-    """Deletes a batch of those answered before `before` (epoch milliseconds); returns how many."""
-    return len((yield PRUNE_QUESTIONS(before=before)))
+def prune(tx: Transaction, retention_ms: int) -> Operation[int]:
+    return len((yield PRUNE_QUESTIONS(before=tx.wall - retention_ms)))
 
 
 class QuestionStore:
@@ -85,3 +84,7 @@ class QuestionStore:
     async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
         """Newest first."""
         return await self._database.read.run(lambda tx: list_questions(tx, tenant_id, limit))
+
+    async def prune(self, retention_ms: int) -> int:
+        """Deletes a batch of those answered longer ago; how many."""
+        return await self._database.write.run(lambda tx: prune(tx, retention_ms))

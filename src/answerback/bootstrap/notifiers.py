@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from answerback.jobs.engine import EmbeddedEngine
+from answerback.jobs.engine import Engine
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.log import Log
 from answerback.queue.notifier import Notifier
@@ -40,7 +40,7 @@ class Notifiers:
 
 
 def make_notifiers(
-    settings: Settings, local: LocalNotifier, engine: EmbeddedEngine | None, instruments: Instruments, *, serves: bool
+    settings: Settings, local: LocalNotifier, engine: Engine | None, instruments: Instruments, *, serves: bool
 ) -> Notifiers:
     """A process that only serves notifies others of everything, one that also works of what it has no room for.
 

@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack
 import uvicorn
 
 from answerback.accounts.store import AccountStore
-from answerback.bootstrap.accounts import SHORT_SECRET, short_secrets
 from answerback.bootstrap.app import create_app
 from answerback.bootstrap.runtime import loop_factory, open_log, open_process
 from answerback.bootstrap.service import Role, build
@@ -22,7 +21,7 @@ from answerback.kernel.errors import ResultsUnwritable, StorageUnavailable
 from answerback.kernel.failpoints import OnFailpoint, unarmed
 from answerback.kernel.log import Log
 from answerback.llm.routes_file import RoutesFileError
-from answerback.settings import Settings, SettingsError
+from answerback.settings import SHORT_SECRET, Settings, SettingsError
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -53,7 +52,7 @@ def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = un
 async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoint) -> int:
     async with AsyncExitStack() as lifetimes:
         upstreams = Upstreams(settings)
-        process = await open_process(settings, log, upstreams.models | {REVIEWS}, failpoint, lifetimes)
+        process = await open_process(settings, log, upstreams.models, failpoint, lifetimes)
         service = await build(settings, process, upstreams, role, lifetimes)
         await _check_exposure(settings, service.stores.accounts)
         sockets = _listen(settings.app_host, settings.app_port)
@@ -88,7 +87,7 @@ async def _check_exposure(settings: Settings, accounts: AccountStore) -> None:
 
 
 def _warn(settings: Settings, log: Log) -> None:
-    for name in short_secrets(settings):
+    for name in settings.short_secrets:
         log.warning("short_secret", setting=name, note=f"{SHORT_SECRET} bytes at least, or it can be found by trying")
     if settings.mock:
         log.warning("mock_mode", note="no LLM is asked: set OPENROUTER_API_KEY, and unset MOCK_MODE, for real answers")

@@ -24,7 +24,9 @@ from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.model import Limits
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
-from answerback.llm.asking import Asker, ShortRetries
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.retry import ShortRetries
+from answerback.llm.asking import Asker
 from answerback.llm.catalog import Catalog
 from answerback.llm.provider import Provider
 from answerback.queue.notifier import Notifier, Topic
@@ -121,10 +123,12 @@ async def build(
     local = LocalNotifier()
     engine = None
     if role is not Role.API:
-        engine = make_engine(settings, jobs, stores, kinds, sender, signing_secrets, sharing.windows, local, instruments)
+        engine = make_engine(
+            settings, jobs, stores, kinds, sender, signing_secrets, sharing.windows, local, instruments
+        )
     notifiers = make_notifiers(settings, local, engine, instruments, serves=role is not Role.WORKER)
     limits = Limits(settings.conversation_max_pending, settings.max_queued_jobs)
-    asker = make_asker(settings, provider, process)
+    asker = make_asker(settings, provider, instruments)
     catalog = Catalog(asker, settings.cache_ttl, instruments, always=(settings.default_model,))
     results = ResultsFolder(settings.benchmarks_dir)
     if role is not Role.WORKER and "benchmarks_dir" in settings.model_fields_set:
@@ -154,9 +158,9 @@ async def build(
     )
 
 
-def make_asker(settings: Settings, provider: Provider, process: Process) -> Asker:
+def make_asker(settings: Settings, provider: Provider, instruments: Instruments) -> Asker:
     """How synchronous calls ask."""
     retries = ShortRetries(
         settings.max_retries, settings.min_retry_delay, settings.max_retry_delay, settings.retry_multiplier
     )
-    return Asker(provider, retries, settings.llm_timeout_seconds, process.instruments)
+    return Asker(provider, retries, settings.llm_timeout_seconds, instruments)

@@ -13,6 +13,7 @@ from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.provider import Provider
 from answerback.llm.routes_file import ProviderEntry, RoutesFileError, load_routes
 from answerback.llm.routing import FallbackProvider, Route
+from answerback.reviews.push import REVIEWS
 from answerback.settings import Settings
 
 THE_ONE = ""
@@ -39,7 +40,8 @@ class Upstreams:
         elif settings.llm_fallback_models:
             models = (self.default_model, *settings.llm_fallback_models)
             self._routes = {self.default_model: [(THE_ONE, model) for model in models]}
-        self.models = frozenset({self.default_model, *(model for steps in self._routes.values() for _, model in steps)})
+        routed = (model for steps in self._routes.values() for _, model in steps)
+        self.models = frozenset({self.default_model, *routed, REVIEWS})
 
     def provider(self, instruments: Instruments) -> Provider:
         """Makes what answers every chat request, for its caller to close."""

@@ -1,5 +1,5 @@
-"""The tables. What says when something runs (`run_at`, `deadline_at`, `lease_expires_at`, `rank`, `first_loss_at`) is in
-epoch milliseconds of the scheduling clock, every other time in those of the wall clock.
+"""The tables. What says when something runs (`run_at`, `deadline_at`, `lease_expires_at`, `rank`, `first_loss_at`) is
+in epoch milliseconds of the scheduling clock, every other time in those of the wall clock.
 
 Order is held by the database itself: `jobs_head` lets only one job of a conversation be scheduled, queued, running,
 awaiting or quarantined, and `deliveries_order` only one of its deliveries to one destination be pending or sending; the

@@ -10,11 +10,11 @@ from pydantic import SecretStr
 from answerback.demo.ledger import Check, DemoError, Entry, Ledger, names
 from answerback.demo.screen import Screen
 from answerback.demo.watch import Watch
+from answerback.kernel.signature import new_secret
 from answerback.settings import Settings
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service, ServiceError
-from answerback.webhooks.signature import new_secret
 
 FIRST = (
     ("alice", "My favourite colour is teal."),

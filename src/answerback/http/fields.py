@@ -98,7 +98,7 @@ def relayable(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-Metadata = Annotated[dict[str, Any], AfterValidator(echoable)]
+Metadata = Annotated[dict[str, Any], AfterValidator(lambda value: bounded(value, MAX_METADATA_BYTES))]
 """An object that is echoed to the client, at most 16 KiB of JSON."""
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(relayable)]

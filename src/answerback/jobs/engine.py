@@ -16,6 +16,7 @@ from answerback.queue.leased_queue import LeasedQueue
 from answerback.queue.notifier import Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.worker_pool import WorkerPool
+from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import ClaimedDelivery
 from answerback.webhooks.store import DeliveryStore
 

@@ -1,5 +1,5 @@
-"""Ending a job: its state and attempt, what its conversation remembers, the notifications it owes, and the release of the
-next job of its conversation, in one transaction."""
+"""Ending a job: its state and attempt, what its conversation remembers, the notifications it owes, and the release of
+the next job of its conversation, in one transaction."""
 
 import json
 from collections.abc import Mapping

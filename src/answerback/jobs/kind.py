@@ -167,7 +167,8 @@ Outcome: TypeAlias = Completed | Failed | Later | Awaiting
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A kind's own fields of a job: those that lists show, and those, perhaps long, that only the job's own page shows."""
+    """A kind's own fields of a job: those that lists show, and those, perhaps long, that only the job's own page
+    shows."""
 
     summary: Mapping[str, Json]
     details: Mapping[str, Json] = field(default_factory=dict)

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.http.openapi import KEY_OR_NOT
 from answerback.http.openapi_parts import errors
-from answerback.kernel.telemetry import Depth
 from answerback.jobs.store import JobStore
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.telemetry import Depth
 
 FRESH_SECONDS = 3.0
 PATIENCE_SECONDS = 5.0

@@ -1,7 +1,7 @@
 """Jobs as values: submitted, accepted, recorded, counted."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from answerback.conversations.model import Entry
@@ -72,8 +72,8 @@ class JobClaims:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A job's end, committed. `entry` is what its conversation remembers of it, None for nothing, as where it was erased
-    meanwhile."""
+    """A job's end, committed. `entry` is what its conversation remembers of it, None for nothing, as where it was
+    erased meanwhile."""
 
     ending: Ending
     entry: Entry | None = None

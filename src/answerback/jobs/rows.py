@@ -54,7 +54,7 @@ LISTED_RESULT_CHARACTERS = 16_384
 """A page of long results would be hundreds of megabytes: a list leaves them where they are."""
 
 _short = func.length(jobs.c.result) <= literal_column(str(LISTED_RESULT_CHARACTERS))
-LISTED_COLUMNS = (
+LISTED_COLUMNS: tuple[Any, ...] = (
     *JOB_COLUMNS,
     *_STATUS_COLUMNS,
     case((_short, jobs.c.result), else_=null()).label("result"),

@@ -41,7 +41,11 @@ class Runner:
         """One attempt, and the commit of what came of it. Cancelling it leaves the row to the holder of the lease."""
         self._failpoint(Failpoint.AFTER_CLAIM)
         job = claim.job
-        about = {"answerback.job.id": job.id, "answerback.kind": job.kind, "answerback.attempt": claim.attempt}
+        about: dict[str, str | int] = {
+            "answerback.job.id": job.id,
+            "answerback.kind": job.kind,
+            "answerback.attempt": claim.attempt,
+        }
         with self._tracer.span("answer", SpanKind.CONSUMER, about, job.traceparent) as span:
             await self._run(claim, span)
 

@@ -20,8 +20,8 @@ RARE_SECONDS = 60.0
 
 
 class Sweep:
-    """`recoveries` take expired leases away, `expiries` end what is overdue, both at each sweep; `rare` duties run once a
-    minute, and at each sweep as long as they find something."""
+    """`recoveries` take expired leases away, `expiries` end what is overdue, both at each sweep; `rare` duties run once
+    a minute, and at each sweep as long as they find something."""
 
     def __init__(
         self,

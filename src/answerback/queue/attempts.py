@@ -65,8 +65,8 @@ def ending_attempt(
     by: tuple[str, ...] = ("row_id",),
     under_way: ColumnElement[bool] | None = None,
 ) -> Statement:
-    """A statement that ends an attempt: `make` makes it of the columns that it must set besides its own. Where `under_way`
-    does not hold there was no attempt, and none is appended."""
+    """A statement that ends an attempt: `make` makes it of the columns that it must set besides its own. Where
+    `under_way` does not hold there was no attempt, and none is appended."""
     made = table.c.attempts_made + (1 if under_way is None else case((under_way, 1), else_=0))
     sqlite = make({"attempts": appended_sqlite(table, under_way), "attempts_made": made})
     postgresql = make({"attempts": appended_postgresql(table, under_way), "attempts_made": made})

@@ -42,7 +42,7 @@ def has_head(table: Table, head_states: str, **same: Any) -> ColumnElement[bool]
 
 def releasing(table: Table, head_states: str, columns: tuple[str, ...], **released: Any) -> Statement:
     """Makes the first held row the head, where there is none. Each of `columns` is bound under its own name."""
-    same = {column: bindparam(column) for column in columns}
+    same: dict[str, Any] = {column: bindparam(column) for column in columns}
     waiting = table.alias("waiting")
     first = (
         select(waiting.c.id)
@@ -61,6 +61,6 @@ def releasing(table: Table, head_states: str, columns: tuple[str, ...], **releas
 
 def orphaned(table: Table, head_states: str, columns: tuple[str, ...]) -> Statement:
     """Queues whose rows are all held. None should ever be found."""
-    same = {column: table.c[column] for column in columns}
+    same: dict[str, Any] = {column: table.c[column] for column in columns}
     alone = ~has_head(table, head_states, **same)
     return Statement(select(*same.values()).where(in_state(table, HELD), alone).distinct().limit(at_most(ORPHANS)))

@@ -68,8 +68,8 @@ def extending(table: Table, leased: str) -> Statement:
 def extend(
     tx: Transaction, statement: Statement, held: Sequence[tuple[str, int]], lease_seconds: float
 ) -> Operation[set[str]]:
-    """The ids of `(id, epoch)` that the caller still holds. A lease that ran out is renewed if nobody took the row: after
-    an outage of the database that keeps it from being counted as lost."""
+    """The ids of `(id, epoch)` that the caller still holds. A lease that ran out is renewed if nobody took the row:
+    after an outage of the database that keeps it from being counted as lost."""
     expires_at = tx.now + int(lease_seconds * 1000)
     # In the order in which every transaction locks rows.
     wanted = [{"row_id": row_id, "epoch": epoch, "expires_at": expires_at} for row_id, epoch in sorted(held)]

@@ -32,7 +32,7 @@ from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
 from answerback.kernel.retry import JOB_SCHEDULE
 from answerback.llm.model import Answer, ChatRequest
-from answerback.llm.provider import Provider
+from answerback.llm.provider import Provider, send_whole
 from answerback.relay.bodies import Callback, CallbackError
 from answerback.relay.model import Message, answer_items
 
@@ -91,7 +91,8 @@ class MessageKind:
         # By the scheduling clock, which read `claimed_at` a moment ago: this machine's may be minutes off.
         timeout = max(0.001, min(self._timeout, claim.seconds_left))
         asked_at = time.perf_counter()
-        answer = await self._provider.complete(ChatRequest(message.request(said), timeout, queued=True))
+        reply = await send_whole(self._provider, ChatRequest(message.request(said), timeout, queued=True))
+        answer = reply.answer()
         return Completed(
             _result(answer),
             seconds=time.perf_counter() - asked_at,
@@ -146,9 +147,8 @@ def _result(answer: Answer) -> dict[str, Json]:
         "usage": dataclasses.asdict(answer.usage) if answer.usage else None,
         "finish_reason": answer.finish_reason,
     }
-    # Until every answer has them.
-    if tool_calls := getattr(answer, "tool_calls", ()):
-        result["tool_calls"] = list(tool_calls)
+    if answer.tool_calls:
+        result["tool_calls"] = list(answer.tool_calls)
     return result
 
 

@@ -10,10 +10,9 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from answerback.jobs.ports import Limits
 from answerback.kernel.rate import Rate, parse_rate
-from answerback.kernel.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, ShortRetries, exponential
-from answerback.llm.model import Memory
+from answerback.kernel.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
+from answerback.kernel.signature import webhook_key
 from answerback.settings.types import (
     BrokerUrl,
     Count,
@@ -33,7 +32,6 @@ from answerback.settings.types import (
     SigningSecret,
     Words,
 )
-from answerback.webhooks.signature import webhook_key
 
 OPENROUTER = "https://openrouter.ai/api/v1"
 OPENAI = "https://api.openai.com/v1"
@@ -221,22 +219,9 @@ class Settings(BaseSettings):
         return RetrySchedule((STANDARD_WEBHOOKS_SCHEDULE + (DAY,) * beyond)[:attempts])
 
     @property
-    def memory(self) -> Memory:
-        return Memory(self.context_max_messages, self.context_max_tokens, self.context_ttl_seconds)
-
-    @property
-    def short_retries(self) -> ShortRetries:
-        """How synchronous calls are tried again."""
-        return ShortRetries(self.max_retries, self.min_retry_delay, self.max_retry_delay, self.retry_multiplier)
-
-    @property
     def rate(self) -> Rate | None:
         """The rate limit of keys without one of their own."""
         return parse_rate(self.rate_limit)
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.conversation_max_pending, self.max_queued_jobs)
 
     @property
     def hosts(self) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode
 
 from answerback.kernel.rate import parse_rate
 from answerback.kernel.retry import DAY
-from answerback.webhooks.signature import webhook_key
+from answerback.kernel.signature import webhook_key
 
 Network = IPv4Network | IPv6Network
 

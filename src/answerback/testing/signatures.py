@@ -4,7 +4,7 @@ import hmac
 import time
 from collections.abc import Mapping, Sequence
 
-from answerback.webhooks import signature
+from answerback.kernel import signature
 
 TOLERANCE_SECONDS = 300.0
 

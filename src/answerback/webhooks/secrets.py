@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, insert, or_, select, text, update
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.tables import signing_secrets as table
 from answerback.kernel.errors import Conflict
-from answerback.webhooks.signature import new_secret
+from answerback.kernel.signature import new_secret
 
 OVERLAP_MS = 24 * 3_600_000
 """How long a replaced secret signs beside the current one."""

@@ -4,8 +4,8 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from answerback.kernel import signature
 from answerback.kernel.clock import Clock
-from answerback.webhooks import signature
 from answerback.webhooks.secrets import SigningSecrets
 
 FRESH_SECONDS = 5.0

@@ -11,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from answerback import bootstrap
 from answerback.benchmark.chart import Panel, number, svg
 from answerback.benchmark.model import Plan, Report, Run, Spread, read_prompts
+from answerback.bootstrap.benchmark import make_benchmark
+from answerback.cli.silence import Silence
 from answerback.kernel.errors import ResultsUnwritable, UnknownModel
 from answerback.llm.routes_file import RoutesFileError
 from answerback.settings import Settings
@@ -33,15 +34,6 @@ SHOWN = (("avg", "avg"), ("min", "min"), ("max", "max"), ("std dev", "std_dev"),
 
 class BenchError(Exception):
     """The benchmark cannot be run like this; the message is one line."""
-
-
-class _Silence:
-    """Implements `Log`: the screen belongs to the progress bar, and the report says what failed."""
-
-    def info(self, _: str, /, **__: object) -> None:
-        return None
-
-    warning = error = exception = info
 
 
 def plans(prompts: Path | None, models: Sequence[str], runs: int, concurrency: int, max_tokens: int) -> list[Plan]:
@@ -97,7 +89,7 @@ def _read(path: Path) -> bytes:
 
 
 async def _measure(settings: Settings, planned: Sequence[Plan]) -> Sequence[Report]:
-    benchmark, provider = bootstrap.build_benchmark(settings, _Silence())
+    benchmark, provider = make_benchmark(settings, Silence())
     try:
         with ExitStack() as stack:
             return await benchmark.run(planned, _progress(stack, planned))

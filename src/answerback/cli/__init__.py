@@ -8,14 +8,18 @@ from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
-from answerback import bootstrap
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, hash_key, key_name, new_key
 from answerback.benchmark.model import MAX_CONCURRENCY, MAX_RUNS
-from answerback.bootstrap import Role
+from answerback.bootstrap.accounts import make_signing_secrets
+from answerback.bootstrap.database import migrate as migrate_database
+from answerback.bootstrap.database import open_database
 from answerback.bootstrap.server import serve as serve_app
-from answerback.jobs.store import SqlStore
+from answerback.bootstrap.service import Role
+from answerback.bootstrap.stores import Stores, make_stores
+from answerback.cli.silence import Silence
 from answerback.kernel.clock import rfc3339
 from answerback.kernel.errors import Conflict, NotFound, StorageUnavailable
+from answerback.kernel.instruments import Instruments
 from answerback.kernel.rate import parse_rate
 from answerback.settings import Settings, SettingsError, load_settings
 
@@ -53,15 +57,15 @@ def _checked(argument: str, check: Callable[[str], object], given: str) -> None:
         _fail(f"{argument} {error}")
 
 
-def _with_store(work: Callable[[SqlStore], Awaitable[T]], settings: Settings | None = None) -> T:
+def _with_stores(work: Callable[[Stores], Awaitable[T]], settings: Settings | None = None) -> T:
     settings = settings or _settings()
 
     async def run() -> T:
-        store = await bootstrap.open_store(settings)
+        database = await open_database(settings, Instruments(Silence()))
         try:
-            return await work(store)
+            return await work(make_stores(database))
         finally:
-            await store.close()
+            await database.close()
 
     try:
         return asyncio.run(run())
@@ -108,7 +112,7 @@ def bench(
     max_tokens: Annotated[int, typer.Option(help="How long an answer may become.", min=1)] = 512,
 ) -> None:
     """Measure models side by side; a CSV of every run and a plot go to BENCHMARKS_DIR."""
-    from answerback.benchmark.cli import BenchError, plans, run
+    from answerback.cli.bench import BenchError, plans, run
 
     try:
         planned = plans(prompts, model or (), runs, concurrency, max_tokens)
@@ -122,7 +126,7 @@ def migrate() -> None:
     """Bring the database to this version's schema (SQLite does so at every start; PostgreSQL while it serves)."""
     settings = _settings()
     try:
-        asyncio.run(bootstrap.migrate(settings))
+        asyncio.run(migrate_database(settings, Instruments(Silence())))
     except StorageUnavailable as error:
         _fail(str(error))
     typer.echo("The database is current.")
@@ -141,12 +145,12 @@ def secret(
     """Show the secret that signs a tenant's callbacks."""
     settings = _settings()
 
-    async def find(store: SqlStore) -> str:
-        tenant_id = DEFAULT_TENANT if key is None else await store.find_tenant(key)
-        secrets = bootstrap.make_signing_secrets(settings, store)
+    async def find(stores: Stores) -> str:
+        tenant_id = DEFAULT_TENANT if key is None else await stores.accounts.find_tenant(key)
+        secrets = make_signing_secrets(settings, stores.secrets)
         return (await secrets.rotate(tenant_id))[0].value if rotate else await secrets.current(tenant_id)
 
-    typer.echo(_with_store(find, settings))
+    typer.echo(_with_stores(find, settings))
 
 
 @keys.command("create")
@@ -169,12 +173,12 @@ def create_key(
         _checked("--rate-limit", parse_rate, rate_limit)
     settings, key = _settings(), new_key()
 
-    async def create(store: SqlStore) -> tuple[ApiKey, str | None]:
-        made = await store.create_key(name, hash_key(key), rate_limit, tenant=tenant, operator=operator)
-        secrets = bootstrap.make_signing_secrets(settings, store)
+    async def create(stores: Stores) -> tuple[ApiKey, str | None]:
+        made = await stores.accounts.create_key(name, hash_key(key), rate_limit, tenant=tenant, operator=operator)
+        secrets = make_signing_secrets(settings, stores.secrets)
         return made, await secrets.current(made.tenant_id) if tenant is None else None
 
-    made, signing_secret = _with_store(create, settings)
+    made, signing_secret = _with_stores(create, settings)
     typer.echo(f"{made.id}  {name}\n{key}\nKeep it now: only its hash is stored.\nIts tenant is {made.tenant_id}.")
     if signing_secret is not None:
         typer.echo(f"Callbacks to it are signed with {signing_secret}")
@@ -184,7 +188,7 @@ def create_key(
 def list_keys() -> None:
     """Show all keys, without the keys themselves."""
     # Plain lines: a table would cut the ids, which 'keys revoke' takes, to the width of the terminal.
-    for key in _with_store(lambda store: store.list_keys()):
+    for key in _with_stores(lambda stores: stores.accounts.list_keys()):
         state = "live" if key.revoked_at is None else f"revoked {rfc3339(key.revoked_at)}"
         rate = key.rate_limit or "default rate"
         role = "operator" if key.operator else "client"
@@ -195,7 +199,7 @@ def list_keys() -> None:
 @keys.command("revoke")
 def revoke_key(key_id: Annotated[str, typer.Argument(help="The id that 'keys list' shows.")]) -> None:
     """End a key; services notice within a second. What belongs to its tenant stays."""
-    _with_store(lambda store: store.revoke_key(key_id))
+    _with_stores(lambda stores: stores.accounts.revoke_key(key_id))
     typer.echo(f"{key_id} is revoked.")
 
 

@@ -1,0 +1,21 @@
+"""Benchmarks without the rest of the service."""
+
+from answerback.benchmark.results import ResultsFolder
+from answerback.benchmark.run import Benchmark
+from answerback.bootstrap.service import make_asker
+from answerback.bootstrap.upstreams import Upstreams
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.log import Log
+from answerback.llm.catalog import Catalog
+from answerback.llm.provider import Provider
+from answerback.settings import Settings
+
+
+def make_benchmark(settings: Settings, log: Log) -> tuple[Benchmark, Provider]:
+    """Also returns the provider that it asks, which is the caller's to close. Raises RoutesFileError."""
+    instruments = Instruments(log)
+    upstreams = Upstreams(settings)
+    provider = upstreams.provider(instruments)
+    asker = make_asker(settings, provider, instruments)
+    catalog = Catalog(asker, settings.cache_ttl, instruments, always=(settings.default_model,))
+    return Benchmark(asker, catalog, ResultsFolder(settings.benchmarks_dir), upstreams.default_model, log), provider
