@@ -7,10 +7,10 @@ import pytest
 from answerback.jobs.model import JobKind, JobState
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import Conflict, ErrorCode, NotFound
+from answerback.queue.attempts import Report
 from answerback.reviews.llm_callbacks import ending_of
 from answerback.reviews.model import FileRef, NotReviewed, Review, Reviewed
 from answerback.testing.clock import FakeClock
-from answerback.queue.attempts import Report
 from builders import (
     FAILURE,
     LEASE,

@@ -9,8 +9,8 @@ from answerback.jobs import finish as ending
 from answerback.jobs.callbacks import render
 from answerback.jobs.model import Ending, Job, JobState
 from answerback.jobs.store import SqlStore
-from answerback.testing.clock import FakeClock
 from answerback.queue.attempts import Report
+from answerback.testing.clock import FakeClock
 from builders import (
     FAILURE,
     REPORT,

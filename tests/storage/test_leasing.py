@@ -72,7 +72,9 @@ async def test_two_stores_on_one_file_never_claim_the_same_row(
     claims = await asyncio.gather(*(each.claim_jobs("w", 3, LEASE) for each in (store, other) * 15))
     claimed = [claim for batch in claims for claim in batch.jobs]
     await asyncio.gather(*(finish(store, claim) for claim in claimed))
-    sent = await asyncio.gather(*(each.claim_deliveries("w", 3, LEASE, lambda *_: OriginRoom(3)) for each in (store, other) * 15))
+    sent = await asyncio.gather(
+        *(each.claim_deliveries("w", 3, LEASE, lambda *_: OriginRoom(3)) for each in (store, other) * 15)
+    )
     await other.close()
 
     assert sorted(claim.id for claim in claimed) == sorted(jobs)

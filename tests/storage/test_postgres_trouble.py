@@ -14,6 +14,7 @@ from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable
 from answerback.testing.backends import PostgresServer
 from answerback.testing.clock import FakeClock
+from answerback.webhooks.model import OriginRoom
 from builders import LEASE, TENANT, accept, claim_delivery, claim_job, claim_jobs, finish, state_of
 from databases import PostgresDatabase
 from link import Link
