@@ -135,15 +135,10 @@ async def test_the_thorough_look_comes_once_a_minute(
     assert await maintenance.sweep() == 1
 
 
-async def test_cancelling_and_replaying_tell_the_engine(store: SqlStore, journal: Journal, notifier: Notifier) -> None:
+async def test_cancelling_tells_the_engine(store: SqlStore, journal: Journal, notifier: Notifier) -> None:
     control = Control(store, notifier, journal)
     job_id = (await accept(store)).job_id
 
     record = await control.cancel("tenant-a", job_id)
     assert (record.state, notifier.jobs) == ("cancelled", 1)
-    await store.delivered(await claim_delivery(store), REPORT)
-    assert record.delivery is not None
-    replayed = await control.replay("tenant-a", record.delivery.id)
-
-    assert (replayed.state, notifier.deliveries) == ("pending", 1)
-    assert journal.events == ["cancelled", "replayed"]
+    assert journal.events == ["cancelled"]

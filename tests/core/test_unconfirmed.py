@@ -10,6 +10,7 @@ from answerback.jobs.model import JobState
 from answerback.jobs.run import Executor
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import OutcomeUnknown
+from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.llm.model import Answer
 from answerback.testing.clock import FakeClock
@@ -43,11 +44,11 @@ def unconfirmed(
     lost = asyncio.Event()
 
     def losing(report: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
-        async def told(*arguments: Any) -> bool:
+        async def told(*arguments: Any, **named: Any) -> bool:
             if lost.is_set():
-                return await report(*arguments)
+                return await report(*arguments, **named)
             lost.set()
-            await (report(*arguments) if instead is None else instead())
+            await (report(*arguments, **named) if instead is None else instead())
             raise OutcomeUnknown("connection was closed in the middle of operation")
 
         return told
@@ -113,9 +114,7 @@ async def test_how_a_callback_went_is_told_as_kept(
         signer=Signer(SigningSecrets(store, {}), clock),
         notifier=Notifier(),
         schedule=RetrySchedule((0.0, 5.0)),
-        clock=clock,
-        log=journal,
-        failpoint=nothing,
+        instruments=Instruments(journal, clock),
     )
 
     await deliverer.run(claim)

@@ -5,30 +5,18 @@ import pytest
 from answerback.jobs.outcome import (
     BILLED,
     AskLater,
-    Dead,
-    Delivered,
-    DeliveryOutcome,
     Failed,
-    SendLater,
     after_provider_error,
-    after_send,
     poisoned,
 )
-from answerback.kernel.errors import ErrorCode, ProviderError, SendError
-from answerback.kernel.retry import DAY, JOB_SCHEDULE, RetrySchedule
-from answerback.webhooks.model import CallbackResponse
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.retry import JOB_SCHEDULE
 from builders import FAILURE, refusal
-
-SCHEDULE = RetrySchedule((0.0, 5.0, 300.0))
 
 
 def middle() -> float:
     """No jitter for planned waits."""
     return 0.5
-
-
-def sent(status: int, retry_after: float | None = None, attempt: int = 1, left: float = 7 * DAY) -> DeliveryOutcome:
-    return after_send(CallbackResponse(status, retry_after, "said"), attempt, left, SCHEDULE, middle)
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 11])
@@ -79,51 +67,6 @@ def test_a_call_that_found_no_room_waits_for_its_turn_exactly_and_was_no_attempt
     outcome = after_provider_error(error, 12, JOB_SCHEDULE, middle)
 
     assert outcome == AskLater(0.25, error.failure, counted=False, asked=False)
-
-
-@pytest.mark.parametrize("status", [200, 201, 204, 299])
-def test_a_2xx_delivers(status: int) -> None:
-    assert sent(status) == Delivered(CallbackResponse(status, None, "said"))
-
-
-@pytest.mark.parametrize("status", [100, 199, 300, 301, 302, 307, 308, 400, 404, 409, 429, 500, 503])
-def test_anything_else_is_tried_again(status: int) -> None:
-    outcome = sent(status)
-
-    assert isinstance(outcome, SendLater)
-    assert outcome.delay == 5.0
-    assert str(status) in outcome.error
-
-
-def test_410_ends_it_at_the_first_attempt() -> None:
-    assert isinstance(sent(410), Dead)
-
-
-def test_no_response_is_tried_again_and_keeps_its_reason() -> None:
-    outcome = after_send(SendError("connection refused"), 1, DAY, SCHEDULE, middle)
-
-    assert outcome == SendLater(5.0, "connection refused", None)
-
-
-def test_retry_after_is_honoured_up_to_a_day() -> None:
-    patient, too_patient = sent(503, retry_after=3600), sent(503, retry_after=30 * DAY)
-
-    assert isinstance(patient, SendLater)
-    assert patient.delay >= 3600
-    assert isinstance(too_patient, SendLater)
-    assert DAY <= too_patient.delay <= 1.2 * DAY
-
-
-def test_an_exhausted_schedule_gives_up() -> None:
-    assert isinstance(sent(503, attempt=2), SendLater)
-    assert isinstance(sent(503, attempt=3), Dead)
-    assert isinstance(after_send(SendError("reset"), 3, DAY, SCHEDULE, middle), Dead)
-
-
-def test_nothing_is_planned_beyond_the_deadline() -> None:
-    assert isinstance(sent(503, left=5.0), SendLater)
-    assert isinstance(sent(503, left=4.9), Dead)
-    assert isinstance(sent(200, left=-1.0), Delivered)
 
 
 def test_the_third_loss_poisons() -> None:

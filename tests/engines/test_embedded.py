@@ -19,13 +19,14 @@ from answerback.jobs.run import Executor
 from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake
 from answerback.kernel.errors import SendError
+from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.llm.model import Answer, ChatRequest
 from answerback.llm.reply import WholeReply
 from answerback.queue.notifiers.local import LocalNotifier
-from answerback.webhooks.breaker import OriginGate
+from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.deliver import Deliverer
-from answerback.webhooks.model import CallbackResponse
+from answerback.webhooks.outcome import CallbackResponse
 from answerback.webhooks.ports import Origins
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
@@ -137,9 +138,7 @@ class Shop:
             signer=Signer(SigningSecrets(store, {}), clock),
             notifier=notifier,
             schedule=RetrySchedule((0.0, 5.0)),
-            clock=clock,
-            log=self.journal,
-            failpoint=nothing,
+            instruments=Instruments(self.journal, clock),
         )
         self.engine = EmbeddedEngine(
             store, executor, deliverer, self.maintenance, notifier, concurrency, lease, clock, self.journal
@@ -223,24 +222,22 @@ async def test_cancelling_a_running_job_stops_the_call_and_moves_the_line(shop: 
     assert "stale_result_discarded" not in shop.journal.events
 
 
-async def test_callbacks_owed_to_a_dead_receiver_wait_in_line_without_being_claimed(
-    store: SqlStore, path: Path
-) -> None:
+async def test_callbacks_owed_to_a_dead_receiver_wait_without_being_claimed(store: SqlStore, path: Path) -> None:
     """And hold up nobody behind them."""
     await asyncio.gather(*(accept(store, session=None, callback_url="https://dead.example/") for _ in range(500)))
     await accept(store, "the living", None)
     await asyncio.gather(*(finish(store, claim) for claim in await claim_jobs(store, limit=501)))
     mailbox = HalfDead()
-    shop = Shop(store, concurrency=20, origins=OriginGate(RealClock().monotonic), mailbox=mailbox)
+    shop = Shop(store, concurrency=20, origins=CircuitBreakers(RealClock().monotonic), mailbox=mailbox)
 
     shop.engine.start()
     await mailbox.until(lambda: len(mailbox.sent) == 1)
     await shop.engine.stop()
 
-    ((claims, lines),) = rows(
+    ((claims, waiting),) = rows(
         path, "SELECT sum(lease_epoch), count(*) FROM deliveries WHERE url != ? AND state = 'pending'", URL
     )
-    assert lines == 500
+    assert waiting == 500
     assert 1 <= mailbox.refused <= claims < 100
 
 

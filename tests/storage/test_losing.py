@@ -8,16 +8,11 @@ from builders import (
     LEASE,
     TENANT,
     accept,
-    claim_deliveries,
-    claim_delivery,
     claim_job,
     claim_jobs,
-    ended_job,
     finish,
-    owed_delivery,
     state_of,
 )
-from databases import Database
 
 HOUR = 3600.0
 
@@ -42,20 +37,6 @@ async def test_an_attempt_given_back_does_not_count(store: SqlStore) -> None:
     again = await claim_job(store)
     assert (again.attempt, again.epoch) == (1, claim.epoch + 1)
     assert [each.status for each in (await store.get_job(TENANT, claim.id)).attempts] == ["released", "started"]
-
-
-async def test_a_deferred_delivery_leaves_no_attempt_however_often(
-    store: SqlStore, database: Database, clock: FakeClock
-) -> None:
-    await ended_job(store)
-    for _ in range(20):
-        claim = await claim_delivery(store)
-        assert claim.attempt == 1
-        await store.release_deliveries([(claim.id, claim.epoch, 5.0)])
-        assert await claim_deliveries(store) == []
-        clock.advance(5)
-
-    assert await database.rows("SELECT count(*) FROM attempts WHERE \"of\" LIKE 'msg%'") == [(0,)]
 
 
 async def test_a_lost_lease_gives_the_attempt_back_and_is_counted(store: SqlStore, clock: FakeClock) -> None:
@@ -111,40 +92,6 @@ async def test_losses_spread_wider_do_not_poison(store: SqlStore, clock: FakeClo
         clock.advance(73 * HOUR)
 
     assert await state_of(store, job_id) == JobState.QUEUED
-
-
-async def test_a_lost_delivery_is_sent_again_and_its_attempt_counts(store: SqlStore, clock: FakeClock) -> None:
-    lost = await owed_delivery(store)
-    clock.advance(LEASE)
-
-    assert (await store.recover_leases()).deliveries_requeued == 1
-
-    again = await claim_delivery(store)
-    assert (again.id, again.body, again.attempt) == (lost.id, lost.body, 2)
-
-
-async def test_a_delivery_that_loses_its_worker_past_its_deadline_is_dead(store: SqlStore, clock: FakeClock) -> None:
-    claim = await owed_delivery(store)
-    clock.advance((claim.deadline_at - clock.now()) / 1000)
-
-    await store.recover_leases()
-
-    delivery = (await store.get_job(TENANT, claim.job_id)).delivery
-    assert delivery is not None
-    assert delivery.state == "dead"
-
-
-async def test_a_lost_worker_past_the_deadline_does_not_stop_the_line_of_callbacks(
-    store: SqlStore, clock: FakeClock
-) -> None:
-    claim = await owed_delivery(store)
-    await accept(store)
-    await finish(store, await claim_job(store))
-    clock.advance((claim.deadline_at - clock.now()) / 1000)
-
-    await store.recover_leases()
-
-    assert (await claim_delivery(store)).job_id != claim.job_id
 
 
 async def test_of_jobs_that_lost_two_leases_one_runs_at_a_time(store: SqlStore, clock: FakeClock) -> None:

@@ -8,21 +8,31 @@ from collections.abc import Callable
 import pytest
 
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.breaker import OriginGate
+from answerback.webhooks.breaker import CircuitBreakers
+from answerback.webhooks.model import OriginKey
+from answerback.webhooks.outcome import AttemptEnd
 
-HERE = "https://here.example:443"
+HERE = OriginKey("tenant", "https://here.example:443")
+
+
+def begins(breakers: CircuitBreakers, late: bool = True) -> bool:
+    """Whether one more attempt begins."""
+    room = breakers.look(HERE, late).free > 0
+    if room:
+        breakers.began(HERE, late)
+    return room
 
 
 class Receiver:
-    """Attempts of some gates, each of which makes as many as it is admitted, at one receiver. `takes` says how long the
-    attempt takes that begins now."""
+    """Attempts of some processes at one receiver, each of which makes as many as its window admits. `takes` says how
+    long the attempt takes that begins now."""
 
-    def __init__(self, clock: FakeClock, gates: int, takes: Callable[[float], float]) -> None:
+    def __init__(self, clock: FakeClock, processes: int, takes: Callable[[float], float]) -> None:
         self.clock = clock
-        self.gates = [OriginGate(clock.monotonic) for _ in range(gates)]
+        self.processes = [CircuitBreakers(clock.monotonic) for _ in range(processes)]
         self.takes = takes
         self.came: list[float] = []
-        self.in_flight = [0] * gates
+        self.in_flight = [0] * processes
         self.most_in_flight = 0
         self.ends: list[tuple[float, int, float]] = []
 
@@ -31,8 +41,8 @@ class Receiver:
         last = self.clock.monotonic() + 100.0
         while not until():
             assert self.clock.monotonic() < last
-            for n, gate in enumerate(self.gates):
-                while gate.admit(HERE, late=True) == 0.0:
+            for n, breakers in enumerate(self.processes):
+                while begins(breakers):
                     now = self.clock.monotonic()
                     self.in_flight[n] += 1
                     self.most_in_flight = max(self.most_in_flight, sum(self.in_flight))
@@ -41,7 +51,7 @@ class Receiver:
             at, n, began = heapq.heappop(self.ends)
             self.clock.advance(max(0.0, at - self.clock.monotonic()))
             self.in_flight[n] -= 1
-            self.gates[n].done(HERE, ok=True, seconds=at - began)
+            self.processes[n].ended(HERE, AttemptEnd.ANSWERED, at - began)
         return self.clock.monotonic()
 
     @property
@@ -67,63 +77,63 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def width(gate: OriginGate) -> int:
+def width(breakers: CircuitBreakers) -> int:
     """How many it admits at once."""
     admitted = 0
-    while gate.admit(HERE, late=True) == 0.0:
+    while begins(breakers):
         admitted += 1
     for _ in range(admitted):
-        gate.done(HERE, ok=None, seconds=0.0)
+        breakers.ended(HERE, AttemptEnd.CANCELLED, 0.0)
     return admitted
 
 
-def round_of(gate: OriginGate, clock: FakeClock, count: int, seconds: float, ok: bool = True) -> None:
+def round_of(breakers: CircuitBreakers, clock: FakeClock, count: int, seconds: float, ok: bool = True) -> None:
     for _ in range(count):
-        assert gate.admit(HERE, late=True) == 0.0
+        assert begins(breakers)
     clock.advance(seconds)
     for _ in range(count):
-        gate.done(HERE, ok, seconds)
+        breakers.ended(HERE, AttemptEnd.ANSWERED if ok else AttemptEnd.UNREACHED, seconds)
 
 
 def test_an_origin_to_which_late_ones_are_owed_gets_one_at_a_time_and_then_twice_as_many_each_round(
     clock: FakeClock,
 ) -> None:
-    gate = OriginGate(clock.monotonic)
+    breakers = CircuitBreakers(clock.monotonic)
     for _ in range(5):
-        assert width(gate) == 1
-        round_of(gate, clock, 1, 0.1)
+        assert width(breakers) == 1
+        round_of(breakers, clock, 1, 0.1)
     for expected in (2, 4, 8, 16, 32, 64):
-        assert width(gate) == expected
-        round_of(gate, clock, expected, 0.1)
-    assert width(gate) == 64
+        assert width(breakers) == expected
+        round_of(breakers, clock, expected, 0.1)
+    assert width(breakers) == 64
 
 
 def test_a_round_that_takes_longer_halves_it_and_one_without_an_answer_ends_it(clock: FakeClock) -> None:
-    gate = OriginGate(clock.monotonic)
+    breakers = CircuitBreakers(clock.monotonic)
     for count in (1, 1, 1, 1, 1, 2, 4, 8):
-        round_of(gate, clock, count, 0.1)
-    round_of(gate, clock, 16, 0.2)
-    assert width(gate) == 8
-    round_of(gate, clock, 1, 0.1, ok=False)
-    assert width(gate) == 1
+        round_of(breakers, clock, count, 0.1)
+    round_of(breakers, clock, 16, 0.2)
+    assert width(breakers) == 8
+    round_of(breakers, clock, 1, 0.1, ok=False)
+    assert width(breakers) == 1
 
 
 def test_without_late_ones_an_origin_gets_all_it_may_at_once(clock: FakeClock) -> None:
-    gate = OriginGate(clock.monotonic)
-    assert [gate.admit(HERE, late=False) for _ in range(64)] == [0.0] * 64
+    breakers = CircuitBreakers(clock.monotonic)
+    assert all(begins(breakers, late=False) for _ in range(64))
     for _ in range(64):
-        gate.done(HERE, ok=True, seconds=0.1)
+        breakers.ended(HERE, AttemptEnd.ANSWERED, 0.1)
     # And one that has answered so many is not doubted because of a late one.
-    assert width(gate) == 64
+    assert width(breakers) == 64
 
 
 def test_what_was_never_needed_is_not_taken_for_granted(clock: FakeClock) -> None:
     """Or an hour of single callbacks would open the way for sixty-four at once."""
-    gate = OriginGate(clock.monotonic)
+    breakers = CircuitBreakers(clock.monotonic)
     for _ in range(1000):
-        round_of(gate, clock, 1, 0.1)
+        round_of(breakers, clock, 1, 0.1)
 
-    assert width(gate) == 2
+    assert width(breakers) == 2
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.02, 0.1])
@@ -157,26 +167,26 @@ def test_an_origin_with_one_pair_of_hands_never_gets_more_than_its_rate(clock: F
 
 
 def test_an_origin_that_is_back_starts_with_one_again(clock: FakeClock) -> None:
-    gate = OriginGate(clock.monotonic)
+    breakers = CircuitBreakers(clock.monotonic)
     for count in (1, 1, 1, 1, 1, 2, 4, 8, 16, 32):
-        round_of(gate, clock, count, 0.01)
-    assert width(gate) == 64
-    round_of(gate, clock, 5, 0.01, ok=False)
+        round_of(breakers, clock, count, 0.01)
+    assert width(breakers) == 64
+    round_of(breakers, clock, 5, 0.01, ok=False)
     clock.advance(30.0)
 
-    round_of(gate, clock, 1, 0.01)
+    round_of(breakers, clock, 1, 0.01)
 
-    assert width(gate) == 1
+    assert width(breakers) == 1
 
 
 def test_one_that_hangs_gets_one_more_each_second_so_that_it_is_soon_known_to_be_dead(clock: FakeClock) -> None:
-    gate = OriginGate(clock.monotonic)
-    assert [gate.admit(HERE, late=True) == 0.0 for _ in range(2)] == [True, False]
+    breakers = CircuitBreakers(clock.monotonic)
+    assert [begins(breakers) for _ in range(2)] == [True, False]
     for _ in range(9):
         clock.advance(1.0)
-        assert [gate.admit(HERE, late=True) == 0.0 for _ in range(2)] == [True, False]
+        assert [begins(breakers) for _ in range(2)] == [True, False]
     clock.advance(1.0)
     for _ in range(5):
-        gate.done(HERE, ok=False, seconds=10.0)
+        breakers.ended(HERE, AttemptEnd.UNREACHED, 10.0)
         clock.advance(1.0)
-    assert gate.admit(HERE, late=True) == pytest.approx(29.0)
+    assert breakers.look(HERE, late=True).opens_in == pytest.approx(29.0)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import any_, bindparam, exists, func, literal_column, select, tuple_, update
+from sqlalchemy import any_, bindparam, func, literal_column, select, tuple_, update
 
 from answerback.database.operation import Operation, Row, Rows, Statement, Transaction
 from answerback.database.tables import deliveries, webhook_endpoints
@@ -60,15 +60,15 @@ _here = (
     deliveries.c.tenant_id == bindparam("tenant_id"),
     deliveries.c.origin == bindparam("origin"),
 )
-_deleted = deliveries.c.endpoint_id.is_not(None) & ~exists(
-    select(literal_column("1")).where(webhook_endpoints.c.id == deliveries.c.endpoint_id)
+_its_endpoint = (
+    select(webhook_endpoints.c.id).where(webhook_endpoints.c.id == deliveries.c.endpoint_id).scalar_subquery()
 )
 _CLAIMED = (
     deliveries.c.id,
     deliveries.c.job_id,
     deliveries.c.event_type,
     deliveries.c.endpoint_id,
-    _deleted.label("endpoint_deleted"),
+    _its_endpoint.label("its_endpoint"),
     deliveries.c.destination,
     deliveries.c.tenant_id,
     deliveries.c.conversation_id,
@@ -227,7 +227,7 @@ def _claimed(tx: Transaction, row: Row) -> ClaimedDelivery:
         job_id=row.job_id,
         event_type=row.event_type,
         endpoint_id=row.endpoint_id,
-        endpoint_deleted=bool(row.endpoint_deleted),
+        endpoint_deleted=row.endpoint_id != row.its_endpoint,
         destination=row.destination,
         tenant_id=row.tenant_id,
         conversation_id=row.conversation_id,

@@ -3,19 +3,19 @@
 from datetime import UTC, datetime
 
 import pytest
+from owing import ALIVE
 from standardwebhooks.webhooks import Webhook
 
-from answerback.jobs.finish import DELIVERY_DEADLINE_MS
-from answerback.jobs.model import DeliveryRecord
 from answerback.jobs.store import SqlStore
-from answerback.kernel import signature
 from answerback.kernel.errors import SendError
 from answerback.kernel.failpoints import Failpoint
+from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
+from answerback.webhooks import signature
 from answerback.webhooks.deliver import Deliverer
-from answerback.webhooks.model import CallbackResponse, OriginLine
-from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.model import DEADLINE_MS, DeliveryRecord, OriginRoom
+from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
 from answerback.webhooks.signer import Signer
 from builders import (
     TENANT,
@@ -28,9 +28,10 @@ from builders import (
     claim_delivery,
     ended_job,
 )
+from databases import Database
 
 SECRET = signature.new_secret()
-DEADLINE = DELIVERY_DEADLINE_MS / 1000
+DEADLINE = DEADLINE_MS / 1000
 
 
 class Post:
@@ -49,12 +50,10 @@ class Post:
             store=self.store,
             sender=sender,
             origins=self.origins,
-            signer=Signer(SigningSecrets(self.store, {TENANT: SECRET}), self.clock),
+            signer=Signer(self.store, SECRET, self.clock),
             notifier=self.notifier,
             schedule=RetrySchedule((0.0, 5.0, 300.0)),
-            clock=self.clock,
-            log=self.journal,
-            failpoint=self.boundaries.append,
+            instruments=Instruments(self.journal, self.clock, failpoint=self.boundaries.append),
         )
 
     async def attempt(self, sender: StubSender) -> DeliveryRecord:
@@ -83,7 +82,7 @@ async def test_a_callback_is_signed_and_delivered(post: Post) -> None:
     assert (delivery.state, delivery.delivered_at) == ("delivered", post.clock.now())
     assert [(each.status, each.http_status) for each in delivery.attempts] == [("delivered", 204)]
     assert post.boundaries == [Failpoint.BEFORE_CALLBACK, Failpoint.AFTER_CALLBACK, Failpoint.AFTER_DELIVERED]
-    assert post.origins.ended == [True]
+    assert post.origins.ends == [AttemptEnd.ANSWERED]
 
 
 async def test_its_signature_is_the_one_that_the_library_of_the_specification_makes(post: Post) -> None:
@@ -144,64 +143,85 @@ async def test_retry_after_is_waited_for(post: Post, clock: FakeClock) -> None:
     assert delivery.attempts[0].snippet == "slow down"
 
 
-async def test_a_closed_origin_defers_the_attempt_and_costs_none(post: Post, clock: FakeClock) -> None:
-    post.origins.waits = [30.0, 30.0, 0.0]
-    sender = StubSender()
-    for _ in range(2):
-        deferred = await post.attempt(sender)
-        assert (deferred.state, deferred.attempt, deferred.run_at) == ("pending", 0, clock.now() + 30_000)
-        clock.advance(30)
-    assert sender.sent == []
-    assert post.origins.ended == []
-
-    delivered = await post.attempt(sender)
-
-    assert (delivered.state, delivered.attempt, len(delivered.attempts)) == ("delivered", 1, 1)
-
-
-async def test_a_claim_leaves_those_of_a_closed_origin_in_line_and_its_gate_hears_how_many(
-    post: Post, clock: FakeClock
-) -> None:
-    line = OriginLine(f"{TENANT} https://receiver.example:443", 0, 30.0, 0.01, 100)
-    post.origins.shut = [line]
+async def test_a_claim_takes_what_origins_have_room_for_and_each_holds_its_place_until_it_has_run(post: Post) -> None:
+    post.origins.rooms = [OriginRoom(0), OriginRoom(1)]
     deliverer = post.deliverer(StubSender())
-
     assert (await deliverer.claim("worker", 10, 60.0)).deliveries == []
-    assert post.origins.taken == [(line, 1)]
 
-    post.origins.shut = []
-    clock.advance(30)
-    assert len((await deliverer.claim("worker", 10, 60.0)).deliveries) == 1
+    (claim,) = (await deliverer.claim("worker", 10, 60.0)).deliveries
+    assert (post.origins.begun, post.origins.ends) == ([ALIVE], [])
+    await deliverer.run(claim)
+
+    assert post.origins.ends == [AttemptEnd.ANSWERED]
 
 
-@pytest.mark.parametrize("waiting", [False, True])
-async def test_an_attempt_that_ends_wakes_the_lane_for_those_in_line(store: SqlStore, waiting: bool) -> None:
+async def test_an_origin_hears_that_it_owes_nothing_from_before_any_more(post: Post) -> None:
+    post.origins.rooms = [OriginRoom(1, recovered_for=5.0)]
+
+    await post.deliverer(StubSender()).claim("worker", 10, 60.0)
+
+    assert post.origins.drained_keys == [ALIVE]
+
+
+@pytest.mark.parametrize("more", [False, True])
+async def test_an_attempt_whose_end_makes_room_wakes_the_worker_pool(store: SqlStore, more: bool) -> None:
     await ended_job(store, session=None)
     post = Post(store, FakeClock(), Journal())
-    post.origins.somebody_waits = waiting
+    post.origins.more_may_begin = more
 
     await post.attempt(StubSender())
 
-    assert post.notifier.deliveries == int(waiting)
+    assert post.notifier.deliveries == int(more)
 
 
-async def test_the_gate_hears_which_callbacks_are_late(post: Post, clock: FakeClock) -> None:
-    post.origins.waits = [61.0, 0.0]
-    await post.attempt(StubSender())
-    clock.advance(61)
-    await post.attempt(StubSender())
+async def test_what_could_not_be_reached_is_tried_when_its_origin_recovers_and_keeps_its_turn(
+    post: Post, clock: FakeClock
+) -> None:
+    # Given an attempt that reached nobody, and will be made again in five minutes
+    await post.attempt(StubSender(SendError("connection refused")))
+    clock.advance(6)
+    waiting = await post.attempt(StubSender(SendError("connection refused")))
+    due_at = waiting.run_at
+    post.origins.rooms = [OriginRoom(1, recovered_for=0.0)]
+    clock.advance(1)
+    deliverer = post.deliverer(StubSender(SendError("connection refused"), 200))
 
-    assert post.origins.late == [False, True]
+    # When its origin recovers, and that attempt reaches nobody either
+    (early,) = (await deliverer.claim("worker", 10, 60.0)).deliveries
+    await deliverer.run(early)
+    failed = (await post.store.get_job(TENANT, early.job_id)).delivery
+    # Then its schedule is as it was
+    assert failed is not None
+    assert (failed.state, failed.attempt, failed.attempts_made) == ("pending", 2, 3)
+    assert abs(failed.run_at - due_at) <= 1
+    # And at the next recovery it is delivered
+    clock.advance(1)
+    (again,) = (await deliverer.claim("worker", 10, 60.0)).deliveries
+    await deliverer.run(again)
+    delivered = (await post.store.get_job(TENANT, early.job_id)).delivery
+    assert delivered is not None
+    assert delivered.state == "delivered"
 
 
-async def test_an_origin_closed_past_the_deadline_is_the_end(post: Post, clock: FakeClock) -> None:
-    post.origins.waits = [30.0]
-    clock.advance(DEADLINE - 29)
+async def test_past_its_deadline_a_delivery_to_an_origin_that_stays_closed_is_dead(
+    post: Post, database: Database, clock: FakeClock
+) -> None:
+    post.origins.rooms = [OriginRoom(0, opens_in=30.0)]
+    post.origins.closed = True
+    deliverer = post.deliverer(StubSender())
+    clock.advance(DEADLINE - 0.001)
+    assert await deliverer.expire() == 0
+    clock.advance(0.001)
 
-    delivery = await post.attempt(StubSender())
+    assert await deliverer.expire() == 1
 
-    assert delivery.state == "dead"
-    assert [each.status for each in delivery.attempts] == ["dead"]
+    assert await database.rows("SELECT state FROM deliveries") == [("dead",)]
+
+
+async def test_elsewhere_it_is_left_for_its_last_attempt(post: Post, clock: FakeClock) -> None:
+    clock.advance(DEADLINE + 1)
+
+    assert await post.deliverer(StubSender()).expire() == 0
 
 
 async def test_a_callback_past_its_deadline_gets_one_last_attempt(post: Post, clock: FakeClock) -> None:
@@ -212,30 +232,18 @@ async def test_a_callback_past_its_deadline_gets_one_last_attempt(post: Post, cl
     assert (delivery.state, delivery.attempt) == ("dead", 1)
 
 
-@pytest.mark.parametrize(
-    ("step", "healthy"),
-    [(200, True), (404, True), (410, True), (500, True), (503, True), (SendError("reset"), False)],
-)
-async def test_only_a_missing_response_counts_against_an_origin(
-    post: Post, step: int | SendError, healthy: bool
-) -> None:
-    await post.attempt(StubSender(step))
-
-    assert post.origins.ended == [healthy]
-
-
-async def test_an_attempt_that_breaks_frees_its_slot_and_says_nothing_of_the_origin(post: Post) -> None:
+async def test_an_attempt_that_breaks_frees_its_place_and_says_nothing_of_the_origin(post: Post) -> None:
     with pytest.raises(ZeroDivisionError):
         await post.attempt(StubSender(ZeroDivisionError()))
 
-    assert post.origins.ended == [None]
+    assert post.origins.ends == [AttemptEnd.CANCELLED]
 
 
 async def test_a_report_on_what_was_taken_away_is_discarded(post: Post, clock: FakeClock) -> None:
     class Slow(StubSender):
         async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
             clock.advance(61)
-            await post.store.recover_leases()
+            await post.store.recover_deliveries()
             return await super().send(url, headers, body)
 
     delivery = await post.attempt(Slow())
@@ -244,7 +252,7 @@ async def test_a_report_on_what_was_taken_away_is_discarded(post: Post, clock: F
     assert post.journal.events == ["stale_delivery_discarded"]
 
 
-async def test_a_settled_callback_wakes_the_lane_for_the_next_of_its_conversation(post: Post) -> None:
+async def test_a_settled_callback_wakes_the_worker_pool_for_the_next_of_its_conversation(post: Post) -> None:
     await post.attempt(StubSender())
 
     assert post.notifier.deliveries == 1

@@ -1,0 +1,36 @@
+"""What stories about deliveries begin with: jobs that ended and owe something, and origins with so much room."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from answerback.jobs.store import SqlStore
+from answerback.webhooks.model import DeliveryClaims, OriginKey, OriginRoom
+from builders import LEASE, TENANT, URL, accept, claim_jobs, finish
+
+DEAD = "https://dead.example/hook"
+ALIVE = OriginKey(TENANT, "https://receiver.example:443")
+CLOSED = OriginKey(TENANT, "https://dead.example:443")
+SHUT = OriginRoom(0, opens_in=30.0)
+
+
+def rooms(known: Mapping[OriginKey, OriginRoom] | None = None) -> Callable[[OriginKey, bool], OriginRoom]:
+    """Every other origin takes a thousand."""
+    return lambda key, _: (known or {}).get(key, OriginRoom(1_000))
+
+
+async def owe(store: SqlStore, count: int, url: str = URL, tenant: str = TENANT, session: str | None = None) -> None:
+    """So many deliveries, each of a job that ended."""
+    for _ in range(count) if session else range(1):
+        many = 1 if session else count
+        await asyncio.gather(*(accept(store, session=session, callback_url=url, tenant_id=tenant) for _ in range(many)))
+        await asyncio.gather(*(finish(store, claim) for claim in await claim_jobs(store, limit=many)))
+
+
+async def claim(
+    store: SqlStore, known: Mapping[OriginKey, OriginRoom] | None = None, limit: int = 100
+) -> DeliveryClaims:
+    return await store.claim_deliveries("worker", limit, LEASE, rooms(known))
+
+
+def urls(claims: DeliveryClaims) -> list[str]:
+    return [each.url for each in claims.deliveries]

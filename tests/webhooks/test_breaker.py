@@ -1,0 +1,223 @@
+"""How much each origin is called, on a clock that only moves when a test moves it."""
+
+import pytest
+
+from answerback.testing.clock import FakeClock
+from answerback.webhooks.breaker import CircuitBreakers, Limits
+from answerback.webhooks.model import OriginKey, OriginRoom
+from answerback.webhooks.outcome import AttemptEnd
+
+HERE, THERE = OriginKey("tenant", "https://here.example:443"), OriginKey("tenant", "https://there.example:443")
+ANSWERED, BUSY, UNREACHED, CANCELLED = AttemptEnd.ANSWERED, AttemptEnd.BUSY, AttemptEnd.UNREACHED, AttemptEnd.CANCELLED
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def breakers(clock: FakeClock) -> CircuitBreakers:
+    return CircuitBreakers(clock.monotonic)
+
+
+def free(breakers: CircuitBreakers, key: OriginKey = HERE) -> int:
+    return breakers.look(key).free
+
+
+def begin(breakers: CircuitBreakers, count: int = 1, key: OriginKey = HERE) -> None:
+    for _ in range(count):
+        assert free(breakers, key)
+        breakers.began(key)
+
+
+def attempt(breakers: CircuitBreakers, end: AttemptEnd, seconds: float = 0.01, key: OriginKey = HERE) -> bool:
+    begin(breakers, key=key)
+    return breakers.ended(key, end, seconds)
+
+
+def break_open(breakers: CircuitBreakers, key: OriginKey = HERE) -> None:
+    for _ in range(5):
+        attempt(breakers, UNREACHED, key=key)
+
+
+class TestTheConcurrencyLimit:
+    def test_so_many_at_once_and_no_more(self, breakers: CircuitBreakers) -> None:
+        assert free(breakers) == 64
+        begin(breakers, 64)
+        assert free(breakers) == 0
+
+    def test_an_end_frees_a_place_and_says_that_it_was_the_first(self, breakers: CircuitBreakers) -> None:
+        begin(breakers, 64)
+        breakers.ended(THERE, ANSWERED, 0.1)
+        assert breakers.ended(HERE, CANCELLED, 0.1)
+        assert free(breakers) == 1
+        assert not breakers.ended(HERE, CANCELLED, 0.1)
+
+    def test_one_origin_never_slows_another_nor_one_tenant_another(self, breakers: CircuitBreakers) -> None:
+        begin(breakers, 64)
+        break_open(breakers, THERE)
+        assert free(breakers, HERE._replace(origin="https://third.example:443")) == 64
+        assert free(breakers, THERE._replace(tenant_id="another")) == 64
+
+
+class TestTheBreaker:
+    def test_opens_after_five_failures_in_a_row(self, breakers: CircuitBreakers) -> None:
+        for end in [UNREACHED] * 4 + [ANSWERED] + [UNREACHED] * 4:
+            attempt(breakers, end)
+        assert not breakers.is_closed(HERE)
+        attempt(breakers, UNREACHED)
+        assert breakers.look(HERE) == OriginRoom(0, opens_in=30.0)
+        assert breakers.is_closed(HERE)
+
+    def test_then_lets_one_probe_through(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        break_open(breakers)
+        clock.advance(29.5)
+        assert breakers.look(HERE).opens_in == pytest.approx(0.5)
+        clock.advance(0.5)
+        begin(breakers)
+        assert breakers.look(HERE) == OriginRoom(0)
+
+    def test_closes_when_the_probe_is_answered(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        break_open(breakers)
+        clock.advance(30)
+        assert attempt(breakers, ANSWERED)
+        assert not breakers.is_closed(HERE)
+        assert free(breakers) == 1
+
+    def test_waits_twice_as_long_each_time_up_to_a_limit(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        break_open(breakers)
+        pauses = []
+        for _ in range(6):
+            pause = breakers.look(HERE).opens_in
+            assert pause is not None
+            pauses.append(round(pause))
+            clock.advance(pause)
+            attempt(breakers, UNREACHED)
+        assert pauses == [30, 60, 120, 240, 300, 300]
+
+    def test_starts_over_after_a_response(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        break_open(breakers)
+        for pause in (30, 60):
+            clock.advance(pause)
+            attempt(breakers, ANSWERED if pause == 60 else UNREACHED)
+        for _ in range(5):
+            attempt(breakers, UNREACHED)
+        assert breakers.look(HERE).opens_in == pytest.approx(30.0)
+
+    def test_attempts_from_before_it_opened_say_nothing_of_the_probe(
+        self, breakers: CircuitBreakers, clock: FakeClock
+    ) -> None:
+        # Given twenty attempts under way when the breaker opens
+        begin(breakers, 20)
+        for _ in range(5):
+            breakers.ended(HERE, UNREACHED, 0.1)
+        clock.advance(30)
+        begin(breakers)
+        # When the others fail while the probe is out
+        for _ in range(15):
+            breakers.ended(HERE, UNREACHED, 30.1)
+        assert breakers.look(HERE) == OriginRoom(0)
+        # Then the probe still decides
+        clock.advance(1)
+        breakers.ended(HERE, ANSWERED, 1.0)
+        assert free(breakers) == 1
+
+    def test_a_probe_that_was_given_up_is_made_again(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        break_open(breakers)
+        clock.advance(30)
+        begin(breakers)
+        clock.advance(2)
+        breakers.ended(HERE, CANCELLED, 2.0)
+        assert attempt(breakers, UNREACHED) is False
+        assert breakers.look(HERE).opens_in == pytest.approx(60.0)
+
+
+class TestTheWindow:
+    def test_narrows_when_a_receiver_asks_for_less_once_a_burst(
+        self, breakers: CircuitBreakers, clock: FakeClock
+    ) -> None:
+        begin(breakers, 64)
+        clock.advance(0.1)
+        for _ in range(64):
+            breakers.ended(HERE, BUSY, 0.1)
+        assert free(breakers) == 32
+        assert not breakers.is_closed(HERE)
+
+    def test_of_an_origin_that_is_owed_something_late_starts_with_one(self, breakers: CircuitBreakers) -> None:
+        assert breakers.look(HERE, late=True).free == 1
+        breakers.began(HERE, late=True)
+        assert free(breakers) == 0
+
+
+class TestARecovery:
+    """After it, what waits because the origin could not be reached is due."""
+
+    def test_is_a_response_after_a_failure(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        attempt(breakers, UNREACHED)
+        assert breakers.look(HERE).recovered_for is None
+        assert attempt(breakers, BUSY)
+        clock.advance(3)
+        assert breakers.look(HERE).recovered_for == pytest.approx(3.0)
+
+    def test_is_the_first_response_that_this_process_hears(self, breakers: CircuitBreakers) -> None:
+        """What waits may be from before its start."""
+        assert attempt(breakers, ANSWERED)
+        assert breakers.look(HERE).recovered_for == 0.0
+
+    def test_lasts_until_nothing_waits_and_attempts_from_before_have_ended(
+        self, breakers: CircuitBreakers, clock: FakeClock
+    ) -> None:
+        attempt(breakers, ANSWERED)
+        clock.advance(29.9)
+        breakers.drained(HERE)
+        assert breakers.look(HERE).recovered_for is not None
+        clock.advance(0.1)
+        breakers.drained(HERE)
+        assert breakers.look(HERE).recovered_for is None
+
+    def test_comes_with_every_closing_of_the_breaker(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        attempt(breakers, ANSWERED)
+        for _ in range(5):
+            attempt(breakers, UNREACHED)
+        clock.advance(30)
+        attempt(breakers, ANSWERED)
+        assert breakers.look(HERE).recovered_for == 0.0
+
+    def test_comes_seldom_where_only_some_attempts_fail(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        """A path that always hangs is not tried each time that another path answers."""
+        recoveries = 0
+        for _ in range(600):
+            attempt(breakers, UNREACHED)
+            clock.advance(0.5)
+            attempt(breakers, ANSWERED)
+            recoveries += breakers.look(HERE).recovered_for == 0.0
+            clock.advance(0.5)
+        assert recoveries == 2
+
+
+class TestMemory:
+    def test_idle_origins_are_forgotten(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        for n in range(100):
+            attempt(breakers, ANSWERED, key=OriginKey("tenant", f"https://{n}.example:443"))
+        clock.advance(901)
+        for n in range(100, 130):
+            attempt(breakers, ANSWERED, key=OriginKey("tenant", f"https://{n}.example:443"))
+        assert len(breakers) == 30
+
+    def test_never_more_than_the_bound_however_many_are_dead(self, clock: FakeClock) -> None:
+        breakers = CircuitBreakers(clock.monotonic, Limits(max_origins=100))
+        for n in range(500):
+            break_open(breakers, OriginKey("tenant", f"https://{n}.example:443"))
+        assert len(breakers) <= 100
+
+    def test_an_origin_in_use_is_kept(self, clock: FakeClock) -> None:
+        breakers = CircuitBreakers(clock.monotonic, Limits(cap=1, max_origins=3))
+        begin(breakers)
+        for n in range(50):
+            attempt(breakers, ANSWERED, key=OriginKey("tenant", f"https://{n}.example:443"))
+        assert free(breakers) == 0
+
+    def test_the_end_of_an_attempt_at_a_forgotten_origin_is_no_error(self, breakers: CircuitBreakers) -> None:
+        assert not breakers.ended(HERE, ANSWERED, 1.0)
+        assert len(breakers) == 0

@@ -1,0 +1,141 @@
+"""Notifying: one event, many destinations, each in order and each retried on its own."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from answerback.jobs.store import SqlStore
+from answerback.webhooks.endpoints import Endpoint
+from answerback.webhooks.events import EventType, envelope
+from answerback.webhooks.model import ClaimedDelivery
+from builders import REPORT, TENANT, URL, accept, claim_deliveries, claim_delivery, claim_job, ended_job, failed, finish
+from databases import REFUSED, Database
+
+COMPLETED, FAILED = EventType.MESSAGE_COMPLETED, EventType.MESSAGE_FAILED
+
+
+async def endpoint(
+    store: SqlStore, name: str = "one", types: tuple[EventType, ...] = (COMPLETED,), tenant: str = TENANT
+) -> Endpoint:
+    return await store.create_endpoint(tenant, name, f"https://{name}.example/events", types)
+
+
+def by_destination(claims: list[ClaimedDelivery]) -> dict[str, ClaimedDelivery]:
+    assert len({claim.destination for claim in claims}) == len(claims)
+    return {claim.endpoint_id or claim.url: claim for claim in claims}
+
+
+async def test_an_event_goes_to_the_url_of_its_request_and_to_every_endpoint_that_subscribed(store: SqlStore) -> None:
+    one, two = await endpoint(store, "one"), await endpoint(store, "two", (FAILED, COMPLETED))
+    await endpoint(store, "others", (FAILED,))
+    await endpoint(store, "foreign", tenant="tenant-b")
+
+    job_id = await ended_job(store)
+
+    owed = by_destination(await claim_deliveries(store))
+    assert owed.keys() == {URL, one.id, two.id}
+    assert {claim.job_id for claim in owed.values()} == {job_id}
+    assert {claim.event_type for claim in owed.values()} == {"message.completed"}
+    assert (owed[one.id].url, owed[one.id].origin) == (one.url, "https://one.example:443")
+    ids = {claim.id for claim in owed.values()}
+    assert len(ids) == 3
+    assert all(len(each) == 36 and int(each.removeprefix("msg_"), 16) for each in ids)
+
+
+async def test_an_endpoint_receives_an_envelope_around_the_callbacks_body(store: SqlStore) -> None:
+    one = await endpoint(store)
+
+    await ended_job(store)
+
+    owed = by_destination(await claim_deliveries(store))
+    event = json.loads(owed[one.id].body)
+    assert event.pop("id").startswith("evt_")
+    assert event == {
+        "object": "event",
+        "type": "message.completed",
+        "created_at": owed[one.id].created_at // 1000,
+        "data": json.loads(owed[URL].body),
+    }
+
+
+async def test_only_what_an_endpoint_subscribed_to_goes_there(store: SqlStore) -> None:
+    one = await endpoint(store, types=(FAILED,))
+
+    await ended_job(store)
+    assert by_destination(await claim_deliveries(store)).keys() == {URL}
+    await ended_job(store, session="another", ending=failed())
+
+    assert by_destination(await claim_deliveries(store)).keys() == {URL, one.id}
+
+
+async def test_a_job_without_a_callback_url_still_notifies_endpoints(store: SqlStore) -> None:
+    one = await endpoint(store)
+    await accept(store, callback_url=None)
+
+    await finish(store, await claim_job(store))
+
+    assert by_destination(await claim_deliveries(store)).keys() == {one.id}
+
+
+async def test_each_destination_gets_a_conversations_events_in_order_and_none_waits_for_another(
+    store: SqlStore,
+) -> None:
+    """A dead endpoint holds up nothing else."""
+    one = await endpoint(store)
+    first, second = await ended_job(store), await ended_job(store)
+    owed = by_destination(await claim_deliveries(store))
+    assert {claim.job_id for claim in owed.values()} == {first}
+
+    await store.send_later(owed[one.id], 300.0, REPORT)
+    await store.delivered(owed[URL], REPORT)
+
+    following = await claim_delivery(store)
+    assert (following.job_id, following.url) == (second, URL)
+
+
+async def test_one_destination_is_retried_without_the_others(store: SqlStore) -> None:
+    one = await endpoint(store)
+    await ended_job(store)
+    owed = by_destination(await claim_deliveries(store))
+    await store.delivered(owed[URL], REPORT)
+
+    await store.send_later(owed[one.id], 0.0, REPORT)
+
+    again = await claim_delivery(store)
+    assert (again.id, again.body, again.attempt) == (owed[one.id].id, owed[one.id].body, 2)
+
+
+async def test_what_is_owed_to_a_deleted_endpoint_is_claimed_as_such(store: SqlStore) -> None:
+    one = await endpoint(store)
+    await ended_job(store)
+    await store.delete_endpoint(TENANT, one.id)
+
+    owed = by_destination(await claim_deliveries(store))
+
+    assert {key: claim.endpoint_deleted for key, claim in owed.items()} == {URL: False, one.id: True}
+
+
+async def test_the_database_takes_one_delivery_an_event_and_destination(store: SqlStore, database: Database) -> None:
+    await ended_job(store)
+
+    with pytest.raises(REFUSED):
+        await database.execute("INSERT INTO deliveries SELECT " + ", ".join(_copied()) + " FROM deliveries")
+
+
+def _copied() -> Iterator[str]:
+    from answerback.database.tables import deliveries
+
+    return ("'msg_copy'" if column.name == "id" else column.name for column in deliveries.c)
+
+
+def test_the_envelope_is_openais() -> None:
+    made = envelope("evt_1", "review.failed", 1_700_000_000_999, b'{"text": "\xc3\xa9"}')
+
+    assert json.loads(made) == {
+        "id": "evt_1",
+        "object": "event",
+        "type": "review.failed",
+        "created_at": 1_700_000_000,
+        "data": {"text": "é"},
+    }
