@@ -11,7 +11,7 @@ from answerback.database.tables import service_secrets
 
 
 def _insert(insert: Any) -> ClauseElement:
-    values = {"name": bindparam("name"), "value": bindparam("value"), "created_at": bindparam("now")}
+    values: dict[str, Any] = {"name": bindparam("name"), "value": bindparam("value"), "created_at": bindparam("now")}
     once: ClauseElement = insert(service_secrets).values(values).on_conflict_do_nothing(index_elements=["name"])
     return once
 
