@@ -10,15 +10,19 @@ class Fallbacks(Unmeasured):
 
     def __init__(self) -> None:
         self.counted: Counter[tuple[str, Fallback]] = Counter()
-        self._allowed: set[tuple[str, Fallback]] = set()
+        self._allowed: set[str] = set()
 
     def fell_back(self, plan: str, fallback: Fallback) -> None:
         self.counted[plan, fallback] += 1
 
-    def allow(self, plan: str, *fallbacks: Fallback) -> None:
-        """The test makes operations of this plan meet."""
-        self._allowed.update((plan, fallback) for fallback in fallbacks)
+    def allow(self, *plans: str) -> None:
+        """The test makes operations of these plans meet. A statement that a plan lacks is never allowed."""
+        self._allowed.update(plans)
 
     @property
     def unexpected(self) -> set[tuple[str, Fallback]]:
-        return set(self.counted) - self._allowed
+        return {
+            (plan, fallback)
+            for plan, fallback in self.counted
+            if plan not in self._allowed or fallback is Fallback.UNPLANNED_STATEMENT
+        }

@@ -8,7 +8,6 @@ from answerback.jobs.model import JobState, Message
 from answerback.jobs.ports import Limits
 from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, NotFound, Overloaded
-from answerback.kernel.telemetry import Fallback
 from answerback.testing.clock import FakeClock
 from builders import ROOMY, TENANT, accept, claim_job, finish, new_job, state_of
 from databases import Database
@@ -90,7 +89,7 @@ async def test_keys_of_different_tenants_do_not_meet(store: SqlStore) -> None:
 
 
 async def test_a_thousand_at_once_with_one_key_make_one_job(store: SqlStore, fallbacks: Fallbacks) -> None:
-    fallbacks.allow("accept", Fallback.SEQUENTIAL)
+    fallbacks.allow("accept")
     accepted = await asyncio.gather(
         *(accept(store, idempotency_key="k", request_hash="h") for _ in range(1_000))
     )  # fmt: skip
