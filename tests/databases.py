@@ -18,6 +18,7 @@ from answerback.database.postgres import migrate
 from answerback.database.tables import metadata
 from answerback.jobs.store import SqlStore
 from answerback.kernel.clock import Clock
+from answerback.kernel.telemetry import UNMEASURED, Metrics
 from answerback.testing.backends.postgres import create_database, drop_database
 from builders import dump, raw, rows
 
@@ -28,7 +29,7 @@ REFUSED = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
 class Database(Protocol):
     """A database as anyone who may connect can see it."""
 
-    async def open(self, clock: Clock, render: Render = render) -> SqlStore:
+    async def open(self, clock: Clock, render: Render = render, metrics: Metrics = UNMEASURED) -> SqlStore:
         """Another store on it."""
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
@@ -43,8 +44,8 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    async def open(self, clock: Clock, render: Render = render) -> SqlStore:
-        return await open_sqlite(self.path, clock, render)
+    async def open(self, clock: Clock, render: Render = render, metrics: Metrics = UNMEASURED) -> SqlStore:
+        return await open_sqlite(self.path, clock, render, metrics)
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return rows(self.path, sql)
@@ -61,8 +62,8 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    async def open(self, clock: Clock | None, render: Render = render) -> SqlStore:
-        return await open_postgres(self.url, render, clock)
+    async def open(self, clock: Clock | None, render: Render = render, metrics: Metrics = UNMEASURED) -> SqlStore:
+        return await open_postgres(self.url, render, clock, metrics)
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         connection = await asyncpg.connect(self.url)

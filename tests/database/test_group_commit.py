@@ -1,4 +1,4 @@
-"""Operations that queue together share a transaction, and nothing else."""
+"""Operations that have queued share a transaction, and nothing else."""
 
 import asyncio
 import sqlite3
@@ -114,7 +114,7 @@ async def test_a_lone_operation_commits_at_once(writer: Writer) -> None:
     assert writer.transactions == ["BEGIN IMMEDIATE", "COMMIT"]
 
 
-async def test_operations_that_queue_together_share_one_commit(writer: Writer) -> None:
+async def test_operations_that_have_queued_share_one_commit(writer: Writer) -> None:
     results = await queue(writer, *(lambda n=n: put(n) for n in range(100)))
 
     assert results == list(range(100))
@@ -129,7 +129,7 @@ async def test_a_group_is_bounded(writer: Writer) -> None:
     assert len(writer.kept) == MAX_GROUP + 1
 
 
-async def test_what_a_group_carries_is_bounded(writer: Writer) -> None:
+async def test_the_payload_of_a_group_is_bounded(writer: Writer) -> None:
     async with writer.held():
         half = MAX_GROUP_BYTES // 2
         waiting = [asyncio.ensure_future(writer.group.run(lambda _, n=n: put(n), payload_bytes=half)) for n in range(6)]
@@ -169,7 +169,7 @@ async def test_what_did_not_commit_is_not_reported_as_committed(writer: Writer) 
     assert writer.committed == []
 
 
-async def test_an_impatient_caller_does_not_stop_the_thread(writer: Writer) -> None:
+async def test_a_cancelled_caller_does_not_stop_the_thread(writer: Writer) -> None:
     async with writer.held():
         gone = asyncio.ensure_future(writer.put(1))
         await asyncio.sleep(0)

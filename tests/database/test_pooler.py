@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode: whatever a session would keep is lost between two transactions, or somebody else's."""
+"""PgBouncer in transaction mode: a session's state is lost between two transactions, or shared with other clients."""
 
 import asyncio
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def database(pooler: PgBouncer, postgres_url: str) -> PostgresDatabase:
     return PostgresDatabase(pooler.through(postgres_url))
 
 
-async def test_processes_on_a_fresh_database_serve_crowds_through_it(
+async def test_processes_on_a_fresh_database_serve_groups_through_it(
     database: PostgresDatabase, clock: FakeClock
 ) -> None:
     stores = await asyncio.gather(*(database.open(clock) for _ in range(POOL_SIZE)))
@@ -53,13 +53,13 @@ async def test_processes_on_a_fresh_database_serve_crowds_through_it(
     assert sorted(delivered) == sorted(job.job_id for job in jobs)
 
 
-async def test_one_is_told_from_the_server_itself(database: PostgresDatabase, postgres_url: str) -> None:
+async def test_a_pooler_is_distinguished_from_the_server_itself(database: PostgresDatabase, postgres_url: str) -> None:
     async with connected(database.url) as through, connected(postgres_url) as direct:
         assert await behind_a_pooler(through)
         assert not await behind_a_pooler(direct)
 
 
-async def test_nothing_of_ours_stays_with_a_session(database: PostgresDatabase, clock: FakeClock) -> None:
+async def test_no_setting_of_the_service_stays_with_a_session(database: PostgresDatabase, clock: FakeClock) -> None:
     store = await database.open(clock)
     try:
         await asyncio.gather(*(accept(store, session=f"s{n}") for n in range(20)))
@@ -75,7 +75,7 @@ async def test_nothing_of_ours_stays_with_a_session(database: PostgresDatabase, 
         await connection.close()
 
 
-async def test_one_that_is_gone_and_back_serves_again(
+async def test_a_pooler_that_is_gone_and_back_serves_again(
     pooler: PgBouncer, database: PostgresDatabase, clock: FakeClock
 ) -> None:
     store = await database.open(clock)

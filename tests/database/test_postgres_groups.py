@@ -1,4 +1,4 @@
-"""Crowds at PostgreSQL: they share transactions, and each gets what it would have got alone."""
+"""Groups of operations at PostgreSQL: they share transactions, and each gets the result it would have got alone."""
 
 import asyncio
 import random
@@ -27,12 +27,13 @@ from builders import (
     new_job,
 )
 from databases import PostgresDatabase
+from fallbacks import Fallbacks
 
 
 @pytest.fixture
-async def stores(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[list[SqlStore]]:
+async def stores(postgres: PostgresDatabase, clock: FakeClock, fallbacks: Fallbacks) -> AsyncIterator[list[SqlStore]]:
     """Three processes."""
-    opened = [await postgres.open(clock) for _ in range(3)]
+    opened = [await postgres.open(clock, metrics=fallbacks) for _ in range(3)]
     yield opened
     for store in opened:
         await store.close()
@@ -49,7 +50,7 @@ async def transactions(postgres: PostgresDatabase, table: str) -> int:
     return int(row[0])
 
 
-async def test_a_crowd_shares_transactions(store: SqlStore, postgres: PostgresDatabase) -> None:
+async def test_operations_that_come_at_once_share_transactions(store: SqlStore, postgres: PostgresDatabase) -> None:
     accepted = await asyncio.gather(*(accept(store, session=f"s{n % 50}") for n in range(500)))
     accepting = await transactions(postgres, "jobs")
     await asyncio.gather(*(finish(store, claim) for claim in await claim_jobs(store)))
@@ -61,21 +62,21 @@ async def test_a_crowd_shares_transactions(store: SqlStore, postgres: PostgresDa
     assert sorted(each.seq or 0 for each in accepted) == sorted([*range(1, 11)] * 50)
 
 
-async def test_those_who_come_one_by_one_go_together_behind_the_first(
+async def test_operations_that_come_one_by_one_form_groups_behind_the_first(
     store: SqlStore, postgres: PostgresDatabase
 ) -> None:
-    crowd: set[asyncio.Task[Accepted]] = set()
+    accepting: set[asyncio.Task[Accepted]] = set()
     for n in range(300):
-        crowd.add(asyncio.create_task(accept(store, session=f"s{n}")))
-        # Each is on its way before the next comes.
-        await asyncio.wait(crowd, timeout=0)
+        accepting.add(asyncio.create_task(accept(store, session=f"s{n}")))
+        # Each has started before the next comes.
+        await asyncio.wait(accepting, timeout=0)
 
-    await asyncio.gather(*crowd)
+    await asyncio.gather(*accepting)
 
     assert await transactions(postgres, "jobs") <= 100
 
 
-async def test_a_crowd_that_carries_much_has_several_transactions(store: SqlStore, postgres: PostgresDatabase) -> None:
+async def test_large_payloads_are_spread_over_several_transactions(store: SqlStore, postgres: PostgresDatabase) -> None:
     megabyte = "m" * 1024**2
 
     await asyncio.gather(*(accept(store, megabyte, session=None) for _ in range(24)))
@@ -87,15 +88,16 @@ async def test_a_crowd_that_carries_much_has_several_transactions(store: SqlStor
     assert (accepting, finishing) == (24 // 8, 24 // 3)
 
 
-async def test_of_a_crowd_with_one_idempotency_key_one_is_accepted(
-    stores: list[SqlStore], postgres: PostgresDatabase
+async def test_of_many_requests_with_one_idempotency_key_one_is_accepted(
+    stores: list[SqlStore], postgres: PostgresDatabase, fallbacks: Fallbacks
 ) -> None:
-    crowd = [
+    fallbacks.allow("accept")
+    accepting = [
         accept(stores[n % 3], session=None, idempotency_key="once", request_hash="same" if n % 10 else "another")
         for n in range(1_000)
     ]
 
-    results = await asyncio.gather(*crowd, return_exceptions=True)
+    results = await asyncio.gather(*accepting, return_exceptions=True)
 
     jobs = [each for each in results if isinstance(each, Accepted)]
     assert (len({each.job_id for each in jobs}), sum(each.created for each in jobs)) == (1, 1)
@@ -103,7 +105,7 @@ async def test_of_a_crowd_with_one_idempotency_key_one_is_accepted(
     assert await postgres.rows("SELECT count(*) FROM jobs") == [(1,)]
 
 
-async def test_a_crowd_gets_as_far_into_a_conversation_as_there_is_room(store: SqlStore) -> None:
+async def test_a_group_gets_as_far_into_a_conversation_as_there_is_room(store: SqlStore) -> None:
     limits = Limits(conversation_pending=5, queued_jobs=1_000)
 
     results = await asyncio.gather(*(store.accept(new_job(), limits) for _ in range(20)), return_exceptions=True)
@@ -112,7 +114,7 @@ async def test_a_crowd_gets_as_far_into_a_conversation_as_there_is_room(store: S
     assert await store.count_open() == 5
 
 
-async def test_a_crowd_stops_at_the_limit_of_the_queue(store: SqlStore, postgres: PostgresDatabase) -> None:
+async def test_a_group_stops_at_the_limit_of_the_queue(store: SqlStore, postgres: PostgresDatabase) -> None:
     limits = Limits(conversation_pending=10, queued_jobs=7)
 
     results = await asyncio.gather(
@@ -228,8 +230,9 @@ class Storm:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_lines_and_callbacks_survive_a_storm(
-    stores: list[SqlStore], postgres: PostgresDatabase, clock: FakeClock, seed: int
+    stores: list[SqlStore], postgres: PostgresDatabase, clock: FakeClock, fallbacks: Fallbacks, seed: int
 ) -> None:
+    fallbacks.allow("accept", "finish", "report", "expire", "recover_jobs", "recover_deliveries")
     storm = Storm(seed, stores, clock)
     for _ in range(10):
         await storm.blow()

@@ -99,8 +99,8 @@ async def test_a_server_that_cannot_be_reached_is_named_without_its_password(url
 
 
 async def test_a_database_that_does_not_exist_is_named(postgres_server: str) -> None:
-    with pytest.raises(StorageUnavailable, match='database "nobodys" does not exist'):
-        await open_postgres(postgres_server.rpartition("/")[0] + "/nobodys", render)
+    with pytest.raises(StorageUnavailable, match='database "missing" does not exist'):
+        await open_postgres(postgres_server.rpartition("/")[0] + "/missing", render)
 
 
 async def test_connections_that_an_operator_ends_are_replaced(store: SqlStore, postgres: PostgresDatabase) -> None:

@@ -29,7 +29,7 @@ def database(path: Path) -> Database:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
 
 
@@ -50,7 +50,7 @@ def patch_connections(monkeypatch: pytest.MonkeyPatch, prepare: Callable[[sqlite
     monkeypatch.setattr(sqlite, "connector", prepared)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeout")
 async def test_a_locked_database_refuses_writes_and_recovers(path: Path, clock: FakeClock) -> None:
     store = await open_sqlite(path, clock, render)
     kept = (await accept(store)).job_id
@@ -67,7 +67,7 @@ async def test_a_locked_database_refuses_writes_and_recovers(path: Path, clock: 
     await store.close()
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeout")
 async def test_a_lock_refuses_the_whole_group_and_stores_none_of_it(path: Path, clock: FakeClock) -> None:
     store = await open_sqlite(path, clock, render)
     before = dump(path)

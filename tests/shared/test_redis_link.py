@@ -70,7 +70,7 @@ async def test_an_error_that_nobody_foresaw_is_an_outage_like_any(
 async def test_an_outage_is_told_though_nobody_asks_anything(
     monkeypatch: pytest.MonkeyPatch, server: RedisServer, journal: Journal, outages: Outages
 ) -> None:
-    monkeypatch.setattr(module, "CHECK", 0.01)
+    monkeypatch.setattr(module, "PROBE_SECONDS", 0.01)
     link = Link(server.url, journal, outages)
     link.start()
     server.kill()

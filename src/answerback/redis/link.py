@@ -1,4 +1,4 @@
-"""The way to Redis: what is asked at once travels together, and an outage is paid for once, not by everyone."""
+"""The connection to Redis: commands that wait share a round trip, and an outage delays no command but the first."""
 
 import asyncio
 import contextlib
@@ -13,41 +13,41 @@ from redis.backoff import NoBackoff
 from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Metrics
 
-PATIENCE = 0.25
-"""Seconds until Redis is taken to be away."""
-GRACE = 0.05
-"""Seconds more for a reply that came in time to a process that was busy elsewhere."""
-LOOK = 1.0
-"""Seconds between looks for a Redis that is away."""
-CHECK = 5.0
-"""Seconds between looks at one that is there, so that also a process which rarely needs it tells of an outage."""
-PLAN = 500
-"""Commands that travel at once at most."""
+REPLY_SECONDS = 0.25
+"""After which a Redis that has not replied counts as away."""
+GRACE_SECONDS = 0.05
+"""More, for a reply that arrived in time while the process was busy elsewhere."""
+RECONNECT_SECONDS = 1.0
+"""Between probes of a Redis that is away."""
+PROBE_SECONDS = 5.0
+"""Between probes of one that answers, so that a process which rarely needs it reports an outage, too."""
+MAX_PIPELINE = 500
+"""Commands that share a round trip at most."""
 
 Command: TypeAlias = Sequence[str | bytes | int]
 
-# Writes, as a Redis that has no room, or is a replica, still answers a PING.
+# Writes, since a Redis that is full or a replica still answers a PING.
 PROBE: Command = ("EVAL", "return redis.call('SET', KEYS[1], '', 'PX', 1000)", 1, "answerback:probe")
 
 
 class Away(Exception):
-    """Redis does not answer, or not as it should; the work goes on without it."""
+    """Redis does not answer, or answers with an error; the caller goes on without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A command and where its reply is waited for."""
+    """A command, and the future that gets its reply."""
 
     command: Command
     reply: asyncio.Future[Any]
 
 
 class Link:
-    """Sends commands over one connection, those that wait in one round trip. While Redis is away nobody waits for it:
-    a task looks for it now and then. The log and the metrics hear of both ends of an outage."""
+    """Sends commands over one connection. While Redis is away, commands fail at once and a task probes for its return;
+    log and metrics show when an outage begins and ends."""
 
     def __init__(self, url: str, log: Log, metrics: Metrics) -> None:
-        # How long, and how often, is decided here: the client's own timeouts would take a busy process for an outage.
+        # Timeouts and retries are this class's own: the client's would take a busy process for an outage.
         self._client = Redis.from_url(
             url, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=None
         )
@@ -57,23 +57,23 @@ class Link:
         self._up = True
         self._waiting: list[Waiting] = []
         self._sending: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[None] | None = None
-        self._checking: asyncio.Task[None] | None = None
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Has a look now and again, so that an operator hears soon of a Redis that is not there."""
+        """Probes from now on, so that an operator soon sees that Redis is away."""
         self._metrics.redis(up=True)
-        self._checking = asyncio.create_task(self._check_forever())
+        self._probing = asyncio.create_task(self._probe_forever())
 
     async def close(self) -> None:
-        for task in (self._checking, self._sending, self._looking):
+        for task in (self._probing, self._sending, self._reconnecting):
             if task is not None:
                 task.cancel()
                 await asyncio.wait({task})
         await self._client.aclose()
 
     async def call(self, *command: str | bytes | int) -> Any:
-        """The reply. Raises Away: after `PATIENCE` at the latest, at once while it is known to be."""
+        """The reply. Raises Away: after `REPLY_SECONDS`, or at once while Redis is known to be away."""
         if not self._up:
             raise Away
         waiting = Waiting(command, asyncio.get_running_loop().create_future())
@@ -84,10 +84,10 @@ class Link:
 
     async def _send(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:PLAN], self._waiting[PLAN:]
+            batch, self._waiting = self._waiting[:MAX_PIPELINE], self._waiting[MAX_PIPELINE:]
             try:
                 replies = await self._exchange([waiting.command for waiting in batch])
-            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            except Exception as error:  # noqa: BLE001 - whatever it is, every waiting command must end
                 self._lost(error)
                 batch, self._waiting = batch + self._waiting, []
                 replies = [error] * len(batch)
@@ -98,7 +98,7 @@ class Link:
         if isinstance(reply, Exception):
             self._lost(reply)
             reply = Away()
-        if waiting.reply.done():  # whoever asked has gone
+        if waiting.reply.done():  # its caller was cancelled
             return
         if isinstance(reply, Away):
             waiting.reply.set_exception(reply)
@@ -106,23 +106,23 @@ class Link:
             waiting.reply.set_result(reply)
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Their replies, errors of single ones among them. Raises RedisError, OSError, and what the client raises."""
-        async with self._client.pipeline(transaction=False) as together:
+        """The replies, those that are errors included. Raises RedisError, OSError, and what the client raises."""
+        async with self._client.pipeline(transaction=False) as pipeline:
             for command in commands:
-                together.execute_command(*command)
-            asking = asyncio.ensure_future(together.execute(raise_on_error=False))
-            # Looked at even when nobody waits for it any more.
-            asking.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+                pipeline.execute_command(*command)
+            exchange = asyncio.ensure_future(pipeline.execute(raise_on_error=False))
+            # Its exception is read even if this task is cancelled, or asyncio would log it as never retrieved.
+            exchange.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             try:
-                for seconds in (PATIENCE, GRACE):
-                    done, _ = await asyncio.wait({asking}, timeout=seconds)
+                for seconds in (REPLY_SECONDS, GRACE_SECONDS):
+                    done, _ = await asyncio.wait({exchange}, timeout=seconds)
                     if done:
-                        return asking.result()
+                        return exchange.result()
             finally:
-                if not asking.done():
-                    asking.cancel()
-                    # The client drops the connection: a late reply would be taken for another's.
-                    await asyncio.wait({asking})
+                if not exchange.done():
+                    exchange.cancel()
+                    # The client drops the connection: a late reply would be taken for that of a later command.
+                    await asyncio.wait({exchange})
         raise TimeoutError
 
     def _lost(self, error: Exception) -> None:
@@ -132,17 +132,17 @@ class Link:
         self._metrics.redis(up=False)
         note = "rates count in each process, and windows come from the database, until it is back"
         self._log.warning("redis_away", at=self._place, error=type(error).__name__, note=note)
-        self._looking = asyncio.create_task(self._look())
+        self._reconnecting = asyncio.create_task(self._reconnect())
 
-    async def _check_forever(self) -> None:
+    async def _probe_forever(self) -> None:
         while True:
             with contextlib.suppress(Away):
                 await self.call(*PROBE)
-            await asyncio.sleep(CHECK)
+            await asyncio.sleep(PROBE_SECONDS)
 
-    async def _look(self) -> None:
-        while not await self._is_back():  # noqa: ASYNC110 (what is waited for sets no event)
-            await asyncio.sleep(LOOK)
+    async def _reconnect(self) -> None:
+        while not await self._is_back():  # noqa: ASYNC110 (Redis sets no event)
+            await asyncio.sleep(RECONNECT_SECONDS)
         self._up = True
         self._metrics.redis(up=True)
         self._log.info("redis_back")
@@ -150,12 +150,12 @@ class Link:
     async def _is_back(self) -> bool:
         try:
             (reply,) = await self._exchange([PROBE])
-        except Exception:  # noqa: BLE001 - whatever it is, another look must follow
+        except Exception:  # noqa: BLE001 - whatever it is, another probe must follow
             return False
         return not isinstance(reply, Exception)
 
 
 def _place(client: Redis) -> str:
-    """Which server it is: a host and port, or a socket's path."""
+    """The server's host and port, or its socket's path."""
     known = client.connection_pool.connection_kwargs
     return str(known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}")
