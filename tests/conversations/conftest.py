@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from record import Record
+from conversation_record import Record
 
 from answerback.jobs.store import SqlStore
 from answerback.kernel.telemetry import UNMEASURED

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import redis
-from record import TENANT, Record
-from stories import NOW, answered, asked, called, output
+from conversation_record import TENANT, Record
+from conversation_stories import NOW, answered, asked, called, output
 
 from answerback.conversations.erase import erase
 from answerback.conversations.model import Entry, Item, Place, Recalled
@@ -343,9 +343,7 @@ async def test_a_redis_that_went_back_to_before_an_erasure_is_not_believed(here:
     assert "secret" not in room.everything
 
 
-async def test_an_erasure_is_not_undone_by_a_read_from_before_it(
-    here: Process, elsewhere: Process, room: Room
-) -> None:
+async def test_an_erasure_is_not_undone_by_a_read_from_before_it(here: Process, elsewhere: Process, room: Room) -> None:
     await here.say("a secret")
     place = await here.record.claim(await here.record.join())
     before_it_returns(here, elsewhere.erase)

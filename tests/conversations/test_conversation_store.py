@@ -1,8 +1,8 @@
 """Conversations in the database: read from where the window begins, shown, erased."""
 
 import pytest
-from record import TENANT, Record
-from stories import answered, asked, called, output
+from conversation_record import TENANT, Record
+from conversation_stories import answered, asked, called, output
 
 from answerback.conversations.model import Entry
 from answerback.kernel.errors import NotFound
