@@ -1,6 +1,7 @@
 """The statements that a busy service executes all the time: each must find its rows by an index."""
 
 from answerback.ask import store as questions
+from answerback.conversations import store as conversations
 from answerback.conversations.superseded import store as remembering
 from answerback.http import idempotency_store as idempotency
 from answerback.jobs import accept as accepting
@@ -43,6 +44,9 @@ HOT = {
     "PRUNE_ATTEMPTS": sweeping.PRUNE_ATTEMPTS,
     "PRUNE_TURN": sweeping.PRUNE_TURN,
     "RECENT_TURNS": remembering.RECENT_TURNS,
+    "FIND_CONVERSATION": conversations.FIND,
+    "REMEMBERED": conversations.REMEMBERED,
+    "NEWEST_ENTRIES": conversations.NEWEST,
     "FIND_JOB": reading.FIND_JOB,
     "DELIVERY_OF": reading.DELIVERY_OF,
     "LIST_JOBS": reading.LIST_JOBS,
