@@ -1,16 +1,21 @@
 """Routes without a process around them."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 from httpx2 import ASGITransport, AsyncClient
 
-from answerback.http import errors
+from answerback.http.errors import render_refusal
+from answerback.kernel.errors import Refusal
 from builders import TENANT
 
 
 def calling(routes: APIRouter) -> AsyncClient:
     """A client of these routes, and of their part of the OpenAPI document."""
     app = FastAPI()
-    errors.install(app)
+
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, refusal: Refusal) -> Response:
+        return render_refusal(refusal)
+
     app.include_router(routes)
     return AsyncClient(transport=ASGITransport(app), base_url="http://relay")
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -49,6 +50,12 @@ KEEP = Statement(
 )
 
 
+def database_of(opened: Any) -> Database:
+    """What operations run on, of a database as tests open it."""
+    database: Database = getattr(opened, "_database", opened)
+    return database
+
+
 @dataclass
 class Record:
     """The conversations of one tenant, in the database. `erased` are the conversations whose jobs were erased."""
@@ -58,10 +65,11 @@ class Record:
     erased: list[int] = field(default_factory=list)
     claims: int = 0
 
+    @property
     def store(self) -> ConversationStore:
-        return ConversationStore(self.database, self._erase_jobs)
+        return ConversationStore(self.database)
 
-    def _erase_jobs(self, _: Transaction, conversation_id: int) -> Operation[None]:
+    def erase_jobs(self, _: Transaction, conversation_id: int) -> Operation[None]:
         self.erased.append(conversation_id)
         yield from ()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from conversation_record import TENANT, Record
+from conversation_record import TENANT, Record, database_of
 from conversation_stories import NOW, answered, asked, called, output
 
 from answerback.conversations.erase import erase
@@ -15,15 +15,15 @@ from answerback.conversations.model import Entry, Item, Place, Recalled
 from answerback.conversations.shared_windows import SharedWindows
 from answerback.conversations.store import ConversationStore
 from answerback.conversations.windows import DatabaseWindows
-from answerback.database.sqlite import open_sqlite
-from answerback.jobs.callbacks import render
-from answerback.jobs.store import SqlStore
+from answerback.database.operation import Database
+from answerback.database.service_secrets import ServiceSecrets
 from answerback.kernel.errors import EraseUnfinished, StorageUnavailable
 from answerback.kernel.telemetry import UNMEASURED
 from answerback.redis.link import Link
 from answerback.redis.names import Names
 from answerback.testing.clock import FakeClock
 from builders import Journal
+from databases import SqliteDatabase
 
 DAY = 86_400
 PORT_OF_NOBODY = "redis://127.0.0.1:1/0"
@@ -44,14 +44,14 @@ class Process:
     """One process of a deployment: it runs jobs, as an engine does."""
 
     def __init__(
-        self, store: SqlStore, link: Link, *, ttl: float = DAY, retention: float = 30 * DAY, now: int = NOW
+        self, database: Database, link: Link, *, ttl: float = DAY, retention: float = 30 * DAY, now: int = NOW
     ) -> None:
-        self.record = Record(store._database)
-        self.store = Counting(store._database, self.record._erase_jobs)
+        self.record = Record(database)
+        self.store = Counting(database)
         self.now = now
-        database = DatabaseWindows(self.store)
+        names, plain = Names(ServiceSecrets(database)), DatabaseWindows(self.store)  # type: ignore[arg-type]
         self.windows = SharedWindows(
-            *(link, Names(store), self.store, database, lambda: self.now), ttl_seconds=ttl, retention_seconds=retention
+            *(link, names, self.store, plain, lambda: self.now), ttl_seconds=ttl, retention_seconds=retention
         )
 
     async def begin(self, session: str = "s") -> tuple[Place, list[str]]:
@@ -81,7 +81,7 @@ class Process:
         return remembered
 
     async def erase(self) -> None:
-        await erase(self.store, self.windows, TENANT, "s")
+        await erase(self.store, self.windows, self.record.erase_jobs, TENANT, "s")
 
 
 @dataclass
@@ -117,22 +117,22 @@ async def room(redis_url: str) -> AsyncIterator[Room]:
 
 
 @pytest.fixture
-def here(store: SqlStore, link: Link) -> Process:
-    return Process(store, link)
+def here(opened: Database, link: Link) -> Process:
+    return Process(opened, link)
 
 
 @pytest.fixture
-async def elsewhere(store: SqlStore, redis_url: str, journal: Journal) -> AsyncIterator[Process]:
+async def elsewhere(opened: Database, redis_url: str, journal: Journal) -> AsyncIterator[Process]:
     link = Link(redis_url, journal, UNMEASURED)
-    yield Process(store, link)
+    yield Process(opened, link)
     await link.close()
 
 
 @asynccontextmanager
-async def cut_off(store: SqlStore) -> AsyncIterator[Process]:
+async def cut_off(opened: Database) -> AsyncIterator[Process]:
     """A process that does not reach Redis."""
     link = Link(PORT_OF_NOBODY, Journal(), UNMEASURED)
-    yield Process(store, link)
+    yield Process(opened, link)
     await link.close()
 
 
@@ -176,8 +176,8 @@ async def test_redis_has_the_same_entries_as_the_database(here: Process) -> None
     assert list(shared) == list((await here.store.recall(place.conversation_id, 0)).entries)
 
 
-async def test_the_list_begins_where_the_window_does_and_expires(store: SqlStore, link: Link, room: Room) -> None:
-    small = Process(store, link, ttl=600)
+async def test_the_list_begins_where_the_window_does_and_expires(opened: Database, link: Link, room: Room) -> None:
+    small = Process(opened, link, ttl=600)
     for n in range(1, 6):
         await small.say(f"m{n}")
 
@@ -198,18 +198,18 @@ async def test_a_rebuilt_window_is_the_same_window(here: Process, room: Room) ->
     assert await here.say("m6") == ["m3", "m4", "m5"]
 
 
-async def test_a_window_that_begins_elsewhere_by_the_record_is_made_anew(here: Process, store: SqlStore) -> None:
+async def test_a_window_that_begins_elsewhere_by_the_record_is_made_anew(here: Process, opened: Database) -> None:
     for n in range(1, 4):
         await here.say(f"m{n}")
-    async with cut_off(store) as lonely:
+    async with cut_off(opened) as lonely:
         await lonely.say("m4", window_from=3)
 
     assert await here.say("m5") == ["m3", "m4"]
     assert here.store.reads == 2
 
 
-async def test_a_conversation_that_fell_silent_is_gone_from_redis(store: SqlStore, link: Link, room: Room) -> None:
-    brief = Process(store, link, ttl=0.05)
+async def test_a_conversation_that_fell_silent_is_gone_from_redis(opened: Database, link: Link, room: Room) -> None:
+    brief = Process(opened, link, ttl=0.05)
     await brief.say("one")
     await brief.say("two")
 
@@ -267,10 +267,10 @@ async def test_a_flush_in_the_middle_costs_a_read(here: Process, room: Room) -> 
     assert here.store.reads == 2
 
 
-async def test_an_end_that_redis_did_not_hear_of_costs_a_read(here: Process, store: SqlStore) -> None:
+async def test_an_end_that_redis_did_not_hear_of_costs_a_read(here: Process, opened: Database) -> None:
     await here.say("one")
     await here.say("two")
-    async with cut_off(store) as lonely:
+    async with cut_off(opened) as lonely:
         assert await lonely.say("three") == ["one", "two"]
 
     assert await here.say("four") == ["one", "two", "three"]
@@ -372,11 +372,11 @@ async def test_jobs_that_waited_through_an_erasure_are_not_remembered(here: Proc
 
 
 async def test_an_erasure_that_does_not_reach_redis_says_so_and_may_be_repeated(
-    here: Process, store: SqlStore, room: Room
+    here: Process, opened: Database, room: Room
 ) -> None:
     await here.say("a secret")
     await here.say("two")
-    async with cut_off(store) as lonely:
+    async with cut_off(opened) as lonely:
         with pytest.raises(EraseUnfinished, match="send this again"):
             await lonely.erase()
     assert (await here.store.show(TENANT, "s")).entries == []
@@ -387,8 +387,8 @@ async def test_an_erasure_that_does_not_reach_redis_says_so_and_may_be_repeated(
     assert room.keys == []
 
 
-async def test_what_the_retention_erased_is_not_kept_in_redis(store: SqlStore, link: Link, room: Room) -> None:
-    process = Process(store, link, ttl=30 * DAY, retention=DAY)
+async def test_what_the_retention_erased_is_not_kept_in_redis(opened: Database, link: Link, room: Room) -> None:
+    process = Process(opened, link, ttl=30 * DAY, retention=DAY)
     await process.say("a secret")
     await process.say("another secret")
     assert room.seconds_left <= DAY
@@ -400,8 +400,8 @@ async def test_what_the_retention_erased_is_not_kept_in_redis(store: SqlStore, l
 
 
 async def test_two_databases_on_one_redis_do_not_mix(here: Process, link: Link, tmp_path: Path, room: Room) -> None:
-    other_store = await open_sqlite(tmp_path / "other.db", FakeClock(), render)
-    other = Process(other_store, link)
+    other_store = await SqliteDatabase(tmp_path / "other.db").open(FakeClock())
+    other = Process(database_of(other_store), link)
     for n in range(1, 4):
         await here.say(f"mine {n}")
         await other.say(f"yours {n}")
@@ -412,8 +412,8 @@ async def test_two_databases_on_one_redis_do_not_mix(here: Process, link: Link, 
     await other_store.close()
 
 
-async def test_while_redis_is_away_windows_come_from_the_database(store: SqlStore) -> None:
-    async with cut_off(store) as lonely:
+async def test_while_redis_is_away_windows_come_from_the_database(opened: Database) -> None:
+    async with cut_off(opened) as lonely:
         remembered = [await lonely.say(f"m{n}") for n in range(1, 4)]
 
     assert remembered == [[], ["m1"], ["m1", "m2"]]

@@ -1,17 +1,16 @@
 """`POST /webhook`: what is submitted, and what the caller hears."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
 
-from answerback.jobs.model import Accepted
 from answerback.kernel.errors import ConversationFull, ToolCallUnknown
 from answerback.relay.kind import MessageKind
 from answerback.relay.model import Message, ToolOutput
-from answerback.relay.ports import Submission
-from answerback.relay.routes import router
+from answerback.relay.routes import Submission, router
 from builders import TENANT
 from in_process import AnyKey, calling
 
@@ -31,13 +30,14 @@ class Submitter:
         if self.refusal is not None:
             raise self.refusal
         self.submitted.append(wanted)
-        return Taken("job_1", 2 if wanted.conversation_key else None, self.created)
+        return Accepted("job_1", 2 if wanted.conversation_key else None, self.created)
 
 
-class Taken(Accepted):
-    @property
-    def position(self) -> int | None:
-        return self.seq
+@dataclass(frozen=True)
+class Accepted:
+    job_id: str
+    position: int | None
+    created: bool
 
 
 @pytest.fixture

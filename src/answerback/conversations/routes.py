@@ -12,7 +12,7 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.conversations.erase import erase
 from answerback.conversations.model import Conversation, Entry
-from answerback.conversations.store import ConversationStore
+from answerback.conversations.store import ConversationStore, EraseJobs
 from answerback.conversations.windows import Windows
 from answerback.http.openapi_parts import ENDED_AT, JOB, JOB_ERRORS, errors
 from answerback.http.responses import respond, shown
@@ -91,7 +91,9 @@ class Session(BaseModel):
     )
 
 
-def router(store: ConversationStore, windows: Windows, authenticator: Authenticator) -> APIRouter:
+def router(
+    store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, authenticator: Authenticator
+) -> APIRouter:
     """`/v1/sessions/{key}`; the key is the session_id, or the callback URL (percent-encoded)."""
     routes = APIRouter(prefix="/v1", tags=["conversations"])
 
@@ -117,7 +119,7 @@ def router(store: ConversationStore, windows: Windows, authenticator: Authentica
         """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and
         delivered as owed, but not remembered."""
         tenant_id = await authenticator.tenant(request)
-        await erase(store, windows, tenant_id, key)
+        await erase(store, windows, erase_jobs, tenant_id, key)
         return Response(status_code=204)
 
     return routes

@@ -91,11 +91,10 @@ def _unknown(key: str) -> NotFound:
 
 
 class ConversationStore:
-    """`erase_jobs` is what erasing a conversation does to its jobs, in the same transaction."""
+    """What conversations remember, in the database."""
 
-    def __init__(self, database: Database, erase_jobs: EraseJobs) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._erase_jobs = erase_jobs
 
     async def recall(self, conversation_id: int, first: int) -> Recalled:
         """The entries from position `first` on."""
@@ -110,7 +109,7 @@ class ConversationStore:
         """The newest 100 entries. Raises NotFound."""
         return await self._database.read.run(lambda tx: show(tx, tenant_id, key))
 
-    async def erase(self, tenant_id: str, key: str) -> int:
+    async def erase(self, tenant_id: str, key: str, erase_jobs: EraseJobs) -> int:
         """Erases items, and what jobs that have ended say of them. Jobs under way are answered and delivered as owed,
         but not remembered. Returns the conversation's id. Raises NotFound."""
-        return await self._database.write.run(lambda tx: erase(tx, tenant_id, key, self._erase_jobs))
+        return await self._database.write.run(lambda tx: erase(tx, tenant_id, key, erase_jobs))
