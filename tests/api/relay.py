@@ -156,7 +156,7 @@ class Client:
         return await self.request("POST", f"/v1/deliveries/{delivery_id}/replay")
 
     def conversation_path(self, key: str) -> str:
-        return f"/v1/conversations/{quote(key, safe='')}"
+        return f"/v1/sessions/{quote(key, safe='')}"
 
     async def callbacks(self, n: int = 1, receiver: Receiver | None = None) -> Sequence[Callback]:
         """Waits for `n` callbacks to this client's path and returns all that came there."""

@@ -6,12 +6,12 @@ import sys
 
 import aiohttp
 import pytest
-from relay import AUTH_TOKEN, Client, Relay, eventually, problem, running
 
 from answerback.accounts.model import hash_key
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
+from relay import AUTH_TOKEN, Client, Relay, eventually, problem, running
 
 DOORS = [
     ("POST", "/webhook"),
@@ -21,8 +21,8 @@ DOORS = [
     ("POST", "/v1/jobs/job_1/cancel"),
     ("POST", "/v1/jobs/job_1/retry"),
     ("POST", "/v1/deliveries/msg_1/replay"),
-    ("GET", "/v1/conversations/s"),
-    ("DELETE", "/v1/conversations/s"),
+    ("GET", "/v1/sessions/s"),
+    ("DELETE", "/v1/sessions/s"),
 ]
 
 

@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 import pytest
+
 from relay import Client, fields, problem
 
 KIB_16 = 16 * 1024
@@ -28,13 +29,17 @@ WRONG_FIELDS = [
     *(("message", written(value)) for value in (None, 1, True, ["hi"], {"text": "hi"})),
     *(("message", written(value)) for value in ("", " \n\t", "\u00a0\u2003", "x" * 32_001, "nul \x00 byte")),
     *(("callback_url", written(value)) for value in (None, 7, [], "", "http://127.0.0.1/\x00", "x" * 2049)),
-    *(("session_id", written(value)) for value in (5, ["s"], "", "  ", "x" * 129, "nul\x00")),
-    *(("stateless", written(value)) for value in (None, "true", 1, [])),
-    *(("model", written(value)) for value in (5, "", "x" * 257, "nul\x00", ["m"])),
+    ("message", written([{"type": "image_url", "image_url": {"url": "https://images.example/cat.png"}}])),
+    *(("tool_outputs", written(value)) for value in ([], "sunny", {"tool_call_id": "c", "output": "o"})),
+    *(("session_id", written(value)) for value in (5.5, True, ["s"], "  ", "x" * 129, 10**128, "nul\x00")),
+    *(("stateless", written(value)) for value in ("true", 1, [])),
+    *(("model", written(value)) for value in (5, "x" * 257, "nul\x00", ["m"])),
     *(("system", written(value)) for value in (5, "x" * 32_001, "nul\x00", {"role": "system"})),
     *(("temperature", written(value)) for value in ("1", True, -0.01, 2.01, [], -1, 10**400)),
     *(("max_tokens", written(value)) for value in ("5", True, 0, -1, 1.5, 10_000_001, 10**30)),
     *(("metadata", written(value)) for value in ("text", 5, [], True, [["k", "v"]], metadata_of(KIB_16 + 1))),
+    *(("params", written(value)) for value in ("text", [], {"k": "x" * 64 * 1024}, {"k": "nul\x00"})),
+    *(("params", written({name: 1})) for name in ("messages", "model", "stream", "n")),
     *(("metadata", written(value)) for value in ({"k": "nul\x00"}, {"nul\x00": 1}, {"k": [{"deep": "nul\x00"}]})),
     ("metadata", written({"k": "ü" * KIB_16})),
     ("message", LEFT_OUT),

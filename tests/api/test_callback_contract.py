@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 import pytest_asyncio
-from relay import SECRET, Client, Relay, running
 from standardwebhooks import Webhook
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
+from relay import SECRET, Client, Relay, running
 
 FIELDS = {
     "job_id",
     "status",
     "response",
+    "finish_reason",
     "session_id",
     "seq",
     "model",
@@ -48,6 +49,7 @@ def failure(callback: Callback, status: str, code: str) -> dict[str, object]:
     assert body["status"] == status
     assert body["response"] is None
     assert body["usage"] is None
+    assert body["finish_reason"] is None
     assert body["error"].keys() == {"code", "message"}
     assert body["error"]["code"] == code
     assert body["error"]["message"]
@@ -67,6 +69,7 @@ async def test_an_answer_comes_with_exactly_the_promised_body(client: Client) ->
         "job_id": accepted["job_id"],
         "status": "completed",
         "response": "Hello to you.",
+        "finish_reason": "stop",
         "session_id": "s",
         "seq": 1,
         "model": "some/model",
@@ -186,7 +189,7 @@ async def test_a_message_not_answered_by_its_deadline_expires_and_is_called_back
     assert lived.total_seconds() >= 1
 
 
-async def test_a_message_expires_in_line_too_and_the_conversation_goes_on(impatient: Relay) -> None:
+async def test_a_message_expires_while_held_too_and_the_conversation_goes_on(impatient: Relay) -> None:
     client = impatient.client()
     impatient.llm.on(lambda text: text == client.text("slow"), replies.hang())
     stuck = [await client.say("slow"), await client.say("behind")]

@@ -1,6 +1,7 @@
 """What is wrong with a request before anybody reads its body: size, method, path, query."""
 
 import pytest
+
 from relay import Client, fields, problem, raw_exchange
 
 MAX_BODY = 1_048_576
@@ -55,7 +56,7 @@ async def test_the_webhook_door_takes_nothing_but_post(client: Client, method: s
 
 
 async def test_what_a_path_takes_is_told_whole(client: Client) -> None:
-    reply = await client.request("POST", "/v1/conversations/customer-42")
+    reply = await client.request("POST", "/v1/sessions/customer-42")
 
     problem(reply, 405, "method_not_allowed")
     assert reply.headers["Allow"] == "DELETE, GET"
@@ -116,7 +117,7 @@ async def test_an_unknown_id_is_not_found(client: Client, method: str, path: str
         ("GET", "/v1/jobs/%00"),
         ("POST", "/v1/jobs/job_%00/retry"),
         ("POST", "/v1/deliveries/%00/replay"),
-        ("DELETE", "/v1/conversations/a%00b"),
+        ("DELETE", "/v1/sessions/a%00b"),
         ("POST", "/v1/llm/callback/%00"),
     ],
 )

@@ -177,7 +177,12 @@ def attempts_of(database: Path, row_id: str) -> list[str]:
 
 def snapshot(database: Path) -> dict[str, list[dict[str, Any]]]:
     """Every row that work leaves behind."""
-    tables = {"jobs": "id", "deliveries": "id", "turns": "conversation_id, seq", "attempts": "of, epoch"}
+    tables = {
+        "jobs": "id",
+        "deliveries": "id",
+        "conversation_items": "conversation_id, position",
+        "attempts": "of, epoch",
+    }
     tables["conversations"] = "id"
     return {table: select(database, f"SELECT * FROM {table} ORDER BY {order}") for table, order in tables.items()}
 

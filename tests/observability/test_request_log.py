@@ -159,7 +159,7 @@ async def test_a_caller_that_hangs_up_is_told_as_such(service: Service, llm: Fak
 async def test_a_path_cannot_forge_a_line_nor_show_what_is_secret_in_it(
     service: Service, http: aiohttp.ClientSession
 ) -> None:
-    async with http.get("/v1/conversations/https%3A%2F%2Fx.example%2Fhook%3Ftoken%3Dhunter2"):
+    async with http.get("/v1/sessions/https%3A%2F%2Fx.example%2Fhook%3Ftoken%3Dhunter2"):
         pass
     async with http.get("/no%0A2026-01-01%2000:00:00,000%20INFO%20OK%20|%20GET%20/forged"):
         pass

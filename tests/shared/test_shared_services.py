@@ -67,7 +67,7 @@ class Talk:
     async def erase(self) -> tuple[int, dict[str, dict[str, str]]]:
         async with (
             aiohttp.ClientSession(self.service.url) as http,
-            http.delete("/v1/conversations/talk") as response,
+            http.delete("/v1/sessions/talk") as response,
         ):
             return response.status, await response.json() if response.status != 204 else {}
 
@@ -93,7 +93,9 @@ async def talking(llm: FakeLLM, receiver: Receiver, redis_url: str, folder: Path
 def rewrite_the_record(talk: Talk) -> None:
     """From now on what comes from the database can be told from what does not."""
     with closing(sqlite3.connect(talk.service.database, timeout=20)) as connection, connection:
-        connection.execute("UPDATE turns SET user_text = 'recorded ' || user_text")
+        connection.execute(
+            "UPDATE conversation_items SET items = replace(items, ?, ?)", ('"content": "', '"content": "recorded ')
+        )
 
 
 async def test_a_window_is_served_from_redis_and_rebuilt_after_a_flush(

@@ -101,7 +101,9 @@ def _parts(value: list[Any]) -> list[dict[str, Json]]:
         parts = PARTS.validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        number, *within = first["loc"]
+        # After the number comes the part's type.
+        place = ".".join(map(str, (number, *within[1:])))
         raise PydanticCustomError(
             "content_part", "{place}: {reason}", {"place": place, "reason": first["msg"]}
         ) from None

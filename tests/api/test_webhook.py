@@ -1,11 +1,11 @@
-"""`POST /webhook`: what the caller hears."""
+"""`POST /webhook`: what the caller gets, and what reaches the LLM."""
 
 import re
 
 import pytest
-from relay import Client
 
 from answerback.testing import replies
+from relay import Client
 
 JOB_ID = re.compile(r"job_[0-9a-f-]{32,36}")
 BOTH_PATHS = pytest.mark.parametrize("path", ["/webhook", "/webhook/"])
@@ -68,7 +68,7 @@ async def test_tenants_with_the_same_session_id_do_not_share_memory(client: Clie
     assert call.messages == [{"role": "user", "content": other.text("what do you know?")}]
 
 
-async def test_a_stateless_message_has_no_place_in_any_line(client: Client) -> None:
+async def test_a_stateless_message_has_no_place_in_any_conversation(client: Client) -> None:
     body = await client.say(stateless=True)
 
     assert body["seq"] is None
@@ -132,10 +132,42 @@ async def test_the_longest_message_passes_whatever_its_bytes(client: Client) -> 
     assert callback.json["status"] == "completed"
 
 
-async def test_every_optional_field_may_be_null(client: Client) -> None:
-    optional = ("session_id", "model", "system", "temperature", "max_tokens", "metadata")
+@pytest.mark.parametrize("empty", [None, ""], ids=repr)
+async def test_every_optional_field_may_be_null_or_empty(client: Client, empty: str | None) -> None:
+    optional = (
+        *("session_id", "stateless", "model", "system", "temperature", "max_tokens"),
+        *("params", "metadata", "tool_outputs"),
+    )
 
-    assert (await client.say(**dict.fromkeys(optional)))["seq"] == 1
+    assert (await client.say(**dict.fromkeys(optional, empty)))["seq"] == 1
+
+
+async def test_an_integer_and_its_decimal_text_name_the_same_conversation(client: Client) -> None:
+    first, second = [await client.say(session_id=key) for key in (42, "42")]
+
+    assert (first["session_id"], second["session_id"]) == ("42", "42")
+    assert (first["seq"], second["seq"]) == (1, 2)
+
+
+async def test_content_parts_reach_the_llm_as_they_are(client: Client) -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://images.example/cat.png"}}
+    parts = [image, {"type": "text", "text": client.text("what is it?")}]
+
+    await client.say(message=parts)
+    await client.callbacks(1)
+    await client.say("and now?")
+
+    _, second = await client.asked(2)
+    assert second.messages[0] == {"role": "user", "content": parts}
+
+
+async def test_params_reach_the_llm(client: Client) -> None:
+    await client.say("hi", params={"seed": 7, "response_format": {"type": "json_object"}, "temperature": 1})
+
+    (call,) = await client.asked()
+    assert call.body["seed"] == 7
+    assert call.body["response_format"] == {"type": "json_object"}
+    assert call.body["temperature"] == 1
 
 
 async def test_what_the_client_chose_reaches_the_llm(client: Client) -> None:

@@ -1,23 +1,23 @@
-"""`GET` and `DELETE /v1/conversations/{key}`."""
+"""`GET` and `DELETE /v1/sessions/{key}`."""
 
 import asyncio
 
 import pytest
-from relay import Client, problem
 
 from answerback.testing import replies
+from relay import Client, problem
 
 AWKWARD = ["plain", "a/b", "a//b/", "what?", "100%", "a%2Fb", "a b+c&d=e#f", "größe 🦜", "line\nbreak", "end\n", "..."]
 
 
-async def test_a_conversation_shows_its_pairs_oldest_first(client: Client) -> None:
+async def test_a_conversation_shows_its_messages_oldest_first(client: Client) -> None:
     client.relay.llm.on(client.text("one"), replies.say("answer one"))
     client.relay.llm.on(client.text("two"), replies.say("answer two"))
     first = await client.say("one", session_id="s")
     second = await client.say("two", session_id="s")
     await client.callbacks(2)
 
-    shown = await client.get("/v1/conversations/s")
+    shown = await client.get("/v1/sessions/s")
 
     assert shown.keys() == {"key", "pending", "messages"}
     assert (shown["key"], shown["pending"]) == ("s", 0)
@@ -34,7 +34,7 @@ async def test_pending_counts_what_waits_for_an_answer(client: Client) -> None:
     client.relay.llm.on(client.text("stuck"), replies.hang())
     jobs = [await client.say(text, session_id="s") for text in ("stuck", "behind")]
 
-    shown = await client.get("/v1/conversations/s")
+    shown = await client.get("/v1/sessions/s")
 
     assert (shown["pending"], shown["messages"]) == (2, [])
     for job in reversed(jobs):
@@ -71,7 +71,7 @@ async def test_a_conversation_named_by_its_callback_url_is_found_under_it(client
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("key", ["nobody", "", "a/b", "%00", "%ff"])
 async def test_an_unknown_conversation_is_not_found(client: Client, method: str, key: str) -> None:
-    problem(await client.request(method, f"/v1/conversations/{key}"), 404, "not_found")
+    problem(await client.request(method, f"/v1/sessions/{key}"), 404, "not_found")
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
@@ -79,16 +79,16 @@ async def test_anothers_conversation_is_not_found(client: Client, other: Client,
     await client.say(session_id="s")
     await client.callbacks()
 
-    problem(await other.request(method, "/v1/conversations/s"), 404, "not_found")
+    problem(await other.request(method, "/v1/sessions/s"), 404, "not_found")
 
-    assert len((await client.get("/v1/conversations/s"))["messages"]) == 2
+    assert len((await client.get("/v1/sessions/s"))["messages"]) == 2
 
 
 async def test_what_was_erased_is_gone_everywhere(client: Client) -> None:
     accepted = await client.say("private", session_id="s", metadata={"private": "too"})
     job = await client.settled(accepted["job_id"])
 
-    await client.request("DELETE", "/v1/conversations/s")
+    await client.request("DELETE", "/v1/sessions/s")
 
     erased = await client.job(accepted["job_id"])
     assert erased["status"] == "completed"
@@ -107,10 +107,10 @@ async def test_what_was_erased_is_not_remembered_in_the_next_message(client: Cli
     assert [said["content"] for said in client.calls[-1].messages] == [client.text("next")]
 
 
-async def test_the_line_of_an_erased_conversation_goes_on_counting(client: Client) -> None:
+async def test_an_erased_conversation_goes_on_counting(client: Client) -> None:
     await client.say(session_id="s")
     await client.callbacks()
-    await client.request("DELETE", "/v1/conversations/s")
+    await client.request("DELETE", "/v1/sessions/s")
 
     assert (await client.say(session_id="s"))["seq"] == 2
 
@@ -123,19 +123,19 @@ async def test_a_message_under_way_is_answered_though_its_conversation_is_erased
     await client.say("slow", session_id="s")
     await client.asked()
 
-    await client.request("DELETE", "/v1/conversations/s")
+    await client.request("DELETE", "/v1/sessions/s")
     answered.set()
 
     (callback,) = await client.callbacks()
     assert callback.json["status"] == "completed"
-    assert (await client.get("/v1/conversations/s"))["messages"] == []
+    assert (await client.get("/v1/sessions/s"))["messages"] == []
 
 
 async def test_erasing_twice_is_no_error(client: Client) -> None:
     await client.say(session_id="s")
     await client.callbacks()
 
-    statuses = [(await client.request("DELETE", "/v1/conversations/s")).status for _ in range(2)]
+    statuses = [(await client.request("DELETE", "/v1/sessions/s")).status for _ in range(2)]
 
     assert statuses == [204, 204]
 
@@ -144,6 +144,12 @@ async def test_a_message_with_an_erased_text_cannot_be_retried(client: Client) -
     client.relay.llm.on(client.text("bad"), replies.status(400))
     accepted = await client.say("bad", session_id="s")
     await client.settled(accepted["job_id"])
-    await client.request("DELETE", "/v1/conversations/s")
+    await client.request("DELETE", "/v1/sessions/s")
 
     problem(await client.retry(accepted["job_id"]), 409, "conflict")
+
+
+async def test_the_former_path_is_gone(client: Client) -> None:
+    await client.say(session_id="s")
+
+    assert (await client.request("GET", "/v1/conversations/s")).status == 404

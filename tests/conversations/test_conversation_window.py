@@ -2,9 +2,9 @@
 
 from itertools import pairwise
 
+from conversation_stories import HOUR, NOW, answered, asked, called, conversations, entries, output
 from hypothesis import given
 from hypothesis import strategies as st
-from stories import HOUR, NOW, answered, asked, called, conversations, entries, output
 
 from answerback.conversations.messages import chat_messages
 from answerback.conversations.model import Entry, Memory

@@ -1,4 +1,4 @@
-"""Conversations over HTTP: what travels to the LLM, in which order, and how much is remembered."""
+"""Conversations over HTTP: what goes to the LLM, in which order, and how much is remembered."""
 
 import asyncio
 import sqlite3
@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest_asyncio
-from relay import PATIENCE, Client, Relay, running
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
+from relay import PATIENCE, Client, Relay, running
 
 TTL = 600
 MAX_TOKENS = 200
@@ -18,7 +18,7 @@ MAX_TOKENS = 200
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def forgetful(llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession) -> AsyncIterator[Relay]:
-    """A relay that remembers two pairs, 200 tokens, ten minutes."""
+    """A relay that remembers four items, 200 tokens, ten minutes."""
     memory = {"context_max_messages": 4, "context_max_tokens": MAX_TOKENS, "context_ttl_seconds": TTL}
     async with running(llm, receiver, http, keys=10, **memory) as relay:
         yield relay
@@ -26,10 +26,10 @@ async def forgetful(llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSessio
 
 async def talk(client: Client, *texts: str, **changes: object) -> None:
     """Says these one after the other, each once the one before was called back."""
-    heard = len([each for each in client.relay.receiver.callbacks if each.path == client.path])
+    before = len([each for each in client.relay.receiver.callbacks if each.path == client.path])
     for n, text in enumerate(texts, start=1):
         await client.say(text, **changes)
-        await client.callbacks(heard + n)
+        await client.callbacks(before + n)
 
 
 def given(client: Client, said: str) -> list[str]:
@@ -39,16 +39,16 @@ def given(client: Client, said: str) -> list[str]:
 
 
 def after_a_silence(client: Client, seconds: float) -> None:
-    """Lets this long pass since the client's last turn, by dating all its turns back."""
+    """Lets this long pass since the client's last answer, by dating all that is remembered back."""
     with sqlite3.connect(client.relay.service.database, timeout=PATIENCE) as connection:
         connection.execute(
-            "UPDATE turns SET created_at = created_at - ? WHERE user_text LIKE ?",
-            (int(seconds * 1000), f"%({client.name})"),
+            "UPDATE conversation_items SET created_at = created_at - ? WHERE items LIKE ?",
+            (int(seconds * 1000), f"%({client.name})%"),
         )
     connection.close()
 
 
-async def test_the_llm_is_given_the_system_prompt_then_the_pairs_then_the_new_message(client: Client) -> None:
+async def test_the_llm_is_given_the_system_prompt_then_the_turns_then_the_new_message(client: Client) -> None:
     client.relay.llm.on(client.text("one"), replies.say("answer one"))
     client.relay.llm.on(client.text("two"), replies.say("answer two"))
 
@@ -141,11 +141,11 @@ async def test_only_the_newest_messages_that_fit_the_tokens_are_remembered(forge
 
     await talk(client, "one", "two", "three")
 
-    # Each answer takes half of the tokens: with the texts around them, one pair fits and two do not.
+    # Each answer takes half of the tokens: with the texts around them, one turn fits and two do not.
     assert given(client, "three") == ["two", "three"]
 
 
-async def test_a_pair_that_does_not_fit_whole_is_left_out_whole(forgetful: Relay) -> None:
+async def test_a_turn_that_does_not_fit_whole_is_left_out_whole(forgetful: Relay) -> None:
     client = forgetful.client()
     forgetful.llm.on(client.text("one"), replies.say("x" * MAX_TOKENS * 5))
 
@@ -173,3 +173,20 @@ async def test_a_silence_longer_than_the_ttl_ends_the_memory(forgetful: Relay) -
 
     assert given(client, "two") == ["two"]
     assert given(client, "three") == ["two", "three"]
+
+
+async def test_between_two_moves_of_its_beginning_a_conversation_is_sent_as_it_was_and_more(
+    llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession
+) -> None:
+    async with running(llm, receiver, http, keys=1, context_max_messages=16) as relay:
+        client = relay.client()
+        await talk(client, *(f"message {n}" for n in range(1, 13)))
+
+        begins = [call.messages[0] for call in client.calls]
+        moved = [n for n in range(1, len(begins)) if begins[n] != begins[n - 1]]
+        for n in set(range(1, len(begins))) - set(moved):
+            before = client.calls[n - 1].messages
+            assert client.calls[n].messages[: len(before)] == before
+
+    # Nine turns are two items too many: a quarter goes, and the next turns fit again.
+    assert moved == [9, 11]

@@ -1,7 +1,7 @@
 """Items as chat completions have them."""
 
+from conversation_stories import answered, asked, called, conversations, output
 from hypothesis import given
-from stories import answered, asked, called, conversations, output
 
 from answerback.conversations.messages import chat_messages, open_calls
 from answerback.conversations.model import Entry

@@ -1,0 +1,27 @@
+"""Routes without a process around them."""
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from httpx2 import ASGITransport, AsyncClient
+
+from answerback.http.errors import render_refusal
+from answerback.kernel.errors import Refusal
+from builders import TENANT
+
+
+def calling(routes: APIRouter) -> AsyncClient:
+    """A client of these routes, and of their part of the OpenAPI document."""
+    app = FastAPI()
+
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, refusal: Refusal) -> Response:
+        return render_refusal(refusal)
+
+    app.include_router(routes)
+    return AsyncClient(transport=ASGITransport(app), base_url="http://relay")
+
+
+class AnyKey:
+    """Takes every caller for the same tenant."""
+
+    async def tenant(self, _: object) -> str:
+        return TENANT
