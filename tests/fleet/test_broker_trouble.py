@@ -59,7 +59,7 @@ async def test_rabbitmq_killed_as_soon_as_it_made_the_queue_serves_it_when_it_is
     llm: FakeLLM, receiver: Receiver
 ) -> None:
     with private(RabbitServer) as server:
-        for _ in range(3):
+        for _ in range(2):
             broker = CeleryBroker(server.url)
             await asyncio.to_thread(broker.send, Topic.JOBS, 1)
             await asyncio.to_thread(server.kill)
