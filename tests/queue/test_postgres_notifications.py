@@ -171,7 +171,7 @@ async def test_a_server_that_was_killed_is_found_again(impatient: None) -> None:
             await asyncio.to_thread(server.restart)
             await worker.lines.logged(AWAITED, 2)
             sender.notifier.delivery_ready()
-            await sender.lines.logged("notifier_reached")
+            await sender.lines.logged("notifier_available")
             while not worker.heard.empty():
                 worker.heard.get_nowait()
 
@@ -180,7 +180,7 @@ async def test_a_server_that_was_killed_is_found_again(impatient: None) -> None:
                 pass
 
         assert worker.lines.events == [AWAITED, UNPROVEN, AWAITED]
-        assert sender.lines.events == ["notifier_unavailable", "notifier_reached"]
+        assert sender.lines.events == ["notifier_unavailable", "notifier_available"]
 
 
 async def test_a_process_that_listens_again_looks_for_rows_that_became_due_meanwhile(

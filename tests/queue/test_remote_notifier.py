@@ -165,7 +165,7 @@ def test_an_outage_is_logged_once_and_counted_and_its_end_is_found(
 
     assert [loud.said.get(timeout=PATIENCE), loud.said.get(timeout=PATIENCE)] == [
         "notifier_unavailable",
-        "notifier_reached",
+        "notifier_available",
     ]
     assert loud.said.empty()
     assert counted(metrics, "answerback_notifications_dropped_total") >= 3
