@@ -31,12 +31,12 @@ CHECK_SECONDS = 5.0
 
 
 def work(settings: Settings, failpoint: OnFailpoint = unarmed) -> int:
-    """Works until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at every commit boundary."""
+    """Works until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at each failpoint."""
     try:
-        made = Work(settings, failpoint)
+        thread = WorkerThread(settings, failpoint)
         if settings.celery_broker_url is None:
-            return _run(made)
-        app = make_celery_app(settings, made, made.log)
+            return _run(thread)
+        app = make_celery_app(settings, thread, thread.log)
     except SettingsError as error:
         return _refuse(error)
     worker = app.Worker(hostname=f"answerback-{os.getpid()}@{socket.gethostname()}", pool_cls="threads", quiet=True)
@@ -44,11 +44,11 @@ def work(settings: Settings, failpoint: OnFailpoint = unarmed) -> int:
     return worker.exitcode or 0
 
 
-def _run(made: "Work") -> int:
+def _run(thread: "WorkerThread") -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: made.begin_stop())
-    made.start()
-    return made.join()
+        signal.signal(number, lambda *_: thread.begin_stop())
+    thread.start()
+    return thread.join()
 
 
 def _refuse(error: Exception) -> int:
@@ -56,10 +56,10 @@ def _refuse(error: Exception) -> int:
     return 2
 
 
-class Work:
+class WorkerThread:
     """Implements `Work`: the service without its routes, in a thread of its own.
 
-    Making one raises SettingsError where its log cannot be written.
+    Raises SettingsError where its log cannot be written.
     """
 
     def __init__(self, settings: Settings, failpoint: OnFailpoint = unarmed) -> None:
@@ -168,7 +168,7 @@ def _woken_by(settings: Settings) -> str:
 def celery_app() -> "NotifiedApp":
     try:
         settings = load_settings()
-        made = Work(settings)
-        return make_celery_app(settings, made, made.log)
+        thread = WorkerThread(settings)
+        return make_celery_app(settings, thread, thread.log)
     except SettingsError as error:
         raise SystemExit(_refuse(error)) from error

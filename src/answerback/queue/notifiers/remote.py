@@ -97,7 +97,7 @@ class RemoteNotifier:
             return self._failed(pending.total(), type(error).__name__)
         if self._failures and pending:
             self._failures = 0
-            self._log.info("notifier_reached")
+            self._log.info("notifier_available")
         return PAUSE_SECONDS
 
     def _failed(self, rows: int, reason: str) -> float:

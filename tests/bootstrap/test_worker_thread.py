@@ -2,7 +2,7 @@
 
 import asyncio
 
-from answerback.bootstrap.worker import Work
+from answerback.bootstrap.worker import WorkerThread
 from answerback.queue.notifier import Topic
 from answerback.settings import Settings
 
@@ -16,7 +16,7 @@ class Full:
 
 def test_a_wake_that_comes_as_the_loop_ends_raises_nothing() -> None:
     """Celery would log an error as a failed task."""
-    work = Work(Settings(_env_file=None))
+    work = WorkerThread(Settings(_env_file=None))
     work._started.set_result(Full())  # type: ignore[arg-type]
 
     with asyncio.Runner() as runner:
