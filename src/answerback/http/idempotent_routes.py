@@ -36,11 +36,13 @@ class Idempotent:
         answer: Callable[[], Coroutine[Any, Any, Response]],
         *,
         streamed: bool = False,
+        stored: bool = True,
     ) -> Response:
         """The response of `answer`, or the stored one of a request that `asked` the same (JSON, models, dataclasses).
 
         Only for a request whose body has been read. A hang-up stops a request that is `streamed` or has no key. A whole
-        answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key.
+        answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key. One that
+        shows a secret is not `stored`: the same request again raises ResponseNotStored.
 
         Raises ClientGone, InvalidRequest, InvalidField, IdempotencyConflict, RequestInProgress, ResponseNotStored,
         StorageUnavailable.
@@ -56,7 +58,7 @@ class Idempotent:
         except BaseException:
             await record.release()
             raise
-        return _Recorded(response, record)
+        return _Recorded(response, record, stored=stored)
 
 
 class _Recorded(Response):
@@ -65,11 +67,12 @@ class _Recorded(Response):
     It is stored before its last message is sent: a client that has received the whole response gets the same again.
     """
 
-    def __init__(self, response: Response, record: HeldRecord) -> None:
+    def __init__(self, response: Response, record: HeldRecord, *, stored: bool) -> None:
         self.status_code = response.status_code
         self.background = None
         self._response = response
         self._record = record
+        self._stored = stored
         self._stored_headers: dict[str, str] = {}
         self._parts: list[bytes] = []
         self._size = 0
@@ -107,7 +110,7 @@ class _Recorded(Response):
     async def _store(self) -> None:
         headers = {name: value for name, value in self._stored_headers.items() if name != "content-length"}
         whole = StoredResponse(self.status_code, headers, b"".join(self._parts))
-        await self._record.store(whole if self._size <= MAX_STORED_BYTES else None)
+        await self._record.store(whole if self._stored and self._size <= MAX_STORED_BYTES else None)
 
 
 def _hash(asked: Any) -> str:

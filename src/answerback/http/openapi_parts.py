@@ -20,6 +20,10 @@ JobId = Annotated[str, Path(description="A job's id, as in its 202.", examples=[
 EXAMPLES: Mapping[int, tuple[str, str]] = {
     400: ("upstream_refused", "the upstream refused the request with 400; check the model's name and the parameters"),
     401: ("unauthorized", "this key is not valid; check it, or ask the operator for a new one"),
+    403: (
+        "forbidden",
+        "this is for operators; use a key of 'answerback keys create --operator', or OPERATOR_TOKEN",
+    ),
     404: ("not_found", "there is no job 'job_1'"),
     409: ("idempotency_conflict", "this Idempotency-Key was used with another body; use a new key for a new request"),
     413: ("body_too_large", "the body is larger than 1048576 bytes; send a smaller one"),

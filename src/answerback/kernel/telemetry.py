@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from answerback.jobs.model import JobKind, JobState
 from answerback.kernel.errors import ErrorCode
 from answerback.llm.model import Usage
 
@@ -38,12 +37,12 @@ class CallbackEnd(StrEnum):
 class Metrics(Protocol):
     """Counts what happens. Every method is cheap and never raises."""
 
-    def accepted(self, kind: JobKind) -> None: ...
+    def accepted(self, kind: str) -> None: ...
 
     def claimed(self, seconds: float) -> None:
         """A job was taken up, so long after it was due."""
 
-    def ended(self, state: JobState, code: ErrorCode | None = None, count: int = 1) -> None: ...
+    def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None: ...
 
     def put_off(self, code: ErrorCode) -> None:
         """A job goes back to the queue, to be tried again."""
@@ -72,11 +71,11 @@ class Metrics(Protocol):
 class Unmeasured:
     """Implements `Metrics` where nobody counts."""
 
-    def accepted(self, kind: JobKind) -> None: ...
+    def accepted(self, kind: str) -> None: ...
 
     def claimed(self, seconds: float) -> None: ...
 
-    def ended(self, state: JobState, code: ErrorCode | None = None, count: int = 1) -> None: ...
+    def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None: ...
 
     def put_off(self, code: ErrorCode) -> None: ...
 

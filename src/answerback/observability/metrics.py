@@ -15,7 +15,6 @@ from prometheus_client import (
 )
 
 from answerback import __version__
-from answerback.jobs.model import JobKind, JobState
 from answerback.jobs.ports import Depth
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.telemetry import CallbackEnd, LLMCall
@@ -82,17 +81,17 @@ class PrometheusMetrics:
         self._job_age = gauge("queue_age_seconds", "How long the oldest due job has waited.")
         self._delivery_age = gauge("delivery_age_seconds", "How long the oldest due callback has waited.")
 
-    def accepted(self, kind: JobKind) -> None:
-        self._accepted(kind.value).inc()
+    def accepted(self, kind: str) -> None:
+        self._accepted(kind).inc()
 
     def claimed(self, seconds: float) -> None:
         self._claim_lag().observe(seconds)
 
-    def ended(self, state: JobState, code: ErrorCode | None = None, count: int = 1) -> None:
-        if state is JobState.COMPLETED:
+    def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None:
+        if state == "completed":
             self._answered().inc(count)
         else:
-            self._failed(code.value if code else state.value).inc(count)
+            self._failed(code.value if code else state).inc(count)
 
     def put_off(self, code: ErrorCode) -> None:
         self._put_off(code.value).inc()
