@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.idempotency import IdempotencyRecords
+from answerback.http.idempotency_store import IdempotencyStore
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.sse import WORDS_DONE, sse_response
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ResponseNotStored
 from builders import TENANT, Journal
 from databases import Database
@@ -51,9 +51,9 @@ async def stay() -> Any:
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("answer", "end"), [(whole, b"paid for"), (streamed, WORDS_DONE)])
 async def test_a_connection_that_breaks_at_the_end_of_a_response_costs_no_response(
-    store: SqlStore, journal: Journal, answer: Any, end: bytes
+    idempotency: IdempotencyStore, journal: Journal, answer: Any, end: bytes
 ) -> None:
-    idempotent = Idempotent(IdempotencyRecords(store, 60, journal))
+    idempotent = Idempotent(IdempotencyRecords(idempotency, 60, journal))
     request = Request(SCOPE, stay)
 
     async def break_at_the_end(message: Any) -> None:
@@ -71,9 +71,9 @@ async def test_a_connection_that_breaks_at_the_end_of_a_response_costs_no_respon
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_a_response_that_shows_a_secret_is_sent_once_and_not_stored(
-    store: SqlStore, journal: Journal, database: Database
+    idempotency: IdempotencyStore, journal: Journal, database: Database
 ) -> None:
-    idempotent = Idempotent(IdempotencyRecords(store, 60, journal))
+    idempotent = Idempotent(IdempotencyRecords(idempotency, 60, journal))
     request = Request(SCOPE, stay)
 
     response = await idempotent(request, TENANT, {}, whole, stored=False)
