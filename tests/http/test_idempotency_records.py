@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from answerback.http.idempotency import HeldRecord, IdempotencyRecords
-from answerback.http.idempotency_store import ClaimedRecord, IdempotentRequest, StoredResponse
-from answerback.jobs.store import SqlStore
+from answerback.http.idempotency_store import ClaimedRecord, IdempotencyStore, IdempotentRequest, StoredResponse
 from answerback.kernel.errors import RequestInProgress, StorageUnavailable
 from builders import TENANT, Journal
 
@@ -46,8 +45,8 @@ async def held(records: IdempotencyRecords) -> HeldRecord:
     return record
 
 
-async def test_a_key_is_claimed_until_it_is_released(store: SqlStore, journal: Journal) -> None:
-    records = IdempotencyRecords(store, 60, journal)
+async def test_a_key_is_claimed_until_it_is_released(idempotency: IdempotencyStore, journal: Journal) -> None:
+    records = IdempotencyRecords(idempotency, 60, journal)
     record = await held(records)
     with pytest.raises(RequestInProgress):
         await records.claim(REQUEST)
@@ -58,8 +57,8 @@ async def test_a_key_is_claimed_until_it_is_released(store: SqlStore, journal: J
     await (await held(records)).release()
 
 
-async def test_a_record_with_a_stored_response_is_not_released(store: SqlStore, journal: Journal) -> None:
-    records = IdempotencyRecords(store, 60, journal)
+async def test_a_record_with_a_stored_response_is_not_released(idempotency: IdempotencyStore, journal: Journal) -> None:
+    records = IdempotencyRecords(idempotency, 60, journal)
     record = await held(records)
 
     await record.store(RESPONSE)

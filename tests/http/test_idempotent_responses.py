@@ -9,10 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.idempotency import IdempotencyRecords
+from answerback.http.idempotency_store import IdempotencyStore
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.sse import WORDS_DONE, sse_response
-from answerback.jobs.store import SqlStore
+from answerback.kernel.errors import ResponseNotStored
 from builders import TENANT, Journal
+from databases import Database
 
 SCOPE: dict[str, Any] = {
     "type": "http",
@@ -34,6 +36,10 @@ async def streamed() -> Response:
     return sse_response(events())
 
 
+async def receive_all(message: Any) -> None:
+    """A client that is there."""
+
+
 async def unexpected() -> Response:
     raise AssertionError("the request was answered before")
 
@@ -45,9 +51,9 @@ async def stay() -> Any:
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("answer", "end"), [(whole, b"paid for"), (streamed, WORDS_DONE)])
 async def test_a_connection_that_breaks_at_the_end_of_a_response_costs_no_response(
-    store: SqlStore, journal: Journal, answer: Any, end: bytes
+    idempotency: IdempotencyStore, journal: Journal, answer: Any, end: bytes
 ) -> None:
-    idempotent = Idempotent(IdempotencyRecords(store, 60, journal))
+    idempotent = Idempotent(IdempotencyRecords(idempotency, 60, journal))
     request = Request(SCOPE, stay)
 
     async def break_at_the_end(message: Any) -> None:
@@ -61,3 +67,18 @@ async def test_a_connection_that_breaks_at_the_end_of_a_response_costs_no_respon
     again = await idempotent(request, TENANT, {}, unexpected)
     assert bytes(again.body).endswith(end)
     assert again.headers["Idempotent-Replayed"] == "true"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_a_response_that_shows_a_secret_is_sent_once_and_not_stored(
+    idempotency: IdempotencyStore, journal: Journal, database: Database
+) -> None:
+    idempotent = Idempotent(IdempotencyRecords(idempotency, 60, journal))
+    request = Request(SCOPE, stay)
+
+    response = await idempotent(request, TENANT, {}, whole, stored=False)
+    await response(SCOPE, stay, receive_all)
+
+    with pytest.raises(ResponseNotStored):
+        await idempotent(request, TENANT, {}, unexpected)
+    assert await database.rows("SELECT body FROM idempotency_records") == [(None,)]

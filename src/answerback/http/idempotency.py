@@ -43,7 +43,7 @@ class HeldRecord:
         self._heartbeat = asyncio.ensure_future(self._extend())
 
     async def store(self, response: StoredResponse | None) -> None:
-        """None stands for a response that is too large to store.
+        """None stands for a response that is not to be stored, as one that is too large.
 
         Only logs a database that cannot store it: the response exists and was paid for, so it is sent anyway.
         """

@@ -130,7 +130,7 @@ def claim(
     if record.lease_expires_at is not None:
         raise RequestInProgress(IN_PROGRESS)
     if record.status is None:
-        raise ResponseNotStored("this request was answered, with what is not stored; use a new key to ask anew")
+        raise ResponseNotStored("this request was answered, but its response was not stored; use a new key to ask anew")
     return StoredResponse(record.status, json.loads(record.headers), bytes(record.body))
 
 
@@ -183,8 +183,8 @@ class IdempotencyStore:
         return await self._database.write.run(lambda tx: extend(tx, claimed, lease_seconds))
 
     async def store_response(self, claimed: ClaimedRecord, response: StoredResponse | None) -> bool:
-        """Ends the claim; None stands for a response too large to store. False, and nothing written, once the claim is
-        lost."""
+        """Ends the claim; None stands for a response that is not to be stored. False, and nothing written, once the
+        claim is lost."""
         return await self._database.write.run(lambda tx: store(tx, claimed, response))
 
     async def release_claim(self, claimed: ClaimedRecord) -> None:

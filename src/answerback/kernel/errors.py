@@ -5,14 +5,14 @@ Refusal                the request must change, or be sent later (a 4xx or a 503
 │   └── CallbackRefused        the relay may not call this callback address
 ├── ToolCallUnknown        outputs of a tool call that the conversation does not wait for
 ├── Unauthorized           no key, or one that is not valid
-├── Forbidden              the key is valid, but only an operator's may do this
+├── Forbidden              the key is valid, but the request is for operators only
 ├── Misdirected            the service is not known by the host name of the request
 ├── UnknownModel           there is no such model
 ├── NotFound               the tenant has no such object
 ├── Conflict               the state of the object excludes the request
 ├── IdempotencyConflict    the Idempotency-Key was used with another body
 ├── RequestInProgress      the first request with this Idempotency-Key is still being answered
-├── ResponseNotStored      the first request was answered, with a response too large to store
+├── ResponseNotStored      the first request was answered, with a response that is not stored
 ├── ConversationFull       too many unanswered messages in one conversation
 ├── Overloaded             the backlog is full
 └── EraseUnfinished        erased from the database, but Redis cannot be reached
