@@ -8,7 +8,7 @@ import asyncpg
 from chaos.judge import Record
 
 RECORDS = """
-SELECT jobs.id, jobs.state, deliveries.id, deliveries.state, jobs.error_code
+SELECT jobs.id, jobs.state, deliveries.id, deliveries.state, jobs.error::jsonb ->> 'code'
 FROM jobs LEFT JOIN deliveries ON deliveries.job_id = jobs.id WHERE starts_with(jobs.idempotency_key, $1)
 """
 UNSETTLED = """

@@ -1,4 +1,4 @@
-"""What the README tells, against what there is."""
+"""The README's claims, held against the code."""
 
 import re
 from pathlib import Path

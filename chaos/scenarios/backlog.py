@@ -1,8 +1,7 @@
 """50,000 callbacks owed to a receiver that never answers: what that costs the others.
 
-The backlog is written into the database as the relay leaves one: every callback pending, at the pace at which the gate
-of a closed origin lets them ask again. Stretches with and without it alternate in one run; how much
-those without differ among themselves is printed beside it.
+The backlog is written into the database as the relay leaves one: every callback pending and due, at one origin.
+Stretches with and without it alternate in one run; how much those without differ among themselves is printed beside it.
 """
 
 import asyncio
@@ -23,27 +22,25 @@ CONVERSATIONS = 200
 LLM_MS = 100
 MOVED_AT_MOST = 0.10
 SETTLE_SECONDS = 10.0
-SPACING_MS = 10
 
 OWE = """
 WITH owed AS (
-  INSERT INTO jobs (id, tenant_id, kind, state, run_at, attempt, lease_epoch, lease_losses, deadline_at, callback_url,
-    request, created_at, finished_at)
-  SELECT 'job_backlog' || n, 'default', 'message', 'completed', $2::bigint, 1, 1, 0, $2::bigint + 86400000, $3::text,
-    '{}', $2::bigint, $2::bigint
+  INSERT INTO jobs (id, tenant_id, kind, queue, priority, rank, state, run_at, deadline_at, callback_url, args,
+    attempts, attempts_made, attempt, lease_epoch, lease_losses, created_at, finished_at)
+  SELECT 'job_backlog' || n, 'default', 'message', 'interactive', 0, $2::bigint, 'completed', $2::bigint,
+    $2::bigint + 86400000, $3::text, '{}', '[]', 1, 1, 1, 0, $2::bigint, $2::bigint
   FROM generate_series(1, $1::int) n RETURNING id
 )
-INSERT INTO deliveries (id, job_id, tenant_id, url, origin, body, state, run_at, attempt, lease_epoch, deadline_at,
-  created_at)
-SELECT 'msg_' || id, id, 'default', $3::text, $4::text, '{}', 'pending',
-  $2::bigint + $5::bigint * row_number() OVER (), 0, 0, $2::bigint + 86400000 * 7, $2::bigint
+INSERT INTO deliveries (id, job_id, event_type, destination, tenant_id, url, origin, body, state, run_at, attempt,
+  attempts, attempts_made, lease_epoch, deadline_at, created_at)
+SELECT 'msg_' || id, id, 'message.completed', 'url_' || left(encode(sha256(convert_to($3::text, 'UTF8')), 'hex'), 32),
+  'default', $3::text, $4::text, '{}', 'pending', $2::bigint, 0, '[]', 0, 0, $2::bigint + 86400000 * 7, $2::bigint
 FROM owed
 """
 FORGIVE = (
-    "DELETE FROM attempts WHERE starts_with(of, 'msg_job_backlog')",
     "DELETE FROM deliveries WHERE starts_with(job_id, 'job_backlog')",
     "DELETE FROM jobs WHERE starts_with(id, 'job_backlog')",
-    "VACUUM attempts, deliveries, jobs",
+    "VACUUM deliveries, jobs",
 )
 
 
@@ -101,7 +98,7 @@ async def _stretch(stage: Stage, seconds: float) -> list[float]:
 
 async def _owe(fleet: Fleet, url: str, count: int) -> None:
     now = int(time.time() * 1000)
-    await fleet.books.rows(OWE, count, now, url, origin_of(url), SPACING_MS)
+    await fleet.books.rows(OWE, count, now, url, origin_of(url))
 
 
 async def _forgive(fleet: Fleet) -> None:

@@ -23,21 +23,21 @@ HOUR_MS = 3_600_000
 DOWN_HOURS = 24
 MORE_HOURS = 48
 """The most that may pass until the last callback: the schedule's own waits grow to 20 hours in that time."""
-SHORT_WAIT_MS = 100_000
-"""A wait up to this long passes in real time; a longer one belongs to the schedule, and is simulated."""
 QUIET_SECONDS = 180.0
+IDLE_SECONDS = 3.0
+"""How long no attempt must have been made before the next hours pass; deliveries themselves take real time."""
 BUSIEST_SECONDS = 5.0
 
 PASS = """
 UPDATE deliveries SET run_at = deliveries.run_at - $2, deadline_at = deliveries.deadline_at - $2,
-  created_at = deliveries.created_at - $2
+  created_at = deliveries.created_at - $2, unreached_at = deliveries.unreached_at - $2
 FROM jobs WHERE jobs.id = deliveries.job_id AND starts_with(jobs.idempotency_key, $1)
 AND deliveries.state IN ('pending', 'held')
 """
-BUSY = """
-SELECT count(*) FROM jobs LEFT JOIN deliveries ON deliveries.job_id = jobs.id
-WHERE starts_with(jobs.idempotency_key, $1)
-AND (deliveries.id IS NULL OR deliveries.state = 'sending' OR (deliveries.state = 'pending' AND deliveries.run_at < $2))
+ACTIVITY = """
+SELECT count(*) FILTER (WHERE deliveries.id IS NULL OR deliveries.state = 'sending'),
+  coalesce(sum(deliveries.attempts_made), 0)::bigint
+FROM jobs LEFT JOIN deliveries ON deliveries.job_id = jobs.id WHERE starts_with(jobs.idempotency_key, $1)
 """
 MOST_ATTEMPTS = """
 SELECT max(deliveries.attempt) FROM deliveries JOIN jobs ON jobs.id = deliveries.job_id
@@ -92,12 +92,12 @@ async def run(fleet: Fleet, size: Size) -> Figures:
         await closed_loop(stage.client, stage.inbox, size.jobs, conversations=size.jobs // 4, window=size.jobs)
         hours = 0
         while hours < DOWN_HOURS:
-            hours += await _pass_hours(stage, size.step, wait_ms=0)
+            hours += await _pass_hours(stage, size.step)
         owed = size.jobs - stage.heard
         slow = OneAtATime(stage.inbox, size.rate)
         stage.receiver.on(PATH, slow.take)
         while stage.heard < size.jobs and hours < DOWN_HOURS + MORE_HOURS:
-            hours += await _pass_hours(stage, size.step, SHORT_WAIT_MS)
+            hours += await _pass_hours(stage, size.step)
         verdict = await stage.settle()
         again = len(slow.came) - owed
         broken = [
@@ -115,12 +115,16 @@ async def run(fleet: Fleet, size: Size) -> Figures:
         return Figures(said, (*verdict.broken, *broken))
 
 
-async def _pass_hours(stage: Stage, hours: int, wait_ms: int) -> int:
-    """Waits until nothing is due within `wait_ms`; then simulates so many hours. Returns them."""
+async def _pass_hours(stage: Stage, hours: int) -> int:
+    """Waits until no attempt is made any more; then simulates so many hours. Returns them."""
+    seen, since = -1, time.monotonic()
 
     async def quiet() -> bool:
-        horizon = int(time.time() * 1000) + wait_ms
-        return bool(await stage.fleet.books.value(BUSY, stage.ledger.prefix, horizon) == 0)
+        nonlocal seen, since
+        under_way, made = (await stage.fleet.books.rows(ACTIVITY, stage.ledger.prefix))[0]
+        if under_way or made != seen:
+            seen, since = made, time.monotonic()
+        return time.monotonic() - since >= IDLE_SECONDS
 
     await until(quiet, QUIET_SECONDS)
     await stage.fleet.books.rows(PASS, stage.ledger.prefix, hours * HOUR_MS)

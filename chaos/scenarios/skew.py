@@ -14,8 +14,10 @@ EVERY = 5
 """Every fifth message takes the LLM one and a half leases, so that its worker must extend the lease."""
 
 ATTEMPTS = """
-SELECT count(*) FILTER (WHERE attempts.status = 'lost'), count(*)
-FROM attempts JOIN jobs ON jobs.id = attempts.of WHERE starts_with(jobs.idempotency_key, $1)
+SELECT
+  coalesce(sum((SELECT count(*) FROM jsonb_array_elements(attempts) each WHERE each ->> 'status' = 'lost')), 0)::bigint,
+  coalesce(sum(attempts_made), 0)::bigint
+FROM jobs WHERE starts_with(idempotency_key, $1)
 """
 
 

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     redis_url: RedisUrl | None = None
     """Shares rate limits and conversation windows between processes: `redis://host:6379/0`. Unset: each has its own."""
     celery_broker_url: BrokerUrl | None = None
-    """Wakes workers at once: `redis://host:6379/1`, `amqp://user:password@host//`. Unset: PostgreSQL does, if in use."""
+    """Wakes workers at once: `redis://host:6379/1`, `amqp://user:password@host//`. Unset: PostgreSQL does, if used."""
     openrouter_base_url: ProviderUrl | None = None
     """Any OpenAI-compatible provider. Unset: OpenRouter's, or OpenAI's when `OPENAI_API_KEY` is the only key."""
     openrouter_api_key: HeaderSecret | None = None
