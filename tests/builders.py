@@ -10,16 +10,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from answerback.jobs.ports import Limits, Store
-
-from answerback.jobs.model import Accepted, ClaimedJob, Ending, JobKind, JobState, Message, NewJob
+from answerback.conversations.model import Memory
+from answerback.jobs.finish import End
+from answerback.jobs.kind import Claimed, JobState, Later
+from answerback.jobs.model import Accepted, Finished, Limits, NewJob
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
-from answerback.llm.model import Answer, ChatRequest, Memory, Usage
+from answerback.kernel.usage import Usage
+from answerback.llm.model import Answer, ChatRequest
 from answerback.llm.reply import WholeReply
 from answerback.queue.attempts import Report
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
+from stores import Stores
 
 URL = "https://receiver.example/hook"
 TENANT = "tenant-a"
@@ -28,16 +31,16 @@ ROOMY = Limits(conversation_pending=1_000, queued_jobs=100_000)
 MEMORY = Memory(max_messages=20, max_tokens=8_000, ttl_seconds=86_400)
 DAY = 86_400.0
 FAILURE = Failure(ErrorCode.UPSTREAM_ERROR, "the LLM is not well")
-REPORT = Report("told")
+REPORT = Report("reported")
 
 
 def new_job(text: str = "hello", session: str | None = "s", **changes: Any) -> NewJob:
-    """A message of a session; `session=None` makes it stateless."""
-    request = changes.pop("request", Message(message=text, session_id=session, stateless=session is None))
+    """A job of a session, of the toy kind; `session=None` makes it one without a conversation."""
     fields: dict[str, Any] = {
         "tenant_id": TENANT,
-        "kind": JobKind.MESSAGE,
-        "request": request,
+        "kind": "echo",
+        "queue": "interactive",
+        "args": json.dumps({"text": text}),
         "callback_url": URL,
         "conversation_key": session,
         "deadline_seconds": DAY,
@@ -45,25 +48,26 @@ def new_job(text: str = "hello", session: str | None = "s", **changes: Any) -> N
     return NewJob(**fields | changes)
 
 
-async def accept(store: Store, text: str = "hello", session: str | None = "s", **changes: Any) -> Accepted:
-    return await store.accept(new_job(text, session, **changes), ROOMY)
+async def accept(stores: Stores, text: str = "hello", session: str | None = "s", **changes: Any) -> Accepted:
+    return await stores.jobs.accept(new_job(text, session, **changes), ROOMY)
 
 
-async def claim_jobs(store: Store, limit: int = 100, lease: float = LEASE) -> list[ClaimedJob]:
-    return list((await store.claim_jobs("worker", limit, lease)).jobs)
+async def claim_jobs(stores: Stores, limit: int = 100, lease: float = LEASE) -> list[Claimed[Any]]:
+    return list((await stores.jobs.claim("worker", limit, lease)).jobs)
 
 
-async def claim_job(store: Store) -> ClaimedJob:
-    (claim,) = await claim_jobs(store)
+async def claim_job(stores: Stores) -> Claimed[Any]:
+    (claim,) = await claim_jobs(stores)
     return claim
 
 
-async def claim_deliveries(store: Store, limit: int = 100) -> list[ClaimedDelivery]:
-    return list((await store.claim_deliveries("worker", limit, LEASE, lambda *_: OriginRoom(limit))).deliveries)
+async def claim_deliveries(stores: Stores, limit: int = 100) -> list[ClaimedDelivery]:
+    claims = await stores.deliveries.claim_deliveries("worker", limit, LEASE, lambda *_: OriginRoom(limit))
+    return list(claims.deliveries)
 
 
-async def claim_delivery(store: Store) -> ClaimedDelivery:
-    (claim,) = await claim_deliveries(store)
+async def claim_delivery(stores: Stores) -> ClaimedDelivery:
+    (claim,) = await claim_deliveries(stores)
     return claim
 
 
@@ -79,33 +83,37 @@ def replied(answer: Answer) -> WholeReply:
     return WholeReply(json.dumps(document).encode(), document, answer.model)
 
 
-def completed(text: str = "an answer") -> Ending:
-    return Ending(JobState.COMPLETED, answer=answer(text))
+def completed(text: str = "an answer") -> End:
+    return End.completed({"text": text})
 
 
-def failed() -> Ending:
-    return Ending(JobState.FAILED, failure=FAILURE)
+def failed() -> End:
+    return End(JobState.FAILED, failure=FAILURE)
 
 
-async def finish(store: Store, claim: ClaimedJob, ending: Ending | None = None) -> bool:
-    return await store.finish(claim, ending or completed(), REPORT)
+def later(delay: float = 5.0, *, counted: bool = True) -> Later:
+    return Later(delay, FAILURE, counted=counted)
 
 
-async def ended_job(store: Store, text: str = "hello", session: str | None = "s", ending: Ending | None = None) -> str:
-    """Accepts, claims and finishes one message of an idle store."""
-    accepted = await accept(store, text, session)
-    assert await finish(store, await claim_job(store), ending)
+async def finish(stores: Stores, claim: Claimed[Any], end: End | None = None) -> Finished | None:
+    return await stores.jobs.finish(claim, end or completed(), REPORT)
+
+
+async def ended_job(stores: Stores, text: str = "hello", session: str | None = "s", end: End | None = None) -> str:
+    """Accepts, claims and finishes one job of idle stores."""
+    accepted = await accept(stores, text, session)
+    assert await finish(stores, await claim_job(stores), end)
     return accepted.job_id
 
 
-async def owed_delivery(store: Store) -> ClaimedDelivery:
-    """One delivery, claimed, of an idle store."""
-    await ended_job(store)
-    return await claim_delivery(store)
+async def owed_delivery(stores: Stores) -> ClaimedDelivery:
+    """One delivery, claimed, of idle stores."""
+    await ended_job(stores)
+    return await claim_delivery(stores)
 
 
-async def state_of(store: Store, job_id: str) -> JobState:
-    return (await store.get_job(TENANT, job_id)).state
+async def state_of(stores: Stores, job_id: str) -> JobState:
+    return (await stores.jobs.get(TENANT, job_id)).state
 
 
 @contextmanager
@@ -244,4 +252,4 @@ class StubOrigins:
 
 
 def nothing(_: object) -> None:
-    """OnFailpoint a boundary, and went on."""
+    """A failpoint that is not armed."""

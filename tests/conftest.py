@@ -1,11 +1,10 @@
-"""A store on a fresh file, a clock that only moves when told to, a log that remembers."""
+"""Stores on a fresh database, a clock that only moves when told to, a log that remembers."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import Journal
 from databases import Database, PostgresDatabase, SqliteDatabase, own_database
@@ -20,6 +19,7 @@ from servers import (
     run_folder,
     vhosts,
 )
+from stores import Stores
 from surroundings import llm, receiver
 
 __all__ = [
@@ -80,7 +80,7 @@ def fallbacks() -> Iterator[Fallbacks]:
 
 
 @pytest.fixture
-async def store(database: Database, clock: FakeClock, fallbacks: Fallbacks) -> AsyncIterator[SqlStore]:
+async def stores(database: Database, clock: FakeClock, fallbacks: Fallbacks) -> AsyncIterator[Stores]:
     opened = await database.open(clock, metrics=fallbacks)
     yield opened
     await opened.close()

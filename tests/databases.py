@@ -10,17 +10,18 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import asyncpg
-from answerback.jobs.callbacks import render
-from answerback.jobs.ports import Render
 
-from answerback.bootstrap.database import open_postgres, open_sqlite
+from answerback.database import sqlite
 from answerback.database.postgres import migrate
+from answerback.database.postgres import open_database as open_postgres
 from answerback.database.tables import metadata
-from answerback.jobs.store import SqlStore
+from answerback.jobs.backlog import Backlog
+from answerback.jobs.kind import Registry
 from answerback.kernel.clock import Clock
 from answerback.kernel.telemetry import UNMEASURED, Metrics
 from answerback.testing.backends.postgres import create_database, drop_database
 from builders import dump, raw, rows
+from stores import Stores, make_stores
 
 REFUSED = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
 """What the databases raise when a constraint does not allow a row."""
@@ -29,8 +30,8 @@ REFUSED = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
 class Database(Protocol):
     """A database as anyone who may connect can see it."""
 
-    async def open(self, clock: Clock, render: Render = render, metrics: Metrics = UNMEASURED) -> SqlStore:
-        """Another store on it."""
+    async def open(self, clock: Clock, metrics: Metrics = UNMEASURED, kinds: Registry | None = None) -> Stores:
+        """Stores on it, as another process has them. `kinds` default to the toy kind."""
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
 
@@ -44,8 +45,10 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    async def open(self, clock: Clock, render: Render = render, metrics: Metrics = UNMEASURED) -> SqlStore:
-        return await open_sqlite(self.path, clock, render, metrics)
+    async def open(self, clock: Clock, metrics: Metrics = UNMEASURED, kinds: Registry | None = None) -> Stores:
+        backlog = Backlog()
+        database = await sqlite.open_database(self.path, clock, metrics, backlog.committed)
+        return await make_stores(database, backlog, kinds)
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return rows(self.path, sql)
@@ -62,8 +65,10 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    async def open(self, clock: Clock | None, render: Render = render, metrics: Metrics = UNMEASURED) -> SqlStore:
-        return await open_postgres(self.url, render, clock, metrics)
+    async def open(self, clock: Clock | None, metrics: Metrics = UNMEASURED, kinds: Registry | None = None) -> Stores:
+        backlog = Backlog()
+        database = await open_postgres(self.url, clock, metrics, backlog.committed)
+        return await make_stores(database, backlog, kinds)
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         connection = await asyncpg.connect(self.url)

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import asyncpg
 
 from answerback.database.operation import Operation
-from answerback.jobs.store import SqlStore
 from databases import PostgresDatabase
+from stores import Stores
 
 T = TypeVar("T")
 
@@ -28,9 +28,9 @@ class Held:
 
 
 @asynccontextmanager
-async def held(store: SqlStore, work: Coroutine[Any, Any, Any]) -> AsyncIterator[Held]:
+async def held(stores: Stores, work: Coroutine[Any, Any, Any]) -> AsyncIterator[Held]:
     """Runs `work` of this store up to its commit."""
-    driver, failpoint, go = store._database.write._driver, asyncio.Event(), asyncio.Event()
+    driver, failpoint, go = stores._database.write._driver, asyncio.Event(), asyncio.Event()
     run = driver.run
 
     async def run_and_wait(connection: Any, operation: Operation[T]) -> T:

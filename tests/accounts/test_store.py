@@ -3,36 +3,39 @@
 import pytest
 
 from answerback.accounts.model import DEFAULT_TENANT
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
 from databases import Database
+from stores import Stores
 
 
-async def test_a_key_is_made_listed_and_revoked(store: SqlStore, clock: FakeClock) -> None:
-    key = await store.create_key("shop", "hash-1", "5/minute")
+async def test_a_key_is_made_listed_and_revoked(stores: Stores, clock: FakeClock) -> None:
+    key = await stores.accounts.create_key("shop", "hash-1", "5/minute")
     clock.advance(1)
-    other = await store.create_key("blog", "hash-2", operator=True)
-    assert await store.list_keys() == [key, other]
+    other = await stores.accounts.create_key("blog", "hash-2", operator=True)
+    assert await stores.accounts.list_keys() == [key, other]
     assert (key.operator, key.rate_limit, other.operator, other.rate_limit) == (False, "5/minute", True, None)
 
     clock.advance(1)
-    await store.revoke_key(key.id)
+    await stores.accounts.revoke_key(key.id)
 
-    assert [each.revoked_at for each in await store.list_keys()] == [clock.now(), None]
+    assert [each.revoked_at for each in await stores.accounts.list_keys()] == [clock.now(), None]
 
 
-async def test_a_key_cannot_be_revoked_twice_nor_when_unknown(store: SqlStore) -> None:
-    key = await store.create_key("shop", "hash")
-    await store.revoke_key(key.id)
+async def test_a_key_cannot_be_revoked_twice_nor_when_unknown(stores: Stores) -> None:
+    key = await stores.accounts.create_key("shop", "hash")
+    await stores.accounts.revoke_key(key.id)
 
     for key_id in (key.id, "key_unknown"):
         with pytest.raises(NotFound):
-            await store.revoke_key(key_id)
+            await stores.accounts.revoke_key(key_id)
 
 
-async def test_a_key_gets_a_tenant_of_its_own(store: SqlStore, database: Database) -> None:
-    first, second = await store.create_key("shop", "hash-1"), await store.create_key("shop", "hash-2")
+async def test_a_key_gets_a_tenant_of_its_own(stores: Stores, database: Database) -> None:
+    first, second = (
+        await stores.accounts.create_key("shop", "hash-1"),
+        await stores.accounts.create_key("shop", "hash-2"),
+    )
 
     assert first.tenant_id.startswith("tnt_")
     assert set(await database.rows("SELECT id FROM tenants")) == {(first.tenant_id,), (second.tenant_id,)}
@@ -40,39 +43,39 @@ async def test_a_key_gets_a_tenant_of_its_own(store: SqlStore, database: Databas
 
 @pytest.mark.parametrize("named_by", ["tenant_id", "id", "name"])
 async def test_a_further_key_of_a_tenant_is_made_by_what_the_operator_knows_of_it(
-    store: SqlStore, database: Database, named_by: str
+    stores: Stores, database: Database, named_by: str
 ) -> None:
-    key = await store.create_key("shop", "hash-1")
-    await store.revoke_key(key.id)
+    key = await stores.accounts.create_key("shop", "hash-1")
+    await stores.accounts.revoke_key(key.id)
 
-    replacement = await store.create_key("shop, again", "hash-2", tenant=getattr(key, named_by))
+    replacement = await stores.accounts.create_key("shop, again", "hash-2", tenant=getattr(key, named_by))
 
     assert replacement.tenant_id == key.tenant_id
     assert await database.rows("SELECT count(*) FROM tenants") == [(1,)]
 
 
-async def test_the_default_tenant_is_always_there(store: SqlStore) -> None:
-    assert (await store.create_key("mine", "hash", tenant=DEFAULT_TENANT)).tenant_id == DEFAULT_TENANT
+async def test_the_default_tenant_is_always_there(stores: Stores) -> None:
+    assert (await stores.accounts.create_key("mine", "hash", tenant=DEFAULT_TENANT)).tenant_id == DEFAULT_TENANT
 
 
-async def test_an_unknown_tenant_gets_no_key(store: SqlStore) -> None:
+async def test_an_unknown_tenant_gets_no_key(stores: Stores) -> None:
     with pytest.raises(NotFound, match="nobody"):
-        await store.create_key("shop", "hash", tenant="nobody")
+        await stores.accounts.create_key("shop", "hash", tenant="nobody")
 
-    assert await store.list_keys() == []
+    assert await stores.accounts.list_keys() == []
 
 
-async def test_a_name_that_several_tenants_use_names_none_of_them(store: SqlStore) -> None:
-    keys = [await store.create_key("shop", f"hash-{number}") for number in range(2)]
+async def test_a_name_that_several_tenants_use_names_none_of_them(stores: Stores) -> None:
+    keys = [await stores.accounts.create_key("shop", f"hash-{number}") for number in range(2)]
 
     with pytest.raises(Conflict) as refused:
-        await store.find_tenant("shop")
+        await stores.accounts.find_tenant("shop")
 
     assert all(key.tenant_id in refused.value.message for key in keys)
 
 
-async def test_several_keys_of_one_name_and_tenant_name_that_tenant(store: SqlStore) -> None:
-    key = await store.create_key("shop", "hash-1")
-    await store.create_key("shop", "hash-2", tenant=key.tenant_id)
+async def test_several_keys_of_one_name_and_tenant_name_that_tenant(stores: Stores) -> None:
+    key = await stores.accounts.create_key("shop", "hash-1")
+    await stores.accounts.create_key("shop", "hash-2", tenant=key.tenant_id)
 
-    assert await store.find_tenant("shop") == key.tenant_id
+    assert await stores.accounts.find_tenant("shop") == key.tenant_id

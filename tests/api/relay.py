@@ -10,12 +10,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
-from answerback.jobs.callbacks import render
 from yarl import URL
 
 from answerback.accounts.model import hash_key, new_key
 from answerback.bootstrap import SystemClock
-from answerback.bootstrap.database import open_sqlite
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.replies import Call
@@ -223,13 +221,15 @@ async def make_keys(service: Service, n: int) -> list[str]:
     """Keys as `answerback keys create` makes them, of tenants whose callbacks the receiver can verify."""
     if not n:
         return []
-    store = await open_sqlite(service.database, SystemClock(), render)
+    stores = await open_sqlite(service.database, SystemClock(), render)
     try:
         made = [new_key() for _ in range(n)]
-        keys = await asyncio.gather(*(store.create_key(f"client {i}", hash_key(key)) for i, key in enumerate(made)))
-        await asyncio.gather(*(store.live_secrets(key.tenant_id, SECRET) for key in keys))
+        keys = await asyncio.gather(
+            *(stores.accounts.create_key(f"client {i}", hash_key(key)) for i, key in enumerate(made))
+        )
+        await asyncio.gather(*(stores.secrets.live_secrets(key.tenant_id, SECRET) for key in keys))
     finally:
-        await store.close()
+        await stores.close()
     return made
 
 

@@ -2,52 +2,50 @@
 
 import asyncio
 
-from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import DAY, TENANT
 from databases import Database
+from stores import Stores
 
 
-async def test_the_newest_come_first_each_with_its_own_time(store: SqlStore, clock: FakeClock) -> None:
+async def test_the_newest_come_first_each_with_its_own_time(stores: Stores, clock: FakeClock) -> None:
     for n in range(3):
-        await store.keep_question(TENANT, f"question {n}", f"answer {n}")
+        await stores.questions.keep_question(TENANT, f"question {n}", f"answer {n}")
         clock.advance(1)
 
-    newest, next_newest = await store.list_questions(TENANT, 2)
+    newest, next_newest = await stores.questions.list_questions(TENANT, 2)
 
     assert (newest.question, newest.answer, next_newest.question) == ("question 2", "answer 2", "question 1")
     assert newest.at == next_newest.at + 1000
 
 
 async def test_questions_answered_in_the_same_moment_have_times_of_their_own_in_their_order(
-    store: SqlStore, clock: FakeClock
+    stores: Stores, clock: FakeClock
 ) -> None:
-    await asyncio.gather(*(store.keep_question(TENANT, f"question {n}", "a") for n in range(100)))
-    await store.keep_question("another", "theirs", "a")
+    await asyncio.gather(*(stores.questions.keep_question(TENANT, f"question {n}", "a") for n in range(100)))
+    await stores.questions.keep_question("another", "theirs", "a")
 
-    times = [each.at for each in await store.list_questions(TENANT, 100)]
-    (theirs,) = await store.list_questions("another", 100)
+    times = [each.at for each in await stores.questions.list_questions(TENANT, 100)]
+    (theirs,) = await stores.questions.list_questions("another", 100)
 
     assert times == list(range(times[-1] + 99, times[-1] - 1, -1))
     assert theirs.at == clock.now() == times[-1]
 
 
-async def test_tenants_do_not_see_each_others(store: SqlStore) -> None:
-    await store.keep_question(TENANT, "mine", "yes")
+async def test_tenants_do_not_see_each_others(stores: Stores) -> None:
+    await stores.questions.keep_question(TENANT, "mine", "yes")
 
-    assert await store.list_questions("another", 100) == []
+    assert await stores.questions.list_questions("another", 100) == []
 
 
-async def test_old_questions_are_forgotten_batch_by_batch(
-    store: SqlStore, clock: FakeClock, database: Database
-) -> None:
+async def test_old_questions_are_forgotten_batch_by_batch(stores: Stores, clock: FakeClock, database: Database) -> None:
     for n in range(250):
-        await store.keep_question(TENANT, f"old {n}", "a")
+        await stores.questions.keep_question(TENANT, f"old {n}", "a")
     clock.advance(30 * DAY + 1)
-    await store.keep_question(TENANT, "new", "a")
+    await stores.questions.keep_question(TENANT, "new", "a")
 
-    swept = [(await store.prune(30)).questions_pruned for _ in range(3)]
+    swept = [(await stores.jobs.prune(30)).questions_pruned for _ in range(3)]
 
     assert swept == [200, 50, 0]
     assert await database.rows("SELECT question FROM questions") == [("new",)]
-    assert [each.question for each in await store.list_questions(TENANT, 100)] == ["new"]
+    assert [each.question for each in await stores.questions.list_questions(TENANT, 100)] == ["new"]

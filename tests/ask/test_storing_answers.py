@@ -9,13 +9,13 @@ import pytest
 
 from answerback.ask import ask as module
 from answerback.ask.ask import Questions
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import ShortRetries
 from answerback.llm.asking import Asker
 from answerback.llm.mock import MockProvider
 from builders import TENANT, Journal, raw
+from stores import Stores
 
 Ask = Callable[[Questions], Coroutine[Any, Any, str]]
 
@@ -25,9 +25,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STORING_SECONDS", 0.0)
 
 
-def questions(store: Any, journal: Journal) -> Questions:
+def questions(stores: Any, journal: Journal) -> Questions:
     asker = Asker(MockProvider(), ShortRetries(0, 0.01, 0.01, 2), 10, Instruments(journal))
-    return Questions(asker, store, journal)
+    return Questions(asker, stores, journal)
 
 
 async def asked(over: Questions) -> str:
@@ -41,19 +41,21 @@ async def streamed(over: Questions) -> str:
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("ask", [asked, streamed])
 async def test_behind_a_locked_database_the_answer_goes_out_and_is_stored_once_it_is_free(
-    store: SqlStore, path: Path, journal: Journal, ask: Ask
+    stores: Stores, path: Path, journal: Journal, ask: Ask
 ) -> None:
     with raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
 
-        answer = await asyncio.wait_for(ask(questions(store, journal)), 5)
+        answer = await asyncio.wait_for(ask(questions(stores, journal)), 5)
 
         assert answer == 'You said: "hello?".'
-        assert await store.list_questions(TENANT, 10) == []
+        assert await stores.questions.list_questions(TENANT, 10) == []
         other.execute("ROLLBACK")
     # Whatever is written next comes after it.
-    await store.keep_question("another", "q", "a")
-    assert [(each.question, each.answer) for each in await store.list_questions(TENANT, 10)] == [("hello?", answer)]
+    await stores.questions.keep_question("another", "q", "a")
+    assert [(each.question, each.answer) for each in await stores.questions.list_questions(TENANT, 10)] == [
+        ("hello?", answer)
+    ]
 
 
 class Away:

@@ -18,8 +18,8 @@ MOMENT = "2025-06-15T15:06:40.000Z"
 
 @pytest.fixture
 async def client(record: Record) -> AsyncIterator[AsyncClient]:
-    store = record.store
-    async with calling(router(store, DatabaseWindows(store), record.erase_jobs, AnyKey())) as client:  # type: ignore[arg-type]
+    stores = record.store
+    async with calling(router(stores, DatabaseWindows(stores), record.erase_jobs, AnyKey())) as client:  # type: ignore[arg-type]
         yield client
 
 

@@ -49,9 +49,9 @@ class Process:
         self.record = Record(database)
         self.store = Counting(database)
         self.now = now
-        names, plain = Names(ServiceSecrets(database)), DatabaseWindows(self.store)  # type: ignore[arg-type]
+        names, plain = Names(ServiceSecrets(database)), DatabaseWindows(self.stores)  # type: ignore[arg-type]
         self.windows = SharedWindows(
-            *(link, names, self.store, plain, lambda: self.now), ttl_seconds=ttl, retention_seconds=retention
+            *(link, names, self.stores, plain, lambda: self.now), ttl_seconds=ttl, retention_seconds=retention
         )
 
     async def begin(self, session: str = "s") -> tuple[Place, list[str]]:
@@ -81,7 +81,7 @@ class Process:
         return remembered
 
     async def erase(self) -> None:
-        await erase(self.store, self.windows, self.record.erase_jobs, TENANT, "s")
+        await erase(self.stores, self.windows, self.record.erase_jobs, TENANT, "s")
 
 
 @dataclass
@@ -138,14 +138,14 @@ async def cut_off(opened: Database) -> AsyncIterator[Process]:
 
 def before_it_returns(process: Process, act: Callable[[], object]) -> None:
     """Lets this happen between a read of the database and its use."""
-    recall = process.store.recall
+    recall = process.stores.conversations.recall
 
     async def slow(conversation_id: int, first: int) -> Recalled:
         recalled = await recall(conversation_id, first)
         await act()  # type: ignore[misc]
         return recalled
 
-    process.store.recall = slow  # type: ignore[method-assign]
+    process.stores.conversations.recall = slow  # type: ignore[method-assign]
 
 
 async def test_after_the_first_rebuild_a_conversation_is_served_from_redis(here: Process, elsewhere: Process) -> None:
@@ -153,7 +153,7 @@ async def test_after_the_first_rebuild_a_conversation_is_served_from_redis(here:
 
     assert remembered[-1] == ["m1", "m2", "m3", "m4", "m5"]
     # The first has nothing to remember, the second builds the window.
-    assert (here.store.reads, elsewhere.store.reads) == (0, 1)
+    assert (here.stores.reads, elsewhere.stores.reads) == (0, 1)
 
 
 async def test_redis_has_the_same_entries_as_the_database(here: Process) -> None:
@@ -167,13 +167,13 @@ async def test_redis_has_the_same_entries_as_the_database(here: Process) -> None
         place, _ = await here.record.claim(await here.record.join()), None
         await here.windows.recent(place)
         await here.windows.ended(place, await here.record.finish(place, items, NOW), None)
-    assert here.store.reads == 1
+    assert here.stores.reads == 1
 
     place = await here.record.claim(await here.record.join())
     shared = await here.windows.recent(place)
 
-    assert here.store.reads == 1
-    assert list(shared) == list((await here.store.recall(place.conversation_id, 0)).entries)
+    assert here.stores.reads == 1
+    assert list(shared) == list((await here.stores.conversations.recall(place.conversation_id, 0)).entries)
 
 
 async def test_the_list_begins_where_the_window_does_and_expires(opened: Database, link: Link, room: Room) -> None:
@@ -186,7 +186,7 @@ async def test_the_list_begins_where_the_window_does_and_expires(opened: Databas
     assert room.entries == 3
     assert 590 < room.seconds_left <= 600.001
     assert await small.say("m7") == ["m4", "m5", "m6"]
-    assert small.store.reads == 1
+    assert small.stores.reads == 1
 
 
 async def test_a_rebuilt_window_is_the_same_window(here: Process, room: Room) -> None:
@@ -205,7 +205,7 @@ async def test_a_window_that_begins_elsewhere_by_the_record_is_made_anew(here: P
         await lonely.say("m4", window_from=3)
 
     assert await here.say("m5") == ["m3", "m4"]
-    assert here.store.reads == 2
+    assert here.stores.reads == 2
 
 
 async def test_a_conversation_that_fell_silent_is_gone_from_redis(opened: Database, link: Link, room: Room) -> None:
@@ -225,7 +225,7 @@ async def test_a_failed_job_leaves_no_entry_and_the_window_stays_good(here: Proc
     await here.say(None)
 
     assert await here.say("four") == ["one", "two"]
-    assert here.store.reads == 1
+    assert here.stores.reads == 1
 
 
 async def test_failures_alone_expire_too(here: Process, room: Room) -> None:
@@ -235,7 +235,7 @@ async def test_failures_alone_expire_too(here: Process, room: Room) -> None:
     assert room.entries == 0
     assert 0 < room.seconds_left <= DAY + 1
     assert await here.say("four") == []
-    assert here.store.reads == 1
+    assert here.stores.reads == 1
 
 
 async def test_a_rebuild_that_broke_off_is_not_gone_on_with(here: Process, journal: Journal) -> None:
@@ -246,8 +246,8 @@ async def test_a_rebuild_that_broke_off_is_not_gone_on_with(here: Process, journ
     place = await here.record.claim(await here.record.join())
     before_it_returns(here, unavailable)
     with pytest.raises(StorageUnavailable):
-        await here.recall(place)
-    del here.store.recall  # type: ignore[method-assign]
+        await here.conversations.recall(place)
+    del here.stores.conversations.recall  # type: ignore[method-assign]
     await here.end(place, "two")
 
     assert await here.say("three") == ["one", "two"]
@@ -264,7 +264,7 @@ async def test_a_flush_in_the_middle_costs_a_read(here: Process, room: Room) -> 
 
     assert await here.say("four") == ["one", "two", "three"]
     assert await here.say("five") == ["one", "two", "three", "four"]
-    assert here.store.reads == 2
+    assert here.stores.reads == 2
 
 
 async def test_an_end_that_redis_did_not_hear_of_costs_a_read(here: Process, opened: Database) -> None:
@@ -274,7 +274,7 @@ async def test_an_end_that_redis_did_not_hear_of_costs_a_read(here: Process, ope
         assert await lonely.say("three") == ["one", "two"]
 
     assert await here.say("four") == ["one", "two", "three"]
-    assert here.store.reads == 2
+    assert here.stores.reads == 2
 
 
 async def test_a_cancelled_job_costs_a_read(here: Process) -> None:
@@ -284,7 +284,7 @@ async def test_a_cancelled_job_costs_a_read(here: Process) -> None:
     await here.record.finish(cancelled, NOTHING, NOW)
 
     assert await here.say("four") == ["one", "two"]
-    assert here.store.reads == 2
+    assert here.stores.reads == 2
 
 
 async def test_two_jobs_at_once_are_remembered_in_order(here: Process, elsewhere: Process) -> None:
@@ -315,14 +315,14 @@ async def test_a_worker_whose_lease_expired_writes_nothing(here: Process, elsewh
     await elsewhere.end(place, "three")
 
     assert await here.say("four") == ["one", "two", "three"]
-    assert here.store.reads + elsewhere.store.reads == 1
+    assert here.stores.reads + elsewhere.stores.reads == 1
 
 
 async def test_erased_means_erased(here: Process, room: Room) -> None:
     await here.say("a secret")
     await here.say("another secret")
 
-    await here.erase()
+    await here.conversations.erase()
 
     assert room.keys == []
     assert await here.say("three") == []
@@ -335,7 +335,7 @@ async def test_a_redis_that_went_back_to_before_an_erasure_is_not_believed(here:
     (key,) = room.keys
     snapshot = room.client.dump(key)
 
-    await here.erase()
+    await here.conversations.erase()
     room.client.restore(key, 0, snapshot)
 
     await here.say("four")
@@ -346,9 +346,9 @@ async def test_a_redis_that_went_back_to_before_an_erasure_is_not_believed(here:
 async def test_an_erasure_is_not_undone_by_a_read_from_before_it(here: Process, elsewhere: Process, room: Room) -> None:
     await here.say("a secret")
     place = await here.record.claim(await here.record.join())
-    before_it_returns(here, elsewhere.erase)
+    before_it_returns(here, elsewhere.conversations.erase)
 
-    await here.recall(place)
+    await here.conversations.recall(place)
     await here.end(place, "another secret")
 
     assert room.keys == []
@@ -360,7 +360,7 @@ async def test_jobs_that_waited_through_an_erasure_are_not_remembered(here: Proc
     await here.say("one")
     running, _ = await here.begin()
     waiting = await here.record.join()
-    await here.erase()
+    await here.conversations.erase()
     await here.end(running, "a secret")
     waited, remembered = await here.take(waiting)
     assert remembered == []
@@ -379,10 +379,10 @@ async def test_an_erasure_that_does_not_reach_redis_says_so_and_may_be_repeated(
     async with cut_off(opened) as lonely:
         with pytest.raises(EraseUnfinished, match="send this again"):
             await lonely.erase()
-    assert (await here.store.show(TENANT, "s")).entries == []
+    assert (await here.stores.conversations.show(TENANT, "s")).entries == []
     assert "secret" in room.everything
 
-    await here.erase()
+    await here.conversations.erase()
 
     assert room.keys == []
 

@@ -5,11 +5,11 @@ from answerback.jobs.control import Control
 from answerback.jobs.maintenance import THOROUGH_EVERY, Maintenance
 
 from answerback.jobs import recover as sweeping
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
 from builders import DAY, LEASE, REPORT, Journal, Notifier, accept, claim_delivery, ended_job
 from databases import Database
+from stores import Stores
 
 
 @pytest.fixture
@@ -18,16 +18,16 @@ def notifier() -> Notifier:
 
 
 @pytest.fixture
-def maintenance(store: SqlStore, notifier: Notifier, clock: FakeClock, journal: Journal) -> Maintenance:
-    return Maintenance(store, notifier, 30.0, LEASE, clock, journal)
+def maintenance(stores: Stores, notifier: Notifier, clock: FakeClock, journal: Journal) -> Maintenance:
+    return Maintenance(stores, notifier, 30.0, LEASE, clock, journal)
 
 
 async def test_what_it_moved_is_logged_and_the_engine_is_told(
-    store: SqlStore, maintenance: Maintenance, clock: FakeClock, journal: Journal, notifier: Notifier
+    stores: Stores, maintenance: Maintenance, clock: FakeClock, journal: Journal, notifier: Notifier
 ) -> None:
-    await accept(store)
-    await accept(store, session=None, deadline_seconds=1.0)
-    await claim_job_of_line(store)
+    await accept(stores)
+    await accept(stores, session=None, deadline_seconds=1.0)
+    await claim_job_of_line(stores)
     clock.advance(LEASE)
 
     assert await maintenance.sweep() == 2
@@ -36,8 +36,8 @@ async def test_what_it_moved_is_logged_and_the_engine_is_told(
     assert (notifier.jobs, notifier.deliveries) == (1, 1)
 
 
-async def claim_job_of_line(store: SqlStore) -> None:
-    assert len((await store.claim_jobs("w", 1, LEASE)).jobs) == 1
+async def claim_job_of_line(stores: Stores) -> None:
+    assert len((await stores.jobs.claim("w", 1, LEASE)).jobs) == 1
 
 
 async def test_with_nothing_to_do_it_is_silent(maintenance: Maintenance, journal: Journal, notifier: Notifier) -> None:
@@ -46,45 +46,45 @@ async def test_with_nothing_to_do_it_is_silent(maintenance: Maintenance, journal
 
 
 async def test_a_database_that_is_away_is_survived(
-    store: SqlStore, clock: FakeClock, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, clock: FakeClock, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maintenance = Maintenance(store, Notifier(), 30.0, LEASE, clock, journal)
+    maintenance = Maintenance(stores, Notifier(), 30.0, LEASE, clock, journal)
 
     async def away() -> None:
         raise StorageUnavailable("database is locked")
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "expire_jobs", away)
+        patched.setattr(stores, "expire_jobs", away)
         assert await maintenance.sweep() == 0
     assert journal.events == ["sweep_postponed"]
 
-    await accept(store, deadline_seconds=1.0)
+    await accept(stores, deadline_seconds=1.0)
     clock.advance(1)
     assert await maintenance.sweep() == 1
 
 
-async def outage(store: SqlStore, maintenance: Maintenance, clock: FakeClock, seconds: float) -> None:
+async def outage(stores: Stores, maintenance: Maintenance, clock: FakeClock, seconds: float) -> None:
     """A lease half over, and a database that is then away for so long."""
 
     async def away() -> None:
         raise StorageUnavailable("connection refused")
 
-    await accept(store)
-    await claim_job_of_line(store)
+    await accept(stores)
+    await claim_job_of_line(stores)
     clock.advance(LEASE / 2)
     await maintenance.sweep()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(store, "recover_leases", away)
-        patched.setattr(store, "expire_jobs", away)
+        patched.setattr(stores, "recover_leases", away)
+        patched.setattr(stores, "expire_jobs", away)
         clock.advance(seconds)
         await maintenance.sweep()
 
 
 @pytest.mark.parametrize("leases", [0.5, 10])
 async def test_after_an_outage_whoever_held_a_lease_has_half_a_lease_to_find_the_database_again(
-    store: SqlStore, maintenance: Maintenance, clock: FakeClock, leases: float
+    stores: Stores, maintenance: Maintenance, clock: FakeClock, leases: float
 ) -> None:
-    await outage(store, maintenance, clock, LEASE * leases)
+    await outage(stores, maintenance, clock, LEASE * leases)
     assert await maintenance.sweep() == 0
     clock.advance(LEASE / 2 - 0.001)
     assert await maintenance.sweep() == 0
@@ -95,9 +95,9 @@ async def test_after_an_outage_whoever_held_a_lease_has_half_a_lease_to_find_the
 
 
 async def test_after_a_short_outage_lost_leases_are_taken_at_once(
-    store: SqlStore, maintenance: Maintenance, clock: FakeClock
+    stores: Stores, maintenance: Maintenance, clock: FakeClock
 ) -> None:
-    await outage(store, maintenance, clock, LEASE / 2 - 0.001)
+    await outage(stores, maintenance, clock, LEASE / 2 - 0.001)
     assert await maintenance.sweep() == 0
 
     clock.advance(0.001)
@@ -106,12 +106,12 @@ async def test_after_a_short_outage_lost_leases_are_taken_at_once(
 
 
 async def test_old_jobs_are_pruned_as_fast_as_they_come_however_many(
-    store: SqlStore, maintenance: Maintenance, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, maintenance: Maintenance, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bounded batch a minute would let a busy service's database grow for ever."""
     for _ in range(7):
-        await ended_job(store, session=None)
-        await store.delivered(await claim_delivery(store), REPORT)
+        await ended_job(stores, session=None)
+        await stores.deliveries.delivered(await claim_delivery(stores), REPORT)
     monkeypatch.setattr(sweeping, "OLD_JOBS", sweeping.Statement(sweeping.OLD_JOBS.clause.limit(2)))
     clock.advance(31 * DAY)
 
@@ -122,11 +122,11 @@ async def test_old_jobs_are_pruned_as_fast_as_they_come_however_many(
 
 
 async def test_the_thorough_look_comes_once_a_minute(
-    store: SqlStore, maintenance: Maintenance, database: Database, clock: FakeClock
+    stores: Stores, maintenance: Maintenance, database: Database, clock: FakeClock
 ) -> None:
     await maintenance.sweep()
-    await accept(store)
-    await accept(store)
+    await accept(stores)
+    await accept(stores)
     await database.execute("DELETE FROM jobs WHERE state = 'queued'")
 
     clock.advance(THOROUGH_EVERY - 0.001)
@@ -135,9 +135,9 @@ async def test_the_thorough_look_comes_once_a_minute(
     assert await maintenance.sweep() == 1
 
 
-async def test_cancelling_tells_the_engine(store: SqlStore, journal: Journal, notifier: Notifier) -> None:
-    control = Control(store, notifier, journal)
-    job_id = (await accept(store)).job_id
+async def test_cancelling_tells_the_engine(stores: Stores, journal: Journal, notifier: Notifier) -> None:
+    control = Control(stores, notifier, journal)
+    job_id = (await accept(stores)).job_id
 
     record = await control.cancel("tenant-a", job_id)
     assert (record.state, notifier.jobs) == ("cancelled", 1)

@@ -8,13 +8,13 @@ from answerback.reviews.run import ChatReviewer, PushReviewer, Reviewer
 from answerback.jobs.model import JobKind, JobRecord, JobState
 from answerback.jobs.outcome import BILLED_ATTEMPTS
 from answerback.jobs.run import Executor
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ErrorCode, FileError, ProviderError, Unauthorized
 from answerback.llm.model import Answer
 from answerback.reviews.llm_callbacks import CallbackTokens, LlmCallbacks
 from answerback.reviews.model import File, FileRef, Review, Reviewed
 from answerback.testing.clock import FakeClock
 from builders import MEMORY, ROOMY, TENANT, Journal, Notifier, StubProvider, claim_job, new_job, nothing, refusal
+from stores import Stores
 
 REVIEW = Review("essay-1", (FileRef("http://f/1"), FileRef("http://f/2", (2,))), "Erika", {"task": "water"})
 TIMEOUT = 3_600.0
@@ -61,31 +61,31 @@ class StubFiles:
 class Desk:
     """An executor that reviews, with everything around it in view."""
 
-    def __init__(self, store: SqlStore, clock: FakeClock, journal: Journal) -> None:
+    def __init__(self, stores: Stores, clock: FakeClock, journal: Journal) -> None:
         self.store = store
         self.clock = clock
         self.journal = journal
         self.notifier = Notifier()
-        self.tokens = CallbackTokens(store)
+        self.tokens = CallbackTokens(stores)
 
     def pushing(self, llm: StubLLM) -> PushReviewer:
         return PushReviewer(llm, self.tokens, "https://relay.example", TIMEOUT)
 
     async def hand_in(self, review: Review = REVIEW) -> str:
         job = new_job(session=None, kind=JobKind.REVIEW, request=review)
-        return (await self.store.accept(job, ROOMY)).job_id
+        return (await self.stores.jobs.accept(job, ROOMY)).job_id
 
     async def run(self, reviewer: Reviewer) -> JobRecord:
         """One attempt."""
-        claim = await claim_job(self.store)
-        executor = Executor(self.store, StubProvider(), self.notifier, MEMORY, 120.0, self.journal, nothing, reviewer)
+        claim = await claim_job(self.stores)
+        executor = Executor(self.stores, StubProvider(), self.notifier, MEMORY, 120.0, self.journal, nothing, reviewer)
         await executor.run(claim)
-        return await self.store.get_job(TENANT, claim.id)
+        return await self.stores.jobs.get(TENANT, claim.id)
 
 
 @pytest.fixture
-def desk(store: SqlStore, clock: FakeClock, journal: Journal) -> Desk:
-    return Desk(store, clock, journal)
+def desk(stores: Stores, clock: FakeClock, journal: Journal) -> Desk:
+    return Desk(stores, clock, journal)
 
 
 async def test_a_review_is_handed_over(desk: Desk) -> None:
@@ -125,7 +125,7 @@ async def test_an_llm_that_refuses_is_asked_once(desk: Desk) -> None:
 
 
 async def test_the_answer_may_come_first(desk: Desk) -> None:
-    callbacks = LlmCallbacks(desk.store, desk.tokens, desk.notifier, desk.journal)
+    callbacks = LlmCallbacks(desk.stores, desk.tokens, desk.notifier, desk.journal)
 
     class Swift(StubLLM):
         async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
@@ -142,14 +142,14 @@ async def test_the_answer_may_come_first(desk: Desk) -> None:
 async def test_tokens_are_each_jobs_own_and_outlive_the_process(desk: Desk) -> None:
     token = await desk.tokens.token("job_1")
 
-    assert await CallbackTokens(desk.store).token("job_1") == token
+    assert await CallbackTokens(desk.stores).token("job_1") == token
     await desk.tokens.check("job_1", token)
     for wrong in (None, "", token[:-1], token + "A", token.lower(), await desk.tokens.token("job_2"), "\udcff"):
         with pytest.raises(Unauthorized):
             await desk.tokens.check("job_1", wrong)
     # Whoever verifies callbacks knows that secret; it must not make tokens.
-    secrets = await desk.store.callback_secrets(None)
-    assert await desk.store.own_secret("llm-callback-tokens") not in secrets
+    secrets = await desk.stores.callback_secrets(None)
+    assert await desk.stores.service_secrets.own_secret("llm-callback-tokens") not in secrets
 
 
 async def test_the_chat_provider_reads_the_files(desk: Desk) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from answerback.jobs.model import JobState
 from answerback.jobs.run import Executor
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import OutcomeUnknown
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
@@ -33,12 +32,13 @@ from builders import (
     refusal,
     state_of,
 )
+from stores import Stores
 
 REPORTS = ("finish", "requeue", "delivered", "send_later", "dead")
 
 
 def unconfirmed(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch, instead: Callable[[], Awaitable[object]] | None = None
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, instead: Callable[[], Awaitable[object]] | None = None
 ) -> None:
     """The store's next report is written, or something else happens `instead`, and its caller never hears."""
     lost = asyncio.Event()
@@ -54,12 +54,12 @@ def unconfirmed(
         return told
 
     for name in REPORTS:
-        monkeypatch.setattr(store, name, losing(getattr(store, name)))
+        monkeypatch.setattr(stores, name, losing(getattr(stores, name)))
 
 
-async def run_job(store: SqlStore, journal: Journal, notifier: Notifier, said: Answer | Exception) -> None:
-    executor = Executor(store, StubProvider(said), notifier, MEMORY, 120.0, journal, nothing)
-    await executor.run(await claim_job(store))
+async def run_job(stores: Stores, journal: Journal, notifier: Notifier, said: Answer | Exception) -> None:
+    executor = Executor(stores, StubProvider(said), notifier, MEMORY, 120.0, journal, nothing)
+    await executor.run(await claim_job(stores))
 
 
 @pytest.mark.parametrize(
@@ -71,47 +71,47 @@ async def run_job(store: SqlStore, journal: Journal, notifier: Notifier, said: A
     ],
 )
 async def test_a_jobs_result_is_told_as_kept(
-    store: SqlStore,
+    stores: Stores,
     journal: Journal,
     monkeypatch: pytest.MonkeyPatch,
     said: Answer | Exception,
     event: str,
     state: JobState,
 ) -> None:
-    job_id = (await accept(store, session=None)).job_id
-    unconfirmed(store, monkeypatch)
+    job_id = (await accept(stores, session=None)).job_id
+    unconfirmed(stores, monkeypatch)
     notifier = Notifier()
 
-    await run_job(store, journal, notifier, said)
+    await run_job(stores, journal, notifier, said)
 
-    assert await state_of(store, job_id) == state
+    assert await state_of(stores, job_id) == state
     assert journal.events == [event]
     assert notifier.deliveries + notifier.jobs == 1
 
 
 async def test_the_result_of_a_job_that_somebody_else_ended_is_discarded(
-    store: SqlStore, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = (await accept(store)).job_id
-    unconfirmed(store, monkeypatch, instead=lambda: store.cancel_job(TENANT, job_id))
+    job_id = (await accept(stores)).job_id
+    unconfirmed(stores, monkeypatch, instead=lambda: stores.jobs.cancel(TENANT, job_id))
 
-    await run_job(store, journal, Notifier(), answer())
+    await run_job(stores, journal, Notifier(), answer())
 
-    assert await state_of(store, job_id) == JobState.CANCELLED
+    assert await state_of(stores, job_id) == JobState.CANCELLED
     assert journal.events == ["stale_result_discarded"]
 
 
 @pytest.mark.parametrize(("status", "event"), [(200, "delivered"), (500, "delivery_retry"), (410, "delivery_dead")])
 async def test_how_a_callback_went_is_told_as_kept(
-    store: SqlStore, clock: FakeClock, journal: Journal, monkeypatch: pytest.MonkeyPatch, status: int, event: str
+    stores: Stores, clock: FakeClock, journal: Journal, monkeypatch: pytest.MonkeyPatch, status: int, event: str
 ) -> None:
-    claim = await owed_delivery(store)
-    unconfirmed(store, monkeypatch)
+    claim = await owed_delivery(stores)
+    unconfirmed(stores, monkeypatch)
     deliverer = Deliverer(
-        store=store,
+        store=stores,
         sender=StubSender(status),
         origins=StubOrigins(),
-        signer=Signer(SigningSecrets(store, {}), clock),
+        signer=Signer(SigningSecrets(stores, {}), clock),
         notifier=Notifier(),
         schedule=RetrySchedule((0.0, 5.0)),
         instruments=Instruments(journal, clock),

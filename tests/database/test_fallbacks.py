@@ -13,13 +13,13 @@ from sqlalchemy import bindparam, text
 
 import answerback
 from answerback.database.operation import BatchPlan, Operation, Runner, Statement, Transaction
-from answerback.jobs.store import SqlStore
 from answerback.kernel.telemetry import Fallback
 from answerback.observability.metrics import PrometheusMetrics
 from answerback.testing.clock import FakeClock
 from builders import accept
 from databases import PostgresDatabase, SqliteDatabase
 from fallbacks import Fallbacks
+from stores import Stores
 
 PUT = Statement(text("INSERT INTO clock VALUES (:name, 0, 0)").bindparams(bindparam("name")))
 BREAK = Statement(text("INSERT INTO clock VALUES (NULL, 0, 0)"))
@@ -49,9 +49,9 @@ def expected() -> Fallbacks:
 
 @pytest.fixture
 async def write(postgres: PostgresDatabase, clock: FakeClock, expected: Fallbacks) -> AsyncIterator[Runner]:
-    store = await postgres.open(clock, metrics=expected)
-    yield store._database.write
-    await store.close()
+    stores = await postgres.open(clock, metrics=expected)
+    yield stores._database.write
+    await stores.close()
 
 
 async def names(database: PostgresDatabase | SqliteDatabase) -> list[str]:
@@ -104,17 +104,17 @@ async def test_a_broken_operation_on_sqlite_is_counted_and_the_others_end_alone(
     path: Path, clock: FakeClock, expected: Fallbacks
 ) -> None:
     database = SqliteDatabase(path)
-    store = await database.open(clock, metrics=expected)
+    stores = await database.open(clock, metrics=expected)
 
-    await run_together(store._database.write, PLAN, "a", "b", broken=True)
+    await run_together(stores._database.write, PLAN, "a", "b", broken=True)
 
     assert set(await names(database)) >= {"a", "b", "first"}
     assert expected.counted == {("put", Fallback.ALONE): 1}
-    await store.close()
+    await stores.close()
 
 
-async def test_operations_that_queue_take_no_fallback(store: SqlStore, fallbacks: Fallbacks) -> None:
-    await asyncio.gather(*(accept(store, session=f"s{n % 20}") for n in range(200)))
+async def test_operations_that_queue_take_no_fallback(stores: Stores, fallbacks: Fallbacks) -> None:
+    await asyncio.gather(*(accept(stores, session=f"s{n % 20}") for n in range(200)))
 
     assert not fallbacks.counted
 

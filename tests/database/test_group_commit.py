@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, text
 from answerback.database.group_commit import GroupCommit
 from answerback.database.operation import MAX_GROUP, MAX_GROUP_BYTES, Operation, Statement, Transaction
 from answerback.database.sqlite import connector
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import Conflict, StorageUnavailable
 from builders import accept, rows
+from stores import Stores
 
 PUT = Statement(text("INSERT INTO kept (n) VALUES (:n)").bindparams(bindparam("n")))
 BROKEN = Statement(text("INSERT INTO kept (n) VALUES (NULL)"))
@@ -191,18 +191,18 @@ async def test_closing_finishes_what_has_queued_and_refuses_the_rest(writer: Wri
         await writer.put(11)
 
 
-async def test_a_busy_store_commits_far_less_often_than_it_accepts(store: SqlStore) -> None:
+async def test_a_busy_store_commits_far_less_often_than_it_accepts(stores: Stores) -> None:
     commits = 0
-    committed = store._database.write._committed
+    committed = stores._database.write._committed
 
     def counting(transaction: Transaction) -> None:
         nonlocal commits
         commits += 1
         committed(transaction)
 
-    store._database.write._committed = counting
+    stores._database.write._committed = counting
 
-    await asyncio.gather(*(accept(store, session=None) for _ in range(500)))
+    await asyncio.gather(*(accept(stores, session=None) for _ in range(500)))
 
-    assert await store.count_open() == 500
+    assert await stores.jobs.count_open() == 500
     assert commits < 100

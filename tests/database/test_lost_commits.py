@@ -8,14 +8,14 @@ import asyncpg
 import pytest
 
 from answerback.jobs.model import JobState
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import OutcomeUnknown
 from builders import LEASE, TENANT, accept, claim_delivery, claim_job, claim_jobs, finish, state_of
 from databases import PostgresDatabase
+from stores import Stores
 
 
 @pytest.fixture
-async def store(postgres: PostgresDatabase) -> AsyncIterator[SqlStore]:
+async def store(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
     opened = await postgres.open(None)
     yield opened
     await opened.close()
@@ -44,52 +44,52 @@ def lost_commits(monkeypatch: pytest.MonkeyPatch) -> LostCommits:
     return LostCommits(monkeypatch)
 
 
-async def test_jobs_that_a_lost_commit_claimed_are_claimed_again(store: SqlStore, lost_commits: LostCommits) -> None:
-    job_id = (await accept(store)).job_id
+async def test_jobs_that_a_lost_commit_claimed_are_claimed_again(stores: Stores, lost_commits: LostCommits) -> None:
+    job_id = (await accept(stores)).job_id
     lost_commits.left = 1
     with pytest.raises(OutcomeUnknown):
-        await store.claim_jobs("worker", 10, LEASE)
-    assert await state_of(store, job_id) == JobState.RUNNING
+        await stores.jobs.claim("worker", 10, LEASE)
+    assert await state_of(stores, job_id) == JobState.RUNNING
 
-    claim = await claim_job(store)
+    claim = await claim_job(stores)
 
     assert (claim.id, claim.attempt) == (job_id, 1)
-    record = await store.get_job(TENANT, job_id)
+    record = await stores.jobs.get(TENANT, job_id)
     assert (record.lease_losses, [each.status for each in record.attempts]) == (0, ["released", "started"])
 
 
 async def test_callbacks_that_a_lost_commit_claimed_are_claimed_again(
-    store: SqlStore, lost_commits: LostCommits
+    stores: Stores, lost_commits: LostCommits
 ) -> None:
-    await accept(store)
-    await finish(store, await claim_job(store))
+    await accept(stores)
+    await finish(stores, await claim_job(stores))
     lost_commits.left = 1
     with pytest.raises(OutcomeUnknown):
-        await store.claim_deliveries("worker", 10, LEASE)
+        await stores.deliveries.claim_deliveries("worker", 10, LEASE)
 
-    assert (await claim_delivery(store)).attempt == 1
+    assert (await claim_delivery(stores)).attempt == 1
 
 
 async def test_an_ending_that_a_lost_commit_stored_is_not_stored_twice(
-    store: SqlStore, lost_commits: LostCommits, postgres: PostgresDatabase
+    stores: Stores, lost_commits: LostCommits, postgres: PostgresDatabase
 ) -> None:
-    await accept(store)
-    claim = await claim_job(store)
+    await accept(stores)
+    claim = await claim_job(stores)
     lost_commits.left = 1
     with pytest.raises(OutcomeUnknown):
-        await finish(store, claim)
+        await finish(stores, claim)
     before = await postgres.dump()
 
-    assert not await finish(store, claim)
+    assert not await finish(stores, claim)
     assert await postgres.dump() == before
 
 
 async def test_a_lost_commit_is_unknown_to_every_operation_of_its_group(
-    store: SqlStore, lost_commits: LostCommits
+    stores: Stores, lost_commits: LostCommits
 ) -> None:
     lost_commits.left = 1
 
-    results = await asyncio.gather(*(accept(store, session=None) for _ in range(20)), return_exceptions=True)
+    results = await asyncio.gather(*(accept(stores, session=None) for _ in range(20)), return_exceptions=True)
 
     assert {type(each) for each in results} == {OutcomeUnknown}
-    assert len(await claim_jobs(store)) == 20
+    assert len(await claim_jobs(stores)) == 20

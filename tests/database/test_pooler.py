@@ -40,15 +40,15 @@ async def test_processes_on_a_fresh_database_serve_groups_through_it(
         jobs = await asyncio.gather(*(accept(stores[n % POOL_SIZE], session=f"s{n % 40}") for n in range(400)))
         delivered: list[str] = []
         while len(delivered) < len(jobs):
-            claims = await asyncio.gather(*(claim_jobs(store) for store in stores))
-            await asyncio.gather(*(finish(store, claim) for store in stores for claim in claims.pop()))
-            owed = await asyncio.gather(*(claim_deliveries(store) for store in stores))
-            sent = [(store, claim) for store in stores for claim in owed.pop()]
-            assert all(await asyncio.gather(*(store.delivered(claim, REPORT) for store, claim in sent)))
+            claims = await asyncio.gather(*(claim_jobs(stores) for store in stores))
+            await asyncio.gather(*(finish(stores, claim) for store in stores for claim in claims.pop()))
+            owed = await asyncio.gather(*(claim_deliveries(stores) for store in stores))
+            sent = [(stores, claim) for store in stores for claim in owed.pop()]
+            assert all(await asyncio.gather(*(stores.deliveries.delivered(claim, REPORT) for stores, claim in sent)))
             delivered += [claim.job_id for _, claim in sent]
     finally:
         for store in stores:
-            await store.close()
+            await stores.close()
 
     assert sorted(delivered) == sorted(job.job_id for job in jobs)
 
@@ -60,11 +60,11 @@ async def test_a_pooler_is_distinguished_from_the_server_itself(database: Postgr
 
 
 async def test_no_setting_of_the_service_stays_with_a_session(database: PostgresDatabase, clock: FakeClock) -> None:
-    store = await database.open(clock)
+    stores = await database.open(clock)
     try:
-        await asyncio.gather(*(accept(store, session=f"s{n}") for n in range(20)))
+        await asyncio.gather(*(accept(stores, session=f"s{n}") for n in range(20)))
     finally:
-        await store.close()
+        await stores.close()
 
     connection = await asyncpg.connect(database.url, statement_cache_size=0)
     try:
@@ -78,13 +78,13 @@ async def test_no_setting_of_the_service_stays_with_a_session(database: Postgres
 async def test_a_pooler_that_is_gone_and_back_serves_again(
     pooler: PgBouncer, database: PostgresDatabase, clock: FakeClock
 ) -> None:
-    store = await database.open(clock)
+    stores = await database.open(clock)
     try:
-        await accept(store)
+        await accept(stores)
         pooler.kill()
         with pytest.raises(StorageUnavailable):
-            await accept(store)
+            await accept(stores)
         pooler.restart()
-        assert (await accept(store)).seq == 2
+        assert (await accept(stores)).seq == 2
     finally:
-        await store.close()
+        await stores.close()

@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
-from answerback.jobs.callbacks import render
 from answerback.jobs.ports import Limits
 
 from answerback.jobs.model import Accepted, Ending, Job
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -28,19 +26,20 @@ from builders import (
 )
 from databases import PostgresDatabase
 from fallbacks import Fallbacks
+from stores import Stores
 
 
 @pytest.fixture
-async def stores(postgres: PostgresDatabase, clock: FakeClock, fallbacks: Fallbacks) -> AsyncIterator[list[SqlStore]]:
+async def stores(postgres: PostgresDatabase, clock: FakeClock, fallbacks: Fallbacks) -> AsyncIterator[list[Stores]]:
     """Three processes."""
     opened = [await postgres.open(clock, metrics=fallbacks) for _ in range(3)]
     yield opened
     for store in opened:
-        await store.close()
+        await stores.close()
 
 
 @pytest.fixture
-def store(stores: list[SqlStore]) -> SqlStore:
+def store(stores: list[Stores]) -> Stores:
     return stores[0]
 
 
@@ -50,10 +49,10 @@ async def transactions(postgres: PostgresDatabase, table: str) -> int:
     return int(row[0])
 
 
-async def test_operations_that_come_at_once_share_transactions(store: SqlStore, postgres: PostgresDatabase) -> None:
-    accepted = await asyncio.gather(*(accept(store, session=f"s{n % 50}") for n in range(500)))
+async def test_operations_that_come_at_once_share_transactions(stores: Stores, postgres: PostgresDatabase) -> None:
+    accepted = await asyncio.gather(*(accept(stores, session=f"s{n % 50}") for n in range(500)))
     accepting = await transactions(postgres, "jobs")
-    await asyncio.gather(*(finish(store, claim) for claim in await claim_jobs(store)))
+    await asyncio.gather(*(finish(stores, claim) for claim in await claim_jobs(stores)))
     finishing = await transactions(postgres, "deliveries")
 
     # Of 500 and of 50.
@@ -63,11 +62,11 @@ async def test_operations_that_come_at_once_share_transactions(store: SqlStore, 
 
 
 async def test_operations_that_come_one_by_one_form_groups_behind_the_first(
-    store: SqlStore, postgres: PostgresDatabase
+    stores: Stores, postgres: PostgresDatabase
 ) -> None:
     accepting: set[asyncio.Task[Accepted]] = set()
     for n in range(300):
-        accepting.add(asyncio.create_task(accept(store, session=f"s{n}")))
+        accepting.add(asyncio.create_task(accept(stores, session=f"s{n}")))
         # Each has started before the next comes.
         await asyncio.wait(accepting, timeout=0)
 
@@ -76,12 +75,12 @@ async def test_operations_that_come_one_by_one_form_groups_behind_the_first(
     assert await transactions(postgres, "jobs") <= 100
 
 
-async def test_large_payloads_are_spread_over_several_transactions(store: SqlStore, postgres: PostgresDatabase) -> None:
+async def test_large_payloads_are_spread_over_several_transactions(stores: Stores, postgres: PostgresDatabase) -> None:
     megabyte = "m" * 1024**2
 
-    await asyncio.gather(*(accept(store, megabyte, session=None) for _ in range(24)))
+    await asyncio.gather(*(accept(stores, megabyte, session=None) for _ in range(24)))
     accepting = await transactions(postgres, "jobs")
-    await asyncio.gather(*(finish(store, claim, completed(megabyte)) for claim in await claim_jobs(store)))
+    await asyncio.gather(*(finish(stores, claim, completed(megabyte)) for claim in await claim_jobs(stores)))
     finishing = await transactions(postgres, "deliveries")
 
     # An answer is written three times.
@@ -89,7 +88,7 @@ async def test_large_payloads_are_spread_over_several_transactions(store: SqlSto
 
 
 async def test_of_many_requests_with_one_idempotency_key_one_is_accepted(
-    stores: list[SqlStore], postgres: PostgresDatabase, fallbacks: Fallbacks
+    stores: list[Stores], postgres: PostgresDatabase, fallbacks: Fallbacks
 ) -> None:
     fallbacks.allow("accept")
     accepting = [
@@ -105,20 +104,20 @@ async def test_of_many_requests_with_one_idempotency_key_one_is_accepted(
     assert await postgres.rows("SELECT count(*) FROM jobs") == [(1,)]
 
 
-async def test_a_group_gets_as_far_into_a_conversation_as_there_is_room(store: SqlStore) -> None:
+async def test_a_group_gets_as_far_into_a_conversation_as_there_is_room(stores: Stores) -> None:
     limits = Limits(conversation_pending=5, queued_jobs=1_000)
 
-    results = await asyncio.gather(*(store.accept(new_job(), limits) for _ in range(20)), return_exceptions=True)
+    results = await asyncio.gather(*(stores.jobs.accept(new_job(), limits) for _ in range(20)), return_exceptions=True)
 
     assert Counter(type(each) for each in results) == {Accepted: 5, ConversationFull: 15}
-    assert await store.count_open() == 5
+    assert await stores.jobs.count_open() == 5
 
 
-async def test_a_group_stops_at_the_limit_of_the_queue(store: SqlStore, postgres: PostgresDatabase) -> None:
+async def test_a_group_stops_at_the_limit_of_the_queue(stores: Stores, postgres: PostgresDatabase) -> None:
     limits = Limits(conversation_pending=10, queued_jobs=7)
 
     results = await asyncio.gather(
-        *(store.accept(new_job(session=None), limits) for _ in range(300)), return_exceptions=True
+        *(stores.jobs.accept(new_job(session=None), limits) for _ in range(300)), return_exceptions=True
     )
 
     assert Counter(type(each) for each in results) == {Accepted: 7, Overloaded: 293}
@@ -131,24 +130,24 @@ async def test_what_breaks_belongs_to_its_caller(postgres: PostgresDatabase, clo
             raise ValueError("no callback can be made of this")
         return render(job, ending, now)
 
-    store = await postgres.open(clock, fragile)
+    stores = await postgres.open(clock, fragile)
     try:
         for n in range(20):
-            await accept(store, "broken" if n == 7 else "fine", session=f"s{n}")
+            await accept(stores, "broken" if n == 7 else "fine", session=f"s{n}")
         results = await asyncio.gather(
-            *(finish(store, claim) for claim in await claim_jobs(store)), return_exceptions=True
+            *(finish(stores, claim) for claim in await claim_jobs(stores)), return_exceptions=True
         )
     finally:
-        await store.close()
+        await stores.close()
 
     assert Counter(type(each) for each in results) == {bool: 19, ValueError: 1}
     assert await postgres.rows("SELECT count(*) FROM deliveries") == [(19,)]
 
 
-async def test_no_row_is_claimed_twice(stores: list[SqlStore]) -> None:
+async def test_no_row_is_claimed_twice(stores: list[Stores]) -> None:
     jobs = {(await accept(stores[0], session=None)).job_id for _ in range(120)}
 
-    claims = await asyncio.gather(*(claim_jobs(store, limit=5) for store in stores * 20))
+    claims = await asyncio.gather(*(claim_jobs(stores, limit=5) for store in stores * 20))
 
     claimed = [claim.id for batch in claims for claim in batch]
     assert len(claimed) == len(set(claimed))
@@ -158,7 +157,7 @@ async def test_no_row_is_claimed_twice(stores: list[SqlStore]) -> None:
     assert sorted(claimed) == sorted(jobs)
 
 
-async def test_what_others_open_counts_after_a_while(stores: list[SqlStore], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_others_open_counts_after_a_while(stores: list[Stores], monkeypatch: pytest.MonkeyPatch) -> None:
     limits = Limits(conversation_pending=10, queued_jobs=3)
     for _ in range(3):
         await accept(stores[1], session=None)
@@ -175,45 +174,45 @@ async def test_what_others_open_counts_after_a_while(stores: list[SqlStore], mon
 class Storm:
     """Everything at once, from every process, on a few conversations."""
 
-    def __init__(self, seed: int, stores: list[SqlStore], clock: FakeClock) -> None:
+    def __init__(self, seed: int, stores: list[Stores], clock: FakeClock) -> None:
         self.draw = random.Random(seed)
         self.stores = stores
         self.clock = clock
         self.accepted: list[str] = []
 
     @property
-    def store(self) -> SqlStore:
+    def store(self) -> Stores:
         return self.draw.choice(self.stores)
 
     async def take(self) -> None:
         session = self.draw.choice(["a", "b", "c", None])
-        job = await accept(self.store, session=session, deadline_seconds=self.draw.choice([3.0, 600.0]))
+        job = await accept(self.stores, session=session, deadline_seconds=self.draw.choice([3.0, 600.0]))
         self.accepted.append(job.job_id)
 
     async def work(self) -> None:
-        for claim in await claim_jobs(self.store, limit=4):
-            await finish(self.store, claim)
+        for claim in await claim_jobs(self.stores, limit=4):
+            await finish(self.stores, claim)
 
     async def crash(self) -> None:
-        await claim_jobs(self.store, limit=1)
+        await claim_jobs(self.stores, limit=1)
 
     async def deliver(self) -> None:
-        for claim in await claim_deliveries(self.store, limit=4):
-            settle = self.draw.choice([self.store.delivered, self.store.dead])
+        for claim in await claim_deliveries(self.stores, limit=4):
+            settle = self.draw.choice([self.stores.deliveries.delivered, self.stores.dead])
             await settle(claim, REPORT)
 
     async def cancel(self) -> None:
         if self.accepted:
             await asyncio.gather(
-                self.store.cancel_job(TENANT, self.draw.choice(self.accepted[-10:])), return_exceptions=True
+                self.stores.jobs.cancel(TENANT, self.draw.choice(self.accepted[-10:])), return_exceptions=True
             )
 
     async def sweep(self) -> None:
         self.clock.advance(self.draw.choice([0.1, LEASE]))
-        store = self.store
-        await store.recover_leases()
-        await store.expire_jobs()
-        assert (await store.release_orphans()).total == 0
+        stores = self.store
+        await stores.jobs.recover()
+        await stores.jobs.expire()
+        assert (await stores.jobs.release_orphans()).total == 0
 
     async def blow(self) -> None:
         """Forty things at a time."""
@@ -230,7 +229,7 @@ class Storm:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_lines_and_callbacks_survive_a_storm(
-    stores: list[SqlStore], postgres: PostgresDatabase, clock: FakeClock, fallbacks: Fallbacks, seed: int
+    stores: list[Stores], postgres: PostgresDatabase, clock: FakeClock, fallbacks: Fallbacks, seed: int
 ) -> None:
     fallbacks.allow("accept", "finish", "report", "expire", "recover_jobs", "recover_deliveries")
     storm = Storm(seed, stores, clock)
@@ -246,15 +245,15 @@ async def test_lines_and_callbacks_survive_a_storm(
     assert await postgres.rows("SELECT count(*) FROM conversations WHERE pending != 0") == [(0,)]
 
 
-async def test_a_turn_is_read_by_many_at_once(store: SqlStore) -> None:
-    await accept(store)
-    claim = await claim_job(store)
-    await store.finish(claim, completed("the answer"), REPORT)
+async def test_a_turn_is_read_by_many_at_once(stores: Stores) -> None:
+    await accept(stores)
+    claim = await claim_job(stores)
+    await stores.jobs.finish(claim, completed("the answer"), REPORT)
     assert claim.job.conversation_id is not None
 
-    read = await asyncio.gather(*(store.recent_turns(claim.job.conversation_id, 10) for _ in range(50)))
+    read = await asyncio.gather(*(stores.recent_turns(claim.job.conversation_id, 10) for _ in range(50)))
 
     assert {turn.assistant for turns in read for turn in turns} == {"the answer"}
-    found = await asyncio.gather(*(store.find_accepted(TENANT, f"k{n}", "hash") for n in range(50)))
+    found = await asyncio.gather(*(stores.jobs.find_accepted(TENANT, f"k{n}", "hash") for n in range(50)))
     assert found == [None] * 50
-    assert (await store.accept(new_job(), ROOMY)).seq == 2
+    assert (await stores.jobs.accept(new_job(), ROOMY)).seq == 2

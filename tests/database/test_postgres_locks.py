@@ -8,30 +8,30 @@ import pytest
 
 from answerback.database.postgres import connections, runner
 from answerback.database.postgres.session import SHORT_LOCK_TIMEOUT
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable
 from builders import accept
 from databases import PostgresDatabase
+from stores import Stores
 
 
 @pytest.fixture
-async def store(postgres: PostgresDatabase) -> AsyncIterator[SqlStore]:
+async def store(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
     opened = await postgres.open(None)
     yield opened
     await opened.close()
 
 
 async def test_a_conversation_that_another_transaction_has_locked_holds_up_no_other(
-    store: SqlStore, postgres: PostgresDatabase
+    stores: Stores, postgres: PostgresDatabase
 ) -> None:
-    await accept(store, session="stuck")
+    await accept(stores, session="stuck")
     other = await asyncpg.connect(postgres.url)
     async with other.transaction():
         await other.execute("SELECT FROM conversations WHERE key = 'stuck' FOR UPDATE")
-        stuck = [asyncio.create_task(accept(store, session="stuck")) for _ in range(20)]
+        stuck = [asyncio.create_task(accept(stores, session="stuck")) for _ in range(20)]
 
         async with asyncio.timeout(4):
-            others = await asyncio.gather(*(accept(store, session=f"s{n}") for n in range(100)))
+            others = await asyncio.gather(*(accept(stores, session=f"s{n}") for n in range(100)))
 
         assert {each.seq for each in others} == {1}
         assert not any(each.done() for each in stuck)
@@ -41,21 +41,21 @@ async def test_a_conversation_that_another_transaction_has_locked_holds_up_no_ot
 
 
 async def test_an_operation_that_waits_in_vain_for_a_conversation_is_refused(
-    store: SqlStore, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "LONG_LOCK_TIMEOUT", SHORT_LOCK_TIMEOUT + " ")
-    await accept(store, session="stuck")
+    await accept(stores, session="stuck")
     other = await asyncpg.connect(postgres.url)
     async with other.transaction():
         await other.execute("SELECT FROM conversations WHERE key = 'stuck' FOR UPDATE")
 
         with pytest.raises(StorageUnavailable, match="holds a lock"):
-            await accept(store, session="stuck")
+            await accept(stores, session="stuck")
     await other.close()
 
 
 async def test_while_a_table_is_locked_no_operation_waits_for_ever(
-    store: SqlStore, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "SEPARATE_SECONDS", 0.2)
     monkeypatch.setattr(runner, "LONG_LOCK_TIMEOUT", SHORT_LOCK_TIMEOUT + " ")
@@ -65,7 +65,7 @@ async def test_while_a_table_is_locked_no_operation_waits_for_ever(
 
         async with asyncio.timeout(5):
             results = await asyncio.gather(
-                *(accept(store, session=f"s{n}") for n in range(100)), return_exceptions=True
+                *(accept(stores, session=f"s{n}") for n in range(100)), return_exceptions=True
             )
     await other.close()
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from answerback.jobs.callbacks import render
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 from typer.testing import CliRunner
@@ -87,11 +86,11 @@ async def test_processes_that_open_a_fresh_database_together_all_work(
 ) -> None:
     stores = await asyncio.gather(*(fresh.open(clock) for _ in range(6)))
 
-    accepted = await asyncio.gather(*(accept(store) for store in stores))
+    accepted = await asyncio.gather(*(accept(stores) for store in stores))
 
     assert sorted(each.seq or 0 for each in accepted) == [1, 2, 3, 4, 5, 6]
     for store in stores:
-        await store.close()
+        await stores.close()
 
 
 async def test_migrating_again_changes_nothing(postgres: PostgresDatabase) -> None:

@@ -7,22 +7,22 @@ import pytest
 from sqlalchemy import column, text
 
 from answerback.database.operation import Operation, Statement
-from answerback.jobs.store import SqlStore
 from builders import accept, claim_job
 from databases import PostgresDatabase
+from stores import Stores
 
 
 @pytest.fixture
-async def store(postgres: PostgresDatabase) -> AsyncIterator[SqlStore]:
+async def store(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
     opened = await postgres.open(None)
     yield opened
     await opened.close()
 
 
-async def test_time_is_the_servers(store: SqlStore, postgres: PostgresDatabase) -> None:
+async def test_time_is_the_servers(stores: Stores, postgres: PostgresDatabase) -> None:
     before = await now(postgres)
-    await accept(store)
-    claim = await claim_job(store)
+    await accept(stores)
+    claim = await claim_job(stores)
     after = await now(postgres)
 
     assert before <= claim.job.created_at <= claim.claimed_at <= after
@@ -33,10 +33,10 @@ async def now(postgres: PostgresDatabase) -> int:
     return int(row[0])
 
 
-async def test_a_statement_that_hangs_gives_up_by_itself(store: SqlStore) -> None:
+async def test_a_statement_that_hangs_gives_up_by_itself(stores: Stores) -> None:
     """Also when its client has vanished and can no longer cancel it."""
     async with asyncio.timeout(60):
-        shown = await store._database.write.run(lambda _: settings())
+        shown = await stores._database.write.run(lambda _: settings())
 
     assert shown == ["10s", "20s", "on", "10", "5", "20000"]
 

@@ -6,12 +6,10 @@ from typing import Any
 
 import asyncpg
 import pytest
-from answerback.jobs.callbacks import render
 
 from answerback.bootstrap.database import open_postgres
 from answerback.database.postgres import connections, runner
 from answerback.jobs.model import JobState
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.backends import PostgresServer
 from answerback.testing.clock import FakeClock
@@ -19,10 +17,11 @@ from builders import TENANT, accept, state_of
 from databases import PostgresDatabase
 from link import Link
 from servers import private
+from stores import Stores
 
 
 @pytest.fixture
-async def store(postgres: PostgresDatabase) -> AsyncIterator[SqlStore]:
+async def store(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
     opened = await postgres.open(None)
     yield opened
     await opened.close()
@@ -35,28 +34,28 @@ def mortal() -> Iterator[PostgresServer]:
 
 
 async def test_a_server_that_was_killed_is_used_again_and_has_everything(mortal: PostgresServer) -> None:
-    store = await open_postgres(mortal.url, render)
+    stores = await open_postgres(mortal.url, render)
     try:
-        jobs = [(await accept(store)).job_id for _ in range(3)]
+        jobs = [(await accept(stores)).job_id for _ in range(3)]
         for _ in range(3):
             mortal.kill()
             with pytest.raises(StorageUnavailable):
-                await accept(store)
+                await accept(stores)
             with pytest.raises(StorageUnavailable):
-                await store.ping()
+                await stores.ping()
             mortal.restart()
-            jobs.append((await accept(store)).job_id)
-            await store.ping()
+            jobs.append((await accept(stores)).job_id)
+            await stores.ping()
 
-        assert [job.job.id for job in reversed(await store.list_jobs(TENANT, None, None, None, 10))] == jobs
+        assert [job.job.id for job in reversed(await stores.jobs.list(TENANT, None, None, None, 10))] == jobs
     finally:
-        await store.close()
+        await stores.close()
 
 
 async def test_a_server_that_is_killed_among_many_commits_loses_nothing_it_confirmed(mortal: PostgresServer) -> None:
-    store = await open_postgres(mortal.url, render)
+    stores = await open_postgres(mortal.url, render)
     try:
-        many = [asyncio.create_task(accept(store, session=None)) for _ in range(2_000)]
+        many = [asyncio.create_task(accept(stores, session=None)) for _ in range(2_000)]
         await asyncio.wait(many, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.to_thread(mortal.kill)
         results = await asyncio.gather(*many, return_exceptions=True)
@@ -66,9 +65,9 @@ async def test_a_server_that_is_killed_among_many_commits_loses_nothing_it_confi
         assert confirmed
         assert all(isinstance(each, StorageUnavailable) for each in results if isinstance(each, BaseException))
         for job_id in confirmed:
-            assert await state_of(store, job_id) == JobState.QUEUED
+            assert await state_of(stores, job_id) == JobState.QUEUED
     finally:
-        await store.close()
+        await stores.close()
 
 
 async def test_a_server_that_is_not_there_is_named(mortal: PostgresServer) -> None:
@@ -103,8 +102,8 @@ async def test_a_database_that_does_not_exist_is_named(postgres_server: str) -> 
         await open_postgres(postgres_server.rpartition("/")[0] + "/missing", render)
 
 
-async def test_connections_that_an_operator_ends_are_replaced(store: SqlStore, postgres: PostgresDatabase) -> None:
-    await asyncio.gather(accept(store), store.count_open(), store.depth())
+async def test_connections_that_an_operator_ends_are_replaced(stores: Stores, postgres: PostgresDatabase) -> None:
+    await asyncio.gather(accept(stores), stores.jobs.count_open(), stores.jobs.depth())
 
     await postgres.execute(
         "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity "
@@ -112,8 +111,8 @@ async def test_connections_that_an_operator_ends_are_replaced(store: SqlStore, p
     )
 
     # A connection that has not heard of it yet may fail one time.
-    await asyncio.gather(store.ping(), return_exceptions=True)
-    assert (await accept(store)).seq == 2
+    await asyncio.gather(stores.ping(), return_exceptions=True)
+    assert (await accept(stores)).seq == 2
 
 
 async def test_a_silent_server_is_given_up_with_its_connections(
@@ -121,17 +120,17 @@ async def test_a_silent_server_is_given_up_with_its_connections(
 ) -> None:
     monkeypatch.setattr(connections, "TRANSACTION_SECONDS", 0.2)
     async with Link(postgres.url) as link:
-        store = await open_postgres(link.url, render)
-        await asyncio.gather(accept(store), store.depth(), store.count_open())
+        stores = await open_postgres(link.url, render)
+        await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
         link.freeze()
 
         with pytest.raises(StorageUnavailable):
-            await accept(store)
+            await accept(stores)
         link.thaw()
 
         # The other connections are as silent, and are not tried first.
-        await asyncio.gather(accept(store), store.depth(), store.count_open())
-        await store.close()
+        await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
+        await stores.close()
 
 
 async def test_closing_does_not_wait_for_a_silent_server(
@@ -139,24 +138,28 @@ async def test_closing_does_not_wait_for_a_silent_server(
 ) -> None:
     monkeypatch.setattr(connections, "CLOSE_SECONDS", 0.1)
     async with Link(postgres.url) as link:
-        store = await open_postgres(link.url, render)
-        await accept(store)
+        stores = await open_postgres(link.url, render)
+        await accept(stores)
         link.freeze()
 
-        await asyncio.wait_for(store.close(), 20)
+        await asyncio.wait_for(stores.close(), 20)
 
 
 async def test_closing_gives_up_what_a_silent_server_does_not_answer(postgres: PostgresDatabase) -> None:
     async with Link(postgres.url) as link:
-        store = await open_postgres(link.url, render)
-        await accept(store)
+        stores = await open_postgres(link.url, render)
+        await accept(stores)
         link.freeze()
-        many = [asyncio.create_task(accept(store)) for _ in range(300)]
-        alone = [asyncio.create_task(act()) for act in (store.ping, store.depth, store.count_open) for _ in range(10)]
+        many = [asyncio.create_task(accept(stores)) for _ in range(300)]
+        alone = [
+            asyncio.create_task(act())
+            for act in (stores.ping, stores.jobs.depth, stores.jobs.count_open)
+            for _ in range(10)
+        ]
         await asyncio.wait([*many, *alone], timeout=0)
 
         async with asyncio.timeout(2 * connections.CLOSE_SECONDS + 1):
-            await store.close()
+            await stores.close()
             results = await asyncio.gather(*many, *alone, return_exceptions=True)
 
         assert all(isinstance(each, StorageUnavailable) for each in results)
@@ -171,14 +174,14 @@ async def test_closing_waits_for_a_server_that_is_slow(
         await asyncio.sleep(0.1 if query == "COMMIT" else 0)
         return str(await execute(connection, query, *arguments, **options))
 
-    store = await postgres.open(None)
+    stores = await postgres.open(None)
     monkeypatch.setattr(asyncpg.Connection, "execute", slow)
     monkeypatch.setattr(runner, "MAX_GROUP", 1)
     monkeypatch.setattr(runner, "CLOSE_SECONDS", 0.8)
-    many = [asyncio.create_task(accept(store)) for _ in range(15)]
+    many = [asyncio.create_task(accept(stores)) for _ in range(15)]
     await asyncio.wait(many, return_when=asyncio.FIRST_COMPLETED)
 
-    await store.close()
+    await stores.close()
 
     assert {each.result().created for each in many} == {True}
 
@@ -188,59 +191,59 @@ async def test_a_connection_that_fell_silent_while_idle_refuses_no_operation(
 ) -> None:
     monkeypatch.setattr(connections, "ALIVE_SECONDS", 0.2)
     async with Link(postgres.url) as link:
-        store = await open_postgres(link.url, render)
-        await asyncio.gather(accept(store), store.depth(), store.count_open())
+        stores = await open_postgres(link.url, render)
+        await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
         link.freeze()
         link.thaw()
 
         # The connections that exist no longer answer; new ones do.
-        accepted = await asyncio.gather(*(accept(store) for _ in range(3)), accept(store, session=None))
+        accepted = await asyncio.gather(*(accept(stores) for _ in range(3)), accept(stores, session=None))
 
         assert [each.seq for each in accepted] == [2, 3, 4, None]
-        await store.close()
+        await stores.close()
 
 
 async def test_a_server_that_was_restarted_refuses_no_operation(mortal: PostgresServer) -> None:
-    store = await open_postgres(mortal.url, render)
-    await asyncio.gather(accept(store), store.depth(), store.count_open())
+    stores = await open_postgres(mortal.url, render)
+    await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
 
     await asyncio.to_thread(mortal.kill)
     await asyncio.to_thread(mortal.restart)
 
-    assert (await accept(store)).created
-    await store.close()
+    assert (await accept(stores)).created
+    await stores.close()
 
 
 async def test_a_server_that_has_become_a_standby_is_left_for_another(
-    store: SqlStore, postgres: PostgresDatabase
+    stores: Stores, postgres: PostgresDatabase
 ) -> None:
-    await asyncio.gather(accept(store), store.depth(), store.count_open())
+    await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
     # As on a standby: the server that these connections lead to takes no writes any more.
-    for connection, _ in store._database.write._connections._idle:
+    for connection, _ in stores._database.write._connections._idle:
         await connection.execute("SET default_transaction_read_only = on")
 
     with pytest.raises(StorageUnavailable, match="read-only"):
-        await accept(store)
+        await accept(stores)
 
-    assert (await accept(store)).seq == 2
+    assert (await accept(stores)).seq == 2
 
 
 async def test_a_read_only_database_refuses_writes_and_serves_reads(
-    store: SqlStore, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = (await accept(store)).job_id
-    monkeypatch.setattr(store._database.write, "_begin", "BEGIN READ ONLY")
+    job_id = (await accept(stores)).job_id
+    monkeypatch.setattr(stores._database.write, "_begin", "BEGIN READ ONLY")
 
-    for attempt in (accept(store), store.ping()):
+    for attempt in (accept(stores), stores.ping()):
         with pytest.raises(StorageUnavailable, match="read-only"):
             await attempt
-    assert await state_of(store, job_id) == JobState.QUEUED
+    assert await state_of(stores, job_id) == JobState.QUEUED
 
 
 async def test_a_closed_store_says_so(postgres: PostgresDatabase, clock: FakeClock) -> None:
-    store = await postgres.open(clock)
-    await store.close()
-    await store.close()
+    stores = await postgres.open(clock)
+    await stores.close()
+    await stores.close()
 
     with pytest.raises(StorageUnavailable, match="closed"):
-        await accept(store)
+        await accept(stores)

@@ -60,17 +60,17 @@ async def test_rows_that_wait_are_due_when_they_were_to_be_however_the_wall_cloc
     path: Path, step: float
 ) -> None:
     clock = FakeClock()
-    store = await SqliteDatabase(path).open(clock)
-    await accept(store)
-    await claim_jobs(store)
+    stores = await SqliteDatabase(path).open(clock)
+    await accept(stores)
+    await claim_jobs(stores)
     clock.step(step)
 
     clock.advance(LEASE - 1)
-    assert (await store.recover_leases()).total == 0
+    assert (await stores.jobs.recover()).total == 0
     clock.advance(1)
-    assert (await store.recover_leases()).total == 1
+    assert (await stores.jobs.recover()).total == 1
 
-    await store.close()
+    await stores.close()
 
 
 async def test_a_process_that_starts_after_the_wall_clock_was_set_agrees_with_the_others(process: Open) -> None:

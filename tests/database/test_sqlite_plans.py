@@ -8,10 +8,10 @@ import pytest
 
 from answerback.database.group_commit import DIALECT
 from answerback.database.operation import Statement
-from answerback.jobs.store import SqlStore
 from builders import accept, ended_job, raw
 from databases import Database, SqliteDatabase
 from hot_statements import HOT
+from stores import Stores
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def database(path: Path) -> Database:
 
 
 @pytest.fixture
-async def connection(store: SqlStore, path: Path) -> AsyncIterator[sqlite3.Connection]:
-    await ended_job(store)
-    await accept(store)
+async def connection(stores: Stores, path: Path) -> AsyncIterator[sqlite3.Connection]:
+    await ended_job(stores)
+    await accept(stores)
     with raw(path) as opened:
         yield opened
 

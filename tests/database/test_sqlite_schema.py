@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from answerback.jobs.callbacks import render
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from answerback.bootstrap.database import open_sqlite
 from answerback.database import schema, sqlite
 from answerback.database.tables import metadata
 from answerback.kernel.errors import StorageUnavailable
@@ -64,23 +62,23 @@ def test_upgrading_again_changes_nothing(path: Path) -> None:
 
 
 async def test_stores_that_open_a_fresh_file_together_all_work(path: Path, clock: FakeClock) -> None:
-    stores = await asyncio.gather(*(open_sqlite(path, clock, render) for _ in range(6)))
+    stores = await asyncio.gather(*(SqliteDatabase(path).open(clock) for _ in range(6)))
 
-    accepted = await asyncio.gather(*(accept(store) for store in stores))
+    accepted = await asyncio.gather(*(accept(stores) for store in stores))
 
     assert sorted(each.seq or 0 for each in accepted) == [1, 2, 3, 4, 5, 6]
     for store in stores:
-        await store.close()
+        await stores.close()
 
 
 async def test_stores_that_make_different_files_at_once_do_not_collide(tmp_path: Path, clock: FakeClock) -> None:
     paths = [tmp_path / f"{n}.db" for n in range(6)]
 
-    stores = await asyncio.gather(*(open_sqlite(path, clock, render) for path in paths))
+    stores = await asyncio.gather(*(SqliteDatabase(path).open(clock) for path in paths))
 
-    assert [(await accept(store)).seq for store in stores] == [1] * 6
+    assert [(await accept(stores)).seq for store in stores] == [1] * 6
     for store in stores:
-        await store.close()
+        await stores.close()
 
 
 def test_a_connection_waits_for_its_turn_to_change_a_fresh_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +100,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(path: Pat
     before = dump(path)
 
     with pytest.raises(StorageUnavailable, match="another version of answerback"):
-        await open_sqlite(path, clock, render)
+        await SqliteDatabase(path).open(clock)
     assert dump(path) == before
 
 
@@ -116,7 +114,7 @@ async def test_a_database_of_the_first_edition_is_refused_and_left_alone(
     before = dump(path)
 
     with pytest.raises(StorageUnavailable, match=r"first edition.*start with an empty database") as refused:
-        await open_sqlite(path, clock, render)
+        await SqliteDatabase(path).open(clock)
 
     assert "\n" not in str(refused.value)
     assert dump(path) == before
@@ -127,7 +125,7 @@ async def test_a_migration_that_breaks_leaves_the_file_as_it_was(path: Path, clo
         connection.execute("CREATE TABLE jobs (other TEXT)")  # the migration meets it after other tables
 
     with pytest.raises(StorageUnavailable, match="jobs"):
-        await open_sqlite(path, clock, render)
+        await SqliteDatabase(path).open(clock)
 
     with raw(path) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("jobs",)]

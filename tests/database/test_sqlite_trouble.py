@@ -8,18 +8,16 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from answerback.jobs.callbacks import render
 from sqlalchemy import text
 
-from answerback.bootstrap.database import open_sqlite
 from answerback.database import sqlite
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.jobs.model import JobState
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
 from builders import TENANT, accept, claim_job, dump, ended_job, finish, raw, rows
 from databases import Database, SqliteDatabase
+from stores import Stores
 
 
 @pytest.fixture
@@ -52,45 +50,45 @@ def patch_connections(monkeypatch: pytest.MonkeyPatch, prepare: Callable[[sqlite
 
 @pytest.mark.usefixtures("short_timeout")
 async def test_a_locked_database_refuses_writes_and_recovers(path: Path, clock: FakeClock) -> None:
-    store = await open_sqlite(path, clock, render)
-    kept = (await accept(store)).job_id
+    stores = await SqliteDatabase(path).open(clock)
+    kept = (await accept(stores)).job_id
     with raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
-        for attempt in (accept(store), store.claim_jobs("w", 1, 60), store.ping()):
+        for attempt in (accept(stores), stores.jobs.claim("w", 1, 60), stores.ping()):
             with pytest.raises(StorageUnavailable, match="locked"):
                 await attempt
-        assert (await store.get_job(TENANT, kept)).state == JobState.QUEUED
+        assert (await stores.jobs.get(TENANT, kept)).state == JobState.QUEUED
         other.execute("ROLLBACK")
 
-    assert (await accept(store)).seq == 2
-    assert await store.count_open() == 2
-    await store.close()
+    assert (await accept(stores)).seq == 2
+    assert await stores.jobs.count_open() == 2
+    await stores.close()
 
 
 @pytest.mark.usefixtures("short_timeout")
 async def test_a_lock_refuses_the_whole_group_and_stores_none_of_it(path: Path, clock: FakeClock) -> None:
-    store = await open_sqlite(path, clock, render)
+    stores = await SqliteDatabase(path).open(clock)
     before = dump(path)
     with raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
-        outcomes = await asyncio.gather(*(accept(store) for _ in range(20)), return_exceptions=True)
+        outcomes = await asyncio.gather(*(accept(stores) for _ in range(20)), return_exceptions=True)
         other.execute("ROLLBACK")
 
     assert {type(each) for each in outcomes} == {StorageUnavailable}
     assert dump(path) == before
-    await store.close()
+    await stores.close()
 
 
 async def test_a_short_lock_is_waited_for(path: Path, clock: FakeClock) -> None:
-    store = await open_sqlite(path, clock, render)
+    stores = await SqliteDatabase(path).open(clock)
     with raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
-        waiting = asyncio.ensure_future(accept(store))
+        waiting = asyncio.ensure_future(accept(stores))
         await asyncio.sleep(0)
         other.execute("ROLLBACK")
 
     assert (await waiting).seq == 1
-    await store.close()
+    await stores.close()
 
 
 async def test_a_full_disk_refuses_keeps_what_was_stored_and_recovers(
@@ -103,12 +101,12 @@ async def test_a_full_disk_refuses_keeps_what_was_stored_and_recovers(
         connections.append(connection)
 
     patch_connections(monkeypatch, limited)
-    store = await open_sqlite(path, clock, render)
+    stores = await SqliteDatabase(path).open(clock)
     stored: list[str] = []
 
     async def fill() -> None:
         for _ in range(100):
-            stored.append((await accept(store, "x" * 5_000)).job_id)
+            stored.append((await accept(stores, "x" * 5_000)).job_id)
 
     with pytest.raises(StorageUnavailable, match="full"):
         await fill()
@@ -116,35 +114,35 @@ async def test_a_full_disk_refuses_keeps_what_was_stored_and_recovers(
     assert stored
     assert [job for (job,) in rows(path, "SELECT id FROM jobs ORDER BY seq")] == stored
     assert rows(path, "SELECT last_seq FROM conversations") == [(len(stored),)]
-    assert await store.count_open() == len(stored)
+    assert await stores.jobs.count_open() == len(stored)
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
-    await store.close()
+    await stores.close()
     monkeypatch.undo()
-    roomy = await open_sqlite(path, clock, render)
+    roomy = await SqliteDatabase(path).open(clock)
     assert (await accept(roomy, "x" * 5_000)).seq == len(stored) + 1
     assert await finish(roomy, await claim_job(roomy))
     await roomy.close()
 
 
-async def test_a_database_that_turns_read_only_refuses_writes_and_serves_reads(store: SqlStore) -> None:
-    job_id = await ended_job(store)
+async def test_a_database_that_turns_read_only_refuses_writes_and_serves_reads(stores: Stores) -> None:
+    job_id = await ended_job(stores)
 
     def turn(_: Transaction) -> Operation[None]:
         yield Statement(text("PRAGMA query_only = ON"))()
 
-    await store._database.write.run(turn)
+    await stores._database.write.run(turn)
 
-    for attempt in (accept(store), store.ping()):
+    for attempt in (accept(stores), stores.ping()):
         with pytest.raises(StorageUnavailable, match="readonly"):
             await attempt
-    assert (await store.get_job(TENANT, job_id)).state == JobState.COMPLETED
+    assert (await stores.jobs.get(TENANT, job_id)).state == JobState.COMPLETED
 
 
 async def test_a_database_that_cannot_be_written_is_refused_at_the_start(
     path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await (await open_sqlite(path, clock, render)).close()
+    await (await SqliteDatabase(path).open(clock)).close()
 
     def read_only(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA query_only = ON")
@@ -152,7 +150,7 @@ async def test_a_database_that_cannot_be_written_is_refused_at_the_start(
     patch_connections(monkeypatch, read_only)
 
     with pytest.raises(StorageUnavailable, match="readonly"):
-        await open_sqlite(path, clock, render)
+        await SqliteDatabase(path).open(clock)
 
 
 @pytest.fixture
@@ -163,12 +161,12 @@ def no_database(path: Path) -> None:
 @pytest.mark.usefixtures("no_database")
 async def test_a_file_that_is_no_database_is_refused_with_its_name(path: Path, clock: FakeClock) -> None:
     with pytest.raises(StorageUnavailable, match=r"answerback\.db"):
-        await open_sqlite(path, clock, render)
+        await SqliteDatabase(path).open(clock)
 
 
 async def test_a_folder_that_does_not_exist_is_refused_with_its_name(tmp_path: Path, clock: FakeClock) -> None:
     with pytest.raises(StorageUnavailable, match="nowhere"):
-        await open_sqlite(tmp_path / "nowhere" / "answerback.db", clock, render)
+        await SqliteDatabase(tmp_path / "nowhere" / "answerback.db").open(clock)
 
 
 @pytest.mark.parametrize("usable", [0, 1], ids=["the first connection", "the writer's"])
@@ -184,17 +182,17 @@ async def test_a_store_that_cannot_open_leaves_no_thread_running(
     patch_connections(monkeypatch, break_later)
 
     with pytest.raises(StorageUnavailable, match="I/O"):
-        await open_sqlite(path, clock, render)
+        await SqliteDatabase(path).open(clock)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sqlite-")]
 
 
 async def test_a_closed_store_says_so(path: Path, clock: FakeClock) -> None:
-    store = await open_sqlite(path, clock, render)
-    await store.close()
-    await store.close()
+    stores = await SqliteDatabase(path).open(clock)
+    await stores.close()
+    await stores.close()
 
     with pytest.raises(StorageUnavailable, match="closed"):
-        await accept(store)
+        await accept(stores)
 
 
 async def test_every_commit_reaches_the_disk(path: Path) -> None:

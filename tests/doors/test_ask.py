@@ -9,12 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from answerback.jobs.callbacks import render
 from troubles import SECRET, TROUBLES, chunk, sse, upstream
 
 from answerback.accounts.model import hash_key
 from answerback.bootstrap import SystemClock
-from answerback.bootstrap.database import open_sqlite
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
@@ -29,9 +27,9 @@ OTHER = {"Authorization": "the-other-key"}
 async def service(llm: FakeLLM) -> AsyncIterator[Service]:
     """With two keys, each a tenant."""
     made = Service(upstream(llm.base_url) | {"LLM_TIMEOUT_SECONDS": "2", "AUTH_TOKEN": "the-key"})
-    store = await open_sqlite(made.database, SystemClock(), render)
-    await store.create_key("other", hash_key(OTHER["Authorization"]))
-    await store.close()
+    stores = await open_sqlite(made.database, SystemClock(), render)
+    await stores.accounts.create_key("other", hash_key(OTHER["Authorization"]))
+    await stores.close()
     async with made:
         yield made
 

@@ -7,13 +7,11 @@ import aiohttp
 import openai
 import pytest
 import pytest_asyncio
-from answerback.jobs.callbacks import render
 from keyed import DOORS, STREAMS, WHOLE, call, code_of
 from troubles import chunk, sse, upstream
 
 from answerback.accounts.model import hash_key
 from answerback.bootstrap import SystemClock
-from answerback.bootstrap.database import open_sqlite
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
@@ -28,9 +26,9 @@ CROWD = 20
 async def service(llm: FakeLLM) -> AsyncIterator[Service]:
     """With two keys, each a tenant."""
     made = Service(upstream(llm.base_url) | {"AUTH_TOKEN": "the-key"})
-    store = await open_sqlite(made.database, SystemClock(), render)
-    await store.create_key("other", hash_key("the-other-key"))
-    await store.close()
+    stores = await open_sqlite(made.database, SystemClock(), render)
+    await stores.accounts.create_key("other", hash_key("the-other-key"))
+    await stores.close()
     async with made:
         yield made
 

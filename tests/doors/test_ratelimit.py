@@ -11,11 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from answerback.jobs.callbacks import render
 from troubles import upstream
 
 from answerback.accounts.model import hash_key
-from answerback.database.sqlite import open_sqlite
 from answerback.testing import FakeLLM, Receiver, Service
 from answerback.testing.clock import FakeClock
 
@@ -39,10 +37,10 @@ def bearer(key: str) -> dict[str, str]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(llm: FakeLLM, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     folder = tmp_path_factory.mktemp("limited")
-    store = await open_sqlite(folder / "answerback.db", FakeClock(), render)
+    stores = await open_sqlite(folder / "answerback.db", FakeClock(), render)
     for key, rate in RATES.items():
-        await store.create_key(key, hash_key(key), rate)
-    await store.close()
+        await stores.accounts.create_key(key, hash_key(key), rate)
+    await stores.close()
     async with Service(upstream(llm.base_url) | {"RATE_LIMIT": "5/minute"}, folder=folder) as started:
         yield started
 

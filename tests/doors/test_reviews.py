@@ -10,12 +10,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from answerback.jobs.callbacks import render
 from reviewing import FILE, VERDICT, Desk
 
 from answerback.accounts.model import hash_key
 from answerback.bootstrap import SystemClock
-from answerback.bootstrap.database import open_sqlite
 from answerback.testing import behaviours
 from answerback.testing.push import PushLLM
 from answerback.testing.receiver import Receiver
@@ -57,9 +55,9 @@ async def service(push: PushLLM) -> AsyncIterator[Service]:
             "RATE_LIMIT": "0",
         }
     )
-    store = await open_sqlite(made.database, SystemClock(), render)
-    await store.create_key("other", hash_key(OTHER["Authorization"]))
-    await store.close()
+    stores = await open_sqlite(made.database, SystemClock(), render)
+    await stores.accounts.create_key("other", hash_key(OTHER["Authorization"]))
+    await stores.close()
     async with made:
         yield made
 

@@ -7,16 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from answerback.jobs.callbacks import render
 from answerback.jobs.control import Control
 from answerback.jobs.maintenance import Maintenance
 
-from answerback.bootstrap.database import open_sqlite
 from answerback.jobs import engine as embedded
 from answerback.jobs.engine import EmbeddedEngine
 from answerback.jobs.model import JobState, Message
 from answerback.jobs.run import Executor
-from answerback.jobs.store import SqlStore
 from answerback.jobs.submit import Intake
 from answerback.kernel.errors import SendError
 from answerback.kernel.instruments import Instruments
@@ -47,6 +44,7 @@ from builders import (
     replied,
     rows,
 )
+from stores import Stores
 
 
 class Echo:
@@ -116,7 +114,7 @@ class Shop:
 
     def __init__(
         self,
-        store: SqlStore,
+        stores: Stores,
         concurrency: int = 100,
         lease: float = 60.0,
         origins: Origins | None = None,
@@ -127,26 +125,26 @@ class Shop:
         self.journal = Journal()
         self.provider = Echo()
         self.mailbox = mailbox or Mailbox()
-        self.intake = Intake(store, Guard(), notifier, ROOMY, 86_400.0, self.journal, nothing)
-        self.control = Control(store, notifier, self.journal)
-        self.maintenance = Maintenance(store, notifier, 30.0, lease, clock, self.journal)
-        executor = Executor(store, self.provider, notifier, MEMORY, 120.0, self.journal, nothing)
+        self.intake = Intake(stores, Guard(), notifier, ROOMY, 86_400.0, self.journal, nothing)
+        self.control = Control(stores, notifier, self.journal)
+        self.maintenance = Maintenance(stores, notifier, 30.0, lease, clock, self.journal)
+        executor = Executor(stores, self.provider, notifier, MEMORY, 120.0, self.journal, nothing)
         deliverer = Deliverer(
-            store=store,
+            store=stores,
             sender=self.mailbox,
             origins=StubOrigins() if origins is None else origins,
-            signer=Signer(SigningSecrets(store, {}), clock),
+            signer=Signer(SigningSecrets(stores, {}), clock),
             notifier=notifier,
             schedule=RetrySchedule((0.0, 5.0)),
             instruments=Instruments(self.journal, clock),
         )
         self.engine = EmbeddedEngine(
-            store, executor, deliverer, self.maintenance, notifier, concurrency, lease, clock, self.journal
+            stores, executor, deliverer, self.maintenance, notifier, concurrency, lease, clock, self.journal
         )
 
 
 @pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqlStore]:
+async def store(path: Path) -> AsyncIterator[Stores]:
     """On real time: the engine's loops run on it."""
     opened = await open_sqlite(path, RealClock(), render)
     yield opened
@@ -154,8 +152,8 @@ async def store(path: Path) -> AsyncIterator[SqlStore]:
 
 
 @pytest.fixture
-async def shop(store: SqlStore) -> AsyncIterator[Shop]:
-    made = Shop(store)
+async def shop(stores: Stores) -> AsyncIterator[Shop]:
+    made = Shop(stores)
     yield made
     made.provider.let_go.set()
     await made.engine.stop()
@@ -180,12 +178,12 @@ async def test_every_conversation_is_answered_and_called_back_in_order(shop: Sho
         *earlier, last = [each["content"] for each in request.body["messages"]]
         n = int(last[1:])
         assert earlier == [text for k in range(n) for text in (f"m{k}", f"re: m{k}")]
-    assert await shop.store.count_open() == 0
+    assert await shop.stores.jobs.count_open() == 0
 
 
 async def test_what_was_waiting_before_the_start_is_found(shop: Shop) -> None:
     for n in range(5):
-        await accept(shop.store, f"m{n}", f"s{n}")
+        await accept(shop.stores, f"m{n}", f"s{n}")
 
     shop.engine.start()
 
@@ -222,13 +220,13 @@ async def test_cancelling_a_running_job_stops_the_call_and_moves_the_line(shop: 
     assert "stale_result_discarded" not in shop.journal.events
 
 
-async def test_callbacks_owed_to_a_dead_receiver_wait_without_being_claimed(store: SqlStore, path: Path) -> None:
+async def test_callbacks_owed_to_a_dead_receiver_wait_without_being_claimed(stores: Stores, path: Path) -> None:
     """And hold up nobody behind them."""
-    await asyncio.gather(*(accept(store, session=None, callback_url="https://dead.example/") for _ in range(500)))
-    await accept(store, "the living", None)
-    await asyncio.gather(*(finish(store, claim) for claim in await claim_jobs(store, limit=501)))
+    await asyncio.gather(*(accept(stores, session=None, callback_url="https://dead.example/") for _ in range(500)))
+    await accept(stores, "the living", None)
+    await asyncio.gather(*(finish(stores, claim) for claim in await claim_jobs(stores, limit=501)))
     mailbox = HalfDead()
-    shop = Shop(store, concurrency=20, origins=CircuitBreakers(RealClock().monotonic), mailbox=mailbox)
+    shop = Shop(stores, concurrency=20, origins=CircuitBreakers(RealClock().monotonic), mailbox=mailbox)
 
     shop.engine.start()
     await mailbox.until(lambda: len(mailbox.sent) == 1)
@@ -241,9 +239,9 @@ async def test_callbacks_owed_to_a_dead_receiver_wait_without_being_claimed(stor
     assert 1 <= mailbox.refused <= claims < 100
 
 
-async def test_stopping_gives_attempts_back(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stopping_gives_attempts_back(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "GRACE_SECONDS", 0.0)
-    shop = Shop(store)
+    shop = Shop(stores)
     shop.provider.let_go.clear()
     shop.engine.start()
     assert shop.engine.healthy
@@ -252,7 +250,7 @@ async def test_stopping_gives_attempts_back(store: SqlStore, monkeypatch: pytest
 
     await shop.engine.stop()
 
-    record = await store.get_job(TENANT, job_id)
+    record = await stores.jobs.get(TENANT, job_id)
     assert (record.state, record.attempt, record.lease_losses) == (JobState.QUEUED, 0, 0)
     assert not shop.engine.healthy
 
@@ -268,19 +266,19 @@ async def test_an_answer_on_its_way_is_let_in_when_stopping(shop: Shop) -> None:
     shop.provider.let_go.set()
     await stopping
 
-    assert (await shop.store.get_job(TENANT, job_id)).answer == "re: hi"
+    assert (await shop.stores.jobs.get(TENANT, job_id)).answer == "re: hi"
 
 
-async def test_a_job_whose_worker_vanished_is_answered_by_another(store: SqlStore) -> None:
-    job_id = (await accept(store)).job_id
-    await store.claim_jobs("a worker that vanishes", 1, 0.001)
-    shop = Shop(store)
+async def test_a_job_whose_worker_vanished_is_answered_by_another(stores: Stores) -> None:
+    job_id = (await accept(stores)).job_id
+    await stores.jobs.claim("a worker that vanishes", 1, 0.001)
+    shop = Shop(stores)
 
     shop.engine.start()
     await shop.mailbox.until(lambda: len(shop.mailbox.sent) == 1)
     await shop.engine.stop()
 
-    record = await store.get_job(TENANT, job_id)
+    record = await stores.jobs.get(TENANT, job_id)
     assert (record.state, record.attempt, record.lease_losses) == (JobState.COMPLETED, 1, 1)
 
 
@@ -326,7 +324,7 @@ async def test_an_engine_whose_loop_ends_says_so(shop: Shop, monkeypatch: pytest
 
 
 async def test_a_job_of_another_version_is_told_once_and_its_text_never(shop: Shop, path: Path) -> None:
-    job_id = (await accept(shop.store, "hello")).job_id
+    job_id = (await accept(shop.stores, "hello")).job_id
     with raw(path) as connection:
         connection.execute("UPDATE jobs SET request = '{\"secret\": 1}'")
     shop.engine.start()

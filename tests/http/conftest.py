@@ -4,12 +4,12 @@ import pytest
 
 from answerback.database.operation import Database
 from answerback.http.idempotency_store import IdempotencyStore
-from answerback.jobs.store import SqlStore
+from stores import Stores
 
 
 @pytest.fixture
-def opened(store: SqlStore) -> Database:
-    return store._database
+def opened(stores: Stores) -> Database:
+    return stores._database
 
 
 @pytest.fixture

@@ -73,10 +73,10 @@ async def test_a_record_with_a_stored_response_is_not_released(idempotency: Idem
     [(StorageUnavailable("locked"), "heartbeat_missed"), (ValueError("deadlock detected"), "heartbeat_broke")],
 )
 async def test_a_heartbeat_that_fails_is_logged_and_sent_again(journal: Journal, error: Exception, event: str) -> None:
-    store = Failing(heartbeat=error)
-    record = await held(IdempotencyRecords(store, 0.01, journal))  # type: ignore[arg-type]
+    stores = Failing(heartbeat=error)
+    record = await held(IdempotencyRecords(stores, 0.01, journal))  # type: ignore[arg-type]
 
-    await store.three_heartbeats()
+    await stores.three_heartbeats()
 
     await record.release()
     assert event in journal.events

@@ -217,21 +217,21 @@ class TestTheDepth:
         return list(await asyncio.gather(*asks))
 
     async def test_a_stampede_asks_the_database_once(self) -> None:
-        store: Any = SlowStore()
+        stores: Any = SlowStore()
         clock = FakeClock()
-        depths = Depths(store, clock)
+        depths = Depths(stores, clock)
 
         assert await self.gather(depths, 500) == [NO_DEPTH] * 500
-        assert store.asked == 1
+        assert stores.asked == 1
         clock.advance(FRESH_SECONDS)
         await self.gather(depths, 500)
-        assert store.asked == 2
+        assert stores.asked == 2
 
     async def test_a_database_that_is_away_leaves_the_rest_of_the_page(self) -> None:
-        store: Any = SlowStore()
-        store.broken = True
+        stores: Any = SlowStore()
+        stores.broken = True
 
-        depth = await Depths(store, FakeClock()).now()
+        depth = await Depths(stores, FakeClock()).now()
 
         assert depth is None
         assert b"answerback_build_info" in PrometheusMetrics().exposition(depth)

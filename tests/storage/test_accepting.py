@@ -6,168 +6,168 @@ import pytest
 from answerback.jobs.ports import Limits
 
 from answerback.jobs.model import JobState, Message
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, NotFound, Overloaded
 from answerback.testing.clock import FakeClock
 from builders import ROOMY, TENANT, accept, claim_job, finish, new_job, state_of
 from databases import Database
 from fallbacks import Fallbacks
+from stores import Stores
 
 
-async def test_messages_of_a_conversation_are_numbered_and_all_but_the_first_are_held(store: SqlStore) -> None:
-    accepted = [await accept(store) for _ in range(3)]
+async def test_messages_of_a_conversation_are_numbered_and_all_but_the_first_are_held(stores: Stores) -> None:
+    accepted = [await accept(stores) for _ in range(3)]
 
     assert [each.seq for each in accepted] == [1, 2, 3]
-    states = [await state_of(store, each.job_id) for each in accepted]
+    states = [await state_of(stores, each.job_id) for each in accepted]
     assert states == [JobState.QUEUED, JobState.HELD, JobState.HELD]
 
 
-async def test_numbering_goes_on_when_a_conversation_has_been_idle(store: SqlStore) -> None:
-    await accept(store)
-    await finish(store, await claim_job(store))
+async def test_numbering_goes_on_when_a_conversation_has_been_idle(stores: Stores) -> None:
+    await accept(stores)
+    await finish(stores, await claim_job(stores))
 
-    second = await accept(store)
+    second = await accept(stores)
 
     assert second.seq == 2
-    assert await state_of(store, second.job_id) == JobState.QUEUED
+    assert await state_of(stores, second.job_id) == JobState.QUEUED
 
 
-async def test_a_stateless_message_takes_no_line(store: SqlStore) -> None:
-    accepted = [await accept(store, session=None) for _ in range(3)]
+async def test_a_stateless_message_takes_no_line(stores: Stores) -> None:
+    accepted = [await accept(stores, session=None) for _ in range(3)]
 
     assert [each.seq for each in accepted] == [None, None, None]
-    assert {await state_of(store, each.job_id) for each in accepted} == {JobState.QUEUED}
+    assert {await state_of(stores, each.job_id) for each in accepted} == {JobState.QUEUED}
 
 
-async def test_tenants_with_the_same_session_do_not_meet(store: SqlStore) -> None:
-    mine = await accept(store)
-    theirs = await accept(store, tenant_id="tenant-b")
+async def test_tenants_with_the_same_session_do_not_meet(stores: Stores) -> None:
+    mine = await accept(stores)
+    theirs = await accept(stores, tenant_id="tenant-b")
 
     assert (mine.seq, theirs.seq) == (1, 1)
     with pytest.raises(NotFound):
-        await store.get_job(TENANT, theirs.job_id)
-    assert [each.job.id for each in await store.list_jobs("tenant-b", None, None, None, 10)] == [theirs.job_id]
+        await stores.jobs.get(TENANT, theirs.job_id)
+    assert [each.job.id for each in await stores.jobs.list("tenant-b", None, None, None, 10)] == [theirs.job_id]
 
 
-async def test_what_was_asked_is_kept_word_for_word(store: SqlStore) -> None:
+async def test_what_was_asked_is_kept_word_for_word(stores: Stores) -> None:
     request = Message(
         message="grüß dich 🌍\n", session_id="s", model="m", system="be kind", temperature=0.0, max_tokens=7,
         metadata={"a": [1, None, {"ü": False}]},
     )  # fmt: skip
 
-    accepted = await accept(store, request=request)
+    accepted = await accept(stores, request=request)
 
-    assert (await store.get_job(TENANT, accepted.job_id)).job.request == request
-    assert (await claim_job(store)).job.request == request
+    assert (await stores.jobs.get(TENANT, accepted.job_id)).job.request == request
+    assert (await claim_job(stores)).job.request == request
 
 
-async def test_the_same_key_and_body_answer_the_same(store: SqlStore) -> None:
-    first = await accept(store, idempotency_key="k", request_hash="h")
+async def test_the_same_key_and_body_answer_the_same(stores: Stores) -> None:
+    first = await accept(stores, idempotency_key="k", request_hash="h")
 
-    again = await accept(store, idempotency_key="k", request_hash="h")
+    again = await accept(stores, idempotency_key="k", request_hash="h")
 
     assert (again.job_id, again.seq, again.created) == (first.job_id, first.seq, False)
-    assert await store.find_accepted(TENANT, "k", "h") == again
+    assert await stores.jobs.find_accepted(TENANT, "k", "h") == again
 
 
-async def test_the_same_key_with_another_body_conflicts(store: SqlStore) -> None:
-    await accept(store, idempotency_key="k", request_hash="h")
+async def test_the_same_key_with_another_body_conflicts(stores: Stores) -> None:
+    await accept(stores, idempotency_key="k", request_hash="h")
 
     with pytest.raises(IdempotencyConflict):
-        await accept(store, idempotency_key="k", request_hash="other")
+        await accept(stores, idempotency_key="k", request_hash="other")
     with pytest.raises(IdempotencyConflict):
-        await store.find_accepted(TENANT, "k", "other")
+        await stores.jobs.find_accepted(TENANT, "k", "other")
 
 
-async def test_keys_of_different_tenants_do_not_meet(store: SqlStore) -> None:
-    mine = await accept(store, idempotency_key="k", request_hash="h")
+async def test_keys_of_different_tenants_do_not_meet(stores: Stores) -> None:
+    mine = await accept(stores, idempotency_key="k", request_hash="h")
 
-    theirs = await accept(store, tenant_id="tenant-b", idempotency_key="k", request_hash="other")
+    theirs = await accept(stores, tenant_id="tenant-b", idempotency_key="k", request_hash="other")
 
     assert theirs.created
     assert theirs.job_id != mine.job_id
 
 
-async def test_a_thousand_at_once_with_one_key_make_one_job(store: SqlStore, fallbacks: Fallbacks) -> None:
+async def test_a_thousand_at_once_with_one_key_make_one_job(stores: Stores, fallbacks: Fallbacks) -> None:
     fallbacks.allow("accept")
     accepted = await asyncio.gather(
-        *(accept(store, idempotency_key="k", request_hash="h") for _ in range(1_000))
+        *(accept(stores, idempotency_key="k", request_hash="h") for _ in range(1_000))
     )  # fmt: skip
 
     assert len({each.job_id for each in accepted}) == 1
     assert sum(each.created for each in accepted) == 1
-    assert await store.count_open() == 1
+    assert await stores.jobs.count_open() == 1
 
 
-async def test_a_full_idempotent_conversation_still_answers_a_repeated_request(store: SqlStore) -> None:
+async def test_a_full_idempotent_conversation_still_answers_a_repeated_request(stores: Stores) -> None:
     tight = Limits(conversation_pending=1, queued_jobs=1)
-    first = await store.accept(new_job(idempotency_key="k", request_hash="h"), tight)
+    first = await stores.jobs.accept(new_job(idempotency_key="k", request_hash="h"), tight)
 
-    assert (await store.accept(new_job(idempotency_key="k", request_hash="h"), tight)).job_id == first.job_id
+    assert (await stores.jobs.accept(new_job(idempotency_key="k", request_hash="h"), tight)).job_id == first.job_id
 
 
-async def test_a_conversation_takes_exactly_its_limit_however_many_come_at_once(store: SqlStore) -> None:
+async def test_a_conversation_takes_exactly_its_limit_however_many_come_at_once(stores: Stores) -> None:
     limits = Limits(conversation_pending=7, queued_jobs=1_000)
 
-    outcomes = await asyncio.gather(*(store.accept(new_job(), limits) for _ in range(50)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(stores.jobs.accept(new_job(), limits) for _ in range(50)), return_exceptions=True)
 
     assert sum(isinstance(each, ConversationFull) for each in outcomes) == 43
-    assert await store.count_open() == 7
+    assert await stores.jobs.count_open() == 7
 
 
-async def test_an_answer_makes_room_in_its_conversation(store: SqlStore) -> None:
+async def test_an_answer_makes_room_in_its_conversation(stores: Stores) -> None:
     limits = Limits(conversation_pending=1, queued_jobs=1_000)
-    await store.accept(new_job(), limits)
+    await stores.jobs.accept(new_job(), limits)
     with pytest.raises(ConversationFull):
-        await store.accept(new_job(), limits)
+        await stores.jobs.accept(new_job(), limits)
 
-    await finish(store, await claim_job(store))
+    await finish(stores, await claim_job(stores))
 
-    assert (await store.accept(new_job(), limits)).seq == 2
+    assert (await stores.jobs.accept(new_job(), limits)).seq == 2
 
 
-async def test_the_backlog_takes_exactly_its_limit_however_many_come_at_once(store: SqlStore) -> None:
+async def test_the_backlog_takes_exactly_its_limit_however_many_come_at_once(stores: Stores) -> None:
     limits = Limits(conversation_pending=1_000, queued_jobs=20)
-    arrivals = (store.accept(new_job(session=f"s{n % 7}" if n % 2 else None), limits) for n in range(100))
+    arrivals = (stores.jobs.accept(new_job(session=f"s{n % 7}" if n % 2 else None), limits) for n in range(100))
 
     outcomes = await asyncio.gather(*arrivals, return_exceptions=True)
 
     assert sum(isinstance(each, Overloaded) for each in outcomes) == 80
-    assert await store.count_open() == 20
+    assert await stores.jobs.count_open() == 20
 
 
-async def test_an_ended_job_makes_room_in_the_backlog(store: SqlStore) -> None:
+async def test_an_ended_job_makes_room_in_the_backlog(stores: Stores) -> None:
     limits = Limits(conversation_pending=10, queued_jobs=1)
-    await store.accept(new_job(), limits)
+    await stores.jobs.accept(new_job(), limits)
     with pytest.raises(Overloaded):
-        await store.accept(new_job(), limits)
+        await stores.jobs.accept(new_job(), limits)
 
-    await finish(store, await claim_job(store))
+    await finish(stores, await claim_job(stores))
 
-    assert (await store.accept(new_job(), limits)).created
+    assert (await stores.jobs.accept(new_job(), limits)).created
 
 
-async def test_a_refused_message_leaves_no_trace(store: SqlStore, database: Database) -> None:
+async def test_a_refused_message_leaves_no_trace(stores: Stores, database: Database) -> None:
     limits = Limits(conversation_pending=1, queued_jobs=1_000)
-    await store.accept(new_job(), limits)
+    await stores.jobs.accept(new_job(), limits)
 
     with pytest.raises(ConversationFull):
-        await store.accept(new_job(), limits)
+        await stores.jobs.accept(new_job(), limits)
 
-    assert (await store.get_conversation(TENANT, "s")).pending == 1
+    assert (await stores.get_conversation(TENANT, "s")).pending == 1
     assert await database.rows("SELECT last_position FROM conversations") == [(1,)]
 
 
 async def test_the_backlog_is_counted_anew_when_a_store_opens(
-    store: SqlStore, database: Database, clock: FakeClock
+    stores: Stores, database: Database, clock: FakeClock
 ) -> None:
     for _ in range(3):
-        await accept(store)
+        await accept(stores)
 
     second = await database.open(clock)
     try:
         with pytest.raises(Overloaded):
-            await second.accept(new_job(), Limits(conversation_pending=10, queued_jobs=3))
-        assert (await second.accept(new_job(), ROOMY)).seq == 4
+            await second.jobs.accept(new_job(), Limits(conversation_pending=10, queued_jobs=3))
+        assert (await second.jobs.accept(new_job(), ROOMY)).seq == 4
     finally:
         await second.close()

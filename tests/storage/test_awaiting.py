@@ -5,7 +5,6 @@ import json
 import pytest
 
 from answerback.jobs.model import JobKind, JobState
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import Conflict, ErrorCode, NotFound
 from answerback.queue.attempts import Report
 from answerback.reviews.llm_callbacks import ending_of
@@ -26,6 +25,7 @@ from builders import (
     state_of,
 )
 from databases import Database
+from stores import Stores
 
 REVIEW = Review("essay-1", (FileRef("http://f/1", (2, 1)), FileRef("http://f/2")), "s-1", {"a": [1]})
 TIMEOUT = 100.0
@@ -33,68 +33,68 @@ HANDED_OVER = Report("handed_over", duration_ms=5)
 GOOD = ending_of(Reviewed({"score": 1, "feedback": "fine"}))
 
 
-async def hand_in(store: SqlStore, deadline: float = 86_400.0) -> str:
+async def hand_in(stores: Stores, deadline: float = 86_400.0) -> str:
     job = new_job(session=None, kind=JobKind.REVIEW, request=REVIEW, deadline_seconds=deadline)
-    return (await store.accept(job, ROOMY)).job_id
+    return (await stores.jobs.accept(job, ROOMY)).job_id
 
 
-async def awaiting(store: SqlStore, deadline: float = 86_400.0) -> str:
+async def awaiting(stores: Stores, deadline: float = 86_400.0) -> str:
     """A review that its LLM has taken."""
-    job_id = await hand_in(store, deadline)
-    assert await store.hand_over(await claim_job(store), TIMEOUT, HANDED_OVER)
+    job_id = await hand_in(stores, deadline)
+    assert await stores.jobs.hand_over(await claim_job(stores), TIMEOUT, HANDED_OVER)
     return job_id
 
 
-async def test_a_review_comes_back_as_it_was_stored(store: SqlStore) -> None:
-    job_id = await hand_in(store)
+async def test_a_review_comes_back_as_it_was_stored(stores: Stores) -> None:
+    job_id = await hand_in(stores)
 
-    assert (await claim_job(store)).job.request == REVIEW
-    record = await store.get_job(TENANT, job_id)
+    assert (await claim_job(stores)).job.request == REVIEW
+    record = await stores.jobs.get(TENANT, job_id)
     assert (record.job.kind, record.job.request, record.job.conversation_id) == (JobKind.REVIEW, REVIEW, None)
 
 
-async def test_handing_over_ends_the_lease_and_says_until_when(store: SqlStore, clock: FakeClock) -> None:
-    job_id = await hand_in(store)
-    claim = await claim_job(store)
-    await store.requeue(claim, 0, failure=FAILURE, counted=True, report=REPORT)
+async def test_handing_over_ends_the_lease_and_says_until_when(stores: Stores, clock: FakeClock) -> None:
+    job_id = await hand_in(stores)
+    claim = await claim_job(stores)
+    await stores.jobs.put_off(claim, 0, failure=FAILURE, counted=True, report=REPORT)
 
-    assert await store.hand_over(await claim_job(store), TIMEOUT, HANDED_OVER)
+    assert await stores.jobs.hand_over(await claim_job(stores), TIMEOUT, HANDED_OVER)
 
-    record = await store.get_job(TENANT, job_id)
+    record = await stores.jobs.get(TENANT, job_id)
     assert (record.state, record.failure, record.run_at) == (JobState.AWAITING, None, clock.now() + 100_000)
     assert [each.status for each in record.attempts] == ["told", "handed_over"]
     clock.advance(LEASE + 1)
-    assert (await store.recover_leases()).total == 0
-    assert await claim_jobs(store) == []
+    assert (await stores.jobs.recover()).total == 0
+    assert await claim_jobs(stores) == []
 
 
-async def test_a_stale_worker_cannot_hand_over(store: SqlStore, clock: FakeClock, database: Database) -> None:
-    await hand_in(store)
-    claim = await claim_job(store)
+async def test_a_stale_worker_cannot_hand_over(stores: Stores, clock: FakeClock, database: Database) -> None:
+    await hand_in(stores)
+    claim = await claim_job(stores)
     clock.advance(LEASE + 1)
-    await store.recover_leases()
+    await stores.jobs.recover()
     before = await database.dump()
 
-    assert not await store.hand_over(claim, TIMEOUT, HANDED_OVER)
+    assert not await stores.jobs.hand_over(claim, TIMEOUT, HANDED_OVER)
     assert await database.dump() == before
 
 
-async def test_no_answer_in_time(store: SqlStore, clock: FakeClock) -> None:
-    job_id = await awaiting(store)
+async def test_no_answer_in_time(stores: Stores, clock: FakeClock) -> None:
+    job_id = await awaiting(stores)
     clock.advance(TIMEOUT - 1)
-    assert (await store.expire_jobs()).total == 0
+    assert (await stores.jobs.expire()).total == 0
     clock.advance(1)
 
-    swept = await store.expire_jobs()
+    swept = await stores.jobs.expire()
 
     assert (swept.jobs_unanswered, swept.jobs_expired) == (1, 0)
-    record = await store.get_job(TENANT, job_id)
+    record = await stores.jobs.get(TENANT, job_id)
     assert record.failure is not None
     assert (record.state, record.failure.code) == (JobState.FAILED, ErrorCode.LLM_CALLBACK_TIMEOUT)
-    assert json.loads((await claim_delivery(store)).body)["ok"] is False
-    assert await store.count_open() == 0
+    assert json.loads((await claim_delivery(stores)).body)["ok"] is False
+    assert await stores.jobs.count_open() == 0
     with pytest.raises(Conflict, match=r"failed \(llm_callback_timeout\) already"):
-        await store.answer_review(job_id, GOOD)
+        await stores.jobs.resolve(job_id, GOOD)
 
 
 @pytest.mark.parametrize(
@@ -102,59 +102,59 @@ async def test_no_answer_in_time(store: SqlStore, clock: FakeClock) -> None:
     [(TIMEOUT - 1, JobState.EXPIRED), (TIMEOUT, JobState.EXPIRED), (TIMEOUT + 1, JobState.FAILED)],
 )
 async def test_of_timeout_and_deadline_the_first_counts_however_late_one_looks(
-    store: SqlStore, clock: FakeClock, deadline: float, state: JobState
+    stores: Stores, clock: FakeClock, deadline: float, state: JobState
 ) -> None:
-    job_id = await awaiting(store, deadline)
+    job_id = await awaiting(stores, deadline)
     clock.advance(TIMEOUT * 10)
 
-    assert (await store.expire_jobs()).total == 1
+    assert (await stores.jobs.expire()).total == 1
 
-    assert await state_of(store, job_id) == state
+    assert await state_of(stores, job_id) == state
 
 
-async def test_an_answer_ends_it(store: SqlStore) -> None:
-    job_id = await awaiting(store)
+async def test_an_answer_ends_it(stores: Stores) -> None:
+    job_id = await awaiting(stores)
 
-    assert await store.answer_review(job_id, GOOD) == (True, False)
+    assert await stores.jobs.resolve(job_id, GOOD) == (True, False)
 
-    record = await store.get_job(TENANT, job_id)
+    record = await stores.jobs.get(TENANT, job_id)
     assert (record.state, record.answer) == (JobState.COMPLETED, '{"score": 1, "feedback": "fine"}')
-    delivery = await claim_delivery(store)
+    delivery = await claim_delivery(stores)
     assert json.loads(delivery.body) == {
         "job_id": job_id,
         "submission_id": "essay-1",
         "ok": True,
         "result": {"score": 1, "feedback": "fine"},
     }
-    assert await store.answer_review(job_id, GOOD) == (False, False)
-    await store.delivered(delivery, REPORT)
-    assert await store.answer_review(job_id, GOOD) == (False, True)
-    await store.resend_delivery(TENANT, delivery.id)
-    assert await store.answer_review(job_id, GOOD) == (False, True)
+    assert await stores.jobs.resolve(job_id, GOOD) == (False, False)
+    await stores.deliveries.delivered(delivery, REPORT)
+    assert await stores.jobs.resolve(job_id, GOOD) == (False, True)
+    await stores.deliveries.resend_delivery(TENANT, delivery.id)
+    assert await stores.jobs.resolve(job_id, GOOD) == (False, True)
 
 
-async def test_an_answer_that_overtakes_the_handing_over_fences_it(store: SqlStore, database: Database) -> None:
-    job_id = await hand_in(store)
-    claim = await claim_job(store)
+async def test_an_answer_that_overtakes_the_handing_over_fences_it(stores: Stores, database: Database) -> None:
+    job_id = await hand_in(stores)
+    claim = await claim_job(stores)
 
-    assert await store.answer_review(job_id, GOOD) == (True, False)
+    assert await stores.jobs.resolve(job_id, GOOD) == (True, False)
 
     before = await database.dump()
-    assert not await store.hand_over(claim, TIMEOUT, HANDED_OVER)
-    assert not await finish(store, claim)
-    assert not await store.requeue(claim, 0, failure=FAILURE, counted=True, report=REPORT)
+    assert not await stores.jobs.hand_over(claim, TIMEOUT, HANDED_OVER)
+    assert not await finish(stores, claim)
+    assert not await stores.jobs.put_off(claim, 0, failure=FAILURE, counted=True, report=REPORT)
     assert await database.dump() == before
-    assert [each.status for each in (await store.get_job(TENANT, job_id)).attempts] == ["completed"]
+    assert [each.status for each in (await stores.jobs.get(TENANT, job_id)).attempts] == ["completed"]
 
 
-async def test_an_answer_to_what_went_back_to_the_queue(store: SqlStore) -> None:
-    job_id = await hand_in(store)
-    await store.requeue(await claim_job(store), 0, failure=FAILURE, counted=True, report=REPORT)
+async def test_an_answer_to_what_went_back_to_the_queue(stores: Stores) -> None:
+    job_id = await hand_in(stores)
+    await stores.jobs.put_off(await claim_job(stores), 0, failure=FAILURE, counted=True, report=REPORT)
 
-    assert await store.answer_review(job_id, GOOD) == (True, False)
+    assert await stores.jobs.resolve(job_id, GOOD) == (True, False)
 
-    assert await claim_jobs(store) == []
-    assert (await store.get_job(TENANT, job_id)).failure is None
+    assert await claim_jobs(stores) == []
+    assert (await stores.jobs.get(TENANT, job_id)).failure is None
 
 
 @pytest.mark.parametrize(
@@ -166,58 +166,58 @@ async def test_an_answer_to_what_went_back_to_the_queue(store: SqlStore) -> None
         (NotReviewed("fine"), False),
     ],
 )
-async def test_which_answers_are_the_same(store: SqlStore, database: Database, said: Reviewed, same: bool) -> None:
-    job_id = await awaiting(store)
-    await store.answer_review(job_id, GOOD)
+async def test_which_answers_are_the_same(stores: Stores, database: Database, said: Reviewed, same: bool) -> None:
+    job_id = await awaiting(stores)
+    await stores.jobs.resolve(job_id, GOOD)
     before = await database.dump()
 
     if same:
-        assert await store.answer_review(job_id, ending_of(said)) == (False, False)
+        assert await stores.jobs.resolve(job_id, ending_of(said)) == (False, False)
     else:
         with pytest.raises(Conflict, match="completed already"):
-            await store.answer_review(job_id, ending_of(said))
+            await stores.jobs.resolve(job_id, ending_of(said))
     assert await database.dump() == before
 
 
-async def test_a_failure_told_twice(store: SqlStore) -> None:
-    job_id = await awaiting(store)
+async def test_a_failure_told_twice(stores: Stores) -> None:
+    job_id = await awaiting(stores)
     failure = ending_of(NotReviewed("no"))
 
-    assert await store.answer_review(job_id, failure) == (True, False)
-    assert await store.answer_review(job_id, failure) == (False, False)
+    assert await stores.jobs.resolve(job_id, failure) == (True, False)
+    assert await stores.jobs.resolve(job_id, failure) == (False, False)
     with pytest.raises(Conflict):
-        await store.answer_review(job_id, ending_of(NotReviewed("never")))
+        await stores.jobs.resolve(job_id, ending_of(NotReviewed("never")))
 
 
-async def test_only_reviews_are_answered_from_outside(store: SqlStore) -> None:
-    message = (await accept(store)).job_id
+async def test_only_reviews_are_answered_from_outside(stores: Stores) -> None:
+    message = (await accept(stores)).job_id
 
     for job_id in (message, "job_unknown"):
         with pytest.raises(NotFound):
-            await store.answer_review(job_id, GOOD)
+            await stores.jobs.resolve(job_id, GOOD)
         with pytest.raises(NotFound):
-            await store.require_review(job_id)
-    assert await state_of(store, message) == JobState.QUEUED
+            await stores.jobs.require(job_id)
+    assert await state_of(stores, message) == JobState.QUEUED
 
 
-async def test_an_awaiting_review_can_be_cancelled(store: SqlStore) -> None:
-    job_id = await awaiting(store)
+async def test_an_awaiting_review_can_be_cancelled(stores: Stores) -> None:
+    job_id = await awaiting(stores)
 
-    await store.cancel_job(TENANT, job_id)
+    await stores.jobs.cancel(TENANT, job_id)
 
     with pytest.raises(Conflict, match="cancelled already"):
-        await store.answer_review(job_id, GOOD)
+        await stores.jobs.resolve(job_id, GOOD)
 
 
 async def test_a_secret_of_its_own_is_made_once_and_kept(database: Database, clock: FakeClock) -> None:
-    store = await database.open(clock)
-    one = await store.own_secret("one")
-    assert (await store.own_secret("one"), len(bytes.fromhex(one))) == (one, 32)
-    assert await store.own_secret("two") != one
-    await store.close()
+    stores = await database.open(clock)
+    one = await stores.service_secrets.own_secret("one")
+    assert (await stores.service_secrets.own_secret("one"), len(bytes.fromhex(one))) == (one, 32)
+    assert await stores.service_secrets.own_secret("two") != one
+    await stores.close()
 
     again = await database.open(clock)
     try:
-        assert await again.own_secret("one") == one
+        assert await again.service_secrets.own_secret("one") == one
     finally:
         await again.close()

@@ -3,12 +3,10 @@
 import json
 
 import pytest
-from answerback.jobs.callbacks import render
 
 from answerback.database.operation import Operation, Transaction
 from answerback.jobs import finish as ending
 from answerback.jobs.model import Ending, Job, JobState
-from answerback.jobs.store import SqlStore
 from answerback.queue.attempts import Report
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -28,16 +26,17 @@ from builders import (
     state_of,
 )
 from databases import Database
+from stores import Stores
 
 
-async def test_an_answer_is_kept_and_owed(store: SqlStore, clock: FakeClock) -> None:
-    job_id = (await accept(store)).job_id
-    claim = await claim_job(store)
+async def test_an_answer_is_kept_and_owed(stores: Stores, clock: FakeClock) -> None:
+    job_id = (await accept(stores)).job_id
+    claim = await claim_job(stores)
     clock.advance(2)
 
-    assert await store.finish(claim, completed("hi"), Report("answered", duration_ms=1_900))
+    assert await stores.jobs.finish(claim, completed("hi"), Report("answered", duration_ms=1_900))
 
-    record = await store.get_job(TENANT, job_id)
+    record = await stores.jobs.get(TENANT, job_id)
     assert (record.state, record.answer, record.model, record.finished_at) == (
         JobState.COMPLETED,
         "hi",
@@ -45,53 +44,53 @@ async def test_an_answer_is_kept_and_owed(store: SqlStore, clock: FakeClock) -> 
         clock.now(),
     )
     assert [(each.status, each.duration_ms) for each in record.attempts] == [("answered", 1_900)]
-    delivery = await claim_delivery(store)
+    delivery = await claim_delivery(stores)
     assert (delivery.job_id, delivery.url, delivery.attempt) == (job_id, URL, 1)
     assert json.loads(delivery.body)["response"] == "hi"
 
 
-async def test_an_answer_becomes_a_turn(store: SqlStore) -> None:
-    await ended_job(store, "ping", ending=completed("pong"))
+async def test_an_answer_becomes_a_turn(stores: Stores) -> None:
+    await ended_job(stores, "ping", ending=completed("pong"))
 
-    (turn,) = (await store.get_conversation(TENANT, "s")).turns
+    (turn,) = (await stores.get_conversation(TENANT, "s")).turns
     assert (turn.seq, turn.user, turn.assistant) == (1, "ping", "pong")
 
 
-async def test_a_failure_is_owed_but_is_no_turn(store: SqlStore) -> None:
-    await ended_job(store, ending=failed())
+async def test_a_failure_is_owed_but_is_no_turn(stores: Stores) -> None:
+    await ended_job(stores, ending=failed())
 
-    assert (await store.get_conversation(TENANT, "s")).turns == ()
-    assert json.loads((await claim_delivery(store)).body)["status"] == "failed"
+    assert (await stores.get_conversation(TENANT, "s")).turns == ()
+    assert json.loads((await claim_delivery(stores)).body)["status"] == "failed"
 
 
-async def test_an_ending_queues_the_next_in_line_and_no_other(store: SqlStore) -> None:
-    accepted = [(await accept(store)).job_id for _ in range(3)]
+async def test_an_ending_queues_the_next_in_line_and_no_other(stores: Stores) -> None:
+    accepted = [(await accept(stores)).job_id for _ in range(3)]
 
-    await finish(store, await claim_job(store))
+    await finish(stores, await claim_job(stores))
 
-    states = [await state_of(store, job_id) for job_id in accepted]
+    states = [await state_of(stores, job_id) for job_id in accepted]
     assert states == [JobState.COMPLETED, JobState.QUEUED, JobState.HELD]
 
 
-async def test_the_turns_of_a_claim_are_all_those_before_it(store: SqlStore) -> None:
+async def test_the_turns_of_a_claim_are_all_those_before_it(stores: Stores) -> None:
     for text in "abc":
-        await ended_job(store, text)
-    await accept(store, "d")
+        await ended_job(stores, text)
+    await accept(stores, "d")
 
-    claim = await claim_job(store)
+    claim = await claim_job(stores)
 
     assert claim.job.conversation_id is not None
-    recent = await store.recent_turns(claim.job.conversation_id, 2)
+    recent = await stores.recent_turns(claim.job.conversation_id, 2)
     assert [turn.user for turn in recent] == ["c", "b"]
 
 
-async def test_an_ended_job_cannot_be_ended_again(store: SqlStore, database: Database) -> None:
-    await accept(store)
-    claim = await claim_job(store)
-    await finish(store, claim)
+async def test_an_ended_job_cannot_be_ended_again(stores: Stores, database: Database) -> None:
+    await accept(stores)
+    claim = await claim_job(stores)
+    await finish(stores, claim)
     before = await database.dump()
 
-    assert not await finish(store, claim, completed("another"))
+    assert not await finish(stores, claim, completed("another"))
     assert await database.dump() == before
 
 
@@ -99,23 +98,23 @@ async def test_an_ending_that_cannot_be_rendered_changes_nothing(database: Datab
     def broken(job: Job, ending: Ending, now: int) -> bytes:
         raise ValueError("no callback can be made of this")
 
-    store = await database.open(clock, broken)
+    stores = await database.open(clock, broken)
     try:
-        await accept(store)
-        await accept(store)
-        claim = await claim_job(store)
+        await accept(stores)
+        await accept(stores)
+        claim = await claim_job(stores)
         before = await database.dump()
 
         with pytest.raises(ValueError, match="no callback"):
-            await finish(store, claim)
+            await finish(stores, claim)
 
         assert await database.dump() == before
     finally:
-        await store.close()
+        await stores.close()
 
 
 async def test_an_ending_interrupted_before_its_last_statement_changes_nothing(
-    store: SqlStore, database: Database, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settle = ending._settle
 
@@ -123,83 +122,85 @@ async def test_an_ending_interrupted_before_its_last_statement_changes_nothing(
         yield from settle(tx, job, how, render)
         raise OSError("the power went away")
 
-    await accept(store)
-    await accept(store)
-    claim = await claim_job(store)
+    await accept(stores)
+    await accept(stores)
+    claim = await claim_job(stores)
     before = await database.dump()
     monkeypatch.setattr(ending, "_settle", interrupted)
 
     with pytest.raises(OSError, match="power"):
-        await finish(store, claim)
+        await finish(stores, claim)
 
     assert await database.dump() == before
     monkeypatch.undo()
-    assert await finish(store, claim)
-    assert await store.count_open() == 1
+    assert await finish(stores, claim)
+    assert await stores.jobs.count_open() == 1
 
 
 @pytest.mark.parametrize(("counted", "next_attempt"), [(True, 2), (False, 1)])
 async def test_a_requeued_job_waits_for_its_time(
-    store: SqlStore, clock: FakeClock, counted: bool, next_attempt: int
+    stores: Stores, clock: FakeClock, counted: bool, next_attempt: int
 ) -> None:
-    await accept(store)
-    await accept(store)
-    claim = await claim_job(store)
+    await accept(stores)
+    await accept(stores)
+    claim = await claim_job(stores)
 
-    assert await store.requeue(claim, 30.0, counted, FAILURE, REPORT)
+    assert await stores.jobs.put_off(claim, 30.0, counted, FAILURE, REPORT)
 
     clock.advance(29.999)
-    assert await claim_jobs(store) == []
+    assert await claim_jobs(stores) == []
     clock.advance(0.001)
-    again = await claim_job(store)
+    again = await claim_job(stores)
     assert (again.id, again.attempt) == (claim.id, next_attempt)
-    assert (await store.get_job(TENANT, claim.id)).failure == FAILURE
+    assert (await stores.jobs.get(TENANT, claim.id)).failure == FAILURE
 
 
-async def test_callbacks_of_a_conversation_go_out_one_at_a_time_in_order(store: SqlStore) -> None:
-    jobs = [await ended_job(store) for _ in range(3)]
+async def test_callbacks_of_a_conversation_go_out_one_at_a_time_in_order(stores: Stores) -> None:
+    jobs = [await ended_job(stores) for _ in range(3)]
 
     delivered = []
     for _ in range(3):
-        claim = await claim_delivery(store)
+        claim = await claim_delivery(stores)
         delivered.append(claim.job_id)
-        assert await store.delivered(claim, REPORT)
+        assert await stores.deliveries.delivered(claim, REPORT)
 
     assert delivered == jobs
-    assert await claim_deliveries(store) == []
+    assert await claim_deliveries(stores) == []
 
 
-async def test_a_callback_that_waits_for_another_try_holds_the_next(store: SqlStore, clock: FakeClock) -> None:
-    first, second = await ended_job(store), await ended_job(store)
-    await store.send_later(await claim_delivery(store), 300.0, REPORT)
+async def test_a_callback_that_waits_for_another_try_holds_the_next(stores: Stores, clock: FakeClock) -> None:
+    first, second = await ended_job(stores), await ended_job(stores)
+    await stores.deliveries.send_later(await claim_delivery(stores), 300.0, REPORT)
 
-    assert await claim_deliveries(store) == []
+    assert await claim_deliveries(stores) == []
 
     clock.advance(300)
-    claim = await claim_delivery(store)
+    claim = await claim_delivery(stores)
     assert (claim.job_id, claim.attempt) == (first, 2)
-    await store.dead(claim, REPORT)
-    assert (await claim_delivery(store)).job_id == second
+    await stores.deliveries.dead(claim, REPORT)
+    assert (await claim_delivery(stores)).job_id == second
 
 
-async def test_conversations_and_stateless_messages_do_not_wait_for_each_others_callbacks(store: SqlStore) -> None:
+async def test_conversations_and_stateless_messages_do_not_wait_for_each_others_callbacks(stores: Stores) -> None:
     for session in ("a", "b", None, None):
-        await ended_job(store, session=session)
+        await ended_job(stores, session=session)
 
-    assert len(await claim_deliveries(store)) == 4
+    assert len(await claim_deliveries(stores)) == 4
 
 
-async def test_a_delivery_keeps_its_id_and_body_over_its_attempts(store: SqlStore, clock: FakeClock) -> None:
-    await ended_job(store)
+async def test_a_delivery_keeps_its_id_and_body_over_its_attempts(stores: Stores, clock: FakeClock) -> None:
+    await ended_job(stores)
     seen = set()
     for attempt in (1, 2, 3):
-        claim = await claim_delivery(store)
+        claim = await claim_delivery(stores)
         assert claim.attempt == attempt
         seen.add((claim.id, claim.body))
-        await store.send_later(claim, 5.0, Report("retry", http_status=503, error="the receiver answered 503"))
+        await stores.deliveries.send_later(
+            claim, 5.0, Report("retry", http_status=503, error="the receiver answered 503")
+        )
         clock.advance(5)
 
     assert len(seen) == 1
-    delivery = (await store.get_job(TENANT, claim.job_id)).delivery
+    delivery = (await stores.jobs.get(TENANT, claim.job_id)).delivery
     assert delivery is not None
     assert [(each.number, each.http_status) for each in delivery.attempts] == [(1, 503), (2, 503), (3, 503)]

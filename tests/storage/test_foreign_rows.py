@@ -6,11 +6,11 @@ import json
 import pytest
 
 from answerback.jobs.model import JobKind, JobState
-from answerback.jobs.store import SqlStore
 from answerback.reviews.model import Review
 from answerback.testing.clock import FakeClock
 from builders import LEASE, REPORT, accept, claim_delivery, claim_job, claim_jobs, finish, new_job
 from databases import Database
+from stores import Stores
 
 FOREIGN = {
     "a field": 'request = \'{"message": "hi", "session_id": "s", "of_a_newer_version": 1}\'',
@@ -23,8 +23,8 @@ FOREIGN = {
 foreign = pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
 
 
-async def foreign_job(store: SqlStore, database: Database, change: str, session: str | None = None) -> str:
-    job_id = (await accept(store, session=session, deadline_seconds=1_000.0)).job_id
+async def foreign_job(stores: Stores, database: Database, change: str, session: str | None = None) -> str:
+    job_id = (await accept(stores, session=session, deadline_seconds=1_000.0)).job_id
     await database.execute(f"UPDATE jobs SET {change} WHERE id = '{job_id}'")
     return job_id
 
@@ -36,102 +36,102 @@ async def state(database: Database, job_id: str) -> tuple[object, ...]:
 
 @foreign
 async def test_it_is_left_for_later_while_the_others_are_claimed(
-    store: SqlStore, database: Database, clock: FakeClock, change: str
+    stores: Stores, database: Database, clock: FakeClock, change: str
 ) -> None:
-    job_id = await foreign_job(store, database, change)
-    other = (await accept(store, session=None)).job_id
+    job_id = await foreign_job(stores, database, change)
+    other = (await accept(stores, session=None)).job_id
 
-    claims = await store.claim_jobs("worker", 10, LEASE)
+    claims = await stores.jobs.claim("worker", 10, LEASE)
 
     assert ([claim.id for claim in claims.jobs], claims.unreadable) == ([other], [job_id])
     assert await state(database, job_id) == ("queued", 0, 0, clock.now() + 60_000)
     assert await database.rows(f"SELECT * FROM attempts WHERE \"of\" = '{job_id}'") == []
-    again = await store.claim_jobs("worker", 10, LEASE)
+    again = await stores.jobs.claim("worker", 10, LEASE)
     assert (again.jobs, again.unreadable, again.next_in) == ([], [], 60.0)
 
 
 async def test_many_of_them_do_not_keep_a_claim_from_what_is_behind_them(
-    store: SqlStore, database: Database, clock: FakeClock
+    stores: Stores, database: Database, clock: FakeClock
 ) -> None:
     for _ in range(4):
-        await foreign_job(store, database, FOREIGN["a field"])
+        await foreign_job(stores, database, FOREIGN["a field"])
     clock.advance(1)
-    other = (await accept(store, session=None)).job_id
+    other = (await accept(stores, session=None)).job_id
 
-    first, second, third = [await store.claim_jobs("worker", 2, LEASE) for _ in range(3)]
+    first, second, third = [await stores.jobs.claim("worker", 2, LEASE) for _ in range(3)]
 
     assert [len(each.unreadable) for each in (first, second, third)] == [2, 2, 0]
     assert (first.next_in, [claim.id for claim in third.jobs]) == (0.0, [other])
 
 
-async def test_whoever_can_read_it_answers_it(store: SqlStore, database: Database, clock: FakeClock) -> None:
-    job_id = await foreign_job(store, database, FOREIGN["a field"])
-    await claim_jobs(store)
+async def test_whoever_can_read_it_answers_it(stores: Stores, database: Database, clock: FakeClock) -> None:
+    job_id = await foreign_job(stores, database, FOREIGN["a field"])
+    await claim_jobs(stores)
     request = json.dumps({"message": "hi", "stateless": True})
     await database.execute(f"UPDATE jobs SET request = '{request}'")
     clock.advance(60)
 
-    claim = await claim_job(store)
+    claim = await claim_job(stores)
 
     assert (claim.id, claim.attempt) == (job_id, 1)
-    assert await finish(store, claim)
+    assert await finish(stores, claim)
 
 
 @foreign
 async def test_its_deadline_ends_it_and_the_sweep_goes_on(
-    store: SqlStore, database: Database, clock: FakeClock, change: str
+    stores: Stores, database: Database, clock: FakeClock, change: str
 ) -> None:
-    job_id = await foreign_job(store, database, change, session="s")
+    job_id = await foreign_job(stores, database, change, session="s")
     clock.advance(1)
-    behind = (await accept(store, deadline_seconds=1_000.0)).job_id
+    behind = (await accept(stores, deadline_seconds=1_000.0)).job_id
     clock.advance(1_000)
 
-    assert (await store.expire_jobs()).jobs_expired == 2
+    assert (await stores.jobs.expire()).jobs_expired == 2
 
     assert (await state(database, job_id))[0] == "expired"
-    first = await claim_delivery(store)
+    first = await claim_delivery(stores)
     body = json.loads(first.body)
     assert (body["job_id"], body["status"], body["error"]["code"]) == (job_id, "expired", "expired")
-    assert await store.delivered(first, REPORT)
-    assert (await claim_delivery(store)).job_id == behind
+    assert await stores.deliveries.delivered(first, REPORT)
+    assert (await claim_delivery(stores)).job_id == behind
 
 
-async def test_its_callback_echoes_what_can_be_read(store: SqlStore, database: Database, clock: FakeClock) -> None:
+async def test_its_callback_echoes_what_can_be_read(stores: Stores, database: Database, clock: FakeClock) -> None:
     request = json.dumps({"message": "hi", "session_id": "s", "metadata": {"order": 7}, "of_a_newer_version": 1})
-    await foreign_job(store, database, f"request = '{request}'")
+    await foreign_job(stores, database, f"request = '{request}'")
     clock.advance(1_000)
 
-    await store.expire_jobs()
+    await stores.jobs.expire()
 
-    body = json.loads((await claim_delivery(store)).body)
+    body = json.loads((await claim_delivery(stores)).body)
     assert (body["session_id"], body["metadata"]) == ("s", {"order": 7})
 
 
 async def test_a_worker_that_kills_itself_on_it_poisons_it(
-    store: SqlStore, database: Database, clock: FakeClock
+    stores: Stores, database: Database, clock: FakeClock
 ) -> None:
-    job_id = await foreign_job(store, database, FOREIGN["a kind"])
+    job_id = await foreign_job(stores, database, FOREIGN["a kind"])
     await database.execute(
         f"UPDATE jobs SET state = 'running', lease_losses = 2, first_loss_at = {clock.now()}, "
         f"lease_expires_at = {clock.now()}"
     )
 
-    assert (await store.recover_leases()).jobs_poisoned == 1
+    assert (await stores.jobs.recover()).jobs_poisoned == 1
 
     assert (await state(database, job_id))[0] == "failed"
 
 
 async def test_a_review_that_was_never_answered_fails_though_it_cannot_be_read(
-    store: SqlStore, database: Database, clock: FakeClock
+    stores: Stores, database: Database, clock: FakeClock
 ) -> None:
     review = new_job(session=None, kind=JobKind.REVIEW, request=Review("essay-1", ()))
-    job_id = (await accept(store, session=None, kind=review.kind, request=review.request)).job_id
-    assert await store.hand_over(await claim_job(store), 100.0, REPORT)
+    job_id = (await accept(stores, session=None, kind=review.kind, request=review.request)).job_id
+    assert await stores.jobs.hand_over(await claim_job(stores), 100.0, REPORT)
     request = json.dumps({"submission_id": "essay-1", "file_refs": [], "of_a_newer_version": 1})
     await database.execute(f"UPDATE jobs SET request = '{request}'")
     clock.advance(100)
 
-    assert (await store.expire_jobs()).jobs_unanswered == 1
+    assert (await stores.jobs.expire()).jobs_unanswered == 1
 
     assert (await state(database, job_id))[0] == JobState.FAILED
-    assert json.loads((await claim_delivery(store)).body)["submission_id"] == "essay-1"
+    assert json.loads((await claim_delivery(stores)).body)["submission_id"] == "essay-1"

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from answerback.jobs.model import ClaimedJob, JobState
-from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.model import ClaimedDelivery, OriginRoom
 from builders import (
@@ -22,58 +21,59 @@ from builders import (
     owed_delivery,
 )
 from databases import REFUSED, Database
+from stores import Stores
 
 
-async def test_a_claim_takes_what_is_due_and_counts_the_attempt(store: SqlStore) -> None:
-    accepted = await accept(store, "hello")
+async def test_a_claim_takes_what_is_due_and_counts_the_attempt(stores: Stores) -> None:
+    accepted = await accept(stores, "hello")
 
-    claim = await claim_job(store)
+    claim = await claim_job(stores)
 
     assert (claim.id, claim.attempt, claim.job.request.message) == (accepted.job_id, 1, "hello")
-    record = await store.get_job(TENANT, claim.id)
+    record = await stores.jobs.get(TENANT, claim.id)
     assert (record.state, [each.status for each in record.attempts]) == (JobState.RUNNING, ["started"])
-    assert await claim_jobs(store) == []
+    assert await claim_jobs(stores) == []
 
 
-async def test_a_claim_says_when_to_come_back(store: SqlStore, clock: FakeClock) -> None:
-    assert (await store.claim_jobs("worker", 5, LEASE)).next_in is None
-    await accept(store)
-    await store.requeue(await claim_job(store), 30.0, counted=True, failure=FAILURE, report=REPORT)
+async def test_a_claim_says_when_to_come_back(stores: Stores, clock: FakeClock) -> None:
+    assert (await stores.jobs.claim("worker", 5, LEASE)).next_in is None
+    await accept(stores)
+    await stores.jobs.put_off(await claim_job(stores), 30.0, counted=True, failure=FAILURE, report=REPORT)
 
-    claims = await store.claim_jobs("worker", 5, LEASE)
+    claims = await stores.jobs.claim("worker", 5, LEASE)
 
     assert (claims.jobs, claims.next_in) == ([], 30.0)
 
 
-async def test_a_full_claim_asks_to_come_back_at_once(store: SqlStore, clock: FakeClock) -> None:
+async def test_a_full_claim_asks_to_come_back_at_once(stores: Stores, clock: FakeClock) -> None:
     for _ in range(3):
-        await accept(store, session=None)
+        await accept(stores, session=None)
 
-    claims = await store.claim_jobs("worker", 2, LEASE)
+    claims = await stores.jobs.claim("worker", 2, LEASE)
 
     assert (len(claims.jobs), claims.next_in) == (2, 0.0)
 
 
-async def test_the_longest_due_goes_first(store: SqlStore, clock: FakeClock) -> None:
+async def test_the_longest_due_goes_first(stores: Stores, clock: FakeClock) -> None:
     expected = []
     for _ in range(4):
-        expected.append((await accept(store, session=None)).job_id)
+        expected.append((await accept(stores, session=None)).job_id)
         clock.advance(1)
 
-    assert [(await claim_jobs(store, limit=1))[0].id for _ in range(4)] == expected
+    assert [(await claim_jobs(stores, limit=1))[0].id for _ in range(4)] == expected
 
 
 async def test_two_stores_on_one_file_never_claim_the_same_row(
-    store: SqlStore, database: Database, clock: FakeClock
+    stores: Stores, database: Database, clock: FakeClock
 ) -> None:
     other = await database.open(clock)
-    jobs = {(await accept(store, session=None)).job_id for _ in range(60)}
+    jobs = {(await accept(stores, session=None)).job_id for _ in range(60)}
 
-    claims = await asyncio.gather(*(each.claim_jobs("w", 3, LEASE) for each in (store, other) * 15))
+    claims = await asyncio.gather(*(each.claim_jobs("w", 3, LEASE) for each in (stores, other) * 15))
     claimed = [claim for batch in claims for claim in batch.jobs]
-    await asyncio.gather(*(finish(store, claim) for claim in claimed))
+    await asyncio.gather(*(finish(stores, claim) for claim in claimed))
     sent = await asyncio.gather(
-        *(each.claim_deliveries("w", 3, LEASE, lambda *_: OriginRoom(3)) for each in (store, other) * 15)
+        *(each.claim_deliveries("w", 3, LEASE, lambda *_: OriginRoom(3)) for each in (stores, other) * 15)
     )
     await other.close()
 
@@ -81,40 +81,40 @@ async def test_two_stores_on_one_file_never_claim_the_same_row(
     assert sorted(claim.job_id for batch in sent for claim in batch.deliveries) == sorted(jobs)
 
 
-async def test_one_job_of_a_conversation_is_under_way_at_a_time(store: SqlStore) -> None:
+async def test_one_job_of_a_conversation_is_under_way_at_a_time(stores: Stores) -> None:
     for _ in range(5):
-        await accept(store)
+        await accept(stores)
 
     for _ in range(5):
-        claim = await claim_job(store)
-        assert await claim_jobs(store) == []
-        await finish(store, claim)
+        claim = await claim_job(stores)
+        assert await claim_jobs(stores) == []
+        await finish(stores, claim)
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "awaiting"])
 async def test_the_database_itself_refuses_a_second_active_job_of_a_conversation(
-    store: SqlStore, database: Database, state: str
+    stores: Stores, database: Database, state: str
 ) -> None:
-    await accept(store)
-    second = await accept(store)
+    await accept(stores)
+    second = await accept(stores)
 
     with pytest.raises(REFUSED):
         await database.execute(f"UPDATE jobs SET state = '{state}' WHERE id = '{second.job_id}'")
 
 
-JobWrite = Callable[[SqlStore, ClaimedJob], Awaitable[object]]
-DeliveryWrite = Callable[[SqlStore, ClaimedDelivery], Awaitable[object]]
+JobWrite = Callable[[Stores, ClaimedJob], Awaitable[object]]
+DeliveryWrite = Callable[[Stores, ClaimedDelivery], Awaitable[object]]
 
 JOB_WRITES: dict[str, JobWrite] = {
     "finish": finish,
-    "requeue": lambda store, claim: store.requeue(claim, 5.0, counted=True, failure=FAILURE, report=REPORT),
-    "extend": lambda store, claim: store.extend_jobs([(claim.id, claim.epoch)], LEASE),
+    "requeue": lambda stores, claim: stores.jobs.put_off(claim, 5.0, counted=True, failure=FAILURE, report=REPORT),
+    "extend": lambda stores, claim: stores.jobs.extend([(claim.id, claim.epoch)], LEASE),
 }
 DELIVERY_WRITES: dict[str, DeliveryWrite] = {
-    "delivered": lambda store, claim: store.delivered(claim, REPORT),
-    "send_later": lambda store, claim: store.send_later(claim, 5.0, REPORT),
-    "dead": lambda store, claim: store.dead(claim, REPORT),
-    "extend": lambda store, claim: store.extend_deliveries([(claim.id, claim.epoch)], LEASE),
+    "delivered": lambda stores, claim: stores.deliveries.delivered(claim, REPORT),
+    "send_later": lambda stores, claim: stores.deliveries.send_later(claim, 5.0, REPORT),
+    "dead": lambda stores, claim: stores.deliveries.dead(claim, REPORT),
+    "extend": lambda stores, claim: stores.deliveries.extend_deliveries([(claim.id, claim.epoch)], LEASE),
 }
 job_writes = pytest.mark.parametrize("write", JOB_WRITES.values(), ids=JOB_WRITES)
 delivery_writes = pytest.mark.parametrize("write", DELIVERY_WRITES.values(), ids=DELIVERY_WRITES)
@@ -122,83 +122,83 @@ delivery_writes = pytest.mark.parametrize("write", DELIVERY_WRITES.values(), ids
 
 @job_writes
 async def test_a_holder_may_write_as_long_as_nobody_took_its_row(
-    store: SqlStore, clock: FakeClock, write: JobWrite
+    stores: Stores, clock: FakeClock, write: JobWrite
 ) -> None:
     """Also after its lease: a database that was away for longer has lost nobody's answer."""
-    await accept(store)
-    claim = await claim_job(store)
+    await accept(stores)
+    claim = await claim_job(stores)
     clock.advance(LEASE * 3)
 
-    assert await write(store, claim)
-    assert (await store.recover_leases()).total == 0
+    assert await write(stores, claim)
+    assert (await stores.jobs.recover()).total == 0
 
 
 @job_writes
 async def test_a_job_cannot_be_written_once_its_lease_was_taken_away(
-    store: SqlStore, database: Database, clock: FakeClock, write: JobWrite
+    stores: Stores, database: Database, clock: FakeClock, write: JobWrite
 ) -> None:
-    await accept(store)
-    claim = await claim_job(store)
+    await accept(stores)
+    claim = await claim_job(stores)
     clock.advance(LEASE)
-    await store.recover_leases()
+    await stores.jobs.recover()
     before = await database.dump()
 
-    assert not await write(store, claim)
+    assert not await write(stores, claim)
     assert await database.dump() == before
 
 
 @job_writes
 async def test_a_job_cannot_be_written_by_who_held_it_before(
-    store: SqlStore, database: Database, clock: FakeClock, write: JobWrite
+    stores: Stores, database: Database, clock: FakeClock, write: JobWrite
 ) -> None:
-    await accept(store)
-    stale = await claim_job(store)
+    await accept(stores)
+    stale = await claim_job(stores)
     clock.advance(LEASE)
-    await store.recover_leases()
-    current = await claim_job(store)
+    await stores.jobs.recover()
+    current = await claim_job(stores)
     before = await database.dump()
 
-    assert not await write(store, stale)
-    await store.release_jobs([(stale.id, stale.epoch, 0.0)])
+    assert not await write(stores, stale)
+    await stores.jobs.give_back([(stale.id, stale.epoch, 0.0)])
     assert await database.dump() == before
-    assert await write(store, current)
+    assert await write(stores, current)
 
 
 @delivery_writes
 async def test_a_callbacks_holder_may_write_as_long_as_nobody_took_its_row(
-    store: SqlStore, clock: FakeClock, write: DeliveryWrite
+    stores: Stores, clock: FakeClock, write: DeliveryWrite
 ) -> None:
-    claim = await owed_delivery(store)
+    claim = await owed_delivery(stores)
     clock.advance(LEASE * 3)
 
-    assert await write(store, claim)
-    assert (await store.recover_leases()).total == 0
+    assert await write(stores, claim)
+    assert (await stores.jobs.recover()).total == 0
 
 
 @delivery_writes
 async def test_a_delivery_cannot_be_written_once_its_lease_was_taken_away(
-    store: SqlStore, database: Database, clock: FakeClock, write: DeliveryWrite
+    stores: Stores, database: Database, clock: FakeClock, write: DeliveryWrite
 ) -> None:
-    claim = await owed_delivery(store)
+    claim = await owed_delivery(stores)
     clock.advance(LEASE)
-    await store.recover_leases()
+    await stores.jobs.recover()
     before = await database.dump()
 
-    assert not await write(store, claim)
+    assert not await write(stores, claim)
     assert await database.dump() == before
 
 
 @delivery_writes
 async def test_a_delivery_cannot_be_written_by_who_held_it_before(
-    store: SqlStore, database: Database, clock: FakeClock, write: DeliveryWrite
+    stores: Stores, database: Database, clock: FakeClock, write: DeliveryWrite
 ) -> None:
-    stale = await owed_delivery(store)
+    stale = await owed_delivery(stores)
     clock.advance(LEASE)
-    await store.recover_leases()
-    current = await claim_delivery(store)
+    await stores.jobs.recover()
+    current = await claim_delivery(stores)
     before = await database.dump()
 
-    assert not await write(store, stale)
-    await store.release_deliveries([(stale.id, stale.epoch, 0.0)])
+    assert not await write(stores, stale)
+    await stores.deliveries.release_deliveries([(stale.id, stale.epoch, 0.0)])
     assert await database.dump() == before
-    assert await write(store, current)
+    assert await write(stores, current)

@@ -1,7 +1,6 @@
 """What becomes of a lease that is kept, given back or lost."""
 
 from answerback.jobs.model import JobState
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import ErrorCode
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -13,103 +12,104 @@ from builders import (
     finish,
     state_of,
 )
+from stores import Stores
 
 HOUR = 3600.0
 
 
-async def test_heartbeats_keep_a_lease(store: SqlStore, clock: FakeClock) -> None:
-    await accept(store)
-    claim = await claim_job(store)
+async def test_heartbeats_keep_a_lease(stores: Stores, clock: FakeClock) -> None:
+    await accept(stores)
+    claim = await claim_job(stores)
     for _ in range(5):
         clock.advance(LEASE * 0.75)
-        assert await store.extend_jobs([(claim.id, claim.epoch), ("job_unknown", 1)], LEASE) == {claim.id}
-        assert (await store.recover_leases()).total == 0
+        assert await stores.jobs.extend([(claim.id, claim.epoch), ("job_unknown", 1)], LEASE) == {claim.id}
+        assert (await stores.jobs.recover()).total == 0
 
-    assert await finish(store, claim)
+    assert await finish(stores, claim)
 
 
-async def test_an_attempt_given_back_does_not_count(store: SqlStore) -> None:
-    await accept(store)
-    claim = await claim_job(store)
+async def test_an_attempt_given_back_does_not_count(stores: Stores) -> None:
+    await accept(stores)
+    claim = await claim_job(stores)
 
-    await store.release_jobs([(claim.id, claim.epoch, 0.0)])
+    await stores.jobs.give_back([(claim.id, claim.epoch, 0.0)])
 
-    again = await claim_job(store)
+    again = await claim_job(stores)
     assert (again.attempt, again.epoch) == (1, claim.epoch + 1)
-    assert [each.status for each in (await store.get_job(TENANT, claim.id)).attempts] == ["released", "started"]
+    assert [each.status for each in (await stores.jobs.get(TENANT, claim.id)).attempts] == ["released", "started"]
 
 
-async def test_a_lost_lease_gives_the_attempt_back_and_is_counted(store: SqlStore, clock: FakeClock) -> None:
-    await accept(store)
-    lost = await claim_job(store)
+async def test_a_lost_lease_gives_the_attempt_back_and_is_counted(stores: Stores, clock: FakeClock) -> None:
+    await accept(stores)
+    lost = await claim_job(stores)
     clock.advance(LEASE)
 
-    assert (await store.recover_leases()).jobs_requeued == 1
+    assert (await stores.jobs.recover()).jobs_requeued == 1
 
-    record = await store.get_job(TENANT, lost.id)
+    record = await stores.jobs.get(TENANT, lost.id)
     assert (record.state, record.attempt, record.lease_losses) == (JobState.QUEUED, 0, 1)
     assert [each.status for each in record.attempts] == ["lost"]
-    assert (await claim_job(store)).attempt == 1
+    assert (await claim_job(stores)).attempt == 1
 
 
-async def test_a_lease_that_holds_is_left_alone(store: SqlStore, clock: FakeClock) -> None:
-    await accept(store)
-    await claim_job(store)
+async def test_a_lease_that_holds_is_left_alone(stores: Stores, clock: FakeClock) -> None:
+    await accept(stores)
+    await claim_job(stores)
     clock.advance(LEASE - 0.001)
 
-    assert (await store.recover_leases()).total == 0
+    assert (await stores.jobs.recover()).total == 0
 
 
-async def lose(store: SqlStore, clock: FakeClock) -> None:
-    await claim_job(store)
+async def lose(stores: Stores, clock: FakeClock) -> None:
+    await claim_job(stores)
     clock.advance(LEASE)
-    assert (await store.recover_leases()).total == 1
+    assert (await stores.jobs.recover()).total == 1
 
 
-async def test_the_third_loss_within_72_hours_ends_a_job_as_poisoned(store: SqlStore, clock: FakeClock) -> None:
-    job_id = (await accept(store, deadline_seconds=400 * HOUR)).job_id
-    behind = (await accept(store)).job_id
-    await lose(store, clock)
+async def test_the_third_loss_within_72_hours_ends_a_job_as_poisoned(stores: Stores, clock: FakeClock) -> None:
+    job_id = (await accept(stores, deadline_seconds=400 * HOUR)).job_id
+    behind = (await accept(stores)).job_id
+    await lose(stores, clock)
     clock.advance(70 * HOUR)
-    await lose(store, clock)
-    assert await state_of(store, job_id) == JobState.QUEUED
+    await lose(stores, clock)
+    assert await state_of(stores, job_id) == JobState.QUEUED
 
-    await lose(store, clock)
+    await lose(stores, clock)
 
-    record = await store.get_job(TENANT, job_id)
+    record = await stores.jobs.get(TENANT, job_id)
     assert record.state == JobState.FAILED
     assert record.failure is not None
     assert record.failure.code == ErrorCode.POISONED
     assert record.delivery is not None
-    assert await state_of(store, behind) == JobState.QUEUED
+    assert await state_of(stores, behind) == JobState.QUEUED
 
 
-async def test_losses_spread_wider_do_not_poison(store: SqlStore, clock: FakeClock) -> None:
-    job_id = (await accept(store, deadline_seconds=4_000 * HOUR)).job_id
+async def test_losses_spread_wider_do_not_poison(stores: Stores, clock: FakeClock) -> None:
+    job_id = (await accept(stores, deadline_seconds=4_000 * HOUR)).job_id
     for _ in range(5):
-        await lose(store, clock)
-        await lose(store, clock)
+        await lose(stores, clock)
+        await lose(stores, clock)
         clock.advance(73 * HOUR)
 
-    assert await state_of(store, job_id) == JobState.QUEUED
+    assert await state_of(stores, job_id) == JobState.QUEUED
 
 
-async def test_of_jobs_that_lost_two_leases_one_runs_at_a_time(store: SqlStore, clock: FakeClock) -> None:
-    suspects = {(await accept(store, session=None)).job_id for _ in range(3)}
+async def test_of_jobs_that_lost_two_leases_one_runs_at_a_time(stores: Stores, clock: FakeClock) -> None:
+    suspects = {(await accept(stores, session=None)).job_id for _ in range(3)}
     for _ in range(2):
-        await claim_jobs(store)
+        await claim_jobs(stores)
         clock.advance(LEASE)
-        await store.recover_leases()
-    fresh = (await accept(store, session=None)).job_id
+        await stores.jobs.recover()
+    fresh = (await accept(stores, session=None)).job_id
 
-    under_way = {claim.id for claim in await claim_jobs(store)}
+    under_way = {claim.id for claim in await claim_jobs(stores)}
     assert len(under_way & suspects) == 1
     assert under_way - suspects == {fresh}
-    assert await claim_jobs(store) == []
+    assert await claim_jobs(stores) == []
 
     clock.advance(LEASE)
-    await store.recover_leases()
+    await stores.jobs.recover()
 
     (culprit,) = under_way & suspects
-    assert await state_of(store, culprit) == JobState.FAILED
-    assert {await state_of(store, bystander) for bystander in {*suspects, fresh} - {culprit}} == {JobState.QUEUED}
+    assert await state_of(stores, culprit) == JobState.FAILED
+    assert {await state_of(stores, bystander) for bystander in {*suspects, fresh} - {culprit}} == {JobState.QUEUED}

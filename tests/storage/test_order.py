@@ -7,7 +7,6 @@ import pytest
 
 from answerback.jobs.model import ENDED, ClaimedJob, JobState
 from answerback.jobs.recover import BATCH
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.model import ClaimedDelivery
@@ -26,6 +25,7 @@ from builders import (
     finish,
 )
 from databases import Database
+from stores import Stores
 
 SESSIONS = ["a", "b", "c", "d", None]
 
@@ -33,7 +33,7 @@ SESSIONS = ["a", "b", "c", "d", None]
 class History:
     """Does one arbitrary thing after the other, and remembers what was promised."""
 
-    def __init__(self, seed: int, stores: list[SqlStore], clock: FakeClock) -> None:
+    def __init__(self, seed: int, stores: list[Stores], clock: FakeClock) -> None:
         self.draw = random.Random(seed)
         self.stores = stores
         self.clock = clock
@@ -45,7 +45,7 @@ class History:
         self.delivered: list[str] = []
 
     @property
-    def store(self) -> SqlStore:
+    def store(self) -> Stores:
         return self.draw.choice(self.stores)
 
     async def step(self) -> None:
@@ -56,61 +56,61 @@ class History:
     async def take(self) -> None:
         session = self.draw.choice(SESSIONS)
         deadline = self.draw.choice([5.0, 600.0, 6_000_000.0])
-        job = await accept(self.store, session=session, deadline_seconds=deadline)
+        job = await accept(self.stores, session=session, deadline_seconds=deadline)
         self.accepted[session].append(job.job_id)
 
     async def claim(self) -> None:
-        self.held += await claim_jobs(self.store, limit=self.draw.randint(1, 4))
+        self.held += await claim_jobs(self.stores, limit=self.draw.randint(1, 4))
 
     async def end(self) -> None:
         if self.held:
             claim = self.held.pop(self.draw.randrange(len(self.held)))
-            if await finish(self.store, claim, self.draw.choice([completed(), completed(), failed()])):
+            if await finish(self.stores, claim, self.draw.choice([completed(), completed(), failed()])):
                 self.answered[claim.job.request.session_id].append(claim.id)
 
     async def put_back(self) -> None:
         if self.held:
             claim = self.held.pop(self.draw.randrange(len(self.held)))
             if self.draw.random() < 0.5:
-                await self.store.requeue(
+                await self.stores.jobs.put_off(
                     claim, self.draw.choice([0.0, 3.0]), counted=True, failure=FAILURE, report=REPORT
                 )
             else:
-                await self.store.release_jobs([(claim.id, claim.epoch, 0.0)])
+                await self.stores.jobs.give_back([(claim.id, claim.epoch, 0.0)])
 
     async def cancel(self) -> None:
         every = [job for jobs in self.accepted.values() for job in jobs]
         if every:
             try:
-                await self.store.cancel_job(TENANT, self.draw.choice(every))
+                await self.stores.jobs.cancel(TENANT, self.draw.choice(every))
             except Conflict:
                 return
 
     async def lose(self) -> None:
         """Some worker stops; the holders of its claims do not know yet, and may still try to write."""
         self.clock.advance(self.draw.choice([1.0, LEASE]))
-        await self.store.recover_leases()
+        await self.stores.jobs.recover()
 
     async def expire(self) -> None:
         self.clock.advance(self.draw.random() * 3)
-        await self.store.expire_jobs()
+        await self.stores.jobs.expire()
 
     async def orphans(self) -> None:
-        assert (await self.store.release_orphans()).total == 0
+        assert (await self.stores.jobs.release_orphans()).total == 0
 
     async def send(self) -> None:
-        self.sending += await claim_deliveries(self.store, limit=3)
+        self.sending += await claim_deliveries(self.stores, limit=3)
 
     async def report(self) -> None:
         if self.sending:
             claim = self.sending.pop(self.draw.randrange(len(self.sending)))
             if self.draw.random() < 0.3:
-                await self.store.send_later(claim, 2.0, REPORT)
-            elif await self.store.delivered(claim, REPORT):
+                await self.stores.deliveries.send_later(claim, 2.0, REPORT)
+            elif await self.stores.deliveries.delivered(claim, REPORT):
                 self.delivered.append(claim.job_id)
 
     async def die(self) -> None:
-        if self.sending and await self.store.dead(claim := self.sending.pop(), REPORT):
+        if self.sending and await self.stores.deliveries.dead(claim := self.sending.pop(), REPORT):
             self.delivered.append(claim.job_id)
 
     async def run_dry(self) -> None:
@@ -119,15 +119,17 @@ class History:
         self.sending.clear()
         for _ in range(1_000):
             self.clock.advance(LEASE)
-            await self.store.recover_leases()
-            await self.store.expire_jobs()
+            await self.stores.jobs.recover()
+            await self.stores.jobs.expire()
             await self.claim()
             while self.held:
                 await self.end()
             await self.send()
             while self.sending:
                 await self.report()
-            if await self.store.count_open() == 0 and len(self.delivered) == sum(map(len, self.accepted.values())):
+            if await self.stores.jobs.count_open() == 0 and len(self.delivered) == sum(
+                map(len, self.accepted.values())
+            ):
                 return
         raise AssertionError("something never ends")
 
@@ -165,10 +167,10 @@ async def nobody_waits_for_nobody(database: Database) -> bool:
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_order_and_custody_survive_any_history(
-    store: SqlStore, database: Database, clock: FakeClock, seed: int
+    stores: Stores, database: Database, clock: FakeClock, seed: int
 ) -> None:
     other = await database.open(clock)
-    history = History(seed, [store, other], clock)
+    history = History(seed, [stores, other], clock)
     try:
         for n in range(300):
             await history.step()
@@ -177,7 +179,7 @@ async def test_order_and_custody_survive_any_history(
                 assert await counters_agree(database)
         assert await one_callback_each(database)
         open_jobs = (await database.rows("SELECT count(*) FROM jobs WHERE finished_at IS NULL"))[0][0]
-        assert await store.count_open() == open_jobs
+        assert await stores.jobs.count_open() == open_jobs
 
         await history.run_dry()
     finally:
@@ -192,7 +194,7 @@ async def test_order_and_custody_survive_any_history(
 
 
 async def test_the_in_memory_backlog_agrees_with_the_database(
-    store: SqlStore, database: Database, clock: FakeClock
+    stores: Stores, database: Database, clock: FakeClock
 ) -> None:
     history = History(99, [store], clock)
     for _ in range(300):
@@ -200,62 +202,62 @@ async def test_the_in_memory_backlog_agrees_with_the_database(
 
     counted = (await database.rows("SELECT count(*) FROM jobs WHERE finished_at IS NULL"))[0][0]
 
-    assert store._backlog.size() == counted
+    assert stores._backlog.size() == counted
 
 
-async def test_a_job_that_its_line_forgot_is_found(store: SqlStore, database: Database) -> None:
-    await accept(store)
-    orphan = (await accept(store)).job_id
+async def test_a_job_that_its_line_forgot_is_found(stores: Stores, database: Database) -> None:
+    await accept(stores)
+    orphan = (await accept(stores)).job_id
     await database.execute("DELETE FROM jobs WHERE state = 'queued'")
 
-    assert (await store.release_orphans()).jobs_released == 1
+    assert (await stores.jobs.release_orphans()).jobs_released == 1
 
-    assert [claim.id for claim in await claim_jobs(store)] == [orphan]
-    assert (await store.release_orphans()).total == 0
+    assert [claim.id for claim in await claim_jobs(stores)] == [orphan]
+    assert (await stores.jobs.release_orphans()).total == 0
 
 
-async def test_a_callback_that_its_line_forgot_is_found(store: SqlStore, database: Database) -> None:
+async def test_a_callback_that_its_line_forgot_is_found(stores: Stores, database: Database) -> None:
     for _ in range(2):
-        await accept(store)
-        await finish(store, (await claim_jobs(store))[0])
+        await accept(stores)
+        await finish(stores, (await claim_jobs(stores))[0])
     await database.execute("DELETE FROM deliveries WHERE state = 'pending'")
 
-    assert (await store.release_orphans()).deliveries_released == 1
+    assert (await stores.jobs.release_orphans()).deliveries_released == 1
 
-    assert len(await claim_deliveries(store)) == 1
+    assert len(await claim_deliveries(stores)) == 1
 
 
-async def called_back(store: SqlStore, count: int) -> list[str]:
+async def called_back(stores: Stores, count: int) -> list[str]:
     """The next jobs that a receiver hears of, one after the other."""
     jobs = []
     for _ in range(count):
-        claim = await claim_delivery(store)
+        claim = await claim_delivery(stores)
         jobs.append(claim.job_id)
-        assert await store.delivered(claim, REPORT)
+        assert await stores.deliveries.delivered(claim, REPORT)
     return jobs
 
 
 async def test_messages_whose_deadlines_pass_together_are_called_back_in_order(
-    store: SqlStore, clock: FakeClock
+    stores: Stores, clock: FakeClock
 ) -> None:
     deadlines = (30.0, 20.0, 10.0)
-    line = [(await accept(store, deadline_seconds=seconds)).job_id for seconds in deadlines]
+    line = [(await accept(stores, deadline_seconds=seconds)).job_id for seconds in deadlines]
     clock.advance(30)
 
-    assert (await store.expire_jobs()).jobs_expired == 3
+    assert (await stores.jobs.expire()).jobs_expired == 3
 
-    assert await called_back(store, 3) == line
+    assert await called_back(stores, 3) == line
 
 
 async def test_of_more_messages_than_a_sweep_takes_the_earlier_ones_are_called_back_first(
-    store: SqlStore, clock: FakeClock
+    stores: Stores, clock: FakeClock
 ) -> None:
-    line = [(await accept(store, deadline_seconds=10.0)).job_id for _ in range(BATCH + 1)]
+    line = [(await accept(stores, deadline_seconds=10.0)).job_id for _ in range(BATCH + 1)]
     # Written again, it may stand behind the others in the table.
-    await store.requeue(await claim_job(store), 100.0, counted=True, failure=FAILURE, report=REPORT)
+    await stores.jobs.put_off(await claim_job(stores), 100.0, counted=True, failure=FAILURE, report=REPORT)
     clock.advance(10)
 
-    while (await store.expire_jobs()).total:
+    while (await stores.jobs.expire()).total:
         pass
 
-    assert await called_back(store, 3) == line[:3]
+    assert await called_back(stores, 3) == line[:3]

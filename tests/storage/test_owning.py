@@ -3,7 +3,6 @@
 import pytest
 
 from answerback.jobs.model import Ending, JobState
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -22,169 +21,172 @@ from builders import (
     state_of,
 )
 from databases import Database
+from stores import Stores
 
 
-async def test_a_queued_job_is_cancelled_and_its_sender_hears(store: SqlStore) -> None:
-    job_id = (await accept(store)).job_id
+async def test_a_queued_job_is_cancelled_and_its_sender_hears(stores: Stores) -> None:
+    job_id = (await accept(stores)).job_id
 
-    await store.cancel_job(TENANT, job_id)
+    await stores.jobs.cancel(TENANT, job_id)
 
-    assert await state_of(store, job_id) == JobState.CANCELLED
-    assert (await claim_delivery(store)).job_id == job_id
-
-
-async def test_cancelling_the_head_moves_the_line_and_cancelling_a_held_one_does_not(store: SqlStore) -> None:
-    head, middle, last = [(await accept(store)).job_id for _ in range(3)]
-
-    await store.cancel_job(TENANT, middle)
-    assert [await state_of(store, job) for job in (head, last)] == [JobState.QUEUED, JobState.HELD]
-
-    await store.cancel_job(TENANT, head)
-    assert await state_of(store, last) == JobState.QUEUED
+    assert await state_of(stores, job_id) == JobState.CANCELLED
+    assert (await claim_delivery(stores)).job_id == job_id
 
 
-async def test_cancelling_a_running_job_fences_its_holder(store: SqlStore, database: Database) -> None:
-    job_id = (await accept(store)).job_id
-    claim = await claim_job(store)
+async def test_cancelling_the_head_moves_the_line_and_cancelling_a_held_one_does_not(stores: Stores) -> None:
+    head, middle, last = [(await accept(stores)).job_id for _ in range(3)]
 
-    await store.cancel_job(TENANT, job_id)
+    await stores.jobs.cancel(TENANT, middle)
+    assert [await state_of(stores, job) for job in (head, last)] == [JobState.QUEUED, JobState.HELD]
+
+    await stores.jobs.cancel(TENANT, head)
+    assert await state_of(stores, last) == JobState.QUEUED
+
+
+async def test_cancelling_a_running_job_fences_its_holder(stores: Stores, database: Database) -> None:
+    job_id = (await accept(stores)).job_id
+    claim = await claim_job(stores)
+
+    await stores.jobs.cancel(TENANT, job_id)
 
     before = await database.dump()
-    assert not await finish(store, claim)
-    assert not await store.requeue(claim, 0.0, counted=True, failure=FAILURE, report=REPORT)
-    await store.release_jobs([(claim.id, claim.epoch, 0.0)])
+    assert not await finish(stores, claim)
+    assert not await stores.jobs.put_off(claim, 0.0, counted=True, failure=FAILURE, report=REPORT)
+    await stores.jobs.give_back([(claim.id, claim.epoch, 0.0)])
     assert await database.dump() == before
-    assert [each.status for each in (await store.get_job(TENANT, job_id)).attempts] == ["cancelled"]
+    assert [each.status for each in (await stores.jobs.get(TENANT, job_id)).attempts] == ["cancelled"]
 
 
-async def test_cancelling_twice_is_no_error_and_owes_one_callback(store: SqlStore) -> None:
-    job_id = (await accept(store)).job_id
+async def test_cancelling_twice_is_no_error_and_owes_one_callback(stores: Stores) -> None:
+    job_id = (await accept(stores)).job_id
 
-    await store.cancel_job(TENANT, job_id)
-    await store.cancel_job(TENANT, job_id)
+    await stores.jobs.cancel(TENANT, job_id)
+    await stores.jobs.cancel(TENANT, job_id)
 
-    assert len(await claim_deliveries(store)) == 1
+    assert len(await claim_deliveries(stores)) == 1
 
 
 @pytest.mark.parametrize("ending", [completed(), failed()])
-async def test_an_ended_job_cannot_be_cancelled(store: SqlStore, database: Database, ending: Ending) -> None:
-    job_id = await ended_job(store, ending=ending)
+async def test_an_ended_job_cannot_be_cancelled(stores: Stores, database: Database, ending: Ending) -> None:
+    job_id = await ended_job(stores, ending=ending)
     before = await database.dump()
 
     with pytest.raises(Conflict):
-        await store.cancel_job(TENANT, job_id)
+        await stores.jobs.cancel(TENANT, job_id)
     assert await database.dump() == before
 
 
-async def test_other_tenants_jobs_do_not_exist(store: SqlStore) -> None:
-    claim = await owed_delivery(store)
+async def test_other_tenants_jobs_do_not_exist(stores: Stores) -> None:
+    claim = await owed_delivery(stores)
 
     for attempt in (
-        store.get_job("tenant-b", claim.job_id),
-        store.cancel_job("tenant-b", claim.job_id),
-        store.retry_source("tenant-b", claim.job_id),
-        store.resend_delivery("tenant-b", claim.id),
-        store.get_conversation("tenant-b", "s"),
-        store.erase_conversation("tenant-b", "s"),
+        stores.jobs.get("tenant-b", claim.job_id),
+        stores.jobs.cancel("tenant-b", claim.job_id),
+        stores.jobs.retry_source("tenant-b", claim.job_id),
+        stores.deliveries.resend_delivery("tenant-b", claim.id),
+        stores.get_conversation("tenant-b", "s"),
+        stores.erase_conversation("tenant-b", "s"),
     ):
         with pytest.raises(NotFound):
             await attempt
 
 
-async def test_an_unsuccessful_job_can_run_anew_once(store: SqlStore) -> None:
-    job_id = await ended_job(store, "again", ending=failed())
-    source, earlier = await store.retry_source(TENANT, job_id)
+async def test_an_unsuccessful_job_can_run_anew_once(stores: Stores) -> None:
+    job_id = await ended_job(stores, "again", ending=failed())
+    source, earlier = await stores.jobs.retry_source(TENANT, job_id)
     assert (source.request.message, earlier) == ("again", None)
 
-    retry = await accept(store, retry_of=job_id)
-    twin = await accept(store, retry_of=job_id)
+    retry = await accept(stores, retry_of=job_id)
+    twin = await accept(stores, retry_of=job_id)
 
     assert (twin.job_id, twin.created) == (retry.job_id, False)
-    assert (await store.retry_source(TENANT, job_id))[1] == twin
-    assert (await store.get_job(TENANT, job_id)).retried_as == retry.job_id
-    assert (await store.get_job(TENANT, retry.job_id)).retry_of == job_id
+    assert (await stores.jobs.retry_source(TENANT, job_id))[1] == twin
+    assert (await stores.jobs.get(TENANT, job_id)).retried_as == retry.job_id
+    assert (await stores.jobs.get(TENANT, retry.job_id)).retry_of == job_id
 
 
-async def test_a_completed_or_open_job_cannot_run_anew(store: SqlStore) -> None:
-    done = await ended_job(store)
-    waiting = (await accept(store)).job_id
+async def test_a_completed_or_open_job_cannot_run_anew(stores: Stores) -> None:
+    done = await ended_job(stores)
+    waiting = (await accept(stores)).job_id
 
     for job_id in (done, waiting):
         with pytest.raises(Conflict):
-            await store.retry_source(TENANT, job_id)
+            await stores.jobs.retry_source(TENANT, job_id)
 
 
 @pytest.mark.parametrize("settle", ["delivered", "dead"])
 async def test_a_settled_delivery_is_replayed_with_the_same_id_and_body_on_a_schedule_of_its_own(
-    store: SqlStore, clock: FakeClock, settle: str
+    stores: Stores, clock: FakeClock, settle: str
 ) -> None:
-    await ended_job(store)
+    await ended_job(stores)
     for _ in range(3):
-        first = await claim_delivery(store)
-        await store.send_later(first, 1.0, REPORT)
+        first = await claim_delivery(stores)
+        await stores.deliveries.send_later(first, 1.0, REPORT)
         clock.advance(1)
-    await getattr(store, settle)(await claim_delivery(store), REPORT)
+    await getattr(stores, settle)(await claim_delivery(stores), REPORT)
     clock.advance(1_000)
 
-    replayed = await store.resend_delivery(TENANT, first.id)
+    replayed = await stores.deliveries.resend_delivery(TENANT, first.id)
 
     assert (replayed.state, replayed.attempt, len(replayed.attempts)) == ("pending", 0, 4)
-    again = await claim_delivery(store)
+    again = await claim_delivery(stores)
     assert (again.id, again.body, again.attempt) == (first.id, first.body, 1)
     assert again.deadline_at == first.deadline_at + 1_003_000
 
 
 @pytest.mark.parametrize("settle", ["send_later", "dead"])
-async def test_a_replay_that_fails_does_not_undo_the_delivery(store: SqlStore, clock: FakeClock, settle: str) -> None:
-    claim = await owed_delivery(store)
+async def test_a_replay_that_fails_does_not_undo_the_delivery(stores: Stores, clock: FakeClock, settle: str) -> None:
+    claim = await owed_delivery(stores)
     delivered_at = clock.now()
-    await store.delivered(claim, REPORT)
+    await stores.deliveries.delivered(claim, REPORT)
     clock.advance(1)
-    await store.resend_delivery(TENANT, claim.id)
+    await stores.deliveries.resend_delivery(TENANT, claim.id)
 
-    again = await claim_delivery(store)
-    assert await (store.dead(again, REPORT) if settle == "dead" else store.send_later(again, 5.0, REPORT))
+    again = await claim_delivery(stores)
+    assert await (
+        stores.deliveries.dead(again, REPORT) if settle == "dead" else stores.deliveries.send_later(again, 5.0, REPORT)
+    )
 
-    delivery = (await store.get_job(TENANT, claim.job_id)).delivery
+    delivery = (await stores.jobs.get(TENANT, claim.job_id)).delivery
     assert delivery is not None
     assert delivery.delivered_at == delivered_at
 
 
-async def test_a_delivery_under_way_cannot_be_replayed(store: SqlStore) -> None:
-    claim = await owed_delivery(store)
+async def test_a_delivery_under_way_cannot_be_replayed(stores: Stores) -> None:
+    claim = await owed_delivery(stores)
 
     with pytest.raises(Conflict):
-        await store.resend_delivery(TENANT, claim.id)
+        await stores.deliveries.resend_delivery(TENANT, claim.id)
 
 
-async def test_a_delivery_waiting_for_another_try_goes_out_at_once_when_replayed(store: SqlStore) -> None:
-    claim = await owed_delivery(store)
-    await store.send_later(claim, 300.0, REPORT)
+async def test_a_delivery_waiting_for_another_try_goes_out_at_once_when_replayed(stores: Stores) -> None:
+    claim = await owed_delivery(stores)
+    await stores.deliveries.send_later(claim, 300.0, REPORT)
 
-    await store.resend_delivery(TENANT, claim.id)
+    await stores.deliveries.resend_delivery(TENANT, claim.id)
 
-    assert (await claim_delivery(store)).id == claim.id
-
-
-async def test_a_replay_does_not_stand_in_the_line_of_the_conversation(store: SqlStore) -> None:
-    claim = await owed_delivery(store)
-    await store.delivered(claim, REPORT)
-    second = await ended_job(store)
-
-    await store.resend_delivery(TENANT, claim.id)
-
-    assert {each.job_id for each in await claim_deliveries(store)} == {claim.job_id, second}
+    assert (await claim_delivery(stores)).id == claim.id
 
 
-async def test_jobs_are_listed_newest_first_by_page_state_and_session(store: SqlStore, clock: FakeClock) -> None:
+async def test_a_replay_does_not_stand_in_the_line_of_the_conversation(stores: Stores) -> None:
+    claim = await owed_delivery(stores)
+    await stores.deliveries.delivered(claim, REPORT)
+    second = await ended_job(stores)
+
+    await stores.deliveries.resend_delivery(TENANT, claim.id)
+
+    assert {each.job_id for each in await claim_deliveries(stores)} == {claim.job_id, second}
+
+
+async def test_jobs_are_listed_newest_first_by_page_state_and_session(stores: Stores, clock: FakeClock) -> None:
     made = []
     for n in range(6):
-        made.append((await accept(store, session=f"s{n % 2}")).job_id)
+        made.append((await accept(stores, session=f"s{n % 2}")).job_id)
         clock.advance(1)
-    await store.cancel_job(TENANT, made[0])
+    await stores.jobs.cancel(TENANT, made[0])
 
     async def listed(state: JobState | None, session: str | None, before: str | None, limit: int) -> list[str]:
-        return [each.job.id for each in await store.list_jobs(TENANT, state, session, before, limit)]
+        return [each.job.id for each in await stores.jobs.list(TENANT, state, session, before, limit)]
 
     assert await listed(None, None, None, 10) == made[::-1]
     assert await listed(None, None, None, 2) == [made[5], made[4]]
@@ -194,53 +196,53 @@ async def test_jobs_are_listed_newest_first_by_page_state_and_session(store: Sql
     assert await listed(None, "unknown", None, 10) == []
 
 
-async def test_an_erased_conversation_leaves_no_text_behind(store: SqlStore, database: Database) -> None:
+async def test_an_erased_conversation_leaves_no_text_behind(stores: Stores, database: Database) -> None:
     for n in range(3):
-        await ended_job(store, f"SECRET-{n}", ending=completed(f"SECRET-ANSWER-{n}"))
-        await store.delivered(await claim_delivery(store), REPORT)
+        await ended_job(stores, f"SECRET-{n}", ending=completed(f"SECRET-ANSWER-{n}"))
+        await stores.deliveries.delivered(await claim_delivery(stores), REPORT)
     assert any("SECRET" in line for line in await database.dump())
 
-    await store.erase_conversation(TENANT, "s")
+    await stores.erase_conversation(TENANT, "s")
 
-    assert (await store.get_conversation(TENANT, "s")).turns == ()
+    assert (await stores.get_conversation(TENANT, "s")).turns == ()
     # Bodies are dumped as hexadecimal.
     assert not any("SECRET" in line or b"SECRET".hex().upper() in line.upper() for line in await database.dump())
 
 
-async def test_erasing_one_conversation_leaves_the_others(store: SqlStore) -> None:
-    await ended_job(store, session="s")
-    kept = await ended_job(store, session="t")
+async def test_erasing_one_conversation_leaves_the_others(stores: Stores) -> None:
+    await ended_job(stores, session="s")
+    kept = await ended_job(stores, session="t")
 
-    await store.erase_conversation(TENANT, "s")
+    await stores.erase_conversation(TENANT, "s")
 
-    assert len((await store.get_conversation(TENANT, "t")).turns) == 1
-    assert (await store.get_job(TENANT, kept)).answer == "an answer"
+    assert len((await stores.get_conversation(TENANT, "t")).turns) == 1
+    assert (await stores.jobs.get(TENANT, kept)).answer == "an answer"
 
 
 async def test_what_is_in_flight_at_an_erasure_is_answered_but_not_remembered(
-    store: SqlStore, database: Database
+    stores: Stores, database: Database
 ) -> None:
-    await accept(store, "running")
-    await accept(store, "held")
-    claim = await claim_job(store)
+    await accept(stores, "running")
+    await accept(stores, "held")
+    claim = await claim_job(stores)
 
-    await store.erase_conversation(TENANT, "s")
-    await finish(store, claim)
-    await finish(store, await claim_job(store))
-    assert (await store.get_conversation(TENANT, "s")).turns == ()
-    await ended_job(store, "later")
+    await stores.erase_conversation(TENANT, "s")
+    await finish(stores, claim)
+    await finish(stores, await claim_job(stores))
+    assert (await stores.get_conversation(TENANT, "s")).turns == ()
+    await ended_job(stores, "later")
 
-    assert [turn.user for turn in (await store.get_conversation(TENANT, "s")).turns] == ["later"]
+    assert [turn.user for turn in (await stores.get_conversation(TENANT, "s")).turns] == ["later"]
     assert await database.rows("SELECT count(*) FROM deliveries") == [(3,)]
 
 
-async def test_an_erased_job_can_neither_run_anew_nor_be_replayed(store: SqlStore) -> None:
-    job_id = await ended_job(store, ending=failed())
-    claim = await claim_delivery(store)
-    await store.delivered(claim, REPORT)
-    await store.erase_conversation(TENANT, "s")
+async def test_an_erased_job_can_neither_run_anew_nor_be_replayed(stores: Stores) -> None:
+    job_id = await ended_job(stores, ending=failed())
+    claim = await claim_delivery(stores)
+    await stores.deliveries.delivered(claim, REPORT)
+    await stores.erase_conversation(TENANT, "s")
 
     with pytest.raises(Conflict):
-        await store.retry_source(TENANT, job_id)
+        await stores.jobs.retry_source(TENANT, job_id)
     with pytest.raises(Conflict):
-        await store.resend_delivery(TENANT, claim.id)
+        await stores.deliveries.resend_delivery(TENANT, claim.id)

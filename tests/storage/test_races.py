@@ -7,7 +7,6 @@ import asyncpg
 import pytest
 
 from answerback.jobs.model import JobState
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -28,80 +27,81 @@ from builders import (
 )
 from databases import PostgresDatabase
 from racing import blocked, held
+from stores import Stores
 
 
 @pytest.fixture
-async def store(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[SqlStore]:
+async def store(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
     opened = await postgres.open(clock)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[SqlStore]:
+async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
     opened = await postgres.open(clock)
     yield opened
     await opened.close()
 
 
-async def next_callback_while_one_is_out(store: SqlStore) -> tuple[object, object]:
+async def next_callback_while_one_is_out(stores: Stores) -> tuple[object, object]:
     """A callback under way, and the job behind it about to end."""
-    delivery = await owed_delivery(store)
-    await accept(store)
-    return delivery, await claim_job(store)
+    delivery = await owed_delivery(stores)
+    await accept(stores)
+    return delivery, await claim_job(stores)
 
 
 async def test_a_callback_made_while_the_one_before_settles_is_not_forgotten(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase
+    stores: Stores, other: Stores, postgres: PostgresDatabase
 ) -> None:
-    delivery, job = await next_callback_while_one_is_out(store)
+    delivery, job = await next_callback_while_one_is_out(stores)
 
-    async with held(other, other.delivered(delivery, REPORT)) as settling:
-        ending = await blocked(postgres, finish(store, job))
+    async with held(other, other.deliveries.delivered(delivery, REPORT)) as settling:
+        ending = await blocked(postgres, finish(stores, job))
         assert await settling.commit()
         assert await ending
 
-    assert [claim.job_id for claim in await claim_deliveries(store)] == [job.id]
+    assert [claim.job_id for claim in await claim_deliveries(stores)] == [job.id]
 
 
 async def test_a_callback_that_settles_while_the_next_is_made_lets_it_go(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase
+    stores: Stores, other: Stores, postgres: PostgresDatabase
 ) -> None:
-    delivery, job = await next_callback_while_one_is_out(store)
+    delivery, job = await next_callback_while_one_is_out(stores)
 
     async with held(other, finish(other, job)) as ending:
-        settling = await blocked(postgres, store.delivered(delivery, REPORT))
+        settling = await blocked(postgres, stores.deliveries.delivered(delivery, REPORT))
         assert await ending.commit()
         assert await settling
 
-    assert [claim.job_id for claim in await claim_deliveries(store)] == [job.id]
+    assert [claim.job_id for claim in await claim_deliveries(stores)] == [job.id]
 
 
 async def test_a_message_that_joins_while_the_line_moves_on_is_queued(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase
+    stores: Stores, other: Stores, postgres: PostgresDatabase
 ) -> None:
-    await accept(store)
-    claim = await claim_job(store)
+    await accept(stores)
+    claim = await claim_job(stores)
 
     async with held(other, finish(other, claim)) as ending:
-        joining = await blocked(postgres, accept(store))
+        joining = await blocked(postgres, accept(stores))
         await ending.commit()
 
-    assert await state_of(store, (await joining).job_id) == JobState.QUEUED
+    assert await state_of(stores, (await joining).job_id) == JobState.QUEUED
 
 
 @pytest.mark.parametrize("session", ["s", None])
 async def test_whoever_ends_a_job_first_ends_it(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase, session: str | None
+    stores: Stores, other: Stores, postgres: PostgresDatabase, session: str | None
 ) -> None:
     for first_finishes in (True, False):
-        await accept(store, session=session)
-        claim = await claim_job(store)
-        first, second = finish(other, claim), store.cancel_job(TENANT, claim.id)
+        await accept(stores, session=session)
+        claim = await claim_job(stores)
+        first, second = finish(other, claim), stores.jobs.cancel(TENANT, claim.id)
         if not first_finishes:
             first.close()
             second.close()
-            first, second = other.cancel_job(TENANT, claim.id), finish(store, claim)
+            first, second = other.jobs.cancel(TENANT, claim.id), finish(stores, claim)
 
         async with held(other, first) as winning:
             losing = await blocked(postgres, second)
@@ -112,160 +112,158 @@ async def test_whoever_ends_a_job_first_ends_it(
                 await losing
         else:
             assert not await losing
-        record = await store.get_job(TENANT, claim.id)
+        record = await stores.jobs.get(TENANT, claim.id)
         assert record.state == (JobState.COMPLETED if first_finishes else JobState.CANCELLED)
 
 
 async def test_two_sweeps_count_a_lost_lease_once(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase, clock: FakeClock
+    stores: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
 ) -> None:
-    job_id = (await accept(store)).job_id
-    await claim_job(store)
+    job_id = (await accept(stores)).job_id
+    await claim_job(stores)
     clock.advance(LEASE)
 
-    async with held(other, other.recover_leases()) as first:
-        second = await blocked(postgres, store.recover_leases())
+    async with held(other, other.jobs.recover()) as first:
+        second = await blocked(postgres, stores.jobs.recover())
         assert (await first.commit()).jobs_requeued == 1
         assert (await second).total == 0
 
-    record = await store.get_job(TENANT, job_id)
+    record = await stores.jobs.get(TENANT, job_id)
     assert (record.lease_losses, [each.status for each in record.attempts]) == (1, ["lost"])
 
 
 async def test_two_sweeps_expire_a_message_once(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase, clock: FakeClock
+    stores: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
 ) -> None:
-    await accept(store, deadline_seconds=1.0)
+    await accept(stores, deadline_seconds=1.0)
     clock.advance(1)
 
-    async with held(other, other.expire_jobs()) as first:
-        assert (await store.expire_jobs()).total == 0
+    async with held(other, other.jobs.expire()) as first:
+        assert (await stores.jobs.expire()).total == 0
         assert (await first.commit()).jobs_expired == 1
 
-    assert len(await claim_deliveries(store)) == 1
+    assert len(await claim_deliveries(stores)) == 1
 
 
 async def test_a_lease_that_is_kept_at_the_last_moment_is_not_taken_away(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase, clock: FakeClock
+    stores: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
 ) -> None:
-    await accept(store)
-    claim = await claim_job(store)
+    await accept(stores)
+    claim = await claim_job(stores)
     clock.advance(LEASE - 1)
 
-    async with held(other, other.extend_jobs([(claim.id, claim.epoch)], LEASE)) as keeping:
+    async with held(other, other.jobs.extend([(claim.id, claim.epoch)], LEASE)) as keeping:
         clock.advance(1)
-        sweeping = await blocked(postgres, store.recover_leases())
+        sweeping = await blocked(postgres, stores.jobs.recover())
         assert await keeping.commit() == {claim.id}
         assert (await sweeping).total == 0
 
-    assert await finish(store, claim)
+    assert await finish(stores, claim)
 
 
-async def test_processes_that_claim_at_once_run_one_suspect(store: SqlStore, other: SqlStore, clock: FakeClock) -> None:
-    suspects = {(await accept(store, session=None)).job_id for _ in range(3)}
+async def test_processes_that_claim_at_once_run_one_suspect(stores: Stores, other: Stores, clock: FakeClock) -> None:
+    suspects = {(await accept(stores, session=None)).job_id for _ in range(3)}
     for _ in range(2):
-        await claim_jobs(store)
+        await claim_jobs(stores)
         clock.advance(LEASE)
-        await store.recover_leases()
-    fresh = [(await accept(store, session=None)).job_id for _ in range(2)]
+        await stores.jobs.recover()
+    fresh = [(await accept(stores, session=None)).job_id for _ in range(2)]
 
-    async with held(other, other.claim_jobs("other", 2, LEASE)) as first:
+    async with held(other, other.jobs.claim("other", 2, LEASE)) as first:
         # It does not even wait: whoever stalls while it claims a suspect keeps nobody else from working.
-        second = [claim.id for claim in (await store.claim_jobs("worker", 2, LEASE)).jobs]
+        second = [claim.id for claim in (await stores.jobs.claim("worker", 2, LEASE)).jobs]
         claimed = [claim.id for claim in (await first.commit()).jobs]
 
     assert len(suspects & {*claimed}) == 1
     assert second == [job for job in fresh if job not in claimed]
-    assert not suspects & {claim.id for claim in await claim_jobs(store)}
+    assert not suspects & {claim.id for claim in await claim_jobs(stores)}
 
 
 async def test_a_message_that_joins_a_conversation_while_it_is_forgotten_begins_anew(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase, clock: FakeClock
+    stores: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
 ) -> None:
-    await store.delivered(await owed_delivery(store), REPORT)
+    await stores.deliveries.delivered(await owed_delivery(stores), REPORT)
     clock.advance(31 * DAY)
 
-    async with held(other, other.prune(30)) as forgetting:
-        joining = await blocked(postgres, accept(store))
+    async with held(other, other.jobs.prune(30)) as forgetting:
+        joining = await blocked(postgres, accept(stores))
         assert (await forgetting.commit()).jobs_pruned == 1
 
     assert (await joining).seq == 1
 
 
 async def test_a_conversation_that_a_message_joins_is_not_forgotten(
-    store: SqlStore, other: SqlStore, clock: FakeClock
+    stores: Stores, other: Stores, clock: FakeClock
 ) -> None:
-    await store.delivered(await owed_delivery(store), REPORT)
+    await stores.deliveries.delivered(await owed_delivery(stores), REPORT)
     clock.advance(31 * DAY)
 
     async with held(other, accept(other)) as joining:
-        assert (await store.prune(30)).total == 0
+        assert (await stores.jobs.prune(30)).total == 0
         assert (await joining.commit()).seq == 2
 
-    assert await finish(store, await claim_job(store))
+    assert await finish(stores, await claim_job(stores))
 
 
 async def test_a_callback_that_is_replayed_is_not_deleted(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase, clock: FakeClock
+    stores: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
 ) -> None:
-    delivery = await owed_delivery(store)
-    await store.delivered(delivery, REPORT)
+    delivery = await owed_delivery(stores)
+    await stores.deliveries.delivered(delivery, REPORT)
     clock.advance(31 * DAY)
 
-    async with held(other, other.resend_delivery(TENANT, delivery.id)) as replaying:
-        pruning = await blocked(postgres, store.prune(30))
+    async with held(other, other.deliveries.resend_delivery(TENANT, delivery.id)) as replaying:
+        pruning = await blocked(postgres, stores.jobs.prune(30))
         await replaying.commit()
         assert (await pruning).jobs_pruned == 0
 
-    assert (await claim_delivery(store)).id == delivery.id
+    assert (await claim_delivery(stores)).id == delivery.id
 
 
 async def test_a_callback_that_is_being_claimed_is_not_replayed(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase
+    stores: Stores, other: Stores, postgres: PostgresDatabase
 ) -> None:
-    await ended_job(store)
+    await ended_job(stores)
 
     async with held(other, claim_delivery(other)) as claiming:
         # Still pending to everybody else.
         (delivery_id,) = (await postgres.rows("SELECT id FROM deliveries WHERE state = 'pending'"))[0]
-        replaying = await blocked(postgres, store.resend_delivery(TENANT, delivery_id))
+        replaying = await blocked(postgres, stores.deliveries.resend_delivery(TENANT, delivery_id))
         claim = await claiming.commit()
         with pytest.raises(Conflict, match="under way"):
             await replaying
 
-    assert await store.delivered(claim, REPORT)
+    assert await stores.deliveries.delivered(claim, REPORT)
 
 
 async def test_an_answer_that_meets_its_erasure_is_not_remembered(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase
+    stores: Stores, other: Stores, postgres: PostgresDatabase
 ) -> None:
-    await accept(store)
-    claim = await claim_job(store)
+    await accept(stores)
+    claim = await claim_job(stores)
 
     async with held(other, finish(other, claim)) as ending:
-        erasing = await blocked(postgres, store.erase_conversation(TENANT, "s"))
+        erasing = await blocked(postgres, stores.erase_conversation(TENANT, "s"))
         await ending.commit()
         await erasing
 
-    assert (await store.get_conversation(TENANT, "s")).turns == ()
+    assert (await stores.get_conversation(TENANT, "s")).turns == ()
 
 
 async def test_processes_that_need_a_secret_of_the_service_at_once_make_one(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase
+    stores: Stores, other: Stores, postgres: PostgresDatabase
 ) -> None:
-    async with held(other, other.own_secret("name")) as making:
-        asking = await blocked(postgres, store.own_secret("name"))
+    async with held(other, other.service_secrets.own_secret("name")) as making:
+        asking = await blocked(postgres, stores.service_secrets.own_secret("name"))
         assert await making.commit() == await asking
 
 
-async def test_a_retry_that_two_ask_for_is_made_once(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase
-) -> None:
-    source = (await accept(store, session=None)).job_id
-    await store.cancel_job(TENANT, source)
+async def test_a_retry_that_two_ask_for_is_made_once(stores: Stores, other: Stores, postgres: PostgresDatabase) -> None:
+    source = (await accept(stores, session=None)).job_id
+    await stores.jobs.cancel(TENANT, source)
 
     async with held(other, accept(other, session=None, retry_of=source)) as first:
-        second = await blocked(postgres, accept(store, session=None, retry_of=source))
+        second = await blocked(postgres, accept(stores, session=None, retry_of=source))
         made = await first.commit()
         again = await second
 
@@ -273,34 +271,36 @@ async def test_a_retry_that_two_ask_for_is_made_once(
 
 
 async def test_a_worker_that_hands_over_after_the_answer_came_writes_nothing(
-    store: SqlStore, other: SqlStore, postgres: PostgresDatabase
+    stores: Stores, other: Stores, postgres: PostgresDatabase
 ) -> None:
-    await accept(store, session=None)
-    claim = await claim_job(store)
+    await accept(stores, session=None)
+    claim = await claim_job(stores)
 
-    async with held(other, other.cancel_job(TENANT, claim.id)) as ending:
-        handing_over = await blocked(postgres, store.hand_over(claim, 60.0, REPORT))
-        giving_back = await blocked(postgres, store.requeue(claim, 0.0, counted=True, failure=FAILURE, report=REPORT))
+    async with held(other, other.jobs.cancel(TENANT, claim.id)) as ending:
+        handing_over = await blocked(postgres, stores.jobs.hand_over(claim, 60.0, REPORT))
+        giving_back = await blocked(
+            postgres, stores.jobs.put_off(claim, 0.0, counted=True, failure=FAILURE, report=REPORT)
+        )
         await ending.commit()
         assert not await handing_over
         assert not await giving_back
 
-    assert await state_of(store, claim.id) == JobState.CANCELLED
+    assert await state_of(stores, claim.id) == JobState.CANCELLED
 
 
 @pytest.mark.parametrize("side", ["joining", "ending"])
-async def test_nobody_waits_in_a_circle(store: SqlStore, postgres: PostgresDatabase, side: str) -> None:
+async def test_nobody_waits_in_a_circle(stores: Stores, postgres: PostgresDatabase, side: str) -> None:
     """Messages join many lines while answers move them on: each side locks them in the order of their names."""
     sessions = ["a", "b", "c"]
     for session in reversed(sessions):
-        await accept(store, session=session)
-    claims = await claim_jobs(store)
+        await accept(stores, session=session)
+    claims = await claim_jobs(stores)
 
     async def work() -> None:
         if side == "joining":
-            await asyncio.gather(*(accept(store, session=session) for session in reversed(sessions)))
+            await asyncio.gather(*(accept(stores, session=session) for session in reversed(sessions)))
         else:
-            await asyncio.gather(*(finish(store, claim) for claim in claims))
+            await asyncio.gather(*(finish(stores, claim) for claim in claims))
 
     somebody = await asyncpg.connect(postgres.url)
     try:
@@ -313,10 +313,10 @@ async def test_nobody_waits_in_a_circle(store: SqlStore, postgres: PostgresDatab
         await somebody.close()
 
 
-async def test_what_is_gone_is_said_to_be_gone(store: SqlStore, other: SqlStore, clock: FakeClock) -> None:
-    await store.delivered(await owed_delivery(store), REPORT)
+async def test_what_is_gone_is_said_to_be_gone(stores: Stores, other: Stores, clock: FakeClock) -> None:
+    await stores.deliveries.delivered(await owed_delivery(stores), REPORT)
     clock.advance(31 * DAY)
-    await other.prune(30)
+    await other.jobs.prune(30)
 
     with pytest.raises(NotFound):
-        await store.erase_conversation(TENANT, "s")
+        await stores.erase_conversation(TENANT, "s")

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from answerback.jobs.store import SqlStore
 from answerback.webhooks.model import DeliveryClaims, OriginKey, OriginRoom
 from builders import LEASE, TENANT, URL, accept, claim_jobs, finish
+from stores import Stores
 
 DEAD = "https://dead.example/hook"
 ALIVE = OriginKey(TENANT, "https://receiver.example:443")
@@ -18,18 +18,20 @@ def rooms(known: Mapping[OriginKey, OriginRoom] | None = None) -> Callable[[Orig
     return lambda key, _: (known or {}).get(key, OriginRoom(1_000))
 
 
-async def owe(store: SqlStore, count: int, url: str = URL, tenant: str = TENANT, session: str | None = None) -> None:
+async def owe(stores: Stores, count: int, url: str = URL, tenant: str = TENANT, session: str | None = None) -> None:
     """So many deliveries, each of a job that ended."""
     for _ in range(count) if session else range(1):
         many = 1 if session else count
-        await asyncio.gather(*(accept(store, session=session, callback_url=url, tenant_id=tenant) for _ in range(many)))
-        await asyncio.gather(*(finish(store, claim) for claim in await claim_jobs(store, limit=many)))
+        await asyncio.gather(
+            *(accept(stores, session=session, callback_url=url, tenant_id=tenant) for _ in range(many))
+        )
+        await asyncio.gather(*(finish(stores, claim) for claim in await claim_jobs(stores, limit=many)))
 
 
 async def claim(
-    store: SqlStore, known: Mapping[OriginKey, OriginRoom] | None = None, limit: int = 100
+    stores: Stores, known: Mapping[OriginKey, OriginRoom] | None = None, limit: int = 100
 ) -> DeliveryClaims:
-    return await store.claim_deliveries("worker", limit, LEASE, rooms(known))
+    return await stores.deliveries.claim_deliveries("worker", limit, LEASE, rooms(known))
 
 
 def urls(claims: DeliveryClaims) -> list[str]:

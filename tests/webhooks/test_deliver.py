@@ -6,7 +6,6 @@ import pytest
 from owing import ALIVE
 from standardwebhooks.webhooks import Webhook
 
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import SendError
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
@@ -29,6 +28,7 @@ from builders import (
     ended_job,
 )
 from databases import Database
+from stores import Stores
 
 SECRET = signature.new_secret()
 DEADLINE = DEADLINE_MS / 1000
@@ -37,7 +37,7 @@ DEADLINE = DEADLINE_MS / 1000
 class Post:
     """A deliverer with everything around it in view."""
 
-    def __init__(self, store: SqlStore, clock: FakeClock, journal: Journal) -> None:
+    def __init__(self, stores: Stores, clock: FakeClock, journal: Journal) -> None:
         self.store = store
         self.clock = clock
         self.journal = journal
@@ -47,10 +47,10 @@ class Post:
 
     def deliverer(self, sender: StubSender) -> Deliverer:
         return Deliverer(
-            store=self.store,
+            store=self.stores,
             sender=sender,
             origins=self.origins,
-            signer=Signer(self.store, SECRET, self.clock),
+            signer=Signer(self.stores, SECRET, self.clock),
             notifier=self.notifier,
             schedule=RetrySchedule((0.0, 5.0, 300.0)),
             instruments=Instruments(self.journal, self.clock, failpoint=self.boundaries.append),
@@ -58,17 +58,17 @@ class Post:
 
     async def attempt(self, sender: StubSender) -> DeliveryRecord:
         """Makes the one attempt that is due."""
-        claim = await claim_delivery(self.store)
+        claim = await claim_delivery(self.stores)
         await self.deliverer(sender).run(claim)
-        delivery = (await self.store.get_job(TENANT, claim.job_id)).delivery
+        delivery = (await self.stores.jobs.get(TENANT, claim.job_id)).delivery
         assert delivery is not None
         return delivery
 
 
 @pytest.fixture
-async def post(store: SqlStore, clock: FakeClock, journal: Journal) -> Post:
-    await ended_job(store)
-    return Post(store, clock, journal)
+async def post(stores: Stores, clock: FakeClock, journal: Journal) -> Post:
+    await ended_job(stores)
+    return Post(stores, clock, journal)
 
 
 async def test_a_callback_is_signed_and_delivered(post: Post) -> None:
@@ -126,7 +126,7 @@ async def test_the_last_attempt_that_fails_is_the_end(post: Post, clock: FakeClo
 
     assert delivery.state == "dead"
     assert len(sender.sent) == 3
-    assert await claim_deliveries(post.store) == []
+    assert await claim_deliveries(post.stores) == []
 
 
 async def test_410_is_the_end_at_once(post: Post) -> None:
@@ -164,9 +164,9 @@ async def test_an_origin_hears_that_it_owes_nothing_from_before_any_more(post: P
 
 
 @pytest.mark.parametrize("more", [False, True])
-async def test_an_attempt_whose_end_makes_room_wakes_the_worker_pool(store: SqlStore, more: bool) -> None:
-    await ended_job(store, session=None)
-    post = Post(store, FakeClock(), Journal())
+async def test_an_attempt_whose_end_makes_room_wakes_the_worker_pool(stores: Stores, more: bool) -> None:
+    await ended_job(stores, session=None)
+    post = Post(stores, FakeClock(), Journal())
     post.origins.more_may_begin = more
 
     await post.attempt(StubSender())
@@ -189,7 +189,7 @@ async def test_what_could_not_be_reached_is_tried_when_its_origin_recovers_and_k
     # When its origin recovers, and that attempt reaches nobody either
     (early,) = (await deliverer.claim("worker", 10, 60.0)).deliveries
     await deliverer.run(early)
-    failed = (await post.store.get_job(TENANT, early.job_id)).delivery
+    failed = (await post.stores.jobs.get(TENANT, early.job_id)).delivery
     # Then its schedule is as it was
     assert failed is not None
     assert (failed.state, failed.attempt, failed.attempts_made) == ("pending", 2, 3)
@@ -198,7 +198,7 @@ async def test_what_could_not_be_reached_is_tried_when_its_origin_recovers_and_k
     clock.advance(1)
     (again,) = (await deliverer.claim("worker", 10, 60.0)).deliveries
     await deliverer.run(again)
-    delivered = (await post.store.get_job(TENANT, early.job_id)).delivery
+    delivered = (await post.stores.jobs.get(TENANT, early.job_id)).delivery
     assert delivered is not None
     assert delivered.state == "delivered"
 
@@ -243,7 +243,7 @@ async def test_a_report_on_what_was_taken_away_is_discarded(post: Post, clock: F
     class Slow(StubSender):
         async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
             clock.advance(61)
-            await post.store.recover_deliveries()
+            await post.stores.deliveries.recover_deliveries()
             return await super().send(url, headers, body)
 
     delivery = await post.attempt(Slow())
@@ -267,14 +267,14 @@ class WrongClock(FakeClock):
 
 @pytest.mark.parametrize("minutes", [-10, 10])
 async def test_a_wall_clock_that_is_wrong_changes_nothing(
-    store: SqlStore, clock: FakeClock, journal: Journal, minutes: int
+    stores: Stores, clock: FakeClock, journal: Journal, minutes: int
 ) -> None:
     """Receivers refuse timestamps that are five minutes off, and deadlines are the database's."""
-    await ended_job(store)
+    await ended_job(stores)
     clock.advance(DEADLINE - 60)
     sender = StubSender(503)
 
-    delivery = await Post(store, WrongClock(clock, minutes), journal).attempt(sender)
+    delivery = await Post(stores, WrongClock(clock, minutes), journal).attempt(sender)
 
     ((_, headers, _),) = sender.sent
     assert headers["webhook-timestamp"] == str(clock.now() // 1000)

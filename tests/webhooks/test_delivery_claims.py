@@ -5,61 +5,61 @@ from collections import Counter
 import pytest
 from owing import ALIVE, CLOSED, DEAD, SHUT, claim, owe, urls
 
-from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
 from answerback.webhooks import claim as claiming
 from answerback.webhooks.model import OriginKey, OriginRoom
 from builders import REPORT, TENANT, URL, claim_delivery
 from databases import Database
+from stores import Stores
 
 
-async def test_what_a_closed_origin_is_owed_is_left_alone(store: SqlStore, database: Database) -> None:
-    await owe(store, 3, DEAD)
+async def test_what_a_closed_origin_is_owed_is_left_alone(stores: Stores, database: Database) -> None:
+    await owe(stores, 3, DEAD)
     before = await database.rows("SELECT * FROM deliveries ORDER BY id")
 
-    claims = await claim(store, {CLOSED: SHUT})
+    claims = await claim(stores, {CLOSED: SHUT})
 
     assert claims.deliveries == []
     assert claims.next_in == 30.0
     assert await database.rows("SELECT * FROM deliveries ORDER BY id") == before
 
 
-async def test_behind_a_closed_origins_the_others_are_claimed(store: SqlStore, clock: FakeClock) -> None:
-    await owe(store, 40, DEAD)
+async def test_behind_a_closed_origins_the_others_are_claimed(stores: Stores, clock: FakeClock) -> None:
+    await owe(stores, 40, DEAD)
     clock.advance(1)
-    await owe(store, 5)
+    await owe(stores, 5)
 
-    claims = await claim(store, {CLOSED: SHUT}, limit=10)
+    claims = await claim(stores, {CLOSED: SHUT}, limit=10)
 
     assert urls(claims) == [URL] * 5
 
 
 async def test_an_origin_gets_no_more_than_it_takes_and_what_has_been_due_longest(
-    store: SqlStore, clock: FakeClock
+    stores: Stores, clock: FakeClock
 ) -> None:
-    await owe(store, 2)
+    await owe(stores, 2)
     clock.advance(1)
-    await owe(store, 4)
+    await owe(stores, 4)
 
-    claims = await claim(store, {ALIVE: OriginRoom(3)})
+    claims = await claim(stores, {ALIVE: OriginRoom(3)})
 
     assert sorted(clock.now() - each.created_at for each in claims.deliveries) == [0, 1_000, 1_000]
 
 
-async def test_another_tenants_deliveries_to_the_same_origin_are_another_matter(store: SqlStore) -> None:
-    await owe(store, 1, DEAD)
-    await owe(store, 1, DEAD, tenant="tenant-b")
+async def test_another_tenants_deliveries_to_the_same_origin_are_another_matter(stores: Stores) -> None:
+    await owe(stores, 1, DEAD)
+    await owe(stores, 1, DEAD, tenant="tenant-b")
 
-    claims = await claim(store, {CLOSED: SHUT})
+    claims = await claim(stores, {CLOSED: SHUT})
 
     assert [each.tenant_id for each in claims.deliveries] == ["tenant-b"]
 
 
-async def test_every_origin_gets_an_equal_share_of_a_claim_and_what_one_leaves_the_others_get(store: SqlStore) -> None:
+async def test_every_origin_gets_an_equal_share_of_a_claim_and_what_one_leaves_the_others_get(stores: Stores) -> None:
     for name, count in (("a", 30), ("b", 30), ("c", 1)):
-        await owe(store, count, f"https://{name}.example/")
+        await owe(stores, count, f"https://{name}.example/")
 
-    claims = await claim(store, limit=21)
+    claims = await claim(stores, limit=21)
 
     assert Counter(urls(claims)) == {"https://a.example/": 10, "https://b.example/": 10, "https://c.example/": 1}
     assert claims.next_in == 0.0
@@ -67,70 +67,70 @@ async def test_every_origin_gets_an_equal_share_of_a_claim_and_what_one_leaves_t
 
 @pytest.mark.parametrize("limit", [1, 3, 100])
 async def test_a_walk_that_is_cut_goes_on_where_it_stopped_until_everything_is_claimed(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch, limit: int
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     for n in range(9):
-        await owe(store, 2, f"https://{n}.example/")
+        await owe(stores, 2, f"https://{n}.example/")
     monkeypatch.setattr(claiming, "WALK_LENGTH", 4)
     monkeypatch.setattr(claiming, "WALK", claiming.Statement(claiming._walk()))
 
     claimed: list[str] = []
     while len(claimed) < 18:
-        claims = await claim(store, limit=limit)
+        claims = await claim(stores, limit=limit)
         assert claims.deliveries
         claimed += urls(claims)
 
     assert Counter(Counter(claimed).values()) == {2: 9}
-    assert (await claim(store)).next_in is None
+    assert (await claim(stores)).next_in is None
 
 
-async def test_a_cut_walk_past_closed_origins_comes_round(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cut_walk_past_closed_origins_comes_round(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = [f"https://{n}.example" for n in range(9)]
     for url in dead:
-        await owe(store, 1, url + "/")
-    await owe(store, 1)
+        await owe(stores, 1, url + "/")
+    await owe(stores, 1)
     closed = {OriginKey(TENANT, f"{url}:443"): SHUT for url in dead}
     monkeypatch.setattr(claiming, "WALK_LENGTH", 4)
     monkeypatch.setattr(claiming, "WALK", claiming.Statement(claiming._walk()))
 
-    found = [await claim(store, closed) for _ in range(3)]
+    found = [await claim(stores, closed) for _ in range(3)]
 
     assert [urls(claims) for claims in found] == [[], [], [URL]]
     assert [claims.next_in for claims in found[:2]] == [0.0, 0.0]
 
 
-async def test_the_next_look_is_when_something_is_due_where_there_is_room(store: SqlStore) -> None:
-    await owe(store, 2, session="s")
-    delivery = await claim_delivery(store)
-    await store.send_later(delivery, 0.7, REPORT)
+async def test_the_next_look_is_when_something_is_due_where_there_is_room(stores: Stores) -> None:
+    await owe(stores, 2, session="s")
+    delivery = await claim_delivery(stores)
+    await stores.deliveries.send_later(delivery, 0.7, REPORT)
 
-    assert (await claim(store)).next_in == 0.7
-    assert (await claim(store, {ALIVE: OriginRoom(0)})).next_in is None
-    assert (await claim(store, {ALIVE: OriginRoom(0, opens_in=0.2)})).next_in == 0.7
-    assert (await claim(store, {ALIVE: SHUT})).next_in == 30.0
+    assert (await claim(stores)).next_in == 0.7
+    assert (await claim(stores, {ALIVE: OriginRoom(0)})).next_in is None
+    assert (await claim(stores, {ALIVE: OriginRoom(0, opens_in=0.2)})).next_in == 0.7
+    assert (await claim(stores, {ALIVE: SHUT})).next_in == 30.0
 
 
-async def test_after_a_claim_the_next_look_is_when_the_rest_of_the_same_origin_is_due(store: SqlStore) -> None:
-    await owe(store, 1)
-    await store.send_later(await claim_delivery(store), 0.7, REPORT)
-    await owe(store, 1)
+async def test_after_a_claim_the_next_look_is_when_the_rest_of_the_same_origin_is_due(stores: Stores) -> None:
+    await owe(stores, 1)
+    await stores.deliveries.send_later(await claim_delivery(stores), 0.7, REPORT)
+    await owe(stores, 1)
 
-    claims = await claim(store)
+    claims = await claim(stores)
 
     assert (len(claims.deliveries), claims.next_in) == (1, 0.7)
 
 
-async def test_an_origin_hears_whether_what_is_due_there_first_is_late(store: SqlStore, clock: FakeClock) -> None:
-    await owe(store, 1)
+async def test_an_origin_hears_whether_what_is_due_there_first_is_late(stores: Stores, clock: FakeClock) -> None:
+    await owe(stores, 1)
     heard: list[bool] = []
 
     def look(key: OriginKey, late: bool) -> OriginRoom:
         heard.append(late)
         return OriginRoom(0)
 
-    await store.claim_deliveries("worker", 10, 60.0, look)
+    await stores.deliveries.claim_deliveries("worker", 10, 60.0, look)
     clock.advance(61)
-    await store.claim_deliveries("worker", 10, 60.0, look)
+    await stores.deliveries.claim_deliveries("worker", 10, 60.0, look)
 
     assert heard == [False, True]
 
@@ -138,50 +138,50 @@ async def test_an_origin_hears_whether_what_is_due_there_first_is_late(store: Sq
 class TestAnOriginThatRecovers:
     """What waits because it could not be reached is due at once, oldest first."""
 
-    async def unreached(self, store: SqlStore, clock: FakeClock, count: int) -> list[str]:
+    async def unreached(self, stores: Stores, clock: FakeClock, count: int) -> list[str]:
         """So many, one second after another, that wait for an hour now; their ids."""
         ids = []
         for _ in range(count):
-            await owe(store, 1)
-            claimed = await claim_delivery(store)
-            assert await store.send_later(claimed, 3_600.0, REPORT, unreached=True)
+            await owe(stores, 1)
+            claimed = await claim_delivery(stores)
+            assert await stores.deliveries.send_later(claimed, 3_600.0, REPORT, unreached=True)
             ids.append(claimed.id)
             clock.advance(1)
         return ids
 
-    async def test_gets_them_before_their_schedule_oldest_first(self, store: SqlStore, clock: FakeClock) -> None:
-        ids = await self.unreached(store, clock, 3)
-        assert (await claim(store)).deliveries == []
+    async def test_gets_them_before_their_schedule_oldest_first(self, stores: Stores, clock: FakeClock) -> None:
+        ids = await self.unreached(stores, clock, 3)
+        assert (await claim(stores)).deliveries == []
 
-        first = await claim(store, {ALIVE: OriginRoom(2, recovered_for=0.0)})
-        second = await claim(store, {ALIVE: OriginRoom(2, recovered_for=0.0)})
+        first = await claim(stores, {ALIVE: OriginRoom(2, recovered_for=0.0)})
+        second = await claim(stores, {ALIVE: OriginRoom(2, recovered_for=0.0)})
 
         assert [each.id for each in first.deliveries] == ids[:2]
         assert (first.drained, second.drained) == ([], [ALIVE])
         assert [each.id for each in second.deliveries] == ids[2:]
         assert first.deliveries[0].due_at - clock.now() == 3_597_000
 
-    async def test_gets_none_whose_last_attempt_came_after_that(self, store: SqlStore, clock: FakeClock) -> None:
-        ids = await self.unreached(store, clock, 2)
+    async def test_gets_none_whose_last_attempt_came_after_that(self, stores: Stores, clock: FakeClock) -> None:
+        ids = await self.unreached(stores, clock, 2)
 
         # One attempt began 2 s ago, the other 1 s ago.
-        claims = await claim(store, {ALIVE: OriginRoom(9, recovered_for=1.5)})
+        claims = await claim(stores, {ALIVE: OriginRoom(9, recovered_for=1.5)})
 
         assert [each.id for each in claims.deliveries] == ids[:1]
 
-    async def test_gets_none_that_waits_because_of_a_response(self, store: SqlStore) -> None:
-        await owe(store, 1)
-        await store.send_later(await claim_delivery(store), 300.0, REPORT)
+    async def test_gets_none_that_waits_because_of_a_response(self, stores: Stores) -> None:
+        await owe(stores, 1)
+        await stores.deliveries.send_later(await claim_delivery(stores), 300.0, REPORT)
 
-        claims = await claim(store, {ALIVE: OriginRoom(9, recovered_for=0.0)})
+        claims = await claim(stores, {ALIVE: OriginRoom(9, recovered_for=0.0)})
 
         assert (claims.deliveries, claims.drained) == ([], [ALIVE])
 
-    async def test_gets_what_was_never_tried_after_them(self, store: SqlStore, clock: FakeClock) -> None:
-        (tried,) = await self.unreached(store, clock, 1)
-        await owe(store, 1)
+    async def test_gets_what_was_never_tried_after_them(self, stores: Stores, clock: FakeClock) -> None:
+        (tried,) = await self.unreached(stores, clock, 1)
+        await owe(stores, 1)
 
-        (first,) = (await claim(store, {ALIVE: OriginRoom(1, recovered_for=0.0)})).deliveries
-        (second,) = (await claim(store, {ALIVE: OriginRoom(1, recovered_for=0.0)})).deliveries
+        (first,) = (await claim(stores, {ALIVE: OriginRoom(1, recovered_for=0.0)})).deliveries
+        (second,) = (await claim(stores, {ALIVE: OriginRoom(1, recovered_for=0.0)})).deliveries
 
         assert (first.id, second.attempt) == (tried, 1)

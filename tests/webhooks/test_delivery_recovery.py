@@ -3,15 +3,15 @@
 import pytest
 from owing import DEAD, claim, owe, urls
 
-from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord
 from builders import LEASE, REPORT, TENANT, claim_deliveries, claim_delivery, owed_delivery
 from databases import Database
+from stores import Stores
 
 
-async def record_of(store: SqlStore, claimed: ClaimedDelivery) -> DeliveryRecord:
-    delivery = (await store.get_job(TENANT, claimed.job_id)).delivery
+async def record_of(stores: Stores, claimed: ClaimedDelivery) -> DeliveryRecord:
+    delivery = (await stores.jobs.get(TENANT, claimed.job_id)).delivery
     assert delivery is not None
     return delivery
 
@@ -20,96 +20,96 @@ def until_deadline(claimed: ClaimedDelivery, clock: FakeClock) -> float:
     return (claimed.deadline_at - clock.now()) / 1000
 
 
-async def test_a_lost_delivery_is_sent_again_and_its_attempt_counts(store: SqlStore, clock: FakeClock) -> None:
-    lost = await owed_delivery(store)
+async def test_a_lost_delivery_is_sent_again_and_its_attempt_counts(stores: Stores, clock: FakeClock) -> None:
+    lost = await owed_delivery(stores)
     clock.advance(LEASE)
 
-    assert await store.recover_deliveries() == 1
+    assert await stores.deliveries.recover_deliveries() == 1
 
-    again = await claim_delivery(store)
+    again = await claim_delivery(stores)
     assert (again.id, again.body, again.attempt, again.epoch) == (lost.id, lost.body, 2, lost.epoch + 1)
-    (attempt,) = (await record_of(store, lost)).attempts
+    (attempt,) = (await record_of(stores, lost)).attempts
     assert (attempt.status, attempt.number, attempt.epoch, attempt.started_at) == ("lost", 1, lost.epoch, lost.at)
 
 
-async def test_one_whose_lease_was_extended_meanwhile_is_not_lost(store: SqlStore, clock: FakeClock) -> None:
-    held = await owed_delivery(store)
+async def test_one_whose_lease_was_extended_meanwhile_is_not_lost(stores: Stores, clock: FakeClock) -> None:
+    held = await owed_delivery(stores)
     clock.advance(LEASE)
 
-    assert await store.extend_deliveries([(held.id, held.epoch)], LEASE) == {held.id}
+    assert await stores.deliveries.extend_deliveries([(held.id, held.epoch)], LEASE) == {held.id}
 
-    assert await store.recover_deliveries() == 0
-    assert await store.delivered(held, REPORT)
+    assert await stores.deliveries.recover_deliveries() == 0
+    assert await stores.deliveries.delivered(held, REPORT)
 
 
-async def test_a_delivery_that_loses_its_worker_past_its_deadline_is_dead(store: SqlStore, clock: FakeClock) -> None:
-    lost = await owed_delivery(store)
+async def test_a_delivery_that_loses_its_worker_past_its_deadline_is_dead(stores: Stores, clock: FakeClock) -> None:
+    lost = await owed_delivery(stores)
     clock.advance(until_deadline(lost, clock))
 
-    await store.recover_deliveries()
+    await stores.deliveries.recover_deliveries()
 
-    assert (await record_of(store, lost)).state == "dead"
+    assert (await record_of(stores, lost)).state == "dead"
 
 
-async def test_then_the_next_of_its_conversation_goes_out(store: SqlStore, clock: FakeClock) -> None:
-    await owe(store, 2, session="s")
-    lost = await claim_delivery(store)
+async def test_then_the_next_of_its_conversation_goes_out(stores: Stores, clock: FakeClock) -> None:
+    await owe(stores, 2, session="s")
+    lost = await claim_delivery(stores)
     clock.advance(until_deadline(lost, clock))
 
-    await store.recover_deliveries()
+    await stores.deliveries.recover_deliveries()
 
-    assert (await claim_delivery(store)).job_id != lost.job_id
+    assert (await claim_delivery(stores)).job_id != lost.job_id
 
 
 async def test_what_a_closed_origin_never_lets_be_tried_ends_at_its_deadline_and_the_next_goes_on(
-    store: SqlStore, clock: FakeClock, database: Database
+    stores: Stores, clock: FakeClock, database: Database
 ) -> None:
-    await owe(store, 1, DEAD, session="s")
+    await owe(stores, 1, DEAD, session="s")
     ((deadline,),) = await database.rows("SELECT deadline_at FROM deliveries")
     clock.advance(10)
-    await owe(store, 1, DEAD, session="s")
+    await owe(stores, 1, DEAD, session="s")
     clock.advance((deadline - clock.now()) / 1000 - 0.001)
-    assert await store.expire_deliveries(lambda _: True) == 0
+    assert await stores.deliveries.expire_deliveries(lambda _: True) == 0
     clock.advance(0.001)
-    assert await store.expire_deliveries(lambda _: False) == 0
+    assert await stores.deliveries.expire_deliveries(lambda _: False) == 0
 
-    assert await store.expire_deliveries(lambda key: key.origin == "https://dead.example:443") == 1
+    assert await stores.deliveries.expire_deliveries(lambda key: key.origin == "https://dead.example:443") == 1
 
     states = "SELECT state FROM deliveries ORDER BY position"
     assert await database.rows(states) == [("dead",), ("pending",)]
 
 
-async def test_what_is_held_behind_nothing_is_released(store: SqlStore, database: Database) -> None:
-    await owe(store, 2, session="s")
-    await owe(store, 2, DEAD, session="s")
+async def test_what_is_held_behind_nothing_is_released(stores: Stores, database: Database) -> None:
+    await owe(stores, 2, session="s")
+    await owe(stores, 2, DEAD, session="s")
     await database.execute("DELETE FROM deliveries WHERE state = 'pending'")
 
-    assert await store.release_orphaned_deliveries() == 2
+    assert await stores.deliveries.release_orphaned_deliveries() == 2
 
-    assert sorted(urls(await claim(store))) == sorted([DEAD, "https://receiver.example/hook"])
-    assert await store.release_orphaned_deliveries() == 0
+    assert sorted(urls(await claim(stores))) == sorted([DEAD, "https://receiver.example/hook"])
+    assert await stores.deliveries.release_orphaned_deliveries() == 0
 
 
-async def test_what_is_given_back_is_due_at_once_and_its_attempt_does_not_count(store: SqlStore) -> None:
-    held = await owed_delivery(store)
+async def test_what_is_given_back_is_due_at_once_and_its_attempt_does_not_count(stores: Stores) -> None:
+    held = await owed_delivery(stores)
 
-    await store.release_deliveries([(held.id, held.epoch, 0.0)])
+    await stores.deliveries.release_deliveries([(held.id, held.epoch, 0.0)])
 
-    again = await claim_delivery(store)
+    again = await claim_delivery(stores)
     assert (again.id, again.attempt, again.epoch) == (held.id, 1, held.epoch + 1)
-    assert [each.status for each in (await record_of(store, held)).attempts] == ["released"]
+    assert [each.status for each in (await record_of(stores, held)).attempts] == ["released"]
 
 
 async def test_the_first_three_attempts_and_the_last_twenty_are_kept_and_all_are_counted(
-    store: SqlStore, clock: FakeClock
+    stores: Stores, clock: FakeClock
 ) -> None:
-    await owe(store, 1)
+    await owe(stores, 1)
     for _ in range(30):
-        held = await claim_delivery(store)
-        assert await store.send_later(held, 1.0, REPORT)
+        held = await claim_delivery(stores)
+        assert await stores.deliveries.send_later(held, 1.0, REPORT)
         clock.advance(1)
 
-    record = await record_of(store, held)
+    record = await record_of(stores, held)
 
     assert record.attempts_made == 30
     assert [each.number for each in record.attempts] == [1, 2, 3, *range(11, 31)]
@@ -117,25 +117,25 @@ async def test_the_first_three_attempts_and_the_last_twenty_are_kept_and_all_are
 
 
 @pytest.mark.parametrize("settle", ["delivered", "dead"])
-async def test_a_report_whose_commit_was_not_answered_can_be_found(store: SqlStore, settle: str) -> None:
-    held = await owed_delivery(store)
-    assert not await store.delivery_reported(held, REPORT)
+async def test_a_report_whose_commit_was_not_answered_can_be_found(stores: Stores, settle: str) -> None:
+    held = await owed_delivery(stores)
+    assert not await stores.deliveries.delivery_reported(held, REPORT)
 
-    await getattr(store, settle)(held, REPORT)
+    await getattr(stores, settle)(held, REPORT)
 
-    assert await store.delivery_reported(held, REPORT)
-    assert await claim_deliveries(store) == []
+    assert await stores.deliveries.delivery_reported(held, REPORT)
+    assert await claim_deliveries(stores) == []
 
 
 async def test_the_rows_of_an_unconfirmed_claim_are_given_back_by_the_next_and_leave_no_attempt(
-    store: SqlStore, database: Database
+    stores: Stores, database: Database
 ) -> None:
-    await owe(store, 3)
-    lost = [each.id for each in await claim_deliveries(store, limit=2)]
+    await owe(stores, 3)
+    lost = [each.id for each in await claim_deliveries(stores, limit=2)]
     ((owner,),) = await database.rows("SELECT DISTINCT lease_owner FROM deliveries WHERE lease_owner IS NOT NULL")
-    store._unconfirmed_deliveries._names.append(owner)
+    stores._unconfirmed_deliveries._names.append(owner)
 
-    again = await claim_deliveries(store)
+    again = await claim_deliveries(stores)
 
     assert len(again) == 3
     assert {each.attempt for each in again} == {1}

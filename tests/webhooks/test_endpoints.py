@@ -2,71 +2,73 @@
 
 import pytest
 
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import NotFound
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.endpoints import Endpoint
 from answerback.webhooks.events import EventType
 from builders import TENANT
+from stores import Stores
 
 COMPLETED, FAILED = EventType.MESSAGE_COMPLETED, EventType.MESSAGE_FAILED
 
 
-async def create(store: SqlStore, name: str = "shop", *types: EventType) -> Endpoint:
-    return await store.create_endpoint(TENANT, name, f"https://{name}.example/events", types or (COMPLETED,))
+async def create(stores: Stores, name: str = "shop", *types: EventType) -> Endpoint:
+    return await stores.deliveries.create_endpoint(
+        TENANT, name, f"https://{name}.example/events", types or (COMPLETED,)
+    )
 
 
-async def test_an_endpoint_is_what_it_was_created_as(store: SqlStore) -> None:
-    made = await create(store, "shop", FAILED, COMPLETED, FAILED)
+async def test_an_endpoint_is_what_it_was_created_as(stores: Stores) -> None:
+    made = await create(stores, "shop", FAILED, COMPLETED, FAILED)
 
     assert made.id.startswith("whe_")
     assert made.event_types == (COMPLETED, FAILED)
-    assert await store.get_endpoint(TENANT, made.id) == made
+    assert await stores.deliveries.get_endpoint(TENANT, made.id) == made
 
 
-async def test_what_is_not_given_stays_and_types_are_replaced(store: SqlStore, clock: FakeClock) -> None:
-    made = await create(store)
+async def test_what_is_not_given_stays_and_types_are_replaced(stores: Stores, clock: FakeClock) -> None:
+    made = await create(stores)
     clock.advance(5)
 
-    renamed = await store.update_endpoint(TENANT, made.id, name="office")
-    moved = await store.update_endpoint(TENANT, made.id, url="https://new.example/", event_types=[FAILED])
+    renamed = await stores.deliveries.update_endpoint(TENANT, made.id, name="office")
+    moved = await stores.deliveries.update_endpoint(TENANT, made.id, url="https://new.example/", event_types=[FAILED])
 
     assert (renamed.name, renamed.url, renamed.event_types) == ("office", made.url, (COMPLETED,))
     assert (moved.name, moved.url, moved.event_types) == ("office", "https://new.example/", (FAILED,))
     assert (moved.created_at, moved.updated_at) == (made.created_at, made.created_at + 5_000)
 
 
-async def test_they_are_listed_newest_first_a_page_at_a_time(store: SqlStore, clock: FakeClock) -> None:
+async def test_they_are_listed_newest_first_a_page_at_a_time(stores: Stores, clock: FakeClock) -> None:
     made = []
     for n in range(3):
-        made.append(await create(store, f"shop-{n}"))
+        made.append(await create(stores, f"shop-{n}"))
         clock.advance(1)
 
-    first = await store.list_endpoints(TENANT, None, 2)
-    rest = await store.list_endpoints(TENANT, first[-1].id, 2)
+    first = await stores.deliveries.list_endpoints(TENANT, None, 2)
+    rest = await stores.deliveries.list_endpoints(TENANT, first[-1].id, 2)
 
     assert [*first, *rest] == made[::-1]
 
 
-async def test_a_deleted_one_is_gone_with_its_subscriptions(store: SqlStore) -> None:
-    made = await create(store)
+async def test_a_deleted_one_is_gone_with_its_subscriptions(stores: Stores) -> None:
+    made = await create(stores)
 
-    await store.delete_endpoint(TENANT, made.id)
+    await stores.deliveries.delete_endpoint(TENANT, made.id)
 
-    assert await store.list_endpoints(TENANT, None, 10) == []
+    assert await stores.deliveries.list_endpoints(TENANT, None, 10) == []
     with pytest.raises(NotFound):
-        await store.get_endpoint(TENANT, made.id)
+        await stores.deliveries.get_endpoint(TENANT, made.id)
 
 
-async def test_another_tenants_is_not_found(store: SqlStore) -> None:
-    made = await create(store)
+async def test_another_tenants_is_not_found(stores: Stores) -> None:
+    made = await create(stores)
 
     for attempt in (
-        store.get_endpoint("tenant-b", made.id),
-        store.update_endpoint("tenant-b", made.id, name="mine"),
-        store.delete_endpoint("tenant-b", made.id),
+        stores.deliveries.get_endpoint("tenant-b", made.id),
+        stores.deliveries.update_endpoint("tenant-b", made.id, name="mine"),
+        stores.deliveries.delete_endpoint("tenant-b", made.id),
     ):
         with pytest.raises(NotFound):
             await attempt
-    assert await store.list_endpoints("tenant-b", None, 10) == []
-    assert await store.get_endpoint(TENANT, made.id) == made
+    assert await stores.deliveries.list_endpoints("tenant-b", None, 10) == []
+    assert await stores.deliveries.get_endpoint(TENANT, made.id) == made

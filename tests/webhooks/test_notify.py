@@ -5,20 +5,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from answerback.jobs.store import SqlStore
 from answerback.webhooks.endpoints import Endpoint
 from answerback.webhooks.events import EventType, envelope
 from answerback.webhooks.model import ClaimedDelivery
 from builders import REPORT, TENANT, URL, accept, claim_deliveries, claim_delivery, claim_job, ended_job, failed, finish
 from databases import REFUSED, Database
+from stores import Stores
 
 COMPLETED, FAILED = EventType.MESSAGE_COMPLETED, EventType.MESSAGE_FAILED
 
 
 async def endpoint(
-    store: SqlStore, name: str = "one", types: tuple[EventType, ...] = (COMPLETED,), tenant: str = TENANT
+    stores: Stores, name: str = "one", types: tuple[EventType, ...] = (COMPLETED,), tenant: str = TENANT
 ) -> Endpoint:
-    return await store.create_endpoint(tenant, name, f"https://{name}.example/events", types)
+    return await stores.deliveries.create_endpoint(tenant, name, f"https://{name}.example/events", types)
 
 
 def by_destination(claims: list[ClaimedDelivery]) -> dict[str, ClaimedDelivery]:
@@ -26,14 +26,14 @@ def by_destination(claims: list[ClaimedDelivery]) -> dict[str, ClaimedDelivery]:
     return {claim.endpoint_id or claim.url: claim for claim in claims}
 
 
-async def test_an_event_goes_to_the_url_of_its_request_and_to_every_endpoint_that_subscribed(store: SqlStore) -> None:
-    one, two = await endpoint(store, "one"), await endpoint(store, "two", (FAILED, COMPLETED))
-    await endpoint(store, "others", (FAILED,))
-    await endpoint(store, "foreign", tenant="tenant-b")
+async def test_an_event_goes_to_the_url_of_its_request_and_to_every_endpoint_that_subscribed(stores: Stores) -> None:
+    one, two = await endpoint(stores, "one"), await endpoint(stores, "two", (FAILED, COMPLETED))
+    await endpoint(stores, "others", (FAILED,))
+    await endpoint(stores, "foreign", tenant="tenant-b")
 
-    job_id = await ended_job(store)
+    job_id = await ended_job(stores)
 
-    owed = by_destination(await claim_deliveries(store))
+    owed = by_destination(await claim_deliveries(stores))
     assert owed.keys() == {URL, one.id, two.id}
     assert {claim.job_id for claim in owed.values()} == {job_id}
     assert {claim.event_type for claim in owed.values()} == {"message.completed"}
@@ -43,12 +43,12 @@ async def test_an_event_goes_to_the_url_of_its_request_and_to_every_endpoint_tha
     assert all(len(each) == 36 and int(each.removeprefix("msg_"), 16) for each in ids)
 
 
-async def test_an_endpoint_receives_an_envelope_around_the_callbacks_body(store: SqlStore) -> None:
-    one = await endpoint(store)
+async def test_an_endpoint_receives_an_envelope_around_the_callbacks_body(stores: Stores) -> None:
+    one = await endpoint(stores)
 
-    await ended_job(store)
+    await ended_job(stores)
 
-    owed = by_destination(await claim_deliveries(store))
+    owed = by_destination(await claim_deliveries(stores))
     event = json.loads(owed[one.id].body)
     assert event.pop("id").startswith("evt_")
     assert event == {
@@ -59,65 +59,65 @@ async def test_an_endpoint_receives_an_envelope_around_the_callbacks_body(store:
     }
 
 
-async def test_only_what_an_endpoint_subscribed_to_goes_there(store: SqlStore) -> None:
-    one = await endpoint(store, types=(FAILED,))
+async def test_only_what_an_endpoint_subscribed_to_goes_there(stores: Stores) -> None:
+    one = await endpoint(stores, types=(FAILED,))
 
-    await ended_job(store)
-    assert by_destination(await claim_deliveries(store)).keys() == {URL}
-    await ended_job(store, session="another", ending=failed())
+    await ended_job(stores)
+    assert by_destination(await claim_deliveries(stores)).keys() == {URL}
+    await ended_job(stores, session="another", ending=failed())
 
-    assert by_destination(await claim_deliveries(store)).keys() == {URL, one.id}
+    assert by_destination(await claim_deliveries(stores)).keys() == {URL, one.id}
 
 
-async def test_a_job_without_a_callback_url_still_notifies_endpoints(store: SqlStore) -> None:
-    one = await endpoint(store)
-    await accept(store, callback_url=None)
+async def test_a_job_without_a_callback_url_still_notifies_endpoints(stores: Stores) -> None:
+    one = await endpoint(stores)
+    await accept(stores, callback_url=None)
 
-    await finish(store, await claim_job(store))
+    await finish(stores, await claim_job(stores))
 
-    assert by_destination(await claim_deliveries(store)).keys() == {one.id}
+    assert by_destination(await claim_deliveries(stores)).keys() == {one.id}
 
 
 async def test_each_destination_gets_a_conversations_events_in_order_and_none_waits_for_another(
-    store: SqlStore,
+    stores: Stores,
 ) -> None:
     """A dead endpoint holds up nothing else."""
-    one = await endpoint(store)
-    first, second = await ended_job(store), await ended_job(store)
-    owed = by_destination(await claim_deliveries(store))
+    one = await endpoint(stores)
+    first, second = await ended_job(stores), await ended_job(stores)
+    owed = by_destination(await claim_deliveries(stores))
     assert {claim.job_id for claim in owed.values()} == {first}
 
-    await store.send_later(owed[one.id], 300.0, REPORT)
-    await store.delivered(owed[URL], REPORT)
+    await stores.deliveries.send_later(owed[one.id], 300.0, REPORT)
+    await stores.deliveries.delivered(owed[URL], REPORT)
 
-    following = await claim_delivery(store)
+    following = await claim_delivery(stores)
     assert (following.job_id, following.url) == (second, URL)
 
 
-async def test_one_destination_is_retried_without_the_others(store: SqlStore) -> None:
-    one = await endpoint(store)
-    await ended_job(store)
-    owed = by_destination(await claim_deliveries(store))
-    await store.delivered(owed[URL], REPORT)
+async def test_one_destination_is_retried_without_the_others(stores: Stores) -> None:
+    one = await endpoint(stores)
+    await ended_job(stores)
+    owed = by_destination(await claim_deliveries(stores))
+    await stores.deliveries.delivered(owed[URL], REPORT)
 
-    await store.send_later(owed[one.id], 0.0, REPORT)
+    await stores.deliveries.send_later(owed[one.id], 0.0, REPORT)
 
-    again = await claim_delivery(store)
+    again = await claim_delivery(stores)
     assert (again.id, again.body, again.attempt) == (owed[one.id].id, owed[one.id].body, 2)
 
 
-async def test_what_is_owed_to_a_deleted_endpoint_is_claimed_as_such(store: SqlStore) -> None:
-    one = await endpoint(store)
-    await ended_job(store)
-    await store.delete_endpoint(TENANT, one.id)
+async def test_what_is_owed_to_a_deleted_endpoint_is_claimed_as_such(stores: Stores) -> None:
+    one = await endpoint(stores)
+    await ended_job(stores)
+    await stores.deliveries.delete_endpoint(TENANT, one.id)
 
-    owed = by_destination(await claim_deliveries(store))
+    owed = by_destination(await claim_deliveries(stores))
 
     assert {key: claim.endpoint_deleted for key, claim in owed.items()} == {URL: False, one.id: True}
 
 
-async def test_the_database_takes_one_delivery_an_event_and_destination(store: SqlStore, database: Database) -> None:
-    await ended_job(store)
+async def test_the_database_takes_one_delivery_an_event_and_destination(stores: Stores, database: Database) -> None:
+    await ended_job(stores)
 
     with pytest.raises(REFUSED):
         await database.execute("INSERT INTO deliveries SELECT " + ", ".join(_copied()) + " FROM deliveries")

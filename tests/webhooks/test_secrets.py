@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from answerback.jobs.store import SqlStore
 from answerback.kernel import signature, signer
 from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
@@ -14,6 +13,7 @@ from answerback.webhooks.secrets import MAX_LIVE, SecretStore, SigningSecret, Si
 from answerback.webhooks.signer import FRESH_SECONDS, Signer
 from databases import Database, PostgresDatabase
 from racing import blocked, held
+from stores import Stores
 
 HOUR = 3600.0
 A, B = "tnt_a", "tnt_b"
@@ -23,87 +23,87 @@ def values(secrets: Sequence[SigningSecret]) -> list[str]:
     return [secret.value for secret in secrets]
 
 
-async def live(store: SqlStore, owner: str = A, configured: str | None = None) -> list[str]:
-    return values(await store.live_secrets(owner, configured))
+async def live(stores: Stores, owner: str = A, configured: str | None = None) -> list[str]:
+    return values(await stores.secrets.live_secrets(owner, configured))
 
 
-async def test_an_owners_secret_is_made_at_its_first_use_and_kept(store: SqlStore, database: Database) -> None:
-    (made,) = await live(store)
+async def test_an_owners_secret_is_made_at_its_first_use_and_kept(stores: Stores, database: Database) -> None:
+    (made,) = await live(stores)
 
     assert made.startswith("whsec_")
     assert len(signature.webhook_key(made)) == 32
     for _ in range(3):
-        assert await live(store) == [made]
+        assert await live(stores) == [made]
     assert await database.rows("SELECT count(*) FROM signing_secrets") == [(1,)]
 
 
-async def test_each_owner_has_a_secret_of_its_own(store: SqlStore) -> None:
-    assert await live(store, A) != await live(store, B)
+async def test_each_owner_has_a_secret_of_its_own(stores: Stores) -> None:
+    assert await live(stores, A) != await live(stores, B)
 
 
-async def test_a_rotated_secret_signs_beside_the_new_one_for_24_hours(store: SqlStore, clock: FakeClock) -> None:
-    (old,) = await live(store)
+async def test_a_rotated_secret_signs_beside_the_new_one_for_24_hours(stores: Stores, clock: FakeClock) -> None:
+    (old,) = await live(stores)
 
-    new, replaced = await store.rotate_secret(A)
+    new, replaced = await stores.secrets.rotate_secret(A)
 
     assert (new.expires_at, replaced.value, replaced.expires_at) == (None, old, clock.now() + 24 * 3_600_000)
     clock.advance(24 * HOUR - 0.001)
-    assert await live(store) == [new.value, old]
+    assert await live(stores) == [new.value, old]
     clock.advance(0.001)
-    assert await live(store) == [new.value]
+    assert await live(stores) == [new.value]
 
 
-async def test_a_rotation_leaves_other_owners_alone(store: SqlStore) -> None:
-    before = await live(store, B)
+async def test_a_rotation_leaves_other_owners_alone(stores: Stores) -> None:
+    before = await live(stores, B)
 
-    await store.rotate_secret(A)
+    await stores.secrets.rotate_secret(A)
 
-    assert await live(store, B) == before
+    assert await live(stores, B) == before
 
 
-async def test_two_rotations_within_a_day_leave_three_live_secrets(store: SqlStore, clock: FakeClock) -> None:
-    (first,) = await live(store)
-    second = (await store.rotate_secret(A))[0].value
+async def test_two_rotations_within_a_day_leave_three_live_secrets(stores: Stores, clock: FakeClock) -> None:
+    (first,) = await live(stores)
+    second = (await stores.secrets.rotate_secret(A))[0].value
     clock.advance(12 * HOUR)
-    third = (await store.rotate_secret(A))[0].value
+    third = (await stores.secrets.rotate_secret(A))[0].value
 
-    assert await live(store) == [third, second, first]
+    assert await live(stores) == [third, second, first]
     clock.advance(12 * HOUR)
-    assert await live(store) == [third, second]
+    assert await live(stores) == [third, second]
 
 
 async def test_rotating_without_end_neither_fills_the_header_nor_the_database(
-    store: SqlStore, clock: FakeClock, database: Database
+    stores: Stores, clock: FakeClock, database: Database
 ) -> None:
     for _ in range(MAX_LIVE + 3):
-        rotated = values(await store.rotate_secret(A))
+        rotated = values(await stores.secrets.rotate_secret(A))
 
     assert len(rotated) == MAX_LIVE
     clock.advance(24 * HOUR)
-    await store.rotate_secret(A)
+    await stores.secrets.rotate_secret(A)
     assert await database.rows("SELECT count(*) FROM signing_secrets") == [(2,)]
 
 
 async def test_a_newly_configured_secret_takes_over_and_the_others_go_on_for_a_day(
-    store: SqlStore, clock: FakeClock
+    stores: Stores, clock: FakeClock
 ) -> None:
-    (made,) = await live(store)
+    (made,) = await live(stores)
 
     for _ in range(2):
-        assert await live(store, A, "configured") == ["configured", made]
+        assert await live(stores, A, "configured") == ["configured", made]
     clock.advance(24 * HOUR)
-    assert await live(store, A, "configured") == ["configured"]
+    assert await live(stores, A, "configured") == ["configured"]
 
 
-async def test_returning_to_an_earlier_configured_secret_lists_it_once(store: SqlStore) -> None:
-    await live(store, A, "one")
-    await live(store, A, "two")
+async def test_returning_to_an_earlier_configured_secret_lists_it_once(stores: Stores) -> None:
+    await live(stores, A, "one")
+    await live(stores, A, "two")
 
-    assert await live(store, A, "one") == ["one", "two"]
+    assert await live(stores, A, "one") == ["one", "two"]
 
 
-async def test_a_configured_secret_is_its_owners_only_and_is_not_rotated(store: SqlStore) -> None:
-    secrets = SigningSecrets(store, {A: "configured"})
+async def test_a_configured_secret_is_its_owners_only_and_is_not_rotated(stores: Stores) -> None:
+    secrets = SigningSecrets(stores, {A: "configured"})
 
     assert await secrets.current(A) == "configured"
     assert await secrets.current(B) != "configured"
@@ -124,10 +124,10 @@ async def signatures(by: Signer, owner: str = A) -> int:
 
 
 async def test_a_receiver_of_one_tenant_can_neither_verify_nor_forge_what_another_receives(
-    store: SqlStore, clock: FakeClock
+    stores: Stores, clock: FakeClock
 ) -> None:
-    both = Signer(SigningSecrets(store, {}), clock)
-    (secret_of_a,), (secret_of_b,) = await live(store, A), await live(store, B)
+    both = Signer(SigningSecrets(stores, {}), clock)
+    (secret_of_a,), (secret_of_b,) = await live(stores, A), await live(stores, B)
 
     to_a, to_b = await signed(both, A), await signed(both, B)
 
@@ -140,11 +140,11 @@ async def test_a_receiver_of_one_tenant_can_neither_verify_nor_forge_what_anothe
     assert forged["X-Signature"] != to_b["X-Signature"]
 
 
-async def test_outside_of_a_rotation_exactly_one_signature_goes_out(store: SqlStore, clock: FakeClock) -> None:
-    signing = Signer(SigningSecrets(store, {}), clock)
+async def test_outside_of_a_rotation_exactly_one_signature_goes_out(stores: Stores, clock: FakeClock) -> None:
+    signing = Signer(SigningSecrets(stores, {}), clock)
     assert await signatures(signing) == 1
 
-    new = (await store.rotate_secret(A))[0].value
+    new = (await stores.secrets.rotate_secret(A))[0].value
     clock.advance(FRESH_SECONDS)
 
     made = await signed(signing)
@@ -154,10 +154,10 @@ async def test_outside_of_a_rotation_exactly_one_signature_goes_out(store: SqlSt
     assert await signatures(signing) == 1
 
 
-async def test_a_rotation_in_another_process_is_noticed_within_moments(store: SqlStore, clock: FakeClock) -> None:
-    signing = Signer(SigningSecrets(store, {}), clock)
+async def test_a_rotation_in_another_process_is_noticed_within_moments(stores: Stores, clock: FakeClock) -> None:
+    signing = Signer(SigningSecrets(stores, {}), clock)
     await signed(signing)
-    await store.rotate_secret(A)
+    await stores.secrets.rotate_secret(A)
 
     clock.advance(FRESH_SECONDS - 0.001)
     assert await signatures(signing) == 1
@@ -178,71 +178,71 @@ class Counting(SecretStore):
 
 
 async def test_many_deliveries_at_once_read_an_owners_secrets_once(clock: FakeClock) -> None:
-    store = Counting()
-    signing = Signer(SigningSecrets(store, {}), clock)
+    stores = Counting()
+    signing = Signer(SigningSecrets(stores, {}), clock)
 
     for _ in range(3):
         await asyncio.gather(*(signed(signing, owner) for owner in (A, B) for _ in range(50)))
 
-    assert sorted(store.asked) == [A, B]
+    assert sorted(stores.asked) == [A, B]
 
 
 async def test_a_delivery_that_is_given_up_while_secrets_are_read_keeps_none_waiting(clock: FakeClock) -> None:
-    store = Counting()
-    signing = Signer(SigningSecrets(store, {}), clock)
+    stores = Counting()
+    signing = Signer(SigningSecrets(stores, {}), clock)
     given_up, waiting = (asyncio.create_task(signed(signing)) for _ in range(2))
     await asyncio.sleep(0)
 
     given_up.cancel()
 
     assert await waiting
-    assert store.asked == [A, A]
+    assert stores.asked == [A, A]
 
 
 async def test_a_signer_remembers_the_owners_that_it_needed_last(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signer, "MAX_OWNERS", 2)
-    store = Counting()
-    signing = Signer(SigningSecrets(store, {}), clock)
+    stores = Counting()
+    signing = Signer(SigningSecrets(stores, {}), clock)
 
     for owner in ("one", "two", "one", "three", "one", "two"):
         await signed(signing, owner)
 
-    assert store.asked == ["one", "two", "three", "two"]
+    assert stores.asked == ["one", "two", "three", "two"]
 
 
 # Two processes that meet in the middle of a change.
 
 
 @pytest.fixture
-async def one(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[SqlStore]:
+async def one(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
     opened = await postgres.open(clock)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[SqlStore]:
+async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
     opened = await postgres.open(clock)
     yield opened
     await opened.close()
 
 
 async def test_processes_that_need_a_first_secret_at_once_make_one(
-    one: SqlStore, other: SqlStore, postgres: PostgresDatabase
+    one: Stores, other: Stores, postgres: PostgresDatabase
 ) -> None:
-    async with held(other, other.live_secrets(A)) as first:
-        second = await blocked(postgres, one.live_secrets(A))
+    async with held(other, other.secrets.live_secrets(A)) as first:
+        second = await blocked(postgres, one.secrets.live_secrets(A))
         assert await first.commit() == await second
 
 
-async def test_rotations_at_once_follow_one_another(one: SqlStore, other: SqlStore, postgres: PostgresDatabase) -> None:
-    await one.live_secrets(A)
+async def test_rotations_at_once_follow_one_another(one: Stores, other: Stores, postgres: PostgresDatabase) -> None:
+    await one.secrets.live_secrets(A)
 
-    async with held(other, other.rotate_secret(A)) as first:
-        second = await blocked(postgres, one.rotate_secret(A))
+    async with held(other, other.secrets.rotate_secret(A)) as first:
+        second = await blocked(postgres, one.secrets.rotate_secret(A))
         rotated = values(await first.commit())
         assert values(await second)[1:] == rotated
 
-    assert [secret.expires_at is None for secret in await one.live_secrets(A)] == [True, False, False]
+    assert [secret.expires_at is None for secret in await one.secrets.live_secrets(A)] == [True, False, False]

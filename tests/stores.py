@@ -1,0 +1,59 @@
+"""Every room's store over one database, with the toy kind as the only kind of job."""
+
+from dataclasses import dataclass
+
+from answerback.accounts.store import AccountStore
+from answerback.ask.store import QuestionStore
+from answerback.conversations.store import ConversationStore
+from answerback.database.operation import Database
+from answerback.database.service_secrets import ServiceSecrets
+from answerback.http.idempotency_store import IdempotencyStore
+from answerback.jobs.backlog import Backlog
+from answerback.jobs.kind import Registry
+from answerback.jobs.store import JobStore
+from answerback.webhooks.secrets import SecretStore
+from answerback.webhooks.store import DeliveryStore
+from toy import EchoKind
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    database: Database
+    backlog: Backlog
+    kinds: Registry
+    jobs: JobStore
+    deliveries: DeliveryStore
+    conversations: ConversationStore
+    accounts: AccountStore
+    secrets: SecretStore
+    questions: QuestionStore
+    idempotency: IdempotencyStore
+    service_secrets: ServiceSecrets
+
+    async def close(self) -> None:
+        await self.jobs.close()
+        await self.database.close()
+
+
+async def make_stores(database: Database, backlog: Backlog, kinds: Registry | None = None) -> Stores:
+    """`backlog` counts what the database commits."""
+    registry = kinds or Registry([EchoKind()])
+    stores = Stores(
+        database=database,
+        backlog=backlog,
+        kinds=registry,
+        jobs=JobStore(database, registry, backlog),
+        deliveries=DeliveryStore(database),
+        conversations=ConversationStore(database),
+        accounts=AccountStore(database),
+        secrets=SecretStore(database),
+        questions=QuestionStore(database),
+        idempotency=IdempotencyStore(database),
+        service_secrets=ServiceSecrets(database),
+    )
+    try:
+        await stores.jobs.count_open()
+    except BaseException:
+        await stores.close()
+        raise
+    return stores
