@@ -30,6 +30,7 @@ LEASE = 60.0
 ROOMY = Limits(conversation_pending=1_000, queued_jobs=100_000)
 MEMORY = Memory(max_messages=20, max_tokens=8_000, ttl_seconds=86_400)
 DAY = 86_400.0
+DAY_MS = 86_400_000
 FAILURE = Failure(ErrorCode.UPSTREAM_ERROR, "the LLM is not well")
 REPORT = Report("reported")
 
@@ -110,6 +111,13 @@ async def owed_delivery(stores: Stores) -> ClaimedDelivery:
     """One delivery, claimed, of idle stores."""
     await ended_job(stores)
     return await claim_delivery(stores)
+
+
+async def recover(stores: Stores) -> int:
+    """Takes back every lease that ran out, and lets a quarantined job run; how many leases that were."""
+    taken = (await stores.jobs.recover()).total + await stores.deliveries.recover_deliveries()
+    await stores.jobs.release_quarantined()
+    return taken
 
 
 async def state_of(stores: Stores, job_id: str) -> JobState:

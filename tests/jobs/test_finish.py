@@ -1,12 +1,13 @@
-"""One transaction ends a job: its state, its turn, the callback it owes, the next in line."""
+"""One transaction ends a job: its state, what its conversation remembers, its deliveries, the next job."""
 
 import json
+from typing import Any
 
 import pytest
 
 from answerback.database.operation import Operation, Transaction
 from answerback.jobs import finish as ending
-from answerback.jobs.model import Ending, Job, JobState
+from answerback.jobs.kind import Effects, Ending, Job, JobState, Registry
 from answerback.queue.attempts import Report
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -23,10 +24,12 @@ from builders import (
     ended_job,
     failed,
     finish,
+    later,
     state_of,
 )
 from databases import Database
 from stores import Stores
+from toy import EchoKind, Note
 
 
 async def test_an_answer_is_kept_and_owed(stores: Stores, clock: FakeClock) -> None:
@@ -37,51 +40,34 @@ async def test_an_answer_is_kept_and_owed(stores: Stores, clock: FakeClock) -> N
     assert await stores.jobs.finish(claim, completed("hi"), Report("answered", duration_ms=1_900))
 
     record = await stores.jobs.get(TENANT, job_id)
-    assert (record.state, record.answer, record.model, record.finished_at) == (
-        JobState.COMPLETED,
-        "hi",
-        "model-1",
-        clock.now(),
-    )
+    assert record.ending == Ending(JobState.COMPLETED, clock.now(), {"text": "hi"})
     assert [(each.status, each.duration_ms) for each in record.attempts] == [("answered", 1_900)]
     delivery = await claim_delivery(stores)
     assert (delivery.job_id, delivery.url, delivery.attempt) == (job_id, URL, 1)
-    assert json.loads(delivery.body)["response"] == "hi"
+    assert json.loads(delivery.body)["echo"] == "hi"
 
 
-async def test_an_answer_becomes_a_turn(stores: Stores) -> None:
-    await ended_job(stores, "ping", ending=completed("pong"))
+async def test_an_answer_is_remembered(stores: Stores) -> None:
+    await ended_job(stores, "ping", end=completed("pong"))
 
-    (turn,) = (await stores.get_conversation(TENANT, "s")).turns
-    assert (turn.seq, turn.user, turn.assistant) == (1, "ping", "pong")
+    (entry,) = (await stores.conversations.show(TENANT, "s")).entries
+    assert (entry.position, entry.items) == (1, [{"type": "message", "text": "ping"}])
 
 
-async def test_a_failure_is_owed_but_is_no_turn(stores: Stores) -> None:
-    await ended_job(stores, ending=failed())
+async def test_a_failure_is_owed_but_not_remembered(stores: Stores) -> None:
+    await ended_job(stores, end=failed())
 
-    assert (await stores.get_conversation(TENANT, "s")).turns == ()
+    assert (await stores.conversations.show(TENANT, "s")).entries == []
     assert json.loads((await claim_delivery(stores)).body)["status"] == "failed"
 
 
-async def test_an_ending_queues_the_next_in_line_and_no_other(stores: Stores) -> None:
+async def test_an_ending_queues_the_next_job_of_its_conversation_and_no_other(stores: Stores) -> None:
     accepted = [(await accept(stores)).job_id for _ in range(3)]
 
     await finish(stores, await claim_job(stores))
 
     states = [await state_of(stores, job_id) for job_id in accepted]
     assert states == [JobState.COMPLETED, JobState.QUEUED, JobState.HELD]
-
-
-async def test_the_turns_of_a_claim_are_all_those_before_it(stores: Stores) -> None:
-    for text in "abc":
-        await ended_job(stores, text)
-    await accept(stores, "d")
-
-    claim = await claim_job(stores)
-
-    assert claim.job.conversation_id is not None
-    recent = await stores.recent_turns(claim.job.conversation_id, 2)
-    assert [turn.user for turn in recent] == ["c", "b"]
 
 
 async def test_an_ended_job_cannot_be_ended_again(stores: Stores, database: Database) -> None:
@@ -94,11 +80,13 @@ async def test_an_ended_job_cannot_be_ended_again(stores: Stores, database: Data
     assert await database.dump() == before
 
 
-async def test_an_ending_that_cannot_be_rendered_changes_nothing(database: Database, clock: FakeClock) -> None:
-    def broken(job: Job, ending: Ending, now: int) -> bytes:
+class BrokenEffects(EchoKind):
+    def effects(self, job: Job[Note | None], ending: Ending) -> Effects:
         raise ValueError("no callback can be made of this")
 
-    stores = await database.open(clock, broken)
+
+async def test_an_ending_whose_effects_cannot_be_made_changes_nothing(database: Database, clock: FakeClock) -> None:
+    stores = await database.open(clock, kinds=Registry([BrokenEffects()]))
     try:
         await accept(stores)
         await accept(stores)
@@ -118,8 +106,8 @@ async def test_an_ending_interrupted_before_its_last_statement_changes_nothing(
 ) -> None:
     settle = ending._settle
 
-    def interrupted(tx: Transaction, job: Job, how: Ending, made: object) -> Operation[None]:
-        yield from settle(tx, job, how, render)
+    def interrupted(tx: Transaction, *rest: Any) -> Operation[None]:
+        yield from settle(tx, *rest)
         raise OSError("the power went away")
 
     await accept(stores)
@@ -138,14 +126,14 @@ async def test_an_ending_interrupted_before_its_last_statement_changes_nothing(
 
 
 @pytest.mark.parametrize(("counted", "next_attempt"), [(True, 2), (False, 1)])
-async def test_a_requeued_job_waits_for_its_time(
+async def test_a_job_that_is_put_off_waits_for_its_time(
     stores: Stores, clock: FakeClock, counted: bool, next_attempt: int
 ) -> None:
     await accept(stores)
     await accept(stores)
     claim = await claim_job(stores)
 
-    assert await stores.jobs.put_off(claim, 30.0, counted, FAILURE, REPORT)
+    assert await stores.jobs.put_off(claim, later(30.0, counted=counted), REPORT)
 
     clock.advance(29.999)
     assert await claim_jobs(stores) == []
@@ -201,6 +189,5 @@ async def test_a_delivery_keeps_its_id_and_body_over_its_attempts(stores: Stores
         clock.advance(5)
 
     assert len(seen) == 1
-    delivery = (await stores.jobs.get(TENANT, claim.job_id)).delivery
-    assert delivery is not None
+    (delivery,) = (await stores.jobs.get(TENANT, claim.job_id)).deliveries
     assert [(each.number, each.http_status) for each in delivery.attempts] == [(1, 503), (2, 503), (3, 503)]

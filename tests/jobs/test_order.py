@@ -2,16 +2,16 @@
 
 import random
 from collections import defaultdict
+from typing import Any
 
 import pytest
 
-from answerback.jobs.model import ENDED, ClaimedJob, JobState
-from answerback.jobs.recover import BATCH
+from answerback.jobs.expire import BATCH
+from answerback.jobs.kind import ENDED, Claimed, JobState
 from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.model import ClaimedDelivery
 from builders import (
-    FAILURE,
     LEASE,
     REPORT,
     TENANT,
@@ -23,6 +23,8 @@ from builders import (
     completed,
     failed,
     finish,
+    later,
+    recover,
 )
 from databases import Database
 from stores import Stores
@@ -39,8 +41,8 @@ class History:
         self.clock = clock
         self.accepted: defaultdict[str | None, list[str]] = defaultdict(list)
         self.answered: defaultdict[str | None, list[str]] = defaultdict(list)
-        self.ended: list[str] = []
-        self.held: list[ClaimedJob] = []
+        self.session_of: dict[str, str | None] = {}
+        self.held: list[Claimed[Any]] = []
         self.sending: list[ClaimedDelivery] = []
         self.delivered: list[str] = []
 
@@ -58,6 +60,7 @@ class History:
         deadline = self.draw.choice([5.0, 600.0, 6_000_000.0])
         job = await accept(self.stores, session=session, deadline_seconds=deadline)
         self.accepted[session].append(job.job_id)
+        self.session_of[job.job_id] = session
 
     async def claim(self) -> None:
         self.held += await claim_jobs(self.stores, limit=self.draw.randint(1, 4))
@@ -66,17 +69,15 @@ class History:
         if self.held:
             claim = self.held.pop(self.draw.randrange(len(self.held)))
             if await finish(self.stores, claim, self.draw.choice([completed(), completed(), failed()])):
-                self.answered[claim.job.request.session_id].append(claim.id)
+                self.answered[self.session_of[claim.id]].append(claim.id)
 
     async def put_back(self) -> None:
         if self.held:
             claim = self.held.pop(self.draw.randrange(len(self.held)))
             if self.draw.random() < 0.5:
-                await self.stores.jobs.put_off(
-                    claim, self.draw.choice([0.0, 3.0]), counted=True, failure=FAILURE, report=REPORT
-                )
+                await self.stores.jobs.put_off(claim, later(self.draw.choice([0.0, 3.0])), REPORT)
             else:
-                await self.stores.jobs.give_back([(claim.id, claim.epoch, 0.0)])
+                await self.stores.jobs.give_back([(claim.id, claim.epoch)])
 
     async def cancel(self) -> None:
         every = [job for jobs in self.accepted.values() for job in jobs]
@@ -89,7 +90,7 @@ class History:
     async def lose(self) -> None:
         """Some worker stops; the holders of its claims do not know yet, and may still try to write."""
         self.clock.advance(self.draw.choice([1.0, LEASE]))
-        await self.stores.jobs.recover()
+        await recover(self.stores)
 
     async def expire(self) -> None:
         self.clock.advance(self.draw.random() * 3)
@@ -97,6 +98,7 @@ class History:
 
     async def orphans(self) -> None:
         assert (await self.stores.jobs.release_orphans()).total == 0
+        assert await self.stores.deliveries.release_orphaned_deliveries() == 0
 
     async def send(self) -> None:
         self.sending += await claim_deliveries(self.stores, limit=3)
@@ -119,7 +121,7 @@ class History:
         self.sending.clear()
         for _ in range(1_000):
             self.clock.advance(LEASE)
-            await self.stores.jobs.recover()
+            await recover(self.stores)
             await self.stores.jobs.expire()
             await self.claim()
             while self.held:
@@ -145,7 +147,7 @@ def in_accepted_order(history: History) -> bool:
 async def counters_agree(database: Database) -> bool:
     return not await database.rows(
         """SELECT 1 FROM conversations c WHERE pending != (SELECT count(*) FROM jobs j WHERE j.conversation_id = c.id
-           AND state IN ('held', 'queued', 'running', 'awaiting'))""",
+           AND state IN ('scheduled', 'held', 'queued', 'running', 'awaiting', 'quarantined'))""",
     )
 
 
@@ -159,9 +161,10 @@ async def one_callback_each(database: Database) -> bool:
 async def nobody_waits_for_nobody(database: Database) -> bool:
     return not await database.rows(
         """SELECT 1 FROM jobs h WHERE state = 'held' AND NOT EXISTS (SELECT 1 FROM jobs a
-           WHERE a.conversation_id = h.conversation_id AND a.state IN ('queued', 'running', 'awaiting'))
+           WHERE a.conversation_id = h.conversation_id AND a.state IN ('scheduled', 'queued', 'running', 'awaiting', 'quarantined'))
            UNION SELECT 1 FROM deliveries h WHERE state = 'held' AND NOT EXISTS (SELECT 1 FROM deliveries a
-           WHERE a.conversation_id = h.conversation_id AND a.state IN ('pending', 'sending'))""",
+           WHERE a.conversation_id = h.conversation_id AND a.destination = h.destination
+           AND a.state IN ('pending', 'sending'))""",
     )
 
 
@@ -196,13 +199,13 @@ async def test_order_and_custody_survive_any_history(
 async def test_the_in_memory_backlog_agrees_with_the_database(
     stores: Stores, database: Database, clock: FakeClock
 ) -> None:
-    history = History(99, [store], clock)
+    history = History(99, [stores], clock)
     for _ in range(300):
         await history.step()
 
     counted = (await database.rows("SELECT count(*) FROM jobs WHERE finished_at IS NULL"))[0][0]
 
-    assert stores._backlog.size() == counted
+    assert stores.backlog.size() == counted
 
 
 async def test_a_job_that_its_line_forgot_is_found(stores: Stores, database: Database) -> None:
@@ -222,7 +225,7 @@ async def test_a_callback_that_its_line_forgot_is_found(stores: Stores, database
         await finish(stores, (await claim_jobs(stores))[0])
     await database.execute("DELETE FROM deliveries WHERE state = 'pending'")
 
-    assert (await stores.jobs.release_orphans()).deliveries_released == 1
+    assert await stores.deliveries.release_orphaned_deliveries() == 1
 
     assert len(await claim_deliveries(stores)) == 1
 
@@ -254,7 +257,7 @@ async def test_of_more_messages_than_a_sweep_takes_the_earlier_ones_are_called_b
 ) -> None:
     line = [(await accept(stores, deadline_seconds=10.0)).job_id for _ in range(BATCH + 1)]
     # Written again, it may stand behind the others in the table.
-    await stores.jobs.put_off(await claim_job(stores), 100.0, counted=True, failure=FAILURE, report=REPORT)
+    await stores.jobs.put_off(await claim_job(stores), later(100.0), REPORT)
     clock.advance(10)
 
     while (await stores.jobs.expire()).total:

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from answerback.jobs.model import JobState
+from answerback.jobs.kind import JobState
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
 from builders import (
     DAY,
-    FAILURE,
+    DAY_MS,
     LEASE,
     REPORT,
     TENANT,
@@ -22,6 +22,7 @@ from builders import (
     claim_jobs,
     ended_job,
     finish,
+    later,
     owed_delivery,
     state_of,
 )
@@ -185,11 +186,11 @@ async def test_a_message_that_joins_a_conversation_while_it_is_forgotten_begins_
     await stores.deliveries.delivered(await owed_delivery(stores), REPORT)
     clock.advance(31 * DAY)
 
-    async with held(other, other.jobs.prune(30)) as forgetting:
+    async with held(other, other.jobs.prune(30 * DAY_MS)) as forgetting:
         joining = await blocked(postgres, accept(stores))
         assert (await forgetting.commit()).jobs_pruned == 1
 
-    assert (await joining).seq == 1
+    assert (await joining).position == 1
 
 
 async def test_a_conversation_that_a_message_joins_is_not_forgotten(
@@ -199,8 +200,8 @@ async def test_a_conversation_that_a_message_joins_is_not_forgotten(
     clock.advance(31 * DAY)
 
     async with held(other, accept(other)) as joining:
-        assert (await stores.jobs.prune(30)).total == 0
-        assert (await joining.commit()).seq == 2
+        assert (await stores.jobs.prune(30 * DAY_MS)).total == 0
+        assert (await joining.commit()).position == 2
 
     assert await finish(stores, await claim_job(stores))
 
@@ -213,7 +214,7 @@ async def test_a_callback_that_is_replayed_is_not_deleted(
     clock.advance(31 * DAY)
 
     async with held(other, other.deliveries.resend_delivery(TENANT, delivery.id)) as replaying:
-        pruning = await blocked(postgres, stores.jobs.prune(30))
+        pruning = await blocked(postgres, stores.jobs.prune(30 * DAY_MS))
         await replaying.commit()
         assert (await pruning).jobs_pruned == 0
 
@@ -278,9 +279,7 @@ async def test_a_worker_that_hands_over_after_the_answer_came_writes_nothing(
 
     async with held(other, other.jobs.cancel(TENANT, claim.id)) as ending:
         handing_over = await blocked(postgres, stores.jobs.hand_over(claim, 60.0, REPORT))
-        giving_back = await blocked(
-            postgres, stores.jobs.put_off(claim, 0.0, counted=True, failure=FAILURE, report=REPORT)
-        )
+        giving_back = await blocked(postgres, stores.jobs.put_off(claim, later(0.0), REPORT))
         await ending.commit()
         assert not await handing_over
         assert not await giving_back
@@ -316,7 +315,7 @@ async def test_nobody_waits_in_a_circle(stores: Stores, postgres: PostgresDataba
 async def test_what_is_gone_is_said_to_be_gone(stores: Stores, other: Stores, clock: FakeClock) -> None:
     await stores.deliveries.delivered(await owed_delivery(stores), REPORT)
     clock.advance(31 * DAY)
-    await other.jobs.prune(30)
+    await other.jobs.prune(30 * DAY_MS)
 
     with pytest.raises(NotFound):
         await stores.erase_conversation(TENANT, "s")

@@ -2,24 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
-from answerback.jobs.model import ClaimedJob, JobState
+from answerback.jobs.kind import Claimed, JobState
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.model import ClaimedDelivery, OriginRoom
-from builders import (
-    FAILURE,
-    LEASE,
-    REPORT,
-    TENANT,
-    accept,
-    claim_delivery,
-    claim_job,
-    claim_jobs,
-    finish,
-    owed_delivery,
-)
+from builders import LEASE, REPORT, TENANT, accept, claim_delivery, claim_job, claim_jobs, finish, later, owed_delivery
 from databases import REFUSED, Database
 from stores import Stores
 
@@ -29,16 +19,16 @@ async def test_a_claim_takes_what_is_due_and_counts_the_attempt(stores: Stores) 
 
     claim = await claim_job(stores)
 
-    assert (claim.id, claim.attempt, claim.job.request.message) == (accepted.job_id, 1, "hello")
+    assert (claim.id, claim.attempt, claim.job.args.text) == (accepted.job_id, 1, "hello")
     record = await stores.jobs.get(TENANT, claim.id)
-    assert (record.state, [each.status for each in record.attempts]) == (JobState.RUNNING, ["started"])
+    assert (record.state, record.attempt, record.attempts) == (JobState.RUNNING, 1, ())
     assert await claim_jobs(stores) == []
 
 
 async def test_a_claim_says_when_to_come_back(stores: Stores, clock: FakeClock) -> None:
     assert (await stores.jobs.claim("worker", 5, LEASE)).next_in is None
     await accept(stores)
-    await stores.jobs.put_off(await claim_job(stores), 30.0, counted=True, failure=FAILURE, report=REPORT)
+    await stores.jobs.put_off(await claim_job(stores), later(30.0), REPORT)
 
     claims = await stores.jobs.claim("worker", 5, LEASE)
 
@@ -102,12 +92,12 @@ async def test_the_database_itself_refuses_a_second_active_job_of_a_conversation
         await database.execute(f"UPDATE jobs SET state = '{state}' WHERE id = '{second.job_id}'")
 
 
-JobWrite = Callable[[Stores, ClaimedJob], Awaitable[object]]
+JobWrite = Callable[[Stores, Claimed[Any]], Awaitable[object]]
 DeliveryWrite = Callable[[Stores, ClaimedDelivery], Awaitable[object]]
 
 JOB_WRITES: dict[str, JobWrite] = {
     "finish": finish,
-    "requeue": lambda stores, claim: stores.jobs.put_off(claim, 5.0, counted=True, failure=FAILURE, report=REPORT),
+    "requeue": lambda stores, claim: stores.jobs.put_off(claim, later(5.0), REPORT),
     "extend": lambda stores, claim: stores.jobs.extend([(claim.id, claim.epoch)], LEASE),
 }
 DELIVERY_WRITES: dict[str, DeliveryWrite] = {
@@ -159,7 +149,7 @@ async def test_a_job_cannot_be_written_by_who_held_it_before(
     before = await database.dump()
 
     assert not await write(stores, stale)
-    await stores.jobs.give_back([(stale.id, stale.epoch, 0.0)])
+    await stores.jobs.give_back([(stale.id, stale.epoch)])
     assert await database.dump() == before
     assert await write(stores, current)
 

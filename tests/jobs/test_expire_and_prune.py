@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from answerback.jobs.model import JobState
-from answerback.jobs.recover import BATCH
+from answerback.jobs.expire import BATCH
+from answerback.jobs.kind import JobState
 from answerback.kernel.errors import ErrorCode, NotFound
 from answerback.testing.clock import FakeClock
 from builders import (
     DAY,
+    DAY_MS,
     REPORT,
     TENANT,
     accept,
@@ -29,7 +30,7 @@ async def expired_callback(stores: Stores, job_id: str) -> bool:
     assert record.state == JobState.EXPIRED
     assert record.failure is not None
     assert record.failure.code == ErrorCode.EXPIRED
-    return record.delivery is not None
+    return bool(record.deliveries)
 
 
 async def test_a_queued_job_expires_at_its_deadline_and_not_before(stores: Stores, clock: FakeClock) -> None:
@@ -109,11 +110,11 @@ async def test_what_ended_longer_ago_than_the_retention_is_deleted_with_all_that
     job_id = await settled_job(stores)
     clock.advance(30 * DAY + 0.001)
 
-    assert (await stores.jobs.prune(30)).jobs_pruned == 1
+    assert (await stores.jobs.prune(30 * DAY_MS)).jobs_pruned == 1
 
     with pytest.raises(NotFound):
         await stores.jobs.get(TENANT, job_id)
-    for table in ("jobs", "deliveries", "attempts", "turns", "conversations"):
+    for table in ("jobs", "deliveries", "conversation_items", "conversations"):
         assert await database.rows(f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
@@ -122,7 +123,7 @@ async def test_what_ended_within_the_retention_is_kept(stores: Stores, database:
     clock.advance(30 * DAY)
     before = await database.dump()
 
-    assert (await stores.jobs.prune(30)).total == 0
+    assert (await stores.jobs.prune(30 * DAY_MS)).total == 0
     assert await database.dump() == before
 
 
@@ -130,11 +131,11 @@ async def test_a_job_is_kept_until_its_callback_is_settled(stores: Stores, clock
     job_id = await ended_job(stores)
     held_behind = await ended_job(stores)
     clock.advance(31 * DAY)
-    assert (await stores.jobs.prune(30)).total == 0
+    assert (await stores.jobs.prune(30 * DAY_MS)).total == 0
 
     await stores.deliveries.dead(await claim_delivery(stores), REPORT)
 
-    assert (await stores.jobs.prune(30)).jobs_pruned == 1
+    assert (await stores.jobs.prune(30 * DAY_MS)).jobs_pruned == 1
     with pytest.raises(NotFound):
         await stores.jobs.get(TENANT, job_id)
     assert await state_of(stores, held_behind) == JobState.COMPLETED
@@ -144,7 +145,7 @@ async def test_an_open_job_is_never_pruned(stores: Stores, clock: FakeClock) -> 
     job_id = (await accept(stores, deadline_seconds=400 * DAY)).job_id
     clock.advance(300 * DAY)
 
-    await stores.jobs.prune(30)
+    await stores.jobs.prune(30 * DAY_MS)
 
     assert await state_of(stores, job_id) == JobState.QUEUED
 
@@ -155,8 +156,8 @@ async def test_a_conversation_in_use_forgets_old_turns_and_keeps_its_numbering(
     await settled_job(stores)
     clock.advance(31 * DAY)
     open_job = await accept(stores)
-    await stores.jobs.prune(30)
+    await stores.jobs.prune(30 * DAY_MS)
 
-    assert await database.rows("SELECT count(*) FROM turns") == [(0,)]
-    assert open_job.seq == 2
-    assert (await accept(stores)).seq == 3
+    assert await database.rows("SELECT count(*) FROM conversation_items") == [(0,)]
+    assert open_job.position == 2
+    assert (await accept(stores)).position == 3

@@ -2,11 +2,10 @@
 
 import pytest
 
-from answerback.jobs.model import Ending, JobState
+from answerback.jobs.kind import Ending, JobState
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
 from builders import (
-    FAILURE,
     REPORT,
     TENANT,
     accept,
@@ -17,6 +16,7 @@ from builders import (
     ended_job,
     failed,
     finish,
+    later,
     owed_delivery,
     state_of,
 )
@@ -51,8 +51,8 @@ async def test_cancelling_a_running_job_fences_its_holder(stores: Stores, databa
 
     before = await database.dump()
     assert not await finish(stores, claim)
-    assert not await stores.jobs.put_off(claim, 0.0, counted=True, failure=FAILURE, report=REPORT)
-    await stores.jobs.give_back([(claim.id, claim.epoch, 0.0)])
+    assert not await stores.jobs.put_off(claim, later(0.0), REPORT)
+    await stores.jobs.give_back([(claim.id, claim.epoch)])
     assert await database.dump() == before
     assert [each.status for each in (await stores.jobs.get(TENANT, job_id)).attempts] == ["cancelled"]
 
@@ -92,7 +92,7 @@ async def test_other_tenants_jobs_do_not_exist(stores: Stores) -> None:
 
 
 async def test_an_unsuccessful_job_can_run_anew_once(stores: Stores) -> None:
-    job_id = await ended_job(stores, "again", ending=failed())
+    job_id = await ended_job(stores, "again", end=failed())
     source, earlier = await stores.jobs.retry_source(TENANT, job_id)
     assert (source.request.message, earlier) == ("again", None)
 
@@ -198,7 +198,7 @@ async def test_jobs_are_listed_newest_first_by_page_state_and_session(stores: St
 
 async def test_an_erased_conversation_leaves_no_text_behind(stores: Stores, database: Database) -> None:
     for n in range(3):
-        await ended_job(stores, f"SECRET-{n}", ending=completed(f"SECRET-ANSWER-{n}"))
+        await ended_job(stores, f"SECRET-{n}", end=completed(f"SECRET-ANSWER-{n}"))
         await stores.deliveries.delivered(await claim_delivery(stores), REPORT)
     assert any("SECRET" in line for line in await database.dump())
 
@@ -237,7 +237,7 @@ async def test_what_is_in_flight_at_an_erasure_is_answered_but_not_remembered(
 
 
 async def test_an_erased_job_can_neither_run_anew_nor_be_replayed(stores: Stores) -> None:
-    job_id = await ended_job(stores, ending=failed())
+    job_id = await ended_job(stores, end=failed())
     claim = await claim_delivery(stores)
     await stores.deliveries.delivered(claim, REPORT)
     await stores.erase_conversation(TENANT, "s")

@@ -3,21 +3,22 @@
 import asyncio
 
 import pytest
-from answerback.jobs.ports import Limits
 
-from answerback.jobs.model import JobState, Message
+from answerback.jobs.kind import JobState
+from answerback.jobs.model import Limits
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, NotFound, Overloaded
 from answerback.testing.clock import FakeClock
 from builders import ROOMY, TENANT, accept, claim_job, finish, new_job, state_of
 from databases import Database
 from fallbacks import Fallbacks
 from stores import Stores
+from toy import Note
 
 
 async def test_messages_of_a_conversation_are_numbered_and_all_but_the_first_are_held(stores: Stores) -> None:
     accepted = [await accept(stores) for _ in range(3)]
 
-    assert [each.seq for each in accepted] == [1, 2, 3]
+    assert [each.position for each in accepted] == [1, 2, 3]
     states = [await state_of(stores, each.job_id) for each in accepted]
     assert states == [JobState.QUEUED, JobState.HELD, JobState.HELD]
 
@@ -28,14 +29,14 @@ async def test_numbering_goes_on_when_a_conversation_has_been_idle(stores: Store
 
     second = await accept(stores)
 
-    assert second.seq == 2
+    assert second.position == 2
     assert await state_of(stores, second.job_id) == JobState.QUEUED
 
 
 async def test_a_stateless_message_takes_no_line(stores: Stores) -> None:
     accepted = [await accept(stores, session=None) for _ in range(3)]
 
-    assert [each.seq for each in accepted] == [None, None, None]
+    assert [each.position for each in accepted] == [None, None, None]
     assert {await state_of(stores, each.job_id) for each in accepted} == {JobState.QUEUED}
 
 
@@ -43,22 +44,17 @@ async def test_tenants_with_the_same_session_do_not_meet(stores: Stores) -> None
     mine = await accept(stores)
     theirs = await accept(stores, tenant_id="tenant-b")
 
-    assert (mine.seq, theirs.seq) == (1, 1)
+    assert (mine.position, theirs.position) == (1, 1)
     with pytest.raises(NotFound):
         await stores.jobs.get(TENANT, theirs.job_id)
     assert [each.job.id for each in await stores.jobs.list("tenant-b", None, None, None, 10)] == [theirs.job_id]
 
 
 async def test_what_was_asked_is_kept_word_for_word(stores: Stores) -> None:
-    request = Message(
-        message="grüß dich 🌍\n", session_id="s", model="m", system="be kind", temperature=0.0, max_tokens=7,
-        metadata={"a": [1, None, {"ü": False}]},
-    )  # fmt: skip
+    accepted = await accept(stores, "grüß dich 🌍\n")
 
-    accepted = await accept(stores, request=request)
-
-    assert (await stores.jobs.get(TENANT, accepted.job_id)).job.request == request
-    assert (await claim_job(stores)).job.request == request
+    assert (await stores.jobs.get(TENANT, accepted.job_id)).job.args == Note("grüß dich 🌍\n")
+    assert (await claim_job(stores)).job.args == Note("grüß dich 🌍\n")
 
 
 async def test_the_same_key_and_body_answer_the_same(stores: Stores) -> None:
@@ -66,7 +62,7 @@ async def test_the_same_key_and_body_answer_the_same(stores: Stores) -> None:
 
     again = await accept(stores, idempotency_key="k", request_hash="h")
 
-    assert (again.job_id, again.seq, again.created) == (first.job_id, first.seq, False)
+    assert (again.job_id, again.position, again.created) == (first.job_id, first.position, False)
     assert await stores.jobs.find_accepted(TENANT, "k", "h") == again
 
 
@@ -123,7 +119,7 @@ async def test_an_answer_makes_room_in_its_conversation(stores: Stores) -> None:
 
     await finish(stores, await claim_job(stores))
 
-    assert (await stores.jobs.accept(new_job(), limits)).seq == 2
+    assert (await stores.jobs.accept(new_job(), limits)).position == 2
 
 
 async def test_the_backlog_takes_exactly_its_limit_however_many_come_at_once(stores: Stores) -> None:
@@ -168,6 +164,6 @@ async def test_the_backlog_is_counted_anew_when_a_store_opens(
     try:
         with pytest.raises(Overloaded):
             await second.jobs.accept(new_job(), Limits(conversation_pending=10, queued_jobs=3))
-        assert (await second.jobs.accept(new_job(), ROOMY)).seq == 4
+        assert (await second.jobs.accept(new_job(), ROOMY)).position == 4
     finally:
         await second.close()

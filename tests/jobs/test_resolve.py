@@ -1,68 +1,57 @@
-"""Reviews in the hands of an LLM that answers by webhook: handed over, answered from outside, or never."""
+"""Jobs in the hands of an LLM that answers by webhook: handed over, answered from outside, or never."""
 
 import json
 
 import pytest
 
-from answerback.jobs.model import JobKind, JobState
-from answerback.kernel.errors import Conflict, ErrorCode, NotFound
+from answerback.jobs.finish import End
+from answerback.jobs.kind import JobState
+from answerback.kernel.errors import Conflict, ErrorCode, Failure, NotFound
 from answerback.queue.attempts import Report
-from answerback.reviews.llm_callbacks import ending_of
-from answerback.reviews.model import FileRef, NotReviewed, Review, Reviewed
 from answerback.testing.clock import FakeClock
 from builders import (
     FAILURE,
     LEASE,
     REPORT,
-    ROOMY,
     TENANT,
     accept,
     claim_delivery,
     claim_job,
     claim_jobs,
+    failed,
     finish,
-    new_job,
+    later,
     state_of,
 )
 from databases import Database
 from stores import Stores
 
-REVIEW = Review("essay-1", (FileRef("http://f/1", (2, 1)), FileRef("http://f/2")), "s-1", {"a": [1]})
 TIMEOUT = 100.0
 HANDED_OVER = Report("handed_over", duration_ms=5)
-GOOD = ending_of(Reviewed({"score": 1, "feedback": "fine"}))
+GOOD = End.completed({"text": "fine", "score": 1})
 
 
 async def hand_in(stores: Stores, deadline: float = 86_400.0) -> str:
-    job = new_job(session=None, kind=JobKind.REVIEW, request=REVIEW, deadline_seconds=deadline)
-    return (await stores.jobs.accept(job, ROOMY)).job_id
+    return (await accept(stores, session=None, deadline_seconds=deadline)).job_id
 
 
 async def awaiting(stores: Stores, deadline: float = 86_400.0) -> str:
-    """A review that its LLM has taken."""
+    """A job that its LLM has taken."""
     job_id = await hand_in(stores, deadline)
     assert await stores.jobs.hand_over(await claim_job(stores), TIMEOUT, HANDED_OVER)
     return job_id
 
 
-async def test_a_review_comes_back_as_it_was_stored(stores: Stores) -> None:
-    job_id = await hand_in(stores)
-
-    assert (await claim_job(stores)).job.request == REVIEW
-    record = await stores.jobs.get(TENANT, job_id)
-    assert (record.job.kind, record.job.request, record.job.conversation_id) == (JobKind.REVIEW, REVIEW, None)
-
-
 async def test_handing_over_ends_the_lease_and_says_until_when(stores: Stores, clock: FakeClock) -> None:
     job_id = await hand_in(stores)
     claim = await claim_job(stores)
-    await stores.jobs.put_off(claim, 0, failure=FAILURE, counted=True, report=REPORT)
+    await stores.jobs.put_off(claim, later(0), REPORT)
 
     assert await stores.jobs.hand_over(await claim_job(stores), TIMEOUT, HANDED_OVER)
 
     record = await stores.jobs.get(TENANT, job_id)
     assert (record.state, record.failure, record.run_at) == (JobState.AWAITING, None, clock.now() + 100_000)
-    assert [each.status for each in record.attempts] == ["told", "handed_over"]
+    assert [each.status for each in record.attempts] == ["reported", "handed_over"]
     clock.advance(LEASE + 1)
     assert (await stores.jobs.recover()).total == 0
     assert await claim_jobs(stores) == []
@@ -91,10 +80,10 @@ async def test_no_answer_in_time(stores: Stores, clock: FakeClock) -> None:
     record = await stores.jobs.get(TENANT, job_id)
     assert record.failure is not None
     assert (record.state, record.failure.code) == (JobState.FAILED, ErrorCode.LLM_CALLBACK_TIMEOUT)
-    assert json.loads((await claim_delivery(stores)).body)["ok"] is False
+    assert json.loads((await claim_delivery(stores)).body)["status"] == "failed"
     assert await stores.jobs.count_open() == 0
     with pytest.raises(Conflict, match=r"failed \(llm_callback_timeout\) already"):
-        await stores.jobs.resolve(job_id, GOOD)
+        await stores.jobs.resolve(job_id, "echo", GOOD)
 
 
 @pytest.mark.parametrize(
@@ -115,43 +104,39 @@ async def test_of_timeout_and_deadline_the_first_counts_however_late_one_looks(
 async def test_an_answer_ends_it(stores: Stores) -> None:
     job_id = await awaiting(stores)
 
-    assert await stores.jobs.resolve(job_id, GOOD) == (True, False)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (True, False)
 
     record = await stores.jobs.get(TENANT, job_id)
-    assert (record.state, record.answer) == (JobState.COMPLETED, '{"score": 1, "feedback": "fine"}')
+    assert record.ending is not None
+    assert (record.state, record.ending.result) == (JobState.COMPLETED, {"text": "fine", "score": 1})
     delivery = await claim_delivery(stores)
-    assert json.loads(delivery.body) == {
-        "job_id": job_id,
-        "submission_id": "essay-1",
-        "ok": True,
-        "result": {"score": 1, "feedback": "fine"},
-    }
-    assert await stores.jobs.resolve(job_id, GOOD) == (False, False)
+    assert json.loads(delivery.body) == {"job_id": job_id, "status": "completed", "echo": "fine"}
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (False, False)
     await stores.deliveries.delivered(delivery, REPORT)
-    assert await stores.jobs.resolve(job_id, GOOD) == (False, True)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (False, True)
     await stores.deliveries.resend_delivery(TENANT, delivery.id)
-    assert await stores.jobs.resolve(job_id, GOOD) == (False, True)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (False, True)
 
 
 async def test_an_answer_that_overtakes_the_handing_over_fences_it(stores: Stores, database: Database) -> None:
     job_id = await hand_in(stores)
     claim = await claim_job(stores)
 
-    assert await stores.jobs.resolve(job_id, GOOD) == (True, False)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (True, False)
 
     before = await database.dump()
     assert not await stores.jobs.hand_over(claim, TIMEOUT, HANDED_OVER)
     assert not await finish(stores, claim)
-    assert not await stores.jobs.put_off(claim, 0, failure=FAILURE, counted=True, report=REPORT)
+    assert not await stores.jobs.put_off(claim, later(0), REPORT)
     assert await database.dump() == before
     assert [each.status for each in (await stores.jobs.get(TENANT, job_id)).attempts] == ["completed"]
 
 
 async def test_an_answer_to_what_went_back_to_the_queue(stores: Stores) -> None:
     job_id = await hand_in(stores)
-    await stores.jobs.put_off(await claim_job(stores), 0, failure=FAILURE, counted=True, report=REPORT)
+    await stores.jobs.put_off(await claim_job(stores), later(0), REPORT)
 
-    assert await stores.jobs.resolve(job_id, GOOD) == (True, False)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (True, False)
 
     assert await claim_jobs(stores) == []
     assert (await stores.jobs.get(TENANT, job_id)).failure is None
@@ -160,43 +145,45 @@ async def test_an_answer_to_what_went_back_to_the_queue(stores: Stores) -> None:
 @pytest.mark.parametrize(
     ("said", "same"),
     [
-        (Reviewed({"feedback": "fine", "score": 1}), True),
-        (Reviewed({"feedback": "fine", "score": True}), False),
-        (Reviewed({}), False),
-        (NotReviewed("fine"), False),
+        (End.completed({"score": 1, "text": "fine"}), True),
+        (End.completed({"text": "fine", "score": True}), False),
+        (End.completed({}), False),
+        (failed(), False),
     ],
 )
-async def test_which_answers_are_the_same(stores: Stores, database: Database, said: Reviewed, same: bool) -> None:
+async def test_which_answers_are_the_same(stores: Stores, database: Database, said: End, same: bool) -> None:
     job_id = await awaiting(stores)
-    await stores.jobs.resolve(job_id, GOOD)
+    await stores.jobs.resolve(job_id, "echo", GOOD)
     before = await database.dump()
 
     if same:
-        assert await stores.jobs.resolve(job_id, ending_of(said)) == (False, False)
+        assert await stores.jobs.resolve(job_id, "echo", said) == (False, False)
     else:
         with pytest.raises(Conflict, match="completed already"):
-            await stores.jobs.resolve(job_id, ending_of(said))
+            await stores.jobs.resolve(job_id, "echo", said)
     assert await database.dump() == before
 
 
 async def test_a_failure_told_twice(stores: Stores) -> None:
     job_id = await awaiting(stores)
-    failure = ending_of(NotReviewed("no"))
+    failure = failed()
 
-    assert await stores.jobs.resolve(job_id, failure) == (True, False)
-    assert await stores.jobs.resolve(job_id, failure) == (False, False)
+    assert await stores.jobs.resolve(job_id, "echo", failure) == (True, False)
+    assert await stores.jobs.resolve(job_id, "echo", failure) == (False, False)
     with pytest.raises(Conflict):
-        await stores.jobs.resolve(job_id, ending_of(NotReviewed("never")))
+        await stores.jobs.resolve(
+            job_id, "echo", End(JobState.FAILED, failure=Failure(FAILURE.code, "for another reason"))
+        )
 
 
-async def test_only_reviews_are_answered_from_outside(stores: Stores) -> None:
+async def test_only_jobs_of_the_kind_are_answered_from_outside(stores: Stores) -> None:
     message = (await accept(stores)).job_id
 
     for job_id in (message, "job_unknown"):
         with pytest.raises(NotFound):
-            await stores.jobs.resolve(job_id, GOOD)
+            await stores.jobs.resolve(job_id, "review", GOOD)
         with pytest.raises(NotFound):
-            await stores.jobs.require(job_id)
+            await stores.jobs.require(job_id, "review")
     assert await state_of(stores, message) == JobState.QUEUED
 
 
@@ -206,7 +193,7 @@ async def test_an_awaiting_review_can_be_cancelled(stores: Stores) -> None:
     await stores.jobs.cancel(TENANT, job_id)
 
     with pytest.raises(Conflict, match="cancelled already"):
-        await stores.jobs.resolve(job_id, GOOD)
+        await stores.jobs.resolve(job_id, "echo", GOOD)
 
 
 async def test_a_secret_of_its_own_is_made_once_and_kept(database: Database, clock: FakeClock) -> None:

@@ -5,20 +5,18 @@ import json
 
 import pytest
 
-from answerback.jobs.model import JobKind, JobState
-from answerback.reviews.model import Review
+from answerback.jobs.kind import JobState
 from answerback.testing.clock import FakeClock
-from builders import LEASE, REPORT, accept, claim_delivery, claim_job, claim_jobs, finish, new_job
+from builders import LEASE, REPORT, accept, claim_delivery, claim_job, claim_jobs, finish
 from databases import Database
 from stores import Stores
 
 FOREIGN = {
-    "a field": 'request = \'{"message": "hi", "session_id": "s", "of_a_newer_version": 1}\'',
     "a kind": "kind = 'poem'",
-    "no field": "request = '{}'",
-    "another shape": "request = '[\"hi\"]'",
-    "a number": "request = '7'",
-    "no json": "request = 'hi'",
+    "no field": "args = '{}'",
+    "another shape": "args = '[\"hi\"]'",
+    "a number": "args = '7'",
+    "no json": "args = 'hi'",
 }
 foreign = pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
 
@@ -44,8 +42,8 @@ async def test_it_is_left_for_later_while_the_others_are_claimed(
     claims = await stores.jobs.claim("worker", 10, LEASE)
 
     assert ([claim.id for claim in claims.jobs], claims.unreadable) == ([other], [job_id])
-    assert await state(database, job_id) == ("queued", 0, 0, clock.now() + 60_000)
-    assert await database.rows(f"SELECT * FROM attempts WHERE \"of\" = '{job_id}'") == []
+    assert await state(database, job_id) == ("scheduled", 0, 0, clock.now() + 60_000)
+    assert await database.rows(f"SELECT attempts_made FROM jobs WHERE id = '{job_id}'") == [(0,)]
     again = await stores.jobs.claim("worker", 10, LEASE)
     assert (again.jobs, again.unreadable, again.next_in) == ([], [], 60.0)
 
@@ -54,7 +52,7 @@ async def test_many_of_them_do_not_keep_a_claim_from_what_is_behind_them(
     stores: Stores, database: Database, clock: FakeClock
 ) -> None:
     for _ in range(4):
-        await foreign_job(stores, database, FOREIGN["a field"])
+        await foreign_job(stores, database, FOREIGN["no field"])
     clock.advance(1)
     other = (await accept(stores, session=None)).job_id
 
@@ -64,11 +62,10 @@ async def test_many_of_them_do_not_keep_a_claim_from_what_is_behind_them(
     assert (first.next_in, [claim.id for claim in third.jobs]) == (0.0, [other])
 
 
-async def test_whoever_can_read_it_answers_it(stores: Stores, database: Database, clock: FakeClock) -> None:
-    job_id = await foreign_job(stores, database, FOREIGN["a field"])
+async def test_a_version_that_can_read_it_answers_it(stores: Stores, database: Database, clock: FakeClock) -> None:
+    job_id = await foreign_job(stores, database, FOREIGN["no field"])
     await claim_jobs(stores)
-    request = json.dumps({"message": "hi", "stateless": True})
-    await database.execute(f"UPDATE jobs SET request = '{request}'")
+    await database.execute('UPDATE jobs SET args = \'{"text": "hi"}\'')
     clock.advance(60)
 
     claim = await claim_job(stores)
@@ -91,20 +88,9 @@ async def test_its_deadline_ends_it_and_the_sweep_goes_on(
     assert (await state(database, job_id))[0] == "expired"
     first = await claim_delivery(stores)
     body = json.loads(first.body)
-    assert (body["job_id"], body["status"], body["error"]["code"]) == (job_id, "expired", "expired")
+    assert (body["job_id"], body["status"]) == (job_id, "expired")
     assert await stores.deliveries.delivered(first, REPORT)
     assert (await claim_delivery(stores)).job_id == behind
-
-
-async def test_its_callback_echoes_what_can_be_read(stores: Stores, database: Database, clock: FakeClock) -> None:
-    request = json.dumps({"message": "hi", "session_id": "s", "metadata": {"order": 7}, "of_a_newer_version": 1})
-    await foreign_job(stores, database, f"request = '{request}'")
-    clock.advance(1_000)
-
-    await stores.jobs.expire()
-
-    body = json.loads((await claim_delivery(stores)).body)
-    assert (body["session_id"], body["metadata"]) == ("s", {"order": 7})
 
 
 async def test_a_worker_that_kills_itself_on_it_poisons_it(
@@ -121,17 +107,15 @@ async def test_a_worker_that_kills_itself_on_it_poisons_it(
     assert (await state(database, job_id))[0] == "failed"
 
 
-async def test_a_review_that_was_never_answered_fails_though_it_cannot_be_read(
+async def test_a_job_that_was_never_answered_fails_though_it_cannot_be_read(
     stores: Stores, database: Database, clock: FakeClock
 ) -> None:
-    review = new_job(session=None, kind=JobKind.REVIEW, request=Review("essay-1", ()))
-    job_id = (await accept(stores, session=None, kind=review.kind, request=review.request)).job_id
+    job_id = (await accept(stores, session=None)).job_id
     assert await stores.jobs.hand_over(await claim_job(stores), 100.0, REPORT)
-    request = json.dumps({"submission_id": "essay-1", "file_refs": [], "of_a_newer_version": 1})
-    await database.execute(f"UPDATE jobs SET request = '{request}'")
+    await database.execute(f"UPDATE jobs SET {FOREIGN['no field']}")
     clock.advance(100)
 
     assert (await stores.jobs.expire()).jobs_unanswered == 1
 
     assert (await state(database, job_id))[0] == JobState.FAILED
-    assert json.loads((await claim_delivery(stores)).body)["submission_id"] == "essay-1"
+    assert json.loads((await claim_delivery(stores)).body)["status"] == "failed"
