@@ -107,7 +107,7 @@ def bench(
         planned = plans(prompts, model or (), runs, concurrency, max_tokens)
     except BenchError as error:
         _fail(str(error))
-    raise typer.Exit(run(_settings(), planned, bootstrap.build_benchmark))
+    raise typer.Exit(run(_settings(), planned))
 
 
 @app.command()

@@ -1,10 +1,9 @@
 """`answerback bench`: models side by side, measured with your prompts against the configured provider."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeAlias
 
 from rich import box
 from rich.console import Console
@@ -12,12 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from answerback import bootstrap
 from answerback.benchmark.chart import Panel, number, svg
 from answerback.benchmark.model import Plan, Report, Run, Spread, read_prompts
-from answerback.benchmark.run import Benchmark
 from answerback.kernel.errors import ResultsUnwritable, UnknownModel
-from answerback.kernel.log import Log
-from answerback.llm.provider import Provider
 from answerback.llm.routes_file import RoutesFileError
 from answerback.settings import Settings
 
@@ -32,10 +29,6 @@ PROMPTS = (
 
 
 SHOWN = (("avg", "avg"), ("min", "min"), ("max", "max"), ("std dev", "std_dev"), ("p50", "p50"), ("p95", "p95"))
-
-
-Build: TypeAlias = Callable[[Settings, Log], tuple[Benchmark, Provider]]
-"""Makes the benchmark, and the provider it asks, which is then to be closed."""
 
 
 class BenchError(Exception):
@@ -63,13 +56,13 @@ def plans(prompts: Path | None, models: Sequence[str], runs: int, concurrency: i
         raise BenchError(f"{prompts}: {error}") from None
 
 
-def run(settings: Settings, planned: Sequence[Plan], build: Build) -> int:
+def run(settings: Settings, planned: Sequence[Plan]) -> int:
     """Returns the exit code: 0 when something was answered, 1 when nothing was, 2 when it could not begin."""
     screen = Console(highlight=False)
     if not screen.is_terminal:
         screen.width = WIDTH
     try:
-        reports = asyncio.run(_measure(settings, planned, build))
+        reports = asyncio.run(_measure(settings, planned))
     except KeyboardInterrupt:
         screen.print(Text(f"\nStopped. The runs that ended are in {settings.benchmarks_dir}."))
         return 130
@@ -103,8 +96,8 @@ def _read(path: Path) -> bytes:
     return data
 
 
-async def _measure(settings: Settings, planned: Sequence[Plan], build: Build) -> Sequence[Report]:
-    benchmark, provider = build(settings, _Silence())
+async def _measure(settings: Settings, planned: Sequence[Plan]) -> Sequence[Report]:
+    benchmark, provider = bootstrap.build_benchmark(settings, _Silence())
     try:
         with ExitStack() as stack:
             return await benchmark.run(planned, _progress(stack, planned))
