@@ -103,7 +103,7 @@ async def test_every_run_is_in_the_file_and_every_model_in_the_plot(shell: Shell
     assert {"Latency (s)", "Time to first token (s)", "Tokens per second (1/s)"} <= set(texts)
 
 
-async def test_progress_is_shown_to_whoever_watches(shell: Shell) -> None:
+async def test_progress_is_shown_on_a_terminal(shell: Shell) -> None:
     _, _, watched = await shell.run(*compare("--runs", "1"), TTY_COMPATIBLE="1", COLUMNS="100", TERM="xterm")
     _, _, piped = await shell.run(*compare("--runs", "1"))
 

@@ -164,11 +164,11 @@ async def test_usage_is_read_only_when_it_makes_sense(
     assert (await ask(provider, request())).usage == read
 
 
-@pytest.mark.parametrize(("told", "model"), [("a/b", "a/b"), ("", "m"), (None, "m"), (7, "m"), ("\0x", "x")])
+@pytest.mark.parametrize(("named", "model"), [("a/b", "a/b"), ("", "m"), (None, "m"), (7, "m"), ("\0x", "x")])
 async def test_the_model_that_answered_is_named(
-    told: Json, model: str, llm: FakeLLM, provider: OpenAICompatible
+    named: Json, model: str, llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
-    llm.then(replies.completion(model=told))
+    llm.then(replies.completion(model=named))
 
     assert (await ask(provider, request(model="m"))).model == model
 

@@ -1,4 +1,4 @@
-"""What a question takes: tries, waits and tokens on a clock that moves when told."""
+"""What a question takes: tries, waits and tokens on a clock that only the test moves."""
 
 from collections.abc import AsyncGenerator, Callable
 

@@ -25,7 +25,7 @@ def down(retry_after: float | None = None) -> ProviderError:
 
 
 class Lister:
-    """Lists what it is told, once `open` is set; an error is raised."""
+    """Lists `answer`, once `open` is set; an error is raised."""
 
     def __init__(self) -> None:
         self.answer: Sequence[Model] | Exception = [model("a"), model("b")]
@@ -82,7 +82,7 @@ async def test_a_caller_that_goes_away_takes_the_list_from_nobody(catalog: Catal
     assert lister.calls == 1
 
 
-async def test_a_list_is_kept_for_its_time_and_then_asked_for_anew(
+async def test_a_list_is_cached_for_its_time_and_then_asked_for_anew(
     catalog: Catalog, lister: Lister, clock: FakeClock
 ) -> None:
     await catalog.list()
@@ -146,8 +146,8 @@ async def test_an_old_list_does_not_wait_for_a_slow_upstream(
 async def test_with_nothing_to_serve_all_hear_why_and_the_next_asks_again(catalog: Catalog, lister: Lister) -> None:
     lister.answer = down()
 
-    heard = await asyncio.gather(*(catalog.list() for _ in range(3)), return_exceptions=True)
-    assert [type(each) for each in heard] == [ProviderError] * 3
+    outcomes = await asyncio.gather(*(catalog.list() for _ in range(3)), return_exceptions=True)
+    assert [type(each) for each in outcomes] == [ProviderError] * 3
     assert lister.calls == 1
 
     lister.answer = [model("a")]

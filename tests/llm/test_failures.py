@@ -200,12 +200,12 @@ async def test_every_failure_says_what_to_do_next(row: Row, llm: FakeLLM, provid
     with pytest.raises(ProviderError) as raised:
         await complete(provider, QUESTION)
 
-    told = raised.value
-    assert (told.failure.code, told.retryable) == (row.code, row.retryable)
-    assert told.retry_after == (None if row.retry_after is None else pytest.approx(row.retry_after))
-    assert row.says in told.failure.message
-    assert told.__cause__ is None, "aiohttp's errors carry the request's headers, and so the key"
-    assert "sk-secret" not in "".join(traceback.format_exception(told))
+    error = raised.value
+    assert (error.failure.code, error.retryable) == (row.code, row.retryable)
+    assert error.retry_after == (None if row.retry_after is None else pytest.approx(row.retry_after))
+    assert row.says in error.failure.message
+    assert error.__cause__ is None, "aiohttp's errors carry the request's headers, and so the key"
+    assert "sk-secret" not in "".join(traceback.format_exception(error))
     assert llm.total == 1, "the provider itself must never try again"
 
 
@@ -248,9 +248,9 @@ async def test_a_closed_port_is_unreachable() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
 
-        told = await ask(f"http://127.0.0.1:{held.getsockname()[1]}/v1")
+        error = await ask(f"http://127.0.0.1:{held.getsockname()[1]}/v1")
 
-    assert "could not be connected" in told.failure.message
+    assert "could not be connected" in error.failure.message
 
 
 async def test_a_name_without_address_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,15 +259,15 @@ async def test_a_name_without_address_is_unreachable(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
-    told = await ask("http://llm.invalid/v1")
+    error = await ask("http://llm.invalid/v1")
 
-    assert "no address" in told.failure.message
+    assert "no address" in error.failure.message
 
 
 async def test_an_upstream_without_tls_is_unreachable_over_https(llm: FakeLLM) -> None:
-    told = await ask(llm.base_url.replace("http:", "https:"))
+    error = await ask(llm.base_url.replace("http:", "https:"))
 
-    assert "TLS" in told.failure.message
+    assert "TLS" in error.failure.message
     assert llm.total == 0
 
 
@@ -283,10 +283,10 @@ async def test_connecting_has_a_timeout_of_its_own() -> None:
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
 
-        told = await ask(f"https://127.0.0.1:{port}/v1", connect_timeout=0.05)
+        error = await ask(f"https://127.0.0.1:{port}/v1", connect_timeout=0.05)
 
         await asyncio.wait_for(gone.wait(), 5)
-    assert "within 0.05 s" in told.failure.message
+    assert "within 0.05 s" in error.failure.message
 
 
 async def test_a_request_that_is_not_json_is_refused_before_it_costs_anything(

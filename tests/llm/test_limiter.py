@@ -146,7 +146,7 @@ class TestAPause:
 
 
 class Scripted:
-    """A provider that does as told and says how many ask it at once."""
+    """A provider that waits or fails as scripted, and counts its calls."""
 
     name = "scripted"
 

@@ -1,4 +1,4 @@
-"""Fallback: what moves on, what does not, who is asked first, who cools down."""
+"""Fallback: what moves on, what does not, which route is tried first, which cools down."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -32,7 +32,7 @@ def broken(
 
 
 class Scripted:
-    """Answers each model as told: with an error, or with its own name. Remembers what it was asked for."""
+    """Answers each model with its failure, or with its own name. Remembers what it was asked for."""
 
     def __init__(self, name: str, **failures: ProviderError) -> None:
         self.name = name
@@ -108,7 +108,7 @@ async def test_a_name_that_stands_for_nothing_goes_as_it_is_to_the_first_provide
     assert world.two.asked == []
 
 
-async def test_a_failure_of_the_request_itself_is_told_at_once() -> None:
+async def test_a_failure_of_the_request_itself_is_raised_at_once() -> None:
     world = World(a=broken(ErrorCode.UPSTREAM_REFUSED, retryable=False))
 
     with pytest.raises(ProviderError) as caught:
@@ -163,7 +163,7 @@ async def test_when_all_accounts_are_in_trouble_that_is_final() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "told"),
+    ("failures", "expected"),
     [
         ({"a": broken(retry_after=900), "b": broken(retry_after=5), "c": broken(retry_after=60)}, (True, 5)),
         ({"a": broken(retry_after=9), "b": broken(), "c": broken(retry_after=60)}, (True, None)),
@@ -172,13 +172,13 @@ async def test_when_all_accounts_are_in_trouble_that_is_final() -> None:
         ({"a": broken(ErrorCode.UPSTREAM_AUTH, retryable=False), "c": broken(retry_after=7)}, (True, 7)),
     ],
 )
-async def test_when_all_fail_the_failure_that_promises_most_is_told(
-    failures: dict[str, ProviderError], told: tuple[bool, float | None]
+async def test_when_all_fail_the_failure_that_promises_most_is_raised(
+    failures: dict[str, ProviderError], expected: tuple[bool, float | None]
 ) -> None:
     with pytest.raises(ProviderError) as caught:
         await World(**failures).ask()
 
-    assert (caught.value.retryable, caught.value.retry_after) == told
+    assert (caught.value.retryable, caught.value.retry_after) == expected
 
 
 async def test_one_that_failed_is_asked_last_until_it_has_cooled_down() -> None:
@@ -322,7 +322,7 @@ async def test_a_job_is_answered_by_the_next_provider_at_its_first_attempt(
     assert (second.calls[0].model, second.calls[0].headers["Authorization"]) == ("small", "Bearer sk-spare")
 
 
-async def test_the_synchronous_doors_fall_back_and_a_cooling_provider_is_spared(
+async def test_the_synchronous_routes_fall_back_and_a_cooling_provider_is_spared(
     http: aiohttp.ClientSession, first: FakeLLM, second: FakeLLM
 ) -> None:
     first.on(lambda _: True, replies.status(429, headers={"Retry-After": "120"}))
@@ -339,7 +339,7 @@ async def test_the_synchronous_doors_fall_back_and_a_cooling_provider_is_spared(
     assert second.total == 3
 
 
-async def test_a_refused_request_is_told_and_not_tried_elsewhere(
+async def test_a_refused_request_is_reported_and_not_tried_elsewhere(
     http: aiohttp.ClientSession, first: FakeLLM, second: FakeLLM
 ) -> None:
     first.on("too long", replies.status(400))
@@ -370,7 +370,7 @@ async def test_the_list_of_models_names_the_route(http: aiohttp.ClientSession) -
         assert [model["id"] for model in (await response.json())["data"]] == ["smart", "big"]
 
 
-async def test_account_trouble_of_one_provider_is_told_alike_to_all(first: FakeLLM) -> None:
+async def test_account_trouble_of_one_provider_is_the_same_for_all(first: FakeLLM) -> None:
     first.on(lambda _: True, replies.status(401))
     settings = {"OPENROUTER_BASE_URL": first.base_url, "LLM_MODEL": "big", "LLM_FALLBACK_MODELS": "small, tiny"}
     async with Service(settings) as service, aiohttp.ClientSession(service.url) as http:

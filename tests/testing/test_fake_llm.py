@@ -63,16 +63,16 @@ async def test_a_stream_ends_with_its_usage_where_asked(client: openai.AsyncOpen
 async def test_a_stream_can_break_off(llm: FakeLLM, client: openai.AsyncOpenAI) -> None:
     llm.then(replies.break_off())
     stream = await client.chat.completions.create(model="m", messages=user("hi"), stream=True)
-    heard = []
+    answers = []
 
     async def listen() -> None:
         async for chunk in stream:
-            heard.append(chunk)
+            answers.append(chunk)
 
     with pytest.raises(openai.APIConnectionError):
         await listen()
-    assert heard
-    assert {chunk.choices[0].finish_reason for chunk in heard} == {None}
+    assert answers
+    assert {chunk.choices[0].finish_reason for chunk in answers} == {None}
 
 
 async def test_openais_client_understands_the_errors(llm: FakeLLM, client: openai.AsyncOpenAI) -> None:
@@ -107,9 +107,9 @@ async def ask(provider: OpenAICompatible, text: str) -> str:
 async def test_a_script_is_played_once_then_the_default_returns(llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.then(replies.status(500), replies.say("scripted"))
 
-    heard = [await ask(provider, "hi") for _ in range(3)]
+    answers = [await ask(provider, "hi") for _ in range(3)]
 
-    assert heard == ["upstream_error", "scripted", 'You said: "hi". I was given 1 message.']
+    assert answers == ["upstream_error", "scripted", 'You said: "hi". I was given 1 message.']
 
 
 async def test_replies_are_chosen_by_what_was_said_and_the_last_one_stays(
@@ -118,11 +118,11 @@ async def test_replies_are_chosen_by_what_was_said_and_the_last_one_stays(
     llm.on("flaky", replies.status(500), replies.say("better"))
     llm.on(lambda text: text.startswith("bad"), replies.hang_up())
 
-    heard = [await ask(provider, text) for text in ("flaky", "bad one", "flaky", "good", "flaky", "bad two")]
+    answers = [await ask(provider, text) for text in ("flaky", "bad one", "flaky", "good", "flaky", "bad two")]
 
-    assert heard[:3] == ["upstream_error", "upstream_unreachable", "better"]
-    assert heard[3].startswith('You said: "good"')
-    assert heard[4:] == ["better", "upstream_unreachable"]
+    assert answers[:3] == ["upstream_error", "upstream_unreachable", "better"]
+    assert answers[3].startswith('You said: "good"')
+    assert answers[4:] == ["better", "upstream_unreachable"]
     assert llm.counts == {"flaky": 3, "bad one": 1, "good": 1, "bad two": 1}
     assert llm.count("never asked") == 0
 

@@ -1,6 +1,7 @@
 """Reading chat completions: what an upstream's document says, or why it cannot be used."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import NoReturn, TypeGuard
 
@@ -36,7 +37,7 @@ def decode(body: bytes) -> Json:
     """The document, None where there is none: NaN and Infinity, which Python takes for JSON, are not. A byte order mark
     is passed over (RFC 8259, section 8.1)."""
     try:
-        return _STRICT.decode(body.decode("utf-8-sig"))
+        return _STRICT.decode(body.removeprefix(BOM_UTF8).decode())
     except (ValueError, RecursionError):
         return None
 

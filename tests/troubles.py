@@ -1,4 +1,4 @@
-"""The cells of the error table: what an upstream can do to a synchronous door, and how the door tells it."""
+"""The cells of the error table: what an upstream can do to a synchronous route, and how the route answers."""
 
 import json
 from collections.abc import Mapping

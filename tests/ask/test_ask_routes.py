@@ -9,13 +9,13 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from troubles import SECRET, TROUBLES, chunk, sse, upstream
 
 from answerback.accounts.model import hash_key
 from answerback.bootstrap import SystemClock
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from troubles import SECRET, TROUBLES, chunk, sse, upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -83,7 +83,7 @@ async def test_a_stream_of_text_comes_word_by_word(http: aiohttp.ClientSession, 
     assert (response.headers["cache-control"], response.headers["x-accel-buffering"]) == ("no-cache", "no")
 
 
-async def test_words_are_told_before_the_answer_is_whole(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
+async def test_words_come_before_the_answer_is_whole(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
     llm.on("an endless one", replies.stream(sse(chunk("once upon"), done=False), "never"))
 
     async with http.post("/api/streaming", json={"question": "an endless one"}, headers=EVENTS) as response:
@@ -164,12 +164,12 @@ async def test_a_stream_that_breaks_never_looks_complete(http: aiohttp.ClientSes
     llm.on(question["question"], reply)
 
     async with http.post("/api/streaming", json=question, headers=EVENTS) as response:
-        *told, last = await events(response)
-    assert (response.status, told[0]) == (200, 'data: {"content":"half"}')
+        *before, last = await events(response)
+    assert (response.status, before[0]) == (200, 'data: {"content":"half"}')
     kind, data = last.split("\n")
     assert kind == "event: error"
     assert json.loads(data.removeprefix("data: "))["error"]["code"] == code
-    assert "done" not in "".join(told)
+    assert "done" not in "".join(before)
     assert SECRET not in last
 
     with pytest.raises(aiohttp.ClientPayloadError):

@@ -6,11 +6,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from troubles import SECRET, TROUBLES, upstream
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from troubles import SECRET, TROUBLES, upstream
 
 CROWD = 1000
 
@@ -51,10 +51,10 @@ async def test_a_thousand_callers_of_a_cold_list_make_one_upstream_call(llm: Fak
         await all_sent.wait()
         await llm.wait_for_lists(1)
         opened.set()
-        heard = await asyncio.gather(*callers)
+        answers = await asyncio.gather(*callers)
 
-    assert {status for status, _ in heard} == {200}
-    assert all([each["id"] for each in body] == ["a", "b"] for _, body in heard)
+    assert {status for status, _ in answers} == {200}
+    assert all([each["id"] for each in body] == ["a", "b"] for _, body in answers)
     assert llm.lists == 1
 
 
@@ -72,7 +72,7 @@ async def test_a_caller_that_hangs_up_takes_the_list_from_nobody(llm: FakeLLM) -
     assert llm.lists == 1
 
 
-async def test_odd_entries_are_skipped_and_details_told(llm: FakeLLM) -> None:
+async def test_odd_entries_are_skipped_and_details_listed(llm: FakeLLM) -> None:
     good = {"id": "vendor/good", "name": "Good", "description": "Knows <b>much</b>, schön."}
     llm.list_reply = listing(None, 5, "text", [], {}, {"id": None}, {"id": ""}, good, {"id": "bare", "name": 7}, good)
     async with Service(upstream(llm.base_url)) as service, aiohttp.ClientSession(service.url) as http:
@@ -103,8 +103,8 @@ async def down(llm: FakeLLM) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def test_with_no_list_at_all_trouble_is_a_status(down: aiohttp.ClientSession, llm: FakeLLM) -> None:
-    told = ("429-soon", "429-late", "500", "error-in-200", "not-json", "unreachable", "not-http", "401", "402", "404")
-    for name in told:
+    names = ("429-soon", "429-late", "500", "error-in-200", "not-json", "unreachable", "not-http", "401", "402", "404")
+    for name in names:
         trouble = TROUBLES[name]
         llm.list_reply = trouble.reply
         async with down.get("/models") as response:
@@ -122,7 +122,7 @@ async def test_with_no_list_at_all_any_model_may_be_asked(down: aiohttp.ClientSe
     assert llm.calls[-1].model == "nobody/knows"
 
 
-async def test_failures_that_pass_are_tried_again_and_told_when_they_do_not(llm: FakeLLM) -> None:
+async def test_failures_that_pass_are_tried_again_and_reported_when_they_do_not(llm: FakeLLM) -> None:
     settings = upstream(llm.base_url) | {"MAX_RETRIES": "2", "MIN_RETRY_DELAY": "0.01", "MAX_RETRY_DELAY": "0.05"}
     llm.on("third time lucky", replies.status(503), replies.hang_up(), replies.say("at last"))
     llm.on("never", replies.status(503))

@@ -8,11 +8,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from troubles import SECRET, TROUBLES, chunk, sse
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from troubles import SECRET, TROUBLES, chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -101,7 +101,7 @@ async def test_a_stream_comes_as_events_and_ends_with_done(http: aiohttp.ClientS
         assert await events(response) == ['data: {"content":"one"}', 'data: {"content":" two"}', 'data: {"done":true}']
 
 
-async def test_words_are_told_before_the_answer_is_whole(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
+async def test_words_come_before_the_answer_is_whole(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
     llm.on("an endless one", replies.stream(sse(chunk("once upon"), done=False), "never"))
 
     async with http.post("/generate", json={"prompt": "an endless one", "stream": True}) as response:
@@ -141,9 +141,9 @@ async def test_a_stream_that_breaks_never_looks_complete(http: aiohttp.ClientSes
     llm.on(f"break {name}", reply)
 
     async with http.post("/generate", json={"prompt": f"break {name}", "stream": True}) as response:
-        *told, last = await events(response)
+        *before, last = await events(response)
 
-    assert told == ['data: {"content":"half"}']
+    assert before == ['data: {"content":"half"}']
     kind, data = last.split("\n")
     assert kind == "event: error"
     assert json.loads(data.removeprefix("data: "))["error"]["code"] == code
@@ -223,7 +223,7 @@ async def test_nothing_without_a_key(service: Service, llm: FakeLLM, method: str
     assert (llm.total, llm.lists) == asked
 
 
-async def test_each_door_documents_its_errors_and_an_example(http: aiohttp.ClientSession) -> None:
+async def test_each_route_documents_its_errors_and_an_example(http: aiohttp.ClientSession) -> None:
     async with http.get("/openapi.json") as response:
         paths = (await response.json())["paths"]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from troubles import SECRET, chunk, sse, upstream
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from troubles import SECRET, chunk, sse, upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -89,18 +89,18 @@ async def test_the_file_has_a_row_per_run_and_agrees_with_the_report(
 ) -> None:
     _, report = await bench(http, "first\nsecond", runs=4)
 
-    kept = rows(service, report)
+    stored = rows(service, report)
     assert Path(report["results_file"]).parent == Path("benchmarks")
-    assert sorted((row["prompt"], row["run"]) for row in kept) == [
+    assert sorted((row["prompt"], row["run"]) for row in stored) == [
         (prompt, str(run)) for prompt in ("first", "second") for run in range(1, 5)
     ]
-    assert {(row["status"], row["error_code"], row["tries"], row["answered_by"]) for row in kept} == {
+    assert {(row["status"], row["error_code"], row["tries"], row["answered_by"]) for row in stored} == {
         ("ok", "", "1", "fake")
     }
-    assert {row["model"] for row in kept} == {"fake"}, "the default is what was asked"
+    assert {row["model"] for row in stored} == {"fake"}, "the default is what was asked"
     for summary, chosen in (
-        (report["overall"], kept),
-        (report["prompts"][1], [row for row in kept if row["prompt_number"] == "2"]),
+        (report["overall"], stored),
+        (report["prompts"][1], [row for row in stored if row["prompt_number"] == "2"]),
     ):
         for measure, column in (
             ("latency", "latency_seconds"),
@@ -135,8 +135,8 @@ async def test_failures_are_counted_by_code_and_stop_nothing(
     good, refused, broken = report["prompts"]
     assert (good["failures"], refused["failures"], refused["latency"]) == (0, 2, None)
     assert (broken["retries"], broken["tokens_per_second"]) == (2, None)
-    kept = rows(service, report)
-    assert {(row["prompt"], row["error_code"], row["tries"], row["latency_seconds"] != "") for row in kept} == {
+    stored = rows(service, report)
+    assert {(row["prompt"], row["error_code"], row["tries"], row["latency_seconds"] != "") for row in stored} == {
         ("good", "", "1", True),
         ("refused", "upstream_refused", "1", False),
         ("broken", "upstream_unreachable", "2", False),
@@ -336,7 +336,7 @@ async def test_others_are_served_while_a_large_benchmark_runs(http: aiohttp.Clie
     assert max(waits) < 1
 
 
-async def test_results_that_cannot_be_kept_are_said_before_anybody_is_asked(llm: FakeLLM, tmp_path: Path) -> None:
+async def test_results_that_cannot_be_written_are_refused_before_anybody_is_asked(llm: FakeLLM, tmp_path: Path) -> None:
     (tmp_path / "benchmarks").write_text("a file, not a folder")
     asked = llm.total
     async with (

@@ -8,11 +8,11 @@ import aiohttp
 import openai
 import pytest
 import pytest_asyncio
-from troubles import SECRET, TROUBLES, chunk, sse, upstream
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from troubles import SECRET, TROUBLES, chunk, sse, upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -117,8 +117,8 @@ async def test_a_stream_ends_with_its_usage(client: openai.AsyncOpenAI) -> None:
     )
     *chunks, last = [each async for each in stream]
 
-    told = "".join(each.choices[0].delta.content or "" for each in chunks)
-    assert told == 'You said: "count me". I was given 1 message.'
+    text = "".join(each.choices[0].delta.content or "" for each in chunks)
+    assert text == 'You said: "count me". I was given 1 message.'
     assert [each.choices[0].finish_reason for each in chunks[-2:]] == [None, "stop"]
     assert {each.object for each in chunks} == {"chat.completion.chunk"}
     assert {each.usage for each in chunks} == {None}
@@ -127,7 +127,7 @@ async def test_a_stream_ends_with_its_usage(client: openai.AsyncOpenAI) -> None:
     assert last.usage.total_tokens == last.usage.prompt_tokens + last.usage.completion_tokens
 
 
-async def test_without_being_asked_no_usage_is_told(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
+async def test_without_being_asked_no_usage_is_sent(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
     response = await post(http, messages=user("just talk"), stream=True)
 
     *chunks, done = await data_of(response)
@@ -151,8 +151,8 @@ async def test_chunks_are_forwarded_as_they_came(http: aiohttp.ClientSession, ll
 async def test_usage_on_the_last_chunk_with_words_is_moved_to_where_openai_has_it(
     http: aiohttp.ClientSession, llm: FakeLLM, asked: bool
 ) -> None:
-    told = sse(chunk("Hello"), chunk("", "stop", usage=USAGE))
-    llm.on(f"openrouter {asked}", replies.stream(told))
+    events = sse(chunk("Hello"), chunk("", "stop", usage=USAGE))
+    llm.on(f"openrouter {asked}", replies.stream(events))
 
     response = await post(
         http, messages=user(f"openrouter {asked}"), stream=True, stream_options={"include_usage": asked}
@@ -229,7 +229,7 @@ async def test_a_stream_that_breaks_raises_and_has_no_done(
     assert SECRET not in str(error)
 
 
-async def test_a_choice_that_never_ends_is_not_told_as_whole(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_a_choice_that_never_ends_never_looks_whole(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     second = chunk("two")
     second["choices"][0]["index"] = 1
     llm.on("two answers", replies.stream(sse(chunk("one"), second, chunk("", "stop"))))
@@ -288,12 +288,14 @@ async def test_a_wrong_request_is_a_400_that_names_the_parameter(
         (b"[1e400]", "too large a number"),
     ],
 )
-async def test_a_body_that_cannot_be_read_is_told_why(http: aiohttp.ClientSession, body: bytes, words: str) -> None:
+async def test_a_body_that_cannot_be_read_is_refused_with_the_reason(
+    http: aiohttp.ClientSession, body: bytes, words: str
+) -> None:
     async with http.post("/v1/chat/completions", data=body) as response:
         assert words in (await response.json())["error"]["message"]
 
 
-async def test_a_door_of_openais_that_is_not_here_is_refused_in_its_shape(client: openai.AsyncOpenAI) -> None:
+async def test_an_openai_route_that_is_not_offered_is_refused_in_its_shape(client: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as embedding:
         await client.embeddings.create(model="fake", input="x")
     with pytest.raises(openai.NotFoundError) as response:
@@ -303,13 +305,13 @@ async def test_a_door_of_openais_that_is_not_here_is_refused_in_its_shape(client
     assert (response.value.type, response.value.code) == ("invalid_request_error", "not_found")
 
 
-async def test_a_door_of_ours_under_v1_keeps_our_shape(http: aiohttp.ClientSession) -> None:
+async def test_a_route_of_our_own_under_v1_keeps_our_shape(http: aiohttp.ClientSession) -> None:
     async with http.get("/openapi.json") as response:
         paths = (await response.json())["paths"]
-    doors = {path.split("/")[2] for path in paths if path.startswith("/v1/")}
+    rooms = {path.split("/")[2] for path in paths if path.startswith("/v1/")}
 
-    for door in doors - {"chat", "models"}:
-        async with http.get(f"/v1/{door}/no/such/thing") as response:
+    for room in rooms - {"chat", "models"}:
+        async with http.get(f"/v1/{room}/no/such/thing") as response:
             assert (response.status, (await response.json()).keys()) == (404, {"detail", "error"})
 
 
@@ -333,7 +335,7 @@ async def test_models_are_listed_and_found_by_ids_with_slashes(
     assert caught.value.code == "model_not_found"
 
 
-async def test_every_error_of_these_doors_reads_as_openais(http: aiohttp.ClientSession, service: Service) -> None:
+async def test_every_error_of_these_routes_reads_as_openais(http: aiohttp.ClientSession, service: Service) -> None:
     async def seen(method: str, path: str, **options: Any) -> tuple[int, str, str]:
         async with http.request(method, path, **options) as response:
             error = (await response.json())["error"]
@@ -384,7 +386,7 @@ async def test_trouble_leaves_no_traceback_and_no_text_in_the_log(service: Servi
     assert "an endless one" not in service.logs
 
 
-async def test_an_upstream_that_is_not_there_is_503_at_every_door(service: Service) -> None:
+async def test_an_upstream_that_is_not_there_is_503_on_every_route(service: Service) -> None:
     settings = upstream(f"http://127.0.0.1:{service.port}/v1")
     # Nobody listens there once its service is gone, and nobody else can take the port.
     await service.kill()

@@ -1,4 +1,4 @@
-"""200 ways for a stream to break, at the doors that stream: none is told as success."""
+"""200 ways for a stream to break, on the routes that stream: none looks like success."""
 
 import asyncio
 import json
@@ -9,12 +9,12 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
-from troubles import chunk, sse
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.replies import Reply
 from answerback.testing.service import Service
+from troubles import chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -93,24 +93,26 @@ KINDS: tuple[Callable[[random.Random], Reply], ...] = (
 )
 
 
-async def test_no_broken_stream_is_told_as_success(llm: FakeLLM, service: Service, http: aiohttp.ClientSession) -> None:
+async def test_no_broken_stream_looks_like_success(llm: FakeLLM, service: Service, http: aiohttp.ClientSession) -> None:
     rng = random.Random(SEED)
     for n in range(FAULTS):
         llm.on(f"fault {n}", KINDS[n % len(KINDS)](rng))
-    turns = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(AT_ONCE)
 
     async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
 
         async def seen(n: int) -> list[bool]:
-            async with turns:
+            async with slots:
                 return [
                     await chatted(client, f"fault {n}", include_usage=n % 2 == 0),
                     await streamed_events(http, f"fault {n}"),
                     await streamed_text(http, f"fault {n}"),
                 ]
 
-        told = await asyncio.gather(*(seen(n) for n in range(FAULTS)))
-        as_success = [(n, KINDS[n % len(KINDS)].__name__, doors) for n, doors in enumerate(told) if any(doors)]
+        seen_by_clients = await asyncio.gather(*(seen(n) for n in range(FAULTS)))
+        as_success = [
+            (n, KINDS[n % len(KINDS)].__name__, routes) for n, routes in enumerate(seen_by_clients) if any(routes)
+        ]
         # The same eyes do see a success.
         whole = [
             await chatted(client, "whole", include_usage=True),
@@ -156,7 +158,7 @@ async def streamed_text(http: aiohttp.ClientSession, text: str) -> bool:
         return False
 
 
-async def test_what_fails_before_the_first_token_is_asked_again_and_not_noticed(llm: FakeLLM, tmp_path: Any) -> None:
+async def test_what_fails_before_the_first_token_is_retried_and_not_noticed(llm: FakeLLM, tmp_path: Any) -> None:
     settings = {"OPENROUTER_BASE_URL": llm.base_url, "MAX_RETRIES": "4", "MIN_RETRY_DELAY": "0.01", "RATE_LIMIT": "0"}
     llm.on(
         "patience",
@@ -173,6 +175,6 @@ async def test_what_fails_before_the_first_token_is_asked_again_and_not_noticed(
         stream = await client.chat.completions.create(
             model="fake", messages=[{"role": "user", "content": "patience"}], stream=True
         )
-        told = [each.choices[0].delta.content or "" async for each in stream]
+        pieces = [each.choices[0].delta.content or "" async for each in stream]
 
-    assert ("".join(told), llm.count("patience")) == ("worth it", 4)
+    assert ("".join(pieces), llm.count("patience")) == ("worth it", 4)

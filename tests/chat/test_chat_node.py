@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from troubles import TROUBLES, chunk, sse
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from troubles import TROUBLES, chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -1,0 +1,41 @@
+"""One LLM and one service for the tests of a module: each test uses words of its own. For a folder's `conftest.py`."""
+
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from answerback.testing.llm import FakeLLM
+from answerback.testing.service import Service
+from troubles import upstream
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def llm() -> AsyncIterator[FakeLLM]:
+    async with FakeLLM(models=("fake", "vendor/large:free")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def settings() -> Mapping[str, str]:
+    """What a module's service is set to, besides where its LLM is."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def headers() -> Mapping[str, str]:
+    """What a module's requests carry."""
+    return {}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(llm: FakeLLM, settings: Mapping[str, str]) -> AsyncIterator[Service]:
+    async with Service(upstream(llm.base_url) | settings) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http(service: Service, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(service.url, headers=headers) as session:
+        yield session
