@@ -1,4 +1,4 @@
-"""The doors that answer at once, and calls at them that carry a key."""
+"""The routes that answer at once, and requests to them with an Idempotency-Key."""
 
 import asyncio
 import io
@@ -25,8 +25,8 @@ def chat(text: str, **fields: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Door:
-    """`body` makes what a request about a text is sent with, anew each time."""
+class Route:
+    """`body` makes the body of a request about a text, a new one each time."""
 
     path: str
     body: Callable[[str], dict[str, Any]]
@@ -35,25 +35,25 @@ class Door:
 
 
 WHOLE = {
-    "ask": Door("/api/ask", lambda text: {"json": {"question": text}}),
-    "generate": Door("/generate", lambda text: {"json": {"prompt": text}}),
-    "chat": Door("/v1/chat/completions", chat, openai=True),
+    "ask": Route("/api/ask", lambda text: {"json": {"question": text}}),
+    "generate": Route("/generate", lambda text: {"json": {"prompt": text}}),
+    "chat": Route("/v1/chat/completions", chat, openai=True),
 }
 BENCHMARKS = {
-    "benchmark": Door("/benchmark", form),
-    "page": Door("/benchmark", lambda text: form(text, visualize="true")),
+    "benchmark": Route("/benchmark", form),
+    "page": Route("/benchmark", lambda text: form(text, visualize="true")),
 }
 STREAMS = {
-    "words": Door("/api/streaming", lambda text: {"json": {"question": text}}),
-    "events": Door("/api/streaming", lambda text: {"json": {"question": text}}, EVENTS),
-    "generate-stream": Door("/generate", lambda text: {"json": {"prompt": text, "stream": True}}),
-    "chat-stream": Door("/v1/chat/completions", lambda text: chat(text, stream=True), openai=True),
+    "words": Route("/api/streaming", lambda text: {"json": {"question": text}}),
+    "events": Route("/api/streaming", lambda text: {"json": {"question": text}}, EVENTS),
+    "generate-stream": Route("/generate", lambda text: {"json": {"prompt": text, "stream": True}}),
+    "chat-stream": Route("/v1/chat/completions", lambda text: chat(text, stream=True), openai=True),
 }
-DOORS = WHOLE | BENCHMARKS | STREAMS
+ROUTES = WHOLE | BENCHMARKS | STREAMS
 
 
 @dataclass(frozen=True)
-class Heard:
+class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -65,23 +65,27 @@ class Heard:
 
 
 async def call(
-    http: aiohttp.ClientSession, door: Door, text: str, key: str | None = None, headers: Mapping[str, str] | None = None
-) -> Heard:
-    """Asks about a text, by default with the text for a key."""
-    sent = {"Idempotency-Key": text if key is None else key, **door.headers, **(headers or {})}
-    async with http.post(door.path, headers=sent, **door.body(text)) as response:
+    http: aiohttp.ClientSession,
+    route: Route,
+    text: str,
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """Sends a request about a text, whose key is the text by default."""
+    sent = {"Idempotency-Key": text if key is None else key, **route.headers, **(headers or {})}
+    async with http.post(route.path, headers=sent, **route.body(text)) as response:
         body = await response.read()
         is_json = response.content_type == "application/json"
-        return Heard(response.status, response.headers, body, await response.json() if is_json else None)
+        return Reply(response.status, response.headers, body, await response.json() if is_json else None)
 
 
-async def until_settled(http: aiohttp.ClientSession, door: Door, text: str) -> Heard:
-    """Asks again for as long as the first request is being answered."""
+async def until_settled(http: aiohttp.ClientSession, route: Route, text: str) -> Reply:
+    """Sends the request again while the first one is being answered."""
     async with asyncio.timeout(10):
-        while (heard := await call(http, door, text)).status == 409:
-            assert code_of(heard) == "idempotency_in_progress"
-    return heard
+        while (reply := await call(http, route, text)).status == 409:
+            assert code_of(reply) == "idempotency_in_progress"
+    return reply
 
 
-def code_of(heard: Heard) -> str:
-    return heard.json["error"]["code"]  # type: ignore[no-any-return]
+def code_of(reply: Reply) -> str:
+    return reply.json["error"]["code"]  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""`/openapi.json`, `/docs`, `/healthz` and `/readyz`: what the service says about itself."""
+"""`/openapi.json`, `/docs`, `/healthz` and `/readyz`: the service's description of itself."""
 
 import re
 from collections.abc import Iterator
@@ -117,7 +117,7 @@ async def test_every_v1_operation_documents_401_and_every_one_with_an_id_404(doc
             assert "404" in operation["responses"] or "{" not in path, (path, method)
 
 
-async def test_the_webhook_operation_documents_everything_that_can_be_heard(document: Any) -> None:
+async def test_the_webhook_operation_documents_every_response(document: Any) -> None:
     operation = document["paths"]["/webhook"]["post"]
 
     assert operation["responses"].keys() == {"202", "401", "409", "413", "421", "422", "429", "503"}
@@ -132,7 +132,7 @@ async def test_the_example_of_the_webhook_operation_fits_its_schema(document: An
     assert content["schema"]["additionalProperties"] is False
 
 
-async def test_what_the_webhook_door_refuses_its_schema_refuses(document: Any) -> None:
+async def test_the_schema_refuses_what_the_webhook_route_refuses(document: Any) -> None:
     schema = document["paths"]["/webhook"]["post"]["requestBody"]["content"]["application/json"]["schema"]
 
     assert re.match(schema["properties"]["callback_url"]["pattern"], "HTTPS://example.com/callback")
@@ -149,7 +149,7 @@ async def test_the_callback_is_documented_with_its_headers(document: Any) -> Non
     assert operation["responses"].keys() == {"200", "default"}
 
 
-async def test_what_comes_has_the_documented_fields(client: Client, document: Any) -> None:
+async def test_responses_have_the_documented_fields(client: Client, document: Any) -> None:
     accepted = await client.say()
     job = await client.settled(accepted["job_id"])
     (callback,) = await client.callbacks()
@@ -188,7 +188,7 @@ async def test_the_docs_are_a_page(client: Client) -> None:
     assert b"/openapi.json" in reply.raw
 
 
-async def test_healthz_says_what_serves(client: Client) -> None:
+async def test_healthz_names_the_provider(client: Client) -> None:
     body = await client.get("/healthz")
 
     assert body == {"status": "ok", "version": __version__, "provider": body["provider"], "mock": False}

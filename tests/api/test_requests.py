@@ -1,7 +1,6 @@
-"""What is wrong with a request before anybody reads its body: size, method, path, query."""
+"""Requests that are refused before their body is read: size, method, path, query."""
 
 import pytest
-
 from relay import Client, fields, problem, raw_exchange
 
 MAX_BODY = 1_048_576
@@ -12,7 +11,7 @@ def head(client: Client, *lines: str) -> bytes:
     return "\r\n".join([*start, "", ""]).encode()
 
 
-async def test_a_body_that_is_announced_too_large_is_refused_unread(client: Client) -> None:
+async def test_a_body_whose_length_is_too_large_is_refused_unread(client: Client) -> None:
     reply = await raw_exchange(client.relay.service, head(client, f"content-length: {MAX_BODY + 1}"))
 
     assert str(MAX_BODY) in problem(reply, 413, "body_too_large")
@@ -48,15 +47,15 @@ async def test_a_chunked_body_is_as_good_as_any(client: Client) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/webhook", "/webhook/"])
-async def test_the_webhook_door_takes_nothing_but_post(client: Client, method: str, path: str) -> None:
+async def test_the_webhook_route_takes_post_only(client: Client, method: str, path: str) -> None:
     reply = await client.request(method, path)
 
     problem(reply, 405, "method_not_allowed")
     assert reply.headers["Allow"] == "POST"
 
 
-async def test_what_a_path_takes_is_told_whole(client: Client) -> None:
-    reply = await client.request("POST", "/v1/sessions/customer-42")
+async def test_a_405_names_all_methods_of_the_path(client: Client) -> None:
+    reply = await client.request("POST", "/v1/conversations/customer-42")
 
     problem(reply, 405, "method_not_allowed")
     assert reply.headers["Allow"] == "DELETE, GET"
@@ -117,11 +116,11 @@ async def test_an_unknown_id_is_not_found(client: Client, method: str, path: str
         ("GET", "/v1/jobs/%00"),
         ("POST", "/v1/jobs/job_%00/retry"),
         ("POST", "/v1/deliveries/%00/replay"),
-        ("DELETE", "/v1/sessions/a%00b"),
+        ("DELETE", "/v1/conversations/a%00b"),
         ("POST", "/v1/llm/callback/%00"),
     ],
 )
-async def test_nothing_has_a_name_with_nul(client: Client, method: str, path: str) -> None:
+async def test_a_path_with_nul_is_not_found(client: Client, method: str, path: str) -> None:
     raw = await raw_exchange(client.relay.service, head(client).replace(b"POST /webhook", f"{method} {path}".encode()))
 
     problem(raw, 404, "not_found")

@@ -1,4 +1,4 @@
-"""`Idempotency-Key` at the doors that answer at once: done once, paid for once, answered with the same bytes."""
+"""`Idempotency-Key` on routes that answer at once: done once, paid for once, answered with the same bytes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -7,7 +7,7 @@ import aiohttp
 import openai
 import pytest
 import pytest_asyncio
-from keyed import DOORS, STREAMS, WHOLE, call, code_of
+from keyed import ROUTES, STREAMS, WHOLE, call, code_of
 from troubles import chunk, sse, upstream
 
 from answerback.accounts.model import hash_key
@@ -38,15 +38,15 @@ def headers() -> Mapping[str, str]:
     return {"Authorization": "Bearer the-key"}
 
 
-@pytest.mark.parametrize("name", DOORS)
-async def test_a_call_that_is_sent_again_hears_the_same_and_asks_nobody(
+@pytest.mark.parametrize("name", ROUTES)
+async def test_a_request_sent_again_gets_the_stored_response_without_a_call_of_the_llm(
     http: aiohttp.ClientSession, llm: FakeLLM, name: str
 ) -> None:
-    door, text = DOORS[name], f"again {name}"
+    route, text = ROUTES[name], f"again {name}"
     llm.on(text, replies.say("one two three"))
 
-    first = await call(http, door, text)
-    again = await call(http, door, text)
+    first = await call(http, route, text)
+    again = await call(http, route, text)
 
     assert (first.status, first.replayed, again.replayed) == (200, False, True)
     assert (again.status, again.body) == (200, first.body)
@@ -58,40 +58,40 @@ async def test_a_call_that_is_sent_again_hears_the_same_and_asks_nobody(
     assert llm.count(text) == 1
 
 
-@pytest.mark.parametrize("name", DOORS)
-async def test_without_a_key_every_call_is_a_new_one(http: aiohttp.ClientSession, llm: FakeLLM, name: str) -> None:
-    door, text = DOORS[name], f"keyless {name}"
+@pytest.mark.parametrize("name", ROUTES)
+async def test_without_a_key_every_request_is_a_new_one(http: aiohttp.ClientSession, llm: FakeLLM, name: str) -> None:
+    route, text = ROUTES[name], f"keyless {name}"
 
     for _ in range(2):
-        async with http.post(door.path, headers=door.headers, **door.body(text)) as response:
+        async with http.post(route.path, headers=route.headers, **route.body(text)) as response:
             await response.read()
             assert (response.status, "Idempotent-Replayed" in response.headers) == (200, False)
 
     assert llm.count(text) == 2
 
 
-@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("name", ROUTES)
 async def test_another_body_under_the_same_key_is_a_conflict(
     http: aiohttp.ClientSession, llm: FakeLLM, name: str
 ) -> None:
-    door, text = DOORS[name], f"conflict {name}"
-    await call(http, door, text)
+    route, text = ROUTES[name], f"conflict {name}"
+    await call(http, route, text)
 
-    other = await call(http, door, f"other {name}", key=text)
+    other = await call(http, route, f"other {name}", key=text)
 
     assert (other.status, code_of(other)) == (409, "idempotency_conflict")
     assert other.headers["x-should-retry"] == "false"
-    assert (other.json.get("detail") is None) == door.openai
+    assert (other.json.get("detail") is None) == route.openai
     assert llm.count(f"other {name}") == 0
 
 
-async def test_a_stream_asked_for_as_text_is_another_than_one_of_events(http: aiohttp.ClientSession) -> None:
+async def test_the_same_question_for_another_kind_of_stream_is_another_request(http: aiohttp.ClientSession) -> None:
     await call(http, STREAMS["words"], "one key, two forms")
 
     assert (await call(http, STREAMS["events"], "one key, two forms")).status == 409
 
 
-async def test_the_same_body_written_otherwise_is_the_same_request(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
+async def test_the_same_body_in_another_layout_is_the_same_request(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
     first = await call(http, WHOLE["ask"], "laid out")
     sent = {"Idempotency-Key": "laid out"}
 
@@ -101,10 +101,10 @@ async def test_the_same_body_written_otherwise_is_the_same_request(http: aiohttp
     assert llm.count("laid out") == 1
 
 
-async def test_doors_do_not_share_keys(http: aiohttp.ClientSession) -> None:
-    heard = [await call(http, DOORS[name], "at every door") for name in ("ask", "generate", "chat", "words")]
+async def test_routes_do_not_share_keys(http: aiohttp.ClientSession) -> None:
+    reply = [await call(http, ROUTES[name], "on every route") for name in ("ask", "generate", "chat", "words")]
 
-    assert [(each.status, each.replayed) for each in heard] == [(200, False)] * 4
+    assert [(each.status, each.replayed) for each in reply] == [(200, False)] * 4
 
 
 async def test_tenants_do_not_share_keys(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
@@ -116,31 +116,31 @@ async def test_tenants_do_not_share_keys(http: aiohttp.ClientSession, llm: FakeL
     assert llm.count("whose") == 2
 
 
-@pytest.mark.parametrize("name", DOORS)
-async def test_of_a_crowd_with_one_key_one_is_answered_and_the_others_hear_to_wait(
+@pytest.mark.parametrize("name", ROUTES)
+async def test_of_many_requests_with_one_key_one_is_answered_and_the_others_get_409(
     http: aiohttp.ClientSession, llm: FakeLLM, name: str
 ) -> None:
-    door, text = DOORS[name], f"crowd {name}"
-    others_were_told = asyncio.Event()
-    llm.on(text, replies.hang(others_were_told, replies.echo()))
-    calls = {asyncio.ensure_future(call(http, door, text)) for _ in range(CROWD)}
-    told = []
-    while len(told) < CROWD - 1:
+    route, text = ROUTES[name], f"crowd {name}"
+    others_were_refused = asyncio.Event()
+    llm.on(text, replies.hang(others_were_refused, replies.echo()))
+    calls = {asyncio.ensure_future(call(http, route, text)) for _ in range(CROWD)}
+    seen = []
+    while len(seen) < CROWD - 1:
         done, calls = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
-        told += [task.result() for task in done]
+        seen += [task.result() for task in done]
 
-    others_were_told.set()
+    others_were_refused.set()
     (first,) = await asyncio.gather(*calls)
 
-    assert {(each.status, code_of(each), each.headers["Retry-After"]) for each in told} == {
+    assert {(each.status, code_of(each), each.headers["Retry-After"]) for each in seen} == {
         (409, "idempotency_in_progress", "1")
     }
     assert (first.status, first.replayed) == (200, False)
-    again = await call(http, door, text)
+    again = await call(http, route, text)
     assert (again.body, again.replayed, llm.count(text)) == (first.body, True, 1)
 
 
-async def test_a_question_that_is_sent_again_is_in_the_history_once(http: aiohttp.ClientSession) -> None:
+async def test_a_question_sent_again_is_in_the_history_once(http: aiohttp.ClientSession) -> None:
     for _ in range(2):
         await call(http, WHOLE["ask"], "remember me")
 
@@ -149,9 +149,9 @@ async def test_a_question_that_is_sent_again_is_in_the_history_once(http: aiohtt
     assert [item["question"] for item in items].count("remember me") == 1
 
 
-async def test_openais_sdk_reads_a_replayed_stream_as_a_stream(service: Service, llm: FakeLLM) -> None:
+async def test_openais_sdk_reads_a_stored_stream_as_a_stream(service: Service, llm: FakeLLM) -> None:
     llm.on("by the sdk", replies.say("one two three"))
-    told = []
+    seen = []
     async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="the-key", max_retries=0) as client:
         for _ in range(2):
             stream = await client.chat.completions.create(
@@ -161,7 +161,7 @@ async def test_openais_sdk_reads_a_replayed_stream_as_a_stream(service: Service,
                 stream_options={"include_usage": True},
                 extra_headers={"Idempotency-Key": "by the sdk"},
             )
-            told.append([each async for each in stream])
+            seen.append([each async for each in stream])
         with pytest.raises(openai.ConflictError) as conflict:
             await client.chat.completions.create(
                 model="fake",
@@ -169,13 +169,13 @@ async def test_openais_sdk_reads_a_replayed_stream_as_a_stream(service: Service,
                 extra_headers={"Idempotency-Key": "by the sdk"},
             )
 
-    assert told[1] == told[0]
-    assert "".join(each.choices[0].delta.content or "" for each in told[1] if each.choices) == "one two three"
-    assert told[1][-1].usage is not None
+    assert seen[1] == seen[0]
+    assert "".join(each.choices[0].delta.content or "" for each in seen[1] if each.choices) == "one two three"
+    assert seen[1][-1].usage is not None
     assert (conflict.value.code, llm.count("by the sdk")) == ("idempotency_conflict", 1)
 
 
-async def test_a_response_too_large_to_keep_is_given_once_and_not_made_again(
+async def test_a_response_too_large_to_store_is_sent_once_and_not_made_again(
     http: aiohttp.ClientSession, llm: FakeLLM
 ) -> None:
     # Twice as long written as JSON: an answer that is longer itself is none.
@@ -192,22 +192,22 @@ async def test_a_response_too_large_to_keep_is_given_once_and_not_made_again(
     assert llm.count("at length") == 1
 
 
-@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("name", ROUTES)
 @pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel"])
-async def test_a_key_that_cannot_be_kept_is_refused(
+async def test_a_key_that_cannot_be_stored_is_refused(
     http: aiohttp.ClientSession, llm: FakeLLM, name: str, key: str
 ) -> None:
-    door, text = DOORS[name], f"odd key {name}"
+    route, text = ROUTES[name], f"odd key {name}"
 
-    heard = await call(http, door, text, key=key)
+    reply = await call(http, route, text, key=key)
 
-    assert (heard.status, code_of(heard)) == (400 if door.openai else 422, "validation_error")
-    assert "255 printable ASCII" in heard.json["error"]["message"]
+    assert (reply.status, code_of(reply)) == (400 if route.openai else 422, "validation_error")
+    assert "255 printable ASCII" in reply.json["error"]["message"]
     assert llm.count(text) == 0
 
 
 async def test_a_body_nested_to_the_limit_is_no_fault(http: aiohttp.ClientSession, service: Service) -> None:
-    """Somewhere there it can be read and no longer be written."""
+    """Near the limit Python reads a depth of JSON that it does not write."""
     for depth in range(930, 965):
         nested = b'{"messages": [{"role": "user", "content": "deep"}], "x": %b}' % (b"[" * depth + b"]" * depth)
         async with http.post(
@@ -216,10 +216,10 @@ async def test_a_body_nested_to_the_limit_is_no_fault(http: aiohttp.ClientSessio
             assert response.status in (200, 400), depth
 
 
-async def test_a_replay_counts_against_the_rate(llm: FakeLLM) -> None:
+async def test_a_stored_response_counts_against_the_rate(llm: FakeLLM) -> None:
     settings = upstream(llm.base_url) | {"RATE_LIMIT": "2/minute"}
     async with Service(settings) as service, aiohttp.ClientSession(service.url) as http:
-        heard = [await call(http, WHOLE["ask"], "thrice") for _ in range(3)]
+        reply = [await call(http, WHOLE["ask"], "thrice") for _ in range(3)]
 
-    assert [each.status for each in heard] == [200, 200, 429]
-    assert [each.headers["RateLimit-Remaining"] for each in heard] == ["1", "0", "0"]
+    assert [each.status for each in reply] == [200, 200, 429]
+    assert [each.headers["RateLimit-Remaining"] for each in reply] == ["1", "0", "0"]

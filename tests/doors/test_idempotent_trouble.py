@@ -1,10 +1,10 @@
-"""Calls with a key that go wrong: what failed or broke leaves its key free, what was answered is not lost."""
+"""Requests with a key that go wrong: a failed or broken one leaves its key free, an answered one is not lost."""
 
 import asyncio
 
 import aiohttp
 import pytest
-from keyed import BENCHMARKS, DOORS, STREAMS, WHOLE, call, code_of, until_settled
+from keyed import BENCHMARKS, ROUTES, STREAMS, WHOLE, call, code_of, until_settled
 from troubles import SECRET, chunk, sse
 
 from answerback.testing import replies
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.mark.parametrize("name", WHOLE | STREAMS)
 async def test_an_error_leaves_the_key_free(http: aiohttp.ClientSession, llm: FakeLLM, name: str) -> None:
-    door, text = DOORS[name], f"unlucky {name}"
+    route, text = ROUTES[name], f"unlucky {name}"
     llm.on(text, replies.status(500), replies.say("fine now"))
 
-    failed, again = await call(http, door, text), await call(http, door, text)
+    failed, again = await call(http, route, text), await call(http, route, text)
 
     assert (failed.status, again.status, again.replayed, llm.count(text)) == (502, 200, False, 2)
 
@@ -41,101 +41,101 @@ async def test_a_benchmark_that_could_not_be_written_leaves_the_key_free(
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_a_stream_that_breaks_is_not_kept(http: aiohttp.ClientSession, llm: FakeLLM, name: str) -> None:
-    door, text = DOORS[name], f"broken {name}"
+async def test_a_stream_that_breaks_is_not_stored(http: aiohttp.ClientSession, llm: FakeLLM, name: str) -> None:
+    route, text = ROUTES[name], f"broken {name}"
     llm.on(text, replies.stream(sse(chunk("half"), done=False), "broken"), replies.say("whole"))
 
     if name == "words":
         with pytest.raises(aiohttp.ClientPayloadError):
-            await call(http, door, text)
+            await call(http, route, text)
     else:
-        broken = await call(http, door, text)
+        broken = await call(http, route, text)
         assert (broken.status, b"half" in broken.body) == (200, True)
-    whole = await until_settled(http, door, text)
+    whole = await until_settled(http, route, text)
 
     assert (whole.status, whole.replayed, b"whole" in whole.body, llm.count(text)) == (200, False, True, 2)
 
 
 @pytest.mark.parametrize("name", WHOLE | BENCHMARKS)
-async def test_who_hangs_up_on_a_whole_answer_finds_it_when_coming_back(
+async def test_a_client_that_hangs_up_on_a_whole_answer_can_fetch_it_later(
     http: aiohttp.ClientSession, llm: FakeLLM, name: str
 ) -> None:
-    door, text = DOORS[name], f"back soon {name}"
+    route, text = ROUTES[name], f"back soon {name}"
     gone = asyncio.Event()
     llm.on(text, replies.hang(gone, replies.echo()))
-    asking = asyncio.ensure_future(call(http, door, text))
+    asking = asyncio.ensure_future(call(http, route, text))
     await llm.wait_for_calls(llm.total + 1)
     asking.cancel()
     await asyncio.wait({asking})
-    assert (await call(http, door, text)).status == 409
+    assert (await call(http, route, text)).status == 409
 
     gone.set()
-    heard = await until_settled(http, door, text)
+    reply = await until_settled(http, route, text)
 
-    assert (heard.status, heard.replayed, llm.count(text)) == (200, True, 1)
+    assert (reply.status, reply.replayed, llm.count(text)) == (200, True, 1)
 
 
 @pytest.mark.parametrize("name", STREAMS)
 @pytest.mark.parametrize("begun", [False, True])
-async def test_who_hangs_up_on_a_stream_stops_it_and_leaves_the_key_free(
+async def test_a_client_that_hangs_up_on_a_stream_stops_it_and_frees_the_key(
     http: aiohttp.ClientSession, llm: FakeLLM, name: str, begun: bool
 ) -> None:
-    door, text = DOORS[name], f"enough of {name} {begun}"
+    route, text = ROUTES[name], f"enough of {name} {begun}"
     endless = replies.stream(sse(chunk("once upon"), done=False), "never")
     llm.on(text, endless if begun else replies.hang(), replies.say("the end"))
     gone = llm.disconnects
-    asking = asyncio.ensure_future(call(http, door, text))
+    asking = asyncio.ensure_future(call(http, route, text))
     await llm.wait_for_calls(llm.total + 1)
 
     asking.cancel()
 
     await llm.wait_for_disconnects(gone + 1, timeout=5)
-    heard = await until_settled(http, door, text)
-    assert (heard.status, heard.replayed, llm.count(text)) == (200, False, 2)
+    reply = await until_settled(http, route, text)
+    assert (reply.status, reply.replayed, llm.count(text)) == (200, False, 2)
 
 
 @pytest.mark.parametrize("name", ["events", "generate-stream", "chat-stream"])
-async def test_who_hangs_up_right_at_the_end_of_a_stream_hears_the_whole_again(
+async def test_a_client_that_hangs_up_at_the_end_of_a_stream_gets_the_whole_again(
     http: aiohttp.ClientSession, llm: FakeLLM, name: str
 ) -> None:
-    door, text = DOORS[name], f"to the end {name}"
-    sent = {"Idempotency-Key": text, **door.headers}
+    route, text = ROUTES[name], f"to the end {name}"
+    sent = {"Idempotency-Key": text, **route.headers}
 
-    async with http.post(door.path, headers=sent, **door.body(text)) as response:
+    async with http.post(route.path, headers=sent, **route.body(text)) as response:
         async for line in response.content:
             if line in (b"data: [DONE]\n", b'data: {"done":true}\n'):
                 response.close()
                 break
 
-    again = await call(http, door, text)
+    again = await call(http, route, text)
     assert (again.status, again.replayed, llm.count(text)) == (200, True, 1)
 
 
 @pytest.mark.parametrize("name", ["ask", "chat-stream"])
-async def test_a_call_that_died_with_its_process_frees_its_key_when_its_lease_ends(
+async def test_a_request_that_died_with_its_process_frees_its_key_when_its_lease_expires(
     http: aiohttp.ClientSession, llm: FakeLLM, service: Service, name: str
 ) -> None:
-    door, text = DOORS[name], f"killed {name}"
+    route, text = ROUTES[name], f"killed {name}"
     llm.on(text, replies.hang(), replies.echo())
-    asking = asyncio.ensure_future(call(http, door, text))
+    asking = asyncio.ensure_future(call(http, route, text))
     await llm.wait_for_calls(llm.total + 1)
     await service.kill()
     with pytest.raises(aiohttp.ClientError):
         await asking
     await service.start()
 
-    waits = await call(http, door, text)
+    waits = await call(http, route, text)
     with raw(service.database) as database:
         # As if that long had passed.
         database.execute("UPDATE idempotency_records SET lease_expires_at = 0 WHERE key = ?", (text,))
-    answered, again = await call(http, door, text), await call(http, door, text)
+    answered, again = await call(http, route, text), await call(http, route, text)
 
     assert (waits.status, code_of(waits)) == (409, "idempotency_in_progress")
     assert [(each.status, each.replayed) for each in (answered, again)] == [(200, False), (200, True)]
     assert llm.count(text) == 2
 
 
-async def test_a_kept_response_outlives_the_process_that_gave_it(
+async def test_a_stored_response_outlives_its_process(
     http: aiohttp.ClientSession, llm: FakeLLM, service: Service
 ) -> None:
     first = await call(http, WHOLE["chat"], "outlives")

@@ -1,4 +1,4 @@
-"""A client that stops reading its stream holds neither the LLM's call nor others' place beyond the call's time."""
+"""A client that stops reading its stream holds the LLM's call and its place no longer than the call may take."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ async def upstream_without_end(llm: FakeLLM) -> AsyncIterator[None]:
 
 
 class Silent:
-    """A client that asks and reads nothing, or only once it is told to."""
+    """A client that sends a request and reads nothing until `read`."""
 
     def __init__(self, port: int, path: str, body: Any) -> None:
         self._socket = socket.socket()
@@ -56,7 +56,7 @@ class Silent:
         self._socket.sendall(f"{head}connection: close\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data)
 
     async def read(self) -> bytes:
-        """All that comes until the connection ends."""
+        """Everything until the connection ends."""
         reader, writer = await asyncio.open_connection(sock=self._socket)
         try:
             return await asyncio.wait_for(reader.read(), 10)
@@ -83,16 +83,16 @@ async def test_the_call_of_a_client_that_reads_nothing_ends_in_time_and_others_a
 
 
 @pytest.mark.parametrize(("path", "end"), [("/generate", b"event: error"), ("/v1/chat/completions", b'data: {"error"')])
-async def test_whoever_reads_on_later_hears_that_the_stream_broke(
+async def test_a_client_that_reads_on_later_sees_that_the_stream_broke(
     service: Service, llm: FakeLLM, path: str, end: bytes
 ) -> None:
     gone = llm.disconnects
     silent = Silent(service.port, path, DOORS[path])
     await llm.wait_for_disconnects(gone + 1, timeout=5)
 
-    told = await silent.read()
+    received = await silent.read()
 
-    _, found, last = told.rpartition(end)
+    _, found, last = received.rpartition(end)
     assert found
     assert b"upstream_timeout" in last
     assert last.endswith(b"\r\n0\r\n\r\n")

@@ -1,4 +1,4 @@
-"""A service that stops tells the streams it cannot finish that they are not whole, each in its door's way."""
+"""A service that stops ends its open streams with an error event, each in its route's format."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ async def heard(http: aiohttp.ClientSession, path: str, body: Any, headers: Any 
         return [each for each in (await response.text()).split("\n\n") if each]
 
 
-async def test_streams_that_are_open_when_the_grace_ends_are_told_as_broken(tmp_path: Path) -> None:
+async def test_streams_still_open_at_the_end_of_the_grace_period_end_as_broken(tmp_path: Path) -> None:
     async with (
         FakeLLM(default=replies.stream(sse(chunk("half"), done=False), "never")) as llm,
         Service(upstream(llm.base_url), folder=tmp_path) as service,
@@ -51,10 +51,10 @@ async def test_streams_that_are_open_when_the_grace_ends_are_told_as_broken(tmp_
         for each in silent:
             each.close()
 
-    for told in (*ours, keyed):
-        kind, data = told[-1].split("\n")
+    for stream in (*ours, keyed):
+        kind, data = stream[-1].split("\n")
         assert (kind, json.loads(data.removeprefix("data: "))["error"]["code"]) == ("event: error", "stopping")
-        assert "done" not in "".join(told)
+        assert "done" not in "".join(stream)
     error = json.loads(openais[-1].removeprefix("data: "))["error"]
     assert (error["code"], error["type"]) == ("stopping", "server_error")
     assert "[DONE]" not in "".join(openais)
