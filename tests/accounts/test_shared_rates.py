@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import redis
 
 from answerback.accounts.ratelimit import MovingWindows
@@ -21,6 +23,13 @@ from builders import Journal
 MINUTE = Rate(100, 60)
 
 
+@pytest.fixture
+async def link(redis_url: str, journal: Journal) -> AsyncIterator[Link]:
+    link = Link(redis_url, journal, UNMEASURED)
+    yield link
+    await link.close()
+
+
 def rates(link: Link, store: SqlStore) -> SharedRates:
     return SharedRates(link, Names(store), MovingWindows())
 
@@ -29,9 +38,9 @@ async def test_two_processes_of_one_database_admit_exactly_as_many_as_one(
     link: Link, redis_url: str, journal: Journal, store: SqlStore
 ) -> None:
     other = Link(redis_url, journal, UNMEASURED)
-    here, there = rates(link, store), rates(other, store)
+    processes = rates(link, store), rates(other, store)
 
-    standings = await asyncio.gather(*((here, there)[n % 2].hit("caller", MINUTE) for n in range(1000)))
+    standings = await asyncio.gather(*(processes[n % 2].hit("caller", MINUTE) for n in range(1000)))
     await other.close()
 
     assert sum(standing.admitted for standing in standings) == 100
@@ -40,7 +49,7 @@ async def test_two_processes_of_one_database_admit_exactly_as_many_as_one(
     assert {standing.seconds for standing in standings if not 50 < standing.seconds <= 60} == set()
 
 
-async def test_a_place_is_free_again_when_the_refusal_said(link: Link, store: SqlStore) -> None:
+async def test_a_request_is_admitted_again_when_the_refusal_said(link: Link, store: SqlStore) -> None:
     counted = rates(link, store)
     second = Rate(2, 1)
     started = time.monotonic()
