@@ -91,6 +91,15 @@ def test_a_key_of_an_unknown_tenant_is_not_made(run: Run) -> None:
     assert said(run("keys", "list")) == []
 
 
+def test_a_key_may_have_a_rate_of_its_own(run: Run) -> None:
+    run("keys", "create", "batch jobs", "--rate-limit", "1000/hour")
+
+    (line,) = said(run("keys", "list"))
+    assert "1000/hour" in line
+    refused = refusal(run("keys", "create", "typo", "--rate-limit", "often"))
+    assert "--rate-limit is 'often' but must be a number a second, minute, hour or day" in refused
+
+
 def test_operator_keys_are_listed_as_such(run: Run) -> None:
     run("keys", "create", "mine", "--operator")
     run("keys", "create", "theirs")

@@ -9,4 +9,4 @@ class Rates(Protocol):
     """Counts the requests of callers, each by a rate."""
 
     async def hit(self, caller: str, rate: Rate) -> Standing:
-        """Counts one more, if the rate admits it."""
+        """Counts one more, if the rate admits it. Raises nothing."""

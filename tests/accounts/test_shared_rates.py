@@ -2,34 +2,45 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import redis
 
 from answerback.accounts.ratelimit import MovingWindows
 from answerback.accounts.shared_rates import SharedRates
+from answerback.database.sqlite import open_sqlite
+from answerback.jobs.callbacks import render
+from answerback.jobs.store import SqlStore
 from answerback.kernel.rate import Rate
 from answerback.kernel.telemetry import UNMEASURED
 from answerback.redis.link import Link
 from answerback.redis.names import Names
 from answerback.testing.clock import FakeClock
 from builders import Journal
-from stores import Stores
 
 MINUTE = Rate(100, 60)
 
 
-def rates(link: Link, stores: Stores) -> SharedRates:
-    return SharedRates(link, Names(stores), MovingWindows())
+@pytest.fixture
+async def link(redis_url: str, journal: Journal) -> AsyncIterator[Link]:
+    link = Link(redis_url, journal, UNMEASURED)
+    yield link
+    await link.close()
+
+
+def rates(link: Link, store: SqlStore) -> SharedRates:
+    return SharedRates(link, Names(store), MovingWindows())
 
 
 async def test_two_processes_of_one_database_admit_exactly_as_many_as_one(
-    link: Link, redis_url: str, journal: Journal, stores: Stores
+    link: Link, redis_url: str, journal: Journal, store: SqlStore
 ) -> None:
     other = Link(redis_url, journal, UNMEASURED)
-    here, there = rates(link, stores), rates(other, stores)
+    processes = rates(link, store), rates(other, store)
 
-    standings = await asyncio.gather(*((here, there)[n % 2].hit("caller", MINUTE) for n in range(1000)))
+    standings = await asyncio.gather(*(processes[n % 2].hit("caller", MINUTE) for n in range(1000)))
     await other.close()
 
     assert sum(standing.admitted for standing in standings) == 100
@@ -38,8 +49,8 @@ async def test_two_processes_of_one_database_admit_exactly_as_many_as_one(
     assert {standing.seconds for standing in standings if not 50 < standing.seconds <= 60} == set()
 
 
-async def test_a_place_is_free_again_when_the_refusal_said(link: Link, stores: Stores) -> None:
-    counted = rates(link, stores)
+async def test_a_request_is_admitted_again_when_the_refusal_said(link: Link, store: SqlStore) -> None:
+    counted = rates(link, store)
     second = Rate(2, 1)
     started = time.monotonic()
     await counted.hit("caller", second)
@@ -56,9 +67,9 @@ async def test_a_place_is_free_again_when_the_refusal_said(link: Link, stores: S
 
 
 async def test_callers_and_rates_count_each_for_themselves_and_leave_nothing_behind(
-    link: Link, redis_url: str, stores: Stores
+    link: Link, redis_url: str, store: SqlStore
 ) -> None:
-    counted = rates(link, stores)
+    counted = rates(link, store)
     for caller, rate in (("a", Rate(1, 60)), ("b", Rate(1, 60)), ("a", Rate(2, 60))):
         assert (await counted.hit(caller, rate)).admitted
 
@@ -68,19 +79,21 @@ async def test_callers_and_rates_count_each_for_themselves_and_leave_nothing_beh
         assert all(0 < client.pttl(key) <= 60_000 for key in keys)
 
 
-async def test_another_database_on_the_same_redis_counts_for_itself(link: Link, stores: Stores, tmp_path: Path) -> None:
+async def test_another_database_on_the_same_redis_counts_for_itself(
+    link: Link, store: SqlStore, tmp_path: Path
+) -> None:
     another = await open_sqlite(tmp_path / "another.db", FakeClock(), render)
     once = Rate(1, 60)
 
-    assert (await rates(link, stores).hit("caller", once)).admitted
+    assert (await rates(link, store).hit("caller", once)).admitted
     assert (await rates(link, another).hit("caller", once)).admitted
-    assert not (await rates(link, stores).hit("caller", once)).admitted
+    assert not (await rates(link, store).hit("caller", once)).admitted
     await another.close()
 
 
-async def test_while_redis_is_away_each_process_counts(stores: Stores, journal: Journal) -> None:
+async def test_while_redis_is_away_each_process_counts(store: SqlStore, journal: Journal) -> None:
     link = Link("redis://127.0.0.1:1/0", journal, UNMEASURED)
-    counted = rates(link, stores)
+    counted = rates(link, store)
 
     admitted = [(await counted.hit("caller", Rate(3, 60))).admitted for _ in range(5)]
     await link.close()
