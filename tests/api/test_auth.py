@@ -20,7 +20,7 @@ DOORS = [
     ("GET", "/v1/jobs/job_1"),
     ("POST", "/v1/jobs/job_1/cancel"),
     ("POST", "/v1/jobs/job_1/retry"),
-    ("POST", "/v1/deliveries/msg_1/replay"),
+    ("POST", "/v1/deliveries/msg_1/resend"),
     ("GET", "/v1/conversations/s"),
     ("DELETE", "/v1/conversations/s"),
 ]

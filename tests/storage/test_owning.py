@@ -1,4 +1,4 @@
-"""What owners do with their jobs: cancel, run anew, replay, list, look back, erase."""
+"""What owners do with their jobs: cancel, run anew, list, look back, erase."""
 
 import pytest
 
@@ -114,68 +114,6 @@ async def test_a_completed_or_open_job_cannot_run_anew(store: SqlStore) -> None:
             await store.retry_source(TENANT, job_id)
 
 
-@pytest.mark.parametrize("settle", ["delivered", "dead"])
-async def test_a_settled_delivery_is_replayed_with_the_same_id_and_body_on_a_schedule_of_its_own(
-    store: SqlStore, clock: FakeClock, settle: str
-) -> None:
-    await ended_job(store)
-    for _ in range(3):
-        first = await claim_delivery(store)
-        await store.send_later(first, 1.0, REPORT)
-        clock.advance(1)
-    await getattr(store, settle)(await claim_delivery(store), REPORT)
-    clock.advance(1_000)
-
-    replayed = await store.resend_delivery(TENANT, first.id)
-
-    assert (replayed.state, replayed.attempt, len(replayed.attempts)) == ("pending", 0, 4)
-    again = await claim_delivery(store)
-    assert (again.id, again.body, again.attempt) == (first.id, first.body, 1)
-    assert again.deadline_at == first.deadline_at + 1_003_000
-
-
-@pytest.mark.parametrize("settle", ["send_later", "dead"])
-async def test_a_replay_that_fails_does_not_undo_the_delivery(store: SqlStore, clock: FakeClock, settle: str) -> None:
-    claim = await owed_delivery(store)
-    delivered_at = clock.now()
-    await store.delivered(claim, REPORT)
-    clock.advance(1)
-    await store.resend_delivery(TENANT, claim.id)
-
-    again = await claim_delivery(store)
-    assert await (store.dead(again, REPORT) if settle == "dead" else store.send_later(again, 5.0, REPORT))
-
-    delivery = (await store.get_job(TENANT, claim.job_id)).delivery
-    assert delivery is not None
-    assert delivery.delivered_at == delivered_at
-
-
-async def test_a_delivery_under_way_cannot_be_replayed(store: SqlStore) -> None:
-    claim = await owed_delivery(store)
-
-    with pytest.raises(Conflict):
-        await store.resend_delivery(TENANT, claim.id)
-
-
-async def test_a_delivery_waiting_for_another_try_goes_out_at_once_when_replayed(store: SqlStore) -> None:
-    claim = await owed_delivery(store)
-    await store.send_later(claim, 300.0, REPORT)
-
-    await store.resend_delivery(TENANT, claim.id)
-
-    assert (await claim_delivery(store)).id == claim.id
-
-
-async def test_a_replay_does_not_stand_in_the_line_of_the_conversation(store: SqlStore) -> None:
-    claim = await owed_delivery(store)
-    await store.delivered(claim, REPORT)
-    second = await ended_job(store)
-
-    await store.resend_delivery(TENANT, claim.id)
-
-    assert {each.job_id for each in await claim_deliveries(store)} == {claim.job_id, second}
-
-
 async def test_jobs_are_listed_newest_first_by_page_state_and_session(store: SqlStore, clock: FakeClock) -> None:
     made = []
     for n in range(6):
@@ -234,7 +172,7 @@ async def test_what_is_in_flight_at_an_erasure_is_answered_but_not_remembered(
     assert await database.rows("SELECT count(*) FROM deliveries") == [(3,)]
 
 
-async def test_an_erased_job_can_neither_run_anew_nor_be_replayed(store: SqlStore) -> None:
+async def test_an_erased_job_can_neither_run_anew_nor_be_resent(store: SqlStore) -> None:
     job_id = await ended_job(store, ending=failed())
     claim = await claim_delivery(store)
     await store.delivered(claim, REPORT)
