@@ -150,8 +150,8 @@ class Client:
     async def retry(self, job_id: str) -> Reply:
         return await self.request("POST", f"/v1/jobs/{job_id}/retry")
 
-    async def replay(self, delivery_id: str) -> Reply:
-        return await self.request("POST", f"/v1/deliveries/{delivery_id}/replay")
+    async def resend(self, delivery_id: str) -> Reply:
+        return await self.request("POST", f"/v1/deliveries/{delivery_id}/resend")
 
     def conversation_path(self, key: str) -> str:
         return f"/v1/sessions/{quote(key, safe='')}"

@@ -1,4 +1,4 @@
-"""Retrying jobs and replaying deliveries."""
+"""Retrying jobs and resending deliveries."""
 
 from relay import SECRET, Client, problem
 
@@ -94,14 +94,14 @@ async def test_a_job_that_has_not_ended_cannot_be_retried(client: Client) -> Non
     await client.cancel(job_id)
 
 
-# Replaying.
+# Resending.
 
 
-async def test_a_replay_sends_the_same_bytes_under_the_same_id_signed_anew(client: Client) -> None:
+async def test_a_resend_sends_the_same_bytes_under_the_same_id_signed_anew(client: Client) -> None:
     job_id = (await client.say())["job_id"]
     delivery = (await client.settled(job_id))["delivery"]
 
-    reply = await client.replay(delivery["id"])
+    reply = await client.resend(delivery["id"])
 
     assert reply.status == 202
     assert (reply.json["id"], reply.json["job_id"], reply.json["status"]) == (delivery["id"], job_id, "pending")
@@ -113,13 +113,13 @@ async def test_a_replay_sends_the_same_bytes_under_the_same_id_signed_anew(clien
     assert len(client.calls) == 1
 
 
-async def test_a_dead_delivery_is_replayed_and_delivered(client: Client) -> None:
+async def test_a_dead_delivery_is_resent_and_delivered(client: Client) -> None:
     async with Receiver(SECRET) as receiver:
         receiver.on(client.path, behaviours.gone(), behaviours.status(204))
         job_id = (await client.say(callback_url=receiver.url(client.path)))["job_id"]
         dead = await client.settled(job_id, "dead")
 
-        await client.replay(dead["delivery"]["id"])
+        await client.resend(dead["delivery"]["id"])
 
         delivered = await client.settled(job_id, "delivered")
     assert [attempt["http_status"] for attempt in delivered["delivery"]["attempts"]] == [410, 204]
@@ -133,23 +133,31 @@ async def test_a_delivery_that_waits_for_another_try_is_sent_at_once(client: Cli
             job_id, lambda job: (job["delivery"] or {}).get("next_attempt_at") and job["delivery"]["attempts"], "waits"
         )
 
-        assert (await client.replay(waiting["delivery"]["id"])).status == 202
+        assert (await client.resend(waiting["delivery"]["id"])).status == 202
 
         await client.settled(job_id)
 
 
+async def test_the_path_of_the_first_edition_resends_too(client: Client) -> None:
+    delivery = (await client.settled((await client.say())["job_id"]))["delivery"]
+
+    assert (await client.request("POST", f"/v1/deliveries/{delivery['id']}/replay")).status == 202
+
+    assert len(await client.callbacks(2)) == 2
+
+
 async def test_an_unknown_delivery_is_not_found(client: Client) -> None:
-    problem(await client.replay("msg_nothing"), 404, "not_found")
+    problem(await client.resend("msg_nothing"), 404, "not_found")
 
 
 async def test_a_job_id_is_no_delivery_id(client: Client) -> None:
-    problem(await client.replay((await client.say())["job_id"]), 404, "not_found")
+    problem(await client.resend((await client.say())["job_id"]), 404, "not_found")
 
 
 async def test_anothers_delivery_is_not_found_and_not_sent(client: Client, other: Client) -> None:
     job_id = (await client.say())["job_id"]
     before = await client.settled(job_id)
 
-    problem(await other.replay(before["delivery"]["id"]), 404, "not_found")
+    problem(await other.resend(before["delivery"]["id"]), 404, "not_found")
 
     assert await client.job(job_id) == before

@@ -22,7 +22,7 @@ ROUTES = [
     ("GET", "/v1/jobs/job_1"),
     ("POST", "/v1/jobs/job_1/cancel"),
     ("POST", "/v1/jobs/job_1/retry"),
-    ("POST", "/v1/deliveries/msg_1/replay"),
+    ("POST", "/v1/deliveries/msg_1/resend"),
     ("GET", "/v1/conversations/s"),
     ("DELETE", "/v1/conversations/s"),
     ("GET", "/v1/keys"),

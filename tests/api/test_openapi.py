@@ -1,4 +1,4 @@
-"""`/docs` alone is enough to integrate: keys, headers, and an example of every request and response."""
+"""`/docs` alone is enough to integrate: keys, headers, and an example of everything that is sent and heard."""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def responses(document: Any) -> Iterator[tuple[str, str, Any]]:
 
 
 def exemplified(document: Any, schema: Any) -> bool:
-    """Whether the schema itself shows what a value looks like."""
+    """Whether a reader sees at once what goes there."""
     if "$ref" in schema:
         return exemplified(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     if schema.keys() & {"example", "examples", "const", "enum", "default"}:
@@ -74,33 +74,33 @@ async def test_where_a_service_without_keys_refuses_other_names_the_document_say
             host = {"Host": "evil.example"}
             reply = await page_elsewhere.request(method, re.sub(r"{\w+}", "x", path), headers=host)
 
-            documented = operation["responses"].get("421")
-            assert (documented is not None) == (reply.status == 421), name
-            if documented is not None:
-                example = documented["content"]["application/json"]["example"]
+            told = operation["responses"].get("421")
+            assert (told is not None) == (reply.status == 421), name
+            if told is not None:
+                example = told["content"]["application/json"]["example"]
                 assert example.keys() == reply.json.keys(), name
                 assert example["error"]["code"] == reply.json["error"]["code"], name
 
 
-async def test_responses_document_their_headers(document: Any) -> None:
+async def test_responses_tell_their_headers(document: Any) -> None:
     for name, status, response in responses(document):
-        documented = set(response["headers"])
-        assert "x-request-id" in documented
-        assert "Retry-After" in documented or status not in ("429", "503"), (name, status)
-        assert documented >= LIMITS or status != "429", (name, status)
-        assert "WWW-Authenticate" in documented or status != "401", (name, status)
-        assert "Location" in documented or status != "202" or "/replay" in name, (name, status)
+        told = set(response["headers"])
+        assert "x-request-id" in told
+        assert "Retry-After" in told or status not in ("429", "503"), (name, status)
+        assert told >= LIMITS or status != "429", (name, status)
+        assert "WWW-Authenticate" in told or status != "401", (name, status)
+        assert "Location" in told or status != "202" or "/resend" in name, (name, status)
 
 
-async def test_the_headers_that_are_documented_are_there(document: Any, client: Client) -> None:
+async def test_the_headers_that_are_told_are_there(document: Any, client: Client) -> None:
     reply = await client.post("hello")
 
-    documented = document["paths"]["/webhook"]["post"]["responses"]["202"]["headers"]
-    assert documented.keys() == {"x-request-id", "Location", "Idempotent-Replayed", *LIMITS}
+    told = document["paths"]["/webhook"]["post"]["responses"]["202"]["headers"]
+    assert told.keys() == {"x-request-id", "Location", "Idempotent-Replayed", *LIMITS}
     assert {"x-request-id", "location"} <= {name.lower() for name in reply.headers}
 
 
-async def test_every_request_and_response_has_an_example(document: Any) -> None:
+async def test_everything_that_is_sent_and_heard_has_an_example(document: Any) -> None:
     missing = []
     for name, operation in operations(document):
         heard = {status: each.get("content", {}) for status, each in operation["responses"].items()}
@@ -128,7 +128,7 @@ async def test_callbacks_have_an_example(document: Any) -> None:
         assert exemplified(document, content["schema"]), path
 
 
-async def test_the_docs_need_no_other_host(client: Client) -> None:
+async def test_the_docs_need_nobody_else(client: Client) -> None:
     page = (await client.request("GET", "/docs")).raw.decode()
 
     files = re.findall(r'(?:src|href)="([^"]+)"', page)

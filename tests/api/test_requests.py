@@ -103,7 +103,7 @@ async def test_a_wrong_query_is_refused_by_its_name(client: Client, query: str, 
         ("GET", "/v1/jobs/{}"),
         ("POST", "/v1/jobs/{}/cancel"),
         ("POST", "/v1/jobs/{}/retry"),
-        ("POST", "/v1/deliveries/{}/replay"),
+        ("POST", "/v1/deliveries/{}/resend"),
     ],
 )
 async def test_an_unknown_id_is_not_found(client: Client, method: str, path: str, job_id: str) -> None:
@@ -115,7 +115,7 @@ async def test_an_unknown_id_is_not_found(client: Client, method: str, path: str
     [
         ("GET", "/v1/jobs/%00"),
         ("POST", "/v1/jobs/job_%00/retry"),
-        ("POST", "/v1/deliveries/%00/replay"),
+        ("POST", "/v1/deliveries/%00/resend"),
         ("DELETE", "/v1/conversations/a%00b"),
         ("POST", "/v1/llm/callback/%00"),
     ],

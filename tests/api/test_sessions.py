@@ -93,7 +93,7 @@ async def test_what_was_erased_is_gone_everywhere(client: Client) -> None:
     erased = await client.job(accepted["job_id"])
     assert erased["status"] == "completed"
     assert (erased["response"], erased["metadata"]) == (None, None)
-    problem(await client.replay(job["delivery"]["id"]), 409, "conflict")
+    problem(await client.resend(job["delivery"]["id"]), 409, "conflict")
 
 
 async def test_what_was_erased_is_not_remembered_in_the_next_message(client: Client) -> None:

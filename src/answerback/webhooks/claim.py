@@ -24,6 +24,11 @@ Look: TypeAlias = Callable[[OriginKey, bool], OriginRoom]
 """How much room an origin has. The flag: what is due there is late. Called within the transaction, on any thread."""
 
 
+# With the index's third column: SQLite would read every row that equals the first two.
+_END_OF_TIME: Any = literal_column(str(2**62))
+_NO_TEXT: Any = literal_column("''")
+
+
 def _first_behind(tenant_id: Any, origin: Any) -> Any:
     """The id of the pending delivery due first at the first origin behind the given one."""
     ahead = deliveries.alias("ahead")
@@ -31,7 +36,7 @@ def _first_behind(tenant_id: Any, origin: Any) -> Any:
         select(ahead.c.id)
         .where(
             ahead.c.state == literal_column(f"'{DeliveryState.PENDING}'"),
-            tuple_(ahead.c.tenant_id, ahead.c.origin) > tuple_(tenant_id, origin),
+            tuple_(ahead.c.tenant_id, ahead.c.origin, ahead.c.run_at) > tuple_(tenant_id, origin, _END_OF_TIME),
         )
         .order_by(ahead.c.tenant_id, ahead.c.origin, ahead.c.run_at)
         .limit(at_most(1))
@@ -43,11 +48,12 @@ def _walk() -> Any:
     columns = (step.c.tenant_id, step.c.origin, step.c.run_at, step.c.created_at)
     after = _first_behind(bindparam("tenant_id"), bindparam("origin")).scalar_subquery()
     stops = select(*columns, literal_column("1").label("number")).where(step.c.id == after).cte("stops", recursive=True)
-    following = _first_behind(stops.c.tenant_id, stops.c.origin).correlate(stops).scalar_subquery()
+    # SQLite compares a row with more than an index's first column only where the other side is no column itself.
+    following = _first_behind(stops.c.tenant_id.op("||")(_NO_TEXT), stops.c.origin.op("||")(_NO_TEXT))
     stops = stops.union_all(
         select(*columns, stops.c.number + literal_column("1"))
         .select_from(stops)
-        .join(step, step.c.id == following)
+        .join(step, step.c.id == following.correlate(stops).scalar_subquery())
         .where(stops.c.number < at_most(WALK_LENGTH))
     )
     return select(stops.c.tenant_id, stops.c.origin, stops.c.run_at, stops.c.created_at)

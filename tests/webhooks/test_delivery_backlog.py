@@ -1,0 +1,49 @@
+"""What a claim costs does not depend on how much waits for an origin that is closed."""
+
+import statistics
+import time
+
+from owing import CLOSED, SHUT, claim, owe
+
+from answerback.jobs.store import SqlStore
+from builders import REPORT
+from databases import Database, SqliteDatabase
+
+BACKLOG = 50_000
+COPIED = (
+    "job_id, endpoint_id, destination, tenant_id, conversation_id, position, url, run_at, attempt, attempts, "
+    "attempts_made, lease_epoch, deadline_at, created_at, body"
+)
+
+
+async def add_backlog(database: Database) -> None:
+    """Copies of the one delivery there is, to an origin that is closed."""
+    numbers = (
+        f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {BACKLOG}) SELECT n FROM n"
+        if isinstance(database, SqliteDatabase)
+        else f"SELECT generate_series(1, {BACKLOG}) AS n"
+    )
+    await database.execute(
+        f"""INSERT INTO deliveries (id, event_type, origin, state, {COPIED})
+            SELECT 'msg_dead_' || n, 'event-' || n, '{CLOSED.origin}', 'pending', {COPIED}
+            FROM deliveries, ({numbers}) AS numbers"""
+    )
+
+
+async def seconds_a_claim(store: SqlStore) -> float:
+    took = []
+    for _ in range(30):
+        began = time.perf_counter()
+        (claimed,) = (await claim(store, {CLOSED: SHUT})).deliveries
+        took.append(time.perf_counter() - began)
+        await store.send_later(claimed, 0.0, REPORT)
+    return statistics.median(took)
+
+
+async def test_a_claim_is_as_quick_beside_fifty_thousand_of_a_dead_origin(store: SqlStore, database: Database) -> None:
+    await owe(store, 1)
+    alone = await seconds_a_claim(store)
+
+    await add_backlog(database)
+
+    assert await seconds_a_claim(store) < 2 * alone + 0.005
