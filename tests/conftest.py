@@ -1,4 +1,4 @@
-"""A store on a fresh file, a clock that only moves when told to, a log that remembers."""
+"""A store on a fresh file, a clock that tests move, a log that remembers."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -62,7 +62,7 @@ def test_blank_means_not_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None
     assert given(monkeypatch, **{name: "  "}) == load_settings()
 
 
-def test_the_service_is_reached_at_the_port_it_listens_on_unless_told_otherwise(
+def test_the_service_is_reached_at_the_port_it_listens_on_by_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert load_settings().public_base_url == "http://localhost:8080"
@@ -305,7 +305,7 @@ def test_a_wrong_value_is_named_with_what_would_be_right(
     assert "hunter2" not in message
 
 
-def test_several_problems_are_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_problems_are_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refused(monkeypatch, APP_PORT="x", LOG_FORMAT="xml", DATABASE_URL="redis://h")
 
     assert [part.split()[0] for part in message.split("; ")] == ["APP_PORT", "DATABASE_URL", "LOG_FORMAT"]
