@@ -42,8 +42,8 @@ def test_nothing_set_gives_a_service_that_runs_here_and_answers_by_itself() -> N
     assert settings.database_path == Path("answerback.db")
     assert settings.mock
     assert settings.callback_schedule.waits == STANDARD_WEBHOOKS_SCHEDULE
-    assert settings.memory.max_turns == 10
-    assert (settings.limits.conversation_pending, settings.limits.queued_jobs) == (100, 1_000_000)
+    assert (settings.context_max_messages, settings.context_max_tokens) == (20, 8000)
+    assert (settings.conversation_max_pending, settings.max_queued_jobs) == (100, 1_000_000)
 
 
 def test_the_environment_wins_over_the_env_file_even_when_blank(monkeypatch: pytest.MonkeyPatch) -> None:
