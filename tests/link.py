@@ -29,7 +29,7 @@ class Link:
         return self._to._replace(netloc=f"{user}{at}{HOST}:{self._port}").geturl()
 
     def freeze(self) -> None:
-        """What is on its way and whatever comes is lost; nobody is told."""
+        """Bytes on their way and all later ones are lost, without a reset."""
         self._flowing.clear()
         for pump in self._pumps:
             pump.cancel()

@@ -50,7 +50,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server(run_folder: Path) -> Iterator[str]:
-    """The server's URL; whoever it names may create databases."""
+    """The server's URL; its user may create databases."""
     yield from _server("TEST_POSTGRES_URL", "postgres", run_folder)
 
 

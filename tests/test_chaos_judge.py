@@ -90,7 +90,7 @@ def a_job_without_a_202(_: Ledger, records: list[Record]) -> None:
     records.append(Record("job_9", "completed", "msg_9", "dead"))
 
 
-def test_jobs_that_were_not_answered_are_told_with_the_reason() -> None:
+def test_jobs_that_were_not_answered_are_counted_with_the_reason() -> None:
     records = [
         Record("job_1", "completed", "msg_1", "delivered"),
         Record("job_2", "failed", "msg_2", "delivered", "poisoned"),

@@ -25,7 +25,7 @@ SAY = {
     "told|tells?|telling": "say, show, log, report",
     "whoever": "the named thing",
 }
-"""Private terms, and what to say instead. Words that are private in some senses only (line, once, here) are missing."""
+"""Private terms, and what to say instead; without those that are private in some senses only (line, once, here)."""
 
 ALLOWED = (
     r"Idempotent-Replayed",  # a header's name, known to clients

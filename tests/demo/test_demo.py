@@ -127,7 +127,7 @@ class TestDemo:
         assert KEY not in ran.out
         stage.assert_clean(ran)
 
-    async def test_an_llm_that_forgets_is_told_on(self, stage: Stage) -> None:
+    async def test_an_llm_that_forgets_is_shown_to_forget(self, stage: Stage) -> None:
         async with FakeLLM(default=replies.say("I could not say.")) as llm:
             ran = await stage.run(OPENROUTER_BASE_URL=llm.base_url, OPENROUTER_API_KEY=KEY)
 
@@ -136,7 +136,7 @@ class TestDemo:
         assert "a promise was not kept" in ran.err
         stage.assert_clean(ran)
 
-    async def test_a_refused_key_is_shown_as_the_callback_tells_it(self, stage: Stage) -> None:
+    async def test_a_refused_key_is_shown_as_the_callback_says_it(self, stage: Stage) -> None:
         async with FakeLLM(default=replies.status(401)) as llm:
             ran = await stage.run(OPENROUTER_BASE_URL=llm.base_url, OPENROUTER_API_KEY=KEY)
 
@@ -268,7 +268,7 @@ class TestLedger:
 
         assert self.broken(ledger) == ["callbacks for messages that were never accepted: 1"]
 
-    def test_a_failure_is_told_with_its_code(self, ledger: Ledger) -> None:
+    def test_a_failure_is_shown_with_its_code(self, ledger: Ledger) -> None:
         error = {"code": "upstream_credit", "message": "no credit left"}
         first = ledger.arrived(callback(ledger.entries[0], status="failed", response=None, error=error))
 

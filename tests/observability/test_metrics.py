@@ -163,7 +163,7 @@ async def test_fallback_models_have_their_names_though_they_never_answer() -> No
     assert page.labels("llm_calls_total", "model") == {"a", "b", "c", "other"}
 
 
-async def test_what_waits_is_told_by_state_and_age() -> None:
+async def test_open_rows_are_shown_by_state_and_age() -> None:
     async with (
         FakeLLM(default=replies.hang()) as llm,
         Receiver() as receiver,
@@ -245,7 +245,7 @@ class TestLabels:
     def models(self, metrics: PrometheusMetrics) -> set[str]:
         return Page(metrics.exposition(NO_DEPTH).decode()).labels("llm_calls_total", "model")
 
-    def test_a_model_is_told_apart_once_it_has_answered(self) -> None:
+    def test_a_model_has_its_own_label_once_it_has_answered(self) -> None:
         metrics = PrometheusMetrics()
 
         metrics.called(call("made up", ErrorCode.UPSTREAM_REFUSED))
@@ -256,7 +256,7 @@ class TestLabels:
         page = Page(metrics.exposition(NO_DEPTH).decode())
         assert page.value("llm_calls_total", model="real", outcome="upstream_timeout") == 1
 
-    def test_a_model_of_the_settings_is_told_apart_though_it_never_answers(self) -> None:
+    def test_a_model_of_the_settings_has_its_own_label_though_it_never_answers(self) -> None:
         metrics = PrometheusMetrics({"ours"})
 
         metrics.called(call("ours", ErrorCode.UPSTREAM_TIMEOUT))

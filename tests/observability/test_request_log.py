@@ -140,7 +140,7 @@ async def test_a_good_stream_is_timed_to_its_end(service: Service, http: aiohttp
 
 
 @ON_CONSOLE
-async def test_a_caller_that_hangs_up_is_told_as_such(service: Service, llm: FakeLLM) -> None:
+async def test_a_client_that_disconnects_is_logged_as_such(service: Service, llm: FakeLLM) -> None:
     until = asyncio.Event()
     llm.on("nobody waits", replies.hang(until))
     body = b'{"question": "nobody waits"}'
@@ -198,7 +198,7 @@ async def test_json_keeps_the_fields_of_a_request() -> None:
     assert line["status"] == 200
 
 
-async def test_a_short_secret_is_told_at_start_and_never_shown() -> None:
+async def test_a_short_secret_is_named_at_start_and_never_shown() -> None:
     async with Service({"CALLBACK_HMAC_SECRET": "hunter2", "AUTH_TOKEN": "x" * 16}) as service:
         lines = [json.loads(each) for each in service.logs.splitlines()]
 

@@ -42,8 +42,8 @@ def test_nothing_set_gives_a_service_that_runs_here_and_answers_by_itself() -> N
     assert settings.database_path == Path("answerback.db")
     assert settings.mock
     assert settings.callback_schedule.waits == STANDARD_WEBHOOKS_SCHEDULE
-    assert settings.memory.max_turns == 10
-    assert (settings.limits.conversation_pending, settings.limits.queued_jobs) == (100, 1_000_000)
+    assert (settings.context_max_messages, settings.context_max_tokens) == (20, 8000)
+    assert (settings.conversation_max_pending, settings.max_queued_jobs) == (100, 1_000_000)
 
 
 def test_the_environment_wins_over_the_env_file_even_when_blank(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_blank_means_not_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None
     assert given(monkeypatch, **{name: "  "}) == load_settings()
 
 
-def test_the_service_is_reached_at_the_port_it_listens_on_unless_told_otherwise(
+def test_the_service_is_reached_at_the_port_it_listens_on_by_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert load_settings().public_base_url == "http://localhost:8080"
@@ -305,7 +305,7 @@ def test_a_wrong_value_is_named_with_what_would_be_right(
     assert "hunter2" not in message
 
 
-def test_several_problems_are_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_problems_are_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refused(monkeypatch, APP_PORT="x", LOG_FORMAT="xml", DATABASE_URL="redis://h")
 
     assert [part.split()[0] for part in message.split("; ")] == ["APP_PORT", "DATABASE_URL", "LOG_FORMAT"]

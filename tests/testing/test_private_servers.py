@@ -56,7 +56,7 @@ async def test_postgres_keeps_what_was_committed_when_killed() -> None:
         assert [row["name"] for row in await rows(database, "SELECT name FROM things")] == ["a thing"]
 
 
-async def test_databases_are_made_and_dropped_under_whoever_uses_them(postgres_server: str) -> None:
+async def test_databases_are_dropped_although_clients_use_them(postgres_server: str) -> None:
     database = create_database(postgres_server, "short_lived")
     connection = await asyncpg.connect(database)
 

@@ -85,7 +85,7 @@ async def accept(service: Service) -> str:
 
 
 class TestFakeClock:
-    def test_both_clocks_move_together_and_only_when_told(self) -> None:
+    def test_both_clocks_move_together_and_only_by_the_test(self) -> None:
         clock = FakeClock(now=1000)
         seen: Clock = clock
         assert (seen.now(), seen.now(), seen.monotonic()) == (1000, 1000, 0.0)
@@ -115,7 +115,7 @@ class TestFaults:
         )
         return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
-    def test_the_process_dies_at_the_nth_time_of_its_boundary_and_at_no_other(self) -> None:
+    def test_the_process_dies_at_the_nth_time_of_its_failpoint_and_at_no_other(self) -> None:
         ended = self.run(
             """
             failpoint = kill_at(Failpoint.AFTER_CLAIM, 3)
@@ -129,7 +129,7 @@ class TestFaults:
         assert ended.returncode == -signal.SIGKILL
         assert ended.stdout.split() == ["1", "2", "3"]
 
-    def test_other_boundaries_do_nothing(self) -> None:
+    def test_other_failpoints_do_nothing(self) -> None:
         failpoint = kill_at(Failpoint.AFTER_CLAIM)
 
         for other in set(Failpoint) - {Failpoint.AFTER_CLAIM}:
@@ -139,12 +139,12 @@ class TestFaults:
         with pytest.raises(ValueError, match="from 1"):
             kill_at(Failpoint.AFTER_CLAIM, 0)
 
-    def test_the_command_line_names_boundary_and_count(self) -> None:
+    def test_the_command_line_names_failpoint_and_count(self) -> None:
         fault = Fault(Failpoint.BEFORE_CALLBACK, 2)
 
         assert fault.arguments() == ["answerback.testing.faults", "--at", "before_callback", "--nth", "2"]
 
-    def test_an_unknown_boundary_is_refused_with_the_known_ones(self) -> None:
+    def test_an_unknown_failpoint_is_refused_with_the_known_ones(self) -> None:
         ended = subprocess.run(
             [sys.executable, "-m", "answerback.testing.faults", "--at", "lunch"],
             capture_output=True,
@@ -302,13 +302,13 @@ class TestTheRealService:
 
             assert "202" in await accept(service)
 
-    async def test_a_wrong_setting_is_told_at_the_start(self) -> None:
+    async def test_a_wrong_setting_is_named_at_the_start(self) -> None:
         service = Service({"LOG_FORMAT": "xml"})
 
         with pytest.raises(ServiceError, match="LOG_FORMAT is 'xml' but should be"):
             await service.__aenter__()
 
-    async def test_a_wrong_setting_is_told_with_a_fault_too(self) -> None:
+    async def test_a_wrong_setting_is_named_with_a_fault_too(self) -> None:
         service = Service({"LOG_FORMAT": "xml"}, fault=Fault(Failpoint.AFTER_ACCEPT))
 
         with pytest.raises(ServiceError, match=r"ended with code 2 .*\n.*LOG_FORMAT is 'xml' but should be"):
