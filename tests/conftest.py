@@ -1,14 +1,14 @@
-"""A store on a fresh file, a clock that tests move, a log that remembers."""
+"""Stores on a fresh database, a clock that tests move, a log that remembers."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from answerback.jobs.store import SqlStore
 from answerback.testing.clock import FakeClock
 from builders import Journal
 from databases import Database, PostgresDatabase, SqliteDatabase, own_database
+from fallbacks import Fallbacks
 from servers import (
     postgres_server,
     postgres_url,
@@ -19,6 +19,7 @@ from servers import (
     run_folder,
     vhosts,
 )
+from stores import Stores
 from surroundings import llm, receiver
 
 __all__ = [
@@ -71,7 +72,15 @@ def database(request: pytest.FixtureRequest, path: Path) -> Database:
 
 
 @pytest.fixture
-async def store(database: Database, clock: FakeClock) -> AsyncIterator[SqlStore]:
-    opened = await database.open(clock)
+def fallbacks() -> Iterator[Fallbacks]:
+    """Fails a test whose store took a fallback that the test did not allow."""
+    made = Fallbacks()
+    yield made
+    assert not made.unexpected, "the database ran operations in a slower way"
+
+
+@pytest.fixture
+async def stores(database: Database, clock: FakeClock, fallbacks: Fallbacks) -> AsyncIterator[Stores]:
+    opened = await database.open(clock, metrics=fallbacks)
     yield opened
     await opened.close()
