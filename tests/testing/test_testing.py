@@ -106,6 +106,14 @@ class TestFakeClock:
         with pytest.raises(ValueError, match="negative"):
             FakeClock().advance(-1)
 
+    def test_a_step_moves_the_wall_clock_only(self) -> None:
+        clock = FakeClock(now=5000)
+        clock.advance(1)
+
+        clock.step(-2)
+
+        assert (clock.now(), clock.monotonic(), clock.since_boot()) == (4000, 1.0, 1000)
+
 
 class TestFaults:
     def run(self, body: str) -> "subprocess.CompletedProcess[str]":
