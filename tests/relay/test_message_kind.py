@@ -33,6 +33,14 @@ class Provider:
         self.requests.append(request)
         return Answer("Yes.", "m-1", Usage(1, 2, 3), "stop")
 
+    async def send(self, request: ChatRequest) -> Any:
+        from answerback.llm.reply import WholeReply
+
+        self.requests.append(request)
+        choice = {"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+        return WholeReply(b"", {"model": "m-1", "choices": [choice], "usage": usage}, "m-1")
+
 
 class Conversation:
     """Its windows and its store at once; `trouble` is raised by the next read."""

@@ -75,11 +75,11 @@ PARTS = TypeAdapter(list[Part])
 
 def _content(value: Any, info: ValidationInfo) -> Content | None:
     """A text or parts; None where tool outputs stand in its place."""
-    # Absent where they are themselves refused.
-    replaced = info.data.get("tool_outputs", ()) is not None
-    if replaced and value in (None, ""):
+    outputs = info.data.get("tool_outputs")
+    # They are not among the data where they are themselves refused.
+    if value in (None, "") and (outputs or "tool_outputs" not in info.data):
         return None
-    if replaced:
+    if outputs:
         raise ValueError("must be left out where tool_outputs stand in its place")
     if value is None:
         raise PydanticKnownError("missing")
