@@ -19,13 +19,14 @@ from answerback.http.idempotent_routes import Idempotent
 from answerback.http.middleware import RequestMiddleware
 from answerback.http.openai_errors import openai_error
 from answerback.http.request_log import RequestLog
+from answerback.http.routing import add_routers
 from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
 from answerback.kernel.instruments import Instruments
 from answerback.relay import routes as relay
 from answerback.reviews import routes as reviews
 
-DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
+DESCRIPTION = """POST a message and get 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""
 
 UNOWNED = {"/v1": openai_error}
@@ -46,11 +47,10 @@ def create_app(service: bootstrap.Service) -> FastAPI:
         finally:
             await service.stop()
 
-    # /docs with files of its own works in a network without internet, and reports no visit to anybody else.
+    # /docs with files of its own works in a network without internet.
     app = FastAPIOffline(title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     routers = _routers(service)
-    for router in routers:
-        app.include_router(router)
+    add_routers(app, routers)
     renderers = ErrorRenderers((route for router in routers for route in router.routes), UNOWNED)
     requests = RequestLog(service.log, service.metrics, PRIVATE_PATHS)
     error_handlers.install(app, renderers)
