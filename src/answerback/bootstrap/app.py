@@ -23,6 +23,7 @@ from answerback.http.idempotent_routes import Idempotent
 from answerback.http.middleware import RequestMiddleware
 from answerback.http.openai_errors import openai_error
 from answerback.http.request_log import RequestLog
+from answerback.http.routing import add_routers
 from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
 from answerback.jobs.erase import erase
@@ -32,7 +33,7 @@ from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.webhooks import routes as webhooks
 from answerback.webhooks import secret_routes
 
-DESCRIPTION = """POST a message and hear 202 at once; the answer arrives on your callback URL, signed, in conversation
+DESCRIPTION = """POST a message and get 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""
 
 UNOWNED = {"/v1": openai_error}
@@ -53,11 +54,10 @@ def create_app(service: Service) -> FastAPI:
         finally:
             await service.stop()
 
-    # /docs with files of its own works in a network without internet, and reports no visit to anybody else.
+    # /docs with files of its own works in a network without internet.
     app = FastAPIOffline(title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     routers = _routers(service)
-    for router in routers:
-        app.include_router(router)
+    add_routers(app, routers)
     renderers = ErrorRenderers((route for router in routers for route in router.routes), UNOWNED)
     instruments = service.process.instruments
     requests = RequestLog(instruments.log, instruments.metrics, PRIVATE_PATHS)

@@ -34,6 +34,7 @@ class ErrorRenderers:
             for length in range(1, len(literal) + 1):
                 self._by_prefix.setdefault(literal[:length], _renderer(route))
         self._by_prefix.update({_segments(path): renderer for path, renderer in unowned.items()})
+        self._depth = max(map(len, self._by_prefix))
 
     def of(self, scope: Scope) -> ErrorRenderer:
         """For a request, whether a route was found for it already or not."""
@@ -41,7 +42,8 @@ class ErrorRenderers:
         return self.at(scope["path"]) if route is None else _renderer(route)
 
     def at(self, path: str) -> ErrorRenderer:
-        prefix = _segments(path)
+        # No deeper than any prefix: a path may have thousands of segments.
+        prefix = _segments(path)[: self._depth]
         while prefix not in self._by_prefix:
             prefix = prefix[:-1]
         return self._by_prefix[prefix]

@@ -73,7 +73,7 @@ ACCEPT_ERRORS = KEY_ERRORS | errors(
 ASK_ERRORS = KEY_ERRORS | errors(
     _400="The upstream refused the question: no such model, or too long for it",
     _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
-    "`Retry-After`), or was answered with more than is kept",
+    "`Retry-After`), or its response was not stored",
     _413="The body is too large",
     _422="A field is wrong; each is named",
     _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
@@ -95,7 +95,7 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Send it again with the same body to hear the same answer; nothing is done twice.",
+    "description": "Send it again with the same body to get the same response; nothing is done twice.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 AUTH_HEADERS: dict[str, Any] = {
