@@ -33,17 +33,16 @@ WITH owed AS (
     '{}', $2::bigint, $2::bigint
   FROM generate_series(1, $1::int) n RETURNING id
 )
-INSERT INTO deliveries (id, job_id, tenant_id, url, origin, body, state, run_at, attempt, lease_epoch, deadline_at,
-  created_at)
-SELECT 'msg_' || id, id, 'default', $3::text, $4::text, '{}', 'pending',
-  $2::bigint + $5::bigint * row_number() OVER (), 0, 0, $2::bigint + 86400000 * 7, $2::bigint
+INSERT INTO deliveries (id, job_id, event_type, destination, tenant_id, url, origin, body, state, run_at, attempt,
+  attempts, attempts_made, lease_epoch, deadline_at, created_at)
+SELECT 'msg_' || id, id, 'message.completed', 'url_dead', 'default', $3::text, $4::text, '{}', 'pending',
+  $2::bigint + $5::bigint * row_number() OVER (), 0, '[]', 0, 0, $2::bigint + 86400000 * 7, $2::bigint
 FROM owed
 """
 FORGIVE = (
-    "DELETE FROM attempts WHERE starts_with(of, 'msg_job_backlog')",
     "DELETE FROM deliveries WHERE starts_with(job_id, 'job_backlog')",
     "DELETE FROM jobs WHERE starts_with(id, 'job_backlog')",
-    "VACUUM attempts, deliveries, jobs",
+    "VACUUM deliveries, jobs",
 )
 
 

@@ -71,7 +71,7 @@ def test_other_scripts_are_not_escaped() -> None:
 
 
 async def signed(signer: Signer) -> int:
-    return len((await signer.headers("msg_1", 1_000, b"{}"))["webhook-signature"].split())
+    return len((await signer.headers("tenant", "msg_1", 1_000, b"{}"))["webhook-signature"].split())
 
 
 async def test_a_rotation_elsewhere_is_noticed_within_moments(store: SqlStore, clock: FakeClock) -> None:
@@ -93,7 +93,7 @@ async def test_a_rotation_elsewhere_is_noticed_within_moments(store: SqlStore, c
 async def test_the_configured_secret_signs_first(store: SqlStore, clock: FakeClock) -> None:
     await store.callback_secrets(None)
 
-    made = await Signer(store, "configured", clock).headers("msg_1", clock.now(), b"{}")
+    made = await Signer(store, "configured", clock).headers("tenant", "msg_1", clock.now(), b"{}")
 
     assert made["X-Signature"] == signature.headers("x", 1, b"{}", ["configured"])["X-Signature"]
     assert len(made["webhook-signature"].split()) == 2
