@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from world import Client, Pulse, at_rest, by_id, eventually, select, settings, sound
+from world import Client, Pulse, at_rest, attempts, by_id, eventually, select, settings, sound
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
@@ -164,7 +164,7 @@ def losses(database: Path, story: Story) -> tuple[dict[str, int], int]:
     """
     lost: dict[str, int] = defaultdict(int)
     statuses: dict[str, list[str]] = defaultdict(list)
-    for attempt in select(database, "SELECT * FROM attempts ORDER BY of, epoch"):
+    for attempt in attempts(database):
         statuses[attempt["of"]].append(attempt["status"])
         if attempt["status"] == "lost":
             assert story.killed_between(attempt["started_at"], attempt["finished_at"]), attempt

@@ -171,8 +171,14 @@ def select(database: Path, sql: str, *parameters: object) -> list[dict[str, Any]
 
 def attempts_of(database: Path, row_id: str) -> list[str]:
     """How each attempt of a job or a delivery ended."""
-    rows = select(database, "SELECT status FROM attempts WHERE of = ? ORDER BY epoch", row_id)
-    return [row["status"] for row in rows]
+    return [row["status"] for row in attempts(database) if row["of"] == row_id]
+
+
+def attempts(database: Path) -> list[dict[str, Any]]:
+    """Every attempt at a job or a delivery, each with the id `of` its row."""
+    owed = select(database, "SELECT id, attempts FROM deliveries ORDER BY id")
+    made = [{"of": row["id"], **each} for row in owed for each in json.loads(row["attempts"])]
+    return select(database, "SELECT * FROM attempts ORDER BY of, epoch") + made
 
 
 def snapshot(database: Path) -> dict[str, list[dict[str, Any]]]:
