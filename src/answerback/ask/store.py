@@ -7,7 +7,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from answerback.ask.model import Question
 from answerback.database.operation import Database, Operation, Statement, Transaction
-from answerback.database.sql import at_most
 from answerback.database.tables import questions
 
 BATCH = 200

@@ -39,7 +39,7 @@ order, and nothing that was accepted is ever lost."""
 UNOWNED = {"/v1": openai_error}
 """Renders the errors of paths that belong to no router: below `/v1`, OpenAI's clients ask for what is not offered."""
 
-PRIVATE_PATHS = ("/v1/conversations/", "/v1/sessions/")
+PRIVATE_PATHS = ("/v1/sessions/",)
 
 
 def create_app(service: Service) -> FastAPI:
@@ -101,7 +101,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         webhooks.router(stores.deliveries, notifier, instruments.log, authenticator.tenant),
         secret_routes.router(service.signing_secrets, authenticator.tenant, idempotent),
         conversations.router(
-            stores.conversations, service.sharing.windows, partial(erase, kinds=kinds.registry), authenticator
+            stores.conversations, service.sharing.windows, partial(erase, kinds=kinds.registry), authenticator.tenant
         ),
         accounts.router(stores.accounts, authenticator, idempotent, service.signing_secrets.current),
         health.router(

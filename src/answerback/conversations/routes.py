@@ -9,11 +9,11 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
-from answerback.accounts.auth import Authenticator
 from answerback.conversations.erase import erase
 from answerback.conversations.model import Conversation, Entry
 from answerback.conversations.store import ConversationStore, EraseJobs
 from answerback.conversations.windows import Windows
+from answerback.http.caller import TenantOf
 from answerback.http.openapi_parts import ENDED_AT, JOB, JOB_ERRORS, errors
 from answerback.http.responses import respond, shown
 from answerback.kernel.clock import rfc3339
@@ -91,9 +91,7 @@ class Session(BaseModel):
     )
 
 
-def router(
-    store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, authenticator: Authenticator
-) -> APIRouter:
+def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, tenant_of: TenantOf) -> APIRouter:
     """`/v1/sessions/{key}`; the key is the session_id, or the callback URL (percent-encoded)."""
     routes = APIRouter(prefix="/v1", tags=["conversations"])
 
@@ -105,7 +103,7 @@ def router(
     )
     async def show_session(request: Request, key: SessionKey) -> Response:
         """The newest 100 answered messages with their answers."""
-        tenant_id = await authenticator.tenant(request)
+        tenant_id = await tenant_of(request)
         return respond(200, session(await store.show(tenant_id, key)))
 
     @routes.delete(
@@ -118,7 +116,7 @@ def router(
     async def erase_session(request: Request, key: SessionKey) -> Response:
         """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and
         delivered as owed, but not remembered."""
-        tenant_id = await authenticator.tenant(request)
+        tenant_id = await tenant_of(request)
         await erase(store, windows, erase_jobs, tenant_id, key)
         return Response(status_code=204)
 

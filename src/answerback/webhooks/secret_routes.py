@@ -1,21 +1,18 @@
 """The secret that signs a tenant's callbacks, shown to its own keys."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from answerback.http.caller import TenantOf
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import CREATED, IDEMPOTENCY_KEY, KEY_ERRORS, conflict
 from answerback.http.responses import respond, shown
 from answerback.kernel.clock import rfc3339
 from answerback.webhooks.secrets import SigningSecret, SigningSecrets
-
-TenantOf: TypeAlias = Callable[[Request], Awaitable[str]]
-"""The id of the tenant whose key a request carries. Raises Unauthorized, RateLimited, StorageUnavailable."""
 
 NO_STORE = {"Cache-Control": "no-store"}
 

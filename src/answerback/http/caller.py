@@ -1,0 +1,9 @@
+"""Whose request it is, for rooms that do not know how accounts tell."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from starlette.requests import Request
+
+TenantOf: TypeAlias = Callable[[Request], Awaitable[str]]
+"""The id of the tenant whose key a request carries. Raises Unauthorized, RateLimited, StorageUnavailable."""
