@@ -1,6 +1,6 @@
 """What is said to an LLM and what it says back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -96,62 +96,9 @@ class Model:
     owned_by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One answered message of a conversation. `at` is when it was answered, epoch milliseconds."""
-
-    seq: int
-    user: str
-    assistant: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """How much of a conversation travels with the next message: messages (two a turn), tokens in all, seconds of
-    silence after which everything before is forgotten."""
-
-    max_messages: int
-    max_tokens: int
-    ttl_seconds: float
-
-    @property
-    def max_turns(self) -> int:
-        return self.max_messages // 2
-
-
 def estimate_tokens(text: str) -> int:
     """About how many tokens a text costs: four UTF-8 bytes each, plus four for the message's frame.
 
     An estimate on purpose: exact counts differ per model and need each model's vocabulary.
     """
     return len(text.encode()) // 4 + 5
-
-
-def window(newest_first: Iterable[Turn], memory: Memory, now: int, fixed: Sequence[str]) -> list[Turn]:
-    """The turns that travel with a message, oldest first.
-
-    `fixed` are the texts that go in any case (system prompt, the new message); their tokens count first. A turn is
-    taken whole or not at all. A silence longer than the memory's ends the walk.
-    """
-    left = memory.max_tokens - sum(estimate_tokens(text) for text in fixed)
-    taken: list[Turn] = []
-    later = now
-    for turn in newest_first:
-        left -= estimate_tokens(turn.user) + estimate_tokens(turn.assistant)
-        if left < 0 or len(taken) >= memory.max_turns or later - turn.at > memory.ttl_seconds * 1000:
-            break
-        taken.append(turn)
-        later = turn.at
-    taken.reverse()
-    return taken
-
-
-def messages(system: str | None, turns: Iterable[Turn], message: str) -> list[dict[str, str]]:
-    """The `messages` of a chat completion request."""
-    said = [{"role": "system", "content": system}] if system else []
-    for turn in turns:
-        said.append({"role": "user", "content": turn.user})
-        said.append({"role": "assistant", "content": turn.assistant})
-    said.append({"role": "user", "content": message})
-    return said
