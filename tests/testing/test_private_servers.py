@@ -157,7 +157,7 @@ def test_one_server_serves_a_run_and_ends_with_its_last_user(tmp_path: Path) -> 
 def test_a_server_that_cannot_be_had_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
 
-    with pytest.raises(BackendUnavailable, match=r"^no `redis-server` here: apt-get install redis-server$"):
+    with pytest.raises(BackendUnavailable, match=r"^`redis-server` is not installed: apt-get install redis-server$"):
         RedisServer.start()
 
 
