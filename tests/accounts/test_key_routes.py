@@ -8,14 +8,14 @@ import pytest
 
 from answerback.accounts.model import hash_key
 from builders import dump
-from in_process import Api, in_process
+from whole_api import Api, whole_api
 
 OPERATOR = "operator-token-6d1f"
 
 
 @pytest.fixture
 async def api(path: Path) -> AsyncIterator[Api]:
-    async with in_process(path, operator_token=OPERATOR, auth_token="client-token-2b7c") as api:
+    async with whole_api(path, operator_token=OPERATOR, auth_token="client-token-2b7c") as api:
         yield api
 
 
@@ -92,7 +92,7 @@ async def test_clients_may_not_manage_keys(api: Api, method: str, route: str) ->
 
 
 async def test_a_caller_on_this_machine_makes_the_first_key_of_a_service_without_any(path: Path) -> None:
-    async with in_process(path) as api:
+    async with whole_api(path) as api:
         made = await api("POST", "/v1/keys", body={"name": "mine", "operator": True})
         assert made.status == 201
 

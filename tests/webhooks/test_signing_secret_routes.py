@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from answerback.accounts.model import hash_key
-from in_process import Api, in_process
+from whole_api import Api, whole_api
 
 PATH = "/v1/signing_secret"
 
 
 @pytest.fixture
 async def api(path: Path) -> AsyncIterator[Api]:
-    async with in_process(path, auth_token="client-token-2b7c", callback_hmac_secret="the operator's words") as api:
+    async with whole_api(path, auth_token="client-token-2b7c", callback_hmac_secret="the operator's words") as api:
         for key in ("one", "other"):
-            await api.service.store.create_key(key, hash_key(key))
+            await api.service.stores.accounts.create_key(key, hash_key(key))
         yield api
 
 
