@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from starlette.datastructures import Headers
+
 from answerback.bootstrap.app import create_app
 from answerback.bootstrap.runtime import open_process
 from answerback.bootstrap.service import Role, Service, build
@@ -84,7 +86,7 @@ class Api:
         start, *parts = messages
         return Reply(
             start["status"],
-            {name.decode(): value.decode() for name, value in start["headers"]},
+            Headers(raw=start["headers"]),
             b"".join(part.get("body", b"") for part in parts),
         )
 

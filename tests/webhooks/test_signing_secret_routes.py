@@ -49,7 +49,7 @@ async def test_a_repeated_rotation_is_the_same_rotation(api: Api) -> None:
     first, again = [await api("POST", f"{PATH}/rotate", "one", idempotency_key="a") for _ in range(2)]
 
     assert first.json == again.json
-    assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["Idempotent-Replayed"] == "true"
 
 
 async def test_the_configured_secret_is_not_rotated_over_http(api: Api) -> None:
