@@ -1,100 +1,27 @@
-"""The service's routes in this process, called without a socket."""
+"""Routes without a process around them."""
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from fastapi import APIRouter, FastAPI, Request, Response
+from httpx2 import ASGITransport, AsyncClient
 
-from answerback import bootstrap
-from answerback.bootstrap import Role, Service
-from answerback.bootstrap.app import create_app
-from answerback.settings import Settings
-from builders import Journal
-
-HERE = ("127.0.0.1", 50_000)
+from answerback.http.errors import render_refusal
+from answerback.kernel.errors import Refusal
+from builders import TENANT
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    headers: Mapping[str, str]
-    raw: bytes
+def calling(routes: APIRouter) -> AsyncClient:
+    """A client of these routes, and of their part of the OpenAPI document."""
+    app = FastAPI()
 
-    @property
-    def json(self) -> Any:
-        return json.loads(self.raw)
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, refusal: Refusal) -> Response:
+        return render_refusal(refusal)
 
-    @property
-    def code(self) -> str:
-        """The `error.code` of a refusal."""
-        return str(self.json["error"]["code"])
+    app.include_router(routes)
+    return AsyncClient(transport=ASGITransport(app), base_url="http://relay")
 
 
-class Api:
-    """Calls the routes of a service that does no work by itself."""
+class AnyKey:
+    """Takes every caller for the same tenant."""
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self._app = create_app(service)
-
-    async def __call__(
-        self,
-        method: str,
-        path: str,
-        key: str | None = None,
-        *,
-        body: Any = None,
-        client: tuple[str, int] = HERE,
-        **headers: str,
-    ) -> Reply:
-        """One request; `idempotency_key="a"` is the header `Idempotency-Key: a`, `body` is sent as JSON."""
-        given = {"host": "localhost"} | {name.replace("_", "-").lower(): text for name, text in headers.items()}
-        if key is not None:
-            given["authorization"] = f"Bearer {key}"
-        sent = b"" if body is None else json.dumps(body).encode()
-        path, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "root_path": "",
-            "query_string": query.encode(),
-            "headers": [(name.encode(), text.encode()) for name, text in given.items()],
-            "client": client,
-            "server": ("127.0.0.1", 80),
-        }
-        messages: list[Any] = []
-        pending = [{"type": "http.request", "body": sent, "more_body": False}]
-
-        async def receive() -> Any:
-            return pending.pop() if pending else await asyncio.Event().wait()
-
-        async def send(message: Any) -> None:
-            messages.append(message)
-
-        await self._app(scope, receive, send)
-        start, *parts = messages
-        return Reply(
-            start["status"],
-            {name.decode(): value.decode() for name, value in start["headers"]},
-            b"".join(part.get("body", b"") for part in parts),
-        )
-
-
-@asynccontextmanager
-async def in_process(path: Path, **settings: Any) -> AsyncIterator[Api]:
-    """A service on the SQLite file at `path` with these settings, and the mock provider."""
-    chosen = Settings(_env_file=None, database_url=f"sqlite:///{path}", mock_mode=True, **settings)  # type: ignore[call-arg]
-    store = await bootstrap.open_store(chosen)
-    service = bootstrap.build(chosen, store, Journal(), Role.API)
-    try:
-        yield Api(service)
-    finally:
-        await service.stop()
+    async def tenant(self, _: object) -> str:
+        return TENANT

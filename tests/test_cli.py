@@ -212,7 +212,7 @@ def test_migrating_makes_the_database_and_may_be_repeated(run: Run, tmp_path: Pa
 @pytest.mark.parametrize(
     "command", ["migrate", "secret", "secret --rotate", "keys list", "keys create x", "keys revoke x"]
 )
-def test_a_database_that_cannot_be_opened_is_told_in_one_line(run: Run, tmp_path: Path, command: str) -> None:
+def test_a_database_that_cannot_be_opened_is_reported_in_one_line(run: Run, tmp_path: Path, command: str) -> None:
     line = refusal(run(*command.split(), DATABASE_URL=f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}"))
 
     assert "folder.db" in line

@@ -11,11 +11,11 @@ from answerback.accounts.model import DEFAULT_TENANT, hash_key
 from answerback.accounts.ratelimit import MovingWindows, RateLimiter
 from answerback.http.errors import RateLimited
 from answerback.http.headers import RESPONSE_HEADERS
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import Forbidden, Misdirected, Unauthorized
 from answerback.kernel.rate import Rate
 from answerback.testing.clock import FakeClock
 from databases import SqliteDatabase
+from stores import Stores
 
 HERE, ELSEWHERE = "127.0.0.1", "203.0.113.9"
 
@@ -37,16 +37,16 @@ def request(authorization: str | None = None, client: str = HERE, host: str = "l
     )
 
 
-def authenticator(store: SqlStore, clock: FakeClock, rate: Rate | None = None, **options: object) -> Authenticator:
+def authenticator(stores: Stores, clock: FakeClock, rate: Rate | None = None, **options: object) -> Authenticator:
     limiter = RateLimiter(MovingWindows(lambda: clock.now() / 1000), rate)
-    return Authenticator(store, limiter, clock, **options)  # type: ignore[arg-type]
+    return Authenticator(stores.accounts, limiter, clock, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER {}", "{}", "Bearer   {}"])
-async def test_a_key_may_come_with_and_without_the_word_bearer(store: SqlStore, clock: FakeClock, form: str) -> None:
-    key = await store.create_key("shop", hash_key("ab_key"))
+async def test_a_key_may_come_with_and_without_the_word_bearer(stores: Stores, clock: FakeClock, form: str) -> None:
+    key = await stores.accounts.create_key("shop", hash_key("ab_key"))
 
-    caller = await authenticator(store, clock).caller(request(form.format("ab_key")))
+    caller = await authenticator(stores, clock).caller(request(form.format("ab_key")))
 
     assert (caller.tenant_id, caller.key_id, caller.operator) == (key.tenant_id, key.id, False)
 
@@ -55,24 +55,24 @@ async def test_a_key_may_come_with_and_without_the_word_bearer(store: SqlStore, 
     "form",
     ["", "Bearer", "Bearer ", "Basic {}", "Bearer {}x", "x{}", "Bearer Bearer {}", "Bearer {},{}", "ключ"],
 )
-async def test_anything_else_is_no_key_and_is_not_repeated(store: SqlStore, clock: FakeClock, form: str) -> None:
-    await store.create_key("shop", hash_key("ab_key"))
+async def test_anything_else_is_no_key_and_is_not_repeated(stores: Stores, clock: FakeClock, form: str) -> None:
+    await stores.accounts.create_key("shop", hash_key("ab_key"))
 
     with pytest.raises(Unauthorized) as refused:
-        await authenticator(store, clock).caller(request(form.replace("{}", "ab_key")))
+        await authenticator(stores, clock).caller(request(form.replace("{}", "ab_key")))
 
     assert "ab_key" not in refused.value.message
 
 
-async def test_the_stored_hash_of_a_key_opens_nothing(store: SqlStore, clock: FakeClock) -> None:
-    await store.create_key("shop", hash_key("ab_key"))
+async def test_the_stored_hash_of_a_key_opens_nothing(stores: Stores, clock: FakeClock) -> None:
+    await stores.accounts.create_key("shop", hash_key("ab_key"))
 
     with pytest.raises(Unauthorized):
-        await authenticator(store, clock).caller(request(hash_key("ab_key")))
+        await authenticator(stores, clock).caller(request(hash_key("ab_key")))
 
 
-async def test_the_tokens_of_the_settings_are_keys_of_the_default_tenant(store: SqlStore, clock: FakeClock) -> None:
-    keys = authenticator(store, clock, token="client", operator_token="operator")
+async def test_the_tokens_of_the_settings_are_keys_of_the_default_tenant(stores: Stores, clock: FakeClock) -> None:
+    keys = authenticator(stores, clock, token="client", operator_token="operator")
 
     client, operator = [await keys.caller(request(token)) for token in ("client", "operator")]
 
@@ -80,23 +80,23 @@ async def test_the_tokens_of_the_settings_are_keys_of_the_default_tenant(store: 
     assert (operator.tenant_id, operator.operator) == (DEFAULT_TENANT, True)
 
 
-async def test_a_replaced_key_leaves_its_tenant_what_it_had(store: SqlStore, clock: FakeClock) -> None:
-    leaked = await store.create_key("shop", hash_key("leaked"))
-    await store.create_key("shop", hash_key("fresh"), tenant=leaked.tenant_id)
-    await store.revoke_key(leaked.id)
-    keys = authenticator(store, clock)
+async def test_a_replaced_key_leaves_its_tenant_what_it_had(stores: Stores, clock: FakeClock) -> None:
+    leaked = await stores.accounts.create_key("shop", hash_key("leaked"))
+    await stores.accounts.create_key("shop", hash_key("fresh"), tenant=leaked.tenant_id)
+    await stores.accounts.revoke_key(leaked.id)
+    keys = authenticator(stores, clock)
 
     assert await keys.tenant(request("fresh")) == leaked.tenant_id
     with pytest.raises(Unauthorized):
         await keys.tenant(request("leaked"))
 
 
-async def test_a_key_revoked_in_another_process_is_refused_within_a_second(store: SqlStore, clock: FakeClock) -> None:
-    key = await store.create_key("shop", hash_key("ab_key"))
-    keys = authenticator(store, clock)
+async def test_a_key_revoked_in_another_process_is_refused_within_a_second(stores: Stores, clock: FakeClock) -> None:
+    key = await stores.accounts.create_key("shop", hash_key("ab_key"))
+    keys = authenticator(stores, clock)
     await keys.caller(request("ab_key"))
 
-    await store.revoke_key(key.id)
+    await stores.accounts.revoke_key(key.id)
 
     clock.advance(FRESH_SECONDS - 0.001)
     await keys.caller(request("ab_key"))
@@ -105,10 +105,10 @@ async def test_a_key_revoked_in_another_process_is_refused_within_a_second(store
         await keys.caller(request("ab_key"))
 
 
-async def test_keys_changed_in_this_process_count_at_once(store: SqlStore, clock: FakeClock) -> None:
-    keys = authenticator(store, clock, token="client")
+async def test_keys_changed_in_this_process_count_at_once(stores: Stores, clock: FakeClock) -> None:
+    keys = authenticator(stores, clock, token="client")
     await keys.caller(request("client"))
-    await store.create_key("shop", hash_key("ab_key"))
+    await stores.accounts.create_key("shop", hash_key("ab_key"))
 
     keys.forget()
 
@@ -116,18 +116,18 @@ async def test_keys_changed_in_this_process_count_at_once(store: SqlStore, clock
 
 
 async def test_many_requests_at_once_read_the_keys_once(
-    store: SqlStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await store.create_key("shop", hash_key("ab_key"))
+    await stores.accounts.create_key("shop", hash_key("ab_key"))
     reads = []
-    list_keys = store.list_keys
+    list_keys = stores.accounts.list_keys
 
     async def counted() -> object:
         reads.append(1)
         return await list_keys()
 
-    monkeypatch.setattr(store, "list_keys", counted)
-    keys = authenticator(store, clock)
+    monkeypatch.setattr(stores.accounts, "list_keys", counted)
+    keys = authenticator(stores, clock)
 
     await asyncio.gather(*(keys.caller(request("ab_key")) for _ in range(50)))
 
@@ -137,11 +137,11 @@ async def test_many_requests_at_once_read_the_keys_once(
 # Rates.
 
 
-async def test_each_key_of_a_tenant_has_a_rate_of_its_own(store: SqlStore, clock: FakeClock) -> None:
-    first = await store.create_key("one", hash_key("one"))
-    await store.create_key("two", hash_key("two"), tenant=first.tenant_id)
-    await store.create_key("more", hash_key("more"), "3/minute", tenant=first.tenant_id)
-    keys = authenticator(store, clock, Rate(2, 60))
+async def test_each_key_of_a_tenant_has_a_rate_of_its_own(stores: Stores, clock: FakeClock) -> None:
+    first = await stores.accounts.create_key("one", hash_key("one"))
+    await stores.accounts.create_key("two", hash_key("two"), tenant=first.tenant_id)
+    await stores.accounts.create_key("more", hash_key("more"), "3/minute", tenant=first.tenant_id)
+    keys = authenticator(stores, clock, Rate(2, 60))
 
     for key, allowed in (("one", 2), ("two", 2), ("more", 3)):
         for _ in range(allowed):
@@ -150,9 +150,9 @@ async def test_each_key_of_a_tenant_has_a_rate_of_its_own(store: SqlStore, clock
             await keys.caller(request(key))
 
 
-async def test_guessing_keys_is_limited_and_takes_nothing_from_valid_keys(store: SqlStore, clock: FakeClock) -> None:
-    await store.create_key("shop", hash_key("ab_key"))
-    keys = authenticator(store, clock, Rate(2, 60))
+async def test_guessing_keys_is_limited_and_takes_nothing_from_valid_keys(stores: Stores, clock: FakeClock) -> None:
+    await stores.accounts.create_key("shop", hash_key("ab_key"))
+    keys = authenticator(stores, clock, Rate(2, 60))
 
     refusals = []
     for number in range(4):
@@ -164,8 +164,8 @@ async def test_guessing_keys_is_limited_and_takes_nothing_from_valid_keys(store:
     assert await keys.caller(request("ab_key"))
 
 
-async def test_without_keys_each_address_has_a_rate_of_its_own(store: SqlStore, clock: FakeClock) -> None:
-    keys = authenticator(store, clock, Rate(1, 60))
+async def test_without_keys_each_address_has_a_rate_of_its_own(stores: Stores, clock: FakeClock) -> None:
+    keys = authenticator(stores, clock, Rate(1, 60))
 
     await keys.caller(request(client=HERE))
     await keys.caller(request(client=ELSEWHERE))
@@ -178,9 +178,9 @@ async def test_without_keys_each_address_has_a_rate_of_its_own(store: SqlStore, 
 
 
 async def test_a_service_without_keys_serves_this_machines_callers_as_operators(
-    store: SqlStore, clock: FakeClock
+    stores: Stores, clock: FakeClock
 ) -> None:
-    keys = authenticator(store, clock)
+    keys = authenticator(stores, clock)
 
     for authorization in (None, "Bearer anything"):
         caller = await keys.operator(request(authorization))
@@ -193,9 +193,9 @@ async def test_a_service_without_keys_serves_this_machines_callers_as_operators(
     ids=["through a proxy that says so", "by the name of PUBLIC_BASE_URL"],
 )
 async def test_callers_from_beyond_this_machine_are_no_operators_without_keys(
-    store: SqlStore, clock: FakeClock, client: str, host: str
+    stores: Stores, clock: FakeClock, client: str, host: str
 ) -> None:
-    keys = authenticator(store, clock, hosts=["relay.example"])
+    keys = authenticator(stores, clock, hosts=["relay.example"])
 
     assert not (await keys.caller(request(client=client, host=host))).operator
     with pytest.raises(Forbidden):
@@ -204,13 +204,13 @@ async def test_callers_from_beyond_this_machine_are_no_operators_without_keys(
 
 @pytest.mark.parametrize("first_key_lives", [True, False])
 async def test_the_first_key_ends_that_even_once_it_is_revoked(
-    store: SqlStore, clock: FakeClock, first_key_lives: bool
+    stores: Stores, clock: FakeClock, first_key_lives: bool
 ) -> None:
-    keys = authenticator(store, clock)
+    keys = authenticator(stores, clock)
     await keys.caller(request())
-    key = await store.create_key("shop", hash_key("ab_key"))
+    key = await stores.accounts.create_key("shop", hash_key("ab_key"))
     if not first_key_lives:
-        await store.revoke_key(key.id)
+        await stores.accounts.revoke_key(key.id)
     keys.forget()
 
     with pytest.raises(Unauthorized):
@@ -218,22 +218,22 @@ async def test_the_first_key_ends_that_even_once_it_is_revoked(
 
 
 @pytest.mark.parametrize("token", ["token", "operator_token"])
-async def test_so_does_a_token_of_the_settings(store: SqlStore, clock: FakeClock, token: str) -> None:
+async def test_so_does_a_token_of_the_settings(stores: Stores, clock: FakeClock, token: str) -> None:
     with pytest.raises(Unauthorized):
-        await authenticator(store, clock, **{token: "secret"}).caller(request())
+        await authenticator(stores, clock, **{token: "secret"}).caller(request())
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "localhost.", "app.localhost", "127.1.2.3", "[::1]:8"])
 async def test_without_keys_the_names_of_this_machine_lead_to_the_service(
-    store: SqlStore, clock: FakeClock, host: str
+    stores: Stores, clock: FakeClock, host: str
 ) -> None:
-    assert await authenticator(store, clock).tenant(request(host=host)) == DEFAULT_TENANT
+    assert await authenticator(stores, clock).tenant(request(host=host)) == DEFAULT_TENANT
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "[", ""])
-async def test_without_keys_no_other_name_does(store: SqlStore, clock: FakeClock, host: str) -> None:
+async def test_without_keys_no_other_name_does(stores: Stores, clock: FakeClock, host: str) -> None:
     with pytest.raises(Misdirected, match="answerback keys create"):
-        await authenticator(store, clock, hosts=["relay.example"]).tenant(request(host=host))
+        await authenticator(stores, clock, hosts=["relay.example"]).tenant(request(host=host))
 
 
 @pytest.mark.parametrize(
@@ -241,9 +241,9 @@ async def test_without_keys_no_other_name_does(store: SqlStore, clock: FakeClock
     [("http://localhost", True), ("https://example.com", False), ("null", False), ("http://localhost:81", False)],
 )
 async def test_without_keys_pages_of_other_sites_are_refused(
-    store: SqlStore, clock: FakeClock, origin: str, served: bool
+    stores: Stores, clock: FakeClock, origin: str, served: bool
 ) -> None:
-    keys = authenticator(store, clock)
+    keys = authenticator(stores, clock)
 
     if served:
         await keys.tenant(request(origin=origin))
@@ -252,17 +252,17 @@ async def test_without_keys_pages_of_other_sites_are_refused(
             await keys.tenant(request(origin=origin))
 
 
-async def test_with_a_key_neither_name_nor_page_matters(store: SqlStore, clock: FakeClock) -> None:
-    keys = authenticator(store, clock, token="client")
+async def test_with_a_key_neither_name_nor_page_matters(stores: Stores, clock: FakeClock) -> None:
+    keys = authenticator(stores, clock, token="client")
 
     assert await keys.tenant(request("client", host="proxy.example", origin="https://example.com")) == DEFAULT_TENANT
 
 
 async def test_with_auth_disabled_every_caller_is_the_default_tenant_and_no_operator(
-    store: SqlStore, clock: FakeClock
+    stores: Stores, clock: FakeClock
 ) -> None:
-    await store.create_key("shop", hash_key("ab_key"), operator=True)
-    keys = authenticator(store, clock, disabled=True, operator_token="operator")
+    await stores.accounts.create_key("shop", hash_key("ab_key"), operator=True)
+    keys = authenticator(stores, clock, disabled=True, operator_token="operator")
 
     for authorization in (None, "Bearer wrong", "Bearer ab_key", "Bearer operator"):
         caller = await keys.caller(request(authorization, host="proxy.example"))
@@ -272,19 +272,19 @@ async def test_with_auth_disabled_every_caller_is_the_default_tenant_and_no_oper
 # Operators.
 
 
-async def test_only_operators_pass_where_operators_are_asked_for(store: SqlStore, clock: FakeClock) -> None:
-    key = await store.create_key("mine", hash_key("mine"), operator=True)
-    await store.create_key("shop", hash_key("shop"))
-    keys = authenticator(store, clock)
+async def test_only_operators_pass_where_operators_are_asked_for(stores: Stores, clock: FakeClock) -> None:
+    key = await stores.accounts.create_key("mine", hash_key("mine"), operator=True)
+    await stores.accounts.create_key("shop", hash_key("shop"))
+    keys = authenticator(stores, clock)
 
     assert (await keys.operator(request("mine"))).key_id == key.id
     with pytest.raises(Forbidden, match="OPERATOR_TOKEN"):
         await keys.operator(request("shop"))
 
 
-async def test_only_operators_may_ask_for_a_tenant(store: SqlStore, clock: FakeClock) -> None:
-    shop = await store.create_key("shop", hash_key("shop"))
-    keys = authenticator(store, clock, operator_token="operator")
+async def test_only_operators_may_ask_for_a_tenant(stores: Stores, clock: FakeClock) -> None:
+    shop = await stores.accounts.create_key("shop", hash_key("shop"))
+    keys = authenticator(stores, clock, operator_token="operator")
 
     assert await keys.tenant_or_asked(request("operator"), shop.tenant_id) == shop.tenant_id
     assert await keys.tenant_or_asked(request("operator"), None) == DEFAULT_TENANT

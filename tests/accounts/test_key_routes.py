@@ -8,14 +8,14 @@ import pytest
 
 from answerback.accounts.model import hash_key
 from builders import dump
-from in_process import Api, in_process
+from whole_api import Api, whole_api
 
 OPERATOR = "operator-token-6d1f"
 
 
 @pytest.fixture
 async def api(path: Path) -> AsyncIterator[Api]:
-    async with in_process(path, operator_token=OPERATOR, auth_token="client-token-2b7c") as api:
+    async with whole_api(path, operator_token=OPERATOR, auth_token="client-token-2b7c") as api:
         yield api
 
 
@@ -75,6 +75,18 @@ async def test_what_belongs_to_another_tenant_is_not_found(api: Api) -> None:
         assert (reply.status, reply.code) == (404, "not_found")
 
 
+async def test_operators_list_the_jobs_of_a_tenant_and_clients_only_their_own(api: Api) -> None:
+    shop = await create(api)
+    message = {"message": "hello", "callback_url": "http://127.0.0.1:9/callback"}
+    job_id = (await api("POST", "/webhook", shop["key"], body=message)).json["job_id"]
+    asked = f"/v1/jobs?tenant={shop['tenant_id']}"
+
+    assert [job["job_id"] for job in (await api("GET", asked, OPERATOR)).json["items"]] == [job_id]
+    assert (await api("GET", "/v1/jobs", OPERATOR)).json["items"] == []
+    refused = await api("GET", asked, "client-token-2b7c")
+    assert (refused.status, refused.code) == (403, "forbidden")
+
+
 async def test_an_operator_key_manages_keys(api: Api) -> None:
     operator = await create(api, name="mine", operator=True)
 
@@ -92,7 +104,7 @@ async def test_clients_may_not_manage_keys(api: Api, method: str, route: str) ->
 
 
 async def test_a_caller_on_this_machine_makes_the_first_key_of_a_service_without_any(path: Path) -> None:
-    async with in_process(path) as api:
+    async with whole_api(path) as api:
         made = await api("POST", "/v1/keys", body={"name": "mine", "operator": True})
         assert made.status == 201
 

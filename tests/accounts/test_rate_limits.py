@@ -11,7 +11,7 @@ import pytest
 
 from answerback.accounts.model import hash_key
 from answerback.testing import Service
-from in_process import Api, in_process
+from whole_api import Api, whole_api
 
 RATES: Mapping[str, str | None] = {
     "hundred": "100/minute",
@@ -27,9 +27,9 @@ MESSAGE = {"message": "limited", "callback_url": "http://127.0.0.1:9/limited", "
 
 @pytest.fixture
 async def api(path: Path) -> AsyncIterator[Api]:
-    async with in_process(path, rate_limit="5/minute", mock_delay_seconds=0) as api:
+    async with whole_api(path, rate_limit="5/minute", mock_delay_seconds=0) as api:
         for key, rate in RATES.items():
-            await api.service.store.create_key(key, hash_key(key), rate)
+            await api.service.stores.accounts.create_key(key, hash_key(key), rate)
         yield api
 
 
@@ -79,7 +79,7 @@ async def test_one_limit_counts_for_all_routes_and_a_refused_message_is_not_stor
     assert (accepted.status, accepted.headers["ratelimit-remaining"]) == (202, "1")
     assert (answered.status, answered.headers["ratelimit-remaining"]) == (200, "0")
     assert refused.status == 429
-    assert await api.service.store.count_open() == 1
+    assert await api.service.jobs.count_open() == 1
 
 
 async def test_a_key_of_rate_zero_is_never_refused_and_sees_no_limits(api: Api) -> None:

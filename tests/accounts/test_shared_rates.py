@@ -10,15 +10,14 @@ import redis
 
 from answerback.accounts.ratelimit import MovingWindows
 from answerback.accounts.shared_rates import SharedRates
-from answerback.database.sqlite import open_sqlite
-from answerback.jobs.callbacks import render
-from answerback.jobs.store import SqlStore
 from answerback.kernel.rate import Rate
 from answerback.kernel.telemetry import UNMEASURED
 from answerback.redis.link import Link
 from answerback.redis.names import Names
 from answerback.testing.clock import FakeClock
 from builders import Journal
+from databases import SqliteDatabase
+from stores import Stores
 
 MINUTE = Rate(100, 60)
 
@@ -30,15 +29,15 @@ async def link(redis_url: str, journal: Journal) -> AsyncIterator[Link]:
     await link.close()
 
 
-def rates(link: Link, store: SqlStore) -> SharedRates:
-    return SharedRates(link, Names(store), MovingWindows())
+def rates(link: Link, stores: Stores) -> SharedRates:
+    return SharedRates(link, Names(stores.service_secrets), MovingWindows())
 
 
 async def test_two_processes_of_one_database_admit_exactly_as_many_as_one(
-    link: Link, redis_url: str, journal: Journal, store: SqlStore
+    link: Link, redis_url: str, journal: Journal, stores: Stores
 ) -> None:
     other = Link(redis_url, journal, UNMEASURED)
-    processes = rates(link, store), rates(other, store)
+    processes = rates(link, stores), rates(other, stores)
 
     standings = await asyncio.gather(*(processes[n % 2].hit("caller", MINUTE) for n in range(1000)))
     await other.close()
@@ -49,8 +48,8 @@ async def test_two_processes_of_one_database_admit_exactly_as_many_as_one(
     assert {standing.seconds for standing in standings if not 50 < standing.seconds <= 60} == set()
 
 
-async def test_a_request_is_admitted_again_when_the_refusal_said(link: Link, store: SqlStore) -> None:
-    counted = rates(link, store)
+async def test_a_request_is_admitted_again_when_the_refusal_said(link: Link, stores: Stores) -> None:
+    counted = rates(link, stores)
     second = Rate(2, 1)
     started = time.monotonic()
     await counted.hit("caller", second)
@@ -67,9 +66,9 @@ async def test_a_request_is_admitted_again_when_the_refusal_said(link: Link, sto
 
 
 async def test_callers_and_rates_count_each_for_themselves_and_leave_nothing_behind(
-    link: Link, redis_url: str, store: SqlStore
+    link: Link, redis_url: str, stores: Stores
 ) -> None:
-    counted = rates(link, store)
+    counted = rates(link, stores)
     for caller, rate in (("a", Rate(1, 60)), ("b", Rate(1, 60)), ("a", Rate(2, 60))):
         assert (await counted.hit(caller, rate)).admitted
 
@@ -79,21 +78,19 @@ async def test_callers_and_rates_count_each_for_themselves_and_leave_nothing_beh
         assert all(0 < client.pttl(key) <= 60_000 for key in keys)
 
 
-async def test_another_database_on_the_same_redis_counts_for_itself(
-    link: Link, store: SqlStore, tmp_path: Path
-) -> None:
-    another = await open_sqlite(tmp_path / "another.db", FakeClock(), render)
+async def test_another_database_on_the_same_redis_counts_for_itself(link: Link, stores: Stores, tmp_path: Path) -> None:
+    another = await SqliteDatabase(tmp_path / "another.db").open(FakeClock())
     once = Rate(1, 60)
 
-    assert (await rates(link, store).hit("caller", once)).admitted
+    assert (await rates(link, stores).hit("caller", once)).admitted
     assert (await rates(link, another).hit("caller", once)).admitted
-    assert not (await rates(link, store).hit("caller", once)).admitted
+    assert not (await rates(link, stores).hit("caller", once)).admitted
     await another.close()
 
 
-async def test_while_redis_is_away_each_process_counts(store: SqlStore, journal: Journal) -> None:
+async def test_while_redis_is_away_each_process_counts(stores: Stores, journal: Journal) -> None:
     link = Link("redis://127.0.0.1:1/0", journal, UNMEASURED)
-    counted = rates(link, store)
+    counted = rates(link, stores)
 
     admitted = [(await counted.hit("caller", Rate(3, 60))).admitted for _ in range(5)]
     await link.close()

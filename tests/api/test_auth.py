@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import aiohttp
 import pytest
-from relay import Client, Relay, eventually, problem, running
 
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.service import Service
 from answerback.testing.signatures import InvalidSignatureError, verify
+from relay import Client, Relay, eventually, problem, running
 
 ROUTES = [
     ("POST", "/webhook"),
@@ -23,8 +23,9 @@ ROUTES = [
     ("POST", "/v1/jobs/job_1/cancel"),
     ("POST", "/v1/jobs/job_1/retry"),
     ("POST", "/v1/deliveries/msg_1/resend"),
-    ("GET", "/v1/conversations/s"),
-    ("DELETE", "/v1/conversations/s"),
+    ("POST", "/v1/deliveries/msg_1/replay"),
+    ("GET", "/v1/sessions/s"),
+    ("DELETE", "/v1/sessions/s"),
     ("GET", "/v1/keys"),
     ("POST", "/v1/keys"),
     ("DELETE", "/v1/keys/key_1"),

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from answerback.kernel import signature, signer
+from answerback.kernel import signature
 from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
 from answerback.testing.signatures import InvalidSignatureError, verify
+from answerback.webhooks import signer
 from answerback.webhooks.secrets import MAX_LIVE, SecretStore, SigningSecret, SigningSecrets
 from answerback.webhooks.signer import FRESH_SECONDS, Signer
 from databases import Database, PostgresDatabase
@@ -103,7 +104,7 @@ async def test_returning_to_an_earlier_configured_secret_lists_it_once(stores: S
 
 
 async def test_a_configured_secret_is_its_owners_only_and_is_not_rotated(stores: Stores) -> None:
-    secrets = SigningSecrets(stores, {A: "configured"})
+    secrets = SigningSecrets(stores.secrets, {A: "configured"})
 
     assert await secrets.current(A) == "configured"
     assert await secrets.current(B) != "configured"
@@ -126,7 +127,7 @@ async def signatures(by: Signer, owner: str = A) -> int:
 async def test_a_receiver_of_one_tenant_can_neither_verify_nor_forge_what_another_receives(
     stores: Stores, clock: FakeClock
 ) -> None:
-    both = Signer(SigningSecrets(stores, {}), clock)
+    both = Signer(SigningSecrets(stores.secrets, {}), clock)
     (secret_of_a,), (secret_of_b,) = await live(stores, A), await live(stores, B)
 
     to_a, to_b = await signed(both, A), await signed(both, B)
@@ -141,7 +142,7 @@ async def test_a_receiver_of_one_tenant_can_neither_verify_nor_forge_what_anothe
 
 
 async def test_outside_of_a_rotation_exactly_one_signature_goes_out(stores: Stores, clock: FakeClock) -> None:
-    signing = Signer(SigningSecrets(stores, {}), clock)
+    signing = Signer(SigningSecrets(stores.secrets, {}), clock)
     assert await signatures(signing) == 1
 
     new = (await stores.secrets.rotate_secret(A))[0].value
@@ -155,7 +156,7 @@ async def test_outside_of_a_rotation_exactly_one_signature_goes_out(stores: Stor
 
 
 async def test_a_rotation_in_another_process_is_noticed_within_moments(stores: Stores, clock: FakeClock) -> None:
-    signing = Signer(SigningSecrets(stores, {}), clock)
+    signing = Signer(SigningSecrets(stores.secrets, {}), clock)
     await signed(signing)
     await stores.secrets.rotate_secret(A)
 
@@ -178,38 +179,38 @@ class Counting(SecretStore):
 
 
 async def test_many_deliveries_at_once_read_an_owners_secrets_once(clock: FakeClock) -> None:
-    stores = Counting()
-    signing = Signer(SigningSecrets(stores, {}), clock)
+    store = Counting()
+    signing = Signer(SigningSecrets(store, {}), clock)
 
     for _ in range(3):
         await asyncio.gather(*(signed(signing, owner) for owner in (A, B) for _ in range(50)))
 
-    assert sorted(stores.asked) == [A, B]
+    assert sorted(store.asked) == [A, B]
 
 
 async def test_a_delivery_that_is_given_up_while_secrets_are_read_keeps_none_waiting(clock: FakeClock) -> None:
-    stores = Counting()
-    signing = Signer(SigningSecrets(stores, {}), clock)
+    store = Counting()
+    signing = Signer(SigningSecrets(store, {}), clock)
     given_up, waiting = (asyncio.create_task(signed(signing)) for _ in range(2))
     await asyncio.sleep(0)
 
     given_up.cancel()
 
     assert await waiting
-    assert stores.asked == [A, A]
+    assert store.asked == [A, A]
 
 
 async def test_a_signer_remembers_the_owners_that_it_needed_last(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signer, "MAX_OWNERS", 2)
-    stores = Counting()
-    signing = Signer(SigningSecrets(stores, {}), clock)
+    store = Counting()
+    signing = Signer(SigningSecrets(store, {}), clock)
 
     for owner in ("one", "two", "one", "three", "one", "two"):
         await signed(signing, owner)
 
-    assert stores.asked == ["one", "two", "three", "two"]
+    assert store.asked == ["one", "two", "three", "two"]
 
 
 # Two processes that meet in the middle of a change.

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from answerback.accounts.model import hash_key
-from in_process import Api, in_process
+from whole_api import Api, whole_api
 
 PATH = "/v1/signing_secret"
 
 
 @pytest.fixture
 async def api(path: Path) -> AsyncIterator[Api]:
-    async with in_process(path, auth_token="client-token-2b7c", callback_hmac_secret="the operator's words") as api:
+    async with whole_api(path, auth_token="client-token-2b7c", callback_hmac_secret="the operator's words") as api:
         for key in ("one", "other"):
-            await api.service.store.create_key(key, hash_key(key))
+            await api.service.stores.accounts.create_key(key, hash_key(key))
         yield api
 
 
@@ -49,7 +49,7 @@ async def test_a_repeated_rotation_is_the_same_rotation(api: Api) -> None:
     first, again = [await api("POST", f"{PATH}/rotate", "one", idempotency_key="a") for _ in range(2)]
 
     assert first.json == again.json
-    assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["Idempotent-Replayed"] == "true"
 
 
 async def test_the_configured_secret_is_not_rotated_over_http(api: Api) -> None:

@@ -47,7 +47,12 @@ def router(
 
 
 def _add_reads(routes: APIRouter, store: JobStore, authenticator: Authenticator) -> None:
-    @routes.get("/jobs", summary="Your jobs, newest first", response_model=JobPage, responses=KEY_ERRORS)
+    @routes.get(
+        "/jobs",
+        summary="Your jobs, newest first",
+        response_model=JobPage,
+        responses=KEY_ERRORS | errors(_403="`tenant` is for operators"),
+    )
     async def list_jobs(
         request: Request,
         status: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
@@ -59,9 +64,13 @@ def _add_reads(routes: APIRouter, store: JobStore, authenticator: Authenticator)
         before: Annotated[
             str | None, Query(pattern=ID_PATTERN, description="Only older jobs than this one: the `next` of a page.")
         ] = None,
+        tenant: Annotated[
+            Annotated[str, AfterValidator(no_nul)] | None,
+            Query(max_length=64, description="This tenant's jobs instead of yours: for operators."),
+        ] = None,
     ) -> Response:
         """Without what may be long: `response`, `result`, `metadata` and `file_refs` are shown by single jobs only."""
-        tenant_id = await authenticator.tenant(request)
+        tenant_id = await authenticator.tenant_or_asked(request, tenant)
         records = await store.list(tenant_id, status, session_id, before, limit + 1)
         page = records[:limit]
         following = page[-1].job.id if len(records) > limit else None
