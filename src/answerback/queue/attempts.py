@@ -6,7 +6,7 @@ An attempt under way is the row's own `attempt`, `lease_epoch` and `claimed_at`.
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ClauseElement, ColumnElement, Text, bindparam, case, cast, func, literal_column
@@ -51,7 +51,16 @@ def entry(report: Report, at: int) -> str:
     snippet = report.snippet
     if snippet is not None and len(snippet.encode()) > SNIPPET_BYTES:
         snippet = snippet.encode()[:SNIPPET_BYTES].decode(errors="ignore")
-    return json.dumps({**asdict(report), "snippet": snippet, "finished_at": at})
+    return json.dumps(
+        {
+            "status": report.status,
+            "error": report.error,
+            "http_status": report.http_status,
+            "duration_ms": report.duration_ms,
+            "snippet": snippet,
+            "finished_at": at,
+        }
+    )
 
 
 def attempts_of(stored: str) -> tuple[Attempt, ...]:
@@ -74,13 +83,17 @@ def ending_attempt(
 
 
 def appended_sqlite(table: Any, under_way: ColumnElement[bool] | None = None) -> ColumnElement[Any]:
-    """The `attempts` of a row once the attempt under way has ended; unchanged where `under_way` does not hold."""
-    known = func.json_set(
-        _entry, "$.number", table.c.attempt, "$.epoch", table.c.lease_epoch, "$.started_at", table.c.claimed_at
-    )
-    full = func.json_array_length(table.c.attempts) >= literal_column(str(KEPT_FIRST + KEPT_LAST))
-    kept = case((full, func.json_remove(table.c.attempts, f"$[{KEPT_FIRST}]")), else_=table.c.attempts)
-    return _where(under_way, func.json_insert(kept, "$[#]", func.json(known)), table)
+    """The `attempts` of a row once the attempt under way has ended; unchanged where `under_way` does not hold.
+
+    Joined as text: JSON functions would parse the entry and the array again, and cost as much as the rest of the update.
+    """
+    known = _text('{"number":') + cast(table.c.attempt, Text) + _text(',"epoch":') + cast(table.c.lease_epoch, Text)
+    known += _text(',"started_at":') + cast(table.c.claimed_at, Text) + _text(",") + func.substr(_entry, 2)
+    full = table.c.attempts_made >= literal_column(str(KEPT_FIRST + KEPT_LAST))
+    kept = case((full, func.json_remove(table.c.attempts, _text(f"$[{KEPT_FIRST}]"))), else_=table.c.attempts)
+    earlier = func.rtrim(kept, _text("]")) + _text(",")
+    appended = case((table.c.attempts == _text("[]"), _text("[")), else_=earlier) + known + _text("]")
+    return _where(under_way, appended, table)
 
 
 def appended_postgresql(table: Any, under_way: ColumnElement[bool] | None = None) -> ColumnElement[Any]:
@@ -96,6 +109,10 @@ def appended_postgresql(table: Any, under_way: ColumnElement[bool] | None = None
         else_=table.c.attempts,
     )
     return _where(under_way, kept.op("||")(func.jsonb_build_array(known)), table)
+
+
+def _text(text: str) -> ColumnElement[str]:
+    return literal_column(f"'{text}'", Text)
 
 
 def _where(under_way: ColumnElement[bool] | None, appended: Any, table: Any) -> ColumnElement[Any]:
