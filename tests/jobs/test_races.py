@@ -32,7 +32,7 @@ from stores import Stores
 
 
 @pytest.fixture
-async def store(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
+async def stores(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
     opened = await postgres.open(clock)
     yield opened
     await opened.close()

@@ -57,8 +57,8 @@ INSERT_JOB = Statement(
     ),
     by=("tenant_id", "idempotency_key", "retry_of"),
 )
-ACCEPT_PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB))
-FIND_PLAN = BatchPlan((FIND_BY_KEY,))
+ACCEPT_PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB), "accept")
+FIND_PLAN = BatchPlan((FIND_BY_KEY,), "find_accepted")
 
 
 def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[], int]) -> Operation[Accepted]:

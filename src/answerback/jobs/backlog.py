@@ -15,7 +15,7 @@ RECOUNT_SHARE = 0.02
 
 
 class Backlog:
-    """The number that accepting goes by, so that it needs no count. Touched only by whoever runs the transactions."""
+    """The number that accepting goes by, so that it needs no count. Only the runner of transactions touches it."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -31,7 +31,7 @@ class Backlog:
 
 
 class Recount:
-    """Counts anew, behind the back of whoever asks whether it is time."""
+    """Counts anew in a task of its own, when it is time."""
 
     def __init__(self, count: Callable[[], Awaitable[object]]) -> None:
         self._count = count
@@ -48,7 +48,7 @@ class Recount:
 
     async def _run(self) -> None:
         began = time.monotonic()
-        # Whoever accepts will say that the database is away.
+        # The next accept reports that the database is away.
         with contextlib.suppress(StorageUnavailable):
             await self._count()
         now = time.monotonic()

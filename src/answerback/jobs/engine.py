@@ -126,7 +126,7 @@ class Engine:
         self._notifier.wake(topic)
 
     async def stop(self) -> None:
-        """Claims nothing more, lets paid answers in, gives the rest back. Whoever calls again waits for the same."""
+        """Claims nothing more, lets paid answers in, gives the rest back. A second call waits for the same stop."""
         if self._stopping is None:
             self._stopping = asyncio.create_task(self._stop())
         await asyncio.shield(self._stopping)
@@ -135,7 +135,7 @@ class Engine:
         pools = asyncio.create_task(self._stop_pools())
         pools.add_done_callback(self._ended)
         await asyncio.wait((pools, *self._claiming), timeout=STOP_SECONDS)
-        # Whoever is not done by then waits for a database that does not answer, and nothing could be given back.
+        # A task that is not done by then waits for a database that does not answer: nothing could be given back.
         tasks = (pools, *self._claiming, *self._keeping)
         for task in tasks:
             task.cancel()

@@ -19,7 +19,7 @@ UNANSWERED = End(
 )
 EXPIRED = End(JobState.EXPIRED, failure=Failure(ErrorCode.EXPIRED, "no answer came before the deadline"))
 
-# A deadline that came first is told as such, however late this look is.
+# A deadline that came first ends the job as expired, however late this sweep is.
 UNANSWERED_JOBS = Statement(
     select(*JOB_COLUMNS)
     .where(in_state(jobs, JobState.AWAITING), jobs.c.run_at <= bindparam("now"), jobs.c.run_at < jobs.c.deadline_at)

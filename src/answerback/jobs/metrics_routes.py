@@ -36,7 +36,7 @@ class Depths:
         self._fresh_until = float("-inf")
 
     async def now(self) -> Depth | None:
-        """None while the database cannot tell."""
+        """None while the database does not answer."""
         async with self._lock:
             if self._clock.monotonic() >= self._fresh_until:
                 try:
@@ -51,7 +51,7 @@ class Depths:
 def router(
     depths: Depths, exposition: Callable[[Depth | None], bytes], authenticator: Authenticator, *, is_open: bool
 ) -> APIRouter:
-    """`/metrics`: for everybody where `is_open`, else for whoever has a key."""
+    """`/metrics`: without a key where `is_open`, else with any key."""
     routes = APIRouter(tags=["health"])
 
     @routes.get(

@@ -27,7 +27,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job about to be accepted. `args` are as stored; `request_hash` tells the bodies of one idempotency key apart;
+    """A job about to be accepted. `args` are as stored; `request_hash` distinguishes bodies under one idempotency key;
     `deadline_seconds` is how long the answer may take."""
 
     tenant_id: str

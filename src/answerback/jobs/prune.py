@@ -30,7 +30,7 @@ _owing = exists(select(literal_column("1")).select_from(deliveries).where(delive
 PRUNE_JOB = Statement(
     delete(jobs).where(jobs.c.id == bindparam("job_id"), ~_owing).returning(jobs.c.id), by=("job_id",)
 )
-PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERIES, PRUNE_ITEMS, PRUNE_JOB))
+PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERIES, PRUNE_ITEMS, PRUNE_JOB), "prune")
 _idle = (
     select(conversations.c.id)
     .where(

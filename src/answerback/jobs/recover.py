@@ -51,7 +51,7 @@ TAKE_BACK = ending_attempt(
         .returning(jobs.c.id)
     ),
 )
-RECOVER_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, END_LOST, TAKE_BACK, *SETTLING))
+RECOVER_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, END_LOST, TAKE_BACK, *SETTLING), "recover_jobs")
 
 _lost_twice = jobs.c.lease_losses >= literal_column(str(QUARANTINE_LOSSES))
 QUARANTINE_DUE = Statement(

@@ -53,7 +53,7 @@ def _find(job_id: str, kind: str) -> Operation[Row]:
 
 
 def _same(row: Row, end: End) -> bool:
-    """Whether a job ended as told, whatever the order of its result's fields."""
+    """Whether a job ended in just this way, whatever the order of its result's fields."""
     if row.state != end.state:
         return False
     if row.result is None or end.encoded is None:

@@ -112,6 +112,6 @@ class Submitter:
 
 
 def fingerprint(args: str, callback_url: str | None) -> str:
-    """Tells two bodies apart by what they say, not by how their JSON is laid out."""
+    """Differs for bodies that say different things, not for bodies whose JSON is laid out differently."""
     canonical = json.dumps([json.loads(args), callback_url], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
