@@ -8,13 +8,12 @@ from typing import Any
 
 import aiohttp
 import pytest
-from answerback.jobs.ports import Depth
 from prometheus_client.parser import text_string_to_metric_families
 
 from answerback.jobs.metrics_routes import FRESH_SECONDS, Depths
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
-from answerback.kernel.telemetry import LLMCall
-from answerback.llm.model import Usage
+from answerback.kernel.telemetry import Depth, LLMCall
+from answerback.kernel.usage import Usage
 from answerback.observability.metrics import MODELS_LABELLED, PrometheusMetrics
 from answerback.testing import FakeLLM, Receiver, Service, behaviours, replies
 from answerback.testing.clock import FakeClock

@@ -33,7 +33,7 @@ class Process:
 async def open_process(
     settings: Settings, log: Log, models: frozenset[str], failpoint: OnFailpoint, lifetimes: AsyncExitStack
 ) -> Process:
-    """`models` are those that metrics tell apart; what it opens is closed by `lifetimes`. Raises StorageUnavailable."""
+    """`models` have their own labels in metrics; what it opens is closed by `lifetimes`. Raises StorageUnavailable."""
     metrics = PrometheusMetrics(models)
     tracer = make_tracer(os.environ, log)
     lifetimes.push_async_callback(asyncio.to_thread, tracer.close)

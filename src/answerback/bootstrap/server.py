@@ -39,7 +39,7 @@ class StartError(Exception):
 
 
 def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = unarmed) -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at every commit boundary."""
+    """Serves until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at every failpoint."""
     try:
         log = open_log(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -137,7 +137,7 @@ class _Server(uvicorn.Server):
             await self._last_words()
 
     async def _last_words(self) -> None:
-        """Lets the requests that outlasted the grace tell their callers; one who takes nothing is not waited for."""
+        """Lets the requests that outlasted the grace answer; a client that reads nothing is not waited for."""
         tasks = tuple(self.server_state.tasks)
         _, silent = await asyncio.wait(tasks, timeout=LAST_WORDS_SECONDS)
         if silent:

@@ -1,4 +1,4 @@
-"""Whose request it is, for rooms that do not know how accounts tell."""
+"""The tenant of a request, for rooms that know nothing of accounts."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias

@@ -31,7 +31,7 @@ T = TypeVar("T", Counter, Gauge, Histogram)
 
 
 class PrometheusMetrics:
-    """Implements `Metrics`. The models of `name_models` are told apart, and a hundred others once they have answered:
+    """Implements `Metrics`. The models of `name_models` have their own labels, and a hundred others once they answered:
     clients name models as they like, and names that never answer are all `other`."""
 
     def __init__(self, models: Collection[str] = ()) -> None:

@@ -85,7 +85,7 @@ def ending_attempt(
 def appended_sqlite(table: Any, under_way: ColumnElement[bool] | None = None) -> ColumnElement[Any]:
     """The `attempts` of a row once the attempt under way has ended; unchanged where `under_way` does not hold.
 
-    Joined as text: JSON functions would parse the entry and the array again, and cost as much as the rest of the update.
+    Joined as text: JSON functions would parse the entry and the array again, at the cost of the rest of the update.
     """
     known = _text('{"number":') + cast(table.c.attempt, Text) + _text(',"epoch":') + cast(table.c.lease_epoch, Text)
     known += _text(',"started_at":') + cast(table.c.claimed_at, Text) + _text(",") + func.substr(_entry, 2)

@@ -30,7 +30,7 @@ class FileRef:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a client of the review door asked for. `metadata` travels to the LLM."""
+    """A review as its client requested it. `metadata` travels to the LLM."""
 
     submission_id: str
     file_refs: tuple[FileRef, ...]

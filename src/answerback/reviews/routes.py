@@ -84,9 +84,9 @@ class ReviewBody(StrictBody):
     )
     file_refs: Sequence[FileRefBody] = Field(max_length=100, description="The files to be reviewed.")
     student_id: Annotated[str, StringConstraints(max_length=512), AfterValidator(no_nul)] | None = Field(
-        None, description="Told to the LLM that answers by webhook; never to the chat provider."
+        None, description="Sent to the LLM that answers by webhook; never to the chat provider."
     )
-    metadata: Metadata | None = Field(None, description="Told to the LLM, such as the assignment; at most 16 KiB.")
+    metadata: Metadata | None = Field(None, description="Sent to the LLM, such as the assignment; at most 16 KiB.")
     webhook_url: CallbackUrl = Field(
         description="Where the review goes: http or https, no credentials in it, an address the service may call."
     )
@@ -246,7 +246,7 @@ def _add_answers(routes: APIRouter, llm_callbacks: LlmCallbacks) -> None:
     ) -> Response:
         """Where the LLM at LLM_API_URL answers: it was sent `{"job_id", "callback_url", "payload": {"submission_id",
         "file_refs", "student_id", "metadata"}}` and calls back to that `callback_url`, which is all the key it needs.
-        The same answer again changes nothing and is told 200 again."""
+        The same answer again changes nothing and gets 200 again."""
         await llm_callbacks.authorize(job_id, token)
         answer = await read_body(request, LlmAnswer)
         return _received(await llm_callbacks.receive(job_id, answer.said()))

@@ -139,7 +139,7 @@ class CircuitBreakers:
     def _free(self, state: _Origin, size: int, now: float) -> int:
         if state.open:
             return 0 if now < state.reopens_at or state.probing else 1
-        # One attempt that hangs says nothing of the others; and only several that hang tell that an origin is dead.
+        # One attempt that hangs says nothing of the others; only several that hang show that an origin is dead.
         hanging = int((now - state.moved_at) / self._limits.patience) if state.in_flight else 0
         return max(0, min(size + hanging, self._limits.cap) - state.in_flight)
 

@@ -1,4 +1,4 @@
-"""Connections that go only where the guard allows, whoever makes them, and what can become of them."""
+"""Connections that go only where the guard allows, and how they can fail."""
 
 import re
 import socket

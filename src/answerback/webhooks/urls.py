@@ -29,7 +29,7 @@ METADATA_NAMES = frozenset(
         "api.metadata.cloud.ibm.com",
     }
 )
-"""Names under which clouds hand out credentials to whoever asks from inside; so are the names below a dotted one."""
+"""Names under which clouds hand out credentials to any process inside; so are the names below a dotted one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class FileFetcher:
             raise FileError(f"cannot be fetched: its server answers {status}", retryable=passing)
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding != "identity":
-            # Whoever packs what was asked for plain may be up to something.
+            # A server that compresses what was requested uncompressed may be hostile.
             raise FileError("comes compressed although it was asked for plain")
         if (response.content_length or 0) > self._max_bytes:
             raise self._too_large()
@@ -91,8 +91,8 @@ class FileFetcher:
                 # The rest may be endless: the connection goes rather than being drained.
                 response.close()
                 raise self._too_large()
-        told = "Content-Type" in response.headers
-        return File(bytes(data), response.content_type.lower() if told else "", response.charset or "")
+        typed = "Content-Type" in response.headers
+        return File(bytes(data), response.content_type.lower() if typed else "", response.charset or "")
 
     def _too_large(self) -> FileError:
         return FileError(f"is larger than {self._max_bytes} bytes")

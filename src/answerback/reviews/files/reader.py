@@ -95,7 +95,7 @@ async def _pdf(data: bytes, pages: Sequence[int] | None, seconds: float) -> str:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        # The service's environment holds keys, which are nothing for whoever takes this process over.
+        # The service's environment holds keys, which a hostile PDF that takes this process over must not get.
         env={name: os.environ[name] for name in _INHERITED if name in os.environ},
     )
     try:
