@@ -5,15 +5,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
-import aiohttp
 import pytest
 
-from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.service import Service
 from answerback.testing.signatures import InvalidSignatureError, verify
-from relay import Client, Relay, eventually, problem, running
+from relay import Client, Relay, Surroundings, eventually, problem
 
 ROUTES = [
     ("POST", "/webhook"),
@@ -76,10 +75,8 @@ async def test_a_key_works_soon_after_it_was_made_and_stops_soon_after_it_was_re
     await status_becomes(client, 401)
 
 
-async def test_a_service_without_keys_serves_until_the_first_is_made(
-    llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession
-) -> None:
-    async with running(llm, receiver, http) as relay:
+async def test_a_service_without_keys_serves_until_the_first_is_made(surroundings: Surroundings) -> None:
+    async with surroundings.running() as relay:
         stranger = Client(relay, None)
         assert (await stranger.post()).status == 202
 
@@ -88,13 +85,11 @@ async def test_a_service_without_keys_serves_until_the_first_is_made(
         await status_becomes(stranger, 401)
 
 
-async def test_a_receiver_of_one_tenant_can_verify_nothing_that_another_receives(
-    llm: FakeLLM, http: aiohttp.ClientSession
-) -> None:
+async def test_a_receiver_of_one_tenant_can_verify_nothing_that_another_receives(surroundings: Surroundings) -> None:
     def of_both(came: Sequence[Callback]) -> bool:
         return len(came) == 2
 
-    async with Receiver() as receiver, running(llm, receiver, http) as relay:
+    async with Receiver() as receiver, replace(surroundings, receiver=receiver).running() as relay:
         printed = [await answerback(relay.service, "keys", "create", name) for name in ("one", "other")]
         secrets = [lines[-1].split()[-1] for lines in printed]
         clients = [Client(relay, lines[1]) for lines in printed]

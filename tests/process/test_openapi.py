@@ -4,12 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import aiohttp
 import pytest_asyncio
-from relay import Client, Relay, running
 
-from answerback.testing.llm import FakeLLM
-from answerback.testing.receiver import Receiver
+from relay import Client, Relay, Surroundings
 
 OPEN = {"/healthz", "/readyz", "/v1/llm/callback/{job_id}"}
 LIMITS = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
@@ -65,9 +62,9 @@ async def test_what_says_that_it_asks_for_a_key_does(document: Any, relay: Relay
 
 
 async def test_where_a_service_without_keys_refuses_other_names_the_document_says_so(
-    document: Any, llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession
+    document: Any, surroundings: Surroundings
 ) -> None:
-    async with running(llm, receiver, http) as open_to_this_machine:
+    async with surroundings.running() as open_to_this_machine:
         page_elsewhere = Client(open_to_this_machine, None)
         for name, operation in operations(document):
             method, path = name.split()

@@ -7,14 +7,15 @@ import aiohttp
 import openai
 import pytest
 import pytest_asyncio
-from keyed import ROUTES, STREAMS, WHOLE, call, code_of
-from troubles import chunk, sse, upstream
 
 from answerback.accounts.model import hash_key
-from answerback.bootstrap import SystemClock
+from answerback.kernel.clock import SystemClock
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from databases import SqliteDatabase
+from keyed import ROUTES, STREAMS, WHOLE, call, code_of
+from troubles import chunk, sse, upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,7 +27,7 @@ CROWD = 20
 async def service(llm: FakeLLM) -> AsyncIterator[Service]:
     """With two keys, each a tenant."""
     made = Service(upstream(llm.base_url) | {"AUTH_TOKEN": "the-key"})
-    stores = await open_sqlite(made.database, SystemClock(), render)
+    stores = await SqliteDatabase(made.database).open(SystemClock())
     await stores.accounts.create_key("other", hash_key("the-other-key"))
     await stores.close()
     async with made:

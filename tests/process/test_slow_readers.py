@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from troubles import chunk, sse
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import HOST, Service
+from troubles import chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

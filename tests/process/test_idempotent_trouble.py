@@ -4,13 +4,13 @@ import asyncio
 
 import aiohttp
 import pytest
-from keyed import BENCHMARKS, ROUTES, STREAMS, WHOLE, call, code_of, until_settled
-from troubles import SECRET, chunk, sse
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
 from builders import raw
+from keyed import BENCHMARKS, ROUTES, STREAMS, WHOLE, call, code_of, until_settled
+from troubles import SECRET, chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -2,20 +2,17 @@
 
 from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
 import pytest_asyncio
-from relay import Relay, problem, running
 
 from answerback.testing import replies
-from answerback.testing.llm import FakeLLM
-from answerback.testing.receiver import Receiver
+from relay import Relay, Surroundings, problem
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def narrow(llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession) -> AsyncIterator[Relay]:
+async def narrow(surroundings: Surroundings) -> AsyncIterator[Relay]:
     """A relay that takes two messages in a conversation and four in all."""
-    async with running(llm, receiver, http, keys=10, conversation_max_pending=2, max_queued_jobs=4) as relay:
+    async with surroundings.running(keys=10, conversation_max_pending=2, max_queued_jobs=4) as relay:
         yield relay
 
 

@@ -4,23 +4,20 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest_asyncio
 
 from answerback.testing import replies
-from answerback.testing.llm import FakeLLM
-from answerback.testing.receiver import Receiver
-from relay import PATIENCE, Client, Relay, running
+from relay import PATIENCE, Client, Relay, Surroundings
 
 TTL = 600
 MAX_TOKENS = 200
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def forgetful(llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession) -> AsyncIterator[Relay]:
+async def forgetful(surroundings: Surroundings) -> AsyncIterator[Relay]:
     """A relay that remembers four items, 200 tokens, ten minutes."""
     memory = {"context_max_messages": 4, "context_max_tokens": MAX_TOKENS, "context_ttl_seconds": TTL}
-    async with running(llm, receiver, http, keys=10, **memory) as relay:
+    async with surroundings.running(keys=10, **memory) as relay:
         yield relay
 
 
@@ -176,9 +173,9 @@ async def test_a_silence_longer_than_the_ttl_ends_the_memory(forgetful: Relay) -
 
 
 async def test_between_two_moves_of_its_beginning_a_conversation_is_sent_as_it_was_and_more(
-    llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession
+    surroundings: Surroundings,
 ) -> None:
-    async with running(llm, receiver, http, keys=1, context_max_messages=16) as relay:
+    async with surroundings.running(keys=1, context_max_messages=16) as relay:
         client = relay.client()
         await talk(client, *(f"message {n}" for n in range(1, 13)))
 

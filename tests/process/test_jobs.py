@@ -1,9 +1,9 @@
 """`GET /v1/jobs`, `GET /v1/jobs/{id}` and cancelling."""
 
 import pytest
-from relay import Client, problem
 
 from answerback.testing import replies
+from relay import Client, problem
 
 JOB = {
     *(

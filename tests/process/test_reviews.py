@@ -13,11 +13,12 @@ from aiohttp import web
 from reviewing import FILE, VERDICT, Desk
 
 from answerback.accounts.model import hash_key
-from answerback.bootstrap import SystemClock
+from answerback.kernel.clock import SystemClock
 from answerback.testing import behaviours
 from answerback.testing.push import PushLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
+from databases import SqliteDatabase
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -55,7 +56,7 @@ async def service(push: PushLLM) -> AsyncIterator[Service]:
             "RATE_LIMIT": "0",
         }
     )
-    stores = await open_sqlite(made.database, SystemClock(), render)
+    stores = await SqliteDatabase(made.database).open(SystemClock())
     await stores.accounts.create_key("other", hash_key(OTHER["Authorization"]))
     await stores.close()
     async with made:

@@ -3,14 +3,11 @@
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-import aiohttp
 import pytest
 import pytest_asyncio
-from relay import Client, Relay, running
 
 from answerback.testing import replies
-from answerback.testing.llm import FakeLLM
-from answerback.testing.receiver import Receiver
+from relay import Client, Relay, Surroundings
 
 TROUBLES: Mapping[str, tuple[replies.Reply, str]] = {
     "a 500": (replies.status(500), "upstream_error"),
@@ -35,9 +32,9 @@ Story = tuple[Client, str]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def hurried(llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession) -> AsyncIterator[Relay]:
+async def hurried(surroundings: Surroundings) -> AsyncIterator[Relay]:
     """A relay that waits a second for the LLM."""
-    async with running(llm, receiver, http, keys=20, llm_timeout_seconds=1) as relay:
+    async with surroundings.running(keys=20, llm_timeout_seconds=1) as relay:
         yield relay
 
 

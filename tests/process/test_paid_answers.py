@@ -6,11 +6,11 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
-from troubles import chunk, sse
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from troubles import chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,15 +5,13 @@ import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import aiohttp
 import pytest
 import pytest_asyncio
 from standardwebhooks import Webhook
 
 from answerback.testing import replies
-from answerback.testing.llm import FakeLLM
-from answerback.testing.receiver import Callback, Receiver
-from relay import SECRET, Client, Relay, running
+from answerback.testing.receiver import Callback
+from relay import SECRET, Client, Relay, Surroundings
 
 FIELDS = {
     "job_id",
@@ -31,9 +29,9 @@ FIELDS = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def impatient(llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession) -> AsyncIterator[Relay]:
+async def impatient(surroundings: Surroundings) -> AsyncIterator[Relay]:
     """A relay whose jobs expire after a second."""
-    async with running(llm, receiver, http, keys=10, job_deadline_seconds=1) as relay:
+    async with surroundings.running(keys=10, job_deadline_seconds=1) as relay:
         yield relay
 
 

@@ -13,16 +13,18 @@ import aiohttp
 from yarl import URL
 
 from answerback.accounts.model import hash_key, new_key
-from answerback.bootstrap import SystemClock
+from answerback.kernel.clock import SystemClock
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.replies import Call
 from answerback.testing.service import HOST, Service
+from databases import SqliteDatabase
 from surroundings import SECRET
 
 T = TypeVar("T")
 
-AUTH_TOKEN = "operator-token-6d1f"
+AUTH_TOKEN = "default-tenants-token-6d1f"
+OPERATOR_TOKEN = "operator-token-90ab"
 PROVIDER_KEY = "sk-provider-key-8c0b"
 PATIENCE = 20.0
 """Seconds until a wait gives up: far more than anything takes here, so that a busy machine fails no story."""
@@ -57,7 +59,7 @@ async def eventually(probe: Callable[[], Awaitable[T]], what: str) -> T:
 
 
 def problem(reply: Reply, status: int, code: str) -> Any:
-    """Asserts the shape that every error of our own doors has; returns its `detail`."""
+    """Asserts the shape of every error of our own routes; returns its `detail`."""
     assert reply.status == status, reply.raw
     body = reply.json
     assert body.keys() == {"detail", "error"}
@@ -179,21 +181,37 @@ class Client:
         return calls
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What stands around a relay: its LLM, a receiver of callbacks, and an HTTP client."""
+
+    llm: FakeLLM
+    receiver: Receiver
+    http: aiohttp.ClientSession
+
+    @contextlib.asynccontextmanager
+    async def running(self, keys: int = 0, **settings: object) -> AsyncIterator["Relay"]:
+        """A relay with these settings; `lease_seconds=5` becomes `LEASE_SECONDS=5`."""
+        chosen = {
+            "openrouter_base_url": self.llm.base_url,
+            "callback_hmac_secret": SECRET,
+            "callback_backoff_seconds": 0.05,
+        }
+        chosen |= settings
+        service = Service({name.upper(): str(value) for name, value in chosen.items()})
+        made = await make_keys(service, keys)
+        async with service:
+            yield Relay(service, self, made)
+
+
 class Relay:
     """The service with what surrounds it. `keys` are those that clients get, one each."""
 
-    def __init__(
-        self,
-        service: Service,
-        llm: FakeLLM,
-        receiver: Receiver,
-        http: aiohttp.ClientSession,
-        keys: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, service: Service, surroundings: Surroundings, keys: Sequence[str] = ()) -> None:
         self.service = service
-        self.llm = llm
-        self.receiver = receiver
-        self.http = http
+        self.llm = surroundings.llm
+        self.receiver = surroundings.receiver
+        self.http = surroundings.http
         self._keys = list(keys)
 
     def client(self) -> Client:
@@ -204,24 +222,11 @@ class Relay:
         return [json.loads(line) for line in self.service.logs.splitlines()]
 
 
-@contextlib.asynccontextmanager
-async def running(
-    llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession, keys: int = 0, **settings: object
-) -> AsyncIterator[Relay]:
-    """A relay with these settings; `lease_seconds=5` becomes `LEASE_SECONDS=5`."""
-    chosen = {"openrouter_base_url": llm.base_url, "callback_hmac_secret": SECRET, "callback_backoff_seconds": 0.05}
-    chosen |= settings
-    service = Service({name.upper(): str(value) for name, value in chosen.items()})
-    made = await make_keys(service, keys)
-    async with service:
-        yield Relay(service, llm, receiver, http, made)
-
-
 async def make_keys(service: Service, n: int) -> list[str]:
     """Keys as `answerback keys create` makes them, of tenants whose callbacks the receiver can verify."""
     if not n:
         return []
-    stores = await open_sqlite(service.database, SystemClock(), render)
+    stores = await SqliteDatabase(service.database).open(SystemClock())
     try:
         made = [new_key() for _ in range(n)]
         keys = await asyncio.gather(

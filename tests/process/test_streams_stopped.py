@@ -11,11 +11,11 @@ from typing import Any
 import aiohttp
 import pytest
 from test_slow_readers import SAID, Silent, endless
-from troubles import chunk, sse, upstream
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from troubles import chunk, sse, upstream
 
 EVENTS = {"Accept": "text/event-stream"}
 

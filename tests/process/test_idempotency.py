@@ -3,14 +3,11 @@
 import asyncio
 from pathlib import Path
 
-import aiohttp
 import pytest
-from relay import Client, Relay, Reply, problem, running
 
 from answerback.testing import replies
-from answerback.testing.llm import FakeLLM
-from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
+from relay import Client, Relay, Reply, Surroundings, problem
 
 KEY = {"Idempotency-Key": "order-7"}
 
@@ -109,11 +106,11 @@ async def test_500_at_once_make_one_job(client: Client) -> None:
 
 
 async def test_a_repetition_is_answered_though_the_conversation_and_the_backlog_are_full(
-    llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession
+    surroundings: Surroundings,
 ) -> None:
-    async with running(llm, receiver, http, conversation_max_pending=1, max_queued_jobs=2) as relay:
+    async with surroundings.running(conversation_max_pending=1, max_queued_jobs=2) as relay:
         client = relay.client()
-        llm.on(client.text("hello"), replies.hang())
+        relay.llm.on(client.text("hello"), replies.hang())
         first = await client.post(headers=KEY)
         problem(await client.post("hello"), 429, "conversation_full")
         await client.say("hello", stateless=True)
@@ -123,15 +120,15 @@ async def test_a_repetition_is_answered_though_the_conversation_and_the_backlog_
 
 
 async def test_a_repetition_is_answered_though_its_address_may_no_longer_be_called(
-    llm: FakeLLM, receiver: Receiver, http: aiohttp.ClientSession, tmp_path: Path
+    surroundings: Surroundings, tmp_path: Path
 ) -> None:
     url = "http://10.255.255.1/callback"
     mock = {"MOCK_MODE": "true", "MOCK_DELAY_SECONDS": "60"}
     async with Service({**mock, "CALLBACK_ALLOWED_NETWORKS": "10.0.0.0/8"}, folder=tmp_path) as yesterday:
-        client = Relay(yesterday, llm, receiver, http).client()
+        client = Relay(yesterday, surroundings).client()
         first = await client.post(headers=KEY, callback_url=url)
     async with Service(mock, folder=tmp_path) as today:
-        client.relay = Relay(today, llm, receiver, http)
+        client.relay = Relay(today, surroundings)
         problem(await client.post(callback_url=url), 422, "callback_refused")
 
         same_answer(first, await client.post(headers=KEY, callback_url=url))
