@@ -1,12 +1,14 @@
-"""Two processes that meet in the middle of a change: on PostgreSQL nothing else keeps them apart than their locks."""
+"""Two processes that meet in the middle of a change: on PostgreSQL only their locks keep them apart."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from erasing import erase_conversation
 
 from answerback.jobs.kind import JobState
+from answerback.jobs.outcome import QUARANTINE_LOSSES
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -20,7 +22,6 @@ from builders import (
     claim_delivery,
     claim_job,
     claim_jobs,
-    ended_job,
     finish,
     later,
     owed_delivery,
@@ -45,40 +46,7 @@ async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[S
     await opened.close()
 
 
-async def next_callback_while_one_is_out(stores: Stores) -> tuple[object, object]:
-    """A callback under way, and the job behind it about to end."""
-    delivery = await owed_delivery(stores)
-    await accept(stores)
-    return delivery, await claim_job(stores)
-
-
-async def test_a_callback_made_while_the_one_before_settles_is_not_forgotten(
-    stores: Stores, other: Stores, postgres: PostgresDatabase
-) -> None:
-    delivery, job = await next_callback_while_one_is_out(stores)
-
-    async with held(other, other.deliveries.delivered(delivery, REPORT)) as settling:
-        ending = await blocked(postgres, finish(stores, job))
-        assert await settling.commit()
-        assert await ending
-
-    assert [claim.job_id for claim in await claim_deliveries(stores)] == [job.id]
-
-
-async def test_a_callback_that_settles_while_the_next_is_made_lets_it_go(
-    stores: Stores, other: Stores, postgres: PostgresDatabase
-) -> None:
-    delivery, job = await next_callback_while_one_is_out(stores)
-
-    async with held(other, finish(other, job)) as ending:
-        settling = await blocked(postgres, stores.deliveries.delivered(delivery, REPORT))
-        assert await ending.commit()
-        assert await settling
-
-    assert [claim.job_id for claim in await claim_deliveries(stores)] == [job.id]
-
-
-async def test_a_message_that_joins_while_the_line_moves_on_is_queued(
+async def test_a_job_that_joins_while_its_conversation_moves_on_is_queued(
     stores: Stores, other: Stores, postgres: PostgresDatabase
 ) -> None:
     await accept(stores)
@@ -92,7 +60,7 @@ async def test_a_message_that_joins_while_the_line_moves_on_is_queued(
 
 
 @pytest.mark.parametrize("session", ["s", None])
-async def test_whoever_ends_a_job_first_ends_it(
+async def test_of_two_endings_at_once_the_first_counts(
     stores: Stores, other: Stores, postgres: PostgresDatabase, session: str | None
 ) -> None:
     for first_finishes in (True, False):
@@ -162,40 +130,60 @@ async def test_a_lease_that_is_kept_at_the_last_moment_is_not_taken_away(
     assert await finish(stores, claim)
 
 
-async def test_processes_that_claim_at_once_run_one_suspect(stores: Stores, other: Stores, clock: FakeClock) -> None:
-    suspects = {(await accept(stores, session=None)).job_id for _ in range(3)}
-    for _ in range(2):
+async def quarantined(stores: Stores, clock: FakeClock, count: int) -> set[str]:
+    """Jobs that lost their workers twice."""
+    jobs = {(await accept(stores, session=None)).job_id for _ in range(count)}
+    for _ in range(QUARANTINE_LOSSES):
         await claim_jobs(stores)
         clock.advance(LEASE)
         await stores.jobs.recover()
-    fresh = [(await accept(stores, session=None)).job_id for _ in range(2)]
-
-    async with held(other, other.jobs.claim("other", 2, LEASE)) as first:
-        # It does not even wait: whoever stalls while it claims a suspect keeps nobody else from working.
-        second = [claim.id for claim in (await stores.jobs.claim("worker", 2, LEASE)).jobs]
-        claimed = [claim.id for claim in (await first.commit()).jobs]
-
-    assert len(suspects & {*claimed}) == 1
-    assert second == [job for job in fresh if job not in claimed]
-    assert not suspects & {claim.id for claim in await claim_jobs(stores)}
+    assert {await state_of(stores, job) for job in jobs} == {JobState.QUARANTINED}
+    return jobs
 
 
-async def test_a_message_that_joins_a_conversation_while_it_is_forgotten_begins_anew(
+async def test_of_sweepers_that_release_quarantined_jobs_at_once_one_releases_one(
+    stores: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
+) -> None:
+    jobs = await quarantined(stores, clock, 3)
+
+    async with held(other, other.jobs.release_quarantined()) as first:
+        # It picks another job, which the unique index keeps it from releasing.
+        second = await blocked(postgres, stores.jobs.release_quarantined())
+        assert (await first.commit()).jobs_released == 1
+        assert (await second).jobs_released == 0
+
+    states = sorted([await state_of(stores, job) for job in jobs])
+    assert states == [JobState.QUARANTINED, JobState.QUARANTINED, JobState.QUEUED]
+
+
+async def test_however_many_sweep_one_quarantined_job_runs_at_a_time(
+    stores: Stores, other: Stores, clock: FakeClock
+) -> None:
+    jobs, ran = await quarantined(stores, clock, 4), []
+
+    for _ in jobs:
+        await asyncio.gather(*(each.jobs.release_quarantined() for each in (stores, other) * 8))
+        (claim,) = await claim_jobs(stores)
+        ran.append(claim.id)
+        assert await finish(stores, claim)
+
+    assert sorted(ran) == sorted(jobs)
+
+
+async def test_a_job_that_joins_a_conversation_while_it_is_pruned_begins_anew(
     stores: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
 ) -> None:
     await stores.deliveries.delivered(await owed_delivery(stores), REPORT)
     clock.advance(31 * DAY)
 
-    async with held(other, other.jobs.prune(30 * DAY_MS)) as forgetting:
+    async with held(other, other.jobs.prune(30 * DAY_MS)) as pruning:
         joining = await blocked(postgres, accept(stores))
-        assert (await forgetting.commit()).jobs_pruned == 1
+        assert (await pruning.commit()).jobs_pruned == 1
 
     assert (await joining).position == 1
 
 
-async def test_a_conversation_that_a_message_joins_is_not_forgotten(
-    stores: Stores, other: Stores, clock: FakeClock
-) -> None:
+async def test_a_conversation_that_a_job_joins_is_not_pruned(stores: Stores, other: Stores, clock: FakeClock) -> None:
     await stores.deliveries.delivered(await owed_delivery(stores), REPORT)
     clock.advance(31 * DAY)
 
@@ -206,35 +194,19 @@ async def test_a_conversation_that_a_message_joins_is_not_forgotten(
     assert await finish(stores, await claim_job(stores))
 
 
-async def test_a_callback_that_is_replayed_is_not_deleted(
+async def test_a_callback_that_is_resent_is_not_deleted(
     stores: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
 ) -> None:
     delivery = await owed_delivery(stores)
     await stores.deliveries.delivered(delivery, REPORT)
     clock.advance(31 * DAY)
 
-    async with held(other, other.deliveries.resend_delivery(TENANT, delivery.id)) as replaying:
+    async with held(other, other.deliveries.resend_delivery(TENANT, delivery.id)) as resending:
         pruning = await blocked(postgres, stores.jobs.prune(30 * DAY_MS))
-        await replaying.commit()
+        await resending.commit()
         assert (await pruning).jobs_pruned == 0
 
     assert (await claim_delivery(stores)).id == delivery.id
-
-
-async def test_a_callback_that_is_being_claimed_is_not_replayed(
-    stores: Stores, other: Stores, postgres: PostgresDatabase
-) -> None:
-    await ended_job(stores)
-
-    async with held(other, claim_delivery(other)) as claiming:
-        # Still pending to everybody else.
-        (delivery_id,) = (await postgres.rows("SELECT id FROM deliveries WHERE state = 'pending'"))[0]
-        replaying = await blocked(postgres, stores.deliveries.resend_delivery(TENANT, delivery_id))
-        claim = await claiming.commit()
-        with pytest.raises(Conflict, match="under way"):
-            await replaying
-
-    assert await stores.deliveries.delivered(claim, REPORT)
 
 
 async def test_an_answer_that_meets_its_erasure_is_not_remembered(
@@ -244,19 +216,11 @@ async def test_an_answer_that_meets_its_erasure_is_not_remembered(
     claim = await claim_job(stores)
 
     async with held(other, finish(other, claim)) as ending:
-        erasing = await blocked(postgres, stores.erase_conversation(TENANT, "s"))
+        erasing = await blocked(postgres, erase_conversation(stores))
         await ending.commit()
         await erasing
 
-    assert (await stores.get_conversation(TENANT, "s")).turns == ()
-
-
-async def test_processes_that_need_a_secret_of_the_service_at_once_make_one(
-    stores: Stores, other: Stores, postgres: PostgresDatabase
-) -> None:
-    async with held(other, other.service_secrets.own_secret("name")) as making:
-        asking = await blocked(postgres, stores.service_secrets.own_secret("name"))
-        assert await making.commit() == await asking
+    assert (await stores.conversations.show(TENANT, "s")).entries == []
 
 
 async def test_a_retry_that_two_ask_for_is_made_once(stores: Stores, other: Stores, postgres: PostgresDatabase) -> None:
@@ -288,8 +252,8 @@ async def test_a_worker_that_hands_over_after_the_answer_came_writes_nothing(
 
 
 @pytest.mark.parametrize("side", ["joining", "ending"])
-async def test_nobody_waits_in_a_circle(stores: Stores, postgres: PostgresDatabase, side: str) -> None:
-    """Messages join many lines while answers move them on: each side locks them in the order of their names."""
+async def test_joining_and_ending_do_not_deadlock(stores: Stores, postgres: PostgresDatabase, side: str) -> None:
+    """Jobs join many conversations while others end: each side locks them in the order of their keys."""
     sessions = ["a", "b", "c"]
     for session in reversed(sessions):
         await accept(stores, session=session)
@@ -312,10 +276,10 @@ async def test_nobody_waits_in_a_circle(stores: Stores, postgres: PostgresDataba
         await somebody.close()
 
 
-async def test_what_is_gone_is_said_to_be_gone(stores: Stores, other: Stores, clock: FakeClock) -> None:
+async def test_a_pruned_conversation_is_not_found(stores: Stores, other: Stores, clock: FakeClock) -> None:
     await stores.deliveries.delivered(await owed_delivery(stores), REPORT)
     clock.advance(31 * DAY)
     await other.jobs.prune(30 * DAY_MS)
 
     with pytest.raises(NotFound):
-        await stores.erase_conversation(TENANT, "s")
+        await erase_conversation(stores)

@@ -194,17 +194,3 @@ async def test_an_awaiting_review_can_be_cancelled(stores: Stores) -> None:
 
     with pytest.raises(Conflict, match="cancelled already"):
         await stores.jobs.resolve(job_id, "echo", GOOD)
-
-
-async def test_a_secret_of_its_own_is_made_once_and_kept(database: Database, clock: FakeClock) -> None:
-    stores = await database.open(clock)
-    one = await stores.service_secrets.own_secret("one")
-    assert (await stores.service_secrets.own_secret("one"), len(bytes.fromhex(one))) == (one, 32)
-    assert await stores.service_secrets.own_secret("two") != one
-    await stores.close()
-
-    again = await database.open(clock)
-    try:
-        assert await again.service_secrets.own_secret("one") == one
-    finally:
-        await again.close()

@@ -58,4 +58,9 @@ def _same(row: Row, end: End) -> bool:
         return False
     if row.result is None or end.encoded is None:
         return bool(row.result == end.encoded and row.error == error_of(end.failure))
-    return bool(json.loads(row.result) == json.loads(end.encoded))
+    return _canonical(row.result) == _canonical(end.encoded)
+
+
+def _canonical(result: str) -> str:
+    """As text, for Python takes true and 1 as equal."""
+    return json.dumps(json.loads(result), sort_keys=True)
