@@ -45,7 +45,7 @@ ERASE_THROUGH = Statement(
 )
 ERASE_ITEMS = Statement(delete(conversation_items).where(_of_conversation))
 
-RECALL_PLAN = BatchPlan((REMEMBERED, ERASED_THROUGH))
+RECALL_PLAN = BatchPlan((REMEMBERED, ERASED_THROUGH), "recall")
 
 EraseJobs: TypeAlias = Callable[[Transaction, int], Operation[None]]
 """Erases what the ended jobs of the conversation with this id were asked and answered, and the bodies of their settled

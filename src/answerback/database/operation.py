@@ -109,7 +109,7 @@ class BatchPlan:
     the order in which they yield them. `name` labels metrics."""
 
     steps: tuple[Statement, ...]
-    name: str = "unnamed"
+    name: str
 
 
 MAX_GROUP = 256

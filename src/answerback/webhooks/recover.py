@@ -38,7 +38,7 @@ TAKE_BACK = ends_attempt(
     state=bindparam("new_state"),
     run_at=bindparam("now"),
 )
-RECOVER_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, TAKE_BACK, RELEASE_NEXT))
+RECOVER_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, TAKE_BACK, RELEASE_NEXT), "recover_deliveries")
 
 FIND_OVERDUE = Statement(
     select(
@@ -63,7 +63,7 @@ EXPIRE = Statement(
     .returning(deliveries.c.id),
     by=("row_id",),
 )
-EXPIRE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, EXPIRE, RELEASE_NEXT))
+EXPIRE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, EXPIRE, RELEASE_NEXT), "expire_deliveries")
 
 PRUNE = Statement(
     delete(deliveries).where(

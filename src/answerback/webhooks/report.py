@@ -41,7 +41,7 @@ REPORT = ends_attempt(
 RELEASE = ends_attempt(
     still_leased(), state=DeliveryState.PENDING, run_at=bindparam("due_at"), attempt=deliveries.c.attempt - 1
 )
-PLAN = BatchPlan((LOCK_CONVERSATIONS, REPORT, RELEASE_NEXT))
+PLAN = BatchPlan((LOCK_CONVERSATIONS, REPORT, RELEASE_NEXT), "report")
 # Nothing of such a claim was begun, so it leaves no attempt.
 RELEASE_UNCONFIRMED = Statement(
     update(deliveries)
