@@ -1,4 +1,4 @@
-"""Accepting: a place in the line, an idempotency key, a limit."""
+"""Accepting: a place in a conversation, an idempotency key, a limit."""
 
 import asyncio
 
@@ -33,7 +33,7 @@ async def test_numbering_goes_on_when_a_conversation_has_been_idle(stores: Store
     assert await state_of(stores, second.job_id) == JobState.QUEUED
 
 
-async def test_a_stateless_message_takes_no_line(stores: Stores) -> None:
+async def test_a_job_without_a_conversation_takes_no_place(stores: Stores) -> None:
     accepted = [await accept(stores, session=None) for _ in range(3)]
 
     assert [each.position for each in accepted] == [None, None, None]
@@ -150,7 +150,7 @@ async def test_a_refused_message_leaves_no_trace(stores: Stores, database: Datab
     with pytest.raises(ConversationFull):
         await stores.jobs.accept(new_job(), limits)
 
-    assert (await stores.get_conversation(TENANT, "s")).pending == 1
+    assert (await stores.conversations.show(TENANT, "s")).pending == 1
     assert await database.rows("SELECT last_position FROM conversations") == [(1,)]
 
 

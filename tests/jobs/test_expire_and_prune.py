@@ -67,7 +67,7 @@ async def test_a_running_job_expires_and_its_holder_is_fenced(
     assert await database.dump() == before
 
 
-async def test_a_held_job_expires_without_moving_the_line(stores: Stores, clock: FakeClock) -> None:
+async def test_a_held_job_expires_without_releasing_the_next(stores: Stores, clock: FakeClock) -> None:
     first = (await accept(stores)).job_id
     second = (await accept(stores, deadline_seconds=10.0)).job_id
     third = (await accept(stores)).job_id
@@ -79,14 +79,14 @@ async def test_a_held_job_expires_without_moving_the_line(stores: Stores, clock:
     assert [await state_of(stores, job) for job in (first, third)] == [JobState.QUEUED, JobState.HELD]
 
 
-async def test_a_whole_line_expires_at_once(stores: Stores, clock: FakeClock) -> None:
-    line = [(await accept(stores, deadline_seconds=10.0)).job_id for _ in range(4)]
+async def test_a_whole_conversation_expires_at_once(stores: Stores, clock: FakeClock) -> None:
+    jobs = [(await accept(stores, deadline_seconds=10.0)).job_id for _ in range(4)]
     clock.advance(10)
 
     assert (await stores.jobs.expire()).jobs_expired == 4
 
-    assert {await state_of(stores, job) for job in line} == {JobState.EXPIRED}
-    assert (await stores.get_conversation(TENANT, "s")).pending == 0
+    assert {await state_of(stores, job) for job in jobs} == {JobState.EXPIRED}
+    assert (await stores.conversations.show(TENANT, "s")).pending == 0
     assert await stores.jobs.count_open() == 0
 
 
@@ -150,7 +150,7 @@ async def test_an_open_job_is_never_pruned(stores: Stores, clock: FakeClock) -> 
     assert await state_of(stores, job_id) == JobState.QUEUED
 
 
-async def test_a_conversation_in_use_forgets_old_turns_and_keeps_its_numbering(
+async def test_a_conversation_in_use_forgets_old_items_and_keeps_its_numbering(
     stores: Stores, database: Database, clock: FakeClock
 ) -> None:
     await settled_job(stores)
