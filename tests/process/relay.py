@@ -93,7 +93,7 @@ class Client:
         return self.relay.receiver.url(self.path)
 
     def text(self, said: str) -> str:
-        """A message by which the shared LLM can tell this client's calls."""
+        """A message by which the shared LLM recognizes this client's calls."""
         return f"{said} ({self.name})"
 
     async def request(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> Reply:
@@ -173,7 +173,7 @@ class Client:
         return [call for call in self.relay.llm.calls if call.user.endswith(f"({self.name})")]
 
     async def asked(self, n: int = 1) -> list[Call]:
-        """Waits until this client's messages have reached the LLM `n` times."""
+        """Waits until this client's messages came to the LLM `n` times."""
 
         llm = self.relay.llm
         while len(calls := self.calls) < n:

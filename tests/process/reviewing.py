@@ -56,14 +56,14 @@ class Desk:
     async def until_delivered(self, job_id: str) -> Any:
         return await self.until(job_id, lambda job: job["delivery"] and job["delivery"]["status"] == "delivered")
 
-    async def heard(self, job_id: str, times: int = 1) -> Sequence[Callback]:
+    async def callbacks_of(self, job_id: str, times: int = 1) -> Sequence[Callback]:
         """The callbacks of a job, once there are so many."""
         await self.receiver.wait_for(lambda callbacks: len(_of(callbacks, job_id)) >= times)
         return _of(self.receiver.callbacks, job_id)
 
     async def verdict(self, job_id: str) -> Any:
         """What its one callback says."""
-        (callback,) = await self.heard(job_id)
+        (callback,) = await self.callbacks_of(job_id)
         assert callback.verified is not False
         return callback.json
 

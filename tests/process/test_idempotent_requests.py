@@ -7,6 +7,7 @@ import aiohttp
 import openai
 import pytest
 import pytest_asyncio
+from idempotent_calls import ROUTES, STREAMS, WHOLE, call, code_of
 
 from answerback.accounts.model import hash_key
 from answerback.kernel.clock import SystemClock
@@ -14,13 +15,12 @@ from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
 from databases import SqliteDatabase
-from keyed import ROUTES, STREAMS, WHOLE, call, code_of
 from troubles import chunk, sse, upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OTHER = {"Authorization": "Bearer the-other-key"}
-CROWD = 20
+REQUESTS = 20
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -49,7 +49,7 @@ async def test_a_request_sent_again_gets_the_stored_response_without_a_call_of_t
     first = await call(http, route, text)
     again = await call(http, route, text)
 
-    assert (first.status, first.replayed, again.replayed) == (200, False, True)
+    assert (first.status, first.stored, again.stored) == (200, False, True)
     assert (again.status, again.body) == (200, first.body)
     own = {"Date", "X-Request-Id", "Transfer-Encoding", "Content-Length", "Idempotent-Replayed"}
     ours = {name.title() for name in first.headers} - own
@@ -105,7 +105,7 @@ async def test_the_same_body_in_another_layout_is_the_same_request(http: aiohttp
 async def test_routes_do_not_share_keys(http: aiohttp.ClientSession) -> None:
     reply = [await call(http, ROUTES[name], "on every route") for name in ("ask", "generate", "chat", "words")]
 
-    assert [(each.status, each.replayed) for each in reply] == [(200, False)] * 4
+    assert [(each.status, each.stored) for each in reply] == [(200, False)] * 4
 
 
 async def test_tenants_do_not_share_keys(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
@@ -113,7 +113,7 @@ async def test_tenants_do_not_share_keys(http: aiohttp.ClientSession, llm: FakeL
     theirs = await call(http, WHOLE["chat"], "whose", headers=OTHER)
     theirs_again = await call(http, WHOLE["chat"], "whose", headers=OTHER)
 
-    assert [each.replayed for each in (mine, theirs, theirs_again)] == [False, False, True]
+    assert [each.stored for each in (mine, theirs, theirs_again)] == [False, False, True]
     assert llm.count("whose") == 2
 
 
@@ -121,12 +121,12 @@ async def test_tenants_do_not_share_keys(http: aiohttp.ClientSession, llm: FakeL
 async def test_of_many_requests_with_one_key_one_is_answered_and_the_others_get_409(
     http: aiohttp.ClientSession, llm: FakeLLM, name: str
 ) -> None:
-    route, text = ROUTES[name], f"crowd {name}"
+    route, text = ROUTES[name], f"at once {name}"
     others_were_refused = asyncio.Event()
     llm.on(text, replies.hang(others_were_refused, replies.echo()))
-    calls = {asyncio.ensure_future(call(http, route, text)) for _ in range(CROWD)}
+    calls = {asyncio.ensure_future(call(http, route, text)) for _ in range(REQUESTS)}
     seen = []
-    while len(seen) < CROWD - 1:
+    while len(seen) < REQUESTS - 1:
         done, calls = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         seen += [task.result() for task in done]
 
@@ -136,9 +136,9 @@ async def test_of_many_requests_with_one_key_one_is_answered_and_the_others_get_
     assert {(each.status, code_of(each), each.headers["Retry-After"]) for each in seen} == {
         (409, "idempotency_in_progress", "1")
     }
-    assert (first.status, first.replayed) == (200, False)
+    assert (first.status, first.stored) == (200, False)
     again = await call(http, route, text)
-    assert (again.body, again.replayed, llm.count(text)) == (first.body, True, 1)
+    assert (again.body, again.stored, llm.count(text)) == (first.body, True, 1)
 
 
 async def test_a_question_sent_again_is_in_the_history_once(http: aiohttp.ClientSession) -> None:

@@ -4,12 +4,12 @@ import asyncio
 
 import aiohttp
 import pytest
+from idempotent_calls import BENCHMARKS, ROUTES, STREAMS, WHOLE, call, code_of, until_settled
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
 from builders import raw
-from keyed import BENCHMARKS, ROUTES, STREAMS, WHOLE, call, code_of, until_settled
 from troubles import SECRET, chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -22,7 +22,7 @@ async def test_an_error_leaves_the_key_free(http: aiohttp.ClientSession, llm: Fa
 
     failed, again = await call(http, route, text), await call(http, route, text)
 
-    assert (failed.status, again.status, again.replayed, llm.count(text)) == (502, 200, False, 2)
+    assert (failed.status, again.status, again.stored, llm.count(text)) == (502, 200, False, 2)
 
 
 async def test_a_benchmark_that_could_not_be_written_leaves_the_key_free(
@@ -37,7 +37,7 @@ async def test_a_benchmark_that_could_not_be_written_leaves_the_key_free(
 
     again = await call(http, BENCHMARKS["benchmark"], "no room")
 
-    assert (failed.status, again.status, again.replayed) == (503, 200, False)
+    assert (failed.status, again.status, again.stored) == (503, 200, False)
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -53,7 +53,7 @@ async def test_a_stream_that_breaks_is_not_stored(http: aiohttp.ClientSession, l
         assert (broken.status, b"half" in broken.body) == (200, True)
     whole = await until_settled(http, route, text)
 
-    assert (whole.status, whole.replayed, b"whole" in whole.body, llm.count(text)) == (200, False, True, 2)
+    assert (whole.status, whole.stored, b"whole" in whole.body, llm.count(text)) == (200, False, True, 2)
 
 
 @pytest.mark.parametrize("name", WHOLE | BENCHMARKS)
@@ -72,7 +72,7 @@ async def test_a_client_that_hangs_up_on_a_whole_answer_can_fetch_it_later(
     gone.set()
     reply = await until_settled(http, route, text)
 
-    assert (reply.status, reply.replayed, llm.count(text)) == (200, True, 1)
+    assert (reply.status, reply.stored, llm.count(text)) == (200, True, 1)
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -91,7 +91,7 @@ async def test_a_client_that_hangs_up_on_a_stream_stops_it_and_frees_the_key(
 
     await llm.wait_for_disconnects(gone + 1, timeout=5)
     reply = await until_settled(http, route, text)
-    assert (reply.status, reply.replayed, llm.count(text)) == (200, False, 2)
+    assert (reply.status, reply.stored, llm.count(text)) == (200, False, 2)
 
 
 @pytest.mark.parametrize("name", ["events", "generate-stream", "chat-stream"])
@@ -108,7 +108,7 @@ async def test_a_client_that_hangs_up_at_the_end_of_a_stream_gets_the_whole_agai
                 break
 
     again = await call(http, route, text)
-    assert (again.status, again.replayed, llm.count(text)) == (200, True, 1)
+    assert (again.status, again.stored, llm.count(text)) == (200, True, 1)
 
 
 @pytest.mark.parametrize("name", ["ask", "chat-stream"])
@@ -131,7 +131,7 @@ async def test_a_request_that_died_with_its_process_frees_its_key_when_its_lease
     answered, again = await call(http, route, text), await call(http, route, text)
 
     assert (waits.status, code_of(waits)) == (409, "idempotency_in_progress")
-    assert [(each.status, each.replayed) for each in (answered, again)] == [(200, False), (200, True)]
+    assert [(each.status, each.stored) for each in (answered, again)] == [(200, False), (200, True)]
     assert llm.count(text) == 2
 
 
@@ -144,7 +144,7 @@ async def test_a_stored_response_outlives_its_process(
     await service.start()
 
     again = await call(http, WHOLE["chat"], "outlives")
-    assert (again.body, again.replayed, llm.count("outlives")) == (first.body, True, 1)
+    assert (again.body, again.stored, llm.count("outlives")) == (first.body, True, 1)
 
 
 async def test_the_log_has_no_traceback_no_text_and_no_key(service: Service) -> None:

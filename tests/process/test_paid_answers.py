@@ -1,4 +1,4 @@
-"""An answer that came and is of no use may have been paid for: it is told, and not bought again."""
+"""An answer that came and is of no use may have been paid for: the caller learns of it, and it is not bought again."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ USELESS: dict[str, tuple[replies.Reply, replies.Reply, str]] = {
     ),
 }
 
-DOORS: dict[str, tuple[str, Any]] = {
+ROUTES: dict[str, tuple[str, Any]] = {
     "ask": ("/api/ask", lambda text: {"question": text}),
     "streaming": ("/api/streaming", lambda text: {"question": text}),
     "generate": ("/generate", lambda text: {"prompt": text}),
@@ -43,15 +43,15 @@ DOORS: dict[str, tuple[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", USELESS)
-async def test_a_useless_answer_is_told_at_once_and_asked_for_once(
-    http: aiohttp.ClientSession, llm: FakeLLM, name: str, door: str
+async def test_a_useless_answer_is_an_error_at_once_and_asked_for_once(
+    http: aiohttp.ClientSession, llm: FakeLLM, name: str, route: str
 ) -> None:
     whole, streamed, code = USELESS[name]
-    path, body = DOORS[door]
-    text = f"{name} at {door}"
-    llm.on(text, streamed if "stream" in door else whole)
+    path, body = ROUTES[route]
+    text = f"{name} at {route}"
+    llm.on(text, streamed if "stream" in route else whole)
 
     async with http.post(path, json=body(text)) as response:
         problem = await response.json()
@@ -82,9 +82,9 @@ async def test_a_whole_completion_for_a_stream_is_streamed(http: aiohttp.ClientS
     llm.on("at one go", replies.completion())
 
     async with http.post("/generate", json={"prompt": "at one go", "stream": True}) as response:
-        told = await response.text()
+        text = await response.text()
 
-    assert told == 'data: {"content":"A good answer."}\n\ndata: {"done":true}\n\n'
+    assert text == 'data: {"content":"A good answer."}\n\ndata: {"done":true}\n\n'
 
 
 async def test_the_log_names_the_model_that_streamed(

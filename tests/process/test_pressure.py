@@ -25,8 +25,8 @@ async def test_a_full_conversation_refuses_more_and_stores_nothing(narrow: Relay
 
     problem(reply, 429, "conversation_full")
     assert int(reply.headers["Retry-After"]) >= 1
-    told = {name.lower(): value for name, value in reply.headers.items() if name.lower().startswith("ratelimit-")}
-    assert told == {"ratelimit-limit": "2", "ratelimit-remaining": "0", "ratelimit-reset": "1"}
+    limits = {name.lower(): value for name, value in reply.headers.items() if name.lower().startswith("ratelimit-")}
+    assert limits == {"ratelimit-limit": "2", "ratelimit-remaining": "0", "ratelimit-reset": "1"}
     assert len(reply.headers.getall("RateLimit-Limit")) == 1
     assert [job["job_id"] for job in await client.jobs()] == [job["job_id"] for job in reversed(jobs)]
     for job in reversed(jobs):

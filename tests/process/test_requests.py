@@ -56,7 +56,7 @@ async def test_the_webhook_route_takes_post_only(client: Client, method: str, pa
 
 
 async def test_a_405_names_all_methods_of_the_path(client: Client) -> None:
-    reply = await client.request("POST", "/v1/conversations/customer-42")
+    reply = await client.request("POST", "/v1/sessions/customer-42")
 
     problem(reply, 405, "method_not_allowed")
     assert reply.headers["Allow"] == "DELETE, GET"
@@ -71,6 +71,20 @@ async def test_head_is_refused_without_a_body(client: Client) -> None:
 @pytest.mark.parametrize("path", ["/", "/nothing", "/v2", "/v1jobs", "/webhook/more", "/v1/jobs/a/b", "/%00", "/%ff"])
 async def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
     problem(await client.request("GET", path), 404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v1/audio/speech", "/v1/conversations/s", "/v1/%00"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_an_unknown_path_below_v1_is_not_found_as_openais_clients_read_it(
+    client: Client, method: str, path: str
+) -> None:
+    reply = await client.request(method, path)
+
+    assert reply.status == 404
+    assert reply.headers["Content-Type"] == "application/json"
+    error = reply.json["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", None, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +131,7 @@ async def test_an_unknown_id_is_not_found(client: Client, method: str, path: str
         ("GET", "/v1/jobs/%00"),
         ("POST", "/v1/jobs/job_%00/retry"),
         ("POST", "/v1/deliveries/%00/resend"),
-        ("DELETE", "/v1/conversations/a%00b"),
+        ("DELETE", "/v1/sessions/a%00b"),
         ("POST", "/v1/llm/callback/%00"),
     ],
 )

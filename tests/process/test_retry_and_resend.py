@@ -13,7 +13,7 @@ async def failed(client: Client, said: str = "bad", **changes: object) -> str:
     return job_id
 
 
-async def test_a_retry_is_a_new_job_at_the_end_of_the_line_linked_to_the_old(client: Client) -> None:
+async def test_a_retry_is_a_new_job_at_the_end_of_its_conversation_linked_to_the_old(client: Client) -> None:
     old = await failed(client, session_id="s", metadata={"m": 1})
     await client.say("between", session_id="s")
 
@@ -48,7 +48,7 @@ async def test_retrying_twice_gives_the_same_job(client: Client) -> None:
     assert len(await client.jobs()) == 2
 
 
-async def test_a_retry_of_a_stateless_message_takes_no_line_either(client: Client) -> None:
+async def test_a_retry_of_a_stateless_message_takes_no_place_either(client: Client) -> None:
     old = await failed(client, stateless=True)
 
     assert (await client.retry(old)).json["seq"] is None

@@ -1,4 +1,4 @@
-"""Door 4 with an LLM that answers by webhook, over real HTTP: asked, handed over, answered, heard."""
+"""Reviews by an LLM that answers by webhook: asked for, handed over, answered, delivered."""
 
 import asyncio
 import re
@@ -111,7 +111,7 @@ class TestTheWholeWay:
         assert re.fullmatch(url, submission.callback_url)
         assert await push.call_back(submission, GOOD) == (200, RECEIVED)
 
-        (callback,) = await desk.heard(job_id)
+        (callback,) = await desk.callbacks_of(job_id)
         assert callback.verified
         assert callback.json == {
             "job_id": job_id,
@@ -124,7 +124,7 @@ class TestTheWholeWay:
         assert (job["ok"], job["result"], job["metadata"], job["error"]) == (True, VERDICT, metadata, None)
 
         assert await push.call_back(submission, GOOD) == (200, {"received": True, "relayed": True})
-        assert len(await desk.heard(job_id)) == 1
+        assert len(await desk.callbacks_of(job_id)) == 1
 
     async def test_a_review_that_failed(self, desk: Desk, push: PushLLM) -> None:
         job_id, submission = await awaited(desk, push)
@@ -132,8 +132,8 @@ class TestTheWholeWay:
 
         assert await push.call_back(submission, said) == (200, RECEIVED)
 
-        told = await desk.verdict(job_id)
-        assert (told["ok"], told["result"]) == (False, {"error": "unreadable scan"})
+        verdict = await desk.verdict(job_id)
+        assert (verdict["ok"], verdict["result"]) == (False, {"error": "unreadable scan"})
         job = await desk.until_delivered(job_id)
         assert (job["status"], job["error"]["code"], job["ok"]) == ("failed", "review_failed", False)
         assert await push.call_back(submission, said) == (200, {"received": True, "relayed": True})
@@ -172,7 +172,7 @@ class TestTheWholeWay:
 
         await push.call_back(submission, GOOD)
 
-        first, second = await desk.heard(job_id, times=2)
+        first, second = await desk.callbacks_of(job_id, times=2)
         assert (first.id, first.body) == (second.id, second.body)
         assert first.verified
         assert second.verified
@@ -228,28 +228,28 @@ class TestHandingOver:
 
         job_id = await desk.hand_in()
 
-        told = await desk.verdict(job_id)
-        assert not told["ok"]
-        assert str(status) in told["result"]["error"]
-        assert "sk-push" not in told["result"]["error"]
+        verdict = await desk.verdict(job_id)
+        assert not verdict["ok"]
+        assert str(status) in verdict["result"]["error"]
+        assert "sk-push" not in verdict["result"]["error"]
         job = await desk.job(job_id)
         assert job["error"]["code"] == code
         assert [each["http_status"] for each in job["attempts"]] == [status]
-        assert ("LLM_API_KEY" in told["result"]["error"]) == (status in (401, 402))
+        assert ("LLM_API_KEY" in verdict["result"]["error"]) == (status in (401, 402))
 
     async def test_an_answer_that_overtakes_the_202(self, desk: Desk, push: PushLLM) -> None:
-        heard: list[Any] = []
+        received: list[Any] = []
 
         async def answer_first(_: web.Request) -> web.StreamResponse:
             submission = push.submissions[-1]
-            heard.append(await push.call_back(submission, GOOD))
+            received.append(await push.call_back(submission, GOOD))
             return web.Response(status=202)
 
         push.then(answer_first)
         job_id = await desk.hand_in()
 
         assert (await desk.verdict(job_id))["ok"]
-        assert heard == [(200, RECEIVED)]
+        assert received == [(200, RECEIVED)]
         job = await desk.until_delivered(job_id)
         assert (job["status"], job["attempt"]) == ("completed", 1)
 
@@ -345,32 +345,32 @@ class TestOnceAndForAll:
 
         assert status == 409
         assert "cancelled" in refused["error"]["message"]
-        told = await desk.verdict(job_id)
-        assert (told["ok"], set(told["result"])) == (False, {"error"})
+        verdict = await desk.verdict(job_id)
+        assert (verdict["ok"], set(verdict["result"])) == (False, {"error"})
 
     async def test_the_same_answer_many_times_at_once(self, desk: Desk, push: PushLLM) -> None:
         job_id, submission = await awaited(desk, push)
 
-        told = await asyncio.gather(*(push.call_back(submission, GOOD) for _ in range(30)))
+        replies = await asyncio.gather(*(push.call_back(submission, GOOD) for _ in range(30)))
 
-        assert {status for status, _ in told} == {200}
+        assert {status for status, _ in replies} == {200}
         await desk.until_delivered(job_id)
-        assert len(await desk.heard(job_id)) == 1
+        assert len(await desk.callbacks_of(job_id)) == 1
 
     async def test_many_answers_at_once(self, desk: Desk, push: PushLLM) -> None:
         job_id, submission = await awaited(desk, push)
         answers = [{"ok": True, "result": {"n": n}} for n in range(30)]
 
-        told = await asyncio.gather(*(push.call_back(submission, each) for each in answers))
+        replies = await asyncio.gather(*(push.call_back(submission, each) for each in answers))
 
-        statuses = [status for status, _ in told]
+        statuses = [status for status, _ in replies]
         assert (statuses.count(200), statuses.count(409)) == (1, 29)
         await desk.until_delivered(job_id)
-        (callback,) = await desk.heard(job_id)
+        (callback,) = await desk.callbacks_of(job_id)
         assert callback.json["result"] == {"n": statuses.index(200)}
 
 
-class TestTheDoor:
+class TestTheRoute:
     @pytest.mark.parametrize(
         ("changes", "field"),
         [
@@ -418,7 +418,7 @@ class TestTheDoor:
         await push.call_back(submission, GOOD)
 
     async def test_one_idempotency_key_one_review(self, desk: Desk, push: PushLLM) -> None:
-        body, key = desk.body(), {"Idempotency-Key": "once"}
+        body, key = desk.body(), {"Idempotency-Key": "k"}
         async with desk.http.post("/v1/reviews", json=body, headers=key) as response:
             first = await response.json()
         async with desk.http.post("/v1/reviews", json=body, headers=key) as response:
@@ -474,14 +474,14 @@ class TestSimulation:
         async with desk.http.post(f"/simulate-llm/{job_id}") as response:
             assert (response.status, await response.json()) == (200, RECEIVED)
 
-        told = await desk.verdict(job_id)
-        assert (told["ok"], told["result"]["score"]) == (True, 1.0)
+        verdict = await desk.verdict(job_id)
+        assert (verdict["ok"], verdict["result"]["score"]) == (True, 1.0)
 
     async def test_it_knows_no_other_reviews(self, desk: Desk) -> None:
         assert (await desk.post("/simulate-llm/job_unknown"))[0] == 404
 
 
-async def test_the_log_tells_no_secret(desk: Desk, push: PushLLM, service: Service) -> None:
+async def test_the_log_holds_no_secret(desk: Desk, push: PushLLM, service: Service) -> None:
     _, submission = await awaited(desk, push, metadata={"essay": "a very private matter"})
     await push.call_back(submission, GOOD)
 

@@ -1,4 +1,4 @@
-"""Door 4 without an LLM that calls back: the chat provider reads the files itself."""
+"""Reviews without an LLM that calls back: the chat provider reads the files itself."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -52,7 +52,7 @@ def serve(receiver: Receiver, request: pytest.FixtureRequest) -> Any:
     return serve_
 
 
-async def heard(desk: Desk, job_id: str) -> Any:
+async def result_of(desk: Desk, job_id: str) -> Any:
     """The result, once it has been delivered."""
     await desk.until_delivered(job_id)
     return (await desk.job(job_id))["result"]
@@ -62,9 +62,9 @@ async def reviewed(desk: Desk, *urls: str, **changes: Any) -> Any:
     """What the callback says of these files."""
     job_id = await desk.hand_in(**{"file_refs": [{"url": url} for url in urls]} | changes)
     await desk.until_delivered(job_id)
-    told = [each.json for each in desk.receiver.callbacks if each.path == "/hook" and each.json["job_id"] == job_id]
-    assert len(told) == 1
-    return told[0]
+    found = [each.json for each in desk.receiver.callbacks if each.path == "/hook" and each.json["job_id"] == job_id]
+    assert len(found) == 1
+    return found[0]
 
 
 class TestReading:
@@ -73,14 +73,15 @@ class TestReading:
         paper = serve(file(pdf("First page.", "Second page.", "Third page."), "application/pdf"), name="b.pdf")
         llm.on(lambda asked: "verdunstet" in asked, GOOD)
 
-        told = await reviewed(
+        callback = await reviewed(
             desk,
             file_refs=[{"url": text}, {"url": paper, "pages": [3, 1]}],
             student_id="Erika Mustermann",
             metadata={"assignment": "the water cycle"},
         )
 
-        assert told == {"job_id": told["job_id"], "submission_id": told["submission_id"], "ok": True, "result": VERDICT}
+        about = {name: callback[name] for name in ("job_id", "submission_id")}
+        assert callback == about | {"ok": True, "result": VERDICT}
         call = next(each for each in llm.calls if "verdunstet" in each.user)
         assert "Wasser verdunstet überall." in call.user
         assert call.user.index("Third page.") < call.user.index("First page.")
@@ -89,7 +90,7 @@ class TestReading:
         assert "Erika" not in json.dumps(call.body)
         assert call.body["response_format"] == {"type": "json_object"}
         assert call.messages[0]["role"] == "system"
-        job = await desk.job(told["job_id"])
+        job = await desk.job(callback["job_id"])
         assert (job["model"], job["result"]) == ("fake", VERDICT)
         assert job["usage"]["total_tokens"] > 0
 
@@ -118,7 +119,7 @@ class TestReading:
         job = await desk.until(job_id, lambda job: job["attempts"] and job["attempts"][0]["status"] == "retry")
         assert job["error"]["code"] == "upstream_invalid"
         assert "fine essay" not in job["error"]["message"]
-        assert await heard(desk, job_id) == VERDICT
+        assert await result_of(desk, job_id) == VERDICT
 
     async def test_a_server_without_response_format(self, desk: Desk, llm: FakeLLM, serve: Any) -> None:
         url = serve(file("An essay for an old server."))
@@ -152,11 +153,11 @@ class TestFilesThatCannotBeReviewed:
         ],
     )
     async def test_a_file_that_never_will_be(self, desk: Desk, serve: Any, served: Behaviour, reason: str) -> None:
-        told = await reviewed(desk, serve(served))
+        callback = await reviewed(desk, serve(served))
 
-        assert not told["ok"]
-        assert reason in told["result"]["error"]
-        job = await desk.job(told["job_id"])
+        assert not callback["ok"]
+        assert reason in callback["result"]["error"]
+        job = await desk.job(callback["job_id"])
         assert (job["status"], job["error"]["code"], job["attempt"]) == ("failed", "file_refused", 1)
 
     @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ class TestFilesThatCannotBeReviewed:
         assert [each["loc"][1] for each in refused["detail"]] == ["submission_id", "file_refs", "webhook_url"]
         assert "at least 1 character" in refused["detail"][0]["msg"]
 
-    async def test_the_document_tells_the_limits(self, desk: Desk) -> None:
+    async def test_the_document_states_the_limits(self, desk: Desk) -> None:
         async with desk.http.get("/openapi.json") as response:
             asked = (await response.json())["paths"]["/v1/reviews"]["post"]["requestBody"]
         files = asked["content"]["application/json"]["schema"]["properties"]["file_refs"]
@@ -214,13 +215,13 @@ class TestFilesThatCannotBeReviewed:
     async def test_a_page_that_is_not_there(self, desk: Desk, serve: Any) -> None:
         url = serve(file(pdf("Only one."), "application/pdf"))
 
-        told = await reviewed(desk, file_refs=[{"url": url, "pages": [1, 2]}])
+        callback = await reviewed(desk, file_refs=[{"url": url, "pages": [1, 2]}])
 
-        assert told["result"] == {"error": "file 1 has no page 2: it has 1"}
+        assert callback["result"] == {"error": "file 1 has no page 2: it has 1"}
 
     async def test_the_second_file_is_named(self, desk: Desk, serve: Any) -> None:
-        told = await reviewed(desk, serve(file("Good."), name="a"), serve(behaviours.status(403), name="b"))
-        assert told["result"] == {"error": "file 2 cannot be fetched: its server answers 403"}
+        callback = await reviewed(desk, serve(file("Good."), name="a"), serve(behaviours.status(403), name="b"))
+        assert callback["result"] == {"error": "file 2 cannot be fetched: its server answers 403"}
 
 
 async def test_a_file_server_in_trouble_is_asked_again(desk: Desk, llm: FakeLLM, serve: Any) -> None:
@@ -234,7 +235,7 @@ async def test_a_file_server_in_trouble_is_asked_again(desk: Desk, llm: FakeLLM,
         job = await desk.until(job_id, lambda job: job["attempts"] and job["attempts"][0]["status"] == "retry")
         assert job["error"]["code"] == "file_unreachable"
     for job_id in jobs:
-        assert await heard(desk, job_id) == VERDICT
+        assert await result_of(desk, job_id) == VERDICT
 
 
 async def test_a_redirect_is_followed(desk: Desk, llm: FakeLLM, serve: Any) -> None:
@@ -265,7 +266,7 @@ async def test_the_mock_reviews_too(receiver: Receiver) -> None:
         desk = Desk(session, receiver)
         job_id = await desk.hand_in(file_refs=[{"url": receiver.url("/mock-essay")}])
 
-        result = await heard(desk, job_id)
+        result = await result_of(desk, job_id)
 
     assert 0 <= result["score"] <= 1
     assert "An essay for the mock." in result["feedback"]

@@ -20,9 +20,9 @@ async def test_an_llm_that_never_calls_back() -> None:
         desk = Desk(session, receiver)
         job_id = await desk.hand_in()
 
-        told = await desk.verdict(job_id)
+        verdict = await desk.verdict(job_id)
 
-        assert (told["ok"], told["result"]) == (
+        assert (verdict["ok"], verdict["result"]) == (
             False,
             {"error": "the LLM took the review but did not call back in time"},
         )

@@ -89,7 +89,7 @@ async def service(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def known(service: Service, receiver: Receiver, closed: str) -> Known:
     """Messages that were answered, and reviews that their LLM was asked for."""
-    heard = receiver.url("/heard")
+    taken = receiver.url("/taken")
     async with aiohttp.ClientSession(service.url) as http:
 
         async def call(method: str, path: str, body: Any = None) -> Any:
@@ -98,11 +98,11 @@ async def known(service: Service, receiver: Receiver, closed: str) -> Known:
                 return await response.json()
 
         for number in range(3):
-            await call("POST", "/webhook", {"message": "hi", "callback_url": heard, "session_id": f"known-{number}"})
+            await call("POST", "/webhook", {"message": "hi", "callback_url": taken, "session_id": f"known-{number}"})
         for number in range(6):
             await call("POST", "/v1/reviews", {"submission_id": str(number), "file_refs": [], "webhook_url": closed})
         came = await receiver.wait_for(9)
-        jobs = [each.json["job_id"] for each in came if each.path == "/heard"]
+        jobs = [each.json["job_id"] for each in came if each.path == "/taken"]
         deliveries = [(await call("GET", f"/v1/jobs/{job}"))["delivery"]["id"] for job in jobs]
         models = [model["id"] for model in await call("GET", "/models")]
     asked = {each.json["job_id"]: each.json["callback_url"] for each in came if each.path == "/llm"}

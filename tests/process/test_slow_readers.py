@@ -19,7 +19,7 @@ from troubles import chunk, sse
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAID = {"messages": [{"role": "user", "content": "endless"}], "stream": True}
-DOORS = {
+ROUTES = {
     "/api/streaming": {"question": "endless"},
     "/generate": {"prompt": "endless", "stream": True},
     "/v1/chat/completions": SAID,
@@ -67,12 +67,12 @@ class Silent:
         self._socket.close()
 
 
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", ROUTES)
 async def test_the_call_of_a_client_that_reads_nothing_ends_in_time_and_others_are_served(
     service: Service, http: aiohttp.ClientSession, llm: FakeLLM, path: str
 ) -> None:
     calls, gone = llm.total, llm.disconnects
-    silent = Silent(service.port, path, DOORS[path])
+    silent = Silent(service.port, path, ROUTES[path])
     await llm.wait_for_calls(calls + 1)
 
     await llm.wait_for_disconnects(gone + 1, timeout=5)
@@ -87,7 +87,7 @@ async def test_a_client_that_reads_on_later_sees_that_the_stream_broke(
     service: Service, llm: FakeLLM, path: str, end: bytes
 ) -> None:
     gone = llm.disconnects
-    silent = Silent(service.port, path, DOORS[path])
+    silent = Silent(service.port, path, ROUTES[path])
     await llm.wait_for_disconnects(gone + 1, timeout=5)
 
     received = await silent.read()

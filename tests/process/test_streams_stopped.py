@@ -20,7 +20,7 @@ from troubles import chunk, sse, upstream
 EVENTS = {"Accept": "text/event-stream"}
 
 
-async def heard(http: aiohttp.ClientSession, path: str, body: Any, headers: Any = None) -> list[str]:
+async def events_of(http: aiohttp.ClientSession, path: str, body: Any, headers: Any = None) -> list[str]:
     async with http.post(path, json=body, headers=headers) as response:
         assert response.status == 200
         return [each for each in (await response.text()).split("\n\n") if each]
@@ -35,12 +35,12 @@ async def test_streams_still_open_at_the_end_of_the_grace_period_end_as_broken(t
         llm.on("endless", endless)
         silent = [Silent(service.port, path, SAID) for path in ("/v1/chat/completions",)]
         streams = asyncio.gather(
-            heard(http, "/api/streaming", {"question": "x"}, EVENTS),
-            heard(http, "/generate", {"prompt": "x", "stream": True}),
-            heard(http, "/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "stream": True}),
-            heard(http, "/api/streaming", {"question": "x"}, EVENTS | {"Idempotency-Key": "once"}),
+            events_of(http, "/api/streaming", {"question": "x"}, EVENTS),
+            events_of(http, "/generate", {"prompt": "x", "stream": True}),
+            events_of(http, "/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "stream": True}),
+            events_of(http, "/api/streaming", {"question": "x"}, EVENTS | {"Idempotency-Key": "once"}),
         )
-        text = asyncio.ensure_future(heard(http, "/api/streaming", {"question": "x"}))
+        text = asyncio.ensure_future(events_of(http, "/api/streaming", {"question": "x"}))
         await llm.wait_for_calls(6)
 
         began = time.monotonic()

@@ -127,9 +127,9 @@ async def test_outputs_without_a_call_are_refused(client: Client, changes: dict[
 
 
 async def test_an_answer_that_was_cut_says_so(client: Client) -> None:
-    answers(client, "tell me all", replies.message("It all began", "length"))
+    answers(client, "say it all", replies.message("It all began", "length"))
 
-    await client.say("tell me all", max_tokens=3)
+    await client.say("say it all", max_tokens=3)
 
     (callback,) = await client.callbacks()
     assert (callback.json["response"], callback.json["finish_reason"]) == ("It all began", "length")

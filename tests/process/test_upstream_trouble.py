@@ -74,7 +74,7 @@ async def test_a_limited_message_waits_as_a_row_until_the_limit_ends(client: Cli
 
     wait = datetime.fromisoformat(job["run_at"]) - datetime.now(UTC)
     assert timedelta(seconds=3500) < wait <= timedelta(seconds=3600 * 1.2)
-    assert (job["status"], job["error"]["code"]) == ("queued", "upstream_rate_limited")
+    assert (job["status"], job["error"]["code"]) == ("scheduled", "upstream_rate_limited")
     assert job["attempt"] == 0, "a wait that the upstream asked for costs no attempt"
     assert [attempt["status"] for attempt in job["attempts"]] == ["retry"]
     await client.cancel(accepted["job_id"])
@@ -86,12 +86,12 @@ async def test_a_failing_message_shows_its_error_while_it_waits_and_costs_an_att
 
     job = await client.until(accepted["job_id"], lambda job: job["error"], "waits")
 
-    assert (job["status"], job["error"]["code"], job["attempt"]) == ("queued", "upstream_error", 1)
+    assert (job["status"], job["error"]["code"], job["attempt"]) == ("scheduled", "upstream_error", 1)
     assert (job["completed_at"], job["delivery"]) == (None, None)
     await client.cancel(accepted["job_id"])
 
 
-async def test_what_waits_for_another_try_keeps_its_place_in_the_line(client: Client) -> None:
+async def test_what_waits_for_another_try_keeps_its_place_in_its_conversation(client: Client) -> None:
     client.relay.llm.on(client.text("one"), replies.status(429, headers={"Retry-After": "1"}), replies.echo())
     await client.say("one", model="rests-a-second")
     await client.say("two", model="rests-a-second")

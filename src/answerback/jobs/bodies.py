@@ -4,14 +4,50 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from answerback.http.openapi_parts import CREATED, ENDED_AT, JOB
+from answerback.http.openapi_parts import CREATED, ENDED_AT, JOB, USAGE, shown
 from answerback.jobs.kind import ENDED, Description, JobState
 from answerback.jobs.model import JobRecord
 from answerback.kernel.clock import rfc3339
-from answerback.webhooks.bodies import AttemptBody, DeliveryBody, attempt_body, delivery_body
+from answerback.webhooks.bodies import (
+    ATTEMPT,
+    DELIVERY_EXAMPLE,
+    AttemptBody,
+    DeliveryBody,
+    attempt_body,
+    delivery_body,
+)
+
+_SUMMARY: dict[str, Any] = {
+    "job_id": JOB,
+    "kind": "message",
+    "status": "completed",
+    "seq": 2,
+    "attempt": 1,
+    "run_at": None,
+    "created_at": CREATED,
+    "completed_at": ENDED_AT,
+    "deadline_at": "2026-01-02T12:00:00.000Z",
+    "error": None,
+    "callback_url": "https://example.com/callback",
+    "retry_of": None,
+    "session_id": "customer-42",
+    "model": "openai/gpt-oss-20b:free",
+    "usage": USAGE,
+    "finish_reason": "stop",
+}
+_DETAILS: dict[str, Any] = {
+    "lease_losses": 0,
+    "retried_as": None,
+    "attempts_made": 1,
+    "attempts": [ATTEMPT],
+    "delivery": DELIVERY_EXAMPLE,
+    "deliveries": [DELIVERY_EXAMPLE],
+    "response": "It left the depot this morning.",
+    "metadata": {"ticket": 1742},
+}
 
 
-class ErrorBody(BaseModel):
+class JobError(BaseModel):
     """Why the last attempt, or the job, did not succeed."""
 
     code: str
@@ -23,20 +59,20 @@ class JobBody(BaseModel):
     `awaiting` an LLM's callback, until when. Each kind adds fields of its own: a `message` its `session_id`, `model`,
     `usage` and `finish_reason`, a `review` its `submission_id`, `student_id` and `ok`."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", **shown(_SUMMARY))
 
-    job_id: str = Field(examples=[JOB])
-    kind: str = Field(examples=["message"])
-    status: JobState = Field(examples=["completed"])
-    seq: int | None = Field(description="Its place in its conversation.", examples=[2])
-    attempt: int = Field(examples=[1])
-    run_at: str | None = Field(examples=[None])
-    created_at: str = Field(examples=[CREATED])
-    completed_at: str | None = Field(examples=[ENDED_AT])
-    deadline_at: str = Field(examples=["2026-01-02T12:00:00.000Z"])
-    error: ErrorBody | None = Field(examples=[None])
-    callback_url: str | None = Field(examples=["https://example.com/callback"])
-    retry_of: str | None = Field(examples=[None])
+    job_id: str
+    kind: str
+    status: JobState
+    seq: int | None = Field(description="Its place in its conversation.")
+    attempt: int
+    run_at: str | None
+    created_at: str
+    completed_at: str | None
+    deadline_at: str
+    error: JobError | None
+    callback_url: str | None
+    retry_of: str | None
 
 
 class JobDetails(JobBody):
@@ -45,9 +81,11 @@ class JobDetails(JobBody):
     are kept; `attempts_made` counts them all. `delivery` is the one to the job's own callback URL; `deliveries` are
     all."""
 
-    lease_losses: int = Field(examples=[0])
-    retried_as: str | None = Field(examples=[None])
-    attempts_made: int = Field(examples=[1])
+    model_config = ConfigDict(**shown(_SUMMARY | _DETAILS))
+
+    lease_losses: int
+    retried_as: str | None
+    attempts_made: int
     attempts: list[AttemptBody]
     delivery: DeliveryBody | None
     deliveries: list[DeliveryBody]
@@ -112,7 +150,7 @@ def _common(record: JobRecord) -> dict[str, Any]:
         "created_at": rfc3339(job.created_at),
         "completed_at": None if record.finished_at is None else rfc3339(record.finished_at),
         "deadline_at": rfc3339(record.deadline_at),
-        "error": ErrorBody(code=failure.code.value, message=failure.message) if failure else None,
+        "error": JobError(code=failure.code.value, message=failure.message) if failure else None,
         "callback_url": job.callback_url,
         "retry_of": record.retry_of,
     }

@@ -35,6 +35,8 @@ class AttemptBody(BaseModel):
     """An attempt at a job or at a delivery. `http_status` is what the receiver answered, or the LLM that refused or
     failed; `response_snippet` is the receiver's."""
 
+    model_config = shown(ATTEMPT)
+
     number: int
     status: str
     started_at: str

@@ -12,7 +12,7 @@ EVENTS = {"Accept": "text/event-stream"}
 
 
 def form(text: str, **fields: str) -> dict[str, Any]:
-    """Each has a boundary of its own."""
+    """A form with a file of prompts, made anew for each request."""
     made = aiohttp.FormData(default_to_multipart=True)
     made.add_field("prompt_file", io.BytesIO(text.encode()), filename="prompts.txt", content_type="text/plain")
     for name, value in {"runs": "1", **fields}.items():
@@ -60,7 +60,8 @@ class Reply:
     json: Any
 
     @property
-    def replayed(self) -> bool:
+    def stored(self) -> bool:
+        """Whether it is the stored response of an earlier request."""
         return self.headers.get("Idempotent-Replayed") == "true"
 
 
