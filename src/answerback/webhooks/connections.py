@@ -1,4 +1,4 @@
-"""Connections that go only where the guard allows, whoever makes them, and what can become of them."""
+"""Connections that go only where the guard allows, and what can become of them."""
 
 import re
 import socket
@@ -34,7 +34,7 @@ def connector(guard: AddressGuard, tls: ssl.SSLContext | None = None) -> aiohttp
     return aiohttp.TCPConnector(
         resolver=_JudgingResolver(guard),
         socket_factory=checked_socket,
-        limit=0,  # core bounds what is in flight; waiting here would only eat the deadline
+        limit=0,  # claims bound what is in flight; waiting for a connection would only eat the deadline
         keepalive_timeout=KEEPALIVE_SECONDS,
         ssl=tls or True,
     )

@@ -1,4 +1,4 @@
-"""The one reading of a callback URL that everybody agrees on, or a refusal."""
+"""The one reading of a callback URL that all parsers agree on, or a refusal."""
 
 import re
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ METADATA_NAMES = frozenset(
         "api.metadata.cloud.ibm.com",
     }
 )
-"""Names under which clouds hand out credentials to whoever asks from inside; so are the names below a dotted one."""
+"""Names under which clouds hand out credentials to callers from inside; so are the names below a dotted one."""
 
 
 @dataclass(frozen=True, slots=True)
