@@ -83,7 +83,7 @@ async def test_a_rotation_elsewhere_is_noticed_within_moments(store: SqlStore, c
     assert await signed(signer) == 1
     clock.advance(0.001)
 
-    made = await signer.headers("msg_1", clock.now(), b"{}")
+    made = await signer.headers("tenant", "msg_1", clock.now(), b"{}")
     assert made == signature.headers("msg_1", clock.now() // 1000, b"{}", await store.callback_secrets(None))
     assert made["X-Signature"] == signature.headers("x", 1, b"{}", [new])["X-Signature"]
     clock.advance(86_400)
