@@ -1,6 +1,6 @@
 """The guard before every callback: once when a job is accepted, and again at each connection.
 
-The first is a courtesy to the client, who hears at once why an address cannot be called; it is remembered for a
+The first is a courtesy to the client, which learns at once why an address cannot be called; it is remembered for a
 while, and a name may point elsewhere by the time of the callback. The second is the protection: it is never
 remembered, and the connection goes to the very address that was judged.
 """
