@@ -59,12 +59,16 @@ class BenchmarkForm(BaseModel):
 class SpreadBody(BaseModel):
     """`std_dev` is the sample's, 0 for a single value; percentiles are interpolated."""
 
-    avg: float = Field(examples=[0.81])
-    min: float = Field(examples=[0.74])
-    max: float = Field(examples=[0.92])
-    std_dev: float = Field(examples=[0.06])
-    p50: float = Field(examples=[0.8])
-    p95: float = Field(examples=[0.91])
+    avg: float
+    min: float
+    max: float
+    std_dev: float
+    p50: float
+    p95: float
+
+
+SPREAD = {"avg": 0.81, "min": 0.74, "max": 0.92, "std_dev": 0.06, "p50": 0.8, "p95": 0.91}
+"""The example of every measure."""
 
 
 class SummaryBody(BaseModel):
@@ -78,9 +82,9 @@ class SummaryBody(BaseModel):
     )
     retries: int = Field(description="Tries beyond the first.", examples=[1])
     tokens: int = Field(examples=[210])
-    latency: SpreadBody | None
-    time_to_first_token: SpreadBody | None
-    tokens_per_second: SpreadBody | None
+    latency: SpreadBody | None = Field(examples=[SPREAD])
+    time_to_first_token: SpreadBody | None = Field(examples=[SPREAD])
+    tokens_per_second: SpreadBody | None = Field(examples=[SPREAD])
 
 
 class PromptBody(SummaryBody):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
-from answerback.kernel.telemetry import Attributes, LLMCall, SpanKind
+from answerback.kernel.telemetry import Attributes, LLMCall, Metrics, Span, SpanKind
 from answerback.llm.model import ChatRequest, Model
 from answerback.llm.provider import Provider
 from answerback.llm.reply import Reply, StreamedReply
@@ -25,12 +25,17 @@ class ObservedProvider:
     async def send(self, request: ChatRequest) -> Reply:
         named = request.body.get("model")
         model = named if isinstance(named, str) and named else self._default_model
-        attributes: dict[str, str | int | float | Sequence[str]] = {"gen_ai.request.model": model}
+        attributes: dict[str, str | int | float | Sequence[str]] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": self.name,
+            "gen_ai.request.model": model,
+        }
         for field in ("temperature", "max_tokens"):
             value = request.body.get(field)
             if isinstance(value, int | float):
                 attributes[f"gen_ai.request.{field}"] = value
-        call = ObservedCall(self._instruments, "chat", self.name, model, attributes)
+        span = self._instruments.tracer.begin(f"chat {model}", SpanKind.CLIENT, attributes)
+        call = ObservedCall(self.name, model, self._instruments.metrics, span)
         try:
             reply = await self._provider.send(request)
         except BaseException as error:
@@ -51,16 +56,13 @@ class ObservedProvider:
 
 
 class ObservedCall:
-    """One call under way, counted and traced when it ends. `operation` is what is asked of the `provider`."""
+    """One call under way, counted when it ends, and its span then ended."""
 
-    def __init__(
-        self, instruments: Instruments, operation: str, provider: str, model: str, attributes: Attributes
-    ) -> None:
+    def __init__(self, provider: str, model: str, metrics: Metrics, span: Span) -> None:
         self._provider = provider
         self._model = model
-        self._metrics = instruments.metrics
-        named = {"gen_ai.operation.name": operation, "gen_ai.provider.name": provider}
-        self._span = instruments.tracer.begin(f"{operation} {model}", SpanKind.CLIENT, {**named, **attributes})
+        self._metrics = metrics
+        self._span = span
         self._started = time.perf_counter()
         self._first_token_seconds: float | None = None
 

@@ -8,6 +8,7 @@ from answerback import __version__
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.json import Json
+from answerback.kernel.telemetry import SpanKind
 from answerback.llm.completions import decode
 from answerback.llm.failures import failure
 from answerback.llm.limiter import UpstreamLimiter
@@ -55,7 +56,9 @@ class PushProvider:
     async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
         """Any 2xx means taken, whatever its body says. Raises ProviderError for everything else."""
         end = self._limiter.begin(REVIEWS, queued=True)
-        call = ObservedCall(self._instruments, "review", self.name, REVIEWS, {})
+        attributes = {"gen_ai.operation.name": "review", "gen_ai.provider.name": self.name}
+        span = self._instruments.tracer.begin(f"review {self.name}", SpanKind.CLIENT, attributes)
+        call = ObservedCall(self.name, REVIEWS, self._instruments.metrics, span)
         try:
             await self._post(_body(job_id, callback_url, review), timeout)
         except BaseException as error:
