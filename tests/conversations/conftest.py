@@ -3,26 +3,17 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from conversation_record import Record, database_of
+from conversation_record import Record
 
-from answerback.database.operation import Database
 from answerback.kernel.telemetry import UNMEASURED
 from answerback.redis.link import Link
-from answerback.testing.clock import FakeClock
 from builders import Journal
-from databases import Database as TestedDatabase
+from stores import Stores
 
 
 @pytest.fixture
-async def opened(database: TestedDatabase, clock: FakeClock) -> AsyncIterator[Database]:
-    opened = await database.open(clock)
-    yield database_of(opened)
-    await opened.close()
-
-
-@pytest.fixture
-def record(opened: Database) -> Record:
-    return Record(opened)
+def record(stores: Stores) -> Record:
+    return Record(stores.database)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -48,12 +47,6 @@ KEEP = Statement(
         created_at=bindparam("at"),
     )
 )
-
-
-def database_of(opened: Any) -> Database:
-    """What operations run on, of a database as tests open it."""
-    database: Database = getattr(opened, "_database", opened)
-    return database
 
 
 @dataclass

@@ -18,7 +18,7 @@ async def test_items_come_back_as_they_were_added(record: Record) -> None:
     first = await record.add(asked(parts), answered('"quoted"\n'), called("c1", "look", '{"a": 1}'), at=1_000)
     second = await record.add(output("c1"), answered("done"), at=2_000)
 
-    recalled = await record.stores.conversations.recall((await record.claim(3)).conversation_id, 0)
+    recalled = await record.store.recall((await record.claim(3)).conversation_id, 0)
 
     assert list(recalled.entries) == [first, second]
     assert recalled.erased_through == 0
@@ -28,14 +28,14 @@ async def test_a_window_is_read_from_its_beginning_on(record: Record) -> None:
     for n in range(1, 5):
         await record.add(asked(f"question {n}"), window_from=3)
 
-    assert said(await record.stores.conversations.remembered(TENANT, "s")) == [3, 4]
+    assert said(await record.store.remembered(TENANT, "s")) == [3, 4]
 
 
 async def test_what_an_unknown_conversation_remembers_is_nothing(record: Record) -> None:
     await record.add(asked("a"))
 
-    assert await record.stores.conversations.remembered(TENANT, "another") == []
-    assert await record.stores.conversations.remembered("another tenant", "s") == []
+    assert await record.store.remembered(TENANT, "another") == []
+    assert await record.store.remembered("another tenant", "s") == []
 
 
 async def test_the_newest_hundred_entries_are_shown_oldest_first(record: Record) -> None:
@@ -43,7 +43,7 @@ async def test_the_newest_hundred_entries_are_shown_oldest_first(record: Record)
         await record.add(asked(f"question {n}"))
     await record.join()
 
-    shown = await record.stores.conversations.show(TENANT, "s")
+    shown = await record.store.show(TENANT, "s")
 
     assert (shown.key, shown.pending) == ("s", 1)
     assert said(list(shown.entries)) == list(range(3, 103))
@@ -54,33 +54,33 @@ async def test_what_is_not_there_is_neither_shown_nor_erased(record: Record, ten
     await record.add(asked("a"))
 
     with pytest.raises(NotFound):
-        await record.stores.conversations.show(tenant, key)
+        await record.store.show(tenant, key)
     with pytest.raises(NotFound):
-        await record.stores.conversations.erase(tenant, key, record.erase_jobs)
+        await record.store.erase(tenant, key, record.erase_jobs)
 
-    assert len((await record.stores.conversations.show(TENANT, "s")).entries) == 1
+    assert len((await record.store.show(TENANT, "s")).entries) == 1
 
 
 async def test_an_erased_conversation_remembers_nothing_of_before_and_goes_on_counting(record: Record) -> None:
     await record.add(asked("a secret"), answered("kept"))
-    conversation_id = await record.stores.conversations.erase(TENANT, "s", record.erase_jobs)
+    conversation_id = await record.store.erase(TENANT, "s", record.erase_jobs)
 
     assert record.erased == [conversation_id]
-    assert (await record.stores.conversations.show(TENANT, "s")).entries == []
-    assert (await record.stores.conversations.recall(conversation_id, 0)).erased_through == 1
+    assert (await record.store.show(TENANT, "s")).entries == []
+    assert (await record.store.recall(conversation_id, 0)).erased_through == 1
 
     await record.add(asked("next"))
 
-    assert said(await record.stores.conversations.remembered(TENANT, "s")) == [2]
+    assert said(await record.store.remembered(TENANT, "s")) == [2]
 
 
 async def test_another_conversation_is_not_erased(record: Record) -> None:
     await record.add(asked("a"), key="s")
     await record.add(asked("b"), key="t")
 
-    await record.stores.conversations.erase(TENANT, "s", record.erase_jobs)
+    await record.store.erase(TENANT, "s", record.erase_jobs)
 
-    assert len((await record.stores.conversations.show(TENANT, "t")).entries) == 1
+    assert len((await record.store.show(TENANT, "t")).entries) == 1
 
 
 async def test_a_failure_while_jobs_are_erased_erases_nothing(record: Record) -> None:
@@ -94,6 +94,6 @@ async def test_a_failure_while_jobs_are_erased_erases_nothing(record: Record) ->
     await record.add(asked("a"))
 
     with pytest.raises(Broken):
-        await record.stores.conversations.erase(TENANT, "s", broken)
+        await record.store.erase(TENANT, "s", broken)
 
-    assert len((await record.stores.conversations.show(TENANT, "s")).entries) == 1
+    assert len((await record.store.show(TENANT, "s")).entries) == 1

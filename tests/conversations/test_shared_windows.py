@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from conversation_record import TENANT, Record, database_of
+from conversation_record import TENANT, Record
 from conversation_stories import NOW, answered, asked, called, output
 
 from answerback.conversations.erase import erase
@@ -24,6 +24,7 @@ from answerback.redis.names import Names
 from answerback.testing.clock import FakeClock
 from builders import Journal
 from databases import SqliteDatabase
+from stores import Stores
 
 DAY = 86_400
 PORT_OF_NOBODY = "redis://127.0.0.1:1/0"
@@ -49,9 +50,9 @@ class Process:
         self.record = Record(database)
         self.store = Counting(database)
         self.now = now
-        names, plain = Names(ServiceSecrets(database)), DatabaseWindows(self.stores)  # type: ignore[arg-type]
+        names, plain = Names(ServiceSecrets(database)), DatabaseWindows(self.store)  # type: ignore[arg-type]
         self.windows = SharedWindows(
-            *(link, names, self.stores, plain, lambda: self.now), ttl_seconds=ttl, retention_seconds=retention
+            *(link, names, self.store, plain, lambda: self.now), ttl_seconds=ttl, retention_seconds=retention
         )
 
     async def begin(self, session: str = "s") -> tuple[Place, list[str]]:
@@ -81,7 +82,7 @@ class Process:
         return remembered
 
     async def erase(self) -> None:
-        await erase(self.stores, self.windows, self.record.erase_jobs, TENANT, "s")
+        await erase(self.store, self.windows, self.record.erase_jobs, TENANT, "s")
 
 
 @dataclass
@@ -117,35 +118,35 @@ async def room(redis_url: str) -> AsyncIterator[Room]:
 
 
 @pytest.fixture
-def here(opened: Database, link: Link) -> Process:
-    return Process(opened, link)
+def here(stores: Stores, link: Link) -> Process:
+    return Process(stores.database, link)
 
 
 @pytest.fixture
-async def elsewhere(opened: Database, redis_url: str, journal: Journal) -> AsyncIterator[Process]:
+async def elsewhere(stores: Stores, redis_url: str, journal: Journal) -> AsyncIterator[Process]:
     link = Link(redis_url, journal, UNMEASURED)
-    yield Process(opened, link)
+    yield Process(stores.database, link)
     await link.close()
 
 
 @asynccontextmanager
-async def cut_off(opened: Database) -> AsyncIterator[Process]:
+async def cut_off(stores: Stores) -> AsyncIterator[Process]:
     """A process that does not reach Redis."""
     link = Link(PORT_OF_NOBODY, Journal(), UNMEASURED)
-    yield Process(opened, link)
+    yield Process(stores.database, link)
     await link.close()
 
 
 def before_it_returns(process: Process, act: Callable[[], object]) -> None:
     """Lets this happen between a read of the database and its use."""
-    recall = process.stores.conversations.recall
+    recall = process.store.recall
 
     async def slow(conversation_id: int, first: int) -> Recalled:
         recalled = await recall(conversation_id, first)
         await act()  # type: ignore[misc]
         return recalled
 
-    process.stores.conversations.recall = slow  # type: ignore[method-assign]
+    process.store.recall = slow  # type: ignore[method-assign]
 
 
 async def test_after_the_first_rebuild_a_conversation_is_served_from_redis(here: Process, elsewhere: Process) -> None:
@@ -153,7 +154,7 @@ async def test_after_the_first_rebuild_a_conversation_is_served_from_redis(here:
 
     assert remembered[-1] == ["m1", "m2", "m3", "m4", "m5"]
     # The first has nothing to remember, the second builds the window.
-    assert (here.stores.reads, elsewhere.stores.reads) == (0, 1)
+    assert (here.store.reads, elsewhere.store.reads) == (0, 1)
 
 
 async def test_redis_has_the_same_entries_as_the_database(here: Process) -> None:
@@ -167,17 +168,17 @@ async def test_redis_has_the_same_entries_as_the_database(here: Process) -> None
         place, _ = await here.record.claim(await here.record.join()), None
         await here.windows.recent(place)
         await here.windows.ended(place, await here.record.finish(place, items, NOW), None)
-    assert here.stores.reads == 1
+    assert here.store.reads == 1
 
     place = await here.record.claim(await here.record.join())
     shared = await here.windows.recent(place)
 
-    assert here.stores.reads == 1
-    assert list(shared) == list((await here.stores.conversations.recall(place.conversation_id, 0)).entries)
+    assert here.store.reads == 1
+    assert list(shared) == list((await here.store.recall(place.conversation_id, 0)).entries)
 
 
-async def test_the_list_begins_where_the_window_does_and_expires(opened: Database, link: Link, room: Room) -> None:
-    small = Process(opened, link, ttl=600)
+async def test_the_list_begins_where_the_window_does_and_expires(stores: Stores, link: Link, room: Room) -> None:
+    small = Process(stores.database, link, ttl=600)
     for n in range(1, 6):
         await small.say(f"m{n}")
 
@@ -186,7 +187,7 @@ async def test_the_list_begins_where_the_window_does_and_expires(opened: Databas
     assert room.entries == 3
     assert 590 < room.seconds_left <= 600.001
     assert await small.say("m7") == ["m4", "m5", "m6"]
-    assert small.stores.reads == 1
+    assert small.store.reads == 1
 
 
 async def test_a_rebuilt_window_is_the_same_window(here: Process, room: Room) -> None:
@@ -198,18 +199,18 @@ async def test_a_rebuilt_window_is_the_same_window(here: Process, room: Room) ->
     assert await here.say("m6") == ["m3", "m4", "m5"]
 
 
-async def test_a_window_that_begins_elsewhere_by_the_record_is_made_anew(here: Process, opened: Database) -> None:
+async def test_a_window_that_begins_elsewhere_by_the_record_is_made_anew(here: Process, stores: Stores) -> None:
     for n in range(1, 4):
         await here.say(f"m{n}")
-    async with cut_off(opened) as lonely:
+    async with cut_off(stores) as lonely:
         await lonely.say("m4", window_from=3)
 
     assert await here.say("m5") == ["m3", "m4"]
-    assert here.stores.reads == 2
+    assert here.store.reads == 2
 
 
-async def test_a_conversation_that_fell_silent_is_gone_from_redis(opened: Database, link: Link, room: Room) -> None:
-    brief = Process(opened, link, ttl=0.05)
+async def test_a_conversation_that_fell_silent_is_gone_from_redis(stores: Stores, link: Link, room: Room) -> None:
+    brief = Process(stores.database, link, ttl=0.05)
     await brief.say("one")
     await brief.say("two")
 
@@ -225,7 +226,7 @@ async def test_a_failed_job_leaves_no_entry_and_the_window_stays_good(here: Proc
     await here.say(None)
 
     assert await here.say("four") == ["one", "two"]
-    assert here.stores.reads == 1
+    assert here.store.reads == 1
 
 
 async def test_failures_alone_expire_too(here: Process, room: Room) -> None:
@@ -235,7 +236,7 @@ async def test_failures_alone_expire_too(here: Process, room: Room) -> None:
     assert room.entries == 0
     assert 0 < room.seconds_left <= DAY + 1
     assert await here.say("four") == []
-    assert here.stores.reads == 1
+    assert here.store.reads == 1
 
 
 async def test_a_rebuild_that_broke_off_is_not_gone_on_with(here: Process, journal: Journal) -> None:
@@ -246,8 +247,8 @@ async def test_a_rebuild_that_broke_off_is_not_gone_on_with(here: Process, journ
     place = await here.record.claim(await here.record.join())
     before_it_returns(here, unavailable)
     with pytest.raises(StorageUnavailable):
-        await here.conversations.recall(place)
-    del here.stores.conversations.recall  # type: ignore[method-assign]
+        await here.recall(place)
+    del here.store.recall  # type: ignore[method-assign]
     await here.end(place, "two")
 
     assert await here.say("three") == ["one", "two"]
@@ -264,17 +265,17 @@ async def test_a_flush_in_the_middle_costs_a_read(here: Process, room: Room) -> 
 
     assert await here.say("four") == ["one", "two", "three"]
     assert await here.say("five") == ["one", "two", "three", "four"]
-    assert here.stores.reads == 2
+    assert here.store.reads == 2
 
 
-async def test_an_end_that_redis_did_not_hear_of_costs_a_read(here: Process, opened: Database) -> None:
+async def test_an_end_that_redis_did_not_hear_of_costs_a_read(here: Process, stores: Stores) -> None:
     await here.say("one")
     await here.say("two")
-    async with cut_off(opened) as lonely:
+    async with cut_off(stores) as lonely:
         assert await lonely.say("three") == ["one", "two"]
 
     assert await here.say("four") == ["one", "two", "three"]
-    assert here.stores.reads == 2
+    assert here.store.reads == 2
 
 
 async def test_a_cancelled_job_costs_a_read(here: Process) -> None:
@@ -284,7 +285,7 @@ async def test_a_cancelled_job_costs_a_read(here: Process) -> None:
     await here.record.finish(cancelled, NOTHING, NOW)
 
     assert await here.say("four") == ["one", "two"]
-    assert here.stores.reads == 2
+    assert here.store.reads == 2
 
 
 async def test_two_jobs_at_once_are_remembered_in_order(here: Process, elsewhere: Process) -> None:
@@ -315,14 +316,14 @@ async def test_a_worker_whose_lease_expired_writes_nothing(here: Process, elsewh
     await elsewhere.end(place, "three")
 
     assert await here.say("four") == ["one", "two", "three"]
-    assert here.stores.reads + elsewhere.stores.reads == 1
+    assert here.store.reads + elsewhere.store.reads == 1
 
 
 async def test_erased_means_erased(here: Process, room: Room) -> None:
     await here.say("a secret")
     await here.say("another secret")
 
-    await here.conversations.erase()
+    await here.erase()
 
     assert room.keys == []
     assert await here.say("three") == []
@@ -335,7 +336,7 @@ async def test_a_redis_that_went_back_to_before_an_erasure_is_not_believed(here:
     (key,) = room.keys
     snapshot = room.client.dump(key)
 
-    await here.conversations.erase()
+    await here.erase()
     room.client.restore(key, 0, snapshot)
 
     await here.say("four")
@@ -346,9 +347,9 @@ async def test_a_redis_that_went_back_to_before_an_erasure_is_not_believed(here:
 async def test_an_erasure_is_not_undone_by_a_read_from_before_it(here: Process, elsewhere: Process, room: Room) -> None:
     await here.say("a secret")
     place = await here.record.claim(await here.record.join())
-    before_it_returns(here, elsewhere.conversations.erase)
+    before_it_returns(here, elsewhere.erase)
 
-    await here.conversations.recall(place)
+    await here.recall(place)
     await here.end(place, "another secret")
 
     assert room.keys == []
@@ -360,7 +361,7 @@ async def test_jobs_that_waited_through_an_erasure_are_not_remembered(here: Proc
     await here.say("one")
     running, _ = await here.begin()
     waiting = await here.record.join()
-    await here.conversations.erase()
+    await here.erase()
     await here.end(running, "a secret")
     waited, remembered = await here.take(waiting)
     assert remembered == []
@@ -372,23 +373,23 @@ async def test_jobs_that_waited_through_an_erasure_are_not_remembered(here: Proc
 
 
 async def test_an_erasure_that_does_not_reach_redis_says_so_and_may_be_repeated(
-    here: Process, opened: Database, room: Room
+    here: Process, stores: Stores, room: Room
 ) -> None:
     await here.say("a secret")
     await here.say("two")
-    async with cut_off(opened) as lonely:
+    async with cut_off(stores) as lonely:
         with pytest.raises(EraseUnfinished, match="send this again"):
             await lonely.erase()
-    assert (await here.stores.conversations.show(TENANT, "s")).entries == []
+    assert (await here.store.show(TENANT, "s")).entries == []
     assert "secret" in room.everything
 
-    await here.conversations.erase()
+    await here.erase()
 
     assert room.keys == []
 
 
-async def test_what_the_retention_erased_is_not_kept_in_redis(opened: Database, link: Link, room: Room) -> None:
-    process = Process(opened, link, ttl=30 * DAY, retention=DAY)
+async def test_what_the_retention_erased_is_not_kept_in_redis(stores: Stores, link: Link, room: Room) -> None:
+    process = Process(stores.database, link, ttl=30 * DAY, retention=DAY)
     await process.say("a secret")
     await process.say("another secret")
     assert room.seconds_left <= DAY
@@ -400,8 +401,8 @@ async def test_what_the_retention_erased_is_not_kept_in_redis(opened: Database, 
 
 
 async def test_two_databases_on_one_redis_do_not_mix(here: Process, link: Link, tmp_path: Path, room: Room) -> None:
-    other_store = await SqliteDatabase(tmp_path / "other.db").open(FakeClock())
-    other = Process(database_of(other_store), link)
+    other_stores = await SqliteDatabase(tmp_path / "other.db").open(FakeClock())
+    other = Process(other_stores.database, link)
     for n in range(1, 4):
         await here.say(f"mine {n}")
         await other.say(f"yours {n}")
@@ -409,11 +410,11 @@ async def test_two_databases_on_one_redis_do_not_mix(here: Process, link: Link, 
     assert await other.say("yours 4") == ["yours 1", "yours 2", "yours 3"]
     assert len(room.keys) == 2
     assert not any(b"yours" in key or b"tenant" in key for key in room.keys)
-    await other_store.close()
+    await other_stores.close()
 
 
-async def test_while_redis_is_away_windows_come_from_the_database(opened: Database) -> None:
-    async with cut_off(opened) as lonely:
+async def test_while_redis_is_away_windows_come_from_the_database(stores: Stores) -> None:
+    async with cut_off(stores) as lonely:
         remembered = [await lonely.say(f"m{n}") for n in range(1, 4)]
 
     assert remembered == [[], ["m1"], ["m1", "m2"]]
