@@ -14,7 +14,7 @@ from answerback.database import schema, sqlite
 from answerback.database.tables import metadata
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
-from builders import accept, dump, raw
+from builders import accept, dump, raw, rows
 from databases import Database, SqliteDatabase
 
 
@@ -24,11 +24,18 @@ def database(path: Path) -> Database:
     return SqliteDatabase(path)
 
 
-def tables_of(path: Path) -> list[str]:
-    """The schema as SQL, spelled alike."""
-    with raw(path) as connection:
-        found = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'")
-        return sorted(re.sub(r"[\s\"]+", " ", sql).replace("( ", "(").replace(" )", ")") for (sql,) in found)
+@pytest.fixture
+def direct(tmp_path: Path) -> Path:
+    """A file with the tables of the code, without a migration."""
+    path = tmp_path / "direct.db"
+    metadata.create_all(create_engine(f"sqlite:///{path}", poolclass=NullPool))
+    return path
+
+
+def indexes_of(path: Path) -> list[str]:
+    """The indexes as SQL, spelled alike."""
+    found = rows(path, "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+    return sorted(re.sub(r"[\s\"]+", " ", sql).replace("( ", "(").replace(" )", ")") for (sql,) in found)
 
 
 def test_the_migrations_lead_to_the_tables_of_the_code(path: Path) -> None:
@@ -40,16 +47,19 @@ def test_the_migrations_lead_to_the_tables_of_the_code(path: Path) -> None:
         assert compare_metadata(context, metadata) == []
 
 
-def test_the_migrations_lead_to_the_partial_indexes_of_the_code(path: Path, tmp_path: Path) -> None:
+def test_the_migrations_lead_to_the_partial_indexes_of_the_code(path: Path, direct: Path) -> None:
     """Alembic's comparison does not look at the predicate of an index, and the order of conversations hangs on one."""
     schema.upgrade_sqlite(path)
-    direct = tmp_path / "direct.db"
-    metadata.create_all(create_engine(f"sqlite:///{direct}", poolclass=NullPool))
 
-    def indexes(of: Path) -> list[str]:
-        return [sql for sql in tables_of(of) if "INDEX" in sql]
+    assert indexes_of(path) == indexes_of(direct)
 
-    assert indexes(path) == indexes(direct)
+
+def test_the_migrations_number_the_rows_of_the_same_tables(path: Path, direct: Path) -> None:
+    """Nor at tables without row ids."""
+    schema.upgrade_sqlite(path)
+    without_ids = "SELECT name FROM pragma_table_list WHERE wr ORDER BY name"
+
+    assert rows(path, without_ids) == rows(direct, without_ids) != []
 
 
 def test_upgrading_again_changes_nothing(path: Path) -> None:
@@ -62,22 +72,22 @@ def test_upgrading_again_changes_nothing(path: Path) -> None:
 
 
 async def test_stores_that_open_a_fresh_file_together_all_work(path: Path, clock: FakeClock) -> None:
-    stores = await asyncio.gather(*(SqliteDatabase(path).open(clock) for _ in range(6)))
+    opened = await asyncio.gather(*(SqliteDatabase(path).open(clock) for _ in range(6)))
 
-    accepted = await asyncio.gather(*(accept(stores) for store in stores))
+    accepted = await asyncio.gather(*(accept(each) for each in opened))
 
-    assert sorted(each.seq or 0 for each in accepted) == [1, 2, 3, 4, 5, 6]
-    for store in stores:
+    assert sorted(each.position or 0 for each in accepted) == [1, 2, 3, 4, 5, 6]
+    for stores in opened:
         await stores.close()
 
 
 async def test_stores_that_make_different_files_at_once_do_not_collide(tmp_path: Path, clock: FakeClock) -> None:
     paths = [tmp_path / f"{n}.db" for n in range(6)]
 
-    stores = await asyncio.gather(*(SqliteDatabase(path).open(clock) for path in paths))
+    opened = await asyncio.gather(*(SqliteDatabase(path).open(clock) for path in paths))
 
-    assert [(await accept(stores)).seq for store in stores] == [1] * 6
-    for store in stores:
+    assert [(await accept(each)).position for each in opened] == [1] * 6
+    for stores in opened:
         await stores.close()
 
 
