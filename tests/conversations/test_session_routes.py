@@ -19,7 +19,7 @@ MOMENT = "2025-06-15T15:06:40.000Z"
 @pytest.fixture
 async def client(record: Record) -> AsyncIterator[AsyncClient]:
     stores = record.store
-    async with calling(router(stores, DatabaseWindows(stores), record.erase_jobs, AnyKey())) as client:  # type: ignore[arg-type]
+    async with calling(router(stores, DatabaseWindows(stores), record.erase_jobs, AnyKey().tenant)) as client:  # type: ignore[arg-type]
         yield client
 
 

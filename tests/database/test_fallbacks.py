@@ -50,7 +50,7 @@ def expected() -> Fallbacks:
 @pytest.fixture
 async def write(postgres: PostgresDatabase, clock: FakeClock, expected: Fallbacks) -> AsyncIterator[Runner]:
     stores = await postgres.open(clock, metrics=expected)
-    yield stores._database.write
+    yield stores.database.write
     await stores.close()
 
 
@@ -106,7 +106,7 @@ async def test_a_broken_operation_on_sqlite_is_counted_and_the_others_end_alone(
     database = SqliteDatabase(path)
     stores = await database.open(clock, metrics=expected)
 
-    await run_together(stores._database.write, PLAN, "a", "b", broken=True)
+    await run_together(stores.database.write, PLAN, "a", "b", broken=True)
 
     assert set(await names(database)) >= {"a", "b", "first"}
     assert expected.counted == {("put", Fallback.ALONE): 1}

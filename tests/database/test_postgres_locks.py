@@ -15,7 +15,7 @@ from stores import Stores
 
 
 @pytest.fixture
-async def store(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
+async def stores(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
     opened = await postgres.open(None)
     yield opened
     await opened.close()
@@ -33,10 +33,10 @@ async def test_a_conversation_that_another_transaction_has_locked_holds_up_no_ot
         async with asyncio.timeout(4):
             others = await asyncio.gather(*(accept(stores, session=f"s{n}") for n in range(100)))
 
-        assert {each.seq for each in others} == {1}
+        assert {each.position for each in others} == {1}
         assert not any(each.done() for each in stuck)
     accepted = await asyncio.gather(*stuck)
-    assert sorted(each.seq or 0 for each in accepted) == list(range(2, 22))
+    assert sorted(each.position or 0 for each in accepted) == list(range(2, 22))
     await other.close()
 
 

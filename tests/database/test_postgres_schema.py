@@ -15,10 +15,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 from typer.testing import CliRunner
 
-from answerback.bootstrap.database import open_postgres
 from answerback.cli import app
 from answerback.database import schema
-from answerback.database.postgres import migrate
+from answerback.database.postgres import migrate, open_database
 from answerback.database.postgres import schema as postgres_schema
 from answerback.database.tables import metadata
 from answerback.kernel.errors import StorageUnavailable
@@ -84,12 +83,12 @@ async def test_the_migrations_lead_to_the_tables_of_the_code(
 async def test_processes_that_open_a_fresh_database_together_all_work(
     fresh: PostgresDatabase, clock: FakeClock
 ) -> None:
-    stores = await asyncio.gather(*(fresh.open(clock) for _ in range(6)))
+    opened = await asyncio.gather(*(fresh.open(clock) for _ in range(6)))
 
-    accepted = await asyncio.gather(*(accept(stores) for store in stores))
+    accepted = await asyncio.gather(*(accept(each) for each in opened))
 
-    assert sorted(each.seq or 0 for each in accepted) == [1, 2, 3, 4, 5, 6]
-    for store in stores:
+    assert sorted(each.position or 0 for each in accepted) == [1, 2, 3, 4, 5, 6]
+    for stores in opened:
         await stores.close()
 
 
@@ -109,7 +108,7 @@ async def test_an_older_schema_is_left_to_the_command(
     next_version()
 
     with pytest.raises(StorageUnavailable, match=rf"schema {older}, .* needs next: run 'answerback migrate'"):
-        await open_postgres(fresh.url, render)
+        await open_database(fresh.url)
     assert await revision(fresh) == older
     await migrate(fresh.url)
 
@@ -122,7 +121,7 @@ async def test_a_database_of_the_first_edition_is_refused_and_left_alone(fresh: 
     await fresh.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
     await fresh.execute(f"INSERT INTO alembic_version VALUES ('000{number}')")
 
-    for use in (open_postgres(fresh.url, render), migrate(fresh.url)):
+    for use in (open_database(fresh.url), migrate(fresh.url)):
         with pytest.raises(StorageUnavailable, match=r"first edition.*start with an empty database") as refused:
             await use
         assert "\n" not in str(refused.value)
@@ -133,7 +132,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(fresh: Po
     await migrate(fresh.url)
     await fresh.execute("UPDATE alembic_version SET version_num = '9999'")
 
-    for use in (open_postgres(fresh.url, render), migrate(fresh.url)):
+    for use in (open_database(fresh.url), migrate(fresh.url)):
         with pytest.raises(StorageUnavailable, match="another version of answerback"):
             await use
     assert await revision(fresh) == "9999"
@@ -178,7 +177,7 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(postgres_server
     await server.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
 
     with pytest.raises(StorageUnavailable, match="LATIN1; make one with ENCODING 'UTF8'"):
-        await open_postgres(postgres_server.rpartition("/")[0] + f"/{name}", render)
+        await open_database(postgres_server.rpartition("/")[0] + f"/{name}")
 
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -13,7 +13,7 @@ from stores import Stores
 
 
 @pytest.fixture
-async def store(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
+async def stores(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
     opened = await postgres.open(None)
     yield opened
     await opened.close()
@@ -36,7 +36,7 @@ async def now(postgres: PostgresDatabase) -> int:
 async def test_a_statement_that_hangs_gives_up_by_itself(stores: Stores) -> None:
     """Also when its client has vanished and can no longer cancel it."""
     async with asyncio.timeout(60):
-        shown = await stores._database.write.run(lambda _: settings())
+        shown = await stores.database.write.run(lambda _: settings())
 
     assert shown == ["10s", "20s", "on", "10", "5", "20000"]
 

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
 
-from answerback.bootstrap.database import open_postgres
-from answerback.database.postgres import connections, runner
-from answerback.jobs.model import JobState
+from answerback.database.postgres import connections, open_database, runner
+from answerback.database.probe import probe
+from answerback.jobs.kind import JobState
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.backends import PostgresServer
 from answerback.testing.clock import FakeClock
@@ -21,7 +22,7 @@ from stores import Stores
 
 
 @pytest.fixture
-async def store(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
+async def stores(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
     opened = await postgres.open(None)
     yield opened
     await opened.close()
@@ -34,7 +35,7 @@ def mortal() -> Iterator[PostgresServer]:
 
 
 async def test_a_server_that_was_killed_is_used_again_and_has_everything(mortal: PostgresServer) -> None:
-    stores = await open_postgres(mortal.url, render)
+    stores = await PostgresDatabase(mortal.url).open(None)
     try:
         jobs = [(await accept(stores)).job_id for _ in range(3)]
         for _ in range(3):
@@ -42,10 +43,10 @@ async def test_a_server_that_was_killed_is_used_again_and_has_everything(mortal:
             with pytest.raises(StorageUnavailable):
                 await accept(stores)
             with pytest.raises(StorageUnavailable):
-                await stores.ping()
+                await stores.database.write.run(probe)
             mortal.restart()
             jobs.append((await accept(stores)).job_id)
-            await stores.ping()
+            await stores.database.write.run(probe)
 
         assert [job.job.id for job in reversed(await stores.jobs.list(TENANT, None, None, None, 10))] == jobs
     finally:
@@ -53,7 +54,7 @@ async def test_a_server_that_was_killed_is_used_again_and_has_everything(mortal:
 
 
 async def test_a_server_that_is_killed_among_many_commits_loses_nothing_it_confirmed(mortal: PostgresServer) -> None:
-    stores = await open_postgres(mortal.url, render)
+    stores = await PostgresDatabase(mortal.url).open(None)
     try:
         many = [asyncio.create_task(accept(stores, session=None)) for _ in range(2_000)]
         await asyncio.wait(many, return_when=asyncio.FIRST_COMPLETED)
@@ -74,7 +75,7 @@ async def test_a_server_that_is_not_there_is_named(mortal: PostgresServer) -> No
     mortal.kill()
     url = mortal.url.replace("postgres@", "postgres:open-sesame@")
     with pytest.raises(StorageUnavailable) as refused:
-        await open_postgres(url, render)
+        await open_database(url)
     mortal.restart()
 
     assert str(refused.value) == f"PostgreSQL at 127.0.0.1:{mortal.port}: Connection refused"
@@ -90,7 +91,7 @@ async def test_a_server_that_is_not_there_is_named(mortal: PostgresServer) -> No
 )
 async def test_a_server_that_cannot_be_reached_is_named_without_its_password(url: str, place: str) -> None:
     with pytest.raises(StorageUnavailable) as unreached:
-        await open_postgres(url, render)
+        await open_database(url)
 
     message = str(unreached.value)
     assert message.startswith(f"PostgreSQL at {place}: ")
@@ -99,7 +100,7 @@ async def test_a_server_that_cannot_be_reached_is_named_without_its_password(url
 
 async def test_a_database_that_does_not_exist_is_named(postgres_server: str) -> None:
     with pytest.raises(StorageUnavailable, match='database "missing" does not exist'):
-        await open_postgres(postgres_server.rpartition("/")[0] + "/missing", render)
+        await open_database(postgres_server.rpartition("/")[0] + "/missing")
 
 
 async def test_connections_that_an_operator_ends_are_replaced(stores: Stores, postgres: PostgresDatabase) -> None:
@@ -111,8 +112,8 @@ async def test_connections_that_an_operator_ends_are_replaced(stores: Stores, po
     )
 
     # A connection that has not heard of it yet may fail one time.
-    await asyncio.gather(stores.ping(), return_exceptions=True)
-    assert (await accept(stores)).seq == 2
+    await asyncio.gather(stores.database.write.run(probe), return_exceptions=True)
+    assert (await accept(stores)).position == 2
 
 
 async def test_a_silent_server_is_given_up_with_its_connections(
@@ -120,7 +121,7 @@ async def test_a_silent_server_is_given_up_with_its_connections(
 ) -> None:
     monkeypatch.setattr(connections, "TRANSACTION_SECONDS", 0.2)
     async with Link(postgres.url) as link:
-        stores = await open_postgres(link.url, render)
+        stores = await PostgresDatabase(link.url).open(None)
         await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
         link.freeze()
 
@@ -138,7 +139,7 @@ async def test_closing_does_not_wait_for_a_silent_server(
 ) -> None:
     monkeypatch.setattr(connections, "CLOSE_SECONDS", 0.1)
     async with Link(postgres.url) as link:
-        stores = await open_postgres(link.url, render)
+        stores = await PostgresDatabase(link.url).open(None)
         await accept(stores)
         link.freeze()
 
@@ -147,13 +148,13 @@ async def test_closing_does_not_wait_for_a_silent_server(
 
 async def test_closing_gives_up_what_a_silent_server_does_not_answer(postgres: PostgresDatabase) -> None:
     async with Link(postgres.url) as link:
-        stores = await open_postgres(link.url, render)
+        stores = await PostgresDatabase(link.url).open(None)
         await accept(stores)
         link.freeze()
         many = [asyncio.create_task(accept(stores)) for _ in range(300)]
         alone = [
             asyncio.create_task(act())
-            for act in (stores.ping, stores.jobs.depth, stores.jobs.count_open)
+            for act in (partial(stores.database.write.run, probe), stores.jobs.depth, stores.jobs.count_open)
             for _ in range(10)
         ]
         await asyncio.wait([*many, *alone], timeout=0)
@@ -191,7 +192,7 @@ async def test_a_connection_that_fell_silent_while_idle_refuses_no_operation(
 ) -> None:
     monkeypatch.setattr(connections, "ALIVE_SECONDS", 0.2)
     async with Link(postgres.url) as link:
-        stores = await open_postgres(link.url, render)
+        stores = await PostgresDatabase(link.url).open(None)
         await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
         link.freeze()
         link.thaw()
@@ -199,12 +200,12 @@ async def test_a_connection_that_fell_silent_while_idle_refuses_no_operation(
         # The connections that exist no longer answer; new ones do.
         accepted = await asyncio.gather(*(accept(stores) for _ in range(3)), accept(stores, session=None))
 
-        assert [each.seq for each in accepted] == [2, 3, 4, None]
+        assert [each.position for each in accepted] == [2, 3, 4, None]
         await stores.close()
 
 
 async def test_a_server_that_was_restarted_refuses_no_operation(mortal: PostgresServer) -> None:
-    stores = await open_postgres(mortal.url, render)
+    stores = await PostgresDatabase(mortal.url).open(None)
     await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
 
     await asyncio.to_thread(mortal.kill)
@@ -219,22 +220,22 @@ async def test_a_server_that_has_become_a_standby_is_left_for_another(
 ) -> None:
     await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
     # As on a standby: the server that these connections lead to takes no writes any more.
-    for connection, _ in stores._database.write._connections._idle:
+    for connection, _ in stores.database.write._connections._idle:
         await connection.execute("SET default_transaction_read_only = on")
 
     with pytest.raises(StorageUnavailable, match="read-only"):
         await accept(stores)
 
-    assert (await accept(stores)).seq == 2
+    assert (await accept(stores)).position == 2
 
 
 async def test_a_read_only_database_refuses_writes_and_serves_reads(
     stores: Stores, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = (await accept(stores)).job_id
-    monkeypatch.setattr(stores._database.write, "_begin", "BEGIN READ ONLY")
+    monkeypatch.setattr(stores.database.write, "_begin", "BEGIN READ ONLY")
 
-    for attempt in (accept(stores), stores.ping()):
+    for attempt in (accept(stores), stores.database.write.run(probe)):
         with pytest.raises(StorageUnavailable, match="read-only"):
             await attempt
     assert await state_of(stores, job_id) == JobState.QUEUED

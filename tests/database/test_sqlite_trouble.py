@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from answerback.database import sqlite
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.jobs.model import JobState
+from answerback.database.probe import probe
+from answerback.jobs.kind import JobState
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
 from builders import TENANT, accept, claim_job, dump, ended_job, finish, raw, rows
@@ -54,13 +55,13 @@ async def test_a_locked_database_refuses_writes_and_recovers(path: Path, clock: 
     kept = (await accept(stores)).job_id
     with raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
-        for attempt in (accept(stores), stores.jobs.claim("w", 1, 60), stores.ping()):
+        for attempt in (accept(stores), stores.jobs.claim("w", 1, 60), stores.database.write.run(probe)):
             with pytest.raises(StorageUnavailable, match="locked"):
                 await attempt
         assert (await stores.jobs.get(TENANT, kept)).state == JobState.QUEUED
         other.execute("ROLLBACK")
 
-    assert (await accept(stores)).seq == 2
+    assert (await accept(stores)).position == 2
     assert await stores.jobs.count_open() == 2
     await stores.close()
 
@@ -87,7 +88,7 @@ async def test_a_short_lock_is_waited_for(path: Path, clock: FakeClock) -> None:
         await asyncio.sleep(0)
         other.execute("ROLLBACK")
 
-    assert (await waiting).seq == 1
+    assert (await waiting).position == 1
     await stores.close()
 
 
@@ -112,15 +113,15 @@ async def test_a_full_disk_refuses_keeps_what_was_stored_and_recovers(
         await fill()
 
     assert stored
-    assert [job for (job,) in rows(path, "SELECT id FROM jobs ORDER BY seq")] == stored
-    assert rows(path, "SELECT last_seq FROM conversations") == [(len(stored),)]
+    assert [job for (job,) in rows(path, "SELECT id FROM jobs ORDER BY position")] == stored
+    assert rows(path, "SELECT last_position FROM conversations") == [(len(stored),)]
     assert await stores.jobs.count_open() == len(stored)
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
     await stores.close()
     monkeypatch.undo()
     roomy = await SqliteDatabase(path).open(clock)
-    assert (await accept(roomy, "x" * 5_000)).seq == len(stored) + 1
+    assert (await accept(roomy, "x" * 5_000)).position == len(stored) + 1
     assert await finish(roomy, await claim_job(roomy))
     await roomy.close()
 
@@ -131,9 +132,9 @@ async def test_a_database_that_turns_read_only_refuses_writes_and_serves_reads(s
     def turn(_: Transaction) -> Operation[None]:
         yield Statement(text("PRAGMA query_only = ON"))()
 
-    await stores._database.write.run(turn)
+    await stores.database.write.run(turn)
 
-    for attempt in (accept(stores), stores.ping()):
+    for attempt in (accept(stores), stores.database.write.run(probe)):
         with pytest.raises(StorageUnavailable, match="readonly"):
             await attempt
     assert (await stores.jobs.get(TENANT, job_id)).state == JobState.COMPLETED
