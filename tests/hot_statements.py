@@ -1,48 +1,74 @@
 """The statements that a busy service executes all the time: each must find its rows by an index."""
 
 from answerback.ask import store as questions
-from answerback.conversations import store as remembering
+from answerback.conversations import store as conversations
+from answerback.database.operation import Statement
 from answerback.http import idempotency_store as idempotency
-from answerback.jobs import accept as accepting
-from answerback.jobs import awaiting
-from answerback.jobs import finish as ending
-from answerback.jobs import read as reading
-from answerback.jobs import recover as sweeping
-from answerback.queue import fifo as lines
-from answerback.queue import leases as leasing
+from answerback.jobs import accept, claim, depth, erase, expire, finish, prune, read, recover, release, resolve
+from answerback.queue import fifo
 from answerback.webhooks import claim as claiming
+from answerback.webhooks import erase as erasing
 from answerback.webhooks import notify, order
 from answerback.webhooks import recover as recovering
 from answerback.webhooks import report as reporting
 from answerback.webhooks import resend as resending
 from answerback.webhooks import store as deliveries
 
-HOT = {
-    "FIND_BY_KEY": accepting.FIND_BY_KEY,
-    "FIND_RETRY": accepting.FIND_RETRY,
-    "CLAIM_JOBS": leasing.CLAIM_JOBS,
-    "CLAIM_SUSPECT": leasing.CLAIM_SUSPECT,
-    "NEXT_JOB": leasing.NEXT_JOB,
-    "EXTEND_JOB": leasing.EXTEND_JOB,
-    "RELEASE_JOB": leasing.RELEASE_JOB,
-    "END_ATTEMPT": leasing.END_ATTEMPT,
-    "FINISH": ending.FINISH,
-    "END_OPEN": ending.END_OPEN,
-    "REQUEUE": ending.REQUEUE,
-    "LEAVE_CONVERSATION": ending.LEAVE_CONVERSATION,
-    "RELEASE_NEXT_JOB": lines.RELEASE_NEXT_JOB,
-    "LOST_JOBS": sweeping.LOST_JOBS,
-    "OVERDUE_JOBS": sweeping.OVERDUE_JOBS,
-    "OLD_JOBS": sweeping.OLD_JOBS,
-    "PRUNE_CONVERSATIONS": sweeping.PRUNE_CONVERSATIONS,
-    "PRUNE_ATTEMPTS": sweeping.PRUNE_ATTEMPTS,
-    "PRUNE_TURN": sweeping.PRUNE_TURN,
-    "RECENT_TURNS": remembering.RECENT_TURNS,
-    "FIND_JOB": reading.FIND_JOB,
-    "LIST_JOBS": reading.LIST_JOBS,
-    "ERASE_JOBS": remembering.ERASE_JOBS,
-    "ERASE_BODIES": remembering.ERASE_BODIES,
-    "TAKE_BACK_JOB": sweeping.TAKE_BACK_JOB,
+JOBS: dict[str, Statement] = {
+    "FIND_BY_KEY": accept.FIND_BY_KEY,
+    "FIND_RETRY": accept.FIND_RETRY,
+    "JOIN_CONVERSATION": accept.JOIN_CONVERSATION,
+    "INSERT_JOB": accept.INSERT_JOB,
+    "PROMOTE": claim.PROMOTE,
+    "CLAIM_JOBS": claim.CLAIM,
+    "NEXT_SCHEDULED": claim.NEXT_SCHEDULED,
+    "EXTEND_JOB": claim.EXTEND,
+    "GIVE_BACK": claim.GIVE_BACK,
+    "GIVE_BACK_UNCONFIRMED": claim.GIVE_BACK_UNCONFIRMED,
+    "PUT_OFF_UNREADABLE": claim.PUT_OFF,
+    "LOCK_CONVERSATIONS": fifo.LOCK_CONVERSATIONS,
+    "TRY_LOCK_CONVERSATION": fifo.TRY_LOCK_CONVERSATION,
+    "FINISH": finish.FINISH,
+    "END_OPEN": finish.END_OPEN,
+    "END_LOST": finish.END_LOST,
+    "PUT_OFF_ATTEMPTED": finish.PUT_OFF_ATTEMPTED,
+    "PUT_OFF_UNASKED": finish.PUT_OFF_UNASKED,
+    "HAND_OVER": finish.HAND_OVER,
+    "LEAVE_CONVERSATION": finish.LEAVE_CONVERSATION,
+    "INSERT_ITEMS": finish.INSERT_ITEMS,
+    "RELEASE_NEXT_JOB": finish.RELEASE_NEXT,
+    "LOST_JOBS": recover.LOST_JOBS,
+    "TAKE_BACK_JOB": recover.TAKE_BACK,
+    "QUARANTINE_DUE": recover.QUARANTINE_DUE,
+    "RELEASE_QUARANTINED": recover.RELEASE_QUARANTINED,
+    "UNANSWERED_JOBS": expire.UNANSWERED_JOBS,
+    "OVERDUE_JOBS": expire.OVERDUE_JOBS,
+    "ORPHANED_JOBS": release.ORPHANED,
+    "OLD_JOBS": prune.OLD_JOBS,
+    "PRUNE_ITEMS": prune.PRUNE_ITEMS,
+    "PRUNE_JOB": prune.PRUNE_JOB,
+    "PRUNE_CONVERSATIONS": prune.PRUNE_CONVERSATIONS,
+    "FIND_JOB": read.FIND_JOB,
+    "ATTEMPTS_OF": read.ATTEMPTS_OF,
+    "CONVERSATION_KEY": read.CONVERSATION_KEY,
+    "LIST_JOBS": read.LIST_JOBS,
+    "FIND_RESOLVED": resolve.FIND,
+    "DELIVERED_AT": resolve.DELIVERED_AT,
+    "ENDED_OF": erase.ENDED_OF,
+    "REDACT": erase.REDACT,
+    "NEXT_QUEUED": depth.NEXT_QUEUED,
+    "OPEN_JOBS": depth.OPEN_JOBS,
+    **{f"COUNT_{state}": statement for state, statement in depth.COUNT.items()},
+}
+CONVERSATIONS: dict[str, Statement] = {
+    "FIND_CONVERSATION": conversations.FIND,
+    "REMEMBERED": conversations.REMEMBERED,
+    "NEWEST": conversations.NEWEST,
+    "ERASED_THROUGH": conversations.ERASED_THROUGH,
+    "ERASE_THROUGH": conversations.ERASE_THROUGH,
+    "ERASE_ITEMS": conversations.ERASE_ITEMS,
+}
+DELIVERIES: dict[str, Statement] = {
     "WALK": claiming.WALK,
     "CLAIM_DUE": claiming.CLAIM_DUE,
     "CLAIM_UNREACHED": claiming.CLAIM_UNREACHED,
@@ -61,11 +87,14 @@ HOT = {
     "PRUNE_DELIVERIES": recovering.PRUNE,
     "DELIVERIES_OF_JOB": deliveries.OF_JOB,
     "RESEND": resending.RESEND,
-    "FIND_CALL": idempotency.FIND,
-    "EXTEND_CALL": idempotency.EXTEND,
-    "KEEP_RESPONSE": idempotency.KEEP,
-    "FORGET_CALL": idempotency.FORGET,
-    "PRUNE_REPLAYS": idempotency.PRUNE,
-    "LAST_ANSWERED_AT": questions.LAST_ANSWERED_AT,
-    "UNANSWERED_JOBS": awaiting.UNANSWERED_JOBS,
+    "ERASE_BODIES": erasing.ERASE_BODIES,
 }
+OTHERS: dict[str, Statement] = {
+    "FIND_RECORD": idempotency.FIND,
+    "EXTEND_RECORD": idempotency.EXTEND,
+    "STORE_RESPONSE": idempotency.STORE,
+    "FORGET_RECORD": idempotency.RELEASE,
+    "PRUNE_RECORDS": idempotency.PRUNE,
+    "LAST_ANSWERED_AT": questions.LAST_ANSWERED_AT,
+}
+HOT = JOBS | CONVERSATIONS | DELIVERIES | OTHERS
