@@ -7,15 +7,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from answerback.jobs.model import JobState
+from answerback.jobs.kind import JobState
 from answerback.kernel.errors import OutcomeUnknown
-from builders import LEASE, TENANT, accept, claim_delivery, claim_job, claim_jobs, finish, state_of
+from builders import LEASE, TENANT, accept, claim_deliveries, claim_delivery, claim_job, claim_jobs, finish, state_of
 from databases import PostgresDatabase
 from stores import Stores
 
 
 @pytest.fixture
-async def store(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
+async def stores(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
     opened = await postgres.open(None)
     yield opened
     await opened.close()
@@ -55,7 +55,7 @@ async def test_jobs_that_a_lost_commit_claimed_are_claimed_again(stores: Stores,
 
     assert (claim.id, claim.attempt) == (job_id, 1)
     record = await stores.jobs.get(TENANT, job_id)
-    assert (record.lease_losses, [each.status for each in record.attempts]) == (0, ["released", "started"])
+    assert (record.lease_losses, record.attempts) == (0, ())
 
 
 async def test_callbacks_that_a_lost_commit_claimed_are_claimed_again(
@@ -65,7 +65,7 @@ async def test_callbacks_that_a_lost_commit_claimed_are_claimed_again(
     await finish(stores, await claim_job(stores))
     lost_commits.left = 1
     with pytest.raises(OutcomeUnknown):
-        await stores.deliveries.claim_deliveries("worker", 10, LEASE)
+        await claim_deliveries(stores)
 
     assert (await claim_delivery(stores)).attempt == 1
 

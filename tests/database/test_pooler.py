@@ -35,19 +35,21 @@ def database(pooler: PgBouncer, postgres_url: str) -> PostgresDatabase:
 async def test_processes_on_a_fresh_database_serve_groups_through_it(
     database: PostgresDatabase, clock: FakeClock
 ) -> None:
-    stores = await asyncio.gather(*(database.open(clock) for _ in range(POOL_SIZE)))
+    processes = await asyncio.gather(*(database.open(clock) for _ in range(POOL_SIZE)))
     try:
-        jobs = await asyncio.gather(*(accept(stores[n % POOL_SIZE], session=f"s{n % 40}") for n in range(400)))
+        jobs = await asyncio.gather(*(accept(processes[n % POOL_SIZE], session=f"s{n % 40}") for n in range(400)))
         delivered: list[str] = []
         while len(delivered) < len(jobs):
-            claims = await asyncio.gather(*(claim_jobs(stores) for store in stores))
-            await asyncio.gather(*(finish(stores, claim) for store in stores for claim in claims.pop()))
-            owed = await asyncio.gather(*(claim_deliveries(stores) for store in stores))
-            sent = [(stores, claim) for store in stores for claim in owed.pop()]
+            claims = await asyncio.gather(*(claim_jobs(stores) for stores in processes))
+            await asyncio.gather(
+                *(finish(stores, claim) for stores, found in zip(processes, claims, strict=True) for claim in found)
+            )
+            owed = await asyncio.gather(*(claim_deliveries(stores) for stores in processes))
+            sent = [(stores, claim) for stores, found in zip(processes, owed, strict=True) for claim in found]
             assert all(await asyncio.gather(*(stores.deliveries.delivered(claim, REPORT) for stores, claim in sent)))
             delivered += [claim.job_id for _, claim in sent]
     finally:
-        for store in stores:
+        for stores in processes:
             await stores.close()
 
     assert sorted(delivered) == sorted(job.job_id for job in jobs)
@@ -85,6 +87,6 @@ async def test_a_pooler_that_is_gone_and_back_serves_again(
         with pytest.raises(StorageUnavailable):
             await accept(stores)
         pooler.restart()
-        assert (await accept(stores)).seq == 2
+        assert (await accept(stores)).position == 2
     finally:
         await stores.close()

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
-from answerback.jobs.ports import Limits
 
-from answerback.jobs.model import Accepted, Ending, Job
+from answerback.jobs.kind import Effects, Ending, Job, Registry
+from answerback.jobs.model import Accepted, Finished, Limits
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -23,24 +23,26 @@ from builders import (
     completed,
     finish,
     new_job,
+    recover,
 )
 from databases import PostgresDatabase
 from fallbacks import Fallbacks
 from stores import Stores
+from toy import EchoKind, Note
 
 
 @pytest.fixture
-async def stores(postgres: PostgresDatabase, clock: FakeClock, fallbacks: Fallbacks) -> AsyncIterator[list[Stores]]:
-    """Three processes."""
+async def processes(postgres: PostgresDatabase, clock: FakeClock, fallbacks: Fallbacks) -> AsyncIterator[list[Stores]]:
+    """The stores of three."""
     opened = [await postgres.open(clock, metrics=fallbacks) for _ in range(3)]
     yield opened
-    for store in opened:
+    for stores in opened:
         await stores.close()
 
 
 @pytest.fixture
-def store(stores: list[Stores]) -> Stores:
-    return stores[0]
+def stores(processes: list[Stores]) -> Stores:
+    return processes[0]
 
 
 async def transactions(postgres: PostgresDatabase, table: str) -> int:
@@ -58,7 +60,7 @@ async def test_operations_that_come_at_once_share_transactions(stores: Stores, p
     # Of 500 and of 50.
     assert accepting <= 6
     assert finishing <= 3
-    assert sorted(each.seq or 0 for each in accepted) == sorted([*range(1, 11)] * 50)
+    assert sorted(each.position or 0 for each in accepted) == sorted([*range(1, 11)] * 50)
 
 
 async def test_operations_that_come_one_by_one_form_groups_behind_the_first(
@@ -88,11 +90,11 @@ async def test_large_payloads_are_spread_over_several_transactions(stores: Store
 
 
 async def test_of_many_requests_with_one_idempotency_key_one_is_accepted(
-    stores: list[Stores], postgres: PostgresDatabase, fallbacks: Fallbacks
+    processes: list[Stores], postgres: PostgresDatabase, fallbacks: Fallbacks
 ) -> None:
     fallbacks.allow("accept")
     accepting = [
-        accept(stores[n % 3], session=None, idempotency_key="once", request_hash="same" if n % 10 else "another")
+        accept(processes[n % 3], session=None, idempotency_key="once", request_hash="same" if n % 10 else "another")
         for n in range(1_000)
     ]
 
@@ -124,13 +126,15 @@ async def test_a_group_stops_at_the_limit_of_the_queue(stores: Stores, postgres:
     assert await postgres.rows("SELECT count(*) FROM jobs") == [(7,)]
 
 
-async def test_what_breaks_belongs_to_its_caller(postgres: PostgresDatabase, clock: FakeClock) -> None:
-    def fragile(job: Job, ending: Ending, now: int) -> bytes:
-        if job.request.message == "broken":
+class Fragile(EchoKind):
+    def effects(self, job: Job[Note | None], ending: Ending) -> Effects:
+        if job.args == Note("broken"):
             raise ValueError("no callback can be made of this")
-        return render(job, ending, now)
+        return super().effects(job, ending)
 
-    stores = await postgres.open(clock, fragile)
+
+async def test_what_breaks_belongs_to_its_caller(postgres: PostgresDatabase, clock: FakeClock) -> None:
+    stores = await postgres.open(clock, kinds=Registry([Fragile()]))
     try:
         for n in range(20):
             await accept(stores, "broken" if n == 7 else "fine", session=f"s{n}")
@@ -140,49 +144,51 @@ async def test_what_breaks_belongs_to_its_caller(postgres: PostgresDatabase, clo
     finally:
         await stores.close()
 
-    assert Counter(type(each) for each in results) == {bool: 19, ValueError: 1}
+    assert Counter(type(each) for each in results) == {Finished: 19, ValueError: 1}
     assert await postgres.rows("SELECT count(*) FROM deliveries") == [(19,)]
 
 
-async def test_no_row_is_claimed_twice(stores: list[Stores]) -> None:
-    jobs = {(await accept(stores[0], session=None)).job_id for _ in range(120)}
+async def test_no_row_is_claimed_twice(processes: list[Stores]) -> None:
+    jobs = {(await accept(processes[0], session=None)).job_id for _ in range(120)}
 
-    claims = await asyncio.gather(*(claim_jobs(stores, limit=5) for store in stores * 20))
+    claims = await asyncio.gather(*(claim_jobs(stores, limit=5) for stores in processes * 20))
 
     claimed = [claim.id for batch in claims for claim in batch]
     assert len(claimed) == len(set(claimed))
     assert set(claimed) <= jobs
-    while batch := await claim_jobs(stores[1]):
+    while batch := await claim_jobs(processes[1]):
         claimed += [claim.id for claim in batch]
     assert sorted(claimed) == sorted(jobs)
 
 
-async def test_what_others_open_counts_after_a_while(stores: list[Stores], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_others_open_counts_after_a_while(processes: list[Stores], monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, other = processes[0].jobs, processes[1].jobs
     limits = Limits(conversation_pending=10, queued_jobs=3)
     for _ in range(3):
-        await accept(stores[1], session=None)
-    await stores[0].accept(new_job(session=None), limits)
+        await other.accept(new_job(session=None), ROOMY)
+    await ours.accept(new_job(session=None), limits)
 
-    monkeypatch.setattr(stores[0]._recount, "_due_at", 0.0)
-    await accept(stores[0], session=None)
-    await stores[0]._recount.close()
+    monkeypatch.setattr(ours._recount, "_due_at", 0.0)
+    await ours.accept(new_job(session=None), ROOMY)
+    await ours._recount.close()
 
     with pytest.raises(Overloaded):
-        await stores[0].accept(new_job(session=None), limits)
+        await ours.accept(new_job(session=None), limits)
 
 
 class Storm:
     """Everything at once, from every process, on a few conversations."""
 
-    def __init__(self, seed: int, stores: list[Stores], clock: FakeClock) -> None:
+    def __init__(self, seed: int, processes: list[Stores], clock: FakeClock) -> None:
         self.draw = random.Random(seed)
-        self.stores = stores
+        self.processes = processes
         self.clock = clock
         self.accepted: list[str] = []
 
     @property
-    def store(self) -> Stores:
-        return self.draw.choice(self.stores)
+    def stores(self) -> Stores:
+        """Of any process."""
+        return self.draw.choice(self.processes)
 
     async def take(self) -> None:
         session = self.draw.choice(["a", "b", "c", None])
@@ -190,15 +196,17 @@ class Storm:
         self.accepted.append(job.job_id)
 
     async def work(self) -> None:
-        for claim in await claim_jobs(self.stores, limit=4):
-            await finish(self.stores, claim)
+        stores = self.stores
+        for claim in await claim_jobs(stores, limit=4):
+            await finish(stores, claim)
 
     async def crash(self) -> None:
         await claim_jobs(self.stores, limit=1)
 
     async def deliver(self) -> None:
+        deliveries = self.stores.deliveries
         for claim in await claim_deliveries(self.stores, limit=4):
-            settle = self.draw.choice([self.stores.deliveries.delivered, self.stores.dead])
+            settle = self.draw.choice([deliveries.delivered, deliveries.dead])
             await settle(claim, REPORT)
 
     async def cancel(self) -> None:
@@ -209,10 +217,12 @@ class Storm:
 
     async def sweep(self) -> None:
         self.clock.advance(self.draw.choice([0.1, LEASE]))
-        stores = self.store
-        await stores.jobs.recover()
+        stores = self.stores
+        await recover(stores)
         await stores.jobs.expire()
+        await stores.deliveries.expire_deliveries(lambda _: False)
         assert (await stores.jobs.release_orphans()).total == 0
+        assert await stores.deliveries.release_orphaned_deliveries() == 0
 
     async def blow(self) -> None:
         """Forty things at a time."""
@@ -228,11 +238,11 @@ class Storm:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_lines_and_callbacks_survive_a_storm(
-    stores: list[Stores], postgres: PostgresDatabase, clock: FakeClock, fallbacks: Fallbacks, seed: int
+async def test_conversations_and_callbacks_survive_a_storm(
+    processes: list[Stores], postgres: PostgresDatabase, clock: FakeClock, fallbacks: Fallbacks, seed: int
 ) -> None:
-    fallbacks.allow("accept", "finish", "report", "expire", "recover_jobs", "recover_deliveries")
-    storm = Storm(seed, stores, clock)
+    fallbacks.allow("accept", "finish", "report", "expire_jobs", "recover_jobs", "recover_deliveries")
+    storm = Storm(seed, processes, clock)
     for _ in range(10):
         await storm.blow()
     await storm.calm()
@@ -245,15 +255,16 @@ async def test_lines_and_callbacks_survive_a_storm(
     assert await postgres.rows("SELECT count(*) FROM conversations WHERE pending != 0") == [(0,)]
 
 
-async def test_a_turn_is_read_by_many_at_once(stores: Stores) -> None:
-    await accept(stores)
+async def test_a_conversation_is_read_by_many_at_once(stores: Stores) -> None:
+    await accept(stores, "said")
     claim = await claim_job(stores)
-    await stores.jobs.finish(claim, completed("the answer"), REPORT)
-    assert claim.job.conversation_id is not None
+    await finish(stores, claim)
+    conversation_id = claim.job.conversation_id
+    assert conversation_id is not None
 
-    read = await asyncio.gather(*(stores.recent_turns(claim.job.conversation_id, 10) for _ in range(50)))
+    read = await asyncio.gather(*(stores.conversations.recall(conversation_id, 1) for _ in range(50)))
 
-    assert {turn.assistant for turns in read for turn in turns} == {"the answer"}
+    assert [[entry.items for entry in each.entries] for each in read] == [[[{"type": "message", "text": "said"}]]] * 50
     found = await asyncio.gather(*(stores.jobs.find_accepted(TENANT, f"k{n}", "hash") for n in range(50)))
     assert found == [None] * 50
-    assert (await stores.jobs.accept(new_job(), ROOMY)).seq == 2
+    assert (await stores.jobs.accept(new_job(), ROOMY)).position == 2
