@@ -37,9 +37,12 @@ class EchoKind:
 
     def decode(self, raw: str) -> Note:
         try:
-            return Note(json.loads(raw)["text"])
-        except (LookupError, TypeError, ValueError) as error:
+            text = json.loads(raw)["text"]
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise Unreadable(str(error)) from error
+        if not isinstance(text, str):
+            raise Unreadable("text is not a string")
+        return Note(text)
 
     async def check(self, args: Note, tenant_id: str, conversation_key: str | None) -> None:
         if not args.text:

@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from pydantic import TypeAdapter, ValidationError
+
 from answerback.jobs.kind import (
     Awaiting,
     Claimed,
@@ -25,6 +27,7 @@ from answerback.kernel.retry import RetrySchedule
 from answerback.reviews.model import FileRef, Review
 
 KIND = "review"
+STORED = TypeAdapter(Review)
 
 
 class Reviewer(Protocol):
@@ -59,10 +62,8 @@ class ReviewKind:
 
     def decode(self, raw: str) -> Review:
         try:
-            fields = json.loads(raw)
-            files = tuple(FileRef(each["url"], _pages(each["pages"])) for each in fields.pop("file_refs"))
-            return Review(file_refs=files, **fields)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            return STORED.validate_json(raw, strict=True, extra="forbid")
+        except ValidationError as error:
             raise Unreadable(str(error)) from error
 
     async def check(self, args: Review, tenant_id: str, conversation_key: str | None) -> None:  # noqa: ARG002
@@ -112,10 +113,6 @@ def review_result(ending: Ending) -> Mapping[str, Json]:
 
 def _reason(failure: Failure | None) -> str:
     return failure.message if failure else "there is no review"
-
-
-def _pages(stored: list[int] | None) -> tuple[int, ...] | None:
-    return None if stored is None else tuple(stored)
 
 
 def _file_body(ref: FileRef) -> dict[str, Any]:
