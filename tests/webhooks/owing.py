@@ -3,14 +3,30 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from answerback.webhooks.model import DeliveryClaims, OriginKey, OriginRoom
+from answerback.jobs.kind import Effects, Ending, Event, Job, Registry
+from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, DeliveryRecord, OriginKey, OriginRoom
 from builders import LEASE, TENANT, URL, accept, claim_jobs, finish
 from stores import Stores
+from toy import EchoKind, Note
 
 DEAD = "https://dead.example/hook"
 ALIVE = OriginKey(TENANT, "https://receiver.example:443")
 CLOSED = OriginKey(TENANT, "https://dead.example:443")
 SHUT = OriginRoom(0, opens_in=30.0)
+
+
+class EchoOfMessages(EchoKind):
+    """Ends with events that endpoints can subscribe to."""
+
+    def effects(self, job: Job[Note | None], ending: Ending) -> Effects:
+        effects = super().effects(job, ending)
+        events = (Event(f"message.{ending.state}", event.data) for event in effects.events)
+        return Effects(tuple(events), effects.items)
+
+
+def subscribable() -> Registry:
+    """The toy kind as `EchoOfMessages`."""
+    return Registry([EchoOfMessages()])
 
 
 def rooms(known: Mapping[OriginKey, OriginRoom] | None = None) -> Callable[[OriginKey, bool], OriginRoom]:
@@ -32,6 +48,13 @@ async def claim(
     stores: Stores, known: Mapping[OriginKey, OriginRoom] | None = None, limit: int = 100
 ) -> DeliveryClaims:
     return await stores.deliveries.claim_deliveries("worker", limit, LEASE, rooms(known))
+
+
+async def record_of(stores: Stores, claimed: ClaimedDelivery) -> DeliveryRecord:
+    """A delivery as its owner sees it."""
+    job = await stores.jobs.get(claimed.tenant_id, claimed.job_id)
+    (record,) = (each for each in job.deliveries if each.id == claimed.id)
+    return record
 
 
 def urls(claims: DeliveryClaims) -> list[str]:

@@ -3,18 +3,19 @@
 from datetime import UTC, datetime
 
 import pytest
-from owing import ALIVE
+from owing import ALIVE, record_of
 from standardwebhooks.webhooks import Webhook
 
+from answerback.kernel import signature
 from answerback.kernel.errors import SendError
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
-from answerback.webhooks import signature
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import DEADLINE_MS, DeliveryRecord, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
+from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
 from builders import (
     TENANT,
@@ -38,31 +39,29 @@ class Post:
     """A deliverer with everything around it in view."""
 
     def __init__(self, stores: Stores, clock: FakeClock, journal: Journal) -> None:
-        self.store = store
+        self.stores = stores
         self.clock = clock
         self.journal = journal
         self.notifier = Notifier()
         self.origins = StubOrigins()
-        self.boundaries: list[Failpoint] = []
+        self.failpoints: list[Failpoint] = []
 
     def deliverer(self, sender: StubSender) -> Deliverer:
         return Deliverer(
-            store=self.stores,
+            store=self.stores.deliveries,
             sender=sender,
             origins=self.origins,
-            signer=Signer(self.stores, SECRET, self.clock),
+            signer=Signer(SigningSecrets(self.stores.secrets, {TENANT: SECRET}), self.clock),
             notifier=self.notifier,
             schedule=RetrySchedule((0.0, 5.0, 300.0)),
-            instruments=Instruments(self.journal, self.clock, failpoint=self.boundaries.append),
+            instruments=Instruments(self.journal, self.clock, failpoint=self.failpoints.append),
         )
 
     async def attempt(self, sender: StubSender) -> DeliveryRecord:
         """Makes the one attempt that is due."""
         claim = await claim_delivery(self.stores)
         await self.deliverer(sender).run(claim)
-        delivery = (await self.stores.jobs.get(TENANT, claim.job_id)).delivery
-        assert delivery is not None
-        return delivery
+        return await record_of(self.stores, claim)
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ async def test_a_callback_is_signed_and_delivered(post: Post) -> None:
     assert headers == signature.headers(delivery.id, post.clock.now() // 1000, body, [SECRET])
     assert (delivery.state, delivery.delivered_at) == ("delivered", post.clock.now())
     assert [(each.status, each.http_status) for each in delivery.attempts] == [("delivered", 204)]
-    assert post.boundaries == [Failpoint.BEFORE_CALLBACK, Failpoint.AFTER_CALLBACK, Failpoint.AFTER_DELIVERED]
+    assert post.failpoints == [Failpoint.BEFORE_CALLBACK, Failpoint.AFTER_CALLBACK, Failpoint.AFTER_DELIVERED]
     assert post.origins.ends == [AttemptEnd.ANSWERED]
 
 
@@ -189,18 +188,15 @@ async def test_what_could_not_be_reached_is_tried_when_its_origin_recovers_and_k
     # When its origin recovers, and that attempt reaches nobody either
     (early,) = (await deliverer.claim("worker", 10, 60.0)).deliveries
     await deliverer.run(early)
-    failed = (await post.stores.jobs.get(TENANT, early.job_id)).delivery
     # Then its schedule is as it was
-    assert failed is not None
+    failed = await record_of(post.stores, early)
     assert (failed.state, failed.attempt, failed.attempts_made) == ("pending", 2, 3)
     assert abs(failed.run_at - due_at) <= 1
     # And at the next recovery it is delivered
     clock.advance(1)
     (again,) = (await deliverer.claim("worker", 10, 60.0)).deliveries
     await deliverer.run(again)
-    delivered = (await post.stores.jobs.get(TENANT, early.job_id)).delivery
-    assert delivered is not None
-    assert delivered.state == "delivered"
+    assert (await record_of(post.stores, early)).state == "delivered"
 
 
 async def test_past_its_deadline_a_delivery_to_an_origin_that_stays_closed_is_dead(

@@ -5,9 +5,9 @@ import time
 
 from owing import CLOSED, SHUT, claim, owe
 
-from answerback.jobs.store import SqlStore
 from builders import REPORT
 from databases import Database, SqliteDatabase
+from stores import Stores
 
 BACKLOG = 50_000
 COPIED = (
@@ -30,20 +30,20 @@ async def add_backlog(database: Database) -> None:
     )
 
 
-async def seconds_a_claim(store: SqlStore) -> float:
+async def seconds_a_claim(stores: Stores) -> float:
     took = []
     for _ in range(30):
         began = time.perf_counter()
-        (claimed,) = (await claim(store, {CLOSED: SHUT})).deliveries
+        (claimed,) = (await claim(stores, {CLOSED: SHUT})).deliveries
         took.append(time.perf_counter() - began)
-        await store.send_later(claimed, 0.0, REPORT)
+        await stores.deliveries.send_later(claimed, 0.0, REPORT)
     return statistics.median(took)
 
 
-async def test_a_claim_is_as_quick_beside_fifty_thousand_of_a_dead_origin(store: SqlStore, database: Database) -> None:
-    await owe(store, 1)
-    alone = await seconds_a_claim(store)
+async def test_a_claim_is_as_quick_beside_fifty_thousand_of_a_dead_origin(stores: Stores, database: Database) -> None:
+    await owe(stores, 1)
+    alone = await seconds_a_claim(stores)
 
     await add_backlog(database)
 
-    assert await seconds_a_claim(store) < 2 * alone + 0.005
+    assert await seconds_a_claim(stores) < 2 * alone + 0.005

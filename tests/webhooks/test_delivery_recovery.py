@@ -1,19 +1,13 @@
 """What becomes of deliveries that nothing else would move: lost leases, deadlines, orphans, what is given back."""
 
 import pytest
-from owing import DEAD, claim, owe, urls
+from owing import DEAD, claim, owe, record_of, urls
 
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord
-from builders import LEASE, REPORT, TENANT, claim_deliveries, claim_delivery, owed_delivery
+from answerback.webhooks.model import ClaimedDelivery
+from builders import LEASE, REPORT, claim_deliveries, claim_delivery, owed_delivery
 from databases import Database
 from stores import Stores
-
-
-async def record_of(stores: Stores, claimed: ClaimedDelivery) -> DeliveryRecord:
-    delivery = (await stores.jobs.get(TENANT, claimed.job_id)).delivery
-    assert delivery is not None
-    return delivery
 
 
 def until_deadline(claimed: ClaimedDelivery, clock: FakeClock) -> float:
@@ -121,7 +115,7 @@ async def test_a_report_whose_commit_was_not_answered_can_be_found(stores: Store
     held = await owed_delivery(stores)
     assert not await stores.deliveries.delivery_reported(held, REPORT)
 
-    await getattr(stores, settle)(held, REPORT)
+    await getattr(stores.deliveries, settle)(held, REPORT)
 
     assert await stores.deliveries.delivery_reported(held, REPORT)
     assert await claim_deliveries(stores) == []
@@ -133,7 +127,7 @@ async def test_the_rows_of_an_unconfirmed_claim_are_given_back_by_the_next_and_l
     await owe(stores, 3)
     lost = [each.id for each in await claim_deliveries(stores, limit=2)]
     ((owner,),) = await database.rows("SELECT DISTINCT lease_owner FROM deliveries WHERE lease_owner IS NOT NULL")
-    stores._unconfirmed_deliveries._names.append(owner)
+    stores.deliveries._unconfirmed_deliveries._names.append(owner)
 
     again = await claim_deliveries(stores)
 

@@ -64,7 +64,7 @@ async def test_only_what_an_endpoint_subscribed_to_goes_there(stores: Stores) ->
 
     await ended_job(stores)
     assert by_destination(await claim_deliveries(stores)).keys() == {URL}
-    await ended_job(stores, session="another", ending=failed())
+    await ended_job(stores, session="another", end=failed())
 
     assert by_destination(await claim_deliveries(stores)).keys() == {URL, one.id}
 

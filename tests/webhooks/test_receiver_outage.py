@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from owing import DEAD, owe
 
-from answerback.jobs.store import SqlStore
 from answerback.kernel.errors import SendError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule
@@ -15,6 +14,7 @@ from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.outcome import CallbackResponse
 from builders import URL, Journal, Notifier
 from databases import Database
+from stores import Stores
 
 
 class Unsigned:
@@ -46,13 +46,13 @@ class Away:
 
 @pytest.mark.parametrize("count", [1, 4, 200])
 async def test_when_it_answers_again_everything_arrives_soon_whatever_its_schedule_says(
-    store: SqlStore, database: Database, clock: FakeClock, count: int
+    stores: Stores, database: Database, clock: FakeClock, count: int
 ) -> None:
     # Given a receiver that is away for an hour, in which some attempts fail and are scheduled for hours later
     began = clock.monotonic()
     receiver = Away(clock, began + 3_600)
     deliverer = Deliverer(
-        store=store,
+        store=stores.deliveries,
         sender=receiver,
         origins=CircuitBreakers(clock.monotonic),
         signer=Unsigned(),  # type: ignore[arg-type]
@@ -68,14 +68,14 @@ async def test_when_it_answers_again_everything_arrives_soon_whatever_its_schedu
             await asyncio.gather(*(deliverer.run(claim) for claim in claims.deliveries))
             clock.advance(min(left, 0.01 if claims.deliveries else max(0.01, min(1.0, claims.next_in or 1.0))))
 
-    await owe(store, count, DEAD)
+    await owe(stores, count, DEAD)
     await work(began + 3_600)
     # So many at once before anything is known of it, and then a probe every five minutes at most.
     assert receiver.attempts <= 64 + 20
 
     # When it is back, and hears something new
-    await owe(store, 1, DEAD)
-    await owe(store, 1)
+    await owe(stores, 1, DEAD)
+    await owe(stores, 1)
     await work(clock.monotonic() + 330)
 
     # Then nothing waits any more
