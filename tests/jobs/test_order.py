@@ -1,4 +1,4 @@
-"""The promises under arbitrary histories: conversations stay in order, and every ended job owes exactly one callback."""
+"""The promises under arbitrary histories: conversations stay in order, and each ended job owes exactly one callback."""
 
 import random
 from collections import defaultdict

@@ -1,0 +1,140 @@
+"""The service without its routes: everything that a job of the toy kind passes through, in one process."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from answerback.conversations.windows import DatabaseWindows
+from answerback.jobs.engine import Engine, delivery_queue, job_queue
+from answerback.jobs.kind import Claimed, Outcome
+from answerback.jobs.model import Accepted, Submission, Swept
+from answerback.jobs.run import Runner
+from answerback.jobs.submit import Submitter
+from answerback.jobs.sweep import Sweep
+from answerback.kernel.errors import CallbackRefused
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.retry import RetrySchedule
+from answerback.queue.notifiers.local import LocalNotifier
+from answerback.queue.worker_pool import WorkerPool
+from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.outcome import CallbackResponse
+from answerback.webhooks.ports import Origins
+from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.signer import Signer
+from builders import ROOMY, TENANT, URL, Journal, RealClock, StubOrigins, StubSender
+from stores import Stores
+from toy import EchoKind, Note
+
+
+class SlowEcho(EchoKind):
+    """Repeats what it is given, once `let_go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.asked = asyncio.Event()
+        self.let_go = asyncio.Event()
+        self.let_go.set()
+
+    async def run(self, claim: Claimed[Note]) -> Outcome:
+        self.texts.append(claim.job.args.text)
+        self.asked.set()
+        await self.let_go.wait()
+        return await super().run(claim)
+
+
+class Mailbox(StubSender):
+    """Takes every callback, and lets a test wait for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = asyncio.Condition()
+
+    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+        response = await super().send(url, headers, body)
+        async with self.came:
+            self.came.notify_all()
+        return response
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, _, body in self.sent]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60), self.came:
+            await self.came.wait_for(condition)
+
+
+class Guard:
+    """Implements `UrlGuard`: open unless closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.asked: list[str] = []
+
+    async def check(self, url: str) -> None:
+        self.asked.append(url)
+        if self.closed:
+            raise CallbackRefused("callback_url leads inside")
+
+
+class Shop:
+    """`stores` must be on real time: the loops of the engine run on it."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        concurrency: int = 100,
+        lease: float = 60.0,
+        origins: Origins | None = None,
+        mailbox: Mailbox | None = None,
+    ) -> None:
+        self.stores = stores
+        self.notifier = LocalNotifier()
+        self.journal = Journal()
+        self.mailbox = mailbox or Mailbox()
+        instruments = Instruments(self.journal, RealClock())
+        kind = stores.kinds.find("echo")
+        assert isinstance(kind, SlowEcho)
+        self.kind = kind
+        self.submitter = Submitter(stores.jobs, Guard(), self.notifier, ROOMY, 86_400.0, instruments)
+        windows = DatabaseWindows(stores.conversations)
+        self.runner = Runner(stores.jobs, stores.kinds, self.notifier, windows, instruments)
+        deliverer = Deliverer(
+            store=stores.deliveries,
+            sender=self.mailbox,
+            origins=StubOrigins() if origins is None else origins,
+            signer=Signer(SigningSecrets(stores.secrets, {}), instruments.clock),
+            notifier=self.notifier,
+            schedule=RetrySchedule((0.0, 5.0)),
+            instruments=instruments,
+        )
+
+        async def recover_deliveries() -> Swept:
+            return Swept(deliveries_requeued=await stores.deliveries.recover_deliveries())
+
+        self.sweep = Sweep(
+            recoveries=(stores.jobs.recover, recover_deliveries),
+            expiries=(stores.jobs.release_quarantined, stores.jobs.expire),
+            rare=(),
+            notifier=self.notifier,
+            lease_seconds=lease,
+            instruments=instruments,
+        )
+        jobs = job_queue(stores.jobs, self.runner, lease, instruments)
+        deliveries = delivery_queue(stores.deliveries, deliverer, lease)
+        self.engine = Engine(
+            WorkerPool(jobs, self.notifier.jobs, concurrency, lease, instruments),
+            WorkerPool(deliveries, self.notifier.deliveries, concurrency, lease, instruments),
+            self.sweep,
+            self.notifier,
+            instruments,
+        )
+
+    async def submit(self, text: str = "hello", session: str | None = "s", key: str | None = None) -> Accepted:
+        return await self.submitter.submit(Submission(self.kind, Note(text), TENANT, URL, session, key))
+
+    async def close(self) -> None:
+        self.kind.let_go.set()
+        await self.engine.stop()
