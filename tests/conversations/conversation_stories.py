@@ -1,4 +1,4 @@
-"""Conversations as tests tell them: what was said and called, job by job."""
+"""Conversations as tests need them: what was said and called, job by job."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +37,7 @@ def conversations(draw: st.DrawFn, max_size: int = 30) -> list[Entry]:
     """Any history that jobs can leave behind: each asks or answers open calls, then is answered, by a text or by
     calls; jobs that failed leave gaps between the positions, silences lie between the times."""
     texts = st.text(alphabet="aé🦜", max_size=200)
-    told: list[Entry] = []
+    history: list[Entry] = []
     opened: list[str] = []
     position, at, calls = 0, NOW - 10_000 * HOUR, 0
     for _ in range(draw(st.integers(0, max_size))):
@@ -58,5 +58,5 @@ def conversations(draw: st.DrawFn, max_size: int = 30) -> list[Entry]:
             calls += 1
             items.append(called(f"call_{calls}", draw(texts), draw(texts)))
             opened.append(f"call_{calls}")
-        told.append(Entry(position, f"job_{position}", items, at))
-    return told
+        history.append(Entry(position, f"job_{position}", items, at))
+    return history

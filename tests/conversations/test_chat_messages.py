@@ -68,8 +68,8 @@ def test_reasoning_is_not_said() -> None:
 
 
 @given(conversations())
-def test_every_call_that_is_said_is_answered_at_once(told: list[Entry]) -> None:
-    said = chat_messages(items_of(told))
+def test_every_call_that_is_said_is_answered_at_once(history: list[Entry]) -> None:
+    said = chat_messages(items_of(history))
 
     waiting: list[str] = []
     for message in said:

@@ -22,8 +22,8 @@ def kept(window: Window) -> list[Entry]:
     return [entry for turn in window.turns for entry in turn.entries]
 
 
-def soon_after(told: list[Entry]) -> int:
-    return told[-1].at + 1 if told else NOW
+def soon_after(history: list[Entry]) -> int:
+    return history[-1].at + 1 if history else NOW
 
 
 def long_memory(memory: Memory) -> Memory:
@@ -32,28 +32,28 @@ def long_memory(memory: Memory) -> Memory:
 
 
 @given(conversations())
-def test_a_turn_begins_with_a_message_of_the_user_and_holds_no_other(told: list[Entry]) -> None:
-    turns = turns_of(told)
+def test_a_turn_begins_with_a_message_of_the_user_and_holds_no_other(history: list[Entry]) -> None:
+    turns = turns_of(history)
 
-    assert [entry for turn in turns for entry in turn.entries] == told
+    assert [entry for turn in turns for entry in turn.entries] == history
     for turn in turns:
         assert [any(map(is_asked, entry.items)) for entry in turn.entries] == [True] + [False] * (len(turn.entries) - 1)
 
 
 @given(conversations(), memories)
-def test_the_window_is_made_of_the_newest_turns_each_whole(told: list[Entry], memory: Memory) -> None:
-    chosen = window(told, memory, soon_after(told), NEXT, None)
+def test_the_window_is_made_of_the_newest_turns_each_whole(history: list[Entry], memory: Memory) -> None:
+    chosen = window(history, memory, soon_after(history), NEXT, None)
 
-    turns = turns_of(told)
+    turns = turns_of(history)
     assert list(chosen.turns) == turns[len(turns) - len(chosen.turns) :]
     assert chosen.moved == (len(chosen.turns) < len(turns))
 
 
 @given(conversations(), memories)
-def test_the_window_never_exceeds_its_limits(told: list[Entry], memory: Memory) -> None:
-    now = soon_after(told)
+def test_the_window_never_exceeds_its_limits(history: list[Entry], memory: Memory) -> None:
+    now = soon_after(history)
 
-    chosen = window(told, memory, now, NEXT, "be kind")
+    chosen = window(history, memory, now, NEXT, "be kind")
 
     tokens = sum(map(item_tokens, [*chosen.items, *NEXT])) + text_tokens("be kind")
     assert len(chosen.items) <= memory.max_messages
@@ -63,20 +63,20 @@ def test_the_window_never_exceeds_its_limits(told: list[Entry], memory: Memory) 
 
 
 @given(conversations(), memories)
-def test_a_call_and_its_output_never_part(told: list[Entry], memory: Memory) -> None:
-    chosen = window(told, memory, soon_after(told), NEXT, None)
+def test_a_call_and_its_output_never_part(history: list[Entry], memory: Memory) -> None:
+    chosen = window(history, memory, soon_after(history), NEXT, None)
 
     calls = {item["call_id"] for item in chosen.items if item["type"] == "function_call"}
     assert {item["call_id"] for item in chosen.items if item["type"] == "function_call_output"} <= calls
 
 
 @given(conversations(), memories)
-def test_a_beginning_that_moves_leaves_at_least_a_quarter_behind(told: list[Entry], memory: Memory) -> None:
+def test_a_beginning_that_moves_leaves_at_least_a_quarter_behind(history: list[Entry], memory: Memory) -> None:
     memory = long_memory(memory)
 
-    chosen = window(told, memory, soon_after(told), NEXT, None)
+    chosen = window(history, memory, soon_after(history), NEXT, None)
 
-    dropped = turns_of(told)[: -len(chosen.turns) or None]
+    dropped = turns_of(history)[: -len(chosen.turns) or None]
     if chosen.moved and chosen.turns:
         messages = sum(turn.messages for turn in dropped)
         tokens = sum(turn.tokens for turn in dropped)
@@ -84,35 +84,35 @@ def test_a_beginning_that_moves_leaves_at_least_a_quarter_behind(told: list[Entr
 
 
 @given(conversations(), memories)
-def test_what_fits_stays(told: list[Entry], memory: Memory) -> None:
+def test_what_fits_stays(history: list[Entry], memory: Memory) -> None:
     memory = long_memory(memory)
 
-    chosen = window(told, memory, soon_after(told), NEXT, None)
+    chosen = window(history, memory, soon_after(history), NEXT, None)
 
     if chosen.moved:
-        items = items_of(told)
+        items = items_of(history)
         assert len(items) > memory.max_messages or sum(map(item_tokens, [*items, *NEXT])) > memory.max_tokens
 
 
 @given(conversations(), memories)
-def test_a_window_rebuilt_from_its_beginning_is_the_same(told: list[Entry], memory: Memory) -> None:
-    now = soon_after(told)
-    chosen = window(told, memory, now, NEXT, None)
+def test_a_window_rebuilt_from_its_beginning_is_the_same(history: list[Entry], memory: Memory) -> None:
+    now = soon_after(history)
+    chosen = window(history, memory, now, NEXT, None)
     begins = chosen.turns[0].position if chosen.turns else now
 
-    again = window([entry for entry in told if entry.position >= begins], memory, now, NEXT, None)
+    again = window([entry for entry in history if entry.position >= begins], memory, now, NEXT, None)
 
     assert (list(again.turns), again.moved) == (list(chosen.turns), False)
 
 
 @given(conversations(), memories)
 def test_the_beginning_only_moves_forward_and_between_moves_each_message_goes_on_from_the_last(
-    told: list[Entry], memory: Memory
+    history: list[Entry], memory: Memory
 ) -> None:
     begins, before = 0, None
-    for number, entry in enumerate(told):
+    for number, entry in enumerate(history):
         new = [item for item in entry.items if is_asked(item) or item["type"] == "function_call_output"]
-        past = [each for each in told[:number] if each.position >= begins]
+        past = [each for each in history[:number] if each.position >= begins]
         chosen = window(past, memory, entry.at, new, None)
         if chosen.moved:
             moved_to = chosen.turns[0].position if chosen.turns else entry.position
@@ -127,47 +127,47 @@ def test_the_beginning_only_moves_forward_and_between_moves_each_message_goes_on
 
 
 def test_one_more_message_than_fits_drops_the_oldest_quarter_at_once() -> None:
-    told = entries(*([asked(f"question {n}"), answered(f"answer {n}")] for n in range(1, 12)))
+    history = entries(*([asked(f"question {n}"), answered(f"answer {n}")] for n in range(1, 12)))
 
-    chosen = window(told, ROOMY, NOW, NEXT, None)
+    chosen = window(history, ROOMY, NOW, NEXT, None)
 
     # 22 items, two too many: a quarter of 20 is five, and turns are whole.
     assert [turn.position for turn in chosen.turns] == [4, 5, 6, 7, 8, 9, 10, 11]
 
 
 def test_a_silence_longer_than_the_memory_ends_it_for_everything_before() -> None:
-    told = [
+    history = [
         Entry(1, "job_1", [asked("a"), answered("A")], NOW - 4 * HOUR),
         Entry(2, "job_2", [asked("b"), answered("B")], NOW - 3 * HOUR),
         Entry(3, "job_3", [asked("c"), answered("C")], NOW),
     ]
 
-    assert kept(window(told, Memory(20, 8_000, 3600), NOW, NEXT, None)) == told[2:]
-    assert kept(window(told, Memory(20, 8_000, 3 * 3600), NOW, NEXT, None)) == told
+    assert kept(window(history, Memory(20, 8_000, 3600), NOW, NEXT, None)) == history[2:]
+    assert kept(window(history, Memory(20, 8_000, 3 * 3600), NOW, NEXT, None)) == history
 
 
 def test_a_conversation_without_silences_is_remembered_however_long_ago_it_began() -> None:
-    told = [Entry(n, f"job_{n}", [asked("q"), answered("a")], NOW - (3 - n) * HOUR) for n in (1, 2, 3)]
+    history = [Entry(n, f"job_{n}", [asked("q"), answered("a")], NOW - (3 - n) * HOUR) for n in (1, 2, 3)]
 
-    assert kept(window(told, Memory(20, 8_000, 3600), NOW, NEXT, None)) == told
+    assert kept(window(history, Memory(20, 8_000, 3600), NOW, NEXT, None)) == history
 
 
 def test_entries_whose_beginning_is_gone_are_left_out() -> None:
-    told = entries([asked("a"), called("c1")], [output("c1"), answered("A")], [asked("b"), answered("B")])
+    history = entries([asked("a"), called("c1")], [output("c1"), answered("A")], [asked("b"), answered("B")])
 
-    assert kept(window(told[1:], ROOMY, NOW, NEXT, None)) == told[2:]
+    assert kept(window(history[1:], ROOMY, NOW, NEXT, None)) == history[2:]
 
 
 def test_the_turn_whose_calls_are_answered_stays_however_long_it_is() -> None:
-    told = entries([asked("a"), answered("A")], [asked("b" * 50_000), called("c1")])
+    history = entries([asked("a"), answered("A")], [asked("b" * 50_000), called("c1")])
 
-    chosen = window(told, ROOMY, NOW, [output("c1")], None)
+    chosen = window(history, ROOMY, NOW, [output("c1")], None)
 
     assert [turn.position for turn in chosen.turns] == [2]
 
 
 def test_an_image_counts_for_itself_not_for_its_bytes() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
-    told = entries([asked([{"type": "text", "text": "what is it?"}, image]), answered("a cat")])
+    history = entries([asked([{"type": "text", "text": "what is it?"}, image]), answered("a cat")])
 
-    assert kept(window(told, ROOMY, NOW, NEXT, None)) == told
+    assert kept(window(history, ROOMY, NOW, NEXT, None)) == history

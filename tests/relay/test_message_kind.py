@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from answerback.conversations.model import Entry, Memory, Place
 from answerback.jobs.kind import Claimed, Completed, Ending, Failed, Job, JobState, Unreadable
 from answerback.kernel.errors import ErrorCode, Failure, StorageUnavailable, ToolCallUnknown
-from answerback.llm.model import Answer, ChatRequest, Usage
+from answerback.kernel.usage import Usage
+from answerback.llm.model import Answer
 from answerback.relay.kind import MessageKind
 from answerback.relay.model import Message, ToolOutput
+from builders import StubProvider
 
 NOW = 1_750_000_000_000
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bern"}'}}
@@ -23,23 +25,8 @@ CALLED = [{"type": "message", "role": "user", "content": "nice out?"}, FUNCTION_
 RESULT = {"text": "Yes.", "model": "m-1", "usage": None, "finish_reason": "stop"}
 
 
-class Provider:
-    name = "stub"
-
-    def __init__(self) -> None:
-        self.requests: list[ChatRequest] = []
-
-    async def complete(self, request: ChatRequest) -> Answer:
-        self.requests.append(request)
-        return Answer("Yes.", "m-1", Usage(1, 2, 3), "stop")
-
-    async def send(self, request: ChatRequest) -> Any:
-        from answerback.llm.reply import WholeReply
-
-        self.requests.append(request)
-        choice = {"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
-        return WholeReply(b"", {"model": "m-1", "choices": [choice], "usage": usage}, "m-1")
+def answering() -> StubProvider:
+    return StubProvider(Answer("Yes.", "m-1", Usage(1, 2, 3), "stop"))
 
 
 class Conversation:
@@ -63,11 +50,11 @@ def entry(position: int, *items: dict[str, Any]) -> Entry:
 
 
 def kind_of(
-    conversation: Conversation | None = None, provider: Provider | None = None, memory: Memory | None = None
+    conversation: Conversation | None = None, provider: StubProvider | None = None, memory: Memory | None = None
 ) -> MessageKind:
     conversation = conversation or Conversation()
     memory = memory or Memory(20, 8_000, 86_400)
-    return MessageKind(provider or Provider(), conversation, conversation, memory, timeout=60)  # type: ignore[arg-type]
+    return MessageKind(provider or answering(), conversation, conversation, memory, timeout=60)  # type: ignore[arg-type]
 
 
 def job(args: Message | None, position: int | None = 1, **changes: Any) -> Job[Any]:
@@ -122,7 +109,7 @@ def test_arguments_of_another_version_are_left_to_it(stored: str) -> None:
 
 
 async def test_the_llm_is_given_the_system_prompt_what_is_remembered_and_the_message() -> None:
-    provider = Provider()
+    provider = answering()
     before = entry(1, {"type": "message", "role": "user", "content": "a"}, {**RESULT_ITEM, "content": "A"})
     kind = kind_of(Conversation(before), provider)
 
@@ -147,7 +134,7 @@ RESULT_ITEM = {"type": "message", "role": "assistant", "content": "Yes."}
 
 
 async def test_params_reach_the_llm_and_named_fields_win_over_them() -> None:
-    provider = Provider()
+    provider = answering()
 
     await kind_of(provider=provider).run(claim(Message("b", params={"seed": 7, "temperature": 1}, temperature=0.5)))
 
@@ -159,7 +146,7 @@ async def test_params_reach_the_llm_and_named_fields_win_over_them() -> None:
 
 
 async def test_a_call_ends_with_the_jobs_deadline_where_that_comes_first() -> None:
-    provider = Provider()
+    provider = answering()
 
     await kind_of(provider=provider).run(claim(Message("b")))
     await kind_of(provider=provider).run(claim(Message("b"), deadline_at=NOW + 600_000))
@@ -198,7 +185,7 @@ async def test_a_beginning_that_moves_is_handed_over_with_the_answer() -> None:
 
 
 async def test_outputs_go_to_the_llm_after_the_calls_they_answer() -> None:
-    provider = Provider()
+    provider = answering()
     kind = kind_of(Conversation(entry(1, *CALLED)), provider)
 
     await kind.run(claim(Message(tool_outputs=(ToolOutput("call_1", "sunny"),)), position=2))
@@ -222,7 +209,7 @@ async def test_outputs_go_to_the_llm_after_the_calls_they_answer() -> None:
 async def test_outputs_for_a_call_that_waits_for_none_are_refused_and_when_the_job_runs_fail_it(
     entries: list[Entry],
 ) -> None:
-    provider = Provider()
+    provider = answering()
     kind = kind_of(Conversation(*entries), provider)
     args = Message(tool_outputs=(ToolOutput("call_1", "sunny"),))
 
@@ -262,7 +249,7 @@ def test_an_answer_leaves_the_message_and_itself_to_be_remembered() -> None:
     ]
 
 
-def test_an_answer_that_calls_tools_leaves_its_calls_and_tells_of_them() -> None:
+def test_an_answer_that_calls_tools_leaves_its_calls_and_names_them() -> None:
     result = RESULT | {"text": None, "finish_reason": "tool_calls", "tool_calls": [CALL]}
     args = Message(tool_outputs=(ToolOutput("call_0", "no"),))
 

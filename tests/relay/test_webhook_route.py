@@ -1,43 +1,35 @@
 """`POST /webhook`: what is submitted, and what the caller hears."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
 
+from answerback.jobs.model import Accepted, Submission
 from answerback.kernel.errors import ConversationFull, ToolCallUnknown
 from answerback.relay.kind import MessageKind
 from answerback.relay.model import Message, ToolOutput
-from answerback.relay.routes import Submission, router
-from builders import TENANT
+from answerback.relay.routes import router
+from builders import TENANT, URL
 from in_process import AnyKey, calling
 
-URL = "https://receiver.example/hook"
 KIND: Any = object.__new__(MessageKind)
 
 
 class Submitter:
-    """Accepts whatever comes, or refuses as it is told to."""
+    """Accepts whatever comes, or refuses with `refusal`."""
 
     def __init__(self) -> None:
         self.submitted: list[Submission] = []
         self.created = True
         self.refusal: Exception | None = None
 
-    async def submit(self, wanted: Submission) -> Any:
+    async def submit(self, wanted: Submission) -> Accepted:
         if self.refusal is not None:
             raise self.refusal
         self.submitted.append(wanted)
         return Accepted("job_1", 2 if wanted.conversation_key else None, self.created)
-
-
-@dataclass(frozen=True)
-class Accepted:
-    job_id: str
-    position: int | None
-    created: bool
 
 
 @pytest.fixture
