@@ -30,15 +30,14 @@ class Cost:
 
 
 class Recorder:
-    """Records each step of the operations that a database runs. They must come one by one: a transaction with several
-    has no step of its own."""
+    """Records each step of the operations that its `database` runs. They must come one by one: a transaction with
+    several has no step of its own."""
 
     def __init__(self, database: Database, *, locks: bool) -> None:
         """`locks`: whether statements that only lock are sent."""
         self._locks = locks
         self._step: Cost | None = None
-        database.write = _Recorded(database.write, self)
-        database.read = _Recorded(database.read, self)
+        self.database = Database(_Recorded(database.write, self), _Recorded(database.read, self))
 
     @contextmanager
     def step(self) -> Iterator[Cost]:
