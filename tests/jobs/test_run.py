@@ -1,0 +1,284 @@
+"""One attempt at a job, and what comes of each way in which it can go."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from answerback.conversations.windows import DatabaseWindows
+from answerback.jobs.kind import Awaiting, Claimed, Completed, Failed, JobState, Later, Outcome, Registry
+from answerback.jobs.model import JobRecord
+from answerback.jobs.run import Runner
+from answerback.kernel.errors import ErrorCode, OutcomeUnknown, ProviderError, StorageUnavailable
+from answerback.kernel.failpoints import Failpoint
+from answerback.kernel.instruments import Instruments
+from answerback.testing.clock import FakeClock
+from builders import FAILURE, LEASE, TENANT, Journal, Notifier, accept, claim_job, claim_jobs, refusal, state_of
+from stores import Stores
+from toy import EchoKind, Note
+
+DONE = Completed({"text": "hi"}, seconds=0.1, about={"model": "m"})
+RATE_LIMIT = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "later", retryable=True, retry_after=3_600.0)
+NO_SLOT = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "busy", retryable=True, retry_after=0.25, asked=False)
+
+Step = Outcome | Exception | Callable[[], Awaitable[Outcome]]
+
+
+class Scripted(EchoKind):
+    """Ends as the script says: an outcome, an error to raise, or what a function returns. The last stays."""
+
+    def __init__(self, *script: Step) -> None:
+        super().__init__()
+        self.script = list(script)
+
+    async def run(self, claim: Claimed[Note]) -> Outcome:
+        self.runs += 1
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(step, Exception):
+            raise step
+        return step if isinstance(step, Completed | Failed | Later | Awaiting) else await step()
+
+
+class Desk:
+    """A runner with everything around it in view."""
+
+    def __init__(self, stores: Stores, clock: FakeClock, journal: Journal) -> None:
+        self.stores = stores
+        self.clock = clock
+        self.journal = journal
+        self.notifier = Notifier()
+        self.failpoints: list[Failpoint] = []
+        self.on_failpoint: Callable[[Failpoint], None] = self.failpoints.append
+
+    def runner(self, kind: EchoKind) -> Runner:
+        instruments = Instruments(self.journal, self.clock, failpoint=self.on_failpoint)
+        windows = DatabaseWindows(self.stores.conversations)
+        return Runner(self.stores.jobs, Registry([kind]), self.notifier, windows, instruments)
+
+    async def attempt(self, kind: EchoKind) -> JobRecord:
+        """Makes the one attempt that is due."""
+        claim = await claim_job(self.stores)
+        await self.runner(kind).run(claim)
+        return await self.stores.jobs.get(TENANT, claim.id)
+
+
+@pytest.fixture
+def desk(stores: Stores, clock: FakeClock, journal: Journal) -> Desk:
+    return Desk(stores, clock, journal)
+
+
+async def test_an_answer_completes_the_job_and_wakes_both_worker_pools(desk: Desk) -> None:
+    await accept(desk.stores)
+
+    record = await desk.attempt(Scripted(DONE))
+
+    assert record.ending is not None
+    assert (record.state, record.ending.result) == (JobState.COMPLETED, {"text": "hi"})
+    assert [each.status for each in record.attempts] == ["answered"]
+    assert (desk.notifier.jobs, desk.notifier.deliveries) == (1, 1)
+    assert desk.failpoints == [Failpoint.AFTER_CLAIM, Failpoint.AFTER_ANSWER, Failpoint.AFTER_FINISH]
+    ((event, fields),) = desk.journal.lines
+    assert (event, fields["model"]) == ("answered", "m")
+
+
+async def test_a_failure_that_may_pass_schedules_the_job_and_counts(desk: Desk) -> None:
+    await accept(desk.stores)
+
+    record = await desk.attempt(Scripted(refusal(retryable=True)))
+
+    assert (record.state, record.attempt, record.failure) == (JobState.SCHEDULED, 1, FAILURE)
+    assert 1_600 <= record.run_at - desk.clock.now() <= 2_400
+    assert [(each.status, each.error) for each in record.attempts] == [
+        ("retry", "upstream_error: the LLM is not well"),
+    ]  # fmt: skip
+    assert desk.notifier.jobs == 1
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+async def test_the_status_of_the_llm_stands_with_the_attempt(desk: Desk, *, retryable: bool) -> None:
+    await accept(desk.stores)
+
+    record = await desk.attempt(
+        Scripted(ProviderError(ErrorCode.UPSTREAM_ERROR, "no", retryable=retryable, http_status=503))
+    )
+
+    assert [each.http_status for each in record.attempts] == [503]
+
+
+async def test_a_rate_limit_that_names_its_end_is_waited_for_and_costs_no_attempt(desk: Desk) -> None:
+    await accept(desk.stores)
+
+    record = await desk.attempt(Scripted(RATE_LIMIT))
+
+    assert (record.state, record.attempt) == (JobState.SCHEDULED, 0)
+    assert 3_600_000 <= record.run_at - desk.clock.now() <= 4_320_000
+
+
+async def test_a_call_that_found_no_slot_is_made_later_and_leaves_no_attempt(desk: Desk) -> None:
+    await accept(desk.stores)
+
+    record = await desk.attempt(Scripted(NO_SLOT))
+
+    assert (record.state, record.attempt, record.attempts, record.attempts_made) == (JobState.SCHEDULED, 0, (), 0)
+    assert record.run_at - desk.clock.now() == 250
+    assert desk.journal.events == ["waits_for_its_turn"]
+
+
+async def test_a_final_failure_ends_the_job(desk: Desk) -> None:
+    await accept(desk.stores)
+
+    record = await desk.attempt(Scripted(refusal(retryable=False)))
+
+    assert (record.state, record.failure) == (JobState.FAILED, FAILURE)
+    assert len(record.deliveries) == 1
+    assert (desk.notifier.deliveries, desk.journal.events) == (1, ["failed"])
+
+
+async def test_a_job_that_an_llm_has_taken_awaits_its_webhook(desk: Desk) -> None:
+    await accept(desk.stores)
+
+    record = await desk.attempt(Scripted(Awaiting(30.0)))
+
+    assert (record.state, record.run_at - desk.clock.now()) == (JobState.AWAITING, 30_000)
+    assert [each.status for each in record.attempts] == ["handed_over"]
+    assert desk.journal.events == ["handed_over"]
+
+
+async def test_an_llm_that_keeps_failing_is_asked_twelve_times(desk: Desk) -> None:
+    await accept(desk.stores)
+    kind = Scripted(refusal(retryable=True))
+
+    for _ in range(12):
+        record = await desk.attempt(kind)
+        desk.clock.advance(1_200)
+
+    assert (record.state, kind.runs, record.attempts_made) == (JobState.FAILED, 12, 12)
+    assert await claim_jobs(desk.stores) == []
+
+
+async def test_a_kind_that_breaks_is_logged_and_tried_again(desk: Desk) -> None:
+    await accept(desk.stores)
+
+    record = await desk.attempt(Scripted(ZeroDivisionError("our own fault")))
+
+    assert record.failure is not None
+    assert (record.state, record.failure.code) == (JobState.SCHEDULED, ErrorCode.INTERNAL)
+    assert "our own fault" not in record.failure.message
+    assert "job_broke" in desk.journal.events
+
+
+async def test_an_answer_to_a_job_that_was_taken_away_is_discarded(desk: Desk) -> None:
+    async def slow() -> Outcome:
+        desk.clock.advance(LEASE)
+        await desk.stores.jobs.recover()
+        return DONE
+
+    await accept(desk.stores)
+
+    record = await desk.attempt(Scripted(slow))
+
+    assert (record.state, record.ending) == (JobState.QUEUED, None)
+    assert desk.journal.events == ["stale_result_discarded"]
+    assert desk.notifier.deliveries == 0
+
+
+async def test_an_answer_after_the_lease_counts_if_no_worker_took_the_job(desk: Desk) -> None:
+    async def slow() -> Outcome:
+        desk.clock.advance(LEASE * 10)
+        return DONE
+
+    await accept(desk.stores)
+
+    record = await desk.attempt(Scripted(slow))
+
+    assert (record.state, record.lease_losses) == (JobState.COMPLETED, 0)
+
+
+async def test_a_paid_answer_outlasts_a_database_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish, tries = desk.stores.jobs.finish, 0
+
+    async def flaky(*arguments: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise StorageUnavailable("database is locked")
+        return await finish(*arguments)
+
+    monkeypatch.setattr(desk.stores.jobs, "finish", flaky)
+    await accept(desk.stores)
+    kind = Scripted(DONE)
+
+    record = await desk.attempt(kind)
+
+    assert (record.state, kind.runs, tries) == (JobState.COMPLETED, 1, 3)
+
+
+async def test_a_cancellation_that_comes_with_the_answer_does_not_lose_it(desk: Desk) -> None:
+    job_id = (await accept(desk.stores)).job_id
+    task: asyncio.Task[None]
+
+    def cancelling(failpoint: Failpoint) -> None:
+        if failpoint is Failpoint.AFTER_ANSWER:
+            task.cancel()
+
+    desk.on_failpoint = cancelling
+    task = asyncio.ensure_future(desk.runner(Scripted(DONE)).run(await claim_job(desk.stores)))
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await desk.journal.seen("answered")
+    assert await state_of(desk.stores, job_id) == JobState.COMPLETED
+
+
+def unconfirmed(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, instead: Callable[[], Awaitable[object]] | None = None
+) -> None:
+    """The next write of an outcome is committed, or `instead` happens, and the answer to it is lost."""
+    lost = asyncio.Event()
+
+    def losing(write: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def run(*arguments: Any) -> Any:
+            if lost.is_set():
+                return await write(*arguments)
+            lost.set()
+            await (write(*arguments) if instead is None else instead())
+            raise OutcomeUnknown("connection was closed in the middle of operation")
+
+        return run
+
+    for name in ("finish", "put_off", "hand_over"):
+        monkeypatch.setattr(stores.jobs, name, losing(getattr(stores.jobs, name)))
+
+
+@pytest.mark.parametrize(
+    ("step", "event", "state"),
+    [
+        (DONE, "answered", JobState.COMPLETED),
+        (refusal(retryable=False), "failed", JobState.FAILED),
+        (refusal(retryable=True), "retry", JobState.SCHEDULED),
+        (Awaiting(30.0), "handed_over", JobState.AWAITING),
+    ],
+)
+async def test_an_outcome_whose_commit_was_not_answered_is_reported_as_stored(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, step: Step, event: str, state: JobState
+) -> None:
+    await accept(desk.stores, session=None)
+    unconfirmed(desk.stores, monkeypatch)
+
+    record = await desk.attempt(Scripted(step))
+
+    assert (record.state, len(record.attempts)) == (state, 1)
+    assert desk.journal.events == [event]
+
+
+async def test_the_outcome_of_a_job_that_ended_otherwise_meanwhile_is_discarded(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = (await accept(desk.stores)).job_id
+    unconfirmed(desk.stores, monkeypatch, instead=lambda: desk.stores.jobs.cancel(TENANT, job_id))
+
+    record = await desk.attempt(Scripted(DONE))
+
+    assert record.state == JobState.CANCELLED
+    assert desk.journal.events == ["stale_result_discarded"]
