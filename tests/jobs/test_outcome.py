@@ -1,14 +1,9 @@
-"""What follows from each way an attempt can end."""
+"""What follows from each way in which a provider can fail."""
 
 import pytest
 
-from answerback.jobs.outcome import (
-    BILLED,
-    AskLater,
-    Failed,
-    after_provider_error,
-    poisoned,
-)
+from answerback.jobs.kind import Failed, Later
+from answerback.jobs.outcome import BILLED, BILLED_ATTEMPTS, after_provider_error
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE
 from builders import FAILURE, refusal
@@ -20,13 +15,13 @@ def middle() -> float:
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 11])
-def test_a_retryable_failure_is_asked_again_as_planned(attempt: int) -> None:
+def test_a_failure_that_may_pass_is_tried_again_as_planned(attempt: int) -> None:
     outcome = after_provider_error(refusal(retryable=True), attempt, JOB_SCHEDULE, middle)
 
-    assert outcome == AskLater(JOB_SCHEDULE.waits[attempt], FAILURE, counted=True)
+    assert outcome == Later(JOB_SCHEDULE.waits[attempt], FAILURE, counted=True)
 
 
-def test_a_retryable_failure_at_the_last_attempt_is_final() -> None:
+def test_a_failure_that_may_pass_is_final_at_the_last_attempt() -> None:
     assert after_provider_error(refusal(retryable=True), 12, JOB_SCHEDULE, middle) == Failed(FAILURE)
 
 
@@ -40,15 +35,15 @@ def test_a_rate_limit_that_names_its_end_costs_no_attempt(attempt: int) -> None:
     limited = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "wait", retryable=True, retry_after=600)
     outcome = after_provider_error(limited, attempt, JOB_SCHEDULE, middle)
 
-    assert isinstance(outcome, AskLater)
-    assert not outcome.counted
+    assert isinstance(outcome, Later)
+    assert (outcome.counted, outcome.asked) == (False, True)
     assert 600 <= outcome.delay <= 720
 
 
 def test_another_failure_that_names_a_time_waits_for_it_and_counts() -> None:
     outcome = after_provider_error(refusal(retryable=True, retry_after=600), 1, JOB_SCHEDULE, middle)
 
-    assert isinstance(outcome, AskLater)
+    assert isinstance(outcome, Later)
     assert outcome.counted
     assert 600 <= outcome.delay <= 720
 
@@ -57,17 +52,14 @@ def test_another_failure_that_names_a_time_waits_for_it_and_counts() -> None:
 def test_a_failure_that_may_cost_money_is_tried_five_times(code: ErrorCode) -> None:
     charged = ProviderError(code, "charged", retryable=True)
 
-    assert isinstance(after_provider_error(charged, 4, JOB_SCHEDULE, middle), AskLater)
+    assert BILLED_ATTEMPTS == 5
+    assert isinstance(after_provider_error(charged, 4, JOB_SCHEDULE, middle), Later)
     assert after_provider_error(charged, 5, JOB_SCHEDULE, middle) == Failed(charged.failure)
 
 
-def test_a_call_that_found_no_room_waits_for_its_turn_exactly_and_was_no_attempt() -> None:
+def test_a_call_that_found_no_slot_waits_exactly_as_long_as_asked_and_was_no_attempt() -> None:
     error = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "wait", retryable=True, retry_after=0.25, asked=False)
 
     outcome = after_provider_error(error, 12, JOB_SCHEDULE, middle)
 
-    assert outcome == AskLater(0.25, error.failure, counted=False, asked=False)
-
-
-def test_the_third_loss_poisons() -> None:
-    assert [poisoned(losses) for losses in (1, 2, 3, 4)] == [False, False, True, True]
+    assert outcome == Later(0.25, error.failure, counted=False, asked=False)

@@ -1,0 +1,174 @@
+"""The sweep: gentle every second, thorough every minute, and never ended by a database that is away."""
+
+import pytest
+
+from answerback.jobs import prune as pruning
+from answerback.jobs.model import Swept
+from answerback.jobs.sweep import RARE_SECONDS, Duty, Sweep
+from answerback.kernel.errors import ErrorCode, StorageUnavailable
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.telemetry import Unmeasured
+from answerback.testing.clock import FakeClock
+from builders import DAY, DAY_MS, LEASE, REPORT, Journal, Notifier, accept, claim_delivery, claim_jobs, ended_job
+from databases import Database
+from stores import Stores
+
+
+@pytest.fixture
+def notifier() -> Notifier:
+    return Notifier()
+
+
+@pytest.fixture
+def sweep(stores: Stores, notifier: Notifier, clock: FakeClock, journal: Journal) -> Sweep:
+    jobs = stores.jobs
+    return Sweep(
+        recoveries=(lambda: jobs.recover(),),
+        expiries=(lambda: jobs.release_quarantined(), lambda: jobs.expire()),
+        rare=(lambda: jobs.release_orphans(), lambda: jobs.prune(30 * DAY_MS)),
+        notifier=notifier,
+        lease_seconds=LEASE,
+        instruments=Instruments(journal, clock),
+    )
+
+
+async def test_what_it_moved_is_logged_and_the_workers_are_notified(
+    stores: Stores, sweep: Sweep, clock: FakeClock, journal: Journal, notifier: Notifier
+) -> None:
+    await accept(stores)
+    await claim_jobs(stores)
+    await accept(stores, session=None, deadline_seconds=1.0)
+    clock.advance(LEASE)
+
+    assert await sweep.sweep() == 2
+
+    assert journal.lines == [("swept", {"jobs_requeued": 1, "jobs_expired": 1})]
+    assert (notifier.jobs, notifier.deliveries) == (1, 1)
+
+
+async def test_with_nothing_to_do_it_is_silent(sweep: Sweep, journal: Journal, notifier: Notifier) -> None:
+    assert await sweep.sweep() == 0
+    assert (journal.lines, notifier.jobs, notifier.deliveries) == ([], 0, 0)
+
+
+async def test_what_it_ends_is_counted(clock: FakeClock, journal: Journal, notifier: Notifier) -> None:
+    class Counting(Unmeasured):
+        def __init__(self) -> None:
+            self.counted: list[tuple[str, ErrorCode | None, int]] = []
+
+        def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None:
+            self.counted.append((state, code, count))
+
+    async def duty() -> Swept:
+        return Swept(jobs_poisoned=1, jobs_unanswered=2, jobs_expired=3, jobs_requeued=4)
+
+    metrics = Counting()
+
+    await Sweep((duty,), (), (), notifier, LEASE, Instruments(journal, clock, metrics)).sweep()
+
+    assert metrics.counted == [
+        ("failed", ErrorCode.POISONED, 1),
+        ("failed", ErrorCode.LLM_CALLBACK_TIMEOUT, 2),
+        ("expired", ErrorCode.EXPIRED, 3),
+    ]
+
+
+def away(patched: pytest.MonkeyPatch, stores: Stores) -> None:
+    """The database, for what the sweep does each second."""
+
+    async def refused() -> None:
+        raise StorageUnavailable("connection refused")
+
+    for duty in ("recover", "release_quarantined", "expire"):
+        patched.setattr(stores.jobs, duty, refused)
+
+
+async def test_a_database_that_is_away_is_survived(
+    stores: Stores, sweep: Sweep, clock: FakeClock, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        away(patched, stores)
+        assert await sweep.sweep() == 0
+    assert journal.events == ["sweep_postponed"]
+
+    await accept(stores, deadline_seconds=1.0)
+    clock.advance(1)
+    assert await sweep.sweep() == 1
+
+
+async def outage(stores: Stores, sweep: Sweep, clock: FakeClock, seconds: float) -> None:
+    """A lease half over, and a database that is then away for so long."""
+    await accept(stores)
+    await claim_jobs(stores)
+    clock.advance(LEASE / 2)
+    await sweep.sweep()
+    with pytest.MonkeyPatch.context() as patched:
+        away(patched, stores)
+        clock.advance(seconds)
+        await sweep.sweep()
+
+
+@pytest.mark.parametrize("leases", [0.5, 10])
+async def test_after_an_outage_holders_of_leases_have_half_a_lease_to_find_the_database_again(
+    stores: Stores, sweep: Sweep, clock: FakeClock, leases: float
+) -> None:
+    await outage(stores, sweep, clock, LEASE * leases)
+    assert await sweep.sweep() == 0
+    clock.advance(LEASE / 2 - 0.001)
+    assert await sweep.sweep() == 0
+
+    clock.advance(0.001)
+
+    assert await sweep.sweep() == 1
+
+
+async def test_after_a_short_outage_lost_leases_are_taken_at_once(
+    stores: Stores, sweep: Sweep, clock: FakeClock
+) -> None:
+    await outage(stores, sweep, clock, LEASE / 2 - 0.001)
+    assert await sweep.sweep() == 0
+
+    clock.advance(0.001)
+
+    assert await sweep.sweep() == 1
+
+
+async def test_old_jobs_are_pruned_as_fast_as_they_come_however_many(
+    stores: Stores, sweep: Sweep, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bounded batch a minute would let a busy service's database grow for ever."""
+    for _ in range(7):
+        await ended_job(stores, session=None)
+        await stores.deliveries.delivered(await claim_delivery(stores), REPORT)
+    limited = pruning.OLD_JOBS.clause.limit(2)  # type: ignore[attr-defined]
+    monkeypatch.setattr(pruning, "OLD_JOBS", pruning.Statement(limited))
+    clock.advance(31 * DAY)
+
+    while await sweep.sweep():
+        pass
+
+    assert await database.rows("SELECT count(*) FROM jobs") == [(0,)]
+
+
+async def test_rare_duties_run_once_a_minute_and_again_while_they_find_something(
+    clock: FakeClock, journal: Journal, notifier: Notifier
+) -> None:
+    runs: list[str] = []
+
+    def duty(name: str, *moved: int) -> Duty:
+        left = list(moved)
+
+        async def run() -> Swept:
+            runs.append(name)
+            return Swept(jobs_pruned=left.pop(0) if left else 0)
+
+        return run
+
+    sweep = Sweep((duty("often"),), (), (duty("rare", 5),), notifier, LEASE, Instruments(journal, clock))
+
+    for _ in range(int(RARE_SECONDS) + 3):
+        await sweep.sweep()
+        clock.advance(1)
+
+    assert runs.count("often") == RARE_SECONDS + 3
+    assert runs.count("rare") == 3
