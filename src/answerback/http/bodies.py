@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 from starlette.requests import Request
 
 from answerback.http.errors import InvalidRequest
@@ -27,30 +28,66 @@ async def read_body(request: Request, model: type[M], check_url: CheckUrl | None
     to the route: a request that repeats another gets the first response, whichever addresses are allowed now.
     """
     raw = await request.body()
+    decoded = _decoded(raw)
     try:
-        body = _parsed(raw, model, check_url)
+        return _validated(decoded, raw, model, check_url)
     except InvalidRequest as refusal:
         if any(each["type"] != CallbackRefused.code for each in refusal.errors):
             raise
-        body = _parsed(raw, model, None)
-    # Of two values for a field Pydantic takes the last, where a proxy that checked the request may have read the first.
-    json.loads(raw, object_pairs_hook=_without_duplicates)
-    return body
+        return _validated(decoded, raw, model, None)
 
 
-def _parsed(raw: bytes, model: type[M], check_url: CheckUrl | None) -> M:
+def _validated(decoded: Any, raw: bytes, model: type[M], check_url: CheckUrl | None) -> M:
     try:
+        return model.model_validate(decoded, context=check_url)
+    except ValidationError:
+        pass
+    try:
+        # Parsed again for the errors' sake, which then speak of JSON and not of Python.
         return model.model_validate_json(raw, context=check_url)
     except ValidationError as error:
         raise InvalidRequest([_entry(each) for each in error.errors(include_url=False, include_input=False)]) from None
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    names = set()
-    for name, _ in pairs:
-        if name in names:
-            raise InvalidRequest([{"type": "duplicate_field", "loc": ["body", name], "msg": "must not be given twice"}])
-        names.add(name)
+def _decoded(raw: bytes) -> Any:
+    """The JSON, decoded once. Raises InvalidRequest."""
+    try:
+        decoded = DECODER.decode(raw.decode())
+        if _may_be_more_than_json(raw):
+            from_json(raw)
+    except (ValueError, RecursionError) as error:
+        reason = {"type": "json_invalid", "loc": ["body"], "msg": f"Invalid JSON: {_reason(raw) or error}"}
+        raise InvalidRequest([reason]) from None
+    return decoded
+
+
+def _may_be_more_than_json(raw: bytes) -> bool:
+    """Whether Python may have decoded what Pydantic and the databases refuse: deep nesting, half a surrogate pair."""
+    return raw.count(b"{") + raw.count(b"[") >= MAX_DEPTH or b"\\ud" in raw or b"\\uD" in raw
+
+
+def _reason(raw: bytes) -> str | None:
+    """Why Pydantic does not read it as JSON, with line and column."""
+    try:
+        from_json(raw)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values for a field one would count here, and the other perhaps for a proxy that checked the request."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        name = next(name for name in names if names.count(name) > 1)
+        raise InvalidRequest([{"type": "duplicate_field", "loc": ["body", name], "msg": "must not be given twice"}])
+    return made
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates)
+MAX_DEPTH = 200
+"""Of nesting, as Pydantic's parser takes it."""
 
 
 def from_form(values: Mapping[str, str], model: type[M]) -> M:
