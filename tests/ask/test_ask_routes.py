@@ -1,4 +1,4 @@
-"""Door 2: answers, streams and their history, over real HTTP."""
+"""Asked and streamed questions and their history, over real HTTP."""
 
 import asyncio
 import json
@@ -11,10 +11,11 @@ import pytest
 import pytest_asyncio
 
 from answerback.accounts.model import hash_key
-from answerback.bootstrap import SystemClock
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from builders import RealClock
+from databases import SqliteDatabase
 from troubles import SECRET, TROUBLES, chunk, sse, upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,7 +28,7 @@ OTHER = {"Authorization": "the-other-key"}
 async def service(llm: FakeLLM) -> AsyncIterator[Service]:
     """With two keys, each a tenant."""
     made = Service(upstream(llm.base_url) | {"LLM_TIMEOUT_SECONDS": "2", "AUTH_TOKEN": "the-key"})
-    stores = await open_sqlite(made.database, SystemClock(), render)
+    stores = await SqliteDatabase(made.database).open(RealClock())
     await stores.accounts.create_key("other", hash_key(OTHER["Authorization"]))
     await stores.close()
     async with made:

@@ -9,9 +9,9 @@ from stores import Stores
 
 @pytest.fixture
 def opened(stores: Stores) -> Database:
-    return stores._database
+    return stores.database
 
 
 @pytest.fixture
-def idempotency(opened: Database) -> IdempotencyStore:
-    return IdempotencyStore(opened)
+def idempotency(stores: Stores) -> IdempotencyStore:
+    return stores.idempotency

@@ -59,7 +59,7 @@ def test_a_path_of_openais_has_its_renderer_before_its_route_is_found(path: str)
         ("/v1/jobs" + "/" * 60_000, problem),
         ("/v1" + "/x" * 30_000, openai_error),
     ],
-    ids=lambda given: str(given)[:40],
+    ids=lambda given: getattr(given, "__name__", given)[:40],
 )
 def test_a_path_without_a_route_takes_the_renderer_of_those_beside_it(path: str, renderer: object) -> None:
     assert RENDERERS.at(path) is renderer
