@@ -211,7 +211,7 @@ class TestHandingOver:
             push.then(trouble)
             job_id = await desk.hand_in()
             first = await submission_of(push, job_id)
-            await desk.until(job_id, lambda job: job["attempts"][0]["status"] == "retry" and job["run_at"])
+            await desk.until(job_id, lambda job: job["attempts"] and job["status"] == "scheduled")
             jobs.append((job_id, first))
         for job_id, first in jobs:
             again = await submission_of(push, job_id, times=2)
@@ -256,7 +256,7 @@ class TestHandingOver:
     async def test_an_answer_although_the_202_was_lost(self, desk: Desk, push: PushLLM) -> None:
         push.then(behaviours.hang_up())
         job_id = await desk.hand_in()
-        await desk.until(job_id, lambda job: job["status"] == "queued" and job["attempt"] == 1)
+        await desk.until(job_id, lambda job: job["status"] == "scheduled" and job["attempt"] == 1)
         submission = await submission_of(push, job_id)
 
         assert await push.call_back(submission, GOOD) == (200, RECEIVED)

@@ -24,7 +24,7 @@ async def test_an_llm_that_never_calls_back() -> None:
 
         assert (verdict["ok"], verdict["result"]) == (
             False,
-            {"error": "the LLM took the review but did not call back in time"},
+            {"error": "the LLM took the job but did not call back in time"},
         )
         assert (await desk.job(job_id))["error"]["code"] == "llm_callback_timeout"
         (submission,) = push.submissions

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import pytest
+import pytest_asyncio
 from reviewing import Desk
 
 from answerback.testing import behaviours
@@ -13,20 +13,20 @@ from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def push() -> AsyncIterator[PushLLM]:
     async with PushLLM() as server:
         yield server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def receiver() -> AsyncIterator[Receiver]:
     async with Receiver() as server:
         yield server
 
 
 def waits_for_its_turn(job: Any) -> bool:
-    return job["status"] == "queued" and job["error"] is not None
+    return job["status"] == "scheduled" and job["error"] is not None
 
 
 async def test_reviews_beyond_the_minute_wait_for_their_turn(push: PushLLM, receiver: Receiver) -> None:
