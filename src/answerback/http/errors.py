@@ -1,7 +1,6 @@
 """Errors as responses, each with its status. The renderer of a router makes the body; `problem` is that of our own
 routes: `{"detail": …, "error": {"code", "message"}}`."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -106,12 +105,6 @@ def problem(
     """The ErrorRenderer of our own routes."""
     body = Problem(detail=message if detail is None else detail, error=ErrorBody(code=code, message=message))
     return respond(status, body, headers)
-
-
-def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """UTF-8 JSON of plain values. `answerback.http.responses.respond` takes its place route by route."""
-    content = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    return Response(content, status, dict(headers or {}), "application/json")
 
 
 def render_refusal(refusal: Refusal, renderer: ErrorRenderer = problem) -> Response:

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from fastapi import Path
 
 from answerback.http.errors import ErrorBody, Problem
-from answerback.http.responses import shown as shown
 
 JOB = "job_01a1fc8454427e0488ed70bfee41f52c"
 DELIVERY = "msg_01a1fc8455127d23bd4fb85716e42dde"

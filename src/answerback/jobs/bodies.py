@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from answerback.http.openapi_parts import CREATED, ENDED_AT, JOB, USAGE, shown
+from answerback.http.openapi_parts import CREATED, ENDED_AT, JOB, USAGE
+from answerback.http.responses import shown
 from answerback.jobs.kind import ENDED, Description, JobState
 from answerback.jobs.model import JobRecord
 from answerback.kernel.clock import rfc3339

@@ -31,9 +31,8 @@ from answerback.http.openapi_parts import (
     JobId,
     conflict,
     errors,
-    shown,
 )
-from answerback.http.responses import respond
+from answerback.http.responses import respond, shown
 from answerback.jobs.model import Submission
 from answerback.jobs.submit import Submitter
 from answerback.reviews.kind import ReviewKind

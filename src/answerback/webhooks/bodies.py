@@ -1,11 +1,12 @@
 """How deliveries and attempts read."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel
 
-from answerback.http.openapi_parts import CREATED, DELIVERY, ENDED_AT, JOB, shown
+from answerback.http.openapi_parts import CREATED, DELIVERY, ENDED_AT, JOB
+from answerback.http.responses import shown
+from answerback.kernel.clock import rfc3339
 from answerback.queue.attempts import Attempt
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
 
@@ -54,7 +55,7 @@ class DeliveryBody(BaseModel):
 
     id: str
     job_id: str
-    status: str
+    status: DeliveryState
     url: str
     attempt: int
     next_attempt_at: str | None
@@ -62,32 +63,27 @@ class DeliveryBody(BaseModel):
     attempts: list[AttemptBody]
 
 
-def attempt_body(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "status": attempt.status,
-        "started_at": _time(attempt.started_at),
-        "finished_at": _time(attempt.finished_at),
-        "duration_ms": attempt.duration_ms,
-        "http_status": attempt.http_status,
-        "error": attempt.error,
-        "response_snippet": attempt.snippet,
-    }
+def attempt_body(attempt: Attempt) -> AttemptBody:
+    return AttemptBody(
+        number=attempt.number,
+        status=attempt.status,
+        started_at=rfc3339(attempt.started_at),
+        finished_at=rfc3339(attempt.finished_at),
+        duration_ms=attempt.duration_ms,
+        http_status=attempt.http_status,
+        error=attempt.error,
+        response_snippet=attempt.snippet,
+    )
 
 
-def delivery_body(delivery: DeliveryRecord) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "job_id": delivery.job_id,
-        "status": delivery.state,
-        "url": delivery.url,
-        "attempt": delivery.attempt,
-        "next_attempt_at": _time(delivery.run_at) if delivery.state == DeliveryState.PENDING else None,
-        "delivered_at": None if delivery.delivered_at is None else _time(delivery.delivered_at),
-        "attempts": [attempt_body(attempt) for attempt in delivery.attempts],
-    }
-
-
-def _time(epoch_ms: int) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def delivery_body(delivery: DeliveryRecord) -> DeliveryBody:
+    return DeliveryBody(
+        id=delivery.id,
+        job_id=delivery.job_id,
+        status=delivery.state,
+        url=delivery.url,
+        attempt=delivery.attempt,
+        next_attempt_at=rfc3339(delivery.run_at) if delivery.state == DeliveryState.PENDING else None,
+        delivered_at=None if delivery.delivered_at is None else rfc3339(delivery.delivered_at),
+        attempts=[attempt_body(attempt) for attempt in delivery.attempts],
+    )

@@ -123,7 +123,7 @@ class DeliveryRecord:
     event_type: str
     endpoint_id: str | None
     url: str
-    state: str
+    state: DeliveryState
     attempt: int
     run_at: int
     deadline_at: int

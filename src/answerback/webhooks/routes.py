@@ -1,14 +1,14 @@
 """Resending deliveries."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from answerback.http.errors import json_response
+from answerback.http.caller import TenantOf
 from answerback.http.openapi_parts import DELIVERY, JOB_ERRORS, conflict
+from answerback.http.responses import respond
 from answerback.kernel.log import Log
 from answerback.queue.notifier import Notifier
 from answerback.webhooks.bodies import DeliveryBody, delivery_body
@@ -22,10 +22,8 @@ RESEND_ERRORS = JOB_ERRORS | conflict(
 )
 
 
-def router(
-    store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: Callable[[Request], Awaitable[str]]
-) -> APIRouter:
-    """`/v1/deliveries…`. `tenant_of` is the tenant of a request; it raises where there is none."""
+def router(store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: TenantOf) -> APIRouter:
+    """`/v1/deliveries…`."""
     routes = APIRouter(prefix="/v1", tags=["jobs"])
 
     @routes.post("/deliveries/{delivery_id}/replay", status_code=202, include_in_schema=False)
@@ -42,6 +40,6 @@ def router(
         delivery = await store.resend_delivery(tenant_id, delivery_id)
         notifier.delivery_ready()
         log.info("resent", job=delivery.job_id, delivery=delivery_id, tenant=tenant_id)
-        return json_response(202, delivery_body(delivery))
+        return respond(202, delivery_body(delivery))
 
     return routes

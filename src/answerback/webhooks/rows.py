@@ -34,7 +34,7 @@ def delivery_record(tx: Transaction, row: Row) -> DeliveryRecord:
         event_type=row.event_type,
         endpoint_id=row.endpoint_id,
         url=row.url,
-        state=row.state,
+        state=DeliveryState(row.state),
         attempt=row.attempt,
         run_at=row.run_at + shown,
         deadline_at=row.deadline_at + shown,
