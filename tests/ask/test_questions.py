@@ -3,7 +3,7 @@
 import asyncio
 
 from answerback.testing.clock import FakeClock
-from builders import DAY, TENANT
+from builders import DAY, DAY_MS, TENANT
 from databases import Database
 from stores import Stores
 
@@ -44,8 +44,8 @@ async def test_old_questions_are_forgotten_batch_by_batch(stores: Stores, clock:
     clock.advance(30 * DAY + 1)
     await stores.questions.keep_question(TENANT, "new", "a")
 
-    swept = [(await stores.jobs.prune(30)).questions_pruned for _ in range(3)]
+    pruned = [await stores.questions.prune(30 * DAY_MS) for _ in range(3)]
 
-    assert swept == [200, 50, 0]
+    assert pruned == [200, 50, 0]
     assert await database.rows("SELECT question FROM questions") == [("new",)]
     assert [each.question for each in await stores.questions.list_questions(TENANT, 100)] == ["new"]

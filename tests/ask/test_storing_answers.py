@@ -25,9 +25,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STORING_SECONDS", 0.0)
 
 
-def questions(stores: Any, journal: Journal) -> Questions:
+def questions(store: Any, journal: Journal) -> Questions:
     asker = Asker(MockProvider(), ShortRetries(0, 0.01, 0.01, 2), 10, Instruments(journal))
-    return Questions(asker, stores, journal)
+    return Questions(asker, store, journal)
 
 
 async def asked(over: Questions) -> str:
@@ -46,7 +46,7 @@ async def test_behind_a_locked_database_the_answer_goes_out_and_is_stored_once_i
     with raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
 
-        answer = await asyncio.wait_for(ask(questions(stores, journal)), 5)
+        answer = await asyncio.wait_for(ask(questions(stores.questions, journal)), 5)
 
         assert answer == 'You said: "hello?".'
         assert await stores.questions.list_questions(TENANT, 10) == []

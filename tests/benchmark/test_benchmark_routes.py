@@ -1,4 +1,4 @@
-"""Door 3's benchmarks over real HTTP: the report, its file, and what can go wrong."""
+"""Benchmarks over real HTTP: the report, its file, and what can go wrong."""
 
 import asyncio
 import csv

@@ -1,4 +1,4 @@
-"""Door 5: the official `openai` package against the running service, with nothing but `base_url` changed."""
+"""The official `openai` package against the running service, with nothing but `base_url` changed."""
 
 import json
 from collections.abc import AsyncIterator, Mapping

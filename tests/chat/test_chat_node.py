@@ -1,4 +1,4 @@
-"""Door 5 through the official `openai` package for Node, where Node is present."""
+"""The official `openai` package for Node against the running service, where Node is present."""
 
 import asyncio
 import json

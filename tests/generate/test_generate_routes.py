@@ -1,4 +1,4 @@
-"""Door 3: models, answers and streams, over real HTTP."""
+"""Models, answers and streams, over real HTTP."""
 
 import asyncio
 import io

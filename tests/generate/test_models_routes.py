@@ -1,4 +1,4 @@
-"""Door 3's list of models when its upstream is slow, failing or odd; a service for each story."""
+"""The list of models when its upstream is slow, failing or odd; a service for each story."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -49,7 +49,7 @@ async def test_headers_below_the_limit_pass_on_every_request_of_a_connection() -
 REFUSED = [
     (b"nonsense\r\n\r\n", 400, "invalid_http", "- -"),
     (b"GET /v1/jobs HTTP/1.1\r\nbad header\r\n\r\n", 400, "invalid_http", "GET /v1/jobs"),
-    (b"GET /v1/conversations/secret HTTP/1.1\r\nbad header\r\n\r\n", 400, "invalid_http", "GET /v1/conversations/…"),
+    (b"GET /v1/sessions/secret HTTP/1.1\r\nbad header\r\n\r\n", 400, "invalid_http", "GET /v1/sessions/…"),
     (b"POST /webhook?x HTTP/1.1\r\nx: " + b"a" * 200_000, 431, "headers_too_large", "POST /webhook"),
 ]
 

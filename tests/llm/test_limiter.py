@@ -279,7 +279,7 @@ async def job(http: aiohttp.ClientSession, job_id: str) -> dict[str, Any]:
 async def put_off(http: aiohttp.ClientSession, job_id: str) -> dict[str, Any]:
     """The job, once it waits with a reason."""
     async with asyncio.timeout(10):
-        while not (found := await job(http, job_id))["error"] or found["status"] != "queued":
+        while not (found := await job(http, job_id))["error"] or found["status"] != "scheduled":
             continue
     return found
 
