@@ -3,7 +3,7 @@
 from answerback.jobs.kind import JobState
 from answerback.kernel.errors import ErrorCode
 from answerback.testing.clock import FakeClock
-from builders import LEASE, TENANT, accept, claim_job, claim_jobs, finish, recover, state_of
+from builders import LEASE, TENANT, accept, claim_job, finish, recover, state_of
 from stores import Stores
 
 HOUR = 3600.0
@@ -65,6 +65,7 @@ async def test_the_third_loss_within_72_hours_ends_a_job_as_poisoned(stores: Sto
     clock.advance(70 * HOUR)
     await lose(stores, clock)
     assert await state_of(stores, job_id) == JobState.QUEUED
+    assert await state_of(stores, behind) == JobState.HELD
 
     await lose(stores, clock)
 
@@ -84,26 +85,3 @@ async def test_losses_spread_wider_do_not_poison(stores: Stores, clock: FakeCloc
         clock.advance(73 * HOUR)
 
     assert await state_of(stores, job_id) == JobState.QUEUED
-
-
-async def test_of_jobs_that_lost_two_leases_one_runs_at_a_time(stores: Stores, clock: FakeClock) -> None:
-    on_probation = {(await accept(stores, session=None)).job_id for _ in range(3)}
-    for _ in range(2):
-        await claim_jobs(stores)
-        clock.advance(LEASE)
-        await recover(stores)
-    fresh = (await accept(stores, session=None)).job_id
-
-    under_way = {claim.id for claim in await claim_jobs(stores)}
-    assert len(under_way & on_probation) == 1
-    assert under_way - on_probation == {fresh}
-    assert await claim_jobs(stores) == []
-
-    clock.advance(LEASE)
-    await recover(stores)
-
-    (culprit,) = under_way & on_probation
-    assert await state_of(stores, culprit) == JobState.FAILED
-    assert await state_of(stores, fresh) == JobState.QUEUED
-    bystanders = sorted([await state_of(stores, bystander) for bystander in on_probation - {culprit}])
-    assert bystanders == [JobState.QUARANTINED, JobState.QUEUED]

@@ -164,7 +164,7 @@ async def test_which_answers_are_the_same(stores: Stores, database: Database, sa
     assert await database.dump() == before
 
 
-async def test_a_failure_told_twice(stores: Stores) -> None:
+async def test_a_failure_that_is_reported_twice(stores: Stores) -> None:
     job_id = await awaiting(stores)
     failure = failed()
 

@@ -65,7 +65,7 @@ def test_any_text_is_a_review_or_a_clear_no(text: str) -> None:
         assert 0 <= verdict(text).score <= 1
 
 
-def test_a_failure_is_told_in_words_that_can_be_kept() -> None:
+def test_a_failure_is_kept_in_words_that_can_be_stored() -> None:
     assert not_reviewed(" a\0b ").error == "ab"
     assert not_reviewed("x" * 9_999).error == "x" * LONGEST_ERROR
     for silent in (None, "", " \0"):
