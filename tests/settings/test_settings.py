@@ -221,6 +221,19 @@ class TestCallbacks:
     ) -> None:
         assert given(monkeypatch, **environment).callback_schedule.waits == waits
 
+    @pytest.mark.parametrize(
+        ("environment", "waits"),
+        [
+            ({}, (0.0, 2.0, 4.0, 8.0, 16.0, 32.0)),
+            ({"CALLBACK_MAX_RETRIES": "3"}, (0.0, 2.0, 4.0)),
+            ({"CALLBACK_BACKOFF_SECONDS": "20000"}, (0.0, 20_000.0, 40_000.0, 80_000.0, DAY, DAY)),
+        ],
+    )
+    def test_the_schedule_of_reviews(
+        self, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], waits: tuple[float, ...]
+    ) -> None:
+        assert given(monkeypatch, **environment).review_callback_schedule.waits == waits
+
     def test_allowed_networks(self, monkeypatch: pytest.MonkeyPatch) -> None:
         settings = given(monkeypatch, CALLBACK_ALLOWED_NETWORKS="10.0.0.0/8, fd00::/8  192.168.1.7,")
 

@@ -46,6 +46,7 @@ def make_engine(
         notifier,
         settings.callback_schedule,
         instruments,
+        {kinds.review.name: settings.review_callback_schedule},
     )
     job_pool = WorkerPool(
         job_queue(jobs, runner, lease_seconds, instruments), notifier.jobs, concurrency, lease_seconds, instruments

@@ -111,9 +111,9 @@ class Settings(BaseSettings):
     callback_hmac_secret: SigningSecret | None = None
     """Signs the default tenant's callbacks: `whsec_` + base64, or any text. Unset: made, see `answerback secret`."""
     callback_max_retries: Annotated[int | None, Field(ge=1, le=1000)] = None
-    """Callback attempts in all. Unset: 10 (the Standard Webhooks schedule spreads them over about 75 h)."""
+    """Callback attempts in all. Unset: 10, over about 75 h (the Standard Webhooks schedule); for reviews 6."""
     callback_backoff_seconds: Annotated[float | None, Field(gt=0, le=DAY, allow_inf_nan=False)] = None
-    """First wait between callback attempts, doubling up to 24 h. Unset: the Standard Webhooks schedule."""
+    """First wait between callback attempts, doubling up to 24 h. Unset: Standard Webhooks' schedule; for reviews 2."""
     callback_timeout_seconds: Seconds = 20
     """How long a whole callback attempt may take."""
     callback_allowed_networks: Networks = ()
@@ -217,6 +217,11 @@ class Settings(BaseSettings):
             return exponential(attempts, self.callback_backoff_seconds, 2.0, DAY)
         beyond = max(0, attempts - len(STANDARD_WEBHOOKS_SCHEDULE))
         return RetrySchedule((STANDARD_WEBHOOKS_SCHEDULE + (DAY,) * beyond)[:attempts])
+
+    @property
+    def review_callback_schedule(self) -> RetrySchedule:
+        """When the callback of a review is tried again, as users of the review relay know it."""
+        return exponential(self.callback_max_retries or 6, self.callback_backoff_seconds or 2.0, 2.0, DAY)
 
     @property
     def rate(self) -> Rate | None:

@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
 from answerback.kernel.errors import SendError
@@ -34,7 +35,8 @@ Elapsed: TypeAlias = Callable[[], float]
 
 
 class Deliverer:
-    """Claims deliveries and runs them."""
+    """Claims deliveries and runs them. `callback_schedules` are for callbacks to the URL of a request, by the first
+    word of their event's type, the kind of its job; every other delivery follows `schedule`."""
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Deliverer:
         notifier: Notifier,
         schedule: RetrySchedule,
         instruments: Instruments,
+        callback_schedules: Mapping[str, RetrySchedule] = MappingProxyType({}),
     ) -> None:
         self._store = store
         self._sender = sender
@@ -52,6 +55,7 @@ class Deliverer:
         self._signer = signer
         self._notifier = notifier
         self._schedule = schedule
+        self._callback_schedules = callback_schedules
         self._instruments = instruments
 
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> DeliveryClaims:
@@ -96,7 +100,12 @@ class Deliverer:
     def _after(self, claim: ClaimedDelivery, result: CallbackResponse | SendError, elapsed: float) -> DeliveryOutcome:
         seconds_left = (claim.deadline_at - claim.claimed_at) / 1000 - elapsed
         due_in = (claim.due_at - claim.claimed_at) / 1000 - elapsed
-        return after_send(result, claim.attempt, seconds_left, due_in, self._schedule, random.random)
+        return after_send(result, claim.attempt, seconds_left, due_in, self._schedule_of(claim), random.random)
+
+    def _schedule_of(self, claim: ClaimedDelivery) -> RetrySchedule:
+        if claim.endpoint_id is not None:
+            return self._schedule
+        return self._callback_schedules.get(claim.event_type.partition(".")[0], self._schedule)
 
     async def _send(self, claim: ClaimedDelivery, elapsed: Elapsed) -> CallbackResponse | SendError:
         owner = claim.endpoint_id or claim.tenant_id
