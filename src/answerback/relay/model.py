@@ -59,14 +59,11 @@ class Message:
 
 
 def answer_items(result: Mapping[str, Json]) -> Iterator[Item]:
-    """The items of an answer as the job's result holds it."""
+    """The items of an answer as the job's result holds it. A call of another shape than a function's is passed on to
+    the caller, but not remembered: nothing could be said of it to the next upstream."""
     if result["text"] is not None:
         yield {"type": "message", "role": "assistant", "content": result["text"]}
     for call in result.get("tool_calls", ()):
-        function = call["function"]
-        yield {
-            "type": "function_call",
-            "call_id": call["id"],
-            "name": function["name"],
-            "arguments": function["arguments"],
-        }
+        match call:
+            case {"id": str(call_id), "function": {"name": str(name), "arguments": str(arguments)}}:
+                yield {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
