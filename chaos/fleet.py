@@ -23,6 +23,8 @@ SECRET = "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="
 APIS = 2
 WORKERS = 3
 LEASE_SECONDS = 3
+START_SECONDS = 120.0
+"""Five processes start at a time, on a machine that may be busy with other things."""
 STOP_SECONDS = 30.0
 
 
@@ -39,12 +41,7 @@ class Fleet:
     With `linked`, their connections to the database and to the broker go through `database_link` and `broker_link`.
     """
 
-    def __init__(
-        self,
-        kind: Kind,
-        *,
-        linked: bool = False,
-    ) -> None:
+    def __init__(self, kind: Kind, *, linked: bool = False) -> None:
         self.kind = kind
         self._linked = linked
         self._kept = contextlib.AsyncExitStack()
@@ -71,7 +68,7 @@ class Fleet:
     async def crew(self, own: Sequence[Mapping[str, str]]) -> AsyncIterator[None]:
         """Other workers in place of its own within the block, each with these settings besides the common ones."""
         usual = self.workers
-        others = tuple(Worker({**self._shared, **each}, folder=self._folder(f"crew-{n}")) for n, each in enumerate(own))
+        others = tuple(self._worker({**self._shared, **each}, f"crew-{n}") for n, each in enumerate(own))
         await asyncio.gather(*(worker.terminate(STOP_SECONDS) for worker in usual))
         try:
             self.workers = others
@@ -104,11 +101,16 @@ class Fleet:
         self.books = Books(self.database.url)
         shared = self._shared = {**await self._urls(), "OPENROUTER_BASE_URL": llm_url, **_QUICK}
         await self._migrate(shared)
-        self.apis = tuple(Service(shared, folder=self._folder(f"api-{n}"), role="api") for n in range(APIS))
-        self.workers = tuple(Worker(shared, folder=self._folder(f"worker-{n}")) for n in range(WORKERS))
+        self.apis = tuple(
+            Service(shared, folder=self._folder(f"api-{n}"), role="api", timeout=START_SECONDS) for n in range(APIS)
+        )
+        self.workers = tuple(self._worker(shared, f"worker-{n}") for n in range(WORKERS))
         for process in self.processes:
             self._kept.push_async_callback(_end, process)
         await asyncio.gather(*(process.start() for process in self.processes))
+
+    def _worker(self, settings: Mapping[str, str], name: str) -> Worker:
+        return Worker(settings, folder=self._folder(name), timeout=START_SECONDS)
 
     def _folder(self, name: str) -> Path:
         folder = self.folder / name

@@ -170,7 +170,7 @@ def losses(database: Path, story: Story) -> tuple[dict[str, int], int]:
             assert story.killed_between(attempt["started_at"], attempt["finished_at"]), attempt
             lost[attempt["of"]] += 1
     poisoned = 0
-    for job in select(database, "SELECT id, state, error_code FROM jobs"):
+    for job in select(database, "SELECT id, state, error ->> 'code' AS error_code FROM jobs"):
         if job["state"] == "completed":
             assert statuses[job["id"]] == ["lost"] * lost[job["id"]] + ["answered"]
         else:

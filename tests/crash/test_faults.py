@@ -1,20 +1,25 @@
-"""Killed exactly at each commit boundary, the service goes on as if nothing had been, and asks no more than it must."""
+"""Killed exactly at each failpoint, the service goes on as if nothing had been, and asks no more than it must."""
 
 import asyncio
+import re
 import signal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from world import Client, at_rest, attempts_of, by_id, eventually, select, settings, sound
 
+import answerback
 from answerback.kernel.failpoints import Failpoint
 from answerback.testing.faults import Fault
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
 
-# What each boundary may cost: the attempts at the LLM, how often it is called, and how often the callback comes.
+SOURCE = Path(answerback.__file__).parent
+
+# What a crash there may cost: the attempts at the LLM, how often it is called, and how often the callback comes.
 COSTS = [
     (Failpoint.AFTER_ACCEPT, ["answered"], 1, 1),
     (Failpoint.AFTER_CLAIM, ["lost", "answered"], 1, 1),
@@ -26,15 +31,22 @@ COSTS = [
 ]
 
 
-def test_every_boundary_is_tried() -> None:
-    assert [boundary for boundary, *_ in COSTS] == list(Failpoint)
+def test_every_failpoint_is_tried_and_passed_in_one_place() -> None:
+    passed = [
+        Failpoint[name]
+        for path in SOURCE.rglob("*.py")
+        if "testing" not in path.parts
+        for name in re.findall(r"failpoint\(Failpoint\.(\w+)\)", path.read_text())
+    ]
+    assert [failpoint for failpoint, *_ in COSTS] == list(Failpoint)
+    assert sorted(passed) == sorted(Failpoint)
 
 
-@pytest.mark.parametrize(("boundary", "attempts", "calls", "callbacks"), COSTS, ids=[cost[0].value for cost in COSTS])
-async def test_a_crash_at_a_boundary_costs_no_more_than_it_must(
-    boundary: Failpoint, attempts: list[str], calls: int, callbacks: int, llm: FakeLLM, receiver: Receiver
+@pytest.mark.parametrize(("failpoint", "attempts", "calls", "callbacks"), COSTS, ids=[cost[0].value for cost in COSTS])
+async def test_a_crash_at_a_failpoint_costs_no_more_than_it_must(
+    failpoint: Failpoint, attempts: list[str], calls: int, callbacks: int, llm: FakeLLM, receiver: Receiver
 ) -> None:
-    service = Service(settings(llm), fault=Fault(boundary))
+    service = Service(settings(llm), fault=Fault(failpoint))
     async with service, Client(service, receiver) as client:
         client.up.clear()
         asking = asyncio.create_task(insist_after_a_loss(client, "first"))

@@ -17,14 +17,16 @@ from answerback.testing.service import Service
 
 DISCARDED = ("stale_result_discarded", "stale_delivery_discarded", "lease_lost", "lease_not_kept")
 
-# The service, frozen by itself between an answer and its commit, where no signal from outside could be aimed.
+# The service, frozen by itself between an answer and its commit, where no signal from outside could be aimed. Its
+# database thread may be inside a commit: thawed while the file is there, it goes on and freezes itself again.
 PAUSING = """
-import os, signal, sys
+import os, pathlib, signal, sys, time
 from answerback.bootstrap.server import serve
 from answerback.settings import load_settings
 
-def failpoint(boundary):
-    if boundary == sys.argv[1]:
+def failpoint(passed):
+    while passed == sys.argv[1] and pathlib.Path("freezes").exists():
+        time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGSTOP)
 
 sys.exit(serve(load_settings(), failpoint=failpoint))
@@ -34,18 +36,23 @@ sys.exit(serve(load_settings(), failpoint=failpoint))
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "pausing.py").write_text(PAUSING)
+    (tmp_path / "freezes").touch()
     return tmp_path
 
 
 async def frozen(service: Service) -> None:
+    """Waits until the process is frozen, but not inside a commit: the whole database would wait for it."""
     await eventually(lambda: process_state(service.pid) == "T", "frozen")
+    while not lockable(service.database):
+        service.cont()
+        await eventually(lambda: process_state(service.pid) == "T", "frozen again")
 
 
 async def freeze(service: Service) -> None:
-    """Freezes the process, but not inside a commit: the whole database would wait for it."""
+    """Freezes the process, but not inside a commit."""
     while True:
         service.stop()
-        await frozen(service)
+        await eventually(lambda: process_state(service.pid) == "T", "frozen")
         if lockable(service.database):
             return
         service.cont()
@@ -70,6 +77,7 @@ async def successor(of: Service, llm: FakeLLM) -> AsyncIterator[Service]:
 async def thawed_it_writes_nothing(service: Service) -> None:
     before = snapshot(service.database)
 
+    (service.folder / "freezes").unlink(missing_ok=True)
     service.cont()
     await eventually(lambda: logged(service, *DISCARDED), "the thawed process sees that it is late")
 

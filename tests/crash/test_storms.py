@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 from world import (
-    SECRET,
     Client,
     at_rest,
     attempts_of,
@@ -25,6 +24,7 @@ from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.replies import Call
 from answerback.testing.service import Service
+from surroundings import SECRET
 
 HOSTILE = 500
 FRIENDLY = 100

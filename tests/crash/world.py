@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 import aiohttp
 
+from answerback.queue.attempts import KEPT_FIRST, KEPT_LAST
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.service import HOST, INHERITED, Service
@@ -146,7 +147,7 @@ class Client:
     async def jobs(self) -> list[Any]:
         """Every job that `GET /v1/jobs` shows, newest first."""
         page = await self.get("/v1/jobs?limit=100")
-        items = page["items"]
+        items: list[Any] = page["items"]
         while page["next"] is not None:
             page = await self.get(f"/v1/jobs?limit=100&before={page['next']}")
             items += page["items"]
@@ -170,15 +171,14 @@ def select(database: Path, sql: str, *parameters: object) -> list[dict[str, Any]
 
 
 def attempts_of(database: Path, row_id: str) -> list[str]:
-    """How each attempt of a job or a delivery ended."""
-    return [row["status"] for row in attempts(database) if row["of"] == row_id]
+    """How each ended attempt of a job or a delivery ended."""
+    return [attempt["status"] for attempt in attempts(database) if attempt["of"] == row_id]
 
 
 def attempts(database: Path) -> list[dict[str, Any]]:
-    """Every attempt at a job or a delivery, each with the id `of` its row."""
-    owed = select(database, "SELECT id, attempts FROM deliveries ORDER BY id")
-    made = [{"of": row["id"], **each} for row in owed for each in json.loads(row["attempts"])]
-    return select(database, "SELECT * FROM attempts ORDER BY of, epoch") + made
+    """Every ended attempt at a job or a delivery, each with the id `of` its row; those of a row in order."""
+    rows = select(database, "SELECT id, attempts FROM jobs UNION ALL SELECT id, attempts FROM deliveries")
+    return [{"of": row["id"], **attempt} for row in rows for attempt in json.loads(row["attempts"])]
 
 
 def snapshot(database: Path) -> dict[str, list[dict[str, Any]]]:
@@ -186,10 +186,9 @@ def snapshot(database: Path) -> dict[str, list[dict[str, Any]]]:
     tables = {
         "jobs": "id",
         "deliveries": "id",
+        "conversations": "id",
         "conversation_items": "conversation_id, position",
-        "attempts": "of, epoch",
     }
-    tables["conversations"] = "id"
     return {table: select(database, f"SELECT * FROM {table} ORDER BY {order}") for table, order in tables.items()}
 
 
@@ -208,7 +207,14 @@ def sound(database: Path) -> None:
     assert select(database, "SELECT id, state FROM deliveries WHERE state <> 'delivered'") == []
     assert select(database, "SELECT id FROM jobs EXCEPT SELECT job_id FROM deliveries") == []
     assert select(database, "SELECT key, pending FROM conversations WHERE pending <> 0") == []
-    assert select(database, "SELECT * FROM attempts WHERE finished_at IS NULL") == []
+    for table in ("jobs", "deliveries"):
+        for row in select(database, f"SELECT id, attempt, attempts, attempts_made, lease_owner FROM {table}"):
+            assert row["lease_owner"] is None, row
+            made = json.loads(row["attempts"])
+            assert len(made) == min(row["attempts_made"], KEPT_FIRST + KEPT_LAST), row
+            epochs = [attempt["epoch"] for attempt in made]
+            assert epochs == sorted(set(epochs)), row
+            assert all(attempt["started_at"] <= attempt["finished_at"] for attempt in made), row
 
 
 def logged(service: Service, *events: str) -> list[dict[str, Any]]:
