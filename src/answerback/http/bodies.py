@@ -63,7 +63,9 @@ def _decoded(raw: bytes) -> Any:
 
 def _may_be_more_than_json(raw: bytes) -> bool:
     """Whether Python may have decoded what Pydantic and the databases refuse: deep nesting, half a surrogate pair."""
-    return raw.count(b"{") + raw.count(b"[") >= MAX_DEPTH or b"\\ud" in raw or b"\\uD" in raw
+    # One byte is found ten times sooner than three.
+    escaped = b"\\" in raw and (b"\\ud" in raw or b"\\uD" in raw)
+    return escaped or raw.count(b"{") + raw.count(b"[") >= MAX_DEPTH
 
 
 def _reason(raw: bytes) -> str | None:
