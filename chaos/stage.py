@@ -3,6 +3,7 @@
 import contextlib
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from chaos.fleet import SECRET, Fleet
 from chaos.inbox import Inbox
 from chaos.judge import Record, endings, judge
 from chaos.ledger import Ledger
+from chaos.rate import WINDOW_SECONDS, Pace
 from chaos.waiting import until
 
 PATH = "/callback"
@@ -63,6 +65,15 @@ class Stage:
         await until(settled, patience)
         records = await self.fleet.books.records(self.ledger.prefix)
         return Verdict(records, judge(self.ledger, records))
+
+    async def recover(self, pace: Pace, since: float, within: float) -> None:
+        """Waits, under load, until the full rate is back after a fault at `since`, or has been missing for more than
+        `within` seconds."""
+
+        async def back() -> bool:
+            return pace.back_after(self.inbox.times, since, time.monotonic()) is not None
+
+        await until(back, max(0.0, since + within + WINDOW_SECONDS - time.monotonic()))
 
     def llm_calls(self) -> int:
         """How often the LLM was asked for messages of this run."""

@@ -45,6 +45,7 @@ async def run(fleet: Fleet, size: Size) -> Figures:
                 await asyncio.sleep(size.down)
                 await asyncio.to_thread(fleet.broker.restart)
                 await asyncio.sleep(size.calm)
+            await stage.recover(size.pace, troubles[-1][1], BACK_WITHIN)
             ends = time.monotonic()
         verdict = await stage.settle()
         recovery = Recovery([size.pace.back_after(stage.inbox.times, each, ends) for _, each in troubles], BACK_WITHIN)

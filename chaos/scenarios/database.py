@@ -8,7 +8,7 @@ from chaos.figures import Figures
 from chaos.fleet import Fleet
 from chaos.load import Paced
 from chaos.rate import Pace, Recovery
-from chaos.stage import Stage, staged
+from chaos.stage import staged
 
 CONVERSATIONS = 50
 BACK_WITHIN = 10.0
@@ -37,7 +37,7 @@ async def run(fleet: Fleet, size: Size) -> Figures:
                 await asyncio.to_thread(fleet.database.kill)
                 await asyncio.to_thread(fleet.database.restart)
                 await asyncio.sleep(size.calm)
-            await _recover(stage, size.pace, kills[-1])
+            await stage.recover(size.pace, kills[-1], BACK_WITHIN)
             ends = time.monotonic()
         verdict = await stage.settle()
         recovery = Recovery([size.pace.back_after(stage.inbox.times, each, ends) for each in kills], BACK_WITHIN)
@@ -47,11 +47,3 @@ async def run(fleet: Fleet, size: Size) -> Figures:
             f"{stage.client.failed:,} requests tried again",
         )
         return Figures(said, (*verdict.broken, *recovery.broken))
-
-
-async def _recover(stage: Stage, pace: Pace, since: float) -> None:
-    """Keeps the load up until the full rate is back, or has been missing for too long."""
-    while (now := time.monotonic()) < since + 2 * BACK_WITHIN:
-        if pace.back_after(stage.inbox.times, since, now) is not None:
-            return
-        await asyncio.sleep(0.2)

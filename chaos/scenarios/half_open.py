@@ -41,6 +41,7 @@ async def run(fleet: Fleet, size: Size) -> Figures:
                 count = link.silence()
                 silences.append((f"{count} to the {what}", since, await _noticed(link)))
             await asyncio.sleep(size.calm)
+            await stage.recover(size.pace, silences[-1][1], NOTICED_WITHIN)
             ends = time.monotonic()
         verdict = await stage.settle()
         recovery = Recovery(
