@@ -119,13 +119,13 @@ async def test_connections_that_an_operator_ends_are_replaced(stores: Stores, po
 async def test_a_silent_server_is_given_up_with_its_connections(
     postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "TRANSACTION_SECONDS", 0.2)
     async with Link(postgres.url) as link:
         stores = await PostgresDatabase(link.url).open(None)
         await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
         link.freeze()
 
-        with pytest.raises(StorageUnavailable):
+        with monkeypatch.context() as impatient, pytest.raises(StorageUnavailable):
+            impatient.setattr(connections, "TRANSACTION_SECONDS", 0.2)
             await accept(stores)
         link.thaw()
 
