@@ -124,9 +124,10 @@ async def test_a_silent_server_is_given_up_with_its_connections(
         await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
         link.freeze()
 
-        with monkeypatch.context() as impatient, pytest.raises(StorageUnavailable):
+        with monkeypatch.context() as impatient:
             impatient.setattr(connections, "TRANSACTION_SECONDS", 0.2)
-            await accept(stores)
+            with pytest.raises(StorageUnavailable):
+                await accept(stores)
         link.thaw()
 
         # The other connections are as silent, and are not tried first.
