@@ -12,7 +12,7 @@ from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
 from troubles import SECRET, TROUBLES, upstream
 
-CROWD = 1000
+CONCURRENT = 1000
 
 
 def listing(*data: Any) -> replies.Reply:
@@ -37,7 +37,7 @@ async def test_a_thousand_callers_of_a_cold_list_make_one_upstream_call(llm: Fak
     async def count(*_: Any) -> None:
         nonlocal sent
         sent += 1
-        if sent == CROWD:
+        if sent == CONCURRENT:
             all_sent.set()
 
     trace = aiohttp.TraceConfig()
@@ -47,7 +47,7 @@ async def test_a_thousand_callers_of_a_cold_list_make_one_upstream_call(llm: Fak
         Service(upstream(llm.base_url)) as service,
         aiohttp.ClientSession(service.url, connector=connector, trace_configs=[trace]) as http,
     ):
-        callers = [asyncio.create_task(models(http)) for _ in range(CROWD)]
+        callers = [asyncio.create_task(models(http)) for _ in range(CONCURRENT)]
         await all_sent.wait()
         await llm.wait_for_lists(1)
         opened.set()
