@@ -28,10 +28,11 @@ async def test_jobs_are_listed_newest_first_by_page_state_and_session(stores: St
     assert await listed(None, "unknown", None, 10) == []
 
 
-async def test_a_list_leaves_out_long_results_attempts_and_deliveries(stores: Stores) -> None:
+async def test_a_list_leaves_out_long_results_attempts_and_deliveries(stores: Stores, clock: FakeClock) -> None:
     short = {"text": "short"}
     for text in ("short", "x" * LISTED_RESULT_CHARACTERS):
         await ended_job(stores, end=completed(text))
+        clock.advance(1)
 
     long_record, short_record = await stores.jobs.list(TENANT, None, None, None, 10)
 

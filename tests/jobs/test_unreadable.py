@@ -93,13 +93,13 @@ async def test_its_deadline_ends_it_and_the_sweep_goes_on(
     assert (await claim_delivery(stores)).job_id == behind
 
 
-async def test_a_worker_that_kills_itself_on_it_poisons_it(
+async def test_one_that_stops_its_workers_ends_as_poisoned(
     stores: Stores, database: Database, clock: FakeClock
 ) -> None:
     job_id = await foreign_job(stores, database, FOREIGN["a kind"])
     await database.execute(
         f"UPDATE jobs SET state = 'running', lease_losses = 2, first_loss_at = {clock.now()}, "
-        f"lease_expires_at = {clock.now()}"
+        f"claimed_at = {clock.now()}, lease_expires_at = {clock.now()}"
     )
 
     assert (await stores.jobs.recover()).jobs_poisoned == 1
