@@ -47,20 +47,11 @@ NEXT_SCHEDULED = Statement(select(jobs.c.run_at).where(*_scheduled).order_by(job
 
 EXTEND = extending(jobs, JobState.RUNNING)
 GIVE_BACK_UNCONFIRMED = giving_back_unconfirmed(jobs, JobState.RUNNING, JobState.QUEUED)
-_given_back: dict[str, Any] = {"attempt": jobs.c.attempt - 1, **HELD_LEASE}
-GIVE_BACK = ending_attempt(
-    jobs,
-    lambda attempt: (
-        update(jobs)
-        .where(fenced(jobs, JobState.RUNNING))
-        .values(state=JobState.QUEUED, **_given_back, **attempt)
-        .returning(jobs.c.id)
-    ),
-)
+GIVE_BACK = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), state=JobState.QUEUED, attempt=jobs.c.attempt - 1)
 PUT_OFF = Statement(
     update(jobs)
     .where(fenced(jobs, JobState.RUNNING))
-    .values(state=JobState.SCHEDULED, run_at=bindparam("due_at"), **_given_back)
+    .values(state=JobState.SCHEDULED, run_at=bindparam("due_at"), attempt=jobs.c.attempt - 1, **HELD_LEASE)
     .returning(jobs.c.id),
     by=("row_id",),
 )

@@ -28,27 +28,14 @@ _ended: dict[str, Any] = {
     "result": bindparam("new_result"),
     "error": bindparam("new_error"),
     "finished_at": bindparam("wall"),
-    **HELD_LEASE,
 }
-FINISH = ending_attempt(
-    jobs,
-    lambda attempt: update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_ended, **attempt).returning(jobs.c.id),
-)
+FINISH = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), **_ended)
 
 
 def _ending_from_outside(*where: ColumnElement[bool]) -> Statement:
     """For endings that come from outside the attempt: the raised epoch fences the holder of the row."""
     running = jobs.c.state == JobState.RUNNING
-    return ending_attempt(
-        jobs,
-        lambda attempt: (
-            update(jobs)
-            .where(*where)
-            .values(**_ended, **attempt, lease_epoch=jobs.c.lease_epoch + 1)
-            .returning(jobs.c.id)
-        ),
-        under_way=running,
-    )
+    return ending_attempt(jobs, *where, under_way=running, lease_epoch=jobs.c.lease_epoch + 1, **_ended)
 
 
 _open = literal_column(f"state NOT IN ({', '.join(map(literal, sorted(ENDED)))})", Boolean)
@@ -60,25 +47,14 @@ _put_off: dict[str, Any] = {
     "run_at": bindparam("due_at"),
     "attempt": jobs.c.attempt - bindparam("given_back"),
     "error": bindparam("new_error"),
-    **HELD_LEASE,
 }
-
-
-def _putting_off(attempt: dict[str, Any]) -> Any:
-    return update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_put_off, **attempt).returning(jobs.c.id)
-
-
-PUT_OFF_ATTEMPTED = ending_attempt(jobs, _putting_off)
-PUT_OFF_UNASKED = Statement(_putting_off({}), by=("row_id",))
-
+PUT_OFF_ATTEMPTED = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), **_put_off)
+PUT_OFF_UNASKED = Statement(
+    update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_put_off, **HELD_LEASE).returning(jobs.c.id),
+    by=("row_id",),
+)
 HAND_OVER = ending_attempt(
-    jobs,
-    lambda attempt: (
-        update(jobs)
-        .where(fenced(jobs, JobState.RUNNING))
-        .values(state=JobState.AWAITING, run_at=bindparam("due_at"), error=None, **HELD_LEASE, **attempt)
-        .returning(jobs.c.id)
-    ),
+    jobs, fenced(jobs, JobState.RUNNING), state=JobState.AWAITING, run_at=bindparam("due_at"), error=None
 )
 
 _window_from = bindparam("new_window_from", type_=conversations.c.window_from.type)

@@ -17,7 +17,7 @@ from answerback.jobs.rows import JOB_COLUMNS, job_of
 from answerback.kernel.errors import ErrorCode, Failure
 from answerback.queue.attempts import Report, ending_attempt, entry
 from answerback.queue.fifo import TRY_LOCK_CONVERSATION
-from answerback.queue.leases import HELD_LEASE, lost
+from answerback.queue.leases import lost
 
 BATCH = 200
 POISONED = End(
@@ -37,19 +37,11 @@ LOST_JOBS = Statement(
 )
 TAKE_BACK = ending_attempt(
     jobs,
-    lambda attempt: (
-        update(jobs)
-        .where(lost(jobs, JobState.RUNNING))
-        .values(
-            state=bindparam("new_state"),
-            attempt=jobs.c.attempt - 1,
-            lease_losses=bindparam("losses"),
-            first_loss_at=bindparam("since"),
-            **HELD_LEASE,
-            **attempt,
-        )
-        .returning(jobs.c.id)
-    ),
+    lost(jobs, JobState.RUNNING),
+    state=bindparam("new_state"),
+    attempt=jobs.c.attempt - 1,
+    lease_losses=bindparam("losses"),
+    first_loss_at=bindparam("since"),
 )
 RECOVER_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, END_LOST, TAKE_BACK, *SETTLING), "recover_jobs")
 

@@ -5,14 +5,14 @@ An attempt under way is the row's own `attempt`, `lease_epoch` and `claimed_at`.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ClauseElement, ColumnElement, Text, bindparam, case, cast, func, literal_column
+from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal_column, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from answerback.database.operation import Statement
+from answerback.queue.leases import HELD_LEASE
 
 KEPT_FIRST, KEPT_LAST = 3, 20
 SNIPPET_BYTES = 1024
@@ -69,17 +69,17 @@ def attempts_of(stored: str) -> tuple[Attempt, ...]:
 
 
 def ending_attempt(
-    table: Any,
-    make: Callable[[dict[str, Any]], ClauseElement],
-    by: tuple[str, ...] = ("row_id",),
-    under_way: ColumnElement[bool] | None = None,
+    table: Any, *where: ColumnElement[bool], under_way: ColumnElement[bool] | None = None, **values: Any
 ) -> Statement:
-    """A statement that ends an attempt: `make` makes it of the columns that it must set besides its own. Where
-    `under_way` does not hold there was no attempt, and none is appended."""
+    """Ends the leases of the rows that match, sets `values`, and appends the attempt to each row's attempts. Where
+    `under_way` does not hold there was no attempt, and none is appended. Returns the ids."""
     made = table.c.attempts_made + (1 if under_way is None else case((under_way, 1), else_=0))
-    sqlite = make({"attempts": appended_sqlite(table, under_way), "attempts_made": made})
-    postgresql = make({"attempts": appended_postgresql(table, under_way), "attempts_made": made})
-    return Statement(sqlite, postgresql=postgresql, by=by)
+    ended = update(table).where(*where).values(**values, **HELD_LEASE, attempts_made=made).returning(table.c.id)
+    return Statement(
+        ended.values(attempts=appended_sqlite(table, under_way)),
+        postgresql=ended.values(attempts=appended_postgresql(table, under_way)),
+        by=("row_id",),
+    )
 
 
 def appended_sqlite(table: Any, under_way: ColumnElement[bool] | None = None) -> ColumnElement[Any]:

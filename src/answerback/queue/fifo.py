@@ -37,7 +37,7 @@ def has_head(table: Table, head_states: str, **same: Any) -> ColumnElement[bool]
     found: Select[Any] = select(literal_column("1")).select_from(ahead)
     for column, value in same.items():
         found = found.where(ahead.c[column] == value, ahead.c[column].is_not(None))
-    return exists(found.where(literal_column(f"ahead.{head_states}")).correlate(table))
+    return exists(found.where(literal_column(f"ahead.{head_states}")).correlate_except(ahead))
 
 
 def releasing(table: Table, head_states: str, columns: tuple[str, ...], **released: Any) -> Statement:

@@ -1,20 +1,25 @@
-"""Claiming deliveries that are due: a walk from origin to origin that takes at most what each has room for.
+"""Claiming deliveries, in three steps.
 
-The walk is a loose index scan over (tenant, origin, run_at): one probe an origin, however many deliveries wait there.
-Those of a closed origin are neither read nor written, but for the first.
+Walk: which origins are owed something, and from when on. One index probe an origin, however many deliveries wait there.
+Look: how much more each origin takes, by its circuit breaker and congestion window. Of a closed origin nothing is read
+but the delivery due first, and nothing is written.
+Take: one update an origin leases at most that many, and the claim's limit is shared equally between origins. First go
+those that could not be reached, at origins that have recovered since, oldest first; then those that are due.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import any_, bindparam, func, literal_column, select, tuple_, update
+from sqlalchemy import bindparam, literal_column, select, tuple_
 
 from answerback.database.operation import Operation, Row, Rows, Statement, Transaction
+from answerback.database.sql import at_most, in_state
 from answerback.database.tables import deliveries, webhook_endpoints
+from answerback.queue.leases import claiming
 from answerback.webhooks.model import LATE_MS, ClaimedDelivery, DeliveryClaims, DeliveryState, OriginKey, OriginRoom
 from answerback.webhooks.report import RELEASE_UNCONFIRMED
-from answerback.webhooks.rows import at_most, in_state
 
 WALK_LENGTH = 256
 """How many origins one claim looks at; the next claim goes on behind them."""
@@ -23,19 +28,19 @@ START = OriginKey("", "")
 Look: TypeAlias = Callable[[OriginKey, bool], OriginRoom]
 """How much room an origin has. The flag: what is due there is late. Called within the transaction, on any thread."""
 
-
-# With the index's third column: SQLite would read every row that equals the first two.
 _END_OF_TIME: Any = literal_column(str(2**62))
 _NO_TEXT: Any = literal_column("''")
 
 
 def _first_behind(tenant_id: Any, origin: Any) -> Any:
-    """The id of the pending delivery due first at the first origin behind the given one."""
+    """The id of the delivery due first at the first origin behind the given one."""
     ahead = deliveries.alias("ahead")
+    # Behind an origin is behind its last `run_at`. All columns of the index are compared: SQLite would seek by the
+    # first two to the origin's first row, and read the rest of them.
     return (
         select(ahead.c.id)
         .where(
-            ahead.c.state == literal_column(f"'{DeliveryState.PENDING}'"),
+            in_state(ahead, DeliveryState.PENDING),
             tuple_(ahead.c.tenant_id, ahead.c.origin, ahead.c.run_at) > tuple_(tenant_id, origin, _END_OF_TIME),
         )
         .order_by(ahead.c.tenant_id, ahead.c.origin, ahead.c.run_at)
@@ -44,11 +49,12 @@ def _first_behind(tenant_id: Any, origin: Any) -> Any:
 
 
 def _walk() -> Any:
+    """A loose index scan over (tenant, origin, run_at): each step of the recursion seeks to the next origin."""
     step = deliveries.alias("step")
     columns = (step.c.tenant_id, step.c.origin, step.c.run_at, step.c.created_at)
-    after = _first_behind(bindparam("tenant_id"), bindparam("origin")).scalar_subquery()
-    stops = select(*columns, literal_column("1").label("number")).where(step.c.id == after).cte("stops", recursive=True)
-    # SQLite compares a row with more than an index's first column only where the other side is no column itself.
+    first = _first_behind(bindparam("tenant_id"), bindparam("origin")).scalar_subquery()
+    stops = select(*columns, literal_column("1").label("number")).where(step.c.id == first).cte("stops", recursive=True)
+    # Expressions, since SQLite compares two columns without their index's affinity, and seeks by the first one only.
     following = _first_behind(stops.c.tenant_id.op("||")(_NO_TEXT), stops.c.origin.op("||")(_NO_TEXT))
     stops = stops.union_all(
         select(*columns, stops.c.number + literal_column("1"))
@@ -62,7 +68,7 @@ def _walk() -> Any:
 WALK = Statement(_walk())
 
 _here = (
-    in_state(DeliveryState.PENDING),
+    in_state(deliveries, DeliveryState.PENDING),
     deliveries.c.tenant_id == bindparam("tenant_id"),
     deliveries.c.origin == bindparam("origin"),
 )
@@ -93,24 +99,7 @@ _CLAIMED = (
 def _claim_here(which: Any, first: Any) -> Statement:
     """Leases at most `room` deliveries of one origin. Those that another transaction has locked are passed over."""
     chosen = select(deliveries.c.id).where(*_here, which).order_by(first).limit(bindparam("room"))
-    chosen = chosen.with_for_update(skip_locked=True)
-    claimed = (
-        update(deliveries)
-        .values(
-            state=DeliveryState.SENDING,
-            attempt=deliveries.c.attempt + 1,
-            lease_epoch=deliveries.c.lease_epoch + 1,
-            lease_owner=bindparam("owner"),
-            lease_expires_at=bindparam("expires_at"),
-            claimed_at=bindparam("wall"),
-        )
-        .returning(*_CLAIMED)
-    )
-    # PostgreSQL evaluates the array once; a subquery may run again, and lock other rows.
-    array = func.array(chosen.scalar_subquery())
-    return Statement(
-        claimed.where(deliveries.c.id.in_(chosen)), postgresql=claimed.where(deliveries.c.id == any_(array))
-    )
+    return claiming(deliveries, chosen.with_for_update(skip_locked=True), DeliveryState.SENDING, _CLAIMED)
 
 
 CLAIM_DUE = _claim_here(deliveries.c.run_at <= bindparam("now"), deliveries.c.run_at)
@@ -122,15 +111,12 @@ NEXT_HERE = Statement(select(deliveries.c.run_at).where(*_here).order_by(deliver
 
 
 @dataclass(slots=True)
-class _Turn:
-    """An origin at which something is due, and how much more it takes. `recovered_at` as for `OriginRoom`, on the
-    scheduling clock."""
+class _Open:
+    """An origin that takes `room` more. `recovered_at` is when it answered again, on the scheduling clock."""
 
     key: OriginKey
     room: int
     recovered_at: int | None
-    drained: bool = False
-    exhausted: bool = False
 
 
 def claim(
@@ -143,44 +129,30 @@ def claim(
     after: OriginKey | None,
 ) -> Operation[DeliveryClaims]:
     """`unconfirmed` are the owners of claims whose commit was not answered: their deliveries are given back first.
-
-    Every origin gets an equal share of the limit; what one leaves the others get.
-    """
+    `after` is where the claim before stopped."""
     for name in unconfirmed:
-        yield RELEASE_UNCONFIRMED(owner=name, due_at=tx.now)
+        yield RELEASE_UNCONFIRMED(owner=name)
     stops, whole = yield from _stops(after or START)
-    turns: list[_Turn] = []
-    moments: list[int] = []
-    for stop in stops:
-        key = OriginKey(stop.tenant_id, stop.origin)
-        room = look(key, tx.wall - stop.created_at > LATE_MS)
-        if room.opens_in is not None:
-            moments.append(max(stop.run_at, tx.now + int(room.opens_in * 1000)))
-        elif room.free and (stop.run_at <= tx.now or room.recovered_for is not None):
-            since = None if room.recovered_for is None else tx.now - int(room.recovered_for * 1000)
-            turns.append(_Turn(key, room.free, since))
-        elif room.free:
-            moments.append(stop.run_at)
+    origins, moments = _look(tx, stops, look)
+    recovered = [origin for origin in origins if origin.recovered_at is not None]
     lease = {"now": tx.now, "wall": tx.wall, "owner": owner, "expires_at": tx.now + int(lease_seconds * 1000)}
-    recovered = [turn for turn in turns if turn.recovered_at is not None]
-    rows = yield from _take(CLAIM_UNREACHED, recovered, limit, lease)
-    for turn in recovered:
-        turn.drained, turn.exhausted = turn.exhausted, False
-    rows += yield from _take(CLAIM_DUE, turns, limit - len(rows), lease)
+    rows, drained = yield from _take(CLAIM_UNREACHED, recovered, limit, lease)
+    due, emptied = yield from _take(CLAIM_DUE, origins, limit - len(rows), lease)
+    rows += due
     full = len(rows) == limit
-    if not full and (over := [turn for turn in turns if turn.exhausted]):
-        following = yield NEXT_HERE.each([turn.key._asdict() for turn in over])
+    if emptied and not full:
+        following = yield NEXT_HERE.each([origin.key._asdict() for origin in emptied])
         moments += [row.run_at for _, row in following]
     return DeliveryClaims(
         deliveries=sorted((_claimed(tx, row) for row in rows), key=lambda claim: claim.id),
         next_in=0.0 if full or not whole else _seconds_until(moments, tx.now),
-        drained=[turn.key for turn in recovered if turn.drained],
+        drained=[origin.key for origin in drained],
         walked_to=_walked_to(rows, stops, full=full, whole=whole),
     )
 
 
 def _stops(after: OriginKey) -> Operation[tuple[list[Row], bool]]:
-    """The origins with something pending, from behind `after` on and round; whether those are all."""
+    """The origins that are owed something, from behind `after` on and round; whether those are all."""
     stops = list((yield WALK(**after._asdict())))
     if after == START or len(stops) == WALK_LENGTH:
         return stops, len(stops) < WALK_LENGTH
@@ -194,27 +166,49 @@ def _stops(after: OriginKey) -> Operation[tuple[list[Row], bool]]:
     return stops, True
 
 
-def _take(statement: Statement, turns: Sequence[_Turn], limit: int, lease: dict[str, Any]) -> Operation[list[Row]]:
-    """Claims up to `limit` in rounds, in each of which every origin gets as much as any other."""
+def _look(tx: Transaction, stops: Sequence[Row], look: Look) -> tuple[list[_Open], list[int]]:
+    """The origins to take from, and when to look at others again. At a full origin the end of an attempt says so."""
+    origins: list[_Open] = []
+    moments: list[int] = []
+    for stop in stops:
+        key = OriginKey(stop.tenant_id, stop.origin)
+        room = look(key, tx.wall - stop.created_at > LATE_MS)
+        if room.opens_in is not None:
+            moments.append(max(stop.run_at, tx.now + int(room.opens_in * 1000)))
+        elif room.free and room.recovered_for is not None:
+            origins.append(_Open(key, room.free, tx.now - int(room.recovered_for * 1000)))
+        elif room.free and stop.run_at <= tx.now:
+            origins.append(_Open(key, room.free, None))
+        elif room.free:
+            moments.append(stop.run_at)
+    return origins, moments
+
+
+def _take(
+    statement: Statement, origins: Sequence[_Open], limit: int, lease: dict[str, Any]
+) -> Operation[tuple[list[Row], list[_Open]]]:
+    """Leases up to `limit` in rounds, in each of which every origin gets an equal share; also the origins that had
+    fewer than their share."""
     taken: list[Row] = []
-    while (left := limit - len(taken)) and (active := [turn for turn in turns if turn.room and not turn.exhausted]):
-        active = active[:left]
-        share = left // len(active)
-        wanted = [min(turn.room, share) for turn in active]
-        found: Rows = yield statement.each(
-            [
-                {**lease, **turn.key._asdict(), "recovered_at": turn.recovered_at, "room": room}
-                for turn, room in zip(active, wanted, strict=True)
-            ]
-        )
-        counts = [0] * len(active)
-        for index, row in found:
-            counts[index] += 1
-            taken.append(row)
-        for turn, room, count in zip(active, wanted, counts, strict=True):
-            turn.room -= count
-            turn.exhausted = count < room
-    return taken
+    emptied: list[_Open] = []
+    waiting = [origin for origin in origins if origin.room]
+    while waiting and (left := limit - len(taken)):
+        asked, waiting = waiting[:left], waiting[left:]
+        share = left // len(asked)
+        wanted = [
+            {**lease, **each.key._asdict(), "recovered_at": each.recovered_at, "room": min(each.room, share)}
+            for each in asked
+        ]
+        found: Rows = yield statement.each(wanted)
+        taken += [row for _, row in found]
+        counts = Counter(index for index, _ in found)
+        for index, origin in enumerate(asked):
+            origin.room -= counts[index]
+            if counts[index] < wanted[index]["room"]:
+                emptied.append(origin)
+            elif origin.room:
+                waiting.append(origin)
+    return taken, emptied
 
 
 def _walked_to(rows: Sequence[Row], stops: Sequence[Row], *, full: bool, whole: bool) -> OriginKey | None:

@@ -3,16 +3,18 @@
 from sqlalchemy import func, select
 
 from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.sql import in_state
 from answerback.database.tables import deliveries
 from answerback.webhooks.model import DeliveryState
-from answerback.webhooks.rows import in_state
 
 OPEN_STATES = (DeliveryState.HELD, DeliveryState.PENDING, DeliveryState.SENDING)
 COUNT = {
-    state: Statement(select(func.count().label("rows")).select_from(deliveries).where(in_state(state)))
+    state: Statement(select(func.count().label("rows")).select_from(deliveries).where(in_state(deliveries, state)))
     for state in OPEN_STATES
 }
-OLDEST = Statement(select(func.min(deliveries.c.run_at).label("run_at")).where(in_state(DeliveryState.PENDING)))
+OLDEST = Statement(
+    select(func.min(deliveries.c.run_at).label("run_at")).where(in_state(deliveries, DeliveryState.PENDING))
+)
 
 
 def delivery_depth(tx: Transaction) -> Operation[tuple[dict[str, int], float]]:

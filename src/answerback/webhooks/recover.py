@@ -8,13 +8,13 @@ from sqlalchemy import Boolean, ColumnElement, bindparam, delete, exists, litera
 
 from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
+from answerback.database.sql import at_most, in_state
 from answerback.database.tables import deliveries
-from answerback.queue.attempts import Report, entry
+from answerback.queue.attempts import Report, ending_attempt, entry
 from answerback.queue.fifo import TRY_LOCK_CONVERSATION
+from answerback.queue.leases import lost
 from answerback.webhooks.model import DeliveryState, OriginKey
 from answerback.webhooks.order import ORPHANED, RELEASE_NEXT
-from answerback.webhooks.report import ends_attempt
-from answerback.webhooks.rows import at_most, in_state, still_leased
 
 BATCH = 200
 LOST = Report("lost", error="the worker that held this attempt stopped")
@@ -27,14 +27,15 @@ FIND_LOST = Statement(
         deliveries.c.conversation_id,
         deliveries.c.destination,
     )
-    .where(in_state(DeliveryState.SENDING), deliveries.c.lease_expires_at <= bindparam("now"))
+    .where(in_state(deliveries, DeliveryState.SENDING), deliveries.c.lease_expires_at <= bindparam("now"))
     .order_by(deliveries.c.lease_expires_at)
     .limit(at_most(BATCH))
 )
 # The attempt stays counted, and the deadline ends it: a receiver whose response stops the worker must not be called for
 # ever.
-TAKE_BACK = ends_attempt(
-    still_leased() & (deliveries.c.lease_expires_at <= bindparam("now")),
+TAKE_BACK = ending_attempt(
+    deliveries,
+    lost(deliveries, DeliveryState.SENDING),
     state=bindparam("new_state"),
     run_at=bindparam("now"),
 )
@@ -48,7 +49,7 @@ FIND_OVERDUE = Statement(
         deliveries.c.conversation_id,
         deliveries.c.destination,
     )
-    .where(in_state(DeliveryState.PENDING), deliveries.c.deadline_at <= bindparam("now"))
+    .where(in_state(deliveries, DeliveryState.PENDING), deliveries.c.deadline_at <= bindparam("now"))
     .order_by(deliveries.c.deadline_at)
     .limit(at_most(BATCH))
 )
@@ -76,8 +77,8 @@ PRUNE = Statement(
 
 def recover_leases(tx: Transaction) -> Operation[int]:
     """Takes expired leases away; how many that were."""
-    lost = yield FIND_LOST(now=tx.now)
-    return (yield from batched((_recover(tx, row) for row in lost), RECOVER_PLAN)).count(True)
+    found = yield FIND_LOST(now=tx.now)
+    return (yield from batched((_recover(tx, row) for row in found), RECOVER_PLAN)).count(True)
 
 
 def expire(tx: Transaction, is_closed: Callable[[OriginKey], bool]) -> Operation[int]:
@@ -93,7 +94,7 @@ def release_orphans(tx: Transaction) -> Operation[int]:
     released = 0
     for row in (yield ORPHANED()):
         if (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
-            next_one = yield RELEASE_NEXT(conversation_id=row.conversation_id, to=row.destination, now=tx.now)
+            next_one = yield RELEASE_NEXT(conversation_id=row.conversation_id, destination=row.destination, now=tx.now)
             released += len(next_one)
     return released
 
@@ -121,7 +122,7 @@ def _recover(tx: Transaction, row: Row) -> Operation[bool]:
         attempt_entry=entry(LOST, tx.wall),
     )
     if taken and settles:
-        yield RELEASE_NEXT(conversation_id=row.conversation_id, to=row.destination, now=tx.now)
+        yield RELEASE_NEXT(conversation_id=row.conversation_id, destination=row.destination, now=tx.now)
     return bool(taken)
 
 
@@ -130,5 +131,5 @@ def _expire(tx: Transaction, row: Row) -> Operation[bool]:
         return False
     expired = yield EXPIRE(row_id=row.id, now=tx.now)
     if expired and row.conversation_id is not None:
-        yield RELEASE_NEXT(conversation_id=row.conversation_id, to=row.destination, now=tx.now)
+        yield RELEASE_NEXT(conversation_id=row.conversation_id, destination=row.destination, now=tx.now)
     return bool(expired)

@@ -1,9 +1,4 @@
-"""What statements about deliveries have in common."""
-
-from typing import Any
-
-from sqlalchemy import ColumnElement, Integer, bindparam, literal_column
-from sqlalchemy.types import Text
+"""A delivery's row as its owner may see it."""
 
 from answerback.database.operation import Row, Transaction
 from answerback.database.tables import deliveries
@@ -42,22 +37,3 @@ def delivery_record(tx: Transaction, row: Row) -> DeliveryRecord:
         attempts=attempts_of(row.attempts),
         attempts_made=row.attempts_made,
     )
-
-
-def in_state(state: DeliveryState) -> ColumnElement[bool]:
-    """For statements that look for rows: spelled out, so that a partial index serves them."""
-    return deliveries.c.state == literal_column(f"'{state}'", Text)
-
-
-def still_leased() -> Any:
-    """Nothing has taken the row since it was claimed with this epoch, whether or not its lease has run out."""
-    return (
-        (deliveries.c.id == bindparam("row_id"))
-        & (deliveries.c.lease_epoch == bindparam("epoch"))
-        & (deliveries.c.state == DeliveryState.SENDING)
-    )
-
-
-def at_most(rows: int) -> ColumnElement[int]:
-    """A limit as SQL text. A planner that may not look at what is bound takes it for a tenth of the table."""
-    return literal_column(str(rows), Integer)

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.tables import deliveries
 from answerback.queue.attempts import Report
+from answerback.queue.leases import extend
 from answerback.queue.unconfirmed import UnconfirmedClaims
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import endpoints, recover, resend
@@ -48,7 +49,7 @@ class DeliveryStore:
 
     async def extend_deliveries(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
         """Extends leases of `(id, epoch)`; the ids that are still held."""
-        return await self._database.write.run(lambda tx: reporting.extend(tx, held, lease_seconds))
+        return await self._database.write.run(lambda tx: extend(tx, reporting.EXTEND, held, lease_seconds))
 
     async def release_deliveries(self, held: Sequence[tuple[str, int, float]]) -> None:
         """Gives back `(id, epoch, seconds until due)`; the attempts do not count."""
