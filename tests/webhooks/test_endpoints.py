@@ -7,6 +7,7 @@ from answerback.testing.clock import FakeClock
 from answerback.webhooks.endpoints import Endpoint
 from answerback.webhooks.events import EventType
 from builders import TENANT
+from databases import Database
 from stores import Stores
 
 COMPLETED, FAILED = EventType.MESSAGE_COMPLETED, EventType.MESSAGE_FAILED
@@ -50,12 +51,18 @@ async def test_they_are_listed_newest_first_a_page_at_a_time(stores: Stores, clo
     assert [*first, *rest] == made[::-1]
 
 
-async def test_a_deleted_one_is_gone_with_its_subscriptions(stores: Stores) -> None:
-    made = await create(stores)
+async def test_a_deleted_one_is_gone_with_its_subscriptions_and_secrets(stores: Stores, database: Database) -> None:
+    made, other = await create(stores), await create(stores)
+    for owner in (made.id, other.id, TENANT):
+        await stores.secrets.rotate_secret(owner)
 
     await stores.deliveries.delete_endpoint(TENANT, made.id)
 
-    assert await stores.deliveries.list_endpoints(TENANT, None, 10) == []
+    assert await stores.deliveries.list_endpoints(TENANT, None, 10) == [other]
+    assert await database.rows("SELECT endpoint_id FROM webhook_subscriptions") == [(other.id,)]
+    assert sorted(await database.rows("SELECT owner FROM signing_secrets")) == sorted([(TENANT,), (other.id,)])
+    with pytest.raises(NotFound):
+        await stores.secrets.rotate_secret(made.id)
     with pytest.raises(NotFound):
         await stores.deliveries.get_endpoint(TENANT, made.id)
 

@@ -1,4 +1,4 @@
-"""How an origin's window opens, on a clock that only moves when told to."""
+"""How an origin's window opens, on a clock that only moves when shown to."""
 
 import heapq
 import random

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
-from answerback.kernel.errors import SendError
+from answerback.kernel.errors import NotFound, SendError
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.persistence import persist, persist_report
@@ -79,10 +79,11 @@ class Deliverer:
         started = time.perf_counter()
         end, seconds = AttemptEnd.CANCELLED, 0.0
         try:
-            if claim.endpoint_deleted:
+            headers = await self._sign(claim, elapsed)
+            if headers is None:
                 outcome: DeliveryOutcome = Dead("the endpoint was deleted", None)
             else:
-                result = await self._send(claim, elapsed)
+                result = await self._send(claim, headers)
                 end = end_of(result)
                 outcome = self._after(claim, result, elapsed())
         finally:
@@ -107,9 +108,17 @@ class Deliverer:
             return self._schedule
         return self._callback_schedules.get(claim.event_type.partition(".")[0], self._schedule)
 
-    async def _send(self, claim: ClaimedDelivery, elapsed: Elapsed) -> CallbackResponse | SendError:
+    async def _sign(self, claim: ClaimedDelivery, elapsed: Elapsed) -> dict[str, str] | None:
+        """The headers of this attempt; None where its endpoint was deleted."""
+        if claim.endpoint_deleted:
+            return None
         owner = claim.endpoint_id or claim.tenant_id
-        headers = await persist(lambda: self._signer.headers(owner, claim.id, _wall(claim, elapsed), claim.body))
+        try:
+            return await persist(lambda: self._signer.headers(owner, claim.id, _wall(claim, elapsed), claim.body))
+        except NotFound:
+            return None
+
+    async def _send(self, claim: ClaimedDelivery, headers: dict[str, str]) -> CallbackResponse | SendError:
         about: dict[str, str | int] = {
             "http.request.method": "POST",
             "answerback.job.id": claim.job_id,

@@ -11,7 +11,8 @@ from answerback.database.tables import webhook_subscriptions as subscriptions
 from answerback.kernel.errors import NotFound
 from answerback.kernel.ids import new_id
 from answerback.webhooks.events import EventType
-from answerback.webhooks.model import origin_of
+from answerback.webhooks.model import ENDPOINT, origin_of
+from answerback.webhooks.secrets import forget
 
 BEFORE_ALL = "whf"
 """Sorts after every id of an endpoint, in whatever order a database sorts text."""
@@ -58,7 +59,6 @@ SUBSCRIBE = Statement(
 )
 UNSUBSCRIBE = Statement(delete(subscriptions).where(subscriptions.c.endpoint_id == bindparam("endpoint_id")))
 FIND = Statement(select(*_COLUMNS).where(*_own))
-# The row lock: two updates of one endpoint follow each other, subscriptions included.
 UPDATE = Statement(
     update(endpoints)
     .where(*_own)
@@ -69,6 +69,7 @@ UPDATE = Statement(
         updated_at=bindparam("wall"),
     )
 )
+# Two updates of one endpoint follow each other, subscriptions included.
 LOCK = Statement(select(*_COLUMNS).where(*_own).with_for_update())
 LIST = Statement(
     select(*_COLUMNS)
@@ -87,7 +88,7 @@ DELETE = Statement(delete(endpoints).where(*_own).returning(endpoints.c.id))
 def create(
     tx: Transaction, tenant_id: str, name: str, url: str, event_types: Iterable[EventType]
 ) -> Operation[Endpoint]:
-    endpoint_id = new_id("whe_", tx.wall)
+    endpoint_id = new_id(ENDPOINT, tx.wall)
     yield INSERT(endpoint_id=endpoint_id, tenant_id=tenant_id, name=name, url=url, origin=origin_of(url), wall=tx.wall)
     types = yield from _subscribe(tenant_id, endpoint_id, event_types)
     return Endpoint(endpoint_id, tenant_id, name, url, types, tx.wall, tx.wall)
@@ -133,9 +134,10 @@ def change(
 
 
 def remove(_: Transaction, tenant_id: str, endpoint_id: str) -> Operation[None]:
-    """What is still owed to it ends dead when its turn comes. Raises NotFound."""
+    """With its subscriptions and secrets. What is still owed to it ends dead when its turn comes. Raises NotFound."""
     _only((yield DELETE(endpoint_id=endpoint_id, tenant_id=tenant_id)), endpoint_id)
     yield UNSUBSCRIBE(endpoint_id=endpoint_id)
+    yield from forget(endpoint_id)
 
 
 def _subscribe(tenant_id: str, endpoint_id: str, event_types: Iterable[EventType]) -> Operation[tuple[EventType, ...]]:

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 from answerback.queue.attempts import Attempt
 
+ENDPOINT = "whe_"
+"""What the ids of endpoints begin with."""
+
 DEADLINE_MS = 7 * 86_400_000
 """How long a delivery is owed at most, whatever Retry-After asks for and however long it was held; one that is released
 after that gets a single attempt."""

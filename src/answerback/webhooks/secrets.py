@@ -1,7 +1,8 @@
 """The secrets that sign what a tenant or an endpoint receives, in the database.
 
 Each owner, a tenant's id or an endpoint's, has one current secret, made at its first use, so that its receivers can
-verify nothing of another's and forge nothing to it. A replaced secret signs beside the current one for 24 hours.
+verify nothing of another's and forge nothing to it. A replaced secret signs beside the current one for 24 hours. An
+endpoint's secrets go with the endpoint.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,10 @@ from sqlalchemy import bindparam, delete, insert, or_, select, text, update
 
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.tables import signing_secrets as table
-from answerback.kernel.errors import Conflict
+from answerback.database.tables import webhook_endpoints
+from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.signature import new_secret
+from answerback.webhooks.model import ENDPOINT
 
 OVERLAP_MS = 24 * 3_600_000
 """How long a replaced secret signs beside the current one."""
@@ -43,6 +46,8 @@ DELETE_ENDED = Statement(
         or_(table.c.expires_at <= bindparam("wall"), table.c.value == bindparam("value")),
     )
 )
+FORGET = Statement(delete(table).where(table.c.owner == bindparam("owner")))
+FIND_ENDPOINT = Statement(select(webhook_endpoints.c.id).where(webhook_endpoints.c.id == bindparam("owner")))
 INSERT = Statement(
     insert(table).values(owner=bindparam("owner"), value=bindparam("value"), created_at=bindparam("wall"))
 )
@@ -65,8 +70,10 @@ def live_secrets(tx: Transaction, owner: str) -> Operation[list[SigningSecret]]:
 
 
 def ensure_current(tx: Transaction, owner: str, configured: str | None) -> Operation[list[SigningSecret]]:
-    """As `live_secrets`, once `configured` is the current one, or for None any is."""
+    """As `live_secrets`, once `configured` is the current one, or for None any is. Raises NotFound for an endpoint that
+    was deleted."""
     yield LOCK()
+    yield from _require(owner)
     live = yield from live_secrets(tx, owner)
     if is_current(live, configured):
         return live
@@ -74,14 +81,26 @@ def ensure_current(tx: Transaction, owner: str, configured: str | None) -> Opera
 
 
 def rotate(tx: Transaction, owner: str) -> Operation[list[SigningSecret]]:
-    """As `live_secrets`, after the current one was replaced by a new one."""
+    """As `live_secrets`, after the current one was replaced by a new one. Raises NotFound for an endpoint that was
+    deleted."""
     yield LOCK()
+    yield from _require(owner)
     return (yield from _replace(tx, owner, new_secret()))
+
+
+def forget(owner: str) -> Operation[None]:
+    """Deletes all that sign for this owner."""
+    yield FORGET(owner=owner)
 
 
 def is_current(live: Sequence[SigningSecret], configured: str | None) -> bool:
     """Whether the newest may go on signing."""
     return bool(live) and configured in (None, live[0].value)
+
+
+def _require(owner: str) -> Operation[None]:
+    if owner.startswith(ENDPOINT) and not (yield FIND_ENDPOINT(owner=owner)):
+        raise NotFound(f"there is no webhook endpoint {owner!r}")
 
 
 def _replace(tx: Transaction, owner: str, value: str) -> Operation[list[SigningSecret]]:
@@ -100,7 +119,7 @@ class SecretStore:
 
     async def live_secrets(self, owner: str, configured: str | None = None) -> Sequence[SigningSecret]:
         """Those that sign for this owner now, the current one first. Makes one where there is none, or none but others
-        than the `configured` one; those go on signing for 24 h."""
+        than the `configured` one; those go on signing for 24 h. Raises NotFound for an endpoint that was deleted."""
         live = await self._database.read.run(lambda tx: live_secrets(tx, owner))
         if is_current(live, configured):
             return live
@@ -119,16 +138,17 @@ class SigningSecrets:
         self._configured = configured
 
     async def live(self, owner: str) -> Sequence[SigningSecret]:
-        """Those that sign now, the current one first; at least one. Raises StorageUnavailable."""
+        """Those that sign now, the current one first; at least one. Raises NotFound for an endpoint that was
+        deleted, StorageUnavailable."""
         return await self._store.live_secrets(owner, self._configured.get(owner))
 
     async def current(self, owner: str) -> str:
-        """Raises StorageUnavailable."""
+        """Raises as `live`."""
         return (await self.live(owner))[0].value
 
     async def rotate(self, owner: str) -> Sequence[SigningSecret]:
         """As `live`, after the current one was replaced. Raises Conflict for an owner whose secret the settings fix,
-        StorageUnavailable."""
+        and as `live`."""
         if owner in self._configured:
             raise Conflict("CALLBACK_HMAC_SECRET is set: change it and restart; the old one signs on for 24 hours")
         return await self._store.rotate_secret(owner)

@@ -34,7 +34,7 @@ class Signer:
 
     async def headers(self, owner: str, webhook_id: str, now: int, body: bytes) -> dict[str, str]:
         """The signature headers of an attempt made `now` (epoch milliseconds) at what `owner` receives, the id of an
-        endpoint or else of a tenant. Raises StorageUnavailable."""
+        endpoint or else of a tenant. Raises as `SigningSecrets.live`."""
         return signature.headers(webhook_id, now // 1000, body, await self._values(owner))
 
     async def _values(self, owner: str) -> tuple[str, ...]:
