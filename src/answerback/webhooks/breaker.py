@@ -23,11 +23,13 @@ from answerback.webhooks.window import Window
 class Limits:
     """The numbers of `CircuitBreakers`, times in seconds.
 
-    For `patience` an attempt that does not end keeps its place to itself; then one more may begin beside it. An origin
-    that answers after a failure has recovered: what waits because it could not be reached is then due, for at least
-    `reunion`, so that attempts from before have ended. Without an open breaker it recovers at most every
-    `recovery_spacing`: a single path that hangs must not be tried each time that another one answers. An origin idle
-    for `forget_after` is forgotten.
+    When no attempt has ended for `patience`, one more than the window admits may begin, and another one after each
+    `patience` more: attempts that hang must not keep the others waiting.
+
+    An origin that answers after a failure has recovered: what waits because it could not be reached is due, until none
+    of that is left. That lasts for `shortest_recovery` at least, since attempts from before may still fail. Where the
+    breaker did not open, an origin recovers at most every `recovery_spacing`: a path that hangs must not be tried each
+    time that another path answers. An origin idle for `forget_after` is forgotten.
     """
 
     cap: int = 64
@@ -35,7 +37,7 @@ class Limits:
     first_pause: float = 30.0
     longest_pause: float = 300.0
     patience: float = 1.0
-    reunion: float = 30.0
+    shortest_recovery: float = 30.0
     recovery_spacing: float = 300.0
     forget_after: float = 900.0
     max_origins: int = 10_000
@@ -133,7 +135,7 @@ class CircuitBreakers:
     def drained(self, key: OriginKey) -> None:
         """Nothing waits any more because the origin could not be reached."""
         state = self._origins.get(key)
-        if state is not None and self._monotonic() - state.recovered_at >= self._limits.reunion:
+        if state is not None and self._monotonic() - state.recovered_at >= self._limits.shortest_recovery:
             state.recovering = False
 
     def _free(self, state: _Origin, size: int, now: float) -> int:
