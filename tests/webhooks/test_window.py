@@ -1,4 +1,4 @@
-"""How an origin's window opens, on a clock that only moves when shown to."""
+"""How an origin's window opens, on a clock of the test's."""
 
 import heapq
 import random
