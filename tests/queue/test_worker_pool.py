@@ -32,6 +32,19 @@ async def test_no_more_than_the_capacity_runs_and_an_end_makes_room(stage: Stage
 
 
 @pytest.mark.usefixtures("no_poll")
+async def test_a_run_that_is_cancelled_as_soon_as_it_is_claimed_still_begins_and_cleans_up(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("r")]
+    pool = stage.start()
+    await pool.claim_once()
+    assert table.running == set()
+
+    pool.drop("r")
+
+    await table.until(lambda: table.cancelled.keys() == {"r"} and not table.running)
+
+
+@pytest.mark.usefixtures("no_poll")
 async def test_a_notification_wakes_it(stage: Stage) -> None:
     table = stage.table
     stage.start()

@@ -28,6 +28,11 @@ class Held(Generic[C]):
     refused: bool = False
     """An extension found the row ended, or leased by another worker."""
 
+    def cancel(self) -> None:
+        """Cancels the run, but not before its first step: a task that never began would keep what its claim took, as
+        the place of a delivery at its origin."""
+        self.task.get_loop().call_soon(self.task.cancel)
+
 
 class LeaseKeeper(Generic[C]):
     """Extends each lease four times before it would end.
@@ -104,7 +109,7 @@ class LeaseKeeper(Generic[C]):
         for held in refused:
             if held.task in running:
                 self._log.warning("lease_lost", pool=self._queue.name, id=held.claim.id)
-                held.task.cancel()
+                held.cancel()
 
     async def _cancel_overdue_forever(self) -> None:
         step = self._lease_seconds / 16
@@ -119,4 +124,4 @@ class LeaseKeeper(Generic[C]):
         for held in list(self._held.values()):
             if held.leased_until <= horizon and not held.refused and not held.task.cancelling():
                 self._log.warning("lease_not_kept", pool=self._queue.name, id=held.claim.id)
-                held.task.cancel()
+                held.cancel()

@@ -92,7 +92,7 @@ class WorkerPool(Generic[C]):
     def _start(self, claim: C, leased_until: float) -> None:
         if (older := self._held.get(claim.id)) is not None:
             # The older claim's lease ended before this process noticed, as after a stall of the whole process.
-            older.task.cancel()
+            older.cancel()
         task = asyncio.ensure_future(self._queue.run(claim))
         held = self._held[claim.id] = Held(claim, task, leased_until)
         task.add_done_callback(lambda _: self._ended(held))
@@ -113,7 +113,7 @@ class WorkerPool(Generic[C]):
     def drop(self, row_id: str) -> None:
         """Cancels the run of a row that its owner has cancelled."""
         if (held := self._held.get(row_id)) is not None:
-            held.task.cancel()
+            held.cancel()
 
     async def stop(self, grace_seconds: float) -> None:
         """Claims no more, lets runs end within the grace, cancels the others and gives their rows back."""
@@ -125,7 +125,7 @@ class WorkerPool(Generic[C]):
             await asyncio.wait(tasks, timeout=grace_seconds)
         unfinished = [held for held in self._held.values() if not held.task.done()]
         for held in unfinished:
-            held.task.cancel()
+            held.cancel()
         await asyncio.gather(*(held.task for held in unfinished), return_exceptions=True)
         await self._release([held.claim for held in unfinished])
 
