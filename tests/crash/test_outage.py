@@ -26,7 +26,7 @@ def mortal() -> Iterator[PostgresServer]:
         yield server
 
 
-async def told(server: PostgresServer) -> tuple[object, ...]:
+async def state_of_the_job(server: PostgresServer) -> tuple[object, ...]:
     connection = await asyncpg.connect(server.url)
     try:
         return tuple(await connection.fetchrow("SELECT state, attempt, lease_epoch, lease_losses FROM jobs"))
@@ -49,13 +49,13 @@ async def test_a_call_outlasts_outages_that_are_longer_than_its_lease(
             await eventually(lambda seen=seen: len(logged(service, "heartbeat_missed")) >= seen, "away")  # type: ignore[misc]
             await asyncio.to_thread(mortal.restart)
             await eventually_extended(mortal)
-        assert await told(mortal) == ("running", 1, 1, 0)
+        assert await state_of_the_job(mortal) == ("running", 1, 1, 0)
 
         release.set()
 
         (callback,) = await receiver.wait_for(1)
         assert callback.json["response"] == "worth waiting for"
-        assert await told(mortal) == ("completed", 1, 1, 0)
+        assert await state_of_the_job(mortal) == ("completed", 1, 1, 0)
         assert llm.total == 1
 
 
@@ -88,5 +88,5 @@ async def test_a_paid_answer_that_waited_for_the_database_longer_than_its_lease_
 
         (callback,) = await receiver.wait_for(1)
         assert callback.json["response"] == "paid for"
-        assert await told(mortal) == ("completed", 1, 1, 0)
+        assert await state_of_the_job(mortal) == ("completed", 1, 1, 0)
         assert llm.total == 1

@@ -32,9 +32,9 @@ TOLERABLE_LAG = 3.0
 """Seconds from acceptance to callback, on any machine: a dead origin's attempts take 20."""
 
 BUSY_SECONDS = 5.0
-CROWD = 10_000
+CALLS = 10_000
 WAVE = 64
-"""How many of the crowd are answered and not yet called back: what one origin takes at once."""
+"""How many of the calls are answered and not yet called back: what one origin takes at once."""
 
 GIBIBYTE = 1024
 
@@ -128,29 +128,29 @@ async def test_ten_thousand_calls_in_flight_fit_into_a_gibibyte(
     llm.on(lambda _: True, hold)
     receiver.on("/stateless", take)
     # The log goes nowhere: at this rate it would be most of what the test does.
-    service = Service(settings(llm, lease_seconds=60, worker_concurrency=CROWD, log_level="warning"))
+    service = Service(settings(llm, lease_seconds=60, worker_concurrency=CALLS, log_level="warning"))
     async with service, Client(service, receiver) as client:
         began = time.monotonic()
-        numbers = iter(range(CROWD))
+        numbers = iter(range(CALLS))
 
         async def send() -> None:
             for n in numbers:
                 await client.accepted(f"message {n}", session=None)
 
         await asyncio.gather(*(send() for _ in range(50)))
-        await llm.wait_for_calls(CROWD, timeout=60)
-        assert llm.active == CROWD
+        await llm.wait_for_calls(CALLS, timeout=60)
+        assert llm.active == CALLS
         in_flight = time.monotonic() - began
 
         release.set()
-        arrived = await receiver.wait_for(CROWD, timeout=90)
+        arrived = await receiver.wait_for(CALLS, timeout=90)
         await eventually(lambda: at_rest(service.database), "all delivered", patience=60)
 
         peak = peak_memory(service.pid)
         figures(
-            f"{CROWD} LLM calls in flight after {in_flight:.1f} s, all delivered after "
+            f"{CALLS} LLM calls in flight after {in_flight:.1f} s, all delivered after "
             f"{time.monotonic() - began:.1f} s; peak memory {peak} MiB"
         )
         assert peak < GIBIBYTE
-        assert llm.total == len(arrived) == len({callback.id for callback in arrived}) == CROWD
+        assert llm.total == len(arrived) == len({callback.id for callback in arrived}) == CALLS
         sound(service.database)

@@ -90,7 +90,7 @@ class Pulse:
 class Client:
     """A client of one service, through any number of its lives.
 
-    `up` is for whoever kills the service: while it is clear, a client that lost its connection waits.
+    `up` is for a test that kills the service: while it is clear, a client that lost its connection waits.
     """
 
     def __init__(self, service: Service, receiver: Receiver) -> None:

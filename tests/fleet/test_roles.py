@@ -68,7 +68,7 @@ async def test_a_pool_without_threads_is_refused(redis_url: str, llm: FakeLLM) -
     assert "-P threads" in said
 
 
-async def test_celery_without_a_broker_is_told_what_to_do(llm: FakeLLM) -> None:
+async def test_celery_without_a_broker_says_what_to_do(llm: FakeLLM) -> None:
     said = await refusal(settings(llm))
 
     assert said.splitlines() == [
