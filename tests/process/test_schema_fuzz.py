@@ -47,6 +47,9 @@ CAREFUL = hypothesis.settings(
 )
 ADDRESSES = ("callback_url", "webhook_url", "url")
 SIZES = ("runs", "concurrency")
+TOKEN = "operator-token-1b7e"
+"""Of a service without keys the first key that is made would close it to all further calls."""
+AUTH = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @dataclass
@@ -75,6 +78,7 @@ def closed() -> Iterator[str]:
 async def service(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     settings = {
         "MOCK_MODE": "true",
+        "OPERATOR_TOKEN": TOKEN,
         "MOCK_DELAY_SECONDS": "0",
         "RATE_LIMIT": "0",
         "ENABLE_SIMULATION": "true",
@@ -88,9 +92,9 @@ async def service(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def known(service: Service, receiver: Receiver, closed: str) -> Known:
-    """Messages that were answered, and reviews that their LLM was asked for."""
+    """Messages that were answered, reviews that their LLM was asked for, and keys."""
     taken = receiver.url("/taken")
-    async with aiohttp.ClientSession(service.url) as http:
+    async with aiohttp.ClientSession(service.url, headers=AUTH) as http:
 
         async def call(method: str, path: str, body: Any = None) -> Any:
             async with http.request(method, path, json=body) as response:
@@ -105,9 +109,10 @@ async def known(service: Service, receiver: Receiver, closed: str) -> Known:
         jobs = [each.json["job_id"] for each in came if each.path == "/taken"]
         deliveries = [(await call("GET", f"/v1/jobs/{job}"))["delivery"]["id"] for job in jobs]
         models = [model["id"] for model in await call("GET", "/models")]
+        keys = [(await call("POST", "/v1/keys", {"name": f"known-{number}"}))["id"] for number in range(3)]
     asked = {each.json["job_id"]: each.json["callback_url"] for each in came if each.path == "/llm"}
     tokens = {job: parse_qs(urlsplit(address).query)["token"][0] for job, address in asked.items()}
-    ids = {"job_id": jobs + list(tokens), "delivery_id": deliveries, "model_id": models}
+    ids = {"job_id": jobs + list(tokens), "delivery_id": deliveries, "model_id": models, "key_id": keys}
     return Known({**ids, "key": [f"known-{number}" for number in range(3)]}, tokens)
 
 
@@ -144,6 +149,7 @@ async def test_every_operation_answers_as_documented(
 def fuzz(operation: Any, mode: GenerationMode, url: str, known: Known, closed: str) -> None:
     with requests.Session() as session:
         session.trust_env = False
+        session.headers.update(AUTH)
 
         @CAREFUL
         @hypothesis.given(cases(operation, mode), st.none() | st.integers(0, 100))
