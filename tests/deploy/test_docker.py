@@ -77,13 +77,13 @@ class TestInstallSteps:
 
         assert said.returncode == 0, said.stderr
         assert "serve" in said.stdout
-        drivers = "import asyncpg, celery, redis, opentelemetry.sdk; import answerback.storage as s; print(s.__file__)"
+        drivers = "import asyncpg, celery, redis, opentelemetry.sdk; import answerback.database as s; print(s.__file__)"
         imported = run(str(tmp_path / "opt/answerback/bin/python"), "-c", drivers, cwd=tmp_path)
         assert imported.stdout.startswith(str(tmp_path)), imported.stderr
 
 
 def install(root: Path) -> None:
-    """Replays the build stage of the Dockerfile under `root`."""
+    """Repeats the build stage of the Dockerfile under `root`."""
     folder = root
     for instruction, rest in build_stage():
         match instruction:

@@ -1,4 +1,4 @@
-"""Metrics that remember what they were told of Redis."""
+"""Metrics that remember what they recorded of Redis."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from answerback.kernel.telemetry import Unmeasured
 class Outages(Unmeasured):
     """Whether it was up, in order."""
 
-    told: list[bool] = field(default_factory=list)
+    seen: list[bool] = field(default_factory=list)
 
     def redis(self, *, up: bool) -> None:
-        self.told.append(up)
+        self.seen.append(up)

@@ -42,7 +42,7 @@ async def test_each_hears_its_own_reply_and_all_travel_over_one_connection(link:
     assert len(set(connections)) == 1
 
 
-async def test_whoever_gives_up_takes_no_reply_from_others(link: Link) -> None:
+async def test_a_caller_that_gives_up_takes_no_reply_from_others(link: Link) -> None:
     impatient = asyncio.ensure_future(link.call("ECHO", "mine"))
     patient = asyncio.ensure_future(link.call("ECHO", "yours"))
     await asyncio.wait({impatient, patient}, timeout=0)
@@ -67,7 +67,7 @@ async def test_an_error_that_nobody_foresaw_is_an_outage_like_any(
     assert await link.call("ECHO", "found") == b"found"
 
 
-async def test_an_outage_is_told_though_nobody_asks_anything(
+async def test_an_outage_is_logged_though_nobody_asks_anything(
     monkeypatch: pytest.MonkeyPatch, server: RedisServer, journal: Journal, outages: Outages
 ) -> None:
     monkeypatch.setattr(module, "PROBE_SECONDS", 0.01)
@@ -77,7 +77,7 @@ async def test_an_outage_is_told_though_nobody_asks_anything(
 
     await journal.seen("redis_away")
 
-    assert outages.told == [True, False]
+    assert outages.seen == [True, False]
     await link.close()
 
 
@@ -96,12 +96,12 @@ async def test_a_redis_that_is_not_there_is_named_without_its_password(
         await link.call("PING")
     await link.close()
 
-    (told,) = [fields for event, fields in journal.lines if event == "redis_away"]
-    assert told["at"] == place
-    assert "open-sesame" not in str(told)
+    (line,) = [fields for event, fields in journal.lines if event == "redis_away"]
+    assert line["at"] == place
+    assert "open-sesame" not in str(line)
 
 
-async def test_an_outage_is_told_once_and_ends_by_itself(
+async def test_an_outage_is_logged_once_and_ends_by_itself(
     own: Link, server: RedisServer, journal: Journal, outages: Outages
 ) -> None:
     await own.call("SET", "a", "b")
@@ -110,13 +110,13 @@ async def test_an_outage_is_told_once_and_ends_by_itself(
         with pytest.raises(Away):
             await own.call("GET", "a")
     assert [event for event in journal.events if event.startswith("redis")] == ["redis_away"]
-    assert outages.told == [True, False]
+    assert outages.seen == [True, False]
 
     await asyncio.to_thread(server.restart)
     await journal.seen("redis_back")
 
     assert await own.call("GET", "a") is None
-    assert outages.told == [True, False, True]
+    assert outages.seen == [True, False, True]
 
 
 async def test_a_redis_that_hangs_costs_a_moment_once_and_its_late_replies_are_nobodys(
@@ -171,7 +171,7 @@ async def test_a_redis_that_takes_no_writes_is_away_until_it_does(
     assert journal.events.count("redis_away") == 1
 
 
-async def test_a_redis_that_is_not_there_is_told_of_at_the_start_without_its_password(outages: Outages) -> None:
+async def test_a_redis_that_is_not_there_is_logged_at_the_start_without_its_password(outages: Outages) -> None:
     with private(RedisServer) as gone:
         url = gone.url.replace("redis://", "redis://:hush@")
     journal = Journal()
@@ -181,4 +181,4 @@ async def test_a_redis_that_is_not_there_is_told_of_at_the_start_without_its_pas
     await link.close()
 
     assert "hush" not in str(journal.lines)
-    assert outages.told == [True, False]
+    assert outages.seen == [True, False]

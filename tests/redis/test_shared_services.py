@@ -91,7 +91,7 @@ async def talking(llm: FakeLLM, receiver: Receiver, redis_url: str, folder: Path
 
 
 def rewrite_the_record(talk: Talk) -> None:
-    """From now on what comes from the database can be told from what does not."""
+    """From now on what comes from the database differs from what does not."""
     with closing(sqlite3.connect(talk.service.database, timeout=20)) as connection, connection:
         connection.execute(
             "UPDATE conversation_items SET items = replace(items, ?, ?)", ('"content": "', '"content": "recorded ')
