@@ -197,3 +197,16 @@ async def test_the_body_is_read_as_json_whatever_it_calls_itself(client: Client,
     reply = await client.request("POST", "/webhook", data=data, headers={"Content-Type": content_type})
 
     assert reply.status == 202
+
+
+async def test_a_message_that_must_wait_is_answered_as_any_other(client: Client) -> None:
+    client.relay.llm.on(client.text("stuck"), replies.hang())
+    stuck = await client.say("stuck")
+    await client.asked()
+
+    behind = await client.say("behind")
+
+    assert behind["status"] == "queued"
+    assert (await client.job(behind["job_id"]))["status"] == "held"
+    for job in (behind, stuck):
+        await client.cancel(job["job_id"])
