@@ -97,6 +97,12 @@ class Transaction:
     wall: int
     opened: int = 0
 
+    @property
+    def wall_ahead(self) -> int:
+        """Milliseconds from the scheduling clock to the wall clock, to the second: the two are not read in the same
+        moment, and a time that is shown twice must be the same."""
+        return round(self.wall - self.now, -3)
+
 
 Begin: TypeAlias = Callable[[Transaction], Operation[T]]
 Committed: TypeAlias = Callable[[Transaction], None]

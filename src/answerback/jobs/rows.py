@@ -111,15 +111,14 @@ def record_of(row: Row, kinds: Registry, tx: Transaction) -> JobRecord:
     if state in ENDED:
         result = json.loads(row.result) if row.result is not None else None
         ending = Ending(state, row.finished_at, result, failure)
-    ahead = tx.wall - tx.now
     return JobRecord(
         job=job,
         kind=kind,
         state=state,
         attempt=row.attempt,
         lease_losses=row.lease_losses,
-        run_at=row.run_at + ahead,
-        deadline_at=row.deadline_at + ahead,
+        run_at=row.run_at + tx.wall_ahead,
+        deadline_at=row.deadline_at + tx.wall_ahead,
         finished_at=row.finished_at,
         ending=ending,
         failure=failure,

@@ -22,7 +22,6 @@ RECORD_COLUMNS = (
 
 
 def delivery_record(tx: Transaction, row: Row) -> DeliveryRecord:
-    shown = tx.wall - tx.now
     return DeliveryRecord(
         id=row.id,
         job_id=row.job_id,
@@ -31,8 +30,8 @@ def delivery_record(tx: Transaction, row: Row) -> DeliveryRecord:
         url=row.url,
         state=DeliveryState(row.state),
         attempt=row.attempt,
-        run_at=row.run_at + shown,
-        deadline_at=row.deadline_at + shown,
+        run_at=row.run_at + tx.wall_ahead,
+        deadline_at=row.deadline_at + tx.wall_ahead,
         delivered_at=row.delivered_at,
         attempts=attempts_of(row.attempts),
         attempts_made=row.attempts_made,
