@@ -16,7 +16,7 @@ from answerback.jobs.kind import (
     Unreadable,
 )
 from answerback.kernel.errors import InvalidField
-from answerback.kernel.retry import JOB_SCHEDULE
+from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class EchoKind:
     name = "echo"
     queue = Queue.INTERACTIVE
     retries = JOB_SCHEDULE
+    callback_retries: RetrySchedule | None = None
 
     def __init__(self) -> None:
         self.runs = 0

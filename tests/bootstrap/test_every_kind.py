@@ -7,18 +7,20 @@ from typing import Any
 
 import pytest
 
+from answerback.bootstrap.engine import callback_schedules
 from answerback.bootstrap.kinds import make_kinds
 from answerback.conversations.windows import DatabaseWindows
-from answerback.jobs.kind import ENDED, AnyKind, Ending, Job, JobState, Queue, Registry, Unreadable
+from answerback.jobs.kind import ENDED, AnyKind, Ending, Job, JobState, Queue, Registry, Unreadable, event_types
 from answerback.kernel.errors import ErrorCode, Failure
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.retry import RetrySchedule
 from answerback.relay.model import Message
 from answerback.reviews.model import FileRef, Review
 from answerback.settings import Settings
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.events import EventType
 from builders import TENANT, URL, Journal, StubProvider
 from databases import SqliteDatabase
+from toy import EchoKind
 
 NOW = 1_750_000_000_000
 ARGS: dict[str, Any] = {
@@ -97,7 +99,8 @@ def test_every_end_notifies_one_event_in_json_that_endpoints_can_subscribe_to(
     effects = kind.effects(ended, ending(kind, state))
 
     (event,) = effects.events
-    assert event.type == EventType(f"{kind.name}.{state}")
+    assert event.type == f"{kind.name}.{state}"
+    assert event.type in event_types(kind)
     assert event.data["job_id"] == "job_x"
     json.dumps([event.data, effects.items], allow_nan=False)
     assert effects == kind.effects(ended, ending(kind, state))
@@ -121,3 +124,19 @@ def test_its_jobs_are_shown_with_the_same_fields_in_every_state(kind: AnyKind, s
     assert (shown.summary.keys(), shown.details.keys()) == (opened.summary.keys(), opened.details.keys())
     assert not shown.summary.keys() & shown.details.keys()
     json.dumps([shown.summary, shown.details], allow_nan=False)
+
+
+def test_a_kind_with_a_schedule_of_its_own_has_it_for_each_of_its_events() -> None:
+    own, plain = EchoKind(), EchoKind()
+    own.callback_retries, plain.name = RetrySchedule((0.0, 2.0)), "plain"
+
+    schedules = callback_schedules(Registry([own, plain]))
+
+    assert schedules == {f"echo.{state}": own.callback_retries for state in ENDED}
+
+
+def test_reviews_are_called_back_by_their_own_schedule(registry: Registry) -> None:
+    schedules = callback_schedules(registry)
+
+    assert schedules.keys() == {f"review.{state}" for state in ENDED}
+    assert set(schedules.values()) == {Settings(_env_file=None).review_callback_schedule}  # type: ignore[call-arg]

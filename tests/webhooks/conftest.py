@@ -1,24 +1,12 @@
-"""Senders that may call loopback, a receiver for them to call, and stores whose jobs end with events."""
+"""Senders that may call loopback, and a receiver for them to call."""
 
 from collections.abc import AsyncIterator
 
 import pytest
-from owing import subscribable
 from sending import DEADLINE, sending
 
-from answerback.testing.clock import FakeClock
 from answerback.testing.receiver import Receiver
 from answerback.webhooks.sender import WebhookSender
-from databases import Database
-from fallbacks import Fallbacks
-from stores import Stores
-
-
-@pytest.fixture
-async def stores(database: Database, clock: FakeClock, fallbacks: Fallbacks) -> AsyncIterator[Stores]:
-    opened = await database.open(clock, metrics=fallbacks, kinds=subscribable())
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

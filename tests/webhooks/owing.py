@@ -3,30 +3,16 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from answerback.jobs.kind import Effects, Ending, Event, Job, Registry
 from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, DeliveryRecord, OriginKey, OriginRoom
 from builders import LEASE, TENANT, URL, accept, claim_jobs, finish
 from stores import Stores
-from toy import EchoKind, Note
 
 DEAD = "https://dead.example/hook"
 ALIVE = OriginKey(TENANT, "https://receiver.example:443")
 CLOSED = OriginKey(TENANT, "https://dead.example:443")
 SHUT = OriginRoom(0, opens_in=30.0)
-
-
-class EchoOfMessages(EchoKind):
-    """Ends with events that endpoints can subscribe to."""
-
-    def effects(self, job: Job[Note | None], ending: Ending) -> Effects:
-        effects = super().effects(job, ending)
-        events = (Event(f"message.{ending.state}", event.data) for event in effects.events)
-        return Effects(tuple(events), effects.items)
-
-
-def subscribable() -> Registry:
-    """The toy kind as `EchoOfMessages`."""
-    return Registry([EchoOfMessages()])
+COMPLETED, FAILED = "echo.completed", "echo.failed"
+"""What the toy kind notifies, and endpoints subscribe to."""
 
 
 def rooms(known: Mapping[OriginKey, OriginRoom] | None = None) -> Callable[[OriginKey, bool], OriginRoom]:

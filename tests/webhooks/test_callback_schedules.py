@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from owing import subscribable
+from owing import COMPLETED
 
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.deliver import Deliverer
-from answerback.webhooks.events import EventType
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
 from builders import TENANT, URL, Journal, Notifier, StubOrigins, StubSender, claim_deliveries, ended_job
@@ -24,7 +23,7 @@ ENDPOINT = "https://endpoint.example/"
 @pytest.fixture
 async def stores(database: Database, clock: FakeClock) -> AsyncIterator[Stores]:
     """Jobs end with events of messages."""
-    opened = await database.open(clock, kinds=subscribable())
+    opened = await database.open(clock)
     yield opened
     await opened.close()
 
@@ -51,13 +50,13 @@ async def attempted(stores: Stores, clock: FakeClock, own: dict[str, RetrySchedu
 async def test_the_callback_of_a_request_follows_its_kinds_schedule_and_an_endpoint_the_common_one(
     stores: Stores, clock: FakeClock
 ) -> None:
-    await stores.deliveries.create_endpoint(TENANT, "e", ENDPOINT, [EventType.MESSAGE_COMPLETED])
+    await stores.deliveries.create_endpoint(TENANT, "e", ENDPOINT, [COMPLETED])
     await ended_job(stores)
 
-    first = await attempted(stores, clock, {"message": OWN})
+    first = await attempted(stores, clock, {COMPLETED: OWN})
     assert first == {URL: ("pending", 2_000), ENDPOINT: ("pending", 300_000)}
     clock.advance(2)
-    second = await attempted(stores, clock, {"message": OWN})
+    second = await attempted(stores, clock, {COMPLETED: OWN})
 
     assert (second[URL][0], second[ENDPOINT]) == ("dead", ("pending", 298_000))
 
@@ -65,4 +64,4 @@ async def test_the_callback_of_a_request_follows_its_kinds_schedule_and_an_endpo
 async def test_the_schedule_of_another_kind_changes_nothing(stores: Stores, clock: FakeClock) -> None:
     await ended_job(stores)
 
-    assert await attempted(stores, clock, {"review": OWN}) == {URL: ("pending", 300_000)}
+    assert await attempted(stores, clock, {"review.completed": OWN}) == {URL: ("pending", 300_000)}

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from owing import ALIVE, claim, owe, subscribable, urls
+from owing import ALIVE, COMPLETED, claim, owe, urls
 
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.events import EventType
 from answerback.webhooks.model import OriginRoom
 from builders import (
     LEASE,
@@ -31,14 +30,14 @@ from stores import Stores
 
 @pytest.fixture
 async def stores(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
-    opened = await postgres.open(clock, kinds=subscribable())
+    opened = await postgres.open(clock)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
 async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
-    opened = await postgres.open(clock, kinds=subscribable())
+    opened = await postgres.open(clock)
     yield opened
     await opened.close()
 
@@ -129,7 +128,7 @@ async def test_a_report_that_comes_first_is_not_recovered(
 async def test_an_endpoint_that_is_created_while_a_job_ends_is_notified_from_its_commit_on(
     stores: Stores, other: Stores
 ) -> None:
-    creating = other.deliveries.create_endpoint(TENANT, "e", "https://e.example/", [EventType.MESSAGE_COMPLETED])
+    creating = other.deliveries.create_endpoint(TENANT, "e", "https://e.example/", [COMPLETED])
     async with held(other, creating) as created:
         await ended_job(stores)
         await created.commit()
@@ -146,7 +145,7 @@ async def test_in_a_storm_each_destination_gets_each_conversation_in_order_and_e
 ) -> None:
     """Two processes claim, settle, retry, lose and recover; each conversation has a URL and an endpoint."""
     draw = random.Random(seed)
-    await stores.deliveries.create_endpoint(TENANT, "e", "https://e.example/", [EventType.MESSAGE_COMPLETED])
+    await stores.deliveries.create_endpoint(TENANT, "e", "https://e.example/", [COMPLETED])
     for session in ("a", "b", "c"):
         await owe(stores, 6, session=session)
     position = dict(await postgres.rows("SELECT id, position FROM deliveries"))

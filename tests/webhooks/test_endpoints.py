@@ -1,19 +1,17 @@
 """Endpoints and what they subscribe to."""
 
 import pytest
+from owing import COMPLETED, FAILED
 
 from answerback.kernel.errors import NotFound
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.endpoints import Endpoint
-from answerback.webhooks.events import EventType
 from builders import TENANT
 from databases import Database
 from stores import Stores
 
-COMPLETED, FAILED = EventType.MESSAGE_COMPLETED, EventType.MESSAGE_FAILED
 
-
-async def create(stores: Stores, name: str = "shop", *types: EventType) -> Endpoint:
+async def create(stores: Stores, name: str = "shop", *types: str) -> Endpoint:
     return await stores.deliveries.create_endpoint(
         TENANT, name, f"https://{name}.example/events", types or (COMPLETED,)
     )

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from owing import record_of
+from owing import COMPLETED, record_of
 
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
@@ -10,7 +10,6 @@ from answerback.testing.clock import FakeClock
 from answerback.testing.signatures import InvalidSignatureError, verify
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.endpoints import Endpoint
-from answerback.webhooks.events import EventType
 from answerback.webhooks.outcome import CallbackResponse
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
@@ -67,7 +66,7 @@ async def deliver_what_is_due(by: Deliverer) -> None:
 
 
 async def endpoint(stores: Stores, url: str) -> Endpoint:
-    return await stores.deliveries.create_endpoint(TENANT, "shop", url, [EventType.MESSAGE_COMPLETED])
+    return await stores.deliveries.create_endpoint(TENANT, "shop", url, [COMPLETED])
 
 
 def is_signed_by(secret: str, headers: dict[str, str], body: bytes) -> bool:

@@ -4,19 +4,18 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from owing import COMPLETED, FAILED
 
 from answerback.webhooks.endpoints import Endpoint
-from answerback.webhooks.events import EventType, envelope
+from answerback.webhooks.events import envelope
 from answerback.webhooks.model import ClaimedDelivery
 from builders import REPORT, TENANT, URL, accept, claim_deliveries, claim_delivery, claim_job, ended_job, failed, finish
 from databases import REFUSED, Database
 from stores import Stores
 
-COMPLETED, FAILED = EventType.MESSAGE_COMPLETED, EventType.MESSAGE_FAILED
-
 
 async def endpoint(
-    stores: Stores, name: str = "one", types: tuple[EventType, ...] = (COMPLETED,), tenant: str = TENANT
+    stores: Stores, name: str = "one", types: tuple[str, ...] = (COMPLETED,), tenant: str = TENANT
 ) -> Endpoint:
     return await stores.deliveries.create_endpoint(tenant, name, f"https://{name}.example/events", types)
 
@@ -36,7 +35,7 @@ async def test_an_event_goes_to_the_url_of_its_request_and_to_every_endpoint_tha
     owed = by_destination(await claim_deliveries(stores))
     assert owed.keys() == {URL, one.id, two.id}
     assert {claim.job_id for claim in owed.values()} == {job_id}
-    assert {claim.event_type for claim in owed.values()} == {"message.completed"}
+    assert {claim.event_type for claim in owed.values()} == {COMPLETED}
     assert (owed[one.id].url, owed[one.id].origin) == (one.url, "https://one.example:443")
     ids = {claim.id for claim in owed.values()}
     assert len(ids) == 3
@@ -53,7 +52,7 @@ async def test_an_endpoint_receives_an_envelope_around_the_callbacks_body(stores
     assert event.pop("id").startswith("evt_")
     assert event == {
         "object": "event",
-        "type": "message.completed",
+        "type": COMPLETED,
         "created_at": owed[one.id].created_at // 1000,
         "data": json.loads(owed[URL].body),
     }

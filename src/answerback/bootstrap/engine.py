@@ -1,16 +1,17 @@
 """The engine of a process that works: worker pools for jobs and deliveries, and the sweep with its duties."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
-from answerback.bootstrap.kinds import Kinds
 from answerback.bootstrap.stores import Stores
 from answerback.conversations.windows import Windows
 from answerback.jobs.engine import Engine, delivery_queue, job_queue
+from answerback.jobs.kind import Registry, event_types
 from answerback.jobs.model import Swept
 from answerback.jobs.run import Runner
 from answerback.jobs.store import JobStore
 from answerback.jobs.sweep import Duty, Sweep
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.retry import RetrySchedule
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
@@ -27,7 +28,7 @@ def make_engine(
     settings: Settings,
     jobs: JobStore,
     stores: Stores,
-    kinds: Kinds,
+    kinds: Registry,
     sender: WebhookSender,
     signing_secrets: SigningSecrets,
     windows: Windows,
@@ -36,7 +37,7 @@ def make_engine(
 ) -> Engine:
     lease_seconds, concurrency = settings.lease_seconds, settings.worker_concurrency
     deliveries, retention_ms = stores.deliveries, int(settings.retention_days * DAY_MS)
-    runner = Runner(jobs, kinds.registry, notifier, windows, instruments)
+    runner = Runner(jobs, kinds, notifier, windows, instruments)
     origins = CircuitBreakers(instruments.clock.monotonic)
     deliverer = Deliverer(
         stores.deliveries,
@@ -46,7 +47,7 @@ def make_engine(
         notifier,
         settings.callback_schedule,
         instruments,
-        {kinds.review.name: settings.review_callback_schedule},
+        callback_schedules(kinds),
     )
     job_pool = WorkerPool(
         job_queue(jobs, runner, lease_seconds, instruments), notifier.jobs, concurrency, lease_seconds, instruments
@@ -77,6 +78,11 @@ def make_engine(
         instruments=instruments,
     )
     return Engine(job_pool, delivery_pool, sweep, notifier, instruments)
+
+
+def callback_schedules(kinds: Registry) -> Mapping[str, RetrySchedule]:
+    """By event type, of the kinds that have one of their own."""
+    return {each: kind.callback_retries for kind in kinds if kind.callback_retries for each in event_types(kind)}
 
 
 def _counting(field: str, duty: Callable[[], Awaitable[int]]) -> Duty:

@@ -46,7 +46,7 @@ def make_kinds(
     tokens = CallbackTokens(stores.service_secrets)
     reviewer = _make_reviewer(settings, provider, guard, tokens, instruments)
     lifetimes.push_async_callback(reviewer.close)
-    review = ReviewKind(reviewer, settings.llm_timeout_seconds)
+    review = ReviewKind(reviewer, settings.llm_timeout_seconds, settings.review_callback_schedule)
     return Kinds(message, review, tokens, Registry([message, review]))
 
 

@@ -124,7 +124,7 @@ async def build(
     engine = None
     if role is not Role.API:
         engine = make_engine(
-            settings, jobs, stores, kinds, sender, signing_secrets, sharing.windows, local, instruments
+            settings, jobs, stores, kinds.registry, sender, signing_secrets, sharing.windows, local, instruments
         )
     notifiers = make_notifiers(settings, local, engine, instruments, serves=role is not Role.WORKER)
     limits = Limits(settings.conversation_max_pending, settings.max_queued_jobs)

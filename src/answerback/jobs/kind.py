@@ -180,6 +180,8 @@ class Kind(Protocol[Args]):
     name: str
     queue: Queue
     retries: RetrySchedule
+    callback_retries: RetrySchedule | None
+    """Of callbacks to the URL of its request; None: as every other delivery."""
 
     def encode(self, args: Args) -> str:
         """The arguments as stored: JSON text."""
@@ -205,6 +207,11 @@ class Kind(Protocol[Args]):
 
 
 AnyKind: TypeAlias = Kind[Any]
+
+
+def event_types(kind: AnyKind) -> tuple[str, ...]:
+    """The types of the events that the ends of its jobs notify: what endpoints may subscribe to."""
+    return tuple(f"{kind.name}.{state}" for state in sorted(ENDED))
 
 
 class Registry:

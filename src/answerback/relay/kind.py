@@ -30,7 +30,7 @@ from answerback.kernel.clock import rfc3339
 from answerback.kernel.errors import ErrorCode, Failure, ToolCallUnknown
 from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
-from answerback.kernel.retry import JOB_SCHEDULE
+from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
 from answerback.llm.model import Answer, ChatRequest
 from answerback.llm.provider import Provider, send_whole
 from answerback.relay.bodies import Callback, CallbackError
@@ -48,6 +48,7 @@ class MessageKind:
     name = "message"
     queue = Queue.INTERACTIVE
     retries = JOB_SCHEDULE
+    callback_retries: RetrySchedule | None = None
 
     def __init__(
         self, provider: Provider, store: ConversationStore, windows: Windows, memory: Memory, timeout: float

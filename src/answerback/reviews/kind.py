@@ -52,10 +52,11 @@ class ReviewKind:
     name = KIND
     queue = Queue.INTERACTIVE
 
-    def __init__(self, reviewer: Reviewer, timeout: float) -> None:
+    def __init__(self, reviewer: Reviewer, timeout: float, callback_retries: RetrySchedule | None = None) -> None:
         self._reviewer = reviewer
         self._timeout = timeout
         self.retries = reviewer.retries
+        self.callback_retries = callback_retries
 
     def encode(self, args: Review) -> str:
         return json.dumps(dataclasses.asdict(args))

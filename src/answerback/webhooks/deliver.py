@@ -35,8 +35,8 @@ Elapsed: TypeAlias = Callable[[], float]
 
 
 class Deliverer:
-    """Claims deliveries and runs them. `callback_schedules` are for callbacks to the URL of a request, by the first
-    word of their event's type, the kind of its job; every other delivery follows `schedule`."""
+    """Claims deliveries and runs them. `callback_schedules` are for callbacks to the URL of a request, by the type
+    of their event; every other delivery follows `schedule`."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Deliverer:
     def _schedule_of(self, claim: ClaimedDelivery) -> RetrySchedule:
         if claim.endpoint_id is not None:
             return self._schedule
-        return self._callback_schedules.get(claim.event_type.partition(".")[0], self._schedule)
+        return self._callback_schedules.get(claim.event_type, self._schedule)
 
     async def _sign(self, claim: ClaimedDelivery, elapsed: Elapsed) -> dict[str, str] | None:
         """The headers of this attempt; None where its endpoint was deleted."""

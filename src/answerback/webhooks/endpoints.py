@@ -10,7 +10,6 @@ from answerback.database.tables import webhook_endpoints as endpoints
 from answerback.database.tables import webhook_subscriptions as subscriptions
 from answerback.kernel.errors import NotFound
 from answerback.kernel.ids import new_id
-from answerback.webhooks.events import EventType
 from answerback.webhooks.model import ENDPOINT, origin_of
 from answerback.webhooks.secrets import forget
 
@@ -26,7 +25,7 @@ class Endpoint:
     tenant_id: str
     name: str
     url: str
-    event_types: tuple[EventType, ...]
+    event_types: tuple[str, ...]
     created_at: int
     updated_at: int
 
@@ -85,9 +84,7 @@ TYPES = Statement(
 DELETE = Statement(delete(endpoints).where(*_own).returning(endpoints.c.id))
 
 
-def create(
-    tx: Transaction, tenant_id: str, name: str, url: str, event_types: Iterable[EventType]
-) -> Operation[Endpoint]:
+def create(tx: Transaction, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Operation[Endpoint]:
     endpoint_id = new_id(ENDPOINT, tx.wall)
     yield INSERT(endpoint_id=endpoint_id, tenant_id=tenant_id, name=name, url=url, origin=origin_of(url), wall=tx.wall)
     types = yield from _subscribe(tenant_id, endpoint_id, event_types)
@@ -114,7 +111,7 @@ def change(
     endpoint_id: str,
     name: str | None,
     url: str | None,
-    event_types: Iterable[EventType] | None,
+    event_types: Iterable[str] | None,
 ) -> Operation[Endpoint]:
     """What is None stays. Deliveries that are owed already still go to the old URL. Raises NotFound."""
     row = _only((yield LOCK(endpoint_id=endpoint_id, tenant_id=tenant_id)), endpoint_id)
@@ -140,7 +137,7 @@ def remove(_: Transaction, tenant_id: str, endpoint_id: str) -> Operation[None]:
     yield from forget(endpoint_id)
 
 
-def _subscribe(tenant_id: str, endpoint_id: str, event_types: Iterable[EventType]) -> Operation[tuple[EventType, ...]]:
+def _subscribe(tenant_id: str, endpoint_id: str, event_types: Iterable[str]) -> Operation[tuple[str, ...]]:
     types = tuple(sorted(set(event_types)))
     yield SUBSCRIBE.many([{"tenant_id": tenant_id, "event_type": each, "endpoint_id": endpoint_id} for each in types])
     return types
@@ -148,7 +145,7 @@ def _subscribe(tenant_id: str, endpoint_id: str, event_types: Iterable[EventType
 
 def _endpoint(row: Row) -> Operation[Endpoint]:
     found = yield TYPES(endpoint_id=row.id)
-    types = tuple(EventType(each.event_type) for each in found)
+    types = tuple(each.event_type for each in found)
     return Endpoint(row.id, row.tenant_id, row.name, row.url, types, row.created_at, row.updated_at)
 
 

@@ -15,7 +15,6 @@ from answerback.webhooks import endpoints, recover, resend
 from answerback.webhooks import report as reporting
 from answerback.webhooks.claim import Look
 from answerback.webhooks.endpoints import Endpoint
-from answerback.webhooks.events import EventType
 from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, DeliveryRecord, DeliveryState, OriginKey
 from answerback.webhooks.rows import RECORD_COLUMNS, delivery_record
 
@@ -88,7 +87,7 @@ class DeliveryStore:
         """Releases a batch of those that are held behind nothing; how many."""
         return await self._database.write.run(recover.release_orphans)
 
-    async def create_endpoint(self, tenant_id: str, name: str, url: str, event_types: Iterable[EventType]) -> Endpoint:
+    async def create_endpoint(self, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Endpoint:
         return await self._database.write.run(lambda tx: endpoints.create(tx, tenant_id, name, url, event_types))
 
     async def get_endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint:
@@ -105,7 +104,7 @@ class DeliveryStore:
         endpoint_id: str,
         name: str | None = None,
         url: str | None = None,
-        event_types: Iterable[EventType] | None = None,
+        event_types: Iterable[str] | None = None,
     ) -> Endpoint:
         """What is None stays. Raises NotFound."""
         return await self._database.write.run(
