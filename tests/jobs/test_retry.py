@@ -3,13 +3,14 @@
 import pytest
 from erasing import erase_conversation
 
-from answerback.jobs.kind import JobState
+from answerback.jobs.kind import JobState, Registry
 from answerback.jobs.model import NewJob
 from answerback.kernel.errors import Conflict, NotFound
-from builders import DAY, REPORT, TENANT, URL, accept, claim_job, ended_job, failed, later
+from answerback.testing.clock import FakeClock
+from builders import DAY, REPORT, TENANT, URL, accept, claim_job, ended_job, failed, finish, later
 from databases import Database
 from stores import Stores
-from toy import Note
+from toy import EchoKind, Note
 
 
 async def test_an_unsuccessful_job_can_run_anew_once(stores: Stores) -> None:
@@ -60,6 +61,38 @@ async def test_an_erased_job_cannot_run_anew(stores: Stores) -> None:
 
     with pytest.raises(Conflict, match="erased with its conversation"):
         await stores.jobs.retry_source(TENANT, job_id, DAY)
+
+
+async def test_a_job_that_failed_after_its_conversation_was_erased_can_run_anew(stores: Stores) -> None:
+    job_id = (await accept(stores, "under way")).job_id
+    claim = await claim_job(stores)
+    await erase_conversation(stores)
+    assert await finish(stores, claim, failed())
+
+    _, args, again = await stores.jobs.retry_source(TENANT, job_id, DAY)
+
+    assert isinstance(again, NewJob)
+    assert args == Note("under way")
+
+
+class Public(EchoKind):
+    """What it is given is no secret: nothing of it is redacted."""
+
+    def redact(self, args: Note) -> Note:
+        return args
+
+
+@pytest.mark.parametrize("session", ["s", None])
+async def test_a_job_with_nothing_to_redact_can_run_anew(
+    database: Database, clock: FakeClock, session: str | None
+) -> None:
+    stores = await database.open(clock, kinds=Registry([Public()]))
+    job_id = await ended_job(stores, session=session, end=failed())
+
+    again = (await stores.jobs.retry_source(TENANT, job_id, DAY))[2]
+
+    assert isinstance(again, NewJob)
+    await stores.close()
 
 
 @pytest.mark.parametrize("change", ["kind = 'poem'", "args = '[]'"])

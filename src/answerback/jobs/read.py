@@ -18,7 +18,11 @@ FIND_JOB = Statement(
     select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.tenant_id == bindparam("tenant_id"))
 )
 ATTEMPTS_OF = Statement(select(jobs.c.attempts).where(jobs.c.id == bindparam("row_id")))
-CONVERSATION_KEY = Statement(select(conversations.c.key).where(conversations.c.id == bindparam("conversation_id")))
+CONVERSATION = Statement(
+    select(conversations.c.key, conversations.c.erased_through).where(
+        conversations.c.id == bindparam("conversation_id")
+    )
+)
 
 AFTER_ALL = "jobz"
 """Sorts after every id of a job, in whatever order a database sorts text."""
@@ -88,14 +92,16 @@ def retry_source(
         raise Conflict(f"only a failed, cancelled or expired job can be retried; this one is {record.state}")
     if kind is None or job.args is None:
         raise Conflict("this job was written by another version of the service, which must retry it")
-    if kind.redact(job.args) == job.args:
-        raise Conflict(f"this job's {kind.name} was erased with its conversation; send it again instead")
+    key = None
+    if job.conversation_id is not None and job.position is not None:
+        (conversation,) = yield CONVERSATION(conversation_id=job.conversation_id)
+        key = conversation.key
+        # One that ended after the erasure still has its arguments.
+        if job.position <= conversation.erased_through and kind.redact(job.args) == job.args:
+            raise Conflict(f"this job's {kind.name} was erased with its conversation; send it again instead")
     retried = yield FIND_RETRY(retry_of=job_id)
     if retried:
         return kind, job.args, Accepted(retried[0].id, retried[0].position, created=False)
-    key = None
-    if job.conversation_id is not None:
-        key = (yield CONVERSATION_KEY(conversation_id=job.conversation_id))[0].key
     again = NewJob(
         tenant_id=tenant_id,
         kind=kind.name,
