@@ -40,15 +40,12 @@ def job_queue(
 ) -> LeasedQueue[Claimed[Any]]:
     """How a worker pool reaches jobs."""
     owner = owner_name()
-    unreadable: set[str] = set()
 
     async def claim(limit: int) -> tuple[Sequence[Claimed[Any]], float | None]:
         claims = await store.claim(owner, limit, lease_seconds)
         for job_id in claims.unreadable:
-            # Once for each: such a job comes up again every minute until its deadline.
-            if job_id not in unreadable:
-                unreadable.add(job_id)
-                instruments.log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
+            # Once a minute: so long it is put off.
+            instruments.log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
         return claims.jobs, claims.next_in
 
     return LeasedQueue(
