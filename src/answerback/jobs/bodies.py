@@ -57,8 +57,7 @@ class JobError(BaseModel):
 
 class JobBody(BaseModel):
     """A job. `error` is the last failure, also while it waits for another try. `run_at` is when it is due; while it is
-    `awaiting` an LLM's callback, until when. Each kind adds fields of its own: a `message` its `session_id`, `model`,
-    `usage` and `finish_reason`, a `review` its `submission_id`, `student_id` and `ok`."""
+    `awaiting` an LLM's callback, until when. Each kind adds fields of its own; the example is a `message`."""
 
     model_config = ConfigDict(extra="allow", **shown(_SUMMARY))
 
@@ -77,10 +76,9 @@ class JobBody(BaseModel):
 
 
 class JobDetails(JobBody):
-    """A job with everything that is known of it, also what lists leave out: a `message` adds `response`, `tool_calls`
-    and `metadata`, a `review` its `file_refs`, `metadata` and `result`. Of very many attempts the first and the last
-    are kept; `attempts_made` counts them all. `delivery` is the one to the job's own callback URL; `deliveries` are
-    all."""
+    """A job with everything that is known of it, also what of its kind's fields lists leave out. Of very many attempts
+    the first and the last are kept; `attempts_made` counts them all. `delivery` is the one to the job's own callback
+    URL; `deliveries` are all."""
 
     model_config = ConfigDict(**shown(_SUMMARY | _DETAILS))
 
@@ -93,8 +91,8 @@ class JobDetails(JobBody):
 
 
 class JobPage(BaseModel):
-    """Newest first; `next` goes into `before` for the page after, null on the last. What may be long (`response`,
-    `result`, `metadata`, `file_refs`) is shown by `GET /v1/jobs/{job_id}` only."""
+    """Newest first; `next` goes into `before` for the page after, null on the last. What may be long, as an answer, is
+    shown by `GET /v1/jobs/{job_id}` only."""
 
     items: list[JobBody]
     next: str | None = Field(examples=[JOB])
@@ -102,6 +100,8 @@ class JobPage(BaseModel):
 
 class Retried(BaseModel):
     """The job's arguments are accepted once more, as a job of its own."""
+
+    model_config = ConfigDict(extra="ignore")
 
     job_id: str = Field(examples=[JOB])
     status: str = Field(examples=["queued"])
@@ -113,6 +113,12 @@ class Retried(BaseModel):
 def job_body(record: JobRecord) -> JobBody:
     """A job as lists show it."""
     return JobBody(**_common(record), **described(record).summary)
+
+
+def retried_body(record: JobRecord) -> Retried:
+    """The new job, as the answer to the request that it be retried; the same each time."""
+    named = {"session_id": None} | dict(described(record).summary)
+    return Retried(**named, job_id=record.job.id, status="queued", seq=record.job.position, retry_of=record.retry_of)
 
 
 def job_details(record: JobRecord) -> JobDetails:

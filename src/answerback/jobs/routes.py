@@ -12,8 +12,8 @@ from answerback.http.fields import no_nul
 from answerback.http.openapi import headers
 from answerback.http.openapi_parts import JOB_ERRORS, KEY_ERRORS, JobId, conflict, errors
 from answerback.http.responses import respond
-from answerback.jobs.bodies import JobDetails, JobPage, Retried, job_body, job_details
-from answerback.jobs.kind import Job, JobState
+from answerback.jobs.bodies import JobDetails, JobPage, Retried, job_body, job_details, retried_body
+from answerback.jobs.kind import JobState
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
 from answerback.kernel.errors import ErrorCode
@@ -42,7 +42,7 @@ def router(
     routes = APIRouter(prefix="/v1", tags=["jobs"])
     _add_reads(routes, store, authenticator)
     _add_cancel(routes, store, notifier, authenticator, instruments)
-    _add_retry(routes, submitter, authenticator)
+    _add_retry(routes, store, submitter, authenticator)
     return routes
 
 
@@ -69,7 +69,7 @@ def _add_reads(routes: APIRouter, store: JobStore, authenticator: Authenticator)
             Query(max_length=64, description="This tenant's jobs instead of yours: for operators."),
         ] = None,
     ) -> Response:
-        """Without what may be long: `response`, `result`, `metadata` and `file_refs` are shown by single jobs only."""
+        """Without what may be long, as an answer: that is shown by single jobs only."""
         tenant_id = await authenticator.tenant_or_asked(request, tenant)
         records = await store.list(tenant_id, status, session_id, before, limit + 1)
         page = records[:limit]
@@ -103,7 +103,7 @@ def _add_cancel(
         return respond(200, job_details(await store.get(tenant_id, job_id)))
 
 
-def _add_retry(routes: APIRouter, submitter: Submitter, authenticator: Authenticator) -> None:
+def _add_retry(routes: APIRouter, store: JobStore, submitter: Submitter, authenticator: Authenticator) -> None:
     @routes.post(
         "/jobs/{job_id}/retry",
         status_code=202,
@@ -115,11 +115,6 @@ def _add_retry(routes: APIRouter, submitter: Submitter, authenticator: Authentic
         """Accepts the same arguments as a new job at the end of its conversation. The old job keeps its ending and its
         callback. Retrying twice gives the same new job."""
         tenant_id = await authenticator.tenant(request)
-        retried = await submitter.retry(tenant_id, job_id)
-        accepted, kind = retried.accepted, retried.kind
-        job = Job(accepted.job_id, tenant_id, kind.name, retried.args, None, accepted.position, None, 0)
-        session_id = kind.describe(job, None).summary.get("session_id")
-        body = Retried(
-            job_id=accepted.job_id, status="queued", session_id=session_id, seq=accepted.position, retry_of=job_id
-        )
-        return respond(202, body, {"Location": f"/v1/jobs/{accepted.job_id}"})
+        accepted = await submitter.retry(tenant_id, job_id)
+        record = await store.get(tenant_id, accepted.job_id)
+        return respond(202, retried_body(record), {"Location": f"/v1/jobs/{accepted.job_id}"})

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
-from answerback.jobs.kind import AnyKind
 from answerback.jobs.model import Accepted, Limits, NewJob, Submission
 from answerback.jobs.store import JobStore
 from answerback.kernel.errors import CallbackRefused
@@ -19,15 +18,6 @@ class UrlGuard(Protocol):
 
     async def check(self, url: str) -> None:
         """Raises CallbackRefused. A name that does not resolve now passes: the connection is checked anyway."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """A job accepted anew, with the kind and the arguments of the one that it repeats."""
-
-    kind: AnyKind
-    args: Any
-    accepted: Accepted
 
 
 class Submitter:
@@ -79,17 +69,17 @@ class Submitter:
             )
         )
 
-    async def retry(self, tenant_id: str, job_id: str) -> Retry:
+    async def retry(self, tenant_id: str, job_id: str) -> Accepted:
         """Accepts an unsuccessful job's arguments anew, at the end of its conversation, once however often it is asked.
 
         The ended job keeps its ending and its callback. Raises NotFound, Conflict, and what `submit` raises.
         """
         kind, args, again = await self._store.retry_source(tenant_id, job_id, self._deadline_seconds)
         if isinstance(again, Accepted):
-            return Retry(kind, args, again)
+            return again
         await self._check(Submission(kind, args, tenant_id, again.callback_url, again.conversation_key))
         traced = replace(again, traceparent=self._instruments.tracer.current())
-        return Retry(kind, args, await self._accept(traced))
+        return await self._accept(traced)
 
     async def _check(self, wanted: Submission) -> None:
         if wanted.callback_url is not None:
