@@ -3,7 +3,7 @@
 import pytest
 
 from answerback.jobs.kind import JobState
-from answerback.jobs.outcome import QUARANTINE_LOSSES
+from answerback.jobs.recover import QUARANTINE_LOSSES
 from answerback.kernel.errors import ErrorCode
 from answerback.testing.clock import FakeClock
 from builders import LEASE, REPORT, TENANT, accept, claim_job, claim_jobs, completed, finish, later, recover, state_of

@@ -8,7 +8,7 @@ import pytest
 from erasing import erase_conversation
 
 from answerback.jobs.kind import JobState
-from answerback.jobs.outcome import QUARANTINE_LOSSES
+from answerback.jobs.recover import QUARANTINE_LOSSES
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
 from builders import (

@@ -4,7 +4,7 @@ import pytest
 from review_desk import CALL_SECONDS, REVIEW, Desk, StubFiles, by_chat
 
 from answerback.jobs.kind import JobState
-from answerback.jobs.outcome import BILLED_ATTEMPTS
+from answerback.jobs.retry_policy import BILLED_ATTEMPTS
 from answerback.kernel.errors import CallbackRefused, ErrorCode, FileError, InvalidField, ProviderError
 from answerback.kernel.usage import Usage
 from answerback.llm.model import Answer

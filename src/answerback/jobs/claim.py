@@ -10,7 +10,7 @@ from answerback.database.sql import array_of, at_most, in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import Claimed, JobState, Queue, Registry
 from answerback.jobs.model import JobClaims
-from answerback.jobs.outcome import QUARANTINE_LOSSES
+from answerback.jobs.recover import QUARANTINE_LOSSES
 from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
 from answerback.queue.attempts import Report, ending_attempt, entry
 from answerback.queue.leases import HELD_LEASE, claiming, extending, fenced, giving_back_unconfirmed

@@ -12,7 +12,6 @@ from answerback.database.tables import ON_PROBATION, jobs
 from answerback.jobs.finish import END_LOST, SETTLING, End, end_lost
 from answerback.jobs.kind import JobState, Registry
 from answerback.jobs.model import Swept
-from answerback.jobs.outcome import POISON_LOSSES, POISON_WINDOW_MS, QUARANTINE_LOSSES
 from answerback.jobs.rows import JOB_COLUMNS, job_of
 from answerback.kernel.errors import ErrorCode, Failure
 from answerback.queue.attempts import Report, ending_attempt, entry
@@ -20,6 +19,9 @@ from answerback.queue.fifo import TRY_LOCK_CONVERSATION
 from answerback.queue.leases import lost
 
 BATCH = 200
+QUARANTINE_LOSSES = 2
+POISON_LOSSES = 3
+POISON_WINDOW_MS = 72 * 3_600_000
 POISONED = End(
     JobState.FAILED,
     failure=Failure(
@@ -27,7 +29,6 @@ POISONED = End(
     ),
 )
 LOST = Report("lost", error="the worker that held this attempt stopped")
-
 
 LOST_JOBS = Statement(
     select(*JOB_COLUMNS, jobs.c.lease_epoch, jobs.c.lease_losses, jobs.c.first_loss_at)

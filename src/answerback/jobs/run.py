@@ -10,8 +10,8 @@ from answerback.conversations.windows import Windows
 from answerback.jobs.finish import End
 from answerback.jobs.kind import Awaiting, Claimed, Completed, Failed, JobState, Later, Outcome, Registry
 from answerback.jobs.model import Finished
-from answerback.jobs.outcome import after_provider_error
 from answerback.jobs.place import place_of
+from answerback.jobs.retry_policy import after_provider_error
 from answerback.jobs.store import JobStore
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
 from answerback.kernel.failpoints import Failpoint

@@ -3,7 +3,7 @@
 import pytest
 
 from answerback.jobs.kind import Failed, Later
-from answerback.jobs.outcome import BILLED, BILLED_ATTEMPTS, after_provider_error
+from answerback.jobs.retry_policy import BILLED, BILLED_ATTEMPTS, after_provider_error
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE
 from builders import FAILURE, refusal

@@ -1,4 +1,4 @@
-"""What follows from a provider's error, and from a lost lease."""
+"""What follows from a provider's error: the job fails, or is tried again, and when."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,6 @@ from answerback.kernel.retry import RetrySchedule
 BILLED = UNUSABLE | {ErrorCode.UPSTREAM_TIMEOUT}
 """Failures that the upstream may well charge for."""
 BILLED_ATTEMPTS = 5
-
-QUARANTINE_LOSSES = 2
-POISON_LOSSES = 3
-POISON_WINDOW_MS = 72 * 3_600_000
 
 
 def after_provider_error(
