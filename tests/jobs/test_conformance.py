@@ -155,7 +155,7 @@ def test_arguments_survive_being_stored(sample: Sample, data: st.DataObject) -> 
 @every_kind
 @pytest.mark.parametrize(
     "stored",
-    ["", " ", "{", "7", "true", "null", "[]", '"text"', "NaN", "[" * 10_000, '{"voice": "alto"}', '{"text": 5}'],
+    ["", " ", "{", "{}", "7", "true", "null", "[]", '"text"', "NaN", "[" * 10_000, '{"voice": "alto"}', '{"text": 5}'],
 )
 def test_arguments_of_another_version_are_unreadable(sample: Sample, stored: str) -> None:
     with pytest.raises(Unreadable):

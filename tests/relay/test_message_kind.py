@@ -101,7 +101,10 @@ def test_arguments_survive_being_stored(args: Message) -> None:
 
 @pytest.mark.parametrize(
     "stored",
-    ["", "[]", "null", '{"message": 5}', '{"voice": "alto"}', '{"message": "hi", "tool_outputs": [{"id": "c"}]}'],
+    [
+        *("", "[]", "null", "{}", '{"session_id": "s"}', '{"message": null, "tool_outputs": []}'),
+        *('{"message": 5}', '{"voice": "alto"}', '{"message": "hi", "tool_outputs": [{"id": "c"}]}'),
+    ],
 )
 def test_arguments_of_another_version_are_left_to_it(stored: str) -> None:
     with pytest.raises(Unreadable):

@@ -66,9 +66,12 @@ class MessageKind:
 
     def decode(self, raw: str) -> Message:
         try:
-            return STORED.validate_json(raw, strict=True, extra="forbid")
+            message = STORED.validate_json(raw, strict=True, extra="forbid")
         except ValidationError as error:
             raise Unreadable(str(error)) from error
+        if message.message is None and not message.tool_outputs:
+            raise Unreadable("neither a message nor tool_outputs")
+        return message
 
     async def check(self, args: Message, tenant_id: str, conversation_key: str | None) -> None:
         """Raises ToolCallUnknown."""
