@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripting import ask
 
+from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import Answer, ChatRequest, Json, Usage
 from answerback.llm.openai_compatible import OpenAICompatible
@@ -80,7 +81,7 @@ async def test_the_upstream_learns_who_calls(llm: FakeLLM, provider: OpenAICompa
 
 
 async def test_without_a_key_no_credentials_are_sent(llm: FakeLLM) -> None:
-    provider = OpenAICompatible(llm.base_url + "/", None, "m")
+    provider = OpenAICompatible(llm.base_url + "/", None, "m", now=SystemClock().now)
 
     await ask(provider, request())
     await provider.close()
@@ -98,8 +99,8 @@ async def test_without_a_key_no_credentials_are_sent(llm: FakeLLM) -> None:
     ],
 )
 def test_a_provider_is_named_after_its_host(base_url: str, name: str) -> None:
-    assert OpenAICompatible(base_url, None, "m").name == name
-    assert OpenAICompatible(base_url, None, "m", name="mine").name == "mine"
+    assert OpenAICompatible(base_url, None, "m", now=SystemClock().now).name == name
+    assert OpenAICompatible(base_url, None, "m", now=SystemClock().now, name="mine").name == "mine"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ async def test_hundreds_of_calls_wait_for_the_llm_at_once(llm: FakeLLM, provider
 
 async def test_cookies_are_not_kept(llm: FakeLLM) -> None:
     # By name: aiohttp would not keep an address's cookies anyway.
-    provider = OpenAICompatible(f"http://localhost:{llm.port}/v1", None, "m")
+    provider = OpenAICompatible(f"http://localhost:{llm.port}/v1", None, "m", now=SystemClock().now)
     llm.then(replies.raw(b'{"choices": [{"message": {"content": "ok"}}]}', {"Set-Cookie": "who=you; Path=/"}))
     await ask(provider, request())
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from scripting import ask as complete
 
+from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
@@ -233,7 +234,7 @@ async def test_cancelling_hangs_up_on_the_upstream(llm: FakeLLM, provider: OpenA
 
 
 async def ask(base_url: str, connect_timeout: float = 5.0) -> ProviderError:
-    provider = OpenAICompatible(base_url, "sk-secret", "m", connect_timeout)
+    provider = OpenAICompatible(base_url, "sk-secret", "m", connect_timeout, now=SystemClock().now)
     try:
         with pytest.raises(ProviderError) as raised:
             await complete(provider, QUESTION)

@@ -30,7 +30,7 @@ class Table:
         self.most = 0
         self.ended: list[str] = []
         self.cancelled: dict[str, float] = {}
-        self.released: list[tuple[str, int, float]] = []
+        self.released: list[tuple[str, int]] = []
         self.let_go = asyncio.Event()
         self.changed = asyncio.Condition()
         self.extended: Callable[[set[str]], set[str]] = set
@@ -74,7 +74,7 @@ class Table:
         finally:
             await self.announce()
 
-    async def release(self, held: Sequence[tuple[str, int, float]]) -> None:
+    async def release(self, held: Sequence[tuple[str, int]]) -> None:
         self.released += held
 
     async def announce(self) -> None:

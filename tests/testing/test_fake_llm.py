@@ -10,6 +10,7 @@ from typing import Any
 import openai
 import pytest
 
+from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
@@ -143,7 +144,7 @@ async def test_waiting_in_vain_says_what_came(llm: FakeLLM, provider: OpenAIComp
 
 async def test_it_closes_promptly_on_callers_that_hang(provider: OpenAICompatible) -> None:
     async with FakeLLM(default=replies.hang()) as llm:
-        lonely = OpenAICompatible(llm.base_url, None, "m")
+        lonely = OpenAICompatible(llm.base_url, None, "m", now=SystemClock().now)
         call = asyncio.create_task(ask(lonely, "hi"))
         await llm.wait_for_calls(1)
 
@@ -161,7 +162,7 @@ async def test_it_can_be_a_process_of_its_own_that_logs_every_call(tmp_path: Pat
     try:
         assert process.stdout is not None
         said = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
-        provider = OpenAICompatible(said.removeprefix("listening on ").strip(), None, "m")
+        provider = OpenAICompatible(said.removeprefix("listening on ").strip(), None, "m", now=SystemClock().now)
 
         await asyncio.gather(*(ask(provider, f"hi {n}") for n in range(5)))
 

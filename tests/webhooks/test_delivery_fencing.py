@@ -54,6 +54,6 @@ async def test_a_delivery_cannot_be_written_by_an_earlier_holder(
     before = await database.dump()
 
     assert not await write(stores, stale)
-    await stores.deliveries.release_deliveries([(stale.id, stale.epoch, 0.0)])
+    await stores.deliveries.release_deliveries([(stale.id, stale.epoch)])
     assert await database.dump() == before
     assert await write(stores, current)

@@ -157,7 +157,7 @@ async def test_in_a_storm_each_destination_gets_each_conversation_in_order_and_e
                 case 0:
                     await process.deliveries.send_later(each, 1.0, REPORT, unreached=draw.random() < 0.5)
                 case 1:
-                    await process.deliveries.release_deliveries([(each.id, each.epoch, 0.0)])
+                    await process.deliveries.release_deliveries([(each.id, each.epoch)])
                 case 2:
                     continue  # The worker vanishes.
                 case _:

@@ -87,7 +87,7 @@ async def test_what_is_held_behind_nothing_is_released(stores: Stores, database:
 async def test_what_is_given_back_is_due_at_once_and_its_attempt_does_not_count(stores: Stores) -> None:
     held = await owed_delivery(stores)
 
-    await stores.deliveries.release_deliveries([(held.id, held.epoch, 0.0)])
+    await stores.deliveries.release_deliveries([(held.id, held.epoch)])
 
     again = await claim_delivery(stores)
     assert (again.id, again.attempt, again.epoch) == (held.id, 1, held.epoch + 1)

@@ -53,7 +53,7 @@ def job_queue(
         claim=claim,
         run=runner.run,
         extend=lambda held: store.extend(held, lease_seconds),
-        release=lambda held: store.give_back([(row_id, epoch) for row_id, epoch, _ in held]),
+        release=store.give_back,
         outlasts_outages=True,
     )
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 
@@ -22,11 +21,6 @@ TITLE = "Answerback"
 MODELS_TIMEOUT = 20.0
 
 
-def wall_clock() -> int:
-    """Epoch milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
 class OpenAICompatible:
     """Implements `Provider` over `POST {base_url}/chat/completions`, plain, never retrying.
 
@@ -41,7 +35,8 @@ class OpenAICompatible:
         api_key: str | None,
         default_model: str,
         connect_timeout: float = 10.0,
-        now: Callable[[], int] = wall_clock,
+        *,
+        now: Callable[[], int],
         app_url: str = "http://localhost:8080",
         name: str | None = None,
     ) -> None:

@@ -35,14 +35,12 @@ class OpenResponse:
         self,
         response: aiohttp.ClientResponse,
         deadline: float,
-        max_bytes: int,
         explain: Callable[[Exception], ProviderError],
     ) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._deadline = deadline
-        self._max_bytes = max_bytes
         self._explain = explain
 
     async def read_some(self) -> bytes:
@@ -63,12 +61,12 @@ class OpenResponse:
                 while part := await self._response.content.readany():
                     parts.append(part)
                     size += len(part)
-                    if size > self._max_bytes:
+                    if size > MAX_RESPONSE_BYTES:
                         break
         except Exception as error:  # noqa: BLE001 (as above)
             raise self._explain(error) from None
-        if size > self._max_bytes:
-            words = f"the upstream's response exceeds {self._max_bytes} bytes"
+        if size > MAX_RESPONSE_BYTES:
+            words = f"the upstream's response exceeds {MAX_RESPONSE_BYTES} bytes"
             raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -83,9 +81,8 @@ class Transport:
     `connect_timeout` is in seconds and covers name, connection and TLS; the caller's timeout covers the whole call.
     """
 
-    def __init__(self, connect_timeout: float = 10.0, max_response_bytes: int = MAX_RESPONSE_BYTES) -> None:
+    def __init__(self, connect_timeout: float = 10.0) -> None:
         self._connect_timeout = connect_timeout
-        self._max_bytes = max_response_bytes
         self._session: aiohttp.ClientSession | None = None
 
     async def request(
@@ -114,7 +111,7 @@ class Transport:
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             # `from None`: the repr of aiohttp's errors shows the request's headers, and so the key.
             raise self._explain(timeout, error) from None
-        return OpenResponse(response, deadline, self._max_bytes, partial(self._explain, timeout))
+        return OpenResponse(response, deadline, partial(self._explain, timeout))
 
     async def close(self) -> None:
         """Closes the connections. A later call would open new ones."""

@@ -24,7 +24,7 @@ class LeasedQueue(Generic[C]):
 
     `claim` takes a limit; it returns the claims and the seconds until the next row is due, None if there is none.
     `run` does the work of one claim. `extend` takes `(id, epoch)` pairs and returns the ids that are still leased.
-    `release` takes `(id, epoch, seconds until due)`. With `outlasts_outages` a run goes on past its lease as long as
+    `release` takes such pairs and makes their rows due. With `outlasts_outages` a run goes on past its lease as long as
     the lease cannot be extended because the database is away: its result is paid for.
     """
 
@@ -32,5 +32,5 @@ class LeasedQueue(Generic[C]):
     claim: Callable[[int], Awaitable[tuple[Sequence[C], float | None]]]
     run: Callable[[C], Awaitable[None]]
     extend: Callable[[Sequence[tuple[str, int]]], Awaitable[set[str]]]
-    release: Callable[[Sequence[tuple[str, int, float]]], Awaitable[None]]
+    release: Callable[[Sequence[tuple[str, int]]], Awaitable[None]]
     outlasts_outages: bool

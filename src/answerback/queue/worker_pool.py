@@ -42,10 +42,6 @@ class WorkerPool(Generic[C]):
         self._stopping = False
 
     @property
-    def in_flight(self) -> int:
-        return len(self._held)
-
-    @property
     def full(self) -> bool:
         return len(self._held) >= self._capacity
 
@@ -134,7 +130,7 @@ class WorkerPool(Generic[C]):
             return
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
-                await self._queue.release([(claim.id, claim.epoch, 0.0) for claim in claims])
+                await self._queue.release([(claim.id, claim.epoch) for claim in claims])
             self._log.info("given_back", pool=self._queue.name, rows=len(claims))
         except (StorageUnavailable, TimeoutError) as error:
             self._log.warning("not_given_back", pool=self._queue.name, rows=len(claims), reason=str(error))

@@ -31,7 +31,7 @@ class _Verdict:
 
 
 class AddressGuard:
-    """Implements `ports.Guard`, and judges every connection of a `WebhookSender`.
+    """Judges URLs before they are accepted, and every connection of a `WebhookSender`.
 
     `allowed_networks` are open besides the public internet; `allow_loopback` opens 127.0.0.0/8 and ::1, for a service
     that itself listens on loopback only. `resolve` is asked for host names, `monotonic` for seconds; the verdict on a

@@ -32,10 +32,3 @@ class Origins(Protocol):
 
     def drained(self, key: OriginKey) -> None:
         """Nothing waits any more because the origin could not be reached."""
-
-
-class Guard(Protocol):
-    """Knows which addresses the relay may call."""
-
-    async def check(self, url: str) -> None:
-        """Raises CallbackRefused. A name that does not resolve now passes: the connection is checked anyway."""

@@ -72,12 +72,12 @@ def reported(_: Transaction, delivery_id: str, epoch: int, outcome: Report) -> O
     return any((each.epoch, each.status, each.error) == (epoch, outcome.status, outcome.error) for each in made)
 
 
-def release(tx: Transaction, held: Sequence[tuple[str, int, float]]) -> Operation[None]:
-    """Gives back `(id, epoch, seconds until due)`; the attempt does not count, but its receiver may have heard it."""
+def release(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:
+    """Gives back `(id, epoch)`, due now; the attempt does not count, but its receiver may have heard it."""
     released = entry(RELEASED, tx.wall)
     yield RELEASE.each(
         [
-            {"row_id": row_id, "epoch": epoch, "due_at": tx.now + int(delay * 1000), "attempt_entry": released}
-            for row_id, epoch, delay in sorted(held)
+            {"row_id": row_id, "epoch": epoch, "due_at": tx.now, "attempt_entry": released}
+            for row_id, epoch in sorted(held)
         ]
     )

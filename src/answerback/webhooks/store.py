@@ -50,8 +50,8 @@ class DeliveryStore:
         """Extends leases of `(id, epoch)`; the ids that are still held."""
         return await self._database.write.run(lambda tx: extend(tx, reporting.EXTEND, held, lease_seconds))
 
-    async def release_deliveries(self, held: Sequence[tuple[str, int, float]]) -> None:
-        """Gives back `(id, epoch, seconds until due)`; the attempts do not count."""
+    async def release_deliveries(self, held: Sequence[tuple[str, int]]) -> None:
+        """Gives back `(id, epoch)`, due now; the attempts do not count."""
         await self._database.write.run(lambda tx: reporting.release(tx, held))
 
     async def delivered(self, claim: ClaimedDelivery, report: Report) -> bool:
