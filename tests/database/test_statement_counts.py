@@ -100,7 +100,7 @@ async def test_each_step_of_a_job_that_another_llm_answers_costs_what_it_did(
     with recorder.step() as costs["hand over"]:
         assert await stores.jobs.hand_over(claim, 60.0, REPORT)
     with recorder.step() as costs["resolve"]:
-        assert (await stores.jobs.resolve(job_id, "echo", completed()))[0]
+        assert (await stores.jobs.resolve(job_id, "echo", completed())).ended
     with recorder.step() as costs["claim the delivery"]:
         delivery = await claim_delivery(stores)
     with recorder.step() as costs["report"]:

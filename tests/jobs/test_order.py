@@ -91,10 +91,10 @@ class History:
         if self.awaiting:
             job = self.awaiting.pop(self.draw.randrange(len(self.awaiting)))
             try:
-                ended, _ = await self.some.jobs.resolve(job, "echo", completed())
+                resolved = await self.some.jobs.resolve(job, "echo", completed())
             except Conflict:
                 return
-            if ended:
+            if resolved.ended:
                 self.answered[self.session_of[job]].append(job)
 
     async def cancel(self) -> None:

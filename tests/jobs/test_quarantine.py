@@ -120,7 +120,7 @@ async def test_a_quarantined_job_can_end_and_the_next_of_its_conversation_is_que
         case "cancel":
             assert await stores.jobs.cancel(TENANT, job_id)
         case "resolve":
-            assert (await stores.jobs.resolve(job_id, "echo", completed()))[0]
+            assert (await stores.jobs.resolve(job_id, "echo", completed())).ended
         case _:
             clock.advance(1_000)
             assert (await stores.jobs.expire()).jobs_expired == 1

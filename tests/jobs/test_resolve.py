@@ -6,6 +6,7 @@ import pytest
 
 from answerback.jobs.finish import End
 from answerback.jobs.kind import JobState
+from answerback.jobs.model import Resolved
 from answerback.kernel.errors import Conflict, ErrorCode, Failure, NotFound
 from answerback.queue.attempts import Report
 from answerback.testing.clock import FakeClock
@@ -28,6 +29,9 @@ from stores import Stores
 
 TIMEOUT = 100.0
 HANDED_OVER = Report("handed_over", duration_ms=5)
+TAKEN = Resolved(ended=True, delivered=False)
+KNOWN = Resolved(ended=False, delivered=False)
+DELIVERED = Resolved(ended=False, delivered=True)
 GOOD = End.completed({"text": "fine", "score": 1})
 
 
@@ -104,25 +108,25 @@ async def test_of_timeout_and_deadline_the_first_counts_however_late_one_looks(
 async def test_an_answer_ends_it(stores: Stores) -> None:
     job_id = await awaiting(stores)
 
-    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (True, False)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == TAKEN
 
     record = await stores.jobs.get(TENANT, job_id)
     assert record.ending is not None
     assert (record.state, record.ending.result) == (JobState.COMPLETED, {"text": "fine", "score": 1})
     delivery = await claim_delivery(stores)
     assert json.loads(delivery.body) == {"job_id": job_id, "status": "completed", "echo": "fine"}
-    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (False, False)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == KNOWN
     await stores.deliveries.delivered(delivery, REPORT)
-    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (False, True)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == DELIVERED
     await stores.deliveries.resend_delivery(TENANT, delivery.id)
-    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (False, True)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == DELIVERED
 
 
 async def test_an_answer_that_overtakes_the_handing_over_fences_it(stores: Stores, database: Database) -> None:
     job_id = await hand_in(stores)
     claim = await claim_job(stores)
 
-    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (True, False)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == TAKEN
 
     before = await database.dump()
     assert not await stores.jobs.hand_over(claim, TIMEOUT, HANDED_OVER)
@@ -136,7 +140,7 @@ async def test_an_answer_to_what_went_back_to_the_queue(stores: Stores) -> None:
     job_id = await hand_in(stores)
     await stores.jobs.put_off(await claim_job(stores), later(0), REPORT)
 
-    assert await stores.jobs.resolve(job_id, "echo", GOOD) == (True, False)
+    assert await stores.jobs.resolve(job_id, "echo", GOOD) == TAKEN
 
     assert await claim_jobs(stores) == []
     assert (await stores.jobs.get(TENANT, job_id)).failure is None
@@ -157,7 +161,7 @@ async def test_which_answers_are_the_same(stores: Stores, database: Database, sa
     before = await database.dump()
 
     if same:
-        assert await stores.jobs.resolve(job_id, "echo", said) == (False, False)
+        assert await stores.jobs.resolve(job_id, "echo", said) == KNOWN
     else:
         with pytest.raises(Conflict, match="completed already"):
             await stores.jobs.resolve(job_id, "echo", said)
@@ -168,8 +172,8 @@ async def test_a_failure_that_is_reported_twice(stores: Stores) -> None:
     job_id = await awaiting(stores)
     failure = failed()
 
-    assert await stores.jobs.resolve(job_id, "echo", failure) == (True, False)
-    assert await stores.jobs.resolve(job_id, "echo", failure) == (False, False)
+    assert await stores.jobs.resolve(job_id, "echo", failure) == TAKEN
+    assert await stores.jobs.resolve(job_id, "echo", failure) == KNOWN
     with pytest.raises(Conflict):
         await stores.jobs.resolve(
             job_id, "echo", End(JobState.FAILED, failure=Failure(FAILURE.code, "for another reason"))

@@ -15,16 +15,17 @@ from toy import EchoKind, Note
 
 async def test_an_unsuccessful_job_can_run_anew_once(stores: Stores) -> None:
     job_id = await ended_job(stores, "again", end=failed())
-    kind, args, again = await stores.jobs.retry_source(TENANT, job_id, DAY)
+    source = await stores.jobs.retry_source(TENANT, job_id, DAY)
+    again = source.again
     assert isinstance(again, NewJob)
-    assert (kind.name, args, again.retry_of) == ("echo", Note("again"), job_id)
+    assert (source.kind.name, source.args, again.retry_of) == ("echo", Note("again"), job_id)
     assert (again.callback_url, again.conversation_key, again.deadline_seconds) == (URL, "s", DAY)
 
     retry = await accept(stores, retry_of=job_id)
     twin = await accept(stores, retry_of=job_id)
 
     assert (twin.job_id, twin.position, twin.created) == (retry.job_id, 2, False)
-    assert (await stores.jobs.retry_source(TENANT, job_id, DAY))[2] == twin
+    assert (await stores.jobs.retry_source(TENANT, job_id, DAY)).again == twin
     assert (await stores.jobs.get(TENANT, job_id)).retried_as == retry.job_id
     assert (await stores.jobs.get(TENANT, retry.job_id)).retry_of == job_id
 
@@ -32,7 +33,7 @@ async def test_an_unsuccessful_job_can_run_anew_once(stores: Stores) -> None:
 async def test_a_job_without_a_conversation_runs_anew_without_one(stores: Stores) -> None:
     job_id = await ended_job(stores, session=None, end=failed())
 
-    again = (await stores.jobs.retry_source(TENANT, job_id, DAY))[2]
+    again = (await stores.jobs.retry_source(TENANT, job_id, DAY)).again
 
     assert isinstance(again, NewJob)
     assert again.conversation_key is None
@@ -69,10 +70,10 @@ async def test_a_job_that_failed_after_its_conversation_was_erased_can_run_anew(
     await erase_conversation(stores)
     assert await finish(stores, claim, failed())
 
-    _, args, again = await stores.jobs.retry_source(TENANT, job_id, DAY)
+    source = await stores.jobs.retry_source(TENANT, job_id, DAY)
 
-    assert isinstance(again, NewJob)
-    assert args == Note("under way")
+    assert isinstance(source.again, NewJob)
+    assert source.args == Note("under way")
 
 
 class Public(EchoKind):
@@ -89,7 +90,7 @@ async def test_a_job_with_nothing_to_redact_can_run_anew(
     stores = await database.open(clock, kinds=Registry([Public()]))
     job_id = await ended_job(stores, session=session, end=failed())
 
-    again = (await stores.jobs.retry_source(TENANT, job_id, DAY))[2]
+    again = (await stores.jobs.retry_source(TENANT, job_id, DAY)).again
 
     assert isinstance(again, NewJob)
     await stores.close()

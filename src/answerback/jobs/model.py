@@ -53,6 +53,16 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeatable:
+    """An ended job that may run anew: its kind, its arguments, and what is to be accepted, or was when it was retried
+    before."""
+
+    kind: AnyKind
+    args: Any
+    again: NewJob | Accepted
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Back-pressure: unanswered jobs in one conversation, unanswered jobs in all."""
 
@@ -77,6 +87,15 @@ class Finished:
 
     ending: Ending
     entry: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What an answer from outside found: whether it ended the job, and whether the job's callback has been
+    delivered."""
+
+    ended: bool
+    delivered: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from sqlalchemy import Text, bindparam, or_, select
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.accept import FIND_RETRY
-from answerback.jobs.kind import AnyKind, JobState, Registry
-from answerback.jobs.model import Accepted, JobRecord, NewJob
+from answerback.jobs.kind import JobState, Registry
+from answerback.jobs.model import Accepted, JobRecord, NewJob, Repeatable
 from answerback.jobs.rows import LISTED_COLUMNS, RECORD_COLUMNS, record_of
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.queue.attempts import Report, attempts_of
@@ -81,8 +81,8 @@ def reported(_: Transaction, job_id: str, epoch: int, report: Report) -> Operati
 
 def retry_source(
     tx: Transaction, kinds: Registry, tenant_id: str, job_id: str, deadline_seconds: float
-) -> Operation[tuple[AnyKind, object, NewJob | Accepted]]:
-    """The kind, its arguments, and the job to accept anew, or its earlier retry. Raises NotFound, Conflict."""
+) -> Operation[Repeatable]:
+    """Raises NotFound, Conflict."""
     rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
     if not rows:
         raise no_such_job(job_id)
@@ -101,7 +101,7 @@ def retry_source(
             raise Conflict(f"this job's {kind.name} was erased with its conversation; send it again instead")
     retried = yield FIND_RETRY(retry_of=job_id)
     if retried:
-        return kind, job.args, Accepted(retried[0].id, retried[0].position, created=False)
+        return Repeatable(kind, job.args, Accepted(retried[0].id, retried[0].position, created=False))
     again = NewJob(
         tenant_id=tenant_id,
         kind=kind.name,
@@ -112,7 +112,7 @@ def retry_source(
         deadline_seconds=deadline_seconds,
         retry_of=job_id,
     )
-    return kind, job.args, again
+    return Repeatable(kind, job.args, again)
 
 
 def no_such_job(job_id: str) -> NotFound:

@@ -8,6 +8,7 @@ from answerback.database.operation import Operation, Row, Statement, Transaction
 from answerback.database.tables import deliveries, jobs
 from answerback.jobs.finish import End, end_open
 from answerback.jobs.kind import ENDED, JobState, Registry
+from answerback.jobs.model import Resolved
 from answerback.jobs.rows import RECORD_COLUMNS, error_of, failure_of, job_of
 from answerback.kernel.errors import Conflict, NotFound
 
@@ -24,17 +25,17 @@ def require(_: Transaction, job_id: str, kind: str) -> Operation[None]:
     yield from _find(job_id, kind)
 
 
-def resolve(tx: Transaction, kinds: Registry, job_id: str, kind: str, end: End) -> Operation[tuple[bool, bool]]:
-    """Whether this ended the job, and whether its callback has been delivered.
+def resolve(tx: Transaction, kinds: Registry, job_id: str, kind: str, end: End) -> Operation[Resolved]:
+    """Taken in any open state: an LLM may call back before the commit of its own acceptance, or after that was lost and
+    the job went back to the queue.
 
-    Taken in any open state: an LLM may call back before the commit of its own acceptance, or after that was lost and
-    the job went back to the queue. Raises NotFound; Conflict unless the job ended with this very answer.
+    Raises NotFound; Conflict unless the job ended with this very answer.
     """
     row = yield from _find(job_id, kind)
     if row.state not in ENDED:
         _, job = job_of(row, kinds)
         if (yield from end_open(tx, kinds, job, end)):
-            return True, False
+            return Resolved(ended=True, delivered=False)
         # Somebody else ended it between the two statements, where the database lets them.
         row = yield from _find(job_id, kind)
     if not _same(row, end):
@@ -42,7 +43,7 @@ def resolve(tx: Transaction, kinds: Registry, job_id: str, kind: str, end: End) 
         why = f" ({failure.code})" if failure and row.state == JobState.FAILED else ""
         raise Conflict(f"this {kind} is {row.state}{why} already; the answer came too late and was not used")
     delivered = yield DELIVERED_AT(job_id=job_id)
-    return False, bool(delivered) and delivered[0].delivered_at is not None
+    return Resolved(ended=False, delivered=bool(delivered) and delivered[0].delivered_at is not None)
 
 
 def _find(job_id: str, kind: str) -> Operation[Row]:

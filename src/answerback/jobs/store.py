@@ -8,8 +8,8 @@ from answerback.database.operation import Database, Operation, Transaction
 from answerback.jobs import accept, cancel, claim, depth, expire, finish, prune, read, recover, release, resolve
 from answerback.jobs.backlog import Backlog, Recount
 from answerback.jobs.finish import End
-from answerback.jobs.kind import AnyKind, Claimed, JobState, Later, Registry
-from answerback.jobs.model import Accepted, Finished, JobClaims, JobRecord, Limits, NewJob, Swept
+from answerback.jobs.kind import Claimed, JobState, Later, Registry
+from answerback.jobs.model import Accepted, Finished, JobClaims, JobRecord, Limits, NewJob, Repeatable, Resolved, Swept
 from answerback.kernel.telemetry import Depth
 from answerback.queue.attempts import Report
 from answerback.queue.leases import extend
@@ -81,20 +81,16 @@ class JobStore:
         """Raises NotFound unless there is such a job of this kind, of any tenant."""
         await self._read(lambda tx: resolve.require(tx, job_id, kind))
 
-    async def resolve(self, job_id: str, kind: str, end: End) -> tuple[bool, bool]:
-        """Ends a job from outside, whatever state it is in. Whether this ended it, and whether its callback has been
-        delivered. Raises NotFound; Conflict when it ended otherwise before."""
+    async def resolve(self, job_id: str, kind: str, end: End) -> Resolved:
+        """Ends a job from outside, whatever state it is in. Raises NotFound; Conflict when it ended otherwise."""
         return await self._write(lambda tx: resolve.resolve(tx, self._kinds, job_id, kind, end))
 
     async def cancel(self, tenant_id: str, job_id: str) -> bool:
         """Whether this ended it; cancelling twice is no error. Raises NotFound; Conflict when it ended otherwise."""
         return await self._write(lambda tx: cancel.cancel(tx, self._kinds, tenant_id, job_id))
 
-    async def retry_source(
-        self, tenant_id: str, job_id: str, deadline_seconds: float
-    ) -> tuple[AnyKind, Any, NewJob | Accepted]:
-        """The kind and arguments of the job to run anew, and that job, or its earlier retry. Raises NotFound,
-        Conflict."""
+    async def retry_source(self, tenant_id: str, job_id: str, deadline_seconds: float) -> Repeatable:
+        """Raises NotFound, Conflict."""
         return await self._read(lambda tx: read.retry_source(tx, self._kinds, tenant_id, job_id, deadline_seconds))
 
     async def get(self, tenant_id: str, job_id: str) -> JobRecord:

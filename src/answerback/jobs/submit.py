@@ -74,10 +74,11 @@ class Submitter:
 
         The ended job keeps its ending and its callback. Raises NotFound, Conflict, and what `submit` raises.
         """
-        kind, args, again = await self._store.retry_source(tenant_id, job_id, self._deadline_seconds)
+        source = await self._store.retry_source(tenant_id, job_id, self._deadline_seconds)
+        again = source.again
         if isinstance(again, Accepted):
             return again
-        await self._check(Submission(kind, args, tenant_id, again.callback_url, again.conversation_key))
+        await self._check(Submission(source.kind, source.args, tenant_id, again.callback_url, again.conversation_key))
         traced = replace(again, traceparent=self._instruments.tracer.current())
         return await self._accept(traced)
 

@@ -43,12 +43,12 @@ class LlmCallbacks:
         """The same answer again changes nothing. Raises NotFound; Conflict when the review ended otherwise;
         StorageUnavailable."""
         end = end_of(said)
-        ended, delivered = await self._store.resolve(job_id, KIND, end)
-        if ended:
+        resolved = await self._store.resolve(job_id, KIND, end)
+        if resolved.ended:
             self._metrics.ended(end.state, end.failure.code if end.failure else None)
             self._notifier.delivery_ready()
-        self._log.info("llm_called_back", job=job_id, ok=isinstance(said, Reviewed), repeated=not ended)
-        return Receipt(relayed=delivered)
+        self._log.info("llm_called_back", job=job_id, ok=isinstance(said, Reviewed), repeated=not resolved.ended)
+        return Receipt(relayed=resolved.delivered)
 
     async def simulate(self, tenant_id: str, job_id: str, said: Reviewed | NotReviewed) -> Receipt:
         """Answers for the LLM. Raises NotFound for what is no review of this tenant, and what `receive` raises."""
