@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -221,68 +219,3 @@ def test_a_database_that_cannot_be_opened_is_reported_in_one_line(run: Run, tmp_
 @pytest.mark.parametrize("command", ["serve", "demo", "migrate", "secret", "keys list"])
 def test_a_wrong_setting_stops_every_command(run: Run, command: str) -> None:
     assert "LEASE_SECONDS" in refusal(run(*command.split(), LEASE_SECONDS="many"))
-
-
-# The start of the service, in a process of its own: nothing may be said but the one line.
-
-
-@pytest.mark.parametrize(
-    ("setting", "value", "words"),
-    [
-        ("APP_PORT", "99999", "APP_PORT is '99999'"),
-        ("DATABASE_URL", "mysql://db/answerback", "DATABASE_URL starts with 'mysql'"),
-        ("MAX_BODY_BYTES", "1 MiB", "MAX_BODY_BYTES is '1 MiB'"),
-        ("DATABASE_URL", "sqlite:///a file/answerback.db", "cannot open the database 'a file/answerback.db'"),
-        ("APP_HOST", "0.0.0.0", "answerback keys create"),
-        ("AUTH_TOKEN", "se cret-marker", "AUTH_TOKEN holds a space"),
-        ("LOGS_DIR", "a file/logs", "LOGS_DIR is 'a file/logs' but no log can be written there: Not a directory"),
-        (
-            "BENCHMARKS_DIR",
-            "a file/results",
-            "cannot be written to a file/results: Not a directory; see BENCHMARKS_DIR",
-        ),
-    ],
-)
-def test_what_cannot_serve_ends_with_2_and_one_clear_line(tmp_path: Path, setting: str, value: str, words: str) -> None:
-    assert words in started_in_vain(tmp_path, "answerback", "serve", **{setting: value})
-
-
-LOGS = "LOGS_DIR is 'a file/logs' but no log can be written there: Not a directory"
-NO_BROKER = "redis://127.0.0.1:1"
-
-
-@pytest.mark.parametrize(
-    ("command", "settings", "words"),
-    [
-        ("answerback worker", {"LOGS_DIR": "a file/logs"}, LOGS),
-        (
-            "celery -A answerback.worker worker",
-            {"LOGS_DIR": "a file/logs", "CELERY_BROKER_URL": NO_BROKER},
-            LOGS,
-        ),
-        ("celery -A answerback.worker worker", {}, "CELERY_BROKER_URL is not set"),
-        ("answerback bench", {"LLM_ROUTES_FILE": "no such file"}, "no such file"),
-    ],
-)
-def test_so_does_what_cannot_work_or_measure(
-    tmp_path: Path, command: str, settings: dict[str, str], words: str
-) -> None:
-    assert words in started_in_vain(tmp_path, *command.split(), **settings)
-
-
-def started_in_vain(tmp_path: Path, module: str, *arguments: str, **settings: str) -> str:
-    """The one line that a command said before it ended with 2."""
-    (tmp_path / "a file").touch()
-    ended = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", **settings},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (ended.returncode, ended.stdout) == (2, "")
-    (line,) = ended.stderr.splitlines()
-    assert line.startswith("answerback")
-    return line

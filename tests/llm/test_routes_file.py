@@ -1,7 +1,5 @@
 """The routes file: what it says, and one clear line for what is wrong with it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -102,26 +100,3 @@ def test_a_file_that_cannot_be_read(path: Path, content: bytes | None, said: str
 
     with pytest.raises(RoutesFileError, match=said):
         load_routes(path, {})
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({}, "LLM_ROUTES_FILE 'routes.toml' cannot be used: No such file or directory"),
-        ({"LLM_FALLBACK_MODELS": "a"}, "LLM_ROUTES_FILE excludes LLM_FALLBACK_MODELS"),
-    ],
-)
-def test_the_service_does_not_start_with_a_wrong_one(tmp_path: Path, settings: dict[str, str], said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "answerback", "serve"],
-        cwd=tmp_path,
-        env={"LLM_ROUTES_FILE": "routes.toml", **settings},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr

@@ -8,14 +8,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from answerback.kernel.telemetry import UNTRACED
-from answerback.observability.tracing import make_tracer
 from answerback.testing import FakeLLM, Receiver, Service, replies
 from answerback.testing.push import PushLLM
-from builders import Journal
 
 pytest.importorskip("opentelemetry.sdk")
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+pytestmark = pytest.mark.asyncio(loop_scope="function")
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
@@ -197,30 +196,3 @@ async def test_a_collector_that_is_away_disturbs_nothing(receiver: Receiver) -> 
         assert await service.terminate() == 0
 
     assert callback.json["status"] == "completed"
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {},
-        {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"},
-        {"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"},
-    ],
-)
-def test_who_asks_for_none_gets_none(environment: dict[str, str]) -> None:
-    assert make_tracer(environment, Journal()) is UNTRACED
-
-
-def test_an_exporter_nobody_knows_is_said_and_none_is_used() -> None:
-    journal = Journal()
-
-    assert make_tracer({"OTEL_TRACES_EXPORTER": "jaeger"}, journal) is UNTRACED
-    assert journal.events == ["tracing_off"]
-
-
-def test_without_the_extra_it_is_said_and_none_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal()
-    monkeypatch.setitem(__import__("sys").modules, "answerback.observability.otel", None)
-
-    assert make_tracer({"OTEL_TRACES_EXPORTER": "otlp"}, journal) is UNTRACED
-    assert "answerback[otel]" in str(journal.lines)

@@ -12,6 +12,8 @@ from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
 from troubles import SECRET, TROUBLES, upstream
 
+pytestmark = pytest.mark.asyncio(loop_scope="function")
+
 CONCURRENT = 1000
 
 

@@ -16,6 +16,8 @@ from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import INHERITED
 
+pytestmark = pytest.mark.asyncio(loop_scope="function")
+
 MODELS = ("vendor/large", "vendor/small")
 SVG = "{http://www.w3.org/2000/svg}"
 

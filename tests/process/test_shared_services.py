@@ -18,6 +18,14 @@ from answerback.testing.service import ServiceError
 from servers import private
 from surroundings import SECRET
 
+pytestmark = pytest.mark.asyncio(loop_scope="function")
+
+
+@pytest.fixture
+async def llm() -> AsyncIterator[FakeLLM]:
+    async with FakeLLM() as started:
+        yield started
+
 
 def settings(llm: FakeLLM, redis_url: str, **changes: str) -> dict[str, str]:
     return {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NOT_HERE = 2
 """The exit code where PostgreSQL or Redis is not installed; the last line says which."""
 
