@@ -77,22 +77,22 @@ class Runner:
 
     async def _settle(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int) -> bool:
         kept = await self._keep(claim, outcome, duration_ms)
-        self._report(claim, outcome, duration_ms, kept)
+        self._log_outcome(claim, outcome, duration_ms, kept)
         return kept
 
     async def _keep(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int) -> bool:
         match outcome:
-            case Completed(result, _, _, window_from):
+            case Completed(result=result, window_from=window_from):
                 end = End.completed(result, window_from)
                 return await self._finish(claim, end, Report("answered", duration_ms=duration_ms))
-            case Failed(failure, status):
+            case Failed(failure=failure, http_status=status):
                 end = End(JobState.FAILED, failure=failure)
-                return await self._finish(claim, end, _report("failed", failure, status, duration_ms))
-            case Awaiting(seconds):
+                return await self._finish(claim, end, _failure_report("failed", failure, status, duration_ms))
+            case Awaiting(timeout=seconds):
                 taken = Report("handed_over", duration_ms=duration_ms)
                 return await self._persist(claim, taken, lambda: self._store.hand_over(claim, seconds, taken))
-            case Later(_, failure, _, asked, status):
-                report = _report("retry", failure, status, duration_ms) if asked else None
+            case Later(failure=failure, asked=asked, http_status=status):
+                report = _failure_report("retry", failure, status, duration_ms) if asked else None
                 kept = await self._persist(claim, report, lambda: self._store.put_off(claim, outcome, report))
                 # The worker pool sleeps until the next due row; this may be it.
                 self._notifier.job_ready()
@@ -123,19 +123,19 @@ class Runner:
             return await persist(write)
         return await persist_report(write, lambda: self._store.reported(claim.id, claim.epoch, report))
 
-    def _report(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int, kept: bool) -> None:
+    def _log_outcome(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int, kept: bool) -> None:
         fields: dict[str, object] = {"job": claim.id, "attempt": claim.attempt, "ms": duration_ms}
         if not kept:
             self._log.warning("stale_result_discarded", **fields)
             return
         match outcome:
-            case Completed(_, _, about):
+            case Completed(about=about):
                 self._log.info("answered", **fields, **about)
-            case Failed(failure):
+            case Failed(failure=failure):
                 self._log.warning("failed", **fields, code=failure.code.value, reason=failure.message)
-            case Awaiting(seconds):
+            case Awaiting(timeout=seconds):
                 self._log.info("handed_over", **fields, awaited_seconds=seconds)
-            case Later(delay, failure, _, asked):
+            case Later(delay=delay, failure=failure, asked=asked):
                 retry_in = round(delay, 3)
                 if not asked:
                     self._log.info("waits_for_its_turn", **fields, code=failure.code.value, retry_in=retry_in)
@@ -148,13 +148,13 @@ class Runner:
         waited = max(0, claim.claimed_at - claim.due_at) / 1000
         self._metrics.claimed(waited)
         match outcome:
-            case Completed(_, llm_seconds):
+            case Completed(seconds=llm_seconds):
                 self._metrics.ended(JobState.COMPLETED)
                 if llm_seconds is not None:
                     self._metrics.overhead(waited + max(0.0, seconds - llm_seconds))
-            case Failed(failure):
+            case Failed(failure=failure):
                 self._metrics.ended(JobState.FAILED, failure.code)
-            case Later(_, failure):
+            case Later(failure=failure):
                 self._metrics.put_off(failure.code)
             case Awaiting():
                 pass
@@ -162,5 +162,5 @@ class Runner:
                 assert_never(outcome)
 
 
-def _report(status: str, failure: Failure, http_status: int | None, duration_ms: int) -> Report:
+def _failure_report(status: str, failure: Failure, http_status: int | None, duration_ms: int) -> Report:
     return Report(status, f"{failure.code}: {failure.message}", http_status, duration_ms)
