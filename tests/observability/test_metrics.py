@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from answerback.jobs.metrics_routes import FRESH_SECONDS, Depths
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
@@ -15,31 +14,9 @@ from answerback.kernel.telemetry import Depth, LLMCall
 from answerback.kernel.usage import Usage
 from answerback.observability.metrics import MODELS_LABELLED, PrometheusMetrics
 from answerback.testing.clock import FakeClock
+from metrics_page import Page
 
 NO_DEPTH = Depth({}, {}, 0.0, 0.0)
-
-
-class Page:
-    """A scraped page."""
-
-    def __init__(self, text: str) -> None:
-        self.samples = [
-            sample
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if not sample.name.endswith(("_bucket", "_created"))
-        ]
-
-    def value(self, name: str, **labels: str) -> float:
-        """The sum of the samples that carry these labels."""
-        return sum(
-            sample.value
-            for sample in self.samples
-            if sample.name == f"answerback_{name}" and labels.items() <= sample.labels.items()
-        )
-
-    def labels(self, name: str, label: str) -> set[str]:
-        return {sample.labels[label] for sample in self.samples if sample.name == f"answerback_{name}"}
 
 
 def test_the_readme_names_every_metric() -> None:

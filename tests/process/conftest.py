@@ -10,10 +10,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+from relay import AUTH_TOKEN, OPERATOR_TOKEN, PROVIDER_KEY, SECRET, Client, Relay, Surroundings
 
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
-from relay import AUTH_TOKEN, OPERATOR_TOKEN, PROVIDER_KEY, SECRET, Client, Relay, Surroundings
 from serving import headers, http, llm, service, settings
 
 __all__ = ["headers", "http", "llm", "service", "settings"]

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from relay import Client, Relay, Surroundings, eventually, problem
 
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.service import Service
 from answerback.testing.signatures import InvalidSignatureError, verify
-from relay import Client, Relay, Surroundings, eventually, problem
 
 ROUTES = [
     ("POST", "/webhook"),

@@ -7,7 +7,6 @@ import zlib
 from typing import Any
 
 import pytest
-
 from relay import Client, fields, problem
 
 KIB_16 = 16 * 1024

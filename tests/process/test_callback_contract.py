@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
+from relay import SECRET, Client, Relay, Surroundings
 from standardwebhooks import Webhook
 
 from answerback.testing import replies
 from answerback.testing.receiver import Callback
-from relay import SECRET, Client, Relay, Surroundings
 
 FIELDS = {
     "job_id",

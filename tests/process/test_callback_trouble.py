@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
+from relay import SECRET, Client
 
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
-from relay import SECRET, Client
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from relay import Client, Relay, problem
 
 from answerback import __version__
 from answerback.testing import replies
-from relay import Client, Relay, problem
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 TYPES = {"string", "number", "integer", "boolean", "array", "object", "null"}

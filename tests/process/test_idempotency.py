@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from relay import Client, Relay, Reply, Surroundings, problem
 
 from answerback.testing import replies
 from answerback.testing.service import Service
-from relay import Client, Relay, Reply, Surroundings, problem
 
 KEY = {"Idempotency-Key": "order-7"}
 

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 import pytest
+from relay import Client, problem
 
 from answerback.testing import replies
-from relay import Client, problem
 
 JOB = {
     *(

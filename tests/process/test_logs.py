@@ -3,9 +3,10 @@
 import secrets
 from typing import Any
 
+from relay import AUTH_TOKEN, PATIENCE, PROVIDER_KEY, SECRET, Client
+
 from answerback.testing import behaviours, replies
 from answerback.testing.receiver import Receiver
-from relay import AUTH_TOKEN, PATIENCE, PROVIDER_KEY, SECRET, Client
 
 
 def marker(name: str) -> str:

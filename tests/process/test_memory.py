@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
+from relay import PATIENCE, Client, Relay, Surroundings
 
 from answerback.testing import replies
-from relay import PATIENCE, Client, Relay, Surroundings
 
 TTL = 600
 MAX_TOKENS = 200

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest_asyncio
-
 from relay import Client, Relay, Surroundings
 
 OPEN = {"/healthz", "/readyz", "/v1/llm/callback/{job_id}"}

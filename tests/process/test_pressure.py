@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from relay import Relay, Surroundings, problem
 
 from answerback.testing import replies
-from relay import Relay, Surroundings, problem
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -1,7 +1,6 @@
 """Requests that are refused before their body is read: size, method, path, query."""
 
 import pytest
-
 from relay import Client, fields, problem, raw_exchange
 
 MAX_BODY = 1_048_576

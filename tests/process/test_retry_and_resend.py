@@ -1,8 +1,9 @@
 """Retrying jobs and resending deliveries."""
 
+from relay import SECRET, Client, problem
+
 from answerback.testing import behaviours, replies
 from answerback.testing.receiver import Receiver
-from relay import SECRET, Client, problem
 
 
 async def failed(client: Client, said: str = "bad", **changes: object) -> str:

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from relay import Client, problem
 
 from answerback.testing import replies
-from relay import Client, problem
 
 AWKWARD = ["plain", "a/b", "a//b/", "what?", "100%", "a%2Fb", "a b+c&d=e#f", "größe 🦜", "line\nbreak", "end\n", "..."]
 

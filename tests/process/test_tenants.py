@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from relay import AUTH_TOKEN, OPERATOR_TOKEN, Client, Relay, problem
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from answerback.kernel import signature
 from answerback.testing import replies
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.signatures import InvalidSignatureError, verify
-from relay import AUTH_TOKEN, OPERATOR_TOKEN, Client, Relay, problem
 
 
 @pytest.fixture

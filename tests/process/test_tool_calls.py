@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from relay import Client, fields, problem
 
 from answerback.testing import replies
-from relay import Client, fields, problem
 
 WEATHER = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bern"}'}}
 TIME = {"id": "call_2", "type": "function", "function": {"name": "time", "arguments": "{}"}}

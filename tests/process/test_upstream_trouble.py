@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
+from relay import Client, Relay, Surroundings
 
 from answerback.testing import replies
-from relay import Client, Relay, Surroundings
 
 TROUBLES: Mapping[str, tuple[replies.Reply, str]] = {
     "a 500": (replies.status(500), "upstream_error"),

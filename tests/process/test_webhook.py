@@ -3,9 +3,9 @@
 import re
 
 import pytest
+from relay import Client
 
 from answerback.testing import replies
-from relay import Client
 
 JOB_ID = re.compile(r"job_[0-9a-f-]{32,36}")
 BOTH_PATHS = pytest.mark.parametrize("path", ["/webhook", "/webhook/"])

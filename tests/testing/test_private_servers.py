@@ -169,7 +169,7 @@ def test_what_lacks_its_server_is_skipped_or_fails_where_it_must_not(
     (tmp_path / "test_it.py").write_text("def test_it(redis_url): ...\n")
     environment = {
         "PATH": "/nowhere",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(Path(__file__).parents[1] / "helpers"),
         REQUIRED: required,
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from answerback.conversations.model import Memory
 from answerback.jobs.finish import End
-from answerback.jobs.kind import Claimed, JobState, Later
+from answerback.jobs.kind import Claimed, JobState, Retry
 from answerback.jobs.model import Accepted, Finished, Limits, NewJob
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
@@ -92,8 +92,8 @@ def failed() -> End:
     return End(JobState.FAILED, failure=FAILURE)
 
 
-def later(delay: float = 5.0, *, counted: bool = True) -> Later:
-    return Later(delay, FAILURE, counted=counted)
+def later(delay: float = 5.0, *, counted: bool = True) -> Retry:
+    return Retry(delay, FAILURE, counted=counted)
 
 
 async def finish(stores: Stores, claim: Claimed[Any], end: End | None = None) -> Finished | None:
