@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from answerback.conversations.messages import chat_messages
 from answerback.conversations.model import Entry, Memory
-from answerback.conversations.window import Window, is_asked, item_tokens, items_of, text_tokens, turns_of, window
+from answerback.conversations.window import Window, is_asked, item_tokens, items_of, turns_of, window
+from answerback.kernel.usage import estimate_tokens
 
 NEXT = [asked("and then?")]
 ROOMY = Memory(max_messages=20, max_tokens=8_000, ttl_seconds=86_400)
@@ -55,7 +56,7 @@ def test_the_window_never_exceeds_its_limits(history: list[Entry], memory: Memor
 
     chosen = window(history, memory, now, NEXT, "be kind")
 
-    tokens = sum(map(item_tokens, [*chosen.items, *NEXT])) + text_tokens("be kind")
+    tokens = sum(map(item_tokens, [*chosen.items, *NEXT])) + estimate_tokens("be kind")
     assert len(chosen.items) <= memory.max_messages
     assert not chosen.turns or tokens <= memory.max_tokens
     times = [entry.at for entry in kept(chosen)] + [now]

@@ -17,9 +17,8 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.worker_pool import WorkerPool
-from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.deliver import Deliverer, Origins
 from answerback.webhooks.outcome import CallbackResponse
-from answerback.webhooks.ports import Origins
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
 from builders import ROOMY, TENANT, URL, Journal, RealClock, StubOrigins, StubSender

@@ -5,10 +5,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Protocol
 
 from starlette.requests import Request
 
-from answerback.accounts.ports import Rates
 from answerback.http.errors import RateLimited, rate_headers
 from answerback.http.headers import add_header
 from answerback.http.upstream import SDK_PATIENCE_SECONDS
@@ -16,6 +16,13 @@ from answerback.kernel.rate import Rate, Standing
 
 IDLE_SWEEP_EVERY = 4096
 """Admitted requests between looks for callers that have made none for long."""
+
+
+class Rates(Protocol):
+    """Counts the requests of callers, each by a rate."""
+
+    async def hit(self, caller: str, rate: Rate) -> Standing:
+        """Counts one more, if the rate admits it. Raises nothing."""
 
 
 class MovingWindows:

@@ -88,11 +88,11 @@ class NewKey(StrictBody):
 OPERATOR_ERRORS = KEY_ERRORS | errors(_403="The key is not an operator's")
 
 
-def router(store: AccountStore, authenticator: Authenticator, once: Idempotent, secret_of: SecretOf) -> APIRouter:
+def router(store: AccountStore, authenticator: Authenticator, idempotent: Idempotent, secret_of: SecretOf) -> APIRouter:
     """`/v1/keys…`"""
     routes = APIRouter(prefix="/v1/keys", tags=["keys"])
     _add_list(routes, store, authenticator)
-    _add_create(routes, store, authenticator, once, secret_of)
+    _add_create(routes, store, authenticator, idempotent, secret_of)
     _add_revoke(routes, store, authenticator)
     return routes
 
@@ -107,7 +107,7 @@ def _add_list(routes: APIRouter, store: AccountStore, authenticator: Authenticat
 
 
 def _add_create(
-    routes: APIRouter, store: AccountStore, authenticator: Authenticator, once: Idempotent, secret_of: SecretOf
+    routes: APIRouter, store: AccountStore, authenticator: Authenticator, idempotent: Idempotent, secret_of: SecretOf
 ) -> None:
     @routes.post(
         "",
@@ -140,7 +140,7 @@ def _add_create(
             secret = None if asked.tenant is not None else await secret_of(made.tenant_id)
             return respond(201, CreatedKey(**_fields(made), key=key, signing_secret=secret), NO_STORE)
 
-        return await once(request, caller.tenant_id, asked, create, stored=False)
+        return await idempotent(request, caller.tenant_id, asked, create, stored=False)
 
 
 def _add_revoke(routes: APIRouter, store: AccountStore, authenticator: Authenticator) -> None:

@@ -1,6 +1,6 @@
 """One count of a key's requests for all processes: exact, by Redis's clock, in one round trip."""
 
-from answerback.accounts.ports import Rates
+from answerback.accounts.ratelimit import Rates
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.rate import Rate, Standing
 from answerback.redis.link import Away, Link

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class ResultsFolder:
-    """Implements `ports.Results` in `folder`, made at the first use. Each file has a name of its own, and none is ever
+    """Implements `Results` in `folder`, made at the first use. Each file has a name of its own, and none is ever
     overwritten."""
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class ResultsFolder:
 
 
 class CsvFile:
-    """Implements `ports.ResultsFile`. Writes in a thread, so that a slow disk holds up nobody else."""
+    """Implements `ResultsFile`. Writes in a thread, so that a slow disk holds up nobody else."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = str(path)

@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
 from answerback.benchmark import sheet
 from answerback.benchmark.model import Plan, Report, Run, summarize
-from answerback.benchmark.ports import Results, ResultsFile
 from answerback.kernel.log import Log
 from answerback.llm.asking import Asker, Measured
 from answerback.llm.catalog import Catalog
@@ -28,6 +28,24 @@ OnRun = Callable[[Run], None]
 
 def unseen(_: Run) -> None:
     """What happens at the end of a run that nobody watches."""
+
+
+class ResultsFile(Protocol):
+    """A benchmark's file. `path` is where an operator finds it."""
+
+    path: str
+
+    async def write(self, text: str) -> None:
+        """Raises ResultsUnwritable."""
+
+    async def close(self) -> None: ...
+
+
+class Results(Protocol):
+    """Where benchmarks leave their results."""
+
+    async def create(self) -> ResultsFile:
+        """A new file under a name of its own. Raises ResultsUnwritable."""
 
 
 class Benchmark:

@@ -4,8 +4,7 @@ from pydantic import SecretStr
 
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.model import DEFAULT_TENANT
-from answerback.accounts.ports import Rates
-from answerback.accounts.ratelimit import RateLimiter
+from answerback.accounts.ratelimit import RateLimiter, Rates
 from answerback.accounts.store import AccountStore
 from answerback.kernel.clock import Clock
 from answerback.settings import Settings

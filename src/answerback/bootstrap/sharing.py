@@ -3,8 +3,7 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from answerback.accounts.ports import Rates
-from answerback.accounts.ratelimit import MovingWindows
+from answerback.accounts.ratelimit import MovingWindows, Rates
 from answerback.bootstrap.stores import Stores
 from answerback.conversations.windows import DatabaseWindows, Windows
 from answerback.kernel.instruments import Instruments

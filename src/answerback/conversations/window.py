@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from answerback.conversations.model import Entry, Item, Memory
+from answerback.kernel.usage import estimate_tokens
 
 IMAGE_TOKENS = 1_000
 """About what an image costs, whatever its size in bytes."""
@@ -50,29 +51,21 @@ def items_of(entries: Iterable[Entry]) -> list[Item]:
     return [item for entry in entries for item in entry.items]
 
 
-def text_tokens(text: str) -> int:
-    """About how many tokens a text costs: four UTF-8 bytes each, plus five for its frame.
-
-    An estimate on purpose: exact counts differ per model and need each model's vocabulary.
-    """
-    return len(text.encode()) // 4 + 5
-
-
 def item_tokens(item: Item) -> int:
     match item["type"]:
         case "message":
             content = item["content"]
-            return text_tokens(content) if isinstance(content, str) else sum(map(_part_tokens, content))
+            return estimate_tokens(content) if isinstance(content, str) else sum(map(_part_tokens, content))
         case "function_call":
-            return text_tokens(item["name"] + item["arguments"])
+            return estimate_tokens(item["name"] + item["arguments"])
         case "function_call_output":
-            return text_tokens(item["output"])
+            return estimate_tokens(item["output"])
         case _:
             return 0
 
 
 def _part_tokens(part: Item) -> int:
-    return text_tokens(part["text"]) if part["type"] == "text" else IMAGE_TOKENS
+    return estimate_tokens(part["text"]) if part["type"] == "text" else IMAGE_TOKENS
 
 
 def is_asked(item: Item) -> bool:
@@ -102,7 +95,7 @@ def window(entries: Iterable[Entry], memory: Memory, now: int, new: Sequence[Ite
     turns = turns_of(entries)
     spoken = _after_silence(turns, memory, now)
     under_way = 0 if any(map(is_asked, new)) else 1
-    fixed = sum(map(item_tokens, new)) + (text_tokens(system) if system else 0)
+    fixed = sum(map(item_tokens, new)) + (estimate_tokens(system) if system else 0)
     kept = spoken[_overflow(spoken, memory, fixed, len(spoken) - under_way) :]
     return Window(kept, moved=len(kept) < len(turns))
 

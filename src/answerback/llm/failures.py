@@ -5,11 +5,10 @@ Sources: OpenAI's and OpenRouter's error pages; RFC 9110, section 10.2.3 (Retry-
 
 import re
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
+from answerback.kernel.retry import parse_retry_after
 from answerback.llm.completions import decode, invalid
 
 NO_HEADERS: Mapping[str, str] = {}
@@ -153,16 +152,8 @@ def _retry_after(headers: Mapping[str, str], details: Mapping[str, Json], now: i
     value = _header("retry-after-ms", headers, details)
     if value is not None and _NUMBER.fullmatch(value):
         return _sane(float(value) / 1000)
-    value = _header("Retry-After", headers, details)
-    if value is None:
-        return None
-    if _NUMBER.fullmatch(value):
-        return _sane(float(value))
-    try:
-        moment = parsedate_to_datetime(value)
-        return _sane((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now / 1000)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    wait = parse_retry_after(_header("Retry-After", headers, details), now)
+    return None if wait is None else _sane(wait)
 
 
 def _rate_limit_reset(headers: Mapping[str, str], details: Mapping[str, Json], now: int) -> float | None:

@@ -9,9 +9,9 @@ from dataclasses import asdict
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
-from answerback.kernel.usage import Usage
+from answerback.kernel.usage import Usage, estimate_tokens
 from answerback.llm.content import text_of
-from answerback.llm.model import ChatRequest, Chunk, Model, estimate_tokens, storable
+from answerback.llm.model import ChatRequest, Chunk, Model, storable
 from answerback.llm.reply import Reply, StreamedReply, WholeReply
 
 MODEL = "mock"

@@ -94,11 +94,3 @@ class Model:
     description: str
     created: int
     owned_by: str
-
-
-def estimate_tokens(text: str) -> int:
-    """About how many tokens a text costs: four UTF-8 bytes each, plus four for the message's frame.
-
-    An estimate on purpose: exact counts differ per model and need each model's vocabulary.
-    """
-    return len(text.encode()) // 4 + 5

@@ -1,11 +1,23 @@
 """Reviews by an LLM that answers by webhook: the job is handed over, and awaits its call."""
 
+from typing import Protocol
+
 from answerback.jobs.kind import Awaiting
 from answerback.kernel.persistence import persist
 from answerback.kernel.retry import HANDOVER_SCHEDULE
 from answerback.reviews.model import Review
-from answerback.reviews.ports import ReviewLLM
 from answerback.reviews.tokens import CallbackTokens
+
+
+class ReviewLLM(Protocol):
+    """An LLM that takes reviews and answers by webhook. It never retries by itself."""
+
+    name: str
+
+    async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
+        """Returns once it has been taken; `timeout` is in seconds. Raises ProviderError."""
+
+    async def close(self) -> None: ...
 
 
 class WebhookReviewer:

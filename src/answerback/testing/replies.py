@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias
 
 from aiohttp import web
 
+from answerback.kernel.usage import estimate_tokens
 from answerback.llm.content import text_of
-from answerback.llm.model import estimate_tokens
 
 SSE_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
 

@@ -64,7 +64,7 @@ class _Origin:
 
 
 class CircuitBreakers:
-    """Implements `ports.Origins` as arithmetic over a monotonic clock: no tasks, no timers, no I/O."""
+    """Implements `Origins` as arithmetic over a monotonic clock: no tasks, no timers, no I/O."""
 
     def __init__(self, monotonic: Callable[[], float], limits: Limits | None = None) -> None:
         self._monotonic = monotonic

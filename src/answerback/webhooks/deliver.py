@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import TypeAlias, assert_never
+from typing import Protocol, TypeAlias, assert_never
 
 from answerback.kernel.errors import NotFound, SendError
 from answerback.kernel.failpoints import Failpoint
@@ -15,7 +15,7 @@ from answerback.kernel.retry import RetrySchedule
 from answerback.kernel.telemetry import CallbackEnd, SpanKind
 from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
-from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims
+from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, OriginKey, OriginRoom
 from answerback.webhooks.outcome import (
     AttemptEnd,
     CallbackResponse,
@@ -26,12 +26,39 @@ from answerback.webhooks.outcome import (
     after_send,
     end_of,
 )
-from answerback.webhooks.ports import Origins, Sender
 from answerback.webhooks.signer import Signer
 from answerback.webhooks.store import DeliveryStore
 
 Elapsed: TypeAlias = Callable[[], float]
 """Seconds since the claim, by this process's monotonic clock."""
+
+
+class Sender(Protocol):
+    """Makes one attempt, to an address it has checked."""
+
+    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+        """Raises SendError. Ends within the configured deadline, body included."""
+
+    async def close(self) -> None: ...
+
+
+class Origins(Protocol):
+    """Says how much each origin is called."""
+
+    def look(self, key: OriginKey, late: bool) -> OriginRoom:
+        """How many more attempts may begin now. `late`: what is due there has been owed for long."""
+
+    def is_closed(self, key: OriginKey) -> bool:
+        """Whether the origin is not called, but for probes."""
+
+    def began(self, key: OriginKey, late: bool) -> None:
+        """An attempt begins, for which `look` found room."""
+
+    def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
+        """Ends an attempt that began, exactly once. Whether another one may begin now where none could before."""
+
+    def drained(self, key: OriginKey) -> None:
+        """Nothing waits any more because the origin could not be reached."""
 
 
 class Deliverer:

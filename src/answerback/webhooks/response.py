@@ -1,9 +1,7 @@
-"""Reading what a receiver says without trusting it: bounded bodies, Retry-After in both its forms."""
+"""Reading what a receiver says without trusting it: the bounded start of a body."""
 
 import codecs
 import zlib
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 MAX_BODY = 16 * 1024
 MAX_SNIPPET = 1024
@@ -57,18 +55,3 @@ class BoundedBody:
             bare = self._encoding == "deflate" and chunk[0] & 0x0F != 8
             self._inflate = zlib.decompressobj(-zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32)
         return self._inflate.decompress(chunk, max(1, MAX_BODY - self._produced))
-
-
-def retry_after(value: str | None, now_ms: int) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, section 10.2.3), None for garbage and for the past."""
-    if value is None:
-        return None
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value) if len(value) < 12 else None
-    try:
-        moment = parsedate_to_datetime(value)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now_ms / 1000
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return seconds if seconds >= 0 else None

@@ -9,10 +9,11 @@ import aiohttp
 
 from answerback import __version__
 from answerback.kernel.errors import CallbackRefused, SendError
+from answerback.kernel.retry import parse_retry_after
 from answerback.webhooks.connections import as_written, connector, explain
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.outcome import CallbackResponse
-from answerback.webhooks.response import BoundedBody, retry_after
+from answerback.webhooks.response import BoundedBody
 
 MAX_HEADER_BYTES = 8190
 MAX_HEADERS = 128
@@ -22,7 +23,7 @@ LARGE_BODY = 2**20
 
 
 class WebhookSender:
-    """Implements `ports.Sender` over one session per process, made at the first call, inside the running loop.
+    """Implements `Sender` over one session per process, made at the first call, inside the running loop.
 
     `timeout_seconds` bounds an attempt from the lookup of the name to the last byte of the answer. `now` is the wall
     clock in epoch milliseconds, for a Retry-After that names a date. `tls` replaces the system's trust, as for a
@@ -88,7 +89,7 @@ class WebhookSender:
         else:
             # The rest may be endless: the connection goes rather than being drained.
             response.close()
-        wait = retry_after(response.headers.get("Retry-After"), self._now())
+        wait = parse_retry_after(response.headers.get("Retry-After"), self._now())
         return CallbackResponse(response.status, wait, body.snippet())
 
     def _open(self) -> aiohttp.ClientSession:

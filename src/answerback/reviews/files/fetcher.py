@@ -20,7 +20,7 @@ _PASSING = frozenset({408, 425, 429})
 
 
 class FileFetcher:
-    """Implements `ports.Fetcher` over one session per process, made at the first call, inside the running loop.
+    """Implements `Fetcher` over one session per process, made at the first call, inside the running loop.
 
     A file may be `max_bytes` long and take `seconds`, redirects included; each of those is judged like the first URL.
     """

@@ -24,7 +24,7 @@ _INHERITED = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT", "LANG", "LC_ALL
 
 
 class DocumentReader:
-    """Implements `ports.Reader`. PDFs are read in processes that are killed after `pdf_seconds`, a few at once."""
+    """Implements `Reader`. PDFs are read in processes that are killed after `pdf_seconds`, a few at once."""
 
     def __init__(self, pdf_seconds: float = PDF_SECONDS) -> None:
         self._pdf_seconds = pdf_seconds
