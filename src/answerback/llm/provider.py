@@ -8,7 +8,12 @@ from answerback.llm.reply import Reply, StreamedReply, WholeReply
 
 
 class Provider(Protocol):
-    """An LLM. It never retries by itself: whether and when is for the caller to decide."""
+    """An LLM. It never retries by itself: whether and when is for the caller to decide.
+
+    Requests, whole bodies and the events of streams have the shape of OpenAI's chat completions: they are passed on to
+    callers byte by byte. A provider whose API has another shape translates, and rebuilds the bytes as OpenAI would send
+    them.
+    """
 
     name: str
 
