@@ -2,9 +2,10 @@
 
 import pytest
 
+from answerback.jobs.kind import Snooze
 from answerback.queue.attempts import KEPT_FIRST, KEPT_LAST, SNIPPET_BYTES, Attempt, Report
 from answerback.testing.clock import FakeClock
-from builders import LEASE, TENANT, accept, claim_job, completed, later
+from builders import FAILURE, LEASE, TENANT, accept, claim_job, completed, later
 from stores import Stores
 
 
@@ -54,7 +55,7 @@ async def test_a_snippet_is_kept_up_to_a_kibibyte(stores: Stores, snippet: str, 
 async def test_an_attempt_that_was_not_begun_leaves_none(stores: Stores) -> None:
     job_id = (await accept(stores)).job_id
 
-    await stores.jobs.put_off(await claim_job(stores), later(0.0, counted=False), None)
+    await stores.jobs.snooze(await claim_job(stores), Snooze(0.0, FAILURE))
 
     record = await stores.jobs.get(TENANT, job_id)
     assert (record.attempt, record.attempts, record.attempts_made) == (0, (), 0)

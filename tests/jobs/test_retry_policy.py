@@ -2,7 +2,7 @@
 
 import pytest
 
-from answerback.jobs.kind import Failed, Later
+from answerback.jobs.kind import Failed, Retry, Snooze
 from answerback.jobs.retry_policy import BILLED, BILLED_ATTEMPTS, after_provider_error
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE
@@ -18,7 +18,7 @@ def middle() -> float:
 def test_a_failure_that_may_pass_is_tried_again_as_planned(attempt: int) -> None:
     outcome = after_provider_error(refusal(retryable=True), attempt, JOB_SCHEDULE, middle)
 
-    assert outcome == Later(JOB_SCHEDULE.waits[attempt], FAILURE, counted=True)
+    assert outcome == Retry(JOB_SCHEDULE.waits[attempt], FAILURE, counted=True)
 
 
 def test_a_failure_that_may_pass_is_final_at_the_last_attempt() -> None:
@@ -35,15 +35,15 @@ def test_a_rate_limit_that_names_its_end_costs_no_attempt(attempt: int) -> None:
     limited = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "wait", retryable=True, retry_after=600)
     outcome = after_provider_error(limited, attempt, JOB_SCHEDULE, middle)
 
-    assert isinstance(outcome, Later)
-    assert (outcome.counted, outcome.asked) == (False, True)
+    assert isinstance(outcome, Retry)
+    assert not outcome.counted
     assert 600 <= outcome.delay <= 720
 
 
 def test_another_failure_that_names_a_time_waits_for_it_and_counts() -> None:
     outcome = after_provider_error(refusal(retryable=True, retry_after=600), 1, JOB_SCHEDULE, middle)
 
-    assert isinstance(outcome, Later)
+    assert isinstance(outcome, Retry)
     assert outcome.counted
     assert 600 <= outcome.delay <= 720
 
@@ -53,7 +53,7 @@ def test_a_failure_that_may_cost_money_is_tried_five_times(code: ErrorCode) -> N
     charged = ProviderError(code, "charged", retryable=True)
 
     assert BILLED_ATTEMPTS == 5
-    assert isinstance(after_provider_error(charged, 4, JOB_SCHEDULE, middle), Later)
+    assert isinstance(after_provider_error(charged, 4, JOB_SCHEDULE, middle), Retry)
     assert after_provider_error(charged, 5, JOB_SCHEDULE, middle) == Failed(charged.failure)
 
 
@@ -62,4 +62,4 @@ def test_a_call_that_found_no_slot_waits_exactly_as_long_as_asked_and_was_no_att
 
     outcome = after_provider_error(error, 12, JOB_SCHEDULE, middle)
 
-    assert outcome == Later(0.25, error.failure, counted=False, asked=False)
+    assert outcome == Snooze(0.25, error.failure)

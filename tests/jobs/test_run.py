@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from answerback.conversations.windows import DatabaseWindows
-from answerback.jobs.kind import Awaiting, Claimed, Completed, Failed, JobState, Later, Outcome, Registry
+from answerback.jobs.kind import Awaiting, Claimed, Completed, Failed, JobState, Outcome, Registry, Retry, Snooze
 from answerback.jobs.model import JobRecord
 from answerback.jobs.run import Runner
 from answerback.kernel.errors import ErrorCode, OutcomeUnknown, ProviderError, StorageUnavailable
@@ -37,7 +37,7 @@ class Scripted(EchoKind):
         step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(step, Exception):
             raise step
-        return step if isinstance(step, Completed | Failed | Later | Awaiting) else await step()
+        return step if isinstance(step, Completed | Failed | Retry | Snooze | Awaiting) else await step()
 
 
 class Desk:
@@ -247,7 +247,7 @@ def unconfirmed(
 
         return run
 
-    for name in ("finish", "put_off", "hand_over"):
+    for name in ("finish", "put_off", "snooze", "hand_over"):
         monkeypatch.setattr(stores.jobs, name, losing(getattr(stores.jobs, name)))
 
 

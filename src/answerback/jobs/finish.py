@@ -12,7 +12,7 @@ from answerback.conversations.model import Entry
 from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
 from answerback.database.sql import literal
 from answerback.database.tables import JOB_HEAD_STATES, conversation_items, conversations, jobs
-from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Later, Registry
+from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Registry, Retry, Snooze
 from answerback.jobs.model import Finished
 from answerback.jobs.rows import error_of
 from answerback.kernel.errors import Failure
@@ -144,18 +144,15 @@ def end_lost(tx: Transaction, kinds: Registry, job: Job[Any], epoch: int, end: E
     return (yield from _settle_if(tx, kinds, rows, job, end))
 
 
-def put_off(tx: Transaction, claim: Claimed[Any], later: Later, report: Report | None) -> Operation[bool]:
-    """Schedules the job again. Without a `report` the attempt was not begun and leaves nothing behind."""
-    values = {
-        "row_id": claim.id,
-        "epoch": claim.epoch,
-        "due_at": tx.now + int(later.delay * 1000),
-        "given_back": 0 if later.counted else 1,
-        "new_error": error_of(later.failure),
-    }
-    if report is None:
-        return bool((yield PUT_OFF_UNASKED(**values)))
+def put_off(tx: Transaction, claim: Claimed[Any], retry: Retry, report: Report) -> Operation[bool]:
+    """Schedules the job again after an attempt."""
+    values = _due_again(tx, claim, retry, given_back=not retry.counted)
     return bool((yield PUT_OFF_ATTEMPTED(**values, attempt_entry=attempts.entry(report, tx.wall))))
+
+
+def snooze(tx: Transaction, claim: Claimed[Any], snoozed: Snooze) -> Operation[bool]:
+    """Schedules the job again; no attempt was made, and none is left behind."""
+    return bool((yield PUT_OFF_UNASKED(**_due_again(tx, claim, snoozed, given_back=True))))
 
 
 def hand_over(tx: Transaction, claim: Claimed[Any], timeout: float, report: Report) -> Operation[bool]:
@@ -170,6 +167,16 @@ def hand_over(tx: Transaction, claim: Claimed[Any], timeout: float, report: Repo
             )
         )
     )
+
+
+def _due_again(tx: Transaction, claim: Claimed[Any], until: Retry | Snooze, *, given_back: bool) -> dict[str, object]:
+    return {
+        "row_id": claim.id,
+        "epoch": claim.epoch,
+        "due_at": tx.now + int(until.delay * 1000),
+        "given_back": int(given_back),
+        "new_error": error_of(until.failure),
+    }
 
 
 def _ending_values(tx: Transaction, end: End, report: Report) -> dict[str, object]:

@@ -144,15 +144,23 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
-    """The job is scheduled again in `delay` seconds. `counted` is False where the attempt is given back, as after a
-    rate limit that named its end; `asked` is False where it was not begun, and then it leaves no attempt behind."""
+class Retry:
+    """An attempt was made and failed: the job is scheduled again in `delay` seconds. `counted` is False where it may be
+    made once more all the same, as after a rate limit that named its end. `http_status` is what the LLM answered."""
 
     delay: float
     failure: Failure
     counted: bool = True
-    asked: bool = True
     http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """The LLM was not asked, and `failure` says why: the job is scheduled again in `delay` seconds, and was no
+    attempt."""
+
+    delay: float
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +170,7 @@ class Awaiting:
     timeout: float
 
 
-Outcome: TypeAlias = Completed | Failed | Later | Awaiting
+Outcome: TypeAlias = Completed | Failed | Retry | Snooze | Awaiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from answerback.jobs.kind import Failed, Later
+from answerback.jobs.kind import Failed, Retry, Snooze
 from answerback.kernel.errors import UNUSABLE, ErrorCode, ProviderError
 from answerback.kernel.retry import RetrySchedule
 
@@ -13,17 +13,17 @@ BILLED_ATTEMPTS = 5
 
 def after_provider_error(
     error: ProviderError, attempt: int, schedule: RetrySchedule, draw: Callable[[], float]
-) -> Failed | Later:
+) -> Failed | Retry | Snooze:
     """What follows a provider's error at attempt number `attempt`. `draw` returns a uniform number in [0, 1)."""
     code, status = error.failure.code, error.http_status
     if not error.retryable or (code in BILLED and attempt >= BILLED_ATTEMPTS):
         return Failed(error.failure, status)
     if not error.asked:
-        return Later(error.retry_after or 0.0, error.failure, counted=False, asked=False)
+        return Snooze(error.retry_after or 0.0, error.failure)
     if code is ErrorCode.UPSTREAM_RATE_LIMITED and error.retry_after is not None:
         delay = schedule.delay(1, error.retry_after, draw)
-        return Later(error.retry_after if delay is None else delay, error.failure, counted=False, http_status=status)
+        return Retry(error.retry_after if delay is None else delay, error.failure, counted=False, http_status=status)
     delay = schedule.delay(attempt, error.retry_after, draw)
     if delay is None:
         return Failed(error.failure, status)
-    return Later(delay, error.failure, http_status=status)
+    return Retry(delay, error.failure, http_status=status)

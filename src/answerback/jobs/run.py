@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from answerback.conversations.windows import Windows
 from answerback.jobs.finish import End
-from answerback.jobs.kind import Awaiting, Claimed, Completed, Failed, JobState, Later, Outcome, Registry
+from answerback.jobs.kind import Awaiting, Claimed, Completed, Failed, JobState, Outcome, Registry, Retry, Snooze
 from answerback.jobs.model import Finished
 from answerback.jobs.place import place_of
 from answerback.jobs.retry_policy import after_provider_error
@@ -54,7 +54,7 @@ class Runner:
         outcome = await self._attempt(claim)
         duration_ms = int((time.perf_counter() - started) * 1000)
         self._failpoint(Failpoint.AFTER_ANSWER)
-        if isinstance(outcome, Failed | Later):
+        if isinstance(outcome, Failed | Retry | Snooze):
             span.fail(outcome.failure.code.value)
         # A paid answer is worth more than a prompt cancellation: once it is there, its commit is seen through.
         kept = await asyncio.shield(self._settle(claim, outcome, duration_ms))
@@ -91,10 +91,13 @@ class Runner:
             case Awaiting(timeout=seconds):
                 taken = Report("handed_over", duration_ms=duration_ms)
                 return await self._persist(claim, taken, lambda: self._store.hand_over(claim, seconds, taken))
-            case Later(failure=failure, asked=asked, http_status=status):
-                report = _failure_report("retry", failure, status, duration_ms) if asked else None
+            case Retry(failure=failure, http_status=status):
+                report = _failure_report("retry", failure, status, duration_ms)
                 kept = await self._persist(claim, report, lambda: self._store.put_off(claim, outcome, report))
-                # The worker pool sleeps until the next due row; this may be it.
+                self._notifier.job_ready()  # The worker pool sleeps until the next due row; this may be it.
+                return kept
+            case Snooze():
+                kept = await persist(lambda: self._store.snooze(claim, outcome))
                 self._notifier.job_ready()
                 return kept
             case _:
@@ -118,9 +121,7 @@ class Runner:
                 self._notifier.job_ready()
         return kept
 
-    async def _persist(self, claim: Claimed[Any], report: Report | None, write: Callable[[], Awaitable[bool]]) -> bool:
-        if report is None:
-            return await persist(write)
+    async def _persist(self, claim: Claimed[Any], report: Report, write: Callable[[], Awaitable[bool]]) -> bool:
         return await persist_report(write, lambda: self._store.reported(claim.id, claim.epoch, report))
 
     def _log_outcome(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int, kept: bool) -> None:
@@ -135,12 +136,11 @@ class Runner:
                 self._log.warning("failed", **fields, code=failure.code.value, reason=failure.message)
             case Awaiting(timeout=seconds):
                 self._log.info("handed_over", **fields, awaited_seconds=seconds)
-            case Later(delay=delay, failure=failure, asked=asked):
-                retry_in = round(delay, 3)
-                if not asked:
-                    self._log.info("waits_for_its_turn", **fields, code=failure.code.value, retry_in=retry_in)
-                    return
-                self._log.warning("retry", **fields, code=failure.code.value, reason=failure.message, retry_in=retry_in)
+            case Retry(delay=delay, failure=failure):
+                fields |= {"code": failure.code.value, "reason": failure.message, "retry_in": round(delay, 3)}
+                self._log.warning("retry", **fields)
+            case Snooze(delay=delay, failure=failure):
+                self._log.info("waits_for_its_turn", **fields, code=failure.code.value, retry_in=round(delay, 3))
             case _:
                 assert_never(outcome)
 
@@ -154,7 +154,7 @@ class Runner:
                     self._metrics.overhead(waited + max(0.0, seconds - llm_seconds))
             case Failed(failure=failure):
                 self._metrics.ended(JobState.FAILED, failure.code)
-            case Later(failure=failure):
+            case Retry(failure=failure) | Snooze(failure=failure):
                 self._metrics.put_off(failure.code)
             case Awaiting():
                 pass

@@ -8,7 +8,7 @@ from answerback.database.operation import Database, Operation, Transaction
 from answerback.jobs import accept, cancel, claim, depth, expire, finish, prune, read, recover, release, resolve
 from answerback.jobs.backlog import Backlog, Recount
 from answerback.jobs.finish import End
-from answerback.jobs.kind import Claimed, JobState, Later, Registry
+from answerback.jobs.kind import Claimed, JobState, Registry, Retry, Snooze
 from answerback.jobs.model import Accepted, Finished, JobClaims, JobRecord, Limits, NewJob, Repeatable, Resolved, Swept
 from answerback.kernel.telemetry import Depth
 from answerback.queue.attempts import Report
@@ -65,9 +65,13 @@ class JobStore:
             lambda tx: finish.finish(tx, self._kinds, claimed, end, report), finish.FINISH_PLAN, end.size
         )
 
-    async def put_off(self, claimed: Claimed[Any], later: Later, report: Report | None) -> bool:
-        """Schedules the job again; one without a `report` was not begun."""
-        return await self._write(lambda tx: finish.put_off(tx, claimed, later, report), finish.PUT_OFF_PLAN)
+    async def put_off(self, claimed: Claimed[Any], retry: Retry, report: Report) -> bool:
+        """Schedules the job again after an attempt."""
+        return await self._write(lambda tx: finish.put_off(tx, claimed, retry, report), finish.PUT_OFF_PLAN)
+
+    async def snooze(self, claimed: Claimed[Any], snoozed: Snooze) -> bool:
+        """Schedules the job again; no attempt was made, and none is left behind."""
+        return await self._write(lambda tx: finish.snooze(tx, claimed, snoozed), finish.PUT_OFF_PLAN)
 
     async def hand_over(self, claimed: Claimed[Any], timeout: float, report: Report) -> bool:
         """The LLM has taken the job and is given `timeout` seconds to answer by webhook."""
