@@ -1,4 +1,4 @@
-"""The head of a request is bounded, and who sends a wrong one is told."""
+"""Odd heads of requests."""
 
 import asyncio
 import json
