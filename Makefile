@@ -6,7 +6,7 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test chaos check format docs lock clean
+.PHONY: help demo run test quick chaos check format docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ run: $(RUNTIME) ## Serve on 127.0.0.1:8080 (settings from the environment and .e
 
 test: $(DEV) ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 3 --dist worksteal
+
+quick: $(DEV) ## Run the tests that need no process and no server, in about a minute
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m quick
 
 chaos: $(DEV) ## Kill whatever can be killed, for about half an hour; QUICK=1 for less than a minute
 	@$(BIN)/python -m chaos $(if $(QUICK),--quick)

@@ -1,6 +1,7 @@
-"""Stores on a fresh database, a clock that tests move, a log that remembers."""
+"""Stores on a fresh database, a clock that tests move, a log that remembers; and which tests are quick."""
 
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,52 @@ __all__ = [
     "run_folder",
     "vhosts",
 ]
+
+
+SLOW_FOLDERS = {"process", "crash", "fleet", "demo", "deploy"}
+SERVERS = {"postgres_server", "redis_server", "rabbit_server"}
+STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
+"""The audit events of a process being started."""
+_running: list[pytest.Item] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m quick` is what needs no server and no process but its own."""
+    for item in items:
+        if not _needs_more(item):
+            item.add_marker(pytest.mark.quick)
+
+
+def _needs_more(item: pytest.Item) -> bool:
+    folders = item.path.relative_to(Path(__file__).parent).parts[:-1]
+    fixtures = set(getattr(item, "fixturenames", ()))
+    parameters = getattr(item, "callspec", None)
+    return (
+        not SLOW_FOLDERS.isdisjoint(folders)
+        or not SERVERS.isdisjoint(fixtures)
+        or (parameters is not None and parameters.params.get("database") == "postgres")
+        or item.get_closest_marker("starts_processes") is not None
+    )
+
+
+def _refuse_processes(event: str, _: object) -> None:
+    if event in STARTS and _running:
+        raise RuntimeError("a quick test starts a process: mark it with starts_processes")
+
+
+sys.addaudithook(_refuse_processes)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A quick test that starts a process fails."""
+    if item.get_closest_marker("quick") is not None:
+        _running.append(item)
+    try:
+        return (yield)
+    finally:
+        _running.clear()
 
 
 @pytest.fixture

@@ -195,6 +195,7 @@ def test_the_command_migrates_and_says_what_is_wrong(postgres_url: str, monkeypa
     assert ': database "' in gone.output
 
 
+@pytest.mark.starts_processes
 def test_without_its_driver_it_says_how_to_get_it() -> None:
     code = "import sys; sys.modules['asyncpg'] = None; from answerback.cli import main; main()"
     environment = os.environ | {"DATABASE_URL": "postgresql://nobody@localhost/none"}

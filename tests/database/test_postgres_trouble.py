@@ -20,6 +20,8 @@ from link import Link
 from servers import private
 from stores import Stores
 
+pytestmark = pytest.mark.starts_processes
+
 
 @pytest.fixture
 async def stores(postgres: PostgresDatabase) -> AsyncIterator[Stores]:

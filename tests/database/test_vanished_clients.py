@@ -12,6 +12,8 @@ from answerback.testing.backends import PostgresServer
 from chaos.link import Link
 from servers import private
 
+pytestmark = pytest.mark.starts_processes
+
 WAIT_SECONDS = 30.0
 LONG = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_user_timeout": "20s"}
 

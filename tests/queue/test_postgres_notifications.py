@@ -21,6 +21,8 @@ from builders import Journal
 from link import Link
 from servers import missing, private
 
+pytestmark = pytest.mark.starts_processes
+
 AWAITED = "notifications_awaited"
 UNPROVEN = "listen_unproven"
 DROPPED = "answerback_notifications_dropped_total"

@@ -18,6 +18,8 @@ from answerback.testing.backends import RedisServer
 from builders import Journal
 from servers import private
 
+pytestmark = pytest.mark.starts_processes
+
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:

@@ -51,6 +51,7 @@ def test_form_feeds_part_the_pages_of_a_text() -> None:
     assert refusal(b"one\ftwo", "text/plain", [3]) == "has no page 3: it has 2"
 
 
+@pytest.mark.starts_processes
 def test_pdfs() -> None:
     data = pdf("First.", "Second.", "Third.")
 
@@ -71,6 +72,7 @@ def test_pdfs() -> None:
     ],
     ids=["empty", "hollow", "torn", "long", "wordy", "blank"],
 )
+@pytest.mark.starts_processes
 def test_pdfs_without_a_text(data: bytes, reason: str) -> None:
     assert refusal(data) == reason
 
@@ -91,12 +93,14 @@ def test_bytes_that_nobody_explains() -> None:
         assert "neither text in UTF-8 nor PDF" in refusal(data, "")
 
 
+@pytest.mark.starts_processes
 def test_a_pdf_that_wants_all_the_time_there_is() -> None:
     endless = pdf(b"BT /F1 12 Tf " + b"1 0 0 1 0 0 cm (a) Tj " * 3_000_000 + b"ET")
 
     assert refusal(endless, seconds=1.0) == "takes more than 1 s to read"
 
 
+@pytest.mark.starts_processes
 def test_a_pdf_that_wants_all_the_memory_there_is() -> None:
     # A hundred megabytes of blanks in some hundred kilobytes.
     assert refusal(pdf(b" " * 100_000_000)) in (
@@ -108,6 +112,7 @@ def test_a_pdf_that_wants_all_the_memory_there_is() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")
+@pytest.mark.starts_processes
 async def test_a_cancelled_reading_leaves_no_process() -> None:
     others = _children()
     slow = pdf(b"BT /F1 12 Tf " + b"1 0 0 1 0 0 cm (a) Tj " * 3_000_000 + b"ET")

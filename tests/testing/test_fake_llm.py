@@ -153,6 +153,7 @@ async def test_it_closes_promptly_on_callers_that_hang(provider: OpenAICompatibl
     await lonely.close()
 
 
+@pytest.mark.starts_processes
 async def test_it_can_be_a_process_of_its_own_that_logs_every_call(tmp_path: Path) -> None:
     log = tmp_path / "calls.jsonl"
     process = await asyncio.create_subprocess_exec(

@@ -20,6 +20,8 @@ from answerback.testing.backends.postgres import create_database, drop_database
 from answerback.testing.backends.tree import descendants
 from servers import REQUIRED, private
 
+pytestmark = pytest.mark.starts_processes
+
 
 def alive(pid: int) -> bool:
     """Whether it runs; who is dead may still wait for its parent to look."""

@@ -24,6 +24,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.starts_processes
 class TestTls:
     @pytest.fixture
     def server(self, certificate: Path) -> ssl.SSLContext:
