@@ -168,6 +168,21 @@ async def test_a_kind_that_breaks_is_logged_and_tried_again(desk: Desk) -> None:
     assert "job_broke" in desk.journal.events
 
 
+@pytest.mark.parametrize("result", [{"text": float("inf")}, {"text": {1, 2}}])
+async def test_an_answer_that_cannot_be_stored_fails_the_job_and_is_not_asked_for_again(
+    desk: Desk, result: dict[str, object]
+) -> None:
+    await accept(desk.stores)
+    kind = Scripted(Completed(result))
+
+    record = await desk.attempt(kind)
+
+    assert record.failure is not None
+    assert (record.state, record.failure.code, kind.runs) == (JobState.FAILED, ErrorCode.INTERNAL, 1)
+    assert "outcome_broke" in desk.journal.events
+    assert desk.notifier.deliveries == 1
+
+
 async def test_an_answer_to_a_job_that_was_taken_away_is_discarded(desk: Desk) -> None:
     async def slow() -> Outcome:
         desk.clock.advance(LEASE)

@@ -101,7 +101,7 @@ async def test_a_streamed_answer_may_be_as_long_as_a_plain_one_and_no_longer(
     assert (too_long.failure.code, str(MAX_TEXT_BYTES) in str(too_long)) == (ErrorCode.UPSTREAM_INVALID, True)
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 async def test_numbers_that_json_does_not_know_make_an_answer_invalid(
     llm: FakeLLM, provider: OpenAICompatible, number: str
 ) -> None:

@@ -155,6 +155,16 @@ async def test_outside_of_a_rotation_exactly_one_signature_goes_out(stores: Stor
     assert await signatures(signing) == 1
 
 
+async def test_a_rotation_in_this_process_signs_at_once(stores: Stores, clock: FakeClock) -> None:
+    secrets = SigningSecrets(stores.secrets, {})
+    signing = Signer(secrets, clock)
+    await signed(signing)
+
+    await secrets.rotate(A)
+
+    assert await signatures(signing) == 2
+
+
 async def test_a_rotation_in_another_process_is_noticed_within_moments(stores: Stores, clock: FakeClock) -> None:
     signing = Signer(SigningSecrets(stores.secrets, {}), clock)
     await signed(signing)

@@ -17,6 +17,7 @@ from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.http.sse import sse_response
 from answerback.kernel.json import Json
 from answerback.llm.asking import Asker
+from answerback.llm.model import name
 
 
 def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -> APIRouter:
@@ -64,6 +65,9 @@ async def _read(request: Request) -> dict[str, Json]:
     if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
         raise InvalidParameter("messages", "'messages' must be a list of at least one object")
     _check(body, "model", str, "a string")
+    if (model := body.get("model")) and name(model) != model:
+        # It becomes a label of metrics and a field of the log.
+        raise InvalidParameter("model", "'model' must be the id of a model: text of at most 256 characters")
     _check(body, "stream", bool, "true or false")
     _check(body, "stream_options", dict, "an object")
     return body
@@ -91,7 +95,7 @@ def _no_number(literal: str) -> NoReturn:
     raise InvalidParameter("body", f"the body holds {literal}, which is not JSON")
 
 
-def _check(body: dict[str, Json], name: str, kind: type[Any], wanted: str) -> None:
-    value = body.get(name)
+def _check(body: dict[str, Json], field: str, kind: type[Any], wanted: str) -> None:
+    value = body.get(field)
     if value is not None and not isinstance(value, kind):
-        raise InvalidParameter(name, f"'{name}' must be {wanted}")
+        raise InvalidParameter(field, f"'{field}' must be {wanted}")

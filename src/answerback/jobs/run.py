@@ -21,6 +21,8 @@ from answerback.kernel.telemetry import Span, SpanKind
 from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
 
+UNSTORED = "the relay failed while storing what came of this job; the operator's log says why"
+
 
 class Runner:
     """Runs claimed jobs of every kind."""
@@ -57,9 +59,9 @@ class Runner:
         if isinstance(outcome, Failed | Retry | Snooze):
             span.fail(outcome.failure.code.value)
         # A paid answer is worth more than a prompt cancellation: once it is there, its commit is seen through.
-        kept = await asyncio.shield(self._settle(claim, outcome, duration_ms))
-        if kept:
-            self._measure(claim, outcome, time.perf_counter() - started)
+        settled = await asyncio.shield(self._settle(claim, outcome, duration_ms))
+        if settled is not None:
+            self._measure(claim, settled, time.perf_counter() - started)
 
     async def _attempt(self, claim: Claimed[Any]) -> Outcome:
         kind = self._kinds.find(claim.job.kind)
@@ -75,10 +77,16 @@ class Runner:
             )
             return after_provider_error(failure, claim.attempt, kind.retries, random.random)
 
-    async def _settle(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int) -> bool:
-        kept = await self._keep(claim, outcome, duration_ms)
+    async def _settle(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int) -> Outcome | None:
+        """The outcome that was stored; None where another worker has taken the row."""
+        try:
+            kept = await self._keep(claim, outcome, duration_ms)
+        except Exception:  # noqa: BLE001 - an answer that cannot be stored must not be paid for again
+            self._log.exception("outcome_broke", job=claim.id)
+            outcome = Failed(Failure(ErrorCode.INTERNAL, UNSTORED))
+            kept = await self._keep(claim, outcome, duration_ms)
         self._log_outcome(claim, outcome, duration_ms, kept)
-        return kept
+        return outcome if kept else None
 
     async def _keep(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int) -> bool:
         match outcome:

@@ -1,6 +1,7 @@
 """Reading chat completions: what an upstream's document says, or why it cannot be used."""
 
 import json
+import math
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import NoReturn, TypeGuard
@@ -34,8 +35,8 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
 
 
 def decode(body: bytes) -> Json:
-    """The document, None where there is none: NaN and Infinity, which Python takes for JSON, are not. A byte order mark
-    is passed over (RFC 8259, section 8.1)."""
+    """The document, None where there is none: NaN and Infinity, which Python takes for JSON, are not, and neither are
+    numbers that it would read as such. A byte order mark is passed over (RFC 8259, section 8.1)."""
     try:
         return _STRICT.decode(body.removeprefix(BOM_UTF8).decode())
     except (ValueError, RecursionError):
@@ -46,7 +47,11 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-_STRICT = json.JSONDecoder(parse_constant=_refuse)
+def _finite(literal: str) -> float:
+    return number if math.isfinite(number := float(literal)) else _refuse(literal)
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def check(choice: Mapping[str, Json]) -> None:

@@ -5,6 +5,7 @@ verify nothing of another's and forge nothing to it. A replaced secret signs bes
 endpoint's secrets go with the endpoint.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -136,6 +137,11 @@ class SigningSecrets:
     def __init__(self, store: SecretStore, configured: Mapping[str, str]) -> None:
         self._store = store
         self._configured = configured
+        self._rotations: Counter[str] = Counter()
+
+    def rotations(self, owner: str) -> int:
+        """How often this process has replaced the owner's secret: secrets read before the last time are out of date."""
+        return self._rotations[owner]
 
     async def live(self, owner: str) -> Sequence[SigningSecret]:
         """Those that sign now, the current one first; at least one. Raises NotFound for an endpoint that was
@@ -151,4 +157,6 @@ class SigningSecrets:
         and as `live`."""
         if owner in self._configured:
             raise Conflict("CALLBACK_HMAC_SECRET is set: change it and restart; the old one signs on for 24 hours")
-        return await self._store.rotate_secret(owner)
+        live = await self._store.rotate_secret(owner)
+        self._rotations[owner] += 1
+        return live

@@ -20,6 +20,7 @@ class _Remembered:
     """One owner's secrets; `lock` is held while they are read, so that many deliveries read them once."""
 
     values: tuple[str, ...] = ()
+    rotations: int = 0
     fresh_until: float = float("-inf")
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -44,13 +45,15 @@ class Signer:
             if len(self._remembered) > MAX_OWNERS:
                 self._remembered.popitem(last=False)
         self._remembered.move_to_end(owner)
-        if self._is_fresh(remembered):
+        if self._is_fresh(owner, remembered):
             return remembered.values
         async with remembered.lock:
-            if not self._is_fresh(remembered):
+            if not self._is_fresh(owner, remembered):
+                remembered.rotations = self._secrets.rotations(owner)
                 remembered.values = tuple(secret.value for secret in await self._secrets.live(owner))
                 remembered.fresh_until = self._clock.monotonic() + FRESH_SECONDS
         return remembered.values
 
-    def _is_fresh(self, remembered: _Remembered) -> bool:
-        return self._clock.monotonic() < remembered.fresh_until
+    def _is_fresh(self, owner: str, remembered: _Remembered) -> bool:
+        rotated = self._secrets.rotations(owner) != remembered.rotations
+        return not rotated and self._clock.monotonic() < remembered.fresh_until
