@@ -8,6 +8,7 @@ import pytest
 from shop import Mailbox, Shop, SlowEcho
 
 from answerback.jobs import engine as engines
+from answerback.jobs import sweep as sweeps
 from answerback.jobs.kind import JobState, Registry
 from answerback.kernel.errors import SendError
 from answerback.webhooks.breaker import CircuitBreakers
@@ -147,7 +148,7 @@ async def test_an_answer_on_its_way_is_let_in_when_stopping(shop: Shop) -> None:
 
 
 async def test_a_sweep_that_breaks_is_logged_and_made_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr(sweeps, "SWEEP_SECONDS", 0.001)
     sweep = shop.sweep.sweep
     again = asyncio.Event()
     times = 0

@@ -4,7 +4,7 @@ import pytest
 
 from answerback.jobs import prune as pruning
 from answerback.jobs.model import Swept
-from answerback.jobs.sweep import RARE_SECONDS, Duty, Sweep
+from answerback.jobs.sweep import QUARANTINE_SECONDS, QUARANTINE_WATCH_SECONDS, RARE_SECONDS, SWEEP_SECONDS, Duty, Sweep
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import Unmeasured
@@ -49,6 +49,22 @@ async def test_what_it_moved_is_logged_and_the_workers_are_notified(
 async def test_with_nothing_to_do_it_is_silent(sweep: Sweep, journal: Journal, notifier: Notifier) -> None:
     assert await sweep.sweep() == 0
     assert (journal.lines, notifier.jobs, notifier.deliveries) == ([], 0, 0)
+
+
+async def test_after_a_release_from_quarantine_sweeps_follow_fast_for_a_moment(
+    clock: FakeClock, journal: Journal, notifier: Notifier
+) -> None:
+    async def duty() -> Swept:
+        return Swept(jobs_released=1)
+
+    sweep = Sweep((), (duty,), (), notifier, LEASE, Instruments(journal, clock))
+    assert sweep.pause == SWEEP_SECONDS
+
+    await sweep.sweep()
+
+    assert sweep.pause == QUARANTINE_SECONDS
+    clock.advance(QUARANTINE_WATCH_SECONDS)
+    assert sweep.pause == SWEEP_SECONDS
 
 
 async def test_what_it_ends_is_counted(clock: FakeClock, journal: Journal, notifier: Notifier) -> None:

@@ -20,7 +20,6 @@ from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import ClaimedDelivery
 from answerback.webhooks.store import DeliveryStore
 
-SWEEP_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 """How long a graceful stop waits for answers that are on their way and paid for."""
 LAST_CALLBACKS_SECONDS = 1.5
@@ -152,7 +151,7 @@ class Engine:
                 self._log.exception("sweep_broke")
                 moved = 0
             if not moved:
-                await asyncio.sleep(SWEEP_SECONDS)
+                await asyncio.sleep(self._sweep.pause)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -15,6 +15,11 @@ Duty = Callable[[], Awaitable[Swept]]
 REUNION_LEASES = 0.5
 """For how many leases after an outage of at least as many no lease is taken away: the holders must find the database
 again first. A shorter outage costs nobody a lease, since leases are extended four times within each."""
+SWEEP_SECONDS = 1.0
+QUARANTINE_SECONDS = 0.1
+QUARANTINE_WATCH_SECONDS = 2.0
+"""For so long after a release from quarantine sweeps follow each other fast: the next such job waits for the end of
+this one, and most end soon."""
 RARE_SECONDS = 60.0
 """Between runs of the duties that look for what should never happen (orphans) or never hurries (retention)."""
 
@@ -41,7 +46,13 @@ class Sweep:
         self._metrics = instruments.metrics
         self._reunion_seconds = lease_seconds * REUNION_LEASES
         self._answered_at = self._recover_at = self._rare_at = instruments.clock.monotonic()
+        self._watch_until = float("-inf")
         self._away = False
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next sweep, after one that moved nothing."""
+        return QUARANTINE_SECONDS if self._clock.monotonic() < self._watch_until else SWEEP_SECONDS
 
     async def sweep(self) -> int:
         """One bounded batch of each due duty; returns how many rows moved."""
@@ -60,6 +71,8 @@ class Sweep:
         self._away = False
         self._answered_at = self._clock.monotonic()
         moved = sum(each.total for each in swept)
+        if any(each.jobs_released for each in swept):
+            self._watch_until = self._clock.monotonic() + QUARANTINE_WATCH_SECONDS
         if moved:
             self._log.info("swept", **_summed(swept))
             self._measure(swept)
