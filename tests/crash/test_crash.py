@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from world import Client, Pulse, at_rest, attempts, by_id, eventually, select, settings, sound
 
@@ -118,6 +119,8 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
+# A minute alone; with the whole suite beside it on two cores, several.
+@pytest.mark.timeout(480)
 async def test_nothing_is_lost_repeated_or_reordered_however_often_the_service_is_killed(
     llm: FakeLLM, receiver: Receiver, figures: Callable[[str], None]
 ) -> None:
