@@ -131,3 +131,18 @@ async def stores(database: Database, clock: FakeClock, fallbacks: Fallbacks) -> 
     opened = await database.open(clock, metrics=fallbacks)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def one(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
+    """The stores of a process; `other` are those of another on the same PostgreSQL."""
+    opened = await postgres.open(clock)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
+    opened = await postgres.open(clock)
+    yield opened
+    await opened.close()

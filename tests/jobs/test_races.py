@@ -1,7 +1,6 @@
 """Two processes that meet in the middle of a change: on PostgreSQL only their locks keep them apart."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -33,17 +32,8 @@ from stores import Stores
 
 
 @pytest.fixture
-async def stores(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
-    opened = await postgres.open(clock)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
-    opened = await postgres.open(clock)
-    yield opened
-    await opened.close()
+def stores(one: Stores) -> Stores:
+    return one
 
 
 async def test_a_job_that_joins_while_its_conversation_moves_on_is_queued(

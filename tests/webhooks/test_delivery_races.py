@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -29,17 +28,8 @@ from stores import Stores
 
 
 @pytest.fixture
-async def stores(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
-    opened = await postgres.open(clock)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
-    opened = await postgres.open(clock)
-    yield opened
-    await opened.close()
+def stores(one: Stores) -> Stores:
+    return one
 
 
 async def test_two_claims_at_once_share_what_is_due_and_neither_waits(stores: Stores, other: Stores) -> None:

@@ -1,7 +1,7 @@
 """Signing secrets: each owner's own, their rotation, and what a signer remembers of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -224,20 +224,6 @@ async def test_a_signer_remembers_the_owners_that_it_needed_last(
 
 
 # Two processes that meet in the middle of a change.
-
-
-@pytest.fixture
-async def one(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
-    opened = await postgres.open(clock)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
-    opened = await postgres.open(clock)
-    yield opened
-    await opened.close()
 
 
 async def test_processes_that_need_a_first_secret_at_once_make_one(
