@@ -20,7 +20,7 @@ run: $(RUNTIME) ## Serve on 127.0.0.1:8080 (settings from the environment and .e
 test: $(DEV) ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
-quick: $(DEV) ## Run the tests that need no process and no server, in about a minute
+quick: $(DEV) ## Run the tests that need no process and no server, in a minute or two
 	@$(BIN)/python -m pytest -n 3 --dist worksteal -m quick
 
 chaos: $(DEV) ## Kill whatever can be killed, for about half an hour; QUICK=1 for less than a minute
