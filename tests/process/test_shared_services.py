@@ -152,8 +152,12 @@ async def test_requests_go_on_when_redis_is_killed_under_load(llm: FakeLLM, rece
 
             assert counted == {200: 500}
             assert await metric(service, "redis_up") == 0
-            assert await metric(service, "redis_outages_total") == 1
-            assert service.logs.count('"redis_away"') == 1
+            # A busy machine may delay a reply before the kill, which is an outage of its own.
+            outages = await metric(service, "redis_outages_total")
+            assert outages >= 1
+            assert await statuses(service, 100) == {200: 100}
+            assert await metric(service, "redis_outages_total") == outages
+            assert service.logs.count('"redis_away"') == outages
 
 
 async def test_without_the_client_the_start_says_what_to_install(llm: FakeLLM, tmp_path: Path) -> None:
