@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from answerback.kernel.telemetry import Fallback, Unmeasured
+from answerback.kernel.telemetry import Fallback, Metrics
 
 
-class Fallbacks(Unmeasured):
-    """Implements `Metrics`; `counted` has `(plan, fallback)`."""
+class Fallbacks(Metrics):
+    """`counted` has `(plan, fallback)`."""
 
     def __init__(self) -> None:
         self.counted: Counter[tuple[str, Fallback]] = Counter()

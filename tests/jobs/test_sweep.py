@@ -7,7 +7,7 @@ from answerback.jobs.model import Swept
 from answerback.jobs.sweep import QUARANTINE_SECONDS, QUARANTINE_WATCH_SECONDS, RARE_SECONDS, SWEEP_SECONDS, Duty, Sweep
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
 from answerback.kernel.instruments import Instruments
-from answerback.kernel.telemetry import Unmeasured
+from answerback.kernel.telemetry import Metrics
 from answerback.testing.clock import FakeClock
 from builders import DAY, DAY_MS, LEASE, REPORT, Journal, Notifier, accept, claim_delivery, claim_jobs, ended_job
 from databases import Database
@@ -68,7 +68,7 @@ async def test_after_a_release_from_quarantine_sweeps_follow_fast_for_a_moment(
 
 
 async def test_what_it_ends_is_counted(clock: FakeClock, journal: Journal, notifier: Notifier) -> None:
-    class Counting(Unmeasured):
+    class Counting(Metrics):
         def __init__(self) -> None:
             self.counted: list[tuple[str, ErrorCode | None, int]] = []
 

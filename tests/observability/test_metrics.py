@@ -10,7 +10,7 @@ import pytest
 
 from answerback.jobs.metrics_routes import FRESH_SECONDS, Depths
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
-from answerback.kernel.telemetry import Depth, LLMCall
+from answerback.kernel.telemetry import Depth, LLMCall, Metrics
 from answerback.kernel.usage import Usage
 from answerback.observability.metrics import MODELS_LABELLED, PrometheusMetrics
 from answerback.testing.clock import FakeClock
@@ -29,6 +29,12 @@ def test_the_readme_names_every_metric() -> None:
 
     kept = re.findall(r"^# TYPE (answerback_\w+(?<!_created)) (\w+)$", page, re.MULTILINE)
     assert sorted(documented) == sorted(kept)
+
+
+def test_every_count_is_kept() -> None:
+    counts = {name for name in vars(Metrics) if not name.startswith("_")}
+
+    assert counts - vars(PrometheusMetrics).keys() == set()
 
 
 class SlowStore:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from answerback.kernel.telemetry import Unmeasured
+from answerback.kernel.telemetry import Metrics
 
 
 @dataclass
-class Outages(Unmeasured):
+class Outages(Metrics):
     """Whether it was up, in order."""
 
     seen: list[bool] = field(default_factory=list)

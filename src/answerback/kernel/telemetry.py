@@ -1,4 +1,4 @@
-"""Counts and spans, as every room reports them. `answerback.observability` implements the protocols.
+"""Counts and spans, as every room reports them. The classes here record nothing; those of `answerback.observability` do.
 
 No names of tenants, jobs or sessions, and no texts.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.usage import Usage
@@ -55,7 +55,7 @@ class Fallback(StrEnum):
     """One broke again, or needs what another transaction has locked: each gets a transaction of its own."""
 
 
-class Metrics(Protocol):
+class Metrics:
     """Counts what happens. Every method is cheap and never raises."""
 
     def accepted(self, kind: str) -> None: ...
@@ -95,37 +95,7 @@ class Metrics(Protocol):
         """`route` is a template, such as `/v1/jobs/{job_id}`."""
 
 
-class Unmeasured:
-    """Implements `Metrics` by counting nothing."""
-
-    def accepted(self, kind: str) -> None: ...
-
-    def claimed(self, seconds: float) -> None: ...
-
-    def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None: ...
-
-    def put_off(self, code: ErrorCode) -> None: ...
-
-    def overhead(self, seconds: float) -> None: ...
-
-    def called(self, call: LLMCall) -> None: ...
-
-    def sent(self, end: CallbackEnd, seconds: float) -> None: ...
-
-    def delivered(self, lag: float) -> None: ...
-
-    def notifications_dropped(self, count: int) -> None: ...
-
-    def listen_unproven(self) -> None: ...
-
-    def redis(self, *, up: bool) -> None: ...
-
-    def fell_back(self, plan: str, fallback: Fallback) -> None: ...
-
-    def requested(self, method: str, route: str, status: int, seconds: float) -> None: ...
-
-
-UNMEASURED: Metrics = Unmeasured()
+UNMEASURED = Metrics()
 
 
 Attributes: TypeAlias = Mapping[str, str | int | float | Sequence[str]]
@@ -139,7 +109,7 @@ class SpanKind(StrEnum):
     CONSUMER = "consumer"
 
 
-class Span(Protocol):
+class Span:
     """One stage of a message's way, as a trace shows it."""
 
     def rename(self, name: str) -> None: ...
@@ -152,41 +122,14 @@ class Span(Protocol):
     def end(self) -> None: ...
 
 
-class Tracer(Protocol):
+NO_SPAN = Span()
+
+
+class Tracer:
     """Follows a message from the incoming POST to the delivered webhook. No method raises."""
 
     def current(self) -> str | None:
         """The W3C `traceparent` of the current span; None without one."""
-
-    def span(
-        self, name: str, kind: SpanKind, attributes: Attributes, parent: str | None = None
-    ) -> AbstractContextManager[Span]:
-        """A span around the block, below `parent` (a `traceparent`), else below the current span."""
-
-    def begin(self, name: str, kind: SpanKind, attributes: Attributes) -> Span:
-        """A span below the current one that its caller ends: one that outlives a block, as a stream's does."""
-
-    def close(self) -> None:
-        """Exports the spans that have not been exported yet; may take seconds."""
-
-
-class _NoSpan:
-    def rename(self, name: str) -> None: ...
-
-    def note(self, attributes: Attributes) -> None: ...
-
-    def fail(self, kind: str) -> None: ...
-
-    def end(self) -> None: ...
-
-
-class Untraced:
-    """Implements `Tracer` by recording nothing."""
-
-    _span: Span = _NoSpan()
-    _block = nullcontext(_span)
-
-    def current(self) -> str | None:
         return None
 
     def span(
@@ -196,12 +139,15 @@ class Untraced:
         attributes: Attributes,  # noqa: ARG002
         parent: str | None = None,  # noqa: ARG002
     ) -> AbstractContextManager[Span]:
-        return self._block
+        """A span around the block, below `parent` (a `traceparent`), else below the current span."""
+        return nullcontext(NO_SPAN)
 
     def begin(self, name: str, kind: SpanKind, attributes: Attributes) -> Span:  # noqa: ARG002
-        return self._span
+        """A span below the current one that its caller ends: one that outlives a block, as a stream's does."""
+        return NO_SPAN
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Exports the spans that have not been exported yet; may take seconds."""
 
 
-UNTRACED: Tracer = Untraced()
+UNTRACED = Tracer()

@@ -16,7 +16,7 @@ from prometheus_client import (
 
 from answerback import __version__
 from answerback.kernel.errors import ErrorCode
-from answerback.kernel.telemetry import CallbackEnd, Depth, Fallback, LLMCall
+from answerback.kernel.telemetry import CallbackEnd, Depth, Fallback, LLMCall, Metrics
 
 MODELS_LABELLED = 100
 OTHER = "other"
@@ -30,8 +30,8 @@ LONG_TIMES = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 360
 T = TypeVar("T", Counter, Gauge, Histogram)
 
 
-class PrometheusMetrics:
-    """Implements `Metrics`. The models of `name_models` have their own labels, and a hundred others once they answered:
+class PrometheusMetrics(Metrics):
+    """Overrides every count of `Metrics`. The models of `name_models` have their own labels, and a hundred others once they answered:
     clients name models as they like, and names that never answer are all `other`."""
 
     def __init__(self, models: Collection[str] = ()) -> None:

@@ -14,7 +14,7 @@ from opentelemetry.trace import Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from answerback import __version__
-from answerback.kernel.telemetry import Attributes, Span, SpanKind
+from answerback.kernel.telemetry import Attributes, Span, SpanKind, Tracer
 
 KINDS = {
     SpanKind.SERVER: OtelKind.SERVER,
@@ -24,9 +24,7 @@ KINDS = {
 PROPAGATOR = TraceContextTextMapPropagator()
 
 
-class _Span:
-    """Implements `Span`."""
-
+class _Span(Span):
     def __init__(self, span: OtelSpan) -> None:
         self._span = span
 
@@ -44,9 +42,9 @@ class _Span:
         self._span.end()
 
 
-class OtelTracer:
-    """Implements `Tracer` with a provider of its own: nothing global is set. Exceptions are not recorded, since their
-    messages may contain a client's or an upstream's text."""
+class OtelTracer(Tracer):
+    """Spans of a provider of its own: nothing global is set. Exceptions are not recorded, since their messages may
+    contain a client's or an upstream's text."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
