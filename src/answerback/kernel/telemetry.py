@@ -1,4 +1,4 @@
-"""Counts and spans, as every room reports them. The classes here record nothing; those of `answerback.observability` do.
+"""Counts and spans, as every room reports them. What is here records nothing; `answerback.observability` overrides it.
 
 No names of tenants, jobs or sessions, and no texts.
 """

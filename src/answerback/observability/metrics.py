@@ -31,8 +31,8 @@ T = TypeVar("T", Counter, Gauge, Histogram)
 
 
 class PrometheusMetrics(Metrics):
-    """Overrides every count of `Metrics`. The models of `name_models` have their own labels, and a hundred others once they answered:
-    clients name models as they like, and names that never answer are all `other`."""
+    """`models` have their own labels, and a hundred others once they answered: clients name models as they like, and
+    names that never answer are all `other`."""
 
     def __init__(self, models: Collection[str] = ()) -> None:
         registry = self._registry = CollectorRegistry(auto_describe=True)
