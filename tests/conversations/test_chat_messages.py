@@ -1,9 +1,10 @@
 """Items as chat completions have them."""
 
+import pytest
 from conversation_stories import answered, asked, called, conversations, output
 from hypothesis import given
 
-from answerback.conversations.messages import chat_messages, open_calls
+from answerback.conversations.messages import call_item, chat_messages, open_calls
 from answerback.conversations.model import Entry
 from answerback.conversations.window import items_of
 
@@ -87,3 +88,22 @@ def test_a_call_is_open_until_it_is_answered_or_the_user_says_something_else() -
     assert open_calls(calls) == {"1", "2"}
     assert open_calls([*calls, output("1"), answered("one moment")]) == {"2"}
     assert open_calls([*calls, asked("b")]) == set()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        tool_call("1"),
+        {"id": "1", "type": "custom", "custom": {"name": "shell", "input": "ls"}},
+        tool_call("1") | {"type": "builtin_function"},
+        tool_call("1") | {"extra_content": {"google": {"thought_signature": "c2ln"}}},
+    ],
+    ids=["function", "custom", "built in", "signed"],
+)
+def test_a_call_is_said_again_as_its_upstream_said_it(call: dict[str, object]) -> None:
+    output = {"type": "function_call_output", "call_id": "1", "output": "done"}
+
+    said = chat_messages([{"type": "message", "role": "user", "content": "do"}, call_item(call), output])
+
+    assert open_calls([call_item(call)]) == {"1"}
+    assert said[1]["tool_calls"] == [call]

@@ -295,12 +295,14 @@ async def test_tool_calls_come_beside_text_and_hold_what_databases_can(
     llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
     odd = {"id": "c1", "function": {"name": "f", "arguments": "NUL\0 and half \ud83d"}}
-    llm.then(replies.message("Let me see.", "tool_calls", tool_calls=[odd, "no call"]))
+    llm.then(replies.message("Let me see.", "tool_calls", tool_calls=[odd]))
 
     answer = await ask(provider, request())
 
     assert answer.text == "Let me see."
-    assert answer.tool_calls == ({"id": "c1", "function": {"name": "f", "arguments": "NUL and half \ufffd"}},)
+    assert answer.tool_calls == (
+        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "NUL and half \ufffd"}},
+    )
 
 
 @pytest.mark.parametrize(

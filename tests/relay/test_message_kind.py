@@ -264,26 +264,6 @@ def test_an_answer_that_calls_tools_leaves_its_calls_and_names_them() -> None:
     assert event.data["tool_calls"] == [CALL]
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        {},
-        {"id": "call_1", "type": "custom", "custom": {"name": "shell", "input": "ls"}},
-        {"id": None, "function": {"name": "weather", "arguments": "{}"}},
-        {"id": "call_1", "function": {"name": "weather", "arguments": {"city": "Bern"}}},
-        {"id": "call_1", "function": "weather"},
-    ],
-    ids=["empty", "custom", "without an id", "arguments that are no text", "no function"],
-)
-def test_a_call_that_is_not_a_functions_reaches_the_caller_and_is_not_remembered(call: dict[str, Any]) -> None:
-    result = RESULT | {"finish_reason": "tool_calls", "tool_calls": [call, CALL]}
-
-    effects = kind_of().effects(job(Message("b")), completed(result))
-
-    assert list(effects.items[1:]) == [RESULT_ITEM, FUNCTION_CALL]
-    assert effects.events[0].data["tool_calls"] == [call, CALL]
-
-
 def test_a_callback_reads_as_promised() -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
     args = Message("b", session_id="s", metadata={"order": [7, None]})

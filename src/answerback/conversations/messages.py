@@ -1,10 +1,10 @@
 """Items as messages of chat completions, which carry calls of tools within the assistant's message."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from answerback.conversations.model import Item
-from answerback.conversations.window import is_asked
+from answerback.conversations.window import is_asked, is_call
 from answerback.kernel.json import Json
 
 
@@ -22,7 +22,7 @@ def chat_messages(items: Iterable[Item]) -> list[dict[str, Json]]:
                 calls.clear()
             if item["type"] == "message":
                 said.append({"role": item["role"], "content": item["content"]})
-            elif item["type"] == "function_call":
+            elif is_call(item):
                 calls[item["call_id"]] = item
     return said
 
@@ -33,7 +33,7 @@ def open_calls(items: Iterable[Item]) -> set[str]:
     for item in items:
         if is_asked(item):
             calls.clear()
-        elif item["type"] == "function_call":
+        elif is_call(item):
             calls.add(item["call_id"])
         elif _is_output(item):
             calls.discard(item["call_id"])
@@ -55,6 +55,19 @@ def _answer(said: list[dict[str, Json]], calls: dict[str, Item], outputs: Iterab
     said += ({"role": "tool", "tool_call_id": call["call_id"], "content": output} for call, output in known)
 
 
+def call_item(call: Mapping[str, Json]) -> Item:
+    """The item of a tool call in OpenAI's shape for chat completions."""
+    kind = "custom" if "custom" in call else "function"
+    extra = {name: value for name, value in call.items() if name not in ("id", "index", kind) and value != kind}
+    common = {"call_id": call["id"], **({"extra": extra} if extra else {})}
+    said = call[kind]
+    if kind == "custom":
+        return {"type": "custom_tool_call", "name": said["name"], "input": said["input"], **common}
+    return {"type": "function_call", "name": said["name"], "arguments": said["arguments"], **common}
+
+
 def _tool_call(call: Item) -> Json:
-    function = {"name": call["name"], "arguments": call["arguments"]}
-    return {"id": call["call_id"], "type": "function", "function": function}
+    """What `call_item` was made of."""
+    kind, given = ("function", "arguments") if call["type"] == "function_call" else ("custom", "input")
+    said = {"name": call["name"], given: call[given]}
+    return {"id": call["call_id"], "type": kind, kind: said, **call.get("extra", {})}

@@ -7,8 +7,9 @@ from typing import TypeAlias
 from answerback.kernel.json import Json
 
 Item: TypeAlias = Mapping[str, Json]
-"""`message` (role, content), `function_call` (call_id, name, arguments), `function_call_output` (call_id, output) or
-`reasoning`, as in OpenAI's responses."""
+"""`message` (role, content), `function_call` (call_id, name, arguments), `custom_tool_call` (call_id, name, input),
+`function_call_output` (call_id, output; of either call) or `reasoning`, as in OpenAI's responses. `extra` of a call is
+what else its upstream said of it and wants to see again, as Gemini its thought signatures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Showing and erasing what a conversation remembers."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
@@ -55,6 +55,18 @@ class SessionCall(BaseModel):
     created_at: str
 
 
+class SessionCustomCall(BaseModel):
+    """A custom tool that the answer calls, with free text."""
+
+    seq: int
+    type: Literal["custom_tool_call"]
+    call_id: str
+    name: str
+    input: str
+    job_id: str
+    created_at: str
+
+
 class SessionCallOutput(BaseModel):
     """What a tool came to."""
 
@@ -66,12 +78,15 @@ class SessionCallOutput(BaseModel):
     created_at: str
 
 
+SessionItem: TypeAlias = SessionMessage | SessionCall | SessionCustomCall | SessionCallOutput
+
+
 class Session(BaseModel):
     """The newest messages, oldest first; `pending` counts those still unanswered."""
 
     key: str
     pending: int
-    messages: list[SessionMessage | SessionCall | SessionCallOutput]
+    messages: list[SessionItem]
 
     model_config = shown(
         {
@@ -128,7 +143,7 @@ def session(conversation: Conversation) -> Session:
     return Session(key=conversation.key, pending=conversation.pending, messages=messages)
 
 
-def _shown(entry: Entry) -> Iterator[SessionMessage | SessionCall | SessionCallOutput]:
+def _shown(entry: Entry) -> Iterator[SessionItem]:
     common = {"seq": entry.position, "job_id": entry.job_id, "created_at": rfc3339(entry.at)}
     for item in entry.items:
         match item["type"]:
@@ -137,6 +152,9 @@ def _shown(entry: Entry) -> Iterator[SessionMessage | SessionCall | SessionCallO
             case "function_call":
                 call = {name: item[name] for name in ("type", "call_id", "name", "arguments")}
                 yield SessionCall(**call, **common)
+            case "custom_tool_call":
+                call = {name: item[name] for name in ("type", "call_id", "name", "input")}
+                yield SessionCustomCall(**call, **common)
             case "function_call_output":
                 output = {name: item[name] for name in ("type", "call_id", "output")}
                 yield SessionCallOutput(**output, **common)

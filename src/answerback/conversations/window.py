@@ -58,6 +58,8 @@ def item_tokens(item: Item) -> int:
             return estimate_tokens(content) if isinstance(content, str) else sum(map(_part_tokens, content))
         case "function_call":
             return estimate_tokens(item["name"] + item["arguments"])
+        case "custom_tool_call":
+            return estimate_tokens(item["name"] + item["input"])
         case "function_call_output":
             return estimate_tokens(item["output"])
         case _:
@@ -71,6 +73,11 @@ def _part_tokens(part: Item) -> int:
 def is_asked(item: Item) -> bool:
     """Whether it is a message of the user's."""
     return bool(item["type"] == "message" and item["role"] == "user")
+
+
+def is_call(item: Item) -> bool:
+    """Whether it calls a tool."""
+    return item["type"] in ("function_call", "custom_tool_call")
 
 
 def turns_of(entries: Iterable[Entry]) -> list[Turn]:

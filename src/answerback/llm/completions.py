@@ -10,7 +10,8 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
 from answerback.llm.content import is_blank, text_of
-from answerback.llm.model import Answer, FinishReason, Model, name, storable, storable_json
+from answerback.llm.model import Answer, FinishReason, Model, name, storable
+from answerback.llm.tool_calls import tool_calls
 
 LARGEST_COUNT = 2**63 - 1
 
@@ -56,7 +57,7 @@ _STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 def check(choice: Mapping[str, Json]) -> None:
     """Lets pass what is an answer at all: text, one of the fields that stand for it, or one cut off by a limit. Raises
-    ProviderError."""
+    ProviderError, also for tool calls that nobody could answer."""
     message = choice.get("message")
     if not isinstance(message, dict):
         raise invalid("holds no message")
@@ -64,6 +65,7 @@ def check(choice: Mapping[str, Json]) -> None:
         blank = is_blank(message.get("content"))
     except ValueError:
         raise invalid("holds no text") from None
+    tool_calls(message)
     cut_off = choice.get("finish_reason") in ("length", "content_filter")
     if blank and not cut_off and not any(message.get(field) for field in WITHOUT_TEXT):
         raise _empty(choice)
@@ -78,11 +80,8 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
         # The model declined, in a field of its own: asking again would get, and cost, the same.
         text = refusal
     text = storable(text)
-    calls = message.get("tool_calls")
-    tool_calls = (
-        tuple(storable_json(call) for call in calls if isinstance(call, dict)) if isinstance(calls, list) else ()
-    )
-    if not text.strip() and not tool_calls:
+    calls = tool_calls(message)
+    if not text.strip() and not calls:
         raise _empty(choice)
     reasoning = message.get("reasoning") or message.get("reasoning_content")
     return Answer(
@@ -90,7 +89,7 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
         model=model,
         usage=usage,
         finish_reason=finish_reason(choice.get("finish_reason")),
-        tool_calls=tool_calls,
+        tool_calls=calls,
         reasoning=storable(reasoning) if isinstance(reasoning, str) else None,
     )
 

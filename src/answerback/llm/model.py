@@ -35,7 +35,7 @@ class Answer:
     model: str
     usage: Usage | None
     finish_reason: FinishReason | None
-    tool_calls: tuple[Json, ...] = ()
+    tool_calls: tuple[dict[str, Json], ...] = ()
     reasoning: str | None = None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from answerback.conversations.messages import call_item
 from answerback.conversations.model import Item
 from answerback.kernel.json import Json
 
@@ -59,11 +60,7 @@ class Message:
 
 
 def answer_items(result: Mapping[str, Json]) -> Iterator[Item]:
-    """The items of an answer as the job's result holds it. A call of another shape than a function's is passed on to
-    the caller, but not remembered: nothing could be said of it to the next upstream."""
+    """The items of an answer as the job's result holds it."""
     if result["text"] is not None:
         yield {"type": "message", "role": "assistant", "content": result["text"]}
-    for call in result.get("tool_calls", ()):
-        match call:
-            case {"id": str(call_id), "function": {"name": str(name), "arguments": str(arguments)}}:
-                yield {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+    yield from map(call_item, result.get("tool_calls", ()))
