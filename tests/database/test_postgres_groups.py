@@ -221,7 +221,7 @@ class Storm:
         await recover(stores)
         await stores.jobs.expire()
         await stores.deliveries.expire_deliveries(lambda _: False)
-        assert (await stores.jobs.release_orphans()).total == 0
+        assert (await stores.jobs.release_orphans()).total() == 0
         assert await stores.deliveries.release_orphaned_deliveries() == 0
 
     async def blow(self) -> None:

@@ -66,9 +66,9 @@ async def test_rows_that_wait_are_due_when_they_were_to_be_however_the_wall_cloc
     clock.step(step)
 
     clock.advance(LEASE - 1)
-    assert (await stores.jobs.recover()).total == 0
+    assert (await stores.jobs.recover()).total() == 0
     clock.advance(1)
-    assert (await stores.jobs.recover()).total == 1
+    assert (await stores.jobs.recover()).total() == 1
 
     await stores.close()
 

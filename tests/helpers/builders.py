@@ -115,7 +115,7 @@ async def owed_delivery(stores: Stores) -> ClaimedDelivery:
 
 async def recover(stores: Stores) -> int:
     """Takes back every lease that ran out, and lets a quarantined job run; how many leases that were."""
-    taken = (await stores.jobs.recover()).total + await stores.deliveries.recover_deliveries()
+    taken = (await stores.jobs.recover()).total() + await stores.deliveries.recover_deliveries()
     await stores.jobs.release_quarantined()
     return taken
 

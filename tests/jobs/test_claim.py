@@ -105,7 +105,7 @@ async def test_a_holder_may_write_until_its_row_is_taken(stores: Stores, clock: 
     clock.advance(LEASE * 3)
 
     assert await write(stores, claim)
-    assert (await stores.jobs.recover()).total == 0
+    assert (await stores.jobs.recover()).total() == 0
 
 
 @job_writes

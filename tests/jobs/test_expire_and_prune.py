@@ -36,11 +36,11 @@ async def expired_callback(stores: Stores, job_id: str) -> bool:
 async def test_a_queued_job_expires_at_its_deadline_and_not_before(stores: Stores, clock: FakeClock) -> None:
     job_id = (await accept(stores, deadline_seconds=10.0)).job_id
     clock.advance(9.999)
-    assert (await stores.jobs.expire()).total == 0
+    assert (await stores.jobs.expire()).total() == 0
 
     clock.advance(0.001)
 
-    assert (await stores.jobs.expire()).jobs_expired == 1
+    assert (await stores.jobs.expire())["jobs_expired"] == 1
     assert await expired_callback(stores, job_id)
     assert json.loads((await claim_delivery(stores)).body)["status"] == "expired"
 
@@ -83,7 +83,7 @@ async def test_a_whole_conversation_expires_at_once(stores: Stores, clock: FakeC
     jobs = [(await accept(stores, deadline_seconds=10.0)).job_id for _ in range(4)]
     clock.advance(10)
 
-    assert (await stores.jobs.expire()).jobs_expired == 4
+    assert (await stores.jobs.expire())["jobs_expired"] == 4
 
     assert {await state_of(stores, job) for job in jobs} == {JobState.EXPIRED}
     assert (await stores.conversations.show(TENANT, "s")).pending == 0
@@ -95,7 +95,7 @@ async def test_a_sweep_takes_a_bounded_batch_and_goes_on_with_the_next(stores: S
         await accept(stores, session=None, deadline_seconds=10.0)
     clock.advance(10)
 
-    assert [(await stores.jobs.expire()).jobs_expired for _ in range(3)] == [BATCH, 5, 0]
+    assert [(await stores.jobs.expire())["jobs_expired"] for _ in range(3)] == [BATCH, 5, 0]
 
 
 async def settled_job(stores: Stores, session: str | None = "s") -> str:
@@ -110,7 +110,7 @@ async def test_what_ended_longer_ago_than_the_retention_is_deleted_with_all_that
     job_id = await settled_job(stores)
     clock.advance(30 * DAY + 0.001)
 
-    assert (await stores.jobs.prune(30 * DAY_MS)).jobs_pruned == 1
+    assert (await stores.jobs.prune(30 * DAY_MS))["jobs_pruned"] == 1
 
     with pytest.raises(NotFound):
         await stores.jobs.get(TENANT, job_id)
@@ -123,7 +123,7 @@ async def test_what_ended_within_the_retention_is_kept(stores: Stores, database:
     clock.advance(30 * DAY)
     before = await database.dump()
 
-    assert (await stores.jobs.prune(30 * DAY_MS)).total == 0
+    assert (await stores.jobs.prune(30 * DAY_MS)).total() == 0
     assert await database.dump() == before
 
 
@@ -131,11 +131,11 @@ async def test_a_job_is_kept_until_its_callback_is_settled(stores: Stores, clock
     job_id = await ended_job(stores)
     held_behind = await ended_job(stores)
     clock.advance(31 * DAY)
-    assert (await stores.jobs.prune(30 * DAY_MS)).total == 0
+    assert (await stores.jobs.prune(30 * DAY_MS)).total() == 0
 
     await stores.deliveries.dead(await claim_delivery(stores), REPORT)
 
-    assert (await stores.jobs.prune(30 * DAY_MS)).jobs_pruned == 1
+    assert (await stores.jobs.prune(30 * DAY_MS))["jobs_pruned"] == 1
     with pytest.raises(NotFound):
         await stores.jobs.get(TENANT, job_id)
     assert await state_of(stores, held_behind) == JobState.COMPLETED

@@ -115,7 +115,7 @@ class History:
         await self.some.jobs.expire()
 
     async def orphans(self) -> None:
-        assert (await self.some.jobs.release_orphans()).total == 0
+        assert (await self.some.jobs.release_orphans()).total() == 0
         assert await self.some.deliveries.release_orphaned_deliveries() == 0
 
     async def send(self) -> None:
@@ -220,10 +220,10 @@ async def test_a_held_job_without_a_head_is_released(stores: Stores, database: D
     orphan = (await accept(stores)).job_id
     await database.execute("DELETE FROM jobs WHERE state = 'queued'")
 
-    assert (await stores.jobs.release_orphans()).jobs_released == 1
+    assert (await stores.jobs.release_orphans())["jobs_released"] == 1
 
     assert [claim.id for claim in await claim_jobs(stores)] == [orphan]
-    assert (await stores.jobs.release_orphans()).total == 0
+    assert (await stores.jobs.release_orphans()).total() == 0
 
 
 async def test_a_held_delivery_without_a_head_is_released(stores: Stores, database: Database) -> None:
@@ -254,7 +254,7 @@ async def test_messages_whose_deadlines_pass_together_are_called_back_in_order(
     jobs = [(await accept(stores, deadline_seconds=seconds)).job_id for seconds in deadlines]
     clock.advance(30)
 
-    assert (await stores.jobs.expire()).jobs_expired == 3
+    assert (await stores.jobs.expire())["jobs_expired"] == 3
 
     assert await called_back(stores, 3) == jobs
 
@@ -267,7 +267,7 @@ async def test_of_more_messages_than_a_sweep_takes_the_earlier_ones_are_called_b
     await stores.jobs.put_off(await claim_job(stores), later(100.0), REPORT)
     clock.advance(10)
 
-    while (await stores.jobs.expire()).total:
+    while (await stores.jobs.expire()).total():
         pass
 
     assert await called_back(stores, 3) == jobs[:3]

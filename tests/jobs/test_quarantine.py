@@ -63,10 +63,10 @@ async def test_the_one_that_has_waited_longest_is_released_first_and_its_end_let
 
     ran = []
     for _ in jobs:
-        assert (await stores.jobs.release_quarantined()).jobs_released == 1
-        assert (await stores.jobs.release_quarantined()).jobs_released == 0
+        assert (await stores.jobs.release_quarantined())["jobs_released"] == 1
+        assert (await stores.jobs.release_quarantined())["jobs_released"] == 0
         claim = await claim_job(stores)
-        assert (await stores.jobs.release_quarantined()).jobs_released == 0
+        assert (await stores.jobs.release_quarantined())["jobs_released"] == 0
         assert await finish(stores, claim)
         ran.append(claim.id)
 
@@ -82,7 +82,7 @@ async def test_one_that_is_given_back_keeps_its_turn(stores: Stores, clock: Fake
 
     await stores.jobs.give_back([(claim.id, claim.epoch)])
 
-    assert (await stores.jobs.release_quarantined()).jobs_released == 0
+    assert (await stores.jobs.release_quarantined())["jobs_released"] == 0
     assert (await claim_job(stores)).id == claim.id
 
 
@@ -95,7 +95,7 @@ async def test_one_that_is_scheduled_again_makes_room_and_goes_back_into_quarant
     first = await claim_job(stores)
     await stores.jobs.put_off(first, later(10.0), REPORT)
 
-    assert (await stores.jobs.release_quarantined()).jobs_released == 1
+    assert (await stores.jobs.release_quarantined())["jobs_released"] == 1
     second = await claim_job(stores)
     clock.advance(10)
     await stores.jobs.release_quarantined()
@@ -123,7 +123,7 @@ async def test_a_quarantined_job_can_end_and_the_next_of_its_conversation_is_que
             assert (await stores.jobs.resolve(job_id, "echo", completed())).ended
         case _:
             clock.advance(1_000)
-            assert (await stores.jobs.expire()).jobs_expired == 1
+            assert (await stores.jobs.expire())["jobs_expired"] == 1
 
     assert await state_of(stores, behind) == JobState.QUEUED
     assert (await stores.jobs.get(TENANT, job_id)).attempts_made == QUARANTINE_LOSSES
@@ -136,7 +136,7 @@ async def test_the_third_loss_fails_it_as_poisoned(stores: Stores, clock: FakeCl
     await claim_job(stores)
     clock.advance(LEASE)
 
-    assert (await stores.jobs.recover()).jobs_poisoned == 1
+    assert (await stores.jobs.recover())["jobs_poisoned"] == 1
 
     record = await stores.jobs.get(TENANT, job_id)
     assert record.failure is not None

@@ -15,7 +15,7 @@ async def test_heartbeats_keep_a_lease(stores: Stores, clock: FakeClock) -> None
     for _ in range(5):
         clock.advance(LEASE * 0.75)
         assert await stores.jobs.extend([(claim.id, claim.epoch), ("job_unknown", 1)], LEASE) == {claim.id}
-        assert (await stores.jobs.recover()).total == 0
+        assert (await stores.jobs.recover()).total() == 0
 
     assert await finish(stores, claim)
 
@@ -36,7 +36,7 @@ async def test_a_lost_lease_gives_the_attempt_back_and_is_counted(stores: Stores
     lost = await claim_job(stores)
     clock.advance(LEASE)
 
-    assert (await stores.jobs.recover()).jobs_requeued == 1
+    assert (await stores.jobs.recover())["jobs_requeued"] == 1
 
     record = await stores.jobs.get(TENANT, lost.id)
     assert (record.state, record.attempt, record.lease_losses) == (JobState.QUEUED, 0, 1)
@@ -49,7 +49,7 @@ async def test_a_lease_that_holds_is_left_alone(stores: Stores, clock: FakeClock
     await claim_job(stores)
     clock.advance(LEASE - 0.001)
 
-    assert (await stores.jobs.recover()).total == 0
+    assert (await stores.jobs.recover()).total() == 0
 
 
 async def lose(stores: Stores, clock: FakeClock) -> None:

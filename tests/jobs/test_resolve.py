@@ -57,7 +57,7 @@ async def test_handing_over_ends_the_lease_and_says_until_when(stores: Stores, c
     assert (record.state, record.failure, record.run_at) == (JobState.AWAITING, None, clock.now() + 100_000)
     assert [each.status for each in record.attempts] == ["reported", "handed_over"]
     clock.advance(LEASE + 1)
-    assert (await stores.jobs.recover()).total == 0
+    assert (await stores.jobs.recover()).total() == 0
     assert await claim_jobs(stores) == []
 
 
@@ -75,12 +75,12 @@ async def test_a_stale_worker_cannot_hand_over(stores: Stores, clock: FakeClock,
 async def test_no_answer_in_time(stores: Stores, clock: FakeClock) -> None:
     job_id = await awaiting(stores)
     clock.advance(TIMEOUT - 1)
-    assert (await stores.jobs.expire()).total == 0
+    assert (await stores.jobs.expire()).total() == 0
     clock.advance(1)
 
     swept = await stores.jobs.expire()
 
-    assert (swept.jobs_unanswered, swept.jobs_expired) == (1, 0)
+    assert (swept["jobs_unanswered"], swept["jobs_expired"]) == (1, 0)
     record = await stores.jobs.get(TENANT, job_id)
     assert record.failure is not None
     assert (record.state, record.failure.code) == (JobState.FAILED, ErrorCode.LLM_CALLBACK_TIMEOUT)
@@ -100,7 +100,7 @@ async def test_of_timeout_and_deadline_the_first_counts_however_late_one_looks(
     job_id = await awaiting(stores, deadline)
     clock.advance(TIMEOUT * 10)
 
-    assert (await stores.jobs.expire()).total == 1
+    assert (await stores.jobs.expire()).total() == 1
 
     assert await state_of(stores, job_id) == state
 

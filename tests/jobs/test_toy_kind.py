@@ -63,7 +63,7 @@ async def test_a_worker_that_vanishes_costs_one_more_run_and_no_second_callback(
 async def test_a_worker_that_lost_its_lease_and_lives_on_writes_nothing(shop: Shop) -> None:
     accepted = await shop.submit("hello")
     (stale,) = (await shop.stores.jobs.claim("a worker that stalls", 1, 0.001)).jobs
-    while not (await shop.stores.jobs.recover()).total:
+    while not (await shop.stores.jobs.recover()).total():
         pass
     current = await claim_job(shop.stores)
 

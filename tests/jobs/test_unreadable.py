@@ -83,7 +83,7 @@ async def test_its_deadline_ends_it_and_the_sweep_goes_on(
     behind = (await accept(stores, deadline_seconds=1_000.0)).job_id
     clock.advance(1_000)
 
-    assert (await stores.jobs.expire()).jobs_expired == 2
+    assert (await stores.jobs.expire())["jobs_expired"] == 2
 
     assert (await state(database, job_id))[0] == "expired"
     first = await claim_delivery(stores)
@@ -102,7 +102,7 @@ async def test_one_that_stops_its_workers_ends_as_poisoned(
         f"claimed_at = {clock.now()}, lease_expires_at = {clock.now()}"
     )
 
-    assert (await stores.jobs.recover()).jobs_poisoned == 1
+    assert (await stores.jobs.recover())["jobs_poisoned"] == 1
 
     assert (await state(database, job_id))[0] == "failed"
 
@@ -115,7 +115,7 @@ async def test_a_job_that_was_never_answered_fails_though_it_cannot_be_read(
     await database.execute(f"UPDATE jobs SET {FOREIGN['no field']}")
     clock.advance(100)
 
-    assert (await stores.jobs.expire()).jobs_unanswered == 1
+    assert (await stores.jobs.expire())["jobs_unanswered"] == 1
 
     assert (await state(database, job_id))[0] == JobState.FAILED
     assert json.loads((await claim_delivery(stores)).body)["status"] == "failed"

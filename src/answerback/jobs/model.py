@@ -1,8 +1,9 @@
 """Jobs as values: submitted, accepted, recorded, counted."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from answerback.conversations.model import Entry
 from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState
@@ -121,23 +122,5 @@ class JobRecord:
     deliveries: tuple[DeliveryRecord, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """How many rows one sweep moved, by duty."""
-
-    jobs_requeued: int = 0
-    jobs_quarantined: int = 0
-    jobs_poisoned: int = 0
-    jobs_expired: int = 0
-    jobs_unanswered: int = 0
-    jobs_released: int = 0
-    deliveries_released: int = 0
-    deliveries_requeued: int = 0
-    deliveries_expired: int = 0
-    jobs_pruned: int = 0
-    questions_pruned: int = 0
-    responses_pruned: int = 0
-
-    @property
-    def total(self) -> int:
-        return sum(astuple(self))
+Swept: TypeAlias = Counter[str]
+"""How many rows a sweep moved, by the names that its log line shows: `jobs_requeued`, `deliveries_expired`."""

@@ -2,7 +2,6 @@
 number of processes."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import fields
 
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import Swept
@@ -62,7 +61,7 @@ class Sweep:
                 rare = [await duty() for duty in self._rare]
                 swept += rare
                 # A batch a minute would not keep up with a busy service: they go on until nothing is left.
-                if not any(each.total for each in rare):
+                if not any(each.total() for each in rare):
                     self._rare_at = self._clock.monotonic() + RARE_SECONDS
         except StorageUnavailable as error:
             self._away = True
@@ -70,15 +69,15 @@ class Sweep:
             return 0
         self._away = False
         self._answered_at = self._clock.monotonic()
-        moved = sum(each.total for each in swept)
-        if any(each.jobs_released for each in swept):
+        moved = sum(swept, Swept())
+        if moved["jobs_released"]:
             self._watch_until = self._clock.monotonic() + QUARANTINE_WATCH_SECONDS
         if moved:
-            self._log.info("swept", **_summed(swept))
-            self._measure(swept)
+            self._log.info("swept", **moved)
+            self._measure(moved)
             self._notifier.job_ready()
             self._notifier.delivery_ready()
-        return moved
+        return moved.total()
 
     def _due_recoveries(self) -> Sequence[Duty]:
         now = self._clock.monotonic()
@@ -86,17 +85,11 @@ class Sweep:
             self._recover_at = now + self._reunion_seconds
         return self._recoveries if now >= self._recover_at else ()
 
-    def _measure(self, swept: list[Swept]) -> None:
-        for each in swept:
-            for count, state, code in (
-                (each.jobs_poisoned, JobState.FAILED, ErrorCode.POISONED),
-                (each.jobs_unanswered, JobState.FAILED, ErrorCode.LLM_CALLBACK_TIMEOUT),
-                (each.jobs_expired, JobState.EXPIRED, ErrorCode.EXPIRED),
-            ):
-                if count:
-                    self._metrics.ended(state, code, count)
-
-
-def _summed(swept: list[Swept]) -> dict[str, int]:
-    totals = {field.name: sum(getattr(each, field.name) for each in swept) for field in fields(Swept)}
-    return {name: total for name, total in totals.items() if total}
+    def _measure(self, moved: Swept) -> None:
+        for name, state, code in (
+            ("jobs_poisoned", JobState.FAILED, ErrorCode.POISONED),
+            ("jobs_unanswered", JobState.FAILED, ErrorCode.LLM_CALLBACK_TIMEOUT),
+            ("jobs_expired", JobState.EXPIRED, ErrorCode.EXPIRED),
+        ):
+            if moved[name]:
+                self._metrics.ended(state, code, moved[name])
