@@ -10,13 +10,10 @@ import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
+from answerback.http.client import KEEPALIVE_SECONDS, LazySession
 from answerback.kernel.errors import ErrorCode, ProviderError
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
-
-KEEPALIVE_SECONDS = 4.0
-"""Shorter than the five seconds after which common servers close: a POST must not meet a connection just closed,
-because the LLM may or may not have received it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +73,11 @@ class OpenResponse:
 
 
 class Transport:
-    """One session per process, made at the first call, inside the running loop.
-
-    `connect_timeout` is in seconds and covers name, connection and TLS; the caller's timeout covers the whole call.
-    """
+    """`connect_timeout` covers name, connection and TLS, in seconds; a call's own timeout covers the whole of it."""
 
     def __init__(self, connect_timeout: float = 10.0) -> None:
         self._connect_timeout = connect_timeout
-        self._session: aiohttp.ClientSession | None = None
+        self._session = LazySession(self._make_session)
 
     async def request(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
@@ -107,30 +101,27 @@ class Transport:
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._opened().request(method, url, data=body, headers=headers, allow_redirects=False)
+                response = await self._session.open().request(
+                    method, url, data=body, headers=headers, allow_redirects=False
+                )
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             # `from None`: the repr of aiohttp's errors shows the request's headers, and so the key.
             raise self._explain(timeout, error) from None
         return OpenResponse(response, deadline, partial(self._explain, timeout))
 
     async def close(self) -> None:
-        """Closes the connections. A later call would open new ones."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._session.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0,  # the worker pool bounds what is in flight; waiting here would only eat the timeout
-                    keepalive_timeout=KEEPALIVE_SECONDS,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout),
-                trust_env=False,
-            )
-        return self._session
+    def _make_session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,  # the worker pool bounds what is in flight; waiting here would only eat the timeout
+                keepalive_timeout=KEEPALIVE_SECONDS,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout),
+            trust_env=False,
+        )
 
     def _explain(self, timeout: float, error: Exception) -> ProviderError:
         match error:

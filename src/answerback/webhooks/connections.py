@@ -1,4 +1,4 @@
-"""Connections that go only where the guard allows, and how they can fail."""
+"""Sessions that connect only where the guard allows, and how their connections can fail."""
 
 import re
 import socket
@@ -8,11 +8,13 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from answerback import __version__
+from answerback.http.client import KEEPALIVE_SECONDS, LazySession
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.guard import AddressGuard
 
-KEEPALIVE_SECONDS = 4.0
-"""Shorter than the five seconds after which common servers close: a request must not meet a connection just closed."""
+MAX_HEADER_BYTES = 8190
+MAX_HEADERS = 128
 
 # What RFC 3986 allows as it is. Such a URL is sent exactly as written; any other is quoted first.
 _EXACT = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
@@ -23,7 +25,26 @@ def as_written(url: str) -> URL:
     return URL(url, encoded=_EXACT.fullmatch(url) is not None)
 
 
-def connector(guard: AddressGuard, tls: ssl.SSLContext | None = None) -> aiohttp.TCPConnector:
+def guarded_session(guard: AddressGuard, tls: ssl.SSLContext | None, read_buffer: int = 2**16) -> LazySession:
+    """For servers that nobody vouches for; its caller keeps the deadline. `tls` replaces the system's trust, as for a
+    private certificate authority; a context that does not verify is the caller's own doing."""
+    return LazySession(
+        lambda: aiohttp.ClientSession(
+            connector=_connector(guard, tls),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": f"answerback/{__version__}", "Accept-Encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            trust_env=False,
+            auto_decompress=False,
+            read_bufsize=read_buffer,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+        )
+    )
+
+
+def _connector(guard: AddressGuard, tls: ssl.SSLContext | None) -> aiohttp.TCPConnector:
     """Judges the very address that will be connected to, so that a name has no time to change its mind."""
 
     def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
@@ -34,7 +55,7 @@ def connector(guard: AddressGuard, tls: ssl.SSLContext | None = None) -> aiohttp
     return aiohttp.TCPConnector(
         resolver=_JudgingResolver(guard),
         socket_factory=checked_socket,
-        limit=0,  # core bounds what is in flight; waiting here would only eat the deadline
+        limit=0,  # the worker pool bounds what is in flight; waiting here would only eat the deadline
         keepalive_timeout=KEEPALIVE_SECONDS,
         ssl=tls or True,
     )

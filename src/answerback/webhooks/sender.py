@@ -7,27 +7,23 @@ from collections.abc import Callable
 
 import aiohttp
 
-from answerback import __version__
 from answerback.kernel.errors import CallbackRefused, SendError
 from answerback.kernel.retry import parse_retry_after
-from answerback.webhooks.connections import as_written, connector, explain
+from answerback.webhooks.connections import as_written, explain, guarded_session
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.outcome import CallbackResponse
 from answerback.webhooks.response import BoundedBody
 
-MAX_HEADER_BYTES = 8190
-MAX_HEADERS = 128
 READ_BUFFER = 16 * 1024
 LARGE_BODY = 2**20
 """What aiohttp writes at once; it wants more as a file, to write it in pieces."""
 
 
 class WebhookSender:
-    """Implements `Sender` over one session per process, made at the first call, inside the running loop.
+    """Implements `Sender`.
 
     `timeout_seconds` bounds an attempt from the lookup of the name to the last byte of the answer. `now` is the wall
-    clock in epoch milliseconds, for a Retry-After that names a date. `tls` replaces the system's trust, as for a
-    private certificate authority; a context that does not verify is the caller's own doing.
+    clock in epoch milliseconds, for a Retry-After that names a date. `tls` is as for `guarded_session`.
     """
 
     def __init__(
@@ -40,8 +36,7 @@ class WebhookSender:
         self._guard = guard
         self._now = now
         self._timeout = timeout_seconds
-        self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
+        self._session = guarded_session(guard, tls, READ_BUFFER)
 
     async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
         """Posts `body`. Any status is an answer, redirects included: they are not followed.
@@ -57,10 +52,10 @@ class WebhookSender:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._open().post(
+                self._session.open().post(
                     as_written(url),
                     data=body if len(body) <= LARGE_BODY else io.BytesIO(body),
-                    headers=headers,
+                    headers={"Content-Type": "application/json", **headers},
                     allow_redirects=False,
                 ) as response,
             ):
@@ -74,10 +69,7 @@ class WebhookSender:
             raise SendError(explain(error, "the receiver", "the callback URL")) from error
 
     async def close(self) -> None:
-        """Closes the connections. A later `send` would open new ones."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._session.close()
 
     async def _read(self, response: aiohttp.ClientResponse) -> CallbackResponse:
         body = BoundedBody(response.headers.get("Content-Encoding"))
@@ -91,23 +83,3 @@ class WebhookSender:
             response.close()
         wait = parse_retry_after(response.headers.get("Retry-After"), self._now())
         return CallbackResponse(response.status, wait, body.snippet())
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=connector(self._guard, self._tls),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={
-                    "Content-Type": "application/json",
-                    "User-Agent": f"answerback/{__version__}",
-                    "Accept-Encoding": "identity",
-                },
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `send` keeps the one deadline
-                trust_env=False,
-                auto_decompress=False,
-                read_bufsize=READ_BUFFER,
-                max_line_size=MAX_HEADER_BYTES,
-                max_field_size=MAX_HEADER_BYTES,
-                max_headers=MAX_HEADERS,
-            )
-        return self._session

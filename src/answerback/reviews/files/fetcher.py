@@ -1,16 +1,13 @@
 """Fetching the files that reviews refer to, from addresses the guard has judged."""
 
 import asyncio
-import ssl
 
 import aiohttp
 
-from answerback import __version__
 from answerback.kernel.errors import CallbackRefused, FileError
 from answerback.reviews.model import MAX_FILE_BYTES, File
-from answerback.webhooks.connections import as_written, connector, explain, is_forbidden
+from answerback.webhooks.connections import as_written, explain, guarded_session, is_forbidden
 from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.sender import MAX_HEADER_BYTES, MAX_HEADERS
 
 FETCH_SECONDS = 30.0
 MAX_REDIRECTS = 3
@@ -20,23 +17,14 @@ _PASSING = frozenset({408, 425, 429})
 
 
 class FileFetcher:
-    """Implements `Fetcher` over one session per process, made at the first call, inside the running loop.
+    """Implements `Fetcher`. A file may be `max_bytes` long and take `seconds`, redirects included; each of those is
+    judged like the first URL."""
 
-    A file may be `max_bytes` long and take `seconds`, redirects included; each of those is judged like the first URL.
-    """
-
-    def __init__(
-        self,
-        guard: AddressGuard,
-        max_bytes: int = MAX_FILE_BYTES,
-        seconds: float = FETCH_SECONDS,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
+    def __init__(self, guard: AddressGuard, max_bytes: int = MAX_FILE_BYTES, seconds: float = FETCH_SECONDS) -> None:
         self._guard = guard
         self._max_bytes = max_bytes
         self._seconds = seconds
-        self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
+        self._session = guarded_session(guard, tls=None)
 
     async def fetch(self, url: str) -> File:
         """Raises FileError: retryable for what the network or the file's server does, final for what the URL says."""
@@ -51,10 +39,7 @@ class FileFetcher:
             raise _failure(error) from None
 
     async def close(self) -> None:
-        """Closes the connections. A later `fetch` would open new ones."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._session.close()
 
     async def _follow(self, url: str) -> File:
         for _ in range(MAX_REDIRECTS + 1):
@@ -63,7 +48,7 @@ class FileFetcher:
             except CallbackRefused as refusal:
                 raise FileError(f"cannot be fetched: {refusal.named('its URL').message}") from None
             where = as_written(url)
-            async with self._open().get(where, allow_redirects=False) as response:
+            async with self._session.open().get(where, allow_redirects=False) as response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or not location:
                     return await self._read(response)
@@ -96,21 +81,6 @@ class FileFetcher:
 
     def _too_large(self) -> FileError:
         return FileError(f"is larger than {self._max_bytes} bytes")
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=connector(self._guard, self._tls),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": f"answerback/{__version__}", "Accept-Encoding": "identity"},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `fetch` keeps the one deadline
-                trust_env=False,
-                auto_decompress=False,
-                max_line_size=MAX_HEADER_BYTES,
-                max_field_size=MAX_HEADER_BYTES,
-                max_headers=MAX_HEADERS,
-            )
-        return self._session
 
 
 def _failure(error: Exception) -> FileError:
