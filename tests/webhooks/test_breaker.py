@@ -3,7 +3,8 @@
 import pytest
 
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.breaker import CircuitBreakers, Limits
+from answerback.webhooks import breaker
+from answerback.webhooks.breaker import CAP, CircuitBreakers
 from answerback.webhooks.model import OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd
 
@@ -205,18 +206,20 @@ class TestMemory:
             attempt(breakers, ANSWERED, key=OriginKey("tenant", f"https://{n}.example:443"))
         assert len(breakers) == 30
 
-    def test_never_more_than_the_bound_however_many_are_dead(self, clock: FakeClock) -> None:
-        breakers = CircuitBreakers(clock.monotonic, Limits(max_origins=100))
+    def test_never_more_than_the_bound_however_many_are_dead(
+        self, breakers: CircuitBreakers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(breaker, "MAX_ORIGINS", 100)
         for n in range(500):
             break_open(breakers, OriginKey("tenant", f"https://{n}.example:443"))
         assert len(breakers) <= 100
 
-    def test_an_origin_in_use_is_kept(self, clock: FakeClock) -> None:
-        breakers = CircuitBreakers(clock.monotonic, Limits(cap=1, max_origins=3))
+    def test_an_origin_in_use_is_kept(self, breakers: CircuitBreakers, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(breaker, "MAX_ORIGINS", 3)
         begin(breakers)
         for n in range(50):
             attempt(breakers, ANSWERED, key=OriginKey("tenant", f"https://{n}.example:443"))
-        assert free(breakers) == 0
+        assert free(breakers) == CAP - 1
 
     def test_the_end_of_an_attempt_at_a_forgotten_origin_is_no_error(self, breakers: CircuitBreakers) -> None:
         assert not breakers.ended(HERE, ANSWERED, 1.0)

@@ -6,7 +6,7 @@ import time
 from owing import CLOSED, SHUT, claim, owe
 
 from builders import REPORT
-from databases import Database, SqliteDatabase
+from databases import Database, PostgresDatabase, SqliteDatabase
 from stores import Stores
 
 BACKLOG = 50_000
@@ -30,6 +30,12 @@ async def add_backlog(database: Database) -> None:
     )
 
 
+async def forget_the_backlog(database: Database) -> None:
+    """Leaves PostgreSQL with statistics of an emptier hour, as when it gathers them while much is written."""
+    if isinstance(database, PostgresDatabase):
+        await database.execute("UPDATE pg_class SET reltuples = 1, relpages = 4000 WHERE relname ~ '^deliveries'")
+
+
 async def seconds_a_claim(stores: Stores) -> float:
     took = []
     for _ in range(30):
@@ -45,5 +51,6 @@ async def test_a_claim_is_as_quick_beside_fifty_thousand_of_a_dead_origin(stores
     alone = await seconds_a_claim(stores)
 
     await add_backlog(database)
+    await forget_the_backlog(database)
 
     assert await seconds_a_claim(stores) < 2 * alone + 0.005

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from answerback.kernel.errors import FileError
+from answerback.reviews.files import fetcher as files
 from answerback.reviews.files.fetcher import MAX_REDIRECTS, FileFetcher
 from answerback.reviews.model import File
 from answerback.testing import behaviours
@@ -25,9 +26,15 @@ async def resolve(host: str) -> list[str]:
     return ["127.0.0.1"]
 
 
+@pytest.fixture(autouse=True)
+def limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", LIMIT)
+    monkeypatch.setattr(files, "FETCH_SECONDS", SECONDS)
+
+
 @asynccontextmanager
 async def fetching(guard: AddressGuard | None = None) -> AsyncIterator[FileFetcher]:
-    fetcher = FileFetcher(guard or AddressGuard(allow_loopback=True, resolve=resolve), LIMIT, SECONDS)
+    fetcher = FileFetcher(guard or AddressGuard(allow_loopback=True, resolve=resolve))
     try:
         yield fetcher
     finally:
