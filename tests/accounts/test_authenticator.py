@@ -38,7 +38,7 @@ def request(authorization: str | None = None, client: str = HERE, host: str = "l
 
 
 def authenticator(stores: Stores, clock: FakeClock, rate: Rate | None = None, **options: object) -> Authenticator:
-    limiter = RateLimiter(MovingWindows(lambda: clock.now() / 1000), rate)
+    limiter = RateLimiter(MovingWindows(clock.monotonic), rate)
     return Authenticator(stores.accounts, limiter, clock, **options)  # type: ignore[arg-type]
 
 

@@ -30,7 +30,7 @@ async def link(redis_url: str, journal: Journal) -> AsyncIterator[Link]:
 
 
 def rates(link: Link, stores: Stores) -> SharedRates:
-    return SharedRates(link, Names(stores.service_secrets), MovingWindows())
+    return SharedRates(link, Names(stores.service_secrets), MovingWindows(time.monotonic))
 
 
 async def test_two_processes_of_one_database_admit_exactly_as_many_as_one(

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from answerback.observability import configure
+from answerback.observability import configure, logfile
 from answerback.observability.logfile import KEPT, LogFile
 
 
 class TestTheFile:
-    def test_it_is_moved_on_when_it_has_grown_and_the_oldest_goes(self, tmp_path: Path) -> None:
-        file = LogFile(tmp_path, max_bytes=100)
+    def test_it_is_moved_on_when_it_has_grown_and_the_oldest_goes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(logfile, "MAX_BYTES", 100)
+        file = LogFile(tmp_path)
 
         for number in range(100):
             file.write(f"{number:03d} " + "x" * 45)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from answerback.kernel.errors import FileError
+from answerback.reviews.files import reader
 from answerback.reviews.files.reader import DocumentReader
 from answerback.reviews.model import MAX_CHARS, MAX_PAGES, File
 from papers import pdf
@@ -18,9 +19,9 @@ def read(data: bytes, media_type: str = "text/plain", pages: list[int] | None = 
     return asyncio.run(DocumentReader().text(File(data, media_type, charset), pages))
 
 
-def refusal(data: bytes, media_type: str = PDF, pages: list[int] | None = None, seconds: float = 30.0) -> str:
+def refusal(data: bytes, media_type: str = PDF, pages: list[int] | None = None) -> str:
     with pytest.raises(FileError) as refused:
-        asyncio.run(DocumentReader(seconds).text(File(data, media_type, ""), pages))
+        asyncio.run(DocumentReader().text(File(data, media_type, ""), pages))
     assert not refused.value.retryable
     return refused.value.message
 
@@ -94,10 +95,11 @@ def test_bytes_that_nobody_explains() -> None:
 
 
 @pytest.mark.starts_processes
-def test_a_pdf_that_wants_all_the_time_there_is() -> None:
+def test_a_pdf_that_wants_all_the_time_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "PDF_SECONDS", 1.0)
     endless = pdf(b"BT /F1 12 Tf " + b"1 0 0 1 0 0 cm (a) Tj " * 3_000_000 + b"ET")
 
-    assert refusal(endless, seconds=1.0) == "takes more than 1 s to read"
+    assert refusal(endless) == "takes more than 1 s to read"
 
 
 @pytest.mark.starts_processes

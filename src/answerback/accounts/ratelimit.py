@@ -1,7 +1,6 @@
 """How many requests a caller may make: exact, counted in a moving window, shown in headers."""
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -29,7 +28,7 @@ class MovingWindows:
     """Implements `Rates` in this process's memory, exact without a lock, because nothing here awaits. `now` is in
     seconds, by a clock that never jumps."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._times: dict[tuple[str, Rate], deque[float]] = {}
         self._until_sweep = IDLE_SWEEP_EVERY

@@ -111,7 +111,8 @@ async def build(
     sharing = make_sharing(settings, stores, instruments, lifetimes)
     provider = upstreams.provider(instruments)
     lifetimes.push_async_callback(provider.close)
-    guard = AddressGuard(settings.callback_allowed_networks, allow_loopback=settings.loopback_only)
+    monotonic = instruments.clock.monotonic
+    guard = AddressGuard(settings.callback_allowed_networks, settings.loopback_only, monotonic=monotonic)
     lifetimes.push_async_callback(guard.close)
     sender = WebhookSender(guard, instruments.clock.now, settings.callback_timeout_seconds)
     lifetimes.push_async_callback(sender.close)

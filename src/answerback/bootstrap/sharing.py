@@ -21,7 +21,7 @@ class Sharing:
 
 def make_sharing(settings: Settings, stores: Stores, instruments: Instruments, lifetimes: AsyncExitStack) -> Sharing:
     """Raises SettingsError."""
-    local, database = MovingWindows(), DatabaseWindows(stores.conversations)
+    local, database = MovingWindows(instruments.clock.monotonic), DatabaseWindows(stores.conversations)
     if settings.redis_url is None:
         return Sharing(local, database)
     try:

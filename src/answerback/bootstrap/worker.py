@@ -18,7 +18,7 @@ from answerback.bootstrap.runtime import Process, loop_factory, open_log, open_p
 from answerback.bootstrap.service import Role, Service, build
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.failpoints import OnFailpoint, unarmed
+from answerback.kernel.failpoints import unarmed
 from answerback.llm.routes_file import RoutesFileError
 from answerback.queue.notifier import Topic
 from answerback.settings import Settings, SettingsError, load_settings
@@ -30,10 +30,10 @@ CHECK_SECONDS = 5.0
 """How often a thread that waits for room checks that the worker pools' thread is still alive."""
 
 
-def work(settings: Settings, failpoint: OnFailpoint = unarmed) -> int:
-    """Works until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at each failpoint."""
+def work(settings: Settings) -> int:
+    """Works until SIGTERM or SIGINT; returns the exit code."""
     try:
-        thread = WorkerThread(settings, failpoint)
+        thread = WorkerThread(settings)
         if settings.celery_broker_url is None:
             return _run(thread)
         app = make_celery_app(settings, thread, thread.log)
@@ -62,9 +62,8 @@ class WorkerThread:
     Raises SettingsError where its log cannot be written.
     """
 
-    def __init__(self, settings: Settings, failpoint: OnFailpoint = unarmed) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._failpoint = failpoint
         self.log = open_log(settings)
         self._thread = threading.Thread(target=self._run, name="work", daemon=True)
         self._started: concurrent.futures.Future[Service] = concurrent.futures.Future()
@@ -132,7 +131,7 @@ class WorkerThread:
             self._stopping.set()
         async with AsyncExitStack() as lifetimes:
             upstreams = Upstreams(self._settings)
-            process = await open_process(self._settings, self.log, upstreams.models, self._failpoint, lifetimes)
+            process = await open_process(self._settings, self.log, upstreams.models, unarmed, lifetimes)
             service = await build(self._settings, process, upstreams, Role.WORKER, lifetimes)
             self._show_metrics(process)
             service.start(self._broke)

@@ -24,7 +24,6 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 HANG_UP = "answerback.hang_up"
 """The ASGI extension of a server that can end a response early: its `now()` closes the connection."""
 
-NO_ALLOWANCES: Mapping[str, int] = {}
 TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 """W3C Trace Context, version 00."""
 
@@ -46,7 +45,7 @@ class RequestMiddleware:
         requests: RequestLog,
         renderers: ErrorRenderers,
         max_body_bytes: int,
-        allowances: Mapping[str, int] = NO_ALLOWANCES,
+        allowances: Mapping[str, int],
     ) -> None:
         self._app = app
         self._log = instruments.log

@@ -75,7 +75,7 @@ class OpenResponse:
 class Transport:
     """`connect_timeout` covers name, connection and TLS, in seconds; a call's own timeout covers the whole of it."""
 
-    def __init__(self, connect_timeout: float = 10.0) -> None:
+    def __init__(self, connect_timeout: float) -> None:
         self._connect_timeout = connect_timeout
         self._session = LazySession(self._make_session)
 

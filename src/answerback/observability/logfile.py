@@ -18,9 +18,8 @@ class LogFile:
     `write` never raises: a line that cannot be written is lost, and the next try is 10 s later. `open` raises.
     """
 
-    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self._max_bytes = max_bytes
         self._file: TextIO | None = None
         self._size = 0
         self._retry_at = 0.0
@@ -38,7 +37,7 @@ class LogFile:
         try:
             if self._file is None:
                 self.open()
-            elif self._size >= self._max_bytes:
+            elif self._size >= MAX_BYTES:
                 self._rotate()
             if self._file is not None:
                 self._file.write(line + "\n")

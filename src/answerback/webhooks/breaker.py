@@ -18,29 +18,23 @@ from answerback.webhooks.model import OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd
 from answerback.webhooks.window import Window
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The numbers of `CircuitBreakers`, times in seconds.
-
-    When no attempt has ended for `patience`, one more than the window admits may begin, and another one after each
-    `patience` more: attempts that hang must not keep the others waiting.
-
-    An origin that answers after a failure has recovered: what waits because it could not be reached is due, until none
-    of that is left. That lasts for `shortest_recovery` at least, since attempts from before may still fail. Where the
-    breaker did not open, an origin recovers at most every `recovery_spacing`: a path that hangs must not be tried each
-    time that another path answers. An origin idle for `forget_after` is forgotten.
-    """
-
-    cap: int = 64
-    failures_to_open: int = 5
-    first_pause: float = 30.0
-    longest_pause: float = 300.0
-    patience: float = 1.0
-    shortest_recovery: float = 30.0
-    recovery_spacing: float = 300.0
-    forget_after: float = 900.0
-    max_origins: int = 10_000
+CAP = 64
+"""How many attempts may be in flight at an origin at most."""
+FAILURES_TO_OPEN = 5
+FIRST_PAUSE = 30.0
+LONGEST_PAUSE = 300.0
+PATIENCE_SECONDS = 1.0
+"""When no attempt has ended for that long, one more than the window admits may begin, and another one after each such
+time more: attempts that hang must not keep the others waiting."""
+SHORTEST_RECOVERY = 30.0
+"""An origin that answers after a failure has recovered: what waits because it could not be reached is due, until none
+of that is left. That lasts so many seconds at least, since attempts from before may still fail."""
+RECOVERY_SPACING = 300.0
+"""Where the breaker did not open, an origin recovers at most every so many seconds: a path that hangs must not be tried
+each time that another path answers."""
+FORGET_AFTER = 900.0
+"""Seconds after which an idle origin is forgotten."""
+MAX_ORIGINS = 10_000
 
 
 @dataclass(slots=True)
@@ -66,9 +60,8 @@ class _Origin:
 class CircuitBreakers:
     """Implements `Origins` as arithmetic over a monotonic clock: no tasks, no timers, no I/O."""
 
-    def __init__(self, monotonic: Callable[[], float], limits: Limits | None = None) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._limits = limits or Limits()
         self._origins: OrderedDict[OriginKey, _Origin] = OrderedDict()
 
     def __len__(self) -> int:
@@ -83,7 +76,7 @@ class CircuitBreakers:
         now = self._monotonic()
         state = self._origins.get(key)
         if state is None:
-            return OriginRoom(1 if late else self._limits.cap)
+            return OriginRoom(1 if late else CAP)
         if state.open and now < state.reopens_at:
             return OriginRoom(0, opens_in=state.reopens_at - now)
         free = self._free(state, 1 if late and self._is_new(state) else state.window.size, now)
@@ -99,7 +92,7 @@ class CircuitBreakers:
         now = self._monotonic()
         state = self._find(key, now)
         if late and self._is_new(state):
-            state.window = Window(self._limits.cap, now)
+            state.window = Window(CAP, now)
         state.probing = state.open
         state.window.began_one(state.in_flight)
         if not state.in_flight:
@@ -135,42 +128,41 @@ class CircuitBreakers:
     def drained(self, key: OriginKey) -> None:
         """Nothing waits any more because the origin could not be reached."""
         state = self._origins.get(key)
-        if state is not None and self._monotonic() - state.recovered_at >= self._limits.shortest_recovery:
+        if state is not None and self._monotonic() - state.recovered_at >= SHORTEST_RECOVERY:
             state.recovering = False
 
     def _free(self, state: _Origin, size: int, now: float) -> int:
         if state.open:
             return 0 if now < state.reopens_at or state.probing else 1
         # One attempt that hangs says nothing of the others; only several that hang show that an origin is dead.
-        hanging = int((now - state.moved_at) / self._limits.patience) if state.in_flight else 0
-        return max(0, min(size + hanging, self._limits.cap) - state.in_flight)
+        hanging = int((now - state.moved_at) / PATIENCE_SECONDS) if state.in_flight else 0
+        return max(0, min(size + hanging, CAP) - state.in_flight)
 
     def _is_new(self, state: _Origin) -> bool:
         """Whether too little was heard of it to know what it takes."""
-        return state.answered < self._limits.cap and state.window.untried
+        return state.answered < CAP and state.window.untried
 
     def _answered(self, state: _Origin, now: float) -> None:
         returned = state.failures > 0 or not state.answered
-        if state.open or (returned and now - state.recovered_at >= self._limits.recovery_spacing):
+        if state.open or (returned and now - state.recovered_at >= RECOVERY_SPACING):
             state.recovered_at, state.recovering = now, True
         state.answered += 1
         state.failures = 0
         if state.open:
             state.pause = 0.0
             state.probing = False
-            state.window = Window(self._limits.cap, now)
+            state.window = Window(CAP, now)
 
     def _failed(self, state: _Origin, now: float, seconds: float) -> None:
-        limits = self._limits
         if state.open:
             if not self._is_probe(state, now, seconds):
                 return
-            pause = min(state.pause * 2.0, limits.longest_pause)
+            pause = min(state.pause * 2.0, LONGEST_PAUSE)
         else:
             state.failures += 1
-            if state.failures < limits.failures_to_open:
+            if state.failures < FAILURES_TO_OPEN:
                 return
-            pause = limits.first_pause
+            pause = FIRST_PAUSE
         state.pause = pause
         state.probing = False
         state.opened_at = now
@@ -185,8 +177,7 @@ class CircuitBreakers:
         state = self._origins.get(key)
         if state is None:
             self._forget(now)
-            cap = self._limits.cap
-            state = self._origins[key] = _Origin(now, Window(cap, now, size=cap))
+            state = self._origins[key] = _Origin(now, Window(CAP, now, size=CAP))
         else:
             self._origins.move_to_end(key)
         return state
@@ -199,7 +190,7 @@ class CircuitBreakers:
             name, oldest = next(iter(self._origins.items()))
             if oldest.in_flight:
                 self._origins.move_to_end(name)
-            elif now - oldest.moved_at > self._limits.forget_after or len(self._origins) >= self._limits.max_origins:
+            elif now - oldest.moved_at > FORGET_AFTER or len(self._origins) >= MAX_ORIGINS:
                 del self._origins[name]
             else:
                 return

@@ -21,6 +21,10 @@ Resolve: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """Every address of a host name. Raises OSError for a name without one."""
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
+LOOKUP_SECONDS = 2.0
+REMEMBER_SECONDS = 30.0
+"""How long the verdict on a host is remembered."""
+MAX_REMEMBERED = 4096
 REMEDY = "an operator can open networks with CALLBACK_ALLOWED_NETWORKS"
 
 
@@ -34,8 +38,7 @@ class AddressGuard:
     """Judges URLs before they are accepted, and every connection of a `WebhookSender`.
 
     `allowed_networks` are open besides the public internet; `allow_loopback` opens 127.0.0.0/8 and ::1, for a service
-    that itself listens on loopback only. `resolve` is asked for host names, `monotonic` for seconds; the verdict on a
-    host is remembered for `remember_seconds`, for at most `remembered` hosts.
+    that itself listens on loopback only. `resolve` is asked for host names, `monotonic` for seconds.
     """
 
     def __init__(
@@ -44,9 +47,6 @@ class AddressGuard:
         allow_loopback: bool = False,
         resolve: Resolve | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-        lookup_seconds: float = 2.0,
-        remember_seconds: float = 30.0,
-        remembered: int = 4096,
     ) -> None:
         self._policy = AddressPolicy((*allowed_networks, *(LOOPBACK if allow_loopback else ())))
         self._lookup: SystemLookup | None = None
@@ -54,9 +54,6 @@ class AddressGuard:
             resolve = self._lookup = SystemLookup()
         self._resolve: Resolve = resolve
         self._monotonic = monotonic
-        self._lookup_seconds = lookup_seconds
-        self._remember_seconds = remember_seconds
-        self._remembered = remembered
         self._verdicts: OrderedDict[tuple[str, str], _Verdict] = OrderedDict()
         self._judging: dict[tuple[str, str], asyncio.Task[str | None]] = {}
 
@@ -124,9 +121,9 @@ class AddressGuard:
     async def _judge(self, key: tuple[str, str], where: Target) -> str | None:
         try:
             refusal = await self._refusal(where)
-            self._verdicts[key] = _Verdict(refusal, self._monotonic() + self._remember_seconds)
+            self._verdicts[key] = _Verdict(refusal, self._monotonic() + REMEMBER_SECONDS)
             self._verdicts.move_to_end(key)
-            if len(self._verdicts) > self._remembered:
+            if len(self._verdicts) > MAX_REMEMBERED:
                 self._verdicts.popitem(last=False)
             return refusal
         finally:
@@ -145,7 +142,7 @@ class AddressGuard:
         try:
             self._verify_unresolved(where)
             if not where.literal:
-                async with asyncio.timeout(self._lookup_seconds):
+                async with asyncio.timeout(LOOKUP_SECONDS):
                     await self.addresses(where.host)
         except ForbiddenAddressError as error:
             return _words(where, error)

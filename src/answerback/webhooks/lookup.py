@@ -4,16 +4,17 @@ import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
+THREADS = 32
+MAX_WAITING = 1024
+"""More names at once are not looked up at all: OSError, as for a name that does not exist."""
+
 
 class SystemLookup:
-    """Asks the system's resolver in a bounded pool, so that slow names never starve the rest of the process.
+    """Asks the system's resolver in a bounded pool, so that slow names never starve the rest of the process."""
 
-    More than `waiting` names at once are not looked up at all: OSError, as for a name that does not exist.
-    """
-
-    def __init__(self, threads: int = 32, waiting: int = 1024) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="callback-dns")
-        self._room = waiting
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="callback-dns")
+        self._room = MAX_WAITING
 
     async def __call__(self, host: str) -> list[str]:
         """Every address of a host, zones kept (`fe80::1%2`). Raises OSError."""

@@ -17,24 +17,21 @@ _PASSING = frozenset({408, 425, 429})
 
 
 class FileFetcher:
-    """Implements `Fetcher`. A file may be `max_bytes` long and take `seconds`, redirects included; each of those is
-    judged like the first URL."""
+    """Implements `Fetcher`. A file may take 30 s, redirects included; each of those is judged like the first URL."""
 
-    def __init__(self, guard: AddressGuard, max_bytes: int = MAX_FILE_BYTES, seconds: float = FETCH_SECONDS) -> None:
+    def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
-        self._max_bytes = max_bytes
-        self._seconds = seconds
         self._session = guarded_session(guard, tls=None)
 
     async def fetch(self, url: str) -> File:
         """Raises FileError: retryable for what the network or the file's server does, final for what the URL says."""
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(FETCH_SECONDS):
                 return await self._follow(url)
         except FileError:
             raise
         except TimeoutError:
-            raise FileError(f"did not come within {self._seconds:g} s", retryable=True) from None
+            raise FileError(f"did not come within {FETCH_SECONDS:g} s", retryable=True) from None
         except Exception as error:  # noqa: BLE001 (every one of them becomes a FileError)
             raise _failure(error) from None
 
@@ -67,20 +64,21 @@ class FileFetcher:
         if encoding != "identity":
             # A server that compresses what was requested uncompressed may be hostile.
             raise FileError("comes compressed although it was asked for plain")
-        if (response.content_length or 0) > self._max_bytes:
-            raise self._too_large()
+        if (response.content_length or 0) > MAX_FILE_BYTES:
+            raise _too_large()
         data = bytearray()
         while chunk := await response.content.readany():
             data += chunk
-            if len(data) > self._max_bytes:
+            if len(data) > MAX_FILE_BYTES:
                 # The rest may be endless: the connection goes rather than being drained.
                 response.close()
-                raise self._too_large()
+                raise _too_large()
         typed = "Content-Type" in response.headers
         return File(bytes(data), response.content_type.lower() if typed else "", response.charset or "")
 
-    def _too_large(self) -> FileError:
-        return FileError(f"is larger than {self._max_bytes} bytes")
+
+def _too_large() -> FileError:
+    return FileError(f"is larger than {MAX_FILE_BYTES} bytes")
 
 
 def _failure(error: Exception) -> FileError:

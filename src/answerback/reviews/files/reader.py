@@ -24,17 +24,16 @@ _INHERITED = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT", "LANG", "LC_ALL
 
 
 class DocumentReader:
-    """Implements `Reader`. PDFs are read in processes that are killed after `pdf_seconds`, a few at once."""
+    """Implements `Reader`. PDFs are read in processes that are killed after 30 s, a few at once."""
 
-    def __init__(self, pdf_seconds: float = PDF_SECONDS) -> None:
-        self._pdf_seconds = pdf_seconds
+    def __init__(self) -> None:
         self._turns = asyncio.Semaphore(PDFS_AT_ONCE)
 
     async def text(self, file: File, pages: Sequence[int] | None) -> str:
         """Pages of a text file are what form feeds part. Raises FileError."""
         if _is_pdf(file):
             async with self._turns:
-                text = await _pdf(file.data, pages, self._pdf_seconds)
+                text = await _pdf(file.data, pages)
         else:
             text = _select(_decoded(file), pages)
         text = text.replace("\0", "").strip()
@@ -88,7 +87,7 @@ def _select(text: str, pages: Sequence[int] | None) -> str:
     return "\n\n".join(parts[number - 1] for number in pages)
 
 
-async def _pdf(data: bytes, pages: Sequence[int] | None, seconds: float) -> str:
+async def _pdf(data: bytes, pages: Sequence[int] | None) -> str:
     order = {"pages": None if pages is None else list(pages), "max_pages": MAX_PAGES, "max_chars": MAX_CHARS}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "answerback.reviews.files.pdf", json.dumps(order)),
@@ -99,11 +98,11 @@ async def _pdf(data: bytes, pages: Sequence[int] | None, seconds: float) -> str:
         env={name: os.environ[name] for name in _INHERITED if name in os.environ},
     )
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(PDF_SECONDS):
             said, _ = await process.communicate(data)
         answer = json.loads(said)
     except TimeoutError:
-        raise FileError(f"takes more than {seconds:g} s to read") from None
+        raise FileError(f"takes more than {PDF_SECONDS:g} s to read") from None
     except ValueError:
         # Killed by the kernel's limits, it has said nothing.
         raise FileError("takes more time or memory to read than is allowed") from None
