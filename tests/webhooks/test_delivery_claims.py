@@ -72,7 +72,7 @@ async def test_a_walk_that_is_cut_goes_on_where_it_stopped_until_everything_is_c
     for n in range(9):
         await owe(stores, 2, f"https://{n}.example/")
     monkeypatch.setattr(claiming, "WALK_LENGTH", 4)
-    monkeypatch.setattr(claiming, "WALK", claiming.Statement(claiming._walk()))
+    monkeypatch.setattr(claiming, "WALK", claiming.walking())
 
     claimed: list[str] = []
     while len(claimed) < 18:
@@ -91,7 +91,7 @@ async def test_a_cut_walk_past_closed_origins_comes_round(stores: Stores, monkey
     await owe(stores, 1)
     closed = {OriginKey(TENANT, f"{url}:443"): SHUT for url in dead}
     monkeypatch.setattr(claiming, "WALK_LENGTH", 4)
-    monkeypatch.setattr(claiming, "WALK", claiming.Statement(claiming._walk()))
+    monkeypatch.setattr(claiming, "WALK", claiming.walking())
 
     found = [await claim(stores, closed) for _ in range(3)]
 

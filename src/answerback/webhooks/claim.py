@@ -73,7 +73,11 @@ def _lateral(stops: Any) -> Any:
     return select(*step.c, stops.c.number + literal_column("1")).select_from(stops).join(step, true())
 
 
-WALK = Statement(_walk(_joined), postgresql=_walk(_lateral))
+def walking() -> Statement:
+    return Statement(_walk(_joined), postgresql=_walk(_lateral))
+
+
+WALK = walking()
 
 _here = (
     in_state(deliveries, DeliveryState.PENDING),
