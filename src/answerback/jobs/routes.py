@@ -22,7 +22,25 @@ from answerback.queue.notifier import Notifier
 
 ID_PATTERN = "^job_[0-9a-f]{32}$"
 
-RETRY_ERRORS = (
+StateFilter = Annotated[JobState | None, Query(description="Only jobs in this state.")]
+ConversationFilter = Annotated[
+    Annotated[str, AfterValidator(no_nul)] | None,
+    Query(max_length=2048, description="Only this conversation's: its session_id, or its callback URL."),
+]
+PageSize = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+Before = Annotated[
+    str | None, Query(pattern=ID_PATTERN, description="Only older jobs than this one: the `next` of a page.")
+]
+TenantFilter = Annotated[
+    Annotated[str, AfterValidator(no_nul)] | None,
+    Query(max_length=64, description="This tenant's jobs instead of yours: for operators."),
+]
+
+LIST_ERRORS = KEY_ERRORS | errors(_403="`tenant` is for operators")
+CANCEL_ERRORS = JOB_ERRORS | conflict(
+    "The job has ended otherwise", "this job is completed already and cannot be cancelled"
+)
+RETRY_RESPONSES = (
     JOB_ERRORS
     | conflict(
         "The job has not ended, or completed",
@@ -32,6 +50,7 @@ RETRY_ERRORS = (
         _422="Its callback URL is refused now",
         _429="Its conversation is full, or more requests than your rate allows",
     )
+    | {202: {"headers": headers("Location")}}
 )
 
 
@@ -40,34 +59,15 @@ def router(
 ) -> APIRouter:
     """`/v1/jobs…`."""
     routes = APIRouter(prefix="/v1", tags=["jobs"])
-    _add_reads(routes, store, authenticator)
-    _add_cancel(routes, store, notifier, authenticator, instruments)
-    _add_retry(routes, store, submitter, authenticator)
-    return routes
 
-
-def _add_reads(routes: APIRouter, store: JobStore, authenticator: Authenticator) -> None:
-    @routes.get(
-        "/jobs",
-        summary="Your jobs, newest first",
-        response_model=JobPage,
-        responses=KEY_ERRORS | errors(_403="`tenant` is for operators"),
-    )
+    @routes.get("/jobs", summary="Your jobs, newest first", response_model=JobPage, responses=LIST_ERRORS)
     async def list_jobs(
         request: Request,
-        status: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
-        session_id: Annotated[
-            Annotated[str, AfterValidator(no_nul)] | None,
-            Query(max_length=2048, description="Only this conversation's: its session_id, or its callback URL."),
-        ] = None,
-        limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
-        before: Annotated[
-            str | None, Query(pattern=ID_PATTERN, description="Only older jobs than this one: the `next` of a page.")
-        ] = None,
-        tenant: Annotated[
-            Annotated[str, AfterValidator(no_nul)] | None,
-            Query(max_length=64, description="This tenant's jobs instead of yours: for operators."),
-        ] = None,
+        status: StateFilter = None,
+        session_id: ConversationFilter = None,
+        limit: PageSize = 20,
+        before: Before = None,
+        tenant: TenantFilter = None,
     ) -> Response:
         """Without what may be long, as an answer: that is shown by single jobs only."""
         tenant_id = await authenticator.tenant_or_asked(request, tenant)
@@ -82,17 +82,7 @@ def _add_reads(routes: APIRouter, store: JobStore, authenticator: Authenticator)
         tenant_id = await authenticator.tenant(request)
         return respond(200, job_details(await store.get(tenant_id, job_id)))
 
-
-def _add_cancel(
-    routes: APIRouter, store: JobStore, notifier: Notifier, authenticator: Authenticator, instruments: Instruments
-) -> None:
-    @routes.post(
-        "/jobs/{job_id}/cancel",
-        summary="Cancel a job",
-        response_model=JobDetails,
-        responses=JOB_ERRORS
-        | conflict("The job has ended otherwise", "this job is completed already and cannot be cancelled"),
-    )
+    @routes.post("/jobs/{job_id}/cancel", summary="Cancel a job", response_model=JobDetails, responses=CANCEL_ERRORS)
     async def cancel(request: Request, job_id: JobId) -> Response:
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
         tenant_id = await authenticator.tenant(request)
@@ -102,14 +92,12 @@ def _add_cancel(
         instruments.log.info("cancelled", job=job_id, tenant=tenant_id)
         return respond(200, job_details(await store.get(tenant_id, job_id)))
 
-
-def _add_retry(routes: APIRouter, store: JobStore, submitter: Submitter, authenticator: Authenticator) -> None:
     @routes.post(
         "/jobs/{job_id}/retry",
         status_code=202,
         summary="Ask again what failed, expired or was cancelled",
         response_model=Retried,
-        responses=RETRY_ERRORS | {202: {"headers": headers("Location")}},
+        responses=RETRY_RESPONSES,
     )
     async def retry(request: Request, job_id: JobId) -> Response:
         """Accepts the same arguments as a new job at the end of its conversation. The old job keeps its ending and its
@@ -118,3 +106,5 @@ def _add_retry(routes: APIRouter, store: JobStore, submitter: Submitter, authent
         accepted = await submitter.retry(tenant_id, job_id)
         record = await store.get(tenant_id, accepted.job_id)
         return respond(202, retried_body(record), {"Location": f"/v1/jobs/{accepted.job_id}"})
+
+    return routes
