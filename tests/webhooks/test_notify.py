@@ -7,8 +7,8 @@ import pytest
 from owing import COMPLETED, FAILED
 
 from answerback.webhooks.endpoints import Endpoint
-from answerback.webhooks.events import envelope
 from answerback.webhooks.model import ClaimedDelivery
+from answerback.webhooks.notify import envelope
 from builders import REPORT, TENANT, URL, accept, claim_deliveries, claim_delivery, claim_job, ended_job, failed, finish
 from databases import REFUSED, Database
 from stores import Stores

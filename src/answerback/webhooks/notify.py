@@ -1,5 +1,6 @@
 """Notifying: a job's end inserts its deliveries, to the URL of its request and to each endpoint that subscribed."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,6 @@ from sqlalchemy.types import Text
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.tables import deliveries, webhook_endpoints, webhook_subscriptions
 from answerback.kernel.ids import new_id
-from answerback.webhooks.events import envelope
 from answerback.webhooks.model import DEADLINE_MS, DeliveryState, destination_of, origin_of
 from answerback.webhooks.order import is_open
 
@@ -145,3 +145,10 @@ def notify(tx: Transaction, notice: Notice) -> Operation[None]:
         if subscribed:
             body = envelope(new_id("evt_", tx.wall), event.type, tx.wall, event.body)
             yield NOTIFY_ENDPOINTS(**given, body=body)
+
+
+def envelope(event_id: str, event_type: str, at: int, data: bytes) -> bytes:
+    """What an endpoint receives: OpenAI's event object around `data`, the JSON text that the callback URL receives.
+    `at` is in epoch milliseconds of the wall clock."""
+    head = {"id": event_id, "object": "event", "type": event_type, "created_at": at // 1000}
+    return json.dumps(head).encode()[:-1] + b', "data": ' + data + b"}"
