@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from answerback.testing.backends.tree import descendants, end_all
-from answerback.testing.ports import reserve_port
+from answerback.testing.ports import HOST, reserve_port
 from answerback.testing.process import inherited
 
 POLL_SECONDS = 0.02
@@ -149,6 +150,16 @@ def binary(name: str, folders: Sequence[Path], package: str) -> Path:
     if found is None:
         raise BackendUnavailable(f"`{name}` is not installed: apt-get install {package}")
     return Path(found)
+
+
+def replies(port: int, asked: bytes, beginning: bytes) -> bool:
+    """Whether what listens on the port replies to `asked`, with `beginning` first."""
+    try:
+        with socket.create_connection((HOST, port), timeout=1) as connection:
+            connection.sendall(asked)
+            return connection.recv(len(beginning)) == beginning
+    except OSError:
+        return False
 
 
 def _release(processes: Sequence[subprocess.Popen[bytes]], kept: contextlib.ExitStack) -> None:

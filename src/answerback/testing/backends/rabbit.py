@@ -1,11 +1,10 @@
 """RabbitMQ, private: its own node, its own name service, its own data."""
 
 import json
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from answerback.testing.backends.backend import Backend, binary
+from answerback.testing.backends.backend import Backend, binary, replies
 from answerback.testing.ports import HOST
 
 VHOSTS = 64
@@ -67,12 +66,7 @@ class RabbitServer(Backend):
 
     def _serves(self) -> bool:
         """It listens when it has started; it sends the first frame after the protocol header."""
-        try:
-            with socket.create_connection((HOST, self.port), timeout=1) as connection:
-                connection.sendall(b"AMQP\x00\x00\x09\x01")
-                return connection.recv(1) == b"\x01"
-        except OSError:
-            return False
+        return replies(self.port, b"AMQP\x00\x00\x09\x01", b"\x01")
 
 
 def _definitions() -> dict[str, object]:

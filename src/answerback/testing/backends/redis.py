@@ -1,10 +1,9 @@
 """Redis, private."""
 
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from answerback.testing.backends.backend import Backend, binary
+from answerback.testing.backends.backend import Backend, binary, replies
 from answerback.testing.ports import HOST
 
 DATABASES = 64
@@ -25,9 +24,4 @@ class RedisServer(Backend):
         return (self._program, *address, "--save", "", "--appendonly", "no", "--databases", str(DATABASES))
 
     def _serves(self) -> bool:
-        try:
-            with socket.create_connection((HOST, self.port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(5) == b"+PONG"
-        except OSError:
-            return False
+        return replies(self.port, b"PING\r\n", b"+PONG")
