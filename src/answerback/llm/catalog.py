@@ -29,7 +29,7 @@ class Catalog:
     runs at a time, for all callers, in a task of its own: a caller that goes away cancels it for no other.
     """
 
-    def __init__(self, lister: Lister, ttl: float, instruments: Instruments, always: Collection[str] = ()) -> None:
+    def __init__(self, lister: Lister, ttl: float, instruments: Instruments, always: Collection[str]) -> None:
         self._lister = lister
         self._ttl = ttl
         self._monotonic = instruments.clock.monotonic

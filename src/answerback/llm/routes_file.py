@@ -1,6 +1,5 @@
 """The routes file: several providers, and model names that stand for lists of them. TOML, checked at start."""
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -88,7 +87,7 @@ class RoutesFile(_Part):
         return self.default or next(iter(self.routes))
 
 
-def load_routes(path: Path, environment: Mapping[str, str] = os.environ) -> RoutesFile:
+def load_routes(path: Path, environment: Mapping[str, str]) -> RoutesFile:
     """Reads the file, and the keys it names from `environment`. Raises RoutesFileError."""
     try:
         document = tomllib.loads(path.read_bytes().decode())

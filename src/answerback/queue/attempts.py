@@ -74,16 +74,20 @@ def ending_attempt(
     """Ends the leases of the rows that match, sets `values`, and appends the attempt to each row's attempts. Where
     `under_way` does not hold there was no attempt, and none is appended. Returns the ids."""
     made = table.c.attempts_made + (1 if under_way is None else case((under_way, 1), else_=0))
+
+    def attempts(appended: ColumnElement[Any]) -> ColumnElement[Any]:
+        return appended if under_way is None else case((under_way, appended), else_=table.c.attempts)
+
     ended = update(table).where(*where).values(**values, **HELD_LEASE, attempts_made=made).returning(table.c.id)
     return Statement(
-        ended.values(attempts=appended_sqlite(table, under_way)),
-        postgresql=ended.values(attempts=appended_postgresql(table, under_way)),
+        ended.values(attempts=attempts(_appended_sqlite(table))),
+        postgresql=ended.values(attempts=attempts(_appended_postgresql(table))),
         by=("row_id",),
     )
 
 
-def appended_sqlite(table: Any, under_way: ColumnElement[bool] | None = None) -> ColumnElement[Any]:
-    """The `attempts` of a row once the attempt under way has ended; unchanged where `under_way` does not hold.
+def _appended_sqlite(table: Any) -> ColumnElement[Any]:
+    """The `attempts` of a row once the attempt under way has ended.
 
     Joined as text: JSON functions would parse the entry and the array again, at the cost of the rest of the update.
     """
@@ -92,12 +96,11 @@ def appended_sqlite(table: Any, under_way: ColumnElement[bool] | None = None) ->
     full = table.c.attempts_made >= literal_column(str(KEPT_FIRST + KEPT_LAST))
     kept = case((full, func.json_remove(table.c.attempts, _text(f"$[{KEPT_FIRST}]"))), else_=table.c.attempts)
     earlier = func.rtrim(kept, _text("]")) + _text(",")
-    appended = case((table.c.attempts == _text("[]"), _text("[")), else_=earlier) + known + _text("]")
-    return _where(under_way, appended, table)
+    return case((table.c.attempts == _text("[]"), _text("[")), else_=earlier) + known + _text("]")
 
 
-def appended_postgresql(table: Any, under_way: ColumnElement[bool] | None = None) -> ColumnElement[Any]:
-    """As `appended_sqlite`."""
+def _appended_postgresql(table: Any) -> ColumnElement[Any]:
+    """As `_appended_sqlite`."""
     known = cast(_entry, JSONB).op("||")(
         func.jsonb_build_object(
             *("number", table.c.attempt, "epoch", table.c.lease_epoch, "started_at", table.c.claimed_at)
@@ -108,12 +111,8 @@ def appended_postgresql(table: Any, under_way: ColumnElement[bool] | None = None
         (full, table.c.attempts.op("-")(literal_column(str(KEPT_FIRST)))),
         else_=table.c.attempts,
     )
-    return _where(under_way, kept.op("||")(func.jsonb_build_array(known)), table)
+    return kept.op("||")(func.jsonb_build_array(known))
 
 
 def _text(text: str) -> ColumnElement[str]:
     return literal_column(f"'{text}'", Text)
-
-
-def _where(under_way: ColumnElement[bool] | None, appended: Any, table: Any) -> ColumnElement[Any]:
-    return appended if under_way is None else case((under_way, appended), else_=table.c.attempts)

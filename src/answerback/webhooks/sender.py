@@ -30,7 +30,7 @@ class WebhookSender:
         self,
         guard: AddressGuard,
         now: Callable[[], int],
-        timeout_seconds: float = 20.0,
+        timeout_seconds: float,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._guard = guard
