@@ -42,7 +42,7 @@ def test_failures_and_retries_are_counted_and_failures_are_not_measured() -> Non
     assert (summary.calls, summary.failures, summary.retries, summary.tokens) == (5, 3, 5, 50)
     assert summary.failure_codes == {"upstream_error": 2, "upstream_timeout": 1}
     assert summary.latency == spread([2.0, 4.0])
-    assert summary.first_token == spread([1.0, 2.0])
+    assert summary.time_to_first_token == spread([1.0, 2.0])
     assert summary.tokens_per_second == spread([5.0, 10.0])
 
 
@@ -55,7 +55,7 @@ def test_tokens_that_nobody_counted_make_no_rate() -> None:
 def test_when_all_failed_there_is_nothing_to_measure() -> None:
     summary = summarize([run(failure="upstream_error")])
 
-    assert (summary.latency, summary.first_token, summary.tokens_per_second) == (None, None, None)
+    assert (summary.latency, summary.time_to_first_token, summary.tokens_per_second) == (None, None, None)
 
 
 def test_prompts_are_lines_without_the_blank_ones() -> None:

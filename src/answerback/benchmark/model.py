@@ -4,6 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, Field, PlainSerializer
 
 MAX_RUNS = 100
 MAX_CONCURRENCY = 100
@@ -53,30 +56,36 @@ class Run:
         return None if self.tokens is None or self.seconds <= 0 else self.tokens / self.seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+Measure = Annotated[float, PlainSerializer(lambda value: round(value, 6), return_type=float)]
+"""A number that the report shows with six decimals."""
+
+
+class Spread(BaseModel, frozen=True):
     """How a measure spreads. `std_dev` is the sample's (n - 1), 0 for a single value; percentiles are interpolated
     between the two nearest values."""
 
-    avg: float
-    min: float
-    max: float
-    std_dev: float
-    p50: float
-    p95: float
+    avg: Measure = Field(examples=[0.81])
+    min: Measure = Field(examples=[0.74])
+    max: Measure = Field(examples=[0.92])
+    std_dev: Measure = Field(examples=[0.06])
+    p50: Measure = Field(examples=[0.8])
+    p95: Measure = Field(examples=[0.91])
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Some runs in numbers. Spreads are those of the runs that succeeded, None where there is nothing to spread."""
+class Summary(BaseModel, frozen=True):
+    """Some runs in numbers. Spreads are those of the calls that succeeded, null where none did. Times are in seconds,
+    as measured from the stream, and leave out the waits between tries; `tokens` are those of the answers, as the
+    upstream counts them."""
 
-    calls: int
-    failures: int
-    failure_codes: Mapping[str, int]
-    retries: int
-    tokens: int
+    calls: int = Field(examples=[5])
+    failures: int = Field(examples=[1])
+    failure_codes: Mapping[str, int] = Field(
+        description="How many failed with which `error.code`.", examples=[{"upstream_timeout": 1}]
+    )
+    retries: int = Field(description="Tries beyond the first.", examples=[1])
+    tokens: int = Field(examples=[210])
     latency: Spread | None
-    first_token: Spread | None
+    time_to_first_token: Spread | None
     tokens_per_second: Spread | None
 
 
@@ -123,7 +132,7 @@ def summarize(runs: Sequence[Run]) -> Summary:
         retries=sum(run.tries - 1 for run in runs),
         tokens=sum(run.tokens or 0 for run in answered),
         latency=spread(run.seconds for run in answered),
-        first_token=spread(run.first_token_seconds for run in answered),
+        time_to_first_token=spread(run.first_token_seconds for run in answered),
         tokens_per_second=spread(rate for run in answered if (rate := run.tokens_per_second) is not None),
     )
 

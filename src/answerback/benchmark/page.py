@@ -76,7 +76,7 @@ def _panels(report: Report) -> Sequence[Panel]:
     everything = ("all prompts", report.overall)
     return [
         Panel(title, "s", [(prompt, summary.latency) for prompt, summary in (everything, *shown)]),
-        Panel("Time to first token", "s", [("all prompts", report.overall.first_token)]),
+        Panel("Time to first token", "s", [("all prompts", report.overall.time_to_first_token)]),
         Panel("Tokens per second", "1/s", [("all prompts", report.overall.tokens_per_second)]),
     ]
 
@@ -84,7 +84,7 @@ def _panels(report: Report) -> Sequence[Panel]:
 def _row(prompt: str, answer: str, summary: Summary) -> str:
     latency = summary.latency
     times = [None] * 6 if latency is None else [*_numbers(latency)]
-    cells = [*times, _avg(summary.first_token), _avg(summary.tokens_per_second)]
+    cells = [*times, _avg(summary.time_to_first_token), _avg(summary.tokens_per_second)]
     counts = (summary.calls, summary.failures, summary.retries)
     return (
         f'<tr><td class="text">{_excerpt(prompt)}</td><td class="text">{_excerpt(answer)}</td>'

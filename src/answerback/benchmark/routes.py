@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -19,7 +18,6 @@ from answerback.benchmark.model import (
     MAX_RUNS,
     Plan,
     Report,
-    Spread,
     Summary,
     read_prompts,
 )
@@ -56,38 +54,9 @@ class BenchmarkForm(BaseModel):
     visualize: bool = Field(default=False, description="True: the report comes as an HTML page with a chart.")
 
 
-class SpreadBody(BaseModel):
-    """`std_dev` is the sample's, 0 for a single value; percentiles are interpolated."""
+class PromptBody(Summary):
+    """The runs of one prompt in numbers."""
 
-    avg: float
-    min: float
-    max: float
-    std_dev: float
-    p50: float
-    p95: float
-
-
-SPREAD = {"avg": 0.81, "min": 0.74, "max": 0.92, "std_dev": 0.06, "p50": 0.8, "p95": 0.91}
-"""The example of every measure."""
-
-
-class SummaryBody(BaseModel):
-    """Spreads are those of the calls that succeeded, null where none did. Times are in seconds, as measured from the
-    stream, and leave out the waits between tries; `tokens` are those of the answers, as the upstream counts them."""
-
-    calls: int = Field(examples=[5])
-    failures: int = Field(examples=[1])
-    failure_codes: dict[str, int] = Field(
-        description="How many failed with which `error.code`.", examples=[{"upstream_timeout": 1}]
-    )
-    retries: int = Field(description="Tries beyond the first.", examples=[1])
-    tokens: int = Field(examples=[210])
-    latency: SpreadBody | None = Field(examples=[SPREAD])
-    time_to_first_token: SpreadBody | None = Field(examples=[SPREAD])
-    tokens_per_second: SpreadBody | None = Field(examples=[SPREAD])
-
-
-class PromptBody(SummaryBody):
     prompt: str = Field(examples=["What is the capital of France?"])
 
 
@@ -99,7 +68,7 @@ class ReportBody(BaseModel):
     concurrency: int = Field(examples=[5])
     max_tokens: int = Field(examples=[512])
     seconds: float = Field(examples=[1.9])
-    overall: SummaryBody
+    overall: Summary
     prompts: list[PromptBody]
     results_file: str = Field(
         description="A CSV file with a row per run, under `BENCHMARKS_DIR` of the service.",
@@ -204,27 +173,10 @@ def _body(report: Report) -> ReportBody:
         concurrency=plan.concurrency,
         max_tokens=plan.max_tokens,
         seconds=round(report.seconds, 4),
-        overall=SummaryBody(**_summary(report.overall)),
-        prompts=[PromptBody(prompt=prompt, **_summary(summary)) for prompt, summary in prompts],
+        overall=report.overall,
+        prompts=[PromptBody(prompt=prompt, **dict(summary)) for prompt, summary in prompts],
         results_file=report.results_file,
     )
-
-
-def _summary(summary: Summary) -> dict[str, Any]:
-    return {
-        "calls": summary.calls,
-        "failures": summary.failures,
-        "failure_codes": dict(summary.failure_codes),
-        "retries": summary.retries,
-        "tokens": summary.tokens,
-        "latency": _spread(summary.latency),
-        "time_to_first_token": _spread(summary.first_token),
-        "tokens_per_second": _spread(summary.tokens_per_second),
-    }
-
-
-def _spread(spread: Spread | None) -> SpreadBody | None:
-    return None if spread is None else SpreadBody(**{name: round(value, 6) for name, value in asdict(spread).items()})
 
 
 def _form_schema() -> dict[str, Any]:

@@ -71,7 +71,7 @@ def panels(reports: Sequence[Report]) -> Sequence[Panel]:
     """The plot: a bar a model for each measure."""
     return [
         Panel("Latency", "s", [(name(report), report.overall.latency) for report in reports]),
-        Panel("Time to first token", "s", [(name(report), report.overall.first_token) for report in reports]),
+        Panel("Time to first token", "s", [(name(report), report.overall.time_to_first_token) for report in reports]),
         Panel("Tokens per second", "1/s", [(name(report), report.overall.tokens_per_second) for report in reports]),
     ]
 
@@ -153,7 +153,7 @@ def _table(reports: Sequence[Report]) -> Table:
     table.add_row("retries", *(str(each.retries) for each in summaries), end_section=True)
     for label, measure in SHOWN:
         table.add_row(f"latency {label}", *(_cell(each.latency, measure) for each in summaries))
-    table.add_row("time to first token avg", *(_cell(each.first_token, "avg") for each in summaries))
+    table.add_row("time to first token avg", *(_cell(each.time_to_first_token, "avg") for each in summaries))
     table.add_row("tokens per second avg", *(_cell(each.tokens_per_second, "avg") for each in summaries))
     return table
 
