@@ -1,1 +1,1 @@
-"""Ids, clocks, errors, retry schedules, protocols of logs, metrics and traces: standard library only."""
+"""Ids, clocks, errors, retry schedules, interfaces of log, metrics and traces: standard library only."""
