@@ -1,4 +1,4 @@
-"""A response is its model: the bytes and the documented example."""
+"""A response is its model: the bytes and the documented schema."""
 
 import json
 from typing import Any
@@ -7,12 +7,10 @@ import pytest
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticSerializationError
 
-from answerback.http.responses import respond, shown
+from answerback.http.responses import Time, plain, respond
 
 
 class Answer(BaseModel):
-    model_config = shown({"answer": "Paris.", "note": None})
-
     answer: str
     note: str | None = None
     metadata: dict[str, Any] | None = Field(None, exclude_if=lambda value: value is None)
@@ -46,7 +44,15 @@ def test_text_that_utf8_cannot_express_is_no_response() -> None:
         respond(200, Answer(answer="", metadata={"half a pair": "\ud83d"}))
 
 
-def test_the_example_is_in_the_documented_schema_and_fits_the_model() -> None:
-    (example,) = Answer.model_json_schema()["examples"]
+class Moment(BaseModel):
+    at: Time
+    ended_at: Time | None
 
-    assert Answer(**example).model_dump() == example
+
+def test_times_are_milliseconds_here_and_rfc3339_on_the_wire_and_in_the_document() -> None:
+    moment = Moment(at=1_750_000_000_123, ended_at=None)
+
+    assert bytes(respond(200, moment).body) == b'{"at":"2025-06-15T15:06:40.123Z","ended_at":null}'
+    assert plain(moment) == moment.model_dump() == {"at": "2025-06-15T15:06:40.123Z", "ended_at": None}
+    for mode in ("validation", "serialization"):
+        assert Moment.model_json_schema(mode=mode)["properties"]["at"]["format"] == "date-time"  # type: ignore[arg-type]

@@ -1,22 +1,22 @@
 """Keys over HTTP, for operators."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeAlias
+from dataclasses import asdict
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Path
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.accounts.model import ApiKey, hash_key, key_name, new_key
+from answerback.accounts.model import hash_key, key_name, new_key
 from answerback.accounts.store import AccountStore
 from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.fields import no_nul
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openapi_parts import CREATED, IDEMPOTENCY_KEY, KEY_ERRORS, conflict, errors
-from answerback.http.responses import respond, shown
-from answerback.kernel.clock import rfc3339
+from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, conflict, errors
+from answerback.http.responses import Time, respond
 from answerback.kernel.rate import parse_rate
 
 SecretOf: TypeAlias = Callable[[str], Awaitable[str]]
@@ -24,45 +24,28 @@ SecretOf: TypeAlias = Callable[[str], Awaitable[str]]
 
 NO_STORE = {"Cache-Control": "no-store"}
 
-KEY, TENANT = "key_01a1fc8454427e0488ed70bfee41f52c", "tnt_01a1fc8454427e0488ed70bfd1c5a7e4"
-_SHOWN = {
-    "id": KEY,
-    "tenant_id": TENANT,
-    "name": "shop",
-    "operator": False,
-    "rate_limit": "1000/hour",
-    "created_at": CREATED,
-    "revoked_at": None,
-}
-_CREATED = {
-    "key": "ab_V2hhdCBhbiBBUEkga2V5IG9mIHRoaXMgc2VydmljZQ",
-    "signing_secret": "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg==",
-}
+KEY = "key_01a1fc8454427e0488ed70bfee41f52c"
 
 
 class KeyBody(BaseModel):
     """A key without the key. `rate_limit` is null where the setting RATE_LIMIT counts, `revoked_at` while the key is
     valid."""
 
-    model_config = shown(_SHOWN)
-
-    id: str
-    tenant_id: str
-    name: str
-    operator: bool
-    rate_limit: str | None
-    created_at: str
-    revoked_at: str | None
+    id: str = Field(examples=[KEY])
+    tenant_id: str = Field(examples=["tnt_01a1fc8454427e0488ed70bfd1c5a7e4"])
+    name: str = Field(examples=["shop"])
+    operator: bool = Field(examples=[False])
+    rate_limit: str | None = Field(examples=["1000/hour"])
+    created_at: Time
+    revoked_at: Time | None = Field(examples=[None])
 
 
 class CreatedKey(KeyBody):
     """`key` is shown this once. `signing_secret` signs the callbacks of a new tenant, and is null for one that was
     there."""
 
-    model_config = shown(_SHOWN | _CREATED)
-
-    key: str
-    signing_secret: str | None
+    key: str = Field(examples=["ab_V2hhdCBhbiBBUEkga2V5IG9mIHRoaXMgc2VydmljZQ"])
+    signing_secret: str | None = Field(examples=["whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="])
 
 
 class KeyList(BaseModel):
@@ -102,8 +85,7 @@ def _add_list(routes: APIRouter, store: AccountStore, authenticator: Authenticat
     async def list_keys(request: Request) -> Response:
         """Revoked ones too; none of them shows the key itself. For operators."""
         await authenticator.operator(request)
-        keys = [KeyBody(**_fields(key)) for key in await store.list_keys()]
-        return respond(200, KeyList(items=keys))
+        return respond(200, KeyList(items=[KeyBody(**asdict(key)) for key in await store.list_keys()]))
 
 
 def _add_create(
@@ -138,7 +120,7 @@ def _add_create(
             )
             authenticator.forget()
             secret = None if asked.tenant is not None else await secret_of(made.tenant_id)
-            return respond(201, CreatedKey(**_fields(made), key=key, signing_secret=secret), NO_STORE)
+            return respond(201, CreatedKey(**asdict(made), key=key, signing_secret=secret), NO_STORE)
 
         return await idempotent(request, caller.tenant_id, asked, create, stored=False)
 
@@ -160,16 +142,3 @@ def _add_revoke(routes: APIRouter, store: AccountStore, authenticator: Authentic
         await store.revoke_key(key_id)
         authenticator.forget()
         return Response(status_code=204)
-
-
-def _fields(key: ApiKey) -> dict[str, Any]:
-    """The fields of a KeyBody."""
-    return {
-        "id": key.id,
-        "tenant_id": key.tenant_id,
-        "name": key.name,
-        "operator": key.operator,
-        "rate_limit": key.rate_limit,
-        "created_at": rfc3339(key.created_at),
-        "revoked_at": None if key.revoked_at is None else rfc3339(key.revoked_at),
-    }

@@ -15,9 +15,8 @@ from answerback.http.fields import ModelName, not_blank
 from answerback.http.headers import accepts
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
-from answerback.http.responses import respond
+from answerback.http.responses import Time, respond
 from answerback.http.sse import EVENT_STREAM, sse_response, text_response, word_events
-from answerback.kernel.clock import rfc3339
 
 
 class AskBody(StrictBody):
@@ -36,7 +35,7 @@ class AnswerBody(BaseModel):
 class HistoryItem(BaseModel):
     question: str = Field(examples=["What is the capital of France?"])
     answer: str = Field(examples=["Paris."])
-    timestamp: str = Field(description="When it was answered.", examples=["2026-01-01T12:00:00.000Z"])
+    timestamp: Time = Field(description="When it was answered.")
 
 
 class History(BaseModel):
@@ -127,7 +126,7 @@ def _add_history(router: APIRouter, questions: Questions, authenticator: Authent
         """Questions with their whole answers, asked and streamed; kept for `RETENTION_DAYS`."""
         tenant_id = await authenticator.tenant(request)
         items = [
-            HistoryItem(question=each.question, answer=each.answer, timestamp=rfc3339(each.at))
+            HistoryItem(question=each.question, answer=each.answer, timestamp=each.at)
             for each in await questions.history(tenant_id, limit)
         ]
         return respond(200, History(items=items))

@@ -13,7 +13,6 @@ from answerback.http.openai_errors import OpenAIRoute
 from answerback.http.responses import respond
 from answerback.kernel.errors import NotFound
 from answerback.llm.catalog import Catalog
-from answerback.llm.model import Model
 
 
 class ModelBody(BaseModel):
@@ -47,7 +46,7 @@ def router(catalog: Catalog, authenticator: Authenticator) -> APIRouter:
     async def list_models(request: Request) -> Response:
         """What the provider offers; kept for `CACHE_TTL` seconds."""
         await authenticator.tenant(request)
-        return respond(200, ModelList(data=[_body(each) for each in await catalog.list()]))
+        return respond(200, ModelList.model_validate({"data": await catalog.list()}, from_attributes=True))
 
     @router.get("/models/{model_id:path}", summary="One model", response_model=ModelBody, responses=MODEL_ERRORS)
     async def show(request: Request, model_id: ModelId) -> Response:
@@ -55,11 +54,7 @@ def router(catalog: Catalog, authenticator: Authenticator) -> APIRouter:
         await authenticator.tenant(request)
         for each in await catalog.list():
             if each.id == model_id:
-                return respond(200, _body(each))
+                return respond(200, ModelBody.model_validate(each, from_attributes=True))
         raise ModelNotFound(f"there is no model {model_id!r}; GET /v1/models lists them")
 
     return router
-
-
-def _body(model: Model) -> ModelBody:
-    return ModelBody(id=model.id, created=model.created, owned_by=model.owned_by)

@@ -1,22 +1,21 @@
 """Showing and erasing what a conversation remembers."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.conversations.erase import erase
-from answerback.conversations.model import Conversation, Entry
+from answerback.conversations.model import Conversation
 from answerback.conversations.store import ConversationStore, EraseJobs
 from answerback.conversations.windows import Windows
 from answerback.http.caller import TenantOf
-from answerback.http.openapi_parts import ENDED_AT, JOB, JOB_ERRORS, errors
-from answerback.http.responses import respond, shown
-from answerback.kernel.clock import rfc3339
+from answerback.http.openapi_parts import JOB, JOB_ERRORS, errors
+from answerback.http.responses import Time, respond
 from answerback.kernel.json import Json
 
 
@@ -36,74 +35,64 @@ SessionKey = Annotated[
 class SessionMessage(BaseModel):
     """What was asked or answered: a text, or OpenAI's content parts."""
 
-    seq: int
+    seq: int = Field(examples=[1])
     role: Literal["user", "assistant"]
-    content: str | list[dict[str, Json]]
-    job_id: str
-    created_at: str
+    content: str | list[dict[str, Json]] = Field(examples=["Where is my parcel?"])
+    job_id: str = Field(examples=[JOB])
+    created_at: Time
 
 
 class SessionCall(BaseModel):
     """A tool that the answer calls."""
 
-    seq: int
+    seq: int = Field(examples=[1])
     type: Literal["function_call"]
-    call_id: str
-    name: str
-    arguments: str
-    job_id: str
-    created_at: str
+    call_id: str = Field(examples=["call_1"])
+    name: str = Field(examples=["find_parcel"])
+    arguments: str = Field(examples=['{"number": 1742}'])
+    job_id: str = Field(examples=[JOB])
+    created_at: Time
 
 
 class SessionCustomCall(BaseModel):
     """A custom tool that the answer calls, with free text."""
 
-    seq: int
+    seq: int = Field(examples=[1])
     type: Literal["custom_tool_call"]
-    call_id: str
-    name: str
-    input: str
-    job_id: str
-    created_at: str
+    call_id: str = Field(examples=["call_1"])
+    name: str = Field(examples=["find_parcel"])
+    input: str = Field(examples=["number 1742"])
+    job_id: str = Field(examples=[JOB])
+    created_at: Time
 
 
 class SessionCallOutput(BaseModel):
     """What a tool came to."""
 
-    seq: int
+    seq: int = Field(examples=[2])
     type: Literal["function_call_output"]
-    call_id: str
-    output: str
-    job_id: str
-    created_at: str
+    call_id: str = Field(examples=["call_1"])
+    output: str = Field(examples=["It left the depot this morning."])
+    job_id: str = Field(examples=[JOB])
+    created_at: Time
 
 
 SessionItem: TypeAlias = SessionMessage | SessionCall | SessionCustomCall | SessionCallOutput
+SHOWN: Mapping[str, type[SessionItem]] = {
+    "message": SessionMessage,
+    "function_call": SessionCall,
+    "custom_tool_call": SessionCustomCall,
+    "function_call_output": SessionCallOutput,
+}
+"""The items that are shown, by their `type`."""
 
 
 class Session(BaseModel):
     """The newest messages, oldest first; `pending` counts those still unanswered."""
 
-    key: str
-    pending: int
+    key: str = Field(examples=["customer-42"])
+    pending: int = Field(examples=[0])
     messages: list[SessionItem]
-
-    model_config = shown(
-        {
-            "key": "customer-42",
-            "pending": 0,
-            "messages": [
-                {"seq": 1, "role": "user", "content": "Where is my parcel?", "job_id": JOB, "created_at": ENDED_AT},
-                {
-                    "seq": 1,
-                    "role": "assistant",
-                    "content": "It left the depot this morning.",
-                    "job_id": JOB,
-                    "created_at": ENDED_AT,
-                },
-            ],
-        }
-    )
 
 
 def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, tenant_of: TenantOf) -> APIRouter:
@@ -139,22 +128,10 @@ def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, te
 
 
 def session(conversation: Conversation) -> Session:
-    messages = [each for entry in conversation.entries for each in _shown(entry)]
+    messages = [
+        SHOWN[item["type"]](**{**item, "seq": entry.position, "job_id": entry.job_id, "created_at": entry.at})
+        for entry in conversation.entries
+        for item in entry.items
+        if item["type"] in SHOWN
+    ]
     return Session(key=conversation.key, pending=conversation.pending, messages=messages)
-
-
-def _shown(entry: Entry) -> Iterator[SessionItem]:
-    common = {"seq": entry.position, "job_id": entry.job_id, "created_at": rfc3339(entry.at)}
-    for item in entry.items:
-        match item["type"]:
-            case "message":
-                yield SessionMessage(role=item["role"], content=item["content"], **common)
-            case "function_call":
-                call = {name: item[name] for name in ("type", "call_id", "name", "arguments")}
-                yield SessionCall(**call, **common)
-            case "custom_tool_call":
-                call = {name: item[name] for name in ("type", "call_id", "name", "input")}
-                yield SessionCustomCall(**call, **common)
-            case "function_call_output":
-                output = {name: item[name] for name in ("type", "call_id", "output")}
-                yield SessionCallOutput(**output, **common)

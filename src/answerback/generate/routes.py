@@ -78,10 +78,7 @@ def router(generation: Generation, catalog: Catalog, authenticator: Authenticato
     async def get_models(request: Request) -> Response:
         """What the provider offers, kept for `CACHE_TTL` seconds; an older list where the provider cannot be asked."""
         await authenticator.tenant(request)
-        listed = await catalog.list()
-        return respond(
-            200, ListedModels([ListedModel(id=m.id, name=m.name, description=m.description) for m in listed])
-        )
+        return respond(200, ListedModels.model_validate(await catalog.list(), from_attributes=True))
 
     @router.post(
         "/generate",

@@ -4,7 +4,7 @@ routes: `{"detail": …, "error": {"code", "message"}}`."""
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from answerback.http.responses import respond
@@ -79,6 +79,10 @@ HEADERS: Mapping[type[Refusal], Mapping[str, str]] = {
 
 
 class ErrorBody(BaseModel):
+    """What went wrong, of a request, of a job or of one of its attempts."""
+
+    model_config = ConfigDict(from_attributes=True)
+
     code: str
     message: str
 

@@ -4,31 +4,27 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from answerback import __version__
 from answerback.http.errors import RETRY_AFTER, problem
 from answerback.http.openapi import KEYLESS
 from answerback.http.openapi_parts import errors
-from answerback.http.responses import respond, shown
+from answerback.http.responses import respond
 from answerback.kernel.errors import StorageUnavailable
 
 
 class Alive(BaseModel):
     """`mock`: a mock answers in place of the LLM."""
 
-    model_config = shown({"status": "ok", "version": __version__, "provider": "openrouter", "mock": False})
-
     status: Literal["ok"]
-    version: str
-    provider: str
-    mock: bool
+    version: str = Field(examples=[__version__])
+    provider: str = Field(examples=["openrouter"])
+    mock: bool = Field(examples=[False])
 
 
 class Ready(BaseModel):
-    model_config = shown({"status": "ready"})
-
     status: Literal["ready"]
 
 

@@ -9,7 +9,7 @@ from answerback.http.errors import ErrorBody, Problem
 
 JOB = "job_01a1fc8454427e0488ed70bfee41f52c"
 DELIVERY = "msg_01a1fc8455127d23bd4fb85716e42dde"
-CREATED, ENDED_AT = "2026-01-01T12:00:00.000Z", "2026-01-01T12:00:01.250Z"
+ENDED_AT = "2026-01-01T12:00:01.250Z"
 USAGE = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
 """Values of examples."""
 

@@ -1,12 +1,21 @@
 """JSON responses from Pydantic models: one model is the bytes, the documentation and the example of a response."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, PlainSerializer, WithJsonSchema
 from starlette.responses import Response
 
+from answerback.kernel.clock import rfc3339
+
 JSON = "application/json"
+
+Time = Annotated[
+    int,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-01T12:00:00.000Z"]}),
+]
+"""Epoch milliseconds of the wall clock, sent as RFC 3339."""
 
 
 def respond(status: int, body: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
@@ -17,6 +26,7 @@ def respond(status: int, body: BaseModel, headers: Mapping[str, str] | None = No
     return Response(body.__pydantic_serializer__.to_json(body), status, headers, JSON)
 
 
-def shown(example: Mapping[str, Any]) -> ConfigDict:
-    """The `model_config` of a response that reads like this: the example of every route that answers with it."""
-    return ConfigDict(json_schema_extra={"examples": [dict(example)]})
+def plain(body: BaseModel) -> dict[str, Any]:
+    """The same fields as plain data; `model_dump` costs a fifth more."""
+    data: dict[str, Any] = body.__pydantic_serializer__.to_python(body)
+    return data

@@ -12,6 +12,7 @@ from answerback.conversations.model import Item, Memory
 from answerback.conversations.store import ConversationStore
 from answerback.conversations.window import Window, items_of, window
 from answerback.conversations.windows import Windows
+from answerback.http.responses import plain
 from answerback.jobs.kind import (
     Claimed,
     Completed,
@@ -26,14 +27,13 @@ from answerback.jobs.kind import (
     Unreadable,
 )
 from answerback.jobs.place import place_of
-from answerback.kernel.clock import rfc3339
 from answerback.kernel.errors import ErrorCode, Failure, ToolCallUnknown
 from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
 from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
 from answerback.llm.model import Answer, ChatRequest
 from answerback.llm.provider import Provider, send_whole
-from answerback.relay.bodies import Callback, CallbackError
+from answerback.relay.bodies import Callback
 from answerback.relay.model import Message, answer_items
 
 STORED = TypeAdapter(Message)
@@ -157,8 +157,8 @@ def _result(answer: Answer) -> dict[str, Json]:
 
 
 def _callback(job: Job[Message | None], ending: Ending) -> Mapping[str, Json]:
-    message, result, failure = job.args or Message(), ending.result or {}, ending.failure
-    return Callback(
+    message, result = job.args or Message(), ending.result or {}
+    callback = Callback(
         job_id=job.id,
         status=ending.state.value,
         response=result.get("text"),
@@ -168,8 +168,9 @@ def _callback(job: Job[Message | None], ending: Ending) -> Mapping[str, Json]:
         model=result.get("model", message.model),
         usage=result.get("usage"),
         metadata=message.metadata,
-        created_at=rfc3339(job.created_at),
-        completed_at=rfc3339(ending.at),
+        created_at=job.created_at,
+        completed_at=ending.at,
         tool_calls=result.get("tool_calls"),
-        error=CallbackError(code=failure.code.value, message=failure.message) if failure else None,
-    ).model_dump()
+        error=ending.failure,
+    )
+    return plain(callback)

@@ -24,6 +24,7 @@ from answerback.jobs.kind import (
 from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
 from answerback.kernel.retry import RetrySchedule
+from answerback.reviews.bodies import ReviewCallback
 from answerback.reviews.model import FileRef, Review
 
 KIND = "review"
@@ -75,13 +76,13 @@ class ReviewKind:
         return await self._reviewer.review(claim.id, claim.job.args, timeout)
 
     def effects(self, job: Job[Review | None], ending: Ending) -> Effects:
-        data = {
-            "job_id": job.id,
-            "submission_id": job.args.submission_id if job.args else "",
-            "ok": ending.state is JobState.COMPLETED,
-            "result": review_result(ending),
-        }
-        return Effects(events=(Event(f"{KIND}.{ending.state}", data),))
+        data = ReviewCallback(
+            job_id=job.id,
+            submission_id=job.args.submission_id if job.args else "",
+            ok=ending.state is JobState.COMPLETED,
+            result=review_result(ending),
+        )
+        return Effects(events=(Event(f"{KIND}.{ending.state}", vars(data)),))
 
     def redact(self, args: Review) -> Review:  # noqa: ARG002 (nothing of it is left)
         return Review("", ())
@@ -107,7 +108,7 @@ class ReviewKind:
 def review_result(ending: Ending) -> Mapping[str, Json]:
     """The review, or why there is none."""
     if ending.result is not None:
-        result: Mapping[str, Any] = ending.result["result"]
+        result: Mapping[str, Json] = ending.result["result"]
         return result
     return {"error": _reason(ending.failure)}
 

@@ -1,6 +1,5 @@
 """Taking the answers of LLMs that call back."""
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from answerback.jobs.finish import End
@@ -15,13 +14,6 @@ from answerback.reviews.tokens import CallbackTokens
 
 MODEL = "push"
 """What stands for the model in a review by webhook: that LLM does not say which it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the LLM is answered. `relayed`: whether the service that asked has its callback already."""
-
-    relayed: bool
 
 
 class LlmCallbacks:
@@ -39,19 +31,19 @@ class LlmCallbacks:
         await self._store.require(job_id, KIND)
         await self._tokens.check(job_id, token)
 
-    async def receive(self, job_id: str, said: Reviewed | NotReviewed) -> Receipt:
-        """The same answer again changes nothing. Raises NotFound; Conflict when the review ended otherwise;
-        StorageUnavailable."""
+    async def receive(self, job_id: str, said: Reviewed | NotReviewed) -> bool:
+        """Whether the service that asked has its callback already. The same answer again changes nothing. Raises
+        NotFound; Conflict when the review ended otherwise; StorageUnavailable."""
         end = end_of(said)
         resolved = await self._store.resolve(job_id, KIND, end)
         if resolved.ended:
             self._metrics.ended(end.state, end.failure.code if end.failure else None)
             self._notifier.delivery_ready()
         self._log.info("llm_called_back", job=job_id, ok=isinstance(said, Reviewed), repeated=not resolved.ended)
-        return Receipt(relayed=resolved.delivered)
+        return resolved.delivered
 
-    async def simulate(self, tenant_id: str, job_id: str, said: Reviewed | NotReviewed) -> Receipt:
-        """Answers for the LLM. Raises NotFound for what is no review of this tenant, and what `receive` raises."""
+    async def simulate(self, tenant_id: str, job_id: str, said: Reviewed | NotReviewed) -> bool:
+        """Answers for the LLM, as `receive`. Raises also NotFound for what is no review of this tenant."""
         record = await self._store.get(tenant_id, job_id)
         if record.job.kind != KIND:
             raise NotFound(f"there is no review {job_id!r}")

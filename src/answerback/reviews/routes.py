@@ -1,7 +1,7 @@
 """Asking for reviews, and taking the answers of an LLM that calls back."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -26,17 +26,17 @@ from answerback.http.openapi_parts import (
     ACCEPT_ERRORS,
     CALLBACK,
     IDEMPOTENCY_KEY,
-    JOB,
     JOB_ERRORS,
     JobId,
     conflict,
     errors,
 )
-from answerback.http.responses import respond, shown
+from answerback.http.responses import respond
 from answerback.jobs.model import Submission
 from answerback.jobs.submit import Submitter
+from answerback.reviews.bodies import VERDICT, Received, ReviewAccepted, ReviewCallback
 from answerback.reviews.kind import ReviewKind
-from answerback.reviews.llm_callbacks import LlmCallbacks, Receipt
+from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.reviews.model import (
     MAX_CHARS,
     MAX_FILE_BYTES,
@@ -53,7 +53,6 @@ LIMITS = (
     f"Each may have {MAX_FILE_BYTES // 2**20} MiB and a PDF {MAX_PAGES} pages (or fewer named with `pages`); together "
     f"they may hold {MAX_CHARS:,} characters of text."
 )
-VERDICT = {"score": 0.8, "feedback": "Clear and complete; name your sources."}
 
 Page = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -99,26 +98,6 @@ class ReadReviewBody(ReviewBody):
     )
 
 
-class ReviewAccepted(BaseModel):
-    """The review is stored and will be done."""
-
-    model_config = shown({"job_id": JOB, "status": "queued"})
-
-    job_id: str
-    status: Literal["queued"]
-
-
-class ReviewCallback(BaseModel):
-    """What the webhook URL receives. `result` is the review, or `{"error": …}` where `ok` is false."""
-
-    model_config = shown({"job_id": JOB, "submission_id": "essay-17", "ok": True, "result": VERDICT})
-
-    job_id: str
-    submission_id: str
-    ok: bool
-    result: dict[str, Any]
-
-
 class LlmAnswer(BaseModel):
     """What the LLM says: a review, or why there is none. Fields it adds are ignored."""
 
@@ -130,15 +109,6 @@ class LlmAnswer(BaseModel):
 
     def said(self) -> Reviewed | NotReviewed:
         return Reviewed(self.result or {}) if self.ok else not_reviewed(self.error)
-
-
-class Received(BaseModel):
-    """The answer is stored. `relayed`: whether your callback to the service has already succeeded."""
-
-    model_config = shown({"received": True, "relayed": False})
-
-    received: Literal[True]
-    relayed: bool
 
 
 EXAMPLE = {
@@ -248,7 +218,8 @@ def _add_answers(routes: APIRouter, llm_callbacks: LlmCallbacks) -> None:
         The same answer again changes nothing and gets 200 again."""
         await llm_callbacks.authorize(job_id, token)
         answer = await read_body(request, LlmAnswer)
-        return _received(await llm_callbacks.receive(job_id, answer.said()))
+        relayed = await llm_callbacks.receive(job_id, answer.said())
+        return respond(200, Received(received=True, relayed=relayed))
 
 
 def _add_simulation(routes: APIRouter, llm_callbacks: LlmCallbacks, authenticator: Authenticator) -> None:
@@ -264,11 +235,8 @@ def _add_simulation(routes: APIRouter, llm_callbacks: LlmCallbacks, authenticato
         full score."""
         tenant_id = await authenticator.tenant(request)
         answer = await read_body(request, LlmAnswer) if await request.body() else SIMULATED
-        return _received(await llm_callbacks.simulate(tenant_id, job_id, answer.said()))
-
-
-def _received(receipt: Receipt) -> Response:
-    return respond(200, Received(received=True, relayed=receipt.relayed))
+        relayed = await llm_callbacks.simulate(tenant_id, job_id, answer.said())
+        return respond(200, Received(received=True, relayed=relayed))
 
 
 def _review(body: ReviewBody) -> Review:

@@ -134,6 +134,10 @@ class DeliveryRecord:
     attempts: tuple[Attempt, ...]
     attempts_made: int
 
+    @property
+    def next_attempt_at(self) -> int | None:
+        return self.run_at if self.state == DeliveryState.PENDING else None
+
 
 def origin_of(url: str) -> str:
     """`scheme://host:port` of a URL."""

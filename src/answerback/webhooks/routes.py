@@ -11,7 +11,7 @@ from answerback.http.openapi_parts import DELIVERY, JOB_ERRORS, conflict
 from answerback.http.responses import respond
 from answerback.kernel.log import Log
 from answerback.queue.notifier import Notifier
-from answerback.webhooks.bodies import DeliveryBody, delivery_body
+from answerback.webhooks.bodies import DeliveryBody
 from answerback.webhooks.store import DeliveryStore
 
 DeliveryId = Annotated[str, Path(description="A delivery's id: the `webhook-id` of its callback.", examples=[DELIVERY])]
@@ -40,6 +40,6 @@ def router(store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: Tenant
         delivery = await store.resend_delivery(tenant_id, delivery_id)
         notifier.delivery_ready()
         log.info("resent", job=delivery.job_id, delivery=delivery_id, tenant=tenant_id)
-        return respond(202, delivery_body(delivery))
+        return respond(202, DeliveryBody.model_validate(delivery))
 
     return routes

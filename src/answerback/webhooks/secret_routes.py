@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.caller import TenantOf
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openapi_parts import CREATED, IDEMPOTENCY_KEY, KEY_ERRORS, conflict
-from answerback.http.responses import respond, shown
-from answerback.kernel.clock import rfc3339
+from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, conflict
+from answerback.http.responses import Time, respond
 from answerback.webhooks.secrets import SigningSecret, SigningSecrets
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -21,17 +20,9 @@ class SigningSecretBody(BaseModel):
     """`previous_expires_at`: until then the secret before signs too, in signatures of its own; null where only one
     signs."""
 
-    model_config = shown(
-        {
-            "secret": "whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg==",
-            "created_at": CREATED,
-            "previous_expires_at": None,
-        }
-    )
-
-    secret: str
-    created_at: str
-    previous_expires_at: str | None
+    secret: str = Field(examples=["whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="])
+    created_at: Time
+    previous_expires_at: Time | None = Field(examples=[None])
 
 
 def router(secrets: SigningSecrets, tenant_of: TenantOf, idempotent: Idempotent) -> APIRouter:
@@ -74,8 +65,4 @@ def router(secrets: SigningSecrets, tenant_of: TenantOf, idempotent: Idempotent)
 def _body(live: Sequence[SigningSecret]) -> SigningSecretBody:
     current, *previous = live
     ends = previous[0].expires_at if previous else None
-    return SigningSecretBody(
-        secret=current.value,
-        created_at=rfc3339(current.created_at),
-        previous_expires_at=None if ends is None else rfc3339(ends),
-    )
+    return SigningSecretBody(secret=current.value, created_at=current.created_at, previous_expires_at=ends)
