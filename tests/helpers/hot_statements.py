@@ -8,7 +8,9 @@ from answerback.jobs import accept, claim, depth, erase, expire, finish, prune, 
 from answerback.queue import fifo
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import erase as erasing
+from answerback.webhooks import expire as expiring
 from answerback.webhooks import notify, order
+from answerback.webhooks import prune as pruning
 from answerback.webhooks import recover as recovering
 from answerback.webhooks import report as reporting
 from answerback.webhooks import resend as resending
@@ -82,9 +84,9 @@ DELIVERIES: dict[str, Statement] = {
     "EXTEND": reporting.EXTEND,
     "FIND_LOST": recovering.FIND_LOST,
     "TAKE_BACK": recovering.TAKE_BACK,
-    "FIND_OVERDUE": recovering.FIND_OVERDUE,
-    "EXPIRE": recovering.EXPIRE,
-    "PRUNE_DELIVERIES": recovering.PRUNE,
+    "FIND_OVERDUE": expiring.FIND_OVERDUE,
+    "EXPIRE": expiring.EXPIRE,
+    "PRUNE_DELIVERIES": pruning.PRUNE,
     "DELIVERIES_OF_JOB": deliveries.OF_JOB,
     "RESEND": resending.RESEND,
     "ERASE_BODIES": erasing.ERASE_BODIES,

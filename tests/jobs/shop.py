@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from answerback.conversations.windows import DatabaseWindows
-from answerback.jobs.engine import Engine, delivery_queue, job_queue
+from answerback.jobs.engine import Engine
+from answerback.jobs.job_queue import JobQueue
 from answerback.jobs.kind import Claimed, Outcome
 from answerback.jobs.model import Accepted, Submission, Swept
 from answerback.jobs.run import Runner
@@ -18,6 +19,7 @@ from answerback.kernel.retry import RetrySchedule
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.worker_pool import WorkerPool
 from answerback.webhooks.deliver import Deliverer, Origins
+from answerback.webhooks.delivery_queue import DeliveryQueue
 from answerback.webhooks.outcome import CallbackResponse
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
@@ -121,8 +123,8 @@ class Shop:
             lease_seconds=lease,
             instruments=instruments,
         )
-        jobs = job_queue(stores.jobs, self.runner, lease, instruments)
-        deliveries = delivery_queue(stores.deliveries, deliverer, lease)
+        jobs = JobQueue(stores.jobs, self.runner, lease, instruments.log)
+        deliveries = DeliveryQueue(stores.deliveries, deliverer, lease)
         self.engine = Engine(
             WorkerPool(jobs, self.notifier.jobs, concurrency, lease, instruments),
             WorkerPool(deliveries, self.notifier.deliveries, concurrency, lease, instruments),

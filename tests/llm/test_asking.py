@@ -135,7 +135,8 @@ async def test_what_another_try_cannot_mend_is_tried_once(made: Made, final: Pro
     assert measured.failure is final.failure
 
 
-CALLS = Answer(None, "m-1", None, "tool_calls", ({"id": "c1", "type": "function"},))
+CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+CALLS = Answer(None, "m-1", None, "tool_calls", (CALL,))
 
 
 async def test_a_text_that_was_asked_for_is_not_answered_by_a_tool_call(clock: FakeClock, journal: Journal) -> None:

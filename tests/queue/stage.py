@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from answerback.kernel.instruments import Instruments
-from answerback.queue.leased_queue import LeasedQueue
 from answerback.queue.worker_pool import WorkerPool
 from builders import Journal, RealClock
 
@@ -23,7 +22,10 @@ class Row:
 class Table:
     """Rows to claim, and what a pool did with them. A run lasts until `let_go` is set; a claim waits for `claiming`."""
 
+    name = "test"
+
     def __init__(self) -> None:
+        self.outlasts_outages = False
         self.due: list[Row] = []
         self.limits: list[int] = []
         self.running: set[str] = set()
@@ -94,8 +96,7 @@ class Stage:
         self.tasks: list[asyncio.Task[None]] = []
 
     def start(self, capacity: int = 10, lease: float = 60.0, *, outlasts_outages: bool = False) -> WorkerPool[Row]:
-        table = self.table
-        queue = LeasedQueue("test", table.claim, table.run, table.extend, table.release, outlasts_outages)
-        pool = WorkerPool(queue, self.ready, capacity, lease, Instruments(self.journal, RealClock()))
+        self.table.outlasts_outages = outlasts_outages
+        pool = WorkerPool(self.table, self.ready, capacity, lease, Instruments(self.journal, RealClock()))
         self.tasks += [asyncio.create_task(pool.claim_forever()), asyncio.create_task(pool.keep_leases_forever())]
         return pool

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from answerback.bootstrap.stores import Stores
 from answerback.conversations.windows import Windows
-from answerback.jobs.engine import Engine, delivery_queue, job_queue
+from answerback.jobs.engine import Engine
+from answerback.jobs.job_queue import JobQueue
 from answerback.jobs.kind import Registry, event_types
 from answerback.jobs.model import Swept
 from answerback.jobs.run import Runner
@@ -17,6 +18,7 @@ from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
 from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.delivery_queue import DeliveryQueue
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.sender import WebhookSender
 from answerback.webhooks.signer import Signer
@@ -50,10 +52,10 @@ def make_engine(
         callback_schedules(kinds),
     )
     job_pool = WorkerPool(
-        job_queue(jobs, runner, lease_seconds, instruments), notifier.jobs, concurrency, lease_seconds, instruments
+        JobQueue(jobs, runner, lease_seconds, instruments.log), notifier.jobs, concurrency, lease_seconds, instruments
     )
     delivery_pool = WorkerPool(
-        delivery_queue(stores.deliveries, deliverer, lease_seconds),
+        DeliveryQueue(stores.deliveries, deliverer, lease_seconds),
         notifier.deliveries,
         concurrency,
         lease_seconds,

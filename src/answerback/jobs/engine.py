@@ -1,24 +1,16 @@
 """The engine of a process: a worker pool for jobs, one for deliveries, and the sweep, in one event loop."""
 
 import asyncio
-import os
-import secrets
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, assert_never
 
 from answerback.jobs.kind import Claimed
-from answerback.jobs.run import Runner
-from answerback.jobs.store import JobStore
 from answerback.jobs.sweep import Sweep
 from answerback.kernel.instruments import Instruments
-from answerback.queue.leased_queue import LeasedQueue
 from answerback.queue.notifier import Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.worker_pool import WorkerPool
-from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import ClaimedDelivery
-from answerback.webhooks.store import DeliveryStore
 
 GRACE_SECONDS = 5.0
 """How long a graceful stop waits for answers that are on their way and paid for."""
@@ -27,53 +19,6 @@ LAST_CALLBACKS_SECONDS = 1.5
 STOP_SECONDS = 7.0
 """How long all of that takes at most, whatever the database does; with what then closes, less than the ten seconds
 after which supervisors kill."""
-
-
-def owner_name() -> str:
-    """Names this process in the leases that it takes."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
-def job_queue(
-    store: JobStore, runner: Runner, lease_seconds: float, instruments: Instruments
-) -> LeasedQueue[Claimed[Any]]:
-    """How a worker pool reaches jobs."""
-    owner = owner_name()
-
-    async def claim(limit: int) -> tuple[Sequence[Claimed[Any]], float | None]:
-        claims = await store.claim(owner, limit, lease_seconds)
-        for job_id in claims.unreadable:
-            # Once a minute: so long it is put off.
-            instruments.log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
-        return claims.jobs, claims.next_in
-
-    return LeasedQueue(
-        name="jobs",
-        claim=claim,
-        run=runner.run,
-        extend=lambda held: store.extend(held, lease_seconds),
-        release=store.give_back,
-        outlasts_outages=True,
-    )
-
-
-def delivery_queue(store: DeliveryStore, deliverer: Deliverer, lease_seconds: float) -> LeasedQueue[ClaimedDelivery]:
-    """How a worker pool reaches deliveries."""
-    owner = owner_name()
-
-    async def claim(limit: int) -> tuple[Sequence[ClaimedDelivery], float | None]:
-        claims = await deliverer.claim(owner, limit, lease_seconds)
-        return claims.deliveries, claims.next_in
-
-    return LeasedQueue(
-        name="deliveries",
-        claim=claim,
-        run=deliverer.run,
-        extend=lambda held: store.extend_deliveries(held, lease_seconds),
-        release=store.release_deliveries,
-        # One that is cut off from the database and sent late could arrive after those behind it.
-        outlasts_outages=False,
-    )
 
 
 class Engine:

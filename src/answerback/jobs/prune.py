@@ -9,8 +9,8 @@ from answerback.database.sql import array_of, at_most
 from answerback.database.tables import conversation_items, conversations, deliveries, jobs
 from answerback.jobs.model import Swept
 from answerback.queue.fifo import TRY_LOCK_CONVERSATION
-from answerback.webhooks.recover import PRUNE as PRUNE_DELIVERIES
-from answerback.webhooks.recover import unsettled
+from answerback.webhooks.prune import PRUNE as PRUNE_DELIVERIES
+from answerback.webhooks.prune import unsettled
 
 BATCH = 200
 

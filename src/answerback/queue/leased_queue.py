@@ -1,8 +1,13 @@
 """How a worker pool reaches one kind of row that is claimed under a lease."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias, TypeVar
+
+Leases: TypeAlias = Sequence[tuple[str, int]]
+"""`(id, epoch)` of claims."""
 
 
 class Claim(Protocol):
@@ -18,19 +23,29 @@ class Claim(Protocol):
 C = TypeVar("C", bound=Claim)
 
 
-@dataclass(frozen=True, slots=True)
-class LeasedQueue(Generic[C]):
+class LeasedQueue(Protocol[C]):
     """The operations on one kind of leased row; those that reach the database raise StorageUnavailable.
 
-    `claim` takes a limit; it returns the claims and the seconds until the next row is due, None if there is none.
-    `run` does the work of one claim. `extend` takes `(id, epoch)` pairs and returns the ids that are still leased.
-    `release` takes such pairs and makes their rows due. With `outlasts_outages` a run goes on past its lease as long as
-    the lease cannot be extended because the database is away: its result is paid for.
+    With `outlasts_outages` a run goes on past its lease as long as the lease cannot be extended because the database is
+    away: its result is paid for.
     """
 
     name: str
-    claim: Callable[[int], Awaitable[tuple[Sequence[C], float | None]]]
-    run: Callable[[C], Awaitable[None]]
-    extend: Callable[[Sequence[tuple[str, int]]], Awaitable[set[str]]]
-    release: Callable[[Sequence[tuple[str, int]]], Awaitable[None]]
     outlasts_outages: bool
+
+    async def claim(self, limit: int) -> tuple[Sequence[C], float | None]:
+        """The claims, and the seconds until the next row is due, None if there is none."""
+
+    async def run(self, claim: C) -> None:
+        """Does the work of one claim."""
+
+    async def extend(self, held: Leases) -> set[str]:
+        """The ids that are still leased."""
+
+    async def release(self, held: Leases) -> None:
+        """Makes the rows due again."""
+
+
+def owner_name() -> str:
+    """Names this process in the leases that it takes."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -11,7 +11,7 @@ from answerback.queue.attempts import Report
 from answerback.queue.leases import extend
 from answerback.queue.unconfirmed import UnconfirmedClaims
 from answerback.webhooks import claim as claiming
-from answerback.webhooks import endpoints, recover, resend
+from answerback.webhooks import endpoints, expire, recover, release, resend
 from answerback.webhooks import report as reporting
 from answerback.webhooks.claim import Look
 from answerback.webhooks.endpoints import Endpoint
@@ -81,11 +81,11 @@ class DeliveryStore:
 
     async def expire_deliveries(self, is_closed: Callable[[OriginKey], bool]) -> int:
         """Ends a batch of those past their deadline at an origin that stays closed; how many."""
-        return await self._database.write.run(lambda tx: recover.expire(tx, is_closed))
+        return await self._database.write.run(lambda tx: expire.expire(tx, is_closed))
 
     async def release_orphaned_deliveries(self) -> int:
         """Releases a batch of those that are held behind nothing; how many."""
-        return await self._database.write.run(recover.release_orphans)
+        return await self._database.write.run(release.release_orphans)
 
     async def create_endpoint(self, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Endpoint:
         return await self._database.write.run(lambda tx: endpoints.create(tx, tenant_id, name, url, event_types))

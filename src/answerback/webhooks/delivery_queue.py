@@ -1,0 +1,31 @@
+"""How a worker pool reaches deliveries."""
+
+from collections.abc import Sequence
+
+from answerback.queue.leased_queue import Leases, owner_name
+from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.model import ClaimedDelivery
+from answerback.webhooks.store import DeliveryStore
+
+
+class DeliveryQueue:
+    """Implements `LeasedQueue[ClaimedDelivery]`."""
+
+    name = "deliveries"
+    # One that is cut off from the database and sent late could arrive after those behind it.
+    outlasts_outages = False
+
+    def __init__(self, store: DeliveryStore, deliverer: Deliverer, lease_seconds: float) -> None:
+        self._store = store
+        self._deliverer = deliverer
+        self._lease_seconds = lease_seconds
+        self._owner = owner_name()
+        self.run = deliverer.run
+        self.release = store.release_deliveries
+
+    async def claim(self, limit: int) -> tuple[Sequence[ClaimedDelivery], float | None]:
+        claims = await self._deliverer.claim(self._owner, limit, self._lease_seconds)
+        return claims.deliveries, claims.next_in
+
+    async def extend(self, held: Leases) -> set[str]:
+        return await self._store.extend_deliveries(held, self._lease_seconds)

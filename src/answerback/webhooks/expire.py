@@ -1,0 +1,57 @@
+"""Ending deliveries past their deadline whose origin stays closed."""
+
+from collections.abc import Callable
+
+from sqlalchemy import bindparam, select, update
+
+from answerback.database.batching import batched
+from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
+from answerback.database.sql import at_most, in_state
+from answerback.database.tables import deliveries
+from answerback.queue.fifo import TRY_LOCK_CONVERSATION
+from answerback.webhooks.model import DeliveryState, OriginKey
+from answerback.webhooks.order import RELEASE_NEXT
+
+BATCH = 200
+
+FIND_OVERDUE = Statement(
+    select(
+        deliveries.c.id,
+        deliveries.c.tenant_id,
+        deliveries.c.origin,
+        deliveries.c.conversation_id,
+        deliveries.c.destination,
+    )
+    .where(in_state(deliveries, DeliveryState.PENDING), deliveries.c.deadline_at <= bindparam("now"))
+    .order_by(deliveries.c.deadline_at)
+    .limit(at_most(BATCH))
+)
+EXPIRE = Statement(
+    update(deliveries)
+    .where(
+        deliveries.c.id == bindparam("row_id"),
+        deliveries.c.state == DeliveryState.PENDING,
+        deliveries.c.deadline_at <= bindparam("now"),
+    )
+    .values(state=DeliveryState.DEAD)
+    .returning(deliveries.c.id),
+    by=("row_id",),
+)
+EXPIRE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, EXPIRE, RELEASE_NEXT), "expire_deliveries")
+
+
+def expire(tx: Transaction, is_closed: Callable[[OriginKey], bool]) -> Operation[int]:
+    """Ends what is past its deadline at an origin that stays closed; how many that were. Elsewhere such a delivery gets
+    one last attempt."""
+    overdue = yield FIND_OVERDUE(now=tx.now)
+    closed = [row for row in overdue if is_closed(OriginKey(row.tenant_id, row.origin))]
+    return (yield from batched((_expire(tx, row) for row in closed), EXPIRE_PLAN)).count(True)
+
+
+def _expire(tx: Transaction, row: Row) -> Operation[bool]:
+    if row.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
+        return False
+    expired = yield EXPIRE(row_id=row.id, now=tx.now)
+    if expired and row.conversation_id is not None:
+        yield RELEASE_NEXT(conversation_id=row.conversation_id, destination=row.destination, now=tx.now)
+    return bool(expired)
