@@ -9,7 +9,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.queue.worker_pool import WorkerPool
 from builders import Journal, RealClock
 
-SHORT = 0.16
+SHORT = 0.4
 """Seconds of a lease that ends during a test."""
 
 

@@ -241,3 +241,23 @@ async def test_waiting_for_room_ends_when_the_pool_stops(stage: Stage) -> None:
     await pool.stop(0.0)
 
     await asyncio.wait_for(waiting, 20)
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_the_last_claim_before_a_stop_waits_for_the_one_under_way(stage: Stage) -> None:
+    table = stage.table
+    table.due = [Row("a")]
+    table.claiming = asyncio.Event()
+    pool = stage.start()
+    await table.until(lambda: len(table.limits) == 1)
+
+    last = asyncio.create_task(pool.claim_once())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(table.limits) == 1
+    table.claiming.set()
+    await last
+    table.let_go.set()
+    await pool.stop(20.0)
+
+    assert (table.ended, table.released) == (["a"], [])

@@ -37,6 +37,7 @@ class WorkerPool(Generic[C]):
         self._log = instruments.log
         self._held: dict[str, Held[C]] = {}
         self._keeper = LeaseKeeper(queue, self._held, lease_seconds, instruments)
+        self._claiming = asyncio.Lock()
         self._room = asyncio.Event()
         self._room.set()
         self._stopping = False
@@ -63,7 +64,12 @@ class WorkerPool(Generic[C]):
         await self._keeper.run_forever()
 
     async def claim_once(self) -> float:
-        """Claims and starts one batch, as far as there is room; returns the seconds until the next claim."""
+        """Claims and starts one batch, as far as there is room; returns the seconds until the next claim. Waits for a
+        claim under way: before a stop, what that one claims is started, too."""
+        async with self._claiming:
+            return await self._claim()
+
+    async def _claim(self) -> float:
         limit = min(self._capacity - len(self._held), CLAIM_BATCH)
         if limit <= 0:
             return POLL_SECONDS
