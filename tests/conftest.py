@@ -1,5 +1,6 @@
 """Stores on a fresh database, a clock that tests move, a log that remembers; and which tests are quick."""
 
+import signal
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -42,6 +43,11 @@ SERVERS = {"postgres_server", "redis_server", "rabbit_server"}
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 """The audit events of a process being started."""
 _running: list[pytest.Item] = []
+
+
+def pytest_configure() -> None:
+    # A shell starts what runs in its background with SIGINT ignored, and every process of the tests would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
