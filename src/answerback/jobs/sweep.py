@@ -12,8 +12,8 @@ from answerback.queue.notifier import Notifier
 Duty = Callable[[], Awaitable[Swept]]
 
 REUNION_LEASES = 0.5
-"""For how many leases after an outage of at least as many no lease is taken away: the holders must find the database
-again first. A shorter outage costs nobody a lease, since leases are extended four times within each."""
+"""In lease lengths: after an outage this long, recovery waits as long again, so that holders can extend first. No lease
+ends in a shorter outage: each is extended four times within its length."""
 SWEEP_SECONDS = 1.0
 QUARANTINE_SECONDS = 0.1
 QUARANTINE_WATCH_SECONDS = 2.0
