@@ -220,7 +220,7 @@ async def test_a_held_job_without_a_head_is_released(stores: Stores, database: D
     orphan = (await accept(stores)).job_id
     await database.execute("DELETE FROM jobs WHERE state = 'queued'")
 
-    assert (await stores.jobs.release_orphans())["jobs_released"] == 1
+    assert (await stores.jobs.release_orphans())["jobs_orphaned"] == 1
 
     assert [claim.id for claim in await claim_jobs(stores)] == [orphan]
     assert (await stores.jobs.release_orphans()).total() == 0

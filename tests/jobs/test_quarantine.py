@@ -63,10 +63,10 @@ async def test_the_one_that_has_waited_longest_is_released_first_and_its_end_let
 
     ran = []
     for _ in jobs:
-        assert (await stores.jobs.release_quarantined())["jobs_released"] == 1
-        assert (await stores.jobs.release_quarantined())["jobs_released"] == 0
+        assert (await stores.jobs.release_quarantined())["jobs_on_probation"] == 1
+        assert (await stores.jobs.release_quarantined())["jobs_on_probation"] == 0
         claim = await claim_job(stores)
-        assert (await stores.jobs.release_quarantined())["jobs_released"] == 0
+        assert (await stores.jobs.release_quarantined())["jobs_on_probation"] == 0
         assert await finish(stores, claim)
         ran.append(claim.id)
 
@@ -82,7 +82,7 @@ async def test_one_that_is_given_back_keeps_its_turn(stores: Stores, clock: Fake
 
     await stores.jobs.give_back([(claim.id, claim.epoch)])
 
-    assert (await stores.jobs.release_quarantined())["jobs_released"] == 0
+    assert (await stores.jobs.release_quarantined())["jobs_on_probation"] == 0
     assert (await claim_job(stores)).id == claim.id
 
 
@@ -95,7 +95,7 @@ async def test_one_that_is_scheduled_again_makes_room_and_goes_back_into_quarant
     first = await claim_job(stores)
     await stores.jobs.put_off(first, later(10.0), REPORT)
 
-    assert (await stores.jobs.release_quarantined())["jobs_released"] == 1
+    assert (await stores.jobs.release_quarantined())["jobs_on_probation"] == 1
     second = await claim_job(stores)
     clock.advance(10)
     await stores.jobs.release_quarantined()

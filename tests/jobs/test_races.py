@@ -139,8 +139,8 @@ async def test_of_sweepers_that_release_quarantined_jobs_at_once_one_releases_on
     async with held(other, other.jobs.release_quarantined()) as first:
         # It picks another job, which the unique index keeps it from releasing.
         second = await blocked(postgres, stores.jobs.release_quarantined())
-        assert (await first.commit())["jobs_released"] == 1
-        assert (await second)["jobs_released"] == 0
+        assert (await first.commit())["jobs_on_probation"] == 1
+        assert (await second)["jobs_on_probation"] == 0
 
     states = sorted([await state_of(stores, job) for job in jobs])
     assert states == [JobState.QUARANTINED, JobState.QUARANTINED, JobState.QUEUED]

@@ -55,7 +55,7 @@ async def test_after_a_release_from_quarantine_sweeps_follow_fast_for_a_moment(
     clock: FakeClock, journal: Journal, notifier: Notifier
 ) -> None:
     async def duty() -> Swept:
-        return Swept(jobs_released=1)
+        return Swept(jobs_on_probation=1)
 
     sweep = Sweep((), (duty,), (), notifier, LEASE, Instruments(journal, clock))
     assert sweep.pause == SWEEP_SECONDS
@@ -67,14 +67,15 @@ async def test_after_a_release_from_quarantine_sweeps_follow_fast_for_a_moment(
     assert sweep.pause == SWEEP_SECONDS
 
 
+class Counting(Metrics):
+    def __init__(self) -> None:
+        self.counted: list[tuple[str, ErrorCode | None, int]] = []
+
+    def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None:
+        self.counted.append((state, code, count))
+
+
 async def test_what_it_ends_is_counted(clock: FakeClock, journal: Journal, notifier: Notifier) -> None:
-    class Counting(Metrics):
-        def __init__(self) -> None:
-            self.counted: list[tuple[str, ErrorCode | None, int]] = []
-
-        def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None:
-            self.counted.append((state, code, count))
-
     async def duty() -> Swept:
         return Swept(jobs_poisoned=1, jobs_unanswered=2, jobs_expired=3, jobs_requeued=4)
 
@@ -188,3 +189,90 @@ async def test_rare_duties_run_once_a_minute_and_again_while_they_find_something
 
     assert runs.count("often") == RARE_SECONDS + 3
     assert runs.count("rare") == 3
+
+
+def broken(error: Exception) -> Duty:
+    async def duty() -> Swept:
+        raise error
+
+    return duty
+
+
+def moving(**rows: int) -> Duty:
+    async def duty() -> Swept:
+        return Swept(**rows)
+
+    return duty
+
+
+async def test_a_duty_that_breaks_holds_up_no_other(clock: FakeClock, journal: Journal, notifier: Notifier) -> None:
+    sweep = Sweep(
+        recoveries=(broken(ZeroDivisionError("in recover")), moving(jobs_requeued=1)),
+        expiries=(broken(ZeroDivisionError("in expire")), moving(jobs_expired=2)),
+        rare=(broken(ZeroDivisionError("in prune")), moving(questions_pruned=3)),
+        notifier=notifier,
+        lease_seconds=LEASE,
+        instruments=Instruments(journal, clock),
+    )
+    clock.advance(RARE_SECONDS)
+
+    assert await sweep.sweep() == 6
+
+    assert journal.events == ["sweep_broke", "sweep_broke", "sweep_broke", "swept"]
+    assert journal.lines[-1] == ("swept", {"jobs_requeued": 1, "jobs_expired": 2, "questions_pruned": 3})
+    assert (notifier.jobs, notifier.deliveries) == (1, 1)
+
+
+async def test_what_moved_beside_a_duty_that_the_database_did_not_serve_is_counted_and_notified(
+    clock: FakeClock, journal: Journal, notifier: Notifier
+) -> None:
+    locked = broken(StorageUnavailable("the row is locked"))
+    duties = (moving(jobs_requeued=1), locked, locked, moving(jobs_expired=2))
+    sweep = Sweep(duties, (), (), notifier, LEASE, Instruments(journal, clock, metrics := Counting()))
+
+    assert await sweep.sweep() == 3
+
+    assert journal.lines == [
+        ("sweep_postponed", {"reason": "the row is locked"}),
+        ("swept", {"jobs_requeued": 1, "jobs_expired": 2}),
+    ]
+    assert metrics.counted == [("expired", ErrorCode.EXPIRED, 2)]
+    assert (notifier.jobs, notifier.deliveries) == (1, 1)
+
+
+async def test_one_duty_that_the_database_never_serves_does_not_put_off_recoveries(
+    clock: FakeClock, journal: Journal, notifier: Notifier
+) -> None:
+    expiries = (moving(jobs_expired=1), broken(StorageUnavailable("the row is locked")))
+    sweep = Sweep((moving(jobs_requeued=1),), expiries, (), notifier, LEASE, Instruments(journal, clock))
+
+    for _ in range(int(LEASE) * 2):
+        clock.advance(1)
+        assert await sweep.sweep() == 2
+
+
+async def test_a_database_that_comes_back_during_a_sweep_was_away_all_the_same(
+    clock: FakeClock, journal: Journal, notifier: Notifier
+) -> None:
+    async def comes_back() -> Swept:
+        if away:
+            raise StorageUnavailable("connection refused")
+        return Swept()
+
+    async def comes_back_meanwhile() -> Swept:
+        nonlocal away
+        away = False
+        return Swept()
+
+    away = False
+    expiries = (comes_back, comes_back_meanwhile)
+    sweep = Sweep((moving(jobs_requeued=1),), expiries, (), notifier, LEASE, Instruments(journal, clock))
+    assert await sweep.sweep() == 1
+    away = True
+    clock.advance(LEASE / 2)
+    await sweep.sweep()
+
+    clock.advance(LEASE / 2 - 0.001)
+    assert await sweep.sweep() == 0
+    clock.advance(0.001)
+    assert await sweep.sweep() == 1

@@ -37,7 +37,7 @@ def text(value: str) -> str:
 def shortened(value: str, room: float) -> str:
     """On one line that takes at most `room`, in widths of a wide letter: cut at its end if need be.
 
-    An estimate on the safe side, since who draws it has which font is not known.
+    An overestimate: the viewer's font is unknown.
     """
     line = " ".join(value[: int(room) * 8].split())
     taken, fits = 0.0, 0

@@ -70,7 +70,7 @@ def make_engine(
         ),
         rare=(
             jobs.release_orphans,
-            _counting("deliveries_released", deliveries.release_orphaned_deliveries),
+            _counting("deliveries_orphaned", deliveries.release_orphaned_deliveries),
             lambda: jobs.prune(retention_ms),
             _counting("questions_pruned", lambda: stores.questions.prune(retention_ms)),
             _counting("responses_pruned", lambda: stores.idempotency.prune(retention_ms)),

@@ -25,7 +25,7 @@ def in_state(table: FromClause, state: str) -> Any:
 
 
 def still_in_state(table: FromClause, state: str) -> Any:
-    """For statements that find their row by its id: bound, so that no partial index does."""
+    """For statements that find their row by its id: bound, so that the primary key serves, not a partial index."""
     return table.c.state == state
 
 

@@ -25,9 +25,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
 
-# No index serves a query that could use another one of fewer rows: PostgreSQL chooses by statistics, which for tables
-# of things that wait are those of another hour. So what is open is named without its states, and the head of a
-# conversation queue by its conversation.
+# No index may also suit a query that has a narrower one: PostgreSQL's statistics are stale for queues, and it may pick
+# the wider. So the predicate of open jobs names no states, and the head of a conversation queue is found by its
+# conversation.
 OPEN = "finished_at IS NULL"
 JOB_HEAD_STATES = "state IN ('scheduled', 'queued', 'running', 'awaiting', 'quarantined')"
 # A job that has lost two leases runs while no other such job does: a third loss fails it.

@@ -41,10 +41,8 @@ class Idempotent:
         """The response of `answer`, or the stored one of a request that `asked` the same (JSON, models, dataclasses).
 
         Only for a request whose body has been read. A hang-up stops a request that is `streamed` or has no key. A whole
-        answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key. One that
-        shows a secret is not `stored`: the same request again raises ResponseNotStored.
-
-        A response that shows what the database must not hold is not `stored`: the same request then gets
+        answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key. With
+        `stored=False` the response, which shows a secret, is sent but not stored; the same request again raises
         ResponseNotStored.
 
         Raises ClientGone, InvalidRequest, InvalidField, IdempotencyConflict, RequestInProgress, ResponseNotStored,

@@ -61,7 +61,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        # A read that holds the end of one request and the start of the next is not counted: its size is bounded.
+        # A read that spans two requests is not counted; one read is bounded anyway.
         began_before = self._in_head
         super().data_received(data)
         self._heard_at = self.loop.time()

@@ -23,8 +23,8 @@ def request_id(given: bytes) -> str:
 
 
 class RequestLog:
-    """Below a path of `private` (each ends with a slash) the log shows nothing: what follows may be a secret, as a
-    conversation's key is that is a callback URL with a token in it."""
+    """Below a path of `private` (each ends with a slash) the log shows nothing, since what follows may be a secret: a
+    session key may be a callback URL that holds a token."""
 
     def __init__(self, log: Log, metrics: Metrics, private: Iterable[str] = ()) -> None:
         self._log = log

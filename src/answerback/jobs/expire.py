@@ -32,8 +32,8 @@ _overdue = (
     .order_by(jobs.c.deadline_at)
     .limit(at_most(BATCH))
 )
-# Of messages that came at once, a batch that has no room for all takes the earlier ones. SQLite keeps those of one time
-# in the order in which they came.
+# If a batch cannot hold all, earlier messages go first; PostgreSQL must be asked to order by position, SQLite keeps
+# insertion order.
 OVERDUE_JOBS = Statement(_overdue, postgresql=_overdue.order_by(jobs.c.position))
 
 

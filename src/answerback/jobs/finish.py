@@ -89,8 +89,10 @@ HAND_OVER_PLAN = BatchPlan((HAND_OVER,), "hand_over")
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a job is to end: the state, and the kind's result (as stored: JSON text) or the failure in its place.
-    `window_from` moves the beginning of what its conversation remembers."""
+    """How a job is to end; an `Ending` (`jobs/kind.py`) is how it ended, with the time.
+
+    `result` is the kind's, `encoded` the same as stored; `failure` stands in its place. `window_from` moves the
+    beginning of what the conversation remembers."""
 
     state: JobState
     result: Json = None

@@ -96,8 +96,8 @@ class Claimed(Generic[ArgsOrNone]):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job ended. `at` is the wall clock's, in epoch milliseconds. `result` is the kind's own JSON, there when it
-    completed; else `failure` says why it did not."""
+    """How a job ended, with its time; an `End` (`jobs/finish.py`) is how it is to end. `at` is the wall clock's, in
+    epoch milliseconds. `result` is the kind's own JSON if the job completed; else `failure` says why it did not."""
 
     state: JobState
     at: int

@@ -55,8 +55,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Repeatable:
-    """An ended job that may run anew: its kind, its arguments, and what is to be accepted, or was when it was retried
-    before."""
+    """An ended job that may run anew. `again`: what to accept, or the acceptance of an earlier retry."""
 
     kind: AnyKind
     args: Any

@@ -103,4 +103,4 @@ def release_quarantined(tx: Transaction) -> Operation[Swept]:
     """Lets one job that has lost its lease twice run, while no other such job does: a third loss names the culprit, and
     no job that merely ran beside it."""
     yield QUARANTINE_DUE(now=tx.now)
-    return Swept(jobs_released=len((yield RELEASE_QUARANTINED())))
+    return Swept(jobs_on_probation=len((yield RELEASE_QUARANTINED())))

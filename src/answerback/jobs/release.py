@@ -14,4 +14,4 @@ def release_orphans(tx: Transaction) -> Operation[Swept]:
     for row in (yield ORPHANED()):
         if (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
             released += len((yield RELEASE_NEXT(conversation_id=row.conversation_id, now=tx.now)))
-    return Swept(jobs_released=released)
+    return Swept(jobs_orphaned=released)

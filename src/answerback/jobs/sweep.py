@@ -46,7 +46,7 @@ class Sweep:
         self._reunion_seconds = lease_seconds * REUNION_LEASES
         self._answered_at = self._recover_at = self._rare_at = instruments.clock.monotonic()
         self._watch_until = float("-inf")
-        self._away = False
+        self._away = self._postponed = False
 
     @property
     def pause(self) -> float:
@@ -54,23 +54,17 @@ class Sweep:
         return QUARANTINE_SECONDS if self._clock.monotonic() < self._watch_until else SWEEP_SECONDS
 
     async def sweep(self) -> int:
-        """One bounded batch of each due duty; returns how many rows moved."""
-        try:
-            swept = [await duty() for duty in (*self._due_recoveries(), *self._expiries)]
-            if self._clock.monotonic() >= self._rare_at:
-                rare = [await duty() for duty in self._rare]
-                swept += rare
-                # A batch a minute would not keep up with a busy service: they go on until nothing is left.
-                if not any(each.total() for each in rare):
-                    self._rare_at = self._clock.monotonic() + RARE_SECONDS
-        except StorageUnavailable as error:
-            self._away = True
-            self._log.warning("sweep_postponed", reason=str(error))
-            return 0
-        self._away = False
-        self._answered_at = self._clock.monotonic()
-        moved = sum(swept, Swept())
-        if moved["jobs_released"]:
+        """One bounded batch of each due duty; returns how many rows moved. A duty that fails holds up no other, and
+        what the others moved is counted all the same."""
+        self._postponed = False
+        moved = await self._run(self._due_recoveries()) + await self._run(self._expiries)
+        if self._clock.monotonic() >= self._rare_at:
+            rare = await self._run(self._rare)
+            # A batch a minute would not keep up with a busy service: they go on until nothing is left.
+            if not rare:
+                self._rare_at = self._clock.monotonic() + RARE_SECONDS
+            moved += rare
+        if moved["jobs_on_probation"]:
             self._watch_until = self._clock.monotonic() + QUARANTINE_WATCH_SECONDS
         if moved:
             self._log.info("swept", **moved)
@@ -79,11 +73,33 @@ class Sweep:
             self._notifier.delivery_ready()
         return moved.total()
 
+    async def _run(self, duties: Sequence[Duty]) -> Swept:
+        moved = Swept()
+        for duty in duties:
+            try:
+                moved += await duty()
+            except StorageUnavailable as error:
+                self._away = True
+                if not self._postponed:
+                    self._log.warning("sweep_postponed", reason=str(error))
+                self._postponed = True
+            except Exception:  # noqa: BLE001 - the other duties must be done all the same
+                self._log.exception("sweep_broke")
+            else:
+                self._await_reunion()
+                self._away = False
+                self._answered_at = self._clock.monotonic()
+        return moved
+
     def _due_recoveries(self) -> Sequence[Duty]:
+        self._await_reunion()
+        return self._recoveries if self._clock.monotonic() >= self._recover_at else ()
+
+    def _await_reunion(self) -> None:
+        """Postpones recoveries if the database has been away for long."""
         now = self._clock.monotonic()
         if self._away and now - self._answered_at >= self._reunion_seconds:
             self._recover_at = now + self._reunion_seconds
-        return self._recoveries if now >= self._recover_at else ()
 
     def _measure(self, moved: Swept) -> None:
         for name, state, code in (

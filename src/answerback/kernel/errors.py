@@ -166,8 +166,8 @@ class ResultsUnwritable(Exception):
 
 class ProviderError(Exception):
     """The LLM did not answer. `retry_after` is in seconds, None where the upstream named no time. `asked` is False
-    where no request was sent, for lack of free places: then `retry_after` is exactly when the caller's place is free.
-    `http_status` is the upstream's, None without a response."""
+    where our limiter refused; `retry_after` is then the wait for a slot. `http_status` is the upstream's, None without
+    a response."""
 
     def __init__(
         self,

@@ -45,14 +45,14 @@ class CallbackEnd(StrEnum):
 
 
 class Fallback(StrEnum):
-    """Why the database runs a group of operations in a slower way, or in which."""
+    """Which slower way a group ran, and why."""
 
     UNPLANNED_STATEMENT = "unplanned_statement"
     """The batch plan lacks a statement: the group runs sequentially each time. A fault of ours."""
     SEQUENTIAL = "sequential"
-    """Operations of one batch met, or one broke: they run again, one after the other."""
+    """Operations of one batch conflicted, or one failed: they run again, one after the other."""
     ALONE = "alone"
-    """One broke again, or needs what another transaction has locked: each gets a transaction of its own."""
+    """One failed again, or needs a lock that another transaction holds: each gets a transaction of its own."""
 
 
 class Metrics:

@@ -21,8 +21,7 @@ further ahead would stand empty when their jobs are cancelled."""
 SPACING_AFTER_PAUSE = 0.1
 """Seconds between the slots of a model whose pause is over, where nothing else says how many calls it takes."""
 CONCURRENCY_SPACING = 0.8
-"""Slots that calls will free are reserved this much closer than calls take: a few are refused again rather than one
-standing empty."""
+"""Factor on call time ÷ concurrency; below 1, so a few come back early rather than a slot standing empty."""
 RATE_SPACING = 1.02
 """Slots of a limited minute are this much further apart, so that a job a moment late does not take the slot of another
 a minute after it."""

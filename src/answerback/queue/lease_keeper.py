@@ -29,8 +29,8 @@ class Held(Generic[C]):
     """An extension found the row ended, or leased by another worker."""
 
     def cancel(self) -> None:
-        """Cancels the run, but not before its first step: a task that never began would keep what its claim took, as
-        the place of a delivery at its origin."""
+        """Cancels after the first step: a task that never began skips its `finally`, and its delivery's place at the
+        origin stays taken."""
         self.task.get_loop().call_soon(self.task.cancel)
 
 

@@ -13,11 +13,8 @@ HELD_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 
 
 def fenced(table: Table, leased: str) -> Any:
-    """The row is still what its claim made it.
-
-    Not that the lease holds: a lease says from when on others may take the row, and taking it changes the state or the
-    epoch. As long as nobody did, nobody else answers it, and what its holder reports late is still the one answer.
-    """
+    """Whether the row is still its claim's. Checks state and epoch, not expiry: expiry only permits a takeover, which
+    changes one of them. Until then a late report of the holder is still the one answer."""
     return and_(
         table.c.id == bindparam("row_id"), table.c.lease_epoch == bindparam("epoch"), still_in_state(table, leased)
     )

@@ -64,8 +64,8 @@ class WorkerPool(Generic[C]):
         await self._keeper.run_forever()
 
     async def claim_once(self) -> float:
-        """Claims and starts one batch, as far as there is room; returns the seconds until the next claim. Waits for a
-        claim under way: before a stop, what that one claims is started, too."""
+        """Claims and starts one batch, as far as there is room; returns the seconds until the next claim. A claim under
+        way finishes first and starts its rows."""
         async with self._claiming:
             return await self._claim()
 

@@ -24,8 +24,8 @@ FAILURES_TO_OPEN = 5
 FIRST_PAUSE = 30.0
 LONGEST_PAUSE = 300.0
 PATIENCE_SECONDS = 1.0
-"""When no attempt has ended for that long, one more than the window admits may begin, and another one after each such
-time more: attempts that hang must not keep the others waiting."""
+"""Each second in which no attempt ends lets one more begin than the window admits: attempts that hang must not keep the
+others waiting."""
 SHORTEST_RECOVERY = 30.0
 """An origin that answers after a failure has recovered: what waits because it could not be reached is due, until none
 of that is left. That lasts so many seconds at least, since attempts from before may still fail."""

@@ -1,9 +1,4 @@
-"""A delivery: one event owed to one destination, its body frozen when the job ended.
-
-held ──▶ pending ──▶ sending ──▶ delivered | dead
-            ▲           │             │
-            └── retry ──┘◀── resend ──┘
-"""
+"""A delivery: one event owed to one destination, its body frozen when the job ended."""
 
 import hashlib
 from collections.abc import Sequence
@@ -39,7 +34,7 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     """A 2xx came. Only a resend moves it."""
     DEAD = "dead"
-    """Schedule or deadline exhausted, or the receiver said 410. Only a resend moves it."""
+    """Schedule or deadline exhausted, the receiver said 410, or its endpoint was deleted. Only a resend moves it."""
 
 
 class OriginKey(NamedTuple):
@@ -52,15 +47,13 @@ class OriginKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OriginRoom:
-    """How many more attempts an origin takes now.
-
-    `opens_in`: it is closed, and takes a probe in so many seconds. `recovered_for`: it answered so many seconds ago for
-    the first time after it had not; what waits because it could not be reached before that is due.
-    """
+    """How many more attempts an origin takes now."""
 
     free: int
     opens_in: float | None = None
+    """Seconds until a closed origin takes a probe."""
     recovered_for: float | None = None
+    """Seconds since it first answered after failing; what could not be reached before then is due now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ PRUNE = Statement(
 
 
 def unsettled(job_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether a job still owes a delivery. `PRUNE` deletes the others of a job, whose row may go once it has none."""
+    """Whether a delivery of the job is neither delivered nor dead; until none is, the job is not pruned."""
     return exists(
         select(literal_column("1")).where(
             deliveries.c.job_id == job_id,

@@ -37,16 +37,16 @@ EXTEND = extending(deliveries, DeliveryState.SENDING)
 ATTEMPTS = Statement(select(deliveries.c.attempts).where(deliveries.c.id == bindparam("row_id")))
 
 
-def report(
+def end_attempt(
     tx: Transaction,
     claim: ClaimedDelivery,
     state: DeliveryState,
-    outcome: Report,
+    report: Report,
     delay: float,
     counted: bool,
     unreached: bool,
 ) -> Operation[bool]:
-    """Whether the row was still the claim's. `delay` in seconds and `unreached` are for one that goes on pending."""
+    """Whether the row was still the claim's. `delay`, in seconds, and `unreached` count if it becomes pending again."""
     settles = state is not DeliveryState.PENDING and claim.conversation_id is not None
     if settles:
         yield LOCK_CONVERSATIONS(conversation_ids=[claim.conversation_id])
@@ -58,18 +58,18 @@ def report(
         new_unreached_at=claim.claimed_at if unreached else None,
         given_back=0 if counted else 1,
         new_delivered_at=tx.wall if state is DeliveryState.DELIVERED else None,
-        attempt_entry=entry(outcome, tx.wall),
+        attempt_entry=entry(report, tx.wall),
     )
     if rows and settles:
         yield RELEASE_NEXT(conversation_id=claim.conversation_id, destination=claim.destination, now=tx.now)
     return bool(rows)
 
 
-def reported(_: Transaction, delivery_id: str, epoch: int, outcome: Report) -> Operation[bool]:
+def reported(_: Transaction, delivery_id: str, epoch: int, report: Report) -> Operation[bool]:
     """Whether the attempt of this epoch ended with this report."""
     rows = yield ATTEMPTS(row_id=delivery_id)
     made = attempts_of(rows[0].attempts) if rows else ()
-    return any((each.epoch, each.status, each.error) == (epoch, outcome.status, outcome.error) for each in made)
+    return any((each.epoch, each.status, each.error) == (epoch, report.status, report.error) for each in made)
 
 
 def release(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:

@@ -71,8 +71,8 @@ def live_secrets(tx: Transaction, owner: str) -> Operation[list[SigningSecret]]:
 
 
 def ensure_current(tx: Transaction, owner: str, configured: str | None) -> Operation[list[SigningSecret]]:
-    """As `live_secrets`, once `configured` is the current one, or for None any is. Raises NotFound for an endpoint that
-    was deleted."""
+    """As `live_secrets`. Makes one if there is none. A `configured` secret that is not current becomes so; the replaced
+    one signs 24 h more. Raises NotFound for an endpoint that was deleted."""
     yield LOCK()
     yield from _require(owner)
     live = yield from live_secrets(tx, owner)
@@ -119,8 +119,9 @@ class SecretStore:
         self._database = database
 
     async def live_secrets(self, owner: str, configured: str | None = None) -> Sequence[SigningSecret]:
-        """Those that sign for this owner now, the current one first. Makes one where there is none, or none but others
-        than the `configured` one; those go on signing for 24 h. Raises NotFound for an endpoint that was deleted."""
+        """Those that sign for this owner now, the current one first. Makes one if there is none. A `configured` secret
+        that is not current becomes so; the replaced one signs 24 h more. Raises NotFound for an endpoint that was
+        deleted."""
         live = await self._database.read.run(lambda tx: live_secrets(tx, owner))
         if is_current(live, configured):
             return live

@@ -126,5 +126,5 @@ class DeliveryStore:
         unreached: bool = False,
     ) -> bool:
         return await self._database.write.run(
-            lambda tx: reporting.report(tx, claim, state, report, delay, counted, unreached), reporting.PLAN
+            lambda tx: reporting.end_attempt(tx, claim, state, report, delay, counted, unreached), reporting.PLAN
         )

@@ -15,7 +15,7 @@ SLOWER = 1.25
 SLACK = 0.03
 """Seconds: what a process of ours that is busy may add to an attempt."""
 FORGETS_IN = 20.0
-"""Seconds after which attempts one by one count as usual that take longer than the first few did."""
+"""How fast `alone` adapts: after this many seconds one by one, a slower pace counts as normal."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Window:
 
     @property
     def untried(self) -> bool:
-        """It was made as wide as it is."""
+        """Made at full width, never measured."""
         return self.wide and self.alone is None
 
     def began_one(self, in_flight: int) -> None:

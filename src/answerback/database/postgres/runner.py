@@ -158,8 +158,8 @@ class PostgresRunner:
             self._spawn(self._run_separately(entry))
 
     async def _run_together(self, entries: Sequence[_Entry], plan: BatchPlan) -> bool:
-        """Batched; where two operations meet or one breaks, sequentially. False where that broke, too, or another
-        transaction holds a lock that one of them needs: then nothing is settled."""
+        """Batched, then sequentially on a conflict or error. False if both failed or a lock was held: no entry has its
+        result yet."""
         ways: Sequence[tuple[RunAll, Fallback]] = (
             (partial(batched, plan=plan), Fallback.SEQUENTIAL),
             (sequential, Fallback.ALONE),
