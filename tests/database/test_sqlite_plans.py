@@ -52,7 +52,10 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
     ("name", "index"),
     [
         ("FIND_BY_KEY", "jobs_idempotency (tenant_id=? AND idempotency_key=?)"),
-        ("PROMOTE", "jobs_scheduled (run_at<?)"),
+        ("DUE", "jobs_scheduled (run_at<?)"),
+        ("PROMOTE", "jobs_ready_of_tenant (queue=? AND tenant_id>? AND tenant_id<?)"),
+        ("INSERT_JOB", "jobs_ready_of_tenant (queue=? AND tenant_id>? AND tenant_id<?)"),
+        ("INSERT_JOB", "jobs_running (queue=?)"),
         ("CLAIM_JOBS", "jobs_ready (queue=?)"),
         ("NEXT_SCHEDULED", "jobs_scheduled"),
         ("NEXT_QUEUED", "jobs_ready (queue=?)"),

@@ -5,6 +5,7 @@ from answerback.conversations import store as conversations
 from answerback.database.operation import Statement
 from answerback.http import idempotency_store as idempotency
 from answerback.jobs import accept, claim, depth, erase, expire, finish, prune, read, recover, release, resolve
+from answerback.jobs import order as order_of_jobs
 from answerback.queue import fifo
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import erase as erasing
@@ -21,6 +22,7 @@ JOBS: dict[str, Statement] = {
     "FIND_RETRY": accept.FIND_RETRY,
     "JOIN_CONVERSATION": accept.JOIN_CONVERSATION,
     "INSERT_JOB": accept.INSERT_JOB,
+    "DUE": claim.DUE,
     "PROMOTE": claim.PROMOTE,
     "CLAIM_JOBS": claim.CLAIM,
     "NEXT_SCHEDULED": claim.NEXT_SCHEDULED,
@@ -38,7 +40,7 @@ JOBS: dict[str, Statement] = {
     "HAND_OVER": finish.HAND_OVER,
     "LEAVE_CONVERSATION": finish.LEAVE_CONVERSATION,
     "INSERT_ITEMS": finish.INSERT_ITEMS,
-    "RELEASE_NEXT_JOB": finish.RELEASE_NEXT,
+    "RELEASE_NEXT_JOB": order_of_jobs.RELEASE_NEXT,
     "LOST_JOBS": recover.LOST_JOBS,
     "TAKE_BACK_JOB": recover.TAKE_BACK,
     "QUARANTINE_DUE": recover.QUARANTINE_DUE,

@@ -10,7 +10,9 @@ from answerback.database.tables import api_keys, tenants
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.ids import new_id
 
-INSERT_TENANT = Statement(insert(tenants).values(id=bindparam("id"), created_at=bindparam("wall")))
+INSERT_TENANT = Statement(
+    insert(tenants).values(id=bindparam("id"), weight=bindparam("weight"), created_at=bindparam("wall"))
+)
 FIND_TENANT = Statement(select(tenants.c.id).where(tenants.c.id == bindparam("given")))
 TENANTS_OF_KEY = Statement(
     select(api_keys.c.tenant_id)
@@ -43,7 +45,7 @@ def create_key(
 ) -> Operation[ApiKey]:
     if tenant is None:
         tenant_id = new_id("tnt_", tx.wall)
-        yield INSERT_TENANT(id=tenant_id, wall=tx.wall)
+        yield INSERT_TENANT(id=tenant_id, weight=1, wall=tx.wall)
     else:
         tenant_id = yield from find_tenant(tx, tenant)
     key = ApiKey(new_id("key_", tx.wall), tenant_id, name, key_hash, operator, rate_limit, tx.wall, None)

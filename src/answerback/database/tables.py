@@ -51,9 +51,11 @@ tenants = Table(
     "tenants",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("weight", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+"""`weight` is the tenant's share of what is short, beside other tenants; without a row it is 1."""
 
 api_keys = Table(
     "api_keys",
@@ -67,7 +69,7 @@ api_keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
 )
-"""The tenant of a key may be `default`, which has no row of its own."""
+"""The tenant of a key may be `default`, which may have no row of its own."""
 
 signing_secrets = Table(
     "signing_secrets",
@@ -163,6 +165,8 @@ jobs = Table(
     # Without an index of all jobs by conversation, PostgreSQL would read the table to check it.
     ForeignKeyConstraint(["conversation_id"], ["conversations.id"]).ddl_if(dialect="sqlite"),
     Index("jobs_ready", "queue", "rank", **_when("state = 'queued'")),
+    Index("jobs_ready_of_tenant", "queue", "tenant_id", "rank", **_when("state = 'queued'")),
+    Index("jobs_running", "queue", "rank", **_when("state = 'running'")),
     Index("jobs_scheduled", "run_at", **_when("state = 'scheduled'")),
     Index("jobs_quarantined", "run_at", **_when("state = 'quarantined'")),
     Index("jobs_on_probation", "lease_losses", unique=True, **_when(ON_PROBATION)),

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ClauseElement, bindparam, insert, select
+from sqlalchemy import ClauseElement, bindparam, case, insert, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import Accepted, Limits, NewJob
+from answerback.jobs.order import rank
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded
 from answerback.kernel.ids import new_id
+from answerback.queue.fair_order import ranking
 
 _accepted = select(jobs.c.id, jobs.c.request_hash, jobs.c.position)
 FIND_BY_KEY = Statement(
@@ -42,21 +44,27 @@ def _join(upsert: Any) -> ClauseElement:
 JOIN_CONVERSATION = Statement(_join(sqlite.insert), postgresql=_join(postgresql.insert), by=("tenant_id", "key"))
 
 _GIVEN = (
-    *("id", "tenant_id", "kind", "queue", "rank", "state", "run_at", "deadline_at", "conversation_id", "position"),
+    *("id", "tenant_id", "kind", "queue", "state", "run_at", "deadline_at", "conversation_id", "position"),
     *("idempotency_key", "request_hash", "retry_of", "callback_url", "args", "created_at", "traceparent"),
 )
-INSERT_JOB = Statement(
-    insert(jobs).values(
+
+
+def _insert(larger: Any) -> ClauseElement:
+    """A held job gets its rank when it is released."""
+    ranked = rank(bindparam("queue"), bindparam("tenant_id"), larger)
+    return insert(jobs).values(
         **{column: bindparam(column) for column in _GIVEN},
+        rank=case((bindparam("state") == JobState.QUEUED, ranked), else_=literal_column("0")),
         priority=0,
         attempts="[]",
         attempts_made=0,
         attempt=0,
         lease_epoch=0,
         lease_losses=0,
-    ),
-    by=("tenant_id", "idempotency_key", "retry_of"),
-)
+    )
+
+
+INSERT_JOB = ranking(_insert, by=("tenant_id", "idempotency_key", "retry_of"))
 ACCEPT_PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB), "accept")
 FIND_PLAN = BatchPlan((FIND_BY_KEY,), "find_accepted")
 
@@ -95,7 +103,6 @@ def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[],
         tenant_id=job.tenant_id,
         kind=job.kind,
         queue=job.queue,
-        rank=tx.now,
         state=state,
         run_at=tx.now,
         deadline_at=tx.now + int(job.deadline_seconds * 1000),

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import any_, bindparam, literal_column, select, update
+from sqlalchemy import bindparam, literal_column, select, update
 
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import array_of, at_most, in_state
+from answerback.database.sql import at_most, in_state, still_in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import Claimed, JobState, Queue, Registry
 from answerback.jobs.model import JobClaims
+from answerback.jobs.order import rank
 from answerback.jobs.recover import QUARANTINE_LOSSES
 from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
 from answerback.queue.attempts import Report, ending_attempt, entry
+from answerback.queue.fair_order import ranking
 from answerback.queue.leases import HELD_LEASE, claiming, extending, fenced, giving_back_unconfirmed
 
 RELEASED = Report("released")
@@ -29,8 +31,16 @@ _due = (
     .limit(at_most(PROMOTED_AT_ONCE))
     .with_for_update(skip_locked=True)
 )
-_promoted = update(jobs).values(state=JobState.QUEUED, rank=jobs.c.run_at).returning(jobs.c.id)
-PROMOTE = Statement(_promoted.where(jobs.c.id.in_(_due)), postgresql=_promoted.where(jobs.c.id == any_(array_of(_due))))
+DUE = Statement(_due)
+# One at a time: each ranks behind those of its tenant before it.
+PROMOTE = ranking(
+    lambda larger: (
+        update(jobs)
+        .where(jobs.c.id == bindparam("row_id"), still_in_state(jobs, JobState.SCHEDULED))
+        .values(state=JobState.QUEUED, rank=rank(jobs.c.queue, jobs.c.tenant_id, larger))
+    ),
+    by=("row_id",),
+)
 
 # A job past its deadline is left to the sweep.
 _next = (
@@ -64,7 +74,9 @@ def claim(
     another version of this service can read is put off, and its attempt does not count."""
     for name in unconfirmed:
         yield GIVE_BACK_UNCONFIRMED(owner=name)
-    promoted = yield PROMOTE(now=tx.now)
+    promoted = yield DUE(now=tx.now)
+    if promoted:
+        yield PROMOTE.many([{"row_id": row.id} for row in promoted])
     rows = yield CLAIM(
         now=tx.now,
         wall=tx.wall,

@@ -11,15 +11,16 @@ from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_
 from answerback.conversations.model import Entry
 from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
 from answerback.database.sql import literal
-from answerback.database.tables import JOB_HEAD_STATES, conversation_items, conversations, jobs
+from answerback.database.tables import conversation_items, conversations, jobs
 from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Registry, Retry, Snooze
 from answerback.jobs.model import Finished
+from answerback.jobs.order import RELEASE_NEXT
 from answerback.jobs.rows import error_of
 from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
 from answerback.queue import attempts
 from answerback.queue.attempts import Report, ending_attempt
-from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION, releasing
+from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION
 from answerback.queue.leases import HELD_LEASE, fenced, lost
 from answerback.webhooks.notify import NOTIFYING, EventBody, Notice, notify
 
@@ -78,7 +79,6 @@ INSERT_ITEMS = Statement(
         created_at=bindparam("wall"),
     )
 )
-RELEASE_NEXT = releasing(jobs, JOB_HEAD_STATES, ("conversation_id",), state=JobState.QUEUED, rank=bindparam("now"))
 
 SETTLING = (*NOTIFYING, LEAVE_CONVERSATION, INSERT_ITEMS, RELEASE_NEXT)
 FINISH_PLAN = BatchPlan((LOCK_CONVERSATIONS, FINISH, *SETTLING), "finish")

@@ -1,12 +1,9 @@
 """Moving conversations on whose head vanished without releasing the next job; none should ever be found."""
 
 from answerback.database.operation import Operation, Transaction
-from answerback.database.tables import JOB_HEAD_STATES, jobs
-from answerback.jobs.finish import RELEASE_NEXT
 from answerback.jobs.model import Swept
-from answerback.queue.fifo import TRY_LOCK_CONVERSATION, orphaned
-
-ORPHANED = orphaned(jobs, JOB_HEAD_STATES, ("conversation_id",))
+from answerback.jobs.order import ORPHANED, RELEASE_NEXT
+from answerback.queue.fifo import TRY_LOCK_CONVERSATION
 
 
 def release_orphans(tx: Transaction) -> Operation[Swept]:

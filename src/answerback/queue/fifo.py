@@ -6,7 +6,19 @@ newcomers see each other then, and no two transactions deadlock.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, collate, exists, func, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    collate,
+    exists,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from answerback.database.operation import Statement
 from answerback.database.sql import ARRAY_OF_IDS, at_most, in_state
@@ -40,7 +52,7 @@ def has_head(table: Table, head_states: str, **same: Any) -> ColumnElement[bool]
     return exists(found.where(literal_column(f"ahead.{head_states}")).correlate_except(ahead))
 
 
-def releasing(table: Table, head_states: str, columns: tuple[str, ...], **released: Any) -> Statement:
+def releasing(table: Table, head_states: str, columns: tuple[str, ...], **released: Any) -> Update:
     """Makes the first held row the head, where there is none. Each of `columns` is bound under its own name."""
     same: dict[str, Any] = {column: bindparam(column) for column in columns}
     waiting = table.alias("waiting")
@@ -51,7 +63,7 @@ def releasing(table: Table, head_states: str, columns: tuple[str, ...], **releas
         .limit(at_most(1))
         .scalar_subquery()
     )
-    return Statement(
+    return (
         update(table)
         .where(table.c.id == first, ~has_head(table, head_states, **same))
         .values(run_at=bindparam("now"), **released)

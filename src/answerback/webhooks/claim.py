@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import bindparam, literal_column, select, true, tuple_
+from sqlalchemy import bindparam, select
 
 from answerback.database.operation import Operation, Row, Rows, Statement, Transaction
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import deliveries, webhook_endpoints
 from answerback.queue.leases import claiming
+from answerback.queue.loose_scan import loose_scan
 from answerback.webhooks.model import LATE_MS, ClaimedDelivery, DeliveryClaims, DeliveryState, OriginKey, OriginRoom
 from answerback.webhooks.report import RELEASE_UNCONFIRMED
 
@@ -28,53 +29,11 @@ START = OriginKey("", "")
 Look: TypeAlias = Callable[[OriginKey, bool], OriginRoom]
 """How much room an origin has. The flag: what is due there is late. Called within the transaction, on any thread."""
 
-_END_OF_TIME: Any = literal_column(str(2**62))
-_NO_TEXT: Any = literal_column("''")
-
-
-_STOP = ("tenant_id", "origin", "run_at", "created_at")
-
-
-def _first_behind(tenant_id: Any, origin: Any, *columns: str) -> Any:
-    """The delivery due first at the first origin behind the given one."""
-    ahead = deliveries.alias("ahead")
-    # Behind an origin is behind its last `run_at`. All columns of the index are compared: SQLite would seek by the
-    # first two to the origin's first row, and read the rest of them.
-    return (
-        select(*(ahead.c[column] for column in columns))
-        .where(
-            in_state(ahead, DeliveryState.PENDING),
-            tuple_(ahead.c.tenant_id, ahead.c.origin, ahead.c.run_at) > tuple_(tenant_id, origin, _END_OF_TIME),
-        )
-        .order_by(ahead.c.tenant_id, ahead.c.origin, ahead.c.run_at)
-        .limit(at_most(1))
-    )
-
-
-def _walk(following: Callable[[Any], Any]) -> Any:
-    """A loose index scan over (tenant, origin, run_at): each step of the recursion seeks to the next origin."""
-    first = _first_behind(bindparam("tenant_id"), bindparam("origin"), *_STOP).subquery()
-    stops = select(*first.c, literal_column("1").label("number")).cte("stops", recursive=True)
-    stops = stops.union_all(following(stops).where(stops.c.number < at_most(WALK_LENGTH)))
-    return select(*(stops.c[column] for column in _STOP))
-
-
-def _joined(stops: Any) -> Any:
-    step = deliveries.alias("step")
-    # Expressions, since SQLite compares two columns without their index's affinity, and seeks by the first one only.
-    following = _first_behind(stops.c.tenant_id.op("||")(_NO_TEXT), stops.c.origin.op("||")(_NO_TEXT), "id")
-    columns = (*(step.c[column] for column in _STOP), stops.c.number + literal_column("1"))
-    return select(*columns).select_from(stops).join(step, step.c.id == following.correlate(stops).scalar_subquery())
-
-
-def _lateral(stops: Any) -> Any:
-    # A join leaves PostgreSQL a choice: with statistics of an emptier hour, it reads the table at every step.
-    step = _first_behind(stops.c.tenant_id, stops.c.origin, *_STOP).correlate(stops).lateral("step")
-    return select(*step.c, stops.c.number + literal_column("1")).select_from(stops).join(step, true())
-
 
 def walking() -> Statement:
-    return Statement(_walk(_joined), postgresql=_walk(_lateral))
+    """Where each origin's delivery due first stands."""
+    columns = ("tenant_id", "origin", "run_at", "created_at")
+    return loose_scan(deliveries, DeliveryState.PENDING, ("tenant_id", "origin"), "run_at", columns, WALK_LENGTH)
 
 
 WALK = walking()

@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
+from answerback.database.operation import Statement
 from answerback.database.tables import OWED_STATES, deliveries
 from answerback.queue.fifo import has_head, orphaned, releasing
 from answerback.webhooks.model import DeliveryState
 
 QUEUE = ("conversation_id", "destination")
 
-RELEASE_NEXT = releasing(deliveries, OWED_STATES, QUEUE, state=DeliveryState.PENDING)
+RELEASE_NEXT = Statement(releasing(deliveries, OWED_STATES, QUEUE, state=DeliveryState.PENDING))
 ORPHANED = orphaned(deliveries, OWED_STATES, QUEUE)
 
 

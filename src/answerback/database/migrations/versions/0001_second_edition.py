@@ -20,6 +20,7 @@ def upgrade() -> None:
     op.create_table(
         "tenants",
         sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("weight", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sqlite_with_rowid=False,
     )
@@ -136,7 +137,9 @@ def upgrade() -> None:
     )
     _index("jobs_quarantined", "jobs", "run_at", where="state = 'quarantined'")
     _index("jobs_ready", "jobs", "queue", "rank", where="state = 'queued'")
+    _index("jobs_ready_of_tenant", "jobs", "queue", "tenant_id", "rank", where="state = 'queued'")
     _index("jobs_retry", "jobs", "retry_of", unique=True, where="retry_of IS NOT NULL")
+    _index("jobs_running", "jobs", "queue", "rank", where="state = 'running'")
     _index("jobs_scheduled", "jobs", "run_at", where="state = 'scheduled'")
     _index("jobs_tenant", "jobs", "tenant_id", "id")
     op.create_table(

@@ -1,0 +1,23 @@
+"""The order of jobs: those of a conversation are a queue, and what is queued has a rank among that of all tenants."""
+
+from typing import Any
+
+from answerback.database.tables import JOB_HEAD_STATES, jobs
+from answerback.jobs.kind import JobState
+from answerback.queue.fair_order import next_rank, ranking
+from answerback.queue.fifo import orphaned, releasing
+
+QUEUE = ("conversation_id",)
+
+
+def rank(queue: Any, tenant_id: Any, larger: Any) -> Any:
+    """The rank of a job that becomes queued now. `larger` is what `ranking` gives."""
+    return next_rank(jobs, queue, tenant_id, larger, queued=JobState.QUEUED, running=JobState.RUNNING)
+
+
+RELEASE_NEXT = ranking(
+    lambda larger: releasing(
+        jobs, JOB_HEAD_STATES, QUEUE, state=JobState.QUEUED, rank=rank(jobs.c.queue, jobs.c.tenant_id, larger)
+    )
+)
+ORPHANED = orphaned(jobs, JOB_HEAD_STATES, QUEUE)

@@ -1,0 +1,51 @@
+"""Fair order: which tenant's row is next, by start-time fair queueing.
+
+A row gets its rank when it becomes queued, and rows are claimed in the order of their ranks. The rank is one step
+behind the larger of two: the queue's virtual time, which is the largest rank among its running rows, else the smallest
+among its queued ones; and the largest rank among the tenant's own queued rows. So a tenant that queues twenty thousand
+rows puts its next one behind them, another tenant's first goes ahead of them, and a tenant that queued nothing for an
+hour has saved up nothing. A row that is given back keeps its rank.
+
+P. Goyal, H. M. Vin, H. Cheng: Start-time Fair Queueing, SIGCOMM 1996; here every row counts as long as every other.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, Table, func, literal_column, select
+
+from answerback.database.operation import Statement
+from answerback.database.sql import at_most, in_state
+from answerback.database.tables import tenants
+
+STEP = 1_000_000
+"""What a row of a tenant of weight 1 adds to its tenant's last rank."""
+MAX_WEIGHT = 1_000
+
+
+def ranking(statement: Callable[[Any], Any], **options: Any) -> Statement:
+    """A statement that ranks what it makes queued: called with what takes the larger of two numbers, which the two
+    databases name differently."""
+    return Statement(statement(func.max), postgresql=statement(func.greatest), **options)
+
+
+def next_rank(table: Table, queue: Any, tenant_id: Any, larger: Any, *, queued: str, running: str) -> Any:
+    """The rank of a row of `queue` and `tenant_id`, columns or bound parameters, that becomes queued now."""
+    peers = table.alias("peers")
+
+    def rank_of(state: str, *order: Any, of_tenant: bool = False) -> ColumnElement[int]:
+        found = select(peers.c.rank).where(peers.c.queue == queue, in_state(peers, state))
+        if of_tenant:
+            # Not by equality: that would leave PostgreSQL the choice to read other tenants' rows in the order of rank.
+            found = found.where(peers.c.tenant_id >= tenant_id, peers.c.tenant_id <= tenant_id)
+        return found.order_by(*order).limit(at_most(1)).correlate_except(peers).scalar_subquery()
+
+    last = rank_of(running, peers.c.rank.desc())
+    virtual_time = func.coalesce(last, rank_of(queued, peers.c.rank), _number(0))
+    own = func.coalesce(rank_of(queued, peers.c.tenant_id.desc(), peers.c.rank.desc(), of_tenant=True), _number(0))
+    weight = select(tenants.c.weight).where(tenants.c.id == tenant_id).correlate_except(tenants).scalar_subquery()
+    return larger(virtual_time, own) + _number(STEP) // func.coalesce(weight, _number(1))
+
+
+def _number(value: int) -> ColumnElement[int]:
+    return literal_column(str(value), Integer)

@@ -1,0 +1,40 @@
+"""Shares of a pool that cannot be taken back: worker slots, file readers, name lookups.
+
+A share "while others wait" would come too late: slots of a slow job are free again when it ends. So some are always
+left: a tenant takes one only while it holds fewer than `factor` times the free ones. Alone it gets four fifths at a
+factor of 4, and a newcomer always finds some free. A. K. Choudhury, E. L. Hahne: Dynamic queue length thresholds for
+shared-memory packet switches, IEEE/ACM Transactions on Networking 6(2), 1998.
+"""
+
+import math
+from collections import Counter
+
+
+class Shares:
+    """Who holds how many of `capacity` places."""
+
+    def __init__(self, capacity: int, factor: float) -> None:
+        self._capacity = capacity
+        self._factor = factor
+        self._held: Counter[str] = Counter()
+        self._taken = 0
+
+    @property
+    def free(self) -> int:
+        return max(0, self._capacity - self._taken)
+
+    def allowance(self, tenant_id: str) -> int:
+        """How many more the tenant may take, if no other takes any meanwhile."""
+        # The n-th more is taken while held + n - 1 < factor * (free - (n - 1)).
+        room = self._factor * self.free - self._held[tenant_id]
+        return max(0, min(math.ceil(room / (self._factor + 1)), self.free))
+
+    def take(self, tenant_id: str) -> None:
+        self._held[tenant_id] += 1
+        self._taken += 1
+
+    def give(self, tenant_id: str) -> None:
+        self._taken -= 1
+        self._held[tenant_id] -= 1
+        if not self._held[tenant_id]:
+            del self._held[tenant_id]
