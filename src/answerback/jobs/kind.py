@@ -95,6 +95,14 @@ class Claimed(Generic[ArgsOrNone]):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFailure:
+    """A failure as it stands in its job's row: another version may have stored a `code` that this one does not know."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How a job ended, with its time; an `End` (`jobs/finish.py`) is how it is to end. `at` is the wall clock's, in
     epoch milliseconds. `result` is the kind's own JSON if the job completed; else `failure` says why it did not."""
@@ -102,7 +110,7 @@ class Ending:
     state: JobState
     at: int
     result: Json = None
-    failure: Failure | None = None
+    failure: Failure | StoredFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)

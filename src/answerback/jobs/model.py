@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from answerback.conversations.model import Entry
-from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState
-from answerback.kernel.errors import Failure
+from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState, StoredFailure
 from answerback.queue.attempts import Attempt
 from answerback.webhooks.model import DeliveryRecord
 
@@ -113,7 +112,7 @@ class JobRecord:
     deadline_at: int
     finished_at: int | None
     ending: Ending | None
-    failure: Failure | None
+    failure: StoredFailure | None
     retry_of: str | None
     retried_as: str | None = None
     attempts: tuple[Attempt, ...] = ()

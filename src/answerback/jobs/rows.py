@@ -7,9 +7,9 @@ from sqlalchemy import case, func, literal_column, null, select
 
 from answerback.database.operation import Row, Transaction
 from answerback.database.tables import conversations, jobs
-from answerback.jobs.kind import ENDED, AnyKind, Claimed, Ending, Job, JobState, Registry, Unreadable
+from answerback.jobs.kind import ENDED, AnyKind, Claimed, Ending, Job, JobState, Registry, StoredFailure, Unreadable
 from answerback.jobs.model import JobRecord
-from answerback.kernel.errors import ErrorCode, Failure
+from answerback.kernel.errors import Failure
 from answerback.queue.attempts import attempts_of
 
 JOB_COLUMNS = (
@@ -133,11 +133,11 @@ def error_of(failure: Failure | None) -> str | None:
     return None if failure is None else json.dumps({"code": failure.code, "message": failure.message})
 
 
-def failure_of(stored: str | None) -> Failure | None:
+def failure_of(stored: str | None) -> StoredFailure | None:
     if stored is None:
         return None
     error = json.loads(stored)
-    return Failure(ErrorCode(error["code"]), error["message"])
+    return StoredFailure(error["code"], error["message"])
 
 
 def by_position(found: list[Row]) -> list[Row]:

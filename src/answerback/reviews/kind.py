@@ -19,6 +19,7 @@ from answerback.jobs.kind import (
     JobState,
     Outcome,
     Queue,
+    StoredFailure,
     Unreadable,
 )
 from answerback.kernel.errors import Failure
@@ -113,7 +114,7 @@ def review_result(ending: Ending) -> Mapping[str, Json]:
     return {"error": _reason(ending.failure)}
 
 
-def _reason(failure: Failure | None) -> str:
+def _reason(failure: Failure | StoredFailure | None) -> str:
     return failure.message if failure else "there is no review"
 
 
