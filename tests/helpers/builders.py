@@ -12,8 +12,9 @@ from typing import Any
 
 from answerback.conversations.model import Memory
 from answerback.jobs.finish import End
-from answerback.jobs.kind import Claimed, JobState, Retry, StoredFailure
+from answerback.jobs.kind import Claimed, JobState, StoredFailure
 from answerback.jobs.model import Accepted, Finished, Limits, NewJob
+from answerback.jobs.outcome import Retry
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
 from answerback.kernel.usage import Usage

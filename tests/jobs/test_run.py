@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from answerback.conversations.windows import DatabaseWindows
-from answerback.jobs.kind import Awaiting, Claimed, Completed, Failed, JobState, Outcome, Registry, Retry, Snooze
+from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import JobRecord
+from answerback.jobs.outcome import Awaiting, Completed, Failed, Outcome, Retry, Snooze
 from answerback.jobs.run import Runner
 from answerback.kernel.errors import ErrorCode, OutcomeUnknown, ProviderError, StorageUnavailable
 from answerback.kernel.failpoints import Failpoint

@@ -12,8 +12,9 @@ from answerback.conversations.model import Entry
 from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
 from answerback.database.sql import literal
 from answerback.database.tables import JOB_HEAD_STATES, conversation_items, conversations, jobs
-from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Registry, Retry, Snooze
+from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Registry
 from answerback.jobs.model import Finished
+from answerback.jobs.outcome import Retry, Snooze
 from answerback.jobs.rows import error_of
 from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
@@ -114,7 +115,7 @@ class End:
 def finish(
     tx: Transaction, kinds: Registry, claim: Claimed[Any], end: End, report: Report
 ) -> Operation[Finished | None]:
-    """None, and nothing changed, once somebody else has taken the row."""
+    """None, and nothing changed, once the row is no longer the claim's."""
     job = claim.job
     if job.conversation_id is not None:
         yield LOCK_CONVERSATIONS(conversation_ids=[job.conversation_id])
@@ -153,7 +154,7 @@ def put_off(tx: Transaction, claim: Claimed[Any], retry: Retry, report: Report) 
 
 
 def snooze(tx: Transaction, claim: Claimed[Any], snoozed: Snooze) -> Operation[bool]:
-    """Schedules the job again; no attempt was made, and none is left behind."""
+    """Schedules the job again; no attempt was made, and none is recorded."""
     return bool((yield PUT_OFF_UNASKED(**_due_again(tx, claim, snoozed, given_back=True))))
 
 
