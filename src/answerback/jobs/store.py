@@ -5,7 +5,20 @@ from functools import partial
 from typing import Any
 
 from answerback.database.operation import Database, Operation, Transaction
-from answerback.jobs import accept, cancel, claim, depth, expire, finish, prune, read, recover, release, resolve
+from answerback.jobs import (
+    accept,
+    cancel,
+    claim,
+    depth,
+    expire,
+    finish,
+    prune,
+    read,
+    recover,
+    release,
+    reschedule,
+    resolve,
+)
 from answerback.jobs.backlog import Backlog, Recount
 from answerback.jobs.finish import End
 from answerback.jobs.kind import Claimed, JobState, Registry
@@ -68,15 +81,17 @@ class JobStore:
 
     async def put_off(self, claimed: Claimed[Any], retry: Retry, report: Report) -> bool:
         """Schedules the job again after an attempt."""
-        return await self._write(lambda tx: finish.put_off(tx, claimed, retry, report), finish.PUT_OFF_PLAN)
+        return await self._write(lambda tx: reschedule.put_off(tx, claimed, retry, report), reschedule.PUT_OFF_PLAN)
 
     async def snooze(self, claimed: Claimed[Any], snoozed: Snooze) -> bool:
         """Schedules the job again; no attempt was made, and none is recorded."""
-        return await self._write(lambda tx: finish.snooze(tx, claimed, snoozed), finish.PUT_OFF_PLAN)
+        return await self._write(lambda tx: reschedule.snooze(tx, claimed, snoozed), reschedule.PUT_OFF_PLAN)
 
     async def hand_over(self, claimed: Claimed[Any], timeout: float, report: Report) -> bool:
         """The LLM has taken the job and is given `timeout` seconds to answer by webhook."""
-        return await self._write(lambda tx: finish.hand_over(tx, claimed, timeout, report), finish.HAND_OVER_PLAN)
+        return await self._write(
+            lambda tx: reschedule.hand_over(tx, claimed, timeout, report), reschedule.HAND_OVER_PLAN
+        )
 
     async def reported(self, job_id: str, epoch: int, report: Report) -> bool:
         """Whether this attempt ended with this report."""
