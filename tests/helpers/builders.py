@@ -12,8 +12,9 @@ from typing import Any
 
 from answerback.conversations.model import Memory
 from answerback.jobs.finish import End
-from answerback.jobs.kind import Claimed, JobState, Retry
+from answerback.jobs.kind import Claimed, JobState, StoredFailure
 from answerback.jobs.model import Accepted, Finished, Limits, NewJob
+from answerback.jobs.outcome import Retry
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
 from answerback.kernel.usage import Usage
@@ -32,6 +33,7 @@ MEMORY = Memory(max_messages=20, max_tokens=8_000, ttl_seconds=86_400)
 DAY = 86_400.0
 DAY_MS = 86_400_000
 FAILURE = Failure(ErrorCode.UPSTREAM_ERROR, "the LLM is not well")
+STORED_FAILURE = StoredFailure(FAILURE.code, FAILURE.message)
 REPORT = Report("reported")
 
 

@@ -4,7 +4,20 @@ from answerback.ask import store as questions
 from answerback.conversations import store as conversations
 from answerback.database.operation import Statement
 from answerback.http import idempotency_store as idempotency
-from answerback.jobs import accept, claim, depth, erase, expire, finish, prune, read, recover, release, resolve
+from answerback.jobs import (
+    accept,
+    claim,
+    depth,
+    erase,
+    expire,
+    finish,
+    prune,
+    read,
+    recover,
+    release,
+    reschedule,
+    resolve,
+)
 from answerback.jobs import order as order_of_jobs
 from answerback.queue import fifo
 from answerback.webhooks import claim as claiming
@@ -29,15 +42,15 @@ JOBS: dict[str, Statement] = {
     "EXTEND_JOB": claim.EXTEND,
     "GIVE_BACK": claim.GIVE_BACK,
     "GIVE_BACK_UNCONFIRMED": claim.GIVE_BACK_UNCONFIRMED,
-    "PUT_OFF_UNREADABLE": claim.PUT_OFF,
+    "PUT_OFF_UNREADABLE": reschedule.PUT_OFF_UNREADABLE,
     "LOCK_CONVERSATIONS": fifo.LOCK_CONVERSATIONS,
     "TRY_LOCK_CONVERSATION": fifo.TRY_LOCK_CONVERSATION,
     "FINISH": finish.FINISH,
     "END_OPEN": finish.END_OPEN,
     "END_LOST": finish.END_LOST,
-    "PUT_OFF_ATTEMPTED": finish.PUT_OFF_ATTEMPTED,
-    "PUT_OFF_UNASKED": finish.PUT_OFF_UNASKED,
-    "HAND_OVER": finish.HAND_OVER,
+    "PUT_OFF_ATTEMPTED": reschedule.PUT_OFF_ATTEMPTED,
+    "PUT_OFF_UNASKED": reschedule.PUT_OFF_UNASKED,
+    "HAND_OVER": reschedule.HAND_OVER,
     "LEAVE_CONVERSATION": finish.LEAVE_CONVERSATION,
     "INSERT_ITEMS": finish.INSERT_ITEMS,
     "RELEASE_NEXT_JOB": order_of_jobs.RELEASE_NEXT,

@@ -3,18 +3,8 @@
 import json
 from dataclasses import dataclass, replace
 
-from answerback.jobs.kind import (
-    Claimed,
-    Completed,
-    Description,
-    Effects,
-    Ending,
-    Event,
-    Job,
-    Outcome,
-    Queue,
-    Unreadable,
-)
+from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, Queue, Unreadable
+from answerback.jobs.outcome import Completed, Outcome
 from answerback.kernel.errors import InvalidField
 from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
 

@@ -8,8 +8,9 @@ from typing import Any
 from answerback.conversations.windows import DatabaseWindows
 from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
-from answerback.jobs.kind import Claimed, Outcome
+from answerback.jobs.kind import Claimed
 from answerback.jobs.model import Accepted, Submission, Swept
+from answerback.jobs.outcome import Outcome
 from answerback.jobs.run import Runner
 from answerback.jobs.submit import Submitter
 from answerback.jobs.sweep import Sweep

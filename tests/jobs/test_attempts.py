@@ -2,7 +2,7 @@
 
 import pytest
 
-from answerback.jobs.kind import Snooze
+from answerback.jobs.outcome import Snooze
 from answerback.queue.attempts import KEPT_FIRST, KEPT_LAST, SNIPPET_BYTES, Attempt, Report
 from answerback.testing.clock import FakeClock
 from builders import FAILURE, LEASE, TENANT, accept, claim_job, completed, later

@@ -11,8 +11,8 @@ from answerback.jobs.kind import Effects, Ending, Job, JobState, Registry
 from answerback.queue.attempts import Report
 from answerback.testing.clock import FakeClock
 from builders import (
-    FAILURE,
     REPORT,
+    STORED_FAILURE,
     TENANT,
     URL,
     accept,
@@ -140,7 +140,7 @@ async def test_a_job_that_is_put_off_waits_for_its_time(
     clock.advance(0.001)
     again = await claim_job(stores)
     assert (again.id, again.attempt) == (claim.id, next_attempt)
-    assert (await stores.jobs.get(TENANT, claim.id)).failure == FAILURE
+    assert (await stores.jobs.get(TENANT, claim.id)).failure == STORED_FAILURE
 
 
 async def test_callbacks_of_a_conversation_go_out_one_at_a_time_in_order(stores: Stores) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from answerback.jobs.kind import Failed, Retry, Snooze
+from answerback.jobs.outcome import Failed, Retry, Snooze
 from answerback.jobs.retry_policy import BILLED, BILLED_ATTEMPTS, after_provider_error
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE

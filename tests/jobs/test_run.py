@@ -7,14 +7,26 @@ from typing import Any
 import pytest
 
 from answerback.conversations.windows import DatabaseWindows
-from answerback.jobs.kind import Awaiting, Claimed, Completed, Failed, JobState, Outcome, Registry, Retry, Snooze
+from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import JobRecord
+from answerback.jobs.outcome import Awaiting, Completed, Failed, Outcome, Retry, Snooze
 from answerback.jobs.run import Runner
 from answerback.kernel.errors import ErrorCode, OutcomeUnknown, ProviderError, StorageUnavailable
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
 from answerback.testing.clock import FakeClock
-from builders import FAILURE, LEASE, TENANT, Journal, Notifier, accept, claim_job, claim_jobs, refusal, state_of
+from builders import (
+    LEASE,
+    STORED_FAILURE,
+    TENANT,
+    Journal,
+    Notifier,
+    accept,
+    claim_job,
+    claim_jobs,
+    refusal,
+    state_of,
+)
 from stores import Stores
 from toy import EchoKind, Note
 
@@ -87,7 +99,7 @@ async def test_a_failure_that_may_pass_schedules_the_job_and_counts(desk: Desk) 
 
     record = await desk.attempt(Scripted(refusal(retryable=True)))
 
-    assert (record.state, record.attempt, record.failure) == (JobState.SCHEDULED, 1, FAILURE)
+    assert (record.state, record.attempt, record.failure) == (JobState.SCHEDULED, 1, STORED_FAILURE)
     assert 1_600 <= record.run_at - desk.clock.now() <= 2_400
     assert [(each.status, each.error) for each in record.attempts] == [
         ("retry", "upstream_error: the LLM is not well"),
@@ -130,7 +142,7 @@ async def test_a_final_failure_ends_the_job(desk: Desk) -> None:
 
     record = await desk.attempt(Scripted(refusal(retryable=False)))
 
-    assert (record.state, record.failure) == (JobState.FAILED, FAILURE)
+    assert (record.state, record.failure) == (JobState.FAILED, STORED_FAILURE)
     assert len(record.deliveries) == 1
     assert (desk.notifier.deliveries, desk.journal.events) == (1, ["failed"])
 

@@ -254,25 +254,22 @@ async def test_one_duty_that_the_database_never_serves_does_not_put_off_recoveri
 async def test_a_database_that_comes_back_during_a_sweep_was_away_all_the_same(
     clock: FakeClock, journal: Journal, notifier: Notifier
 ) -> None:
-    async def comes_back() -> Swept:
+    async def recovery() -> Swept:
         if away:
             raise StorageUnavailable("connection refused")
-        return Swept()
+        return Swept(jobs_requeued=1)
 
-    async def comes_back_meanwhile() -> Swept:
+    async def expiry() -> Swept:
         nonlocal away
         away = False
         return Swept()
 
-    away = False
-    expiries = (comes_back, comes_back_meanwhile)
-    sweep = Sweep((moving(jobs_requeued=1),), expiries, (), notifier, LEASE, Instruments(journal, clock))
-    assert await sweep.sweep() == 1
     away = True
+    sweep = Sweep((recovery,), (expiry,), (), notifier, LEASE, Instruments(journal, clock))
     clock.advance(LEASE / 2)
-    await sweep.sweep()
-
-    clock.advance(LEASE / 2 - 0.001)
     assert await sweep.sweep() == 0
-    clock.advance(0.001)
+
+    clock.advance(LEASE / 2 - 1)
+    assert await sweep.sweep() == 0
+    clock.advance(1)
     assert await sweep.sweep() == 1

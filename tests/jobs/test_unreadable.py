@@ -2,12 +2,28 @@
 version, and neither stop the others nor outlive their deadline."""
 
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
 
+from answerback.jobs.bodies import job_body, job_details
 from answerback.jobs.kind import JobState
+from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
-from builders import LEASE, REPORT, accept, claim_delivery, claim_job, claim_jobs, finish
+from builders import (
+    LEASE,
+    REPORT,
+    TENANT,
+    accept,
+    claim_delivery,
+    claim_job,
+    claim_jobs,
+    completed,
+    ended_job,
+    failed,
+    finish,
+    later,
+)
 from databases import Database
 from stores import Stores
 
@@ -119,3 +135,36 @@ async def test_a_job_that_was_never_answered_fails_though_it_cannot_be_read(
 
     assert (await state(database, job_id))[0] == JobState.FAILED
     assert json.loads((await claim_delivery(stores)).body)["status"] == "failed"
+
+
+async def ended(stores: Stores) -> str:
+    return await ended_job(stores, end=failed())
+
+
+async def waiting(stores: Stores) -> str:
+    await accept(stores)
+    claim = await claim_job(stores)
+    assert await stores.jobs.put_off(claim, later(), REPORT)
+    return claim.id
+
+
+@pytest.mark.parametrize("made", [ended, waiting])
+async def test_an_error_that_only_another_version_knows_is_shown_as_it_is(
+    stores: Stores, database: Database, made: Callable[[Stores], Awaitable[str]]
+) -> None:
+    error = {"code": "upstream_on_strike", "message": "the LLM is on strike"}
+    job_id = await made(stores)
+    await database.execute(f"UPDATE jobs SET error = '{json.dumps(error)}'")
+
+    (listed,) = [job_body(record) for record in await stores.jobs.list(TENANT, None, None, None, 10)]
+    page = job_details(await stores.jobs.get(TENANT, job_id))
+
+    assert [json.loads(each.model_dump_json())["error"] for each in (listed, page)] == [error, error]
+
+
+async def test_an_answer_too_late_for_such_an_error_is_refused_with_it(stores: Stores, database: Database) -> None:
+    job_id = await ended(stores)
+    await database.execute('UPDATE jobs SET error = \'{"code": "upstream_on_strike", "message": "no"}\'')
+
+    with pytest.raises(Conflict, match=r"is failed \(upstream_on_strike\) already"):
+        await stores.jobs.resolve(job_id, "echo", completed())

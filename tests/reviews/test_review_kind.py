@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from review_desk import CALL_SECONDS, REVIEW, by_chat
 
-from answerback.jobs.kind import Claimed, Completed, Ending, Job, JobState, Unreadable
+from answerback.jobs.kind import Claimed, Ending, Job, JobState, Unreadable
+from answerback.jobs.outcome import Completed
 from answerback.kernel.errors import ErrorCode, Failure
 from answerback.llm.model import Answer
 from answerback.reviews.kind import ReviewKind

@@ -31,7 +31,7 @@ def batched(operations: Iterable[Operation[T]], plan: BatchPlan) -> Operation[li
     """All operations at once, step by step: each statement of the plan runs once, for all operations that yielded it.
 
     A statement locks its rows in the order of its `by`. No operation sees what another writes in a later step: where
-    two must not meet, a constraint of the database has to say so. Raises UnplannedStatement.
+    two may conflict, a constraint of the database must refuse one. Raises UnplannedStatement.
     """
     batch = _Batch(operations, plan)
     while (statement := batch.earliest()) is not None:

@@ -92,7 +92,7 @@ class GroupCommit:
         self._thread.start()
 
     async def run(self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0) -> T:
-        """As `Runner.run`; whatever its plan, an operation shares the transaction, and runs after the others."""
+        """As `Runner.run`. Operations share a transaction whatever their plans, and run one after the other."""
         if self._closed:
             raise StorageUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
@@ -149,7 +149,7 @@ class GroupCommit:
             if len(entries) == 1:
                 entries[0].error = error
                 return
-            # One operation broke and took the others' transaction with it: now each gets one of its own.
+            # One operation failed, and all were rolled back: now each gets a transaction of its own.
             for name in {entry.plan.name for entry in entries if entry.plan is not None}:
                 self._metrics.fell_back(name, Fallback.ALONE)
             for entry in entries:

@@ -49,8 +49,8 @@ class Statement:
         return tuple(self.clause.exported_columns.keys()) if isinstance(self.clause, ReturnsRows) else ()
 
     def named(self, rows: Iterable[Iterable[Any]]) -> Rows:
-        """The driver's rows as named tuples. Of a statement that returns nothing there are none, even where the driver
-        reports some (as the key of an inserted row)."""
+        """The driver's rows as named tuples; none for a statement that returns nothing, even if the driver reports some
+        (as the key of an inserted row)."""
         return list(map(self._row, rows)) if self.columns else ()
 
     @cached_property
@@ -99,8 +99,8 @@ class Transaction:
 
     @property
     def wall_ahead(self) -> int:
-        """Milliseconds from the scheduling clock to the wall clock, to the second: the two are not read in the same
-        moment, and a time that is shown twice must be the same."""
+        """Milliseconds from the scheduling clock to the wall clock, rounded to seconds: the two are not read at the
+        same moment, and a time that is shown twice must be the same."""
         return round(self.wall - self.now, -3)
 
 
@@ -121,7 +121,7 @@ class BatchPlan:
 MAX_GROUP = 256
 """How many operations share a transaction at most."""
 MAX_GROUP_BYTES = 8 * 1024 * 1024
-"""A group is closed when its payloads reach this size: a transaction has seconds, and holds its locks while it runs."""
+"""A group is closed when its payloads reach this size: a transaction must end within seconds, and holds locks."""
 
 
 class Runner(Protocol):

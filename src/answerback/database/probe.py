@@ -13,11 +13,11 @@ WRITE = Statement(
 ERASE = Statement(delete(service_secrets).where(service_secrets.c.name == bindparam("row_name")))
 
 PAGES = "." * 16_384
-"""More than fits into what a page has left, so that a full disk is noticed."""
+"""Larger than any page's free space: the write needs new pages, which a full disk refuses."""
 
 
 def probe(tx: Transaction) -> Operation[None]:
-    """No other transaction ever sees the row, and its name is its own: probes do not wait for each other."""
+    """The row is deleted in the same transaction, and its name is random: probes do not wait for each other."""
     name = f"probe-{secrets.token_hex(8)}"
     yield WRITE(name=name, value=PAGES, now=tx.wall)
     yield ERASE(row_name=name)

@@ -56,7 +56,7 @@ def require_known(revision: str | None) -> None:
 
 def upgrade_sqlite(path: Path) -> None:
     """Applies the migrations that are missing; a current database is not written to. Raises MigrationError."""
-    # Messages and secrets are in it: other users of this machine must not read it.
+    # The file holds messages and secrets: other users of this machine must not read it.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     config = configuration()
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"isolation_level": None})

@@ -30,6 +30,6 @@ def still_in_state(table: FromClause, state: str) -> Any:
 
 
 def array_of(ids: Any) -> Any:
-    """A subquery's ids as a PostgreSQL array, which is made once and looks short to the planner. A plain subquery may
-    run again and lock other rows, and one whose limit is bound looks long enough to read the whole table for."""
+    """A subquery's ids as a PostgreSQL array: it is made once, and looks short to the planner. A plain subquery may run
+    again and lock other rows, or look so long that the planner reads the whole table."""
     return func.array(ids.scalar_subquery())

@@ -35,7 +35,7 @@ class SqliteClock:
         return self._clock.now()
 
     def before_commit(self, connection: sqlite3.Connection, now: int) -> None:
-        """Sees to it that `seen_at` is not before `now` once both are committed."""
+        """Keeps `seen_at` at or after `now`, in the same commit."""
         connection.execute(RESERVE, (now + RESERVED_MS, self._clock.boot_id, now))
 
 

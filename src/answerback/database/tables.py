@@ -1,5 +1,6 @@
-"""The tables. What says when something runs (`run_at`, `deadline_at`, `lease_expires_at`, `rank`, `first_loss_at`) is
-in epoch milliseconds of the scheduling clock, every other time in those of the wall clock.
+"""The tables. Times are epoch milliseconds: of the scheduling clock where they decide when something happens (`run_at`,
+`deadline_at`, `lease_expires_at`, `rank`, `first_loss_at`, `unreached_at`, `idempotency_records.updated_at`), else of
+the wall clock.
 
 Order is held by the database itself: `jobs_head` lets only one job of a conversation be scheduled, queued, running,
 awaiting or quarantined, and `deliveries_order` only one of its deliveries to one destination be pending or sending; the
@@ -30,13 +31,13 @@ metadata = MetaData()
 # conversation.
 OPEN = "finished_at IS NULL"
 JOB_HEAD_STATES = "state IN ('scheduled', 'queued', 'running', 'awaiting', 'quarantined')"
-# A job that has lost two leases runs while no other such job does: a third loss fails it.
+# A job that has lost two leases runs only while no other such job does; a third loss fails it.
 ON_PROBATION = "state IN ('queued', 'running') AND lease_losses >= 2"
 OWED_STATES = "state IN ('pending', 'sending')"
 ORDERED = "conversation_id IS NOT NULL"
 UNREACHED = "unreached_at IS NOT NULL"
 
-# SQLite numbers a table by itself only where the key's type reads INTEGER.
+# SQLite makes ids only for a key whose type reads INTEGER.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 Attempts = Text().with_variant(JSONB(), "postgresql")
@@ -162,7 +163,7 @@ jobs = Table(
     Column("claimed_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("traceparent", Text),
-    # Without an index of all jobs by conversation, PostgreSQL would read the table to check it.
+    # On SQLite only: no index has all jobs by conversation, so PostgreSQL would read the table to check it.
     ForeignKeyConstraint(["conversation_id"], ["conversations.id"]).ddl_if(dialect="sqlite"),
     Index("jobs_ready", "queue", "rank", **_when("state = 'queued'")),
     Index("jobs_ready_of_tenant", "queue", "tenant_id", "rank", **_when("state = 'queued'")),
@@ -230,8 +231,8 @@ deliveries = Table(
     Index("deliveries_deadline", "deadline_at", **_when("state = 'pending'")),
     Index("deliveries_leased", "lease_expires_at", **_when("state = 'sending'")),
 )
-"""`destination` is the endpoint's id, or made of the URL of the job's request. `unreached_at` is when the last attempt
-began, where it got no response (scheduling clock)."""
+"""`destination` is the endpoint's id, or a hash of the request's callback URL. `unreached_at` is when the last attempt
+began, if it got no response."""
 
 webhook_endpoints = Table(
     "webhook_endpoints",

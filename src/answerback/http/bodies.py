@@ -24,8 +24,8 @@ class StrictBody(BaseModel):
 async def read_body(request: Request, model: type[M], check_url: CheckUrl | None = None) -> M:
     """The request's JSON as `model`. Raises InvalidRequest, and BodyTooLarge from the middleware.
 
-    A refusal by `check_url` is named beside the other errors. If the callback's address is the only error, it is left
-    to the route: a request that repeats another gets the first response, whichever addresses are allowed now.
+    A refusal by `check_url` is named beside the other errors. If it is the only error, it is left to the route: a
+    repeated request gets its first response, whichever addresses are allowed now.
     """
     raw = await request.body()
     decoded = _decoded(raw)
@@ -43,7 +43,7 @@ def _validated(decoded: Any, raw: bytes, model: type[M], check_url: CheckUrl | N
     except ValidationError:
         pass
     try:
-        # Parsed again for the errors' sake, which then speak of JSON and not of Python.
+        # Parsed again, so that the errors name JSON's types and not Python's.
         return model.model_validate_json(raw, context=check_url)
     except ValidationError as error:
         raise InvalidRequest([_entry(each) for each in error.errors(include_url=False, include_input=False)]) from None
@@ -63,7 +63,7 @@ def _decoded(raw: bytes) -> Any:
 
 def _may_be_more_than_json(raw: bytes) -> bool:
     """Whether Python may have decoded what Pydantic and the databases refuse: deep nesting, half a surrogate pair."""
-    # One byte is found ten times sooner than three.
+    # Searching for one byte is ten times as fast as for three.
     escaped = b"\\" in raw and (b"\\ud" in raw or b"\\uD" in raw)
     return escaped or raw.count(b"{") + raw.count(b"[") >= MAX_DEPTH
 
@@ -78,7 +78,8 @@ def _reason(raw: bytes) -> str | None:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two values for a field one would count here, and the other perhaps for a proxy that checked the request."""
+    """Refuses a field that is given twice: one value would count here, the other perhaps for a proxy that checked the
+    request."""
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
@@ -89,7 +90,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates)
 MAX_DEPTH = 200
-"""Of nesting, as Pydantic's parser takes it."""
+"""The deepest nesting that Pydantic's parser takes."""
 
 
 def from_form(values: Mapping[str, str], model: type[M]) -> M:

@@ -79,7 +79,7 @@ HEADERS: Mapping[type[Refusal], Mapping[str, str]] = {
 
 
 class ErrorBody(BaseModel):
-    """What went wrong, of a request, of a job or of one of its attempts."""
+    """What went wrong with a request, a job or one of its attempts."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -112,7 +112,7 @@ def problem(
 
 
 def render_refusal(refusal: Refusal, renderer: ErrorRenderer = problem) -> Response:
-    """Raises the refusal itself where no status is known for it."""
+    """The refusal as a response. Raises a refusal that has no status."""
     kind = next((kind for kind in type(refusal).__mro__ if kind in STATUSES), None)
     if kind is None:
         raise refusal

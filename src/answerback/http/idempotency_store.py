@@ -48,7 +48,7 @@ class ClaimedRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response as it was sent the first time, without its length."""
+    """A response as it was sent the first time, without its `content-length`."""
 
     status: int
     headers: Mapping[str, str]
@@ -122,7 +122,7 @@ def claim(
         return claimed
     found = yield FIND(**_names(request))
     if not found:
-        # Released between the two statements, on a database that runs writers side by side.
+        # The key was released between the two statements: PostgreSQL runs writers side by side.
         raise RequestInProgress(IN_PROGRESS)
     record = found[0]
     if record.request_hash != request.request_hash:
@@ -174,8 +174,8 @@ class IdempotencyStore:
         self._database = database
 
     async def claim_request(self, request: IdempotentRequest, lease_seconds: float) -> ClaimedRecord | StoredResponse:
-        """A claim, where no other request holds the key and none was answered; else the stored response. Raises
-        IdempotencyConflict, RequestInProgress, ResponseNotStored."""
+        """A claim, or the stored response if the request was answered. Raises IdempotencyConflict, RequestInProgress,
+        ResponseNotStored."""
         return await self._database.write.run(lambda tx: claim(tx, request, lease_seconds))
 
     async def extend_claim(self, claimed: ClaimedRecord, lease_seconds: float) -> bool:

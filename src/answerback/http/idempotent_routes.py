@@ -103,7 +103,8 @@ class _Recorded(Response):
             self._parts.clear()
 
     def _is_end(self, message: Message) -> bool:
-        """Whether the message completes a whole success. Event streams say so themselves: a broken one ends as well."""
+        """Whether the message completes a whole success. A broken event stream ends, too: only a last event of `ENDS`
+        makes one whole."""
         if self._stored_headers["content-type"].startswith(EVENT_STREAM):
             return message.get("body", b"") in ENDS
         return 200 <= self.status_code < 300 and not message.get("more_body", False)

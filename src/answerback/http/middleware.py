@@ -1,4 +1,4 @@
-"""The way of every request: an id, a size limit, one log line, and a 500 for faults of our own."""
+"""What surrounds every request: an id, a size limit, one log line, and a 500 for faults of our own."""
 
 import asyncio
 import re
@@ -109,13 +109,13 @@ class RequestMiddleware:
 
 
 def _check_path(scope: Scope) -> None:
-    """No name holds a NUL, and PostgreSQL cannot even be asked for one."""
+    """Refuses a NUL, which no stored name holds and no parameter of PostgreSQL may hold."""
     if "\0" in scope["path"]:
         raise NotFound("there is no such address")
 
 
 def _route(scope: Scope) -> str:
-    """The template of the path, of which there are few."""
+    """The path's template, so that metrics have few labels."""
     template = getattr(scope.get("route"), "path", None)
     if isinstance(template, str):
         return template
@@ -195,6 +195,6 @@ class _Exchange:
         if self._hang_up is None:
             return
         self._hang_up["now"]()
-        # Returns once it is closed: the server logs an application that returns before as faulty.
+        # Waits until the connection is closed: the server logs an application that returns before as faulty.
         while (await self._receive())["type"] != "http.disconnect":
             continue

@@ -13,7 +13,7 @@ from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog, request_id
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of the request line and all headers. What the last read brings beyond it is still taken."""
+"""The most that the request line and all headers may take, but for what the last read brings beyond it."""
 
 UNKNOWN = "-"
 """The logged method and path of a request whose request line did not arrive."""
@@ -24,8 +24,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     Times in seconds: `patience` without a byte of a request that has begun, `whole_request` for all of it; `stalled`
     without a byte taken of a response that waits. A connection between requests, or before its first, may be silent for
-    uvicorn's keep-alive time. A request refused here never reaches the application: it is answered, logged and counted
-    here, as it would be there.
+    uvicorn's keep-alive time. A request refused here never reaches the application: this class answers, logs and counts
+    it.
     """
 
     requests: ClassVar[RequestLog]
@@ -140,7 +140,7 @@ class BoundedHttp(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _hang_up(self) -> None:
-        """Closes the connection once the client has read what was written, or did not in time."""
+        """Closes the connection once the client has read what was written, or has not read it in time."""
         self.transport.close()
         if self._writing is None:
             self._writing = self.loop.call_later(self.stalled, self.transport.abort)

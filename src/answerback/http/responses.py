@@ -19,9 +19,9 @@ Time = Annotated[
 
 
 def respond(status: int, body: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
-    """UTF-8 JSON of all the model's fields, in their order, nothing escaped to ASCII. A field that some responses lack
-    says so itself, by `exclude_if`. Raises PydanticSerializationError for text that UTF-8 cannot express, and for
-    values nested deeper than 200 levels."""
+    """UTF-8 JSON of all the model's fields, in their order, nothing escaped to ASCII; a field that some responses lack
+    has `exclude_if`. Raises PydanticSerializationError for text that UTF-8 cannot express, and for values nested deeper
+    than 200 levels."""
     # The serializer itself, since `model_dump_json` would decode its bytes to a text.
     return Response(body.__pydantic_serializer__.to_json(body), status, headers, JSON)
 

@@ -1,4 +1,4 @@
-"""Routes in an application without the cost of what they do not use."""
+"""Adds routes to an application without the cost of FastAPI's features that they do not use."""
 
 import inspect
 from collections import defaultdict

@@ -1,5 +1,5 @@
 """Streamed responses: server-sent events, and text as it comes. A client that hangs up stops the work behind its
-stream; a stream that breaks ends with an error event, or not at all."""
+stream; a stream that breaks ends with an error event, or its connection is cut."""
 
 import asyncio
 import json

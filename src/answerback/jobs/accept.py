@@ -81,7 +81,7 @@ def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[],
             return Accepted(earlier[0].id, earlier[0].position, created=False)
     if open_jobs() + tx.opened >= limits.queued_jobs:
         raise Overloaded("too many messages wait for an answer; send this one again later")
-    # Taken before the first write, so that the operations of a batch count each other.
+    # Counted before the first write, so that the operations of a batch count each other.
     tx.opened += 1
     conversation_id, position, state = None, None, JobState.QUEUED
     if job.conversation_key is not None:

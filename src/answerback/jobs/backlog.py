@@ -1,4 +1,4 @@
-"""How many jobs are open, as one process knows it: counted now and then, and kept up by what it does itself."""
+"""One process's count of open jobs: counted in the database now and then, and changed by its own transactions."""
 
 import asyncio
 import contextlib
@@ -11,11 +11,11 @@ from answerback.kernel.errors import StorageUnavailable
 RECOUNT_SECONDS = 5.0
 """Other processes open and end jobs too."""
 RECOUNT_SHARE = 0.02
-"""How much of its time a database may spend counting, when a million wait."""
+"""The share of time that counting may take, however many jobs wait."""
 
 
 class Backlog:
-    """The number that accepting goes by, so that it needs no count. Only the runner of transactions touches it."""
+    """The count that `accept` compares with the limit. Used only where transactions run, so that it needs no lock."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -31,7 +31,7 @@ class Backlog:
 
 
 class Recount:
-    """Counts anew in a task of its own, when it is time."""
+    """Calls `count` in a task of its own when it is due."""
 
     def __init__(self, count: Callable[[], Awaitable[object]]) -> None:
         self._count = count

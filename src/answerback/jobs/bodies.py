@@ -1,4 +1,4 @@
-"""How jobs read: one model each, which is documentation and bytes."""
+"""The bodies of jobs: each model is both the documentation and the bytes."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -52,9 +52,9 @@ class JobBody(BaseModel):
 
 
 class JobDetails(JobBody):
-    """A job with everything that is known of it, also what of its kind's fields lists leave out. Of very many attempts
-    the first and the last are kept; `attempts_made` counts them all. `delivery` is the one to the job's own callback
-    URL; `deliveries` are all."""
+    """Everything about a job, the fields that lists leave out included. Of very many attempts the first and the last
+    are kept; `attempts_made` counts them all. `delivery` is the one to the job's own callback URL; `deliveries` are
+    all."""
 
     model_config = ConfigDict(json_schema_extra=_also(MESSAGE_SUMMARY | MESSAGE_DETAILS))
 
@@ -67,7 +67,7 @@ class JobDetails(JobBody):
 
 
 class JobPage(BaseModel):
-    """Newest first; `next` goes into `before` for the page after, null on the last. What may be long, as an answer, is
+    """Newest first; `next` goes into `before` for the page after, null on the last. Long fields, such as an answer, are
     shown by `GET /v1/jobs/{job_id}` only."""
 
     items: list[JobBody]
@@ -90,7 +90,7 @@ def job_body(record: JobRecord) -> JobBody:
 
 
 def retried_body(record: JobRecord) -> Retried:
-    """The new job, as the answer to the request that it be retried; the same each time."""
+    """The response to a request for a retry: the new job, the same each time."""
     session_id = described(record).summary.get("session_id")
     job = record.job
     return Retried(job_id=job.id, status="queued", session_id=session_id, seq=job.position, retry_of=record.retry_of)
@@ -112,7 +112,7 @@ def job_details(record: JobRecord) -> JobDetails:
 
 
 def described(record: JobRecord) -> Description:
-    """What the job's kind says of it; nothing where only another version can read it."""
+    """The kind's own fields of the job; none if only another version can read it."""
     if record.kind is None or record.job.args is None:
         return Description({})
     return record.kind.describe(record.job, record.ending)

@@ -11,7 +11,7 @@ CANCELLED = End(JobState.CANCELLED, failure=Failure(ErrorCode.CANCELLED, "cancel
 
 
 def cancel(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Operation[bool]:
-    """Whether this ended it; cancelling twice is no error. Raises NotFound; Conflict when it ended otherwise."""
+    """Whether this call ended the job; cancelling twice is no error. Raises NotFound; Conflict for another end."""
     while True:
         rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
         if not rows:
@@ -23,4 +23,4 @@ def cancel(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Ope
         _, job = job_of(rows[0], kinds)
         if (yield from end_open(tx, kinds, job, CANCELLED)):
             return True
-        # Somebody else ended it between the two statements, where the database lets them.
+        # Another transaction ended it between the two statements: PostgreSQL runs writers side by side.

@@ -1,4 +1,4 @@
-"""Claiming jobs: what is due is promoted to queued, and what is queued is leased in the order of its rank."""
+"""Claiming jobs: due ones are promoted to queued, and queued ones leased in the order of their rank."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,17 +12,19 @@ from answerback.jobs.kind import Claimed, JobState, Queue, Registry
 from answerback.jobs.model import JobClaims
 from answerback.jobs.order import rank
 from answerback.jobs.recover import QUARANTINE_LOSSES
+from answerback.jobs.reschedule import PUT_OFF_UNREADABLE
 from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
 from answerback.queue.attempts import Report, ending_attempt, entry
 from answerback.queue.fair_order import ranking
-from answerback.queue.leases import HELD_LEASE, claiming, extending, fenced, giving_back_unconfirmed
+from answerback.queue.leases import claiming, extending, fenced, giving_back_unconfirmed
 
 RELEASED = Report("released")
 PROMOTED_AT_ONCE = 200
 UNREADABLE_SECONDS = 60.0
-"""After how long a job that another version of this service wrote is due again; one that can read it may be faster."""
+"""A job that only another version of this service can read is due again after this time; that version may then claim it
+first."""
 
-# A job that has lost its lease twice is promoted to quarantine, by the sweep.
+# A due job that has lost two leases is quarantined by the sweep.
 _scheduled = (in_state(jobs, JobState.SCHEDULED), jobs.c.lease_losses < literal_column(str(QUARANTINE_LOSSES)))
 _due = (
     select(jobs.c.id)
@@ -58,19 +60,12 @@ NEXT_SCHEDULED = Statement(select(jobs.c.run_at).where(*_scheduled).order_by(job
 EXTEND = extending(jobs, JobState.RUNNING)
 GIVE_BACK_UNCONFIRMED = giving_back_unconfirmed(jobs, JobState.RUNNING, JobState.QUEUED)
 GIVE_BACK = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), state=JobState.QUEUED, attempt=jobs.c.attempt - 1)
-PUT_OFF = Statement(
-    update(jobs)
-    .where(fenced(jobs, JobState.RUNNING))
-    .values(state=JobState.SCHEDULED, run_at=bindparam("due_at"), attempt=jobs.c.attempt - 1, **HELD_LEASE)
-    .returning(jobs.c.id),
-    by=("row_id",),
-)
 
 
 def claim(
     tx: Transaction, kinds: Registry, owner: str, limit: int, lease_seconds: float, unconfirmed: Sequence[str]
 ) -> Operation[JobClaims]:
-    """`unconfirmed` are names of claims whose commit was not answered: what they took is given back first. What only
+    """`unconfirmed` are names of claims whose commit was not answered: their jobs are given back first. A job that only
     another version of this service can read is put off, and its attempt does not count."""
     for name in unconfirmed:
         yield GIVE_BACK_UNCONFIRMED(owner=name)
@@ -94,7 +89,7 @@ def claim(
             due_at = tx.now + int(UNREADABLE_SECONDS * 1000)
             unreadable.append({"row_id": row.id, "epoch": row.lease_epoch, "due_at": due_at})
     if unreadable:
-        yield PUT_OFF.each(unreadable)
+        yield PUT_OFF_UNREADABLE.each(unreadable)
     if len(rows) == limit or len(promoted) == PROMOTED_AT_ONCE:
         next_in: float | None = 0.0
     else:

@@ -17,12 +17,12 @@ GRACE_SECONDS = 5.0
 LAST_CALLBACKS_SECONDS = 1.5
 """How long it then waits for callbacks."""
 STOP_SECONDS = 7.0
-"""How long all of that takes at most, whatever the database does; with what then closes, less than the ten seconds
-after which supervisors kill."""
+"""How long all of that takes at most, even if the database hangs; with the closing of connections that follows, less
+than the ten seconds after which supervisors kill."""
 
 
 class Engine:
-    """Claims, runs, sweeps. `concurrency` bounds the jobs in flight, and likewise the deliveries."""
+    """Claims, runs and sweeps from `start` to `stop`."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from answerback.conversations.model import Entry
 from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
 from answerback.database.sql import literal
 from answerback.database.tables import conversation_items, conversations, jobs
-from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Registry, Retry, Snooze
+from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Registry
 from answerback.jobs.model import Finished
 from answerback.jobs.order import RELEASE_NEXT
 from answerback.jobs.rows import error_of
@@ -21,7 +21,7 @@ from answerback.kernel.json import Json
 from answerback.queue import attempts
 from answerback.queue.attempts import Report, ending_attempt
 from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION
-from answerback.queue.leases import HELD_LEASE, fenced, lost
+from answerback.queue.leases import fenced, lost
 from answerback.webhooks.notify import NOTIFYING, EventBody, Notice, notify
 
 _ended: dict[str, Any] = {
@@ -42,21 +42,6 @@ def _ending_from_outside(*where: ColumnElement[bool]) -> Statement:
 _open = literal_column(f"state NOT IN ({', '.join(map(literal, sorted(ENDED)))})", Boolean)
 END_OPEN = _ending_from_outside(jobs.c.id == bindparam("row_id"), _open)
 END_LOST = _ending_from_outside(lost(jobs, JobState.RUNNING))
-
-_put_off: dict[str, Any] = {
-    "state": JobState.SCHEDULED,
-    "run_at": bindparam("due_at"),
-    "attempt": jobs.c.attempt - bindparam("given_back"),
-    "error": bindparam("new_error"),
-}
-PUT_OFF_ATTEMPTED = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), **_put_off)
-PUT_OFF_UNASKED = Statement(
-    update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_put_off, **HELD_LEASE).returning(jobs.c.id),
-    by=("row_id",),
-)
-HAND_OVER = ending_attempt(
-    jobs, fenced(jobs, JobState.RUNNING), state=JobState.AWAITING, run_at=bindparam("due_at"), error=None
-)
 
 _window_from = bindparam("new_window_from", type_=conversations.c.window_from.type)
 LEAVE_CONVERSATION = Statement(
@@ -83,8 +68,6 @@ INSERT_ITEMS = Statement(
 SETTLING = (*NOTIFYING, LEAVE_CONVERSATION, INSERT_ITEMS, RELEASE_NEXT)
 FINISH_PLAN = BatchPlan((LOCK_CONVERSATIONS, FINISH, *SETTLING), "finish")
 OVERDUE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, END_OPEN, *SETTLING), "expire_jobs")
-PUT_OFF_PLAN = BatchPlan((PUT_OFF_ATTEMPTED, PUT_OFF_UNASKED), "put_off")
-HAND_OVER_PLAN = BatchPlan((HAND_OVER,), "hand_over")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +97,7 @@ class End:
 def finish(
     tx: Transaction, kinds: Registry, claim: Claimed[Any], end: End, report: Report
 ) -> Operation[Finished | None]:
-    """None, and nothing changed, once somebody else has taken the row."""
+    """None, and nothing changed, once the row is no longer the claim's."""
     job = claim.job
     if job.conversation_id is not None:
         yield LOCK_CONVERSATIONS(conversation_ids=[job.conversation_id])
@@ -144,41 +127,6 @@ def end_lost(tx: Transaction, kinds: Registry, job: Job[Any], epoch: int, end: E
         return False
     rows = yield END_LOST(row_id=job.id, epoch=epoch, now=tx.now, **_ending_values(tx, end, report))
     return (yield from _settle_if(tx, kinds, rows, job, end))
-
-
-def put_off(tx: Transaction, claim: Claimed[Any], retry: Retry, report: Report) -> Operation[bool]:
-    """Schedules the job again after an attempt."""
-    values = _due_again(tx, claim, retry, given_back=not retry.counted)
-    return bool((yield PUT_OFF_ATTEMPTED(**values, attempt_entry=attempts.entry(report, tx.wall))))
-
-
-def snooze(tx: Transaction, claim: Claimed[Any], snoozed: Snooze) -> Operation[bool]:
-    """Schedules the job again; no attempt was made, and none is left behind."""
-    return bool((yield PUT_OFF_UNASKED(**_due_again(tx, claim, snoozed, given_back=True))))
-
-
-def hand_over(tx: Transaction, claim: Claimed[Any], timeout: float, report: Report) -> Operation[bool]:
-    """The LLM has taken the job: its lease ends, and `run_at` says until when the answer is awaited."""
-    return bool(
-        (
-            yield HAND_OVER(
-                row_id=claim.id,
-                epoch=claim.epoch,
-                due_at=tx.now + int(timeout * 1000),
-                attempt_entry=attempts.entry(report, tx.wall),
-            )
-        )
-    )
-
-
-def _due_again(tx: Transaction, claim: Claimed[Any], until: Retry | Snooze, *, given_back: bool) -> dict[str, object]:
-    return {
-        "row_id": claim.id,
-        "epoch": claim.epoch,
-        "due_at": tx.now + int(until.delay * 1000),
-        "given_back": int(given_back),
-        "new_error": error_of(until.failure),
-    }
 
 
 def _ending_values(tx: Transaction, end: End, report: Report) -> dict[str, object]:

@@ -27,7 +27,7 @@ class JobQueue:
     async def claim(self, limit: int) -> tuple[Sequence[Claimed[Any]], float | None]:
         claims = await self._store.claim(self._owner, limit, self._lease_seconds)
         for job_id in claims.unreadable:
-            # Once a minute: so long it is put off.
+            # At most once a minute for each job, which is put off for that long.
             self._log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
         return claims.jobs, claims.next_in
 

@@ -1,16 +1,66 @@
 """What a kind of job is. A kind is defined in one file of its feature's room, and found through the registry."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from answerback.jobs.outcome import Outcome
 from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
 from answerback.kernel.retry import RetrySchedule
 
 Args = TypeVar("Args")
 ArgsOrNone = TypeVar("ArgsOrNone", covariant=True)
+
+
+class Kind(Protocol[Args]):
+    """A kind of job: how its arguments are stored, checked and run, and what its end leaves behind. A minimal one:
+
+    class Shout:
+        name, queue, retries, callback_retries = "shout", Queue.INTERACTIVE, JOB_SCHEDULE, None
+
+        def encode(self, args): return json.dumps({"text": args})
+        def decode(self, raw): return text_of(raw)  # raises Unreadable
+        async def check(self, args, tenant_id, conversation_key): refuse_empty("text", args)
+        async def run(self, claim): return Completed({"text": claim.job.args.upper()})
+        def effects(self, job, ending): return Effects((Event(f"shout.{ending.state}", {"answer": ending.result}),))
+        def redact(self, args): return ""
+        def describe(self, job, ending): return Description({"text": job.args})
+    """
+
+    name: str
+    queue: Queue
+    retries: RetrySchedule
+    callback_retries: RetrySchedule | None
+    """The schedule of callbacks to the request's URL; None: that of every other delivery."""
+
+    def encode(self, args: Args) -> str:
+        """The arguments as stored: JSON text."""
+
+    def decode(self, raw: str) -> Args:
+        """Raises Unreadable; the job is then left to a version that can read it."""
+
+    async def check(self, args: Args, tenant_id: str, conversation_key: str | None) -> None:
+        """Runs before the 202, unless an idempotency key repeats a request. Raises Refusal, which names the field."""
+
+    async def run(self, claim: Claimed[Args]) -> Outcome:
+        """One attempt. May raise ProviderError, which the engine turns into an outcome by `retries`."""
+
+    def effects(self, job: Job[Args | None], ending: Ending) -> Effects:
+        """Pure: plain data, the same for the same arguments. `args` is None where they could not be read."""
+
+    def redact(self, args: Args) -> Args:
+        """What is left of the arguments once their conversation is erased."""
+
+    def describe(self, job: Job[Args], ending: Ending | None) -> Description:
+        """The kind's own fields for `GET /v1/jobs`. `ending` is None while the job is open; its result is None where a
+        list leaves out a long one."""
+
+
+AnyKind: TypeAlias = Kind[Any]
 
 
 class Unreadable(Exception):
@@ -95,6 +145,14 @@ class Claimed(Generic[ArgsOrNone]):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFailure:
+    """A failure as it stands in its job's row: another version may have stored a `code` that this one does not know."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How a job ended, with its time; an `End` (`jobs/finish.py`) is how it is to end. `at` is the wall clock's, in
     epoch milliseconds. `result` is the kind's own JSON if the job completed; else `failure` says why it did not."""
@@ -102,7 +160,7 @@ class Ending:
     state: JobState
     at: int
     result: Json = None
-    failure: Failure | None = None
+    failure: Failure | StoredFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,97 +182,12 @@ class Effects:
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
-    """The job is done. `result` is JSON that its kind can read again. `seconds` is how long the LLM took, None where
-    that was not measured; `about` goes into the log line (never a text, never a secret). `window_from` moves the
-    beginning of what the conversation remembers, None leaves it."""
-
-    result: Json
-    seconds: float | None = None
-    about: Mapping[str, object] = field(default_factory=dict)
-    window_from: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Trying again would not help, or no try is left. `http_status` is what the LLM answered, None where it did not."""
-
-    failure: Failure
-    http_status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """An attempt was made and failed: the job is scheduled again in `delay` seconds. `counted` is False where it may be
-    made once more all the same, as after a rate limit that named its end. `http_status` is what the LLM answered."""
-
-    delay: float
-    failure: Failure
-    counted: bool = True
-    http_status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Snooze:
-    """The LLM was not asked, and `failure` says why: the job is scheduled again in `delay` seconds, and was no
-    attempt."""
-
-    delay: float
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Awaiting:
-    """An LLM has taken the job and answers by webhook, within `timeout` seconds."""
-
-    timeout: float
-
-
-Outcome: TypeAlias = Completed | Failed | Retry | Snooze | Awaiting
-
-
-@dataclass(frozen=True, slots=True)
 class Description:
     """A kind's own fields of a job: those that lists show, and those, perhaps long, that only the job's own page
     shows."""
 
     summary: Mapping[str, Json]
     details: Mapping[str, Json] = field(default_factory=dict)
-
-
-class Kind(Protocol[Args]):
-    """A kind of job: how its arguments are stored, checked and run, and what its end leaves behind."""
-
-    name: str
-    queue: Queue
-    retries: RetrySchedule
-    callback_retries: RetrySchedule | None
-    """Of callbacks to the URL of its request; None: as every other delivery."""
-
-    def encode(self, args: Args) -> str:
-        """The arguments as stored: JSON text."""
-
-    def decode(self, raw: str) -> Args:
-        """Raises Unreadable; the job is then left to a version that can read it."""
-
-    async def check(self, args: Args, tenant_id: str, conversation_key: str | None) -> None:
-        """Before the 202. Raises Refusal, naming the field. Not called for what an idempotency key answers again."""
-
-    async def run(self, claim: Claimed[Args]) -> Outcome:
-        """One attempt. May raise ProviderError, which the engine turns into an outcome by `retries`."""
-
-    def effects(self, job: Job[Args | None], ending: Ending) -> Effects:
-        """Pure: plain data, the same for the same arguments. `args` is None where they could not be read."""
-
-    def redact(self, args: Args) -> Args:
-        """What is left of the arguments once their conversation is erased."""
-
-    def describe(self, job: Job[Args], ending: Ending | None) -> Description:
-        """The kind's own fields for `GET /v1/jobs`. `ending` is None while the job is open; its result is None where a
-        list leaves out what is long."""
-
-
-AnyKind: TypeAlias = Kind[Any]
 
 
 def event_types(kind: AnyKind) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""The route that Prometheus reads."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,8 @@ from answerback.kernel.telemetry import Depth
 
 FRESH_SECONDS = 3.0
 PATIENCE_SECONDS = 5.0
-"""How long the page waits for the database: Prometheus gives up after ten, and wants the rest most of all then."""
+"""How long the page waits for the database: Prometheus gives up after ten seconds, and the other metrics matter most
+while the database is away."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 EXAMPLE = """# HELP answerback_jobs_accepted_total Jobs accepted with 202, by kind.
 # TYPE answerback_jobs_accepted_total counter
@@ -26,7 +27,7 @@ answerback_jobs_accepted_total{kind="message"} 2.0
 
 
 class Depths:
-    """How much waits, asked of the database at most every three seconds, however many ask here."""
+    """How many rows wait, read from the database at most every three seconds, however many requests come."""
 
     def __init__(self, store: JobStore, clock: Clock) -> None:
         self._store = store

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from answerback.conversations.model import Entry
-from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState
-from answerback.kernel.errors import Failure
+from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState, StoredFailure
 from answerback.queue.attempts import Attempt
 from answerback.webhooks.model import DeliveryRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a feature wants done. `callback_url` is None where no callback is owed; `conversation_key` is None for a job
-    that takes its turn in no conversation. `url_field` is what the caller calls its callback URL."""
+    """A job as a feature submits it. `callback_url` is None where no callback is owed; `conversation_key` is None for a
+    job outside of any conversation. `url_field` names the callback URL in the caller's request."""
 
     kind: AnyKind
     args: Any
@@ -46,7 +45,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A committed job. `created` is False when an earlier acceptance answers again."""
+    """A committed job. `created` is False if an earlier request created it."""
 
     job_id: str
     position: int | None
@@ -72,8 +71,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class JobClaims:
-    """What a claim brought, and in how many seconds the next row will be due (0.0: it is), None when none waits.
-    `unreadable` are jobs that it left for later, because another version of this service wrote them."""
+    """The jobs of a claim. `next_in`: seconds until the next one is due, 0.0 if one is due now, None if none waits.
+    `unreadable` are the ids of jobs that were put off, because only another version of this service can read them."""
 
     jobs: Sequence[Claimed[Any]] = ()
     next_in: float | None = None
@@ -82,8 +81,8 @@ class JobClaims:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A job's end, committed. `entry` is what its conversation remembers of it, None for nothing, as where it was
-    erased meanwhile."""
+    """A job's end, committed. `entry` is what its conversation remembers of it, None if nothing, as when it was erased
+    meanwhile."""
 
     ending: Ending
     entry: Entry | None = None
@@ -91,7 +90,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What an answer from outside found: whether it ended the job, and whether the job's callback has been
+    """What an LLM's callback came to: whether it ended the job, and whether the job's own callback has been
     delivered."""
 
     ended: bool
@@ -113,7 +112,7 @@ class JobRecord:
     deadline_at: int
     finished_at: int | None
     ending: Ending | None
-    failure: Failure | None
+    failure: StoredFailure | None
     retry_of: str | None
     retried_as: str | None = None
     attempts: tuple[Attempt, ...] = ()

@@ -36,7 +36,7 @@ _idle = (
     .where(
         conversations.c.updated_at < bindparam("before"),
         conversations.c.pending == 0,
-        # None is open, so the ended ones are all; only they have an index by conversation.
+        # `pending` is 0, so all its jobs have ended; only ended jobs have an index by conversation.
         ~exists(
             select(literal_column("1")).where(
                 jobs.c.conversation_id == conversations.c.id, jobs.c.finished_at.is_not(None)
@@ -54,7 +54,7 @@ PRUNE_CONVERSATIONS = Statement(
 
 
 def prune(tx: Transaction, retention_ms: int) -> Operation[Swept]:
-    """Deletes a batch of what ended longer ago than that."""
+    """Deletes a batch of jobs that ended more than `retention_ms` ago, and of idle conversations."""
     before = tx.wall - retention_ms
     rows = yield OLD_JOBS(before=before)
     pruned = yield from batched((_prune(row) for row in rows), PRUNE_PLAN)

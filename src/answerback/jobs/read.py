@@ -1,4 +1,4 @@
-"""What owners may see of their jobs."""
+"""Reading jobs as their owners may see them."""
 
 from dataclasses import replace
 
@@ -71,7 +71,8 @@ def list_jobs(
 
 
 def reported(_: Transaction, job_id: str, epoch: int, report: Report) -> Operation[bool]:
-    """Whether the attempt of this epoch ended with this report. A row that somebody took has another."""
+    """Whether the attempt of this epoch ended with this report. If the sweep took the row back, it ended with another
+    one."""
     for row in (yield ATTEMPTS_OF(row_id=job_id)):
         for attempt in attempts_of(row.attempts):
             if attempt.epoch == epoch:
@@ -96,7 +97,7 @@ def retry_source(
     if job.conversation_id is not None and job.position is not None:
         (conversation,) = yield CONVERSATION(conversation_id=job.conversation_id)
         key = conversation.key
-        # One that ended after the erasure still has its arguments.
+        # A job that ended after the erasure still has its arguments.
         if job.position <= conversation.erased_through and kind.redact(job.args) == job.args:
             raise Conflict(f"this job's {kind.name} was erased with its conversation; send it again instead")
     retried = yield FIND_RETRY(retry_of=job_id)

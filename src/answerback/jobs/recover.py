@@ -100,7 +100,7 @@ def _recover(tx: Transaction, kinds: Registry, row: Row) -> Operation[JobState |
 
 
 def release_quarantined(tx: Transaction) -> Operation[Swept]:
-    """Lets one job that has lost its lease twice run, while no other such job does: a third loss names the culprit, and
-    no job that merely ran beside it."""
+    """Lets one job that has lost two leases run, while no other such job does: a third loss then names the culprit, not
+    a job that merely ran beside it."""
     yield QUARANTINE_DUE(now=tx.now)
     return Swept(jobs_on_probation=len((yield RELEASE_QUARANTINED())))

@@ -1,4 +1,4 @@
-"""Moving conversations on whose head vanished without releasing the next job; none should ever be found."""
+"""Releasing the next job of conversations whose head vanished; none should ever be found."""
 
 from answerback.database.operation import Operation, Transaction
 from answerback.jobs.model import Swept

@@ -1,4 +1,4 @@
-"""Answers that come from outside: an LLM that was handed a job calls back."""
+"""Ending a job by an LLM's callback, after the job was handed to that LLM."""
 
 import json
 
@@ -26,8 +26,8 @@ def require(_: Transaction, job_id: str, kind: str) -> Operation[None]:
 
 
 def resolve(tx: Transaction, kinds: Registry, job_id: str, kind: str, end: End) -> Operation[Resolved]:
-    """Taken in any open state: an LLM may call back before the commit of its own acceptance, or after that was lost and
-    the job went back to the queue.
+    """Ends a job in any open state: an LLM may call back before the hand-over is committed, or after that commit was
+    lost and the job went back to the queue.
 
     Raises NotFound; Conflict unless the job ended with this very answer.
     """
@@ -36,7 +36,7 @@ def resolve(tx: Transaction, kinds: Registry, job_id: str, kind: str, end: End) 
         _, job = job_of(row, kinds)
         if (yield from end_open(tx, kinds, job, end)):
             return Resolved(ended=True, delivered=False)
-        # Somebody else ended it between the two statements, where the database lets them.
+        # Another transaction ended it between the two statements: PostgreSQL runs writers side by side.
         row = yield from _find(job_id, kind)
     if not _same(row, end):
         failure = failure_of(row.error)
@@ -63,5 +63,5 @@ def _same(row: Row, end: End) -> bool:
 
 
 def _canonical(result: str) -> str:
-    """As text, for Python takes true and 1 as equal."""
+    """Compared as text, since Python takes true and 1 as equal."""
     return json.dumps(json.loads(result), sort_keys=True)

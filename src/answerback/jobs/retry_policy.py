@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from answerback.jobs.kind import Failed, Retry, Snooze
+from answerback.jobs.outcome import Failed, Retry, Snooze
 from answerback.kernel.errors import UNUSABLE, ErrorCode, ProviderError
 from answerback.kernel.retry import RetrySchedule
 

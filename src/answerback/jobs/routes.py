@@ -1,4 +1,4 @@
-"""What became of jobs, and cancelling and retrying them."""
+"""Showing, cancelling and retrying jobs."""
 
 from typing import Annotated
 
@@ -69,7 +69,7 @@ def router(
         before: Before = None,
         tenant: TenantFilter = None,
     ) -> Response:
-        """Without what may be long, as an answer: that is shown by single jobs only."""
+        """Long fields, such as an answer, are shown by single jobs only."""
         tenant_id = await authenticator.tenant_or_asked(request, tenant)
         records = await store.list(tenant_id, status, session_id, before, limit + 1)
         page = records[:limit]

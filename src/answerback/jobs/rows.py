@@ -7,9 +7,9 @@ from sqlalchemy import case, func, literal_column, null, select
 
 from answerback.database.operation import Row, Transaction
 from answerback.database.tables import conversations, jobs
-from answerback.jobs.kind import ENDED, AnyKind, Claimed, Ending, Job, JobState, Registry, Unreadable
+from answerback.jobs.kind import ENDED, AnyKind, Claimed, Ending, Job, JobState, Registry, StoredFailure, Unreadable
 from answerback.jobs.model import JobRecord
-from answerback.kernel.errors import ErrorCode, Failure
+from answerback.kernel.errors import Failure
 from answerback.queue.attempts import attempts_of
 
 JOB_COLUMNS = (
@@ -51,7 +51,7 @@ _STATUS_COLUMNS = (
 RECORD_COLUMNS = (*JOB_COLUMNS, *_STATUS_COLUMNS, jobs.c.result, jobs.c.attempts, jobs.c.attempts_made)
 
 LISTED_RESULT_CHARACTERS = 16_384
-"""A page of long results would be hundreds of megabytes: a list leaves them where they are."""
+"""Lists leave out longer results: a page of them would take hundreds of megabytes."""
 
 _short = func.length(jobs.c.result) <= literal_column(str(LISTED_RESULT_CHARACTERS))
 LISTED_COLUMNS: tuple[Any, ...] = (
@@ -104,7 +104,7 @@ def claimed_of(row: Row, kinds: Registry, tx: Transaction) -> Claimed[Any] | Non
 
 
 def record_of(row: Row, kinds: Registry, tx: Transaction) -> JobRecord:
-    """Times of the scheduling clock are shown by the wall clock, as far apart as the two are now."""
+    """Converts times of the scheduling clock to the wall clock, by the present difference of the two."""
     kind, job = job_of(row, kinds)
     state, failure = JobState(row.state), failure_of(row.error)
     ending = None
@@ -133,11 +133,11 @@ def error_of(failure: Failure | None) -> str | None:
     return None if failure is None else json.dumps({"code": failure.code, "message": failure.message})
 
 
-def failure_of(stored: str | None) -> Failure | None:
+def failure_of(stored: str | None) -> StoredFailure | None:
     if stored is None:
         return None
     error = json.loads(stored)
-    return Failure(ErrorCode(error["code"]), error["message"])
+    return StoredFailure(error["code"], error["message"])
 
 
 def by_position(found: list[Row]) -> list[Row]:

@@ -8,8 +8,9 @@ from typing import Any, assert_never
 
 from answerback.conversations.windows import Windows
 from answerback.jobs.finish import End
-from answerback.jobs.kind import Awaiting, Claimed, Completed, Failed, JobState, Outcome, Registry, Retry, Snooze
+from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import Finished
+from answerback.jobs.outcome import Awaiting, Completed, Failed, Outcome, Retry, Snooze
 from answerback.jobs.place import place_of
 from answerback.jobs.retry_policy import after_provider_error
 from answerback.jobs.store import JobStore
@@ -40,7 +41,7 @@ class Runner:
         self._failpoint = instruments.failpoint
 
     async def run(self, claim: Claimed[Any]) -> None:
-        """One attempt, and the commit of what came of it. Cancelling it leaves the row to the holder of the lease."""
+        """One attempt, and the commit of its outcome. Cancelling it leaves the row to the holder of the lease."""
         self._failpoint(Failpoint.AFTER_CLAIM)
         job = claim.job
         about: dict[str, str | int] = {
@@ -58,7 +59,7 @@ class Runner:
         self._failpoint(Failpoint.AFTER_ANSWER)
         if isinstance(outcome, Failed | Retry | Snooze):
             span.fail(outcome.failure.code.value)
-        # A paid answer is worth more than a prompt cancellation: once it is there, its commit is seen through.
+        # A paid answer is worth more than a prompt cancellation: once it is there, it is committed.
         settled = await asyncio.shield(self._settle(claim, outcome, duration_ms))
         if settled is not None:
             self._measure(claim, settled, time.perf_counter() - started)

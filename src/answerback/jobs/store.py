@@ -5,11 +5,25 @@ from functools import partial
 from typing import Any
 
 from answerback.database.operation import Database, Operation, Transaction
-from answerback.jobs import accept, cancel, claim, depth, expire, finish, prune, read, recover, release, resolve
+from answerback.jobs import (
+    accept,
+    cancel,
+    claim,
+    depth,
+    expire,
+    finish,
+    prune,
+    read,
+    recover,
+    release,
+    reschedule,
+    resolve,
+)
 from answerback.jobs.backlog import Backlog, Recount
 from answerback.jobs.finish import End
-from answerback.jobs.kind import Claimed, JobState, Registry, Retry, Snooze
+from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import Accepted, Finished, JobClaims, JobRecord, Limits, NewJob, Repeatable, Resolved, Swept
+from answerback.jobs.outcome import Retry, Snooze
 from answerback.kernel.telemetry import Depth
 from answerback.queue.attempts import Report
 from answerback.queue.leases import extend
@@ -19,8 +33,8 @@ from answerback.queue.unconfirmed import UnconfirmedClaims
 class JobStore:
     """Every method raises StorageUnavailable when the database cannot serve it now.
 
-    Methods with a claim are fenced: they return False or None, and have changed nothing, once somebody else has taken
-    the row. `backlog` is the count of open jobs that accepting goes by.
+    Methods with a claim are fenced: they return False or None, and have changed nothing, once the row is no longer the
+    claim's. `backlog` is the count of open jobs that `accept` compares with the limit.
     """
 
     def __init__(self, database: Database, kinds: Registry, backlog: Backlog) -> None:
@@ -67,15 +81,17 @@ class JobStore:
 
     async def put_off(self, claimed: Claimed[Any], retry: Retry, report: Report) -> bool:
         """Schedules the job again after an attempt."""
-        return await self._write(lambda tx: finish.put_off(tx, claimed, retry, report), finish.PUT_OFF_PLAN)
+        return await self._write(lambda tx: reschedule.put_off(tx, claimed, retry, report), reschedule.PUT_OFF_PLAN)
 
     async def snooze(self, claimed: Claimed[Any], snoozed: Snooze) -> bool:
-        """Schedules the job again; no attempt was made, and none is left behind."""
-        return await self._write(lambda tx: finish.snooze(tx, claimed, snoozed), finish.PUT_OFF_PLAN)
+        """Schedules the job again; no attempt was made, and none is recorded."""
+        return await self._write(lambda tx: reschedule.snooze(tx, claimed, snoozed), reschedule.PUT_OFF_PLAN)
 
     async def hand_over(self, claimed: Claimed[Any], timeout: float, report: Report) -> bool:
         """The LLM has taken the job and is given `timeout` seconds to answer by webhook."""
-        return await self._write(lambda tx: finish.hand_over(tx, claimed, timeout, report), finish.HAND_OVER_PLAN)
+        return await self._write(
+            lambda tx: reschedule.hand_over(tx, claimed, timeout, report), reschedule.HAND_OVER_PLAN
+        )
 
     async def reported(self, job_id: str, epoch: int, report: Report) -> bool:
         """Whether this attempt ended with this report."""
@@ -86,11 +102,12 @@ class JobStore:
         await self._read(lambda tx: resolve.require(tx, job_id, kind))
 
     async def resolve(self, job_id: str, kind: str, end: End) -> Resolved:
-        """Ends a job from outside, whatever state it is in. Raises NotFound; Conflict when it ended otherwise."""
+        """Ends a job by an LLM's callback, in any open state. Raises NotFound; Conflict if it ended otherwise."""
         return await self._write(lambda tx: resolve.resolve(tx, self._kinds, job_id, kind, end))
 
     async def cancel(self, tenant_id: str, job_id: str) -> bool:
-        """Whether this ended it; cancelling twice is no error. Raises NotFound; Conflict when it ended otherwise."""
+        """Whether this call ended the job; cancelling twice is no error. Raises NotFound; Conflict if it ended
+        otherwise."""
         return await self._write(lambda tx: cancel.cancel(tx, self._kinds, tenant_id, job_id))
 
     async def retry_source(self, tenant_id: str, job_id: str, deadline_seconds: float) -> Repeatable:
@@ -108,11 +125,11 @@ class JobStore:
         return await self._read(lambda tx: read.list_jobs(tx, self._kinds, tenant_id, state, session_id, before, limit))
 
     async def depth(self) -> Depth:
-        """What waits now."""
+        """How many rows wait now, and for how long."""
         return await self._read(depth.depth)
 
     async def count_open(self) -> int:
-        """How many jobs have not ended; also what accepting goes by until it is counted again."""
+        """How many jobs have not ended; sets the backlog to that."""
         return await self._write(self._count_open)
 
     async def recover(self) -> Swept:
@@ -128,11 +145,11 @@ class JobStore:
         return await self._write(partial(expire.expire, kinds=self._kinds))
 
     async def release_orphans(self) -> Swept:
-        """Moves conversations on whose head vanished."""
+        """Releases the next job of conversations whose head vanished."""
         return await self._write(release.release_orphans)
 
     async def prune(self, retention_ms: int) -> Swept:
-        """Deletes a batch of what ended longer ago than that."""
+        """Deletes a batch of jobs that ended more than `retention_ms` ago, and of idle conversations."""
         return await self._write(lambda tx: prune.prune(tx, retention_ms))
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Submitting a job: checked, then accepted. What comes back has been committed."""
+"""Submitting a job: it is checked, then accepted; an `Accepted` has been committed."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ class Submitter:
         self._instruments = instruments
 
     async def submit(self, wanted: Submission) -> Accepted:
-        """Accepts a job, or answers again for the same idempotency key and body.
+        """Accepts a job, or returns the earlier acceptance of the same idempotency key and body.
 
         Raises CallbackRefused, what the kind's `check` raises, ConversationFull, Overloaded, IdempotencyConflict,
         StorageUnavailable.
@@ -49,7 +49,7 @@ class Submitter:
         request_hash = None
         if wanted.idempotency_key is not None:
             request_hash = fingerprint(args, wanted.callback_url)
-            # Before the checks: a repeated request gets its first answer, whatever DNS says today.
+            # Before the checks: a repeated request gets its first answer, whatever a name resolves to today.
             earlier = await self._store.find_accepted(wanted.tenant_id, wanted.idempotency_key, request_hash)
             if earlier is not None:
                 return earlier
@@ -70,7 +70,8 @@ class Submitter:
         )
 
     async def retry(self, tenant_id: str, job_id: str) -> Accepted:
-        """Accepts an unsuccessful job's arguments anew, at the end of its conversation, once however often it is asked.
+        """Accepts an unsuccessful job's arguments anew, at the end of its conversation; a repeated call returns the
+        same new job.
 
         The ended job keeps its ending and its callback. Raises NotFound, Conflict, and what `submit` raises.
         """
@@ -103,6 +104,6 @@ class Submitter:
 
 
 def fingerprint(args: str, callback_url: str | None) -> str:
-    """Differs for bodies that say different things, not for bodies whose JSON is laid out differently."""
+    """A hash that ignores the layout of the JSON."""
     canonical = json.dumps([json.loads(args), callback_url], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -63,5 +63,5 @@ def rfc3339(epoch_ms: int) -> str:
 
 @lru_cache(256)
 def _utc(second: int) -> str:
-    """Remembered, for the times that are shown lie close together: a fifth of the time that a conversion takes."""
+    """Cached, since times shown lie close together: a hit takes a fifth of a conversion's time."""
     return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()

@@ -15,8 +15,8 @@ LAST_WAIT = 2.0
 async def persist(operation: Callable[[], Awaitable[T]]) -> T:
     """Tries until the database answers.
 
-    It ends by itself: after another worker has claimed the row, the fenced write changes nothing, and the worker pool
-    cancels tasks whose lease it has lost.
+    No limit is needed: after another worker has claimed the row, the fenced write changes nothing, and the worker pool
+    cancels a run whose lease is lost.
     """
     wait = FIRST_WAIT
     while True:
@@ -28,8 +28,8 @@ async def persist(operation: Callable[[], Awaitable[T]]) -> T:
 
 
 async def persist_report(report: Callable[[], Awaitable[bool]], stored: Callable[[], Awaitable[bool]]) -> bool:
-    """As `persist`; whether the report is stored. `stored` returns whether an earlier try stored this report: after a
-    commit that was not answered, the next try finds that the row is no longer the caller's, perhaps for that reason."""
+    """As `persist`; whether the report is stored. After a commit that was not answered, the next try may find that the
+    row is no longer the caller's because that commit succeeded: `stored` returns whether it did."""
     unconfirmed = False
 
     async def attempt() -> bool:

@@ -25,7 +25,7 @@ class RetrySchedule:
     def delay(self, attempt: int, retry_after: float | None, draw: Callable[[], float]) -> float | None:
         """Seconds until the attempt after number `attempt` (1-based); None when there is none left.
 
-        A `retry_after` in seconds lengthens the wait, up to 24 h, and jitter never makes the wait shorter than it.
+        A `retry_after` in seconds lengthens the wait, up to 24 h, and jitter never makes the wait shorter than that.
         `draw` returns a uniform number in [0, 1).
         """
         if attempt >= len(self.waits):
@@ -86,5 +86,5 @@ JOB_SCHEDULE = exponential(attempts=12, first=2.0, multiplier=4.0, limit=900.0)
 """How a queued job asks a failing provider again: after 2, 8, 32, 128, 512 s, then every 15 min; 12 attempts in 2 h."""
 
 HANDOVER_SCHEDULE = exponential(attempts=3_000, first=2.0, multiplier=4.0, limit=900.0)
-"""How a job is handed to an LLM that answers by webhook: at the same pace, for as long as its deadline allows. A try
-that this LLM does not take costs nothing."""
+"""How a job is handed to an LLM that answers by webhook: at the same pace, for as long as its deadline allows. A failed
+hand-over costs nothing."""

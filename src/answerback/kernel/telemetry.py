@@ -1,6 +1,6 @@
-"""Counts and spans, as every room reports them. What is here records nothing; `answerback.observability` overrides it.
+"""The interfaces of metrics and traces. The classes here record nothing; `answerback.observability` overrides them.
 
-No names of tenants, jobs or sessions, and no texts.
+Labels and attributes name no tenants, jobs or sessions, and hold no texts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from answerback.kernel.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class LLMCall:
-    """One call of an upstream. `model` is the one asked for; times in seconds, that to the first token of a stream
-    only; `code` is None for an answer."""
+    """One call of an upstream. `model` is the one asked for; `first_token_seconds` is None unless the answer was
+    streamed; `code` is None for an answer."""
 
     provider: str
     model: str
@@ -28,7 +28,7 @@ class LLMCall:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """What waits, by state, and for how long the oldest row has been due, in seconds."""
+    """How many rows wait, by state, and for how long the oldest has been due."""
 
     jobs: Mapping[str, int] = field(default_factory=dict)
     deliveries: Mapping[str, int] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Depth:
 
 
 class CallbackEnd(StrEnum):
-    """What a callback attempt came to."""
+    """How a callback attempt ended."""
 
     DELIVERED = "delivered"
     RETRY = "retry"
@@ -61,7 +61,7 @@ class Metrics:
     def accepted(self, kind: str) -> None: ...
 
     def claimed(self, seconds: float) -> None:
-        """A job was taken up, so long after it was due."""
+        """A job was claimed this long after it was due."""
 
     def ended(self, state: str, code: ErrorCode | None = None, count: int = 1) -> None: ...
 
@@ -74,10 +74,10 @@ class Metrics:
     def called(self, call: LLMCall) -> None: ...
 
     def sent(self, end: CallbackEnd, seconds: float) -> None:
-        """A callback attempt and how long it took."""
+        """A callback attempt ended after this time."""
 
     def delivered(self, lag: float) -> None:
-        """A callback arrived, so many seconds after its job ended."""
+        """A callback arrived this many seconds after its job ended."""
 
     def notifications_dropped(self, count: int) -> None:
         """Rows that no other process was notified of; workers find them by polling."""
@@ -86,7 +86,7 @@ class Metrics:
         """PostgreSQL's LISTEN failed or did not prove itself; this process finds due rows by polling."""
 
     def redis(self, *, up: bool) -> None:
-        """Redis answers, or is done without."""
+        """Redis answers again, or no longer."""
 
     def fell_back(self, plan: str, fallback: Fallback) -> None:
         """A group of operations of this batch plan has to run in a slower way."""

@@ -9,7 +9,7 @@ NAME = "answerback.log"
 MAX_BYTES = 20 * 1024 * 1024
 KEPT = 5
 RETRY_SECONDS = 10.0
-"""How long after a failed write no other is tried: a full disk must not cost time at every line."""
+"""The pause after a failed write: a full disk must not cost time at every line."""
 
 
 class LogFile:
@@ -31,7 +31,7 @@ class LogFile:
         self._size = self._path.stat().st_size
 
     def write(self, line: str) -> None:
-        """One line, without its end."""
+        """`line` comes without its line end."""
         if self._file is None and time.monotonic() < self._retry_at:
             return
         try:

@@ -50,7 +50,7 @@ def configure(
 
 
 class Sink:
-    """Writes whole lines. A stream whose reader is gone silences the log, never the service."""
+    """Writes whole lines. Once the stream's reader is gone, the stream gets no more lines, and the service goes on."""
 
     def __init__(self, stream: TextIO | None, file: LogFile | None = None) -> None:
         self._stream = stream

@@ -31,8 +31,8 @@ T = TypeVar("T", Counter, Gauge, Histogram)
 
 
 class PrometheusMetrics(Metrics):
-    """`models` have their own labels, and a hundred others once they answered: clients name models as they like, and
-    names that never answer are all `other`."""
+    """`models` have labels of their own, and so have the first hundred other models that answer. Clients name models
+    freely: one that has never answered is counted as `other`."""
 
     def __init__(self, models: Collection[str] = ()) -> None:
         registry = self._registry = CollectorRegistry(auto_describe=True)
@@ -56,7 +56,7 @@ class PrometheusMetrics(Metrics):
         self._failed = counter("jobs_failed_total", "Jobs that ended without one, by error code.", "code")
         self._put_off = counter("job_retries_total", "Jobs put back to be tried again, by error code.", "code")
         self._delivered = counter("jobs_delivered_total", "Callbacks that a receiver took.")
-        self._claim_lag = times("claim_lag", "From when a job was due to when it was taken up.", SHORT_TIMES)
+        self._claim_lag = times("claim_lag", "From when a job was due to its claim.", SHORT_TIMES)
         self._overhead = times("relay_overhead", "An answered job's wait and work besides the LLM.", SHORT_TIMES)
         outcomes = "Calls of an LLM; the outcome is ok, cancelled or an error code."
         self._calls = counter("llm_calls_total", outcomes, "provider", "model", "outcome")
@@ -65,7 +65,7 @@ class PrometheusMetrics(Metrics):
             "llm_first_token", "To the first token of a streamed answer.", LLM_TIMES, "provider", "model"
         )
         self._tokens = counter("llm_tokens_total", "Tokens; the type is prompt or completion.", "model", "type")
-        self._sent = counter("delivery_attempts_total", "Callback attempts, by what they came to.", "outcome")
+        self._sent = counter("delivery_attempts_total", "Callback attempts, by outcome.", "outcome")
         self._attempt = times("delivery_attempt", "How long a callback attempt took.", SHORT_TIMES)
         self._lag = times("delivery_lag", "From a job's end to its callback's arrival.", LONG_TIMES)
         dropped = "Rows that other processes were not notified of: the broker or PostgreSQL was away."

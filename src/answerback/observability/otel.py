@@ -76,8 +76,8 @@ class OtelTracer(Tracer):
 
 
 def open_tracer(exporter: str, *, named: bool) -> OtelTracer:
-    """`otlp` or `console`, everything else by OpenTelemetry's own environment variables. `named`: one of them names the
-    service."""
+    """`exporter` is `otlp` or `console`; OpenTelemetry's environment variables set everything else. `named`: one of
+    them names the service."""
     to: SpanExporter = ConsoleSpanExporter() if exporter == "console" else OTLPSpanExporter()
     provider = TracerProvider(resource=Resource.create({} if named else {"service.name": "answerback"}))
     provider.add_span_processor(BatchSpanProcessor(to))

@@ -1,4 +1,4 @@
-"""Traces, where the environment asks for them as OpenTelemetry's own variables do."""
+"""Traces, if OpenTelemetry's environment variables ask for them."""
 
 from collections.abc import Mapping
 

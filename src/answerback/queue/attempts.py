@@ -1,4 +1,4 @@
-"""Attempts, kept in the row that they are attempts at: appended in SQL by the statement that ends one.
+"""Attempts, kept in the row of their job or delivery: the statement that ends one appends it in SQL.
 
 An attempt under way is the row's own `attempt`, `lease_epoch` and `claimed_at`. Its end appends an entry to the row's
 `attempts`; the first three and the last twenty are kept, so that a row that is tried for days stays small.
@@ -47,7 +47,8 @@ class Attempt:
 
 
 def entry(report: Report, at: int) -> str:
-    """What `appended` binds as `attempt_entry`: the attempt ended `at` (epoch milliseconds, wall clock)."""
+    """The `attempt_entry` of a statement of `ending_attempt`; the attempt ended `at` (epoch milliseconds, wall
+    clock)."""
     snippet = report.snippet
     if snippet is not None and len(snippet.encode()) > SNIPPET_BYTES:
         snippet = snippet.encode()[:SNIPPET_BYTES].decode(errors="ignore")

@@ -1,7 +1,7 @@
-"""Conversation queues: of what belongs together, one row is the head and under way, and the others are held behind it.
+"""Conversation queues: of the rows that belong together one, the head, may run; the others are held behind it.
 
-A transaction that changes the head locks the conversation's row first, then jobs, then deliveries: endings and
-newcomers see each other then, and no two transactions deadlock.
+A transaction that changes the head locks the conversation's row first, then jobs, then deliveries. So a transaction
+that ends the head and one that adds a row see each other, and no two deadlock.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ LOCK_CONVERSATIONS = Statement(
     .with_for_update(key_share=True),
     only_locks=True,
 )
-"""Locks conversations in the order in which messages join them, that of Python's strings."""
+"""Locks conversations in the order in which messages join them: by tenant and key, compared as Python compares."""
 TRY_LOCK_CONVERSATION = Statement(
     select(conversations.c.id)
     .where(conversations.c.id == bindparam("conversation_id"))
@@ -53,7 +53,7 @@ def has_head(table: Table, head_states: str, **same: Any) -> ColumnElement[bool]
 
 
 def releasing(table: Table, head_states: str, columns: tuple[str, ...], **released: Any) -> Update:
-    """Makes the first held row the head, where there is none. Each of `columns` is bound under its own name."""
+    """Makes the first held row the head if the queue has none. Each of `columns` is bound under its own name."""
     same: dict[str, Any] = {column: bindparam(column) for column in columns}
     waiting = table.alias("waiting")
     first = (

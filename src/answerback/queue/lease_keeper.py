@@ -18,8 +18,8 @@ EXTEND_BATCH = 200
 class Held(Generic[C]):
     """A claim that runs in this process.
 
-    `leased_until` is in seconds of the monotonic clock, counted from before the database granted the lease: it ends
-    here no later than there.
+    `leased_until` is in seconds of the monotonic clock, counted from before the database granted the lease: this
+    process ends the run no later than the database ends the lease.
     """
 
     claim: C
@@ -56,7 +56,7 @@ class LeaseKeeper(Generic[C]):
     async def run_forever(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._extend_forever(group))
-            # A loop of its own, which an extension that waits for a locked database does not delay.
+            # A loop of its own: an extension that waits for a locked database must not delay it.
             group.create_task(self._cancel_overdue_forever())
 
     async def _extend_forever(self, group: asyncio.TaskGroup) -> None:

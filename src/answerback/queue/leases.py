@@ -21,7 +21,7 @@ def fenced(table: Table, leased: str) -> Any:
 
 
 def lost(table: Table, leased: str) -> Any:
-    """The lease of this epoch has run out, and nobody has taken note of it."""
+    """Whether the lease of this epoch has expired, and the row is still its claim's."""
     return and_(fenced(table, leased), table.c.lease_expires_at <= bindparam("now"))
 
 
@@ -44,7 +44,8 @@ def claiming(table: Table, ids: Any, leased: str, returning: Sequence[Any], **va
 
 
 def giving_back_unconfirmed(table: Table, leased: str, ready: str) -> Statement:
-    """Undoes a claim whose commit was not answered, by the name it was made under; the attempt does not count."""
+    """Undoes a claim whose commit was not answered, found by the claim's name, its `lease_owner`; the attempt does not
+    count."""
     return Statement(
         update(table)
         .where(in_state(table, leased), table.c.lease_owner == bindparam("owner"))

@@ -25,8 +25,8 @@ def loose_scan(
         found = select(*(ahead.c[name] for name in chosen)).where(in_state(ahead, state))
         if same:
             found = found.where(ahead.c[same] == bindparam(same))
-        # Behind a key is behind its last row. All columns of the index are compared: SQLite would seek by the keys to
-        # the key's first row, and read the rest of them.
+        # The next key comes after this key's last row. All columns of the index are compared: by the keys alone SQLite
+        # would seek to this key's first row, and read the rest of them.
         found = found.where(tuple_(*(ahead.c[name] for name in names)) > tuple_(*behind, _END))
         return found.order_by(*(ahead.c[name] for name in names)).limit(at_most(1))
 
@@ -38,7 +38,7 @@ def loose_scan(
         return select(*chosen).select_from(stops).join(step, step.c.id == following.correlate(stops).scalar_subquery())
 
     def lateral(stops: Any) -> Any:
-        # A join leaves PostgreSQL a choice: with statistics of an emptier hour, it reads the table at every step.
+        # With a join, and statistics from when the table was nearly empty, PostgreSQL would read it whole at every step.
         step = first_behind([stops.c[name] for name in keys], *columns).correlate(stops).lateral("step")
         return select(*step.c, stops.c.number + literal_column("1")).select_from(stops).join(step, true())
 

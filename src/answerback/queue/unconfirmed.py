@@ -11,7 +11,7 @@ T = TypeVar("T")
 class UnconfirmedClaims:
     """Gives each claim a name of its own, so that the next claim can give back the rows of an unconfirmed one.
 
-    Left to their leases, such rows would wait for a minute and count as lost: three outages of a database would
+    Left to their leases, such rows would wait until these expire and count as lost: two outages of a database would
     quarantine a job that never harmed a worker.
     """
 

@@ -140,7 +140,7 @@ class WorkerPool(Generic[C]):
             self._log.info("given_back", pool=self._queue.name, rows=len(claims))
         except (StorageUnavailable, TimeoutError) as error:
             self._log.warning("not_given_back", pool=self._queue.name, rows=len(claims), reason=str(error))
-        except Exception:  # noqa: BLE001 - the rest of a stop must happen all the same
+        except Exception:  # noqa: BLE001 - the rest of the stop must go on
             self._log.exception("not_given_back", pool=self._queue.name, rows=len(claims))
 
 

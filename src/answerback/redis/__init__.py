@@ -1,1 +1,1 @@
-"""The connection to Redis, which processes share counts and conversation windows through."""
+"""The connection to Redis, through which processes share counts and conversation windows."""

@@ -14,9 +14,9 @@ from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Metrics
 
 REPLY_SECONDS = 0.25
-"""After which a Redis that has not replied counts as away."""
+"""Redis counts as away when it has not replied within this time."""
 GRACE_SECONDS = 0.05
-"""More, for a reply that arrived in time while the process was busy elsewhere."""
+"""Added to that, for a reply that arrived in time while the event loop was busy."""
 RECONNECT_SECONDS = 1.0
 """Between probes of a Redis that is away."""
 PROBE_SECONDS = 5.0
@@ -26,7 +26,7 @@ MAX_PIPELINE = 500
 
 Command: TypeAlias = Sequence[str | bytes | int]
 
-# Writes, since a Redis that is full or a replica still answers a PING.
+# A write, since a full Redis and a replica still answer PING.
 PROBE: Command = ("EVAL", "return redis.call('SET', KEYS[1], '', 'PX', 1000)", 1, "answerback:probe")
 
 
@@ -47,7 +47,7 @@ class Link:
     log and metrics show when an outage begins and ends."""
 
     def __init__(self, url: str, log: Log, metrics: Metrics) -> None:
-        # Timeouts and retries are this class's own: the client's would take a busy process for an outage.
+        # Timeouts are in `_exchange`: the client's own would take a busy event loop for an outage.
         self._client = Redis.from_url(
             url, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=None
         )

@@ -9,8 +9,8 @@ SECRET = "redis-keys"  # noqa: S105 (the name of one)
 
 
 class Names:
-    """Names of keys that only the processes on one database know: those of another database on the same Redis differ,
-    and none shows which tenant or conversation it belongs to."""
+    """Names of keys, made with a secret of the database: services on other databases use other names in the same
+    Redis, and no name shows its tenant or conversation."""
 
     def __init__(self, secrets: ServiceSecrets) -> None:
         self._secrets = secrets

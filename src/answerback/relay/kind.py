@@ -13,19 +13,8 @@ from answerback.conversations.store import ConversationStore
 from answerback.conversations.window import Window, items_of, window
 from answerback.conversations.windows import Windows
 from answerback.http.responses import plain
-from answerback.jobs.kind import (
-    Claimed,
-    Completed,
-    Description,
-    Effects,
-    Ending,
-    Event,
-    Failed,
-    Job,
-    Outcome,
-    Queue,
-    Unreadable,
-)
+from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, Queue, Unreadable
+from answerback.jobs.outcome import Completed, Failed, Outcome
 from answerback.jobs.place import place_of
 from answerback.kernel.errors import ErrorCode, Failure, ToolCallUnknown
 from answerback.kernel.json import Json

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
-from answerback.jobs.kind import Completed
+from answerback.jobs.outcome import Completed
 from answerback.kernel.errors import CallbackRefused, ErrorCode, FileError, InvalidField, ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE
 from answerback.llm.model import Answer, ChatRequest, Json, storable

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from answerback.jobs.kind import Awaiting
+from answerback.jobs.outcome import Awaiting
 from answerback.kernel.persistence import persist
 from answerback.kernel.retry import HANDOVER_SCHEDULE
 from answerback.reviews.model import Review

@@ -8,19 +8,18 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from answerback.jobs.kind import (
-    Awaiting,
     Claimed,
-    Completed,
     Description,
     Effects,
     Ending,
     Event,
     Job,
     JobState,
-    Outcome,
     Queue,
+    StoredFailure,
     Unreadable,
 )
+from answerback.jobs.outcome import Awaiting, Completed, Outcome
 from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
 from answerback.kernel.retry import RetrySchedule
@@ -113,7 +112,7 @@ def review_result(ending: Ending) -> Mapping[str, Json]:
     return {"error": _reason(ending.failure)}
 
 
-def _reason(failure: Failure | None) -> str:
+def _reason(failure: Failure | StoredFailure | None) -> str:
     return failure.message if failure else "there is no review"
 
 

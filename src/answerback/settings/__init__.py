@@ -39,7 +39,7 @@ OPENROUTER_MODEL = "openai/gpt-oss-20b:free"
 OPENAI_MODEL = "gpt-5-mini"
 
 SHORT_SECRET = 16
-"""Bytes. A shorter secret can be guessed by trying."""
+"""Bytes. A shorter secret can be guessed."""
 
 
 class SettingsError(Exception):
@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     cache_ttl: Seconds = 300
     """How long the list of models is kept, in seconds."""
     cache_maxsize: Count = 128
-    """Accepted for earlier services' `.env`: the list of models is one, and kept whole whatever this says."""
+    """Accepted from the `.env` of earlier services and ignored: the list of models is cached whole."""
     benchmarks_dir: Path = Path("benchmarks")
     """Where benchmarks leave their CSV files."""
     logs_dir: Path | None = None
@@ -235,7 +235,7 @@ class Settings(BaseSettings):
 
     @property
     def short_secrets(self) -> Sequence[str]:
-        """The names of secrets that can be found by trying."""
+        """The names of settings whose secrets are short enough to guess."""
         tokens = {"AUTH_TOKEN": self.auth_token, "OPERATOR_TOKEN": self.operator_token}
         sizes = {name: len(token.get_secret_value()) for name, token in tokens.items() if token is not None}
         if self.callback_hmac_secret is not None:

@@ -1,4 +1,4 @@
-"""What a setting may hold: types that say in one line what is wrong and what would be right."""
+"""Types of settings, whose errors say in one line what is wrong and what would be right."""
 
 import re
 from collections.abc import Callable, Set
@@ -100,7 +100,7 @@ def _signing_secret(value: SecretStr) -> SecretStr:
 
 
 def _networks(value: object) -> object:
-    """Splits `10.0.0.0/8, fd00::/8`; values of other types are pydantic's to judge."""
+    """Splits `10.0.0.0/8, fd00::/8`; pydantic checks values of other types."""
     if not isinstance(value, str):
         return value
     return tuple(_network(word) for word in re.split(r"[\s,]+", value) if word)

@@ -1,1 +1,2 @@
-"""Callbacks on the wire: which addresses may be called, how one attempt is made, how each origin is paced."""
+"""Deliveries, endpoints and signing secrets: which addresses may be called, how an attempt is made, how each origin is
+paced."""

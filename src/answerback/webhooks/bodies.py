@@ -1,4 +1,4 @@
-"""How deliveries and attempts read."""
+"""The bodies of deliveries and attempts."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -1,7 +1,7 @@
 """How much each origin is called: a concurrency limit, a congestion window, and a circuit breaker.
 
-An origin that has just closed again, or at which what is due first is late, starts with one attempt at a time, see
-`window`; it is full when as many are in flight as its window admits.
+An origin whose breaker has just closed, or whose delivery due first is late, starts with one attempt at a time (see
+`window`). It is full when as many attempts are in flight as its window admits.
 
 closed ──5 failures──▶ open ──30 s, doubling to 300 s──▶ half-open (one probe)
    ▲                     ▲                                   │
@@ -28,10 +28,10 @@ PATIENCE_SECONDS = 1.0
 others waiting."""
 SHORTEST_RECOVERY = 30.0
 """An origin that answers after a failure has recovered: what waits because it could not be reached is due, until none
-of that is left. That lasts so many seconds at least, since attempts from before may still fail."""
+of that is left. A recovery lasts this long at least, since attempts from before may still fail."""
 RECOVERY_SPACING = 300.0
-"""Where the breaker did not open, an origin recovers at most every so many seconds: a path that hangs must not be tried
-each time that another path answers."""
+"""If its breaker did not open, an origin recovers at most once in this time: a path that hangs must not be tried each
+time that another path answers."""
 FORGET_AFTER = 900.0
 """Seconds after which an idle origin is forgotten."""
 MAX_ORIGINS = 10_000
@@ -69,7 +69,8 @@ class CircuitBreakers:
         return len(self._origins)
 
     def look(self, key: OriginKey, late: bool = False) -> OriginRoom:
-        """How many more attempts may begin now. `late`: what is due there has been owed for long, as after an outage.
+        """How many more attempts may begin now. `late`: the delivery due first has been owed for long, as after an
+        outage.
 
         Changes nothing, and may be called from another thread than the rest.
         """
@@ -83,7 +84,7 @@ class CircuitBreakers:
         return OriginRoom(free, recovered_for=now - state.recovered_at if state.recovering else None)
 
     def is_closed(self, key: OriginKey) -> bool:
-        """Whether its breaker keeps the origin from being called, but for probes."""
+        """Whether the origin's breaker is open: only probes are sent."""
         state = self._origins.get(key)
         return state is not None and state.open
 
@@ -100,8 +101,8 @@ class CircuitBreakers:
         state.in_flight += 1
 
     def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
-        """Ends an attempt that began, exactly once; it took so many seconds. Whether the origin was full and takes more
-        now: then something may wait for that."""
+        """Ends an attempt that began, exactly once. Returns whether the origin was full, or has just recovered, and
+        takes more now: deliveries may wait for that."""
         now = self._monotonic()
         state = self._origins.get(key)
         if state is None:
@@ -126,7 +127,7 @@ class CircuitBreakers:
         return (was_full or state.recovered_at == now) and self._free(state, state.window.size, now) > 0
 
     def drained(self, key: OriginKey) -> None:
-        """Nothing waits any more because the origin could not be reached."""
+        """No delivery is left that waited because the origin could not be reached."""
         state = self._origins.get(key)
         if state is not None and self._monotonic() - state.recovered_at >= SHORTEST_RECOVERY:
             state.recovering = False
@@ -139,7 +140,7 @@ class CircuitBreakers:
         return max(0, min(size + hanging, CAP) - state.in_flight)
 
     def _is_new(self, state: _Origin) -> bool:
-        """Whether too little was heard of it to know what it takes."""
+        """Whether the origin has answered too seldom to know what it takes."""
         return state.answered < CAP and state.window.untried
 
     def _answered(self, state: _Origin, now: float) -> None:
@@ -170,7 +171,8 @@ class CircuitBreakers:
 
     @staticmethod
     def _is_probe(state: _Origin, now: float, seconds: float) -> bool:
-        """Attempts that began before the breaker opened end one by one; only the probe speaks for the origin now."""
+        """Whether the attempt is the probe. One that began before the breaker opened may still end, and says nothing of
+        the origin now."""
         return state.probing and now - seconds >= state.opened_at
 
     def _find(self, key: OriginKey, now: float) -> _Origin:

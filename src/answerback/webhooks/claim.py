@@ -1,10 +1,10 @@
 """Claiming deliveries, in three steps.
 
-Walk: which origins are owed something, and from when on. One index probe an origin, however many deliveries wait there.
-Look: how much more each origin takes, by its circuit breaker and congestion window. Of a closed origin nothing is read
-but the delivery due first, and nothing is written.
-Take: one update an origin leases at most that many, and the claim's limit is shared equally between origins. First go
-those that could not be reached, at origins that have recovered since, oldest first; then those that are due.
+Walk: which origins have pending deliveries, and from when on. One index probe for each, however many wait there.
+Look: how many more each origin takes, by its circuit breaker and congestion window. While the breaker is open, only the
+origin's first delivery is read, and nothing is written.
+Take: one update for each origin leases at most that many; origins share the claim's limit equally. First come those
+that could not be reached, at origins that have recovered since, oldest first; then those that are due.
 """
 
 from collections import Counter
@@ -23,11 +23,12 @@ from answerback.webhooks.model import LATE_MS, ClaimedDelivery, DeliveryClaims, 
 from answerback.webhooks.report import RELEASE_UNCONFIRMED
 
 WALK_LENGTH = 256
-"""How many origins one claim looks at; the next claim goes on behind them."""
+"""How many origins one claim looks at; the next claim goes on after them."""
 START = OriginKey("", "")
 
 Look: TypeAlias = Callable[[OriginKey, bool], OriginRoom]
-"""How much room an origin has. The flag: what is due there is late. Called within the transaction, on any thread."""
+"""How much room an origin has; the flag says that its first delivery is late. Called within the transaction, on any
+thread."""
 
 
 def walking() -> Statement:
@@ -99,8 +100,8 @@ def claim(
     look: Look,
     after: OriginKey | None,
 ) -> Operation[DeliveryClaims]:
-    """`unconfirmed` are the owners of claims whose commit was not answered: their deliveries are given back first.
-    `after` is where the claim before stopped."""
+    """`unconfirmed` are names of claims whose commit was not answered: their deliveries are given back first. `after`
+    is where the previous claim stopped."""
     for name in unconfirmed:
         yield RELEASE_UNCONFIRMED(owner=name)
     stops, whole = yield from _stops(after or START)
@@ -123,7 +124,8 @@ def claim(
 
 
 def _stops(after: OriginKey) -> Operation[tuple[list[Row], bool]]:
-    """The origins that are owed something, from behind `after` on and round; whether those are all."""
+    """The origins with pending deliveries, from the one after `after` on, then from the first; and whether that is all
+    of them."""
     stops = list((yield WALK(**after._asdict())))
     if after == START or len(stops) == WALK_LENGTH:
         return stops, len(stops) < WALK_LENGTH
@@ -138,7 +140,7 @@ def _stops(after: OriginKey) -> Operation[tuple[list[Row], bool]]:
 
 
 def _look(tx: Transaction, stops: Sequence[Row], look: Look) -> tuple[list[_Open], list[int]]:
-    """The origins to take from, and when to look at others again. At a full origin the end of an attempt says so."""
+    """The origins to take from, and when to look at others again. A full origin is looked at when an attempt ends."""
     origins: list[_Open] = []
     moments: list[int] = []
     for stop in stops:

@@ -26,8 +26,8 @@ def as_written(url: str) -> URL:
 
 
 def guarded_session(guard: AddressGuard, tls: ssl.SSLContext | None, read_buffer: int = 2**16) -> LazySession:
-    """For servers that nobody vouches for; its caller keeps the deadline. `tls` replaces the system's trust, as for a
-    private certificate authority; a context that does not verify is the caller's own doing."""
+    """A session for untrusted servers, without a deadline of its own. `tls` replaces the system's trust, as for a
+    private certificate authority; whether it verifies certificates is up to the caller."""
     return LazySession(
         lambda: aiohttp.ClientSession(
             connector=_connector(guard, tls),
@@ -45,7 +45,7 @@ def guarded_session(guard: AddressGuard, tls: ssl.SSLContext | None, read_buffer
 
 
 def _connector(guard: AddressGuard, tls: ssl.SSLContext | None) -> aiohttp.TCPConnector:
-    """Judges the very address that will be connected to, so that a name has no time to change its mind."""
+    """Checks the very address that a socket connects to: a name may resolve to another one a moment later."""
 
     def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = info
@@ -86,7 +86,7 @@ class _JudgingResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: the resolver holds no resources."""
 
 
 # The first that fits. A connection's own error comes before the wrapper that aiohttp puts around it.
@@ -108,7 +108,7 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def is_forbidden(error: Exception) -> bool:
-    """Whether the guard ended it: trying again would end alike."""
+    """Whether the guard refused the address: it would refuse another try, too."""
     return isinstance(_cause(error), ForbiddenAddressError)
 
 

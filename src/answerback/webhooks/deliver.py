@@ -46,10 +46,10 @@ class Origins(Protocol):
     """Says how much each origin is called."""
 
     def look(self, key: OriginKey, late: bool) -> OriginRoom:
-        """How many more attempts may begin now. `late`: what is due there has been owed for long."""
+        """How many more attempts may begin now. `late`: the delivery due first has been owed for long."""
 
     def is_closed(self, key: OriginKey) -> bool:
-        """Whether the origin is not called, but for probes."""
+        """Whether the origin's breaker is open: only probes are sent."""
 
     def began(self, key: OriginKey, late: bool) -> None:
         """An attempt begins, for which `look` found room."""
@@ -58,7 +58,7 @@ class Origins(Protocol):
         """Ends an attempt that began, exactly once. Whether another one may begin now where none could before."""
 
     def drained(self, key: OriginKey) -> None:
-        """Nothing waits any more because the origin could not be reached."""
+        """No delivery is left that waited because the origin could not be reached."""
 
 
 class Deliverer:
@@ -86,8 +86,8 @@ class Deliverer:
         self._instruments = instruments
 
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> DeliveryClaims:
-        """Claims what is due, as much as its origins take. Each holds a place at its origin until it has run. Raises
-        StorageUnavailable."""
+        """Claims due deliveries, as many as their origins take. Each holds a place at its origin until it has run.
+        Raises StorageUnavailable."""
         claims = await self._store.claim_deliveries(owner, limit, lease_seconds, self._origins.look)
         for claim in claims.deliveries:
             self._origins.began(claim.key, claim.late)
@@ -96,12 +96,12 @@ class Deliverer:
         return claims
 
     async def expire(self) -> int:
-        """Ends a batch of those past their deadline at an origin that stays closed; how many. Raises
+        """Ends a batch of deliveries past their deadline whose origin's breaker is open; returns how many. Raises
         StorageUnavailable."""
         return await self._store.expire_deliveries(self._origins.is_closed)
 
     async def run(self, claim: ClaimedDelivery) -> None:
-        """Makes one attempt and commits what came of it."""
+        """Makes one attempt and commits its outcome."""
         elapsed = self._elapsed()
         started = time.perf_counter()
         end, seconds = AttemptEnd.CANCELLED, 0.0
@@ -120,7 +120,7 @@ class Deliverer:
         await asyncio.shield(self._settle(claim, outcome, seconds, elapsed))
 
     def _elapsed(self) -> Elapsed:
-        """This machine's wall clock may be minutes off the database's, so only differences are taken here."""
+        """Only differences: this machine's wall clock may be minutes off the database's."""
         clock = self._instruments.clock
         began = clock.monotonic()
         return lambda: clock.monotonic() - began

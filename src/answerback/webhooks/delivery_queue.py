@@ -12,7 +12,7 @@ class DeliveryQueue:
     """Implements `LeasedQueue[ClaimedDelivery]`."""
 
     name = "deliveries"
-    # One that is cut off from the database and sent late could arrive after those behind it.
+    # A worker that is cut off from the database could send a delivery after those behind it.
     outlasts_outages = False
 
     def __init__(self, store: DeliveryStore, deliverer: Deliverer, lease_seconds: float) -> None:

@@ -131,7 +131,8 @@ def change(
 
 
 def remove(_: Transaction, tenant_id: str, endpoint_id: str) -> Operation[None]:
-    """With its subscriptions and secrets. What is still owed to it ends dead when its turn comes. Raises NotFound."""
+    """Deletes it with its subscriptions and secrets. Deliveries still owed to it end dead when they are due. Raises
+    NotFound."""
     _only((yield DELETE(endpoint_id=endpoint_id, tenant_id=tenant_id)), endpoint_id)
     yield UNSUBSCRIBE(endpoint_id=endpoint_id)
     yield from forget(endpoint_id)

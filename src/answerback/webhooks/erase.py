@@ -17,4 +17,4 @@ ERASE_BODIES = Statement(
     )
     .values(body=b"")
 )
-"""Of the ended jobs of a conversation. A delivery without a body cannot be sent again."""
+"""For the ended jobs of a conversation. A delivery without a body cannot be sent again."""

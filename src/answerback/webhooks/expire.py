@@ -1,4 +1,4 @@
-"""Ending deliveries past their deadline whose origin stays closed."""
+"""Ending deliveries past their deadline whose origin's breaker stays open."""
 
 from collections.abc import Callable
 
@@ -41,8 +41,8 @@ EXPIRE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, EXPIRE, RELEASE_NEXT), "expire_d
 
 
 def expire(tx: Transaction, is_closed: Callable[[OriginKey], bool]) -> Operation[int]:
-    """Ends what is past its deadline at an origin that stays closed; how many that were. Elsewhere such a delivery gets
-    one last attempt."""
+    """Ends deliveries past their deadline whose origin's breaker is open; returns how many. Elsewhere such a delivery
+    gets one last attempt."""
     overdue = yield FIND_OVERDUE(now=tx.now)
     closed = [row for row in overdue if is_closed(OriginKey(row.tenant_id, row.origin))]
     return (yield from batched((_expire(tx, row) for row in closed), EXPIRE_PLAN)).count(True)

@@ -69,14 +69,14 @@ class AddressGuard:
             raise CallbackRefused(refusal)
 
     def check_form(self, url: str) -> None:
-        """What can be said of a URL without asking anybody. Raises CallbackRefused."""
+        """Checks only how the URL is written. Raises CallbackRefused."""
         key = authority(url)
         if key not in self._verdicts:
             target(key[1])
 
     def check_unresolved(self, url: str) -> None:
-        """What `check` would say without resolving a name: of form, literal addresses, and names that are known.
-        Raises CallbackRefused."""
+        """As `check`, but without resolving a name: checks how the URL is written, literal addresses, and well-known
+        names. Raises CallbackRefused."""
         where = target(authority(url)[1])
         try:
             self._verify_unresolved(where)
@@ -103,7 +103,7 @@ class AddressGuard:
         return found
 
     async def close(self) -> None:
-        """Ends what is being looked up."""
+        """Cancels the lookups under way."""
         for task in self._judging.values():
             task.cancel()
         await asyncio.gather(*self._judging.values(), return_exceptions=True)

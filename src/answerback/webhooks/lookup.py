@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 THREADS = 32
 MAX_WAITING = 1024
-"""More names at once are not looked up at all: OSError, as for a name that does not exist."""
+"""With this many lookups under way, another one raises OSError, as for a name that does not exist."""
 
 
 class SystemLookup:

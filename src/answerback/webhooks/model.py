@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from answerback.queue.attempts import Attempt
 
 ENDPOINT = "whe_"
-"""What the ids of endpoints begin with."""
+"""The prefix of endpoints' ids."""
 
 DEADLINE_MS = 7 * 86_400_000
 """How long a delivery is owed at most, whatever Retry-After asks for and however long it was held; one that is released
@@ -27,8 +27,8 @@ class DeliveryState(StrEnum):
     """Behind an earlier delivery of its conversation to the same destination. That one's end makes it pending; the
     sweep finds an orphan."""
     PENDING = "pending"
-    """Waits for its `run_at`. A worker claims it; the sweep ends it once its deadline has passed and its origin is
-    still closed."""
+    """Waits for its `run_at`. A worker claims it; the sweep ends it if its deadline has passed and its origin's breaker
+    is open."""
     SENDING = "sending"
     """Leased. The holder of the lease reports; the sweep takes an expired lease away."""
     DELIVERED = "delivered"
@@ -51,7 +51,7 @@ class OriginRoom:
 
     free: int
     opens_in: float | None = None
-    """Seconds until a closed origin takes a probe."""
+    """Seconds until an origin whose breaker is open takes a probe."""
     recovered_for: float | None = None
     """Seconds since it first answered after failing; what could not be reached before then is due now."""
 
@@ -97,9 +97,10 @@ class ClaimedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryClaims:
-    """What a claim brought, and in how many seconds the next delivery is due (0.0: it is), None when none waits.
+    """The deliveries of a claim. `next_in`: seconds until the next one is due, 0.0 if one is due now, None if none
+    waits.
 
-    `drained` are origins that recovered and that owe nothing more from before. The next claim begins after
+    `drained` are recovered origins at which no delivery is left from before they recovered. The next claim begins after
     `walked_to`, None: at the first origin.
     """
 
@@ -140,5 +141,5 @@ def origin_of(url: str) -> str:
 
 
 def destination_of(url: str) -> str:
-    """What stands for a request's callback URL where the order of deliveries is kept. An endpoint's is its id."""
+    """The `destination` of a request's callback URL, by which its deliveries are ordered; an endpoint's is its id."""
     return "url_" + hashlib.sha256(url.encode()).hexdigest()[:32]

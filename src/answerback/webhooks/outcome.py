@@ -1,4 +1,4 @@
-"""The closed set of what an attempt at a delivery can come to, and what follows from each."""
+"""How an attempt at a delivery can end (a closed set), and what follows from each end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,26 +25,26 @@ class AttemptEnd(StrEnum):
     """What an attempt says about its origin."""
 
     ANSWERED = "answered"
-    """A response came. A 500 of one path must not close the origin's others."""
+    """A response came, perhaps a 500: an error of one path must not open the breaker for the others."""
     BUSY = "busy"
     """A response came that asks for less: 429 or 503."""
     UNREACHED = "unreached"
     """No response came."""
     CANCELLED = "cancelled"
-    """The attempt was given up, and says nothing."""
+    """The attempt was given up, and says nothing of the origin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver took it."""
+    """The receiver took the callback."""
 
     response: CallbackResponse
 
 
 @dataclass(frozen=True, slots=True)
 class SendLater:
-    """It is tried again after `delay` seconds. Not `counted`: the attempt came before its schedule's turn, which it
-    keeps."""
+    """The callback is sent again after `delay` seconds. Not `counted`: the attempt came before its turn in the
+    schedule, and that turn is kept."""
 
     delay: float
     error: str
@@ -54,7 +54,7 @@ class SendLater:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """It is given up."""
+    """The callback is given up."""
 
     error: str
     response: CallbackResponse | None
@@ -79,7 +79,7 @@ def after_send(
 ) -> DeliveryOutcome:
     """What follows attempt number `attempt`. Only a 2xx delivers, 410 ends it, and nothing outlives the deadline.
 
-    An attempt that came `due_in` seconds before its schedule's turn, and again reached nobody, changes nothing.
+    An attempt that came `due_in` seconds before its turn in the schedule, and got no response, changes nothing.
     """
     if isinstance(result, CallbackResponse):
         if 200 <= result.status < 300:

@@ -27,8 +27,8 @@ FIND_LOST = Statement(
     .order_by(deliveries.c.lease_expires_at)
     .limit(at_most(BATCH))
 )
-# The attempt stays counted, and the deadline ends it: a receiver whose response stops the worker must not be called for
-# ever.
+# The attempt stays counted, and the deadline ends the delivery: a receiver whose response stops the worker must not be
+# called for ever.
 TAKE_BACK = ending_attempt(
     deliveries,
     lost(deliveries, DeliveryState.SENDING),
@@ -39,7 +39,7 @@ RECOVER_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, TAKE_BACK, RELEASE_NEXT), "reco
 
 
 def recover_leases(tx: Transaction) -> Operation[int]:
-    """Takes expired leases away; how many that were."""
+    """Takes expired leases away; returns how many."""
     found = yield FIND_LOST(now=tx.now)
     return (yield from batched((_recover(tx, row) for row in found), RECOVER_PLAN)).count(True)
 

@@ -21,7 +21,7 @@ REPORT = ending_attempt(
     run_at=bindparam("due_at"),
     unreached_at=bindparam("new_unreached_at"),
     attempt=deliveries.c.attempt - bindparam("given_back"),
-    # One that was delivered stays so, however a resend of it ends.
+    # A delivered one keeps its time, however a resend of it ends.
     delivered_at=func.coalesce(bindparam("new_delivered_at"), deliveries.c.delivered_at),
 )
 RELEASE = ending_attempt(
@@ -73,7 +73,7 @@ def reported(_: Transaction, delivery_id: str, epoch: int, report: Report) -> Op
 
 
 def release(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:
-    """Gives back `(id, epoch)`, due now; the attempt does not count, but its receiver may have heard it."""
+    """Gives back `(id, epoch)`, due now; the attempt does not count, though the receiver may have got it."""
     released = entry(RELEASED, tx.wall)
     yield RELEASE.each(
         [

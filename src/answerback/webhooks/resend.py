@@ -38,7 +38,7 @@ def resend(tx: Transaction, tenant_id: str, delivery_id: str) -> Operation[Deliv
     resent: Rows = ()
     while not resent:
         _require_resendable(delivery_id, (yield FIND(row_id=delivery_id, tenant_id=tenant_id)))
-        # No row where another transaction claimed or erased it in between; then it is looked at again.
+        # No row if another transaction claimed or erased it in between: then `FIND` is repeated.
         resent = yield RESEND(row_id=delivery_id, tenant_id=tenant_id, now=tx.now, new_deadline_at=tx.now + DEADLINE_MS)
     return delivery_record(tx, resent[0])
 

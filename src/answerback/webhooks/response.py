@@ -11,7 +11,7 @@ class BoundedBody:
     """The start of a response body, decompressed as it comes. Never holds more than the snippet and one chunk.
 
     `encoding` is the response's Content-Encoding. Of a body in an unknown encoding, or one that does not decompress,
-    nothing is kept: the status has been said, and is what counts.
+    nothing is kept: only the status counts.
     """
 
     def __init__(self, encoding: str | None) -> None:

@@ -17,7 +17,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 class SigningSecretBody(BaseModel):
-    """`previous_expires_at`: until then the secret before signs too, in signatures of its own; null where only one
+    """`previous_expires_at`: until then the previous secret signs too, in signatures of its own; null where only one
     signs."""
 
     secret: str = Field(examples=["whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="])

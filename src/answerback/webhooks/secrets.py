@@ -1,8 +1,8 @@
 """The secrets that sign what a tenant or an endpoint receives, in the database.
 
-Each owner, a tenant's id or an endpoint's, has one current secret, made at its first use, so that its receivers can
-verify nothing of another's and forge nothing to it. A replaced secret signs beside the current one for 24 hours. An
-endpoint's secrets go with the endpoint.
+Each owner, a tenant's id or an endpoint's, has one current secret, made at its first use: no receiver of one owner can
+forge what another owner receives. A replaced secret signs beside the current one for 24 hours. An endpoint's secrets go
+with the endpoint.
 """
 
 from collections import Counter
@@ -95,7 +95,7 @@ def forget(owner: str) -> Operation[None]:
 
 
 def is_current(live: Sequence[SigningSecret], configured: str | None) -> bool:
-    """Whether the newest may go on signing."""
+    """Whether the newest secret is the `configured` one, or, for None, there is one."""
     return bool(live) and configured in (None, live[0].value)
 
 

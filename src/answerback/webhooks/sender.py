@@ -16,7 +16,7 @@ from answerback.webhooks.response import BoundedBody
 
 READ_BUFFER = 16 * 1024
 LARGE_BODY = 2**20
-"""What aiohttp writes at once; it wants more as a file, to write it in pieces."""
+"""aiohttp writes bytes in one go, and a file in pieces: a larger body is passed as a file."""
 
 
 class WebhookSender:

@@ -9,7 +9,7 @@ from answerback.kernel.clock import Clock
 from answerback.webhooks.secrets import SigningSecrets
 
 FRESH_SECONDS = 5.0
-"""How long secrets that were read may sign: a rotation in another process is noticed within that."""
+"""How long secrets may sign after they were read: a rotation in another process is noticed within that time."""
 
 MAX_OWNERS = 4096
 """How many owners' secrets are remembered: those that were needed last."""

@@ -22,7 +22,7 @@ OF_JOB = Statement(select(*RECORD_COLUMNS).where(deliveries.c.job_id == bindpara
 
 
 def deliveries_of(tx: Transaction, job_id: str) -> Operation[tuple[DeliveryRecord, ...]]:
-    """What a job notifies."""
+    """The deliveries that a job owes or owed."""
     return tuple(delivery_record(tx, row) for row in (yield OF_JOB(job_id=job_id)))
 
 
@@ -76,15 +76,15 @@ class DeliveryStore:
         return await self._database.write.run(lambda tx: resend.resend(tx, tenant_id, delivery_id))
 
     async def recover_deliveries(self) -> int:
-        """Takes back a batch of deliveries whose lease ran out; how many."""
+        """Takes back a batch of deliveries whose lease ran out; returns how many."""
         return await self._database.write.run(recover.recover_leases)
 
     async def expire_deliveries(self, is_closed: Callable[[OriginKey], bool]) -> int:
-        """Ends a batch of those past their deadline at an origin that stays closed; how many."""
+        """Ends a batch of deliveries past their deadline whose origin's breaker is open; returns how many."""
         return await self._database.write.run(lambda tx: expire.expire(tx, is_closed))
 
     async def release_orphaned_deliveries(self) -> int:
-        """Releases a batch of those that are held behind nothing; how many."""
+        """Releases a batch of deliveries that are held behind nothing; returns how many."""
         return await self._database.write.run(release.release_orphans)
 
     async def create_endpoint(self, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Endpoint:

@@ -1,4 +1,4 @@
-"""The one reading of a callback URL that everybody agrees on, or a refusal."""
+"""The host of a callback URL, if every parser reads the same one; else a refusal."""
 
 import re
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ METADATA_NAMES = frozenset(
         "api.metadata.cloud.ibm.com",
     }
 )
-"""Names under which clouds hand out credentials to any process inside; so are the names below a dotted one."""
+"""Names under which clouds hand out credentials to any process inside. Names below a dotted one count, too."""
 
 
 @dataclass(frozen=True, slots=True)

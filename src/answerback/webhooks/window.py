@@ -1,19 +1,19 @@
-"""A congestion window: how many attempts an origin gets at once while it is not known what it can take.
+"""A congestion window: how many attempts an origin gets at once while it is unknown how many it can take.
 
-One at first, after an outage. Each round, as many attempts as the window admits, doubles it while they take about as
-long as the first few did, one by one; a slower round halves it, and so does a receiver that asks for less (429, 503).
-So a quick origin is at its cap within some ten of its response times, and one that works off its calls one by one is
-never sent more than a handful ahead.
+After an outage the window is 1. A round is as many attempts as the window admits. It doubles the window if its attempts
+take about as long as the first few did, one by one; a slower round halves it, and so does a receiver that asks for less
+(429, 503). So a quick origin reaches its cap within about ten of its response times, and an origin that serves calls
+one by one is never sent more than a handful ahead.
 """
 
 from dataclasses import dataclass
 
 FIRST = 5
-"""How many attempts, one by one, say how quick an origin is."""
+"""How many attempts, one by one, measure how quick an origin is."""
 SLOWER = 1.25
-"""How much longer than those a round may take and still count as quick."""
+"""The factor by which a round may take longer than those and still count as quick."""
 SLACK = 0.03
-"""Seconds: what a process of ours that is busy may add to an attempt."""
+"""Seconds that this process, when busy, may add to an attempt."""
 FORGETS_IN = 20.0
 """How fast `alone` adapts: after this many seconds one by one, a slower pace counts as normal."""
 
@@ -24,7 +24,7 @@ class Window:
 
     cap: int
     began: float
-    """When this round began; attempts from before say nothing of it."""
+    """When this round began; an attempt from before does not count."""
     size: int = 1
     alone: float | None = None
     """How long attempts take one by one, None until that is known."""
@@ -34,7 +34,7 @@ class Window:
 
     @property
     def wide(self) -> bool:
-        """Nothing is left to find out."""
+        """Whether the window is at its cap."""
         return self.size >= self.cap
 
     @property
@@ -43,7 +43,7 @@ class Window:
         return self.wide and self.alone is None
 
     def began_one(self, in_flight: int) -> None:
-        """One more began beside so many. Only a window that was used up is known to be quick, and grows."""
+        """An attempt began beside `in_flight` others. Only a window that was used up has been tested, and grows."""
         self._used_up = self._used_up or in_flight + 1 >= self.size
 
     def answered(self, seconds: float, now: float) -> None:

@@ -26,14 +26,13 @@ CONNECT_SECONDS = 5.0
 SLOT_SECONDS = 10.0
 """How long a transaction waits for a connection."""
 IDLE_SECONDS = 300.0
-"""An older connection is not used again: firewalls silently forget connections that carry nothing."""
+"""A connection that was idle for longer is closed: firewalls silently forget connections that carry nothing."""
 TRANSACTION_SECONDS = 15.0
-"""After which a transaction that has not ended is given up, and its connection with it: packets to a host that is gone
-are lost silently."""
+"""A transaction that takes longer is given up, and its connection with it: packets to a dead host are lost silently."""
 ALIVE_SECONDS = 2.0
 """How long a connection that was idle may take to answer again."""
 CLOSE_SECONDS = 1.0
-"""How long closing waits for progress; supervisors soon kill."""
+"""How long closing waits for progress; a supervisor kills soon after."""
 
 UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
@@ -54,7 +53,7 @@ class Locked(StorageUnavailable):
 
 
 BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
-"""Errors after which a connection is of no more use."""
+"""Errors after which a connection is useless."""
 
 
 class Connections:
@@ -96,7 +95,7 @@ class Connections:
     async def close(self) -> None:
         """Closes the idle connections; the runner has waited for the transactions in the others."""
         idle, self._idle = self._idle, []
-        # Each breaks itself off where the server does not answer, which matters to nobody any more.
+        # `close` ends the connection even if the server does not answer; the error it then raises no longer matters.
         closing = (connection.close(timeout=CLOSE_SECONDS) for connection, _ in idle)
         await asyncio.gather(*closing, return_exceptions=True)
 
@@ -113,9 +112,9 @@ class Connections:
             self._slots.release()
 
     async def _begun(self, begin: str) -> Any:
-        """A connection in a transaction: the one used last, so that those of a busier hour expire, or a new one."""
+        """A connection in a transaction: the one used last, so that surplus ones expire, or a new one."""
         while (idle := self._youngest()) is not None:
-            # Nothing is lost with one that broke; the other idle ones most likely lead to the same dead server.
+            # Nothing is lost with an idle connection that broke; the others most likely lead to the same dead server.
             with contextlib.suppress(*BROKEN):
                 await _begin(idle, begin, ALIVE_SECONDS)
                 return idle
@@ -139,7 +138,7 @@ class Connections:
         # A server that takes no writes may be a standby, and a new connection may lead to another server.
         standby = isinstance(error, asyncpg.ReadOnlySQLTransactionError)
         if isinstance(error, Exception) and not standby and not connection.is_closed():
-            # Whatever it raises: a connection that cannot even roll back is of no more use.
+            # Whatever it raises: a connection that cannot even roll back is useless.
             with contextlib.suppress(Exception):
                 await connection.execute("ROLLBACK")
                 return
@@ -163,7 +162,7 @@ async def _begin(connection: Any, begin: str, seconds: float) -> None:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether another try may well succeed: another transaction was faster, or the schema has just changed."""
+    """Whether another try may succeed: another transaction was faster, or the schema has just changed."""
     return isinstance(
         error,
         asyncpg.UniqueViolationError
@@ -174,7 +173,7 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def unavailable(error: BaseException, dsn: str, *, closed: bool) -> StorageUnavailable | None:
-    """The error to raise for one that is the connection's or the server's, None for any other. `closed`: the connection
+    """The error to raise if `error` came from the connection or the server's state, else None. `closed`: the connection
     was not made, or is closed."""
     if isinstance(error, asyncpg.OutdatedSchemaCacheError):
         return None
@@ -197,7 +196,7 @@ def _place(dsn: str) -> str:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        # In the system's words: event loops word it differently, some with the address.
+        # The system's text: the event loops' texts differ, and some add the address.
         return os.strerror(error.errno)
     return str(error).strip().partition("\n")[0] or type(error).__name__
 

@@ -70,8 +70,8 @@ class Driver:
         return known
 
     def _numbered_sql(self, statement: Statement) -> _Sql | None:
-        """With one more column: the index, among the batch's, of the parameters that a row belongs to. None where the
-        statement returns nothing."""
+        """The statement with one more column, the index of the parameters that a row belongs to. None if it returns
+        nothing."""
         if statement not in self._numbered:
             numbered = None if statement.only_locks else _with_ordinal(statement.postgresql)
             self._numbered[statement] = None if numbered is None else _Sql(numbered)

@@ -1,7 +1,7 @@
 """Group commit for PostgreSQL: operations of one plan that have queued run batched in one transaction.
 
-An operation never waits for others to come: those that are there when a connection is free go, so a lone one commits at
-once, and a hundred that have queued share the round trips and the flush of one commit.
+No operation waits for others to come: a group takes those that queued while the plan's previous group ran. So a lone
+one commits at once, and a hundred share the round trips and the flush of one commit.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
 T = TypeVar("T")
 
 TRIES = 5
-"""How often an operation that meets a conflict runs in a transaction of its own."""
+"""How often an operation that conflicts is run in a transaction of its own."""
 
 WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-"""One snapshot, so that all that an operation reads fits together."""
+"""One snapshot: everything that an operation reads is of the same moment."""
 
 SEPARATE_SECONDS = 5.0
-"""How long an operation that left its group waits for a place to run in, over both its tries."""
+"""How long an operation that left its group waits for a place to run in, both tries together."""
 SEPARATE_PLACES = POOL_SIZE // 2
 """How many of those run at a time, so that other operations find a connection."""
 
@@ -175,7 +175,7 @@ class PostgresRunner:
             except UnplannedStatement:
                 self._metrics.fell_back(plan.name, Fallback.UNPLANNED_STATEMENT)
                 continue
-            except Exception:  # noqa: BLE001 - whose fault it is shows when each runs alone
+            except Exception:  # noqa: BLE001 - running each alone shows which one failed
                 self._metrics.fell_back(plan.name, fallback)
                 continue
             for entry, result in zip(entries, results, strict=True):
@@ -190,7 +190,7 @@ class PostgresRunner:
                 async with self._separate_place(give_up_at):
                     await self._run_alone(entry, SHORT_LOCK_TIMEOUT)
             except Locked:
-                # Behind the operations that need no lock which is held.
+                # Queues again, behind operations that may not need the lock.
                 async with self._separate_place(give_up_at):
                     await self._run_alone(entry, LONG_LOCK_TIMEOUT)
         except Locked as error:
@@ -198,7 +198,7 @@ class PostgresRunner:
 
     @contextlib.asynccontextmanager
     async def _separate_place(self, give_up_at: float) -> AsyncIterator[None]:
-        """Raises Locked where no place becomes free: then the operations in all of them wait for locks."""
+        """Raises Locked if no place becomes free: the operations in all places then wait for locks."""
         try:
             async with asyncio.timeout_at(give_up_at):
                 await self._separate.acquire()
@@ -210,7 +210,7 @@ class PostgresRunner:
             self._separate.release()
 
     async def _run_alone(self, entry: _Entry, settings: str) -> None:
-        """Settles the entry. Raises Locked, and settles nothing, where the settings have the short lock timeout."""
+        """Settles the entry. With `SHORT_LOCK_TIMEOUT` it raises Locked instead of settling the entry with it."""
         for last in (False,) * (TRIES - 1) + (True,):
             try:
                 entry.settle(await self._transact(entry.begin, settings))

@@ -22,7 +22,7 @@ LOCK_SECONDS = 3
 TRIES = 10
 """How often a migration that does not get its lock is begun."""
 RETRY_SECONDS = 1.0
-"""How long the transactions that a migration has held up can go on until it tries again."""
+"""The pause before the next try, in which transactions that the migration held up go on."""
 
 
 async def require_current(connection: Any, dsn: str) -> None:

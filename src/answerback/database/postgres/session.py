@@ -6,13 +6,13 @@ SETTINGS = {
     # A statement that hangs, or a transaction whose client has vanished, releases its locks by itself.
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "20s",
-    # A client that vanished in the middle of a batch is neither: its server process waits for the rest of the batch,
-    # locks and all, until the server's kernel gives the connection up, by default after hours.
+    # Neither covers a client that vanished in the middle of a batch: its server process waits for the rest, with its
+    # locks, until the server's kernel gives the connection up, by default after hours.
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_user_timeout": "20s",
-    # Every statement walks along an index made for it, and stops early. The planner must not think that a table which
-    # was empty a moment ago is cheaper read whole; nor plan each execution anew, nor compile for longer than it runs.
+    # Every statement has an index made for it. By default the planner may read a table whole because it was empty when
+    # last analyzed, plan each execution anew, and compile for longer than the statement runs.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
@@ -33,4 +33,4 @@ NO_LOCK_TIMEOUT = _set("0")
 SHORT_LOCK_TIMEOUT = _set("500ms")
 """For a group: a lock that one of its operations waits for must not hold up the others."""
 LONG_LOCK_TIMEOUT = _set("5s")
-"""For an operation that has run into the short one by itself, too."""
+"""For an operation that hit the short timeout alone, too."""

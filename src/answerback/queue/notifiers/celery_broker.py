@@ -18,14 +18,15 @@ ROWS_PER_MESSAGE = 25
 MESSAGES_AT_ONCE = 8
 """A message wakes one worker, which claims as much as it has room for; a burst of rows wakes several."""
 THREADS = 4
-"""Take thousands of messages a second; while the worker pool is full, each holds one message and takes no other."""
+"""Enough for thousands of messages a second. While the worker pool is full, each holds one message and takes no
+other."""
 
 BLOCK_SECONDS = 5.0
 """The longest that a call of the broker blocks; longer than any live one takes."""
 CHECK_SECONDS = 10
 """How often an idle connection is probed; a dead one is noticed after two to three probes."""
 
-# By the kernel, since a process with nothing to send would not notice. Not every system lets one set how soon.
+# Kernel probes find a dead broker while the process has nothing to send. Not every system has all three options.
 KEEPALIVE = {
     getattr(socket, name): value
     for name, value in (("TCP_KEEPIDLE", CHECK_SECONDS), ("TCP_KEEPINTVL", CHECK_SECONDS // 2), ("TCP_KEEPCNT", 2))

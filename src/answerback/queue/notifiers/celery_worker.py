@@ -27,9 +27,9 @@ from answerback.queue.notifiers.celery_broker import configure, host_of, task_na
 from answerback.queue.notifiers.remote import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, MEANWHILE
 
 LEAVE_SECONDS = 3.0
-"""How long after the request to stop Celery may still be leaving its broker; a dead broker would hold it for ever."""
+"""From the request to stop until the process ends without Celery, which a dead broker would hold for ever."""
 LEAST_LEAVE_SECONDS = 0.3
-"""How long it may take at least, however long the worker pools took to stop."""
+"""Celery gets at least this long to leave its broker, however long the worker pools took to stop."""
 
 
 class Work(Protocol):

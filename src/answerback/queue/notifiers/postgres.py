@@ -67,7 +67,7 @@ class PostgresTransport:
 
 
 class Unproven(Exception):
-    """LISTEN succeeded, and a notification to oneself did not arrive."""
+    """LISTEN succeeded, but the process's notification to itself did not arrive."""
 
 
 class PostgresListener:
@@ -103,7 +103,7 @@ class PostgresListener:
                 await self._listen()
             except (StorageUnavailable, Unproven, TimeoutError) as error:
                 self._failed(str(error) or "PostgreSQL does not answer in time")
-            except Exception as error:  # noqa: BLE001 - whatever breaks, it is tried again
+            except Exception as error:  # noqa: BLE001 - after any error LISTEN must be tried again
                 self._log.exception("listening_broke")
                 self._failed(type(error).__name__)
             await asyncio.sleep(min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(self._failures - 1, 8)))
@@ -148,7 +148,7 @@ class PostgresListener:
         if not self._listening:
             self._listening = True
             self._log.info("notifications_awaited")
-            # Rows may have become due while nothing was heard.
+            # Rows may have become due while no notification arrived.
             for topic in Topic:
                 self._wake(topic)
 
