@@ -38,7 +38,7 @@ def loose_scan(
         return select(*chosen).select_from(stops).join(step, step.c.id == following.correlate(stops).scalar_subquery())
 
     def lateral(stops: Any) -> Any:
-        # With a join, and statistics from when the table was nearly empty, PostgreSQL would read it whole at every step.
+        # With a join, and statistics from when the table was nearly empty, PostgreSQL would read it whole each step.
         step = first_behind([stops.c[name] for name in keys], *columns).correlate(stops).lateral("step")
         return select(*step.c, stops.c.number + literal_column("1")).select_from(stops).join(step, true())
 
