@@ -107,7 +107,7 @@ async def test_a_job_that_ends_from_outside_while_it_waits_gets_none(stores: Sto
         (await accept(stores, session=session, deadline_seconds=600.0)).job_id for session in ("a", "b", "c", "a")
     ]
     claims = {claim.id: claim for claim in (await stores.jobs.claim("w", 3, LEASE)).jobs}
-    await stores.jobs.give_back([(queued, claims[queued].epoch)])
+    await stores.jobs.release([(queued, claims[queued].epoch)])
     await stores.jobs.put_off(claims[scheduled], later(300.0), Report("retry"))
     await stores.jobs.hand_over(claims[awaiting], 300.0, Report("handed_over"))
     before = {job: await attempts_of(stores, job) for job in (queued, scheduled, awaiting, held)}

@@ -70,7 +70,7 @@ async def test_cancelling_a_running_job_fences_its_holder_and_leaves_its_attempt
     assert not await finish(stores, claim)
     assert not await stores.jobs.put_off(claim, later(0.0), REPORT)
     assert not await stores.jobs.hand_over(claim, 5.0, REPORT)
-    await stores.jobs.give_back([(claim.id, claim.epoch)])
+    await stores.jobs.release([(claim.id, claim.epoch)])
     assert await database.dump() == before
     (attempt,) = (await stores.jobs.get(TENANT, job_id)).attempts
     assert (attempt.number, attempt.epoch, attempt.status) == (1, claim.epoch, "cancelled")

@@ -134,6 +134,6 @@ async def test_a_job_cannot_be_written_by_an_earlier_holder(
     before = await database.dump()
 
     assert not await write(stores, stale)
-    await stores.jobs.give_back([(stale.id, stale.epoch)])
+    await stores.jobs.release([(stale.id, stale.epoch)])
     assert await database.dump() == before
     assert await write(stores, current)

@@ -1,4 +1,4 @@
-"""What every kind of job must keep, whichever it is."""
+"""What every kind of job must keep, whichever it is: the suite runs over all that the service registers."""
 
 import copy
 import json
@@ -132,6 +132,7 @@ async def test_every_registered_kind_has_a_sample(tmp_path: Path) -> None:
         kinds = make_kinds(configured, StubProvider(), guard, stores, anything, Instruments(Journal()), lifetimes)
 
     assert {kind.name for kind in kinds.registry} == {sample.kind.name for sample in SAMPLES} - {EchoKind.name}
+    assert all(len(kind.retries.waits) > 1 for kind in kinds.registry)
 
 
 @every_kind
@@ -148,7 +149,7 @@ def test_arguments_survive_being_stored(sample: Sample, data: st.DataObject) -> 
 
     stored = sample.kind.encode(args)
 
-    json.loads(stored)
+    assert isinstance(json.loads(stored), dict)
     assert sample.kind.decode(stored) == args
 
 
@@ -257,5 +258,6 @@ def test_it_is_described_by_the_same_fields_open_and_ended(sample: Sample, data:
 
     assert len({frozenset(each.summary) for each in described}) == 1
     for each in described:
-        json.dumps([each.summary, each.details])
+        json.dumps([each.summary, each.details], allow_nan=False)
         assert not each.summary.keys() & each.details.keys()
+        assert described[0].details.keys() <= each.details.keys()

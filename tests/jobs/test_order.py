@@ -78,7 +78,7 @@ class History:
             if self.draw.random() < 0.5:
                 await self.some.jobs.put_off(claim, later(self.draw.choice([0.0, 3.0])), REPORT)
             else:
-                await self.some.jobs.give_back([(claim.id, claim.epoch)])
+                await self.some.jobs.release([(claim.id, claim.epoch)])
 
     async def hand_over(self) -> None:
         if self.held:

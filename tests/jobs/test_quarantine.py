@@ -80,7 +80,7 @@ async def test_one_that_is_given_back_keeps_its_turn(stores: Stores, clock: Fake
     await stores.jobs.release_quarantined()
     claim = await claim_job(stores)
 
-    await stores.jobs.give_back([(claim.id, claim.epoch)])
+    await stores.jobs.release([(claim.id, claim.epoch)])
 
     assert (await stores.jobs.release_quarantined())["jobs_on_probation"] == 0
     assert (await claim_job(stores)).id == claim.id

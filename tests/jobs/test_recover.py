@@ -24,7 +24,7 @@ async def test_an_attempt_given_back_does_not_count(stores: Stores) -> None:
     await accept(stores)
     claim = await claim_job(stores)
 
-    await stores.jobs.give_back([(claim.id, claim.epoch)])
+    await stores.jobs.release([(claim.id, claim.epoch)])
 
     again = await claim_job(stores)
     assert (again.attempt, again.epoch) == (1, claim.epoch + 1)

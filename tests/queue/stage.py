@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from answerback.kernel.instruments import Instruments
+from answerback.queue.leased_queue import Claims
 from answerback.queue.worker_pool import WorkerPool
 from builders import Journal, RealClock
 
@@ -40,7 +41,7 @@ class Table:
         self.trouble: Exception | None = None
         self.claiming: asyncio.Event | None = None
 
-    async def claim(self, limit: int) -> tuple[Sequence[Row], float | None]:
+    async def claim(self, limit: int) -> Claims[Row]:
         self.limits.append(limit)
         if self.trouble is not None:
             trouble, self.trouble = self.trouble, None
@@ -51,7 +52,7 @@ class Table:
         await self.announce()
         if self.claiming is not None:
             await self.claiming.wait()
-        return claimed, next_in
+        return Claims(claimed, next_in)
 
     async def run(self, row: Row) -> None:
         if row.id.startswith("broken"):

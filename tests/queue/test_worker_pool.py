@@ -8,6 +8,7 @@ from stage import Row, Stage
 
 from answerback.kernel.errors import StorageUnavailable
 from answerback.queue import worker_pool as pools
+from answerback.queue.leased_queue import Claims
 
 
 @pytest.fixture
@@ -90,10 +91,10 @@ async def test_a_due_row_that_another_transaction_has_locked_is_not_claimed_with
     monkeypatch.setattr(pools, "LOCKED_SECONDS", 3_600.0)
     table = stage.table
 
-    async def locked(limit: int) -> tuple[Sequence[Row], float | None]:
+    async def locked(limit: int) -> Claims[Row]:
         table.limits.append(limit)
         await table.announce()
-        return [], 0.0
+        return Claims([], 0.0)
 
     table.claim = locked  # type: ignore[method-assign]
     stage.start()

@@ -19,7 +19,7 @@ FRESH_SECONDS = 1.0
 """How long keys that were read may be used: a key revoked in another process is refused within that."""
 
 INDEXED = 16
-"""How many digits of a hash find it; all of them are then compared, in constant time."""
+"""How many digits of a hash are looked up; then all are compared, in constant time."""
 
 _NOBODY: tuple[str, None] = ("", None)
 
@@ -79,8 +79,8 @@ class Authenticator:
         return caller
 
     async def tenant_or_asked(self, request: Request, asked: str | None) -> str:
-        """The id of the tenant whose things a list shows: the one that `?tenant=` asks for, which only operators may,
-        else the caller's. As `caller`; raises Forbidden."""
+        """The tenant of a list: the one that `?tenant=` names, which only operators may use, else the caller's. Raises
+        Forbidden, and as `caller`."""
         caller = await self.caller(request)
         if asked is None:
             return caller.tenant_id
@@ -92,7 +92,7 @@ class Authenticator:
         await self._identify(request)
 
     def forget(self) -> None:
-        """Reads the keys anew for the next request: they were changed in this process."""
+        """Lets the next request read the keys anew, after they were changed in this process."""
         self._fresh_until = float("-inf")
 
     async def _identify(self, request: Request) -> Caller:
@@ -136,8 +136,8 @@ class Authenticator:
         return Caller(key.tenant_id, key.id, key.operator, rate)
 
     def _refuse_other_sites(self, request: Request) -> None:
-        """Without keys, being on this machine is the permission; a page of another site, in a browser here, has none.
-        Not even one whose own name leads to this machine: browsers then take the service for a part of that site."""
+        """Without keys, every caller on this machine is let in, but no page of another site that a browser here shows.
+        Not even one whose name resolves to this machine: browsers then take the service for a part of that site."""
         host = request.headers.get("host")
         if host is not None and (named := _host(host)) not in self._hosts and not _is_of_this_machine(named):
             raise Misdirected(
@@ -155,7 +155,7 @@ def _require_operator(caller: Caller, reason: str) -> None:
 
 
 def _is_on_this_machine(request: Request) -> bool:
-    """Whether the caller is, as far as a proxy in front says, and called the service by a name of this machine."""
+    """Whether the caller's address, as a proxy in front reports it, and the `Host` header are this machine's."""
     address = request.client.host if request.client else ""
     return _is_of_this_machine(address) and _is_of_this_machine(_host(request.headers.get("host", "")))
 
@@ -169,7 +169,7 @@ def _host(authority: str) -> str:
 
 
 def _is_of_this_machine(host: str) -> bool:
-    """An address of the loopback, or a name that RFC 6761 keeps for it."""
+    """Whether it is a loopback address, or a name that RFC 6761 reserves for one."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -12,9 +12,9 @@ DEFAULT_TENANT = "default"
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is stored: without the key. `operator`: it may manage keys and look at every tenant's things.
-    `rate_limit` reads like the setting RATE_LIMIT, None for that setting's. Times are epoch milliseconds; `revoked_at`
-    is None while the key is valid."""
+    """A key as it is stored: only its hash. `operator`: it may manage keys and list every tenant's jobs. `rate_limit`
+    is written like the setting RATE_LIMIT, None for that setting's. Times are epoch milliseconds; `revoked_at` is None
+    while the key is valid."""
 
     id: str
     tenant_id: str
@@ -28,8 +28,8 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose request it is. `key_id` is None where no key is asked for; `rate` is how many requests it may make, None
-    for any number."""
+    """The sender of a request. `key_id` is None where no key is asked for; `rate` limits the caller's requests, None
+    for no limit."""
 
     tenant_id: str
     key_id: str | None

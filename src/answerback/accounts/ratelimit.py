@@ -14,7 +14,7 @@ from answerback.http.upstream import SDK_PATIENCE_SECONDS
 from answerback.kernel.rate import Rate, Standing
 
 IDLE_SWEEP_EVERY = 4096
-"""Admitted requests between looks for callers that have made none for long."""
+"""How many requests are admitted between two searches for callers that no longer need to be remembered."""
 
 
 class Rates(Protocol):
@@ -77,7 +77,7 @@ class RateLimiter:
 
 
 def address_of(request: Request) -> str:
-    """What a request without a key counts for: its address, of IPv6 the network of one subscriber."""
+    """The address that a request without a key counts for; of IPv6 the /64 network, which belongs to one subscriber."""
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host.partition("%")[0])

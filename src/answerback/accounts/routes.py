@@ -28,7 +28,7 @@ KEY = "key_01a1fc8454427e0488ed70bfee41f52c"
 
 
 class KeyBody(BaseModel):
-    """A key without the key. `rate_limit` is null where the setting RATE_LIMIT counts, `revoked_at` while the key is
+    """A key, without its text. `rate_limit` is null where the setting RATE_LIMIT counts, `revoked_at` while the key is
     valid."""
 
     id: str = Field(examples=[KEY])
@@ -41,8 +41,8 @@ class KeyBody(BaseModel):
 
 
 class CreatedKey(KeyBody):
-    """`key` is shown this once. `signing_secret` signs the callbacks of a new tenant, and is null for one that was
-    there."""
+    """`key` is shown this once. `signing_secret` signs the callbacks of a new tenant, and is null for an existing
+    one."""
 
     key: str = Field(examples=["ab_V2hhdCBhbiBBUEkga2V5IG9mIHRoaXMgc2VydmljZQ"])
     signing_secret: str | None = Field(examples=["whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="])
@@ -109,7 +109,7 @@ def _add_create(
     )
     async def create_key(request: Request) -> Response:
         """The key is shown this once: only its hash is stored. So a request that repeats an `Idempotency-Key` makes no
-        other key, and meets a 409 instead of the first response. For operators."""
+        other key, and gets a 409 instead of the first response. For operators."""
         caller = await authenticator.operator(request)
         asked = await read_body(request, NewKey)
 
@@ -136,8 +136,8 @@ def _add_revoke(routes: APIRouter, store: AccountStore, authenticator: Authentic
     async def revoke_key(
         request: Request, key_id: Annotated[str, Path(description="The key's id.", examples=[KEY])]
     ) -> Response:
-        """It opens nothing from now on, in other processes within a second. What belongs to its tenant stays, and
-        another key of that tenant finds it. For operators."""
+        """The key is refused from now on, in other processes within a second. Its tenant's jobs and conversations stay,
+        for other keys of that tenant. For operators."""
         await authenticator.operator(request)
         await store.revoke_key(key_id)
         authenticator.forget()

@@ -37,7 +37,7 @@ class SharedRates:
 
     async def hit(self, caller: str, rate: Rate) -> Standing:
         try:
-            # The rate is in the name: one that was changed counts anew.
+            # The rate is a part of the name: a changed rate counts anew.
             key = await self._names.name("rate", caller, f"{rate.amount}/{rate.seconds}")
             reply = await self._link.call("EVAL", HIT, 1, key, rate.amount, rate.seconds)
         except (Away, StorageUnavailable):

@@ -12,7 +12,7 @@ from answerback.kernel.log import Log
 from answerback.llm.asking import Asker
 
 STORING_SECONDS = 1.0
-"""How long an answer that is there waits until the history has it."""
+"""How long an answer is held back until the history has it."""
 
 
 class Questions:
@@ -31,8 +31,8 @@ class Questions:
         return answer
 
     async def stream(self, tenant_id: str, question: str, model: str | None) -> AsyncGenerator[str, None]:
-        """An open stream whose first words have come. Raises ProviderError; so does the stream, and then the answer is
-        neither whole nor stored. Close it to stop the upstream call."""
+        """An open stream whose first words have come. Raises ProviderError, as the stream does if it breaks; a broken
+        answer is not stored. Close it to stop the upstream call."""
         return self._recorded(tenant_id, question, await self._asker.stream_text(_body(question, model)))
 
     async def history(self, tenant_id: str, limit: int) -> Sequence[Question]:
@@ -53,8 +53,8 @@ class Questions:
         await self._store_soon(tenant_id, question, answer.getvalue())
 
     async def _store_soon(self, tenant_id: str, question: str, answer: str) -> None:
-        """An answer that is there and paid for is worth more to its caller than its place in the history: behind a
-        locked database it goes out, and is stored once the database is free, if that is soon enough."""
+        """Waits for the history, but not for long: if the database is locked, the answer goes out first, and is stored
+        later, or its loss is logged."""
         storing = asyncio.create_task(self._write(tenant_id, question, answer))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)

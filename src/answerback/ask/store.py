@@ -11,7 +11,7 @@ from answerback.database.tables import questions
 
 BATCH = 200
 
-# No row stands for a tenant, so two processes that add to its history meet at a name.
+# A tenant may have no row to lock: processes that add to its history lock a hash of its id.
 LOCK_HISTORIES = Statement(
     select(
         func.pg_advisory_xact_lock(func.hashtextextended(func.unnest(bindparam("tenant_ids", type_=ARRAY(Text))), 0))
@@ -86,5 +86,5 @@ class QuestionStore:
         return await self._database.read.run(lambda tx: list_questions(tx, tenant_id, limit))
 
     async def prune(self, retention_ms: int) -> int:
-        """Deletes a batch of those answered longer ago; how many."""
+        """Deletes a batch of questions answered more than `retention_ms` ago; returns how many."""
         return await self._database.write.run(lambda tx: prune(tx, retention_ms))

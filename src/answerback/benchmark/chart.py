@@ -18,8 +18,7 @@ LEGEND = "bar: average, line: least to most, tick: 95th percentile"
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One measure of several things: a label and its spread each, None where there is nothing to show. `unit` follows
-    the numbers."""
+    """One measure: a bar for each label and its spread, None where nothing was measured. `unit` is the numbers'."""
 
     title: str
     unit: str

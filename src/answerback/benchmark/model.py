@@ -91,9 +91,9 @@ class Summary(BaseModel, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A finished benchmark. `model` is the one asked for, else the one that answered. `prompts` and `answers` go by the
-    plan's prompts, the latter the beginning of each one's first answer; `seconds` is how long it all took, waits
-    included."""
+    """A finished benchmark. `model` is the one asked for, else the one that answered. `prompts` and `answers` have an
+    entry for each prompt of the plan; that of `answers` is the beginning of its first answer. `seconds` is how long it
+    all took, waits included."""
 
     plan: Plan
     model: str | None
@@ -138,7 +138,7 @@ def summarize(runs: Sequence[Run]) -> Summary:
 
 
 def read_prompts(data: bytes) -> list[str]:
-    """One prompt a line of UTF-8 text; blank lines are none. Raises ValueError, naming the line."""
+    """One prompt a line of UTF-8 text; blank lines are skipped. Raises ValueError, which names the line."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""A benchmark's report as one HTML page: no script, nothing from elsewhere, and what others wrote is text."""
+"""A benchmark's report as one HTML page: no script, nothing loaded from elsewhere, every text escaped."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ th { color: #52606d; font-weight: 600; }
 _DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'"
-"""The content security policy under which the page shows all it has to show."""
+"""The content security policy: the page's own style, and nothing else."""
 
 SHOWN_CHARACTERS = 300
 CHARTED_PROMPTS = 40

@@ -1,4 +1,4 @@
-"""Where benchmarks leave their files."""
+"""The folder of benchmarks' files."""
 
 import asyncio
 import secrets
@@ -21,7 +21,7 @@ class ResultsFolder:
         self._folder = folder
 
     def make(self) -> None:
-        """The folder itself. Raises ResultsUnwritable where it takes no file now."""
+        """Makes the folder. Raises ResultsUnwritable if it takes no file now."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with TemporaryFile(dir=self._folder):
@@ -41,7 +41,7 @@ class ResultsFolder:
 
 
 class CsvFile:
-    """Implements `ResultsFile`. Writes in a thread, so that a slow disk holds up nobody else."""
+    """Implements `ResultsFile`. Writes in a thread, so that a slow disk does not block the event loop."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = str(path)
@@ -49,7 +49,7 @@ class CsvFile:
         self._file = file
 
     async def write(self, text: str) -> None:
-        """What was written can be read by others at once. Raises ResultsUnwritable."""
+        """Flushes the file, so that readers see the text at once. Raises ResultsUnwritable."""
         data = text.encode(errors="replace")
         await _on_disk(self._where, lambda: self._append(data))
 

@@ -120,7 +120,7 @@ def router(benchmark: Benchmark, authenticator: Authenticator, idempotent: Idemp
                 (report,) = await benchmark.run([plan])
             except ResultsUnwritable as error:
                 return problem(503, "results_unwritable", str(error))
-            # In a thread: a report on thousands of prompts takes longer than others should wait.
+            # In a thread: a report on thousands of prompts would block the event loop for too long.
             return await asyncio.to_thread(_rendered, report, form)
 
         return await idempotent(request, tenant_id, [plan, form], answer)

@@ -1,4 +1,4 @@
-"""Benchmarks: every prompt asked as often as planned, so many at once, each run measured and kept as it ends."""
+"""Benchmarks: each prompt is asked as often as planned, and each run is measured and written down as it ends."""
 
 import asyncio
 import time
@@ -16,8 +16,8 @@ COLUMNS = (
     *("model", "answered_by", "prompt_number", "run", "status", "error_code", "tries", "latency_seconds"),
     *("first_token_seconds", "tokens", "tokens_per_second", "prompt", "answer"),
 )
-"""Of the file of results: a row per run, in the order in which they ended. `model` was asked, `answered_by` says so
-itself."""
+"""The columns of the file of results: a row per run, in the order in which runs ended. `model` is the one asked for,
+`answered_by` the one that the answer names."""
 
 WRITE_ROWS = 50
 SHOWN_CHARACTERS = 300
@@ -27,7 +27,7 @@ OnRun = Callable[[Run], None]
 
 
 def unseen(_: Run) -> None:
-    """What happens at the end of a run that nobody watches."""
+    """Does nothing at the end of a run; for callers that show no progress."""
 
 
 class ResultsFile(Protocol):
@@ -42,15 +42,15 @@ class ResultsFile(Protocol):
 
 
 class Results(Protocol):
-    """Where benchmarks leave their results."""
+    """Makes the files of benchmarks' results."""
 
     async def create(self) -> ResultsFile:
         """A new file under a name of its own. Raises ResultsUnwritable."""
 
 
 class Benchmark:
-    """Runs plans; `default_model` is asked where they name none. Cancelling it stops the calls on their way and keeps
-    the rows that are there."""
+    """Runs plans; `default_model` is asked where a plan names none. Cancelling it stops the calls under way and keeps
+    the rows of the runs that ended."""
 
     def __init__(self, asker: Asker, catalog: Catalog, results: Results, default_model: str, log: Log) -> None:
         self._asker = asker
@@ -90,7 +90,7 @@ class Benchmark:
             if rows:
                 await file.write("".join(rows))
             self._report(plan, runs, file, time.perf_counter() - started)
-        # In a thread: the numbers of ten thousand prompts take longer than others should wait.
+        # In a thread: the numbers of ten thousand prompts would block the event loop for too long.
         return await asyncio.to_thread(_report, plan, runs, answers, file.path, time.perf_counter() - started)
 
     async def _ended(self, plan: Plan) -> AsyncGenerator[tuple[Run, Measured], None]:

@@ -1,4 +1,4 @@
-"""Results as CSV that is safe to open in a spreadsheet: what a user or a model wrote is text, and runs as nothing."""
+"""Results as CSV that is safe to open in a spreadsheet: no text of a user or a model runs as a formula."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 _FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 _SEPARATORS = frozenset(";\t\r\n")
-"""What may begin a cell inside of ours, in a spreadsheet whose own separator is not the comma."""
+"""Characters after which a spreadsheet whose separator is not the comma begins a new cell."""
 
 # Tried at the beginning of each run of blanks only, so that a text of nothing else costs no more than its length.
 _BEFORE_FORMULA = re.compile(rf"(?<![\s;])[\s;]++(?=[{re.escape(_FORMULA)}])")

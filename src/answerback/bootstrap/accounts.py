@@ -1,4 +1,4 @@
-"""Callers with their rates, and the secrets that sign what tenants receive."""
+"""The authenticator, and the secrets that sign what tenants receive."""
 
 from pydantic import SecretStr
 
@@ -24,7 +24,7 @@ def make_authenticator(settings: Settings, store: AccountStore, rates: Rates, cl
 
 
 def make_signing_secrets(settings: Settings, store: SecretStore) -> SigningSecrets:
-    """Those of all tenants; CALLBACK_HMAC_SECRET is the default tenant's."""
+    """The secrets of all tenants; CALLBACK_HMAC_SECRET is the default tenant's."""
     configured = _text(settings.callback_hmac_secret)
     return SigningSecrets(store, {} if configured is None else {DEFAULT_TENANT: configured})
 

@@ -12,7 +12,7 @@ from answerback.settings import Settings
 
 
 def make_benchmark(settings: Settings, log: Log) -> tuple[Benchmark, Provider]:
-    """Also returns the provider that it asks, which is the caller's to close. Raises RoutesFileError."""
+    """Also returns the provider that it asks, which the caller closes. Raises RoutesFileError."""
     instruments = Instruments(log)
     upstreams = Upstreams(settings)
     provider = upstreams.provider(instruments)

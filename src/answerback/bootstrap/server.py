@@ -27,11 +27,11 @@ BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
 LAST_WORDS_SECONDS = 1.0
-"""How long a service that stops waits for callers to take the end of what it could not finish."""
+"""How long a stop waits for clients to read the end of responses that it cut short."""
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than clients keep idle connections (aiohttp 15 s, proxies 60 s): who closes first must not be us, or a request
-sent at that moment is lost."""
+"""Longer than clients keep idle connections (aiohttp 15 s, proxies 60 s): if the service closed first, a request sent
+at that moment would be lost."""
 
 
 class StartError(Exception):

@@ -1,4 +1,4 @@
-"""A service put together: what its routes and its process use."""
+"""The parts of a service, built from the settings."""
 
 import gc
 from collections.abc import Callable
@@ -77,7 +77,7 @@ class Service:
 
     @property
     def healthy(self) -> bool:
-        """Whether everything that this process should run does."""
+        """Whether the engine runs, if this process has one."""
         return self.engine is None or self.engine.healthy
 
     def start(self, broke: Callable[[], None] | None = None) -> None:
@@ -89,7 +89,7 @@ class Service:
         self.notifiers.start()
 
     async def wake(self, topic: Topic) -> None:
-        """Looks for what is due as soon as there is room for it."""
+        """Lets the topic's worker pool look for due rows, once it has room for them."""
         if self.engine is not None:
             await self.engine.wake(topic)
 
@@ -136,7 +136,7 @@ async def build(
     catalog = Catalog(asker, settings.cache_ttl, instruments, always=(settings.default_model,))
     results = ResultsFolder(settings.benchmarks_dir)
     if role is not Role.WORKER and "benchmarks_dir" in settings.model_fields_set:
-        # A folder that somebody named must be there; ours may be missing where nobody wants benchmarks.
+        # A folder that the settings name must take files from the start; the default one is made when it is needed.
         results.make()
     return Service(
         settings=settings,
@@ -163,7 +163,7 @@ async def build(
 
 
 def make_asker(settings: Settings, provider: Provider, instruments: Instruments) -> Asker:
-    """How synchronous calls ask."""
+    """The `Asker` of all synchronous routes."""
     retries = ShortRetries(
         settings.max_retries, settings.min_retry_delay, settings.max_retry_delay, settings.retry_multiplier
     )

@@ -14,7 +14,7 @@ from answerback.webhooks.store import DeliveryStore
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Those that need to know no kind of job."""
+    """The stores that need no registry of kinds; `JobStore` does."""
 
     database: Database
     accounts: AccountStore

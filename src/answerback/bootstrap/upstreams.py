@@ -1,4 +1,4 @@
-"""The LLM's side as the settings have it: providers, the limits around each, and what is asked next where one fails."""
+"""The LLM providers of the settings: the limits around each, and which is asked next where one fails."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from answerback.reviews.push import REVIEWS
 from answerback.settings import Settings
 
 THE_ONE = ""
-"""What the provider of the settings is called beside those of a routes file, which have names."""
+"""Stands for the name of the settings' provider; those of a routes file have names."""
 
 
 class Upstreams:
-    """Who is asked for what. `default_model` answers requests that name none; `models` are all the names that the
-    settings hold. Raises RoutesFileError."""
+    """Which provider is asked for which model. `default_model` answers requests that name none; `models` are all the
+    names that the settings hold. Raises RoutesFileError."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -44,7 +44,7 @@ class Upstreams:
         self.models = frozenset({self.default_model, *routed, REVIEWS})
 
     def provider(self, instruments: Instruments) -> Provider:
-        """Makes what answers every chat request, for its caller to close."""
+        """The provider that answers every chat request: wrappers around those of the settings. The caller closes it."""
         if self._settings.mock:
             return ObservedProvider(MockProvider(self._settings.mock_delay_seconds), self.default_model, instruments)
         made = {name: self._one(name, entry, instruments) for name, entry in self._entries.items()}

@@ -152,7 +152,7 @@ class WorkerThread:
             raise SettingsError(f"WORKER_METRICS_PORT: cannot listen on {host}:{port}: {error.strerror}") from error
 
     def _broke(self) -> None:
-        # A worker that claims nothing more is of no use: its supervisor starts another.
+        # A worker that claims nothing more ends, so that its supervisor starts another.
         self._code = 1
         self._stopping.set()
 

@@ -1,4 +1,4 @@
-"""A streamed completion on its way out: the upstream's bytes, made anew only where they do not conform."""
+"""A streamed completion as the client gets it: the upstream's bytes, rebuilt only where they do not conform."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -22,7 +22,7 @@ async def events(reply: StreamedReply, include_usage: bool) -> AsyncGenerator[by
     try:
         async for chunk in reply:
             if chunk.usage is not None:
-                # Upstreams differ in where they put it, and how often; the last one counts.
+                # Upstreams send `usage` in different chunks, some more than once: the last one counts.
                 counted = chunk
             if chunk.has_choices or chunk.usage is None:
                 yield data_event(_without_usage(chunk, include_usage))

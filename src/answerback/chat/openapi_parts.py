@@ -69,7 +69,7 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
         _400="The request is wrong, or the upstream refused it: `param` and `message` say what to change",
         _401="No key, or one that is not valid",
         _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
-        "`Retry-After`), or was answered with more than is kept",
+        "`Retry-After`), or its response was not stored",
         _413="The body is too large",
         _421=MISDIRECTED,
     ),

@@ -54,7 +54,7 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
 
 
 async def _read(request: Request) -> dict[str, Json]:
-    """The request's JSON, looked at no closer than relaying it needs. Raises InvalidParameter, MissingParameter, and
+    """The request's JSON, checked only as far as relaying it needs. Raises InvalidParameter, MissingParameter, and
     BodyTooLarge from the middleware."""
     body = _decode(await request.body())
     if not isinstance(body, dict):
@@ -66,7 +66,7 @@ async def _read(request: Request) -> dict[str, Json]:
         raise InvalidParameter("messages", "'messages' must be a list of at least one object")
     _check(body, "model", str, "a string")
     if (model := body.get("model")) and name(model) != model:
-        # It becomes a label of metrics and a field of the log.
+        # The name becomes a label of metrics and a field of the log.
         raise InvalidParameter("model", "'model' must be the id of a model: text of at most 256 characters")
     _check(body, "stream", bool, "true or false")
     _check(body, "stream_options", dict, "an object")

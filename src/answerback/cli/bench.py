@@ -26,7 +26,7 @@ PROMPTS = (
     "Explain in three sentences why the sky is blue.",
     "Write a haiku about a message that was never lost.",
 )
-"""What is asked where no file of prompts is given."""
+"""The prompts that are asked if no file of prompts is given."""
 
 
 SHOWN = (("avg", "avg"), ("min", "min"), ("max", "max"), ("std dev", "std_dev"), ("p50", "p50"), ("p95", "p95"))
@@ -68,7 +68,7 @@ def run(settings: Settings, planned: Sequence[Plan]) -> int:
 
 
 def panels(reports: Sequence[Report]) -> Sequence[Panel]:
-    """The plot: a bar a model for each measure."""
+    """The plot: for each measure a bar for each model."""
     return [
         Panel("Latency", "s", [(name(report), report.overall.latency) for report in reports]),
         Panel("Time to first token", "s", [(name(report), report.overall.time_to_first_token) for report in reports]),
@@ -98,7 +98,7 @@ async def _measure(settings: Settings, planned: Sequence[Plan]) -> Sequence[Repo
 
 
 class _Bars:
-    """A bar a model, filled one after the other; on stderr, and nothing where nobody watches."""
+    """A progress bar for each model, filled one after the other; on stderr, if that is a terminal."""
 
     def __init__(self, progress: Progress, planned: Sequence[Plan]) -> None:
         self._progress = progress
@@ -142,7 +142,7 @@ def _show(screen: Console, reports: Sequence[Report], plot: Path, *, mock: bool)
 
 
 def _table(reports: Sequence[Report]) -> Table:
-    """A column a model."""
+    """A column for each model."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
     for report in reports:

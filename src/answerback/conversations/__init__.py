@@ -1,1 +1,1 @@
-"""What a conversation remembers, and who may see and erase it."""
+"""What a conversation remembers: its items, the window that is sent, showing and erasing both."""

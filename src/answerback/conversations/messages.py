@@ -9,8 +9,8 @@ from answerback.kernel.json import Json
 
 
 def chat_messages(items: Iterable[Item]) -> list[dict[str, Json]]:
-    """A call is said together with its output, and left out without one: an upstream refuses calls that nothing
-    answers."""
+    """The messages of these items. A call is sent together with its output, and left out without one: upstreams refuse
+    calls that no output answers."""
     said: list[dict[str, Json]] = []
     calls: dict[str, Item] = {}
     for answers, group in groupby(items, _is_output):
@@ -28,7 +28,7 @@ def chat_messages(items: Iterable[Item]) -> list[dict[str, Json]]:
 
 
 def open_calls(items: Iterable[Item]) -> set[str]:
-    """The ids of calls that an output may still answer: those since the last message of the user's."""
+    """The ids of calls that an output may still answer: those since the user's last message."""
     calls: set[str] = set()
     for item in items:
         if is_asked(item):
@@ -67,7 +67,7 @@ def call_item(call: Mapping[str, Json]) -> Item:
 
 
 def _tool_call(call: Item) -> Json:
-    """What `call_item` was made of."""
+    """The tool call that `call_item` made this item of."""
     kind, given = ("function", "arguments") if call["type"] == "function_call" else ("custom", "input")
     said = {"name": call["name"], given: call[given]}
     return {"id": call["call_id"], "type": kind, kind: said, **call.get("extra", {})}

@@ -8,8 +8,8 @@ from answerback.kernel.json import Json
 
 Item: TypeAlias = Mapping[str, Json]
 """`message` (role, content), `function_call` (call_id, name, arguments), `custom_tool_call` (call_id, name, input),
-`function_call_output` (call_id, output; of either call) or `reasoning`, as in OpenAI's responses. `extra` of a call is
-what else its upstream said of it and wants to see again, as Gemini its thought signatures."""
+`function_call_output` (call_id, output; of either call) or `reasoning`, as in OpenAI's responses. `extra` holds the
+other fields of a call, which its upstream wants back, as Gemini its thought signatures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a claimed job stands in its conversation, and what it may read of it. `claim` names the claim: no other is
-    named so, not even one of the same job."""
+    """Where a claimed job stands in its conversation, and what it may read of it. `claim` names this claim alone, among
+    those of the same job, too."""
 
     tenant_id: str
     conversation_id: int

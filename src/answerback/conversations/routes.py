@@ -20,7 +20,7 @@ from answerback.kernel.json import Json
 
 
 class _KeyConvertor(PathConvertor):
-    """Whatever follows, line breaks too: `.*` would end before one, and find the conversation of another name."""
+    """Matches line breaks, too: `.*` would end before one, and find another conversation."""
 
     regex = "(?s:.*)"
 
@@ -67,7 +67,7 @@ class SessionCustomCall(BaseModel):
 
 
 class SessionCallOutput(BaseModel):
-    """What a tool came to."""
+    """The output of a tool."""
 
     seq: int = Field(examples=[2])
     type: Literal["function_call_output"]

@@ -1,11 +1,12 @@
-"""The windows of conversations, served from Redis. The database keeps the record; what Redis holds proves itself.
+"""The windows of conversations, served from Redis. The database keeps the record; a window in Redis must prove that it
+is current.
 
 A conversation is one list, so that it comes, goes and is evicted as a whole: a head, then its entries, oldest first.
 The head says from which and through which position the entries are complete, and which claim read them last. The list
-serves only the very next job, and only the claim that read it last may write it. An end that Redis did not hear of
-leaves the head behind, and whatever takes the list away (an erasure, an eviction, a flush) ends the right to write it.
-Then the next job reads the database. The head also says through which position the conversation was erased: a Redis
-that went back to a snapshot from before an erasure is not believed.
+serves only the very next job, and only the claim that read it last may write it. If Redis misses a job's end, the head
+is out of date; if the list is removed (by an erasure, an eviction, a flush), no claim may write it. Then the next job
+reads the database. The head also says through which position the conversation was erased: a list from a snapshot before
+an erasure is not used.
 """
 
 import contextlib
@@ -19,8 +20,8 @@ from answerback.kernel.errors import EraseUnfinished, StorageUnavailable
 from answerback.redis.link import Away, Link
 from answerback.redis.names import Names
 
-# The entries as one JSON array, if they are all that the claimed job needs; else a head that only names the claim that
-# will bring them.
+# Returns the entries as one JSON array, if they are all that the claimed job needs; else leaves a head that only names
+# the claim, which will bring them.
 READ = """
 local reader, through, erased, first, ttl = unpack(ARGV)
 local head = redis.call('LINDEX', KEYS[1], 0)
@@ -38,7 +39,7 @@ redis.call('PEXPIRE', KEYS[1], ttl)
 return false
 """
 
-# After the reader, the time to live and the head come the entries.
+# The arguments are the reader, the time to live, the head, then the entries.
 FILL = """
 local head = redis.call('LINDEX', KEYS[1], 0)
 if not head or cjson.decode(head).reader ~= ARGV[1] then
@@ -53,7 +54,7 @@ return 1
 """
 
 # The claimed job has ended, with an entry or (empty) without; the window begins at `window_from`, or (empty) where it
-# began. Entries from before that, or older than `since`, are not kept any longer.
+# began. Entries from before that, or older than `since`, are removed.
 ENDED = """
 local reader, through, since, ttl, window_from, entry = unpack(ARGV)
 local head = redis.call('LINDEX', KEYS[1], 0)
@@ -83,8 +84,8 @@ return 1
 
 
 class SharedWindows:
-    """Implements `Windows`; while Redis is away, `database` serves. What is silent for `ttl_seconds` goes, and nothing
-    stays longer than `retention_seconds`. `now` is the wall clock, in epoch milliseconds."""
+    """Implements `Windows`; while Redis is away, `database` serves. A window expires after `ttl_seconds` of silence,
+    and no entry is used for longer than `retention_seconds`. `now` is the wall clock, in epoch milliseconds."""
 
     def __init__(
         self,
@@ -135,7 +136,7 @@ class SharedWindows:
             return
         added = b"" if entry is None else _dump(entry)
         begins = "" if window_from is None else window_from
-        # Without it the head stays behind, and the next job reads the database.
+        # If Redis misses it, the head is out of date, and the next job reads the database.
         with contextlib.suppress(Away, StorageUnavailable):
             key = await self._key(place.tenant_id, place.conversation_id)
             since = self._now() - self._retention_ms

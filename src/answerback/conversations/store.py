@@ -110,6 +110,6 @@ class ConversationStore:
         return await self._database.read.run(lambda tx: show(tx, tenant_id, key))
 
     async def erase(self, tenant_id: str, key: str, erase_jobs: EraseJobs) -> int:
-        """Erases items, and what jobs that have ended say of them. Jobs under way are answered and delivered as owed,
+        """Erases the items, and with `erase_jobs` what ended jobs hold. Open jobs are answered and delivered as owed,
         but not remembered. Returns the conversation's id. Raises NotFound."""
         return await self._database.write.run(lambda tx: erase(tx, tenant_id, key, erase_jobs))

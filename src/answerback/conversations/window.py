@@ -37,7 +37,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What is remembered, oldest first. `moved`: the beginning lies behind turns that were remembered before."""
+    """What is remembered, oldest first. `moved`: turns that were remembered before are left out from now on."""
 
     turns: Sequence[Turn]
     moved: bool
@@ -71,12 +71,12 @@ def _part_tokens(part: Item) -> int:
 
 
 def is_asked(item: Item) -> bool:
-    """Whether it is a message of the user's."""
+    """Whether the item is a user's message."""
     return bool(item["type"] == "message" and item["role"] == "user")
 
 
 def is_call(item: Item) -> bool:
-    """Whether it calls a tool."""
+    """Whether the item is a call of a tool."""
     return item["type"] in ("function_call", "custom_tool_call")
 
 
@@ -96,8 +96,8 @@ def window(entries: Iterable[Entry], memory: Memory, now: int, new: Sequence[Ite
     """What travels with the items of a `new` message. `entries` are those that were remembered so far, oldest first;
     `now` is in epoch milliseconds.
 
-    Where they do not fit, the oldest go at once: a quarter of the memory, or more where that is needed. Outputs of
-    tools belong to the turn that called them, which then stays however long it is.
+    If they do not fit, the oldest turns are dropped: at least a quarter of the memory at once. Outputs of tools belong
+    to the turn that called them, which then stays however long it is.
     """
     turns = turns_of(entries)
     spoken = _after_silence(turns, memory, now)
@@ -108,7 +108,7 @@ def window(entries: Iterable[Entry], memory: Memory, now: int, new: Sequence[Ite
 
 
 def _after_silence(turns: Sequence[Turn], memory: Memory, now: int) -> Sequence[Turn]:
-    """Those since the last silence that was longer than the memory's."""
+    """The turns since the last silence that was longer than `ttl_seconds`."""
     limit = memory.ttl_seconds * 1000
     begins = len(turns)
     later = now
@@ -122,7 +122,7 @@ def _after_silence(turns: Sequence[Turn], memory: Memory, now: int) -> Sequence[
 
 
 def _overflow(turns: Sequence[Turn], memory: Memory, fixed: int, droppable: int) -> int:
-    """How many of the oldest turns go."""
+    """How many of the oldest turns are dropped."""
     too_many = sum(turn.messages for turn in turns) - memory.max_messages
     too_long = sum(turn.tokens for turn in turns) + fixed - memory.max_tokens
     messages = max(too_many, memory.max_messages / 4) if too_many > 0 else 0

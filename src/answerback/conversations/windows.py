@@ -1,4 +1,4 @@
-"""Where the entries that a message may remember are read."""
+"""Reading the entries that a message may remember."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -23,7 +23,7 @@ class Windows(Protocol):
 
 
 class DatabaseWindows:
-    """Implements `Windows` where the database, which keeps the record, is also read."""
+    """Implements `Windows` by reading the database, which keeps the record."""
 
     def __init__(self, store: ConversationStore) -> None:
         self._store = store

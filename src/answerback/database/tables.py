@@ -182,6 +182,14 @@ jobs = Table(
     Index("jobs_conversation", "conversation_id", **_when("finished_at IS NOT NULL")),
     Index("jobs_finished", "finished_at", **_when("finished_at IS NOT NULL")),
 )
+"""`attempt` counts those that the retry schedule counts, the current one included: what is given back, snoozed or lost
+does not count. `attempts` is the record of those that ended, with a gap between the first and the last of very many;
+`attempts_made` is how many ended, counted or not.
+
+`rank` is the place in the queue: a claim takes queued jobs in its order. It is the time at which the job became queued
+or, where it was scheduled, due. `lease_losses` counts leases lost in the window that begins at `first_loss_at`, null
+before the first loss.
+"""
 
 questions = Table(
     "questions",

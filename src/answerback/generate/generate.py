@@ -1,4 +1,4 @@
-"""Generating: one prompt, one answer, by a model that there is."""
+"""Generating: one prompt, one answer, by a model of the list."""
 
 from collections.abc import AsyncGenerator, Mapping
 
@@ -20,7 +20,7 @@ class Generation:
         return await self._asker.ask(body)
 
     async def stream(self, body: Mapping[str, Json]) -> AsyncGenerator[str, None]:
-        """An open stream whose first words have come. Raises UnknownModel, and ProviderError; so does the stream, and
-        then the answer is not whole. Close it to stop the upstream call."""
+        """An open stream whose first words have come. Raises UnknownModel, and ProviderError, as the stream does if it
+        breaks. Close it to stop the upstream call."""
         await self._catalog.check(body.get("model"))
         return await self._asker.stream_text(body)

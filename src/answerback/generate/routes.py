@@ -1,4 +1,4 @@
-"""The models there are, and a prompt's answer with what it took."""
+"""The list of models, and the answer to a prompt with its tokens and latency."""
 
 from typing import Annotated, Any
 

@@ -16,7 +16,7 @@ from answerback.jobs.reschedule import PUT_OFF_UNREADABLE
 from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
 from answerback.queue.attempts import Report, ending_attempt, entry
 from answerback.queue.fair_order import ranking
-from answerback.queue.leases import claiming, extending, fenced, giving_back_unconfirmed
+from answerback.queue.leases import claiming, extending, fenced, releasing_unconfirmed
 
 RELEASED = Report("released")
 PROMOTED_AT_ONCE = 200
@@ -58,8 +58,8 @@ CLAIM = claiming(jobs, _next, JobState.RUNNING, CLAIMED_COLUMNS)
 NEXT_SCHEDULED = Statement(select(jobs.c.run_at).where(*_scheduled).order_by(jobs.c.run_at).limit(at_most(1)))
 
 EXTEND = extending(jobs, JobState.RUNNING)
-GIVE_BACK_UNCONFIRMED = giving_back_unconfirmed(jobs, JobState.RUNNING, JobState.QUEUED)
-GIVE_BACK = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), state=JobState.QUEUED, attempt=jobs.c.attempt - 1)
+RELEASE_UNCONFIRMED = releasing_unconfirmed(jobs, JobState.RUNNING, JobState.QUEUED)
+RELEASE = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), state=JobState.QUEUED, attempt=jobs.c.attempt - 1)
 
 
 def claim(
@@ -68,7 +68,7 @@ def claim(
     """`unconfirmed` are names of claims whose commit was not answered: their jobs are given back first. A job that only
     another version of this service can read is put off, and its attempt does not count."""
     for name in unconfirmed:
-        yield GIVE_BACK_UNCONFIRMED(owner=name)
+        yield RELEASE_UNCONFIRMED(owner=name)
     promoted = yield DUE(now=tx.now)
     if promoted:
         yield PROMOTE.many([{"row_id": row.id} for row in promoted])
@@ -98,9 +98,7 @@ def claim(
     return JobClaims(claimed, next_in, [each["row_id"] for each in unreadable])
 
 
-def give_back(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:
-    """Gives back `(id, epoch)`, due at once; the attempts do not count."""
+def release(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:
+    """Releases leases of `(id, epoch)`: the rows are due at once; the attempts do not count."""
     report = entry(RELEASED, tx.wall)
-    yield GIVE_BACK.each(
-        [{"row_id": row_id, "epoch": epoch, "attempt_entry": report} for row_id, epoch in sorted(held)]
-    )
+    yield RELEASE.each([{"row_id": row_id, "epoch": epoch, "attempt_entry": report} for row_id, epoch in sorted(held)])

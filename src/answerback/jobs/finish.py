@@ -39,8 +39,9 @@ def _ending_from_outside(*where: ColumnElement[bool]) -> Statement:
     return ending_attempt(jobs, *where, under_way=running, lease_epoch=jobs.c.lease_epoch + 1, **_ended)
 
 
-_open = literal_column(f"state NOT IN ({', '.join(map(literal, sorted(ENDED)))})", Boolean)
-END_OPEN = _ending_from_outside(jobs.c.id == bindparam("row_id"), _open)
+# By its states, not as `OPEN`: PostgreSQL would look for the row in the index of open jobs instead of by its id.
+_not_ended = literal_column(f"state NOT IN ({', '.join(map(literal, sorted(ENDED)))})", Boolean)
+END_OPEN = _ending_from_outside(jobs.c.id == bindparam("row_id"), _not_ended)
 END_LOST = _ending_from_outside(lost(jobs, JobState.RUNNING))
 
 _window_from = bindparam("new_window_from", type_=conversations.c.window_from.type)

@@ -1,13 +1,12 @@
 """How a worker pool reaches jobs."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from answerback.jobs.kind import Claimed
 from answerback.jobs.run import Runner
 from answerback.jobs.store import JobStore
 from answerback.kernel.log import Log
-from answerback.queue.leased_queue import Leases, owner_name
+from answerback.queue.leased_queue import Claims, Leases, owner_name
 
 
 class JobQueue:
@@ -18,18 +17,23 @@ class JobQueue:
 
     def __init__(self, store: JobStore, runner: Runner, lease_seconds: float, log: Log) -> None:
         self._store = store
+        self._runner = runner
         self._lease_seconds = lease_seconds
         self._log = log
         self._owner = owner_name()
-        self.run = runner.run
-        self.release = store.give_back
 
-    async def claim(self, limit: int) -> tuple[Sequence[Claimed[Any]], float | None]:
+    async def claim(self, limit: int) -> Claims[Claimed[Any]]:
         claims = await self._store.claim(self._owner, limit, self._lease_seconds)
         for job_id in claims.unreadable:
             # At most once a minute for each job, which is put off for that long.
             self._log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
-        return claims.jobs, claims.next_in
+        return Claims(claims.jobs, claims.next_in)
+
+    async def run(self, claim: Claimed[Any]) -> None:
+        await self._runner.run(claim)
 
     async def extend(self, held: Leases) -> set[str]:
         return await self._store.extend(held, self._lease_seconds)
+
+    async def release(self, held: Leases) -> None:
+        await self._store.release(held)

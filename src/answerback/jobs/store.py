@@ -69,9 +69,9 @@ class JobStore:
         """Extends leases of `(id, epoch)`; returns the ids still held."""
         return await self._write(lambda tx: extend(tx, claim.EXTEND, held, lease_seconds))
 
-    async def give_back(self, held: Sequence[tuple[str, int]]) -> None:
-        """Gives back `(id, epoch)`, due at once; the attempts do not count."""
-        await self._write(lambda tx: claim.give_back(tx, held))
+    async def release(self, held: Sequence[tuple[str, int]]) -> None:
+        """Releases leases of `(id, epoch)`: the rows are due at once; the attempts do not count."""
+        await self._write(lambda tx: claim.release(tx, held))
 
     async def finish(self, claimed: Claimed[Any], end: End, report: Report) -> Finished | None:
         """State and attempt, items, deliveries and release of the next job, in one transaction."""

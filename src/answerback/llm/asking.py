@@ -1,4 +1,4 @@
-"""Asking at once: what the synchronous routes share. Short retries, before the first token only."""
+"""Calls of an LLM while a caller waits, for all synchronous routes: short retries, only before the first token."""
 
 import asyncio
 import random
@@ -20,12 +20,12 @@ from answerback.llm.reply import StreamedReply, WholeReply
 T = TypeVar("T")
 
 MEASURED_TEXT = 32_000
-"""As many characters of an answer as a spreadsheet's cell can hold."""
+"""How many characters of an answer are kept: a spreadsheet's cell holds few more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A whole answer, its text, and how long its last try took: waits between tries are not the LLM's latency."""
+    """A whole answer, its text, and how long its last try took, without the waits between tries."""
 
     text: str
     answer: Answer
@@ -49,7 +49,7 @@ class Measured:
 
 class Asker:
     """One request path for every synchronous route. Bodies are those of OpenAI chat completion requests. `timeout`
-    bounds one call, in seconds; `sleep` is what waits between tries."""
+    bounds one call, in seconds; tests replace `sleep`."""
 
     def __init__(
         self,
@@ -91,8 +91,8 @@ class Asker:
         return reply
 
     async def stream(self, body: Mapping[str, Json]) -> StreamedReply:
-        """An open stream whose first token has come. Raises ProviderError; so does the stream, and then it is over.
-        Close it to stop the upstream call."""
+        """An open stream whose first token has come. Raises ProviderError, as the stream does if it breaks. Close it to
+        stop the upstream call."""
         started = self._monotonic()
         request = ChatRequest(body, self._timeout, stream=True)
         reply = await self._retried(lambda: send_streamed(self._provider, request))
@@ -108,8 +108,8 @@ class Asker:
         return reply
 
     async def stream_text(self, body: Mapping[str, Json]) -> AsyncGenerator[str, None]:
-        """The text of an open stream, its first piece there already: a model may think, call tools or stop without
-        any. Raises ProviderError; so does the generator, and then the text is not whole. Close it to stop the upstream
+        """The text of an open stream, once its first piece has come: a model may think, call tools or stop without any
+        text. Raises ProviderError, as the generator does if the text is not whole. Close it to stop the upstream
         call."""
         reply = await self.stream(body)
         try:
@@ -122,7 +122,8 @@ class Asker:
             raise
 
     async def measure(self, body: Mapping[str, Json]) -> Measured:
-        """What a question takes, streamed. A stream that breaks is tried again like any failure: nobody has read it."""
+        """Measures one streamed answer. A stream that breaks is tried again like any failure, since no client has read
+        from it."""
         request = ChatRequest(body, self._timeout, stream=True)
         tries, started = 0, 0.0
 
@@ -146,7 +147,7 @@ class Asker:
         return measured
 
     async def models(self) -> Sequence[Model]:
-        """What can be asked. Raises ProviderError."""
+        """The models that the provider lists. Raises ProviderError."""
         return await self._retried(self._provider.models)
 
     async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -156,7 +157,7 @@ class Asker:
             try:
                 return await call()
             except ProviderError as error:
-                # An answer of no use is raised at once: the next may be as useless, and is paid for as well.
+                # An unusable answer is not asked for again: the next may be as unusable, and is paid for as well.
                 if not error.retryable or error.failure.code in UNUSABLE:
                     raise
                 delay = self._retries.delay(tries, error.retry_after, random.random)

@@ -9,7 +9,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.llm.model import Model
 
 PATIENCE_SECONDS = 2.0
-"""How long a caller waits for a new list when the old one, or none, would do as well."""
+"""How long a caller waits for a new list that it can do without."""
 
 PAUSE_SECONDS = 15.0
 """How long an upstream that failed to list its models is left alone, unless it named a longer time."""
@@ -26,7 +26,7 @@ class Catalog:
     """The upstream's models, cached for `ttl` seconds.
 
     `always` are names that may be asked for although no upstream lists them: the default model, routes. One refresh
-    runs at a time, for all callers, in a task of its own: a caller that goes away cancels it for no other.
+    runs at a time, for all callers, in a task of its own, which goes on when a caller goes away.
     """
 
     def __init__(self, lister: Lister, ttl: float, instruments: Instruments, always: Collection[str]) -> None:
@@ -42,14 +42,14 @@ class Catalog:
         self._refresh: asyncio.Task[ProviderError | None] | None = None
 
     async def list(self) -> Sequence[Model]:
-        """The models, each id once. A list past its time is served where the refresh fails or takes longer than 2 s.
-        Raises ProviderError when there is nothing to serve."""
+        """The models, each id once. A stale list is served if the refresh fails or takes longer than 2 s. Raises
+        ProviderError if there is no list."""
         now = self._monotonic()
         if self._models is not None and now < max(self._fresh_until, self._paused_until):
             return self._models
         refresh = self._refreshing()
         if self._models is None:
-            # Shielded: one caller's end is not the others'.
+            # Shielded: the end of one caller must not cancel it for others.
             error = await asyncio.shield(refresh)
         else:
             await asyncio.wait((refresh,), timeout=PATIENCE_SECONDS)
@@ -59,7 +59,7 @@ class Catalog:
         return self._models or ()
 
     async def check(self, model: str | None) -> None:
-        """Raises UnknownModel for one that the upstream does not list. Lets it pass where there is no list to go by;
+        """Raises UnknownModel for a model that the upstream does not list. Any model passes while there is no list;
         waits for one 2 s at most."""
         if model is None or model in self._always:
             return
@@ -70,8 +70,8 @@ class Catalog:
             raise UnknownModel(f"there is no model {model[:256]!r}; GET /models lists those there are")
 
     def _lists(self, model: str) -> bool:
-        """Also with a tag (Ollama's `:latest`), a variant or preset (OpenRouter's `:nitro`, `@preset/…`) added or left
-        out: upstreams take those, but list only one way to write a name."""
+        """Whether the upstream lists the model, also if a tag (Ollama's `:latest`), a variant or a preset (OpenRouter's
+        `:nitro`, `@preset/…`) is added or left out: upstreams take those names, too, but do not list them all."""
         base = _base(model)
         return model in self._names or not base or base in self._names
 

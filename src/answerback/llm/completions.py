@@ -36,8 +36,8 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
 
 
 def decode(body: bytes) -> Json:
-    """The document, None where there is none: NaN and Infinity, which Python takes for JSON, are not, and neither are
-    numbers that it would read as such. A byte order mark is passed over (RFC 8259, section 8.1)."""
+    """The decoded document, None if the body is not JSON. NaN and Infinity, which Python accepts, are not JSON, nor are
+    numbers that Python would read as infinite. A byte order mark is skipped (RFC 8259, section 8.1)."""
     try:
         return _STRICT.decode(body.removeprefix(BOM_UTF8).decode())
     except (ValueError, RecursionError):
@@ -56,8 +56,8 @@ _STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def check(choice: Mapping[str, Json]) -> None:
-    """Lets pass what is an answer at all: text, one of the fields that stand for it, or one cut off by a limit. Raises
-    ProviderError, also for tool calls that nobody could answer."""
+    """Raises ProviderError unless the choice is an answer: it has text or one of the fields of `WITHOUT_TEXT`, or was
+    cut off by a limit. Tool calls that name no tool are no answer."""
     message = choice.get("message")
     if not isinstance(message, dict):
         raise invalid("holds no message")
@@ -72,12 +72,12 @@ def check(choice: Mapping[str, Json]) -> None:
 
 
 def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answer:
-    """A choice of `check`. Raises ProviderError where it holds neither text nor tool calls."""
+    """A choice that `check` has passed. Raises ProviderError if it holds neither text nor tool calls."""
     message = choice["message"]
     text = text_of(message.get("content"))
     refusal = message.get("refusal")
     if not text and isinstance(refusal, str):
-        # The model declined, in a field of its own: asking again would get, and cost, the same.
+        # A refusal comes in a field of its own: asking again would get, and cost, the same.
         text = refusal
     text = storable(text)
     calls = tool_calls(message)
@@ -99,7 +99,7 @@ def _empty(choice: Mapping[str, Json]) -> ProviderError:
         words = "the upstream's content filter withheld the answer"
         return ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
     if choice.get("finish_reason") == "length":
-        # The model spent its tokens before it said anything; it would do so, at the same price, again.
+        # The model used up its tokens before any text, and would again, at the same price.
         words = "the upstream's answer is empty: its tokens were used up first, max_tokens may be too small"
         return ProviderError(ErrorCode.UPSTREAM_EMPTY, words, retryable=False)
     return empty()
@@ -114,12 +114,12 @@ def invalid(what: str) -> ProviderError:
 
 
 def finish_reason(value: Json) -> FinishReason | None:
-    """In OpenAI's words; None for a reason that has no counterpart among them."""
+    """OpenAI's name of an upstream's reason; None for a reason that OpenAI does not have."""
     return _FINISH_REASONS.get(value.lower()) if isinstance(value, str) else None
 
 
 def usage(value: Json) -> Usage | None:
-    """None unless every count is a count; a missing total is the sum."""
+    """None if a count is missing or not a whole number; a missing total is the sum."""
     if not isinstance(value, dict):
         return None
     prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")

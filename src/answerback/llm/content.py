@@ -1,4 +1,4 @@
-"""What a message says, whichever way OpenAI's protocol wrapped it."""
+"""The text of a message, in each form that OpenAI's protocol has for it."""
 
 from answerback.kernel.json import Json
 

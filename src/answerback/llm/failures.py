@@ -1,4 +1,4 @@
-"""What an upstream's refusal means: its status or `error` object, as a ProviderError in our own words.
+"""Upstreams' failures: a status or an `error` object as a ProviderError in our own words.
 
 Sources: OpenAI's and OpenRouter's error pages; RFC 9110, section 10.2.3 (Retry-After).
 """
@@ -26,7 +26,7 @@ _STATUS_OF = {
     "model_not_found": 404,
     "rate_limit_exceeded": 429,
 }
-"""The status that upstreams send with a code, for those that put the code into a 200 instead."""
+"""The statuses that belong to codes, for upstreams that send such a code in a 200."""
 
 _REMEDIES = {
     400: "check the model's name and the parameters",
@@ -37,8 +37,8 @@ _REMEDIES = {
 
 
 def read_document(status: int, headers: Mapping[str, str], body: bytes, now: int) -> dict[str, Json]:
-    """The JSON object of a response. Raises ProviderError for a status other than 2xx, for an error in its place, and
-    where there is none."""
+    """The JSON object of a response. Raises ProviderError for a status other than 2xx, for an `error` in place of an
+    answer, and for a body without an object."""
     document = decode(body)
     error = document.get("error") if isinstance(document, dict) else None
     if not 200 <= status < 300:
@@ -51,7 +51,7 @@ def read_document(status: int, headers: Mapping[str, str], body: bytes, now: int
 
 
 def error_in_body(error: Json, headers: Mapping[str, str], now: int) -> ProviderError:
-    """The meaning of an `error` inside a 200 body: as if its code were the status."""
+    """The failure of an `error` in a 200's body, as if its code were the status."""
     code = error.get("code") if isinstance(error, dict) else None
     if isinstance(code, str):
         code = int(code) if re.fullmatch(r"[0-9]{3}", code, re.ASCII) else _STATUS_OF.get(code)
@@ -63,7 +63,7 @@ def error_in_body(error: Json, headers: Mapping[str, str], now: int) -> Provider
 
 
 def failure(status: int, headers: Mapping[str, str], error: Json, now: int) -> ProviderError:
-    """The meaning of a status other than 2xx. `error` is the body's error object if there was one, `now` is the wall
+    """The failure of a status other than 2xx. `error` is the body's error object if there was one, `now` is the wall
     clock in epoch milliseconds. Of the upstream's text at most a short machine-readable code is repeated."""
     meant = _meaning(status, headers, error, now)
     meant.http_status = status

@@ -1,4 +1,4 @@
-"""Limits towards an upstream: a call without room is refused here, with the time to try again, and costs nothing."""
+"""Limits towards an upstream: a call without a free slot is refused here, with the time of the next one, at no cost."""
 
 import random
 from collections import deque
@@ -16,19 +16,19 @@ from answerback.llm.reply import OnEnd, Reply, StreamedReply
 
 MINUTE = 60.0
 RESERVED_AHEAD = 900.0
-"""Seconds of slots that are reserved ahead. A job that comes when they are all taken asks again while they pass: slots
-further ahead would stand empty when their jobs are cancelled."""
+"""How far ahead slots are reserved, in seconds. A job that finds them all taken asks again later: slots further ahead
+would stand empty when their jobs are cancelled."""
 SPACING_AFTER_PAUSE = 0.1
-"""Seconds between the slots of a model whose pause is over, where nothing else says how many calls it takes."""
+"""Seconds between the slots after a model's pause, if no limit a minute is set."""
 CONCURRENCY_SPACING = 0.8
 """Factor on call time ÷ concurrency; below 1, so a few come back early rather than a slot standing empty."""
 RATE_SPACING = 1.02
-"""Slots of a limited minute are this much further apart, so that a job a moment late does not take the slot of another
-a minute after it."""
+"""Factor on 60 s ÷ calls a minute; above 1, so that a call made a moment late does not count against the slot a minute
+later."""
 FIRST_GUESS = 0.1
-"""How long calls take, in seconds, before one has ended. Too short costs a refusal, too long an empty slot."""
+"""The assumed duration of a call, in seconds, until one ends. Too short costs a refusal, too long an empty slot."""
 QUEUED_SLACK = 0.005
-"""Seconds on top of a job's reservation, so that the database's rounding does not bring it back before."""
+"""Seconds added to a job's reservation: times in the database are rounded down to milliseconds."""
 
 
 @dataclass(slots=True)
@@ -77,11 +77,11 @@ class UpstreamLimiter:
         self._pauses: dict[str, _Pause] = {}
 
     def begin(self, model: str, *, queued: bool) -> OnEnd:
-        """Takes a slot, free again once the call's end is reported to what this returns. A call that ends because the
-        upstream's own limit is used up, and until when, pauses `model` until then.
+        """Takes a slot, which is free again once the returned function is called with the call's end. An end that says
+        until when the upstream's own limit is used up pauses `model` until then.
 
-        Without room it raises ProviderError with the seconds until there is some. For a `queued` call they are those to
-        a slot reserved for it; for others they are the shortest possible, and nothing is reserved.
+        Without a free slot it raises ProviderError. Its `retry_after` is the time of a slot reserved for a `queued`
+        call; for other calls it is the shortest wait possible, and nothing is reserved.
         """
         now = self._monotonic()
         if (pause := self._pauses.get(model)) is not None:
@@ -106,7 +106,7 @@ class UpstreamLimiter:
         return partial(self._end, model, now)
 
     def pause(self, model: str, seconds: float) -> None:
-        """Lets no call of `model` pass for so long, a day at most."""
+        """Refuses calls of `model` for this time, a day at most."""
         now = self._monotonic()
         self._pauses = {name: pause for name, pause in self._pauses.items() if pause.until > now}
         until = now + min(seconds, RETRY_AFTER_LIMIT)
@@ -138,8 +138,8 @@ class UpstreamLimiter:
 
 
 class LimitedProvider:
-    """Implements `Provider`: the calls of another, those that find room. `default_model` is asked
-    where a request names none."""
+    """Implements `Provider` over another one, for calls that the limiter lets pass. `default_model` answers requests
+    that name none."""
 
     def __init__(self, provider: Provider, limiter: UpstreamLimiter, default_model: str) -> None:
         self._provider = provider

@@ -1,4 +1,4 @@
-"""The provider that answers when there is none: deterministic, free, and proof of what context travelled."""
+"""The provider that answers when none is configured: deterministic and free; its answers show the context it got."""
 
 import asyncio
 import json
@@ -19,10 +19,10 @@ QUOTE_LIMIT = 200
 
 
 class MockProvider:
-    """Implements `Provider`. Quotes the last user message, and the one before it when it knows one; asked for
-    JSON, it makes the quote a review's feedback.
+    """Implements `Provider`. Quotes the last user message, and the one before it if there is one; if JSON is asked
+    for, the quote becomes a review's feedback.
 
-    Every call takes `delay_seconds`; `sleep` is what waits.
+    Every call takes `delay_seconds`; tests replace `sleep`.
     """
 
     name = "mock"
@@ -53,11 +53,10 @@ class MockProvider:
         return WholeReply(_encode(document), document, MODEL)
 
     async def models(self) -> Sequence[Model]:
-        """Itself."""
         return [Model(MODEL, "Mock", "Repeats what is said to it; costs nothing.", 0, "answerback")]
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: the provider holds no resources."""
 
 
 async def _chunks(text: str, usage: Usage) -> AsyncGenerator[Chunk, None]:

@@ -1,4 +1,4 @@
-"""What is said to an LLM and what it says back."""
+"""Requests to an LLM, and its answers, as values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from answerback.kernel.json import Json as Json
 from answerback.kernel.usage import Usage as Usage
 
 LONGEST_NAME = 256
-"""Characters of a model's name, or of another word of the upstream's, that are kept."""
+"""How many characters of a model's name, or of another short text of the upstream, are kept."""
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
 """Why an answer ends, in OpenAI's words. `length`: it was cut."""
@@ -18,7 +18,7 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 class ChatRequest:
     """One call. `body` has the shape of an OpenAI chat completion request; without `model` the provider's default
     answers. `timeout` is in seconds and covers the whole call. `queued` marks the call of a job, which can wait in the
-    queue for a slot at the upstream. Whether it is to be streamed is said by `stream` alone, not by the body."""
+    queue for a slot at the upstream. `stream` alone decides whether the answer is streamed, not the body."""
 
     body: Mapping[str, Json]
     timeout: float
@@ -66,8 +66,8 @@ def storable_json(value: Json) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One event of a stream. `data` is its JSON as the upstream sent it, `document` the same decoded; the rest was read
-    from it. Upstreams send `usage` in a chunk of its own, or with any other."""
+    """One event of a stream. `data` is its JSON as the upstream sent it, `document` the same decoded; the other fields
+    were read from it. Upstreams send `usage` in a chunk of its own, or with any other."""
 
     data: bytes
     document: Mapping[str, Json]
@@ -81,13 +81,13 @@ class Chunk:
 
     @property
     def model(self) -> str | None:
-        """The one that answers."""
+        """The model that answers."""
         return name(self.document.get("model"))
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that can be asked. `created` is in epoch seconds."""
+    """A model of an upstream's list. `created` is in epoch seconds."""
 
     id: str
     name: str

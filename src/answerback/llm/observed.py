@@ -13,8 +13,8 @@ from answerback.llm.reply import Reply, StreamedReply
 
 
 class ObservedProvider:
-    """Implements `Provider`: the calls of another, each counted and traced by the GenAI semantic
-    conventions of OpenTelemetry. `default_model` is asked where a request names none."""
+    """Implements `Provider` over another one, whose calls it counts and traces by the GenAI semantic conventions of
+    OpenTelemetry. `default_model` answers requests that name none."""
 
     def __init__(self, provider: Provider, default_model: str, instruments: Instruments) -> None:
         self._provider = provider
@@ -56,7 +56,7 @@ class ObservedProvider:
 
 
 class ObservedCall:
-    """One call under way, counted when it ends, and its span then ended."""
+    """One call under way; its end counts it and ends its span."""
 
     def __init__(self, provider: str, model: str, metrics: Metrics, span: Span) -> None:
         self._provider = provider
@@ -70,7 +70,7 @@ class ObservedCall:
         self._first_token_seconds = time.perf_counter() - self._started
 
     def end(self, error: BaseException | None, reply: Reply | None = None) -> None:
-        """`error` is what broke the call, also a caller who hung up, or a lease that was lost."""
+        """`error` broke the call; a cancellation is one, as after a hang-up or a lost lease."""
         seconds = time.perf_counter() - self._started
         code = None if error is None else _code(error)
         usage = reply.usage if reply is not None and code is None else None

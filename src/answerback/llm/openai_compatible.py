@@ -60,8 +60,8 @@ class OpenAICompatible:
         self.name = name or ("openrouter" if f".{host}".endswith(".openrouter.ai") else host)
 
     async def send(self, request: ChatRequest) -> Reply:
-        """One call. Raises ProviderError for whatever else the upstream or the network does; a streamed reply also
-        raises it where it ends without its end."""
+        """One call. Raises ProviderError for every failure of the upstream or the network; so does a streamed reply
+        that breaks off."""
         asked = self._body(request)
         body = _encode(asked)
         if request.stream:
@@ -71,11 +71,11 @@ class OpenAICompatible:
         whole = await self._transport.request("POST", self._url, self._headers, body, request.timeout)
         document = read_document(whole.status, whole.headers, whole.body, self._now())
         self._check(document)
-        # OpenAI's SDK for Node would stumble over a byte order mark.
+        # OpenAI's SDK for Node cannot parse a byte order mark.
         return WholeReply(whole.body.removeprefix(BOM_UTF8), document, asked["model"])
 
     async def models(self) -> Sequence[Model]:
-        """What the upstream lists; odd entries are skipped. Raises ProviderError."""
+        """The models that the upstream lists; malformed entries are skipped. Raises ProviderError."""
         response = await self._transport.request("GET", self._models_url, self._headers, None, MODELS_TIMEOUT)
         document = read_document(response.status, response.headers, response.body, self._now())
         listed = document.get("data")

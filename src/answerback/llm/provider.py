@@ -1,4 +1,4 @@
-"""What every LLM provider and every wrapper of one is."""
+"""The protocol of LLM providers and of wrappers around them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -22,13 +22,13 @@ class Provider(Protocol):
         Raises ProviderError."""
 
     async def models(self) -> Sequence[Model]:
-        """What can be asked. Raises ProviderError."""
+        """The models that the provider lists. Raises ProviderError."""
 
     async def close(self) -> None: ...
 
 
 async def send_whole(provider: Provider, request: ChatRequest) -> WholeReply:
-    """For requests that ask for no stream. Raises ProviderError."""
+    """The reply to a request that asks for no stream. Raises ProviderError."""
     reply = await provider.send(request)
     if not isinstance(reply, WholeReply):
         raise TypeError(f"the provider {provider.name!r} streamed what was asked for whole")
@@ -36,7 +36,7 @@ async def send_whole(provider: Provider, request: ChatRequest) -> WholeReply:
 
 
 async def send_streamed(provider: Provider, request: ChatRequest) -> StreamedReply:
-    """For requests that ask for a stream. Raises ProviderError; so does the reply."""
+    """The reply to a request that asks for a stream. Raises ProviderError; so does the reply."""
     reply = await provider.send(request)
     if not isinstance(reply, StreamedReply):
         raise TypeError(f"the provider {provider.name!r} did not stream what was asked for as a stream")

@@ -1,5 +1,5 @@
-"""What an upstream replies: a whole completion, or a stream of chunks. Both are the upstream's own bytes, and parsed no
-further than is asked."""
+"""An upstream's replies: a whole completion, or a stream of chunks. Both hold the upstream's own bytes, and are parsed
+only as far as a caller asks."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -12,12 +12,13 @@ from answerback.llm import completions
 from answerback.llm.model import Answer, Chunk, FinishReason, name
 
 OnEnd: TypeAlias = Callable[[BaseException | None], None]
-"""Called once when a call is over: with what broke it, with GeneratorExit where its reader left early, else None."""
+"""Called once when a call is over: with the error that broke it, with GeneratorExit if its reader left early, else with
+None."""
 
 
 class WholeReply:
-    """A whole completion. `body` is the upstream's JSON, `document` the same decoded; one that `completions.check` has
-    let pass. `model` is the one that answered, or `asked_model` where the upstream does not name it."""
+    """A whole completion that `completions.check` has passed. `body` is the upstream's JSON, `document` the same
+    decoded. `model` is the one that answered, or `asked_model` if the upstream does not name it."""
 
     def __init__(self, body: bytes, document: Mapping[str, Json], asked_model: str) -> None:
         self.body = body
@@ -33,16 +34,16 @@ class WholeReply:
         return completions.finish_reason(self.document["choices"][0].get("finish_reason"))
 
     def answer(self) -> Answer:
-        """The first choice, read. Raises ProviderError where it holds neither text nor tool calls."""
+        """The first choice. Raises ProviderError if it holds neither text nor tool calls."""
         return completions.answer(self.document["choices"][0], self.model, self.usage)
 
 
 class StreamedReply:
     """A streamed completion whose first token has come; an iterator of its chunks, to be closed by its reader.
 
-    It ends only after a `finish_reason`; otherwise it raises ProviderError, at any time. Its call ends `timeout`
-    seconds after it began, also while nobody asks for the next chunk, so that a reader who stops cannot hold it open.
-    `model`, `usage` and `finish_reason` are those that have come so far.
+    It ends only after a `finish_reason`, and raises ProviderError if it breaks. Its call ends `timeout` seconds after
+    it began, even if the reader asks for no more chunks: a reader that stops cannot hold the call open. `model`,
+    `usage` and `finish_reason` are those that have come so far.
     """
 
     def __init__(self, first: Chunk, rest: AsyncGenerator[Chunk, None], timeout: float, deadline: float) -> None:
@@ -63,8 +64,8 @@ class StreamedReply:
 
     @classmethod
     async def open(cls, chunks: AsyncGenerator[Chunk, None], timeout: float, deadline: float) -> "StreamedReply":
-        """Waits for the first token, until which a failure is one of the whole call. `deadline` is the event loop's
-        time at which the call has lasted `timeout` seconds. Raises ProviderError."""
+        """Waits for the first token; a failure before it fails the whole call. `deadline` is the event loop's time at
+        which the call has lasted `timeout` seconds. Raises ProviderError."""
         return cls(await anext(chunks), chunks, timeout, deadline)
 
     @property
@@ -119,7 +120,7 @@ class StreamedReply:
 
     def _expire(self) -> None:
         self._expired = True
-        # A chunk that is being waited for has a timeout of its own, at the same time.
+        # A read under way has a timeout of its own, which ends at the same time.
         if not self._reading:
             self._error = self._too_late()
             self._end(self._error)

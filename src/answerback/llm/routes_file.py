@@ -66,7 +66,7 @@ class RouteEntry(_Part):
 
 
 class RoutesFile(_Part):
-    """What the file says. `default` names the route of requests that name no model; unset: the first one."""
+    """The file's content. `default` names the route of requests that name no model; unset: the first one."""
 
     providers: Annotated[dict[Name, ProviderEntry], Field(min_length=1)]
     routes: Annotated[dict[Name, Annotated[list[RouteEntry], Field(min_length=1)]], Field(min_length=1)]

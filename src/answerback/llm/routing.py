@@ -1,4 +1,4 @@
-"""Fallback: a list of providers and models behind the one protocol; the next is tried where the one before fails."""
+"""Fallback: a list of providers and models behind the `Provider` protocol; where one fails, the next is tried."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,15 +13,15 @@ COOLDOWN_SECONDS = 30.0
 LONGEST_COOLDOWN = 300.0
 
 ACCOUNT_TROUBLE = frozenset({ErrorCode.UPSTREAM_AUTH, ErrorCode.UPSTREAM_CREDIT})
-"""Final at this provider, whichever model is asked; another one has another account."""
+"""Failures of every model of a provider; another provider has another account."""
 
 OF_THE_REQUEST = frozenset({ErrorCode.UPSTREAM_EMPTY})
-"""Failures that say more about what was asked (too few tokens allowed) than about who was."""
+"""Failures that come from the request (too few tokens allowed) rather than from the route."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A provider, and the model to ask it for; None asks for what the request names."""
+    """A provider, and the model to ask it for; None: the model that the request names."""
 
     provider: Provider
     model: str | None
@@ -31,11 +31,11 @@ class FallbackProvider:
     """Implements `Provider` over routes by model name.
 
     `routes` maps a model name to the routes that stand for it; `default` serves requests that name none, and names
-    that are not mapped go to `otherwise` as they are. What moves on to the next route, always before the first token:
-    a failure that may be retried, and trouble with a provider's account, which moves on to another provider. Any other
-    final failure is the request's own, and is raised. A route that failed cools down, for as long as it asked or 30 s,
-    and is then tried last; trouble with an account cools all routes of its provider alike, so that the same request
-    has the same outcome whatever was asked before. Each try may take the request's whole timeout.
+    that are not mapped go to `otherwise` as they are. A failure that may be retried moves on to the next route, trouble
+    with a provider's account to the next route of another provider, both only before the first token. Any other final
+    failure is the request's own, and is raised. A route that failed cools down, for as long as the upstream asked or
+    30 s, and is tried last meanwhile; trouble with an account cools all routes of its provider, so that the same
+    request has the same outcome whichever model failed before. Each try may take the request's whole timeout.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class FallbackProvider:
         self.name = otherwise.name
 
     async def send(self, request: ChatRequest) -> Reply:
-        """The first route's success; else the failure that promises most: one that may be retried, soonest."""
+        """The first success. Raises the failure that may be retried soonest, or a final one if none may."""
         failures: list[ProviderError] = []
         without_account: set[str] = set()
         routes = self._in_order(request)
@@ -76,7 +76,7 @@ class FallbackProvider:
         raise min(failures, key=lambda error: (not error.retryable, error.retry_after or 0.0))
 
     async def models(self) -> Sequence[Model]:
-        """The names of our own that stand for lists, then what `otherwise` lists. Raises ProviderError."""
+        """The names of `routes`, then what `otherwise` lists. Raises ProviderError."""
         listed = await self._otherwise.models()
         known = {model.id for model in listed}
         return [*(_own(name, routes) for name, routes in self._routes.items() if name not in known), *listed]
@@ -89,7 +89,7 @@ class FallbackProvider:
             await provider.close()
 
     def _in_order(self, request: ChatRequest) -> Sequence[Route]:
-        """The routes that serve a request: those that are well as listed, then those that cool, the soonest first."""
+        """The routes of a request: those that do not cool, as listed, then those that do, the soonest ready first."""
         named = request.body.get("model")
         if not isinstance(named, str) or not named:
             routes = self._default
@@ -104,7 +104,7 @@ class FallbackProvider:
         return max(account, self._cool_until.get(_key(route), 0.0))
 
     def _cool_down(self, route: Route, error: ProviderError) -> None:
-        """A call that was not made says nothing about the route: the limiter that refused it said when it has room."""
+        """A call that our limiter refused (not `asked`) cools no route: it says nothing about the upstream."""
         code = error.failure.code
         seconds = 0.0
         if error.asked and code not in OF_THE_REQUEST:

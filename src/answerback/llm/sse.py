@@ -10,8 +10,8 @@ class EventTooLarge(ValueError):
 
 
 class EventParser:
-    """Finds the events in bytes as they come. An event that the stream ends within is none, as the specification has
-    it."""
+    """Finds the events in bytes as they come. An event that is not complete at the stream's end does not count, as the
+    specification demands."""
 
     def __init__(self) -> None:
         self._rest = b""

@@ -17,17 +17,17 @@ from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
 DONE = b"[DONE]"
 
 MAX_HELD = 1000
-"""How many chunks that say nothing are waited through."""
+"""How many chunks without a token are held back, waiting for the first token."""
 
 MAX_TEXT_BYTES = MAX_RESPONSE_BYTES
 """A streamed answer may be as long as a plain one: it is kept like one."""
 
 
 async def chunks(response: OpenResponse, now: Callable[[], int]) -> AsyncGenerator[Chunk, None]:
-    """The chunks of a streamed completion; closes the response. Raises ProviderError wherever it stops being one.
+    """The chunks of a streamed completion; closes the response. Raises ProviderError where the stream breaks.
 
-    Those before the first token come together with it: until then a failure, or an answer that turns out empty, can
-    still be the failure of the whole call, which may be made again.
+    Chunks before the first token are held back until it comes: until then a failure, or an empty answer, fails the
+    whole call, which may be made again.
     """
     stream = _Stream(now)
     try:
@@ -68,7 +68,7 @@ class _Stream:
             raise completions.invalid("holds an event that is too large") from None
 
     def take(self, event: tuple[bytes, dict[str, Json]]) -> Iterator[Chunk]:
-        """The chunks that can go out once this event is there."""
+        """The chunks that can be sent once this event has come."""
         chunk = _chunk(*event, self._now, self._progress)
         self._size += len(chunk.text.encode())
         if self._size > MAX_TEXT_BYTES:
@@ -124,7 +124,7 @@ def _is_stream(response: OpenResponse) -> bool:
 
 
 def _as_chunk(response: OpenResponse, body: bytes, now: int) -> tuple[bytes, dict[str, Json]]:
-    """A whole completion where a stream was asked for, as the one event of a stream: it is there and paid for."""
+    """A whole completion that came in place of a stream, as a stream's one event: the answer has been paid for."""
     document = read_document(response.status, response.headers, body, now)
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices:
@@ -138,7 +138,7 @@ def _as_delta(choice: Json) -> Json:
         return choice
     delta = dict(message) if isinstance(message := choice.get("message"), dict) else {}
     if isinstance(calls := delta.get("tool_calls"), list):
-        # Only in a stream do they have numbers, which put their pieces together.
+        # Streamed tool calls have an `index`, by which clients join their pieces.
         delta["tool_calls"] = [{"index": n, **call} if isinstance(call, dict) else call for n, call in enumerate(calls)]
     return {name: value for name, value in choice.items() if name != "message"} | {"delta": delta}
 
@@ -154,7 +154,7 @@ def _chunk(data: bytes, document: dict[str, Json], now: Callable[[], int], progr
 
 
 def _read(choices: Sequence[dict[str, Json]], now: Callable[[], int], progress: _Progress) -> tuple[str, str | None]:
-    """The first choice's text, and any's finish_reason."""
+    """The text of choice 0, and the first `finish_reason` of any choice."""
     text, finish_reason = "", None
     for choice in choices:
         if choice.get("error") or choice.get("finish_reason") == "error":
@@ -175,5 +175,5 @@ def _delta_text(delta: object) -> str:
     except ValueError:
         raise completions.invalid("holds an event with content that is not text") from None
     refusal = delta.get("refusal")
-    # The model declined, in a field of its own: that is its answer.
+    # A refusal comes in a field of its own, and is the model's answer.
     return storable(refusal if not text and isinstance(refusal, str) else text)

@@ -1,4 +1,4 @@
-"""The tool calls of an answer, each made such that its caller can answer it and a later request can repeat it."""
+"""The tool calls of an answer, completed so that a client can answer each and a later request can repeat it."""
 
 import json
 import uuid
@@ -15,7 +15,7 @@ LONGEST_ID = 1024
 def tool_calls(message: Mapping[str, Json]) -> tuple[dict[str, Json], ...]:
     """The calls in the message of a choice, in OpenAI's shape. Upstreams leave ids out, use one twice or number them: a
     call without an id of its own gets one here. Arguments that are an object become its JSON text. Raises
-    ProviderError for what calls nothing that has a name."""
+    ProviderError for a call that names no tool."""
     listed = message.get("tool_calls") or []
     if not isinstance(listed, list):
         raise _invalid()

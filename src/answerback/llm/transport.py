@@ -1,4 +1,4 @@
-"""One bounded HTTP request to an LLM provider; whatever the network does to it ends as a ProviderError."""
+"""One bounded HTTP request to an LLM provider; every failure of the network becomes a ProviderError."""
 
 import asyncio
 import ssl
@@ -41,7 +41,7 @@ class OpenResponse:
         self._explain = explain
 
     async def read_some(self) -> bytes:
-        """What has come, at least a byte; nothing at the end."""
+        """The bytes that have come, at least one; none at the end."""
         try:
             # A timeout belongs to the task that enters it, and a stream may be read by another than opened it.
             async with asyncio.timeout_at(self._deadline):
@@ -50,7 +50,7 @@ class OpenResponse:
             raise self._explain(error) from None
 
     async def read(self) -> bytes:
-        """All that comes. Raises `upstream_invalid` beyond the limit in bytes."""
+        """The whole body. Raises `upstream_invalid` beyond the limit in bytes."""
         parts: list[bytes] = []
         size = 0
         try:

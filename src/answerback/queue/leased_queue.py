@@ -4,7 +4,8 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 Leases: TypeAlias = Sequence[tuple[str, int]]
 """`(id, epoch)` of claims."""
@@ -23,6 +24,14 @@ class Claim(Protocol):
 C = TypeVar("C", bound=Claim)
 
 
+@dataclass(frozen=True, slots=True)
+class Claims(Generic[C]):
+    """What a claim brought, and in how many seconds the next row is due (0.0: it is), None if none waits."""
+
+    rows: Sequence[C]
+    next_in: float | None
+
+
 class LeasedQueue(Protocol[C]):
     """The operations on one kind of leased row; those that reach the database raise StorageUnavailable.
 
@@ -33,8 +42,8 @@ class LeasedQueue(Protocol[C]):
     name: str
     outlasts_outages: bool
 
-    async def claim(self, limit: int) -> tuple[Sequence[C], float | None]:
-        """The claims, and the seconds until the next row is due, None if there is none."""
+    async def claim(self, limit: int) -> Claims[C]:
+        """Claims at most `limit` rows."""
 
     async def run(self, claim: C) -> None:
         """Does the work of one claim."""

@@ -43,7 +43,7 @@ def claiming(table: Table, ids: Any, leased: str, returning: Sequence[Any], **va
     return Statement(claimed.where(table.c.id.in_(ids)), postgresql=claimed.where(table.c.id == any_(array_of(ids))))
 
 
-def giving_back_unconfirmed(table: Table, leased: str, ready: str) -> Statement:
+def releasing_unconfirmed(table: Table, leased: str, ready: str) -> Statement:
     """Undoes a claim whose commit was not answered, found by the claim's name, its `lease_owner`; the attempt does not
     count."""
     return Statement(

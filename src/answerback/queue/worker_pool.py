@@ -75,7 +75,7 @@ class WorkerPool(Generic[C]):
             return POLL_SECONDS
         leased_until = self._clock.monotonic() + self._lease_seconds
         try:
-            claims, next_due_in = await self._queue.claim(limit)
+            claims = await self._queue.claim(limit)
         except StorageUnavailable as error:
             self._log.warning("claim_postponed", pool=self._queue.name, reason=str(error))
             return POLL_SECONDS
@@ -83,13 +83,13 @@ class WorkerPool(Generic[C]):
             self._log.exception("claim_broke", pool=self._queue.name)
             return POLL_SECONDS
         if self._stopping:
-            await self._release(claims)
+            await self._release(claims.rows)
             return POLL_SECONDS
-        for claim in claims:
+        for claim in claims.rows:
             self._start(claim, leased_until)
-        if next_due_in == 0 and not claims:
+        if claims.next_in == 0 and not claims.rows:
             return LOCKED_SECONDS
-        return POLL_SECONDS if next_due_in is None else min(POLL_SECONDS, next_due_in)
+        return POLL_SECONDS if claims.next_in is None else min(POLL_SECONDS, claims.next_in)
 
     def _start(self, claim: C, leased_until: float) -> None:
         if (older := self._held.get(claim.id)) is not None:

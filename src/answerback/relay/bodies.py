@@ -1,4 +1,4 @@
-"""How the webhook relay reads and writes: the 202, the callback."""
+"""The bodies of the webhook relay: the 202 and the callback."""
 
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ def _is_none(value: object) -> bool:
 
 
 def _with_example(schema: dict[str, Any]) -> None:
-    """The example has the fields that have one: the others are absent from most callbacks."""
+    """Makes an example of the fields that have one: the others are absent from most callbacks."""
     fields = schema["properties"].items()
     schema["examples"] = [{name: field["examples"][0] for name, field in fields if "examples" in field}]
 

@@ -81,7 +81,7 @@ class MessageKind:
         said = chat_messages([*remembered.items, *message.items])
         if message.system:
             said.insert(0, {"role": "system", "content": message.system})
-        # By the scheduling clock, which read `claimed_at` a moment ago: this machine's may be minutes off.
+        # From the scheduling clock, which was read at the claim, a moment ago: this machine's may be minutes off.
         timeout = max(0.001, min(self._timeout, claim.seconds_left))
         asked_at = time.perf_counter()
         reply = await send_whole(self._provider, ChatRequest(message.request(said), timeout, queued=True))

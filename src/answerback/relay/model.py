@@ -14,7 +14,7 @@ Content: TypeAlias = str | list[dict[str, Json]]
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
-    """What a tool came to that the LLM has called."""
+    """The output of a tool that the LLM has called."""
 
     tool_call_id: str
     output: str
@@ -38,7 +38,7 @@ class Message:
     metadata: dict[str, Json] | None = None
 
     def conversation_key(self, callback_url: str) -> str | None:
-        """None for one without memory and order."""
+        """None for a message without memory and order."""
         if self.stateless:
             return None
         return callback_url if self.session_id is None else self.session_id

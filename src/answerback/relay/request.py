@@ -50,7 +50,7 @@ EMPTY_IS_ABSENT = _EmptyIsAbsent()
 
 
 class _Part(BaseModel):
-    # What else a provider knows of parts is passed on.
+    # Fields that only a provider knows are passed on.
     model_config = ConfigDict(extra="allow", strict=True)
 
 
@@ -76,7 +76,7 @@ PARTS = TypeAdapter(list[Part])
 def _content(value: Any, info: ValidationInfo) -> Content | None:
     """A text or parts; None where tool outputs stand in its place."""
     outputs = info.data.get("tool_outputs")
-    # They are not among the data where they are themselves refused.
+    # `tool_outputs` is missing from the data if it was itself refused.
     if value in (None, "") and (outputs or "tool_outputs" not in info.data):
         return None
     if outputs:
@@ -125,7 +125,7 @@ def _upstreams(value: dict[str, Any]) -> dict[str, Any]:
 
 
 class ToolOutputBody(StrictBody):
-    """What a tool came to. `tool_call_id` is the `id` of one of the `tool_calls` of a callback."""
+    """The output of a tool. `tool_call_id` is the `id` of one of the `tool_calls` of a callback."""
 
     tool_call_id: Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(no_nul)]
     output: Annotated[str, AfterValidator(no_nul)]
@@ -145,7 +145,7 @@ class WebhookMessage(StrictBody):
 
     tool_outputs: Annotated[
         Annotated[list[ToolOutputBody], Field(min_length=1), AfterValidator(_outputs)] | None, EMPTY_IS_ABSENT
-    ] = Field(None, description="In place of `message`: what the tools came to that the last answer called.")
+    ] = Field(None, description="In place of `message`: the outputs of the tools that the last answer called.")
     message: Annotated[Any, PlainValidator(_content, json_schema_input_type=Text | list[Part] | None)] = Field(
         None,
         validate_default=True,

@@ -1,4 +1,4 @@
-"""How reviews are answered: the 202, the callback, the receipt for the LLM."""
+"""The bodies of reviews: the 202, the callback, the receipt for the LLM."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

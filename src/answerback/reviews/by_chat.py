@@ -41,7 +41,7 @@ class Reader(Protocol):
 
 
 class ChatReviewer:
-    """Implements `Reviewer`: reads the files and asks the chat provider, which its maker closes. `check_url` raises
+    """Implements `Reviewer`: reads the files and asks the chat provider, which it does not close. `check_url` raises
     CallbackRefused for an address that the service may not call."""
 
     retries = JOB_SCHEDULE
@@ -72,7 +72,7 @@ class ChatReviewer:
             words = f'the LLM did not answer with {{"score": 0..1, "feedback": text}}: {error}'
             raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True) from None
         tokens = answer.usage.total_tokens if answer.usage else None
-        # The verdict's own JSON may spell what the answer's text did not hold.
+        # The escapes of the verdict's JSON may stand for characters that databases refuse.
         result = {"score": judged.score, "feedback": storable(judged.feedback)}
         return Completed(
             {"result": result, "model": answer.model, "usage": asdict(answer.usage) if answer.usage else None},
@@ -114,8 +114,8 @@ class ChatReviewer:
 
 
 def conversation(review: Review, texts: Sequence[str]) -> list[dict[str, str]]:
-    """The messages to ask with. Who handed it in stays here: nobody needs a name to judge work. Where a file begins and
-    ends is marked anew each time, so that none can know its mark and claim to have ended."""
+    """The messages to ask with, without the `student_id`: work is judged without a name. A new mark shows where each
+    file begins and ends, so that no file can pretend to end."""
     mark = secrets.token_hex(8)
     parts: list[str] = []
     if review.metadata:

@@ -15,7 +15,7 @@ class ReviewLLM(Protocol):
     name: str
 
     async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
-        """Returns once it has been taken; `timeout` is in seconds. Raises ProviderError."""
+        """Returns once the LLM has taken the review; `timeout` is in seconds. Raises ProviderError."""
 
     async def close(self) -> None: ...
 
@@ -33,7 +33,7 @@ class WebhookReviewer:
         self._callback_timeout = callback_timeout
 
     async def check(self, review: Review) -> None:
-        """That LLM fetches the files by itself."""
+        """Accepts any files: the LLM fetches them itself."""
 
     async def review(self, job_id: str, review: Review, timeout: float) -> Awaiting:
         token = await persist(lambda: self._tokens.token(job_id))

@@ -31,13 +31,12 @@ STORED = TypeAdapter(Review)
 
 
 class Reviewer(Protocol):
-    """How reviews are done; one way is chosen when the service starts. `retries` says when a failed attempt is made
-    again."""
+    """Does reviews, by webhook or by chat as the settings say. `retries` says when a failed attempt is made again."""
 
     retries: RetrySchedule
 
     async def check(self, review: Review) -> None:
-        """Before the 202. Raises InvalidField."""
+        """Runs before the 202. Raises InvalidField."""
 
     async def review(self, job_id: str, review: Review, timeout: float) -> Completed | Awaiting:
         """One attempt; a call to an LLM may take `timeout` seconds. Raises ProviderError."""

@@ -13,11 +13,11 @@ from answerback.reviews.model import NotReviewed, Reviewed
 from answerback.reviews.tokens import CallbackTokens
 
 MODEL = "push"
-"""What stands for the model in a review by webhook: that LLM does not say which it is."""
+"""Stands for the model of a review by webhook: that LLM does not name one."""
 
 
 class LlmCallbacks:
-    """Ends reviews with what their LLM says, once however often it says it."""
+    """Ends each review with its LLM's answer, once, however often that is repeated."""
 
     def __init__(self, store: JobStore, tokens: CallbackTokens, notifier: Notifier, instruments: Instruments) -> None:
         self._store = store
@@ -27,13 +27,13 @@ class LlmCallbacks:
         self._metrics = instruments.metrics
 
     async def authorize(self, job_id: str, token: str | None) -> None:
-        """Raises NotFound for what is no review, Unauthorized without its token, StorageUnavailable."""
+        """Raises NotFound for a job that is no review, Unauthorized without its token, StorageUnavailable."""
         await self._store.require(job_id, KIND)
         await self._tokens.check(job_id, token)
 
     async def receive(self, job_id: str, said: Reviewed | NotReviewed) -> bool:
-        """Whether the service that asked has its callback already. The same answer again changes nothing. Raises
-        NotFound; Conflict when the review ended otherwise; StorageUnavailable."""
+        """Whether the review's callback has been delivered already. The same answer again changes nothing. Raises
+        NotFound; Conflict if the review ended otherwise; StorageUnavailable."""
         end = end_of(said)
         resolved = await self._store.resolve(job_id, KIND, end)
         if resolved.ended:
@@ -43,7 +43,7 @@ class LlmCallbacks:
         return resolved.delivered
 
     async def simulate(self, tenant_id: str, job_id: str, said: Reviewed | NotReviewed) -> bool:
-        """Answers for the LLM, as `receive`. Raises also NotFound for what is no review of this tenant."""
+        """Answers for the LLM, as `receive`. Raises NotFound also for a job that is no review of this tenant."""
         record = await self._store.get(tenant_id, job_id)
         if record.job.kind != KIND:
             raise NotFound(f"there is no review {job_id!r}")

@@ -13,9 +13,9 @@ LONGEST_ERROR = 2_000
 MAX_FILES = 50
 MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_PAGES = 200
-"""Of one PDF."""
+"""The most pages of one PDF."""
 MAX_CHARS = 400_000
-"""Of one file, and of all files together; about a hundred thousand tokens, more than most models take."""
+"""The most characters of one file, and of all together: about a hundred thousand tokens, more than most models take."""
 
 _FENCED = re.compile(r"```[a-zA-Z0-9_-]*\s*\n(.*?)```", re.DOTALL)
 
@@ -40,14 +40,14 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """An LLM that answers by webhook has reviewed; `result` is its own object, whatever it holds."""
+    """The review of an LLM that answers by webhook; `result` is that LLM's own object, whatever it holds."""
 
     result: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
 class NotReviewed:
-    """An LLM that answers by webhook says why it has no review; `error` is its own text, meant for the caller."""
+    """The failure of an LLM that answers by webhook; `error` is that LLM's own text, meant for the caller."""
 
     error: str
 

@@ -17,7 +17,7 @@ from answerback.llm.transport import Transport
 from answerback.reviews.model import FileRef, Review
 
 REVIEWS = "reviews"
-"""Stands in a model's place where its calls are limited and counted: it is asked for none."""
+"""Stands for a model where calls are limited and counted: this LLM is asked for none."""
 
 _REMEDIES = {
     ErrorCode.UPSTREAM_AUTH: "check LLM_API_KEY",

@@ -75,7 +75,7 @@ class ReadFileBody(FileRefBody):
 
 
 class ReviewBody(StrictBody):
-    """Work that was handed in and wants a review."""
+    """Work to be reviewed."""
 
     submission_id: Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(not_blank)] = Field(
         description="Your name for it; comes back with the review."
@@ -143,7 +143,7 @@ def router(
     simulation: bool,
 ) -> APIRouter:
     """`/v1/reviews`, `/v1/llm/callback/{job_id}`, and with `simulation` also `/simulate-llm/{job_id}`. `reads_files`:
-    the service itself does, and refuses at once what it could not read."""
+    the service itself reads the files, and refuses at once requests that it could not serve."""
     routes = APIRouter(tags=["reviews"])
     _add_requests(routes, kind, submitter, authenticator, check_url, ReadReviewBody if reads_files else ReviewBody)
     _add_answers(routes, llm_callbacks)

@@ -11,9 +11,8 @@ SECRET = "llm-callback-tokens"  # noqa: S105 (the name of one)
 
 
 class CallbackTokens:
-    """One token per job, derived from a secret that only the database holds: nothing to store, nothing to guess.
-
-    Not from a secret that signs callbacks: every receiver that verifies them knows it, and it may be rotated any day.
+    """One token per job, derived from a secret that only the database holds: no token is stored, and none can be
+    guessed. A secret that signs callbacks would not do: receivers know it, and it may be rotated.
     """
 
     def __init__(self, secrets: ServiceSecrets) -> None:

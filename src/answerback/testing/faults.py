@@ -1,4 +1,4 @@
-"""Crashes on order: the service, killed as by `kill -9` at a failpoint.
+"""Crashes on demand: the service, killed as by `kill -9` at a failpoint.
 
 `python -m answerback.testing.faults --at after_claim --nth 3`
 """

@@ -32,18 +32,18 @@ HOST = "127.0.0.1"
 MAX_BODY = 64 * 1024 * 1024
 SHUTDOWN_SECONDS = 1.0
 DEEP = 500
-"""From so many brackets on, a body is decoded in a thread of its own: the stack of this loop is no measure of it."""
+"""A body with more brackets is decoded in a thread of its own, whose stack leaves more room for recursion."""
 
 Match: TypeAlias = str | Callable[[str], bool]
-"""Which calls: those whose last user message is this text, or makes this true."""
+"""Selects calls by their last user message: its text, or a function that is true for it."""
 
 
 class FakeLLM:
     """An OpenAI-compatible server on `port` of 127.0.0.1 (0: a free one).
 
     A call is answered by the first unused reply of `then`; else that of the first `on` that matches; else `default`, an
-    echo. `log` is a file that gets one line of JSON per call, written before the call is answered, so that it counts
-    what was asked even of a client that is killed. With `remember=False` only totals are kept, for long runs.
+    echo. `log` is a file that gets one line of JSON per call, written before the call is answered, so that it has the
+    calls of a client that is killed, too. With `remember=False` only totals are kept, for long runs.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class FakeLLM:
 
     @property
     def base_url(self) -> str:
-        """What clients call their base URL: with `/v1`."""
+        """The base URL for clients, with `/v1`."""
         return f"http://{HOST}:{self.port}/v1"
 
     @property

@@ -1,4 +1,4 @@
-"""A process of Answerback's: started, killed, paused and started again by tests and the demo."""
+"""A process of Answerback: started, killed, paused and started again by tests and the demo."""
 
 import asyncio
 import contextlib
@@ -140,7 +140,7 @@ class Process(ABC):
         await self.close()
 
     async def close(self) -> None:
-        """Kills it if it runs, and removes what was temporary."""
+        """Kills it if it runs, and removes a temporary folder."""
         try:
             if self._process is not None:
                 await self.kill()

@@ -1,8 +1,6 @@
 """How a worker pool reaches deliveries."""
 
-from collections.abc import Sequence
-
-from answerback.queue.leased_queue import Leases, owner_name
+from answerback.queue.leased_queue import Claims, Leases, owner_name
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import ClaimedDelivery
 from answerback.webhooks.store import DeliveryStore
@@ -20,12 +18,16 @@ class DeliveryQueue:
         self._deliverer = deliverer
         self._lease_seconds = lease_seconds
         self._owner = owner_name()
-        self.run = deliverer.run
-        self.release = store.release_deliveries
 
-    async def claim(self, limit: int) -> tuple[Sequence[ClaimedDelivery], float | None]:
+    async def claim(self, limit: int) -> Claims[ClaimedDelivery]:
         claims = await self._deliverer.claim(self._owner, limit, self._lease_seconds)
-        return claims.deliveries, claims.next_in
+        return Claims(claims.deliveries, claims.next_in)
+
+    async def run(self, claim: ClaimedDelivery) -> None:
+        await self._deliverer.run(claim)
 
     async def extend(self, held: Leases) -> set[str]:
         return await self._store.extend_deliveries(held, self._lease_seconds)
+
+    async def release(self, held: Leases) -> None:
+        await self._store.release_deliveries(held)

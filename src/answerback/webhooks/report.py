@@ -8,7 +8,7 @@ from answerback.database.operation import BatchPlan, Operation, Statement, Trans
 from answerback.database.tables import deliveries
 from answerback.queue.attempts import Report, attempts_of, ending_attempt, entry
 from answerback.queue.fifo import LOCK_CONVERSATIONS
-from answerback.queue.leases import extending, fenced, giving_back_unconfirmed
+from answerback.queue.leases import extending, fenced, releasing_unconfirmed
 from answerback.webhooks.model import ClaimedDelivery, DeliveryState
 from answerback.webhooks.order import RELEASE_NEXT
 
@@ -32,7 +32,7 @@ RELEASE = ending_attempt(
     attempt=deliveries.c.attempt - 1,
 )
 PLAN = BatchPlan((LOCK_CONVERSATIONS, REPORT, RELEASE_NEXT), "report")
-RELEASE_UNCONFIRMED = giving_back_unconfirmed(deliveries, DeliveryState.SENDING, DeliveryState.PENDING)
+RELEASE_UNCONFIRMED = releasing_unconfirmed(deliveries, DeliveryState.SENDING, DeliveryState.PENDING)
 EXTEND = extending(deliveries, DeliveryState.SENDING)
 ATTEMPTS = Statement(select(deliveries.c.attempts).where(deliveries.c.id == bindparam("row_id")))
 
@@ -73,7 +73,8 @@ def reported(_: Transaction, delivery_id: str, epoch: int, report: Report) -> Op
 
 
 def release(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:
-    """Gives back `(id, epoch)`, due now; the attempt does not count, though the receiver may have got it."""
+    """Releases leases of `(id, epoch)`: the rows are due now. The attempts do not count, though the receivers may have
+    got them."""
     released = entry(RELEASED, tx.wall)
     yield RELEASE.each(
         [

@@ -51,7 +51,7 @@ class DeliveryStore:
         return await self._database.write.run(lambda tx: extend(tx, reporting.EXTEND, held, lease_seconds))
 
     async def release_deliveries(self, held: Sequence[tuple[str, int]]) -> None:
-        """Gives back `(id, epoch)`, due now; the attempts do not count."""
+        """Releases leases of `(id, epoch)`: the rows are due now; the attempts do not count."""
         await self._database.write.run(lambda tx: reporting.release(tx, held))
 
     async def delivered(self, claim: ClaimedDelivery, report: Report) -> bool:

@@ -24,7 +24,7 @@ class FileFetcher:
         self._session = guarded_session(guard, tls=None)
 
     async def fetch(self, url: str) -> File:
-        """Raises FileError: retryable for what the network or the file's server does, final for what the URL says."""
+        """Raises FileError: retryable for failures of the network or the file's server, final for those of the URL."""
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 return await self._follow(url)

@@ -46,7 +46,7 @@ def text_of(data: bytes, pages: Sequence[int] | None, max_pages: int, max_chars:
 
 
 def _bound() -> None:
-    """The kernel's own limits, for what no deadline in Python would stop. Not every system has them."""
+    """Sets the kernel's limits, which also stop what no deadline in Python would. Not every system has them."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

@@ -16,7 +16,7 @@ PDFS_AT_ONCE = 4
 _PDF = b"%PDF-"
 _PDF_WITHIN = 1024
 _LEGIBLE = 0.5
-"""How much of a text must be characters of its charset. Accented letters of another one are a few in a hundred."""
+"""The share of a text that its charset must decode. Accented letters of another charset are a few in a hundred."""
 _BYTE_ORDERS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _TEXTS = frozenset({"application/json", "application/xml", "application/x-tex", "application/x-yaml"})
 _UNTOLD = frozenset({"", "application/octet-stream", "binary/octet-stream"})
@@ -30,7 +30,7 @@ class DocumentReader:
         self._turns = asyncio.Semaphore(PDFS_AT_ONCE)
 
     async def text(self, file: File, pages: Sequence[int] | None) -> str:
-        """Pages of a text file are what form feeds part. Raises FileError."""
+        """Form feeds separate the pages of a text file. Raises FileError."""
         if _is_pdf(file):
             async with self._turns:
                 text = await _pdf(file.data, pages)
@@ -70,7 +70,7 @@ def _decoded(file: File) -> str:
 
 
 def _marked(file: File) -> tuple[bytes, str]:
-    """The data without its byte order mark, and the charset that it names, or else the server, or nobody."""
+    """The data without its byte order mark, and the charset: the mark's, else the server's, else UTF-8."""
     for mark, charset in _BYTE_ORDERS:
         if file.data.startswith(mark):
             return file.data.removeprefix(mark), charset
@@ -104,7 +104,7 @@ async def _pdf(data: bytes, pages: Sequence[int] | None) -> str:
     except TimeoutError:
         raise FileError(f"takes more than {PDF_SECONDS:g} s to read") from None
     except ValueError:
-        # Killed by the kernel's limits, it has said nothing.
+        # A process that the kernel's limits ended prints nothing.
         raise FileError("takes more time or memory to read than is allowed") from None
     finally:
         if process.returncode is None:

@@ -88,7 +88,7 @@ class Backend(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """What comes before the first start."""
+        """Runs before the first start."""
 
     @abstractmethod
     def _command(self) -> Sequence[str | Path]: ...

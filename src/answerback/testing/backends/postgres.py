@@ -16,7 +16,7 @@ from answerback.testing.ports import HOST
 CONNECTIONS = 200
 USER = "postgres"
 ACCOUNTS = (USER, "nobody")
-"""The account it runs as when we are root, which it refuses: the first that exists."""
+"""The accounts to run as when this process is root, which PostgreSQL refuses: the first that exists."""
 
 
 class PostgresServer(Backend):
@@ -49,7 +49,7 @@ class PostgresServer(Backend):
             "max_connections": str(CONNECTIONS),
             "fsync": "on",
             "synchronous_commit": "on",
-            # In the folder, where none outlives it.
+            # Its segments are in the folder then, and do not outlive it.
             "dynamic_shared_memory_type": "mmap",
         }
         flags = [flag for name, value in chosen.items() for flag in ("-c", f"{name}={value}")]

@@ -8,7 +8,7 @@ from answerback.testing.backends.backend import Backend, binary, replies
 from answerback.testing.ports import HOST
 
 VHOSTS = 64
-"""How many are made at the start, `test-0` and on, beside `/`: one made later takes `rabbitmqctl` a second."""
+"""Virtual hosts made at the start, `test-0` and on, beside `/`: for one made later `rabbitmqctl` takes a second."""
 
 FOLDERS = (Path("/usr/lib/rabbitmq/bin"), Path("/usr/local/sbin"), Path("/usr/sbin"))
 """Debian's own in `/usr/sbin` is a wrapper that changes user and settings."""
@@ -41,7 +41,7 @@ class RabbitServer(Backend):
             "vm_memory_high_watermark.absolute = 512MB\n"
             "disk_free_limit.absolute = 20MB\n"
         )
-        # Erlang's name service would be started by the broker, shared by all of the machine, and outlive it.
+        # The broker would start Erlang's name service for the whole machine, and leave it behind.
         self._spawn(names, "-address", HOST, "-port", str(self._names_port))
 
     def _command(self) -> Sequence[str | Path]:

@@ -22,7 +22,7 @@ UP = "up"
 def shared(kind: str, folder: Path) -> Iterator[str]:
     """The URL of the one server of this kind (`KINDS`) for all users of this folder. Raises BackendUnavailable."""
     with (folder / f"{kind}.users").open("a") as users:
-        # Waits for a server that is being ended; from here on it is not.
+        # Waits while a keeper ends its server; from here on no keeper does.
         flock(users, LOCK_SH)
         with (folder / f"{kind}.starting").open("a") as starting:
             flock(starting, LOCK_EX)
