@@ -9,7 +9,18 @@ import pytest
 
 from answerback.jobs.kind import JobState
 from answerback.kernel.errors import OutcomeUnknown
-from builders import LEASE, TENANT, accept, claim_deliveries, claim_delivery, claim_job, claim_jobs, finish, state_of
+from builders import (
+    LEASE,
+    TENANT,
+    accept,
+    claim_deliveries,
+    claim_delivery,
+    claim_job,
+    claim_jobs,
+    finish,
+    roomy,
+    state_of,
+)
 from databases import PostgresDatabase
 from stores import Stores
 
@@ -48,7 +59,7 @@ async def test_jobs_that_a_lost_commit_claimed_are_claimed_again(stores: Stores,
     job_id = (await accept(stores)).job_id
     lost_commits.left = 1
     with pytest.raises(OutcomeUnknown):
-        await stores.jobs.claim("worker", 10, LEASE)
+        await stores.jobs.claim("worker", 10, LEASE, roomy())
     assert await state_of(stores, job_id) == JobState.RUNNING
 
     claim = await claim_job(stores)

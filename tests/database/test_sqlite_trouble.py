@@ -16,7 +16,7 @@ from answerback.database.probe import probe
 from answerback.jobs.kind import JobState
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
-from builders import TENANT, accept, claim_job, dump, ended_job, finish, raw, rows
+from builders import TENANT, accept, claim_job, dump, ended_job, finish, raw, roomy, rows
 from databases import Database, SqliteDatabase
 from stores import Stores
 
@@ -55,7 +55,7 @@ async def test_a_locked_database_refuses_writes_and_recovers(path: Path, clock: 
     kept = (await accept(stores)).job_id
     with raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
-        for attempt in (accept(stores), stores.jobs.claim("w", 1, 60), stores.database.write.run(probe)):
+        for attempt in (accept(stores), stores.jobs.claim("w", 1, 60, roomy()), stores.database.write.run(probe)):
             with pytest.raises(StorageUnavailable, match="locked"):
                 await attempt
         assert (await stores.jobs.get(TENANT, kept)).state == JobState.QUEUED

@@ -21,6 +21,7 @@ from answerback.kernel.usage import Usage
 from answerback.llm.model import Answer, ChatRequest
 from answerback.llm.reply import WholeReply
 from answerback.queue.attempts import Report
+from answerback.queue.shares import Shares
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
 from stores import Stores
@@ -55,8 +56,13 @@ async def accept(stores: Stores, text: str = "hello", session: str | None = "s",
     return await stores.jobs.accept(new_job(text, session, **changes), ROOMY)
 
 
+def roomy() -> Shares:
+    """Places for any tenant."""
+    return Shares(100_000, 1_000_000.0)
+
+
 async def claim_jobs(stores: Stores, limit: int = 100, lease: float = LEASE) -> list[Claimed[Any]]:
-    return list((await stores.jobs.claim("worker", limit, lease)).jobs)
+    return list((await stores.jobs.claim("worker", limit, lease, roomy())).jobs)
 
 
 async def claim_job(stores: Stores) -> Claimed[Any]:
@@ -65,7 +71,7 @@ async def claim_job(stores: Stores) -> Claimed[Any]:
 
 
 async def claim_deliveries(stores: Stores, limit: int = 100) -> list[ClaimedDelivery]:
-    claims = await stores.deliveries.claim_deliveries("worker", limit, LEASE, lambda *_: OriginRoom(limit))
+    claims = await stores.deliveries.claim_deliveries("worker", limit, LEASE, lambda *_: OriginRoom(limit), roomy())
     return list(claims.deliveries)
 
 

@@ -18,6 +18,7 @@ from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.queue.notifiers.local import LocalNotifier
+from answerback.queue.shares import Shares
 from answerback.queue.worker_pool import WorkerPool
 from answerback.webhooks.deliver import Deliverer, Origins
 from answerback.webhooks.delivery_queue import DeliveryQueue
@@ -127,8 +128,8 @@ class Shop:
         jobs = JobQueue(stores.jobs, self.runner, lease, instruments.log)
         deliveries = DeliveryQueue(stores.deliveries, deliverer, lease)
         self.engine = Engine(
-            WorkerPool(jobs, self.notifier.jobs, concurrency, lease, instruments),
-            WorkerPool(deliveries, self.notifier.deliveries, concurrency, lease, instruments),
+            WorkerPool(jobs, self.notifier.jobs, Shares(concurrency, 4.0), lease, instruments),
+            WorkerPool(deliveries, self.notifier.deliveries, Shares(concurrency, 4.0), lease, instruments),
             self.sweep,
             self.notifier,
             instruments,

@@ -5,7 +5,7 @@ import pytest
 from answerback.jobs.outcome import Snooze
 from answerback.queue.attempts import KEPT_FIRST, KEPT_LAST, SNIPPET_BYTES, Attempt, Report
 from answerback.testing.clock import FakeClock
-from builders import FAILURE, LEASE, TENANT, accept, claim_job, completed, later
+from builders import FAILURE, LEASE, TENANT, accept, claim_job, completed, later, roomy
 from stores import Stores
 
 
@@ -90,7 +90,7 @@ async def test_a_job_that_ends_from_outside_while_it_runs_gets_one(stores: Store
     cancelled, resolved, expired = [
         (await accept(stores, session=None, deadline_seconds=deadline)).job_id for deadline in (600.0, 600.0, 30.0)
     ]
-    claims = {claim.id: claim for claim in (await stores.jobs.claim("w", 3, LEASE)).jobs}
+    claims = {claim.id: claim for claim in (await stores.jobs.claim("w", 3, LEASE, roomy())).jobs}
     clock.advance(30)
 
     await stores.jobs.cancel(TENANT, cancelled)
@@ -106,7 +106,7 @@ async def test_a_job_that_ends_from_outside_while_it_waits_gets_none(stores: Sto
     queued, scheduled, awaiting, held = [
         (await accept(stores, session=session, deadline_seconds=600.0)).job_id for session in ("a", "b", "c", "a")
     ]
-    claims = {claim.id: claim for claim in (await stores.jobs.claim("w", 3, LEASE)).jobs}
+    claims = {claim.id: claim for claim in (await stores.jobs.claim("w", 3, LEASE, roomy())).jobs}
     await stores.jobs.release([(queued, claims[queued].epoch)])
     await stores.jobs.put_off(claims[scheduled], later(300.0), Report("retry"))
     await stores.jobs.hand_over(claims[awaiting], 300.0, Report("handed_over"))

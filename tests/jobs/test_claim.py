@@ -8,7 +8,7 @@ import pytest
 
 from answerback.jobs.kind import Claimed, JobState
 from answerback.testing.clock import FakeClock
-from builders import LEASE, REPORT, TENANT, accept, claim_job, claim_jobs, finish, later
+from builders import LEASE, REPORT, TENANT, accept, claim_job, claim_jobs, finish, later, roomy
 from databases import REFUSED, Database
 from stores import Stores
 
@@ -25,11 +25,11 @@ async def test_a_claim_takes_what_is_due_and_counts_the_attempt(stores: Stores) 
 
 
 async def test_a_claim_says_when_to_come_back(stores: Stores, clock: FakeClock) -> None:
-    assert (await stores.jobs.claim("worker", 5, LEASE)).next_in is None
+    assert (await stores.jobs.claim("worker", 5, LEASE, roomy())).next_in is None
     await accept(stores)
     await stores.jobs.put_off(await claim_job(stores), later(30.0), REPORT)
 
-    claims = await stores.jobs.claim("worker", 5, LEASE)
+    claims = await stores.jobs.claim("worker", 5, LEASE, roomy())
 
     assert (claims.jobs, claims.next_in) == ([], 30.0)
 
@@ -38,7 +38,7 @@ async def test_a_full_claim_asks_to_come_back_at_once(stores: Stores, clock: Fak
     for _ in range(3):
         await accept(stores, session=None)
 
-    claims = await stores.jobs.claim("worker", 2, LEASE)
+    claims = await stores.jobs.claim("worker", 2, LEASE, roomy())
 
     assert (len(claims.jobs), claims.next_in) == (2, 0.0)
 
@@ -58,9 +58,9 @@ async def test_two_stores_on_one_database_never_claim_the_same_row(
     other = await database.open(clock)
     jobs = {(await accept(stores, session=None)).job_id for _ in range(60)}
 
-    claims = await asyncio.gather(*(each.jobs.claim("w", 3, LEASE) for each in (stores, other) * 15))
+    claims = await asyncio.gather(*(each.jobs.claim("w", 3, LEASE, roomy()) for each in (stores, other) * 15))
     await other.close()
-    claims.append(await stores.jobs.claim("w", 60, LEASE))
+    claims.append(await stores.jobs.claim("w", 60, LEASE, roomy()))
 
     assert sorted(claim.id for batch in claims for claim in batch.jobs) == sorted(jobs)
 

@@ -8,7 +8,7 @@ from answerback.jobs.bodies import job_details
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import JobRecord
 from answerback.kernel.errors import InvalidField
-from builders import TENANT, URL, claim_job
+from builders import TENANT, URL, claim_job, roomy
 from databases import Database
 
 
@@ -50,7 +50,7 @@ async def test_what_it_refuses_is_not_accepted(shop: Shop, database: Database) -
 async def test_a_worker_that_vanishes_costs_one_more_run_and_no_second_callback(shop: Shop) -> None:
     accepted = await shop.submit("hello")
     behind = await shop.submit("behind")
-    await shop.stores.jobs.claim("a worker that vanishes", 1, 0.001)
+    await shop.stores.jobs.claim("a worker that vanishes", 1, 0.001, roomy())
 
     await settled(shop, 2)
 
@@ -62,7 +62,7 @@ async def test_a_worker_that_vanishes_costs_one_more_run_and_no_second_callback(
 
 async def test_a_worker_that_lost_its_lease_and_lives_on_writes_nothing(shop: Shop) -> None:
     accepted = await shop.submit("hello")
-    (stale,) = (await shop.stores.jobs.claim("a worker that stalls", 1, 0.001)).jobs
+    (stale,) = (await shop.stores.jobs.claim("a worker that stalls", 1, 0.001, roomy())).jobs
     while not (await shop.stores.jobs.recover()).total():
         pass
     current = await claim_job(shop.stores)

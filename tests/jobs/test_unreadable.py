@@ -23,6 +23,7 @@ from builders import (
     failed,
     finish,
     later,
+    roomy,
 )
 from databases import Database
 from stores import Stores
@@ -55,12 +56,12 @@ async def test_it_is_left_for_later_while_the_others_are_claimed(
     job_id = await foreign_job(stores, database, change)
     other = (await accept(stores, session=None)).job_id
 
-    claims = await stores.jobs.claim("worker", 10, LEASE)
+    claims = await stores.jobs.claim("worker", 10, LEASE, roomy())
 
     assert ([claim.id for claim in claims.jobs], claims.unreadable) == ([other], [job_id])
     assert await state(database, job_id) == ("scheduled", 0, 0, clock.now() + 60_000)
     assert await database.rows(f"SELECT attempts_made FROM jobs WHERE id = '{job_id}'") == [(0,)]
-    again = await stores.jobs.claim("worker", 10, LEASE)
+    again = await stores.jobs.claim("worker", 10, LEASE, roomy())
     assert (again.jobs, again.unreadable, again.next_in) == ([], [], 60.0)
 
 
@@ -72,7 +73,7 @@ async def test_many_of_them_do_not_keep_a_claim_from_what_is_behind_them(
     clock.advance(1)
     other = (await accept(stores, session=None)).job_id
 
-    first, second, third = [await stores.jobs.claim("worker", 2, LEASE) for _ in range(3)]
+    first, second, third = [await stores.jobs.claim("worker", 2, LEASE, roomy()) for _ in range(3)]
 
     assert [len(each.unreadable) for each in (first, second, third)] == [2, 2, 0]
     assert (first.next_in, [claim.id for claim in third.jobs]) == (0.0, [other])

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from answerback.kernel.instruments import Instruments
 from answerback.queue.leased_queue import Claims
+from answerback.queue.shares import Shares
 from answerback.queue.worker_pool import WorkerPool
 from builders import Journal, RealClock
 
+ALONE = 1_000_000.0
+"""A factor at which one tenant takes every place."""
 SHORT = 0.4
 """Seconds of a lease that ends during a test."""
 
@@ -18,6 +21,7 @@ SHORT = 0.4
 class Row:
     id: str
     epoch: int = 1
+    tenant_id: str = "t"
 
 
 class Table:
@@ -41,7 +45,7 @@ class Table:
         self.trouble: Exception | None = None
         self.claiming: asyncio.Event | None = None
 
-    async def claim(self, limit: int) -> Claims[Row]:
+    async def claim(self, limit: int, shares: Shares) -> Claims[Row]:
         self.limits.append(limit)
         if self.trouble is not None:
             trouble, self.trouble = self.trouble, None
@@ -98,6 +102,8 @@ class Stage:
 
     def start(self, capacity: int = 10, lease: float = 60.0, *, outlasts_outages: bool = False) -> WorkerPool[Row]:
         self.table.outlasts_outages = outlasts_outages
-        pool = WorkerPool(self.table, self.ready, capacity, lease, Instruments(self.journal, RealClock()))
+        pool = WorkerPool(
+            self.table, self.ready, Shares(capacity, ALONE), lease, Instruments(self.journal, RealClock())
+        )
         self.tasks += [asyncio.create_task(pool.claim_forever()), asyncio.create_task(pool.keep_leases_forever())]
         return pool

@@ -16,7 +16,7 @@ from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.reviews.model import File, FileRef, Review
 from answerback.reviews.tokens import CallbackTokens
 from answerback.testing.clock import FakeClock
-from builders import LEASE, ROOMY, TENANT, Journal, Notifier, StubProvider, new_job
+from builders import LEASE, ROOMY, TENANT, Journal, Notifier, StubProvider, new_job, roomy
 from stores import Stores
 
 REVIEW = Review("essay-1", (FileRef("http://f/1"), FileRef("http://f/2", (2,))), "Erika", {"task": "water"})
@@ -98,7 +98,7 @@ class Desk:
     async def run(self, reviewer: Reviewer) -> JobRecord:
         """One attempt of the only job that is due."""
         jobs, kinds = self._jobs(reviewer)
-        (claim,) = (await jobs.claim("worker", 100, LEASE)).jobs
+        (claim,) = (await jobs.claim("worker", 100, LEASE, roomy())).jobs
         windows = DatabaseWindows(self.stores.conversations)
         await Runner(jobs, kinds, self.notifier, windows, self._instruments).run(claim)
         return await jobs.get(TENANT, claim.id)

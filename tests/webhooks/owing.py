@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
+from answerback.queue.shares import Shares
 from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, DeliveryRecord, OriginKey, OriginRoom
-from builders import LEASE, TENANT, URL, accept, claim_jobs, finish
+from builders import LEASE, TENANT, URL, accept, claim_jobs, finish, roomy
 from stores import Stores
 
 DEAD = "https://dead.example/hook"
@@ -31,9 +32,9 @@ async def owe(stores: Stores, count: int, url: str = URL, tenant: str = TENANT, 
 
 
 async def claim(
-    stores: Stores, known: Mapping[OriginKey, OriginRoom] | None = None, limit: int = 100
+    stores: Stores, known: Mapping[OriginKey, OriginRoom] | None = None, limit: int = 100, shares: Shares | None = None
 ) -> DeliveryClaims:
-    return await stores.deliveries.claim_deliveries("worker", limit, LEASE, rooms(known))
+    return await stores.deliveries.claim_deliveries("worker", limit, LEASE, rooms(known), shares or roomy())
 
 
 async def record_of(stores: Stores, claimed: ClaimedDelivery) -> DeliveryRecord:

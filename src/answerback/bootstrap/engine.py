@@ -14,6 +14,7 @@ from answerback.jobs.sweep import Duty, Sweep
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.queue.notifiers.local import LocalNotifier
+from answerback.queue.shares import Shares
 from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
 from answerback.webhooks.breaker import CircuitBreakers
@@ -37,8 +38,8 @@ def make_engine(
     notifier: LocalNotifier,
     instruments: Instruments,
 ) -> Engine:
-    lease_seconds, concurrency = settings.lease_seconds, settings.worker_concurrency
-    deliveries, retention_ms = stores.deliveries, int(settings.retention_days * DAY_MS)
+    lease_seconds, retention_ms = settings.lease_seconds, int(settings.retention_days * DAY_MS)
+    deliveries = stores.deliveries
     runner = Runner(jobs, kinds, notifier, windows, instruments)
     origins = CircuitBreakers(instruments.clock.monotonic)
     deliverer = Deliverer(
@@ -51,16 +52,11 @@ def make_engine(
         instruments,
         callback_schedules(kinds),
     )
-    job_pool = WorkerPool(
-        JobQueue(jobs, runner, lease_seconds, instruments.log), notifier.jobs, concurrency, lease_seconds, instruments
-    )
-    delivery_pool = WorkerPool(
-        DeliveryQueue(stores.deliveries, deliverer, lease_seconds),
-        notifier.deliveries,
-        concurrency,
-        lease_seconds,
-        instruments,
-    )
+    job_queue = JobQueue(jobs, runner, lease_seconds, instruments.log)
+    delivery_queue = DeliveryQueue(stores.deliveries, deliverer, lease_seconds)
+    job_shares, delivery_shares = (Shares(settings.worker_concurrency, settings.tenant_slot_factor) for _ in range(2))
+    job_pool = WorkerPool(job_queue, notifier.jobs, job_shares, lease_seconds, instruments)
+    delivery_pool = WorkerPool(delivery_queue, notifier.deliveries, delivery_shares, lease_seconds, instruments)
     sweep = Sweep(
         recoveries=(jobs.recover, _counting("deliveries_requeued", deliveries.recover_deliveries)),
         expiries=(

@@ -1,11 +1,13 @@
 """Claiming jobs: due ones are promoted to queued, and queued ones leased in the order of their rank."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, literal_column, select, update
 
-from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.operation import Operation, Row, Statement, Transaction
 from answerback.database.sql import at_most, in_state, still_in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import Claimed, JobState, Queue, Registry
@@ -17,9 +19,13 @@ from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
 from answerback.queue.attempts import Report, ending_attempt, entry
 from answerback.queue.fair_order import ranking
 from answerback.queue.leases import claiming, extending, fenced, releasing_unconfirmed
+from answerback.queue.loose_scan import loose_scan
+from answerback.queue.shares import Shares
 
 RELEASED = Report("released")
 PROMOTED_AT_ONCE = 200
+WALK_LENGTH = 256
+"""How many tenants a claim looks at where some hold their shares; the next claim goes on behind them."""
 UNREADABLE_SECONDS = 60.0
 """A job that only another version of this service can read is due again after this time; that version may then claim it
 first."""
@@ -44,17 +50,24 @@ PROMOTE = ranking(
     by=("row_id",),
 )
 
-# A job past its deadline is left to the sweep.
-_next = (
-    select(jobs.c.id)
-    .where(
-        in_state(jobs, JobState.QUEUED), jobs.c.queue == bindparam("of_queue"), jobs.c.deadline_at > bindparam("now")
+
+def _claiming(*where: Any) -> Statement:
+    """Leases at most `limit` queued jobs, in the order of their ranks. One past its deadline is left to the sweep."""
+    chosen = (
+        select(jobs.c.id)
+        .where(in_state(jobs, JobState.QUEUED), jobs.c.queue == bindparam("queue"), *where)
+        .where(jobs.c.deadline_at > bindparam("now"))
+        .order_by(jobs.c.rank)
+        .limit(bindparam("limit"))
+        .with_for_update(skip_locked=True)
     )
-    .order_by(jobs.c.rank)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
-)
-CLAIM = claiming(jobs, _next, JobState.RUNNING, CLAIMED_COLUMNS)
+    return claiming(jobs, chosen, JobState.RUNNING, CLAIMED_COLUMNS)
+
+
+CLAIM = _claiming()
+# Not by equality, as in `fair_order.next_rank`.
+CLAIM_OF_TENANT = _claiming(jobs.c.tenant_id >= bindparam("tenant_id"), jobs.c.tenant_id <= bindparam("tenant_id"))
+WALK = loose_scan(jobs, JobState.QUEUED, ("tenant_id",), "rank", ("tenant_id", "rank"), WALK_LENGTH, same="queue")
 NEXT_SCHEDULED = Statement(select(jobs.c.run_at).where(*_scheduled).order_by(jobs.c.run_at).limit(at_most(1)))
 
 EXTEND = extending(jobs, JobState.RUNNING)
@@ -63,26 +76,29 @@ RELEASE = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), state=JobState.QU
 
 
 def claim(
-    tx: Transaction, kinds: Registry, owner: str, limit: int, lease_seconds: float, unconfirmed: Sequence[str]
+    tx: Transaction,
+    kinds: Registry,
+    owner: str,
+    limit: int,
+    lease_seconds: float,
+    unconfirmed: Sequence[str],
+    shares: Shares,
+    after: str | None,
 ) -> Operation[JobClaims]:
     """`unconfirmed` are names of claims whose commit was not answered: their jobs are given back first. A job that only
-    another version of this service can read is put off, and its attempt does not count."""
+    another version of this service can read is put off, and its attempt does not count. `shares` are a copy; a walk
+    begins behind the tenant `after`."""
     for name in unconfirmed:
         yield RELEASE_UNCONFIRMED(owner=name)
     promoted = yield DUE(now=tx.now)
     if promoted:
         yield PROMOTE.many([{"row_id": row.id} for row in promoted])
-    rows = yield CLAIM(
-        now=tx.now,
-        wall=tx.wall,
-        of_queue=Queue.INTERACTIVE,
-        owner=owner,
-        limit=limit,
-        expires_at=tx.now + int(lease_seconds * 1000),
-    )
+    expires_at = tx.now + int(lease_seconds * 1000)
+    lease = {"now": tx.now, "wall": tx.wall, "owner": owner, "expires_at": expires_at, "queue": Queue.INTERACTIVE}
+    taken = yield from _take(limit, lease, shares, after)
     claimed: list[Claimed[Any]] = []
     unreadable: list[dict[str, Any]] = []
-    for row in sorted(rows, key=lambda row: str(row.id)):
+    for row in sorted(taken.rows, key=lambda row: str(row.id)):
         if (each := claimed_of(row, kinds, tx)) is not None:
             claimed.append(each)
         else:
@@ -90,12 +106,59 @@ def claim(
             unreadable.append({"row_id": row.id, "epoch": row.lease_epoch, "due_at": due_at})
     if unreadable:
         yield PUT_OFF_UNREADABLE.each(unreadable)
-    if len(rows) == limit or len(promoted) == PROMOTED_AT_ONCE:
+    if len(taken.rows) == limit or len(promoted) == PROMOTED_AT_ONCE:
         next_in: float | None = 0.0
     else:
         scheduled = yield NEXT_SCHEDULED()
         next_in = max(0.0, (scheduled[0].run_at - tx.now) / 1000) if scheduled else None
-    return JobClaims(claimed, next_in, [each["row_id"] for each in unreadable])
+    ids = [each["row_id"] for each in unreadable]
+    return JobClaims(claimed, next_in, ids, taken.held_back, taken.walked_to)
+
+
+@dataclass(slots=True)
+class _Taken:
+    rows: list[Row]
+    held_back: bool = False
+    walked_to: str | None = None
+
+
+def _take(limit: int, lease: dict[str, Any], shares: Shares, after: str | None) -> Operation[_Taken]:
+    """Leases jobs by rank, whosever they are, as long as no tenant holds its share; then tenant by tenant, past those
+    that do: their jobs would have to be read one by one."""
+    taken = _Taken([])
+    while len(taken.rows) < limit and (room := min(limit - len(taken.rows), shares.least)):
+        rows = yield CLAIM(**lease, limit=room)
+        for row in rows:
+            shares.take(row.tenant_id)
+        taken.rows += rows
+        if len(rows) < room:
+            return taken
+    if len(taken.rows) < limit:
+        yield from _take_past(taken, limit, lease, shares, after)
+    return taken
+
+
+def _take_past(taken: _Taken, limit: int, lease: dict[str, Any], shares: Shares, after: str | None) -> Operation[None]:
+    stops = list((yield WALK(queue=lease["queue"], tenant_id=after or "")))
+    if len(stops) == WALK_LENGTH:
+        taken.walked_to = stops[-1].tenant_id
+    elif after is not None:
+        seen = {stop.tenant_id for stop in stops}
+        stops += [each for each in (yield WALK(queue=lease["queue"], tenant_id="")) if each.tenant_id not in seen]
+    wanted: Counter[str] = Counter()
+    waiting = [stop.tenant_id for stop in sorted(stops, key=lambda stop: int(stop.rank))]
+    while waiting and len(taken.rows) + wanted.total() < limit:
+        for tenant_id in waiting[: limit - len(taken.rows) - wanted.total()]:
+            if shares.allowance(tenant_id):
+                shares.take(tenant_id)
+                wanted[tenant_id] += 1
+            else:
+                taken.held_back = True
+        waiting = [tenant_id for tenant_id in waiting if shares.allowance(tenant_id)]
+    if wanted:
+        each = [{**lease, "tenant_id": tenant_id, "limit": room} for tenant_id, room in sorted(wanted.items())]
+        taken.rows += [row for _, row in (yield CLAIM_OF_TENANT.each(each))]
+    taken.held_back = taken.held_back or (bool(stops) and not wanted)
 
 
 def release(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:

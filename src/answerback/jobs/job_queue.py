@@ -7,6 +7,7 @@ from answerback.jobs.run import Runner
 from answerback.jobs.store import JobStore
 from answerback.kernel.log import Log
 from answerback.queue.leased_queue import Claims, Leases, owner_name
+from answerback.queue.shares import Shares
 
 
 class JobQueue:
@@ -22,12 +23,12 @@ class JobQueue:
         self._log = log
         self._owner = owner_name()
 
-    async def claim(self, limit: int) -> Claims[Claimed[Any]]:
-        claims = await self._store.claim(self._owner, limit, self._lease_seconds)
+    async def claim(self, limit: int, shares: Shares) -> Claims[Claimed[Any]]:
+        claims = await self._store.claim(self._owner, limit, self._lease_seconds, shares)
         for job_id in claims.unreadable:
             # At most once a minute for each job, which is put off for that long.
             self._log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")
-        return Claims(claims.jobs, claims.next_in)
+        return Claims(claims.jobs, claims.next_in, claims.held_back)
 
     async def run(self, claim: Claimed[Any]) -> None:
         await self._runner.run(claim)

@@ -139,6 +139,10 @@ class Claimed(Generic[ArgsOrNone]):
         return self.job.id
 
     @property
+    def tenant_id(self) -> str:
+        return self.job.tenant_id
+
+    @property
     def seconds_left(self) -> float:
         """Until the deadline, at the claim."""
         return (self.deadline_at - self.claimed_at) / 1000

@@ -72,11 +72,15 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class JobClaims:
     """The jobs of a claim. `next_in`: seconds until the next one is due, 0.0 if one is due now, None if none waits.
-    `unreadable` are the ids of jobs that were put off, because only another version of this service can read them."""
+    `unreadable` are the ids of jobs that were put off, because only another version of this service can read them.
+    `held_back`: jobs that are due were left because their tenants hold their shares. A walk past the tenants that do
+    goes on behind the tenant `walked_to`, None: at the first."""
 
     jobs: Sequence[Claimed[Any]] = ()
     next_in: float | None = None
     unreadable: Sequence[str] = ()
+    held_back: bool = False
+    walked_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from answerback.jobs.outcome import Retry, Snooze
 from answerback.kernel.telemetry import Depth
 from answerback.queue.attempts import Report
 from answerback.queue.leases import extend
+from answerback.queue.shares import Shares
 from answerback.queue.unconfirmed import UnconfirmedClaims
 
 
@@ -44,6 +45,7 @@ class JobStore:
         self._backlog = backlog
         self._recount = Recount(self.count_open)
         self._unconfirmed = UnconfirmedClaims()
+        self._walked_to: str | None = None
 
     async def accept(self, job: NewJob, limits: Limits) -> Accepted:
         """Raises ConversationFull, Overloaded, IdempotencyConflict."""
@@ -58,11 +60,16 @@ class JobStore:
             lambda tx: accept.find_accepted(tx, tenant_id, idempotency_key, request_hash), accept.FIND_PLAN
         )
 
-    async def claim(self, owner: str, limit: int, lease_seconds: float) -> JobClaims:
+    async def claim(self, owner: str, limit: int, lease_seconds: float, shares: Shares) -> JobClaims:
         def claim_as(name: str, unconfirmed: Sequence[str]) -> Any:
-            return self._write(lambda tx: claim.claim(tx, self._kinds, name, limit, lease_seconds, unconfirmed))
+            return self._write(
+                lambda tx: claim.claim(
+                    tx, self._kinds, name, limit, lease_seconds, unconfirmed, shares.copy(), self._walked_to
+                )
+            )
 
         claimed: JobClaims = await self._unconfirmed.claim(owner, claim_as)
+        self._walked_to = claimed.walked_to
         return claimed
 
     async def extend(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:

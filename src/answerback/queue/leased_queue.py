@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+from answerback.queue.shares import Shares
+
 Leases: TypeAlias = Sequence[tuple[str, int]]
 """`(id, epoch)` of claims."""
 
@@ -20,16 +22,21 @@ class Claim(Protocol):
     @property
     def epoch(self) -> int: ...
 
+    @property
+    def tenant_id(self) -> str: ...
+
 
 C = TypeVar("C", bound=Claim)
 
 
 @dataclass(frozen=True, slots=True)
 class Claims(Generic[C]):
-    """What a claim brought, and in how many seconds the next row is due (0.0: it is), None if none waits."""
+    """What a claim brought, and in how many seconds the next row is due (0.0: it is), None if none waits. `held_back`:
+    rows that are due were left because their tenant holds its share of the pool."""
 
     rows: Sequence[C]
     next_in: float | None
+    held_back: bool = False
 
 
 class LeasedQueue(Protocol[C]):
@@ -42,8 +49,8 @@ class LeasedQueue(Protocol[C]):
     name: str
     outlasts_outages: bool
 
-    async def claim(self, limit: int) -> Claims[C]:
-        """Claims at most `limit` rows."""
+    async def claim(self, limit: int, shares: Shares) -> Claims[C]:
+        """Claims at most `limit` rows, and of each tenant no more than `shares`, a copy, allow it."""
 
     async def run(self, claim: C) -> None:
         """Does the work of one claim."""

@@ -29,12 +29,22 @@ class Shares:
         room = self._factor * self.free - self._held[tenant_id]
         return max(0, min(math.ceil(room / (self._factor + 1)), self.free))
 
-    def take(self, tenant_id: str) -> None:
-        self._held[tenant_id] += 1
-        self._taken += 1
+    @property
+    def least(self) -> int:
+        """The allowance of the tenant that holds most, whoever that is."""
+        return self.allowance(max(self._held, key=self._held.__getitem__, default=""))
 
-    def give(self, tenant_id: str) -> None:
-        self._taken -= 1
-        self._held[tenant_id] -= 1
+    def take(self, tenant_id: str, places: int = 1) -> None:
+        self._held[tenant_id] += places
+        self._taken += places
+
+    def give(self, tenant_id: str, places: int = 1) -> None:
+        self.take(tenant_id, -places)
         if not self._held[tenant_id]:
             del self._held[tenant_id]
+
+    def copy(self) -> "Shares":
+        """To plan with."""
+        copied = Shares(self._capacity, self._factor)
+        copied._held, copied._taken = self._held.copy(), self._taken
+        return copied

@@ -8,6 +8,7 @@ from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.queue.lease_keeper import Held, LeaseKeeper
 from answerback.queue.leased_queue import C, LeasedQueue
+from answerback.queue.shares import Shares
 
 POLL_SECONDS = 1.0
 """How often a pool looks for rows that no notification announced."""
@@ -19,19 +20,19 @@ RELEASE_SECONDS = 1.5
 
 
 class WorkerPool(Generic[C]):
-    """Runs up to `capacity` claims at once. `ready` is set by a notifier when a row may be due."""
+    """Runs claims, as many at once as `shares` has places. `ready` is set by a notifier when a row may be due."""
 
     def __init__(
         self,
         queue: LeasedQueue[C],
         ready: asyncio.Event,
-        capacity: int,
+        shares: Shares,
         lease_seconds: float,
         instruments: Instruments,
     ) -> None:
         self._queue = queue
         self._ready = ready
-        self._capacity = capacity
+        self._shares = shares
         self._lease_seconds = lease_seconds
         self._clock = instruments.clock
         self._log = instruments.log
@@ -40,11 +41,13 @@ class WorkerPool(Generic[C]):
         self._claiming = asyncio.Lock()
         self._room = asyncio.Event()
         self._room.set()
+        self._held_back = False
         self._stopping = False
 
     @property
     def full(self) -> bool:
-        return len(self._held) >= self._capacity
+        """Whether it has no room, or none for a tenant whose rows wait."""
+        return self._held_back or not self._shares.free
 
     async def room(self) -> None:
         """Returns when there is room for another claim, or the pool stops."""
@@ -70,12 +73,12 @@ class WorkerPool(Generic[C]):
             return await self._claim()
 
     async def _claim(self) -> float:
-        limit = min(self._capacity - len(self._held), CLAIM_BATCH)
+        limit = min(self._shares.free, CLAIM_BATCH)
         if limit <= 0:
             return POLL_SECONDS
         leased_until = self._clock.monotonic() + self._lease_seconds
         try:
-            claims = await self._queue.claim(limit)
+            claims = await self._queue.claim(limit, self._shares.copy())
         except StorageUnavailable as error:
             self._log.warning("claim_postponed", pool=self._queue.name, reason=str(error))
             return POLL_SECONDS
@@ -85,8 +88,11 @@ class WorkerPool(Generic[C]):
         if self._stopping:
             await self._release(claims.rows)
             return POLL_SECONDS
+        self._held_back = claims.held_back
         for claim in claims.rows:
             self._start(claim, leased_until)
+        if self.full:
+            self._room.clear()
         if claims.next_in == 0 and not claims.rows:
             return LOCKED_SECONDS
         return POLL_SECONDS if claims.next_in is None else min(POLL_SECONDS, claims.next_in)
@@ -95,14 +101,14 @@ class WorkerPool(Generic[C]):
         if (older := self._held.get(claim.id)) is not None:
             # The older claim's lease ended before this process noticed, as after a stall of the whole process.
             older.cancel()
+        self._shares.take(claim.tenant_id)
         task = asyncio.ensure_future(self._queue.run(claim))
         held = self._held[claim.id] = Held(claim, task, leased_until)
         task.add_done_callback(lambda _: self._ended(held))
-        if self.full:
-            self._room.clear()
 
     def _ended(self, held: Held[C]) -> None:
-        was_full = self.full
+        was_full, self._held_back = self.full, False
+        self._shares.give(held.claim.tenant_id)
         if self._held.get(held.claim.id) is held:
             del self._held[held.claim.id]
         if was_full and not self.full:

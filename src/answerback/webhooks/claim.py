@@ -19,6 +19,7 @@ from answerback.database.sql import at_most, in_state
 from answerback.database.tables import deliveries, webhook_endpoints
 from answerback.queue.leases import claiming
 from answerback.queue.loose_scan import loose_scan
+from answerback.queue.shares import Shares
 from answerback.webhooks.model import LATE_MS, ClaimedDelivery, DeliveryClaims, DeliveryState, OriginKey, OriginRoom
 from answerback.webhooks.report import RELEASE_UNCONFIRMED
 
@@ -98,6 +99,7 @@ def claim(
     lease_seconds: float,
     unconfirmed: Sequence[str],
     look: Look,
+    shares: Shares,
     after: OriginKey | None,
 ) -> Operation[DeliveryClaims]:
     """`unconfirmed` are names of claims whose commit was not answered: their deliveries are given back first. `after`
@@ -108,8 +110,8 @@ def claim(
     origins, moments = _look(tx, stops, look)
     recovered = [origin for origin in origins if origin.recovered_at is not None]
     lease = {"now": tx.now, "wall": tx.wall, "owner": owner, "expires_at": tx.now + int(lease_seconds * 1000)}
-    rows, drained = yield from _take(CLAIM_UNREACHED, recovered, limit, lease)
-    due, emptied = yield from _take(CLAIM_DUE, origins, limit - len(rows), lease)
+    rows, drained = yield from _take(CLAIM_UNREACHED, recovered, limit, lease, shares)
+    due, emptied = yield from _take(CLAIM_DUE, origins, limit - len(rows), lease, shares)
     rows += due
     full = len(rows) == limit
     if emptied and not full:
@@ -119,6 +121,7 @@ def claim(
         deliveries=sorted((_claimed(tx, row) for row in rows), key=lambda claim: claim.id),
         next_in=0.0 if full or not whole else _seconds_until(moments, tx.now),
         drained=[origin.key for origin in drained],
+        held_back=not full and any(origin.room and not shares.allowance(origin.key.tenant_id) for origin in origins),
         walked_to=_walked_to(rows, stops, full=full, whole=whole),
     )
 
@@ -158,7 +161,7 @@ def _look(tx: Transaction, stops: Sequence[Row], look: Look) -> tuple[list[_Open
 
 
 def _take(
-    statement: Statement, origins: Sequence[_Open], limit: int, lease: dict[str, Any]
+    statement: Statement, origins: Sequence[_Open], limit: int, lease: dict[str, Any], shares: Shares
 ) -> Operation[tuple[list[Row], list[_Open]]]:
     """Leases up to `limit` in rounds, in each of which every origin gets an equal share; also the origins that had
     fewer than their share."""
@@ -168,18 +171,21 @@ def _take(
     while waiting and (left := limit - len(taken)):
         asked, waiting = waiting[:left], waiting[left:]
         share = left // len(asked)
-        wanted = [
-            {**lease, **each.key._asdict(), "recovered_at": each.recovered_at, "room": min(each.room, share)}
-            for each in asked
-        ]
+        wanted = []
+        for each in asked:
+            room = min(each.room, share, shares.allowance(each.key.tenant_id))
+            shares.take(each.key.tenant_id, room)
+            wanted.append({**lease, **each.key._asdict(), "recovered_at": each.recovered_at, "room": room})
         found: Rows = yield statement.each(wanted)
         taken += [row for _, row in found]
         counts = Counter(index for index, _ in found)
         for index, origin in enumerate(asked):
             origin.room -= counts[index]
-            if counts[index] < wanted[index]["room"]:
+            room = wanted[index]["room"]
+            shares.give(origin.key.tenant_id, room - counts[index])
+            if counts[index] < room:
                 emptied.append(origin)
-            elif origin.room:
+            elif origin.room and shares.allowance(origin.key.tenant_id):
                 waiting.append(origin)
     return taken, emptied
 

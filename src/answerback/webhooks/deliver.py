@@ -15,6 +15,7 @@ from answerback.kernel.retry import RetrySchedule
 from answerback.kernel.telemetry import CallbackEnd, SpanKind
 from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
+from answerback.queue.shares import Shares
 from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, OriginKey, OriginRoom
 from answerback.webhooks.outcome import (
     AttemptEnd,
@@ -85,10 +86,10 @@ class Deliverer:
         self._callback_schedules = callback_schedules
         self._instruments = instruments
 
-    async def claim(self, owner: str, limit: int, lease_seconds: float) -> DeliveryClaims:
+    async def claim(self, owner: str, limit: int, lease_seconds: float, shares: Shares) -> DeliveryClaims:
         """Claims due deliveries, as many as their origins take. Each holds a place at its origin until it has run.
         Raises StorageUnavailable."""
-        claims = await self._store.claim_deliveries(owner, limit, lease_seconds, self._origins.look)
+        claims = await self._store.claim_deliveries(owner, limit, lease_seconds, self._origins.look, shares)
         for claim in claims.deliveries:
             self._origins.began(claim.key, claim.late)
         for key in claims.drained:

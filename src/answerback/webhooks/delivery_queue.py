@@ -1,6 +1,7 @@
 """How a worker pool reaches deliveries."""
 
 from answerback.queue.leased_queue import Claims, Leases, owner_name
+from answerback.queue.shares import Shares
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import ClaimedDelivery
 from answerback.webhooks.store import DeliveryStore
@@ -19,9 +20,9 @@ class DeliveryQueue:
         self._lease_seconds = lease_seconds
         self._owner = owner_name()
 
-    async def claim(self, limit: int) -> Claims[ClaimedDelivery]:
-        claims = await self._deliverer.claim(self._owner, limit, self._lease_seconds)
-        return Claims(claims.deliveries, claims.next_in)
+    async def claim(self, limit: int, shares: Shares) -> Claims[ClaimedDelivery]:
+        claims = await self._deliverer.claim(self._owner, limit, self._lease_seconds, shares)
+        return Claims(claims.deliveries, claims.next_in, claims.held_back)
 
     async def run(self, claim: ClaimedDelivery) -> None:
         await self._deliverer.run(claim)

@@ -100,13 +100,15 @@ class DeliveryClaims:
     """The deliveries of a claim. `next_in`: seconds until the next one is due, 0.0 if one is due now, None if none
     waits.
 
-    `drained` are recovered origins at which no delivery is left from before they recovered. The next claim begins after
-    `walked_to`, None: at the first origin.
+    `drained` are recovered origins at which no delivery is left from before they recovered. `held_back`: deliveries
+    that are due were left because their tenants hold their shares. The next claim begins after `walked_to`, None: at
+    the first origin.
     """
 
     deliveries: Sequence[ClaimedDelivery] = ()
     next_in: float | None = None
     drained: Sequence[OriginKey] = ()
+    held_back: bool = False
     walked_to: OriginKey | None = None
 
 

@@ -9,6 +9,7 @@ from answerback.database.operation import Database, Operation, Statement, Transa
 from answerback.database.tables import deliveries
 from answerback.queue.attempts import Report
 from answerback.queue.leases import extend
+from answerback.queue.shares import Shares
 from answerback.queue.unconfirmed import UnconfirmedClaims
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import endpoints, expire, recover, release, resend
@@ -34,12 +35,16 @@ class DeliveryStore:
         self._unconfirmed_deliveries = UnconfirmedClaims()
         self._walked_to: OriginKey | None = None
 
-    async def claim_deliveries(self, owner: str, limit: int, lease_seconds: float, look: Look) -> DeliveryClaims:
+    async def claim_deliveries(
+        self, owner: str, limit: int, lease_seconds: float, look: Look, shares: Shares
+    ) -> DeliveryClaims:
         """At each origin it claims at most as much as `look` says that it takes."""
 
         def claim(name: str, unconfirmed: Sequence[str]) -> Awaitable[DeliveryClaims]:
             return self._database.write.run(
-                lambda tx: claiming.claim(tx, name, limit, lease_seconds, unconfirmed, look, self._walked_to)
+                lambda tx: claiming.claim(
+                    tx, name, limit, lease_seconds, unconfirmed, look, shares.copy(), self._walked_to
+                )
             )
 
         claims = await self._unconfirmed_deliveries.claim(owner, claim)
