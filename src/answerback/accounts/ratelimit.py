@@ -42,7 +42,7 @@ class MovingWindows:
         if admitted:
             times.append(now)
             self._until_sweep -= 1
-        standing = Standing(admitted, rate.amount - len(times), times[0] + rate.seconds - now)
+        standing = Standing(admitted, rate.amount - len(times), times[0] - now + rate.seconds)
         if self._until_sweep <= 0:
             self._sweep(now)
         return standing

@@ -1,21 +1,36 @@
 """How processes on one database wake each other: over a broker, else over PostgreSQL, else not at all."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from answerback.jobs.engine import Engine
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.log import Log
-from answerback.queue.notifier import Notifier
+from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
-from answerback.queue.notifiers.remote import RemoteNotifier
+from answerback.queue.notifiers.remote import Listener, RemoteNotifier, Transport
 from answerback.queue.notifiers.spillover import SpilloverNotifier
 from answerback.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from answerback.queue.notifiers.celery_worker import NotifiedApp, Work
-    from answerback.queue.notifiers.postgres import PostgresListener
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """What carries notifications between processes. `woken_by` is how a worker's log names it.
+
+    `transport` makes what sends them. A worker gets them from what `listener` makes, or runs inside the Celery
+    application that `app` makes.
+    """
+
+    woken_by: str
+    transport: Callable[[], Transport] | None = None
+    listener: Callable[[Callable[[Topic], None], Instruments], Listener] | None = None
+    app: "Callable[[Work, Log], NotifiedApp] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +39,7 @@ class Notifiers:
 
     notifier: Notifier
     remote: RemoteNotifier | None = None
-    listener: "PostgresListener | None" = None
+    listener: Listener | None = None
 
     def start(self) -> None:
         if self.listener is not None:
@@ -46,52 +61,45 @@ def make_notifiers(
 
     Raises SettingsError.
     """
-    remote = _make_remote(settings, instruments) if serves else None
-    listener = None if engine is None else _make_listener(settings, local, instruments)
+    broker = choose_broker(settings)
+    listener = broker.listener(local.wake, instruments) if broker.listener and engine is not None else None
+    remote = RemoteNotifier(broker.transport(), instruments) if broker.transport and serves else None
     if remote is None:
         return Notifiers(local, listener=listener)
     return Notifiers(remote if engine is None else SpilloverNotifier(local, remote, engine.full), remote, listener)
 
 
-def _make_remote(settings: Settings, instruments: Instruments) -> RemoteNotifier | None:
+def choose_broker(settings: Settings) -> Broker:
+    """Raises SettingsError where the chosen one is not installed."""
     if settings.celery_broker_url is not None:
-        try:
-            # Not at the top: Celery is an extra.
-            from answerback.queue.notifiers.celery_broker import CeleryBroker
-        except ModuleNotFoundError as error:
-            raise _not_installed() from error
-        return RemoteNotifier(CeleryBroker(settings.celery_broker_url.get_secret_value()), instruments)
-    if uses_listen(settings):
-        # Not at the top: asyncpg is an extra.
-        from answerback.queue.notifiers.postgres import PostgresTransport
-
-        return RemoteNotifier(PostgresTransport(settings.postgres_dsn), instruments)
-    return None
+        return _celery(settings.celery_broker_url.get_secret_value())
+    if settings.database_path is None:
+        return _postgres(settings.postgres_dsn)
+    return Broker(woken_by="polling")
 
 
-def _make_listener(settings: Settings, local: LocalNotifier, instruments: Instruments) -> "PostgresListener | None":
-    if not uses_listen(settings):
-        return None
-    from answerback.queue.notifiers.postgres import PostgresListener
-
-    return PostgresListener(settings.postgres_dsn, local.wake, instruments)
-
-
-def uses_listen(settings: Settings) -> bool:
-    """Whether processes wake each other with PostgreSQL's LISTEN and NOTIFY."""
-    return settings.celery_broker_url is None and settings.database_path is None
-
-
-def make_celery_app(settings: Settings, work: "Work", log: Log) -> "NotifiedApp":
-    """Raises SettingsError."""
-    if settings.celery_broker_url is None:
-        raise SettingsError("CELERY_BROKER_URL is not set: name a broker, or run 'answerback worker', which needs none")
+def _celery(url: str) -> Broker:
     try:
-        from answerback.queue.notifiers.celery_worker import NotifiedApp
+        # Not at the top: Celery is an extra.
+        from answerback.queue.notifiers.celery_broker import CeleryBroker
     except ModuleNotFoundError as error:
-        raise _not_installed() from error
-    return NotifiedApp(settings.celery_broker_url.get_secret_value(), work, log)
+        raise SettingsError("CELERY_BROKER_URL needs Celery: pip install 'answerback[celery]'") from error
+
+    def app(work: "Work", log: Log) -> "NotifiedApp":
+        # Not with the other: processes that only send need no Celery worker.
+        from answerback.queue.notifiers.celery_worker import NotifiedApp
+
+        return NotifiedApp(url, work, log)
+
+    return Broker(woken_by="messages and polling", transport=partial(CeleryBroker, url), app=app)
 
 
-def _not_installed() -> SettingsError:
-    return SettingsError("CELERY_BROKER_URL needs Celery: pip install 'answerback[celery]'")
+def _postgres(dsn: str) -> Broker:
+    # Not at the top: asyncpg is an extra.
+    from answerback.queue.notifiers.postgres import PostgresListener, PostgresTransport
+
+    return Broker(
+        woken_by="LISTEN and polling",
+        transport=partial(PostgresTransport, dsn),
+        listener=partial(PostgresListener, dsn),
+    )

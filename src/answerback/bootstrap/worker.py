@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from functools import cache
 from typing import TYPE_CHECKING
 
-from answerback.bootstrap.notifiers import make_celery_app, uses_listen
+from answerback.bootstrap.notifiers import choose_broker
 from answerback.bootstrap.runtime import Process, loop_factory, open_log, open_process
 from answerback.bootstrap.service import Role, Service, build
 from answerback.bootstrap.upstreams import Upstreams
@@ -34,9 +34,10 @@ def work(settings: Settings) -> int:
     """Works until SIGTERM or SIGINT; returns the exit code."""
     try:
         thread = WorkerThread(settings)
-        if settings.celery_broker_url is None:
+        make_app = choose_broker(settings).app
+        if make_app is None:
             return _run(thread)
-        app = make_celery_app(settings, thread, thread.log)
+        app = make_app(thread, thread.log)
     except SettingsError as error:
         return _refuse(error)
     worker = app.Worker(hostname=f"answerback-{os.getpid()}@{socket.gethostname()}", pool_cls="threads", quiet=True)
@@ -135,7 +136,7 @@ class WorkerThread:
             service = await build(self._settings, process, upstreams, Role.WORKER, lifetimes)
             self._show_metrics(process)
             service.start(self._broke)
-            self.log.info("working", role=Role.WORKER.value, woken_by=_woken_by(self._settings))
+            self.log.info("working", role=Role.WORKER.value, woken_by=choose_broker(self._settings).woken_by)
             self._started.set_result(service)
             await self._stopping.wait()
             self.log.info("stopping")
@@ -157,17 +158,16 @@ class WorkerThread:
         self._stopping.set()
 
 
-def _woken_by(settings: Settings) -> str:
-    if settings.celery_broker_url is not None:
-        return "messages and polling"
-    return "LISTEN and polling" if uses_listen(settings) else "polling"
-
-
 @cache
 def celery_app() -> "NotifiedApp":
     try:
         settings = load_settings()
+        make_app = choose_broker(settings).app
+        if make_app is None:
+            raise SettingsError(
+                "CELERY_BROKER_URL is not set: name a broker, or run 'answerback worker', which needs none"
+            )
         thread = WorkerThread(settings)
-        return make_celery_app(settings, thread, thread.log)
+        return make_app(thread, thread.log)
     except SettingsError as error:
         raise SystemExit(_refuse(error)) from error

@@ -186,9 +186,10 @@ jobs = Table(
 does not count. `attempts` is the record of those that ended, with a gap between the first and the last of very many;
 `attempts_made` is how many ended, counted or not.
 
-`rank` is the place in the queue: a claim takes queued jobs in its order. It is the time at which the job became queued
-or, where it was scheduled, due. `lease_losses` counts leases lost in the window that begins at `first_loss_at`, null
-before the first loss.
+`rank` is the place in the queue: a claim takes queued jobs in its order. It is the time at which the job could first be
+claimed or, after a retry was scheduled, when that was due; one that is given back or lost keeps it.
+
+`lease_losses` counts leases lost in the window that begins at `first_loss_at`, null before the first loss.
 """
 
 questions = Table(

@@ -76,7 +76,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def bounded(value: Any, limit: int) -> Any:
-    """JSON of at most so many bytes that every database can hold."""
+    """JSON of at most `limit` bytes that every database can hold."""
     size = json_size(value)
     if size > limit:
         raise ValueError(f"must be at most {limit} bytes of JSON; it has {size}")

@@ -94,7 +94,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What an LLM's callback came to: whether it ended the job, and whether the job's own callback has been
+    """The effect of an LLM's callback: whether it ended the job, and whether the job's own callback has been
     delivered."""
 
     ended: bool

@@ -1,4 +1,4 @@
-"""What came of an attempt: what a kind's `run` returns."""
+"""The outcomes of an attempt, which a kind's `run` returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,8 +30,8 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """An attempt was made and failed: the job is scheduled again in `delay` seconds. `counted` is False where it may be
-    made once more all the same, as after a rate limit that named its end. `http_status` is what the LLM answered."""
+    """An attempt was made and failed: the job is scheduled again in `delay` seconds. `counted` is False if the attempt
+    uses up none of the schedule's, as after a rate limit that named its end. `http_status` is what the LLM answered."""
 
     delay: float
     failure: Failure

@@ -22,7 +22,7 @@ from answerback.kernel.telemetry import Span, SpanKind
 from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
 
-UNSTORED = "the relay failed while storing what came of this job; the operator's log says why"
+UNSTORED = "the relay failed while storing this job's outcome; the operator's log says why"
 
 
 class Runner:

@@ -74,7 +74,7 @@ class ShortRetries:
     multiplier: float
 
     def delay(self, tries: int, retry_after: float | None, draw: Callable[[], float]) -> float | None:
-        """Seconds until the next try after so many; None when there is none left, or the wait that the upstream asks
+        """Seconds until the try after number `tries`; None when there is none left, or the wait that the upstream asks
         for is longer than a caller's patience. `draw` is as in `RetrySchedule.delay`."""
         if tries > self.retries or (retry_after is not None and retry_after > self.limit):
             return None

@@ -111,7 +111,7 @@ class Process(ABC):
         return code
 
     async def until_logged(self, text: str, times: int = 1, timeout: float = 20.0) -> None:
-        """Waits until the log, over all starts, has `text` so many times. Raises TimeoutError, with the log's end."""
+        """Waits until the log, over all starts, has `text` `times` times. Raises TimeoutError, with the log's end."""
         try:
             async with asyncio.timeout(timeout), self._wrote:
                 await self._wrote.wait_for(lambda: self.logs.count(text) >= times)

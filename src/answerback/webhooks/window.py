@@ -47,7 +47,7 @@ class Window:
         self._used_up = self._used_up or in_flight + 1 >= self.size
 
     def answered(self, seconds: float, now: float) -> None:
-        """A response came after so many seconds."""
+        """A response came after this time."""
         if self.wide or self._is_old(seconds, now):
             return
         self._ended += 1

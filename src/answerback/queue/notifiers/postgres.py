@@ -71,7 +71,7 @@ class Unproven(Exception):
 
 
 class PostgresListener:
-    """Calls `wake` for each notification of another process, over a connection of its own.
+    """Implements `Listener`: calls `wake` for each notification of another process, over a connection of its own.
 
     Behind a pooler that hands each transaction another server connection, LISTEN succeeds and nothing ever arrives. So
     it is proven, at the start and every minute, by a notification that the process sends itself over a second

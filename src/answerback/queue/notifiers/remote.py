@@ -28,6 +28,14 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
+class Listener(Protocol):
+    """Wakes worker pools of this process, in their event loop, when another process notifies it."""
+
+    def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 class RemoteNotifier:
     """Implements `Notifier` with a thread that sends what has gathered since its last round.
 
