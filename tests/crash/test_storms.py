@@ -128,7 +128,9 @@ async def test_ten_thousand_calls_in_flight_fit_into_a_gibibyte(
     llm.on(lambda _: True, hold)
     receiver.on("/stateless", take)
     # The log goes nowhere: at this rate it would be most of what the test does.
-    service = Service(settings(llm, lease_seconds=60, worker_concurrency=CALLS, log_level="warning"))
+    service = Service(
+        settings(llm, lease_seconds=60, worker_concurrency=CALLS, tenant_slot_factor=1_000_000, log_level="warning")
+    )
     async with service, Client(service, receiver) as client:
         began = time.monotonic()
         numbers = iter(range(CALLS))

@@ -29,7 +29,9 @@ def any_broker_url(request: pytest.FixtureRequest) -> str | None:
 async def test_one_worker_holds_thousands_of_calls_in_flight(redis_url: str, llm: FakeLLM, receiver: Receiver) -> None:
     answering = asyncio.Event()
     llm.on(lambda _: True, replies.hang(answering, replies.say("at last")))
-    async with fleet(settings(llm, redis_url, worker_concurrency=CALLS), receiver) as shop:
+    async with fleet(
+        settings(llm, redis_url, worker_concurrency=CALLS, tenant_slot_factor=1_000_000), receiver
+    ) as shop:
         await asyncio.gather(*(shop.post(f"m{n}") for n in range(CALLS)))
 
         await llm.wait_for_calls(CALLS, timeout=60)

@@ -9,6 +9,7 @@ from stage import Row, Stage
 from answerback.kernel.errors import StorageUnavailable
 from answerback.queue import worker_pool as pools
 from answerback.queue.leased_queue import Claims
+from answerback.queue.shares import Shares
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ async def test_a_due_row_that_another_transaction_has_locked_is_not_claimed_with
     monkeypatch.setattr(pools, "LOCKED_SECONDS", 3_600.0)
     table = stage.table
 
-    async def locked(limit: int) -> Claims[Row]:
+    async def locked(limit: int, _: Shares) -> Claims[Row]:
         table.limits.append(limit)
         await table.announce()
         return Claims([], 0.0)

@@ -27,6 +27,7 @@ from builders import (
     claim_deliveries,
     claim_delivery,
     ended_job,
+    roomy,
 )
 from databases import Database
 from stores import Stores
@@ -145,9 +146,9 @@ async def test_retry_after_is_waited_for(post: Post, clock: FakeClock) -> None:
 async def test_a_claim_takes_what_origins_have_room_for_and_each_holds_its_place_until_it_has_run(post: Post) -> None:
     post.origins.rooms = [OriginRoom(0), OriginRoom(1)]
     deliverer = post.deliverer(StubSender())
-    assert (await deliverer.claim("worker", 10, 60.0)).deliveries == []
+    assert (await deliverer.claim("worker", 10, 60.0, roomy())).deliveries == []
 
-    (claim,) = (await deliverer.claim("worker", 10, 60.0)).deliveries
+    (claim,) = (await deliverer.claim("worker", 10, 60.0, roomy())).deliveries
     assert (post.origins.begun, post.origins.ends) == ([ALIVE], [])
     await deliverer.run(claim)
 
@@ -157,7 +158,7 @@ async def test_a_claim_takes_what_origins_have_room_for_and_each_holds_its_place
 async def test_an_origin_hears_that_it_owes_nothing_from_before_any_more(post: Post) -> None:
     post.origins.rooms = [OriginRoom(1, recovered_for=5.0)]
 
-    await post.deliverer(StubSender()).claim("worker", 10, 60.0)
+    await post.deliverer(StubSender()).claim("worker", 10, 60.0, roomy())
 
     assert post.origins.drained_keys == [ALIVE]
 
@@ -186,7 +187,7 @@ async def test_what_could_not_be_reached_is_tried_when_its_origin_recovers_and_k
     deliverer = post.deliverer(StubSender(SendError("connection refused"), 200))
 
     # When its origin recovers, and that attempt reaches nobody either
-    (early,) = (await deliverer.claim("worker", 10, 60.0)).deliveries
+    (early,) = (await deliverer.claim("worker", 10, 60.0, roomy())).deliveries
     await deliverer.run(early)
     # Then its schedule is as it was
     failed = await record_of(post.stores, early)
@@ -194,7 +195,7 @@ async def test_what_could_not_be_reached_is_tried_when_its_origin_recovers_and_k
     assert abs(failed.run_at - due_at) <= 1
     # And at the next recovery it is delivered
     clock.advance(1)
-    (again,) = (await deliverer.claim("worker", 10, 60.0)).deliveries
+    (again,) = (await deliverer.claim("worker", 10, 60.0, roomy())).deliveries
     await deliverer.run(again)
     assert (await record_of(post.stores, early)).state == "delivered"
 

@@ -8,7 +8,7 @@ from owing import ALIVE, CLOSED, DEAD, SHUT, claim, owe, urls
 from answerback.testing.clock import FakeClock
 from answerback.webhooks import claim as claiming
 from answerback.webhooks.model import OriginKey, OriginRoom
-from builders import REPORT, TENANT, URL, claim_delivery
+from builders import REPORT, TENANT, URL, claim_delivery, roomy
 from databases import Database
 from stores import Stores
 
@@ -128,9 +128,9 @@ async def test_an_origin_hears_whether_what_is_due_there_first_is_late(stores: S
         heard.append(late)
         return OriginRoom(0)
 
-    await stores.deliveries.claim_deliveries("worker", 10, 60.0, look)
+    await stores.deliveries.claim_deliveries("worker", 10, 60.0, look, roomy())
     clock.advance(61)
-    await stores.deliveries.claim_deliveries("worker", 10, 60.0, look)
+    await stores.deliveries.claim_deliveries("worker", 10, 60.0, look, roomy())
 
     assert heard == [False, True]
 

@@ -25,6 +25,7 @@ from builders import (
     claim_job,
     ended_job,
     finish,
+    roomy,
 )
 from databases import Database
 from stores import Stores
@@ -60,7 +61,7 @@ def deliverer(stores: Stores, sender: StubSender, clock: FakeClock) -> Deliverer
 
 
 async def deliver_what_is_due(by: Deliverer) -> None:
-    while deliveries := (await by.claim("worker", 100, 60.0)).deliveries:
+    while deliveries := (await by.claim("worker", 100, 60.0, roomy())).deliveries:
         for delivery in deliveries:
             await by.run(delivery)
 

@@ -12,7 +12,7 @@ from answerback.testing.clock import FakeClock
 from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.outcome import CallbackResponse
-from builders import URL, Journal, Notifier
+from builders import URL, Journal, Notifier, roomy
 from databases import Database
 from stores import Stores
 
@@ -64,7 +64,7 @@ async def test_when_it_answers_again_everything_arrives_soon_whatever_its_schedu
     async def work(until: float) -> None:
         """As a worker pool does, but for its notifications."""
         while (left := until - clock.monotonic()) > 0:
-            claims = await deliverer.claim("worker", 100, 60.0)
+            claims = await deliverer.claim("worker", 100, 60.0, roomy())
             await asyncio.gather(*(deliverer.run(claim) for claim in claims.deliveries))
             clock.advance(min(left, 0.01 if claims.deliveries else max(0.01, min(1.0, claims.next_in or 1.0))))
 

@@ -1,6 +1,6 @@
 """Claiming jobs: due ones are promoted to queued, and queued ones leased in the order of their rank."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -145,20 +145,29 @@ def _take_past(taken: _Taken, limit: int, lease: dict[str, Any], shares: Shares,
     elif after is not None:
         seen = {stop.tenant_id for stop in stops}
         stops += [each for each in (yield WALK(queue=lease["queue"], tenant_id="")) if each.tenant_id not in seen]
-    wanted: Counter[str] = Counter()
     waiting = [stop.tenant_id for stop in sorted(stops, key=lambda stop: int(stop.rank))]
-    while waiting and len(taken.rows) + wanted.total() < limit:
-        for tenant_id in waiting[: limit - len(taken.rows) - wanted.total()]:
-            if shares.allowance(tenant_id):
-                shares.take(tenant_id)
-                wanted[tenant_id] += 1
-            else:
-                taken.held_back = True
-        waiting = [tenant_id for tenant_id in waiting if shares.allowance(tenant_id)]
-    if wanted:
-        each = [{**lease, "tenant_id": tenant_id, "limit": room} for tenant_id, room in sorted(wanted.items())]
-        taken.rows += [row for _, row in (yield CLAIM_OF_TENANT.each(each))]
-    taken.held_back = taken.held_back or (bool(stops) and not wanted)
+    while wanted := _in_turn(waiting, limit - len(taken.rows), shares):
+        each = [{**lease, "tenant_id": tenant_id, "limit": places} for tenant_id, places in sorted(wanted.items())]
+        found = [row for _, row in (yield CLAIM_OF_TENANT.each(each))]
+        taken.rows += found
+        missing = wanted - Counter(row.tenant_id for row in found)
+        for tenant_id, places in missing.items():
+            shares.give(tenant_id, places)
+        waiting = [tenant_id for tenant_id in waiting if tenant_id not in missing]
+    taken.held_back = len(taken.rows) < limit and bool(waiting)
+
+
+def _in_turn(tenant_ids: Sequence[str], places: int, shares: Shares) -> Counter[str]:
+    """Takes so many places, one of each tenant after the other, as far as its share allows."""
+    wanted: Counter[str] = Counter()
+    turns = deque(tenant_ids)
+    while turns and wanted.total() < places:
+        tenant_id = turns.popleft()
+        if shares.allowance(tenant_id):
+            shares.take(tenant_id)
+            wanted[tenant_id] += 1
+            turns.append(tenant_id)
+    return wanted
 
 
 def release(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:

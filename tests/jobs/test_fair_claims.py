@@ -1,0 +1,100 @@
+"""Jobs of many tenants are claimed in fair order, and no tenant takes all places of a worker."""
+
+from collections import Counter
+
+import pytest
+
+from answerback.jobs.kind import Claimed
+from answerback.queue.shares import Shares
+from builders import LEASE, accept, claim_jobs, finish
+from databases import Database
+from stores import Stores
+
+
+async def waiting(stores: Stores, **counts: int) -> None:
+    """So many jobs of each tenant, one tenant after the other."""
+    for tenant_id, count in counts.items():
+        for _ in range(count):
+            await accept(stores, session=None, tenant_id=tenant_id)
+
+
+async def weigh(database: Database, tenant_id: str, weight: int) -> None:
+    await database.execute(f"INSERT INTO tenants (id, weight, created_at) VALUES ('{tenant_id}', {weight}, 0)")
+
+
+def of(claims: list[Claimed[object]]) -> Counter[str]:
+    return Counter(each.tenant_id for each in claims)
+
+
+async def test_a_newcomer_goes_ahead_of_anothers_backlog(stores: Stores) -> None:
+    await waiting(stores, large=50)
+    await claim_jobs(stores, limit=10)
+    await waiting(stores, small=1)
+
+    claims = await claim_jobs(stores, limit=2)
+
+    assert of(claims)["small"] == 1
+
+
+async def test_tenants_take_turns_whenever_their_jobs_came(stores: Stores) -> None:
+    await waiting(stores, a=20, b=10, c=5)
+
+    claims = await claim_jobs(stores, limit=15)
+
+    assert all(4 <= count <= 6 for count in of(claims).values())
+
+
+async def test_a_tenant_of_three_times_the_weight_gets_three_times_as_much(stores: Stores, database: Database) -> None:
+    await weigh(database, "heavy", 3)
+    await waiting(stores, light=40, heavy=40)
+
+    claims = await claim_jobs(stores, limit=40)
+
+    assert of(claims)["heavy"] == pytest.approx(30, abs=1)
+
+
+async def test_a_tenant_that_waited_long_has_saved_up_nothing(stores: Stores) -> None:
+    await waiting(stores, busy=30)
+    running = await claim_jobs(stores, limit=20)
+    await waiting(stores, idle=10)
+
+    claims = await claim_jobs(stores, limit=10)
+
+    assert of(claims)["idle"] == pytest.approx(5, abs=1)
+    for each in running:
+        await finish(stores, each)
+
+
+async def test_what_is_released_by_its_conversation_ranks_behind_what_its_tenant_queued(stores: Stores) -> None:
+    await accept(stores, "first", "talk", tenant_id="a")
+    await accept(stores, "second", "talk", tenant_id="a")
+    (first,) = await claim_jobs(stores)
+    await waiting(stores, a=3)
+    await finish(stores, first)
+
+    claims = await claim_jobs(stores, limit=3)
+
+    assert first.id not in {each.id for each in claims}
+    assert "second" not in {each.job.args.text for each in claims}
+
+
+async def test_a_tenant_that_holds_its_share_is_passed_and_others_are_claimed(stores: Stores) -> None:
+    await waiting(stores, large=60)
+    shares = Shares(10, 4.0)
+    first = await stores.jobs.claim("w", 10, LEASE, shares)
+    assert (len(first.jobs), first.held_back) == (8, True)
+    for _ in first.jobs:
+        shares.take("large")
+    await waiting(stores, small=1, other=1)
+
+    second = await stores.jobs.claim("w", 2, LEASE, shares)
+
+    assert of(list(second.jobs)) == {"small": 1, "other": 1}
+
+
+async def test_nothing_is_held_back_where_only_places_are_short(stores: Stores) -> None:
+    await waiting(stores, a=1, b=1)
+
+    claims = await stores.jobs.claim("w", 100, LEASE, Shares(100, 4.0))
+
+    assert (len(claims.jobs), claims.held_back, claims.next_in) == (2, False, None)
