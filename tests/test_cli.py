@@ -98,6 +98,12 @@ def test_a_key_may_have_a_rate_of_its_own(run: Run) -> None:
     assert "--rate-limit is 'often' but must be a number a second, minute, hour or day" in refused
 
 
+def test_a_key_may_weigh_its_tenant(run: Run) -> None:
+    assert said(run("keys", "create", "heavy", "--weight", "3"))
+
+    assert "--weight" in run("keys", "create", "typo", "--weight", "0").stderr
+
+
 def test_operator_keys_are_listed_as_such(run: Run) -> None:
     run("keys", "create", "mine", "--operator")
     run("keys", "create", "theirs")

@@ -121,6 +121,8 @@ async def test_a_caller_on_this_machine_makes_the_first_key_of_a_service_without
         ({"name": "x" * 201}, "name"),
         ({"name": "shop", "rate_limit": "often"}, "rate_limit"),
         ({"name": "shop", "operator": "yes"}, "operator"),
+        ({"name": "shop", "weight": 0}, "weight"),
+        ({"name": "shop", "weight": 1001}, "weight"),
         ({"name": "shop", "tenant": "a\x00b"}, "tenant"),
         ({"name": "shop", "more": 1}, "more"),
     ],

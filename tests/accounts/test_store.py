@@ -58,6 +58,15 @@ async def test_the_default_tenant_is_always_there(stores: Stores) -> None:
     assert (await stores.accounts.create_key("mine", "hash", tenant=DEFAULT_TENANT)).tenant_id == DEFAULT_TENANT
 
 
+async def test_a_key_weighs_its_tenant_and_another_leaves_the_weight(stores: Stores, database: Database) -> None:
+    key = await stores.accounts.create_key("shop", "hash-1", weight=3)
+    await stores.accounts.create_key("shop, again", "hash-2", tenant=key.tenant_id)
+    await stores.accounts.create_key("mine", "hash-3", tenant=DEFAULT_TENANT, weight=5)
+    await stores.accounts.create_key("mine, again", "hash-4", tenant=DEFAULT_TENANT, weight=7)
+
+    assert set(await database.rows("SELECT id, weight FROM tenants")) == {(key.tenant_id, 3), (DEFAULT_TENANT, 7)}
+
+
 async def test_an_unknown_tenant_gets_no_key(stores: Stores) -> None:
     with pytest.raises(NotFound, match="nobody"):
         await stores.accounts.create_key("shop", "hash", tenant="nobody")

@@ -18,6 +18,7 @@ from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, conflict, errors
 from answerback.http.responses import Time, respond
 from answerback.kernel.rate import parse_rate
+from answerback.queue.fair_order import MAX_WEIGHT
 
 SecretOf: TypeAlias = Callable[[str], Awaitable[str]]
 """The secret that signs a tenant's callbacks, by the tenant's id."""
@@ -60,12 +61,14 @@ def _rate(value: str) -> str:
 
 
 class NewKey(StrictBody):
-    """`tenant` is a tenant's id, or a name or id of one of its keys; without it the key gets a tenant of its own."""
+    """`tenant` is a tenant's id, or a name or id of one of its keys; without it the key gets a tenant of its own.
+    `weight` becomes the tenant's share of what is short, beside tenants of weight 1."""
 
     name: Annotated[str, AfterValidator(key_name)]
     tenant: Annotated[str, AfterValidator(no_nul)] | None = None
     operator: bool = False
     rate_limit: Annotated[str, AfterValidator(_rate)] | None = None
+    weight: Annotated[int, Field(ge=1, le=MAX_WEIGHT)] | None = None
 
 
 OPERATOR_ERRORS = KEY_ERRORS | errors(_403="The key is not an operator's")
@@ -116,7 +119,12 @@ def _add_create(
         async def create() -> Response:
             key = new_key()
             made = await store.create_key(
-                asked.name, hash_key(key), asked.rate_limit, tenant=asked.tenant, operator=asked.operator
+                asked.name,
+                hash_key(key),
+                asked.rate_limit,
+                tenant=asked.tenant,
+                operator=asked.operator,
+                weight=asked.weight,
             )
             authenticator.forget()
             secret = None if asked.tenant is not None else await secret_of(made.tenant_id)

@@ -1,8 +1,10 @@
 """Tenants and their API keys in the database."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import ClauseElement, bindparam, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
@@ -10,9 +12,16 @@ from answerback.database.tables import api_keys, tenants
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.ids import new_id
 
-INSERT_TENANT = Statement(
-    insert(tenants).values(id=bindparam("id"), weight=bindparam("weight"), created_at=bindparam("wall"))
-)
+
+def _weigh(upsert: Any) -> ClauseElement:
+    fresh = upsert(tenants).values(id=bindparam("id"), weight=bindparam("weight"), created_at=bindparam("wall"))
+    weighed: ClauseElement = fresh.on_conflict_do_update(
+        index_elements=[tenants.c.id], set_={"weight": bindparam("weight")}
+    )
+    return weighed
+
+
+WEIGH_TENANT = Statement(_weigh(sqlite.insert), postgresql=_weigh(postgresql.insert))
 FIND_TENANT = Statement(select(tenants.c.id).where(tenants.c.id == bindparam("given")))
 TENANTS_OF_KEY = Statement(
     select(api_keys.c.tenant_id)
@@ -41,13 +50,18 @@ REVOKE_KEY = Statement(
 
 
 def create_key(
-    tx: Transaction, name: str, key_hash: str, rate_limit: str | None, tenant: str | None, operator: bool
+    tx: Transaction,
+    name: str,
+    key_hash: str,
+    rate_limit: str | None,
+    tenant: str | None,
+    operator: bool,
+    weight: int | None,
 ) -> Operation[ApiKey]:
-    if tenant is None:
-        tenant_id = new_id("tnt_", tx.wall)
-        yield INSERT_TENANT(id=tenant_id, weight=1, wall=tx.wall)
-    else:
-        tenant_id = yield from find_tenant(tx, tenant)
+    tenant_id = new_id("tnt_", tx.wall) if tenant is None else (yield from find_tenant(tx, tenant))
+    if tenant is None or weight is not None:
+        # The default tenant has no row before it is weighed.
+        yield WEIGH_TENANT(id=tenant_id, weight=weight or 1, wall=tx.wall)
     key = ApiKey(new_id("key_", tx.wall), tenant_id, name, key_hash, operator, rate_limit, tx.wall, None)
     yield INSERT_KEY(
         id=key.id,
@@ -109,9 +123,13 @@ class AccountStore:
         *,
         tenant: str | None = None,
         operator: bool = False,
+        weight: int | None = None,
     ) -> ApiKey:
-        """A key of the `tenant` that `find_tenant` finds, of a new one for None. Raises NotFound, Conflict."""
-        return await self._database.write.run(lambda tx: create_key(tx, name, key_hash, rate_limit, tenant, operator))
+        """A key of the `tenant` that `find_tenant` finds, of a new one for None. `weight` becomes the tenant's, None
+        leaves it as it is. Raises NotFound, Conflict."""
+        return await self._database.write.run(
+            lambda tx: create_key(tx, name, key_hash, rate_limit, tenant, operator, weight)
+        )
 
     async def find_tenant(self, given: str) -> str:
         """The id of the tenant that has this id, or a key of this id or name. Raises NotFound; Conflict where several

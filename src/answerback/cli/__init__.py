@@ -21,6 +21,7 @@ from answerback.kernel.clock import rfc3339
 from answerback.kernel.errors import Conflict, NotFound, StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.rate import parse_rate
+from answerback.queue.fair_order import MAX_WEIGHT
 from answerback.settings import Settings, SettingsError, load_settings
 
 T = TypeVar("T")
@@ -166,6 +167,12 @@ def create_key(
     rate_limit: Annotated[
         str | None, typer.Option(help="Its own rate, such as 1000/hour; 0: no limit. Without it RATE_LIMIT counts.")
     ] = None,
+    weight: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MAX_WEIGHT, help="Its tenant's share of what is short, beside tenants of weight 1. Without it 1."
+        ),
+    ] = None,
 ) -> None:
     """Make a key; it is shown once. A new tenant's callbacks are signed with the secret that is shown with it."""
     _checked("NAME", key_name, name)
@@ -174,7 +181,9 @@ def create_key(
     settings, key = _settings(), new_key()
 
     async def create(stores: Stores) -> tuple[ApiKey, str | None]:
-        made = await stores.accounts.create_key(name, hash_key(key), rate_limit, tenant=tenant, operator=operator)
+        made = await stores.accounts.create_key(
+            name, hash_key(key), rate_limit, tenant=tenant, operator=operator, weight=weight
+        )
         secrets = make_signing_secrets(settings, stores.secrets)
         return made, await secrets.current(made.tenant_id) if tenant is None else None
 
