@@ -107,7 +107,7 @@ async def test_of_many_requests_with_one_idempotency_key_one_is_accepted(
 
 
 async def test_a_group_gets_as_far_into_a_conversation_as_there_is_room(stores: Stores) -> None:
-    limits = Limits(conversation_pending=5, queued_jobs=1_000)
+    limits = Limits(conversation_pending=5, queued_jobs=1_000, queued_jobs_per_tenant=100_000)
 
     results = await asyncio.gather(*(stores.jobs.accept(new_job(), limits) for _ in range(20)), return_exceptions=True)
 
@@ -116,7 +116,7 @@ async def test_a_group_gets_as_far_into_a_conversation_as_there_is_room(stores: 
 
 
 async def test_a_group_stops_at_the_limit_of_the_queue(stores: Stores, postgres: PostgresDatabase) -> None:
-    limits = Limits(conversation_pending=10, queued_jobs=7)
+    limits = Limits(conversation_pending=10, queued_jobs=7, queued_jobs_per_tenant=100_000)
 
     results = await asyncio.gather(
         *(stores.jobs.accept(new_job(session=None), limits) for _ in range(300)), return_exceptions=True
@@ -163,7 +163,7 @@ async def test_no_row_is_claimed_twice(processes: list[Stores]) -> None:
 
 async def test_what_others_open_counts_after_a_while(processes: list[Stores], monkeypatch: pytest.MonkeyPatch) -> None:
     ours, other = processes[0].jobs, processes[1].jobs
-    limits = Limits(conversation_pending=10, queued_jobs=3)
+    limits = Limits(conversation_pending=10, queued_jobs=3, queued_jobs_per_tenant=100_000)
     for _ in range(3):
         await other.accept(new_job(session=None), ROOMY)
     await ours.accept(new_job(session=None), limits)

@@ -29,7 +29,7 @@ from stores import Stores
 URL = "https://receiver.example/hook"
 TENANT = "tenant-a"
 LEASE = 60.0
-ROOMY = Limits(conversation_pending=1_000, queued_jobs=100_000)
+ROOMY = Limits(conversation_pending=1_000, queued_jobs=100_000, queued_jobs_per_tenant=100_000)
 MEMORY = Memory(max_messages=20, max_tokens=8_000, ttl_seconds=86_400)
 DAY = 86_400.0
 DAY_MS = 86_400_000

@@ -1,14 +1,15 @@
 """Accepting: a place in a conversation, an idempotency key, a limit."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import Limits
-from answerback.kernel.errors import ConversationFull, IdempotencyConflict, NotFound, Overloaded
+from answerback.kernel.errors import ConversationFull, IdempotencyConflict, NotFound, Overloaded, TenantFull
 from answerback.testing.clock import FakeClock
-from builders import ROOMY, TENANT, accept, claim_job, finish, new_job, state_of
+from builders import ROOMY, TENANT, accept, claim_job, claim_jobs, finish, new_job, state_of
 from databases import Database
 from fallbacks import Fallbacks
 from stores import Stores
@@ -96,14 +97,14 @@ async def test_a_thousand_at_once_with_one_key_make_one_job(stores: Stores, fall
 
 
 async def test_a_full_idempotent_conversation_still_answers_a_repeated_request(stores: Stores) -> None:
-    tight = Limits(conversation_pending=1, queued_jobs=1)
+    tight = Limits(conversation_pending=1, queued_jobs=1, queued_jobs_per_tenant=100_000)
     first = await stores.jobs.accept(new_job(idempotency_key="k", request_hash="h"), tight)
 
     assert (await stores.jobs.accept(new_job(idempotency_key="k", request_hash="h"), tight)).job_id == first.job_id
 
 
 async def test_a_conversation_takes_exactly_its_limit_however_many_come_at_once(stores: Stores) -> None:
-    limits = Limits(conversation_pending=7, queued_jobs=1_000)
+    limits = Limits(conversation_pending=7, queued_jobs=1_000, queued_jobs_per_tenant=100_000)
 
     outcomes = await asyncio.gather(*(stores.jobs.accept(new_job(), limits) for _ in range(50)), return_exceptions=True)
 
@@ -112,7 +113,7 @@ async def test_a_conversation_takes_exactly_its_limit_however_many_come_at_once(
 
 
 async def test_an_answer_makes_room_in_its_conversation(stores: Stores) -> None:
-    limits = Limits(conversation_pending=1, queued_jobs=1_000)
+    limits = Limits(conversation_pending=1, queued_jobs=1_000, queued_jobs_per_tenant=100_000)
     await stores.jobs.accept(new_job(), limits)
     with pytest.raises(ConversationFull):
         await stores.jobs.accept(new_job(), limits)
@@ -123,7 +124,7 @@ async def test_an_answer_makes_room_in_its_conversation(stores: Stores) -> None:
 
 
 async def test_the_backlog_takes_exactly_its_limit_however_many_come_at_once(stores: Stores) -> None:
-    limits = Limits(conversation_pending=1_000, queued_jobs=20)
+    limits = Limits(conversation_pending=1_000, queued_jobs=20, queued_jobs_per_tenant=100_000)
     arrivals = (stores.jobs.accept(new_job(session=f"s{n % 7}" if n % 2 else None), limits) for n in range(100))
 
     outcomes = await asyncio.gather(*arrivals, return_exceptions=True)
@@ -132,8 +133,20 @@ async def test_the_backlog_takes_exactly_its_limit_however_many_come_at_once(sto
     assert await stores.jobs.count_open() == 20
 
 
+async def test_a_tenant_takes_exactly_its_own_limit_and_another_has_room(stores: Stores) -> None:
+    limits = replace(ROOMY, queued_jobs_per_tenant=20)
+    arrivals = (stores.jobs.accept(new_job(session=None, tenant_id="full"), limits) for _ in range(30))
+
+    outcomes = await asyncio.gather(*arrivals, return_exceptions=True)
+
+    assert sum(isinstance(each, TenantFull) for each in outcomes) == 10
+    assert (await stores.jobs.accept(new_job(session=None, tenant_id="another"), limits)).created
+    await finish(stores, next(each for each in await claim_jobs(stores) if each.tenant_id == "full"))
+    assert (await stores.jobs.accept(new_job(session=None, tenant_id="full"), limits)).created
+
+
 async def test_an_ended_job_makes_room_in_the_backlog(stores: Stores) -> None:
-    limits = Limits(conversation_pending=10, queued_jobs=1)
+    limits = Limits(conversation_pending=10, queued_jobs=1, queued_jobs_per_tenant=100_000)
     await stores.jobs.accept(new_job(), limits)
     with pytest.raises(Overloaded):
         await stores.jobs.accept(new_job(), limits)
@@ -144,7 +157,7 @@ async def test_an_ended_job_makes_room_in_the_backlog(stores: Stores) -> None:
 
 
 async def test_a_refused_message_leaves_no_trace(stores: Stores, database: Database) -> None:
-    limits = Limits(conversation_pending=1, queued_jobs=1_000)
+    limits = Limits(conversation_pending=1, queued_jobs=1_000, queued_jobs_per_tenant=100_000)
     await stores.jobs.accept(new_job(), limits)
 
     with pytest.raises(ConversationFull):
@@ -163,7 +176,7 @@ async def test_the_backlog_is_counted_anew_when_a_store_opens(
     second = await database.open(clock)
     try:
         with pytest.raises(Overloaded):
-            await second.jobs.accept(new_job(), Limits(conversation_pending=10, queued_jobs=3))
+            await second.jobs.accept(new_job(), replace(ROOMY, queued_jobs=3))
         assert (await second.jobs.accept(new_job(), ROOMY)).position == 4
     finally:
         await second.close()

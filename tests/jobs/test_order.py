@@ -210,9 +210,10 @@ async def test_the_in_memory_backlog_agrees_with_the_database(
     for _ in range(300):
         await history.step()
 
-    counted = (await database.rows("SELECT count(*) FROM jobs WHERE finished_at IS NULL"))[0][0]
+    counted = await database.rows("SELECT tenant_id, count(*) FROM jobs WHERE finished_at IS NULL GROUP BY tenant_id")
 
-    assert stores.backlog.size() == counted
+    assert stores.backlog.size() == sum(count for _, count in counted)
+    assert all(stores.backlog.size_of(tenant_id) == count for tenant_id, count in counted)
 
 
 async def test_a_held_job_without_a_head_is_released(stores: Stores, database: Database) -> None:

@@ -131,7 +131,7 @@ async def build(
             settings, jobs, stores, kinds.registry, sender, signing_secrets, sharing.windows, local, instruments
         )
     notifiers = make_notifiers(settings, local, engine, instruments, serves=role is not Role.WORKER)
-    limits = Limits(settings.conversation_max_pending, settings.max_queued_jobs)
+    limits = Limits(settings.conversation_max_pending, settings.max_queued_jobs, settings.max_queued_jobs_per_tenant)
     asker = make_asker(settings, provider, instruments)
     catalog = Catalog(asker, settings.cache_ttl, instruments, always=(settings.default_model,))
     results = ResultsFolder(settings.benchmarks_dir)

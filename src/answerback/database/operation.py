@@ -7,7 +7,7 @@ share a transaction. SQLite's is `answerback.database.group_commit`, PostgreSQL'
 import asyncio
 import collections
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -90,12 +90,12 @@ class Transaction:
 
     `now` is the scheduling clock's, which no step of the wall clock moves: it decides what is due, when a lease ends
     and when a deadline has passed. `wall` is the wall clock's, for times that are shown. `opened` counts the jobs that
-    the transaction opened, less those that it ended.
+    the transaction opened, less those that it ended, by tenant.
     """
 
     now: int
     wall: int
-    opened: int = 0
+    opened: collections.Counter[str] = field(default_factory=collections.Counter)
 
     @property
     def wall_ahead(self) -> int:

@@ -173,7 +173,7 @@ jobs = Table(
     Index("jobs_on_probation", "lease_losses", unique=True, **_when(ON_PROBATION)),
     Index("jobs_leased", "lease_expires_at", **_when("state = 'running'")),
     Index("jobs_awaiting", "run_at", **_when("state = 'awaiting'")),
-    Index("jobs_deadline", "deadline_at", **_when(OPEN)),
+    Index("jobs_deadline", "deadline_at", "tenant_id", **_when(OPEN)),
     Index("jobs_head", "conversation_id", unique=True, **_when(f"conversation_id IS NOT NULL AND {JOB_HEAD_STATES}")),
     Index("jobs_held", "conversation_id", "position", **_when("state = 'held'")),
     Index("jobs_idempotency", "tenant_id", "idempotency_key", unique=True, **_when("idempotency_key IS NOT NULL")),

@@ -21,6 +21,7 @@ from answerback.kernel.errors import (
     Refusal,
     RequestInProgress,
     ResponseNotStored,
+    TenantFull,
     Unauthorized,
     UnknownModel,
 )
@@ -65,6 +66,7 @@ STATUSES: Mapping[type[Refusal], int] = {
     RequestInProgress: 409,
     ResponseNotStored: 409,
     ConversationFull: 429,
+    TenantFull: 429,
     Overloaded: 503,
     EraseUnfinished: 503,
 }
@@ -122,8 +124,8 @@ def render_refusal(refusal: Refusal, renderer: ErrorRenderer = problem) -> Respo
     elif isinstance(refusal, InvalidField):
         detail = [{"type": refusal.code, "loc": ["body", *_steps(refusal.field)], "msg": refusal.message}]
     headers = HEADERS.get(kind)
-    if isinstance(refusal, ConversationFull):
-        # The limit that was hit is the conversation's: a place is free again once a message is answered.
+    if isinstance(refusal, ConversationFull | TenantFull):
+        # The limit that was hit is not the rate: a place is free again once a message is answered.
         headers = {**RETRY_AFTER, **rate_headers(refusal.limit, 0, 1)}
     return renderer(STATUSES[kind], refusal.code, refusal.message, detail, headers)
 

@@ -1,6 +1,5 @@
 """Accepting a job: its place in its conversation, its row, its idempotency key, in one transaction."""
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import ClauseElement, bindparam, case, insert, literal_column, select
@@ -8,10 +7,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
 from answerback.database.tables import conversations, jobs
+from answerback.jobs.backlog import Backlog
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import Accepted, Limits, NewJob
 from answerback.jobs.order import rank
-from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded
+from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded, TenantFull
 from answerback.kernel.ids import new_id
 from answerback.queue.fair_order import ranking
 
@@ -69,8 +69,8 @@ ACCEPT_PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB)
 FIND_PLAN = BatchPlan((FIND_BY_KEY,), "find_accepted")
 
 
-def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[], int]) -> Operation[Accepted]:
-    """Raises IdempotencyConflict, Overloaded, ConversationFull, each before anything is written."""
+def accept(tx: Transaction, job: NewJob, limits: Limits, backlog: Backlog) -> Operation[Accepted]:
+    """Raises IdempotencyConflict, Overloaded, TenantFull, ConversationFull, each before anything is written."""
     if job.idempotency_key is not None:
         earlier = yield FIND_BY_KEY(tenant_id=job.tenant_id, idempotency_key=job.idempotency_key)
         if earlier:
@@ -79,17 +79,22 @@ def accept(tx: Transaction, job: NewJob, limits: Limits, open_jobs: Callable[[],
         earlier = yield FIND_RETRY(retry_of=job.retry_of)
         if earlier:
             return Accepted(earlier[0].id, earlier[0].position, created=False)
-    if open_jobs() + tx.opened >= limits.queued_jobs:
+    if backlog.size() + tx.opened.total() >= limits.queued_jobs:
         raise Overloaded("too many messages wait for an answer; send this one again later")
+    if backlog.size_of(job.tenant_id) + tx.opened[job.tenant_id] >= limits.queued_jobs_per_tenant:
+        raise TenantFull(
+            f"{limits.queued_jobs_per_tenant} of your messages wait for an answer; wait before sending the next",
+            limits.queued_jobs_per_tenant,
+        )
     # Counted before the first write, so that the operations of a batch count each other.
-    tx.opened += 1
+    tx.opened[job.tenant_id] += 1
     conversation_id, position, state = None, None, JobState.QUEUED
     if job.conversation_key is not None:
         place = yield JOIN_CONVERSATION(
             tenant_id=job.tenant_id, key=job.conversation_key, wall=tx.wall, max_pending=limits.conversation_pending
         )
         if not place:
-            tx.opened -= 1
+            tx.opened[job.tenant_id] -= 1
             raise ConversationFull(
                 f"this conversation has {limits.conversation_pending} unanswered messages; "
                 "wait for an answer before sending the next",

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 
 from answerback.database.operation import Transaction
 from answerback.kernel.errors import StorageUnavailable
@@ -18,16 +19,23 @@ class Backlog:
     """The count that `accept` compares with the limit. Used only where transactions run, so that it needs no lock."""
 
     def __init__(self) -> None:
+        self._sizes: Counter[str] = Counter()
         self._size = 0
 
     def size(self) -> int:
         return self._size
 
-    def reset(self, size: int) -> None:
-        self._size = size
+    def size_of(self, tenant_id: str) -> int:
+        return self._sizes[tenant_id]
+
+    def reset(self, sizes: Mapping[str, int]) -> None:
+        self._sizes = Counter(sizes)
+        self._size = self._sizes.total()
 
     def committed(self, transaction: Transaction) -> None:
-        self._size += transaction.opened
+        for tenant_id, opened in transaction.opened.items():
+            self._sizes[tenant_id] += opened
+            self._size += opened
 
 
 class Recount:

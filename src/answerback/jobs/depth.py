@@ -23,7 +23,9 @@ NEXT_QUEUED = Statement(
     .order_by(jobs.c.rank)
     .limit(at_most(1))
 )
-OPEN_JOBS = Statement(select(func.count().label("rows")).select_from(jobs).where(jobs.c.finished_at.is_(None)))
+OPEN_JOBS = Statement(
+    select(jobs.c.tenant_id, func.count().label("rows")).where(jobs.c.finished_at.is_(None)).group_by(jobs.c.tenant_id)
+)
 
 
 def depth(tx: Transaction) -> Operation[Depth]:

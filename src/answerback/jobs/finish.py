@@ -147,7 +147,7 @@ def _settle_if(tx: Transaction, kinds: Registry, rows: Rows, job: Job[Any], end:
 
 
 def _settle(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[Finished]:
-    tx.opened -= 1
+    tx.opened[job.tenant_id] -= 1
     ending = Ending(end.state, tx.wall, end.result, end.failure)
     effects = effects_of(kinds.find(job.kind), job, ending)
     yield from notify(tx, _notice(job, effects))

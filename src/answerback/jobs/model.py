@@ -63,10 +63,11 @@ class Repeatable:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Back-pressure: unanswered jobs in one conversation, unanswered jobs in all."""
+    """Back-pressure: unanswered jobs in one conversation, in all, of one tenant."""
 
     conversation_pending: int
     queued_jobs: int
+    queued_jobs_per_tenant: int
 
 
 @dataclass(frozen=True, slots=True)

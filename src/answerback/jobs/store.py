@@ -48,10 +48,10 @@ class JobStore:
         self._walked_to: str | None = None
 
     async def accept(self, job: NewJob, limits: Limits) -> Accepted:
-        """Raises ConversationFull, Overloaded, IdempotencyConflict."""
+        """Raises ConversationFull, TenantFull, Overloaded, IdempotencyConflict."""
         self._recount.if_due()
         return await self._write(
-            lambda tx: accept.accept(tx, job, limits, self._backlog.size), accept.ACCEPT_PLAN, len(job.args)
+            lambda tx: accept.accept(tx, job, limits, self._backlog), accept.ACCEPT_PLAN, len(job.args)
         )
 
     async def find_accepted(self, tenant_id: str, idempotency_key: str, request_hash: str) -> Accepted | None:
@@ -163,7 +163,7 @@ class JobStore:
         await self._recount.close()
 
     def _count_open(self, tx: Transaction) -> Operation[int]:
-        size = int((yield depth.OPEN_JOBS())[0].rows)
+        sizes = {row.tenant_id: int(row.rows) for row in (yield depth.OPEN_JOBS())}
         # Before this transaction's own changes, which its commit adds.
-        self._backlog.reset(size - tx.opened)
-        return size
+        self._backlog.reset({each: sizes.get(each, 0) - tx.opened[each] for each in sizes.keys() | tx.opened.keys()})
+        return sum(sizes.values())

@@ -42,8 +42,8 @@ class Submitter:
     async def submit(self, wanted: Submission) -> Accepted:
         """Accepts a job, or returns the earlier acceptance of the same idempotency key and body.
 
-        Raises CallbackRefused, what the kind's `check` raises, ConversationFull, Overloaded, IdempotencyConflict,
-        StorageUnavailable.
+        Raises CallbackRefused, what the kind's `check` raises, ConversationFull, TenantFull, Overloaded,
+        IdempotencyConflict, StorageUnavailable.
         """
         kind, args = wanted.kind, wanted.kind.encode(wanted.args)
         request_hash = None

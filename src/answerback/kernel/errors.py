@@ -14,6 +14,7 @@ Refusal                the request must change, or be sent later (a 4xx or a 503
 ├── RequestInProgress      the first request with this Idempotency-Key is still being answered
 ├── ResponseNotStored      the first request was answered, with a response that is not stored
 ├── ConversationFull       too many unanswered messages in one conversation
+├── TenantFull             too many unanswered messages of one tenant
 ├── Overloaded             the backlog is full
 └── EraseUnfinished        erased from the database, but Redis cannot be reached
 StorageUnavailable     the database cannot take a write now (locked, full, read-only)
@@ -136,6 +137,16 @@ class ConversationFull(Refusal):
     """`limit` is how many unanswered messages a conversation may have."""
 
     code = "conversation_full"
+
+    def __init__(self, message: str, limit: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class TenantFull(Refusal):
+    """`limit` is how many unanswered messages a tenant may have."""
+
+    code = "tenant_full"
 
     def __init__(self, message: str, limit: int) -> None:
         super().__init__(message)

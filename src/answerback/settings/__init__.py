@@ -163,6 +163,8 @@ class Settings(BaseSettings):
     """How long a claimed job is held without a heartbeat."""
     conversation_max_pending: Count = 100
     """Unanswered messages in one conversation; more are refused with 429."""
+    max_queued_jobs_per_tenant: Count = 100_000
+    """Unanswered messages of one tenant; more are refused with 429."""
     max_queued_jobs: Count = 1_000_000
     """Unanswered jobs in all; more are refused with 503."""
     job_deadline_seconds: Seconds = 86_400

@@ -116,7 +116,7 @@ def upgrade() -> None:
     )
     _index("jobs_awaiting", "jobs", "run_at", where="state = 'awaiting'")
     _index("jobs_conversation", "jobs", "conversation_id", where="finished_at IS NOT NULL")
-    _index("jobs_deadline", "jobs", "deadline_at", where="finished_at IS NULL")
+    _index("jobs_deadline", "jobs", "deadline_at", "tenant_id", where="finished_at IS NULL")
     _index("jobs_finished", "jobs", "finished_at", where="finished_at IS NOT NULL")
     _index(
         "jobs_head",
