@@ -109,3 +109,22 @@ async def test_a_hot_statement_uses_the_index_made_for_it(planner: Any, name: st
     found = await plan(planner, name)
 
     assert f"using {index} on" in found, found
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("CLAIM_JOBS", "jobs_ready"),
+        ("WALK", "deliveries_ready"),
+        ("CLAIM_DUE", "deliveries_ready"),
+        ("NEXT_HERE", "deliveries_ready"),
+    ],
+)
+async def test_no_other_index_finds_what_waits(planner: Any, name: str, index: str) -> None:
+    """With statistics of an emptier hour, PostgreSQL would choose another one, and read the whole backlog by it."""
+    await planner.execute("SET LOCAL enable_seqscan = off")
+    await planner.execute(f"DROP INDEX {index}")
+
+    found = await plan(planner, name)
+
+    assert "Seq Scan" in found, found

@@ -44,8 +44,11 @@ Attempts = Text().with_variant(JSONB(), "postgresql")
 """A JSON array, see `answerback.queue.attempts`."""
 
 
-def _when(predicate: str) -> dict[str, Any]:
-    return {"sqlite_where": text(predicate), "postgresql_where": text(predicate)}
+def _when(predicate: str, compared: str | None = None) -> dict[str, Any]:
+    """`compared` names a column that is never null: on PostgreSQL the index then serves no query that does not compare
+    it. SQLite chooses by no such statistics."""
+    narrower = predicate if compared is None else f"{predicate} AND {compared} IS NOT NULL"
+    return {"sqlite_where": text(predicate), "postgresql_where": text(narrower)}
 
 
 tenants = Table(
@@ -237,7 +240,7 @@ deliveries = Table(
     Index("deliveries_held", "conversation_id", "destination", "position", **_when("state = 'held'")),
     Index("deliveries_ready", "tenant_id", "origin", "run_at", **_when("state = 'pending'")),
     Index("deliveries_unreached", "tenant_id", "origin", "created_at", **_when(f"state = 'pending' AND {UNREACHED}")),
-    Index("deliveries_deadline", "deadline_at", **_when("state = 'pending'")),
+    Index("deliveries_deadline", "deadline_at", **_when("state = 'pending'", compared="deadline_at")),
     Index("deliveries_leased", "lease_expires_at", **_when("state = 'sending'")),
 )
 """`destination` is the endpoint's id, or a hash of the request's callback URL. `unreached_at` is when the last attempt

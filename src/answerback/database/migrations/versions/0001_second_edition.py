@@ -180,7 +180,7 @@ def upgrade() -> None:
         sa.Column("traceparent", sa.Text()),
         sa.Column("body", sa.LargeBinary(), nullable=False),
     )
-    _index("deliveries_deadline", "deliveries", "deadline_at", where="state = 'pending'")
+    _index("deliveries_deadline", "deliveries", "deadline_at", where="state = 'pending'", compared="deadline_at")
     _index("deliveries_event", "deliveries", "job_id", "event_type", "destination", unique=True)
     _index("deliveries_held", "deliveries", "conversation_id", "destination", "position", where="state = 'held'")
     _index("deliveries_leased", "deliveries", "lease_expires_at", where="state = 'sending'")
@@ -238,6 +238,9 @@ def upgrade() -> None:
     _index("idempotency_records_key", "idempotency_records", "tenant_id", "route", "key", unique=True)
 
 
-def _index(name: str, table: str, *columns: str, unique: bool = False, where: str | None = None) -> None:
+def _index(
+    name: str, table: str, *columns: str, unique: bool = False, where: str | None = None, compared: str | None = None
+) -> None:
     predicate = None if where is None else sa.text(where)
-    op.create_index(name, table, columns, unique=unique, sqlite_where=predicate, postgresql_where=predicate)
+    narrower = predicate if compared is None else sa.text(f"{where} AND {compared} IS NOT NULL")
+    op.create_index(name, table, columns, unique=unique, sqlite_where=predicate, postgresql_where=narrower)
