@@ -61,6 +61,8 @@ async def test_no_hot_statement_reads_a_whole_table(planner: Any, name: str) -> 
         ("INSERT_JOB", "jobs_ready_of_tenant"),
         ("INSERT_JOB", "jobs_running"),
         ("CLAIM_JOBS", "jobs_ready"),
+        ("CLAIM_OF_TENANT", "jobs_ready_of_tenant"),
+        ("WALK_TENANTS", "jobs_ready_of_tenant"),
         ("NEXT_SCHEDULED", "jobs_scheduled"),
         ("NEXT_QUEUED", "jobs_ready"),
         ("RELEASE_UNCONFIRMED_JOBS", "jobs_running"),

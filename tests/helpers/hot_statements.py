@@ -38,6 +38,8 @@ JOBS: dict[str, Statement] = {
     "DUE": claim.DUE,
     "PROMOTE": claim.PROMOTE,
     "CLAIM_JOBS": claim.CLAIM,
+    "CLAIM_OF_TENANT": claim.CLAIM_OF_TENANT,
+    "WALK_TENANTS": claim.WALK,
     "NEXT_SCHEDULED": claim.NEXT_SCHEDULED,
     "EXTEND_JOB": claim.EXTEND,
     "RELEASE_JOB": claim.RELEASE,

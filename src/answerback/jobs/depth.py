@@ -1,5 +1,8 @@
 """How many jobs wait, and for how long: counts that partial indexes answer without touching a row."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy import func, select
 
 from answerback.database.operation import Operation, Statement, Transaction
@@ -7,19 +10,23 @@ from answerback.database.sql import at_most, in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import JobState, Queue
 from answerback.kernel.telemetry import Depth
+from answerback.queue.fair_order import ranked
 from answerback.webhooks.depth import delivery_depth
 
 OPEN_STATES = (
     *(JobState.SCHEDULED, JobState.HELD, JobState.QUEUED),
     *(JobState.RUNNING, JobState.AWAITING, JobState.QUARANTINED),
 )
-COUNT = {
-    state: Statement(select(func.count().label("rows")).select_from(jobs).where(in_state(jobs, state)))
-    for state in OPEN_STATES
-}
+
+
+def _where(state: JobState) -> Sequence[Any]:
+    return [in_state(jobs, state), ranked(jobs)] if state is JobState.QUEUED else [in_state(jobs, state)]
+
+
+COUNT = {state: Statement(select(func.count().label("rows")).where(*_where(state))) for state in OPEN_STATES}
 NEXT_QUEUED = Statement(
     select(jobs.c.run_at)
-    .where(in_state(jobs, JobState.QUEUED), jobs.c.queue == Queue.INTERACTIVE.value)
+    .where(*_where(JobState.QUEUED), jobs.c.queue == Queue.INTERACTIVE.value)
     .order_by(jobs.c.rank)
     .limit(at_most(1))
 )

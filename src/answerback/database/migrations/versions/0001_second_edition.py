@@ -127,7 +127,7 @@ def upgrade() -> None:
     )
     _index("jobs_held", "jobs", "conversation_id", "position", where="state = 'held'")
     _index("jobs_idempotency", "jobs", "tenant_id", "idempotency_key", unique=True, where="idempotency_key IS NOT NULL")
-    _index("jobs_leased", "jobs", "lease_expires_at", where="state = 'running'")
+    _index("jobs_leased", "jobs", "lease_expires_at", where="state = 'running'", compared="lease_expires_at")
     _index(
         "jobs_on_probation",
         "jobs",
@@ -136,8 +136,14 @@ def upgrade() -> None:
         where="state IN ('queued', 'running') AND lease_losses >= 2",
     )
     _index("jobs_quarantined", "jobs", "run_at", where="state = 'quarantined'")
-    _index("jobs_ready", "jobs", "queue", "rank", where="state = 'queued'")
-    _index("jobs_ready_of_tenant", "jobs", "queue", "tenant_id", "rank", where="state = 'queued'")
+    _index("jobs_ready", "jobs", "queue", "rank", where="state = 'queued'", compared="rank")
+    _index(
+        "jobs_ready_of_tenant",
+        "jobs",
+        *("queue", "tenant_id", "rank"),
+        where="state = 'queued'",
+        compared="tenant_id",
+    )
     _index("jobs_retry", "jobs", "retry_of", unique=True, where="retry_of IS NOT NULL")
     _index("jobs_running", "jobs", "queue", "rank", where="state = 'running'")
     _index("jobs_scheduled", "jobs", "run_at", where="state = 'scheduled'")
