@@ -31,7 +31,7 @@ class Shares:
 
     @property
     def least(self) -> int:
-        """The allowance of the tenant that holds most, whoever that is."""
+        """The allowance of the tenant that holds most: every other may take at least as many."""
         return self.allowance(max(self._held, key=self._held.__getitem__, default=""))
 
     def take(self, tenant_id: str, places: int = 1) -> None:
