@@ -160,7 +160,7 @@ async def test_a_refusal_does_not_roll_its_neighbours_back(writer: Writer) -> No
 
 async def test_what_did_not_commit_is_not_reported_as_committed(writer: Writer) -> None:
     def opens(tx: Transaction) -> Operation[None]:
-        tx.opened += 1
+        tx.opened["default"] += 1
         yield BROKEN()
 
     with pytest.raises(sqlite3.IntegrityError):
