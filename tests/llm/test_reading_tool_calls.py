@@ -50,14 +50,22 @@ def test_a_call_in_the_field_of_earlier_models_is_a_call() -> None:
     assert (call["type"], call["function"]) == ("function", WEATHER)
 
 
-@pytest.mark.parametrize("message", [{}, {"tool_calls": None}, {"tool_calls": []}, {"function_call": None}], ids=str)
+def test_an_empty_entry_takes_nothing_from_those_beside_it() -> None:
+    assert tool_calls({"tool_calls": [None, CALL]}) == (CALL,)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{}, {"tool_calls": None}, {"tool_calls": []}, {"tool_calls": [None]}, {"function_call": None}],
+    ids=str,
+)
 def test_a_message_without_calls_calls_nothing(message: dict[str, Any]) -> None:
     assert tool_calls(message) == ()
 
 
 @pytest.mark.parametrize(
     "calls",
-    ["weather", {"0": CALL}, [None], [{}], ["weather"], [CALL, {"id": "c"}], [{"id": "c", "function": {"name": ""}}]],
+    ["weather", {"0": CALL}, [{}], ["weather"], [CALL, {"id": "c"}], [{"id": "c", "function": {"name": ""}}]],
     ids=str,
 )
 def test_a_call_that_names_no_tool_breaks_the_answer(calls: Any) -> None:

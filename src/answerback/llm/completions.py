@@ -15,7 +15,7 @@ from answerback.llm.tool_calls import tool_calls
 
 LARGEST_COUNT = 2**63 - 1
 
-WITHOUT_TEXT = ("tool_calls", "function_call", "audio", "refusal", "images")
+WITHOUT_TEXT = ("audio", "refusal", "images")
 """Fields of a message that make an answer without any text."""
 
 _FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -56,8 +56,8 @@ _STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def check(choice: Mapping[str, Json]) -> None:
-    """Raises ProviderError unless the choice is an answer: it has text or one of the fields of `WITHOUT_TEXT`, or was
-    cut off by a limit. Tool calls that name no tool are no answer."""
+    """Raises ProviderError unless the choice is an answer: it has text, tool calls or one of the fields of
+    `WITHOUT_TEXT`, or was cut off by a limit. Tool calls that name no tool are no answer."""
     message = choice.get("message")
     if not isinstance(message, dict):
         raise invalid("holds no message")
@@ -65,9 +65,8 @@ def check(choice: Mapping[str, Json]) -> None:
         blank = is_blank(message.get("content"))
     except ValueError:
         raise invalid("holds no text") from None
-    tool_calls(message)
     cut_off = choice.get("finish_reason") in ("length", "content_filter")
-    if blank and not cut_off and not any(message.get(field) for field in WITHOUT_TEXT):
+    if not tool_calls(message) and blank and not cut_off and not any(message.get(field) for field in WITHOUT_TEXT):
         raise _empty(choice)
 
 

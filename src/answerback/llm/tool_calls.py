@@ -21,7 +21,7 @@ def tool_calls(message: Mapping[str, Json]) -> tuple[dict[str, Json], ...]:
         raise _invalid()
     if not listed and message.get("function_call"):
         listed = [{"function": message["function_call"]}]
-    return tuple(_with_own_ids(_call(storable_json(call)) for call in listed))
+    return tuple(_with_own_ids(_call(storable_json(call)) for call in listed if call is not None))
 
 
 def _call(call: Json) -> dict[str, Json]:
