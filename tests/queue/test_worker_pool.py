@@ -263,3 +263,23 @@ async def test_the_last_claim_before_a_stop_waits_for_the_one_under_way(stage: S
     await pool.stop(20.0)
 
     assert (table.ended, table.released) == (["a"], [])
+
+
+@pytest.mark.usefixtures("no_poll")
+async def test_room_is_there_again_when_a_claim_finds_that_nothing_is_held_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the jobs of a tenant that held its share were put off, and none of them runs."""
+    held_back = [True, False]
+
+    async def claim(_: int, __: Shares) -> Claims[Row]:
+        return Claims([], None, held_back.pop(0))
+
+    monkeypatch.setattr(stage.table, "claim", claim)
+    pool = stage.start()
+    while held_back:
+        await asyncio.sleep(0)
+        stage.ready.set()
+
+    await asyncio.wait_for(pool.room(), 20)
+    assert not pool.full

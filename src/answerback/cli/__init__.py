@@ -170,7 +170,9 @@ def create_key(
     weight: Annotated[
         int | None,
         typer.Option(
-            min=1, max=MAX_WEIGHT, help="Its tenant's share of what is short, beside tenants of weight 1. Without it 1."
+            min=1,
+            max=MAX_WEIGHT,
+            help="Its tenant's share of what is short, beside tenants of weight 1. A new tenant's is 1.",
         ),
     ] = None,
 ) -> None:

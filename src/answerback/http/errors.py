@@ -10,7 +10,6 @@ from starlette.responses import Response
 from answerback.http.responses import respond
 from answerback.kernel.errors import (
     Conflict,
-    ConversationFull,
     EraseUnfinished,
     Forbidden,
     IdempotencyConflict,
@@ -21,7 +20,7 @@ from answerback.kernel.errors import (
     Refusal,
     RequestInProgress,
     ResponseNotStored,
-    TenantFull,
+    TooManyUnanswered,
     Unauthorized,
     UnknownModel,
 )
@@ -65,8 +64,7 @@ STATUSES: Mapping[type[Refusal], int] = {
     IdempotencyConflict: 409,
     RequestInProgress: 409,
     ResponseNotStored: 409,
-    ConversationFull: 429,
-    TenantFull: 429,
+    TooManyUnanswered: 429,
     Overloaded: 503,
     EraseUnfinished: 503,
 }
@@ -124,7 +122,7 @@ def render_refusal(refusal: Refusal, renderer: ErrorRenderer = problem) -> Respo
     elif isinstance(refusal, InvalidField):
         detail = [{"type": refusal.code, "loc": ["body", *_steps(refusal.field)], "msg": refusal.message}]
     headers = HEADERS.get(kind)
-    if isinstance(refusal, ConversationFull | TenantFull):
+    if isinstance(refusal, TooManyUnanswered):
         # The limit that was hit is not the rate: a place is free again once a message is answered.
         headers = {**RETRY_AFTER, **rate_headers(refusal.limit, 0, 1)}
     return renderer(STATUSES[kind], refusal.code, refusal.message, detail, headers)

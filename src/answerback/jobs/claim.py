@@ -17,7 +17,7 @@ from answerback.jobs.recover import QUARANTINE_LOSSES
 from answerback.jobs.reschedule import PUT_OFF_UNREADABLE
 from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
 from answerback.queue.attempts import Report, ending_attempt, entry
-from answerback.queue.fair_order import ranked, ranking
+from answerback.queue.fair_order import has_rank, ranking
 from answerback.queue.leases import claiming, extending, fenced, releasing_unconfirmed
 from answerback.queue.loose_scan import loose_scan
 from answerback.queue.shares import Shares
@@ -51,26 +51,21 @@ PROMOTE = ranking(
 )
 
 
-def _claiming(order: Sequence[Any], *where: Any) -> Statement:
-    """Leases at most `limit` queued jobs. One past its deadline is left to the sweep."""
+def _claiming(which: Any) -> Statement:
+    """Leases at most `limit` queued jobs, in the order of their ranks. One past its deadline is left to the sweep."""
     chosen = (
         select(jobs.c.id)
-        .where(in_state(jobs, JobState.QUEUED), jobs.c.queue == bindparam("queue"), *where)
+        .where(in_state(jobs, JobState.QUEUED), jobs.c.queue == bindparam("queue"), which)
         .where(jobs.c.deadline_at > bindparam("now"))
-        .order_by(*order)
+        .order_by(jobs.c.rank)
         .limit(bindparam("limit"))
         .with_for_update(skip_locked=True)
     )
     return claiming(jobs, chosen, JobState.RUNNING, CLAIMED_COLUMNS)
 
 
-CLAIM = _claiming([jobs.c.rank], ranked(jobs))
-CLAIM_OF_TENANT = _claiming(
-    [jobs.c.tenant_id, jobs.c.rank],
-    # Not by equality, as in `fair_order.next_rank`.
-    jobs.c.tenant_id >= bindparam("tenant_id"),
-    jobs.c.tenant_id <= bindparam("tenant_id"),
-)
+CLAIM = _claiming(has_rank(jobs))
+CLAIM_OF_TENANT = _claiming(jobs.c.tenant_id == bindparam("tenant_id"))
 WALK = loose_scan(jobs, JobState.QUEUED, ("tenant_id",), "rank", ("tenant_id", "rank"), WALK_LENGTH, same="queue")
 NEXT_SCHEDULED = Statement(select(jobs.c.run_at).where(*_scheduled).order_by(jobs.c.run_at).limit(at_most(1)))
 

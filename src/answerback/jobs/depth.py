@@ -10,7 +10,7 @@ from answerback.database.sql import at_most, in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import JobState, Queue
 from answerback.kernel.telemetry import Depth
-from answerback.queue.fair_order import ranked
+from answerback.queue.fair_order import has_rank
 from answerback.webhooks.depth import delivery_depth
 
 OPEN_STATES = (
@@ -20,7 +20,7 @@ OPEN_STATES = (
 
 
 def _where(state: JobState) -> Sequence[Any]:
-    return [in_state(jobs, state), ranked(jobs)] if state is JobState.QUEUED else [in_state(jobs, state)]
+    return [in_state(jobs, state), has_rank(jobs)] if state is JobState.QUEUED else [in_state(jobs, state)]
 
 
 COUNT = {state: Statement(select(func.count().label("rows")).where(*_where(state))) for state in OPEN_STATES}

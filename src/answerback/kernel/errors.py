@@ -13,8 +13,9 @@ Refusal                the request must change, or be sent later (a 4xx or a 503
 ├── IdempotencyConflict    the Idempotency-Key was used with another body
 ├── RequestInProgress      the first request with this Idempotency-Key is still being answered
 ├── ResponseNotStored      the first request was answered, with a response that is not stored
-├── ConversationFull       too many unanswered messages in one conversation
-├── TenantFull             too many unanswered messages of one tenant
+├── TooManyUnanswered
+│   ├── ConversationFull   in one conversation
+│   └── TenantFull         of one tenant
 ├── Overloaded             the backlog is full
 └── EraseUnfinished        erased from the database, but Redis cannot be reached
 StorageUnavailable     the database cannot take a write now (locked, full, read-only)
@@ -133,24 +134,20 @@ class ResponseNotStored(Refusal):
     code = "idempotency_response_not_kept"
 
 
-class ConversationFull(Refusal):
-    """`limit` is how many unanswered messages a conversation may have."""
+class TooManyUnanswered(Refusal):
+    """`limit` is how many messages may wait for an answer."""
 
+    def __init__(self, message: str, limit: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class ConversationFull(TooManyUnanswered):
     code = "conversation_full"
 
-    def __init__(self, message: str, limit: int) -> None:
-        super().__init__(message)
-        self.limit = limit
 
-
-class TenantFull(Refusal):
-    """`limit` is how many unanswered messages a tenant may have."""
-
+class TenantFull(TooManyUnanswered):
     code = "tenant_full"
-
-    def __init__(self, message: str, limit: int) -> None:
-        super().__init__(message)
-        self.limit = limit
 
 
 class Overloaded(Refusal):

@@ -9,7 +9,7 @@ hour has saved up nothing. A row that is given back keeps its rank.
 P. Goyal, H. M. Vin, H. Cheng: Start-time Fair Queueing, SIGCOMM 1996; here every row counts as long as every other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Integer, Table, func, literal_column, select
@@ -29,8 +29,8 @@ def ranking(statement: Callable[[Any], Any], **options: Any) -> Statement:
     return Statement(statement(func.max), postgresql=statement(func.greatest), **options)
 
 
-def ranked(table: FromClause) -> Any:
-    """Always so. A query that says it is served by the index of ranks, and by no other."""
+def has_rank(table: FromClause) -> Any:
+    """True of every row. On PostgreSQL the index of ranks serves the queries that say so, and no others."""
     return table.c.rank >= _number(0)
 
 
@@ -38,15 +38,13 @@ def next_rank(table: Table, queue: Any, tenant_id: Any, larger: Any, *, queued: 
     """The rank of a row of `queue` and `tenant_id`, columns or bound parameters, that becomes queued now."""
     peers = table.alias("peers")
 
-    def rank_of(state: str, order: Sequence[Any], *where: Any) -> ColumnElement[int]:
+    def rank_of(state: str, order: Any, *where: Any) -> ColumnElement[int]:
         found = select(peers.c.rank).where(peers.c.queue == queue, in_state(peers, state), *where)
-        return found.order_by(*order).limit(at_most(1)).correlate_except(peers).scalar_subquery()
+        return found.order_by(order).limit(at_most(1)).correlate_except(peers).scalar_subquery()
 
-    last = rank_of(running, [peers.c.rank.desc()])
-    virtual_time = func.coalesce(last, rank_of(queued, [peers.c.rank], ranked(peers)), _number(0))
-    # Not by equality: then the index of tenants would not be known to hold the order that is asked for.
-    of_tenant = (peers.c.tenant_id >= tenant_id, peers.c.tenant_id <= tenant_id)
-    own = func.coalesce(rank_of(queued, [peers.c.tenant_id.desc(), peers.c.rank.desc()], *of_tenant), _number(0))
+    last = rank_of(running, peers.c.rank.desc())
+    virtual_time = func.coalesce(last, rank_of(queued, peers.c.rank, has_rank(peers)), _number(0))
+    own = func.coalesce(rank_of(queued, peers.c.rank.desc(), peers.c.tenant_id == tenant_id), _number(0))
     weight = select(tenants.c.weight).where(tenants.c.id == tenant_id).correlate_except(tenants).scalar_subquery()
     return larger(virtual_time, own) + _number(STEP) // func.coalesce(weight, _number(1))
 

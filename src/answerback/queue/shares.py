@@ -1,4 +1,4 @@
-"""Shares of a pool that cannot be taken back: worker slots, file readers, name lookups.
+"""Shares of a pool whose places cannot be taken back, as the slots of a worker.
 
 A share "while others wait" would come too late: slots of a slow job are free again when it ends. So some are always
 left: a tenant takes one only while it holds fewer than `factor` times the free ones. Alone it gets four fifths at a

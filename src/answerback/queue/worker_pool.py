@@ -93,6 +93,8 @@ class WorkerPool(Generic[C]):
             self._start(claim, leased_until)
         if self.full:
             self._room.clear()
+        else:
+            self._room.set()
         if claims.next_in == 0 and not claims.rows:
             return LOCKED_SECONDS
         return POLL_SECONDS if claims.next_in is None else min(POLL_SECONDS, claims.next_in)
