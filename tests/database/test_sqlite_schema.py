@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from answerback.database import schema, sqlite
+from answerback.database import revision, schema, sqlite
 from answerback.database.tables import metadata
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
@@ -60,6 +61,10 @@ def test_the_migrations_number_the_rows_of_the_same_tables(path: Path, direct: P
     without_ids = "SELECT name FROM pragma_table_list WHERE wr ORDER BY name"
 
     assert rows(path, without_ids) == rows(direct, without_ids) != []
+
+
+def test_the_last_migration_is_the_revision_that_this_version_needs() -> None:
+    assert ScriptDirectory.from_config(schema.configuration()).get_heads() == [revision.HEAD]
 
 
 def test_upgrading_again_changes_nothing(path: Path) -> None:

@@ -14,6 +14,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from answerback.database.revision import HEAD, MigrationError
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 FIRST_EDITION = re.compile(r"000[1-6]")
 
@@ -21,20 +23,11 @@ _alembic = threading.Lock()
 """Held while Alembic works: it keeps its state in globals of its modules."""
 
 
-class MigrationError(Exception):
-    """The database cannot be brought to this version's schema."""
-
-
 def configuration() -> Config:
     """Alembic's configuration without a file: the migrations are in the package."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
-
-
-def head() -> str:
-    """The revision that this version needs."""
-    return str(ScriptDirectory.from_config(configuration()).get_current_head())
 
 
 def require_known(revision: str | None) -> None:
@@ -67,7 +60,7 @@ def upgrade_sqlite(path: Path) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             found = MigrationContext.configure(connection).get_current_revision()
             require_known(found)
-            if found != head():
+            if found != HEAD:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
     except SQLAlchemyError as error:

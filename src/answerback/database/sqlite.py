@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from answerback.database import schema
 from answerback.database.group_commit import GroupCommit
 from answerback.database.operation import Committed, Database
+from answerback.database.revision import MigrationError, is_current
 from answerback.database.sqlite_clock import SqliteClock
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
@@ -26,13 +26,16 @@ async def open_database(
     connect = connector(path)
 
     def prepare() -> SqliteClock:
-        schema.upgrade_sqlite(path)
+        if not is_current(path):
+            from answerback.database.schema import upgrade_sqlite
+
+            upgrade_sqlite(path)
         with contextlib.closing(connect()) as connection:
             return SqliteClock(clock, connection)
 
     try:
         times = await asyncio.to_thread(prepare)
-    except (sqlite3.Error, OSError, schema.MigrationError) as error:
+    except (sqlite3.Error, OSError, MigrationError) as error:
         raise StorageUnavailable(f"cannot open the database {str(path)!r}: {error}") from error
     write = GroupCommit("sqlite-writer", connect, "BEGIN IMMEDIATE", times, committed, metrics)
     return Database(write, GroupCommit("sqlite-reader", connector(path, read_only=True), "BEGIN", times))

@@ -10,13 +10,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol, TextIO, cast
-
-import structlog
+from typing import Literal, Protocol, TextIO
 
 from answerback.kernel.log import Log
 from answerback.observability.logfile import LogFile
@@ -44,9 +42,9 @@ def configure(
         file.open()
     sink = Sink(sys.stdout if stream is None else stream, file)
     render = json_line if log_format == "json" else text_line
-    _route_standard_logging(_Bridge(max(logging.WARNING, logging.getLevelNamesMapping()[level]), sink, render))
-    make_logger: Any = structlog.make_filtering_bound_logger(level)
-    return cast(Log, make_logger(sink, [_Renderer(render)], {}))
+    lowest = logging.getLevelNamesMapping()[level]
+    _route_standard_logging(_Bridge(max(logging.WARNING, lowest), sink, render))
+    return _Log(lowest, sink, render)
 
 
 class Sink:
@@ -60,7 +58,7 @@ class Sink:
             with contextlib.suppress(OSError, ValueError):
                 stream.reconfigure(errors="backslashreplace")
 
-    def msg(self, line: str) -> None:
+    def write(self, line: str) -> None:
         with self._lock:
             if self._file is not None:
                 self._file.write(line)
@@ -82,8 +80,6 @@ class Sink:
         except (OSError, ValueError):
             pass  # a full disk, a closed stream: the next line may do better
 
-    debug = info = warning = error = critical = msg
-
     @staticmethod
     def _silence(stream: TextIO) -> None:
         # The stream keeps what it could not write, and would fail again at exit and change the exit code.
@@ -99,17 +95,29 @@ class Render(Protocol):
     def __call__(self, level: str, event: str, fields: Mapping[str, object], trace: str, /) -> str: ...
 
 
-class _Renderer:
-    """The one processor of our loggers."""
+class _Log:
+    """Implements `Log`: the events from a level up."""
 
-    def __init__(self, render: Render) -> None:
+    def __init__(self, lowest: int, sink: Sink, render: Render) -> None:
+        self._lowest = lowest
+        self._sink = sink
         self._render = render
 
-    def __call__(self, _: Any, level: str, fields: MutableMapping[str, Any], /) -> str:
-        event = fields.pop("event", "")
-        error = fields.pop("exc_info", None)
-        trace = _trace(error) if error else ""
-        return self._render(level, event if isinstance(event, str) else _words(event), fields, trace)
+    def info(self, event: str, /, **fields: object) -> None:
+        if self._lowest <= logging.INFO:
+            self._sink.write(self._render("info", event, fields, ""))
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        if self._lowest <= logging.WARNING:
+            self._sink.write(self._render("warning", event, fields, ""))
+
+    def error(self, event: str, /, **fields: object) -> None:
+        if self._lowest <= logging.ERROR:
+            self._sink.write(self._render("error", event, fields, ""))
+
+    def exception(self, event: str, /, **fields: object) -> None:
+        if self._lowest <= logging.ERROR:
+            self._sink.write(self._render("error", event, fields, _trace(sys.exception())))
 
 
 def json_line(level: str, event: str, fields: Mapping[str, object], trace: str, /) -> str:
@@ -211,12 +219,8 @@ def _escape(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else _encode(c)[1:-1] for c in text)
 
 
-def _trace(error: object) -> str:
-    if error is True:
-        error = sys.exc_info()
-    if isinstance(error, tuple):
-        error = error[1]
-    if not isinstance(error, BaseException):
+def _trace(error: BaseException | None) -> str:
+    if error is None:
         return ""
     try:
         return "".join(traceback.format_exception(error)).rstrip()
@@ -239,8 +243,8 @@ class _Bridge(logging.Handler):
             event = str(record.msg)
         if event == REFUSED:
             return
-        trace = _trace(record.exc_info) if record.exc_info else ""
-        self._sink.msg(self._render(record.levelname.lower(), event, {"logger": record.name}, trace))
+        trace = _trace(record.exc_info[1]) if record.exc_info else ""
+        self._sink.write(self._render(record.levelname.lower(), event, {"logger": record.name}, trace))
 
     def close(self) -> None:
         super().close()

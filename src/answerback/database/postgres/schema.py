@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from answerback.database import schema
+from answerback.database import revision
 from answerback.database.postgres.connections import CONNECT_SECONDS, connected
 from answerback.kernel.errors import StorageUnavailable
 
@@ -31,12 +31,12 @@ async def require_current(connection: Any, dsn: str) -> None:
     encoding = await connection.fetchval("SHOW server_encoding", timeout=CONNECT_SECONDS)
     if encoding != "UTF8":
         raise StorageUnavailable(f"the database's encoding is {encoding}; make one with ENCODING 'UTF8'")
-    found, head = await _known_revision(connection), schema.head()
+    found = await _known_revision(connection)
     if found is None:
         await migrate(dsn)
-    elif found != head:
+    elif found != revision.HEAD:
         raise StorageUnavailable(
-            f"the database has the schema {found}, and this version needs {head}: run 'answerback migrate'"
+            f"the database has the schema {found}, and this version needs {revision.HEAD}: run 'answerback migrate'"
         )
 
 
@@ -82,9 +82,11 @@ async def _apply_with_retries(connection: Any) -> None:
 
 async def _apply(connection: Any) -> None:
     found = await _known_revision(connection)
-    if found == schema.head():
+    if found == revision.HEAD:
         return
-    for statement in await asyncio.to_thread(schema.postgres_since, found):
+    from answerback.database.schema import postgres_since
+
+    for statement in await asyncio.to_thread(postgres_since, found):
         if statement == "BEGIN;":
             statement = f"BEGIN; SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL statement_timeout = 0"
         await connection.execute(statement)
@@ -95,8 +97,12 @@ async def _known_revision(connection: Any) -> str | None:
     if await connection.fetchval("SELECT to_regclass('alembic_version')", timeout=CONNECT_SECONDS) is None:
         return None
     found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version", timeout=CONNECT_SECONDS)
+    if found == revision.HEAD:
+        return found
+    from answerback.database.schema import require_known
+
     try:
-        schema.require_known(found)
-    except schema.MigrationError as error:
+        require_known(found)
+    except revision.MigrationError as error:
         raise StorageUnavailable(f"cannot use the database: {error}") from error
     return found
