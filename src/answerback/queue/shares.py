@@ -1,4 +1,4 @@
-"""Shares of a pool whose places cannot be taken back, as the slots of a worker.
+"""Shares of a pool whose places cannot be taken back, as the slots of a worker or the threads that look up names.
 
 A share "while others wait" would come too late: slots of a slow job are free again when it ends. So some are always
 left: a tenant takes one only while it holds fewer than `factor` times the free ones. Alone it gets four fifths at a
@@ -7,7 +7,6 @@ shared-memory packet switches, IEEE/ACM Transactions on Networking 6(2), 1998.
 """
 
 import math
-from collections import Counter
 
 
 class Shares:
@@ -16,17 +15,22 @@ class Shares:
     def __init__(self, capacity: int, factor: float) -> None:
         self._capacity = capacity
         self._factor = factor
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
         self._taken = 0
 
     @property
     def free(self) -> int:
         return max(0, self._capacity - self._taken)
 
+    def admits(self, tenant_id: str) -> bool:
+        """Whether the tenant may take one more."""
+        free = self._capacity - self._taken
+        return free > 0 and self._held.get(tenant_id, 0) < self._factor * free
+
     def allowance(self, tenant_id: str) -> int:
         """How many more the tenant may take, if no other takes any meanwhile."""
         # The n-th more is taken while held + n - 1 < factor * (free - (n - 1)).
-        room = self._factor * self.free - self._held[tenant_id]
+        room = self._factor * self.free - self._held.get(tenant_id, 0)
         return max(0, min(math.ceil(room / (self._factor + 1)), self.free))
 
     @property
@@ -35,12 +39,14 @@ class Shares:
         return self.allowance(max(self._held, key=self._held.__getitem__, default=""))
 
     def take(self, tenant_id: str, places: int = 1) -> None:
-        self._held[tenant_id] += places
+        self._held[tenant_id] = self._held.get(tenant_id, 0) + places
         self._taken += places
 
     def give(self, tenant_id: str, places: int = 1) -> None:
-        self.take(tenant_id, -places)
-        if not self._held[tenant_id]:
+        self._taken -= places
+        if left := self._held[tenant_id] - places:
+            self._held[tenant_id] = left
+        else:
             del self._held[tenant_id]
 
     def copy(self) -> "Shares":
