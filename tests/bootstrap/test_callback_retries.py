@@ -20,7 +20,7 @@ from toy import EchoKind
 
 
 class Guard:
-    async def check(self, url: str) -> None:
+    async def check(self, url: str, tenant_id: str) -> None:
         return
 
 

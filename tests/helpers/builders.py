@@ -226,7 +226,7 @@ class StubSender:
         self.script = list(script or [200])
         self.sent: list[tuple[str, dict[str, str], bytes]] = []
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+    async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
         self.sent.append((url, headers, body))
         step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(step, Exception):

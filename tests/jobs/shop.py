@@ -54,7 +54,7 @@ class Mailbox(StubSender):
         super().__init__()
         self.came = asyncio.Condition()
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+    async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
         response = await super().send(url, headers, body)
         async with self.came:
             self.came.notify_all()
@@ -76,7 +76,7 @@ class Guard:
         self.closed = False
         self.asked: list[str] = []
 
-    async def check(self, url: str) -> None:
+    async def check(self, url: str, tenant_id: str) -> None:
         self.asked.append(url)
         if self.closed:
             raise CallbackRefused("callback_url leads inside")

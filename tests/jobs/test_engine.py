@@ -25,7 +25,7 @@ class HalfDead(Mailbox):
         super().__init__()
         self.refused = 0
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+    async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
         if url != URL:
             self.refused += 1
             raise SendError("connection refused")

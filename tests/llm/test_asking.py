@@ -86,7 +86,7 @@ def made(clock: FakeClock, journal: Journal, waits: list[float]) -> Made:
 async def test_a_stream_is_timed_to_its_first_token_and_to_its_end(made: Made) -> None:
     asker, _ = made([0.25, said("one"), 1.0, said(" two"), 0.5, said("", Usage(3, 7, 10))])
 
-    measured = await asker.measure(BODY)
+    measured = await asker.measure("t1", BODY)
 
     assert (measured.first_token_seconds, measured.seconds, measured.tries) == (0.25, 1.75, 1)
     assert (measured.text, measured.model, measured.usage) == ("one two", "m-1", Usage(3, 7, 10))
@@ -97,7 +97,7 @@ async def test_retries_wait_as_long_as_asked_are_counted_and_leave_latency_alone
 ) -> None:
     asker, _ = made([0.125, trouble(5.0)], [4.0, said("half"), trouble()], [0.5, said("whole"), 0.25])
 
-    measured = await asker.measure(BODY)
+    measured = await asker.measure("t1", BODY)
 
     assert (measured.tries, measured.text) == (3, "whole")
     assert measured.seconds == pytest.approx(0.75)
@@ -109,7 +109,7 @@ async def test_retries_wait_as_long_as_asked_are_counted_and_leave_latency_alone
 async def test_a_plain_answer_is_timed_without_the_waits_too(made: Made, waits: list[float]) -> None:
     asker, _ = made([1.0, trouble(5.0)], [0.75])
 
-    timed = await asker.ask(BODY)
+    timed = await asker.ask("t1", BODY)
 
     assert timed.seconds == pytest.approx(0.75)
     assert waits == [5.0]
@@ -118,7 +118,7 @@ async def test_a_plain_answer_is_timed_without_the_waits_too(made: Made, waits: 
 async def test_tries_that_are_used_up_are_a_failure_not_an_error(made: Made, waits: list[float]) -> None:
     asker, provider = made(*([trouble()] for _ in range(4)))
 
-    measured = await asker.measure(BODY)
+    measured = await asker.measure("t1", BODY)
 
     assert measured.failure is not None
     assert (measured.failure.code, measured.tries, provider.asked) == (ErrorCode.UPSTREAM_RATE_LIMITED, 4, 4)
@@ -129,7 +129,7 @@ async def test_tries_that_are_used_up_are_a_failure_not_an_error(made: Made, wai
 async def test_what_another_try_cannot_mend_is_tried_once(made: Made, final: ProviderError, waits: list[float]) -> None:
     asker, provider = made([final])
 
-    measured = await asker.measure(BODY)
+    measured = await asker.measure("t1", BODY)
 
     assert (measured.tries, provider.asked, waits) == (1, 1, [])
     assert measured.failure is final.failure
@@ -143,18 +143,28 @@ async def test_a_text_that_was_asked_for_is_not_answered_by_a_tool_call(clock: F
     asker = Asker(StubProvider(CALLS), RETRIES, 60.0, Instruments(journal, clock))  # type: ignore[arg-type]
 
     with pytest.raises(ProviderError) as caught:
-        await asker.ask(BODY)
+        await asker.ask("t1", BODY)
 
     assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY
-    assert (await asker.relay(BODY)).answer() == CALLS
+    assert (await asker.relay("t1", BODY)).answer() == CALLS
 
 
 async def test_a_stream_of_text_begins_with_text_and_one_without_any_is_empty(made: Made) -> None:
     asker, _ = made([said(""), said("one"), said(""), said(" two")], [said(""), said("")])
 
-    words = [piece async for piece in await asker.stream_text(BODY)]
+    words = [piece async for piece in await asker.stream_text("t1", BODY)]
 
     assert words == ["one", " two"]
     with pytest.raises(ProviderError) as caught:
-        await asker.stream_text(BODY)
+        await asker.stream_text("t1", BODY)
     assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY
+
+
+async def test_a_caller_waits_for_places_no_longer_than_for_an_answer(made: Made, waits: list[float]) -> None:
+    full = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "no place", retryable=True, retry_after=0.1, asked=False)
+    asker, provider = made([20.0, full], [60.0, full], [0.1])
+
+    with pytest.raises(ProviderError):
+        await asker.ask("t1", BODY)
+
+    assert (provider.asked, len(waits)) == (2, 1)

@@ -266,3 +266,45 @@ async def test_the_names_of_lists_are_models_too_and_every_provider_is_closed_on
         ("a", ""),
     ]
     assert (world.one.closed, world.two.closed) == (1, 1)
+
+
+class Full(Scripted):
+    """Has no place: refuses calls that cannot wait, and counts those that do."""
+
+    def __init__(self, name: str, retry_after: float) -> None:
+        super().__init__(name)
+        self.retry_after = retry_after
+        self.waited: list[ChatRequest] = []
+
+    async def send(self, request: ChatRequest) -> Reply:
+        if not request.patient:
+            raise broken(ErrorCode.UPSTREAM_RATE_LIMITED, retry_after=self.retry_after, asked=False)
+        self.waited.append(request)
+        return await super().send(request)
+
+
+def full_world(*providers: Scripted) -> FallbackProvider:
+    routes = [Route(each, "m") for each in providers]
+    return FallbackProvider({}, routes, providers[0], Instruments(Journal(), FakeClock()))
+
+
+async def test_a_route_without_a_place_is_passed() -> None:
+    full, free = Full("full", 1.0), Scripted("free")
+
+    assert (await ask(full_world(full, free), ChatRequest({}, 5))).text == "free:m"
+    assert full.waited == []
+
+
+async def test_where_no_route_has_a_place_the_call_waits_for_the_one_that_is_free_soonest() -> None:
+    slow, quick = Full("slow", 9.0), Full("quick", 1.0)
+    request = ChatRequest({}, 5, "t1", queued=True)
+
+    assert (await ask(full_world(slow, quick), request)).text == "quick:m"
+    assert slow.waited == []
+    assert [(each.tenant_id, each.queued) for each in quick.waited] == [("t1", True)]
+
+
+async def test_a_route_that_failed_is_no_reason_not_to_wait_for_another() -> None:
+    failing = Scripted("failing", m=broken())
+
+    assert (await ask(full_world(failing, Full("full", 1.0)), ChatRequest({}, 5))).text == "full:m"

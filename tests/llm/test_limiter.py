@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripting import chunk, read, streamed
+from scripting import HOUR, chunk, read, streamed
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.llm.limiter import RESERVED_AHEAD, LimitedProvider, UpstreamLimiter
 from answerback.llm.model import ChatRequest, Chunk, Model
 from answerback.llm.provider import send_streamed
-from answerback.llm.reply import Reply
+from answerback.llm.reply import OnEnd, Reply
 from answerback.testing.clock import FakeClock
 from builders import Journal, answer, replied
 
@@ -26,14 +26,18 @@ def limiter(clock: FakeClock) -> Made:
     return lambda **limits: UpstreamLimiter("llm", Instruments(Journal(), clock), **limits)
 
 
-def wait(limiter: UpstreamLimiter, model: str = "m", *, queued: bool = True) -> float:
+async def wait(limiter: UpstreamLimiter, model: str = "m", tenant: str = "t1", *, queued: bool = True) -> float:
     """Begins a call that does not end: 0.0 where there is room, else the seconds to wait."""
     try:
-        limiter.begin(model, queued=queued)
+        await limiter.begin(model, tenant, 0.0, queued=queued)
     except ProviderError as error:
         expected = (ErrorCode.UPSTREAM_RATE_LIMITED, True, False)
         return error.retry_after or -1.0 if (error.failure.code, error.retryable, error.asked) == expected else -1.0
     return 0.0
+
+
+async def waits_of(limiter: UpstreamLimiter, times: int, *, queued: bool = True) -> list[float]:
+    return [await wait(limiter, queued=queued) for _ in range(times)]
 
 
 def rounded(waits: list[float]) -> list[float]:
@@ -41,32 +45,32 @@ def rounded(waits: list[float]) -> list[float]:
 
 
 class TestCallsAMinute:
-    def test_jobs_without_room_reserve_one_slot_after_the_other(self, limiter: Made) -> None:
+    async def test_jobs_without_room_reserve_one_slot_after_the_other(self, limiter: Made) -> None:
         limited = limiter(per_minute=3)
 
-        assert rounded([wait(limited) for _ in range(7)]) == [0, 0, 0, 60, 80.4, 100.8, 121.2]
+        assert rounded(await waits_of(limited, 7)) == [0, 0, 0, 60, 80.4, 100.8, 121.2]
 
-    def test_a_job_that_comes_back_at_its_reserved_slot_finds_room(self, limiter: Made, clock: FakeClock) -> None:
+    async def test_a_job_that_comes_back_at_its_reserved_slot_finds_room(self, limiter: Made, clock: FakeClock) -> None:
         limited = limiter(per_minute=3)
-        slots = [clock.monotonic() + seconds for _ in range(12) if (seconds := wait(limited)) > 0]
+        slots = [clock.monotonic() + seconds for _ in range(12) if (seconds := await wait(limited)) > 0]
 
         late = (0.0, 0.3, 0.9)
         waits = []
         for number, slot in enumerate(slots):
             clock.advance(max(0.0, slot + late[number % 3] - clock.monotonic()))
-            waits.append(wait(limited))
+            waits.append(await wait(limited))
         assert waits == [0] * len(slots)
 
-    def test_a_caller_who_cannot_wait_gets_the_shortest_wait_and_reserves_nothing(
+    async def test_a_caller_who_cannot_wait_gets_the_shortest_wait_and_reserves_nothing(
         self, limiter: Made, clock: FakeClock
     ) -> None:
         limited = limiter(per_minute=2)
-        wait(limited)
+        await wait(limited)
         clock.advance(10)
-        wait(limited)
+        await wait(limited)
 
-        assert [wait(limited, queued=False) for _ in range(100)] == [50.0] * 100
-        assert wait(limited) == pytest.approx(50, abs=0.1)
+        assert await waits_of(limited, 100, queued=False) == [50.0] * 100
+        assert await wait(limited) == pytest.approx(50, abs=0.1)
 
     @given(steps=st.lists(st.tuples(st.floats(0, 20), st.booleans()), max_size=120), limit=st.integers(1, 5))
     def test_no_sixty_seconds_hold_more_calls_than_the_limit(self, steps: list[tuple[float, bool]], limit: int) -> None:
@@ -76,69 +80,156 @@ class TestCallsAMinute:
         for step, queued in steps:
             clock.advance(step)
             recent = [at for at in started if at > clock.monotonic() - 60]
-            admitted = wait(limited, queued=queued) == 0
+            admitted = asyncio.run(wait(limited, queued=queued)) == 0
             assert admitted == (len(recent) < limit)
             if admitted:
                 started.append(clock.monotonic())
 
-    def test_slots_are_not_reserved_further_and_further_ahead(self, limiter: Made) -> None:
+    async def test_slots_are_not_reserved_further_and_further_ahead(self, limiter: Made) -> None:
         limited = limiter(per_minute=20, draw=lambda: 0.5)
 
-        waits = [wait(limited) for _ in range(2_000)]
+        waits = await waits_of(limited, 2_000)
 
         assert max(waits) <= 60 + RESERVED_AHEAD + 1
         assert waits[-1] == pytest.approx(60 + 0.75 * RESERVED_AHEAD, abs=0.1)
 
 
 class TestCallsAtOnce:
-    def test_a_slot_is_free_when_a_call_ends(self, limiter: Made) -> None:
+    async def test_a_slot_is_free_when_a_call_ends(self, limiter: Made) -> None:
         limited = limiter(concurrency=2)
-        end = limited.begin("m", queued=True)
-        assert [wait(limited), wait(limited) > 0] == [0, True]
+        end = await limited.begin("m", "t1", 0.0, queued=True)
+        assert [await wait(limited), await wait(limited) > 0] == [0, True]
 
         end(None)
 
-        assert [wait(limited), wait(limited) > 0] == [0, True]
+        assert [await wait(limited), await wait(limited) > 0] == [0, True]
 
-    def test_slots_follow_each_other_at_the_pace_of_the_calls(self, limiter: Made, clock: FakeClock) -> None:
+    async def test_slots_follow_each_other_at_the_pace_of_the_calls(self, limiter: Made, clock: FakeClock) -> None:
         limited = limiter(concurrency=2)
         for _ in range(100):
-            end = limited.begin("m", queued=True)
+            end = await limited.begin("m", "t1", 0.0, queued=True)
             clock.advance(20)
             end(None)
-        wait(limited)
-        wait(limited)
+        await wait(limited)
+        await wait(limited)
 
-        assert [round(wait(limited)) for _ in range(4)] == [8, 16, 24, 32]
+        assert [round(each) for each in await waits_of(limited, 4)] == [8, 16, 24, 32]
+
+    async def test_calls_wait_in_turn_between_tenants(self, limiter: Made) -> None:
+        limited = limiter(concurrency=1)
+        line = Line(limited)
+        await line.enter("a", "a", "a", "b", "c", "a")
+
+        for _ in range(6):
+            await line.end()
+
+        assert line.began == ["a", "a", "b", "c", "a", "a"]
+
+    async def test_a_caller_whose_patience_ends_is_refused_and_leaves_the_line(self, limiter: Made) -> None:
+        limited = limiter(concurrency=1)
+        line = Line(limited)
+        await line.enter("a")
+
+        with pytest.raises(ProviderError) as refused:
+            await limited.begin("m", "b", 0.001, queued=False)
+
+        assert (refused.value.failure.code, refused.value.asked) == (ErrorCode.UPSTREAM_RATE_LIMITED, False)
+        assert refused.value.retry_after == pytest.approx(0.08)
+        await line.end()
+        assert await wait(limited) == 0
+
+    async def test_few_jobs_of_a_tenant_wait_for_each_place_and_more_go_back_to_the_queue(self, limiter: Made) -> None:
+        limited = limiter(concurrency=2)
+        line = Line(limited, queued=True)
+        await line.enter(*["a"] * 9, "b")
+        assert line.began == ["a", "a"]
+        assert line.put_off == pytest.approx([0.045, 0.085, 0.125])
+
+        for _ in range(3):
+            await line.end()
+
+        assert line.began == ["a", "a", "a", "b", "a"]
+
+    async def test_a_backlog_of_jobs_sends_no_other_tenant_to_the_end_of_it(self, limiter: Made) -> None:
+        limited = limiter(concurrency=1)
+        await waits_of(limited, 500)
+
+        assert await wait(limited, tenant="b") < 0.2
+
+    async def test_a_pause_that_came_meanwhile_refuses_who_waited_and_keeps_no_place(self, limiter: Made) -> None:
+        limited = limiter(concurrency=1)
+        line = Line(limited)
+        await line.enter("a", "b", "c")
+        limited.pause("m", 60)
+
+        await line.end()
+
+        assert rounded(line.put_off) == [60, 60]
+        assert await wait(limited, "other") == 0
+
+
+class Line:
+    """Calls that wait for a place, the tenants of those that have begun, and the waits of those that were put off."""
+
+    def __init__(self, limiter: UpstreamLimiter, *, queued: bool = False) -> None:
+        self._limiter = limiter
+        self._queued = queued
+        self._ends: list[OnEnd] = []
+        self.began: list[str] = []
+        self.put_off: list[float] = []
+        self._calls: list[asyncio.Task[None]] = []
+
+    async def enter(self, *tenants: str) -> None:
+        for tenant_id in tenants:
+            self._calls.append(asyncio.ensure_future(self._call(tenant_id)))
+            await settle()
+
+    async def end(self) -> None:
+        """Ends the call that began first."""
+        self._ends.pop(0)(None)
+        await settle()
+
+    async def _call(self, tenant_id: str) -> None:
+        try:
+            self._ends.append(await self._limiter.begin("m", tenant_id, HOUR, queued=self._queued))
+        except ProviderError as error:
+            self.put_off.append(error.retry_after or -1.0)
+        else:
+            self.began.append(tenant_id)
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 class TestAPause:
-    def test_a_model_whose_limit_is_used_up_is_left_alone_until_then_others_are_not(
+    async def test_a_model_whose_limit_is_used_up_is_left_alone_until_then_others_are_not(
         self, limiter: Made, clock: FakeClock
     ) -> None:
         limited = limiter()
         limited.pause("free", 3_600)
 
-        assert wait(limited, "free", queued=False) == 3_600
-        assert rounded([wait(limited, "free") for _ in range(3)]) == [3_600, 3_600.1, 3_600.2]
-        assert wait(limited, "paid") == 0
+        assert await wait(limited, "free", queued=False) == 3_600
+        assert rounded([await wait(limited, "free") for _ in range(3)]) == [3_600, 3_600.1, 3_600.2]
+        assert await wait(limited, "paid") == 0
         clock.advance(3_600)
-        assert wait(limited, "free") == 0
+        assert await wait(limited, "free") == 0
 
-    def test_a_shorter_one_does_not_end_a_longer_one_and_none_is_longer_than_a_day(self, limiter: Made) -> None:
+    async def test_a_shorter_one_does_not_end_a_longer_one_and_none_is_longer_than_a_day(self, limiter: Made) -> None:
         limited = limiter()
         limited.pause("m", 600)
         limited.pause("m", 5)
-        assert wait(limited, queued=False) == 600
+        assert await wait(limited, queued=False) == 600
 
         limited.pause("m", 10_000_000)
-        assert wait(limited, queued=False) == 86_400
+        assert await wait(limited, queued=False) == 86_400
 
-    def test_slots_after_it_keep_to_the_limit_of_the_minute(self, limiter: Made) -> None:
+    async def test_slots_after_it_keep_to_the_limit_of_the_minute(self, limiter: Made) -> None:
         limited = limiter(per_minute=20)
         limited.pause("m", 100)
 
-        assert rounded([wait(limited) for _ in range(3)]) == [100, 103.1, 106.1]
+        assert rounded(await waits_of(limited, 3)) == [100, 103.1, 106.1]
 
 
 class Scripted:
@@ -179,6 +270,7 @@ class Scripted:
 
 WHOLE = ChatRequest({"model": "m", "messages": []}, 10)
 STREAM = replace(WHOLE, stream=True)
+AT_ONCE = replace(WHOLE, patient=False)
 
 
 @pytest.fixture
@@ -195,7 +287,7 @@ class TestTheProvider:
         call = asyncio.ensure_future(read(provider, request_) if request_.stream else provider.send(request_))
         await scripted.began.wait()
         with pytest.raises(ProviderError):
-            await provider.send(WHOLE)
+            await provider.send(AT_ONCE)
 
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
@@ -208,7 +300,7 @@ class TestTheProvider:
         reply = await send_streamed(provider, STREAM)
         assert (await anext(reply)).text == "one"
         with pytest.raises(ProviderError):
-            await provider.send(WHOLE)
+            await provider.send(AT_ONCE)
 
         await reply.aclose()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest
 from scripting import ask, chunk, streamed
@@ -101,7 +102,7 @@ async def test_the_slot_at_an_upstream_is_free_and_its_connection_closed_though_
         reply = await send_streamed(provider, stream)
         await anext(reply)
         with pytest.raises(ProviderError, match="at once"):
-            await provider.send(whole)
+            await provider.send(replace(whole, patient=False))
 
         await llm.wait_for_disconnects(1)
 

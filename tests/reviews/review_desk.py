@@ -33,7 +33,7 @@ class StubLLM:
         self.script = list(script or [None])
         self.submitted: list[tuple[str, str]] = []
 
-    async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
+    async def submit(self, job_id: str, tenant_id: str, callback_url: str, review: Review, timeout: float) -> None:
         self.submitted.append((job_id, callback_url))
         step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if step is not None:
@@ -50,19 +50,19 @@ class StubFiles:
         self.error = error
         self.length = length
 
-    async def fetch(self, url: str) -> File:
+    async def fetch(self, url: str, tenant_id: str) -> File:
         if self.error is not None:
             raise self.error
         return File(url.encode() * self.length, "text/plain", "")
 
-    async def text(self, file: File, pages: Sequence[int] | None) -> str:
+    async def text(self, file: File, pages: Sequence[int] | None, tenant_id: str) -> str:
         return f"{file.data.decode()} {pages}"
 
     async def close(self) -> None:
         return
 
 
-async def any_address(url: str) -> None:
+async def any_address(url: str, tenant_id: str) -> None:
     """Every address may be called."""
 
 

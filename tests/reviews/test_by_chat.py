@@ -16,12 +16,12 @@ JUDGED = Answer('{"score": 1, "feedback": "fine"}', "m", Usage(1, 2, 3), "stop")
 
 
 async def review(reviewer: ChatReviewer, wanted: Review = REVIEW) -> object:
-    return (await reviewer.review("job_1", wanted, CALL_SECONDS)).result
+    return (await reviewer.review("job_1", "t1", wanted, CALL_SECONDS)).result
 
 
 async def refused(reviewer: ChatReviewer, wanted: Review = REVIEW) -> ProviderError:
     with pytest.raises(ProviderError) as refusal:
-        await reviewer.review("job_1", wanted, CALL_SECONDS)
+        await reviewer.review("job_1", "t1", wanted, CALL_SECONDS)
     return refusal.value
 
 
@@ -88,15 +88,15 @@ async def test_files_that_cannot_be_had_cost_no_call(files: StubFiles, code: Err
 
 
 async def test_a_file_at_a_forbidden_address_is_refused_before_the_202_by_its_place() -> None:
-    async def only_the_first(url: str) -> None:
+    async def only_the_first(url: str, tenant_id: str) -> None:
         if url != REVIEW.file_refs[0].url:
             raise CallbackRefused("callback_url is at a private address")
 
     files = StubFiles()
 
-    await by_chat(StubProvider()).check(REVIEW)
+    await by_chat(StubProvider()).check(REVIEW, "t1")
     with pytest.raises(InvalidField) as refusal:
-        await ChatReviewer(StubProvider(), files, files, only_the_first).check(REVIEW)
+        await ChatReviewer(StubProvider(), files, files, only_the_first).check(REVIEW, "t1")
 
     assert (refusal.value.field, refusal.value.message) == ("file_refs.1.url", "url is at a private address")
 

@@ -47,7 +47,7 @@ async def test_an_llm_that_refuses_is_asked_once(desk: Desk) -> None:
 
 async def test_an_answer_may_come_before_the_review_counts_as_taken(desk: Desk) -> None:
     class Swift(StubLLM):
-        async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
+        async def submit(self, job_id: str, tenant_id: str, callback_url: str, review: Review, timeout: float) -> None:
             assert review == REVIEW
             receipt = await desk.callbacks(reviewer).receive(job_id, Reviewed({"n": 1}))
             assert not receipt.relayed

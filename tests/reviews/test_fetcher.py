@@ -15,12 +15,13 @@ from answerback.testing import behaviours
 from answerback.testing.behaviours import Behaviour
 from answerback.testing.receiver import Receiver
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.lookup import Requester
 
 LIMIT = 1000
 SECONDS = 0.3
 
 
-async def resolve(host: str) -> list[str]:
+async def resolve(host: str, requester: Requester) -> list[str]:
     if not host.endswith(".test"):
         raise OSError("no such name")
     return ["127.0.0.1"]
@@ -51,7 +52,7 @@ def file(data: bytes, **headers: str) -> Behaviour:
 async def refused(url: str, guard: AddressGuard | None = None) -> FileError:
     async with fetching(guard) as fetcher:
         with pytest.raises(FileError) as error:
-            await fetcher.fetch(url)
+            await fetcher.fetch(url, "t1")
     return error.value
 
 
@@ -59,7 +60,7 @@ async def test_a_file_comes_as_it_is(receiver: Receiver) -> None:
     receiver.on("/a", file(b"x" * LIMIT, **{"Content-Type": "Text/Plain; charset=ISO-8859-1"}))
 
     async with fetching() as fetcher:
-        fetched = await fetcher.fetch(receiver.url("/a?signature=a%2Fb+c"))
+        fetched = await fetcher.fetch(receiver.url("/a?signature=a%2Fb+c"), "t1")
 
     assert fetched == File(b"x" * LIMIT, "text/plain", "ISO-8859-1")
     (request,) = receiver.callbacks
@@ -111,7 +112,7 @@ async def test_redirects_are_followed_for_a_while(receiver: Receiver) -> None:
     receiver.on("/circle", behaviours.redirect("/circle"))
 
     async with fetching() as fetcher:
-        assert (await fetcher.fetch(receiver.url("/0"))).data == b"there"
+        assert (await fetcher.fetch(receiver.url("/0"), "t1")).data == b"there"
 
     error = await refused(receiver.url("/circle"))
     assert "redirected more than 3 times" in error.message
@@ -132,10 +133,13 @@ async def test_nobody_listens() -> None:
 async def test_a_name_that_changes_its_mind_is_caught_at_the_connection(receiver: Receiver) -> None:
     answers = iter(["93.184.216.34", "10.0.0.1"])
 
-    async def fickle(_: str) -> list[str]:
+    async def fickle(_: str, requester: Requester) -> list[str]:
         return [next(answers)]
 
-    error = await refused(f"http://fickle.test:{receiver.port}/", AddressGuard(resolve=fickle))
+    guard = AddressGuard(resolve=fickle)
+    await guard.check(f"http://fickle.test:{receiver.port}/")
+
+    error = await refused(f"http://fickle.test:{receiver.port}/", guard)
 
     assert "may not be called" in error.message
     assert not error.retryable

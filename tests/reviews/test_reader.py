@@ -16,12 +16,12 @@ PDF = "application/pdf"
 
 
 def read(data: bytes, media_type: str = "text/plain", pages: list[int] | None = None, charset: str = "") -> str:
-    return asyncio.run(DocumentReader().text(File(data, media_type, charset), pages))
+    return asyncio.run(DocumentReader(4.0).text(File(data, media_type, charset), pages, "t1"))
 
 
 def refusal(data: bytes, media_type: str = PDF, pages: list[int] | None = None) -> str:
     with pytest.raises(FileError) as refused:
-        asyncio.run(DocumentReader().text(File(data, media_type, ""), pages))
+        asyncio.run(DocumentReader(4.0).text(File(data, media_type, ""), pages, "t1"))
     assert not refused.value.retryable
     return refused.value.message
 
@@ -118,7 +118,7 @@ def test_a_pdf_that_wants_all_the_memory_there_is() -> None:
 async def test_a_cancelled_reading_leaves_no_process() -> None:
     others = _children()
     slow = pdf(b"BT /F1 12 Tf " + b"1 0 0 1 0 0 cm (a) Tj " * 3_000_000 + b"ET")
-    task = asyncio.create_task(DocumentReader().text(File(slow, PDF, ""), None))
+    task = asyncio.create_task(DocumentReader(4.0).text(File(slow, PDF, ""), None, "t1"))
     async with asyncio.timeout(10):
         while True:
             if children := _children() - others:

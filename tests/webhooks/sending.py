@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.lookup import Requester
 from answerback.webhooks.sender import WebhookSender
 
 DEADLINE = 0.4
@@ -12,7 +13,7 @@ NOW_MS = 1_750_000_000_000
 BODY = '{"response": "grüß dich"}'.encode()
 
 
-async def resolve(host: str) -> list[str]:
+async def resolve(host: str, requester: Requester) -> list[str]:
     if not host.endswith(".test"):
         raise OSError("no such name")
     return ["127.0.0.1"]

@@ -238,10 +238,10 @@ async def test_an_attempt_that_breaks_frees_its_place_and_says_nothing_of_the_or
 
 async def test_a_report_on_what_was_taken_away_is_discarded(post: Post, clock: FakeClock) -> None:
     class Slow(StubSender):
-        async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+        async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
             clock.advance(61)
             await post.stores.deliveries.recover_deliveries()
-            return await super().send(url, headers, body)
+            return await super().send(tenant_id, url, headers, body)
 
     delivery = await post.attempt(Slow())
 

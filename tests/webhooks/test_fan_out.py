@@ -41,7 +41,7 @@ class Receivers(StubSender):
         self.failures = failures
         self.heard: defaultdict[str, list[tuple[dict[str, str], bytes]]] = defaultdict(list)
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+    async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
         self.heard[url].append((headers, body))
         host = url.removeprefix("https://").partition(".")[0]
         self.failures[host] = self.failures.get(host, 0) - 1

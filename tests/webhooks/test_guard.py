@@ -13,6 +13,7 @@ from answerback.testing.clock import FakeClock
 from answerback.webhooks import guard as guards
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.lookup import Requester
 from answerback.webhooks.sender import WebhookSender
 
 
@@ -23,7 +24,7 @@ class Dns:
         self.answers = dict(ANSWERS)
         self.asked: list[str] = []
 
-    async def __call__(self, host: str) -> list[str]:
+    async def __call__(self, host: str, requester: Requester) -> list[str]:
         self.asked.append(host)
         name = host.rstrip(".").lower()
         if name in self.answers:
@@ -66,7 +67,7 @@ async def send(guard: AddressGuard, url: str) -> str:
     sender = WebhookSender(guard, lambda: 0, timeout_seconds=5)
     try:
         with pytest.raises(SendError) as failure:
-            await sender.send(url, {}, b"{}")
+            await sender.send("t1", url, {}, b"{}")
     finally:
         await sender.close()
     return str(failure.value)
@@ -124,7 +125,7 @@ class TestAtAcceptance:
     async def test_a_name_that_takes_too_long_passes_for_now(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(guards, "LOOKUP_SECONDS", 0.01)
 
-        async def never(_: str) -> list[str]:
+        async def never(_: str, requester: Requester) -> list[str]:
             await asyncio.Event().wait()
             return []
 
@@ -163,7 +164,7 @@ class TestAtTheConnection:
     async def test_the_socket_is_the_last_to_judge(self, dialled: list[str]) -> None:
         # Given a lookup that somehow lets a forbidden address through
         class Negligent(AddressGuard):
-            async def addresses(self, host: str) -> list[str]:
+            async def addresses(self, host: str, requester: Requester) -> list[str]:
                 return ["10.0.0.7"]
 
         # Then the connection is refused all the same
@@ -250,7 +251,7 @@ class TestMemory:
         asked: list[str] = []
         resolving = asyncio.Event()
 
-        async def resolve(host: str) -> list[str]:
+        async def resolve(host: str, requester: Requester) -> list[str]:
             asked.append(host)
             resolving.set()
             return await answer
@@ -275,7 +276,7 @@ class TestMemory:
         assert dns.asked == ["0.example", "1.example", "2.example", "0.example"]
 
     async def test_closing_ends_what_is_under_way(self) -> None:
-        async def never(_: str) -> list[str]:
+        async def never(_: str, requester: Requester) -> list[str]:
             await asyncio.Event().wait()
             return []
 
@@ -290,6 +291,6 @@ class TestMemory:
 async def test_the_systems_resolver_answers_without_a_network() -> None:
     guard = AddressGuard(allow_loopback=True)
     try:
-        assert list(await guard.addresses("127.0.0.1")) == ["127.0.0.1"]
+        assert list(await guard.addresses("127.0.0.1", Requester())) == ["127.0.0.1"]
     finally:
         await guard.close()

@@ -31,7 +31,7 @@ class Away:
         self.attempts = 0
         self.others = 0
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+    async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
         if url == URL:
             self.others += 1
             return CallbackResponse(200, None, "")

@@ -20,6 +20,7 @@ from answerback.kernel.errors import SendError
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.lookup import Requester
 from answerback.webhooks.sender import WebhookSender
 
 
@@ -44,7 +45,7 @@ async def talking(*said: bytes) -> AsyncIterator[str]:
 class TestWhatAReceiverGets:
     async def test_the_body_the_headers_and_the_path_exactly(self, sender: WebhookSender, receiver: Receiver) -> None:
         target = "/a%2Fb/%7Euser;v=1?x=a+b&y=%2B&z=%e4"
-        response = await sender.send(receiver.url(target) + "#part", {"webhook-id": "msg_1"}, BODY)
+        response = await sender.send("t1", receiver.url(target) + "#part", {"webhook-id": "msg_1"}, BODY)
         (got,) = receiver.callbacks
         assert response.status == 200
         assert got.body == BODY
@@ -56,13 +57,13 @@ class TestWhatAReceiverGets:
         assert got.id == "msg_1"
 
     async def test_a_url_with_other_characters_is_quoted(self, sender: WebhookSender, receiver: Receiver) -> None:
-        await sender.send(receiver.url("/grüße"), {}, BODY)
+        await sender.send("t1", receiver.url("/grüße"), {}, BODY)
         assert receiver.callbacks[0].target == "/gr%C3%BC%C3%9Fe"
 
     async def test_signatures_that_independent_code_believes(self, sender: WebhookSender, receiver: Receiver) -> None:
         # Given a callback signed while a secret is being rotated
         new, old = signature.new_secret(), signature.new_secret()
-        await sender.send(receiver.url(), signature.headers("msg_1", int(time.time()), BODY, [new, old]), BODY)
+        await sender.send("t1", receiver.url(), signature.headers("msg_1", int(time.time()), BODY, [new, old]), BODY)
         (got,) = receiver.callbacks
         # Then the Standard Webhooks library verifies it with either secret
         for secret in (new, old):
@@ -73,19 +74,19 @@ class TestWhatAReceiverGets:
 
     async def test_one_connection_for_many_callbacks(self, sender: WebhookSender, receiver: Receiver) -> None:
         for _ in range(5):
-            await sender.send(receiver.url(), {}, BODY)
+            await sender.send("t1", receiver.url(), {}, BODY)
         assert receiver.connections == 1
 
     async def test_its_name_in_host_though_the_address_was_resolved(
         self, sender: WebhookSender, receiver: Receiver
     ) -> None:
-        await sender.send(f"http://hooks.test:{receiver.port}/", {}, BODY)
+        await sender.send("t1", f"http://hooks.test:{receiver.port}/", {}, BODY)
         assert receiver.callbacks[0].headers["host"] == f"hooks.test:{receiver.port}"
 
     async def test_no_cookie_of_its_own(self, sender: WebhookSender, receiver: Receiver) -> None:
         receiver.on("/", behaviours.status(200, headers={"Set-Cookie": "a=b; Path=/"}))
         for _ in range(2):
-            await sender.send(f"http://hooks.test:{receiver.port}/", {}, BODY)
+            await sender.send("t1", f"http://hooks.test:{receiver.port}/", {}, BODY)
         assert "cookie" not in receiver.callbacks[1].headers
 
     async def test_no_detour_by_a_proxy_of_the_environment(
@@ -93,18 +94,18 @@ class TestWhatAReceiverGets:
     ) -> None:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, "http://127.0.0.1:1")
-        assert (await sender.send(receiver.url(), {}, BODY)).status == 200
+        assert (await sender.send("t1", receiver.url(), {}, BODY)).status == 200
 
 
 class TestWhatItAnswers:
     async def test_the_status_and_the_start_of_the_body(self, sender: WebhookSender, receiver: Receiver) -> None:
         receiver.on("/", behaviours.status(422, "nein, ä\0ö"))
-        response = await sender.send(receiver.url(), {}, BODY)
+        response = await sender.send("t1", receiver.url(), {}, BODY)
         assert (response.status, response.retry_after, response.snippet) == (422, None, "nein, äö")
 
     async def test_a_snippet_of_at_most_a_kibibyte(self, sender: WebhookSender, receiver: Receiver) -> None:
         receiver.on("/", behaviours.status(500, "x" + "ä" * 5000))
-        snippet = (await sender.send(receiver.url(), {}, BODY)).snippet
+        snippet = (await sender.send("t1", receiver.url(), {}, BODY)).snippet
         assert snippet == "x" + "ä" * 511
 
     async def test_a_body_that_is_compressed_unasked(self, sender: WebhookSender, receiver: Receiver) -> None:
@@ -112,27 +113,27 @@ class TestWhatItAnswers:
             return web.Response(status=400, body=gzip.compress(b"missing"), headers={"Content-Encoding": "gzip"})
 
         receiver.on("/", pack)
-        response = await sender.send(receiver.url(), {}, BODY)
+        response = await sender.send("t1", receiver.url(), {}, BODY)
         assert (response.status, response.snippet) == (400, "missing")
 
     async def test_a_redirect_is_not_followed(self, sender: WebhookSender, receiver: Receiver) -> None:
         receiver.on("/", behaviours.redirect(receiver.url("/elsewhere")))
-        assert (await sender.send(receiver.url(), {}, BODY)).status == 307
+        assert (await sender.send("t1", receiver.url(), {}, BODY)).status == 307
         assert [callback.path for callback in receiver.callbacks] == ["/"]
 
     async def test_gone(self, sender: WebhookSender, receiver: Receiver) -> None:
         receiver.on("/", behaviours.gone())
-        assert (await sender.send(receiver.url(), {}, BODY)).status == 410
+        assert (await sender.send("t1", receiver.url(), {}, BODY)).status == 410
 
     async def test_a_wait_it_asks_for(self, sender: WebhookSender, receiver: Receiver) -> None:
         receiver.on("/", behaviours.retry_after(120), behaviours.retry_after("Sun, 15 Jun 2025 15:07:40 GMT"))
-        waits = [(await sender.send(receiver.url(), {}, BODY)).retry_after for _ in range(2)]
+        waits = [(await sender.send("t1", receiver.url(), {}, BODY)).retry_after for _ in range(2)]
         assert waits == [120.0, 60.0]
 
     async def test_an_answer_that_comes_before_the_body_was_read(self) -> None:
         said = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
         async with talking(said) as url, sending() as sender:
-            response = await sender.send(url, {}, b"x" * 8_000_000)
+            response = await sender.send("t1", url, {}, b"x" * 8_000_000)
         assert (response.status, response.snippet) == (413, "no")
 
 
@@ -148,23 +149,23 @@ class TestHostileReceivers:
         receiver.on("/", behaviour)
         started = time.monotonic()
         with pytest.raises(SendError, match=r"within 0\.4 s"):
-            await hasty.send(receiver.url(), {}, BODY)
+            await hasty.send("t1", receiver.url(), {}, BODY)
         assert DEADLINE * 0.9 < time.monotonic() - started < DEADLINE + 1.5
 
     @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000])
     async def test_so_it_does_before_the_headers_are_complete(self, said: bytes, hasty: WebhookSender) -> None:
         async with talking(said) as url:
             with pytest.raises(SendError, match="no answer came"):
-                await hasty.send(url, {}, BODY)
+                await hasty.send("t1", url, {}, BODY)
 
     async def test_the_deadline_covers_the_lookup_of_the_name(self) -> None:
-        async def never(_: str) -> list[str]:
+        async def never(_: str, requester: Requester) -> list[str]:
             await asyncio.Event().wait()
             return []
 
         sender = WebhookSender(AddressGuard(resolve=never), lambda: NOW_MS, DEADLINE)
         with pytest.raises(SendError, match="no answer came"):
-            await sender.send("http://slow.test/", {}, BODY)
+            await sender.send("t1", "http://slow.test/", {}, BODY)
         await sender.close()
 
     @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ class TestHostileReceivers:
     ) -> None:
         receiver.on("/", behaviour)
         with pytest.raises(SendError, match=words):
-            await hasty.send(receiver.url("/?token=hidden"), {}, BODY)
+            await hasty.send("t1", receiver.url("/?token=hidden"), {}, BODY)
 
     @pytest.mark.parametrize(
         "behaviour", [behaviours.endless(), behaviours.gzip_bomb()], ids=["endless body", "gzip bomb"]
@@ -193,11 +194,11 @@ class TestHostileReceivers:
     ) -> None:
         # Given a connection that has warmed up
         receiver.on("/", behaviours.status(200), behaviour)
-        await sender.send(receiver.url(), {}, BODY)
+        await sender.send("t1", receiver.url(), {}, BODY)
         tracemalloc.start()
         try:
             # When the receiver pours out more than anybody wants
-            response = await sender.send(receiver.url(), {}, BODY)
+            response = await sender.send("t1", receiver.url(), {}, BODY)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -209,27 +210,27 @@ class TestHostileReceivers:
     async def test_a_long_body_costs_the_connection(self, sender: WebhookSender, receiver: Receiver) -> None:
         receiver.on("/", behaviours.status(200, "x" * 10_000_000), behaviours.status(200))
         for _ in range(2):
-            await sender.send(receiver.url(), {}, BODY)
+            await sender.send("t1", receiver.url(), {}, BODY)
         assert receiver.connections == 2
 
     async def test_nobody_listens(self, sender: WebhookSender) -> None:
         async with Receiver() as receiver:
             url = receiver.url()
         with pytest.raises(SendError, match="the connection was refused"):
-            await sender.send(url, {}, BODY)
+            await sender.send("t1", url, {}, BODY)
 
     async def test_nobody_of_that_name(self, sender: WebhookSender) -> None:
         with pytest.raises(SendError, match="name has no address"):
-            await sender.send("http://unknown.example/", {}, BODY)
+            await sender.send("t1", "http://unknown.example/", {}, BODY)
 
     async def test_credentials_are_refused_and_not_repeated(self, sender: WebhookSender) -> None:
         with pytest.raises(SendError, match="credentials") as failure:
-            await sender.send("http://user:hunter2@hooks.test/", {}, BODY)
+            await sender.send("t1", "http://user:hunter2@hooks.test/", {}, BODY)
         assert "hunter2" not in str(failure.value)
 
     async def test_cancelling_is_not_an_answer(self, sender: WebhookSender, receiver: Receiver) -> None:
         receiver.on("/", behaviours.delayed(asyncio.Event()))
-        attempt = asyncio.create_task(sender.send(receiver.url(), {}, BODY))
+        attempt = asyncio.create_task(sender.send("t1", receiver.url(), {}, BODY))
         await receiver.wait_for(1)
         attempt.cancel()
         with pytest.raises(asyncio.CancelledError):

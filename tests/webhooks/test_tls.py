@@ -35,7 +35,7 @@ class TestTls:
     async def test_an_unknown_certificate_is_not_believed(self, server: ssl.SSLContext, sender: WebhookSender) -> None:
         async with Receiver(tls=server) as receiver:
             with pytest.raises(SendError, match="TLS certificate is not valid"):
-                await sender.send(f"https://hooks.test:{receiver.port}/", {}, BODY)
+                await sender.send("t1", f"https://hooks.test:{receiver.port}/", {}, BODY)
             assert receiver.callbacks == ()
 
     async def test_the_name_is_checked_and_sent_though_the_address_was_resolved(
@@ -49,13 +49,13 @@ class TestTls:
             sending(tls=ssl.create_default_context(cafile=certificate)) as sender,
         ):
             # Then its own name is let through, in SNI and Host
-            assert (await sender.send(f"https://hooks.test:{receiver.port}/", {}, BODY)).status == 200
+            assert (await sender.send("t1", f"https://hooks.test:{receiver.port}/", {}, BODY)).status == 200
             assert names == ["hooks.test"]
             assert receiver.callbacks[0].headers["host"] == f"hooks.test:{receiver.port}"
             # And another name is not
             with pytest.raises(SendError, match="TLS certificate is not valid"):
-                await sender.send(f"https://other.test:{receiver.port}/", {}, BODY)
+                await sender.send("t1", f"https://other.test:{receiver.port}/", {}, BODY)
 
     async def test_a_server_that_does_not_speak_tls(self, sender: WebhookSender, receiver: Receiver) -> None:
         with pytest.raises(SendError, match="TLS handshake failed"):
-            await sender.send(f"https://hooks.test:{receiver.port}/", {}, BODY)
+            await sender.send("t1", f"https://hooks.test:{receiver.port}/", {}, BODY)

@@ -26,14 +26,15 @@ class Questions:
 
     async def ask(self, tenant_id: str, question: str, model: str | None) -> str:
         """The answer, stored, or still being stored where that takes long. Raises ProviderError."""
-        answer = (await self._asker.ask(_body(question, model))).text
+        answer = (await self._asker.ask(tenant_id, _body(question, model))).text
         await self._store_soon(tenant_id, question, answer)
         return answer
 
     async def stream(self, tenant_id: str, question: str, model: str | None) -> AsyncGenerator[str, None]:
         """An open stream whose first words have come. Raises ProviderError, as the stream does if it breaks; a broken
         answer is not stored. Close it to stop the upstream call."""
-        return self._recorded(tenant_id, question, await self._asker.stream_text(_body(question, model)))
+        words = await self._asker.stream_text(tenant_id, _body(question, model))
+        return self._recorded(tenant_id, question, words)
 
     async def history(self, tenant_id: str, limit: int) -> Sequence[Question]:
         """Newest first."""

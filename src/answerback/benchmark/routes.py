@@ -117,7 +117,7 @@ def router(benchmark: Benchmark, authenticator: Authenticator, idempotent: Idemp
 
         async def answer() -> Response:
             try:
-                (report,) = await benchmark.run([plan])
+                (report,) = await benchmark.run(tenant_id, [plan])
             except ResultsUnwritable as error:
                 return problem(503, "results_unwritable", str(error))
             # In a thread: a report on thousands of prompts would block the event loop for too long.

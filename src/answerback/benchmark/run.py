@@ -59,25 +59,25 @@ class Benchmark:
         self._default_model = default_model
         self._log = log
 
-    async def run(self, plans: Sequence[Plan], on_run: OnRun = unseen) -> Sequence[Report]:
+    async def run(self, tenant_id: str, plans: Sequence[Plan], on_run: OnRun = unseen) -> Sequence[Report]:
         """A report for each plan, one after the other, all with one file of results. A call that fails is counted and
-        stops nothing. Raises UnknownModel, ResultsUnwritable."""
+        stops nothing. Calls take the tenant's turns. Raises UnknownModel, ResultsUnwritable."""
         for plan in plans:
             await self._catalog.check(plan.model)
         file = await self._results.create()
         try:
             await file.write(sheet.line(COLUMNS))
-            return [await self._one(plan, file, on_run) for plan in plans]
+            return [await self._one(tenant_id, plan, file, on_run) for plan in plans]
         finally:
             await file.close()
 
-    async def _one(self, plan: Plan, file: ResultsFile, on_run: OnRun) -> Report:
+    async def _one(self, tenant_id: str, plan: Plan, file: ResultsFile, on_run: OnRun) -> Report:
         started = time.perf_counter()
         runs: list[list[Run]] = [[] for _ in plan.prompts]
         answers = [""] * len(plan.prompts)
         rows: list[str] = []
         try:
-            async with aclosing(self._ended(plan)) as ended:
+            async with aclosing(self._ended(tenant_id, plan)) as ended:
                 async for run, measured in ended:
                     runs[run.prompt].append(run)
                     answers[run.prompt] = answers[run.prompt] or measured.text[:SHOWN_CHARACTERS]
@@ -93,14 +93,14 @@ class Benchmark:
         # In a thread: the numbers of ten thousand prompts would block the event loop for too long.
         return await asyncio.to_thread(_report, plan, runs, answers, file.path, time.perf_counter() - started)
 
-    async def _ended(self, plan: Plan) -> AsyncGenerator[tuple[Run, Measured], None]:
+    async def _ended(self, tenant_id: str, plan: Plan) -> AsyncGenerator[tuple[Run, Measured], None]:
         """Each run as it ends. All prompts are asked once before one is asked again."""
         todo = ((prompt, number) for number in range(1, plan.runs + 1) for prompt in range(len(plan.prompts)))
         asking: set[asyncio.Task[tuple[Run, Measured]]] = set()
         try:
             while True:
                 while len(asking) < plan.concurrency and (turn := next(todo, None)) is not None:
-                    asking.add(asyncio.create_task(self._ask(plan, *turn)))
+                    asking.add(asyncio.create_task(self._ask(tenant_id, plan, *turn)))
                 if not asking:
                     return
                 done, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
@@ -111,10 +111,10 @@ class Benchmark:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
 
-    async def _ask(self, plan: Plan, prompt: int, number: int) -> tuple[Run, Measured]:
+    async def _ask(self, tenant_id: str, plan: Plan, prompt: int, number: int) -> tuple[Run, Measured]:
         said = [{"role": "user", "content": plan.prompts[prompt]}]
         named = {} if plan.model is None else {"model": plan.model}
-        measured = await self._asker.measure({"messages": said, "max_tokens": plan.max_tokens, **named})
+        measured = await self._asker.measure(tenant_id, {"messages": said, "max_tokens": plan.max_tokens, **named})
         run = Run(
             prompt=prompt,
             number=number,

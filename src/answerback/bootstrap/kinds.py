@@ -54,7 +54,7 @@ def _make_reviewer(
     settings: Settings, provider: Provider, guard: AddressGuard, tokens: CallbackTokens, instruments: Instruments
 ) -> Reviewer:
     if settings.llm_api_url is None:
-        return ChatReviewer(provider, FileFetcher(guard), DocumentReader(), guard.check)
+        return ChatReviewer(provider, FileFetcher(guard), DocumentReader(settings.tenant_slot_factor), guard.check)
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
     per_minute, concurrency = settings.upstream_requests_per_minute, settings.upstream_concurrency
     limiter = UpstreamLimiter(PushProvider.name, instruments, per_minute, concurrency)

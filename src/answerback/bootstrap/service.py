@@ -115,7 +115,12 @@ async def build(
     provider = upstreams.provider(instruments)
     lifetimes.push_async_callback(provider.close)
     monotonic = instruments.clock.monotonic
-    guard = AddressGuard(settings.callback_allowed_networks, settings.loopback_only, monotonic=monotonic)
+    guard = AddressGuard(
+        settings.callback_allowed_networks,
+        settings.loopback_only,
+        monotonic=monotonic,
+        slot_factor=settings.tenant_slot_factor,
+    )
     lifetimes.push_async_callback(guard.close)
     sender = WebhookSender(guard, instruments.clock.now, settings.callback_timeout_seconds)
     lifetimes.push_async_callback(sender.close)

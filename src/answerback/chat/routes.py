@@ -44,9 +44,10 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
 
         async def answer() -> Response:
             if not streamed:
-                return Response((await asker.relay(body)).body, 200, media_type="application/json")
+                return Response((await asker.relay(tenant_id, body)).body, 200, media_type="application/json")
             options = body.get("stream_options") or {}
-            return sse_response(events(await asker.stream(body), options.get("include_usage") is True), error_chunk)
+            stream = await asker.stream(tenant_id, body)
+            return sse_response(events(stream, options.get("include_usage") is True), error_chunk)
 
         return await idempotent(request, tenant_id, body, answer, streamed=streamed)
 

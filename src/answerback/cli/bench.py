@@ -92,7 +92,7 @@ async def _measure(settings: Settings, planned: Sequence[Plan]) -> Sequence[Repo
     benchmark, provider = make_benchmark(settings, Silence())
     try:
         with ExitStack() as stack:
-            return await benchmark.run(planned, _progress(stack, planned))
+            return await benchmark.run("", planned, _progress(stack, planned))
     finally:
         await provider.close()
 

@@ -14,13 +14,13 @@ class Generation:
         self._asker = asker
         self._catalog = catalog
 
-    async def generate(self, body: Mapping[str, Json]) -> Timed:
+    async def generate(self, tenant_id: str, body: Mapping[str, Json]) -> Timed:
         """Raises ProviderError, UnknownModel."""
         await self._catalog.check(body.get("model"))
-        return await self._asker.ask(body)
+        return await self._asker.ask(tenant_id, body)
 
-    async def stream(self, body: Mapping[str, Json]) -> AsyncGenerator[str, None]:
+    async def stream(self, tenant_id: str, body: Mapping[str, Json]) -> AsyncGenerator[str, None]:
         """An open stream whose first words have come. Raises UnknownModel, and ProviderError, as the stream does if it
         breaks. Close it to stop the upstream call."""
         await self._catalog.check(body.get("model"))
-        return await self._asker.stream_text(body)
+        return await self._asker.stream_text(tenant_id, body)

@@ -96,8 +96,8 @@ def router(generation: Generation, catalog: Catalog, authenticator: Authenticato
 
         async def answer() -> Response:
             if body.stream:
-                return sse_response(word_events(await generation.stream(_request(body))))
-            return respond(200, _generated(await generation.generate(_request(body))))
+                return sse_response(word_events(await generation.stream(tenant_id, _request(body))))
+            return respond(200, _generated(await generation.generate(tenant_id, _request(body))))
 
         return await idempotent(request, tenant_id, body, answer, streamed=body.stream)
 

@@ -16,8 +16,9 @@ from answerback.queue.notifier import Notifier
 class UrlGuard(Protocol):
     """Knows which addresses the service may call."""
 
-    async def check(self, url: str) -> None:
-        """Raises CallbackRefused. A name that does not resolve now passes: the connection is checked anyway."""
+    async def check(self, url: str, tenant_id: str) -> None:
+        """Raises CallbackRefused. A name is looked up in the tenant's turn; one that does not resolve now passes: the
+        connection is checked anyway."""
 
 
 class Submitter:
@@ -86,7 +87,7 @@ class Submitter:
     async def _check(self, wanted: Submission) -> None:
         if wanted.callback_url is not None:
             try:
-                await self._guard.check(wanted.callback_url)
+                await self._guard.check(wanted.callback_url, wanted.tenant_id)
             except CallbackRefused as refusal:
                 raise refusal.named(wanted.url_field) from None
         await wanted.kind.check(wanted.args, wanted.tenant_id, wanted.conversation_key)

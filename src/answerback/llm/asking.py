@@ -49,7 +49,7 @@ class Measured:
 
 class Asker:
     """One request path for every synchronous route. Bodies are those of OpenAI chat completion requests. `timeout`
-    bounds one call, in seconds; tests replace `sleep`."""
+    bounds one call, in seconds, and how long a caller waits for places at the upstream; tests replace `sleep`."""
 
     def __init__(
         self,
@@ -67,9 +67,9 @@ class Asker:
         self._monotonic = instruments.clock.monotonic
         self._sleep = sleep
 
-    async def ask(self, body: Mapping[str, Json]) -> Timed:
+    async def ask(self, tenant_id: str, body: Mapping[str, Json]) -> Timed:
         """A whole answer in text. Raises ProviderError once the tries are used up or would not help."""
-        request = ChatRequest(body, self._timeout)
+        request = ChatRequest(body, self._timeout, tenant_id)
 
         async def attempt() -> Timed:
             started = self._monotonic()
@@ -82,19 +82,19 @@ class Asker:
         self._report("asked", timed.answer.model, timed.seconds, timed.answer.usage)
         return timed
 
-    async def relay(self, body: Mapping[str, Json]) -> WholeReply:
+    async def relay(self, tenant_id: str, body: Mapping[str, Json]) -> WholeReply:
         """A whole answer as the upstream sent it. Raises ProviderError."""
         started = self._monotonic()
-        request = ChatRequest(body, self._timeout)
+        request = ChatRequest(body, self._timeout, tenant_id)
         reply = await self._retried(lambda: send_whole(self._provider, request))
         self._report("relayed", reply.model, self._monotonic() - started, reply.usage)
         return reply
 
-    async def stream(self, body: Mapping[str, Json]) -> StreamedReply:
+    async def stream(self, tenant_id: str, body: Mapping[str, Json]) -> StreamedReply:
         """An open stream whose first token has come. Raises ProviderError, as the stream does if it breaks. Close it to
         stop the upstream call."""
         started = self._monotonic()
-        request = ChatRequest(body, self._timeout, stream=True)
+        request = ChatRequest(body, self._timeout, tenant_id, stream=True)
         reply = await self._retried(lambda: send_streamed(self._provider, request))
 
         def report(error: BaseException | None) -> None:
@@ -107,11 +107,11 @@ class Asker:
         reply.when_over(report)
         return reply
 
-    async def stream_text(self, body: Mapping[str, Json]) -> AsyncGenerator[str, None]:
+    async def stream_text(self, tenant_id: str, body: Mapping[str, Json]) -> AsyncGenerator[str, None]:
         """The text of an open stream, once its first piece has come: a model may think, call tools or stop without any
         text. Raises ProviderError, as the generator does if the text is not whole. Close it to stop the upstream
         call."""
-        reply = await self.stream(body)
+        reply = await self.stream(tenant_id, body)
         try:
             async for chunk in reply:
                 if chunk.text:
@@ -121,10 +121,10 @@ class Asker:
             await reply.aclose()
             raise
 
-    async def measure(self, body: Mapping[str, Json]) -> Measured:
+    async def measure(self, tenant_id: str, body: Mapping[str, Json]) -> Measured:
         """Measures one streamed answer. A stream that breaks is tried again like any failure, since no client has read
         from it."""
-        request = ChatRequest(body, self._timeout, stream=True)
+        request = ChatRequest(body, self._timeout, tenant_id, stream=True)
         tries, started = 0, 0.0
 
         async def attempt() -> Measured:
@@ -151,7 +151,7 @@ class Asker:
         return await self._retried(self._provider.models)
 
     async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
-        tries = 0
+        tries, give_up_at = 0, self._monotonic() + self._timeout
         while True:
             tries += 1
             try:
@@ -161,7 +161,7 @@ class Asker:
                 if not error.retryable or error.failure.code in UNUSABLE:
                     raise
                 delay = self._retries.delay(tries, error.retry_after, random.random)
-                if delay is None:
+                if delay is None or (not error.asked and self._monotonic() + delay >= give_up_at):
                     raise
                 self._log.warning("call_retried", code=error.failure.code.value, retry_in=round(delay, 3))
             await self._sleep(delay)

@@ -1,4 +1,5 @@
-"""Limits towards an upstream: a call without a free slot is refused here, with the time of the next one, at no cost."""
+"""Limits towards an upstream: calls wait for one of its places, tenant by tenant in turn. A call that cannot wait, or
+has waited long enough, is refused here, with the time of the next slot, at no cost."""
 
 import random
 from collections import deque
@@ -13,6 +14,8 @@ from answerback.kernel.retry import RETRY_AFTER_LIMIT
 from answerback.llm.model import ChatRequest, Model
 from answerback.llm.provider import Provider
 from answerback.llm.reply import OnEnd, Reply, StreamedReply
+from answerback.queue.shares import Shares
+from answerback.queue.turns import Turns
 
 MINUTE = 60.0
 RESERVED_AHEAD = 900.0
@@ -27,6 +30,9 @@ RATE_SPACING = 1.02
 later."""
 FIRST_GUESS = 0.1
 """The assumed duration of a call, in seconds, until one ends. Too short costs a refusal, too long an empty slot."""
+WAITING_JOBS = 2
+"""How many jobs of a tenant wait for each place of the upstream: enough that no place stands empty. More go back to the
+queue, where they hold no worker's slot."""
 QUEUED_SLACK = 0.005
 """Seconds added to a job's reservation: times in the database are rounded down to milliseconds."""
 
@@ -71,18 +77,34 @@ class UpstreamLimiter:
         self._concurrency = concurrency
         self._draw = draw
         self._starts: deque[float] = deque()
-        self._active = 0
+        self._turns = Turns(Shares(concurrency, concurrency)) if concurrency else None
         self._usual_seconds: float | None = None
         self._reservations = _Reservations()
+        self._reserved: dict[str, _Reservations] = {}
         self._pauses: dict[str, _Pause] = {}
 
-    def begin(self, model: str, *, queued: bool) -> OnEnd:
+    async def begin(self, model: str, tenant_id: str, patience: float, *, queued: bool) -> OnEnd:
         """Takes a slot, which is free again once the returned function is called with the call's end. An end that says
         until when the upstream's own limit is used up pauses `model` until then.
 
-        Without a free slot it raises ProviderError. Its `retry_after` is the time of a slot reserved for a `queued`
-        call; for other calls it is the shortest wait possible, and nothing is reserved.
+        While all places are taken, it waits for the tenant's turn, at most `patience` seconds. Without a free slot it
+        raises ProviderError. Its `retry_after` is the time of a slot reserved for a `queued` call; for other calls it
+        is the shortest wait possible, and nothing is reserved.
         """
+        self._check_rate(model, queued=queued)
+        if self._turns is not None and not self._turns.take(tenant_id):
+            await self._wait(self._turns, tenant_id, patience, queued=queued)
+            try:
+                self._check_rate(model, queued=queued)
+            except ProviderError:
+                self._turns.give(tenant_id)
+                raise
+        now = self._monotonic()
+        if self._per_minute:
+            self._starts.append(now)
+        return partial(self._end, model, tenant_id, now)
+
+    def _check_rate(self, model: str, *, queued: bool) -> None:
         now = self._monotonic()
         if (pause := self._pauses.get(model)) is not None:
             if now < pause.until:
@@ -96,14 +118,26 @@ class UpstreamLimiter:
             words = f"all {self._per_minute} calls a minute that the provider is asked at most are used up"
             opens_at = self._starts[0] + MINUTE
             self._refuse(words, self._reservations, opens_at, self._rate_spacing, now, queued=queued)
-        if self._concurrency and self._active >= self._concurrency:
-            words = f"all {self._concurrency} calls that the provider is asked at once are under way"
-            spacing = CONCURRENCY_SPACING * (self._usual_seconds or FIRST_GUESS) / self._concurrency
-            self._refuse(words, self._reservations, now + spacing, spacing, now, queued=queued)
-        if self._per_minute:
-            self._starts.append(now)
-        self._active += 1
-        return partial(self._end, model, now)
+
+    async def _wait(self, turns: Turns, tenant_id: str, patience: float, *, queued: bool) -> None:
+        if patience > 0 and not (queued and turns.waiting(tenant_id) >= WAITING_JOBS * self._concurrency):
+            try:
+                await turns.wait(tenant_id, patience)
+            except TimeoutError:
+                pass
+            else:
+                return
+        words = f"all {self._concurrency} calls that the provider is asked at once are under way"
+        now = self._monotonic()
+        spacing = CONCURRENCY_SPACING * (self._usual_seconds or FIRST_GUESS) / self._concurrency * max(1, turns.tenants)
+        reservations = self._reservations_of(tenant_id, now)
+        self._refuse(words, reservations, now + spacing, spacing, now, queued=queued)
+
+    def _reservations_of(self, tenant_id: str, now: float) -> _Reservations:
+        if (found := self._reserved.get(tenant_id)) is None:
+            self._reserved = {each: ahead for each, ahead in self._reserved.items() if ahead.last > now}
+            found = self._reserved[tenant_id] = _Reservations()
+        return found
 
     def pause(self, model: str, seconds: float) -> None:
         """Refuses calls of `model` for this time, a day at most."""
@@ -113,9 +147,10 @@ class UpstreamLimiter:
         pause = self._pauses.setdefault(model, _Pause(until))
         pause.until = max(until, pause.until)
 
-    def _end(self, model: str, started: float, error: BaseException | None) -> None:
+    def _end(self, model: str, tenant_id: str, started: float, error: BaseException | None) -> None:
         seconds = self._monotonic() - started
-        self._active -= 1
+        if self._turns is not None:
+            self._turns.give(tenant_id)
         usual = seconds if self._usual_seconds is None else self._usual_seconds
         self._usual_seconds = usual + (seconds - usual) / 10
         if not isinstance(error, ProviderError) or not error.retry_after:
@@ -148,7 +183,9 @@ class LimitedProvider:
         self.name = provider.name
 
     async def send(self, request: ChatRequest) -> Reply:
-        end = self._limiter.begin(request.body.get("model") or self._default_model, queued=request.queued)
+        model = request.body.get("model") or self._default_model
+        patience = request.timeout if request.patient else 0.0
+        end = await self._limiter.begin(model, request.tenant_id, patience, queued=request.queued)
         try:
             reply = await self._provider.send(request)
         except BaseException as error:

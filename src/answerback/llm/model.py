@@ -17,13 +17,17 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One call. `body` has the shape of an OpenAI chat completion request; without `model` the provider's default
-    answers. `timeout` is in seconds and covers the whole call. `queued` marks the call of a job, which can wait in the
-    queue for a slot at the upstream. `stream` alone decides whether the answer is streamed, not the body."""
+    answers. `timeout` is in seconds and covers the whole call; the wait for a place at the upstream before it may take
+    as long again. `tenant_id` is whose turn it takes, empty for the service's own. `queued` marks the call of a job,
+    which can also wait in the queue. `patient` is False for a call that is refused at once where there is no place.
+    `stream` alone decides whether the answer is streamed, not the body."""
 
     body: Mapping[str, Json]
     timeout: float
+    tenant_id: str = ""
     queued: bool = False
     stream: bool = False
+    patient: bool = True
 
 
 @dataclass(frozen=True, slots=True)

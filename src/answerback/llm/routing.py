@@ -35,7 +35,8 @@ class FallbackProvider:
     with a provider's account to the next route of another provider, both only before the first token. Any other final
     failure is the request's own, and is raised. A route that failed cools down, for as long as the upstream asked or
     30 s, and is tried last meanwhile; trouble with an account cools all routes of its provider, so that the same
-    request has the same outcome whichever model failed before. Each try may take the request's whole timeout.
+    request has the same outcome whichever model failed before. Each try may take the request's whole timeout. A route
+    without a place is passed; a call waits for one only where no route answered.
     """
 
     def __init__(
@@ -56,24 +57,29 @@ class FallbackProvider:
 
     async def send(self, request: ChatRequest) -> Reply:
         """The first success. Raises the failure that may be retried soonest, or a final one if none may."""
-        failures: list[ProviderError] = []
-        without_account: set[str] = set()
         routes = self._in_order(request)
+        if len(routes) == 1:
+            return await routes[0].provider.send(_for_route(request, routes[0]))
+        failures: dict[Route, ProviderError] = {}
+        without_account: set[str] = set()
         for route in routes:
             if route.provider.name in without_account:
                 continue
             try:
-                return await route.provider.send(_for_route(request, route))
+                return await route.provider.send(_at_once(_for_route(request, route)))
             except ProviderError as error:
-                failures.append(error)
+                failures[route] = error
                 code = error.failure.code
                 if code in ACCOUNT_TROUBLE:
                     without_account.add(route.provider.name)
                 elif not error.retryable:
                     break
-                if len(routes) > 1:
-                    self._cool_down(route, error)
-        raise min(failures, key=lambda error: (not error.retryable, error.retry_after or 0.0))
+                self._cool_down(route, error)
+        soonest = min(failures, key=lambda route: _readiness(failures[route]))
+        if failures[soonest].asked or not request.patient:
+            raise failures[soonest]
+        # No route answered, but this one was not asked: the call waits there, or in the queue.
+        return await soonest.provider.send(_for_route(request, soonest))
 
     async def models(self) -> Sequence[Model]:
         """The names of `routes`, then what `otherwise` lists. Raises ProviderError."""
@@ -121,6 +127,16 @@ class FallbackProvider:
 
 def _for_route(request: ChatRequest, route: Route) -> ChatRequest:
     return request if route.model is None else replace(request, body={**request.body, "model": route.model})
+
+
+def _at_once(request: ChatRequest) -> ChatRequest:
+    """Refused where it would have to wait, with nothing reserved: another route may have room."""
+    return replace(request, patient=False, queued=False)
+
+
+def _readiness(error: ProviderError) -> tuple[bool, bool, float]:
+    """Sorts what may be tried again first; of these, what our limiter refused."""
+    return not error.retryable, error.asked, error.retry_after or 0.0
 
 
 def _key(route: Route) -> tuple[str, str | None]:

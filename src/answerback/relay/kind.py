@@ -84,7 +84,8 @@ class MessageKind:
         # From the scheduling clock, which was read at the claim, a moment ago: this machine's may be minutes off.
         timeout = max(0.001, min(self._timeout, claim.seconds_left))
         asked_at = time.perf_counter()
-        reply = await send_whole(self._provider, ChatRequest(message.request(said), timeout, queued=True))
+        request = ChatRequest(message.request(said), timeout, claim.tenant_id, queued=True)
+        reply = await send_whole(self._provider, request)
         answer = reply.answer()
         return Completed(
             _result(answer),

@@ -27,8 +27,8 @@ looks like its end, like another file or like words of these instructions."""
 class Fetcher(Protocol):
     """Fetches the files that reviews refer to, from addresses that the relay may call."""
 
-    async def fetch(self, url: str) -> File:
-        """Bounded in size and time. Raises FileError."""
+    async def fetch(self, url: str, tenant_id: str) -> File:
+        """Bounded in size and time, once it is the tenant's turn. Raises FileError."""
 
     async def close(self) -> None: ...
 
@@ -36,36 +36,43 @@ class Fetcher(Protocol):
 class Reader(Protocol):
     """Finds the text in files."""
 
-    async def text(self, file: File, pages: Sequence[int] | None) -> str:
-        """The text of these pages, 1-based, or of all; never blank. Bounded in size and time. Raises FileError."""
+    async def text(self, file: File, pages: Sequence[int] | None, tenant_id: str) -> str:
+        """The text of these pages, 1-based, or of all; never blank. Bounded in size and time, once it is the tenant's
+        turn. Raises FileError."""
 
 
 class ChatReviewer:
     """Implements `Reviewer`: reads the files and asks the chat provider, which it does not close. `check_url` raises
-    CallbackRefused for an address that the service may not call."""
+    CallbackRefused for an address that the service may not call; it takes a URL and the tenant that names it."""
 
     retries = JOB_SCHEDULE
 
     def __init__(
-        self, provider: Provider, fetcher: Fetcher, reader: Reader, check_url: Callable[[str], Awaitable[None]]
+        self, provider: Provider, fetcher: Fetcher, reader: Reader, check_url: Callable[[str, str], Awaitable[None]]
     ) -> None:
         self._provider = provider
         self._fetcher = fetcher
         self._reader = reader
         self._check_url = check_url
 
-    async def check(self, review: Review) -> None:
+    async def check(self, review: Review, tenant_id: str) -> None:
         """Raises InvalidField for the first file that is at a forbidden address."""
-        checks = (self._check_url(ref.url) for ref in review.file_refs)
+        checks = (self._check_url(ref.url, tenant_id) for ref in review.file_refs)
         for number, refusal in enumerate(await asyncio.gather(*checks, return_exceptions=True)):
             if isinstance(refusal, CallbackRefused):
                 raise InvalidField(f"file_refs.{number}.url", refusal.named("url").message)
             if refusal is not None:
                 raise refusal
 
-    async def review(self, job_id: str, review: Review, timeout: float) -> Completed:  # noqa: ARG002 (the protocol's)
-        texts = await self._texts(review.file_refs)
-        answer = await self._ask(conversation(review, texts), timeout)
+    async def review(
+        self,
+        job_id: str,  # noqa: ARG002 (the protocol's)
+        tenant_id: str,
+        review: Review,
+        timeout: float,
+    ) -> Completed:
+        texts = await self._texts(review.file_refs, tenant_id)
+        answer = await self._ask(conversation(review, texts), tenant_id, timeout)
         try:
             judged = verdict(answer.text or "")
         except ValueError as error:
@@ -82,7 +89,7 @@ class ChatReviewer:
     async def close(self) -> None:
         await self._fetcher.close()
 
-    async def _texts(self, refs: Sequence[FileRef]) -> list[str]:
+    async def _texts(self, refs: Sequence[FileRef], tenant_id: str) -> list[str]:
         if not refs:
             raise _refused("there is nothing to review: file_refs is empty")
         if len(refs) > MAX_FILES:
@@ -91,7 +98,8 @@ class ChatReviewer:
         left = MAX_CHARS
         for number, ref in enumerate(refs, start=1):
             try:
-                text = await self._reader.text(await self._fetcher.fetch(ref.url), ref.pages)
+                file = await self._fetcher.fetch(ref.url, tenant_id)
+                text = await self._reader.text(file, ref.pages, tenant_id)
             except FileError as error:
                 code = ErrorCode.FILE_UNREACHABLE if error.retryable else ErrorCode.FILE_REFUSED
                 raise ProviderError(code, f"file {number} {error.message}", retryable=error.retryable) from None
@@ -101,15 +109,15 @@ class ChatReviewer:
             texts.append(text)
         return texts
 
-    async def _ask(self, messages: list[dict[str, str]], timeout: float) -> Answer:
+    async def _ask(self, messages: list[dict[str, str]], tenant_id: str, timeout: float) -> Answer:
         body: dict[str, Json] = {"messages": messages, "response_format": {"type": "json_object"}}
         try:
-            return (await send_whole(self._provider, ChatRequest(body, timeout, queued=True))).answer()
+            return (await send_whole(self._provider, ChatRequest(body, timeout, tenant_id, queued=True))).answer()
         except ProviderError as error:
             if error.failure.code is not ErrorCode.UPSTREAM_REFUSED:
                 raise
             # Some servers know no response_format. A refused call costs nothing, and the instructions say it too.
-            plain = ChatRequest({"messages": messages}, timeout, queued=True)
+            plain = ChatRequest({"messages": messages}, timeout, tenant_id, queued=True)
             return (await send_whole(self._provider, plain)).answer()
 
 

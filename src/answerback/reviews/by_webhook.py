@@ -14,7 +14,7 @@ class ReviewLLM(Protocol):
 
     name: str
 
-    async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
+    async def submit(self, job_id: str, tenant_id: str, callback_url: str, review: Review, timeout: float) -> None:
         """Returns once the LLM has taken the review; `timeout` is in seconds. Raises ProviderError."""
 
     async def close(self) -> None: ...
@@ -32,13 +32,13 @@ class WebhookReviewer:
         self._base_url = public_base_url
         self._callback_timeout = callback_timeout
 
-    async def check(self, review: Review) -> None:
+    async def check(self, review: Review, tenant_id: str) -> None:
         """Accepts any files: the LLM fetches them itself."""
 
-    async def review(self, job_id: str, review: Review, timeout: float) -> Awaiting:
+    async def review(self, job_id: str, tenant_id: str, review: Review, timeout: float) -> Awaiting:
         token = await persist(lambda: self._tokens.token(job_id))
         callback_url = f"{self._base_url}/v1/llm/callback/{job_id}?token={token}"
-        await self._llm.submit(job_id, callback_url, review, timeout)
+        await self._llm.submit(job_id, tenant_id, callback_url, review, timeout)
         return Awaiting(self._callback_timeout)
 
     async def close(self) -> None:

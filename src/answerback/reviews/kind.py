@@ -35,10 +35,10 @@ class Reviewer(Protocol):
 
     retries: RetrySchedule
 
-    async def check(self, review: Review) -> None:
+    async def check(self, review: Review, tenant_id: str) -> None:
         """Runs before the 202. Raises InvalidField."""
 
-    async def review(self, job_id: str, review: Review, timeout: float) -> Completed | Awaiting:
+    async def review(self, job_id: str, tenant_id: str, review: Review, timeout: float) -> Completed | Awaiting:
         """One attempt; a call to an LLM may take `timeout` seconds. Raises ProviderError."""
 
     async def close(self) -> None: ...
@@ -67,11 +67,11 @@ class ReviewKind:
             raise Unreadable(str(error)) from error
 
     async def check(self, args: Review, tenant_id: str, conversation_key: str | None) -> None:  # noqa: ARG002
-        await self._reviewer.check(args)
+        await self._reviewer.check(args, tenant_id)
 
     async def run(self, claim: Claimed[Review]) -> Outcome:
         timeout = max(0.001, min(self._timeout, claim.seconds_left))
-        return await self._reviewer.review(claim.id, claim.job.args, timeout)
+        return await self._reviewer.review(claim.id, claim.tenant_id, claim.job.args, timeout)
 
     def effects(self, job: Job[Review | None], ending: Ending) -> Effects:
         data = ReviewCallback(

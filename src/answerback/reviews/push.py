@@ -53,9 +53,9 @@ class PushProvider:
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
 
-    async def submit(self, job_id: str, callback_url: str, review: Review, timeout: float) -> None:
+    async def submit(self, job_id: str, tenant_id: str, callback_url: str, review: Review, timeout: float) -> None:
         """Any 2xx means taken, whatever its body says. Raises ProviderError for everything else."""
-        end = self._limiter.begin(REVIEWS, queued=True)
+        end = await self._limiter.begin(REVIEWS, tenant_id, timeout, queued=True)
         attributes = {"gen_ai.operation.name": "review", "gen_ai.provider.name": self.name}
         span = self._instruments.tracer.begin(f"review {self.name}", SpanKind.CLIENT, attributes)
         call = ObservedCall(self.name, REVIEWS, self._instruments.metrics, span)

@@ -1,8 +1,12 @@
 """Sessions that connect only where the guard allows, and how their connections can fail."""
 
+import asyncio
+import contextlib
 import re
 import socket
 import ssl
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -12,12 +16,26 @@ from answerback import __version__
 from answerback.http.client import KEEPALIVE_SECONDS, LazySession
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.lookup import Requester
 
 MAX_HEADER_BYTES = 8190
 MAX_HEADERS = 128
 
 # What RFC 3986 allows as it is. Such a URL is sent exactly as written; any other is quoted first.
 _EXACT = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
+
+_REQUESTER: ContextVar[Requester] = ContextVar("requester")
+"""Handed past aiohttp, whose resolvers hear of a name only."""
+
+
+@contextlib.contextmanager
+def on_behalf_of(tenant_id: str, deadline: asyncio.Timeout) -> Iterator[None]:
+    """Requests made within are the tenant's; `deadline` does not run while it waits for its turn to look up a name."""
+    token = _REQUESTER.set(Requester(tenant_id, deadline))
+    try:
+        yield
+    finally:
+        _REQUESTER.reset(token)
 
 
 def as_written(url: str) -> URL:
@@ -26,8 +44,9 @@ def as_written(url: str) -> URL:
 
 
 def guarded_session(guard: AddressGuard, tls: ssl.SSLContext | None, read_buffer: int = 2**16) -> LazySession:
-    """A session for untrusted servers, without a deadline of its own. `tls` replaces the system's trust, as for a
-    private certificate authority; whether it verifies certificates is up to the caller."""
+    """A session for untrusted servers, without a deadline of its own; its requests are made `on_behalf_of` a tenant.
+    `tls` replaces the system's trust, as for a private certificate authority; whether it verifies certificates is up to
+    the caller."""
     return LazySession(
         lambda: aiohttp.ClientSession(
             connector=_connector(guard, tls),
@@ -54,6 +73,7 @@ def _connector(guard: AddressGuard, tls: ssl.SSLContext | None) -> aiohttp.TCPCo
 
     return aiohttp.TCPConnector(
         resolver=_JudgingResolver(guard),
+        use_dns_cache=False,  # requests that share a lookup would share the turn of whoever came first
         socket_factory=checked_socket,
         limit=0,  # the worker pool bounds what is in flight; waiting here would only eat the deadline
         keepalive_timeout=KEEPALIVE_SECONDS,
@@ -82,7 +102,7 @@ class _JudgingResolver(AbstractResolver):
                 proto=socket.IPPROTO_TCP,
                 flags=socket.AI_NUMERICHOST,
             )
-            for address in await self._guard.addresses(host)
+            for address in await self._guard.addresses(host, _REQUESTER.get())
         ]
 
     async def close(self) -> None:

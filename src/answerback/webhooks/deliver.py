@@ -37,7 +37,7 @@ Elapsed: TypeAlias = Callable[[], float]
 class Sender(Protocol):
     """Makes one attempt, to an address it has checked."""
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+    async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
         """Raises SendError. Ends within the configured deadline, body included."""
 
     async def close(self) -> None: ...
@@ -158,7 +158,7 @@ class Deliverer:
                 headers["traceparent"] = trace
             failpoint(Failpoint.BEFORE_CALLBACK)
             try:
-                response = await self._sender.send(claim.url, headers, claim.body)
+                response = await self._sender.send(claim.tenant_id, claim.url, headers, claim.body)
             except SendError as error:
                 span.fail("no_response")
                 return error

@@ -1,7 +1,7 @@
 """The guard before every callback: once when a job is accepted, and again at each connection.
 
 The first is a courtesy to the client, which learns at once why an address cannot be called; it is remembered for a
-while, and a name may point elsewhere by the time of the callback. The second is the protection: it is never
+while, and a name may point elsewhere by the time of the callback. The second is the protection: its verdict is never
 remembered, and the connection goes to the very address that was judged.
 """
 
@@ -14,17 +14,19 @@ from typing import TypeAlias
 
 from answerback.kernel.errors import CallbackRefused
 from answerback.webhooks.addresses import LOOPBACK, AddressPolicy, ForbiddenAddressError, Network
-from answerback.webhooks.lookup import SystemLookup
+from answerback.webhooks.lookup import Requester, SystemLookup
 from answerback.webhooks.urls import Target, authority, is_localhost, is_metadata, target
 
-Resolve: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
-"""Every address of a host name. Raises OSError for a name without one."""
+Resolve: TypeAlias = Callable[[str, Requester], Awaitable[Sequence[str]]]
+"""Every address of a host name, looked up for somebody. Raises OSError for a name without one."""
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
 LOOKUP_SECONDS = 2.0
 REMEMBER_SECONDS = 30.0
 """How long the verdict on a host is remembered."""
 MAX_REMEMBERED = 4096
+SLOT_FACTOR = 4.0
+"""That of TENANT_SLOT_FACTOR where nothing is set."""
 REMEDY = "an operator can open networks with CALLBACK_ALLOWED_NETWORKS"
 
 
@@ -38,7 +40,8 @@ class AddressGuard:
     """Judges URLs before they are accepted, and every connection of a `WebhookSender`.
 
     `allowed_networks` are open besides the public internet; `allow_loopback` opens 127.0.0.0/8 and ::1, for a service
-    that itself listens on loopback only. `resolve` is asked for host names, `monotonic` for seconds.
+    that itself listens on loopback only. `resolve` is asked for host names, by default the system's resolver, whose
+    threads tenants share by `slot_factor`; `monotonic` is asked for seconds.
     """
 
     def __init__(
@@ -47,24 +50,26 @@ class AddressGuard:
         allow_loopback: bool = False,
         resolve: Resolve | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        slot_factor: float = SLOT_FACTOR,
     ) -> None:
         self._policy = AddressPolicy((*allowed_networks, *(LOOPBACK if allow_loopback else ())))
         self._lookup: SystemLookup | None = None
         if resolve is None:
-            resolve = self._lookup = SystemLookup()
+            resolve = self._lookup = SystemLookup(slot_factor)
         self._resolve: Resolve = resolve
         self._monotonic = monotonic
         self._verdicts: OrderedDict[tuple[str, str], _Verdict] = OrderedDict()
-        self._judging: dict[tuple[str, str], asyncio.Task[str | None]] = {}
+        self._judging: dict[tuple[str, str, str], asyncio.Task[str | None]] = {}
 
-    async def check(self, url: str) -> None:
-        """Raises CallbackRefused, saying why. A name that cannot be looked up in time passes."""
+    async def check(self, url: str, tenant_id: str = "") -> None:
+        """Raises CallbackRefused, saying why. A name that cannot be looked up in time, the tenant's turn included,
+        passes."""
         key = authority(url)
         verdict = self._verdicts.get(key)
         if verdict is not None and verdict.until > self._monotonic():
             refusal = verdict.refusal
         else:
-            refusal = await self._judge_once(key, target(key[1]))
+            refusal = await self._judge_once(key, target(key[1]), tenant_id)
         if refusal is not None:
             raise CallbackRefused(refusal)
 
@@ -87,7 +92,7 @@ class AddressGuard:
         """Judges the address of a connection about to be made. Raises ForbiddenAddressError."""
         self._policy.verify(address)
 
-    async def addresses(self, host: str) -> Sequence[str]:
+    async def addresses(self, host: str, requester: Requester) -> Sequence[str]:
         """Every address of a host, each of them judged now.
 
         Raises ForbiddenAddressError if any of them may not be called, OSError for a name without addresses.
@@ -95,7 +100,7 @@ class AddressGuard:
         self._verify_unresolved(Target(host, literal=False))
         if is_localhost(host):
             return LOOPBACK_ADDRESSES
-        found = await self._resolve(host)
+        found = await self._resolve(host, requester)
         for address in found:
             self._policy.verify(address)
         if not found:
@@ -110,24 +115,23 @@ class AddressGuard:
         if self._lookup is not None:
             self._lookup.close()
 
-    async def _judge_once(self, key: tuple[str, str], where: Target) -> str | None:
-        task = self._judging.get(key)
+    async def _judge_once(self, key: tuple[str, str], where: Target, tenant_id: str) -> str | None:
+        # Each tenant's lookup is its own: one that joined another's would wait for its turn.
+        asked = (tenant_id, *key)
+        task = self._judging.get(asked)
         if task is None:
-            task = asyncio.create_task(self._judge(key, where))
-            self._judging[key] = task
+            task = self._judging[asked] = asyncio.create_task(self._judge(key, where, tenant_id))
+            task.add_done_callback(lambda _: self._judging.pop(asked))
         # One caller giving up must not end the lookup that others wait for.
         return await asyncio.shield(task)
 
-    async def _judge(self, key: tuple[str, str], where: Target) -> str | None:
-        try:
-            refusal = await self._refusal(where)
-            self._verdicts[key] = _Verdict(refusal, self._monotonic() + REMEMBER_SECONDS)
-            self._verdicts.move_to_end(key)
-            if len(self._verdicts) > MAX_REMEMBERED:
-                self._verdicts.popitem(last=False)
-            return refusal
-        finally:
-            del self._judging[key]
+    async def _judge(self, key: tuple[str, str], where: Target, tenant_id: str) -> str | None:
+        refusal = await self._refusal(where, tenant_id)
+        self._verdicts[key] = _Verdict(refusal, self._monotonic() + REMEMBER_SECONDS)
+        self._verdicts.move_to_end(key)
+        if len(self._verdicts) > MAX_REMEMBERED:
+            self._verdicts.popitem(last=False)
+        return refusal
 
     def _verify_unresolved(self, where: Target) -> None:
         if where.literal:
@@ -138,12 +142,12 @@ class AddressGuard:
             for address in LOOPBACK_ADDRESSES:
                 self._policy.verify(address)
 
-    async def _refusal(self, where: Target) -> str | None:
+    async def _refusal(self, where: Target, tenant_id: str) -> str | None:
         try:
             self._verify_unresolved(where)
             if not where.literal:
                 async with asyncio.timeout(LOOKUP_SECONDS):
-                    await self.addresses(where.host)
+                    await self.addresses(where.host, Requester(tenant_id))
         except ForbiddenAddressError as error:
             return _words(where, error)
         except OSError:  # TimeoutError is one

@@ -1,36 +1,106 @@
-"""Names to addresses, by the system's resolver, in threads of their own."""
+"""Names to addresses, by the system's resolver, in threads of their own that tenants share."""
 
 import asyncio
+import contextlib
 import socket
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from answerback.queue.shares import Shares
+from answerback.queue.turns import Turns
 
 THREADS = 32
-MAX_WAITING = 1024
-"""With this many lookups under way, another one raises OSError, as for a name that does not exist."""
+REMEMBER_SECONDS = 10.0
+"""How long the addresses of a name are remembered: many connections to a host may begin at once."""
+MAX_REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Whose lookup it is. `deadline` does not run while the tenant waits for its turn: that wait is our shortage, not
+    the receiver's."""
+
+    tenant_id: str = ""
+    deadline: asyncio.Timeout | None = None
+
+    @contextlib.contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """The deadline stands still meanwhile."""
+        if self.deadline is None or (ends_at := self.deadline.when()) is None:
+            yield
+            return
+        now = asyncio.get_running_loop().time
+        stopped_at = now()
+        self.deadline.reschedule(None)
+        try:
+            yield
+        finally:
+            self.deadline.reschedule(ends_at + now() - stopped_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    addresses: Sequence[str]
+    until: float
 
 
 class SystemLookup:
-    """Asks the system's resolver in a bounded pool, so that slow names never starve the rest of the process."""
+    """Asks the system's resolver, which may take half a minute for a dead name and cannot be stopped. A tenant takes a
+    thread only while it holds fewer than `factor` times the free ones; at its share it waits for a thread of its own.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, factor: float, resolve: Callable[[str], Sequence[str]] | None = None) -> None:
+        self._resolve = resolve or _addresses
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="callback-dns")
-        self._room = MAX_WAITING
+        self._turns = Turns(Shares(THREADS, factor))
+        self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    async def __call__(self, host: str) -> list[str]:
+    async def __call__(self, host: str, requester: Requester) -> Sequence[str]:
         """Every address of a host, zones kept (`fe80::1%2`). Raises OSError."""
-        if self._room <= 0:
-            raise OSError("too many names are being looked up")
-        self._room -= 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _addresses, host)
-        finally:
-            self._room += 1
+        if (addresses := self._remembered(host)) is not None:
+            return addresses
+        if not self._turns.take(requester.tenant_id):
+            with requester.unhurried():
+                await self._turns.wait(requester.tenant_id)
+            if (addresses := self._remembered(host)) is not None:
+                self._turns.give(requester.tenant_id)
+                return addresses
+        found = await asyncio.wrap_future(self._begin(host, requester.tenant_id))
+        self._known[host] = _Known(found, time.monotonic() + REMEMBER_SECONDS)
+        self._known.move_to_end(host)
+        if len(self._known) > MAX_REMEMBERED:
+            self._known.popitem(last=False)
+        return found
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _remembered(self, host: str) -> Sequence[str] | None:
+        known = self._known.get(host)
+        return known.addresses if known is not None and known.until > time.monotonic() else None
 
-def _addresses(host: str) -> list[str]:
+    def _begin(self, host: str, tenant_id: str) -> "Future[Sequence[str]]":
+        """The thread is the tenant's until the resolver returns, whether or not anybody still waits for it."""
+        loop = asyncio.get_running_loop()
+
+        def ended(_: "Future[Sequence[str]]") -> None:
+            # The loop may be closed by then.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._turns.give, tenant_id)
+
+        try:
+            lookup = self._pool.submit(self._resolve, host)
+        except RuntimeError:
+            self._turns.give(tenant_id)
+            raise OSError("the service stops") from None
+        lookup.add_done_callback(ended)
+        return lookup
+
+
+def _addresses(host: str) -> Sequence[str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except UnicodeError as error:

@@ -9,7 +9,7 @@ import aiohttp
 
 from answerback.kernel.errors import CallbackRefused, SendError
 from answerback.kernel.retry import parse_retry_after
-from answerback.webhooks.connections import as_written, explain, guarded_session
+from answerback.webhooks.connections import as_written, explain, guarded_session, on_behalf_of
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.outcome import CallbackResponse
 from answerback.webhooks.response import BoundedBody
@@ -22,7 +22,8 @@ LARGE_BODY = 2**20
 class WebhookSender:
     """Implements `Sender`.
 
-    `timeout_seconds` bounds an attempt from the lookup of the name to the last byte of the answer. `now` is the wall
+    `timeout_seconds` bounds an attempt from the lookup of the name to the last byte of the answer, without the wait for
+    the tenant's turn to look it up. `now` is the wall
     clock in epoch milliseconds, for a Retry-After that names a date. `tls` is as for `guarded_session`.
     """
 
@@ -38,7 +39,7 @@ class WebhookSender:
         self._timeout = timeout_seconds
         self._session = guarded_session(guard, tls, READ_BUFFER)
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+    async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
         """Posts `body`. Any status is an answer, redirects included: they are not followed.
 
         Raises SendError, whose text is ours, for a forbidden address, a failed connection, TLS, broken HTTP, or an
@@ -50,17 +51,12 @@ class WebhookSender:
             raise SendError(error.message) from None
         answered = False
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                self._session.open().post(
-                    as_written(url),
-                    data=body if len(body) <= LARGE_BODY else io.BytesIO(body),
-                    headers={"Content-Type": "application/json", **headers},
-                    allow_redirects=False,
-                ) as response,
-            ):
+            async with asyncio.timeout(self._timeout) as deadline:
+                with on_behalf_of(tenant_id, deadline):
+                    response = await self._post(url, headers, body)
                 answered = True
-                return await self._read(response)
+                async with response:
+                    return await self._read(response)
         except TimeoutError:
             missing = "the answer was not complete" if answered else "no answer came"
             raise SendError(f"{missing} within {self._timeout:g} s") from None
@@ -70,6 +66,14 @@ class WebhookSender:
 
     async def close(self) -> None:
         await self._session.close()
+
+    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> aiohttp.ClientResponse:
+        return await self._session.open().post(
+            as_written(url),
+            data=body if len(body) <= LARGE_BODY else io.BytesIO(body),
+            headers={"Content-Type": "application/json", **headers},
+            allow_redirects=False,
+        )
 
     async def _read(self, response: aiohttp.ClientResponse) -> CallbackResponse:
         body = BoundedBody(response.headers.get("Content-Encoding"))

@@ -6,7 +6,7 @@ import aiohttp
 
 from answerback.kernel.errors import CallbackRefused, FileError
 from answerback.reviews.model import MAX_FILE_BYTES, File
-from answerback.webhooks.connections import as_written, explain, guarded_session, is_forbidden
+from answerback.webhooks.connections import as_written, explain, guarded_session, is_forbidden, on_behalf_of
 from answerback.webhooks.guard import AddressGuard
 
 FETCH_SECONDS = 30.0
@@ -17,17 +17,19 @@ _PASSING = frozenset({408, 425, 429})
 
 
 class FileFetcher:
-    """Implements `Fetcher`. A file may take 30 s, redirects included; each of those is judged like the first URL."""
+    """Implements `Fetcher`. A file may take 30 s, redirects included; each of those is judged like the first URL. The
+    wait for the tenant's turn to look up a name does not count."""
 
     def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
         self._session = guarded_session(guard, tls=None)
 
-    async def fetch(self, url: str) -> File:
+    async def fetch(self, url: str, tenant_id: str) -> File:
         """Raises FileError: retryable for failures of the network or the file's server, final for those of the URL."""
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
-                return await self._follow(url)
+            async with asyncio.timeout(FETCH_SECONDS) as deadline:
+                with on_behalf_of(tenant_id, deadline):
+                    return await self._follow(url)
         except FileError:
             raise
         except TimeoutError:
@@ -40,8 +42,9 @@ class FileFetcher:
 
     async def _follow(self, url: str) -> File:
         for _ in range(MAX_REDIRECTS + 1):
+            # A literal address, or a well-known name, is judged here; a name that is looked up, by its connection.
             try:
-                await self._guard.check(url)
+                self._guard.check_unresolved(url)
             except CallbackRefused as refusal:
                 raise FileError(f"cannot be fetched: {refusal.named('its URL').message}") from None
             where = as_written(url)

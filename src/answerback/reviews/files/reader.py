@@ -8,10 +8,12 @@ import sys
 from collections.abc import Sequence
 
 from answerback.kernel.errors import FileError
+from answerback.queue.shares import Shares
+from answerback.queue.turns import Turns
 from answerback.reviews.model import MAX_CHARS, MAX_PAGES, File
 
 PDF_SECONDS = 30.0
-PDFS_AT_ONCE = 4
+PDFS_AT_ONCE = 5
 
 _PDF = b"%PDF-"
 _PDF_WITHIN = 1024
@@ -24,16 +26,20 @@ _INHERITED = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT", "LANG", "LC_ALL
 
 
 class DocumentReader:
-    """Implements `Reader`. PDFs are read in processes that are killed after 30 s, a few at once."""
+    """Implements `Reader`. PDFs are read in processes that are killed after 30 s, a few at once. A tenant takes one
+    only while it holds fewer than `slot_factor` times the free ones, and else waits for its turn."""
 
-    def __init__(self) -> None:
-        self._turns = asyncio.Semaphore(PDFS_AT_ONCE)
+    def __init__(self, slot_factor: float) -> None:
+        self._turns = Turns(Shares(PDFS_AT_ONCE, slot_factor))
 
-    async def text(self, file: File, pages: Sequence[int] | None) -> str:
+    async def text(self, file: File, pages: Sequence[int] | None, tenant_id: str) -> str:
         """Form feeds separate the pages of a text file. Raises FileError."""
         if _is_pdf(file):
-            async with self._turns:
+            await self._turns.wait(tenant_id)
+            try:
                 text = await _pdf(file.data, pages)
+            finally:
+                self._turns.give(tenant_id)
         else:
             text = _select(_decoded(file), pages)
         text = text.replace("\0", "").strip()
