@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,23 @@ async def test_a_cancelled_reading_leaves_no_process() -> None:
 
 def _children() -> set[str]:
     return set(Path("/proc/thread-self/children").read_text().split())
+
+
+async def test_a_tenants_pdfs_leave_a_reader_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = asyncio.Event()
+
+    async def gated(data: bytes, pages: Sequence[int] | None) -> str:
+        if data == b"slow":
+            await release.wait()
+        return data.decode()
+
+    monkeypatch.setattr(reader, "_pdf", gated)
+    documents = DocumentReader(4.0)
+    slow = [asyncio.ensure_future(documents.text(File(b"slow", PDF, ""), None, "a")) for _ in range(100)]
+    await asyncio.wait(slow, timeout=0)
+
+    assert await documents.text(File(b"quick", PDF, ""), None, "b") == "quick"
+
+    assert not any(each.done() for each in slow)
+    release.set()
+    assert await asyncio.gather(*slow) == ["slow"] * 100
