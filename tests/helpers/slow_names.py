@@ -1,5 +1,5 @@
-"""The service where names that begin with `dead` take seconds to have no address, and other `.test` names are this host:
-`python -m slow_names serve`."""
+"""The service, where names that begin with `dead` take seconds to have no address, and other `.test` names are this
+host: `python -m slow_names serve`."""
 
 import socket
 import sys

@@ -47,7 +47,7 @@ def test_asking_for_one_at_a_time_gains_no_turn() -> None:
     assert Counter(order) == {"a": 20, "b": 20}
 
 
-def test_who_may_not_is_passed_and_waits_on() -> None:
+def test_a_tenant_that_may_not_is_passed_and_waits_on() -> None:
     waiting = filled("a1", "a2", "b1", "c1")
 
     assert waiting.take(lambda tenant_id: tenant_id == "b") == ("b", "b1")

@@ -156,7 +156,9 @@ class TestCallsAtOnce:
 
         assert await wait(limited, tenant="b") < 0.2
 
-    async def test_a_pause_that_came_meanwhile_refuses_who_waited_and_keeps_no_place(self, limiter: Made) -> None:
+    async def test_a_pause_that_came_meanwhile_refuses_those_that_waited_and_keeps_no_place(
+        self, limiter: Made
+    ) -> None:
         limited = limiter(concurrency=1)
         line = Line(limited)
         await line.enter("a", "b", "c")

@@ -36,7 +36,7 @@ async def relay(surroundings: Surroundings) -> Any:
 
 
 async def test_anothers_dead_names_delay_no_202_and_no_callback(relay: Relay) -> None:
-    # Given a tenant whose messages and callbacks go to names that nobody answers for
+    # Given a tenant whose messages and callbacks go to names that have no address
     flooding, other = relay.client(), relay.client()
     flood = [
         asyncio.ensure_future(flooding.post(f"n {n}", callback_url=f"http://dead{n}.test/", stateless=True))
@@ -75,7 +75,7 @@ async def test_callers_wait_for_the_few_places_of_an_upstream_in_turn(relay: Rel
     assert {(job["status"], job["attempt"]) for job in jobs} == {("completed", 1)}
 
 
-async def test_who_waits_too_long_for_a_place_hears_when_to_come_again(surroundings: Surroundings) -> None:
+async def test_a_caller_whose_wait_is_over_hears_when_to_come_again(surroundings: Surroundings) -> None:
     limits = {"upstream_concurrency": 1, "llm_timeout_seconds": 0.5, "max_retries": 0}
     async with surroundings.running(keys=1, **limits) as narrow:
         client = narrow.client()

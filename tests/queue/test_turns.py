@@ -12,7 +12,7 @@ SECOND = 1.0
 
 
 class Pool:
-    """Who waits, and who was granted a place, in order."""
+    """Waiters, and the tenants that were granted a place, in order."""
 
     def __init__(self, places: int, factor: float | None = None) -> None:
         self.turns = Turns(Shares(places, places if factor is None else factor))
@@ -81,7 +81,7 @@ async def test_a_tenant_at_its_share_waits_for_a_place_of_its_own_and_others_fin
     assert pool.granted[10:] == ["a"]
 
 
-async def test_who_waits_too_long_hears_it_and_leaves_the_line() -> None:
+async def test_a_waiter_whose_time_is_over_leaves_the_line() -> None:
     pool = Pool(1)
     await pool.enter("a")
 
@@ -93,7 +93,7 @@ async def test_who_waits_too_long_hears_it_and_leaves_the_line() -> None:
     assert pool.turns.take("a")
 
 
-async def test_who_is_cancelled_while_waiting_takes_no_place() -> None:
+async def test_a_cancelled_waiter_takes_no_place() -> None:
     pool = Pool(1)
     await pool.enter("a")
     first, _ = await pool.enter("b", "c")
@@ -115,7 +115,7 @@ def cancelled_after(task: "asyncio.Task[None]", give: Callable[[], None]) -> Non
 
 
 @pytest.mark.parametrize("race", [cancelled_before, cancelled_after])
-async def test_who_is_cancelled_in_the_moment_of_the_grant_hands_the_place_on(
+async def test_a_waiter_that_is_cancelled_in_the_moment_of_the_grant_hands_the_place_on(
     race: Callable[["asyncio.Task[None]", Callable[[], None]], None],
 ) -> None:
     pool = Pool(1)
@@ -131,7 +131,7 @@ async def test_who_is_cancelled_in_the_moment_of_the_grant_hands_the_place_on(
     assert pool.turns.take("a")
 
 
-async def test_whoever_comes_and_goes_no_place_is_lost_and_none_is_taken_twice() -> None:
+async def test_however_waiters_come_and_go_no_place_is_lost_and_none_is_taken_twice() -> None:
     turns, held = Turns(Shares(3, 3)), 0
     loop = asyncio.get_running_loop()
 

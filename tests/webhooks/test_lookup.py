@@ -115,7 +115,7 @@ async def test_a_thread_is_taken_until_the_resolver_returns_though_its_caller_ha
     assert await another == ["127.0.0.1"]
 
 
-async def test_who_leaves_while_waiting_takes_no_thread(lookup: SystemLookup, resolver: Resolver) -> None:
+async def test_a_waiter_that_leaves_takes_no_thread(lookup: SystemLookup, resolver: Resolver) -> None:
     waiting = await dead(lookup, resolver, THREADS)
 
     waiting[-1].cancel()

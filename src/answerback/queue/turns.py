@@ -24,7 +24,7 @@ class Turns:
         return self._waiting.tenants
 
     def take(self, tenant_id: str) -> bool:
-        """Takes a place if the tenant may have one at once. Nobody is overtaken: who waits may not have it."""
+        """Takes a place if the tenant may have one at once. It overtakes none: a tenant that waits may not have it."""
         if admitted := self._shares.admits(tenant_id):
             self._shares.take(tenant_id)
         return admitted

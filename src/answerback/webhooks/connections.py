@@ -73,7 +73,7 @@ def _connector(guard: AddressGuard, tls: ssl.SSLContext | None) -> aiohttp.TCPCo
 
     return aiohttp.TCPConnector(
         resolver=_JudgingResolver(guard),
-        use_dns_cache=False,  # requests that share a lookup would share the turn of whoever came first
+        use_dns_cache=False,  # requests that share a lookup would wait for the turn of the first
         socket_factory=checked_socket,
         limit=0,  # the worker pool bounds what is in flight; waiting here would only eat the deadline
         keepalive_timeout=KEEPALIVE_SECONDS,
