@@ -18,7 +18,7 @@ async def test_items_come_back_as_they_were_added(record: Record) -> None:
     first = await record.add(asked(parts), answered('"quoted"\n'), called("c1", "look", '{"a": 1}'), at=1_000)
     second = await record.add(output("c1"), answered("done"), at=2_000)
 
-    recalled = await record.store.recall((await record.claim(3)).conversation_id, 0)
+    recalled = await record.store.recall("t1", (await record.claim(3)).conversation_id, 0)
 
     assert list(recalled.entries) == [first, second]
     assert recalled.erased_through == 0
@@ -67,7 +67,7 @@ async def test_an_erased_conversation_remembers_nothing_of_before_and_goes_on_co
 
     assert record.erased == [conversation_id]
     assert (await record.store.show(TENANT, "s")).entries == []
-    assert (await record.store.recall(conversation_id, 0)).erased_through == 1
+    assert (await record.store.recall("t1", conversation_id, 0)).erased_through == 1
 
     await record.add(asked("next"))
 

@@ -36,9 +36,9 @@ class Counting(ConversationStore):
 
     reads = 0
 
-    async def recall(self, conversation_id: int, first: int) -> Recalled:
+    async def recall(self, tenant_id: str, conversation_id: int, first: int) -> Recalled:
         self.reads += 1
-        return await super().recall(conversation_id, first)
+        return await super().recall(tenant_id, conversation_id, first)
 
 
 class Process:
@@ -174,7 +174,7 @@ async def test_redis_has_the_same_entries_as_the_database(here: Process) -> None
     shared = await here.windows.recent(place)
 
     assert here.store.reads == 1
-    assert list(shared) == list((await here.store.recall(place.conversation_id, 0)).entries)
+    assert list(shared) == list((await here.store.recall(place.tenant_id, place.conversation_id, 0)).entries)
 
 
 async def test_the_list_begins_where_the_window_does_and_expires(stores: Stores, link: Link, room: Room) -> None:

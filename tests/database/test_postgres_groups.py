@@ -262,7 +262,7 @@ async def test_a_conversation_is_read_by_many_at_once(stores: Stores) -> None:
     conversation_id = claim.job.conversation_id
     assert conversation_id is not None
 
-    read = await asyncio.gather(*(stores.conversations.recall(conversation_id, 1) for _ in range(50)))
+    read = await asyncio.gather(*(stores.conversations.recall(TENANT, conversation_id, 1) for _ in range(50)))
 
     assert [[entry.items for entry in each.entries] for each in read] == [[[{"type": "message", "text": "said"}]]] * 50
     found = await asyncio.gather(*(stores.jobs.find_accepted(TENANT, f"k{n}", "hash") for n in range(50)))

@@ -74,7 +74,7 @@ async def test_each_step_of_a_message_costs_what_it_did(database: Database, reco
         claim = await claim_job(stores)
     assert claim.job.conversation_id is not None
     with recorder.step() as costs["read its window"]:
-        await stores.conversations.recall(claim.job.conversation_id, 1)
+        await stores.conversations.recall(claim.tenant_id, claim.job.conversation_id, 1)
     with recorder.step() as costs["finish"]:
         assert await finish(stores, claim)
     with recorder.step() as costs["claim the delivery"]:

@@ -73,7 +73,9 @@ class _Recorded:
         self._runner = runner
         self._recorder = recorder
 
-    async def run(self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0) -> T:
+    async def run(
+        self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0, tenant_id: str = ""
+    ) -> T:
         return await self._runner.run(self._recorder.recorded(begin), plan, payload_bytes)
 
     async def close(self) -> None:

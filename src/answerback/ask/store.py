@@ -83,7 +83,7 @@ class QuestionStore:
 
     async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
         """Newest first."""
-        return await self._database.read.run(lambda tx: list_questions(tx, tenant_id, limit))
+        return await self._database.read.run(lambda tx: list_questions(tx, tenant_id, limit), tenant_id=tenant_id)
 
     async def prune(self, retention_ms: int) -> int:
         """Deletes a batch of questions answered more than `retention_ms` ago; returns how many."""

@@ -119,7 +119,7 @@ class SharedWindows:
         if kept is not None:
             since = self._now() - self._retention_ms
             return [entry for entry in _load(kept) if entry.at >= since]
-        recalled = await self._store.recall(place.conversation_id, place.first)
+        recalled = await self._store.recall(place.tenant_id, place.conversation_id, place.first)
         head = {
             "window_from": place.window_from,
             "through": through,

@@ -96,18 +96,20 @@ class ConversationStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def recall(self, conversation_id: int, first: int) -> Recalled:
+    async def recall(self, tenant_id: str, conversation_id: int, first: int) -> Recalled:
         """The entries from position `first` on."""
-        return await self._database.read.run(lambda tx: recall(tx, conversation_id, first), RECALL_PLAN)
+        return await self._database.read.run(
+            lambda tx: recall(tx, conversation_id, first), RECALL_PLAN, tenant_id=tenant_id
+        )
 
     async def remembered(self, tenant_id: str, key: str) -> Sequence[Entry]:
         """What the next message of this conversation may remember, oldest first; nothing where there is no such
         conversation."""
-        return await self._database.read.run(lambda tx: remembered(tx, tenant_id, key))
+        return await self._database.read.run(lambda tx: remembered(tx, tenant_id, key), tenant_id=tenant_id)
 
     async def show(self, tenant_id: str, key: str) -> Conversation:
         """The newest 100 entries. Raises NotFound."""
-        return await self._database.read.run(lambda tx: show(tx, tenant_id, key))
+        return await self._database.read.run(lambda tx: show(tx, tenant_id, key), tenant_id=tenant_id)
 
     async def erase(self, tenant_id: str, key: str, erase_jobs: EraseJobs) -> int:
         """Erases the items, and with `erase_jobs` what ended jobs hold. Open jobs are answered and delivered as owed,

@@ -1,14 +1,16 @@
 """Group commit for SQLite: one thread owns the connection, and the operations that have queued share its transaction.
 
 The thread never waits for more operations to come: a lone one commits at once, and a hundred that have queued pay for
-one `fdatasync` together.
+one `fdatasync` together. It takes them in turn between tenants.
 """
 
 import asyncio
+import math
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +19,7 @@ from sqlalchemy.dialects import sqlite
 from answerback.database.operation import (
     MAX_GROUP,
     MAX_GROUP_BYTES,
+    SERVICE,
     BatchPlan,
     Begin,
     Committed,
@@ -27,6 +30,7 @@ from answerback.database.operation import (
     Transaction,
 )
 from answerback.kernel.errors import Refusal, StorageUnavailable
+from answerback.kernel.round_robin import RoundRobin
 from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
 
 T = TypeVar("T")
@@ -46,8 +50,9 @@ class TransactionClock(Protocol):
     def before_commit(self, connection: sqlite3.Connection, now: int) -> None: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Entry:
+    tenant_id: str
     begin: Begin[Any]
     future: "asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop
@@ -68,7 +73,8 @@ class _Entry:
 class GroupCommit:
     """Implements `Runner` on one SQLite connection, in a thread of its own.
 
-    `begin_statement` is `BEGIN IMMEDIATE` for a writer, `BEGIN` for a reader. `committed` is called in the thread.
+    `begin_statement` is `BEGIN IMMEDIATE` for a writer, `BEGIN` for a reader. `committed` is called in the thread. No
+    operation joins a group that has taken `group_seconds`: the results of a group wait for its end.
     """
 
     def __init__(
@@ -79,89 +85,111 @@ class GroupCommit:
         clock: TransactionClock,
         committed: Committed | None = None,
         metrics: Metrics = UNMEASURED,
+        group_seconds: float = math.inf,
     ) -> None:
         self._connect = connect
         self._begin_statement = begin_statement
         self._clock = clock
         self._committed = committed
         self._metrics = metrics
+        self._group_seconds = group_seconds
         self._compiled: dict[Statement, tuple[str, dict[str, Any]]] = {}
-        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._arrivals: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._receiving = True
+        self._waiting: RoundRobin[_Entry] = RoundRobin()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._closed = False
         self._thread.start()
 
-    async def run(self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0) -> T:
+    async def run(
+        self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0, tenant_id: str = SERVICE
+    ) -> T:
         """As `Runner.run`. Operations share a transaction whatever their plans, and run one after the other."""
         if self._closed:
             raise StorageUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Entry(begin, future, loop, plan, payload_bytes))
+        self._arrivals.put(_Entry(tenant_id, begin, future, loop, plan, payload_bytes))
         return await future
 
     async def close(self) -> None:
         """Finishes the operations that have queued, then closes the connection."""
         if not self._closed:
             self._closed = True
-            self._queue.put(None)
+            self._arrivals.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
         connection: sqlite3.Connection | None = None
-        closing = False
-        while not closing:
-            entries, closing = self._take()
+        # Before each group begins: what its operations read must not be older than what came before them.
+        while self._receive():
+            entries: list[_Entry] = []
             try:
                 connection = connection or self._connect()
             except sqlite3.Error as error:
+                entries.extend(self._group())
                 _fail(entries, error)
             else:
-                self._serve(connection, entries)
+                self._serve(connection, self._group(), entries)
             _settle(entries)
         if connection is not None:
             connection.close()
 
-    def _take(self) -> tuple[list[_Entry], bool]:
-        """The next group, once there is one, and whether the runner was closed behind it."""
-        entry = self._queue.get()
-        entries: list[_Entry] = []
-        payload_bytes = 0
-        while entry is not None:
-            entries.append(entry)
-            payload_bytes += entry.payload_bytes
-            if len(entries) == MAX_GROUP or payload_bytes >= MAX_GROUP_BYTES:
-                return entries, False
-            try:
-                entry = self._queue.get_nowait()
-            except queue.Empty:
-                return entries, False
-        return entries, True
-
-    def _serve(self, connection: sqlite3.Connection, entries: Sequence[_Entry]) -> None:
+    def _receive(self) -> bool:
+        """Takes in the operations that have come, and waits for one if there are none. False once the runner is closed
+        and has served them all."""
         try:
-            self._transact(connection, entries)
-        except sqlite3.OperationalError as error:
-            _roll_back(connection)
-            _fail(entries, error)
-        except Exception as error:  # noqa: BLE001 - it belongs to the operation's caller, not to this thread
-            _roll_back(connection)
-            if len(entries) == 1:
-                entries[0].error = error
-                return
-            # One operation failed, and all were rolled back: now each gets a transaction of its own.
-            for name in {entry.plan.name for entry in entries if entry.plan is not None}:
-                self._metrics.fell_back(name, Fallback.ALONE)
-            for entry in entries:
-                self._serve(connection, [entry])
+            while self._receiving:
+                if (entry := self._arrivals.get(block=not self._waiting)) is None:
+                    self._receiving = False
+                else:
+                    self._waiting.add(entry.tenant_id, entry)
+        except queue.Empty:
+            pass
+        return bool(self._waiting)
 
-    def _transact(self, connection: sqlite3.Connection, entries: Sequence[_Entry]) -> None:
-        if not entries:
+    def _group(self) -> Iterator[_Entry]:
+        """The operations of the next transaction, in turn between tenants."""
+        ends_at = time.monotonic() + self._group_seconds
+        size = payload_bytes = 0
+        while (turn := self._waiting.take()) is not None:
+            _, entry = turn
+            yield entry
+            size += 1
+            payload_bytes += entry.payload_bytes
+            if size == MAX_GROUP or payload_bytes >= MAX_GROUP_BYTES or time.monotonic() >= ends_at:
+                return
+
+    def _serve(self, connection: sqlite3.Connection, group: Iterable[_Entry], entries: list[_Entry]) -> None:
+        """Runs the operations of a group, and adds them to `entries` as they begin."""
+        try:
+            self._transact(connection, group, entries)
+        except Exception as error:  # noqa: BLE001 - it belongs to an operation's caller, not to this thread
+            _roll_back(connection)
+            if not entries:
+                # The transaction itself did not begin.
+                entries.extend(group)
+            self._after_failure(connection, entries, error)
+
+    def _after_failure(self, connection: sqlite3.Connection, entries: Sequence[_Entry], error: Exception) -> None:
+        if isinstance(error, sqlite3.OperationalError):
+            _fail(entries, error)
             return
+        if len(entries) == 1:
+            entries[0].error = error
+            return
+        # One operation failed, and all were rolled back: now each gets a transaction of its own.
+        for name in {entry.plan.name for entry in entries if entry.plan is not None}:
+            self._metrics.fell_back(name, Fallback.ALONE)
+        for entry in entries:
+            self._serve(connection, [entry], [])
+
+    def _transact(self, connection: sqlite3.Connection, group: Iterable[_Entry], entries: list[_Entry]) -> None:
         connection.execute(self._begin_statement)
         changes = connection.total_changes
         transaction = Transaction(self._clock.now(), self._clock.wall())
-        for entry in entries:
+        for entry in group:
+            entries.append(entry)
             entry.error = None
             try:
                 entry.result = self._drive(connection, entry.begin(transaction))

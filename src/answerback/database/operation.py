@@ -124,12 +124,19 @@ MAX_GROUP_BYTES = 8 * 1024 * 1024
 """A group is closed when its payloads reach this size: a transaction must end within seconds, and holds locks."""
 
 
+SERVICE = ""
+"""Stands for the tenant of operations that are nobody's: maintenance, keys, claims."""
+
+
 class Runner(Protocol):
     """Drives operations against a database, in transactions of its own making."""
 
-    async def run(self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0) -> T:
+    async def run(
+        self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0, tenant_id: str = SERVICE
+    ) -> T:
         """The operation's result, after its transaction has committed. Operations with the same `plan` may share a
-        transaction; `payload_bytes` is about how much this one writes.
+        transaction; `payload_bytes` is about how much this one writes. Operations that wait for each other take turns
+        between tenants.
 
         Raises StorageUnavailable, and what the operation raises.
         """

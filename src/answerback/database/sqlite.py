@@ -1,4 +1,5 @@
-"""SQLite: one writer that commits in groups, one reader that never waits for it (WAL), every commit on disk (FULL)."""
+"""SQLite: one writer that commits in groups, one reader that never waits for it (WAL), every commit on disk (FULL). The
+reader's operations take turns between tenants."""
 
 import asyncio
 import contextlib
@@ -17,6 +18,8 @@ from answerback.kernel.telemetry import UNMEASURED, Metrics
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's lock before it is refused."""
+READ_SECONDS = 0.005
+"""How long a group of reads goes on taking in more. A read waits for one such group, or one slow read, and its turn."""
 
 
 async def open_database(
@@ -38,7 +41,8 @@ async def open_database(
     except (sqlite3.Error, OSError, MigrationError) as error:
         raise StorageUnavailable(f"cannot open the database {str(path)!r}: {error}") from error
     write = GroupCommit("sqlite-writer", connect, "BEGIN IMMEDIATE", times, committed, metrics)
-    return Database(write, GroupCommit("sqlite-reader", connector(path, read_only=True), "BEGIN", times))
+    reader = connector(path, read_only=True)
+    return Database(write, GroupCommit("sqlite-reader", reader, "BEGIN", times, group_seconds=READ_SECONDS))
 
 
 def connector(path: Path, *, read_only: bool = False) -> Callable[[], sqlite3.Connection]:

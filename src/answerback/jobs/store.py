@@ -57,7 +57,9 @@ class JobStore:
     async def find_accepted(self, tenant_id: str, idempotency_key: str, request_hash: str) -> Accepted | None:
         """The earlier acceptance under this key. Raises IdempotencyConflict when its body differed."""
         return await self._read(
-            lambda tx: accept.find_accepted(tx, tenant_id, idempotency_key, request_hash), accept.FIND_PLAN
+            lambda tx: accept.find_accepted(tx, tenant_id, idempotency_key, request_hash),
+            accept.FIND_PLAN,
+            tenant_id=tenant_id,
         )
 
     async def claim(self, owner: str, limit: int, lease_seconds: float, shares: Shares) -> JobClaims:
@@ -119,17 +121,21 @@ class JobStore:
 
     async def retry_source(self, tenant_id: str, job_id: str, deadline_seconds: float) -> Repeatable:
         """Raises NotFound, Conflict."""
-        return await self._read(lambda tx: read.retry_source(tx, self._kinds, tenant_id, job_id, deadline_seconds))
+        return await self._read(
+            lambda tx: read.retry_source(tx, self._kinds, tenant_id, job_id, deadline_seconds), tenant_id=tenant_id
+        )
 
     async def get(self, tenant_id: str, job_id: str) -> JobRecord:
         """Raises NotFound."""
-        return await self._read(lambda tx: read.get_job(tx, self._kinds, tenant_id, job_id))
+        return await self._read(lambda tx: read.get_job(tx, self._kinds, tenant_id, job_id), tenant_id=tenant_id)
 
     async def list(
         self, tenant_id: str, state: JobState | None, session_id: str | None, before: str | None, limit: int
     ) -> Sequence[JobRecord]:
         """Newest first, without long results, attempts and deliveries; `before` is the last id of the page before."""
-        return await self._read(lambda tx: read.list_jobs(tx, self._kinds, tenant_id, state, session_id, before, limit))
+        return await self._read(
+            lambda tx: read.list_jobs(tx, self._kinds, tenant_id, state, session_id, before, limit), tenant_id=tenant_id
+        )
 
     async def depth(self) -> Depth:
         """How many rows wait now, and for how long."""

@@ -74,7 +74,9 @@ class DeliveryStore:
 
     async def delivery_reported(self, claim: ClaimedDelivery, report: Report) -> bool:
         """Whether the claim's attempt ended with this report."""
-        return await self._database.read.run(lambda tx: reporting.reported(tx, claim.id, claim.epoch, report))
+        return await self._database.read.run(
+            lambda tx: reporting.reported(tx, claim.id, claim.epoch, report), tenant_id=claim.tenant_id
+        )
 
     async def resend_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
         """Raises NotFound; Conflict while an attempt is under way."""
@@ -97,11 +99,13 @@ class DeliveryStore:
 
     async def get_endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint:
         """Raises NotFound."""
-        return await self._database.read.run(lambda tx: endpoints.get(tx, tenant_id, endpoint_id))
+        return await self._database.read.run(lambda tx: endpoints.get(tx, tenant_id, endpoint_id), tenant_id=tenant_id)
 
     async def list_endpoints(self, tenant_id: str, after: str | None, limit: int) -> Sequence[Endpoint]:
         """Newest first; `after` is the last id of the page before."""
-        return await self._database.read.run(lambda tx: endpoints.list_endpoints(tx, tenant_id, after, limit))
+        return await self._database.read.run(
+            lambda tx: endpoints.list_endpoints(tx, tenant_id, after, limit), tenant_id=tenant_id
+        )
 
     async def update_endpoint(
         self,

@@ -16,6 +16,7 @@ from answerback.database.batching import UnplannedStatement, batched, sequential
 from answerback.database.operation import (
     MAX_GROUP,
     MAX_GROUP_BYTES,
+    SERVICE,
     BatchPlan,
     Begin,
     Committed,
@@ -98,7 +99,13 @@ class PostgresRunner:
         self._ended = 0
         self._closed = False
 
-    async def run(self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0) -> T:
+    async def run(
+        self,
+        begin: Begin[T],
+        plan: BatchPlan | None = None,
+        payload_bytes: int = 0,
+        tenant_id: str = SERVICE,  # noqa: ARG002 (operations have connections of their own, or share a statement)
+    ) -> T:
         """As `Runner.run`. Cancelling the caller does not stop the operation."""
         if self._closed:
             raise StorageUnavailable("the database is closed")
