@@ -89,3 +89,18 @@ async def test_a_caller_whose_wait_is_over_hears_when_to_come_again(surroundings
     for reply in refused:
         assert "calls that the provider is asked at once" in problem(reply, 429, "upstream_rate_limited")
         assert int(reply.headers["Retry-After"]) >= 1
+
+
+async def test_anothers_lists_delay_no_read(relay: Relay) -> None:
+    # Given a tenant that lists its many jobs over and over
+    flooding, other = relay.client(), relay.client()
+    for n in range(100):
+        await flooding.say(f"message {n}", stateless=True)
+    job = await other.say(stateless=True)
+    flood = [asyncio.ensure_future(flooding.request("GET", "/v1/jobs?limit=100")) for _ in range(MANY)]
+    await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+    # When another tenant reads
+    await other.job(job["job_id"])
+    # Then it has not waited for all of those lists
+    assert done(flood) < MANY / 2
+    assert {reply.status for reply in await asyncio.gather(*flood)} == {200}

@@ -12,10 +12,6 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-def _anyone(_: str) -> bool:
-    return True
-
-
 class RoundRobin(Generic[T]):
     """Each tenant's items keep their order. Items are compared by identity or hash, and no two are equal."""
 
@@ -51,7 +47,7 @@ class RoundRobin(Generic[T]):
             del items[item]
             self._shrink()
 
-    def take(self, may: Callable[[str], bool] = _anyone) -> tuple[str, T] | None:
+    def take(self, may: Callable[[str], bool] | None = None) -> tuple[str, T] | None:
         """The tenant whose turn it is, and its first item; None if no tenant that `may` has any."""
         for row in (self._new, self._served):
             for _ in range(len(row)):
@@ -59,7 +55,7 @@ class RoundRobin(Generic[T]):
                 items = self._items[tenant_id]
                 if not items:
                     del self._items[tenant_id]
-                elif may(tenant_id):
+                elif may is None or may(tenant_id):
                     self._served.append(tenant_id)
                     item, _ = items.popitem(last=False)
                     self._shrink()
