@@ -1,5 +1,6 @@
 """Stores on a fresh database, a clock that tests move, a log that remembers; and which tests are quick."""
 
+import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -7,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from answerback.testing import process
 from answerback.testing.clock import FakeClock
+from answerback.testing.process import spawn
 from builders import Journal
 from databases import Database, PostgresDatabase, SqliteDatabase, own_database
 from fallbacks import Fallbacks
+from forks import Forks
 from servers import (
     postgres_server,
     postgres_url,
@@ -87,6 +91,20 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         _running.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[None]:
+    """Services and workers are forked from a process that has imported what they import."""
+    with contextlib.closing(Forks()) as forks, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "spawn", forks.spawn)
+        yield
+
+
+@pytest.fixture
+def started_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test of the start itself, or of memory: each process is an interpreter of its own from the beginning."""
+    monkeypatch.setattr(process, "spawn", spawn)
 
 
 @pytest.fixture

@@ -111,6 +111,7 @@ async def test_while_the_database_is_locked_messages_are_refused_and_none_accept
         sound(service.database)
 
 
+@pytest.mark.usefixtures("started_afresh")
 async def test_ten_thousand_calls_in_flight_fit_into_a_gibibyte(
     llm: FakeLLM, receiver: Receiver, figures: Callable[[str], None]
 ) -> None:

@@ -4,10 +4,13 @@ import asyncio
 import sys
 
 import aiohttp
+import pytest
 from processes import AWAITED, CELERY, NOTIFIED_SECONDS, fleet, settings
 
 from answerback.testing import FakeLLM, Receiver, Worker, replies
 from answerback.testing.ports import reserve_port
+
+pytestmark = pytest.mark.usefixtures("started_afresh")
 
 
 async def test_a_message_wakes_a_worker_at_once(broker_url: str, llm: FakeLLM, receiver: Receiver) -> None:

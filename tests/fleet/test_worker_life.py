@@ -26,6 +26,7 @@ def any_broker_url(request: pytest.FixtureRequest) -> str | None:
     return None if request.param is None else request.getfixturevalue(request.param)
 
 
+@pytest.mark.usefixtures("started_afresh")
 async def test_one_worker_holds_thousands_of_calls_in_flight(redis_url: str, llm: FakeLLM, receiver: Receiver) -> None:
     answering = asyncio.Event()
     llm.on(lambda _: True, replies.hang(answering, replies.say("at last")))

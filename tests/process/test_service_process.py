@@ -257,6 +257,7 @@ class TestService:
             os.kill(int(ended.stdout), 0)
 
 
+@pytest.mark.usefixtures("started_afresh")
 class TestTheRealService:
     async def test_it_starts_answers_and_stops(self) -> None:
         async with Service({"MOCK_DELAY_SECONDS": "0"}) as service:

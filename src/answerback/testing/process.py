@@ -12,13 +12,31 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol, Self
 
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
 
 
 class ServiceError(Exception):
     """The process did not come up, or ended too early; the message ends with the last lines of its log."""
+
+
+class Child(Protocol):
+    """A running process, as asyncio has them."""
+
+    stdout: asyncio.StreamReader | None
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, signal: int) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 class Process(ABC):
@@ -31,12 +49,12 @@ class Process(ABC):
         self.folder = Path(tempfile.mkdtemp(prefix="answerback-")) if folder is None else folder.resolve()
         self._said = said
         self._timeout = timeout
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Child | None = None
         self._copying: asyncio.Task[None] | None = None
         self._spoke = asyncio.Event()
         self._is_up = False
         self._wrote = asyncio.Condition()
-        self._children: list[asyncio.subprocess.Process] = []
+        self._children: list[Child] = []
         self._kept = contextlib.ExitStack()
         temporary = self.folder if folder is None else None
         # Also for an owner that forgets to close it: at the latest when the interpreter ends.
@@ -65,14 +83,7 @@ class Process(ABC):
             raise ServiceError("it is running already")
         self._spoke = asyncio.Event()
         self._is_up = False
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", *self._module()),
-            cwd=self.folder,
-            env=self._environment(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        self._process = await spawn(self._module(), self.folder, self._environment())
         self._children[:] = [self._process]
         self._copying = asyncio.create_task(self._copy_output(self._process))
         try:
@@ -155,14 +166,14 @@ class Process(ABC):
     def _environment(self) -> Mapping[str, str]: ...
 
     @abstractmethod
-    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
+    async def _until_ready(self, process: Child) -> None:
         """Raises ServiceError when it ends before that."""
 
     async def _gave_up(self) -> ServiceError:
         """What to raise for a process that ended before it was ready."""
         return ServiceError(f"ended with code {await self.exited()} before it was ready\n{self._tail()}")
 
-    def _child(self) -> asyncio.subprocess.Process:
+    def _child(self) -> Child:
         if self._process is None:
             raise ServiceError("it was never started")
         return self._process
@@ -172,7 +183,7 @@ class Process(ABC):
             raise ServiceError("it is not running")
         self._child().send_signal(number)
 
-    async def _copy_output(self, process: asyncio.subprocess.Process) -> None:
+    async def _copy_output(self, process: Child) -> None:
         """Keeps what the child prints; wakes `start` when it prints that it is up, or ends."""
         assert process.stdout is not None
         end = b""
@@ -191,14 +202,24 @@ class Process(ABC):
         return "\n".join(self.logs.splitlines()[-20:])
 
 
+async def spawn(module: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Child:
+    """Starts `python -m …` in the folder. Its output and its errors come as one."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *module),
+        cwd=folder,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
 def inherited() -> dict[str, str]:
     """The part of this process's environment that a child gets."""
     return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 
-def _release(
-    children: Sequence[asyncio.subprocess.Process], kept: contextlib.ExitStack, temporary: Path | None
-) -> None:
+def _release(children: Sequence[Child], kept: contextlib.ExitStack, temporary: Path | None) -> None:
     for child in children:
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError, RuntimeError):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from answerback.testing.faults import Fault
 from answerback.testing.ports import HOST, reserve_port
-from answerback.testing.process import INHERITED, Process, ServiceError, inherited
+from answerback.testing.process import INHERITED, Child, Process, ServiceError, inherited
 
 __all__ = ["HOST", "INHERITED", "Service", "ServiceError"]
 
@@ -72,7 +72,7 @@ class Service(Process):
         fault, self._fault = self._fault, None
         return fault.arguments() if fault else self._command
 
-    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
+    async def _until_ready(self, process: Child) -> None:
         """Until `/readyz` answers 200."""
         delay = 0.01
         while not await self._answers():

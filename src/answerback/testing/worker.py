@@ -1,10 +1,9 @@
 """A worker in a process of its own, beside the services whose database it works on."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from answerback.testing.process import Process, inherited
+from answerback.testing.process import Child, Process, inherited
 
 WORK = ("answerback", "worker")
 
@@ -35,7 +34,7 @@ class Worker(Process):
     def _environment(self) -> Mapping[str, str]:
         return {**inherited(), "LOG_FORMAT": "json", **self._settings}
 
-    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002
+    async def _until_ready(self, process: Child) -> None:  # noqa: ARG002
         await self._spoke.wait()
         if not self._is_up:
             raise await self._gave_up()

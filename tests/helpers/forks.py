@@ -1,0 +1,201 @@
+"""Processes that start fast: each is forked from one that has imported what services and workers import.
+
+A forked process has a pid, memory, signals, an environment and an exit of its own, as one that `python -m` starts; it
+saves the second of CPU that imports take. The server that forks is this file, run by `Forks`.
+"""
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from answerback.testing.process import INHERITED, Child, inherited, spawn
+
+FORKED = {"answerback", "answerback.testing.faults", "celery"}
+"""The modules whose processes are forked."""
+PRELOADED = (
+    *("answerback.cli", "answerback.bootstrap.worker", "answerback.database.schema", "answerback.database.postgres"),
+    *("answerback.queue.notifiers.celery_broker", "answerback.queue.notifiers.celery_worker", "alembic.context"),
+    *("answerback.queue.notifiers.postgres", "celery.bin.celery", "celery.concurrency.thread", "celery.apps.worker"),
+    *("kombu.transport.pyamqp", "kombu.transport.redis", "redis.asyncio", "uvloop", "pydantic.v1"),
+    *("uvicorn.loops.auto", "uvicorn.lifespan.on", "uvicorn.protocols.http.httptools_impl", "httptools"),
+    *("sqlalchemy.dialects.sqlite", "encodings.idna", "fastapi.openapi.utils"),
+)
+MESSAGE_BYTES = 100_000
+
+
+class Forks:
+    """The server's client: `spawn` stands in for that of `answerback.testing.process`."""
+
+    def __init__(self) -> None:
+        self._kept = contextlib.ExitStack()
+        self._asking: socket.socket | None = None
+
+    async def spawn(self, module: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Child:
+        if not _may_fork(module, environment):
+            return await spawn(module, folder, environment)
+        said, output = os.pipe()
+        told, status = os.pipe()
+        asked = json.dumps({"arguments": list(module), "folder": str(folder), "environment": dict(environment)})
+        try:
+            socket.send_fds(self._connected(), [asked.encode()], [output, status])
+        finally:
+            os.close(output)
+            os.close(status)
+        forked, stdout = _Forked(told), asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stdout), os.fdopen(said, "rb", buffering=0)
+        )
+        forked.stdout = stdout
+        await forked.started.wait()
+        return forked
+
+    def close(self) -> None:
+        self._kept.close()
+
+    def _connected(self) -> socket.socket:
+        """The socket to the server, which the first request starts."""
+        if self._asking is None:
+            self._asking, serving = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with serving:
+                server = subprocess.Popen(
+                    [sys.executable, __file__, str(serving.fileno())],
+                    env=inherited(),
+                    pass_fds=[serving.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                )
+            self._kept.callback(server.wait)
+            self._kept.enter_context(self._asking)
+        return self._asking
+
+
+def _may_fork(module: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """What an interpreter reads from the environment, only the server's has read."""
+    read = {name: value for name, value in environment.items() if name in INHERITED or name.startswith("PYTHON")}
+    return module[0] in FORKED and read == inherited()
+
+
+class _Forked:
+    """Implements `Child`: hears from the server which pid the process has, and how it ended."""
+
+    def __init__(self, told: int) -> None:
+        self.pid = 0
+        self.stdout: asyncio.StreamReader | None = None
+        self.returncode: int | None = None
+        self.started = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._told = told
+        self._heard = b""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(told, self._hear)
+
+    def _hear(self) -> None:
+        data = os.read(self._told, 100)
+        self._heard += data
+        *numbers, _ = self._heard.split(b"\n")
+        if numbers:
+            self.pid = int(numbers[0])
+            self.started.set()
+        if len(numbers) < 2 and data:
+            return
+        self._loop.remove_reader(self._told)
+        os.close(self._told)
+        # Nothing more is heard from a server that has ended.
+        self.returncode = int(numbers[1]) if len(numbers) == 2 else -signal.SIGKILL
+        self.started.set()
+        self._ended.set()
+
+    async def wait(self) -> int:
+        await self._ended.wait()
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def serve(asked: socket.socket) -> list[str]:
+    """Forks at each request, until the client is gone. In a forked process it returns what that is to run."""
+    running: dict[int, int] = {}
+    wakes, woken = socket.socketpair()
+    woken.setblocking(False)  # noqa: FBT003
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken.fileno())
+    with selectors.DefaultSelector() as selector, wakes, woken, asked:
+        selector.register(wakes, selectors.EVENT_READ)
+        selector.register(asked, selectors.EVENT_READ)
+        while True:
+            ready = {key.fileobj for key, _ in selector.select()}
+            if wakes in ready:
+                wakes.recv(4096)
+                _tell_of_the_ended(running)
+            if asked not in ready:
+                continue
+            message, files, _, _ = socket.recv_fds(asked, MESSAGE_BYTES, 2)
+            if not message:
+                sys.exit()
+            output, status = files
+            if (pid := os.fork()) == 0:
+                signal.set_wakeup_fd(-1)
+                for file in (*running.values(), status):
+                    os.close(file)
+                return _become(output, json.loads(message))
+            running[pid] = status
+            os.close(output)
+            os.write(status, b"%d\n" % pid)
+
+
+def _tell_of_the_ended(running: dict[int, int]) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            with contextlib.suppress(BrokenPipeError), os.fdopen(running.pop(ended[0]), "wb", buffering=0) as status:
+                status.write(b"%d\n" % os.waitstatus_to_exitcode(ended[1]))
+
+
+def _become(output: int, wanted: dict[str, Any]) -> list[str]:
+    """Turns a forked process into what `python -m` would have made."""
+    for standard in (1, 2):
+        os.dup2(output, standard)
+    os.close(output)
+    os.chdir(wanted["folder"])
+    os.environ.clear()
+    os.environ.update(wanted["environment"])
+    time.tzset()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.path[0] = wanted["folder"]
+    arguments: list[str] = wanted["arguments"]
+    return arguments
+
+
+def run(arguments: Sequence[str]) -> NoReturn:
+    sys.argv[:] = arguments
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    sys.exit()
+
+
+if __name__ == "__main__":
+    gc.disable()
+    for name in PRELOADED:
+        importlib.import_module(name)
+    gc.freeze()
+    gc.enable()
+    run(serve(socket.socket(fileno=int(sys.argv[1]))))
