@@ -46,17 +46,17 @@ class Forks:
     async def spawn(self, module: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Child:
         if not _may_fork(module, environment):
             return await spawn(module, folder, environment)
-        said, output = os.pipe()
-        told, status = os.pipe()
+        printed, output = os.pipe()
+        reports, status = os.pipe()
         asked = json.dumps({"arguments": list(module), "folder": str(folder), "environment": dict(environment)})
         try:
             socket.send_fds(self._connected(), [asked.encode()], [output, status])
         finally:
             os.close(output)
             os.close(status)
-        forked, stdout = _Forked(told), asyncio.StreamReader()
+        forked, stdout = _Forked(reports), asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stdout), os.fdopen(said, "rb", buffering=0)
+            lambda: asyncio.StreamReaderProtocol(stdout), os.fdopen(printed, "rb", buffering=0)
         )
         forked.stdout = stdout
         await forked.started.wait()
@@ -91,28 +91,28 @@ def _may_fork(module: Sequence[str], environment: Mapping[str, str]) -> bool:
 class _Forked:
     """Implements `Child`: hears from the server which pid the process has, and how it ended."""
 
-    def __init__(self, told: int) -> None:
+    def __init__(self, reports: int) -> None:
         self.pid = 0
         self.stdout: asyncio.StreamReader | None = None
         self.returncode: int | None = None
         self.started = asyncio.Event()
         self._ended = asyncio.Event()
-        self._told = told
-        self._heard = b""
+        self._reports = reports
+        self._read = b""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(told, self._hear)
+        self._loop.add_reader(reports, self._read_report)
 
-    def _hear(self) -> None:
-        data = os.read(self._told, 100)
-        self._heard += data
-        *numbers, _ = self._heard.split(b"\n")
+    def _read_report(self) -> None:
+        data = os.read(self._reports, 100)
+        self._read += data
+        *numbers, _ = self._read.split(b"\n")
         if numbers:
             self.pid = int(numbers[0])
             self.started.set()
         if len(numbers) < 2 and data:
             return
-        self._loop.remove_reader(self._told)
-        os.close(self._told)
+        self._loop.remove_reader(self._reports)
+        os.close(self._reports)
         # Nothing more is heard from a server that has ended.
         self.returncode = int(numbers[1]) if len(numbers) == 2 else -signal.SIGKILL
         self.started.set()
@@ -146,7 +146,7 @@ def serve(asked: socket.socket) -> list[str]:
             ready = {key.fileobj for key, _ in selector.select()}
             if wakes in ready:
                 wakes.recv(4096)
-                _tell_of_the_ended(running)
+                _report_ends(running)
             if asked not in ready:
                 continue
             message, files, _, _ = socket.recv_fds(asked, MESSAGE_BYTES, 2)
@@ -163,7 +163,7 @@ def serve(asked: socket.socket) -> list[str]:
             os.write(status, b"%d\n" % pid)
 
 
-def _tell_of_the_ended(running: dict[int, int]) -> None:
+def _report_ends(running: dict[int, int]) -> None:
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             with contextlib.suppress(BrokenPipeError), os.fdopen(running.pop(ended[0]), "wb", buffering=0) as status:
