@@ -85,9 +85,9 @@ class Settings(BaseSettings):
     upstream_requests_per_minute: CountOrZero = 0
     """How many calls a minute the provider is asked at most; 0: as many as come. Queued jobs wait for their turn."""
     upstream_concurrency: CountOrZero = 0
-    """How many calls the provider is asked at once; 0: as many as come. Queued jobs wait for their turn."""
+    """How many calls the provider is asked at once; 0: as many as come. Others wait in turn between tenants."""
     llm_timeout_seconds: Seconds = 120
-    """How long a whole LLM call may take."""
+    """How long a whole LLM call may take; also how long a synchronous one waits for a place at the provider."""
     connection_timeout: Seconds = 10
     """How long connecting to the LLM may take, in seconds."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 3
@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     worker_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Jobs in flight in one process, and likewise callbacks."""
     tenant_slot_factor: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 4
-    """A tenant takes a worker's slot only while it holds fewer than so many times the free ones."""
+    """A tenant takes a slot (for a job, callback, lookup, PDF) while it has fewer than so many times the free ones."""
     worker_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
     """Port on `APP_HOST` where a worker serves Prometheus metrics, without a key. Unset: nowhere."""
     lease_seconds: Annotated[float, Field(ge=1, le=DAY, allow_inf_nan=False)] = 60
