@@ -55,7 +55,7 @@ class Mailbox(StubSender):
         self.came = asyncio.Condition()
 
     async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
-        response = await super().send(url, headers, body)
+        response = await super().send(tenant_id, url, headers, body)
         async with self.came:
             self.came.notify_all()
         return response

@@ -29,7 +29,7 @@ class HalfDead(Mailbox):
         if url != URL:
             self.refused += 1
             raise SendError("connection refused")
-        return await super().send(url, headers, body)
+        return await super().send(tenant_id, url, headers, body)
 
 
 @pytest.fixture
