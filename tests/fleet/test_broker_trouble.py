@@ -32,8 +32,8 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 
 @pytest.fixture
-async def link(broker: Backend) -> AsyncIterator[Link]:
-    async with Link(broker.url) as link:
+async def link(broker_url: str) -> AsyncIterator[Link]:
+    async with Link(broker_url) as link:
         yield link
 
 

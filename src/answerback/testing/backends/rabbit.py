@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from answerback.testing.backends.backend import Backend, binary, replies
 from answerback.testing.ports import HOST
 
 VHOSTS = 64
-"""Virtual hosts made at the start, `test-0` and on, beside `/`: for one made later `rabbitmqctl` takes a second."""
+"""Virtual hosts of the server that tests share, `test-0` and on, beside `/`. They take a third of its start; for one
+made later `rabbitmqctl` takes a second."""
 
 FOLDERS = (Path("/usr/lib/rabbitmq/bin"), Path("/usr/local/sbin"), Path("/usr/sbin"))
 """Debian's own in `/usr/sbin` is a wrapper that changes user and settings."""
@@ -19,6 +21,9 @@ USER = "guest"
 
 class RabbitServer(Backend):
     """What is durable outlives `kill`; the broker takes about five seconds of CPU to start."""
+
+    vhosts: ClassVar[int] = 0
+    """How many there are beside `/`."""
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__(folder)
@@ -32,7 +37,7 @@ class RabbitServer(Backend):
     def _prepare(self) -> None:
         self._program = binary("rabbitmq-server", FOLDERS, "rabbitmq-server")
         names = binary("epmd", [], "erlang-base")
-        (self.folder / "definitions.json").write_text(json.dumps(_definitions()))
+        (self.folder / "definitions.json").write_text(json.dumps(_definitions(self.vhosts)))
         (self.folder / "environment").write_text("")
         (self.folder / "plugins").write_text("[].\n")
         (self.folder / "rabbitmq.conf").write_text(
@@ -69,8 +74,14 @@ class RabbitServer(Backend):
         return replies(self.port, b"AMQP\x00\x00\x09\x01", b"\x01")
 
 
-def _definitions() -> dict[str, object]:
-    vhosts = ["/", *(f"test-{number}" for number in range(VHOSTS))]
+class ManyVhosts(RabbitServer):
+    """For many tests, each with a vhost of its own."""
+
+    vhosts = VHOSTS
+
+
+def _definitions(count: int) -> dict[str, object]:
+    vhosts = ["/", *(f"test-{number}" for number in range(count))]
     rights = {"user": USER, "configure": ".*", "write": ".*", "read": ".*"}
     return {
         "users": [{"name": USER, "password": USER, "tags": "administrator"}],

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 
-from answerback.testing.backends import BackendUnavailable, PostgresServer, RabbitServer, RedisServer
+from answerback.testing.backends import BackendUnavailable, PostgresServer, RedisServer
 from answerback.testing.backends.backend import Backend
+from answerback.testing.backends.rabbit import ManyVhosts
 
-KINDS: dict[str, type[Backend]] = {"postgres": PostgresServer, "redis": RedisServer, "rabbit": RabbitServer}
+KINDS: dict[str, type[Backend]] = {"postgres": PostgresServer, "redis": RedisServer, "rabbit": ManyVhosts}
 UP = "up"
 
 
