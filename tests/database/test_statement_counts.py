@@ -6,8 +6,9 @@ import pytest
 
 from answerback.database.probe import ERASE, WRITE, probe
 from answerback.http.idempotency_store import ClaimedRecord, IdempotentRequest, StoredResponse
+from answerback.queue.leases import Offer
 from answerback.testing.clock import FakeClock
-from builders import REPORT, TENANT, accept, claim_delivery, claim_job, completed, finish, later
+from builders import LEASE, REPORT, ROOMY, TENANT, accept, claim_delivery, claim_job, completed, finish, later, new_job
 from databases import Database, PostgresDatabase
 from statements import Cost, Recorder, name_of
 from stores import Stores, make_stores
@@ -34,6 +35,7 @@ HANDED_OVER: Costs = {
     "claim the delivery": (3, 1),
     "report": (1, 1),
 }
+BORN_CLAIMED: Costs = {"accept": (2, 2), "finish": (5, 5), "report": (2, 1)}
 WAITED_FOR: Costs = {
     "claim its idempotency key": (1, 1),
     "store the response": (1, 1),
@@ -83,6 +85,26 @@ async def test_each_step_of_a_message_costs_what_it_did(database: Database, reco
         assert await stores.deliveries.delivered(delivery, REPORT)
 
     expect(costs, MESSAGE | (MESSAGE_ON_POSTGRES if isinstance(database, PostgresDatabase) else {}))
+
+
+async def test_each_step_of_a_message_costs_as_much_where_it_is_born_claimed_and_needs_no_claims(
+    database: Database, recorder: Recorder, stores: Stores
+) -> None:
+    costs: dict[str, Cost] = {}
+    offer = Offer("birth/1", LEASE)
+
+    with recorder.step() as costs["accept"]:
+        claim = (await stores.jobs.accept(new_job(), ROOMY, offer)).claim
+    await accept(stores, "held until the first is answered")
+    assert claim is not None
+    with recorder.step() as costs["finish"]:
+        finished = await stores.jobs.finish(claim, completed(), REPORT, offer)
+    assert finished is not None
+    assert finished.claim is not None
+    with recorder.step() as costs["report"]:
+        assert await stores.deliveries.delivered(finished.claim, REPORT)
+
+    expect(costs, BORN_CLAIMED | (MESSAGE_ON_POSTGRES if isinstance(database, PostgresDatabase) else {}))
 
 
 async def test_each_step_of_a_job_that_another_llm_answers_costs_what_it_did(

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,10 +21,14 @@ from answerback.kernel.usage import Usage
 from answerback.llm.model import Answer, ChatRequest
 from answerback.llm.reply import WholeReply
 from answerback.queue.attempts import Report
+from answerback.queue.birth import T
+from answerback.queue.leases import Offer
 from answerback.queue.shares import Shares
+from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
 from stores import Stores
+from toy import Note
 
 URL = "https://receiver.example/hook"
 TENANT = "tenant-a"
@@ -45,6 +49,7 @@ def new_job(text: str = "hello", session: str | None = "s", **changes: Any) -> N
         "kind": "echo",
         "queue": "interactive",
         "args": json.dumps({"text": text}),
+        "parsed": Note(text),
         "callback_url": URL,
         "conversation_key": session,
         "deadline_seconds": DAY,
@@ -199,6 +204,17 @@ class Notifier:
         self.jobs += 1
 
 
+class NoPlaces(DeliveryBirths):
+    """No delivery is born claimed: each waits for a claim."""
+
+    def __init__(self) -> None: ...
+
+    async def insert(
+        self, tenant_id: str, callback_url: str | None, insert: Callable[[Offer | None], Awaitable[T]]
+    ) -> T:
+        return await insert(None)
+
+
 class StubProvider:
     """Answers as the script says: an answer, an error to raise, or a function of the request. The last stays."""
 
@@ -246,6 +262,7 @@ class StubOrigins:
         self.begun: list[OriginKey] = []
         self.ends: list[AttemptEnd] = []
         self.drained_keys: list[OriginKey] = []
+        self.reserved = 0
         self.closed = False
         self.more_may_begin = False
 
@@ -256,7 +273,17 @@ class StubOrigins:
     def is_closed(self, key: OriginKey) -> bool:
         return self.closed
 
-    def began(self, key: OriginKey, late: bool) -> None:
+    def reserve(self, key: OriginKey) -> bool:
+        room = self.look(key, late=False)
+        self.reserved += bool(room.free)
+        return bool(room.free)
+
+    def give_back(self, key: OriginKey) -> bool:
+        self.reserved -= 1
+        return self.more_may_begin
+
+    def began(self, key: OriginKey, late: bool, *, reserved: bool = False) -> None:
+        self.reserved -= reserved
         self.begun.append(key)
 
     def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:

@@ -17,9 +17,11 @@ from answerback.jobs.sweep import Sweep
 from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
+from answerback.queue.birth import Births
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.shares import Shares
 from answerback.queue.worker_pool import WorkerPool
+from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.deliver import Deliverer, Origins
 from answerback.webhooks.delivery_queue import DeliveryQueue
 from answerback.webhooks.outcome import CallbackResponse
@@ -101,13 +103,12 @@ class Shop:
         kind = stores.kinds.find("echo")
         assert isinstance(kind, SlowEcho)
         self.kind = kind
-        self.submitter = Submitter(stores.jobs, Guard(), self.notifier, ROOMY, 86_400.0, instruments)
         windows = DatabaseWindows(stores.conversations)
-        self.runner = Runner(stores.jobs, stores.kinds, self.notifier, windows, instruments)
+        places = StubOrigins() if origins is None else origins
         deliverer = Deliverer(
             store=stores.deliveries,
             sender=self.mailbox,
-            origins=StubOrigins() if origins is None else origins,
+            origins=places,
             signer=Signer(SigningSecrets(stores.secrets, {}), instruments.clock),
             notifier=self.notifier,
             schedule=RetrySchedule((0.0, 5.0)),
@@ -125,14 +126,22 @@ class Shop:
             lease_seconds=lease,
             instruments=instruments,
         )
-        jobs = JobQueue(stores.jobs, self.runner, lease, instruments.log)
-        deliveries = DeliveryQueue(stores.deliveries, deliverer, lease)
-        self.engine = Engine(
-            WorkerPool(jobs, self.notifier.jobs, Shares(concurrency, 4.0), lease, instruments),
-            WorkerPool(deliveries, self.notifier.deliveries, Shares(concurrency, 4.0), lease, instruments),
-            self.sweep,
-            self.notifier,
+        deliveries = WorkerPool(
+            DeliveryQueue(stores.deliveries, deliverer, lease),
+            self.notifier.deliveries,
+            Shares(concurrency, 4.0),
+            lease,
             instruments,
+        )
+        births = DeliveryBirths(Births(deliveries, stores.deliveries.unconfirmed), places, self.notifier)
+        self.runner = Runner(stores.jobs, stores.kinds, self.notifier, windows, births, instruments)
+        queue = JobQueue(stores.jobs, self.runner, lease, instruments.log)
+        jobs = WorkerPool(queue, self.notifier.jobs, Shares(concurrency, 4.0), lease, instruments)
+        self.engine = Engine(
+            jobs, Births(jobs, stores.jobs.unconfirmed), deliveries, self.sweep, self.notifier, instruments
+        )
+        self.submitter = Submitter(
+            stores.jobs, Guard(), self.notifier, ROOMY, 86_400.0, instruments, self.engine.births
         )
 
     async def submit(self, text: str = "hello", session: str | None = "s", key: str | None = None) -> Accepted:

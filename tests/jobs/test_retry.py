@@ -18,7 +18,7 @@ async def test_an_unsuccessful_job_can_run_anew_once(stores: Stores) -> None:
     source = await stores.jobs.retry_source(TENANT, job_id, DAY)
     again = source.again
     assert isinstance(again, NewJob)
-    assert (source.kind.name, source.args, again.retry_of) == ("echo", Note("again"), job_id)
+    assert (source.kind.name, again.parsed, again.retry_of) == ("echo", Note("again"), job_id)
     assert (again.callback_url, again.conversation_key, again.deadline_seconds) == (URL, "s", DAY)
 
     retry = await accept(stores, retry_of=job_id)
@@ -73,7 +73,7 @@ async def test_a_job_that_failed_after_its_conversation_was_erased_can_run_anew(
     source = await stores.jobs.retry_source(TENANT, job_id, DAY)
 
     assert isinstance(source.again, NewJob)
-    assert source.args == Note("under way")
+    assert source.again.parsed == Note("under way")
 
 
 class Public(EchoKind):

@@ -20,6 +20,7 @@ from builders import (
     STORED_FAILURE,
     TENANT,
     Journal,
+    NoPlaces,
     Notifier,
     accept,
     claim_job,
@@ -66,7 +67,7 @@ class Desk:
     def runner(self, kind: EchoKind) -> Runner:
         instruments = Instruments(self.journal, self.clock, failpoint=self.on_failpoint)
         windows = DatabaseWindows(self.stores.conversations)
-        return Runner(self.stores.jobs, Registry([kind]), self.notifier, windows, instruments)
+        return Runner(self.stores.jobs, Registry([kind]), self.notifier, windows, NoPlaces(), instruments)
 
     async def attempt(self, kind: EchoKind) -> JobRecord:
         """Makes the one attempt that is due."""
@@ -82,6 +83,7 @@ def desk(stores: Stores, clock: FakeClock, journal: Journal) -> Desk:
 
 async def test_an_answer_completes_the_job_and_wakes_both_worker_pools(desk: Desk) -> None:
     await accept(desk.stores)
+    await accept(desk.stores, "held until the first is answered")
 
     record = await desk.attempt(Scripted(DONE))
 
@@ -92,6 +94,14 @@ async def test_an_answer_completes_the_job_and_wakes_both_worker_pools(desk: Des
     assert desk.failpoints == [Failpoint.AFTER_CLAIM, Failpoint.AFTER_ANSWER, Failpoint.AFTER_FINISH]
     ((event, fields),) = desk.journal.lines
     assert (event, fields["model"]) == ("answered", "m")
+
+
+async def test_an_answer_that_makes_nothing_due_wakes_no_worker_pool(desk: Desk) -> None:
+    await accept(desk.stores, callback_url=None)
+
+    await desk.attempt(Scripted(DONE))
+
+    assert (desk.notifier.jobs, desk.notifier.deliveries) == (0, 0)
 
 
 async def test_a_failure_that_may_pass_schedules_the_job_and_counts(desk: Desk) -> None:

@@ -97,13 +97,12 @@ class Stage:
     def __init__(self) -> None:
         self.table = Table()
         self.journal = Journal()
+        self.instruments = Instruments(self.journal, RealClock())
         self.ready = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
 
     def start(self, capacity: int = 10, lease: float = 60.0, *, outlasts_outages: bool = False) -> WorkerPool[Row]:
         self.table.outlasts_outages = outlasts_outages
-        pool = WorkerPool(
-            self.table, self.ready, Shares(capacity, ALONE), lease, Instruments(self.journal, RealClock())
-        )
+        pool = WorkerPool(self.table, self.ready, Shares(capacity, ALONE), lease, self.instruments)
         self.tasks += [asyncio.create_task(pool.claim_forever()), asyncio.create_task(pool.keep_leases_forever())]
         return pool

@@ -16,7 +16,7 @@ from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.reviews.model import File, FileRef, Review
 from answerback.reviews.tokens import CallbackTokens
 from answerback.testing.clock import FakeClock
-from builders import LEASE, ROOMY, TENANT, Journal, Notifier, StubProvider, new_job, roomy
+from builders import LEASE, ROOMY, TENANT, Journal, NoPlaces, Notifier, StubProvider, new_job, roomy
 from stores import Stores
 
 REVIEW = Review("essay-1", (FileRef("http://f/1"), FileRef("http://f/2", (2,))), "Erika", {"task": "water"})
@@ -92,7 +92,7 @@ class Desk:
         jobs, kinds = self._jobs(reviewer)
         kind = kinds.find(KIND)
         assert kind is not None
-        job = new_job(session=None, kind=KIND, queue=kind.queue, args=kind.encode(review))
+        job = new_job(session=None, kind=KIND, queue=kind.queue, args=kind.encode(review), parsed=review)
         return (await jobs.accept(job, ROOMY)).job_id
 
     async def run(self, reviewer: Reviewer) -> JobRecord:
@@ -100,7 +100,7 @@ class Desk:
         jobs, kinds = self._jobs(reviewer)
         (claim,) = (await jobs.claim("worker", 100, LEASE, roomy())).jobs
         windows = DatabaseWindows(self.stores.conversations)
-        await Runner(jobs, kinds, self.notifier, windows, self._instruments).run(claim)
+        await Runner(jobs, kinds, self.notifier, windows, NoPlaces(), self._instruments).run(claim)
         return await jobs.get(TENANT, claim.id)
 
     def _jobs(self, reviewer: Reviewer) -> tuple[JobStore, Registry]:

@@ -62,6 +62,45 @@ class TestTheConcurrencyLimit:
         assert free(breakers, THERE._replace(tenant_id="another")) == 64
 
 
+class TestAReservedPlace:
+    def test_counts_until_it_is_given_back_or_its_attempt_ends(self, breakers: CircuitBreakers) -> None:
+        for _ in range(64):
+            assert breakers.reserve(HERE)
+        assert not breakers.reserve(HERE)
+        assert free(breakers) == 0
+
+        assert breakers.give_back(HERE), "one more may begin now"
+        breakers.began(HERE, reserved=True)
+        breakers.ended(HERE, ANSWERED, 0.1)
+
+        assert free(breakers) == 2
+
+    def test_says_nothing_of_the_origin_when_it_is_given_back(
+        self, breakers: CircuitBreakers, clock: FakeClock
+    ) -> None:
+        begin(breakers)
+        clock.advance(1)
+        breakers.ended(HERE, BUSY, 0.5)
+        begin(breakers, 32)
+        clock.advance(breaker.PATIENCE_SECONDS * 1.5)
+        assert free(breakers) == 1, "32 hang"
+
+        assert breakers.reserve(HERE)
+        breakers.give_back(HERE)
+
+        assert free(breakers) == 1
+
+    def test_there_is_none_for_a_probe(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        break_open(breakers)
+        clock.advance(30)
+        assert free(breakers) == 1
+        assert not breakers.reserve(HERE), "what has waited longest is the probe"
+
+        attempt(breakers, ANSWERED)
+
+        assert breakers.reserve(HERE)
+
+
 class TestTheBreaker:
     def test_opens_after_five_failures_in_a_row(self, breakers: CircuitBreakers) -> None:
         for end in [UNREACHED] * 4 + [ANSWERED] + [UNREACHED] * 4:

@@ -250,9 +250,12 @@ async def test_a_report_on_what_was_taken_away_is_discarded(post: Post, clock: F
 
 
 async def test_a_settled_callback_wakes_the_worker_pool_for_the_next_of_its_conversation(post: Post) -> None:
+    await ended_job(post.stores, "the next")
     await post.attempt(StubSender())
-
     assert post.notifier.deliveries == 1
+
+    await post.attempt(StubSender())
+    assert post.notifier.deliveries == 1, "nothing is left that could be due"
 
 
 class WrongClock(FakeClock):

@@ -127,7 +127,7 @@ async def test_the_rows_of_an_unconfirmed_claim_are_given_back_by_the_next_and_l
     await owe(stores, 3)
     lost = [each.id for each in await claim_deliveries(stores, limit=2)]
     ((owner,),) = await database.rows("SELECT DISTINCT lease_owner FROM deliveries WHERE lease_owner IS NOT NULL")
-    stores.deliveries._unconfirmed_deliveries._names.append(owner)
+    stores.deliveries.unconfirmed.add(owner)
 
     again = await claim_deliveries(stores)
 

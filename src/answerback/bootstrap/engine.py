@@ -13,10 +13,12 @@ from answerback.jobs.store import JobStore
 from answerback.jobs.sweep import Duty, Sweep
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
+from answerback.queue.birth import Births
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.shares import Shares
 from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
+from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.delivery_queue import DeliveryQueue
@@ -38,12 +40,10 @@ def make_engine(
     notifier: LocalNotifier,
     instruments: Instruments,
 ) -> Engine:
-    lease_seconds, retention_ms = settings.lease_seconds, int(settings.retention_days * DAY_MS)
-    deliveries = stores.deliveries
-    runner = Runner(jobs, kinds, notifier, windows, instruments)
+    lease_seconds, deliveries = settings.lease_seconds, stores.deliveries
     origins = CircuitBreakers(instruments.clock.monotonic)
     deliverer = Deliverer(
-        stores.deliveries,
+        deliveries,
         sender,
         origins,
         Signer(signing_secrets, instruments.clock),
@@ -52,12 +52,27 @@ def make_engine(
         instruments,
         callback_schedules(kinds),
     )
-    job_queue = JobQueue(jobs, runner, lease_seconds, instruments.log)
-    delivery_queue = DeliveryQueue(stores.deliveries, deliverer, lease_seconds)
+    delivery_queue = DeliveryQueue(deliveries, deliverer, lease_seconds)
     job_shares, delivery_shares = (Shares(settings.worker_concurrency, settings.tenant_slot_factor) for _ in range(2))
-    job_pool = WorkerPool(job_queue, notifier.jobs, job_shares, lease_seconds, instruments)
     delivery_pool = WorkerPool(delivery_queue, notifier.deliveries, delivery_shares, lease_seconds, instruments)
-    sweep = Sweep(
+    delivery_births = DeliveryBirths(Births(delivery_pool, deliveries.unconfirmed), origins, notifier)
+    runner = Runner(jobs, kinds, notifier, windows, delivery_births, instruments)
+    job_queue = JobQueue(jobs, runner, lease_seconds, instruments.log)
+    job_pool = WorkerPool(job_queue, notifier.jobs, job_shares, lease_seconds, instruments)
+    sweep = _make_sweep(settings, jobs, stores, deliverer, notifier, instruments)
+    return Engine(job_pool, Births(job_pool, jobs.unconfirmed), delivery_pool, sweep, notifier, instruments)
+
+
+def _make_sweep(
+    settings: Settings,
+    jobs: JobStore,
+    stores: Stores,
+    deliverer: Deliverer,
+    notifier: LocalNotifier,
+    instruments: Instruments,
+) -> Sweep:
+    deliveries, retention_ms = stores.deliveries, int(settings.retention_days * DAY_MS)
+    return Sweep(
         recoveries=(jobs.recover, _counting("deliveries_requeued", deliveries.recover_deliveries)),
         expiries=(
             jobs.release_quarantined,
@@ -72,10 +87,9 @@ def make_engine(
             _counting("responses_pruned", lambda: stores.idempotency.prune(retention_ms)),
         ),
         notifier=notifier,
-        lease_seconds=lease_seconds,
+        lease_seconds=settings.lease_seconds,
         instruments=instruments,
     )
-    return Engine(job_pool, delivery_pool, sweep, notifier, instruments)
 
 
 def callback_schedules(kinds: Registry) -> Mapping[str, RetrySchedule]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Integer, func, literal_column
+from sqlalchemy import BigInteger, Column, ColumnElement, FromClause, Integer, Text, bindparam, func, literal_column
 from sqlalchemy.dialects.postgresql import ARRAY
 
 ARRAY_OF_IDS = ARRAY(BigInteger)
@@ -11,6 +11,17 @@ ARRAY_OF_IDS = ARRAY(BigInteger)
 def literal(value: Any) -> str:
     """A state as SQL text. Partial indexes serve a query only where its predicate is spelled out, not bound."""
     return f"'{value}'"
+
+
+def as_text(value: str) -> ColumnElement[str]:
+    """A constant as SQL text."""
+    return literal_column(literal(value), Text)
+
+
+def bound(column: Column[Any], name: str | None = None) -> Any:
+    """A parameter of the column's type, for a place where PostgreSQL cannot infer it; named like the column by
+    default."""
+    return bindparam(name or column.name, type_=column.type)
 
 
 def at_most(rows: int) -> ColumnElement[int]:

@@ -2,18 +2,20 @@
 
 from typing import Any
 
-from sqlalchemy import ClauseElement, bindparam, case, insert, literal_column, select
+from sqlalchemy import ClauseElement, and_, bindparam, case, exists, insert, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
+from answerback.database.sql import as_text, bound, in_state
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.backlog import Backlog
-from answerback.jobs.kind import JobState
+from answerback.jobs.kind import Claimed, Job, JobState
 from answerback.jobs.model import Accepted, Limits, NewJob
 from answerback.jobs.order import rank
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded, TenantFull
 from answerback.kernel.ids import new_id
-from answerback.queue.fair_order import ranking
+from answerback.queue.fair_order import has_rank, ranking
+from answerback.queue.leases import Offer, born, offer_values, offered
 
 _accepted = select(jobs.c.id, jobs.c.request_hash, jobs.c.position)
 FIND_BY_KEY = Statement(
@@ -37,31 +39,53 @@ def _join(upsert: Any) -> ClauseElement:
         index_elements=[conversations.c.tenant_id, conversations.c.key],
         set_={"last_position": conversations.c.last_position + 1, "pending": conversations.c.pending + 1},
         where=conversations.c.pending < bindparam("max_pending"),
-    ).returning(conversations.c.id, conversations.c.last_position, conversations.c.pending)
+    ).returning(
+        conversations.c.id,
+        conversations.c.last_position,
+        conversations.c.pending,
+        conversations.c.erased_through,
+        conversations.c.window_from,
+    )
     return joined
 
 
 JOIN_CONVERSATION = Statement(_join(sqlite.insert), postgresql=_join(postgresql.insert), by=("tenant_id", "key"))
 
 _GIVEN = (
-    *("id", "tenant_id", "kind", "queue", "state", "run_at", "deadline_at", "conversation_id", "position"),
-    *("idempotency_key", "request_hash", "retry_of", "callback_url", "args", "created_at", "traceparent"),
+    *("id", "tenant_id", "kind", "queue", "run_at", "deadline_at", "conversation_id", "position", "idempotency_key"),
+    *("request_hash", "retry_of", "callback_url", "args", "traceparent"),
 )
 
 
 def _insert(larger: Any) -> ClauseElement:
-    """A held job gets its rank when it is released."""
-    ranked = rank(bindparam("queue"), bindparam("tenant_id"), larger)
-    return insert(jobs).values(
-        **{column: bindparam(column) for column in _GIVEN},
-        rank=case((bindparam("state") == JobState.QUEUED, ranked), else_=literal_column("0")),
-        priority=0,
-        attempts="[]",
-        attempts_made=0,
-        attempt=0,
-        lease_epoch=0,
-        lease_losses=0,
+    """A held job gets its rank when it is released. One with an offer is born claimed if it is not held, and no other
+    of its queue waits."""
+    given = {column: bound(jobs.c[column]) for column in _GIVEN}
+    ahead = jobs.alias("ahead")
+    waiting = exists(
+        select(literal_column("1")).where(
+            in_state(ahead, JobState.QUEUED), ahead.c.queue == given["queue"], has_rank(ahead)
+        )
     )
+    wanted = case(
+        (bound(jobs.c.attempt, "held") == literal_column("1"), as_text(JobState.HELD)),
+        (and_(offered(jobs), ~waiting), as_text(JobState.RUNNING)),
+        else_=as_text(JobState.QUEUED),
+    )
+    state, lease = born(jobs, JobState.RUNNING, wanted)
+    ranked = rank(given["queue"], given["tenant_id"], larger)
+    values: dict[str, Any] = {
+        **given,
+        **lease,
+        "state": state,
+        "rank": case((state == as_text(JobState.HELD), literal_column("0")), else_=ranked),
+        "priority": literal_column("0"),
+        "attempts": literal_column("'[]'"),
+        "attempts_made": literal_column("0"),
+        "lease_losses": literal_column("0"),
+        "created_at": bound(jobs.c.created_at, "wall"),
+    }
+    return insert(jobs).from_select(list(values), select(*values.values())).returning(jobs.c.state)
 
 
 INSERT_JOB = ranking(_insert, by=("tenant_id", "idempotency_key", "retry_of"))
@@ -69,7 +93,9 @@ ACCEPT_PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB)
 FIND_PLAN = BatchPlan((FIND_BY_KEY,), "find_accepted")
 
 
-def accept(tx: Transaction, job: NewJob, limits: Limits, backlog: Backlog) -> Operation[Accepted]:
+def accept(
+    tx: Transaction, job: NewJob, limits: Limits, backlog: Backlog, offer: Offer | None = None
+) -> Operation[Accepted]:
     """Raises IdempotencyConflict, Overloaded, TenantFull, ConversationFull, each before anything is written."""
     if job.idempotency_key is not None:
         earlier = yield FIND_BY_KEY(tenant_id=job.tenant_id, idempotency_key=job.idempotency_key)
@@ -88,7 +114,7 @@ def accept(tx: Transaction, job: NewJob, limits: Limits, backlog: Backlog) -> Op
         )
     # Counted before the first write, so that the operations of a batch count each other.
     tx.opened[job.tenant_id] += 1
-    conversation_id, position, state = None, None, JobState.QUEUED
+    conversation: Row | None = None
     if job.conversation_key is not None:
         place = yield JOIN_CONVERSATION(
             tenant_id=job.tenant_id, key=job.conversation_key, wall=tx.wall, max_pending=limits.conversation_pending
@@ -100,28 +126,62 @@ def accept(tx: Transaction, job: NewJob, limits: Limits, backlog: Backlog) -> Op
                 "wait for an answer before sending the next",
                 limits.conversation_pending,
             )
-        conversation_id, position = place[0].id, place[0].last_position
-        state = JobState.QUEUED if place[0].pending == 1 else JobState.HELD
-    job_id = new_id("job_", tx.now)
-    yield INSERT_JOB(
-        id=job_id,
+        conversation = place[0]
+    return (yield from _insert_job(tx, job, conversation, offer))
+
+
+def _insert_job(tx: Transaction, job: NewJob, conversation: Row | None, offer: Offer | None) -> Operation[Accepted]:
+    position = None if conversation is None else conversation.last_position
+    inserted = Job(
+        id=new_id("job_", tx.now),
         tenant_id=job.tenant_id,
         kind=job.kind,
+        args=job.parsed,
+        conversation_id=None if conversation is None else conversation.id,
+        position=position,
+        callback_url=job.callback_url,
+        created_at=tx.wall,
+        traceparent=job.traceparent,
+    )
+    deadline_at = tx.now + int(job.deadline_seconds * 1000)
+    rows = yield INSERT_JOB(
+        id=inserted.id,
+        tenant_id=inserted.tenant_id,
+        kind=inserted.kind,
         queue=job.queue,
-        state=state,
+        held=int(conversation is not None and conversation.pending > 1),
         run_at=tx.now,
-        deadline_at=tx.now + int(job.deadline_seconds * 1000),
-        conversation_id=conversation_id,
+        deadline_at=deadline_at,
+        conversation_id=inserted.conversation_id,
         position=position,
         idempotency_key=job.idempotency_key,
         request_hash=job.request_hash,
         retry_of=job.retry_of,
-        callback_url=job.callback_url,
+        callback_url=inserted.callback_url,
         args=job.args,
-        created_at=tx.wall,
-        traceparent=job.traceparent,
+        wall=tx.wall,
+        traceparent=inserted.traceparent,
+        **offer_values(tx, offer),
     )
-    return Accepted(job_id, position, created=True)
+    state = rows[0].state
+    claim = Claimed(
+        job=inserted,
+        epoch=1,
+        attempt=1,
+        claimed_at=tx.now,
+        at=tx.wall,
+        due_at=tx.now,
+        deadline_at=deadline_at,
+        erased_through=0 if conversation is None else conversation.erased_through,
+        window_from=0 if conversation is None else conversation.window_from,
+    )
+    return Accepted(
+        inserted.id,
+        position,
+        created=True,
+        queued=state == JobState.QUEUED,
+        claim=claim if state == JobState.RUNNING else None,
+    )
 
 
 def find_accepted(

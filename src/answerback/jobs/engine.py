@@ -7,6 +7,7 @@ from typing import Any, assert_never
 from answerback.jobs.kind import Claimed
 from answerback.jobs.sweep import Sweep
 from answerback.kernel.instruments import Instruments
+from answerback.queue.birth import Births
 from answerback.queue.notifier import Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.worker_pool import WorkerPool
@@ -22,17 +23,19 @@ than the ten seconds after which supervisors kill."""
 
 
 class Engine:
-    """Claims, runs and sweeps from `start` to `stop`."""
+    """Claims, runs and sweeps from `start` to `stop`. `births` are of jobs."""
 
     def __init__(
         self,
         jobs: WorkerPool[Claimed[Any]],
+        births: Births[Claimed[Any]],
         deliveries: WorkerPool[ClaimedDelivery],
         sweep: Sweep,
         notifier: LocalNotifier,
         instruments: Instruments,
     ) -> None:
         self._jobs = jobs
+        self.births = births
         self._deliveries = deliveries
         self._sweep = sweep
         self._notifier = notifier

@@ -21,7 +21,7 @@ from answerback.kernel.json import Json
 from answerback.queue import attempts
 from answerback.queue.attempts import Report, ending_attempt
 from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION
-from answerback.queue.leases import fenced, lost
+from answerback.queue.leases import Offer, fenced, lost
 from answerback.webhooks.notify import NOTIFYING, EventBody, Notice, notify
 
 _ended: dict[str, Any] = {
@@ -96,14 +96,15 @@ class End:
 
 
 def finish(
-    tx: Transaction, kinds: Registry, claim: Claimed[Any], end: End, report: Report
+    tx: Transaction, kinds: Registry, claim: Claimed[Any], end: End, report: Report, offer: Offer | None = None
 ) -> Operation[Finished | None]:
-    """None, and nothing changed, once the row is no longer the claim's."""
+    """None, and nothing changed, once the row is no longer the claim's. The offer is for the delivery to the request's
+    URL."""
     job = claim.job
     if job.conversation_id is not None:
         yield LOCK_CONVERSATIONS(conversation_ids=[job.conversation_id])
     rows = yield FINISH(row_id=claim.id, epoch=claim.epoch, **_ending_values(tx, end, report))
-    return (yield from _settle(tx, kinds, job, end)) if rows else None
+    return (yield from _settle(tx, kinds, job, end, offer)) if rows else None
 
 
 def end_open(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[bool]:
@@ -146,13 +147,15 @@ def _settle_if(tx: Transaction, kinds: Registry, rows: Rows, job: Job[Any], end:
     return bool(rows)
 
 
-def _settle(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[Finished]:
+def _settle(
+    tx: Transaction, kinds: Registry, job: Job[Any], end: End, offer: Offer | None = None
+) -> Operation[Finished]:
     tx.opened[job.tenant_id] -= 1
     ending = Ending(end.state, tx.wall, end.result, end.failure)
     effects = effects_of(kinds.find(job.kind), job, ending)
-    yield from notify(tx, _notice(job, effects))
+    notified = yield from notify(tx, _notice(job, effects), offer)
     if job.conversation_id is None:
-        return Finished(ending)
+        return Finished(ending, owes=notified.owes, claim=notified.claim)
     rows = yield LEAVE_CONVERSATION(
         conversation_id=job.conversation_id, wall=tx.wall, new_window_from=end.window_from or 0
     )
@@ -166,9 +169,8 @@ def _settle(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operat
             items=json.dumps(effects.items, ensure_ascii=False),
             wall=tx.wall,
         )
-    if rows[0].pending > 0:
-        yield RELEASE_NEXT(conversation_id=job.conversation_id, now=tx.now)
-    return Finished(ending, entry)
+    released = rows[0].pending > 0 and bool((yield RELEASE_NEXT(conversation_id=job.conversation_id, now=tx.now)))
+    return Finished(ending, entry, released, notified.owes, notified.claim)
 
 
 def effects_of(kind: AnyKind | None, job: Job[Any], ending: Ending) -> Effects:

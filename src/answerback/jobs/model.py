@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from answerback.conversations.model import Entry
 from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState, StoredFailure
 from answerback.queue.attempts import Attempt
-from answerback.webhooks.model import DeliveryRecord
+from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,14 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job about to be accepted. `args` are as stored; `request_hash` distinguishes bodies under one idempotency key;
-    `deadline_seconds` is how long the answer may take."""
+    """A job about to be accepted. `args` are as stored, `parsed` as its kind reads them; `request_hash` distinguishes
+    bodies under one idempotency key; `deadline_seconds` is how long the answer may take."""
 
     tenant_id: str
     kind: str
     queue: str
     args: str
+    parsed: Any
     callback_url: str | None
     conversation_key: str | None
     deadline_seconds: float
@@ -45,11 +46,14 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A committed job. `created` is False if an earlier request created it."""
+    """A committed job. `created` is False if an earlier request created it. `queued`: it waits to be claimed. `claim`
+    is there if it was born claimed, by the caller."""
 
     job_id: str
     position: int | None
     created: bool
+    queued: bool = False
+    claim: Claimed[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,6 @@ class Repeatable:
     """An ended job that may run anew. `again`: what to accept, or the acceptance of an earlier retry."""
 
     kind: AnyKind
-    args: Any
     again: NewJob | Accepted
 
 
@@ -87,10 +90,14 @@ class JobClaims:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A job's end, committed. `entry` is what its conversation remembers of it, None if nothing, as when it was erased
-    meanwhile."""
+    meanwhile. `released`: it made the next job of its conversation due. `claim` is the delivery that was born claimed,
+    by the caller; `owes`: there may be another that is due."""
 
     ending: Ending
     entry: Entry | None = None
+    released: bool = False
+    owes: bool = False
+    claim: ClaimedDelivery | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,18 +102,19 @@ def retry_source(
             raise Conflict(f"this job's {kind.name} was erased with its conversation; send it again instead")
     retried = yield FIND_RETRY(retry_of=job_id)
     if retried:
-        return Repeatable(kind, job.args, Accepted(retried[0].id, retried[0].position, created=False))
+        return Repeatable(kind, Accepted(retried[0].id, retried[0].position, created=False))
     again = NewJob(
         tenant_id=tenant_id,
         kind=kind.name,
         queue=kind.queue,
         args=rows[0].args,
+        parsed=job.args,
         callback_url=job.callback_url,
         conversation_key=key,
         deadline_seconds=deadline_seconds,
         retry_of=job_id,
     )
-    return Repeatable(kind, job.args, again)
+    return Repeatable(kind, again)
 
 
 def no_such_job(job_id: str) -> NotFound:

@@ -21,6 +21,7 @@ from answerback.kernel.persistence import persist, persist_report
 from answerback.kernel.telemetry import Span, SpanKind
 from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
+from answerback.webhooks.birth import DeliveryBirths
 
 UNSTORED = "the relay failed while storing this job's outcome; the operator's log says why"
 
@@ -29,12 +30,19 @@ class Runner:
     """Runs claimed jobs of every kind."""
 
     def __init__(
-        self, store: JobStore, kinds: Registry, notifier: Notifier, windows: Windows, instruments: Instruments
+        self,
+        store: JobStore,
+        kinds: Registry,
+        notifier: Notifier,
+        windows: Windows,
+        deliveries: DeliveryBirths,
+        instruments: Instruments,
     ) -> None:
         self._store = store
         self._kinds = kinds
         self._notifier = notifier
         self._windows = windows
+        self._deliveries = deliveries
         self._log = instruments.log
         self._metrics = instruments.metrics
         self._tracer = instruments.tracer
@@ -114,19 +122,24 @@ class Runner:
 
     async def _finish(self, claim: Claimed[Any], end: End, report: Report) -> bool:
         finished: Finished | None = None
+        job = claim.job
 
         async def write() -> bool:
             nonlocal finished
-            finished = await self._store.finish(claim, end, report)
+            finished = await self._deliveries.insert(
+                job.tenant_id, job.callback_url, lambda offer: self._store.finish(claim, end, report, offer)
+            )
             return finished is not None
 
         kept = await self._persist(claim, report, write)
         if kept:
             self._failpoint(Failpoint.AFTER_FINISH)
-            self._notifier.delivery_ready()
-            if (place := place_of(claim)) is not None:
-                if finished is not None:
-                    await self._windows.ended(place, finished.entry, end.window_from)
+            # Without a `finished` the commit of an earlier try was not answered: everything may be due.
+            if finished is None or finished.owes:
+                self._notifier.delivery_ready()
+            if finished is not None and (place := place_of(claim)) is not None:
+                await self._windows.ended(place, finished.entry, end.window_from)
+            if finished is None or finished.released:
                 self._notifier.job_ready()
         return kept
 

@@ -26,7 +26,7 @@ from answerback.jobs.model import Accepted, Finished, JobClaims, JobRecord, Limi
 from answerback.jobs.outcome import Retry, Snooze
 from answerback.kernel.telemetry import Depth
 from answerback.queue.attempts import Report
-from answerback.queue.leases import extend
+from answerback.queue.leases import Offer, extend
 from answerback.queue.shares import Shares
 from answerback.queue.unconfirmed import UnconfirmedClaims
 
@@ -44,14 +44,15 @@ class JobStore:
         self._kinds = kinds
         self._backlog = backlog
         self._recount = Recount(self.count_open)
-        self._unconfirmed = UnconfirmedClaims()
+        self.unconfirmed = UnconfirmedClaims()
         self._walked_to: str | None = None
 
-    async def accept(self, job: NewJob, limits: Limits) -> Accepted:
-        """Raises ConversationFull, TenantFull, Overloaded, IdempotencyConflict."""
+    async def accept(self, job: NewJob, limits: Limits, offer: Offer | None = None) -> Accepted:
+        """With an `offer` the job is born claimed if no other waits. Raises ConversationFull, TenantFull, Overloaded,
+        IdempotencyConflict."""
         self._recount.if_due()
         return await self._write(
-            lambda tx: accept.accept(tx, job, limits, self._backlog), accept.ACCEPT_PLAN, len(job.args)
+            lambda tx: accept.accept(tx, job, limits, self._backlog, offer), accept.ACCEPT_PLAN, len(job.args)
         )
 
     async def find_accepted(self, tenant_id: str, idempotency_key: str, request_hash: str) -> Accepted | None:
@@ -70,7 +71,7 @@ class JobStore:
                 )
             )
 
-        claimed: JobClaims = await self._unconfirmed.claim(owner, claim_as)
+        claimed: JobClaims = await self.unconfirmed.claim(owner, claim_as)
         self._walked_to = claimed.walked_to
         return claimed
 
@@ -82,10 +83,13 @@ class JobStore:
         """Releases leases of `(id, epoch)`: the rows are due at once; the attempts do not count."""
         await self._write(lambda tx: claim.release(tx, held))
 
-    async def finish(self, claimed: Claimed[Any], end: End, report: Report) -> Finished | None:
-        """State and attempt, items, deliveries and release of the next job, in one transaction."""
+    async def finish(
+        self, claimed: Claimed[Any], end: End, report: Report, offer: Offer | None = None
+    ) -> Finished | None:
+        """State and attempt, items, deliveries and release of the next job, in one transaction. With an `offer` the
+        delivery to the request's URL is born claimed if no other waits there."""
         return await self._write(
-            lambda tx: finish.finish(tx, self._kinds, claimed, end, report), finish.FINISH_PLAN, end.size
+            lambda tx: finish.finish(tx, self._kinds, claimed, end, report, offer), finish.FINISH_PLAN, end.size
         )
 
     async def put_off(self, claimed: Claimed[Any], retry: Retry, report: Report) -> bool:

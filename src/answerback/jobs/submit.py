@@ -1,15 +1,20 @@
 """Submitting a job: it is checked, then accepted; an `Accepted` has been committed."""
 
+import asyncio
 import hashlib
 import json
+from collections.abc import Awaitable
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
+from answerback.jobs.kind import Claimed
 from answerback.jobs.model import Accepted, Limits, NewJob, Submission
 from answerback.jobs.store import JobStore
 from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
+from answerback.queue.birth import Births
+from answerback.queue.leases import Offer
 from answerback.queue.notifier import Notifier
 
 
@@ -22,7 +27,8 @@ class UrlGuard(Protocol):
 
 
 class Submitter:
-    """The one way into the queue, for every feature. `deadline_seconds` is how long an answer may take."""
+    """The one way into the queue, for every feature. `deadline_seconds` is how long an answer may take. `births` is
+    None where other processes run the jobs."""
 
     def __init__(
         self,
@@ -32,6 +38,7 @@ class Submitter:
         limits: Limits,
         deadline_seconds: float,
         instruments: Instruments,
+        births: Births[Claimed[Any]] | None = None,
     ) -> None:
         self._store = store
         self._guard = guard
@@ -39,6 +46,7 @@ class Submitter:
         self._limits = limits
         self._deadline_seconds = deadline_seconds
         self._instruments = instruments
+        self._births = births
 
     async def submit(self, wanted: Submission) -> Accepted:
         """Accepts a job, or returns the earlier acceptance of the same idempotency key and body.
@@ -55,12 +63,13 @@ class Submitter:
             if earlier is not None:
                 return earlier
         await self._check(wanted)
-        return await self._accept(
+        return await self._accept_whole(
             NewJob(
                 tenant_id=wanted.tenant_id,
                 kind=kind.name,
                 queue=kind.queue,
                 args=args,
+                parsed=wanted.args,
                 callback_url=wanted.callback_url,
                 conversation_key=wanted.conversation_key,
                 deadline_seconds=self._deadline_seconds,
@@ -80,9 +89,9 @@ class Submitter:
         again = source.again
         if isinstance(again, Accepted):
             return again
-        await self._check(Submission(source.kind, source.args, tenant_id, again.callback_url, again.conversation_key))
+        await self._check(Submission(source.kind, again.parsed, tenant_id, again.callback_url, again.conversation_key))
         traced = replace(again, traceparent=self._instruments.tracer.current())
-        return await self._accept(traced)
+        return await self._accept_whole(traced)
 
     async def _check(self, wanted: Submission) -> None:
         if wanted.callback_url is not None:
@@ -92,15 +101,23 @@ class Submitter:
                 raise refusal.named(wanted.url_field) from None
         await wanted.kind.check(wanted.args, wanted.tenant_id, wanted.conversation_key)
 
+    async def _accept_whole(self, job: NewJob) -> Accepted:
+        # A client that hangs up must not leave a job claimed that nobody runs.
+        return await asyncio.shield(asyncio.ensure_future(self._accept(job)))
+
     async def _accept(self, job: NewJob) -> Accepted:
-        accepted = await self._store.accept(job, self._limits)
+        def insert(offer: Offer | None) -> Awaitable[Accepted]:
+            return self._store.accept(job, self._limits, offer)
+
+        accepted = await (insert(None) if self._births is None else self._births.insert(job.tenant_id, insert))
         if accepted.created:
             self._instruments.failpoint(Failpoint.AFTER_ACCEPT)
             self._instruments.metrics.accepted(job.kind)
             self._instruments.log.info(
                 "accepted", job=accepted.job_id, tenant=job.tenant_id, kind=job.kind, seq=accepted.position
             )
-            self._notifier.job_ready()
+            if accepted.queued:
+                self._notifier.job_ready()
         return accepted
 
 

@@ -1,12 +1,23 @@
 """Leases: claiming rows, keeping them, giving them back. Every claim raises the row's epoch."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, and_, any_, bindparam, update
+from sqlalchemy import ColumnElement, Table, and_, any_, bindparam, case, literal_column, select, update
 
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import array_of, in_state, still_in_state
+from answerback.database.sql import array_of, as_text, bound, in_state, still_in_state
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A place in a worker pool for the row that a transaction is about to insert (`birth.py`). `owner` becomes its
+    `lease_owner`, and names this offer alone; the lease lasts `lease_seconds`."""
+
+    owner: str
+    lease_seconds: float
+
 
 HELD_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 """The columns of a lease, for a statement that ends it."""
@@ -41,6 +52,33 @@ def claiming(table: Table, ids: Any, leased: str, returning: Sequence[Any], **va
         .returning(*returning)
     )
     return Statement(claimed.where(table.c.id.in_(ids)), postgresql=claimed.where(table.c.id == any_(array_of(ids))))
+
+
+def born(table: Table, leased: str, state: ColumnElement[Any]) -> tuple[ColumnElement[Any], dict[str, Any]]:
+    """For an insert: `state`, computed once, as a column, and the values of the columns of a lease, which the row has
+    from birth where that is `leased`."""
+    birth = select(state.label("state")).cte("birth").prefix_with("MATERIALIZED")
+    is_born = birth.c.state == as_text(leased)
+    number = case((is_born, literal_column("1")), else_=literal_column("0"))
+    return birth.c.state, {
+        "attempt": number,
+        "lease_epoch": number,
+        "lease_owner": case((is_born, bound(table.c.lease_owner, "owner"))),
+        "lease_expires_at": case((is_born, bound(table.c.lease_expires_at, "expires_at"))),
+        "claimed_at": case((is_born, bound(table.c.claimed_at, "wall"))),
+    }
+
+
+def offered(table: Table) -> Any:
+    """Whether there is an offer for the row of an insert with `born`."""
+    return bound(table.c.lease_owner, "owner").is_not(None)
+
+
+def offer_values(tx: Transaction, offer: Offer | None) -> dict[str, object]:
+    """The parameters that `born` and `offered` bind, but for `wall`."""
+    if offer is None:
+        return {"owner": None, "expires_at": None}
+    return {"owner": offer.owner, "expires_at": tx.now + int(offer.lease_seconds * 1000)}
 
 
 def releasing_unconfirmed(table: Table, leased: str, ready: str) -> Statement:

@@ -21,13 +21,21 @@ class UnconfirmedClaims:
 
     async def claim(self, owner: str, claim: Callable[[str, Sequence[str]], Awaitable[T]]) -> T:
         """Calls `claim` with this claim's name and the names of the unconfirmed ones."""
-        self._made += 1
-        name = f"{owner}/{self._made}"
+        name = self.name(owner)
         unconfirmed = tuple(self._names)
         try:
             claims = await claim(name, unconfirmed)
         except OutcomeUnknown:
-            self._names.append(name)
+            self.add(name)
             raise
         self._names = [other for other in self._names if other not in unconfirmed]
         return claims
+
+    def name(self, owner: str) -> str:
+        """A name for one claim."""
+        self._made += 1
+        return f"{owner}/{self._made}"
+
+    def add(self, name: str) -> None:
+        """The claim of this name may have been made."""
+        self._names.append(name)

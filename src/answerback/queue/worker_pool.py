@@ -33,7 +33,7 @@ class WorkerPool(Generic[C]):
         self._queue = queue
         self._ready = ready
         self._shares = shares
-        self._lease_seconds = lease_seconds
+        self.lease_seconds = lease_seconds
         self._clock = instruments.clock
         self._log = instruments.log
         self._held: dict[str, Held[C]] = {}
@@ -42,6 +42,9 @@ class WorkerPool(Generic[C]):
         self._room = asyncio.Event()
         self._room.set()
         self._held_back = False
+        self._promised = 0
+        """Places for the rows that a claim under way may bring."""
+        self._begun = False
         self._stopping = False
 
     @property
@@ -55,6 +58,7 @@ class WorkerPool(Generic[C]):
 
     async def claim_forever(self) -> None:
         """Claims due rows, when notified and at every poll, until `stop`."""
+        self._begun = True
         while not self._stopping:
             # Before the claim: a notification that comes during it must lead to another claim.
             self._ready.clear()
@@ -76,7 +80,8 @@ class WorkerPool(Generic[C]):
         limit = min(self._shares.free, CLAIM_BATCH)
         if limit <= 0:
             return POLL_SECONDS
-        leased_until = self._clock.monotonic() + self._lease_seconds
+        leased_until = self.lease_end()
+        self._promised = limit
         try:
             claims = await self._queue.claim(limit, self._shares.copy())
         except StorageUnavailable as error:
@@ -85,11 +90,14 @@ class WorkerPool(Generic[C]):
         except Exception:  # noqa: BLE001 - a row that cannot be read must not end the pool
             self._log.exception("claim_broke", pool=self._queue.name)
             return POLL_SECONDS
+        finally:
+            self._promised = 0
         if self._stopping:
             await self._release(claims.rows)
             return POLL_SECONDS
         self._held_back = claims.held_back
         for claim in claims.rows:
+            self._shares.take(claim.tenant_id)
             self._start(claim, leased_until)
         if self.full:
             self._room.clear()
@@ -99,26 +107,54 @@ class WorkerPool(Generic[C]):
             return LOCKED_SECONDS
         return POLL_SECONDS if claims.next_in is None else min(POLL_SECONDS, claims.next_in)
 
+    def lease_end(self) -> float:
+        """When a lease that the database grants from now on ends at the earliest, in seconds of the monotonic clock."""
+        return self._clock.monotonic() + self.lease_seconds
+
+    def reserve(self, tenant_id: str) -> bool:
+        """Takes a place for a row that is about to be inserted, to be followed by `adopt` or `give_back`. False: there
+        is none for this tenant, or the pool does not claim."""
+        if not self._begun or self._stopping or self._shares.free <= self._promised:
+            return False
+        if not self._shares.allowance(tenant_id):
+            return False
+        self._shares.take(tenant_id)
+        return True
+
+    def give_back(self, tenant_id: str) -> None:
+        """The row did not need its place."""
+        self._leave(tenant_id)
+
+    async def adopt(self, claim: C, leased_until: float) -> None:
+        """Runs a row that was born claimed, in the place that was taken for it."""
+        if self._stopping:
+            self._leave(claim.tenant_id)
+            await self._release([claim])
+        else:
+            self._start(claim, leased_until)
+
     def _start(self, claim: C, leased_until: float) -> None:
         if (older := self._held.get(claim.id)) is not None:
             # The older claim's lease ended before this process noticed, as after a stall of the whole process.
             older.cancel()
-        self._shares.take(claim.tenant_id)
         task = asyncio.ensure_future(self._queue.run(claim))
         held = self._held[claim.id] = Held(claim, task, leased_until)
         task.add_done_callback(lambda _: self._ended(held))
 
     def _ended(self, held: Held[C]) -> None:
-        was_full, self._held_back = self.full, False
-        self._shares.give(held.claim.tenant_id)
+        self._leave(held.claim.tenant_id)
         if self._held.get(held.claim.id) is held:
             del self._held[held.claim.id]
-        if was_full and not self.full:
-            self._ready.set()
-            self._room.set()
         if not held.task.cancelled() and (error := held.task.exception()) is not None:
             # The row stays leased until its lease ends, and counts as lost then.
             self._log.error("attempt_broke", pool=self._queue.name, id=held.claim.id, error=repr(error))
+
+    def _leave(self, tenant_id: str) -> None:
+        was_full, self._held_back = self.full, False
+        self._shares.give(tenant_id)
+        if was_full and not self.full:
+            self._ready.set()
+            self._room.set()
 
     def drop(self, row_id: str) -> None:
         """Cancels the run of a row that its owner has cancelled."""

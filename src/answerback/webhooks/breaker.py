@@ -88,17 +88,34 @@ class CircuitBreakers:
         state = self._origins.get(key)
         return state is not None and state.open
 
-    def began(self, key: OriginKey, late: bool = False) -> None:
-        """An attempt begins, for which `look` found room; it holds its place until `ended`."""
+    def reserve(self, key: OriginKey) -> bool:
+        """Takes a place for an attempt that may follow. False: there is none, or only for a probe."""
+        now = self._monotonic()
+        state = self._find(key, now)
+        if state.open or not self._free(state, state.window.size, now):
+            return False
+        self._enter(state, now)
+        return True
+
+    def give_back(self, key: OriginKey) -> bool:
+        """No attempt followed. Whether one may begin now where none could before."""
+        now = self._monotonic()
+        state = self._find(key, now)
+        was_full = not self._free(state, state.window.size, now)
+        state.in_flight -= 1
+        return was_full and self._free(state, state.window.size, now) > 0
+
+    def began(self, key: OriginKey, late: bool = False, *, reserved: bool = False) -> None:
+        """An attempt begins, for which `look` found room, or for which a place was `reserved`; it holds its place until
+        `ended`."""
         now = self._monotonic()
         state = self._find(key, now)
         if late and self._is_new(state):
             state.window = Window(CAP, now)
-        state.probing = state.open
-        state.window.began_one(state.in_flight)
-        if not state.in_flight:
-            state.moved_at = now
-        state.in_flight += 1
+        if not reserved:
+            state.probing = state.open
+            self._enter(state, now)
+        state.window.began_one(state.in_flight - 1)
 
     def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
         """Ends an attempt that began, exactly once. Returns whether the origin was full, or has just recovered, and
@@ -131,6 +148,12 @@ class CircuitBreakers:
         state = self._origins.get(key)
         if state is not None and self._monotonic() - state.recovered_at >= SHORTEST_RECOVERY:
             state.recovering = False
+
+    @staticmethod
+    def _enter(state: _Origin, now: float) -> None:
+        if not state.in_flight:
+            state.moved_at = now
+        state.in_flight += 1
 
     def _free(self, state: _Origin, size: int, now: float) -> int:
         if state.open:

@@ -16,7 +16,7 @@ from answerback.kernel.telemetry import CallbackEnd, SpanKind
 from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
 from answerback.queue.shares import Shares
-from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, OriginKey, OriginRoom
+from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, OriginKey, OriginRoom, Reported
 from answerback.webhooks.outcome import (
     AttemptEnd,
     CallbackResponse,
@@ -52,8 +52,14 @@ class Origins(Protocol):
     def is_closed(self, key: OriginKey) -> bool:
         """Whether the origin's breaker is open: only probes are sent."""
 
-    def began(self, key: OriginKey, late: bool) -> None:
-        """An attempt begins, for which `look` found room."""
+    def reserve(self, key: OriginKey) -> bool:
+        """Takes a place for an attempt that may follow. False: there is none, or only for a probe."""
+
+    def give_back(self, key: OriginKey) -> bool:
+        """No attempt followed. Whether one may begin now where none could before."""
+
+    def began(self, key: OriginKey, late: bool, *, reserved: bool = False) -> None:
+        """An attempt begins, for which `look` found room, or for which a place was `reserved`."""
 
     def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
         """Ends an attempt that began, exactly once. Whether another one may begin now where none could before."""
@@ -197,13 +203,26 @@ class Deliverer:
                 stored = await self._persist(claim, report, lambda: store.dead(claim, report))
             case _:
                 assert_never(outcome)
-        if isinstance(outcome, SendLater) or claim.conversation_id is not None:
-            # The worker pool sleeps until the next row is due: that may be this one, or the next of its conversation.
+        if isinstance(outcome, SendLater):
+            # The worker pool sleeps until the next row is due: that may be this one.
             self._notifier.delivery_ready()
         return stored
 
-    async def _persist(self, claim: ClaimedDelivery, report: Report, write: Callable[[], Awaitable[bool]]) -> bool:
-        return await persist_report(write, lambda: self._store.delivery_reported(claim, report))
+    async def _persist(
+        self, claim: ClaimedDelivery, report: Report, write: Callable[[], Awaitable[Reported | None]]
+    ) -> bool:
+        reported: Reported | None = None
+
+        async def attempt() -> bool:
+            nonlocal reported
+            reported = await write()
+            return reported is not None
+
+        stored = await persist_report(attempt, lambda: self._store.delivery_reported(claim, report))
+        # Without a `reported` the commit of an earlier try was not answered, and may have released one.
+        if reported.released if reported is not None else stored:
+            self._notifier.delivery_ready()
+        return stored
 
     def _measure(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, seconds: float, elapsed: Elapsed) -> None:
         metrics = self._instruments.metrics

@@ -96,6 +96,13 @@ class ClaimedDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """The end of an attempt, committed. `released`: it made the next delivery of its conversation due."""
+
+    released: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryClaims:
     """The deliveries of a claim. `next_in`: seconds until the next one is due, 0.0 if one is due now, None if none
     waits.

@@ -1,16 +1,19 @@
 """Notifying: a job's end inserts its deliveries, to the URL of its request and to each endpoint that subscribed."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, cast, exists, func, insert, literal_column, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, cast, exists, func, insert, literal_column, select
 from sqlalchemy.types import Text
 
-from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.operation import Operation, Row, Statement, Transaction
+from answerback.database.sql import as_text, bound, in_state
 from answerback.database.tables import deliveries, webhook_endpoints, webhook_subscriptions
 from answerback.kernel.ids import new_id
-from answerback.webhooks.model import DEADLINE_MS, DeliveryState, destination_of, origin_of
+from answerback.queue.leases import Offer, born, offer_values, offered
+from answerback.webhooks.model import DEADLINE_MS, ClaimedDelivery, DeliveryState, destination_of, origin_of
 from answerback.webhooks.order import is_open
 
 
@@ -36,31 +39,37 @@ class Notice:
     events: tuple[EventBody, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """What a notice came to: the delivery that was born claimed, if any, and whether others may be due."""
+
+    claim: ClaimedDelivery | None
+    owes: bool
+
+
 def _bound(name: str) -> Any:
-    return bindparam(name, type_=deliveries.c[name].type)
+    return bound(deliveries.c[name])
 
 
-def _state(destination: ColumnElement[Any]) -> ColumnElement[Any]:
+def _state(destination: ColumnElement[Any], *born: tuple[ColumnElement[bool], str]) -> ColumnElement[Any]:
     return case(
-        (is_open(_bound("conversation_id"), destination), literal_column(f"'{DeliveryState.HELD}'")),
-        else_=literal_column(f"'{DeliveryState.PENDING}'"),
+        (is_open(_bound("conversation_id"), destination), as_text(DeliveryState.HELD)),
+        *((when, as_text(state)) for when, state in born),
+        else_=as_text(DeliveryState.PENDING),
     )
 
 
 _GIVEN = ("job_id", "event_type", "tenant_id", "conversation_id", "position", "traceparent", "body")
-_TIMES: dict[str, Any] = {
-    "run_at": bindparam("now", type_=deliveries.c.run_at.type),
-    "deadline_at": _bound("deadline_at"),
-    "created_at": bindparam("wall", type_=deliveries.c.created_at.type),
-}
+_now = bound(deliveries.c.run_at, "now")
 _NEW: dict[str, Any] = {
     **{name: _bound(name) for name in _GIVEN},
-    **_TIMES,
-    "attempt": literal_column("0"),
+    "run_at": _now,
+    "deadline_at": _bound("deadline_at"),
+    "created_at": bound(deliveries.c.created_at, "wall"),
     "attempts": literal_column("'[]'"),
     "attempts_made": literal_column("0"),
-    "lease_epoch": literal_column("0"),
 }
+_UNCLAIMED: dict[str, Any] = {"attempt": literal_column("0"), "lease_epoch": literal_column("0")}
 
 _subscribed = exists(
     select(literal_column("1")).where(
@@ -68,18 +77,33 @@ _subscribed = exists(
         webhook_subscriptions.c.event_type == bindparam("event_type"),
     )
 )
-NOTIFY_URL = Statement(
-    insert(deliveries)
-    .values(
-        **_NEW,
-        id=_bound("id"),
-        destination=_bound("destination"),
-        url=_bound("url"),
-        origin=_bound("origin"),
-        state=_state(_bound("destination")),
+
+
+def _notify_url() -> Any:
+    """One with an offer is born claimed if it is not held, and no other at its origin is due or could not be
+    reached."""
+    ahead = deliveries.alias("ahead")
+    there = (
+        in_state(ahead, DeliveryState.PENDING),
+        ahead.c.tenant_id == _bound("tenant_id"),
+        ahead.c.origin == _bound("origin"),
     )
-    .returning(deliveries.c.state, _subscribed.label("subscribed"))
-)
+    due = exists(select(literal_column("1")).where(*there, ahead.c.run_at <= _now))
+    unreached = exists(select(literal_column("1")).where(*there, ahead.c.unreached_at.is_not(None)))
+    free = and_(offered(deliveries), ~due, ~unreached)
+    wanted = _state(_bound("destination"), (free, DeliveryState.SENDING))
+    state, lease = born(deliveries, DeliveryState.SENDING, wanted)
+    values = {
+        **_NEW,
+        **lease,
+        **{name: _bound(name) for name in ("id", "destination", "url", "origin")},
+        "state": state,
+    }
+    inserted = insert(deliveries).from_select(list(values), select(*values.values()))
+    return inserted.returning(deliveries.c.state, _subscribed.label("subscribed"))
+
+
+NOTIFY_URL = Statement(_notify_url())
 """Also returns whether an endpoint subscribed to the event: most tenants have none, and pay for no second statement."""
 
 
@@ -87,6 +111,7 @@ def _fan_out(delivery_id: ColumnElement[str]) -> Any:
     endpoint = webhook_endpoints.c
     chosen: dict[str, Any] = {
         **_NEW,
+        **_UNCLAIMED,
         "id": delivery_id,
         "endpoint_id": endpoint.id,
         "destination": endpoint.id,
@@ -103,7 +128,7 @@ def _fan_out(delivery_id: ColumnElement[str]) -> Any:
             webhook_subscriptions.c.event_type == _bound("event_type"),
         )
     )
-    return insert(deliveries).from_select(list(chosen), subscribed)
+    return insert(deliveries).from_select(list(chosen), subscribed).returning(deliveries.c.state)
 
 
 # As `kernel.ids.new_id`: the milliseconds in 12 hex digits, and 20 random ones. A UUID's last 20 have 74 random bits.
@@ -117,8 +142,10 @@ NOTIFYING = (NOTIFY_URL, NOTIFY_ENDPOINTS)
 """The steps of `notify`, for the plan of a batch."""
 
 
-def notify(tx: Transaction, notice: Notice) -> Operation[None]:
-    """Runs in the transaction that ends the job, under the lock of its conversation."""
+def notify(tx: Transaction, notice: Notice, offer: Offer | None = None) -> Operation[Notified]:
+    """Runs in the transaction that ends the job, under the lock of its conversation. The offer is for one delivery to
+    the request's URL."""
+    claim, owes = None, False
     for event in notice.events:
         given: dict[str, Any] = {
             "job_id": notice.job_id,
@@ -133,18 +160,53 @@ def notify(tx: Transaction, notice: Notice) -> Operation[None]:
         }
         subscribed = True
         if notice.callback_url is not None:
-            rows = yield NOTIFY_URL(
-                **given,
-                id=new_id("msg_", tx.wall),
-                destination=destination_of(notice.callback_url),
-                url=notice.callback_url,
-                origin=origin_of(notice.callback_url),
-                body=event.body,
+            row, new = yield from _notify_callback(
+                tx, notice.callback_url, event, given, offer if claim is None else None
             )
-            subscribed = bool(rows[0].subscribed)
+            claim = claim or (new if row.state == DeliveryState.SENDING else None)
+            owes, subscribed = owes or row.state == DeliveryState.PENDING, bool(row.subscribed)
         if subscribed:
             body = envelope(new_id("evt_", tx.wall), event.type, tx.wall, event.body)
-            yield NOTIFY_ENDPOINTS(**given, body=body)
+            fanned_out = yield NOTIFY_ENDPOINTS(**given, body=body)
+            owes = owes or any(row.state == DeliveryState.PENDING for row in fanned_out)
+    return Notified(claim, owes)
+
+
+def _notify_callback(
+    tx: Transaction, callback_url: str, event: EventBody, given: Mapping[str, Any], offer: Offer | None
+) -> Operation[tuple[Row, ClaimedDelivery]]:
+    """The row's state, and the delivery as it is if it was born claimed."""
+    delivery = ClaimedDelivery(
+        id=new_id("msg_", tx.wall),
+        job_id=given["job_id"],
+        event_type=event.type,
+        endpoint_id=None,
+        endpoint_deleted=False,
+        destination=destination_of(callback_url),
+        tenant_id=given["tenant_id"],
+        conversation_id=given["conversation_id"],
+        url=callback_url,
+        origin=origin_of(callback_url),
+        body=event.body,
+        epoch=1,
+        attempt=1,
+        claimed_at=tx.now,
+        at=tx.wall,
+        due_at=tx.now,
+        deadline_at=given["deadline_at"],
+        created_at=tx.wall,
+        traceparent=given["traceparent"],
+    )
+    rows = yield NOTIFY_URL(
+        **given,
+        **offer_values(tx, offer),
+        id=delivery.id,
+        destination=delivery.destination,
+        url=delivery.url,
+        origin=delivery.origin,
+        body=delivery.body,
+    )
+    return rows[0], delivery
 
 
 def envelope(event_id: str, event_type: str, at: int, data: bytes) -> bytes:

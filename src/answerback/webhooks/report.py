@@ -9,7 +9,7 @@ from answerback.database.tables import deliveries
 from answerback.queue.attempts import Report, attempts_of, ending_attempt, entry
 from answerback.queue.fifo import LOCK_CONVERSATIONS
 from answerback.queue.leases import extending, fenced, releasing_unconfirmed
-from answerback.webhooks.model import ClaimedDelivery, DeliveryState
+from answerback.webhooks.model import ClaimedDelivery, DeliveryState, Reported
 from answerback.webhooks.order import RELEASE_NEXT
 
 RELEASED = Report("released")
@@ -45,8 +45,9 @@ def end_attempt(
     delay: float,
     counted: bool,
     unreached: bool,
-) -> Operation[bool]:
-    """Whether the row was still the claim's. `delay`, in seconds, and `unreached` count if it becomes pending again."""
+) -> Operation[Reported | None]:
+    """None if the row was no longer the claim's. `delay`, in seconds, and `unreached` count if it becomes pending
+    again."""
     settles = state is not DeliveryState.PENDING and claim.conversation_id is not None
     if settles:
         yield LOCK_CONVERSATIONS(conversation_ids=[claim.conversation_id])
@@ -60,9 +61,12 @@ def end_attempt(
         new_delivered_at=tx.wall if state is DeliveryState.DELIVERED else None,
         attempt_entry=entry(report, tx.wall),
     )
-    if rows and settles:
-        yield RELEASE_NEXT(conversation_id=claim.conversation_id, destination=claim.destination, now=tx.now)
-    return bool(rows)
+    if not rows:
+        return None
+    if not settles:
+        return Reported(released=False)
+    next_one = yield RELEASE_NEXT(conversation_id=claim.conversation_id, destination=claim.destination, now=tx.now)
+    return Reported(released=bool(next_one))
 
 
 def reported(_: Transaction, delivery_id: str, epoch: int, report: Report) -> Operation[bool]:

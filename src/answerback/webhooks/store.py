@@ -16,7 +16,14 @@ from answerback.webhooks import endpoints, expire, recover, release, resend
 from answerback.webhooks import report as reporting
 from answerback.webhooks.claim import Look
 from answerback.webhooks.endpoints import Endpoint
-from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, DeliveryRecord, DeliveryState, OriginKey
+from answerback.webhooks.model import (
+    ClaimedDelivery,
+    DeliveryClaims,
+    DeliveryRecord,
+    DeliveryState,
+    OriginKey,
+    Reported,
+)
 from answerback.webhooks.rows import RECORD_COLUMNS, delivery_record
 
 OF_JOB = Statement(select(*RECORD_COLUMNS).where(deliveries.c.job_id == bindparam("job_id")).order_by(deliveries.c.id))
@@ -28,11 +35,11 @@ def deliveries_of(tx: Transaction, job_id: str) -> Operation[tuple[DeliveryRecor
 
 
 class DeliveryStore:
-    """A write with a claim is fenced: it returns False, and changes nothing, once the row was taken from the claim."""
+    """A write with a claim is fenced: it returns None, and changes nothing, once the row was taken from the claim."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._unconfirmed_deliveries = UnconfirmedClaims()
+        self.unconfirmed = UnconfirmedClaims()
         self._walked_to: OriginKey | None = None
 
     async def claim_deliveries(
@@ -47,7 +54,7 @@ class DeliveryStore:
                 )
             )
 
-        claims = await self._unconfirmed_deliveries.claim(owner, claim)
+        claims = await self.unconfirmed.claim(owner, claim)
         self._walked_to = claims.walked_to
         return claims
 
@@ -59,17 +66,17 @@ class DeliveryStore:
         """Releases leases of `(id, epoch)`: the rows are due now; the attempts do not count."""
         await self._database.write.run(lambda tx: reporting.release(tx, held))
 
-    async def delivered(self, claim: ClaimedDelivery, report: Report) -> bool:
+    async def delivered(self, claim: ClaimedDelivery, report: Report) -> Reported | None:
         return await self._report(claim, DeliveryState.DELIVERED, report)
 
     async def send_later(
         self, claim: ClaimedDelivery, delay: float, report: Report, *, counted: bool = True, unreached: bool = False
-    ) -> bool:
+    ) -> Reported | None:
         """Due again after `delay` seconds, or, where its receiver was `unreached`, once that answers. An attempt not
         `counted` is given back."""
         return await self._report(claim, DeliveryState.PENDING, report, delay, counted=counted, unreached=unreached)
 
-    async def dead(self, claim: ClaimedDelivery, report: Report) -> bool:
+    async def dead(self, claim: ClaimedDelivery, report: Report) -> Reported | None:
         return await self._report(claim, DeliveryState.DEAD, report)
 
     async def delivery_reported(self, claim: ClaimedDelivery, report: Report) -> bool:
@@ -133,7 +140,7 @@ class DeliveryStore:
         *,
         counted: bool = True,
         unreached: bool = False,
-    ) -> bool:
+    ) -> Reported | None:
         return await self._database.write.run(
             lambda tx: reporting.end_attempt(tx, claim, state, report, delay, counted, unreached), reporting.PLAN
         )

@@ -1,0 +1,43 @@
+"""Deliveries that are born claimed, by the transaction that ends their job: the callback is sent at once."""
+
+from collections.abc import Awaitable, Callable
+
+from answerback.queue.birth import Births, T
+from answerback.queue.leases import Offer
+from answerback.queue.notifier import Notifier
+from answerback.webhooks.deliver import Origins
+from answerback.webhooks.model import ClaimedDelivery, OriginKey, origin_of
+
+
+class DeliveryBirths:
+    """Offers places in the worker pool for deliveries whose origin has room, too."""
+
+    def __init__(self, births: Births[ClaimedDelivery], origins: Origins, notifier: Notifier) -> None:
+        self._births = births
+        self._origins = origins
+        self._notifier = notifier
+
+    async def insert(
+        self, tenant_id: str, callback_url: str | None, insert: Callable[[Offer | None], Awaitable[T]]
+    ) -> T:
+        """As `Births.insert`, for the delivery to the URL of a request."""
+        if callback_url is None:
+            return await insert(None)
+        key = OriginKey(tenant_id, origin_of(callback_url))
+
+        async def insert_there(offer: Offer | None) -> T:
+            if offer is None or not self._origins.reserve(key):
+                return await insert(None)
+            claim = None
+            try:
+                inserted = await insert(offer)
+                claim = None if inserted is None else inserted.claim
+            finally:
+                if claim is None:
+                    if self._origins.give_back(key):
+                        self._notifier.delivery_ready()
+                else:
+                    self._origins.began(key, claim.late, reserved=True)
+            return inserted
+
+        return await self._births.insert(tenant_id, insert_there)
