@@ -19,8 +19,8 @@ from answerback.testing.service import Service
 
 SOURCE = Path(answerback.__file__).parent
 
-# What a crash there may cost: the attempts at the LLM, how often it is called, and how often the callback comes. A job of
-# an idle process is claimed from birth, so that a crash right after its acceptance loses an attempt that asked nothing.
+# What a crash there may cost: the attempts at the LLM, how often it is called, and how often the callback comes. An
+# idle process claims a job as it accepts it: a crash right after that loses an attempt, which has asked nothing.
 COSTS = [
     (Failpoint.AFTER_ACCEPT, ["lost", "answered"], 1, 1),
     (Failpoint.AFTER_CLAIM, ["lost", "answered"], 1, 1),
