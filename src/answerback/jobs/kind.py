@@ -84,7 +84,8 @@ class JobState(StrEnum):
     HELD = "held"
     """Behind an earlier job of its conversation. That job's end queues it; the sweep finds an orphan."""
     RUNNING = "running"
-    """Leased. The holder of the lease ends it or gives it back; the sweep takes an expired lease away."""
+    """Leased, by a claim or from birth. The holder of the lease ends it or gives it back; the sweep takes an expired
+    lease away."""
     AWAITING = "awaiting"
     """Handed to an LLM that answers by webhook. That webhook ends it, or the sweep once `run_at` has passed."""
     QUARANTINED = "quarantined"

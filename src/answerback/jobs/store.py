@@ -12,10 +12,10 @@ from answerback.jobs import (
     depth,
     expire,
     finish,
+    orphans,
     prune,
     read,
     recover,
-    release,
     reschedule,
     resolve,
 )
@@ -163,7 +163,7 @@ class JobStore:
 
     async def release_orphans(self) -> Swept:
         """Releases the next job of conversations whose head vanished."""
-        return await self._write(release.release_orphans)
+        return await self._write(orphans.release_orphans)
 
     async def prune(self, retention_ms: int) -> Swept:
         """Deletes a batch of jobs that ended more than `retention_ms` ago, and of idle conversations."""

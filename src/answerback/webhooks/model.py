@@ -30,7 +30,7 @@ class DeliveryState(StrEnum):
     """Waits for its `run_at`. A worker claims it; the sweep ends it if its deadline has passed and its origin's breaker
     is open."""
     SENDING = "sending"
-    """Leased. The holder of the lease reports; the sweep takes an expired lease away."""
+    """Leased, by a claim or from birth. The holder of the lease reports; the sweep takes an expired lease away."""
     DELIVERED = "delivered"
     """A 2xx came. Only a resend moves it."""
     DEAD = "dead"

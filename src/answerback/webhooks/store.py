@@ -12,7 +12,7 @@ from answerback.queue.leases import extend
 from answerback.queue.shares import Shares
 from answerback.queue.unconfirmed import UnconfirmedClaims
 from answerback.webhooks import claim as claiming
-from answerback.webhooks import endpoints, expire, recover, release, resend
+from answerback.webhooks import endpoints, expire, orphans, recover, resend
 from answerback.webhooks import report as reporting
 from answerback.webhooks.claim import Look
 from answerback.webhooks.endpoints import Endpoint
@@ -99,7 +99,7 @@ class DeliveryStore:
 
     async def release_orphaned_deliveries(self) -> int:
         """Releases a batch of deliveries that are held behind nothing; returns how many."""
-        return await self._database.write.run(release.release_orphans)
+        return await self._database.write.run(orphans.release_orphans)
 
     async def create_endpoint(self, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Endpoint:
         return await self._database.write.run(lambda tx: endpoints.create(tx, tenant_id, name, url, event_types))
