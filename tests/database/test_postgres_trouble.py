@@ -11,6 +11,7 @@ import pytest
 from answerback.database.postgres import connections, open_database, runner
 from answerback.database.probe import probe
 from answerback.jobs.kind import JobState
+from answerback.jobs.model import JobFilter
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.backends import PostgresServer
 from answerback.testing.clock import FakeClock
@@ -50,7 +51,7 @@ async def test_a_server_that_was_killed_is_used_again_and_has_everything(mortal:
             jobs.append((await accept(stores)).job_id)
             await stores.database.write.run(probe)
 
-        assert [job.job.id for job in reversed(await stores.jobs.list(TENANT, None, None, None, 10))] == jobs
+        assert [job.job.id for job in reversed((await stores.jobs.list(JobFilter(TENANT), None, 10)).records)] == jobs
     finally:
         await stores.close()
 

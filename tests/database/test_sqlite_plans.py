@@ -41,11 +41,12 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
 
     # A scan is fine over a partial index that holds only the rows that the statement is about, over the statement's own
     # parameters, and over rows that it has picked already.
-    fine = ("USING", "CONSTANT", "VIRTUAL TABLE", "SCAN anon_", "SCAN (subquery", "SCAN stops", "SCAN birth")
+    picked = ("SCAN anon_", "SCAN (subquery", "SCAN stops", "SCAN birth", "SCAN kinds")
+    fine = ("USING", "CONSTANT", "VIRTUAL TABLE", *picked)
     whole = [step for step in steps if step.startswith("SCAN") and not any(word in step for word in fine)]
     assert not whole, steps
-    # One job's deliveries are few.
-    assert name == "DELIVERIES_OF_JOB" or not [step for step in steps if "TEMP B-TREE" in step], steps
+    # One job's deliveries are few. To read the open jobs by tenant takes ten times as long as to sort them.
+    assert name in ("DELIVERIES_OF_JOB", "OPEN_JOBS") or not [step for step in steps if "TEMP B-TREE" in step], steps
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,15 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("PRUNE_CONVERSATIONS", "conversations_idle (updated_at<?)"),
         ("PRUNE_CONVERSATIONS", "jobs_conversation (conversation_id=?)"),
         ("ENDED_OF", "jobs_conversation (conversation_id=?)"),
-        ("LIST_JOBS", "jobs_tenant (tenant_id=?"),
+        ("KINDS_OF_TENANT", "jobs_listed (tenant_id=? AND kind>?)"),
+        ("LIST_OF_TENANT", "COVERING INDEX jobs_listed (tenant_id=? AND kind=? AND state=? AND id<?)"),
+        ("LIST_ENDED_OF_CONVERSATION", "jobs_conversation (conversation_id=? AND kind=? AND state=? AND id<?)"),
+        ("LIST_HELD_OF_CONVERSATION", "jobs_held_listed (conversation_id=? AND kind=? AND id<?)"),
+        ("HEAD_OF_CONVERSATION", "jobs_head (conversation_id=?)"),
+        ("LIST_BY_DELIVERY", "COVERING INDEX deliveries_listed (tenant_id=? AND state=? AND job_id<?)"),
+        ("LIST_SENDING", "deliveries_leased"),
+        ("OWN_DELIVERIES", "deliveries_event (job_id=?)"),
+        ("OWN_DELIVERIES", "deliveries_order (conversation_id=? AND destination=?)"),
         ("REMEMBERED", "PRIMARY KEY (conversation_id=?"),
         ("WALK", "deliveries_ready"),
         ("CLAIM_DUE", "deliveries_ready (tenant_id=? AND origin=? AND run_at<?)"),

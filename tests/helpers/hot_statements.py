@@ -12,6 +12,7 @@ from answerback.jobs import (
     expire,
     finish,
     orphans,
+    pages,
     prune,
     read,
     recover,
@@ -23,7 +24,7 @@ from answerback.queue import fifo
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import erase as erasing
 from answerback.webhooks import expire as expiring
-from answerback.webhooks import notify, order
+from answerback.webhooks import listed, notify, order
 from answerback.webhooks import prune as pruning
 from answerback.webhooks import recover as recovering
 from answerback.webhooks import report as reporting
@@ -70,7 +71,13 @@ JOBS: dict[str, Statement] = {
     "FIND_JOB": read.FIND_JOB,
     "ATTEMPTS_OF": read.ATTEMPTS_OF,
     "CONVERSATION": read.CONVERSATION,
-    "LIST_JOBS": read.LIST_JOBS,
+    "KINDS_OF_TENANT": pages.KINDS,
+    "LIST_OF_TENANT": pages.OF_TENANT,
+    "LIST_ENDED_OF_CONVERSATION": pages.ENDED_OF_CONVERSATION,
+    "LIST_HELD_OF_CONVERSATION": pages.HELD_OF_CONVERSATION,
+    "HEAD_OF_CONVERSATION": pages.HEAD_OF_CONVERSATION,
+    "LISTED_JOBS": pages.SHOWN,
+    "LISTED_FACTS": pages.FACTS,
     "FIND_RESOLVED": resolve.FIND,
     "DELIVERED_AT": resolve.DELIVERED_AT,
     "ENDED_OF": erase.ENDED_OF,
@@ -105,6 +112,10 @@ DELIVERIES: dict[str, Statement] = {
     "EXPIRE": expiring.EXPIRE,
     "PRUNE_DELIVERIES": pruning.PRUNE,
     "DELIVERIES_OF_JOB": deliveries.OF_JOB,
+    "LIST_BY_DELIVERY": listed.JOBS_BY_DELIVERY,
+    "LIST_SENDING": listed.JOBS_SENDING,
+    "OWN_DELIVERIES": listed.OWN,
+    "LIST_AMONG_JOBS": listed.AMONG_JOBS,
     "RESEND": resending.RESEND,
     "ERASE_BODIES": erasing.ERASE_BODIES,
 }

@@ -37,7 +37,8 @@ class Recorder:
         """`locks`: whether statements that only lock are sent."""
         self._locks = locks
         self._step: Cost | None = None
-        self.database = Database(_Recorded(database.write, self), _Recorded(database.read, self))
+        sides = (database.write, database.read, database.count)
+        self.database = Database(*(_Recorded(side, self) for side in sides))
 
     @contextmanager
     def step(self) -> Iterator[Cost]:

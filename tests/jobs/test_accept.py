@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from answerback.jobs.kind import JobState
-from answerback.jobs.model import Limits
+from answerback.jobs.model import JobFilter, Limits
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, NotFound, Overloaded, TenantFull
 from answerback.testing.clock import FakeClock
 from builders import ROOMY, TENANT, accept, claim_job, claim_jobs, finish, new_job, state_of
@@ -48,7 +48,9 @@ async def test_tenants_with_the_same_session_do_not_meet(stores: Stores) -> None
     assert (mine.position, theirs.position) == (1, 1)
     with pytest.raises(NotFound):
         await stores.jobs.get(TENANT, theirs.job_id)
-    assert [each.job.id for each in await stores.jobs.list("tenant-b", None, None, None, 10)] == [theirs.job_id]
+    assert [each.job.id for each in (await stores.jobs.list(JobFilter("tenant-b"), None, 10)).records] == [
+        theirs.job_id
+    ]
 
 
 async def test_what_was_asked_is_kept_word_for_word(stores: Stores) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from answerback.jobs.bodies import job_body, job_details
 from answerback.jobs.kind import JobState
+from answerback.jobs.model import JobFilter
 from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
 from builders import (
@@ -157,7 +158,7 @@ async def test_an_error_that_only_another_version_knows_is_shown_as_it_is(
     job_id = await made(stores)
     await database.execute(f"UPDATE jobs SET error = '{json.dumps(error)}'")
 
-    (listed,) = [job_body(record) for record in await stores.jobs.list(TENANT, None, None, None, 10)]
+    (listed,) = [job_body(record) for record in (await stores.jobs.list(JobFilter(TENANT), None, 10)).records]
     page = job_details(await stores.jobs.get(TENANT, job_id))
 
     assert [json.loads(each.model_dump_json())["error"] for each in (listed, page)] == [error, error]

@@ -20,15 +20,15 @@ JOB = {
         "completed_at",
         "deadline_at",
     ),
-    *("model", "usage", "finish_reason", "error", "callback_url", "retry_of"),
+    *("model", "usage", "finish_reason", "error", "callback_url", "retry_of", "delivery"),
 }
 DETAILS = JOB | {
-    *("response", "metadata", "lease_losses", "retried_as", "attempts_made", "attempts", "delivery", "deliveries"),
+    *("response", "metadata", "lease_losses", "retried_as", "attempts_made", "attempts", "deliveries"),
 }
 ATTEMPT = {
     *("number", "status", "started_at", "finished_at", "duration_ms", "http_status", "error", "response_snippet"),
 }
-DELIVERY = {"id", "job_id", "status", "url", "attempt", "next_attempt_at", "delivered_at", "attempts"}
+DELIVERY = {"id", "job_id", "status", "held_by", "url", "attempt", "next_attempt_at", "delivered_at", "attempts"}
 
 
 async def test_a_tenant_without_jobs_sees_an_empty_page(client: Client) -> None:
@@ -63,7 +63,15 @@ async def test_20_jobs_are_listed_by_default_and_100_at_most(client: Client) -> 
     assert len(await client.jobs("?limit=100")) == 21
 
 
-async def test_jobs_are_filtered_by_status_and_conversation(client: Client) -> None:
+async def test_an_empty_filter_counts_as_absent(client: Client) -> None:
+    made = await client.say(stateless=True)
+
+    page = await client.get("/v1/jobs?status=&kind=&session_id=&delivery=&limit=&before=&tenant=")
+
+    assert [job["job_id"] for job in page["items"]] == [made["job_id"]]
+
+
+async def test_jobs_are_filtered_by_status_kind_delivery_and_conversation(client: Client) -> None:
     client.relay.llm.on(client.text("bad"), replies.status(400))
     good, bad = await client.say("good", session_id="a/b?"), await client.say("bad", session_id="c")
     await client.callbacks(2)
@@ -74,6 +82,11 @@ async def test_jobs_are_filtered_by_status_and_conversation(client: Client) -> N
     assert await listed("?status=completed") == [good["job_id"]]
     assert await listed("?status=failed") == [bad["job_id"]]
     assert await listed("?status=queued") == []
+    assert await listed("?kind=message") == [bad["job_id"], good["job_id"]]
+    assert await listed("?kind=review") == []
+    await client.settled(good["job_id"])
+    assert good["job_id"] in await listed("?delivery=delivered&status=completed&kind=message")
+    assert await listed("?delivery=dead") == []
     assert await listed("?session_id=a%2Fb%3F") == [good["job_id"]]
     assert await listed("?session_id=a%2Fb%3F&status=failed") == []
     assert await listed("?session_id=nobody") == []

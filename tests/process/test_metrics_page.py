@@ -128,7 +128,7 @@ async def test_open_rows_are_shown_by_state_and_age() -> None:
             async with http.post("/webhook", json=message) as response:
                 assert response.status == 202
         await llm.wait_for_calls(1)
-        page = await scrape(http)
+        page = await scraped(http, lambda page: page.value("jobs", state="held") == 3)
 
     assert page.value("jobs", state="running") == 1
     assert page.value("jobs", state="queued") == 1

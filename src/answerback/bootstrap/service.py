@@ -84,6 +84,7 @@ class Service:
         """Begins to work in the running event loop. `broke` is called if the engine ever ends by itself."""
         # What is built by now stays; without this, each full collection stops the event loop for a tenth of a second.
         gc.freeze()
+        self.depths.start()
         if self.engine is not None:
             self.engine.start(broke)
         self.notifiers.start()
@@ -128,6 +129,8 @@ async def build(
     jobs = JobStore(process.database, kinds.registry, process.backlog)
     lifetimes.push_async_callback(jobs.close)
     await jobs.count_open()
+    depths = Depths(jobs, instruments.clock)
+    lifetimes.push_async_callback(depths.close)
     signing_secrets = make_signing_secrets(settings, stores.secrets)
     local = LocalNotifier()
     engine = None
@@ -169,7 +172,7 @@ async def build(
         generation=Generation(asker, catalog),
         benchmark=Benchmark(asker, catalog, results, upstreams.default_model, instruments.log),
         idempotency=IdempotencyRecords(stores.idempotency, settings.lease_seconds, instruments.log),
-        depths=Depths(jobs, instruments.clock),
+        depths=depths,
         engine=engine,
         notifiers=notifiers,
     )

@@ -145,13 +145,15 @@ class Runner(Protocol):
 
 
 class Database:
-    """The database's two sides: `write` commits operations, `read` serves them from a snapshot. Every method of a
-    room's store is one transaction, and raises StorageUnavailable when the database cannot serve it now."""
+    """The database's sides: `write` commits operations, `read` serves them from a snapshot, and so does `count` where
+    reading takes long: it delays no other read. Every method of a room's store is one transaction, and raises
+    StorageUnavailable when the database cannot serve it now."""
 
-    def __init__(self, write: Runner, read: Runner) -> None:
+    def __init__(self, write: Runner, read: Runner, count: Runner) -> None:
         self.write = write
         self.read = read
+        self.count = count
 
     async def close(self) -> None:
         """Ends what is under way, then closes the connections."""
-        await asyncio.gather(self.write.close(), self.read.close())
+        await asyncio.gather(*(side.close() for side in {self.write, self.read, self.count}))

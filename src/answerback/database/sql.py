@@ -1,9 +1,22 @@
 """Pieces of statements that several rooms share."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Column, ColumnElement, FromClause, Integer, Text, bindparam, func, literal_column
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 ARRAY_OF_IDS = ARRAY(BigInteger)
 
@@ -44,3 +57,18 @@ def array_of(ids: Any) -> Any:
     """A subquery's ids as a PostgreSQL array: it is made once, and looks short to the planner. A plain subquery may run
     again and lock other rows, or look so long that the planner reads the whole table."""
     return func.array(ids.scalar_subquery())
+
+
+class Among(NamedTuple):
+    """One condition for each database."""
+
+    sqlite: ColumnElement[bool]
+    postgresql: ColumnElement[bool]
+
+
+def among(column: ColumnElement[Any]) -> Among:
+    """Whether the column is one of `ids`, a parameter that holds a JSON array of texts."""
+    ids = bindparam("ids", type_=Text)
+    listed = func.json_each(ids).table_valued("value")
+    elements = select(func.jsonb_array_elements_text(cast(ids, JSONB)))
+    return Among(column.in_(select(listed.c.value)), column == any_(array_of(elements)))

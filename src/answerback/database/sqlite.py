@@ -1,5 +1,5 @@
-"""SQLite: one writer that commits in groups, one reader that never waits for it (WAL), every commit on disk (FULL). The
-reader's operations take turns between tenants."""
+"""SQLite: one writer that commits in groups, one reader that never waits for it (WAL), another one that counts, every
+commit on disk (FULL). The reader's operations take turns between tenants."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,8 @@ async def open_database(
         raise StorageUnavailable(f"cannot open the database {str(path)!r}: {error}") from error
     write = GroupCommit("sqlite-writer", connect, "BEGIN IMMEDIATE", times, committed, metrics)
     reader = connector(path, read_only=True)
-    return Database(write, GroupCommit("sqlite-reader", reader, "BEGIN", times, group_seconds=READ_SECONDS))
+    read = GroupCommit("sqlite-reader", reader, "BEGIN", times, group_seconds=READ_SECONDS)
+    return Database(write, read, GroupCommit("sqlite-counter", reader, "BEGIN", times))
 
 
 def connector(path: Path, *, read_only: bool = False) -> Callable[[], sqlite3.Connection]:

@@ -36,6 +36,8 @@ ON_PROBATION = "state IN ('queued', 'running') AND lease_losses >= 2"
 OWED_STATES = "state IN ('pending', 'sending')"
 ORDERED = "conversation_id IS NOT NULL"
 UNREACHED = "unreached_at IS NOT NULL"
+# What is sending is soon something else, and little; an endpoint's deliveries are shown by their job only.
+LISTED = "endpoint_id IS NULL AND state <> 'sending'"
 
 # SQLite makes ids only for a key whose type reads INTEGER.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
@@ -49,6 +51,11 @@ def _when(predicate: str, compared: str | None = None) -> dict[str, Any]:
     it. SQLite chooses by no such statistics."""
     narrower = predicate if compared is None else f"{predicate} AND {compared} IS NOT NULL"
     return {"sqlite_where": text(predicate), "postgresql_where": text(narrower)}
+
+
+def _comparing(column: str) -> dict[str, Any]:
+    """As `_when`, for an index of all rows."""
+    return {"postgresql_where": text(f"{column} IS NOT NULL")}
 
 
 tenants = Table(
@@ -181,8 +188,9 @@ jobs = Table(
     Index("jobs_held", "conversation_id", "position", **_when("state = 'held'")),
     Index("jobs_idempotency", "tenant_id", "idempotency_key", unique=True, **_when("idempotency_key IS NOT NULL")),
     Index("jobs_retry", "retry_of", unique=True, **_when("retry_of IS NOT NULL")),
-    Index("jobs_tenant", "tenant_id", "id"),
-    Index("jobs_conversation", "conversation_id", **_when("finished_at IS NOT NULL")),
+    Index("jobs_listed", "tenant_id", "kind", "state", "id", **_comparing("kind")),
+    Index("jobs_conversation", "conversation_id", "kind", "state", "id", **_when("finished_at IS NOT NULL")),
+    Index("jobs_held_listed", "conversation_id", "kind", "id", **_when("state = 'held'", compared="kind")),
     Index("jobs_finished", "finished_at", **_when("finished_at IS NOT NULL")),
 )
 """`attempt` counts those that the retry schedule counts, the current one included: what is given back, snoozed or lost
@@ -242,6 +250,7 @@ deliveries = Table(
     Index("deliveries_unreached", "tenant_id", "origin", "created_at", **_when(f"state = 'pending' AND {UNREACHED}")),
     Index("deliveries_deadline", "deadline_at", **_when("state = 'pending'", compared="deadline_at")),
     Index("deliveries_leased", "lease_expires_at", **_when("state = 'sending'")),
+    Index("deliveries_listed", "tenant_id", "state", "job_id", "endpoint_id", **_when(LISTED, compared="job_id")),
 )
 """`destination` is the endpoint's id, or a hash of the request's callback URL. `unreached_at` is when the last attempt
 began, if it got no response."""

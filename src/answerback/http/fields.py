@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, StringConstraints, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from answerback.kernel.errors import CallbackRefused
@@ -25,6 +25,9 @@ def not_blank(value: str) -> str:
         raise ValueError("must not be blank")
     return no_nul(value)
 
+
+EMPTY_IS_ABSENT = BeforeValidator(lambda value: None if value == "" else value)
+"""For a parameter of a query, as a form sends one that was not filled in: `?status=`."""
 
 CheckUrl: TypeAlias = Callable[[str], None]
 """Checks an address without resolving its name. Raises CallbackRefused."""

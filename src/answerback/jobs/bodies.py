@@ -10,7 +10,8 @@ from answerback.http.openapi_parts import ENDED_AT, JOB, USAGE
 from answerback.http.responses import Time
 from answerback.jobs.kind import ENDED, Description, JobState
 from answerback.jobs.model import JobRecord
-from answerback.webhooks.bodies import AttemptBody, DeliveryBody
+from answerback.webhooks.bodies import AttemptBody, DeliveryBody, DeliverySummary
+from answerback.webhooks.model import DeliveryRecord
 
 MESSAGE_SUMMARY: dict[str, Any] = {
     "session_id": "customer-42",
@@ -33,7 +34,8 @@ def _also(fields: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
 
 class JobBody(BaseModel):
     """A job. `error` is the last failure, also while it waits for another try. `run_at` is when it is due; while it is
-    `awaiting` an LLM's callback, until when. Each kind adds fields of its own; the example is a `message`."""
+    `awaiting` an LLM's callback, until when. `delivery` is the one to its own callback URL, once it has ended. Each
+    kind adds fields of its own; the example is a `message`."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_also(MESSAGE_SUMMARY))
 
@@ -49,6 +51,7 @@ class JobBody(BaseModel):
     error: ErrorBody | None = Field(examples=[None])
     callback_url: str | None = Field(examples=["https://example.com/callback"])
     retry_of: str | None = Field(examples=[None])
+    delivery: DeliverySummary | None
 
 
 class JobDetails(JobBody):
@@ -67,8 +70,9 @@ class JobDetails(JobBody):
 
 
 class JobPage(BaseModel):
-    """Newest first; `next` goes into `before` for the page after, null on the last. Long fields, such as an answer, are
-    shown by `GET /v1/jobs/{job_id}` only."""
+    """Newest first; `next` goes into `before` for the page after, null on the last. A page that asks for a state of the
+    delivery and for more may be short, or empty, and not the last. Long fields, such as an answer, are shown by
+    `GET /v1/jobs/{job_id}` only."""
 
     items: list[JobBody]
     next: str | None = Field(examples=[JOB])
@@ -86,7 +90,7 @@ class Retried(BaseModel):
 
 def job_body(record: JobRecord) -> JobBody:
     """A job as lists show it."""
-    return JobBody(**_common(record), **described(record).summary)
+    return JobBody(**_common(record), **described(record).summary, delivery=_own_delivery(record))
 
 
 def retried_body(record: JobRecord) -> Retried:
@@ -106,9 +110,13 @@ def job_details(record: JobRecord) -> JobDetails:
         retried_as=record.retried_as,
         attempts_made=record.attempts_made,
         attempts=record.attempts,
-        delivery=next((each for each in record.deliveries if each.endpoint_id is None), None),
+        delivery=_own_delivery(record),
         deliveries=record.deliveries,
     )
+
+
+def _own_delivery(record: JobRecord) -> DeliveryRecord | None:
+    return next((each for each in record.deliveries if each.endpoint_id is None), None)
 
 
 def described(record: JobRecord) -> Description:

@@ -30,9 +30,15 @@ NEXT_QUEUED = Statement(
     .order_by(jobs.c.rank)
     .limit(at_most(1))
 )
-OPEN_JOBS = Statement(
-    select(jobs.c.tenant_id, func.count().label("rows")).where(jobs.c.finished_at.is_(None)).group_by(jobs.c.tenant_id)
-)
+
+
+def _open_jobs(tenant_id: Any) -> Any:
+    counted = select(tenant_id.label("tenant_id"), func.count().label("rows"))
+    return counted.where(jobs.c.finished_at.is_(None)).group_by(tenant_id)
+
+
+# By the column itself, SQLite would walk along the tenants through all jobs, ended ones too, and read every row.
+OPEN_JOBS = Statement(_open_jobs(jobs.c.tenant_id.op("||")("")), postgresql=_open_jobs(jobs.c.tenant_id))
 
 
 def depth(tx: Transaction) -> Operation[Depth]:

@@ -16,9 +16,15 @@ from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.telemetry import Depth
 
 FRESH_SECONDS = 3.0
+COUNT_SHARE = 0.05
+"""The share of time that counting may take, however many rows wait."""
+WAIT_SECONDS = 0.03
+"""How long the page waits for a count where it has an earlier one."""
 PATIENCE_SECONDS = 5.0
-"""How long the page waits for the database: Prometheus gives up after ten seconds, and the other metrics matter most
-while the database is away."""
+"""How long it waits for the first: Prometheus gives up after ten seconds, and the other metrics matter most while the
+database is away."""
+TIMEOUT_SECONDS = 10.0
+"""After that the database counts as away."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 EXAMPLE = """# HELP answerback_jobs_accepted_total Jobs accepted with 202, by kind.
 # TYPE answerback_jobs_accepted_total counter
@@ -27,26 +33,42 @@ answerback_jobs_accepted_total{kind="message"} 2.0
 
 
 class Depths:
-    """How many rows wait, read from the database at most every three seconds, however many requests come."""
+    """How many rows wait, counted at most every three seconds, however many requests come. A count of very many rows
+    takes long: meanwhile the page shows the one before."""
 
     def __init__(self, store: JobStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._lock = asyncio.Lock()
+        self._counting: asyncio.Task[None] | None = None
         self._depth: Depth | None = None
         self._fresh_until = float("-inf")
 
+    def start(self) -> None:
+        """Counts once, so that the first page need not wait."""
+        self._counting = asyncio.create_task(self._count(0.0))
+
     async def now(self) -> Depth | None:
         """None while the database does not answer."""
-        async with self._lock:
-            if self._clock.monotonic() >= self._fresh_until:
-                try:
-                    async with asyncio.timeout(PATIENCE_SECONDS):
-                        self._depth = await self._store.depth()
-                except (StorageUnavailable, TimeoutError):
-                    self._depth = None
-                self._fresh_until = self._clock.monotonic() + FRESH_SECONDS
-            return self._depth
+        if self._counting is None and self._clock.monotonic() >= self._fresh_until:
+            self._counting = asyncio.create_task(self._count(FRESH_SECONDS))
+        if self._counting is not None:
+            await asyncio.wait([self._counting], timeout=PATIENCE_SECONDS if self._depth is None else WAIT_SECONDS)
+        return self._depth
+
+    async def close(self) -> None:
+        if self._counting is not None:
+            await asyncio.wait([self._counting])
+
+    async def _count(self, fresh_for: float) -> None:
+        began = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                self._depth = await self._store.depth()
+        except (StorageUnavailable, TimeoutError):
+            self._depth = None
+        now = self._clock.monotonic()
+        self._fresh_until = now + max(fresh_for, (now - began) / COUNT_SHARE)
+        self._counting = None
 
 
 def router(

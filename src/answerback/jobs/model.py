@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from answerback.conversations.model import Entry
 from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState, StoredFailure
 from answerback.queue.attempts import Attempt
-from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord
+from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord, DeliveryState
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,27 @@ class JobRecord:
     attempts: tuple[Attempt, ...] = ()
     attempts_made: int = 0
     deliveries: tuple[DeliveryRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list shows; what is None is not asked for. `delivery` is the state of a job's own delivery, the one
+    to the callback URL of its request."""
+
+    tenant_id: str
+    state: JobState | None = None
+    kind: str | None = None
+    session_id: str | None = None
+    delivery: DeliveryState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecords:
+    """A page of a list. `following`: the id below which the page after begins, None behind the last. A page may have
+    few records, or none, and another one after it: looking for them ended where it would have taken long."""
+
+    records: Sequence[JobRecord]
+    following: str | None
 
 
 Swept: TypeAlias = Counter[str]

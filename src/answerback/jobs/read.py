@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Text, bindparam, or_, select
+from sqlalchemy import bindparam, select
 
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.accept import FIND_RETRY
 from answerback.jobs.kind import JobState, Registry
 from answerback.jobs.model import Accepted, JobRecord, NewJob, Repeatable
-from answerback.jobs.rows import LISTED_COLUMNS, RECORD_COLUMNS, record_of
+from answerback.jobs.rows import RECORD_COLUMNS, record_of
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.queue.attempts import Report, attempts_of
 from answerback.webhooks.store import deliveries_of
@@ -24,27 +24,6 @@ CONVERSATION = Statement(
     )
 )
 
-AFTER_ALL = "jobz"
-"""Sorts after every id of a job, in whatever order a database sorts text."""
-
-LIST_JOBS = Statement(
-    select(*LISTED_COLUMNS)
-    .where(
-        jobs.c.tenant_id == bindparam("tenant_id"),
-        jobs.c.id < bindparam("before"),
-        or_(bindparam("in_state", type_=Text).is_(None), jobs.c.state == bindparam("in_state")),
-        or_(
-            bindparam("key", type_=Text).is_(None),
-            jobs.c.conversation_id
-            == select(conversations.c.id)
-            .where(conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key"))
-            .scalar_subquery(),
-        ),
-    )
-    .order_by(jobs.c.id.desc())
-    .limit(bindparam("limit"))
-)
-
 
 def get_job(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Operation[JobRecord]:
     """Raises NotFound."""
@@ -54,20 +33,6 @@ def get_job(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Op
     retried = yield FIND_RETRY(retry_of=job_id)
     owed = yield from deliveries_of(tx, job_id)
     return replace(record_of(rows[0], kinds, tx), retried_as=retried[0].id if retried else None, deliveries=tuple(owed))
-
-
-def list_jobs(
-    tx: Transaction,
-    kinds: Registry,
-    tenant_id: str,
-    state: JobState | None,
-    session_id: str | None,
-    before: str | None,
-    limit: int,
-) -> Operation[list[JobRecord]]:
-    """Newest first, without long results, attempts and deliveries; `before` is the last id of the page before."""
-    rows = yield LIST_JOBS(tenant_id=tenant_id, in_state=state, key=session_id, before=before or AFTER_ALL, limit=limit)
-    return [record_of(row, kinds, tx) for row in rows]
 
 
 def reported(_: Transaction, job_id: str, epoch: int, report: Report) -> Operation[bool]:

@@ -8,31 +8,49 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.http.fields import no_nul
+from answerback.http.fields import EMPTY_IS_ABSENT, no_nul
 from answerback.http.openapi import headers
 from answerback.http.openapi_parts import JOB_ERRORS, KEY_ERRORS, JobId, conflict, errors
 from answerback.http.responses import respond
 from answerback.jobs.bodies import JobDetails, JobPage, Retried, job_body, job_details, retried_body
 from answerback.jobs.kind import JobState
+from answerback.jobs.model import JobFilter
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
 from answerback.queue.notifier import Notifier
+from answerback.webhooks.model import DeliveryState
 
 ID_PATTERN = "^job_[0-9a-f]{32}$"
 
-StateFilter = Annotated[JobState | None, Query(description="Only jobs in this state.")]
+DEFAULT_PAGE_SIZE = 20
+
+StateFilter = Annotated[JobState | None, EMPTY_IS_ABSENT, Query(description="Only jobs in this state.")]
+KindFilter = Annotated[
+    Annotated[str, AfterValidator(no_nul)] | None,
+    EMPTY_IS_ABSENT,
+    Query(max_length=64, description="Only jobs of this kind.", examples=["message"]),
+]
 ConversationFilter = Annotated[
     Annotated[str, AfterValidator(no_nul)] | None,
+    EMPTY_IS_ABSENT,
     Query(max_length=2048, description="Only this conversation's: its session_id, or its callback URL."),
 ]
-PageSize = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+DeliveryFilter = Annotated[
+    DeliveryState | None,
+    EMPTY_IS_ABSENT,
+    Query(description="Only jobs whose delivery to their own callback URL is in this state."),
+]
+PageSize = Annotated[int | None, EMPTY_IS_ABSENT, Query(ge=1, le=100, description="How many at most.")]
 Before = Annotated[
-    str | None, Query(pattern=ID_PATTERN, description="Only older jobs than this one: the `next` of a page.")
+    str | None,
+    EMPTY_IS_ABSENT,
+    Query(pattern=ID_PATTERN, description="Only older jobs than this one: the `next` of a page."),
 ]
 TenantFilter = Annotated[
     Annotated[str, AfterValidator(no_nul)] | None,
+    EMPTY_IS_ABSENT,
     Query(max_length=64, description="This tenant's jobs instead of yours: for operators."),
 ]
 
@@ -64,17 +82,18 @@ def router(
     async def list_jobs(
         request: Request,
         status: StateFilter = None,
+        kind: KindFilter = None,
         session_id: ConversationFilter = None,
-        limit: PageSize = 20,
+        delivery: DeliveryFilter = None,
+        limit: PageSize = DEFAULT_PAGE_SIZE,
         before: Before = None,
         tenant: TenantFilter = None,
     ) -> Response:
         """Long fields, such as an answer, are shown by single jobs only."""
         tenant_id = await authenticator.tenant_or_asked(request, tenant)
-        records = await store.list(tenant_id, status, session_id, before, limit + 1)
-        page = records[:limit]
-        following = page[-1].job.id if len(records) > limit else None
-        return respond(200, JobPage(items=[job_body(record) for record in page], next=following))
+        wanted = JobFilter(tenant_id, status, kind, session_id, delivery)
+        page = await store.list(wanted, before, limit or DEFAULT_PAGE_SIZE)
+        return respond(200, JobPage(items=[job_body(record) for record in page.records], next=page.following))
 
     @routes.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS)
     async def get_job(request: Request, job_id: JobId) -> Response:

@@ -13,6 +13,7 @@ from answerback.jobs import (
     expire,
     finish,
     orphans,
+    pages,
     prune,
     read,
     recover,
@@ -21,8 +22,20 @@ from answerback.jobs import (
 )
 from answerback.jobs.backlog import Backlog, Recount
 from answerback.jobs.finish import End
-from answerback.jobs.kind import Claimed, JobState, Registry
-from answerback.jobs.model import Accepted, Finished, JobClaims, JobRecord, Limits, NewJob, Repeatable, Resolved, Swept
+from answerback.jobs.kind import Claimed, Registry
+from answerback.jobs.model import (
+    Accepted,
+    Finished,
+    JobClaims,
+    JobFilter,
+    JobRecord,
+    JobRecords,
+    Limits,
+    NewJob,
+    Repeatable,
+    Resolved,
+    Swept,
+)
 from answerback.jobs.outcome import Retry, Snooze
 from answerback.kernel.telemetry import Depth
 from answerback.queue.attempts import Report
@@ -41,6 +54,7 @@ class JobStore:
     def __init__(self, database: Database, kinds: Registry, backlog: Backlog) -> None:
         self._write = database.write.run
         self._read = database.read.run
+        self._count = database.count.run
         self._kinds = kinds
         self._backlog = backlog
         self._recount = Recount(self.count_open)
@@ -133,17 +147,15 @@ class JobStore:
         """Raises NotFound."""
         return await self._read(lambda tx: read.get_job(tx, self._kinds, tenant_id, job_id), tenant_id=tenant_id)
 
-    async def list(
-        self, tenant_id: str, state: JobState | None, session_id: str | None, before: str | None, limit: int
-    ) -> Sequence[JobRecord]:
-        """Newest first, without long results, attempts and deliveries; `before` is the last id of the page before."""
+    async def list(self, wanted: JobFilter, before: str | None, limit: int) -> JobRecords:
+        """Newest first, without long results and attempts; `before` is the `following` of the page before."""
         return await self._read(
-            lambda tx: read.list_jobs(tx, self._kinds, tenant_id, state, session_id, before, limit), tenant_id=tenant_id
+            lambda tx: pages.list_jobs(tx, self._kinds, wanted, before, limit), tenant_id=wanted.tenant_id
         )
 
     async def depth(self) -> Depth:
         """How many rows wait now, and for how long."""
-        return await self._read(depth.depth)
+        return await self._count(depth.depth)
 
     async def count_open(self) -> int:
         """How many jobs have not ended; sets the backlog to that."""

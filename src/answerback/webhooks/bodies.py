@@ -23,16 +23,23 @@ class AttemptBody(BaseModel):
     response_snippet: str | None = Field(validation_alias="snippet", examples=["ok"])
 
 
-class DeliveryBody(BaseModel):
-    """A callback that a job owes. `id` is its `webhook-id`; `next_attempt_at` is null once nothing is due."""
+class DeliverySummary(BaseModel):
+    """A callback that a job owes, as lists of jobs show it. `id` is its `webhook-id`; `held_by` is the job whose
+    callback goes out before this one; `next_attempt_at` is null once nothing is due."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: str = Field(examples=[DELIVERY])
     job_id: str = Field(examples=[JOB])
     status: DeliveryState = Field(validation_alias="state", examples=["delivered"])
+    held_by: str | None = Field(examples=[None])
     url: str = Field(examples=["https://example.com/callback"])
     attempt: int = Field(examples=[1])
     next_attempt_at: Time | None = Field(examples=[None])
     delivered_at: Time | None = Field(examples=[ENDED_AT])
+
+
+class DeliveryBody(DeliverySummary):
+    """A callback that a job owes, with its attempts."""
+
     attempts: list[AttemptBody]

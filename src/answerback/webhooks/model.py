@@ -122,7 +122,8 @@ class DeliveryClaims:
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
     """A delivery as its owner may see it. Times are epoch milliseconds of the wall clock; the attempt under way is not
-    among `attempts`, of which some may have been dropped: `attempts_made` counts them all."""
+    among `attempts`, of which some may have been dropped: `attempts_made` counts them all. `held_by` is the job whose
+    delivery it is held behind."""
 
     id: str
     job_id: str
@@ -136,6 +137,7 @@ class DeliveryRecord:
     delivered_at: int | None
     attempts: tuple[Attempt, ...]
     attempts_made: int
+    held_by: str | None = None
 
     @property
     def next_attempt_at(self) -> int | None:

@@ -1,11 +1,29 @@
 """A delivery's row as its owner may see it."""
 
+from typing import Any
+
+from sqlalchemy import case, literal_column, select
+
 from answerback.database.operation import Row, Transaction
-from answerback.database.tables import deliveries
+from answerback.database.sql import in_state
+from answerback.database.tables import OWED_STATES, deliveries
 from answerback.queue.attempts import attempts_of
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
 
-RECORD_COLUMNS = (
+_ahead = deliveries.alias("ahead")
+_head: Any = (
+    select(_ahead.c.job_id)
+    .where(
+        _ahead.c.conversation_id == deliveries.c.conversation_id,
+        _ahead.c.conversation_id.is_not(None),
+        _ahead.c.destination == deliveries.c.destination,
+        literal_column(f"ahead.{OWED_STATES}"),
+    )
+    .correlate(deliveries)
+    .scalar_subquery()
+)
+
+RECORD_COLUMNS: tuple[Any, ...] = (
     deliveries.c.id,
     deliveries.c.job_id,
     deliveries.c.event_type,
@@ -18,6 +36,7 @@ RECORD_COLUMNS = (
     deliveries.c.delivered_at,
     deliveries.c.attempts,
     deliveries.c.attempts_made,
+    case((in_state(deliveries, DeliveryState.HELD), _head)).label("held_by"),
 )
 
 
@@ -35,4 +54,5 @@ def delivery_record(tx: Transaction, row: Row) -> DeliveryRecord:
         delivered_at=row.delivered_at,
         attempts=attempts_of(row.attempts),
         attempts_made=row.attempts_made,
+        held_by=row.held_by,
     )

@@ -21,4 +21,5 @@ async def open_database(
     connections = Connections(dsn, pooled=pooled)
     now = None if clock is None else clock.now
     write = PostgresRunner(connections, WRITE, now, committed, metrics)
-    return Database(write, PostgresRunner(connections, READ, now, metrics=metrics))
+    read = PostgresRunner(connections, READ, now, metrics=metrics)
+    return Database(write, read, count=read)

@@ -115,7 +115,7 @@ def upgrade() -> None:
         *only_on_sqlite,
     )
     _index("jobs_awaiting", "jobs", "run_at", where="state = 'awaiting'")
-    _index("jobs_conversation", "jobs", "conversation_id", where="finished_at IS NOT NULL")
+    _index("jobs_conversation", "jobs", "conversation_id", "kind", "state", "id", where="finished_at IS NOT NULL")
     _index("jobs_deadline", "jobs", "deadline_at", "tenant_id", where="finished_at IS NULL")
     _index("jobs_finished", "jobs", "finished_at", where="finished_at IS NOT NULL")
     _index(
@@ -126,8 +126,10 @@ def upgrade() -> None:
         where="conversation_id IS NOT NULL AND state IN ('scheduled', 'queued', 'running', 'awaiting', 'quarantined')",
     )
     _index("jobs_held", "jobs", "conversation_id", "position", where="state = 'held'")
+    _index("jobs_held_listed", "jobs", "conversation_id", "kind", "id", where="state = 'held'", compared="kind")
     _index("jobs_idempotency", "jobs", "tenant_id", "idempotency_key", unique=True, where="idempotency_key IS NOT NULL")
     _index("jobs_leased", "jobs", "lease_expires_at", where="state = 'running'", compared="lease_expires_at")
+    _index("jobs_listed", "jobs", "tenant_id", "kind", "state", "id", compared="kind")
     _index(
         "jobs_on_probation",
         "jobs",
@@ -147,7 +149,6 @@ def upgrade() -> None:
     _index("jobs_retry", "jobs", "retry_of", unique=True, where="retry_of IS NOT NULL")
     _index("jobs_running", "jobs", "queue", "rank", where="state = 'running'")
     _index("jobs_scheduled", "jobs", "run_at", where="state = 'scheduled'")
-    _index("jobs_tenant", "jobs", "tenant_id", "id")
     op.create_table(
         "questions",
         sa.Column("id", ROW_ID, primary_key=True),
@@ -190,6 +191,13 @@ def upgrade() -> None:
     _index("deliveries_event", "deliveries", "job_id", "event_type", "destination", unique=True)
     _index("deliveries_held", "deliveries", "conversation_id", "destination", "position", where="state = 'held'")
     _index("deliveries_leased", "deliveries", "lease_expires_at", where="state = 'sending'")
+    _index(
+        "deliveries_listed",
+        "deliveries",
+        *("tenant_id", "state", "job_id", "endpoint_id"),
+        where="endpoint_id IS NULL AND state <> 'sending'",
+        compared="job_id",
+    )
     _index(
         "deliveries_order",
         "deliveries",
@@ -247,6 +255,12 @@ def upgrade() -> None:
 def _index(
     name: str, table: str, *columns: str, unique: bool = False, where: str | None = None, compared: str | None = None
 ) -> None:
-    predicate = None if where is None else sa.text(where)
-    narrower = predicate if compared is None else sa.text(f"{where} AND {compared} IS NOT NULL")
-    op.create_index(name, table, columns, unique=unique, sqlite_where=predicate, postgresql_where=narrower)
+    narrower = [where, None if compared is None else f"{compared} IS NOT NULL"]
+    op.create_index(
+        name,
+        table,
+        columns,
+        unique=unique,
+        sqlite_where=None if where is None else sa.text(where),
+        postgresql_where=sa.text(" AND ".join(filter(None, narrower))) if any(narrower) else None,
+    )

@@ -1,0 +1,181 @@
+"""Lists of jobs, page by page, in work that does not depend on how many jobs there are.
+
+The index of a tenant's jobs, and that of a conversation's, has the jobs of each kind and state in the order of their
+ids, newest last. A list that asks for neither merges them: kinds and states are few.
+
+The state of a delivery has an index of its own. A list that asks for that and for more walks along both. What it looks
+at in one request is bounded, so that its page may be short, or empty, and not the last.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import bindparam, literal_column, select
+
+from answerback.conversations.store import FIND as FIND_CONVERSATION
+from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.range_scan import newest
+from answerback.database.sql import among, at_most, in_state
+from answerback.database.tables import JOB_HEAD_STATES, jobs
+from answerback.jobs.kind import ENDED, JobState, Registry
+from answerback.jobs.model import JobFilter, JobRecords
+from answerback.jobs.rows import LISTED_COLUMNS, record_of
+from answerback.webhooks.listed import jobs_by_delivery, own_deliveries, with_delivery
+from answerback.webhooks.model import DeliveryState
+
+CHUNK = 100
+"""How many entries of each index a list reads at a time that walks along two."""
+CHUNKS = 5
+
+AFTER_ALL = "jobz"
+"""Sorts after every id of a job, in whatever order a database sorts text."""
+
+
+def _kinds() -> Any:
+    def first_after(kind: Any) -> Any:
+        found = select(jobs.c.kind).where(jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.kind > kind)
+        return found.order_by(jobs.c.kind).limit(at_most(1)).scalar_subquery()
+
+    # A literal text comes before all kinds, and says to PostgreSQL that the index serves.
+    kinds = select(first_after(literal_column("''")).label("kind")).cte("kinds", recursive=True)
+    kinds = kinds.union_all(select(first_after(kinds.c.kind)).where(kinds.c.kind.is_not(None)))
+    return select(kinds.c.kind).where(kinds.c.kind.is_not(None))
+
+
+KINDS = Statement(_kinds())
+"""Those that a tenant has jobs of, by one probe each."""
+
+
+_of_conversation = jobs.c.conversation_id == bindparam("conversation_id")
+_has_ended = jobs.c.finished_at.is_not(None)
+OF_TENANT = newest(jobs, ("tenant_id", "kind", "state"), "id", compared="kind")
+ENDED_OF_CONVERSATION = newest(jobs, ("conversation_id", "kind", "state"), "id", _has_ended, compared="kind")
+HELD_OF_CONVERSATION = Statement(
+    select(jobs.c.id)
+    .where(
+        _of_conversation,
+        in_state(jobs, JobState.HELD),
+        jobs.c.kind == bindparam("kind"),
+        jobs.c.id < bindparam("before"),
+    )
+    .order_by(jobs.c.id.desc())
+    .limit(bindparam("limit"))
+)
+_FACTS = select(jobs.c.id, jobs.c.kind, jobs.c.state, jobs.c.conversation_id)
+HEAD_OF_CONVERSATION = Statement(
+    _FACTS.where(_of_conversation, jobs.c.conversation_id.is_not(None), literal_column(f"jobs.{JOB_HEAD_STATES}"))
+)
+FACTS = Statement(_FACTS.where(among(jobs.c.id).sqlite), postgresql=_FACTS.where(among(jobs.c.id).postgresql))
+_SHOWN = select(*LISTED_COLUMNS)
+SHOWN = Statement(_SHOWN.where(among(jobs.c.id).sqlite), postgresql=_SHOWN.where(among(jobs.c.id).postgresql))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A filter, resolved. `conversation_id` is None where none was asked for."""
+
+    tenant_id: str
+    conversation_id: int | None
+    kinds: Sequence[str]
+    states: Sequence[JobState]
+
+
+def list_jobs(
+    tx: Transaction, kinds: Registry, wanted: JobFilter, before: str | None, limit: int
+) -> Operation[JobRecords]:
+    """Newest first, without long results and attempts; `before` is the `following` of the page before."""
+    ids, reached = yield from _find(wanted, before or AFTER_ALL, limit + 1)
+    shown = ids[:limit]
+    if not shown:
+        return JobRecords((), reached)
+    rows = yield SHOWN(ids=json.dumps(shown))
+    owed = {delivery.job_id: delivery for delivery in (yield from own_deliveries(tx, shown))}
+    records = [record_of(row, kinds, tx) for row in sorted(rows, key=lambda row: row.id, reverse=True)]
+    with_deliveries = [
+        replace(each, deliveries=(owed[each.job.id],)) if each.job.id in owed else each for each in records
+    ]
+    return JobRecords(with_deliveries, shown[-1] if len(ids) > limit else reached)
+
+
+def _find(wanted: JobFilter, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:
+    """The newest ids below `before`; and, where fewer than `limit` were found and there may be more, below which."""
+    if wanted.delivery is not None and wanted == JobFilter(wanted.tenant_id, delivery=wanted.delivery):
+        return (yield from jobs_by_delivery(wanted.tenant_id, wanted.delivery, before, limit)), None
+    asked = yield from _resolve(wanted)
+    if asked is None:
+        return [], None
+    if wanted.delivery is None:
+        return (yield from _jobs(asked, before, limit)), None
+    return (yield from _jobs_with_delivery(asked, wanted.delivery, before, limit))
+
+
+def _resolve(wanted: JobFilter) -> Operation[_Asked | None]:
+    """None if there is no such conversation."""
+    conversation_id = None
+    if wanted.session_id is not None:
+        found = yield FIND_CONVERSATION(tenant_id=wanted.tenant_id, key=wanted.session_id)
+        if not found:
+            return None
+        conversation_id = found[0].id
+    kinds = [wanted.kind] if wanted.kind else [row.kind for row in (yield KINDS(tenant_id=wanted.tenant_id))]
+    # Only the end of a job makes a delivery.
+    possible = tuple(JobState) if wanted.delivery is None else tuple(ENDED)
+    states = [state for state in possible if wanted.state in (None, state)]
+    return _Asked(wanted.tenant_id, conversation_id, kinds, states)
+
+
+def _jobs(asked: _Asked, before: str, limit: int) -> Operation[list[str]]:
+    below = {"before": before, "limit": limit}
+    if asked.conversation_id is None:
+        sets = [{"kind": kind, "state": state} for kind in asked.kinds for state in asked.states]
+        found = yield OF_TENANT.each([{**below, "tenant_id": asked.tenant_id, **each} for each in sets])
+        return _first(limit, [row.id for _, row in found])
+    below["conversation_id"] = asked.conversation_id
+    ended = [{"kind": kind, "state": state} for kind in asked.kinds for state in asked.states if state in ENDED]
+    found = yield ENDED_OF_CONVERSATION.each([{**below, **each} for each in ended])
+    ids = [row.id for _, row in found]
+    if JobState.HELD in asked.states:
+        held = yield HELD_OF_CONVERSATION.each([{**below, "kind": kind} for kind in asked.kinds])
+        ids += [row.id for _, row in held]
+    for row in (yield HEAD_OF_CONVERSATION(conversation_id=asked.conversation_id)):
+        ids += [row.id] if row.id < before and _suits(asked, row) else []
+    return _first(limit, ids)
+
+
+def _first(limit: int, ids: list[str]) -> list[str]:
+    return sorted(ids, reverse=True)[:limit]
+
+
+def _jobs_with_delivery(
+    asked: _Asked, state: DeliveryState, before: str, limit: int
+) -> Operation[tuple[list[str], str | None]]:
+    """Reads a chunk of each of the two indexes, and takes the one that reaches further back: it has fewer entries, and
+    each is looked up in the other table."""
+    matched: list[str] = []
+    for _ in range(CHUNKS):
+        suiting = yield from _jobs(asked, before, CHUNK)
+        owing = yield from jobs_by_delivery(asked.tenant_id, state, before, CHUNK)
+        chunk = min((suiting, owing), key=lambda ids: ids[-1] if len(ids) == CHUNK else "")
+        if chunk is suiting:
+            matched += yield from with_delivery(asked.tenant_id, state, chunk)
+        else:
+            matched += yield from _suiting(asked, chunk)
+        if len(chunk) < CHUNK:
+            return matched, None
+        before = chunk[-1]
+        if len(matched) >= limit:
+            break
+    return matched, before
+
+
+def _suiting(asked: _Asked, ids: Sequence[str]) -> Operation[list[str]]:
+    kept = {row.id for row in (yield FACTS(ids=json.dumps(list(ids)))) if _suits(asked, row)}
+    return [each for each in ids if each in kept]
+
+
+def _suits(asked: _Asked, row: Any) -> bool:
+    return (
+        asked.conversation_id in (None, row.conversation_id) and row.kind in asked.kinds and row.state in asked.states
+    )

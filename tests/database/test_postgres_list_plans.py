@@ -1,0 +1,92 @@
+"""How PostgreSQL reads lists from tables that are filled and analyzed, as its own statistics have it."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from answerback.database.postgres.driver import DIALECT
+from answerback.database.postgres.session import NO_LOCK_TIMEOUT
+from databases import PostgresDatabase, own_database
+from hot_statements import HOT
+
+ROWS = 20_000
+FILL = f"""
+INSERT INTO conversations (id, tenant_id, key, last_position, pending, erased_through, window_from, created_at,
+                           updated_at)
+SELECT n, 'tenant-' || n % 3, 'key ' || n, 1, 0, 0, 0, 1, 1 FROM generate_series(1, 200) AS n;
+INSERT INTO jobs (id, tenant_id, kind, queue, priority, rank, state, run_at, deadline_at, conversation_id, position,
+                  args, attempts, attempts_made, attempt, lease_epoch, lease_losses, created_at, finished_at)
+SELECT 'job_' || lpad(to_hex(n), 32, '0'), 'tenant-' || n % 3, CASE WHEN n % 10 = 0 THEN 'review' ELSE 'message' END,
+       'interactive', 0, n, state, n, n, CASE WHEN state <> 'queued' THEN n % 200 + 1 END, n, repeat('x', 300),
+       '[]', 0, 0, 0, 0, n, CASE WHEN state IN ('completed', 'failed') THEN n END
+FROM (SELECT n, CASE WHEN n < {ROWS // 2} THEN CASE WHEN n % 100 = 0 THEN 'failed' ELSE 'completed' END
+                     WHEN n % 20 = 0 THEN 'held' ELSE 'queued' END AS state
+      FROM generate_series(1, {ROWS}) AS n) AS numbered;
+INSERT INTO deliveries (id, job_id, event_type, destination, tenant_id, conversation_id, position, url, origin, state,
+                        run_at, attempt, attempts, attempts_made, lease_epoch, lease_expires_at, deadline_at,
+                        created_at, body)
+SELECT 'msg_' || rank, id, 'done', 'url_' || rank, tenant_id, conversation_id, position, 'https://receiver.example/',
+       'https://receiver.example:443', (array['pending', 'delivered', 'delivered', 'dead', 'held'])[rank % 5 + 1],
+       rank, 0, '[]', 0, 0, NULL, rank, rank, 'x'
+FROM jobs WHERE finished_at IS NOT NULL;
+ANALYZE;
+"""
+TYPES = {"VARCHAR": "''", "TEXT": "''", "BIGINT": "1", "INTEGER": "1"}
+
+
+@pytest.fixture(scope="module")
+def server_database(postgres_server: str) -> Iterator[PostgresDatabase]:
+    with own_database(postgres_server) as database:
+        yield database
+
+
+@pytest.fixture
+async def filled(server_database: PostgresDatabase) -> AsyncIterator[Any]:
+    """A connection in a transaction, with the planner as the server sets it up."""
+    connection = await asyncpg.connect(server_database.url)
+    if not await connection.fetchval("SELECT EXISTS (SELECT FROM jobs)"):
+        await connection.execute(FILL)
+    await connection.execute("BEGIN")
+    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    yield connection
+    await connection.close()
+
+
+async def plan(connection: Any, name: str) -> str:
+    compiled = HOT[name].postgresql.compile(dialect=DIALECT)
+    types = {name: str(bind.type.dialect_impl(DIALECT)) for bind, name in compiled.bind_names.items()}  # type: ignore[attr-defined]
+    values = [TYPES.get(types[name], "NULL") for name in compiled.positiontup]  # type: ignore[attr-defined]
+    await connection.execute(f"PREPARE listing AS {compiled}")
+    arguments = f"({', '.join(values)})" if values else ""
+    return "\n".join(line for (line,) in await connection.fetch(f"EXPLAIN (COSTS OFF) EXECUTE listing{arguments}"))
+
+
+@pytest.mark.parametrize("as_the_runner", [False, True])
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("KINDS_OF_TENANT", "jobs_listed"),
+        ("LIST_OF_TENANT", "jobs_listed"),
+        ("LIST_ENDED_OF_CONVERSATION", "jobs_conversation"),
+        ("LIST_HELD_OF_CONVERSATION", "jobs_held_listed"),
+        ("HEAD_OF_CONVERSATION", "jobs_head"),
+        ("LISTED_JOBS", "jobs_pkey"),
+        ("LISTED_FACTS", "jobs_pkey"),
+        ("LIST_BY_DELIVERY", "deliveries_listed"),
+        ("LIST_AMONG_JOBS", "deliveries_listed"),
+        ("LIST_SENDING", "deliveries_leased"),
+        ("OWN_DELIVERIES", "deliveries_event"),
+        ("OWN_DELIVERIES", "deliveries_order"),
+    ],
+)
+async def test_a_list_reads_its_index_in_order(filled: Any, name: str, index: str, as_the_runner: bool) -> None:
+    if as_the_runner:
+        await filled.execute(NO_LOCK_TIMEOUT)
+
+    found = await plan(filled, name)
+
+    assert f"using {index} on" in found, found
+    assert "Seq Scan" not in found, found
+    assert "Sort" not in found, found
