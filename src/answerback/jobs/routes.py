@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,32 +26,35 @@ ID_PATTERN = "^job_[0-9a-f]{32}$"
 
 DEFAULT_PAGE_SIZE = 20
 
+# What limits a value stands inside: an empty one has become None when the outer constraints are checked.
 StateFilter = Annotated[JobState | None, EMPTY_IS_ABSENT, Query(description="Only jobs in this state.")]
 KindFilter = Annotated[
-    Annotated[str, AfterValidator(no_nul)] | None,
+    Annotated[str, Field(max_length=64), AfterValidator(no_nul)] | None,
     EMPTY_IS_ABSENT,
-    Query(max_length=64, description="Only jobs of this kind.", examples=["message"]),
+    Query(description="Only jobs of this kind.", examples=["message"]),
 ]
 ConversationFilter = Annotated[
-    Annotated[str, AfterValidator(no_nul)] | None,
+    Annotated[str, Field(max_length=2048), AfterValidator(no_nul)] | None,
     EMPTY_IS_ABSENT,
-    Query(max_length=2048, description="Only this conversation's: its session_id, or its callback URL."),
+    Query(description="Only this conversation's: its session_id, or its callback URL."),
 ]
 DeliveryFilter = Annotated[
     DeliveryState | None,
     EMPTY_IS_ABSENT,
     Query(description="Only jobs whose delivery to their own callback URL is in this state."),
 ]
-PageSize = Annotated[int | None, EMPTY_IS_ABSENT, Query(ge=1, le=100, description="How many at most.")]
+PageSize = Annotated[
+    Annotated[int, Field(ge=1, le=100)] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
+]
 Before = Annotated[
-    str | None,
+    Annotated[str, Field(pattern=ID_PATTERN)] | None,
     EMPTY_IS_ABSENT,
-    Query(pattern=ID_PATTERN, description="Only older jobs than this one: the `next` of a page."),
+    Query(description="Only older jobs than this one: the `next` of a page."),
 ]
 TenantFilter = Annotated[
-    Annotated[str, AfterValidator(no_nul)] | None,
+    Annotated[str, Field(max_length=64), AfterValidator(no_nul)] | None,
     EMPTY_IS_ABSENT,
-    Query(max_length=64, description="This tenant's jobs instead of yours: for operators."),
+    Query(description="This tenant's jobs instead of yours: for operators."),
 ]
 
 LIST_ERRORS = KEY_ERRORS | errors(_403="`tenant` is for operators")
