@@ -52,9 +52,8 @@ Before = Annotated[
     Query(description="Only older jobs than this one: the `next` of a page."),
 ]
 TenantFilter = Annotated[
-    Annotated[str, Field(max_length=64), AfterValidator(no_nul)] | None,
-    EMPTY_IS_ABSENT,
-    Query(description="This tenant's jobs instead of yours: for operators."),
+    Annotated[str, AfterValidator(no_nul)] | None,
+    Query(max_length=64, description="This tenant's jobs instead of yours: for operators."),
 ]
 
 LIST_ERRORS = KEY_ERRORS | errors(_403="`tenant` is for operators")
