@@ -8,7 +8,7 @@ from typing import Any
 from answerback.conversations.windows import DatabaseWindows
 from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
-from answerback.jobs.kind import Claimed
+from answerback.jobs.kind import Claimed, Queue
 from answerback.jobs.model import Accepted, Submission, Swept
 from answerback.jobs.outcome import Outcome
 from answerback.jobs.run import Runner
@@ -19,7 +19,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.queue.birth import Births
 from answerback.queue.notifiers.local import LocalNotifier
-from answerback.queue.shares import Shares
+from answerback.queue.shares import Shares, with_batch
 from answerback.queue.worker_pool import WorkerPool
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.deliver import Deliverer, Origins
@@ -136,9 +136,23 @@ class Shop:
         births = DeliveryBirths(Births(deliveries, stores.deliveries.unconfirmed), places, self.notifier)
         self.runner = Runner(stores.jobs, stores.kinds, self.notifier, windows, births, instruments)
         queue = JobQueue(stores.jobs, self.runner, lease, instruments.log)
-        jobs = WorkerPool(queue, self.notifier.jobs, Shares(concurrency, 4.0), lease, instruments)
+        interactive, batch = with_batch(concurrency, 4.0)
+        jobs = WorkerPool(queue, self.notifier.jobs, interactive, lease, instruments)
         self.engine = Engine(
-            jobs, Births(jobs, stores.jobs.unconfirmed), deliveries, self.sweep, self.notifier, instruments
+            jobs,
+            Births(jobs, stores.jobs.unconfirmed),
+            WorkerPool(
+                JobQueue(stores.jobs, self.runner, lease, instruments.log, Queue.BATCH),
+                asyncio.Event(),
+                batch,
+                lease,
+                instruments,
+                jobs.may_have_room,
+            ),
+            deliveries,
+            self.sweep,
+            self.notifier,
+            instruments,
         )
         self.submitter = Submitter(
             stores.jobs, Guard(), self.notifier, ROOMY, 86_400.0, instruments, self.engine.births

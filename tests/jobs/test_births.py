@@ -266,7 +266,7 @@ async def test_places_and_permits_are_all_free_again_in_the_end(database: Databa
     await shop.close()
 
     for pool in (shop.engine._jobs, shop.engine._deliveries):
-        assert pool._shares._taken == 0
+        assert pool._shares.taken == 0
     assert [state.in_flight for state in breakers._origins.values()] == [0]
     assert await stores.jobs.count_open() == 0
     await stores.close()

@@ -1,12 +1,13 @@
 """The engine of a process that works: worker pools for jobs and deliveries, and the sweep with its duties."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from answerback.bootstrap.stores import Stores
 from answerback.conversations.windows import Windows
 from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
-from answerback.jobs.kind import Registry, event_types
+from answerback.jobs.kind import Queue, Registry, event_types
 from answerback.jobs.model import Swept
 from answerback.jobs.run import Runner
 from answerback.jobs.store import JobStore
@@ -15,7 +16,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.queue.birth import Births
 from answerback.queue.notifiers.local import LocalNotifier
-from answerback.queue.shares import Shares
+from answerback.queue.shares import Shares, with_batch
 from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
 from answerback.webhooks.birth import DeliveryBirths
@@ -53,14 +54,20 @@ def make_engine(
         callback_schedules(kinds),
     )
     delivery_queue = DeliveryQueue(deliveries, deliverer, lease_seconds)
-    job_shares, delivery_shares = (Shares(settings.worker_concurrency, settings.tenant_slot_factor) for _ in range(2))
+    slots = settings.worker_concurrency, settings.tenant_slot_factor
+    delivery_shares, (job_shares, batch_shares) = Shares(*slots), with_batch(*slots)
     delivery_pool = WorkerPool(delivery_queue, notifier.deliveries, delivery_shares, lease_seconds, instruments)
     delivery_births = DeliveryBirths(Births(delivery_pool, deliveries.unconfirmed), origins, notifier)
     runner = Runner(jobs, kinds, notifier, windows, delivery_births, instruments)
     job_queue = JobQueue(jobs, runner, lease_seconds, instruments.log)
     job_pool = WorkerPool(job_queue, notifier.jobs, job_shares, lease_seconds, instruments)
+    batch_queue = JobQueue(jobs, runner, lease_seconds, instruments.log, Queue.BATCH)
+    # Nobody waits for a batch job within a second: its pool is not notified, it polls.
+    polled = asyncio.Event()
+    batch_pool = WorkerPool(batch_queue, polled, batch_shares, lease_seconds, instruments, job_pool.may_have_room)
     sweep = _make_sweep(settings, jobs, stores, deliverer, notifier, instruments)
-    return Engine(job_pool, Births(job_pool, jobs.unconfirmed), delivery_pool, sweep, notifier, instruments)
+    births = Births(job_pool, jobs.unconfirmed)
+    return Engine(job_pool, births, batch_pool, delivery_pool, sweep, notifier, instruments)
 
 
 def _make_sweep(

@@ -77,6 +77,7 @@ RELEASE = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), state=JobState.QU
 def claim(
     tx: Transaction,
     kinds: Registry,
+    queue: Queue,
     owner: str,
     limit: int,
     lease_seconds: float,
@@ -93,7 +94,7 @@ def claim(
     if promoted:
         yield PROMOTE.many([{"row_id": row.id} for row in promoted])
     expires_at = tx.now + int(lease_seconds * 1000)
-    lease = {"now": tx.now, "wall": tx.wall, "owner": owner, "expires_at": expires_at, "queue": Queue.INTERACTIVE}
+    lease = {"now": tx.now, "wall": tx.wall, "owner": owner, "expires_at": expires_at, "queue": queue}
     taken = yield from _take(limit, lease, shares, after)
     claimed: list[Claimed[Any]] = []
     unreadable: list[dict[str, Any]] = []

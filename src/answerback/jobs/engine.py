@@ -1,4 +1,4 @@
-"""The engine of a process: a worker pool for jobs, one for deliveries, and the sweep, in one event loop."""
+"""The engine of a process: worker pools for jobs, batch jobs and deliveries, and the sweep, in one event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,6 +29,7 @@ class Engine:
         self,
         jobs: WorkerPool[Claimed[Any]],
         births: Births[Claimed[Any]],
+        batch: WorkerPool[Claimed[Any]],
         deliveries: WorkerPool[ClaimedDelivery],
         sweep: Sweep,
         notifier: LocalNotifier,
@@ -36,12 +37,13 @@ class Engine:
     ) -> None:
         self._jobs = jobs
         self.births = births
+        self._batch = batch
         self._deliveries = deliveries
         self._sweep = sweep
         self._notifier = notifier
         self._log = instruments.log
         self._broke: Callable[[], None] | None = None
-        notifier.on_job_cancelled(jobs.drop)
+        notifier.on_job_cancelled(self._drop)
         self._claiming: list[asyncio.Task[None]] = []
         self._keeping: list[asyncio.Task[None]] = []
         self._stopping: asyncio.Task[None] | None = None
@@ -49,8 +51,9 @@ class Engine:
     def start(self, broke: Callable[[], None] | None = None) -> None:
         """Begins to work in the running event loop. `broke` is called if one of its own loops ever ends by itself."""
         self._broke = broke
-        self._claiming = [asyncio.create_task(pool.claim_forever()) for pool in (self._jobs, self._deliveries)]
-        self._keeping = [asyncio.create_task(pool.keep_leases_forever()) for pool in (self._jobs, self._deliveries)]
+        pools = (self._jobs, self._batch, self._deliveries)
+        self._claiming = [asyncio.create_task(pool.claim_forever()) for pool in pools]
+        self._keeping = [asyncio.create_task(pool.keep_leases_forever()) for pool in pools]
         self._keeping.append(asyncio.create_task(self._sweep_forever()))
         for task in (*self._claiming, *self._keeping):
             task.add_done_callback(self._ended)
@@ -87,9 +90,13 @@ class Engine:
 
     async def _stop_pools(self) -> None:
         # One after the other: an answer that comes within the grace is still called back.
-        await self._jobs.stop(GRACE_SECONDS)
+        await asyncio.gather(self._jobs.stop(GRACE_SECONDS), self._batch.stop(GRACE_SECONDS))
         await self._deliveries.claim_once()
         await self._deliveries.stop(LAST_CALLBACKS_SECONDS)
+
+    def _drop(self, job_id: str) -> None:
+        self._jobs.drop(job_id)
+        self._batch.drop(job_id)
 
     async def _sweep_forever(self) -> None:
         while True:

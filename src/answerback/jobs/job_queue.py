@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from answerback.jobs.kind import Claimed
+from answerback.jobs.kind import Claimed, Queue
 from answerback.jobs.run import Runner
 from answerback.jobs.store import JobStore
 from answerback.kernel.log import Log
@@ -13,18 +13,21 @@ from answerback.queue.shares import Shares
 class JobQueue:
     """Implements `LeasedQueue[Claimed]`."""
 
-    name = "jobs"
     outlasts_outages = True
 
-    def __init__(self, store: JobStore, runner: Runner, lease_seconds: float, log: Log) -> None:
+    def __init__(
+        self, store: JobStore, runner: Runner, lease_seconds: float, log: Log, queue: Queue = Queue.INTERACTIVE
+    ) -> None:
+        self.name = "jobs" if queue is Queue.INTERACTIVE else f"{queue} jobs"
         self._store = store
+        self._queue = queue
         self._runner = runner
         self._lease_seconds = lease_seconds
         self._log = log
         self._owner = owner_name()
 
     async def claim(self, limit: int, shares: Shares) -> Claims[Claimed[Any]]:
-        claims = await self._store.claim(self._owner, limit, self._lease_seconds, shares)
+        claims = await self._store.claim(self._owner, limit, self._lease_seconds, shares, self._queue)
         for job_id in claims.unreadable:
             # At most once a minute for each job, which is put off for that long.
             self._log.error("job_unreadable", job=job_id, reason="another version of answerback wrote it")

@@ -22,7 +22,7 @@ from answerback.jobs import (
 )
 from answerback.jobs.backlog import Backlog, Recount
 from answerback.jobs.finish import End
-from answerback.jobs.kind import Claimed, Registry
+from answerback.jobs.kind import Claimed, Queue, Registry
 from answerback.jobs.model import (
     Accepted,
     Finished,
@@ -59,7 +59,7 @@ class JobStore:
         self._backlog = backlog
         self._recount = Recount(self.count_open)
         self.unconfirmed = UnconfirmedClaims()
-        self._walked_to: str | None = None
+        self._walked_to: dict[Queue, str | None] = {}
 
     async def accept(self, job: NewJob, limits: Limits, offer: Offer | None = None) -> Accepted:
         """With an `offer` the job is born claimed if no other waits. Raises ConversationFull, TenantFull, Overloaded,
@@ -77,16 +77,20 @@ class JobStore:
             tenant_id=tenant_id,
         )
 
-    async def claim(self, owner: str, limit: int, lease_seconds: float, shares: Shares) -> JobClaims:
+    async def claim(
+        self, owner: str, limit: int, lease_seconds: float, shares: Shares, queue: Queue = Queue.INTERACTIVE
+    ) -> JobClaims:
+        after = self._walked_to.get(queue)
+
         def claim_as(name: str, unconfirmed: Sequence[str]) -> Any:
             return self._write(
                 lambda tx: claim.claim(
-                    tx, self._kinds, name, limit, lease_seconds, unconfirmed, shares.copy(), self._walked_to
+                    tx, self._kinds, queue, name, limit, lease_seconds, unconfirmed, shares.copy(), after
                 )
             )
 
         claimed: JobClaims = await self.unconfirmed.claim(owner, claim_as)
-        self._walked_to = claimed.walked_to
+        self._walked_to[queue] = claimed.walked_to
         return claimed
 
     async def extend(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from answerback.jobs.kind import Claimed
+from answerback.jobs.kind import Claimed, Queue
 from answerback.jobs.model import Accepted, Limits, NewJob, Submission
 from answerback.jobs.store import JobStore
 from answerback.kernel.errors import CallbackRefused
@@ -109,7 +109,10 @@ class Submitter:
         def insert(offer: Offer | None) -> Awaitable[Accepted]:
             return self._store.accept(job, self._limits, offer)
 
-        accepted = await (insert(None) if self._births is None else self._births.insert(job.tenant_id, insert))
+        if self._births is None or job.queue != Queue.INTERACTIVE:
+            accepted = await insert(None)
+        else:
+            accepted = await self._births.insert(job.tenant_id, insert)
         if accepted.created:
             self._instruments.failpoint(Failpoint.AFTER_ACCEPT)
             self._instruments.metrics.accepted(job.kind)

@@ -7,24 +7,26 @@ shared-memory packet switches, IEEE/ACM Transactions on Networking 6(2), 1998.
 """
 
 import math
+from collections.abc import Callable
 
 
 class Shares:
-    """Who holds how many of `capacity` places."""
+    """Who holds how many of `capacity` places, some of which are `kept` for others now."""
 
-    def __init__(self, capacity: int, factor: float) -> None:
+    def __init__(self, capacity: int, factor: float, kept: Callable[[], int] = int) -> None:
         self._capacity = capacity
         self._factor = factor
+        self._kept = kept
         self._held: dict[str, int] = {}
-        self._taken = 0
+        self.taken = 0
 
     @property
     def free(self) -> int:
-        return max(0, self._capacity - self._taken)
+        return max(0, self._capacity - self._kept() - self.taken)
 
     def admits(self, tenant_id: str) -> bool:
         """Whether the tenant may take one more."""
-        free = self._capacity - self._taken
+        free = self.free
         return free > 0 and self._held.get(tenant_id, 0) < self._factor * free
 
     def allowance(self, tenant_id: str) -> int:
@@ -40,10 +42,10 @@ class Shares:
 
     def take(self, tenant_id: str, places: int = 1) -> None:
         self._held[tenant_id] = self._held.get(tenant_id, 0) + places
-        self._taken += places
+        self.taken += places
 
     def give(self, tenant_id: str, places: int = 1) -> None:
-        self._taken -= places
+        self.taken -= places
         if left := self._held[tenant_id] - places:
             self._held[tenant_id] = left
         else:
@@ -51,6 +53,25 @@ class Shares:
 
     def copy(self) -> "Shares":
         """To plan with."""
-        copied = Shares(self._capacity, self._factor)
-        copied._held, copied._taken = self._held.copy(), self._taken
+        kept = self._kept()
+        copied = Shares(self._capacity, self._factor, lambda: kept)
+        copied._held, copied.taken = self._held.copy(), self.taken
         return copied
+
+
+def with_batch(capacity: int, factor: float) -> tuple[Shares, Shares]:
+    """The shares of interactive and of batch work in the same places.
+
+    Batch work gets what interactive work leaves, but no more than half of that, so that an interactive burst finds the
+    other half free; and at least a twentieth, so that it never stands still. Each gets one place at least.
+    """
+    twentieth = max(1, capacity // 20)
+
+    def kept_for_batch() -> int:
+        return min(max(twentieth, batch.taken), capacity - 1)
+
+    def kept_for_interactive() -> int:
+        return capacity - max(twentieth, (capacity - interactive.taken) // 2)
+
+    interactive, batch = Shares(capacity, factor, kept_for_batch), Shares(capacity, factor, kept_for_interactive)
+    return interactive, batch

@@ -1,7 +1,7 @@
 """A worker pool: claims rows of one kind, runs each in a task, and gives back unfinished rows when it stops."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic
 
 from answerback.kernel.errors import StorageUnavailable
@@ -20,7 +20,8 @@ RELEASE_SECONDS = 1.5
 
 
 class WorkerPool(Generic[C]):
-    """Runs claims, as many at once as `shares` has places. `ready` is set by a notifier when a row may be due."""
+    """Runs claims, as many at once as `shares` has places. `ready` is set by a notifier when a row may be due; `left`
+    is called when a run has left its place."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class WorkerPool(Generic[C]):
         shares: Shares,
         lease_seconds: float,
         instruments: Instruments,
+        left: Callable[[], None] | None = None,
     ) -> None:
         self._queue = queue
         self._ready = ready
@@ -36,6 +38,7 @@ class WorkerPool(Generic[C]):
         self.lease_seconds = lease_seconds
         self._clock = instruments.clock
         self._log = instruments.log
+        self._left = left
         self._held: dict[str, Held[C]] = {}
         self._keeper = LeaseKeeper(queue, self._held, lease_seconds, instruments)
         self._claiming = asyncio.Lock()
@@ -79,6 +82,7 @@ class WorkerPool(Generic[C]):
     async def _claim(self) -> float:
         limit = min(self._shares.free, CLAIM_BATCH)
         if limit <= 0:
+            self._room.clear()
             return POLL_SECONDS
         leased_until = self.lease_end()
         self._promised = limit
@@ -153,6 +157,14 @@ class WorkerPool(Generic[C]):
         was_full, self._held_back = self.full, False
         self._shares.give(tenant_id)
         if was_full and not self.full:
+            self._ready.set()
+            self._room.set()
+        if self._left is not None:
+            self._left()
+
+    def may_have_room(self) -> None:
+        """Another pool, which runs its rows in the same places, has left one."""
+        if not self._room.is_set():
             self._ready.set()
             self._room.set()
 
