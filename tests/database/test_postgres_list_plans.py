@@ -1,5 +1,6 @@
 """How PostgreSQL reads lists from tables that are filled and analyzed, as its own statistics have it."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -90,3 +91,16 @@ async def test_a_list_reads_its_index_in_order(filled: Any, name: str, index: st
     assert f"using {index} on" in found, found
     assert "Seq Scan" not in found, found
     assert "Sort" not in found, found
+
+
+async def test_a_list_reads_nothing_of_other_states_where_it_finds_none(filled: Any) -> None:
+    """`zzz` sorts behind all states that there are: a scan that did not end with its range would read them."""
+    await filled.execute(f"PREPARE listing AS {HOT['LIST_OF_TENANT'].postgresql.compile(dialect=DIALECT)}")
+
+    found = await filled.fetchval(
+        "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE listing('tenant-1', 'message', 'zzz', 'jobz', 20)"
+    )
+
+    (explained,) = json.loads(found)
+    assert explained["Plan"]["Actual Rows"] == 0
+    assert explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"] < 10, found

@@ -27,7 +27,7 @@ from answerback.webhooks.model import DeliveryState
 
 CHUNK = 100
 """How many entries of each index a list reads at a time that walks along two."""
-CHUNKS = 5
+CHUNKS = 3
 
 AFTER_ALL = "jobz"
 """Sorts after every id of a job, in whatever order a database sorts text."""
