@@ -141,8 +141,8 @@ def before_it_returns(process: Process, act: Callable[[], object]) -> None:
     """Lets this happen between a read of the database and its use."""
     recall = process.store.recall
 
-    async def slow(conversation_id: int, first: int) -> Recalled:
-        recalled = await recall(conversation_id, first)
+    async def slow(tenant_id: str, conversation_id: int, first: int) -> Recalled:
+        recalled = await recall(tenant_id, conversation_id, first)
         await act()  # type: ignore[misc]
         return recalled
 
