@@ -19,7 +19,7 @@ Costs = dict[str, tuple[int, int]]
 MESSAGE: Costs = {
     "accept": (2, 2),
     "claim": (3, 1),
-    "read its window": (2, 0),
+    "read its window": (1, 0),
     "finish": (5, 5),
     "claim the delivery": (3, 1),
     "report": (2, 1),
@@ -76,7 +76,7 @@ async def test_each_step_of_a_message_costs_what_it_did(database: Database, reco
         claim = await claim_job(stores)
     assert claim.job.conversation_id is not None
     with recorder.step() as costs["read its window"]:
-        await stores.conversations.recall(claim.tenant_id, claim.job.conversation_id, 1)
+        await stores.conversations.entries(claim.tenant_id, claim.job.conversation_id, 1)
     with recorder.step() as costs["finish"]:
         assert await finish(stores, claim)
     with recorder.step() as costs["claim the delivery"]:

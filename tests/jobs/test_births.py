@@ -188,19 +188,19 @@ def no_claims(monkeypatch: pytest.MonkeyPatch) -> None:
 async def start(shop: Shop) -> list[str]:
     """Lets the engine's first claims pass; returns the owners of the claims that come after them."""
     claims: list[str] = []
-    both = asyncio.Event()
+    all_three = asyncio.Event()
     for unconfirmed in (shop.stores.jobs.unconfirmed, shop.stores.deliveries.unconfirmed):
 
         async def claim(owner: str, make: Any, claiming: Any = unconfirmed.claim) -> Any:
             made = await claiming(owner, make)
             claims.append(owner)
-            if len(claims) == 2:
-                both.set()
+            if len(claims) == 3:
+                all_three.set()
             return made
 
         unconfirmed.claim = claim  # type: ignore[method-assign]
     shop.engine.start()
-    await both.wait()
+    await all_three.wait()
     # Until the pools know that the claims are done.
     await turn()
     claims.clear()

@@ -57,37 +57,31 @@ def test_an_allowance_is_as_many_as_could_be_taken_one_by_one(capacity: int, fac
             shares.give(tenant_id)
 
 
-def test_batch_work_gets_half_of_what_interactive_work_leaves() -> None:
+def test_batch_work_gets_half_of_what_interactive_work_leaves_and_a_twentieth() -> None:
     interactive, batch = with_batch(100, 1_000.0)
 
-    assert filled(batch, "b") == 50
+    assert filled(batch, "b") == 50 + 5
     assert filled(interactive, "i") == 50, "an interactive burst finds the other half free"
     batch.give("b", 30)
-    assert batch.free == 5, "the rest is for interactive work"
-    assert filled(interactive, "i") == 30
+    assert filled(interactive, "i") == 30, "what batch work leaves is for interactive work first"
+    assert batch.free == 0
     interactive.give("i", 80)
 
     assert filled(batch, "b") == 30
 
 
-@pytest.mark.parametrize(("capacity", "kept"), [(1_000, 50), (100, 5), (20, 1), (2, 1)])
-def test_batch_work_never_stands_still(capacity: int, kept: int) -> None:
+@pytest.mark.parametrize(("capacity", "on_top"), [(1_000, 50), (100, 5), (20, 1), (2, 1), (1, 1)])
+def test_interactive_work_may_have_all_places_and_batch_work_never_stands_still(capacity: int, on_top: int) -> None:
     interactive, batch = with_batch(capacity, 1_000.0)
 
-    assert filled(interactive, "i") == capacity - kept
-    assert filled(batch, "b") == kept
-
-
-def test_a_single_place_is_had_by_each() -> None:
-    interactive, batch = with_batch(1, 4.0)
-
-    assert (filled(interactive, "i"), filled(batch, "b")) == (1, 1)
+    assert filled(interactive, "i") == capacity
+    assert filled(batch, "b") == on_top
 
 
 def test_batch_work_of_several_tenants_is_shared() -> None:
     _, batch = with_batch(100, 4.0)
 
-    assert [filled(batch, each) for each in ("a", "b", "c")] == [40, 8, 2]
+    assert [filled(batch, each) for each in ("a", "b", "c")] == [44, 9, 2]
 
 
 @given(st.integers(1, 60), st.lists(st.tuples(st.booleans(), st.sampled_from("abc"), st.booleans()), max_size=300))
@@ -103,4 +97,5 @@ def test_no_more_places_are_taken_than_there_are(capacity: int, steps: list[tupl
         elif shares.allowance(tenant_id):
             shares.take(tenant_id)
             held.append((shares, tenant_id))
-        assert interactive.taken + batch.taken <= max(2, capacity)
+        assert interactive.taken <= capacity
+        assert interactive.taken + batch.taken <= capacity + max(1, capacity // 20)

@@ -45,6 +45,7 @@ ERASE_THROUGH = Statement(
 )
 ERASE_ITEMS = Statement(delete(conversation_items).where(_of_conversation))
 
+ENTRIES_PLAN = BatchPlan((REMEMBERED,), "entries")
 RECALL_PLAN = BatchPlan((REMEMBERED, ERASED_THROUGH), "recall")
 
 EraseJobs: TypeAlias = Callable[[Transaction, int], Operation[None]]
@@ -54,6 +55,10 @@ deliveries."""
 
 def _entry(row: Row) -> Entry:
     return Entry(row.position, row.job_id, json.loads(row.items), row.created_at)
+
+
+def entries(_: Transaction, conversation_id: int, first: int) -> Operation[list[Entry]]:
+    return [_entry(row) for row in (yield REMEMBERED(conversation_id=conversation_id, first=first))]
 
 
 def recall(_: Transaction, conversation_id: int, first: int) -> Operation[Recalled]:
@@ -96,8 +101,14 @@ class ConversationStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def entries(self, tenant_id: str, conversation_id: int, first: int) -> Sequence[Entry]:
+        """Those from position `first` on, oldest first."""
+        return await self._database.read.run(
+            lambda tx: entries(tx, conversation_id, first), ENTRIES_PLAN, tenant_id=tenant_id
+        )
+
     async def recall(self, tenant_id: str, conversation_id: int, first: int) -> Recalled:
-        """The entries from position `first` on."""
+        """As `entries`, with what was erased by then."""
         return await self._database.read.run(
             lambda tx: recall(tx, conversation_id, first), RECALL_PLAN, tenant_id=tenant_id
         )

@@ -31,7 +31,7 @@ class DatabaseWindows:
     async def recent(self, place: Place) -> Sequence[Entry]:
         if not place.remembers:
             return ()
-        return (await self._store.recall(place.tenant_id, place.conversation_id, place.first)).entries
+        return await self._store.entries(place.tenant_id, place.conversation_id, place.first)
 
     async def ended(self, place: Place, entry: Entry | None, window_from: int | None) -> None: ...
 

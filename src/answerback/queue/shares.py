@@ -62,16 +62,17 @@ class Shares:
 def with_batch(capacity: int, factor: float) -> tuple[Shares, Shares]:
     """The shares of interactive and of batch work in the same places.
 
-    Batch work gets what interactive work leaves, but no more than half of that, so that an interactive burst finds the
-    other half free; and at least a twentieth, so that it never stands still. Each gets one place at least.
+    Batch work gets half of what interactive work leaves, so that an interactive burst finds the other half free; and a
+    twentieth of all, one at least, on top, so that it never stands still.
     """
-    twentieth = max(1, capacity // 20)
+    on_top = max(1, capacity // 20)
 
-    def kept_for_batch() -> int:
-        return min(max(twentieth, batch.taken), capacity - 1)
+    def lent_to_batch() -> int:
+        return max(0, batch.taken - on_top)
 
     def kept_for_interactive() -> int:
-        return capacity - max(twentieth, (capacity - interactive.taken) // 2)
+        return (capacity + interactive.taken + 1) // 2
 
-    interactive, batch = Shares(capacity, factor, kept_for_batch), Shares(capacity, factor, kept_for_interactive)
+    interactive = Shares(capacity, factor, lent_to_batch)
+    batch = Shares(capacity + on_top, factor, kept_for_interactive)
     return interactive, batch
