@@ -115,13 +115,7 @@ async def build(
     sharing = make_sharing(settings, stores, instruments, lifetimes)
     provider = upstreams.provider(instruments)
     lifetimes.push_async_callback(provider.close)
-    monotonic = instruments.clock.monotonic
-    guard = AddressGuard(
-        settings.callback_allowed_networks,
-        settings.loopback_only,
-        monotonic=monotonic,
-        slot_factor=settings.tenant_slot_factor,
-    )
+    guard = _make_guard(settings, instruments)
     lifetimes.push_async_callback(guard.close)
     sender = WebhookSender(guard, instruments.clock.now, settings.callback_timeout_seconds)
     lifetimes.push_async_callback(sender.close)
@@ -139,13 +133,10 @@ async def build(
             settings, jobs, stores, kinds.registry, sender, signing_secrets, sharing.windows, local, instruments
         )
     notifiers = make_notifiers(settings, local, engine, instruments, serves=role is not Role.WORKER)
-    limits = Limits(settings.conversation_max_pending, settings.max_queued_jobs, settings.max_queued_jobs_per_tenant)
+    submitter = _make_submitter(settings, jobs, guard, notifiers.notifier, engine, instruments)
     asker = make_asker(settings, provider, instruments)
     catalog = Catalog(asker, settings.cache_ttl, instruments, always=(settings.default_model,))
-    results = ResultsFolder(settings.benchmarks_dir)
-    if role is not Role.WORKER and "benchmarks_dir" in settings.model_fields_set:
-        # A folder that the settings name must take files from the start; the default one is made when it is needed.
-        results.make()
+    results = _make_results(settings, role)
     return Service(
         settings=settings,
         process=process,
@@ -153,15 +144,7 @@ async def build(
         sharing=sharing,
         kinds=kinds,
         jobs=jobs,
-        submitter=Submitter(
-            jobs,
-            guard,
-            notifiers.notifier,
-            limits,
-            settings.job_deadline_seconds,
-            instruments,
-            None if engine is None else engine.births,
-        ),
+        submitter=submitter,
         authenticator=make_authenticator(settings, stores.accounts, sharing.rates, instruments.clock),
         signing_secrets=signing_secrets,
         guard=guard,
@@ -176,6 +159,36 @@ async def build(
         engine=engine,
         notifiers=notifiers,
     )
+
+
+def _make_guard(settings: Settings, instruments: Instruments) -> AddressGuard:
+    return AddressGuard(
+        settings.callback_allowed_networks,
+        settings.loopback_only,
+        monotonic=instruments.clock.monotonic,
+        slot_factor=settings.tenant_slot_factor,
+    )
+
+
+def _make_submitter(
+    settings: Settings,
+    jobs: JobStore,
+    guard: AddressGuard,
+    notifier: Notifier,
+    engine: Engine | None,
+    instruments: Instruments,
+) -> Submitter:
+    limits = Limits(settings.conversation_max_pending, settings.max_queued_jobs, settings.max_queued_jobs_per_tenant)
+    births = None if engine is None else engine.births
+    return Submitter(jobs, guard, notifier, limits, settings.job_deadline_seconds, instruments, births)
+
+
+def _make_results(settings: Settings, role: Role) -> ResultsFolder:
+    results = ResultsFolder(settings.benchmarks_dir)
+    if role is not Role.WORKER and "benchmarks_dir" in settings.model_fields_set:
+        # A folder that the settings name must take files from the start; the default one is made when it is needed.
+        results.make()
+    return results
 
 
 def make_asker(settings: Settings, provider: Provider, instruments: Instruments) -> Asker:

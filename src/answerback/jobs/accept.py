@@ -127,57 +127,59 @@ def accept(
                 limits.conversation_pending,
             )
         conversation = place[0]
-    return (yield from _insert_job(tx, job, conversation, offer))
+    held = conversation is not None and conversation.pending > 1
+    return (yield from _insert_job(job, _as_born(tx, job, conversation), offer_values(tx, offer), held=held))
 
 
-def _insert_job(tx: Transaction, job: NewJob, conversation: Row | None, offer: Offer | None) -> Operation[Accepted]:
-    position = None if conversation is None else conversation.last_position
-    inserted = Job(
-        id=new_id("job_", tx.now),
-        tenant_id=job.tenant_id,
-        kind=job.kind,
-        args=job.parsed,
-        conversation_id=None if conversation is None else conversation.id,
-        position=position,
-        callback_url=job.callback_url,
-        created_at=tx.wall,
-        traceparent=job.traceparent,
-    )
-    deadline_at = tx.now + int(job.deadline_seconds * 1000)
-    rows = yield INSERT_JOB(
-        id=inserted.id,
-        tenant_id=inserted.tenant_id,
-        kind=inserted.kind,
-        queue=job.queue,
-        held=int(conversation is not None and conversation.pending > 1),
-        run_at=tx.now,
-        deadline_at=deadline_at,
-        conversation_id=inserted.conversation_id,
-        position=position,
-        idempotency_key=job.idempotency_key,
-        request_hash=job.request_hash,
-        retry_of=job.retry_of,
-        callback_url=inserted.callback_url,
-        args=job.args,
-        wall=tx.wall,
-        traceparent=inserted.traceparent,
-        **offer_values(tx, offer),
-    )
-    state = rows[0].state
-    claim = Claimed(
-        job=inserted,
+def _as_born(tx: Transaction, job: NewJob, conversation: Row | None) -> Claimed[Any]:
+    """The job as it is claimed if it is born so."""
+    return Claimed(
+        job=Job(
+            id=new_id("job_", tx.now),
+            tenant_id=job.tenant_id,
+            kind=job.kind,
+            args=job.parsed,
+            conversation_id=None if conversation is None else conversation.id,
+            position=None if conversation is None else conversation.last_position,
+            callback_url=job.callback_url,
+            created_at=tx.wall,
+            traceparent=job.traceparent,
+        ),
         epoch=1,
         attempt=1,
         claimed_at=tx.now,
         at=tx.wall,
         due_at=tx.now,
-        deadline_at=deadline_at,
+        deadline_at=tx.now + int(job.deadline_seconds * 1000),
         erased_through=0 if conversation is None else conversation.erased_through,
         window_from=0 if conversation is None else conversation.window_from,
     )
+
+
+def _insert_job(job: NewJob, claim: Claimed[Any], offered: dict[str, object], *, held: bool) -> Operation[Accepted]:
+    rows = yield INSERT_JOB(
+        id=claim.id,
+        tenant_id=job.tenant_id,
+        kind=job.kind,
+        queue=job.queue,
+        held=int(held),
+        run_at=claim.due_at,
+        deadline_at=claim.deadline_at,
+        conversation_id=claim.job.conversation_id,
+        position=claim.job.position,
+        idempotency_key=job.idempotency_key,
+        request_hash=job.request_hash,
+        retry_of=job.retry_of,
+        callback_url=job.callback_url,
+        args=job.args,
+        wall=claim.at,
+        traceparent=job.traceparent,
+        **offered,
+    )
+    state = rows[0].state
     return Accepted(
-        inserted.id,
-        position,
+        claim.id,
+        claim.job.position,
         created=True,
         queued=state == JobState.QUEUED,
         claim=claim if state == JobState.RUNNING else None,

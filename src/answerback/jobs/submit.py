@@ -63,7 +63,7 @@ class Submitter:
             if earlier is not None:
                 return earlier
         await self._check(wanted)
-        return await self._accept_whole(
+        return await self._accept_for_good(
             NewJob(
                 tenant_id=wanted.tenant_id,
                 kind=kind.name,
@@ -91,7 +91,7 @@ class Submitter:
             return again
         await self._check(Submission(source.kind, again.parsed, tenant_id, again.callback_url, again.conversation_key))
         traced = replace(again, traceparent=self._instruments.tracer.current())
-        return await self._accept_whole(traced)
+        return await self._accept_for_good(traced)
 
     async def _check(self, wanted: Submission) -> None:
         if wanted.callback_url is not None:
@@ -101,8 +101,8 @@ class Submitter:
                 raise refusal.named(wanted.url_field) from None
         await wanted.kind.check(wanted.args, wanted.tenant_id, wanted.conversation_key)
 
-    async def _accept_whole(self, job: NewJob) -> Accepted:
-        # A client that hangs up must not leave a job claimed that nobody runs.
+    async def _accept_for_good(self, job: NewJob) -> Accepted:
+        """A client that hangs up must not leave a job claimed that nobody runs."""
         return await asyncio.shield(asyncio.ensure_future(self._accept(job)))
 
     async def _accept(self, job: NewJob) -> Accepted:
