@@ -10,6 +10,7 @@ import pytest
 from answerback.database.postgres.driver import DIALECT
 from answerback.database.postgres.session import NO_LOCK_TIMEOUT
 from databases import PostgresDatabase, own_database
+from generic_plans import plan
 from hot_statements import HOT
 
 ROWS = 20_000
@@ -34,7 +35,6 @@ SELECT 'msg_' || rank, id, 'done', 'url_' || rank, tenant_id, conversation_id, p
 FROM jobs WHERE finished_at IS NOT NULL;
 ANALYZE;
 """
-TYPES = {"VARCHAR": "''", "TEXT": "''", "BIGINT": "1", "INTEGER": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +53,6 @@ async def filled(server_database: PostgresDatabase) -> AsyncIterator[Any]:
     await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
     yield connection
     await connection.close()
-
-
-async def plan(connection: Any, name: str) -> str:
-    compiled = HOT[name].postgresql.compile(dialect=DIALECT)
-    types = {name: str(bind.type.dialect_impl(DIALECT)) for bind, name in compiled.bind_names.items()}  # type: ignore[attr-defined]
-    values = [TYPES.get(types[name], "NULL") for name in compiled.positiontup]  # type: ignore[attr-defined]
-    await connection.execute(f"PREPARE listing AS {compiled}")
-    arguments = f"({', '.join(values)})" if values else ""
-    return "\n".join(line for (line,) in await connection.fetch(f"EXPLAIN (COSTS OFF) EXECUTE listing{arguments}"))
 
 
 @pytest.mark.parametrize("as_the_runner", [False, True])

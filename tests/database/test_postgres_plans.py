@@ -6,9 +6,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from answerback.database.postgres.driver import DIALECT
 from answerback.database.postgres.session import NO_LOCK_TIMEOUT
 from databases import PostgresDatabase, own_database
+from generic_plans import plan
 from hot_statements import HOT
 
 
@@ -27,19 +27,6 @@ async def planner(untouched: PostgresDatabase) -> AsyncIterator[Any]:
     await connection.execute(NO_LOCK_TIMEOUT)
     yield connection
     await connection.close()
-
-
-DUMMIES = {"VARCHAR": "''", "TEXT": "''", "BIGINT": "1", "INTEGER": "1", "BYTEA": "''", "JSONB": "'[]'", "NULL": "NULL"}
-
-
-async def plan(planner: Any, name: str) -> str:
-    """The statement's generic plan, which does not depend on its parameters."""
-    compiled = HOT[name].postgresql.compile(dialect=DIALECT)
-    types = {name: str(bind.type.dialect_impl(DIALECT)) for bind, name in compiled.bind_names.items()}  # type: ignore[attr-defined]
-    values = [DUMMIES.get(types[name], "NULL") for name in compiled.positiontup]  # type: ignore[attr-defined]
-    await planner.execute(f"PREPARE hot AS {compiled}")
-    arguments = f"({', '.join(values)})" if values else ""
-    return "\n".join(line for (line,) in await planner.fetch(f"EXPLAIN (COSTS OFF) EXECUTE hot{arguments}"))
 
 
 @pytest.mark.parametrize("name", HOT)

@@ -7,6 +7,7 @@ from sqlalchemy import Table, any_, bindparam, literal_column, select
 from sqlalchemy.dialects.postgresql import array
 
 from answerback.database.operation import Statement
+from answerback.database.sql import bound
 
 
 def newest(table: Table, keys: Sequence[str], last: str, *where: Any, compared: str) -> Statement:
@@ -15,14 +16,15 @@ def newest(table: Table, keys: Sequence[str], last: str, *where: Any, compared: 
     is the text column that PostgreSQL's index asks for, see `answerback.database.tables`."""
     first, *others = (table.c[name] for name in keys)
     column = table.c[last]
-    bound = bindparam(first.name, type_=first.type)
-    same = [other == bindparam(other.name, type_=other.type) for other in others]
-    below = (*where, *same, column < bindparam("before", type_=column.type))
-    plain = select(column).where(first == bound, *below).distinct().order_by(column.desc()).limit(bindparam("limit"))
+    same = [other == bound(other) for other in others]
+    below = (*where, *same, column < bound(column, "before"))
+    plain = (
+        select(column).where(first == bound(first), *below).distinct().order_by(column.desc()).limit(bindparam("limit"))
+    )
     # By equal keys alone PostgreSQL would know that an index of `last` has the same order, and where it hopes for many
     # matches it would read that, past all other keys. Of an array it does not know that it has one element.
     ordered = select(first, column).where(
-        first == any_(array([bound])), *below, table.c[compared] > literal_column("''")
+        first == any_(array([bound(first)])), *below, table.c[compared] > literal_column("''")
     )
     ordered = ordered.distinct().order_by(first.desc(), column.desc()).limit(bindparam("limit"))
     return Statement(plain, postgresql=select(ordered.subquery("ordered").c[last]))

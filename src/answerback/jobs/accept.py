@@ -156,7 +156,7 @@ def _as_born(tx: Transaction, job: NewJob, conversation: Row | None) -> Claimed[
     )
 
 
-def _insert_job(job: NewJob, claim: Claimed[Any], offered: dict[str, object], *, held: bool) -> Operation[Accepted]:
+def _insert_job(job: NewJob, claim: Claimed[Any], lease: dict[str, object], *, held: bool) -> Operation[Accepted]:
     rows = yield INSERT_JOB(
         id=claim.id,
         tenant_id=job.tenant_id,
@@ -174,7 +174,7 @@ def _insert_job(job: NewJob, claim: Claimed[Any], offered: dict[str, object], *,
         args=job.args,
         wall=claim.at,
         traceparent=job.traceparent,
-        **offered,
+        **lease,
     )
     state = rows[0].state
     return Accepted(

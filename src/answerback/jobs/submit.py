@@ -63,7 +63,7 @@ class Submitter:
             if earlier is not None:
                 return earlier
         await self._check(wanted)
-        return await self._accept_for_good(
+        return await self._accept(
             NewJob(
                 tenant_id=wanted.tenant_id,
                 kind=kind.name,
@@ -91,7 +91,7 @@ class Submitter:
             return again
         await self._check(Submission(source.kind, again.parsed, tenant_id, again.callback_url, again.conversation_key))
         traced = replace(again, traceparent=self._instruments.tracer.current())
-        return await self._accept_for_good(traced)
+        return await self._accept(traced)
 
     async def _check(self, wanted: Submission) -> None:
         if wanted.callback_url is not None:
@@ -101,18 +101,19 @@ class Submitter:
                 raise refusal.named(wanted.url_field) from None
         await wanted.kind.check(wanted.args, wanted.tenant_id, wanted.conversation_key)
 
-    async def _accept_for_good(self, job: NewJob) -> Accepted:
-        """A client that hangs up must not leave a job claimed that nobody runs."""
-        return await asyncio.shield(asyncio.ensure_future(self._accept(job)))
-
     async def _accept(self, job: NewJob) -> Accepted:
+        if self._births is None or job.queue != Queue.INTERACTIVE:
+            return self._accepted(job, await self._store.accept(job, self._limits))
+        # A client that hangs up must not leave a job claimed that nobody runs.
+        return await asyncio.shield(asyncio.ensure_future(self._accept_with_offer(job, self._births)))
+
+    async def _accept_with_offer(self, job: NewJob, births: Births[Claimed[Any]]) -> Accepted:
         def insert(offer: Offer | None) -> Awaitable[Accepted]:
             return self._store.accept(job, self._limits, offer)
 
-        if self._births is None or job.queue != Queue.INTERACTIVE:
-            accepted = await insert(None)
-        else:
-            accepted = await self._births.insert(job.tenant_id, insert)
+        return self._accepted(job, await births.insert(job.tenant_id, insert))
+
+    def _accepted(self, job: NewJob, accepted: Accepted) -> Accepted:
         if accepted.created:
             self._instruments.failpoint(Failpoint.AFTER_ACCEPT)
             self._instruments.metrics.accepted(job.kind)

@@ -120,7 +120,7 @@ class WorkerPool(Generic[C]):
         is none for this tenant, or the pool does not claim."""
         if not self._begun or self._stopping or self._shares.free <= self._promised:
             return False
-        if not self._shares.allowance(tenant_id):
+        if not self._shares.admits(tenant_id):
             return False
         self._shares.take(tenant_id)
         return True
