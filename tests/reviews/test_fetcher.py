@@ -10,6 +10,7 @@ from aiohttp import web
 from answerback.kernel.errors import FileError
 from answerback.reviews.files import fetcher as files
 from answerback.reviews.files.fetcher import MAX_REDIRECTS, FileFetcher
+from answerback.reviews.files.plain import CHARSETS
 from answerback.reviews.model import File
 from answerback.testing import behaviours
 from answerback.testing.behaviours import Behaviour
@@ -54,6 +55,16 @@ async def refused(url: str, guard: AddressGuard | None = None) -> FileError:
         with pytest.raises(FileError) as error:
             await fetcher.fetch(url, "t1")
     return error.value
+
+
+async def test_a_charset_in_an_extended_form_is_a_text_that_names_none(receiver: Receiver) -> None:
+    receiver.on("/a", file(b"x", **{"Content-Type": "text/plain; charset*=utf-8''punycode"}))
+
+    async with fetching() as fetcher:
+        fetched = await fetcher.fetch(receiver.url("/a"), "t1")
+
+    assert isinstance(fetched.charset, str)
+    assert fetched.charset not in CHARSETS
 
 
 async def test_a_file_comes_as_it_is(receiver: Receiver) -> None:

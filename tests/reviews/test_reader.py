@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from answerback.kernel.errors import FileError
-from answerback.reviews.files import reader
+from answerback.reviews.files import plain, reader
+from answerback.reviews.files.child import Order, text_of
 from answerback.reviews.files.reader import DocumentReader
 from answerback.reviews.model import MAX_CHARS, MAX_PAGES, File
 from papers import pdf
@@ -16,14 +17,24 @@ from papers import pdf
 PDF = "application/pdf"
 
 
-def read(data: bytes, media_type: str = "text/plain", pages: list[int] | None = None, charset: str = "") -> str:
-    return asyncio.run(DocumentReader(4.0).text(File(data, media_type, charset), pages, "t1"))
+def read(data: bytes, media_type: str, pages: list[int] | None = None) -> str:
+    return asyncio.run(DocumentReader(4.0).text(File(data, media_type, ""), pages, "t1"))
 
 
 def refusal(data: bytes, media_type: str = PDF, pages: list[int] | None = None) -> str:
     with pytest.raises(FileError) as refused:
         asyncio.run(DocumentReader(4.0).text(File(data, media_type, ""), pages, "t1"))
     assert not refused.value.retryable
+    return refused.value.message
+
+
+def order(media_type: str = "text/plain", charset: str = "", pages: list[int] | None = None) -> Order:
+    return Order(media_type=media_type, charset=charset, pages=pages, max_pages=MAX_PAGES, max_chars=MAX_CHARS)
+
+
+def unread(data: bytes, order: Order) -> str:
+    with pytest.raises(FileError) as refused:
+        text_of(data, order)
     return refused.value.message
 
 
@@ -36,6 +47,9 @@ def refusal(data: bytes, media_type: str = PDF, pages: list[int] | None = None) 
         ("grüß".encode("latin-1"), "text/plain", "", "gr\ufffd\ufffd"),
         (b"odd charset", "text/plain", "no-such-thing", "odd charset"),
         (b"not a text codec", "text/plain", "hex", "not a text codec"),
+        ("grüß".encode(), "text/plain", "US-ASCII", "grüß"),
+        ("привет".encode("koi8-r"), "text/plain", "KOI8-R", "привет"),
+        ("日本".encode("shift_jis"), "text/plain", "Shift_JIS", "日本"),
         (b'{"a": 1}', "application/json", "", '{"a": 1}'),
         (b"untold", "", "", "untold"),
         (b"untold", "application/octet-stream", "", "untold"),
@@ -45,12 +59,29 @@ def refusal(data: bytes, media_type: str = PDF, pages: list[int] | None = None) 
     ],
 )
 def test_texts(data: bytes, media_type: str, charset: str, text: str) -> None:
-    assert read(data, media_type, charset=charset) == text
+    assert text_of(data, order(media_type, charset)) == text
 
 
 def test_form_feeds_part_the_pages_of_a_text() -> None:
-    assert read(b"one\ftwo\fthree", pages=[3, 1]) == "three\n\none"
-    assert refusal(b"one\ftwo", "text/plain", [3]) == "has no page 3: it has 2"
+    assert text_of(b"one\ftwo\fthree", order(pages=[3, 1])) == "three\n\none"
+    assert unread(b"one\ftwo", order(pages=[3])) == "has no page 3: it has 2"
+
+
+@pytest.mark.parametrize(
+    "charset", ["punycode", "utf-7", "idna", "unicode_escape", "raw_unicode_escape", "zlib", "rot13"]
+)
+def test_a_charset_that_servers_do_not_use_is_not_decoded(charset: str) -> None:
+    # Python's punycode takes minutes for this, and more than a day for the largest file
+    data = b"a-" + b"b" * 200_000
+
+    assert text_of(data, order(charset=charset)) == data.decode()
+
+
+@pytest.mark.starts_processes
+async def test_a_text_is_read_outside_of_the_process_that_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "text_of", lambda *_: pytest.fail("read in this process"))
+
+    assert await DocumentReader(4.0).text(File(b"one\ftwo", "text/plain", ""), [2], "t1") == "two"
 
 
 @pytest.mark.starts_processes
@@ -81,23 +112,25 @@ def test_pdfs_without_a_text(data: bytes, reason: str) -> None:
 
 @pytest.mark.parametrize("media_type", ["image/png", "application/zip", "application/msword", "video/mp4"])
 def test_other_kinds(media_type: str) -> None:
-    assert refusal(b"x", media_type) == f"is of type {media_type!r}; only text and PDF can be read"
+    assert unread(b"x", order(media_type)) == f"is of type {media_type!r}; only text and PDF can be read"
 
 
 @pytest.mark.parametrize("data", [b"BM6\0\0\0 and so on", bytes(range(128, 256)) * 4, b"a\0b"])
 @pytest.mark.parametrize("media_type", ["text/plain", "application/json"])
 def test_what_is_called_a_text_and_is_none(data: bytes, media_type: str) -> None:
-    assert refusal(data, media_type) == f"is called {media_type!r} by its server but is not text; send text or PDF"
+    assert (
+        unread(data, order(media_type)) == f"is called {media_type!r} by its server but is not text; send text or PDF"
+    )
 
 
 def test_bytes_that_nobody_explains() -> None:
     for data in (b"\xff\xfe\0", b"a\0b"):
-        assert "neither text in UTF-8 nor PDF" in refusal(data, "")
+        assert "neither text in UTF-8 nor PDF" in unread(data, order(""))
 
 
 @pytest.mark.starts_processes
 def test_a_pdf_that_wants_all_the_time_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "PDF_SECONDS", 1.0)
+    monkeypatch.setattr(reader, "READ_SECONDS", 1.0)
     endless = pdf(b"BT /F1 12 Tf " + b"1 0 0 1 0 0 cm (a) Tj " * 3_000_000 + b"ET")
 
     assert refusal(endless) == "takes more than 1 s to read"
@@ -137,15 +170,15 @@ def _children() -> set[str]:
     return set(Path("/proc/thread-self/children").read_text().split())
 
 
-async def test_a_tenants_pdfs_leave_a_reader_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_tenants_files_leave_a_reader_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     release = asyncio.Event()
 
-    async def gated(data: bytes, pages: Sequence[int] | None) -> str:
-        if data == b"slow":
+    async def gated(file: File, pages: Sequence[int] | None) -> str:
+        if file.data == b"slow":
             await release.wait()
-        return data.decode()
+        return file.data.decode()
 
-    monkeypatch.setattr(reader, "_pdf", gated)
+    monkeypatch.setattr(reader, "_read", gated)
     documents = DocumentReader(4.0)
     slow = [asyncio.ensure_future(documents.text(File(b"slow", PDF, ""), None, "a")) for _ in range(100)]
     await asyncio.wait(slow, timeout=0)

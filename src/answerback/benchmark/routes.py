@@ -25,6 +25,7 @@ from answerback.benchmark.run import Benchmark
 from answerback.http.bodies import from_form
 from answerback.http.errors import BodyTooLarge, InvalidRequest, problem
 from answerback.http.fields import ModelName
+from answerback.http.forms import read_form
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import ASK_ERRORS, IDEMPOTENCY_KEY, errors
 from answerback.http.responses import respond
@@ -136,7 +137,7 @@ def _rendered(report: Report, form: BenchmarkForm) -> Response:
 
 async def _read(request: Request) -> tuple[Plan, BenchmarkForm]:
     """Raises InvalidRequest, InvalidField, BodyTooLarge; HTTPException for a form that is not well-formed."""
-    async with request.form(max_files=1, max_fields=20) as fields:
+    async with read_form(request, max_files=1, max_fields=20) as fields:
         file = fields.get("prompt_file")
         texts = {name: value for name, value in fields.items() if isinstance(value, str) and value.strip()}
         texts.pop("prompt_file", None)

@@ -1,6 +1,7 @@
 """What a process of any role runs on: an event loop, a log, instruments, a database."""
 
 import asyncio
+import codecs
 import os
 import sys
 from contextlib import AsyncExitStack
@@ -18,6 +19,10 @@ from answerback.observability.metrics import PrometheusMetrics
 from answerback.observability.tracing import make_tracer
 from answerback.settings import Settings, SettingsError
 
+CODECS = ("ascii", "idna", "latin-1", "utf-8", "utf-8-sig", "utf-16")
+"""What the service and its libraries encode and decode by. Python imports a codec at its first use, which fails where
+no descriptor is free."""
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -34,6 +39,8 @@ async def open_process(
     settings: Settings, log: Log, models: frozenset[str], failpoint: OnFailpoint, lifetimes: AsyncExitStack
 ) -> Process:
     """`models` have their own labels in metrics; what it opens is closed by `lifetimes`. Raises StorageUnavailable."""
+    for name in CODECS:
+        codecs.lookup(name)
     metrics = PrometheusMetrics(models)
     tracer = make_tracer(os.environ, log)
     lifetimes.push_async_callback(asyncio.to_thread, tracer.close)

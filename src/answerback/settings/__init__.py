@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     worker_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Jobs in flight in one process, and likewise callbacks."""
     tenant_slot_factor: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 4
-    """A tenant takes a slot (for a job, callback, lookup, PDF) while it has fewer than so many times the free ones."""
+    """A tenant takes a slot (for a job, callback, lookup, file) while it has fewer than so many times the free ones."""
     worker_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
     """Port on `APP_HOST` where a worker serves Prometheus metrics, without a key. Unset: nowhere."""
     lease_seconds: Annotated[float, Field(ge=1, le=DAY, allow_inf_nan=False)] = 60

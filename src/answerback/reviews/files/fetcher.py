@@ -76,8 +76,15 @@ class FileFetcher:
                 # The rest may be endless: the connection goes rather than being drained.
                 response.close()
                 raise _too_large()
-        typed = "Content-Type" in response.headers
-        return File(bytes(data), response.content_type.lower() if typed else "", response.charset or "")
+        return File(bytes(data), *_named(response))
+
+
+def _named(response: aiohttp.ClientResponse) -> tuple[str, str]:
+    """What the server says of the file: media type and charset, empty where it says nothing."""
+    if "Content-Type" not in response.headers:
+        return "", ""
+    # A parameter in RFC 2231's form is a tuple here: as a text it is no charset.
+    return response.content_type.lower(), str(response.charset or "")
 
 
 def _too_large() -> FileError:
