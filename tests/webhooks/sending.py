@@ -1,8 +1,9 @@
-"""A sender in a world where every `.test` name is this host, and no other name exists."""
+"""A sender in a world where every `.test` name is this host, and no other name exists; servers that say anything."""
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.lookup import Requester
@@ -26,3 +27,32 @@ async def sending(timeout: float = 10.0, tls: ssl.SSLContext | None = None) -> A
         yield sender
     finally:
         await sender.close()
+
+
+@asynccontextmanager
+async def answering(said: Iterable[bytes]) -> AsyncIterator[str]:
+    """A server that answers each request with these bytes, as long as the client takes them; yields its URL."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError):
+                await reader.readuntil(b"\r\n\r\n")
+                for piece in said:
+                    writer.write(piece)
+                    await writer.drain()
+                await reader.read()
+        finally:
+            writer.transport.abort()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.create_task(answer(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

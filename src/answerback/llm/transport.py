@@ -10,7 +10,8 @@ import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
-from answerback.http.client import KEEPALIVE_SECONDS, LazySession
+from answerback.http.client import HttpClient
+from answerback.http.client_connection import CountingConnector, TooMuchFramingError
 from answerback.kernel.errors import ErrorCode, ProviderError
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
@@ -77,7 +78,7 @@ class Transport:
 
     def __init__(self, connect_timeout: float) -> None:
         self._connect_timeout = connect_timeout
-        self._session = LazySession(self._make_session)
+        self._client = HttpClient(self._make_session)
 
     async def request(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
@@ -92,8 +93,8 @@ class Transport:
     async def open(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> OpenResponse:
-        """Asks at most once, following no redirect; `timeout` covers the response to its end. The caller closes it.
-        Cancelling closes the connection, so that the LLM may stop.
+        """Asks once (again only as `HttpClient.request` does), following no redirect; `timeout` covers the response to
+        its end. The caller closes it. Cancelling closes the connection, so that the LLM may stop.
 
         Raises ProviderError, always retryable: `upstream_timeout` after `timeout` seconds, `upstream_unreachable` where
         no whole response came, `upstream_invalid` where it is not valid HTTP or exceeds the limit in bytes.
@@ -101,23 +102,18 @@ class Transport:
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._session.open().request(
-                    method, url, data=body, headers=headers, allow_redirects=False
-                )
+                response = await self._client.request(method, url, data=body, headers=headers)
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             # `from None`: the repr of aiohttp's errors shows the request's headers, and so the key.
             raise self._explain(timeout, error) from None
         return OpenResponse(response, deadline, partial(self._explain, timeout))
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._client.close()
 
-    def _make_session(self) -> aiohttp.ClientSession:
+    def _make_session(self, keepalive: float | None) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,  # the worker pool bounds what is in flight; waiting here would only eat the timeout
-                keepalive_timeout=KEEPALIVE_SECONDS,
-            ),
+            connector=CountingConnector(keepalive),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout),
             trust_env=False,
@@ -131,6 +127,8 @@ class Transport:
                 code, words = ErrorCode.UPSTREAM_TIMEOUT, f"the upstream did not answer within {timeout:g} s"
             case aiohttp.ClientPayloadError() if isinstance(error.__cause__, ContentEncodingError):
                 code, words = ErrorCode.UPSTREAM_INVALID, "the upstream's response cannot be decompressed"
+            case TooMuchFramingError():
+                code, words = ErrorCode.UPSTREAM_INVALID, "the upstream's HTTP is more headers and framing than content"
             case aiohttp.ClientResponseError():
                 code, words = ErrorCode.UPSTREAM_INVALID, "the upstream's response is not valid HTTP"
             case _:

@@ -13,7 +13,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from answerback import __version__
-from answerback.http.client import KEEPALIVE_SECONDS, LazySession
+from answerback.http.client import HttpClient
+from answerback.http.client_connection import CountingConnector, TooMuchFramingError
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.lookup import Requester
@@ -43,13 +44,13 @@ def as_written(url: str) -> URL:
     return URL(url, encoded=_EXACT.fullmatch(url) is not None)
 
 
-def guarded_session(guard: AddressGuard, tls: ssl.SSLContext | None, read_buffer: int = 2**16) -> LazySession:
-    """A session for untrusted servers, without a deadline of its own; its requests are made `on_behalf_of` a tenant.
+def guarded_client(guard: AddressGuard, tls: ssl.SSLContext | None, read_buffer: int = 2**16) -> HttpClient:
+    """A client for untrusted servers, without a deadline of its own; its requests are made `on_behalf_of` a tenant.
     `tls` replaces the system's trust, as for a private certificate authority; whether it verifies certificates is up to
     the caller."""
-    return LazySession(
-        lambda: aiohttp.ClientSession(
-            connector=_connector(guard, tls),
+    return HttpClient(
+        lambda keepalive: aiohttp.ClientSession(
+            connector=_connector(guard, tls, keepalive),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"answerback/{__version__}", "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
@@ -63,7 +64,7 @@ def guarded_session(guard: AddressGuard, tls: ssl.SSLContext | None, read_buffer
     )
 
 
-def _connector(guard: AddressGuard, tls: ssl.SSLContext | None) -> aiohttp.TCPConnector:
+def _connector(guard: AddressGuard, tls: ssl.SSLContext | None, keepalive: float | None) -> CountingConnector:
     """Checks the very address that a socket connects to: a name may resolve to another one a moment later."""
 
     def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
@@ -71,12 +72,11 @@ def _connector(guard: AddressGuard, tls: ssl.SSLContext | None) -> aiohttp.TCPCo
         guard.verify(str(address[0]))
         return socket.socket(family, kind, protocol)
 
-    return aiohttp.TCPConnector(
+    return CountingConnector(
+        keepalive,
         resolver=_JudgingResolver(guard),
         use_dns_cache=False,  # requests that share a lookup would wait for the turn of the first
         socket_factory=checked_socket,
-        limit=0,  # the worker pool bounds what is in flight; waiting here would only eat the deadline
-        keepalive_timeout=KEEPALIVE_SECONDS,
         ssl=tls or True,
     )
 
@@ -120,6 +120,7 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "{server}'s name has no address"),
     (aiohttp.ClientConnectorError, "the connection failed"),
     (aiohttp.ClientPayloadError, "the answer broke off"),
+    (TooMuchFramingError, "the answer is more framing than content, or its headers exceed 8 kB"),
     (aiohttp.ClientResponseError, "the answer is not valid HTTP, or its headers exceed 8 kB"),
     (aiohttp.InvalidURL, "{url} cannot be used"),
     (aiohttp.ServerDisconnectedError, "{server} closed the connection"),

@@ -1,7 +1,6 @@
 """One callback attempt over HTTP, to an address the guard has judged."""
 
 import asyncio
-import io
 import ssl
 from collections.abc import Callable
 
@@ -9,14 +8,14 @@ import aiohttp
 
 from answerback.kernel.errors import CallbackRefused, SendError
 from answerback.kernel.retry import parse_retry_after
-from answerback.webhooks.connections import as_written, explain, guarded_session, on_behalf_of
+from answerback.webhooks.connections import as_written, explain, guarded_client, on_behalf_of
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.outcome import CallbackResponse
 from answerback.webhooks.response import BoundedBody
 
 READ_BUFFER = 16 * 1024
-LARGE_BODY = 2**20
-"""aiohttp writes bytes in one go, and a file in pieces: a larger body is passed as a file."""
+BODY_SECONDS = 2.0
+"""How long the rest of a response is waited for once its status is known: it counts for the snippet only."""
 
 
 class WebhookSender:
@@ -24,7 +23,7 @@ class WebhookSender:
 
     `timeout_seconds` bounds an attempt from the lookup of the name to the last byte of the answer, without the wait for
     the tenant's turn to look it up. `now` is the wall
-    clock in epoch milliseconds, for a Retry-After that names a date. `tls` is as for `guarded_session`.
+    clock in epoch milliseconds, for a Retry-After that names a date. `tls` is as for `guarded_client`.
     """
 
     def __init__(
@@ -37,53 +36,48 @@ class WebhookSender:
         self._guard = guard
         self._now = now
         self._timeout = timeout_seconds
-        self._session = guarded_session(guard, tls, READ_BUFFER)
+        self._client = guarded_client(guard, tls, READ_BUFFER)
 
     async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
-        """Posts `body`. Any status is an answer, redirects included: they are not followed.
+        """Posts `body`. Any status is an answer, redirects included: they are not followed. It counts once its head has
+        come whole, whatever is wrong with the body behind it.
 
-        Raises SendError, whose text is ours, for a forbidden address, a failed connection, TLS, broken HTTP, or an
-        answer that is not complete by the deadline.
+        Raises SendError, whose text is ours, for a forbidden address, a failed connection, TLS, broken HTTP, or a
+        status that has not come by the deadline.
         """
         try:
             self._guard.check_form(url)
         except CallbackRefused as error:
             raise SendError(error.message) from None
-        answered = False
         try:
             async with asyncio.timeout(self._timeout) as deadline:
                 with on_behalf_of(tenant_id, deadline):
                     response = await self._post(url, headers, body)
-                answered = True
-                async with response:
-                    return await self._read(response)
         except TimeoutError:
-            missing = "the answer was not complete" if answered else "no answer came"
-            raise SendError(f"{missing} within {self._timeout:g} s") from None
+            raise SendError(f"no answer came within {self._timeout:g} s") from None
         except Exception as error:
             # aiohttp's own texts may quote the URL or the answer; ours may be stored and shown.
             raise SendError(explain(error, "the receiver", "the callback URL")) from error
+        return await self._read(response, deadline.when())
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._client.close()
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> aiohttp.ClientResponse:
-        return await self._session.open().post(
-            as_written(url),
-            data=body if len(body) <= LARGE_BODY else io.BytesIO(body),
-            headers={"Content-Type": "application/json", **headers},
-            allow_redirects=False,
-        )
+        headers = {"Content-Type": "application/json", **headers}
+        return await self._client.request("POST", as_written(url), data=body, headers=headers)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> CallbackResponse:
+    async def _read(self, response: aiohttp.ClientResponse, deadline: float | None) -> CallbackResponse:
         body = BoundedBody(response.headers.get("Content-Encoding"))
-        while not body.full:
-            chunk = await response.content.readany()
-            if not chunk:
-                break
-            body.feed(chunk)
-        else:
-            # The rest may be endless: the connection goes rather than being drained.
+        until = asyncio.get_running_loop().time() + BODY_SECONDS
+        try:
+            async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
+                while not body.full and (chunk := await response.content.readany()):
+                    body.feed(chunk)
+        except (TimeoutError, aiohttp.ClientError):
+            pass  # the status has come
+        finally:
+            # Of a body that has not ended the rest may be endless: the connection goes rather than being drained.
             response.close()
         wait = parse_retry_after(response.headers.get("Retry-After"), self._now())
         return CallbackResponse(response.status, wait, body.snippet())

@@ -6,7 +6,7 @@ import aiohttp
 
 from answerback.kernel.errors import CallbackRefused, FileError
 from answerback.reviews.model import MAX_FILE_BYTES, File
-from answerback.webhooks.connections import as_written, explain, guarded_session, is_forbidden, on_behalf_of
+from answerback.webhooks.connections import as_written, explain, guarded_client, is_forbidden, on_behalf_of
 from answerback.webhooks.guard import AddressGuard
 
 FETCH_SECONDS = 30.0
@@ -22,7 +22,7 @@ class FileFetcher:
 
     def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
-        self._session = guarded_session(guard, tls=None)
+        self._client = guarded_client(guard, tls=None)
 
     async def fetch(self, url: str, tenant_id: str) -> File:
         """Raises FileError: retryable for failures of the network or the file's server, final for those of the URL."""
@@ -38,7 +38,7 @@ class FileFetcher:
             raise _failure(error) from None
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._client.close()
 
     async def _follow(self, url: str) -> File:
         for _ in range(MAX_REDIRECTS + 1):
@@ -48,7 +48,7 @@ class FileFetcher:
             except CallbackRefused as refusal:
                 raise FileError(f"cannot be fetched: {refusal.named('its URL').message}") from None
             where = as_written(url)
-            async with self._session.open().get(where, allow_redirects=False) as response:
+            async with await self._client.request("GET", where) as response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or not location:
                     return await self._read(response)

@@ -1,0 +1,68 @@
+"""Connections to a provider: one that closed in the meantime, and one that sends anything but an answer."""
+
+import pytest
+from scripting import ask
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm.model import ChatRequest
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+
+HI = ChatRequest({"messages": [{"role": "user", "content": "hi"}]}, timeout=10)
+
+
+async def test_a_call_over_a_connection_that_closed_in_the_meantime_is_made_again_once(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    # Given a provider that closes a connection as a second call comes over it
+    llm.then(replies.echo(), replies.hang_up())
+    await ask(provider, HI)
+    # When a second call is made
+    await ask(provider, HI)
+    # Then it was made over a new connection
+    assert (llm.total, len(llm.connections)) == (3, 2)
+
+
+async def test_a_provider_that_closes_a_new_connection_too_is_unreachable(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.echo(), replies.hang_up(), replies.hang_up())
+    await ask(provider, HI)
+    with pytest.raises(ProviderError, match="closed the connection") as error:
+        await ask(provider, HI)
+    assert error.value.failure.code == ErrorCode.UPSTREAM_UNREACHABLE
+    assert llm.total == 3
+
+
+async def test_a_connection_that_closes_within_a_response_is_not_called_again(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.echo(), replies.babble(b"HTTP/1.1 200 OK\r\n"))
+    await ask(provider, HI)
+    with pytest.raises(ProviderError):
+        await ask(provider, HI)
+    assert llm.total == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000,
+        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 50_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;" + b"x" * 300_000 + b"\r\n{}\r\n0\r\n\r\n",
+    ],
+    ids=["interim responses", "headers", "an extension of a chunk"],
+)
+async def test_more_framing_than_content_ends_the_call(said: bytes, llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.babble(said))
+    with pytest.raises(ProviderError, match="more headers and framing") as error:
+        await ask(provider, HI)
+    assert error.value.failure.code == ErrorCode.UPSTREAM_INVALID
+
+
+async def test_an_answer_in_chunks_of_one_byte_is_whole(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    body = b'{"choices": [{"message": {"content": "' + b"x" * 100_000 + b'"}, "finish_reason": "stop"}]}'
+    chunks = b"".join(b"1\r\n%c\r\n" % each for each in body)
+    llm.then(replies.babble(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"))
+    assert (await ask(provider, HI)).text == "x" * 100_000

@@ -1,0 +1,90 @@
+"""A status counts once its head has come; framing without end costs its sender its own attempt, and no other."""
+
+import itertools
+import time
+from collections.abc import Iterable
+
+import pytest
+from sending import BODY, answering
+
+from answerback.kernel.errors import SendError
+from answerback.testing import behaviours
+from answerback.testing.receiver import Receiver
+from answerback.webhooks.sender import WebhookSender
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+BROKEN = {
+    "length too small": HEAD + b"Content-Length: 2\r\n\r\nhello",
+    "bytes after a 204": b"HTTP/1.1 204 No Content\r\n\r\nhello",
+    "a 204 with a length": b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello",
+    "a second response": HEAD + b"Content-Length: 2\r\n\r\nhiHTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+    "broken compression": HEAD + b"Content-Length: 5\r\nContent-Encoding: gzip\r\n\r\nhello",
+    "broken chunks": CHUNKED + b"5\r\nhello\r\nzz\r\n",
+    "length not a number": HEAD + b"Content-Length: many\r\n\r\nhello",
+    "negative length": HEAD + b"Content-Length: -1\r\n\r\nhello",
+    "two lengths": HEAD + b"Content-Length: 5\r\ncontent-length: 6\r\n\r\nhello",
+    "length and chunks": HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello",
+    "after an interim response": b"HTTP/1.1 103 Early\r\n\r\n" + HEAD + b"Content-Length: 2\r\n\r\nhello",
+}
+
+
+class TestStatus:
+    @pytest.mark.parametrize("piecewise", [False, True], ids=["at once", "byte by byte"])
+    @pytest.mark.parametrize("said", BROKEN.values(), ids=BROKEN)
+    async def test_it_counts_whatever_is_wrong_behind_its_head(
+        self, said: bytes, piecewise: bool, sender: WebhookSender
+    ) -> None:
+        pieces = [bytes([each]) for each in said] if piecewise else [said]
+        async with answering(pieces) as url:
+            response = await sender.send("t1", url, {}, BODY)
+        assert response.status == (204 if b" 204 " in said else 200)
+
+    @pytest.mark.parametrize("behaviour", [behaviours.break_off(), behaviours.drip(0.01), behaviours.drip(60)])
+    async def test_it_counts_though_the_body_never_comes_whole(
+        self, behaviour: behaviours.Behaviour, hasty: WebhookSender, receiver: Receiver
+    ) -> None:
+        receiver.on("/", behaviour)
+        response = await hasty.send("t1", receiver.url(), {}, BODY)
+        assert (response.status, response.snippet[:1]) == (200, "x")
+
+    async def test_bytes_behind_a_response_are_no_answer_to_the_next_callback(self, sender: WebhookSender) -> None:
+        # Given a receiver that sends the answer to its next callback in advance
+        async with answering([BROKEN["a second response"]]) as url:
+            statuses = [(await sender.send("t1", url, {}, BODY)).status for _ in range(2)]
+        assert statuses == [200, 200]
+
+
+class TestEndlessFraming:
+    @pytest.mark.parametrize(
+        "said",
+        [
+            itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+            itertools.chain([HEAD], itertools.repeat(b"x: y\r\n" * 1000)),
+            itertools.chain([HEAD + b"X: "], itertools.repeat(b"y" * 10_000)),
+            itertools.repeat(b"\r\n" * 1000),
+        ],
+        ids=["interim responses", "headers", "one header", "blank lines"],
+    )
+    async def test_before_the_status_it_ends_the_attempt(self, said: Iterable[bytes], sender: WebhookSender) -> None:
+        started = time.monotonic()
+        async with answering(said) as url:
+            with pytest.raises(SendError, match="headers exceed 8 kB"):
+                await sender.send("t1", url, {}, BODY)
+        assert time.monotonic() - started < 2
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            itertools.chain([CHUNKED + b"1;"], itertools.repeat(b"x" * 10_000)),
+            itertools.chain([CHUNKED], itertools.repeat((b"1;" + b"y" * 90 + b"\r\nx\r\n") * 100)),
+            itertools.chain([CHUNKED + b"1\r\nx\r\n0\r\n"], itertools.repeat(b"x: y\r\n" * 1000)),
+        ],
+        ids=["extension of one chunk", "extensions of chunks", "trailers"],
+    )
+    async def test_after_the_status_it_ends_the_body(self, said: Iterable[bytes], sender: WebhookSender) -> None:
+        # Faster than the wait for the rest of a body: by a count of all bytes
+        started = time.monotonic()
+        async with answering(said) as url:
+            assert (await sender.send("t1", url, {}, BODY)).status == 200
+        assert time.monotonic() - started < 1.5
