@@ -41,7 +41,7 @@ class Api:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self._app = create_app(service)
+        self._app = create_app(service).asgi
 
     async def __call__(
         self,

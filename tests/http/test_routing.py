@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from answerback.http.error_handlers import ErrorRenderers, install
-from answerback.http.routing import add_routers
+from answerback.http.error_handlers import ErrorHandlers, ErrorRenderers
+from answerback.http.routing import DirectRoutes
 from answerback.kernel.errors import NotFound
 
 
@@ -34,7 +34,12 @@ async def fail() -> None:
 
 
 @pytest.fixture
-def app() -> FastAPI:
+def document() -> FastAPI:
+    return FastAPI()
+
+
+@pytest.fixture
+def app(document: FastAPI) -> DirectRoutes:
     router, guarded = APIRouter(prefix="/v1"), APIRouter(dependencies=[Depends(fail)])
     router.add_api_route("/plain", plain, methods=["POST"], tags=["shown"])
     router.add_api_route("/plain", parsed, methods=["GET"])
@@ -42,13 +47,10 @@ def app() -> FastAPI:
     router.add_api_route("/named/{name}", parsed)
     router.add_api_route("/converted", converted)
     guarded.add_api_route("/guarded", plain)
-    app = FastAPI()
-    add_routers(app, [router, guarded])
-    install(app, ErrorRenderers((), {}))
-    return app
+    return DirectRoutes(document, [router, guarded], ErrorHandlers(ErrorRenderers((), {})))
 
 
-async def call(app: FastAPI, method: str, path: str, query: str = "") -> tuple[int, str, dict[str, Any]]:
+async def call(app: DirectRoutes, method: str, path: str, query: str = "") -> tuple[int, str, dict[str, Any]]:
     """Status, body, and the scope as the app left it."""
     scope: dict[str, Any] = {
         "type": "http",
@@ -72,7 +74,7 @@ async def call(app: FastAPI, method: str, path: str, query: str = "") -> tuple[i
     return sent[0]["status"], b"".join(each.get("body", b"") for each in sent[1:]).decode(), scope
 
 
-async def test_an_endpoint_that_speaks_http_gets_its_request(app: FastAPI) -> None:
+async def test_an_endpoint_that_speaks_http_gets_its_request(app: DirectRoutes) -> None:
     status, body, scope = await call(app, "POST", "/v1/plain")
 
     assert (status, body) == (200, "plain hello")
@@ -88,7 +90,7 @@ async def test_an_endpoint_that_speaks_http_gets_its_request(app: FastAPI) -> No
     ],
 )
 async def test_what_an_endpoint_declares_is_parsed(
-    app: FastAPI, path: str, query: str, expected: tuple[int, str]
+    app: DirectRoutes, path: str, query: str, expected: tuple[int, str]
 ) -> None:
     assert (await call(app, "GET", path, query))[:2] == expected
 
@@ -104,7 +106,7 @@ async def test_what_an_endpoint_declares_is_parsed(
     ],
 )
 async def test_errors_are_rendered_wherever_they_arise(
-    app: FastAPI, method: str, path: str, query: str, status: int, code: str
+    app: DirectRoutes, method: str, path: str, query: str, status: int, code: str
 ) -> None:
     answered, body, _ = await call(app, method, path, query)
 
@@ -112,10 +114,10 @@ async def test_errors_are_rendered_wherever_they_arise(
     assert f'"code":"{code}"' in body
 
 
-def test_every_route_is_documented(app: FastAPI) -> None:
-    document = app.openapi()
+def test_every_route_is_documented(app: DirectRoutes, document: FastAPI) -> None:
+    paths = document.openapi()["paths"]
 
-    assert document["paths"].keys() == {
+    assert paths.keys() == {
         *("/v1/plain", "/v1/missing", "/v1/named/{name}", "/v1/converted", "/guarded"),
     }
-    assert document["paths"]["/v1/plain"]["post"]["tags"] == ["shown"]
+    assert paths["/v1/plain"]["post"]["tags"] == ["shown"]

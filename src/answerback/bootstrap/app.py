@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from functools import partial
 
 from fastapi import APIRouter, FastAPI
@@ -17,13 +18,13 @@ from answerback.chat import routes as chat
 from answerback.conversations import routes as conversations
 from answerback.database.probe import probe
 from answerback.generate import routes as generate
-from answerback.http import error_handlers, health, openapi
-from answerback.http.error_handlers import ErrorRenderers
+from answerback.http import health, openapi
+from answerback.http.error_handlers import ErrorHandlers, ErrorRenderers
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.middleware import RequestMiddleware
+from answerback.http.middleware import ASGIApp, RequestMiddleware
 from answerback.http.openai_errors import openai_error
 from answerback.http.request_log import RequestLog
-from answerback.http.routing import add_routers
+from answerback.http.routing import DirectRoutes
 from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
 from answerback.jobs.erase import erase
@@ -42,9 +43,17 @@ UNOWNED = {"/v1": openai_error}
 PRIVATE_PATHS = ("/v1/sessions/",)
 
 
-def create_app(service: Service) -> FastAPI:
-    """The routes of a service that is built; its engine runs as long as the app. `app.state` has the `requests` and
-    `renderers` for the server's protocol."""
+@dataclass(frozen=True, slots=True)
+class WebApp:
+    """The service as ASGI, with what the server's protocol needs to answer and log requests that it refuses itself."""
+
+    asgi: ASGIApp
+    requests: RequestLog
+    renderers: ErrorRenderers
+
+
+def create_app(service: Service) -> WebApp:
+    """The routes of a service that is built; its engine runs as long as the app."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,22 +66,20 @@ def create_app(service: Service) -> FastAPI:
     # /docs with files of its own works in a network without internet.
     app = FastAPIOffline(title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     routers = _routers(service)
-    add_routers(app, routers)
     renderers = ErrorRenderers((route for router in routers for route in router.routes), UNOWNED)
+    routes = DirectRoutes(app, routers, ErrorHandlers(renderers))
+    openapi.install(app)
     instruments = service.process.instruments
     requests = RequestLog(instruments.log, instruments.metrics, PRIVATE_PATHS)
-    error_handlers.install(app, renderers)
-    app.add_middleware(
-        RequestMiddleware,
+    asgi = RequestMiddleware(
+        routes,
         instruments=instruments,
         requests=requests,
         renderers=renderers,
         max_body_bytes=service.settings.max_body_bytes,
         allowances={benchmark.PATH: benchmark.FORM_BYTES},
     )
-    app.state.requests, app.state.renderers = requests, renderers
-    openapi.install(app)
-    return app
+    return WebApp(asgi, requests, renderers)
 
 
 def _routers(service: Service) -> tuple[APIRouter, ...]:

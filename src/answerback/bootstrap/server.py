@@ -59,10 +59,10 @@ async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoin
         _warn(settings, log)
         app = create_app(service)
         config = uvicorn.Config(
-            app,
+            app.asgi,
             host=settings.app_host,
             port=settings.app_port,
-            http=BoundedHttp.configured(app.state.requests, app.state.renderers),
+            http=BoundedHttp.configured(app.requests, app.renderers),
             lifespan="on",
             access_log=False,
             log_config=None,

@@ -1,7 +1,8 @@
 """Every error of the application as the response of its route."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPMethod, HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -58,41 +59,63 @@ def _segments(path: str) -> tuple[str, ...]:
     return tuple(path.strip("/").split("/"))
 
 
-def install(app: FastAPI, renderers: ErrorRenderers) -> None:
-    """Renders every error of the app."""
+class ErrorHandlers:
+    """The response to every error of the application that has one."""
 
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, refusal: Refusal) -> Response:
-        return render_refusal(refusal, renderers.of(request.scope))
+    def __init__(self, renderers: ErrorRenderers) -> None:
+        self._renderers = renderers
+        self._by_kind: dict[type[Exception], Callable[[Request, Any], Response]] = {
+            Refusal: self._refused,
+            ProviderError: self._upstream_failed,
+            ClientDisconnect: _client_gone,
+            ClientGone: _client_gone,
+            StorageUnavailable: self._unavailable,
+            RequestValidationError: self._invalid,
+            HTTPException: self._http_error,
+        }
 
-    @app.exception_handler(ProviderError)
-    async def upstream_failed(request: Request, error: ProviderError) -> Response:
+    def install(self, app: FastAPI) -> None:
+        """For the errors that pass through FastAPI."""
+
+        async def handle(request: Request, error: Exception) -> Response:
+            return self.response(request, error)
+
+        for kind in self._by_kind:
+            app.add_exception_handler(kind, handle)
+
+    def response(self, request: Request, error: Exception) -> Response:
+        """Raises an error that has no response."""
+        handle = next((self._by_kind[kind] for kind in type(error).__mro__ if kind in self._by_kind), None)
+        if handle is None:
+            raise error
+        return handle(request, error)
+
+    def _refused(self, request: Request, refusal: Refusal) -> Response:
+        return render_refusal(refusal, self._renderers.of(request.scope))
+
+    def _upstream_failed(self, request: Request, error: ProviderError) -> Response:
         failure = error.failure
-        render = renderers.of(request.scope)
+        render = self._renderers.of(request.scope)
         return render(status_of(error), failure.code.value, failure.message, None, headers_of(error))
 
-    @app.exception_handler(ClientDisconnect)
-    @app.exception_handler(ClientGone)
-    async def client_gone(_: Request, __: ClientGone) -> Response:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
-
-    @app.exception_handler(StorageUnavailable)
-    async def unavailable(request: Request, _: StorageUnavailable) -> Response:
+    def _unavailable(self, request: Request, _: StorageUnavailable) -> Response:
         message = "the database cannot take this now; nothing was stored, send it again"
-        return renderers.of(request.scope)(503, "storage_unavailable", message, None, RETRY_AFTER)
+        return self._renderers.of(request.scope)(503, "storage_unavailable", message, None, RETRY_AFTER)
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
+    def _invalid(self, request: Request, error: RequestValidationError) -> Response:
         errors = [{"type": each["type"], "loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors()]
-        return render_refusal(InvalidRequest(errors), renderers.of(request.scope))
+        return render_refusal(InvalidRequest(errors), self._renderers.of(request.scope))
 
-    @app.exception_handler(HTTPException)
-    async def http_error(request: Request, error: HTTPException) -> Response:
+    def _http_error(self, request: Request, error: HTTPException) -> Response:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         headers = error.headers
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers = {"Allow": ", ".join(_allowed(request))}
-        return renderers.of(request.scope)(error.status_code, code, str(error.detail), None, headers)
+        return self._renderers.of(request.scope)(error.status_code, code, str(error.detail), None, headers)
+
+
+def _client_gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 def _allowed(request: Request) -> list[str]:
