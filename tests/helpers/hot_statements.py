@@ -100,6 +100,7 @@ DELIVERIES: dict[str, Statement] = {
     "CLAIM_UNREACHED": claiming.CLAIM_UNREACHED,
     "NEXT_HERE": claiming.NEXT_HERE,
     "NOTIFY_URL": notify.NOTIFY_URL,
+    "HEAD_OF_DELIVERIES": order.HEAD,
     "NOTIFY_ENDPOINTS": notify.NOTIFY_ENDPOINTS,
     "RELEASE_NEXT": order.RELEASE_NEXT,
     "REPORT": reporting.REPORT,

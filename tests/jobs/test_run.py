@@ -96,6 +96,19 @@ async def test_an_answer_completes_the_job_and_wakes_both_worker_pools(desk: Des
     assert (event, fields["model"]) == ("answered", "m")
 
 
+async def test_the_log_says_that_a_callback_is_held_and_behind_which(desk: Desk) -> None:
+    # Given two messages of one conversation, of which the first's callback is not delivered yet
+    first = await accept(desk.stores)
+    second = await accept(desk.stores, "held until the first is answered")
+    await desk.attempt(Scripted(DONE))
+    # When the second is answered
+    record = await desk.attempt(Scripted(DONE))
+
+    fields = dict(desk.journal.lines)["callback_held"]
+    assert (fields["job"], fields["behind"]) == (second.job_id, first.job_id)
+    assert fields["delivery"] == record.deliveries[0].id
+
+
 async def test_an_answer_that_makes_nothing_due_wakes_no_worker_pool(desk: Desk) -> None:
     await accept(desk.stores, callback_url=None)
 

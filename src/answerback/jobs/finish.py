@@ -155,7 +155,7 @@ def _settle(
     effects = effects_of(kinds.find(job.kind), job, ending)
     notified = yield from notify(tx, _notice(job, effects), offer)
     if job.conversation_id is None:
-        return Finished(ending, owes=notified.owes, claim=notified.claim)
+        return Finished(ending, owes=notified.owes, claim=notified.claim, held=notified.held)
     rows = yield LEAVE_CONVERSATION(
         conversation_id=job.conversation_id, wall=tx.wall, new_window_from=end.window_from or 0
     )
@@ -170,7 +170,7 @@ def _settle(
             wall=tx.wall,
         )
     released = rows[0].pending > 0 and bool((yield RELEASE_NEXT(conversation_id=job.conversation_id, now=tx.now)))
-    return Finished(ending, entry, released, notified.owes, notified.claim)
+    return Finished(ending, entry, released, notified.owes, notified.claim, notified.held)
 
 
 def effects_of(kind: AnyKind | None, job: Job[Any], ending: Ending) -> Effects:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from answerback.conversations.model import Entry
 from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState, StoredFailure
 from answerback.queue.attempts import Attempt
-from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord, DeliveryState
+from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord, DeliveryState, Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,14 @@ class JobClaims:
 class Finished:
     """A job's end, committed. `entry` is what its conversation remembers of it, None if nothing, as when it was erased
     meanwhile. `released`: it made the next job of its conversation due. `claim` is the delivery that was born claimed,
-    by the caller; `owes`: there may be another that is due."""
+    by the caller; `owes`: there may be another that is due; `held` are those that wait behind another."""
 
     ending: Ending
     entry: Entry | None = None
     released: bool = False
     owes: bool = False
     claim: ClaimedDelivery | None = None
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

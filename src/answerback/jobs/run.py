@@ -137,6 +137,8 @@ class Runner:
             # Without a `finished` the commit of an earlier try was not answered: everything may be due.
             if finished is None or finished.owes:
                 self._notifier.delivery_ready()
+            for held in finished.held if finished is not None else ():
+                self._log.info("callback_held", job=claim.id, delivery=held.id, behind=held.behind)
             if finished is not None and (place := place_of(claim)) is not None:
                 await self._windows.ended(place, finished.entry, end.window_from)
             if finished is None or finished.released:

@@ -96,6 +96,14 @@ class ClaimedDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A delivery that waits until that of an earlier job of its conversation, to the same destination, has ended."""
+
+    id: str
+    behind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """The end of an attempt, committed. `released`: it made the next delivery of its conversation due."""
 

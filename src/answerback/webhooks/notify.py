@@ -1,7 +1,7 @@
 """Notifying: a job's end inserts its deliveries, to the URL of its request and to each endpoint that subscribed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ from answerback.database.sql import as_text, bound, in_state
 from answerback.database.tables import deliveries, webhook_endpoints, webhook_subscriptions
 from answerback.kernel.ids import new_id
 from answerback.queue.leases import Offer, born, offer_values, offered
-from answerback.webhooks.model import DEADLINE_MS, ClaimedDelivery, DeliveryState, destination_of, origin_of
-from answerback.webhooks.order import is_open
+from answerback.webhooks.model import DEADLINE_MS, ClaimedDelivery, DeliveryState, Held, destination_of, origin_of
+from answerback.webhooks.order import HEAD, is_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What a notice came to: the delivery that was born claimed, if any, and whether others may be due."""
+    """What a notice came to: the delivery that was born claimed, if any, whether others may be due, and those that
+    wait behind another."""
 
     claim: ClaimedDelivery | None
     owes: bool
+    held: tuple[Held, ...]
 
 
 def _bound(name: str) -> Any:
@@ -128,7 +130,8 @@ def _fan_out(delivery_id: ColumnElement[str]) -> Any:
             webhook_subscriptions.c.event_type == _bound("event_type"),
         )
     )
-    return insert(deliveries).from_select(list(chosen), subscribed).returning(deliveries.c.state)
+    inserted = insert(deliveries).from_select(list(chosen), subscribed)
+    return inserted.returning(deliveries.c.state, deliveries.c.id, deliveries.c.destination)
 
 
 # As `kernel.ids.new_id`: the milliseconds in 12 hex digits, and 20 random ones. A UUID's last 20 have 74 random bits.
@@ -138,7 +141,7 @@ NOTIFY_ENDPOINTS = Statement(
     _fan_out(literal_column("'msg_'", Text) + func.printf("%012x", _ms) + func.lower(func.hex(func.randomblob(10)))),
     postgresql=_fan_out(literal_column("'msg_'", Text) + func.lpad(func.to_hex(_ms), 12, "0") + func.right(_uuid, 20)),
 )
-NOTIFYING = (NOTIFY_URL, NOTIFY_ENDPOINTS)
+NOTIFYING = (NOTIFY_URL, NOTIFY_ENDPOINTS, HEAD)
 """The steps of `notify`, for the plan of a batch."""
 
 
@@ -146,6 +149,7 @@ def notify(tx: Transaction, notice: Notice, offer: Offer | None = None) -> Opera
     """Runs in the transaction that ends the job, under the lock of its conversation. The offer is for one delivery to
     the request's URL."""
     claim, owes = None, False
+    waiting: list[tuple[str, str]] = []
     for event in notice.events:
         given: dict[str, Any] = {
             "job_id": notice.job_id,
@@ -165,11 +169,22 @@ def notify(tx: Transaction, notice: Notice, offer: Offer | None = None) -> Opera
             )
             claim = claim or (new if row.state == DeliveryState.SENDING else None)
             owes, subscribed = owes or row.state == DeliveryState.PENDING, bool(row.subscribed)
+            waiting += [(new.id, new.destination)] if row.state == DeliveryState.HELD else []
         if subscribed:
             body = envelope(new_id("evt_", tx.wall), event.type, tx.wall, event.body)
             fanned_out = yield NOTIFY_ENDPOINTS(**given, body=body)
             owes = owes or any(row.state == DeliveryState.PENDING for row in fanned_out)
-    return Notified(claim, owes)
+            waiting += [(row.id, row.destination) for row in fanned_out if row.state == DeliveryState.HELD]
+    return Notified(claim, owes, (yield from _held(notice.conversation_id, waiting)) if waiting else ())
+
+
+def _held(conversation_id: int | None, waiting: Sequence[tuple[str, str]]) -> Operation[tuple[Held, ...]]:
+    """Of deliveries by id and destination."""
+    held = []
+    for delivery_id, destination in waiting:
+        rows = yield HEAD(conversation_id=conversation_id, destination=destination)
+        held += [Held(delivery_id, row.job_id) for row in rows]
+    return tuple(held)
 
 
 def _notify_callback(

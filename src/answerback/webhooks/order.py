@@ -5,7 +5,7 @@ As in `queue.fifo`, a transaction that ends or adds a delivery of a conversation
 
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam, literal_column, select
 
 from answerback.database.operation import Statement
 from answerback.database.tables import OWED_STATES, deliveries
@@ -15,6 +15,12 @@ from answerback.webhooks.model import DeliveryState
 QUEUE = ("conversation_id", "destination")
 
 RELEASE_NEXT = Statement(releasing(deliveries, OWED_STATES, QUEUE, state=DeliveryState.PENDING))
+HEAD = Statement(
+    select(deliveries.c.job_id).where(
+        *(deliveries.c[column] == bindparam(column) for column in QUEUE), literal_column(f"deliveries.{OWED_STATES}")
+    )
+)
+"""The job whose delivery is pending or sending."""
 ORPHANED = orphaned(deliveries, OWED_STATES, QUEUE)
 
 
