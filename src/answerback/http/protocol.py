@@ -1,26 +1,60 @@
-"""uvicorn's HTTP protocol with bounds that it lacks: on the size of a request's head, on how long a request may take to
+"""uvicorn's HTTP protocol with bounds that it lacks: on what a connection sends, on how long a request may take to
 arrive, and on how long a response may wait for its reader."""
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 from urllib.parse import unquote
 
 from httptools import HttpParserError, parse_url
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog, request_id
 
 MAX_HEAD_BYTES = 64 * 1024
-"""The most that the request line and all headers may take, but for what the last read brings beyond it."""
+"""The most that the request line and all headers may take, and then whatever is not the body: the framing of its
+chunks, trailers, line breaks between requests. The last read may bring more."""
+
+MAX_FIELDS = 128
+"""The most header fields of a request, trailers included. A field of four bytes takes a hundred of memory."""
+
+FRAMING = 8
+"""The most bytes of framing for each byte of a body: a chunk of one byte has five."""
+
+MAX_PIPELINED = 16
+"""The most requests that may wait for the response to the one before."""
+
+MAX_UNWANTED_BYTES = 16 * 1024 * 1024
+"""How much of a body is read and dropped once its request has been answered; a client that reads the answer stops."""
 
 UNKNOWN = "-"
 """The logged method and path of a request whose request line did not arrive."""
 
 
+TOO_LARGE = (431, "headers_too_large", "the headers are too large, or too many")
+INVALID = (400, "invalid_http", "what came is not a valid HTTP request")
+
+
+class _TooMuch(Exception):
+    """Ends the parsing of what has been read."""
+
+
+class _Flow(FlowControl):
+    """Reads no more while a request waits for the response to the one before. A response that streams resumes reading,
+    to notice a client that hangs up."""
+
+    pipelined = False
+
+    def resume_reading(self) -> None:
+        if not self.pipelined:
+            super().resume_reading()
+
+
 class BoundedHttp(HttpToolsProtocol):
-    """Closes a connection whose request arrives too slowly, or whose response is not read.
+    """Closes a connection that sends too much besides bodies, whose request arrives too slowly, or whose response is
+    not read. What comes as a trailer is no header of the request.
 
     Times in seconds: `patience` without a byte of a request that has begun, `whole_request` for all of it; `stalled`
     without a byte taken of a response that waits. A connection between requests, or before its first, may be silent for
@@ -28,6 +62,7 @@ class BoundedHttp(HttpToolsProtocol):
     it.
     """
 
+    flow: _Flow
     requests: ClassVar[RequestLog]
     renderers: ClassVar[ErrorRenderers]
 
@@ -43,7 +78,11 @@ class BoundedHttp(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_head = False
-        self._head_bytes = 0
+        self._framing = 0
+        self._fields = 0
+        self._unwanted = 0
+        self._too_much = False
+        self._running: RequestResponseCycle | None = None
         self._begun_at: float | None = None
         self._heard_at = 0.0
         self._unsent = 0
@@ -52,6 +91,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self.flow = _Flow(transport)
+        self._await_request()
+
+    def _await_request(self) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -59,34 +102,72 @@ class BoundedHttp(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        if self._running is not None:
+            # uvicorn tells only the newest request, which may still wait for this one's response.
+            self._running.disconnected = True
+            self._running.message_event.set()
+        # They refer to the connection, which would wait for the garbage collector with all that it holds.
+        self.cycle = self.scope = self.headers = self._running = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
-        # A read that spans two requests is not counted; one read is bounded anyway.
-        began_before = self._in_head
+        # What is counted is reset where a part of a request begins, so of the read that brings this only the later ones
+        # count; one read is bounded anyway.
+        self._framing += len(data)
         super().data_received(data)
-        self._heard_at = self.loop.time()
-        if self._begun_at is not None and self._reading is None:
-            self._reading = self.loop.call_later(self.patience, self._watch_reading)
-        if not (began_before and self._in_head):
+        if self.transport.is_closing():
             return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(431, "headers_too_large", "the headers are too large")
+        self._heard_at = self.loop.time()
+        if self._begun_at is not None:
+            if self._reading is None:
+                self._reading = self.loop.call_later(self.patience, self._watch_reading)
+        elif self.timeout_keep_alive_task is None and not self._answering():
+            # Line breaks before a request begin none.
+            self._await_request()
+        if self._framing > MAX_HEAD_BYTES:
+            self._refuse(*TOO_LARGE)
+        elif self._unwanted > MAX_UNWANTED_BYTES:
+            self._hang_up()
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head_bytes = 0
+        self._framing = self._fields = self._unwanted = 0
         self._begun_at = self.loop.time()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._stop_parsing()
         super().on_message_begin()
         self.scope["extensions"] = {HANG_UP: {"now": self._hang_up}}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += 1
+        if self._fields > MAX_FIELDS:
+            self._stop_parsing()
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         self._in_head = False
+        self._framing = 0
+        self.flow.pipelined = bool(self.pipeline)
+        if not self.pipeline:
+            self._running = self.cycle
+
+    def on_body(self, body: bytes) -> None:
+        self._framing = max(0, self._framing - (1 + FRAMING) * len(body))
+        if self.cycle.response_complete:
+            self._unwanted += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._begun_at = None
+        self._framing = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self.flow.pipelined = len(self.pipeline) > 1
+        self._running = self.pipeline[-1][0] if self.pipeline else None
+        super().on_response_complete()
 
     def _watch_reading(self) -> None:
         self._reading = None
@@ -103,14 +184,18 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(408, "request_timeout", "the request did not come in time; send it again")
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours is fixed)
-        self._refuse(400, "invalid_http", "what came is not a valid HTTP request")
+        self._refuse(*(TOO_LARGE if self._too_much else INVALID))
+
+    def _stop_parsing(self) -> NoReturn:
+        self._too_much = True
+        raise _TooMuch
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Ends the connection, with an error response unless that would stand in the middle of another response."""
         if self.transport.is_closing():
             return
         in_body = self._begun_at is not None and not self._in_head
-        silent = self.cycle.response_started if in_body else self._answering()
+        silent = bool(self.pipeline) or (self.cycle.response_started if in_body else self._answering())
         if not silent:
             self._answer(status, code, message)
         self._hang_up()
