@@ -4,35 +4,34 @@ import json
 import math
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from typing import NoReturn, TypeGuard
+from typing import NoReturn
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
 from answerback.llm.content import is_blank, text_of
-from answerback.llm.model import Answer, FinishReason, Model, name, storable
+from answerback.llm.finish_reasons import Finish, check_end, classify, normalised
+from answerback.llm.model import Answer, Model, name, storable
 from answerback.llm.tool_calls import tool_calls
+from answerback.llm.usage_fields import count
 
-LARGEST_COUNT = 2**63 - 1
-
-WITHOUT_TEXT = ("audio", "refusal", "images")
+WITHOUT_TEXT = (
+    *(
+        "audio",
+        "refusal",
+        "images",
+        "image",
+        "video",
+        "reasoning",
+        "reasoning_content",
+        "reasoning_details",
+        "thinking",
+    ),
+)
 """Fields of a message that make an answer without any text."""
 
-_FINISH_REASONS: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "end_turn": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "stop_sequence": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "tool_calls": "tool_calls",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "safety": "content_filter",
-}
+WITHOUT_ANYTHING = frozenset({Finish.CUT, Finish.FILTERED})
+"""Ends that show a client of OpenAI's routes why there is nothing."""
 
 
 def decode(body: bytes) -> Json:
@@ -56,18 +55,26 @@ _STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def check(choice: Mapping[str, Json]) -> None:
-    """Raises ProviderError unless the choice is an answer: it has text, tool calls or one of the fields of
-    `WITHOUT_TEXT`, or was cut off by a limit. Tool calls that name no tool are no answer."""
+    """Raises ProviderError unless the choice is an answer: it says why it ends, and has text, tool calls or one of the
+    fields of `WITHOUT_TEXT`, or was ended by a limit or a filter. Tool calls that name no tool are no answer."""
     message = choice.get("message")
     if not isinstance(message, dict):
         raise invalid("holds no message")
+    finish = check_end(choice.get("finish_reason"))
+    if not tool_calls(message) and not says(message) and finish not in WITHOUT_ANYTHING:
+        raise without_text(finish)
+
+
+def says(said: Json) -> bool:
+    """Whether a message, or a piece of one, holds anything of an answer but calls of tools. Raises ProviderError for
+    content that is none."""
+    if not isinstance(said, dict):
+        return False
     try:
-        blank = is_blank(message.get("content"))
+        blank = is_blank(said.get("content"))
     except ValueError:
         raise invalid("holds no text") from None
-    cut_off = choice.get("finish_reason") in ("length", "content_filter")
-    if not tool_calls(message) and blank and not cut_off and not any(message.get(field) for field in WITHOUT_TEXT):
-        raise _empty(choice)
+    return not blank or any(said.get(field) for field in WITHOUT_TEXT)
 
 
 def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answer:
@@ -80,24 +87,26 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
         text = refusal
     text = storable(text)
     calls = tool_calls(message)
+    finish = classify(choice.get("finish_reason"))
     if not text.strip() and not calls:
-        raise _empty(choice)
+        raise without_text(finish)
     reasoning = message.get("reasoning") or message.get("reasoning_content")
     return Answer(
         text=text if text.strip() else None,
         model=model,
         usage=usage,
-        finish_reason=finish_reason(choice.get("finish_reason")),
+        finish_reason=normalised(finish, calls_tools=bool(calls)),
         tool_calls=calls,
         reasoning=storable(reasoning) if isinstance(reasoning, str) else None,
     )
 
 
-def _empty(choice: Mapping[str, Json]) -> ProviderError:
-    if choice.get("finish_reason") == "content_filter":
+def without_text(finish: Finish | None) -> ProviderError:
+    """The failure of an answer that ended so without any text."""
+    if finish is Finish.FILTERED:
         words = "the upstream's content filter withheld the answer"
         return ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
-    if choice.get("finish_reason") == "length":
+    if finish is Finish.CUT:
         # The model used up its tokens before any text, and would again, at the same price.
         words = "the upstream's answer is empty: its tokens were used up first, max_tokens may be too small"
         return ProviderError(ErrorCode.UPSTREAM_EMPTY, words, retryable=False)
@@ -112,36 +121,15 @@ def invalid(what: str) -> ProviderError:
     return ProviderError(ErrorCode.UPSTREAM_INVALID, f"the upstream's answer {what}", retryable=True)
 
 
-def finish_reason(value: Json) -> FinishReason | None:
-    """OpenAI's name of an upstream's reason; None for a reason that OpenAI does not have."""
-    return _FINISH_REASONS.get(value.lower()) if isinstance(value, str) else None
-
-
-def usage(value: Json) -> Usage | None:
-    """None if a count is missing or not a whole number; a missing total is the sum."""
-    if not isinstance(value, dict):
-        return None
-    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
-    if not _counts(prompt) or not _counts(completion):
-        return None
-    total = value.get("total_tokens")
-    total = prompt + completion if total is None else total
-    return Usage(prompt, completion, total) if _counts(total) else None
-
-
-def _counts(value: Json) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT
-
-
 def model(entry: Json) -> Model | None:
     """A model of an upstream's list; None for an entry that names none."""
     if not isinstance(entry, dict) or not (model_id := name(entry.get("id"))):
         return None
-    created = entry.get("created")
+    created = count(entry.get("created"))
     return Model(
         id=model_id,
         name=name(entry.get("name")) or model_id,
         description=storable(entry["description"]) if isinstance(entry.get("description"), str) else "",
-        created=created if _counts(created) else 0,
+        created=created or 0,
         owned_by=name(entry.get("owned_by")) or model_id.partition("/")[0],
     )

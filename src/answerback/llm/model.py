@@ -38,7 +38,7 @@ class Answer:
     text: str | None
     model: str
     usage: Usage | None
-    finish_reason: FinishReason | None
+    finish_reason: FinishReason
     tool_calls: tuple[dict[str, Json], ...] = ()
     reasoning: str | None = None
 
@@ -71,7 +71,8 @@ def storable_json(value: Json) -> Json:
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """One event of a stream. `data` is its JSON as the upstream sent it, `document` the same decoded; the other fields
-    were read from it. Upstreams send `usage` in a chunk of its own, or with any other."""
+    were read from it. `finish_reason` is the upstream's word, None while nothing ends. Upstreams send `usage` in a
+    chunk of its own, or with any other."""
 
     data: bytes
     document: Mapping[str, Json]
@@ -82,6 +83,13 @@ class Chunk:
     @property
     def has_choices(self) -> bool:
         return bool(self.document.get("choices"))
+
+    @property
+    def calls_tools(self) -> bool:
+        deltas = (each.get("delta") for each in self.document.get("choices") or ())
+        return any(
+            isinstance(delta, dict) and (delta.get("tool_calls") or delta.get("function_call")) for delta in deltas
+        )
 
     @property
     def model(self) -> str | None:

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import Attributes, LLMCall, Metrics, Span, SpanKind
+from answerback.llm.finish_reasons import Finish, classify, shown
 from answerback.llm.model import ChatRequest, Model
 from answerback.llm.provider import Provider
 from answerback.llm.reply import Reply, StreamedReply
+
+MOST_UNKNOWN_WORDS = 100
+"""How many unknown words of a provider are logged: it chooses them."""
 
 
 class ObservedProvider:
@@ -20,6 +24,7 @@ class ObservedProvider:
         self._provider = provider
         self._default_model = default_model
         self._instruments = instruments
+        self._unknown_words: set[str] = set()
         self.name = provider.name
 
     async def send(self, request: ChatRequest) -> Reply:
@@ -44,9 +49,20 @@ class ObservedProvider:
         if isinstance(reply, StreamedReply):
             call.first_token()
             reply.when_over(lambda error: call.end(error, reply))
+            reply.when_over(lambda _: self._note(reply))
         else:
             call.end(None, reply)
+            self._note(reply)
         return reply
+
+    def _note(self, reply: Reply) -> None:
+        """Logs a `finish_reason` of no known meaning, once a word, so that it gets one."""
+        word = reply.finish_word
+        if word is None or word in self._unknown_words or classify(word) is not Finish.UNKNOWN:
+            return
+        if len(self._unknown_words) < MOST_UNKNOWN_WORDS:
+            self._unknown_words.add(word)
+            self._instruments.log.warning("finish_reason_unknown", provider=self.name, word=shown(word))
 
     async def models(self) -> Sequence[Model]:
         return await self._provider.models()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 
 from yarl import URL
@@ -11,7 +10,9 @@ from answerback import __version__
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions
+from answerback.llm.documents import read_completion
 from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
+from answerback.llm.finish_reasons import check_end
 from answerback.llm.model import ChatRequest, Model
 from answerback.llm.reply import Reply, StreamedReply, WholeReply
 from answerback.llm.streams import chunks
@@ -64,21 +65,27 @@ class OpenAICompatible:
         that breaks off."""
         asked = self._body(request)
         body = _encode(asked)
+        several = isinstance(n := asked.get("n"), int) and n > 1
         if request.stream:
             deadline = asyncio.get_running_loop().time() + request.timeout
             response = await self._transport.open("POST", self._url, self._headers, body, request.timeout)
-            return await StreamedReply.open(chunks(response, self._now), request.timeout, deadline)
-        whole = await self._transport.request("POST", self._url, self._headers, body, request.timeout)
-        document = read_document(whole.status, whole.headers, whole.body, self._now())
+            read = chunks(response, self._now, several=several)
+            return await StreamedReply.open(read, request.timeout, deadline)
+        response = await self._transport.open("POST", self._url, self._headers, body, request.timeout)
+        try:
+            whole, document = await read_completion(response, self._now, several=several)
+        finally:
+            response.close()
         self._check(document)
-        # OpenAI's SDK for Node cannot parse a byte order mark.
-        return WholeReply(whole.body.removeprefix(BOM_UTF8), document, asked["model"])
+        return WholeReply(whole, document, asked["model"])
 
     async def models(self) -> Sequence[Model]:
         """The models that the upstream lists; malformed entries are skipped. Raises ProviderError."""
         response = await self._transport.request("GET", self._models_url, self._headers, None, MODELS_TIMEOUT)
-        document = read_document(response.status, response.headers, response.body, self._now())
-        listed = document.get("data")
+        listed = completions.decode(response.body)
+        if not 200 <= response.status < 300 or not isinstance(listed, list):
+            document = read_document(response.status, response.headers, response.body, self._now())
+            listed = document.get("data", document.get("models"))
         if not isinstance(listed, list):
             raise completions.invalid("holds no list of models")
         return [model for entry in listed if (model := completions.model(entry)) is not None]
@@ -104,9 +111,12 @@ class OpenAICompatible:
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             raise completions.invalid("holds no choices")
         choice = choices[0]
-        if choice.get("error") or choice.get("finish_reason") == "error":
-            raise error_in_body(choice.get("error"), NO_HEADERS, self._now())
+        for each in choices:
+            if isinstance(each, dict) and each.get("error"):
+                raise error_in_body(each["error"], NO_HEADERS, self._now())
         completions.check(choice)
+        for other in choices[1:]:
+            check_end(other.get("finish_reason") if isinstance(other, dict) else None)
 
 
 def _encode(body: Mapping[str, Json]) -> bytes:

@@ -9,7 +9,12 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
 from answerback.llm import completions
+from answerback.llm.finish_reasons import Finish, classify, normalised, word_of
 from answerback.llm.model import Answer, Chunk, FinishReason, name
+from answerback.llm.usage_fields import usage_of
+
+MAY_BE_FOLLOWED = frozenset({None, Finish.DONE, Finish.UNKNOWN})
+"""Ends that another one replaces: a cut answer stays one, whatever an upstream says later."""
 
 OnEnd: TypeAlias = Callable[[BaseException | None], None]
 """Called once when a call is over: with the error that broke it, with GeneratorExit if its reader left early, else with
@@ -27,11 +32,18 @@ class WholeReply:
 
     @property
     def usage(self) -> Usage | None:
-        return completions.usage(self.document.get("usage"))
+        return usage_of(self.document)
 
     @property
-    def finish_reason(self) -> FinishReason | None:
-        return completions.finish_reason(self.document["choices"][0].get("finish_reason"))
+    def finish_word(self) -> str | None:
+        """The upstream's own word for the end of the first choice."""
+        return word_of(self.document["choices"][0].get("finish_reason"))
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        choice = self.document["choices"][0]
+        calls = choice["message"].get("tool_calls") or choice["message"].get("function_call")
+        return normalised(classify(choice.get("finish_reason")), calls_tools=bool(calls))
 
     def answer(self) -> Answer:
         """The first choice. Raises ProviderError if it holds neither text nor tool calls."""
@@ -43,7 +55,7 @@ class StreamedReply:
 
     It ends only after a `finish_reason`, and raises ProviderError if it breaks. Its call ends `timeout` seconds after
     it began, even if the reader asks for no more chunks: a reader that stops cannot hold the call open. `model`,
-    `usage` and `finish_reason` are those that have come so far.
+    `usage`, `finish` and the upstream's word for it are those that have come so far.
     """
 
     def __init__(self, first: Chunk, rest: AsyncGenerator[Chunk, None], timeout: float, deadline: float) -> None:
@@ -56,7 +68,9 @@ class StreamedReply:
         self._expired = False
         self._error: ProviderError | None = None
         self._closing: asyncio.Future[None] | None = None
-        self._finish_reason: str | None = None
+        self._calls_tools = False
+        self.finish: Finish | None = None
+        self.finish_word: str | None = None
         self.model: str | None = None
         self.usage: Usage | None = None
         self._note(first)
@@ -70,7 +84,8 @@ class StreamedReply:
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        return completions.finish_reason(self._finish_reason)
+        """None as long as the answer has not ended."""
+        return None if self.finish is None else normalised(self.finish, calls_tools=self._calls_tools)
 
     def when_over(self, call: OnEnd) -> None:
         self._on_end.append(call)
@@ -116,7 +131,9 @@ class StreamedReply:
     def _note(self, chunk: Chunk) -> None:
         self.model = self.model or chunk.model
         self.usage = chunk.usage or self.usage
-        self._finish_reason = chunk.finish_reason or self._finish_reason
+        self._calls_tools = self._calls_tools or chunk.calls_tools
+        if chunk.finish_reason is not None and self.finish in MAY_BE_FOLLOWED:
+            self.finish_word, self.finish = chunk.finish_reason, classify(chunk.finish_reason)
 
     def _expire(self) -> None:
         self._expired = True

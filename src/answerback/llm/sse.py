@@ -1,36 +1,105 @@
-"""Server-sent events, as far as LLM upstreams use them (WHATWG HTML, "Server-sent events")."""
+"""Server-sent events, parsed by the standard (WHATWG HTML, "Server-sent events"), and what upstreams put between."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-MAX_EVENT_BYTES = 1024 * 1024
+from answerback.llm.transport import MAX_RESPONSE_BYTES
+
+MAX_EVENT_BYTES = MAX_RESPONSE_BYTES
+"""An answer may come in one event. Counted alike for events that come at once and in pieces."""
 
 
 class EventTooLarge(ValueError):
     """One event exceeds MAX_EVENT_BYTES."""
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`data` are its lines, joined; `name` is its `event` field."""
+
+    data: bytes
+    name: bytes = b""
+
+
 class EventParser:
-    """Finds the events in bytes as they come. An event that is not complete at the stream's end does not count, as the
-    specification demands."""
+    """Finds the events in bytes as they come.
+
+    Liberties are taken with the standard, so that nothing is lost in silence. An event that lacks only its blank line
+    counts at the end of a whole body. A byte order mark is passed over in front of any line. A line that begins like
+    JSON is no field: it is an event of its own, for upstreams write errors, and even answers, between or in place of
+    events.
+    """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._begun = bytearray()
+        self._after_cr = False
         self._data: list[bytes] = []
+        self._bare: list[bytes] = []
+        self._name = b""
         self._size = 0
 
-    def feed(self, received: bytes) -> Iterator[bytes]:
-        """The `data` of each event that is now whole, its lines joined. Comments, names and ids are liveness, not data.
-        Raises EventTooLarge."""
-        *lines, self._rest = (self._rest + received).split(b"\n")
-        for raw in lines:
-            line = raw.removesuffix(b"\r")
-            if not line:
-                data, self._data, self._size = self._data, [], 0
-                if data:
-                    yield b"\n".join(data)
-            elif line.startswith(b"data:"):
-                value = line[5:].removeprefix(b" ")
-                self._data.append(value)
-                self._size += len(value)
-        if self._size + len(self._rest) > MAX_EVENT_BYTES:
+    def feed(self, received: bytes) -> Iterator[Event]:
+        """The events that are now whole. Raises EventTooLarge."""
+        if self._after_cr and received.startswith(b"\n"):
+            received = received[1:]
+            self._after_cr = False
+        if received:
+            self._after_cr = received.endswith(b"\r")
+        for raw in received.splitlines(keepends=True):
+            if not raw.endswith((b"\n", b"\r")):
+                self._begun += raw
+                self._count(0)
+                return
+            line = raw.rstrip(b"\r\n")
+            if self._begun:
+                line = bytes(self._begun + line)
+                self._begun.clear()
+            yield from self._line(line)
+
+    def end(self) -> Iterator[Event]:
+        """The event that lacks its blank line, at the end of a whole body."""
+        if self._begun:
+            line = bytes(self._begun)
+            self._begun.clear()
+            yield from self._line(line)
+        yield from self._dispatch()
+
+    def _line(self, line: bytes) -> Iterator[Event]:
+        line = line.removeprefix(BOM_UTF8)
+        if not line:
+            yield from self._dispatch()
+            return
+        field, colon, value = line.partition(b":")
+        match field:
+            case b"data":
+                yield from self._end_bare()
+                self._data.append(value.removeprefix(b" "))
+                self._count(len(line))
+            case b"event":
+                self._name = value.removeprefix(b" ")
+            case b"" | b"id" | b"retry" if colon:
+                return
+            case _ if self._bare or line.startswith((b"{", b"[")):
+                self._bare.append(line)
+                self._count(len(line))
+                if len(self._bare) == 1 and line.rstrip().endswith((b"}", b"]")):
+                    yield from self._end_bare()
+
+    def _dispatch(self) -> Iterator[Event]:
+        yield from self._end_bare()
+        data, name = self._data, self._name
+        self._data, self._name, self._size = [], b"", 0
+        if data:
+            yield Event(b"\n".join(data), name)
+
+    def _end_bare(self) -> Iterator[Event]:
+        if self._bare:
+            bare, self._bare = self._bare, []
+            self._size -= sum(map(len, bare))
+            yield Event(b"\n".join(bare))
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size + len(self._begun) > MAX_EVENT_BYTES:
             raise EventTooLarge

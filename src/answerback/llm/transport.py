@@ -40,9 +40,17 @@ class OpenResponse:
         self._response = response
         self._deadline = deadline
         self._explain = explain
+        self._unread = b""
+
+    def unread(self, received: bytes) -> None:
+        """These bytes are read again."""
+        self._unread = received
 
     async def read_some(self) -> bytes:
         """The bytes that have come, at least one; none at the end."""
+        if self._unread:
+            received, self._unread = self._unread, b""
+            return received
         try:
             # A timeout belongs to the task that enters it, and a stream may be read by another than opened it.
             async with asyncio.timeout_at(self._deadline):
@@ -52,8 +60,8 @@ class OpenResponse:
 
     async def read(self) -> bytes:
         """The whole body. Raises `upstream_invalid` beyond the limit in bytes."""
-        parts: list[bytes] = []
-        size = 0
+        parts, self._unread = [self._unread], b""
+        size = len(parts[0])
         try:
             async with asyncio.timeout_at(self._deadline):
                 while part := await self._response.content.readany():
@@ -66,7 +74,7 @@ class OpenResponse:
         if size > MAX_RESPONSE_BYTES:
             words = f"the upstream's response exceeds {MAX_RESPONSE_BYTES} bytes"
             raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
     def close(self) -> None:
         """Closes the connection, unless the body has come whole: then another call may use it."""

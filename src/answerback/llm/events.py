@@ -1,0 +1,59 @@
+"""What an event of a stream is: a document, or one of the few signs beside documents."""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+from answerback.kernel.json import Json
+from answerback.llm.completions import decode
+from answerback.llm.sse import Event
+
+LIVENESS_WORDS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
+"""Names, types or data of events that only say that the upstream lives."""
+
+END_NAMES = frozenset({b"done", b"end"})
+
+
+class Sign(Enum):
+    """LIVENESS: the upstream lives. DONE: the stream is whole, as `[DONE]` says. ERROR: it broke. NOISE: neither JSON
+    nor a sign."""
+
+    LIVENESS = auto()
+    DONE = auto()
+    ERROR = auto()
+    NOISE = auto()
+
+
+def read_event(event: Event) -> dict[str, Json] | Sign:
+    """The document that the event holds, or what else it is."""
+    if event.name == b"error":
+        return Sign.ERROR
+    data = event.data
+    if len(data) < 16 and (sign := _sign(data)) is not None:
+        return sign
+    document = decode(data)
+    if _lives(event.name, document):
+        return Sign.LIVENESS
+    if event.name in END_NAMES and not (isinstance(document, dict) and "choices" in document):
+        return Sign.DONE
+    return document if isinstance(document, dict) else Sign.NOISE
+
+
+def error_of(event: Event) -> Json:
+    """What an `event: error` reports: its `error`, or the whole of its data."""
+    document = decode(event.data)
+    return document.get("error") or document if isinstance(document, dict) else None
+
+
+def _sign(data: bytes) -> Sign | None:
+    word = data.strip(b' \t"').lower()
+    if word == b"[done]":
+        return Sign.DONE
+    return Sign.LIVENESS if not word or word.decode("latin-1") in LIVENESS_WORDS else None
+
+
+def _lives(name: bytes, document: Json) -> bool:
+    if name.decode("latin-1").lower() in LIVENESS_WORDS:
+        return not (isinstance(document, Mapping) and "choices" in document)
+    if not isinstance(document, dict) or "choices" in document:
+        return False
+    return any(str(document.get(field)).lower() in LIVENESS_WORDS for field in ("type", "object", "event"))

@@ -1,0 +1,85 @@
+"""How far the choices of a streamed completion are, and which of them is the answer."""
+
+from collections.abc import Mapping, Sequence
+
+from answerback.kernel.json import Json
+from answerback.llm import completions
+from answerback.llm.finish_reasons import Finish, broken_off, classify
+
+
+class Progress:
+    """Of one stream. `several` says that more than one choice was asked for.
+
+    Each choice has an `index`, from 0. Where only one was asked for, upstreams leave it out, begin at 1, or count their
+    chunks with it: an index that rises at each chunk is still the same choice.
+    """
+
+    def __init__(self, *, several: bool) -> None:
+        self._several = several
+        self._answer: int | None = None
+        self._last = 0
+        self._repeats = False
+        self._rises = False
+        self._open: set[int] = set()
+        self._ended: dict[int, Finish] = {}
+        self.speaks = False
+        """Whether a token came, or a reason why none will."""
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._ended) and not self._open
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a choice ended with a word that may mean anything."""
+        return Finish.UNKNOWN in self._ended.values()
+
+    def note(self, choices: Sequence[Mapping[str, Json]]) -> Sequence[Mapping[str, Json]]:
+        """The choices of one chunk that belong to the answer: the first choice that began. Raises ProviderError if the
+        provider broke one off, or if it is not clear what belongs to which."""
+        return [
+            choice for position, choice in enumerate(choices) if self._note(choice, position, alone=len(choices) == 1)
+        ]
+
+    def _note(self, choice: Mapping[str, Json], position: int, *, alone: bool) -> bool:
+        index = choice.get("index")
+        if not isinstance(index, int) or isinstance(index, bool):
+            index = position or (self._last if self._answer is not None else 0)
+        if self._answer is None:
+            self._answer = self._last = index
+            of_answer = True
+        elif self._several or not alone:
+            of_answer = index == self._answer
+        else:
+            of_answer = self._follows(index)
+        self._finish(choice, self._answer if of_answer else index)
+        return of_answer
+
+    def _follows(self, index: int) -> bool:
+        if index == self._last:
+            self._repeats = True
+            return True
+        if index > self._last and not self._repeats:
+            self._last, self._rises = index, True
+            return True
+        if self._rises:
+            raise completions.invalid("mixes choices that were not asked for")
+        return False
+
+    def _finish(self, choice: Mapping[str, Json], index: int) -> None:
+        word = choice.get("finish_reason")
+        finish = Finish.NONE if word is None else classify(word)
+        if finish is Finish.FAILED:
+            raise broken_off(word)
+        if finish is not Finish.NONE:
+            if self._ended.get(index, Finish.UNKNOWN) is Finish.UNKNOWN:
+                self._ended[index] = finish
+            self._open.discard(index)
+        elif index not in self._ended:
+            self._open.add(index)
+        self.speaks = self.speaks or finish in completions.WITHOUT_ANYTHING or _says(choice.get("delta"))
+
+
+def _says(delta: Json) -> bool:
+    called = isinstance(delta, dict) and (delta.get("tool_calls") or delta.get("function_call"))
+    return bool(called) or completions.says(delta)

@@ -1,0 +1,69 @@
+"""A stream as a client of OpenAI's route gets it: the usage where OpenAI has it, wherever the upstream had it."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from answerback.chat.chunks import events
+from answerback.kernel.json import Json
+from answerback.llm.model import Chunk
+from answerback.llm.reply import StreamedReply
+from answerback.llm.usage_fields import usage_of
+
+HEAD = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+
+
+def chunk(**fields: Any) -> Chunk:
+    document = {**HEAD, "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}], **fields}
+    return as_came(document)
+
+
+def as_came(document: dict[str, Json]) -> Chunk:
+    return Chunk(json.dumps(document).encode(), document, "", None, usage_of(document))
+
+
+async def sent(*chunks: Chunk, include_usage: bool = True) -> list[Any]:
+    async def stream() -> AsyncGenerator[Chunk, None]:
+        for each in chunks:
+            yield each
+
+    reply = await StreamedReply.open(stream(), 60, asyncio.get_running_loop().time() + 60)
+    lines = [event.decode().removeprefix("data: ").strip() async for event in events(reply, include_usage)]
+    assert lines.pop() == "[DONE]"
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [
+        as_came({**HEAD, "choices": [], "usage": USAGE}),
+        as_came({**HEAD, "choices": None, "usage": USAGE}),
+        as_came({"usage": USAGE}),
+        as_came({**HEAD, "choices": [], "x_groq": {"usage": USAGE}}),
+        as_came({**HEAD, "choices": [], "usage": {"prompt_tokens": 1.0, "completion_tokens": "2"}}),
+    ],
+    ids=lambda chunk: str(chunk.document),
+)
+async def test_the_usage_comes_last_in_a_chunk_of_its_own_that_every_sdk_reads(counted: Chunk) -> None:
+    first, last = await sent(chunk(), counted)
+
+    assert first["usage"] is None
+    assert {name: last[name] for name in HEAD} == HEAD
+    assert (last["choices"], last["usage"]) == ([], USAGE)
+
+
+async def test_usage_in_a_choice_is_shown_as_openais_too() -> None:
+    choice = {"index": 0, "delta": {}, "finish_reason": "stop", "usage": USAGE}
+
+    _, said, last = await sent(chunk(), chunk(choices=[choice]))
+
+    assert said["choices"] == [choice]
+    assert (last["choices"], last["usage"]) == ([], USAGE)
+
+
+async def test_usage_that_was_not_asked_for_is_not_sent() -> None:
+    assert await sent(chunk(), as_came({"usage": USAGE}), include_usage=False) == [chunk().document]

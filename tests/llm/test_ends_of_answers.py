@@ -1,0 +1,135 @@
+"""How a whole answer ended: only what the provider says it ended is an answer, and it says how."""
+
+import json
+
+import pytest
+from scripting import ask
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.json import Json
+from answerback.kernel.usage import Usage
+from answerback.llm.model import ChatRequest
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.provider import send_whole
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+
+REQUEST = ChatRequest({"messages": [{"role": "user", "content": "hi"}]}, timeout=10)
+CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+
+
+async def failure_of(provider: OpenAICompatible) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        await ask(provider, REQUEST)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish_reason"),
+    [("eos", "stop"), ("MAX_TOKENS", "length"), ("SAFETY", "content_filter"), ("a reason of its own", "stop")],
+)
+async def test_a_finish_reason_is_in_openais_words_for_our_routes_and_in_its_own_for_openais(
+    reason: str, finish_reason: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.message("An answer.", reason))
+
+    reply = await send_whole(provider, REQUEST)
+
+    assert (reply.answer().finish_reason, reply.finish_reason) == (finish_reason, finish_reason)
+    assert reply.finish_word == reason
+    assert json.loads(reply.body)["choices"][0]["finish_reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("calls", "reason", "finish_reason"),
+    [
+        ([CALL], "stop", "tool_calls"),
+        ([CALL], "length", "length"),
+        (None, "tool_calls", "stop"),
+        ([], "TOOL_USE", "stop"),
+    ],
+)
+async def test_whether_an_answer_calls_tools_is_said_by_its_calls(
+    calls: Json, reason: str, finish_reason: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.message("Let me see.", reason, tool_calls=calls))
+
+    answer = await ask(provider, REQUEST)
+
+    assert (len(answer.tool_calls), answer.finish_reason) == (len(calls or ()), finish_reason)
+
+
+async def test_a_tool_call_that_is_announced_and_does_not_come_is_no_answer(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.message(None, "tool_calls", tool_calls=[]))
+
+    assert (await failure_of(provider)).failure.code is ErrorCode.UPSTREAM_EMPTY
+
+
+@pytest.mark.parametrize(
+    ("choice", "code"),
+    [
+        ({"finish_reason": "network_error"}, ErrorCode.UPSTREAM_ERROR),
+        ({"finish_reason": "abort"}, ErrorCode.UPSTREAM_ERROR),
+        ({"finish_reason": None}, ErrorCode.UPSTREAM_INVALID),
+        ({"finish_reason": "null"}, ErrorCode.UPSTREAM_INVALID),
+        ({}, ErrorCode.UPSTREAM_INVALID),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("second", [False, True], ids=["first", "second"])
+async def test_a_choice_that_broke_off_or_does_not_say_why_it_ends_is_no_answer(
+    choice: dict[str, Json], code: ErrorCode, second: bool, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    good = {"index": 0, "message": {"content": "whole"}, "finish_reason": "stop"}
+    bad = {"index": int(second), "message": {"content": "half"}, **choice}
+    llm.then(replies.completion(choices=[good, bad] if second else [bad]))
+
+    failure = await failure_of(provider)
+
+    assert (failure.failure.code, failure.retryable) == (code, True)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("SAFETY", ErrorCode.UPSTREAM_REFUSED),
+        ("sensitive", ErrorCode.UPSTREAM_REFUSED),
+        ("MAX_TOKENS", ErrorCode.UPSTREAM_EMPTY),
+        ("model_length", ErrorCode.UPSTREAM_EMPTY),
+    ],
+)
+async def test_an_answer_that_a_filter_or_a_limit_left_empty_is_relayed_and_final_for_readers(
+    reason: str, code: ErrorCode, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.message("", reason))
+
+    reply = await send_whole(provider, REQUEST)
+
+    with pytest.raises(ProviderError) as caught:
+        reply.answer()
+    assert (caught.value.failure.code, caught.value.retryable) == (code, False)
+
+
+@pytest.mark.parametrize("place", ["choices", "x_groq"])
+async def test_usage_is_found_where_upstreams_put_it(place: str, llm: FakeLLM, provider: OpenAICompatible) -> None:
+    usage = {"usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}}
+    choice = {"message": {"content": "counted"}, "finish_reason": "stop"}
+    fields = {"x_groq": usage} if place == "x_groq" else {}
+    llm.then(replies.completion(usage=None, choices=[choice | ({} if fields else usage)], **fields))
+
+    assert (await ask(provider, REQUEST)).usage == Usage(1, 2, 3)
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content", "reasoning_details"])
+async def test_reasoning_alone_is_an_answer_to_relay_but_not_one_to_read(
+    field: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.message("", **{field: [{"text": "hm"}] if field == "reasoning_details" else "hm"}))
+
+    reply = await send_whole(provider, REQUEST)
+
+    with pytest.raises(ProviderError) as caught:
+        reply.answer()
+    assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY

@@ -1,0 +1,81 @@
+"""Each word of each vendor for the end of an answer has one meaning; none that says otherwise passes for success."""
+
+from typing import Any
+
+import pytest
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm.finish_reasons import Finish, check_end, classify, normalised, shown
+
+WORDS: dict[Finish, list[Any]] = {
+    Finish.DONE: [
+        *("stop", "STOP", "Stop", "eos", "eos_token", "end_turn", "endTurn", "stop_sequence", "stop-sequence"),
+        *("COMPLETE", "completed", "FINISH", "stop_criteria_met", "<|im_end|>", "<|endoftext|>", "</s>", "normal"),
+        *("FINISH_REASON_STOP", "FinishReason.STOP", "google.STOP", "vendor/stop", "openai:stop", "REASON_STOP"),
+        *(" stop ", {"type": "stop", "matched": 2}, "eosFound"),
+    ],
+    Finish.CUT: [
+        *("length", "LENGTH", "max_tokens", "MAX_TOKENS", "maxTokens", "max-tokens", "model_length", "ERROR_LIMIT"),
+        *("FINISH_REASON_MAX_TOKENS", "max_output_tokens", "model_context_window_exceeded", "REASON_MAX_LEN"),
+        *("vertex/MAX_TOKENS", "token_limit", "max_new_tokens", "context_overflow", "truncated", {"type": "length"}),
+        *("tokens_exhausted", "pause_turn", "incomplete"),
+    ],
+    Finish.TOOLS: ["tool_calls", "tool-calls", "toolCalls", "tool_use", "function_call", "TOOL_CALL", "toolcall_ready"],
+    Finish.FILTERED: [
+        *("content_filter", "content-filter", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "sensitive", "refusal"),
+        *("BLOCKLIST", "SPII", "IMAGE_SAFETY", "ERROR_TOXIC", "guardrail_intervened", "content_filtered"),
+        *("FINISH_REASON_SAFETY", "moderation_blocked", "policy_violation", "refused"),
+    ],
+    Finish.FAILED: [
+        *("error", "ERROR", "network_error", "insufficient_system_resource", "abort", "aborted", "cancelled"),
+        *("canceled", "timeout", "TIMEOUT", "timed_out", "failed", "failure", "internal_error", "server_overloaded"),
+        *("OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "USER_CANCEL", "load", "disconnected"),
+        *("error: stop", "upstream.error", "connection_lost", "rate_limited", "worker_crashed", {"type": "abort"}),
+    ],
+    Finish.NONE: [
+        *(None, "", " ", "null", "NULL", "None", "nil", "undefined", "NaN", "n/a", "-", "...", "string", "unset"),
+        *("FINISH_REASON_UNSPECIFIED", "finish_reason", "stop|length|tool_calls", "not_finished", "in_progress"),
+        *(0, 1, True, False, 1.5, [], ["stop"], {}, {"type": None}, "The answer ended as it was expected to end. " * 2),
+    ],
+    Finish.UNKNOWN: ["a_word_of_its_own", "a reason of its own", "ファイン", "42"],
+}
+ALL = [(word, finish) for finish, words in WORDS.items() for word in words]
+
+
+@pytest.mark.parametrize(("word", "finish"), ALL, ids=lambda value: ascii(value)[:40])
+def test_a_word_means_what_its_vendor_means_by_it(word: Any, finish: Finish) -> None:
+    assert classify(word) is finish
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        *((word, ErrorCode.UPSTREAM_ERROR) for word in WORDS[Finish.FAILED]),
+        *((word, ErrorCode.UPSTREAM_INVALID) for word in WORDS[Finish.NONE]),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_a_provider_that_broke_off_or_says_nothing_has_not_answered(word: Any, code: ErrorCode) -> None:
+    with pytest.raises(ProviderError) as caught:
+        check_end(word)
+
+    assert (caught.value.failure.code, caught.value.retryable) == (code, True)
+
+
+def test_what_ends_an_answer_has_one_of_openais_words() -> None:
+    ends = [Finish.DONE, Finish.CUT, Finish.TOOLS, Finish.FILTERED, Finish.UNKNOWN]
+
+    assert [normalised(each, calls_tools=False) for each in ends] == [
+        "stop",
+        "length",
+        "stop",
+        "content_filter",
+        "stop",
+    ]
+    assert [normalised(each, calls_tools=True) for each in ends] == [
+        *("tool_calls", "length", "tool_calls", "content_filter", "tool_calls"),
+    ]
+
+
+def test_a_word_is_shown_without_characters_that_a_log_must_not_have() -> None:
+    assert shown("odd\n\x1b[31m\ud800word") == "odd???31m?word"

@@ -1,0 +1,334 @@
+"""Streams as real upstreams send them: what is harmless is taken, and what is not whole is never taken for it."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.json import Json
+from answerback.llm import streams
+from answerback.llm.documents import read_completion
+from answerback.llm.model import Chunk, Usage
+from answerback.llm.streams import chunks
+from answerback.llm.transport import MAX_RESPONSE_BYTES
+
+EVENTS, JSON = "text/event-stream", "application/json"
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+COUNTED = Usage(1, 2, 3)
+DONE = "[DONE]"
+
+
+class Scripted:
+    """A response that came in these pieces; then the body ends, or breaks, or `hangs`."""
+
+    def __init__(self, *pieces: bytes, kind: str = EVENTS, breaks: bool = False, hangs: bool = False) -> None:
+        self.status = 200
+        self.headers: Mapping[str, str] = {"Content-Type": kind} if kind else {}
+        self._pieces = [piece for piece in pieces if piece]
+        self._breaks = breaks
+        self._hangs = hangs
+        self.closed = False
+
+    async def read_some(self) -> bytes:
+        if self._pieces:
+            return self._pieces.pop(0)
+        if self._hangs:
+            await asyncio.Event().wait()
+        if self._breaks:
+            raise ProviderError(ErrorCode.UPSTREAM_UNREACHABLE, "broke off", retryable=True)
+        return b""
+
+    async def read(self) -> bytes:
+        return b"".join([piece async for piece in self._rest()])
+
+    async def _rest(self) -> Any:
+        while piece := await self.read_some():
+            yield piece
+
+    def unread(self, received: bytes) -> None:
+        self._pieces[:0] = [received] if received else []
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def piece(text: str | None = None, finish: Json = None, index: Json = 0, **fields: Any) -> dict[str, Json]:
+    delta = {} if text is None else {"content": text}
+    return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}], **fields}
+
+
+def sse(*documents: Any) -> bytes:
+    return b"".join(b"data: %b\n\n" % (d if isinstance(d, str) else json.dumps(d)).encode() for d in documents)
+
+
+HELLO = (piece("Hel"), piece("lo"))
+WHOLE = (*HELLO, piece(finish="stop"))
+COMPLETION = {
+    "choices": [{"message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+    "usage": USAGE,
+}
+
+
+async def streamed(*pieces: bytes, several: bool = False, **how: Any) -> tuple[str, Usage | None]:
+    """The text of the stream and its usage."""
+    read = await chunks_of(*pieces, several=several, **how)
+    return "".join(chunk.text for chunk in read), next((c.usage for c in reversed(read) if c.usage), None)
+
+
+async def chunks_of(*pieces: bytes, several: bool = False, **how: Any) -> list[Chunk]:
+    response = Scripted(*pieces, **how)
+    try:
+        return [chunk async for chunk in chunks(response, lambda: 0, several=several)]  # type: ignore[arg-type]
+    finally:
+        assert response.closed
+
+
+async def joined(*pieces: bytes, several: bool = False, **how: Any) -> dict[str, Any]:
+    """The same body as a whole completion."""
+    response = Scripted(*pieces, **how)
+    body, document = await read_completion(response, lambda: 0, several=several)  # type: ignore[arg-type]
+    assert json.loads(body) == document
+    return document
+
+
+def text_of(document: dict[str, Any]) -> str:
+    return document["choices"][0]["message"]["content"]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (*WHOLE, {"choices": None, "usage": USAGE}, DONE),
+        (*WHOLE, {"usage": USAGE}, DONE),
+        (*WHOLE, {"choices": [], "usage": USAGE}, DONE),
+        (*WHOLE, DONE, {"choices": [], "usage": USAGE}),
+        (*WHOLE, DONE, {"usage": USAGE}),
+        (*WHOLE, {"choices": [], "usage": USAGE}),
+        (*HELLO, piece(finish="stop", usage=USAGE), DONE),
+        (*HELLO, piece(finish="stop", x_groq={"usage": USAGE}), DONE),
+        (*HELLO, {"choices": [piece(finish="stop")["choices"][0] | {"usage": USAGE}]}, DONE),
+        (*WHOLE, {"choices": [], "usage": {"prompt_tokens": 1.0, "completion_tokens": "2"}}, DONE),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_usage_is_found_wherever_it_comes(events: Iterable[Any], at_once: bool) -> None:
+    pieces = [sse(each) for each in events]
+
+    assert await streamed(*([b"".join(pieces)] if at_once else pieces)) == ("Hello", COUNTED)
+
+
+async def test_usage_after_the_end_is_waited_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "TAIL_SECONDS", 0.01)
+
+    assert await streamed(sse(*WHOLE, DONE), hangs=True) == ("Hello", None)
+    assert await streamed(sse(*WHOLE, DONE), breaks=True) == ("Hello", None)
+    assert await streamed(sse(*WHOLE, DONE), b"data: nonsense\n\n", sse({"error": {}, "usage": USAGE})) == (
+        "Hello",
+        COUNTED,
+    )
+
+
+LIVENESS = [
+    b"data:\n\n",
+    b"data: \n\n",
+    b": OPENROUTER PROCESSING\n\n",
+    b"event: ping\ndata: {}\n\n",
+    b'event: ping\ndata: {"type": "ping"}\n\n',
+    b"event: heartbeat\ndata: now\n\n",
+    b'data: {"type": "ping"}\n\n',
+    b'data: {"object": "heartbeat"}\n\n',
+    b"data: ping\n\n",
+    b"id: 1\nretry: 5\n\n",
+    b"\n\r\n\r",
+    b"\xef\xbb\xbf",
+    b'data: {"object": "chat.completion.chunk", "choices": null}\n\n',
+]
+
+
+@pytest.mark.parametrize("sign", LIVENESS, ids=str)
+async def test_signs_of_life_are_no_events(sign: bytes) -> None:
+    first, *rest = [sse(each) for each in (*WHOLE, DONE)]
+
+    assert await streamed(sign, first, sign, *rest, sign) == ("Hello", None)
+    assert text_of(await joined(sign + first, *rest)) == "Hello"
+
+
+async def test_azures_chunk_without_choices_is_passed_on() -> None:
+    azure = {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]}
+
+    assert (await chunks_of(sse(azure, *WHOLE)))[0].document == azure
+
+
+@pytest.mark.parametrize("kind", [EVENTS, JSON, "text/plain", "", "application/octet-stream"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        sse(*WHOLE, {"choices": [], "usage": USAGE}, DONE),
+        b"\xef\xbb\xbf \n" + sse(*WHOLE, {"choices": [], "usage": USAGE}, DONE),
+        json.dumps(COMPLETION).encode(),
+        json.dumps(COMPLETION, indent=2).encode() + b"\n",
+        json.dumps(COMPLETION).encode() + b"\n\ndata: [DONE]\n\n",
+        json.dumps(COMPLETION, indent=2).encode() + b"\ndata: [DONE]",
+        b": keep-alive\n\n" + json.dumps(COMPLETION).encode() + b"\n",
+        sse(COMPLETION, DONE),
+        sse(COMPLETION),
+        b"\n".join(json.dumps(each).encode() for each in (*WHOLE, {"choices": [], "usage": USAGE})),
+    ],
+    ids=["events", "mark", "json", "pretty", "json and done", "pretty and done", "comment", "wrapped", "bare", "lines"],
+)
+async def test_the_framing_is_what_the_bytes_are(kind: str, body: bytes) -> None:
+    for pieces in ([body], [body[n : n + 3] for n in range(0, len(body), 3)]):
+        assert await streamed(*pieces, kind=kind) == ("Hello", COUNTED)
+        document = await joined(*pieces, kind=kind)
+        assert (text_of(document), document["choices"][0]["finish_reason"]) == ("Hello", "stop")
+        assert document["usage"] == USAGE
+
+
+@pytest.mark.parametrize(
+    "indexes",
+    [[None, None, None], [1, 1, 1], [0, 1, 2], [3, 5, 9], ["0", "0", "0"], [0, 0, None], [0, None, 0]],
+    ids=str,
+)
+async def test_the_only_choice_may_be_numbered_in_any_way(indexes: list[Json]) -> None:
+    events = [piece("Hel", index=indexes[0]), piece("lo", index=indexes[1]), piece(None, "stop", index=indexes[2])]
+
+    assert (await streamed(sse(*events, DONE)))[0] == "Hello"
+    assert text_of(await joined(sse(*events, DONE))) == "Hello"
+
+
+BROKEN: dict[str, tuple[Any, ...]] = {
+    "no reason": (*HELLO, DONE),
+    "an empty reason": (*HELLO, piece(finish=""), DONE),
+    "a reason in words of none": (*HELLO, piece(finish="null"), DONE),
+    "a network error": (*HELLO, piece(finish="network_error"), DONE),
+    "an abort": (*HELLO, piece(finish="abort"), DONE),
+    "no resources": (*HELLO, piece(finish="insufficient_system_resource"), DONE),
+    "an unknown word and no end": (*HELLO, piece(finish="a_word_of_its_own")),
+    "an error after the end": (*WHOLE, {"error": {"code": 500}}, DONE),
+    "an error line": (*WHOLE, '\n{"error": {"code": 500}}'),
+    "half an event": (*WHOLE, '{"choices": [], "usa'),
+    "two choices, one whole": (piece("a"), piece("b"), piece("c", index=1), piece(None, "stop")),
+    "choices that were not asked for": (piece("a"), piece("b", index=1), piece("c"), piece(None, "stop")),
+    "an event of nothing": (*HELLO, {}, piece(finish="stop"), DONE),
+    "an answer of nothing": (piece(""), piece(finish="stop"), DONE),
+    "an answer of blanks": (piece(" \n"), piece(finish="stop"), DONE),
+    "calls announced only": (piece(finish="tool_calls"), DONE),
+}
+
+
+@pytest.mark.parametrize("events", BROKEN.values(), ids=BROKEN)
+async def test_what_is_not_whole_is_an_error_streamed_and_joined(events: tuple[Any, ...]) -> None:
+    for read in (streamed, joined):
+        with pytest.raises(ProviderError):
+            await read(sse(*events))
+
+
+@pytest.mark.parametrize("event", [b'event: error\ndata: {"message": "no"}\n\n', b"event: error\ndata: overloaded\n\n"])
+async def test_an_event_that_is_named_an_error_is_one(event: bytes) -> None:
+    with pytest.raises(ProviderError) as caught:
+        await streamed(sse(*HELLO), event, sse(piece(finish="stop"), DONE))
+
+    assert caught.value.failure.code is ErrorCode.UPSTREAM_ERROR
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r"])
+async def test_a_last_event_without_its_blank_line_counts(end: bytes) -> None:
+    body = sse(*HELLO, piece(finish="stop", usage=USAGE)).rstrip() + end
+
+    assert await streamed(body) == ("Hello", COUNTED)
+
+
+@pytest.mark.parametrize("separator", [b"\n", b"\r", b"\r\n"])
+async def test_no_event_is_lost_however_lines_end(separator: bytes) -> None:
+    body = sse(*WHOLE, {"choices": [], "usage": USAGE}, DONE).replace(b"\n", separator)
+
+    assert await streamed(*(body[n : n + 1] for n in range(len(body)))) == ("Hello", COUNTED)
+
+
+async def test_an_unknown_word_ends_a_stream_that_ended_properly() -> None:
+    read = await chunks_of(sse(*HELLO, piece(finish="a_word_of_its_own"), DONE))
+
+    assert [chunk.finish_reason for chunk in read] == [None, None, "a_word_of_its_own"]
+
+
+async def test_an_image_of_megabytes_is_taken_at_once_and_in_pieces() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_500_000}}
+    body = sse({"choices": [{"delta": {"images": [image]}}]}, piece(finish="stop"), DONE)
+
+    for pieces in ([body], [body[n : n + 65_536] for n in range(0, len(body), 65_536)]):
+        assert len((await chunks_of(*pieces))[0].data) > 1_500_000
+        assert (await joined(*pieces))["choices"][0]["message"]["images"] == [image]
+
+
+async def test_a_joined_answer_is_bounded_like_any_other() -> None:
+    with pytest.raises(ProviderError, match=str(MAX_RESPONSE_BYTES)):
+        await joined(*[sse({"choices": [{"delta": {"reasoning": "x" * 1_000_000}}]})] * 9)
+
+
+async def test_reasoning_alone_is_an_answer_to_relay() -> None:
+    thought = ({"choices": [{"index": 0, "delta": {"reasoning_content": each}}]} for each in ("h", "m"))
+    events = sse(*thought, piece("", "length"), DONE)
+
+    assert await streamed(events) == ("", None)
+    assert (await joined(events))["choices"][0]["message"] == {"reasoning_content": "hm", "content": ""}
+
+
+async def test_a_joined_answer_holds_all_that_its_chunks_said() -> None:
+    def call(**fields: Any) -> dict[str, Json]:
+        return {"choices": [{"index": 0, "delta": {"tool_calls": [fields]}}]}
+
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 7, "model": "m"}
+    events = (
+        {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}], **head},
+        piece("Let me ", **head),
+        piece("see.", **head),
+        call(index=0, id="a", type="function", function={"name": "f", "arguments": '{"x":'}),
+        call(index=0, function={"arguments": "1}"}),
+        call(index=1, id="b", type="function", function={"name": "g", "arguments": "{}"}),
+        call(index=1, id="c", type="function", function={"name": "g", "arguments": "{}"}),
+        piece(None, "tool_calls", **head),
+        {"choices": [], "usage": USAGE, **head},
+        DONE,
+    )
+
+    document = await joined(sse(*events))
+
+    assert document == {
+        **head,
+        "object": "chat.completion",
+        "usage": USAGE,
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "tool_calls",
+                "message": {
+                    "role": "assistant",
+                    "content": "Let me see.",
+                    "tool_calls": [
+                        {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}},
+                        {"id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}},
+                        {"id": "c", "type": "function", "function": {"name": "g", "arguments": "{}"}},
+                    ],
+                },
+            }
+        ],
+    }
+
+
+async def test_choices_that_were_asked_for_are_joined_apart() -> None:
+    events = (
+        piece("a"),
+        piece("b", index=1),
+        piece("A"),
+        piece("B", index=1),
+        piece(None, "stop", 1),
+        piece(None, "stop"),
+    )
+
+    document = await joined(sse(*events, DONE), several=True)
+
+    assert [(each["index"], each["message"]["content"]) for each in document["choices"]] == [(0, "aA"), (1, "bB")]
