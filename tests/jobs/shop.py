@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from answerback.conversations.windows import DatabaseWindows
+from answerback.database.clock_watch import ClockWatch
 from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
 from answerback.jobs.kind import Claimed, Queue
@@ -122,6 +123,7 @@ class Shop:
             recoveries=(stores.jobs.recover, recover_deliveries),
             expiries=(stores.jobs.release_quarantined, stores.jobs.expire),
             rare=(),
+            clock_step=ClockWatch(stores.database, instruments.clock, lease / 4).step,
             notifier=self.notifier,
             lease_seconds=lease,
             instruments=instruments,

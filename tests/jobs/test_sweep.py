@@ -2,6 +2,7 @@
 
 import pytest
 
+from answerback.database.clock_watch import ClockWatch
 from answerback.jobs import prune as pruning
 from answerback.jobs.model import Swept
 from answerback.jobs.sweep import QUARANTINE_SECONDS, QUARANTINE_WATCH_SECONDS, RARE_SECONDS, SWEEP_SECONDS, Duty, Sweep
@@ -12,6 +13,10 @@ from answerback.testing.clock import FakeClock
 from builders import DAY, DAY_MS, LEASE, REPORT, Journal, Notifier, accept, claim_delivery, claim_jobs, ended_job
 from databases import Database
 from stores import Stores
+
+
+async def steady() -> float:
+    return 0.0
 
 
 @pytest.fixture
@@ -26,6 +31,7 @@ def sweep(stores: Stores, notifier: Notifier, clock: FakeClock, journal: Journal
         recoveries=(lambda: jobs.recover(),),
         expiries=(lambda: jobs.release_quarantined(), lambda: jobs.expire()),
         rare=(lambda: jobs.release_orphans(), lambda: jobs.prune(30 * DAY_MS)),
+        clock_step=ClockWatch(stores.database, clock, LEASE / 4).step,
         notifier=notifier,
         lease_seconds=LEASE,
         instruments=Instruments(journal, clock),
@@ -57,7 +63,7 @@ async def test_after_a_release_from_quarantine_sweeps_follow_fast_for_a_moment(
     async def duty() -> Swept:
         return Swept(jobs_on_probation=1)
 
-    sweep = Sweep((), (duty,), (), notifier, LEASE, Instruments(journal, clock))
+    sweep = Sweep((), (duty,), (), steady, notifier, LEASE, Instruments(journal, clock))
     assert sweep.pause == SWEEP_SECONDS
 
     await sweep.sweep()
@@ -81,7 +87,7 @@ async def test_what_it_ends_is_counted(clock: FakeClock, journal: Journal, notif
 
     metrics = Counting()
 
-    await Sweep((duty,), (), (), notifier, LEASE, Instruments(journal, clock, metrics)).sweep()
+    await Sweep((duty,), (), (), steady, notifier, LEASE, Instruments(journal, clock, metrics)).sweep()
 
     assert metrics.counted == [
         ("failed", ErrorCode.POISONED, 1),
@@ -150,6 +156,21 @@ async def test_after_a_short_outage_lost_leases_are_taken_at_once(
     assert await sweep.sweep() == 1
 
 
+async def test_leases_whose_holders_live_are_not_taken_after_a_step(
+    stores: Stores, sweep: Sweep, clock: FakeClock
+) -> None:
+    await accept(stores)
+    (claim,) = await claim_jobs(stores)
+    await sweep.sweep()
+
+    clock.step(3600)
+
+    assert await sweep.sweep() == 0
+    assert await stores.jobs.extend([(claim.id, claim.epoch)], LEASE) == {claim.id}
+    clock.advance(LEASE / 2)
+    assert await sweep.sweep() == 0
+
+
 async def test_old_jobs_are_pruned_as_fast_as_they_come_however_many(
     stores: Stores, sweep: Sweep, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +202,7 @@ async def test_rare_duties_run_once_a_minute_and_again_while_they_find_something
 
         return run
 
-    sweep = Sweep((duty("often"),), (), (duty("rare", 5),), notifier, LEASE, Instruments(journal, clock))
+    sweep = Sweep((duty("often"),), (), (duty("rare", 5),), steady, notifier, LEASE, Instruments(journal, clock))
 
     for _ in range(int(RARE_SECONDS) + 3):
         await sweep.sweep()
@@ -210,6 +231,7 @@ async def test_a_duty_that_breaks_holds_up_no_other(clock: FakeClock, journal: J
         recoveries=(broken(ZeroDivisionError("in recover")), moving(jobs_requeued=1)),
         expiries=(broken(ZeroDivisionError("in expire")), moving(jobs_expired=2)),
         rare=(broken(ZeroDivisionError("in prune")), moving(questions_pruned=3)),
+        clock_step=steady,
         notifier=notifier,
         lease_seconds=LEASE,
         instruments=Instruments(journal, clock),
@@ -228,7 +250,7 @@ async def test_what_moved_beside_a_duty_that_the_database_did_not_serve_is_count
 ) -> None:
     locked = broken(StorageUnavailable("the row is locked"))
     duties = (moving(jobs_requeued=1), locked, locked, moving(jobs_expired=2))
-    sweep = Sweep(duties, (), (), notifier, LEASE, Instruments(journal, clock, metrics := Counting()))
+    sweep = Sweep(duties, (), (), steady, notifier, LEASE, Instruments(journal, clock, metrics := Counting()))
 
     assert await sweep.sweep() == 3
 
@@ -244,7 +266,7 @@ async def test_one_duty_that_the_database_never_serves_does_not_put_off_recoveri
     clock: FakeClock, journal: Journal, notifier: Notifier
 ) -> None:
     expiries = (moving(jobs_expired=1), broken(StorageUnavailable("the row is locked")))
-    sweep = Sweep((moving(jobs_requeued=1),), expiries, (), notifier, LEASE, Instruments(journal, clock))
+    sweep = Sweep((moving(jobs_requeued=1),), expiries, (), steady, notifier, LEASE, Instruments(journal, clock))
 
     for _ in range(int(LEASE) * 2):
         clock.advance(1)
@@ -265,7 +287,7 @@ async def test_a_database_that_comes_back_during_a_sweep_was_away_all_the_same(
         return Swept()
 
     away = True
-    sweep = Sweep((recovery,), (expiry,), (), notifier, LEASE, Instruments(journal, clock))
+    sweep = Sweep((recovery,), (expiry,), (), steady, notifier, LEASE, Instruments(journal, clock))
     clock.advance(LEASE / 2)
     assert await sweep.sweep() == 0
 

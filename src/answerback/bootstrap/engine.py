@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from answerback.bootstrap.stores import Stores
 from answerback.conversations.windows import Windows
+from answerback.database.clock_watch import ClockWatch
 from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
 from answerback.jobs.kind import Queue, Registry, event_types
@@ -93,6 +94,7 @@ def _make_sweep(
             _counting("questions_pruned", lambda: stores.questions.prune(retention_ms)),
             _counting("responses_pruned", lambda: stores.idempotency.prune(retention_ms)),
         ),
+        clock_step=ClockWatch(stores.database, instruments.clock, settings.lease_seconds / 4).step,
         notifier=notifier,
         lease_seconds=settings.lease_seconds,
         instruments=instruments,

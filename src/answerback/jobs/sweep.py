@@ -10,10 +10,13 @@ from answerback.kernel.instruments import Instruments
 from answerback.queue.notifier import Notifier
 
 Duty = Callable[[], Awaitable[Swept]]
+ClockStep = Callable[[], Awaitable[float]]
+"""By how many seconds the database's clock was set since the last call, negative for back, 0.0 if it was not."""
 
 REUNION_LEASES = 0.5
 """In lease lengths: after an outage this long, recovery waits as long again, so that holders can extend first. No lease
-ends in a shorter outage: each is extended four times within its length."""
+ends in a shorter outage: each is extended four times within its length. So it does after the database's clock was set
+forward, which ends every lease at once."""
 SWEEP_SECONDS = 1.0
 QUARANTINE_SECONDS = 0.1
 QUARANTINE_WATCH_SECONDS = 2.0
@@ -32,6 +35,7 @@ class Sweep:
         recoveries: Sequence[Duty],
         expiries: Sequence[Duty],
         rare: Sequence[Duty],
+        clock_step: ClockStep,
         notifier: Notifier,
         lease_seconds: float,
         instruments: Instruments,
@@ -39,6 +43,7 @@ class Sweep:
         self._recoveries = recoveries
         self._expiries = expiries
         self._rare = rare
+        self._clock_step = clock_step
         self._notifier = notifier
         self._clock = instruments.clock
         self._log = instruments.log
@@ -57,6 +62,7 @@ class Sweep:
         """One bounded batch of each due duty; returns how many rows moved. A duty that fails holds up no other, and
         what the others moved is counted all the same."""
         self._postponed = False
+        await self._look_at_clock()
         moved = await self._run(self._due_recoveries()) + await self._run(self._expiries)
         if self._clock.monotonic() >= self._rare_at:
             rare = await self._run(self._rare)
@@ -90,6 +96,14 @@ class Sweep:
                 self._away = False
                 self._answered_at = self._clock.monotonic()
         return moved
+
+    async def _look_at_clock(self) -> None:
+        """What waits for its time waits that much longer after a step back: the log says so."""
+        step = await self._clock_step()
+        if step:
+            self._log.warning("database_clock_stepped", seconds=round(step, 3))
+        if step > 0:
+            self._recover_at = self._clock.monotonic() + self._reunion_seconds
 
     def _due_recoveries(self) -> Sequence[Duty]:
         self._await_reunion()

@@ -1,0 +1,177 @@
+"""The wall clock is set an hour or a day back or forth while messages, leases and callbacks wait: nothing on SQLite
+waits for that long, and nothing ends early. A process that starts afterwards agrees. A database's server whose own
+clock is set is noticed."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from answerback.database.clock_watch import ClockWatch
+from answerback.jobs.kind import JobState
+from answerback.jobs.model import Swept
+from answerback.jobs.sweep import Sweep
+from answerback.kernel.instruments import Instruments
+from answerback.testing.clock import FakeClock
+from builders import (
+    DAY,
+    LEASE,
+    REPORT,
+    TENANT,
+    Journal,
+    Notifier,
+    accept,
+    claim_deliveries,
+    claim_delivery,
+    claim_job,
+    claim_jobs,
+    ended_job,
+    later,
+    state_of,
+)
+from databases import SqliteDatabase
+from stores import Stores
+
+HOUR = 3600.0
+STEPS = pytest.mark.parametrize("step", [HOUR, -HOUR, DAY, -DAY, 1000 * DAY])
+Reopen = Callable[[], Awaitable[Stores]]
+
+
+@pytest.fixture
+async def reopen(path: Path, clock: FakeClock) -> AsyncIterator[Reopen]:
+    """Another process of the same machine, by its own view of the same clocks."""
+    async with AsyncExitStack() as opened:
+
+        async def open_one() -> Stores:
+            stores = await SqliteDatabase(path).open(clock)
+            opened.push_async_callback(stores.close)
+            return stores
+
+        yield open_one
+
+
+@STEPS
+async def test_a_retry_is_due_when_it_was_to_be(reopen: Reopen, clock: FakeClock, step: float) -> None:
+    stores = await reopen()
+    await accept(stores)
+    await stores.jobs.put_off(await claim_job(stores), later(60.0), REPORT)
+
+    clock.step(step)
+
+    for process in (stores, await reopen()):
+        assert await claim_jobs(process) == []
+    clock.advance(60)
+    assert len(await claim_jobs(await reopen())) == 1
+
+
+@STEPS
+async def test_a_message_expires_when_it_was_to(reopen: Reopen, clock: FakeClock, step: float) -> None:
+    stores = await reopen()
+    waiting = await accept(stores, deadline_seconds=DAY)
+
+    clock.step(step)
+    clock.advance(DAY - 1)
+
+    for process in (stores, await reopen()):
+        assert (await process.jobs.expire()).total() == 0
+    clock.advance(1)
+    assert (await (await reopen()).jobs.expire()).total() == 1
+    assert await state_of(stores, waiting.job_id) is JobState.EXPIRED
+
+
+@STEPS
+async def test_a_call_whose_holder_lives_is_not_made_again(reopen: Reopen, clock: FakeClock, step: float) -> None:
+    stores = await reopen()
+    await accept(stores)
+    claim = await claim_job(stores)
+
+    clock.step(step)
+    clock.advance(LEASE / 2)
+    assert await stores.jobs.extend([(claim.id, claim.epoch)], LEASE) == {claim.id}
+    clock.advance(LEASE - 1)
+
+    for process in (stores, await reopen()):
+        assert (await process.jobs.recover()).total() == 0
+
+
+@STEPS
+async def test_a_callback_is_tried_again_when_it_was_to_be(reopen: Reopen, clock: FakeClock, step: float) -> None:
+    stores = await reopen()
+    await ended_job(stores)
+    await stores.deliveries.send_later(await claim_delivery(stores), 60.0, REPORT)
+
+    clock.step(step)
+
+    for process in (stores, await reopen()):
+        assert await claim_deliveries(process) == []
+    clock.advance(60)
+    assert len(await claim_deliveries(await reopen())) == 1
+
+
+@STEPS
+async def test_times_that_are_shown_follow_the_wall_clock(reopen: Reopen, clock: FakeClock, step: float) -> None:
+    stores = await reopen()
+    waiting = await accept(stores, deadline_seconds=DAY)
+
+    clock.step(step)
+
+    shown = await stores.jobs.get(TENANT, waiting.job_id)
+    assert shown.deadline_at == clock.now() + DAY * 1000
+
+
+class Server:
+    """Tells the time of a database's server, which may be set."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.read = self
+
+    async def run(self, _: object) -> int:
+        return self._clock.now()
+
+
+async def recovery() -> Swept:
+    return Swept(jobs_requeued=1)
+
+
+def watched(clock: FakeClock, journal: Journal) -> Sweep:
+    watch = ClockWatch(Server(clock), clock, LEASE / 4)  # type: ignore[arg-type]
+    return Sweep((recovery,), (), (), watch.step, Notifier(), LEASE, Instruments(journal, clock))
+
+
+async def test_after_the_servers_clock_was_set_forward_holders_have_half_a_lease_to_extend(
+    clock: FakeClock, journal: Journal
+) -> None:
+    sweep = watched(clock, journal)
+    assert await sweep.sweep() == 1
+
+    clock.step(HOUR)
+
+    assert await sweep.sweep() == 0
+    assert journal.lines[-1] == ("database_clock_stepped", {"seconds": HOUR})
+    clock.advance(LEASE / 2 - 0.001)
+    assert await sweep.sweep() == 0
+    clock.advance(0.001)
+    assert await sweep.sweep() == 1
+
+
+async def test_a_step_back_is_logged_and_postpones_nothing(clock: FakeClock, journal: Journal) -> None:
+    sweep = watched(clock, journal)
+    assert await sweep.sweep() == 1
+
+    clock.step(-HOUR)
+
+    assert await sweep.sweep() == 1
+    assert ("database_clock_stepped", {"seconds": -HOUR}) in journal.lines
+
+
+async def test_a_clock_that_drifts_is_not_stepped(clock: FakeClock, journal: Journal) -> None:
+    sweep = watched(clock, journal)
+
+    for _ in range(100):
+        clock.advance(LEASE)
+        clock.step(LEASE / 4)
+        assert await sweep.sweep() == 1
+
+    assert "database_clock_stepped" not in journal.events
