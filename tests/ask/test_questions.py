@@ -10,7 +10,7 @@ from stores import Stores
 
 async def test_the_newest_come_first_each_with_its_own_time(stores: Stores, clock: FakeClock) -> None:
     for n in range(3):
-        await stores.questions.keep_question(TENANT, f"question {n}", f"answer {n}")
+        await stores.questions.keep_question(TENANT, f"question {n}", f"answer {n}", "stop")
         clock.advance(1)
 
     newest, next_newest = await stores.questions.list_questions(TENANT, 2)
@@ -19,11 +19,19 @@ async def test_the_newest_come_first_each_with_its_own_time(stores: Stores, cloc
     assert newest.at == next_newest.at + 1000
 
 
+async def test_a_cut_answer_is_remembered_as_cut(stores: Stores) -> None:
+    await stores.questions.keep_question(TENANT, "how long?", "very, ve", "length")
+
+    (question,) = await stores.questions.list_questions(TENANT, 1)
+
+    assert question.finish_reason == "length"
+
+
 async def test_questions_answered_in_the_same_moment_have_times_of_their_own_in_their_order(
     stores: Stores, clock: FakeClock
 ) -> None:
-    await asyncio.gather(*(stores.questions.keep_question(TENANT, f"question {n}", "a") for n in range(100)))
-    await stores.questions.keep_question("another", "theirs", "a")
+    await asyncio.gather(*(stores.questions.keep_question(TENANT, f"question {n}", "a", "stop") for n in range(100)))
+    await stores.questions.keep_question("another", "theirs", "a", "stop")
 
     times = [each.at for each in await stores.questions.list_questions(TENANT, 100)]
     (theirs,) = await stores.questions.list_questions("another", 100)
@@ -33,16 +41,16 @@ async def test_questions_answered_in_the_same_moment_have_times_of_their_own_in_
 
 
 async def test_tenants_do_not_see_each_others(stores: Stores) -> None:
-    await stores.questions.keep_question(TENANT, "mine", "yes")
+    await stores.questions.keep_question(TENANT, "mine", "yes", "stop")
 
     assert await stores.questions.list_questions("another", 100) == []
 
 
 async def test_old_questions_are_forgotten_batch_by_batch(stores: Stores, clock: FakeClock, database: Database) -> None:
     for n in range(250):
-        await stores.questions.keep_question(TENANT, f"old {n}", "a")
+        await stores.questions.keep_question(TENANT, f"old {n}", "a", "stop")
     clock.advance(30 * DAY + 1)
-    await stores.questions.keep_question(TENANT, "new", "a")
+    await stores.questions.keep_question(TENANT, "new", "a", "stop")
 
     pruned = [await stores.questions.prune(30 * DAY_MS) for _ in range(3)]
 

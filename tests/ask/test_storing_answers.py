@@ -31,11 +31,11 @@ def questions(store: Any, journal: Journal) -> Questions:
 
 
 async def asked(over: Questions) -> str:
-    return await over.ask(TENANT, "hello?", None)
+    return (await over.ask(TENANT, "hello?", None)).text
 
 
 async def streamed(over: Questions) -> str:
-    return "".join([words async for words in await over.stream(TENANT, "hello?", None)])
+    return "".join([words async for words in (await over.stream(TENANT, "hello?", None)).pieces])
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -52,7 +52,7 @@ async def test_behind_a_locked_database_the_answer_goes_out_and_is_stored_once_i
         assert await stores.questions.list_questions(TENANT, 10) == []
         other.execute("ROLLBACK")
     # Whatever is written next comes after it.
-    await stores.questions.keep_question("another", "q", "a")
+    await stores.questions.keep_question("another", "q", "a", "stop")
     assert [(each.question, each.answer) for each in await stores.questions.list_questions(TENANT, 10)] == [
         ("hello?", answer)
     ]

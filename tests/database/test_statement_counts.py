@@ -140,7 +140,7 @@ async def test_each_step_of_an_answer_that_its_caller_waits_for_costs_what_it_di
         claimed = await stores.idempotency.claim_request(IdempotentRequest(TENANT, "/api/ask", "key", "hash"), 60.0)
     assert isinstance(claimed, ClaimedRecord)
     with recorder.step() as costs["keep the question"]:
-        await stores.questions.keep_question(TENANT, "what?", "that")
+        await stores.questions.keep_question(TENANT, "what?", "that", "stop")
     with recorder.step() as costs["store the response"]:
         assert await stores.idempotency.store_response(claimed, StoredResponse(200, {}, b"{}"))
 

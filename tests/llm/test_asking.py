@@ -150,14 +150,34 @@ async def test_a_text_that_was_asked_for_is_not_answered_by_a_tool_call(clock: F
 
 
 async def test_a_stream_of_text_begins_with_text_and_one_without_any_is_empty(made: Made) -> None:
-    asker, _ = made([said(""), said("one"), said(""), said(" two")], [said(""), said("")])
+    cut = chunk(" two", "MAX_TOKENS")
+    asker, _ = made([said(""), said("\n"), said("one"), said(""), cut], [said(""), said(" ")])
 
-    words = [piece async for piece in await asker.stream_text("t1", BODY)]
+    text = await asker.stream_text("t1", BODY)
 
-    assert words == ["one", " two"]
+    assert [piece async for piece in text.pieces] == ["\none", " two"]
+    assert text.finish_reason == "length"
     with pytest.raises(ProviderError) as caught:
         await asker.stream_text("t1", BODY)
     assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("length", ErrorCode.UPSTREAM_EMPTY), ("SAFETY", ErrorCode.UPSTREAM_REFUSED)]
+)
+async def test_a_stream_that_a_limit_or_a_filter_left_empty_is_final(made: Made, reason: str, code: ErrorCode) -> None:
+    asker, _ = made([said(""), chunk("", reason)])
+
+    with pytest.raises(ProviderError) as caught:
+        await asker.stream_text("t1", BODY)
+
+    assert (caught.value.failure.code, caught.value.retryable) == (code, False)
+
+
+async def test_an_answer_that_was_cut_first_stays_cut_whatever_is_said_later(made: Made) -> None:
+    asker, _ = made([said("one"), chunk("", "length"), chunk("", "stop")])
+
+    assert (await asker.measure("t1", BODY)).finish_reason == "length"
 
 
 async def test_a_caller_waits_for_places_no_longer_than_for_an_answer(made: Made, waits: list[float]) -> None:

@@ -53,7 +53,8 @@ async def test_a_prompt_gets_its_answer_and_what_it_took(http: aiohttp.ClientSes
     )
 
     assert status == 200
-    assert set(body) == {"response", "model", "tokens_used", "latency_seconds"}
+    assert set(body) == {"response", "finish_reason", "model", "tokens_used", "latency_seconds"}
+    assert body["finish_reason"] == "stop"
     assert (body["response"], body["model"]) == ("In France, où l'on parle français 🌍.", "vendor/large:free")
     assert body["tokens_used"] > 0
     assert 0 < body["latency_seconds"] < 2

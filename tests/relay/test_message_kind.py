@@ -171,7 +171,7 @@ async def test_an_answer_completes_the_job_with_what_its_callback_needs() -> Non
     assert isinstance(outcome, Completed)
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
     assert outcome.result == RESULT | {"usage": usage}
-    assert outcome.about == {"model": "m-1", "tokens": 3}
+    assert outcome.about == {"model": "m-1", "tokens": 3, "finish": "stop"}
     assert outcome.window_from is None
     json.dumps(outcome.result)
 

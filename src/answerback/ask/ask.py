@@ -9,7 +9,8 @@ from answerback.ask.store import QuestionStore
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.json import Json
 from answerback.kernel.log import Log
-from answerback.llm.asking import Asker
+from answerback.llm.asking import Asker, StreamedText, Timed
+from answerback.llm.model import FinishReason
 
 STORING_SECONDS = 1.0
 """How long an answer is held back until the history has it."""
@@ -24,46 +25,44 @@ class Questions:
         self._log = log
         self._storing: set[asyncio.Task[None]] = set()
 
-    async def ask(self, tenant_id: str, question: str, model: str | None) -> str:
+    async def ask(self, tenant_id: str, question: str, model: str | None) -> Timed:
         """The answer, stored, or still being stored where that takes long. Raises ProviderError."""
-        answer = (await self._asker.ask(tenant_id, _body(question, model))).text
-        await self._store_soon(tenant_id, question, answer)
-        return answer
+        timed = await self._asker.ask(tenant_id, _body(question, model))
+        await self._store_soon(tenant_id, question, timed.text, timed.answer.finish_reason)
+        return timed
 
-    async def stream(self, tenant_id: str, question: str, model: str | None) -> AsyncGenerator[str, None]:
-        """An open stream whose first words have come. Raises ProviderError, as the stream does if it breaks; a broken
-        answer is not stored. Close it to stop the upstream call."""
-        words = await self._asker.stream_text(tenant_id, _body(question, model))
-        return self._recorded(tenant_id, question, words)
+    async def stream(self, tenant_id: str, question: str, model: str | None) -> StreamedText:
+        """An open stream whose first words have come. Raises ProviderError, as its pieces do if it breaks; a broken
+        answer is not stored. Close them to stop the upstream call."""
+        text = await self._asker.stream_text(tenant_id, _body(question, model))
+        return StreamedText(self._recorded(tenant_id, question, text), text.reply)
 
     async def history(self, tenant_id: str, limit: int) -> Sequence[Question]:
         """Newest first."""
         return await self._store.list_questions(tenant_id, limit)
 
-    async def _recorded(
-        self, tenant_id: str, question: str, words: AsyncGenerator[str, None]
-    ) -> AsyncGenerator[str, None]:
+    async def _recorded(self, tenant_id: str, question: str, text: StreamedText) -> AsyncGenerator[str, None]:
         # Not a list: kept one by one, words take fifteen times the room.
         answer = io.StringIO()
         try:
-            async for piece in words:
+            async for piece in text.pieces:
                 answer.write(piece)
                 yield piece
         finally:
-            await words.aclose()
-        await self._store_soon(tenant_id, question, answer.getvalue())
+            await text.pieces.aclose()
+        await self._store_soon(tenant_id, question, answer.getvalue(), text.finish_reason or "stop")
 
-    async def _store_soon(self, tenant_id: str, question: str, answer: str) -> None:
+    async def _store_soon(self, tenant_id: str, question: str, answer: str, finish_reason: FinishReason) -> None:
         """Waits for the history, but not for long: if the database is locked, the answer goes out first, and is stored
         later, or its loss is logged."""
-        storing = asyncio.create_task(self._write(tenant_id, question, answer))
+        storing = asyncio.create_task(self._write(tenant_id, question, answer, finish_reason))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)
         await asyncio.wait((storing,), timeout=STORING_SECONDS)
 
-    async def _write(self, tenant_id: str, question: str, answer: str) -> None:
+    async def _write(self, tenant_id: str, question: str, answer: str, finish_reason: FinishReason) -> None:
         try:
-            await self._store.keep_question(tenant_id, question, answer)
+            await self._store.keep_question(tenant_id, question, answer, finish_reason)
         except StorageUnavailable as error:
             self._log.error("history_not_kept", reason=str(error))
 

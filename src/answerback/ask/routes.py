@@ -17,6 +17,7 @@ from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
 from answerback.http.responses import Time, respond
 from answerback.http.sse import EVENT_STREAM, sse_response, text_response, word_events
+from answerback.llm.model import FinishReason
 
 
 class AskBody(StrictBody):
@@ -28,13 +29,23 @@ class AskBody(StrictBody):
     model: ModelName | None = Field(None, description="Which model answers; without it the service's default.")
 
 
+def _is_stop(value: object) -> bool:
+    return value == "stop"
+
+
 class AnswerBody(BaseModel):
     answer: str = Field(examples=["Paris."])
+    finish_reason: FinishReason = Field(
+        "stop",
+        description="There only where it is not `stop`: `length` is an answer that was cut.",
+        exclude_if=_is_stop,
+    )
 
 
 class HistoryItem(BaseModel):
     question: str = Field(examples=["What is the capital of France?"])
     answer: str = Field(examples=["Paris."])
+    finish_reason: str = Field(description="How the answer ends; `length`: it was cut.", examples=["stop"])
     timestamp: Time = Field(description="When it was answered.")
 
 
@@ -84,7 +95,8 @@ def _add_ask(router: APIRouter, questions: Questions, authenticator: Authenticat
         body = await read_body(request, AskBody)
 
         async def answer() -> Response:
-            return respond(200, AnswerBody(answer=await questions.ask(tenant_id, body.question, body.model)))
+            timed = await questions.ask(tenant_id, body.question, body.model)
+            return respond(200, AnswerBody(answer=timed.text, finish_reason=timed.answer.finish_reason))
 
         return await idempotent(request, tenant_id, body, answer)
 
@@ -101,14 +113,15 @@ def _add_streaming(
     )
     async def streaming(request: Request) -> Response:
         """Plain text, or with `Accept: text/event-stream` server-sent events: `{"content": …}`, in the end
-        `{"done": true}`. The status waits for the first words, so 429, 502 and 503 arrive as statuses."""
+        `{"done": true}`, with a `finish_reason` where it is not `stop`. The status waits for the first words, so 429,
+        502 and 503 arrive as statuses."""
         tenant_id = await authenticator.tenant(request)
         body = await read_body(request, AskBody)
         as_events = accepts(request, EVENT_STREAM)
 
         async def answer() -> Response:
-            words = await questions.stream(tenant_id, body.question, body.model)
-            return sse_response(word_events(words)) if as_events else text_response(_encoded(words))
+            text = await questions.stream(tenant_id, body.question, body.model)
+            return sse_response(word_events(text)) if as_events else text_response(_encoded(text.pieces))
 
         return await idempotent(request, tenant_id, [body, as_events], answer, streamed=True)
 
@@ -126,7 +139,7 @@ def _add_history(router: APIRouter, questions: Questions, authenticator: Authent
         """Questions with their whole answers, asked and streamed; kept for `RETENTION_DAYS`."""
         tenant_id = await authenticator.tenant(request)
         items = [
-            HistoryItem(question=each.question, answer=each.answer, timestamp=each.at)
+            HistoryItem(question=each.question, answer=each.answer, finish_reason=each.finish_reason, timestamp=each.at)
             for each in await questions.history(tenant_id, limit)
         ]
         return respond(200, History(items=items))

@@ -23,6 +23,7 @@ INSERT_QUESTION = Statement(
         tenant_id=bindparam("tenant_id"),
         question=bindparam("question"),
         answer=bindparam("answer"),
+        finish_reason=bindparam("finish_reason"),
         created_at=bindparam("answered_at"),
     )
 )
@@ -33,7 +34,7 @@ LAST_ANSWERED_AT = Statement(
     .limit(1)
 )
 LIST_QUESTIONS = Statement(
-    select(questions.c.question, questions.c.answer, questions.c.created_at)
+    select(questions.c.question, questions.c.answer, questions.c.created_at, questions.c.finish_reason)
     .where(questions.c.tenant_id == bindparam("tenant_id"))
     .order_by(questions.c.id.desc())
     .limit(bindparam("limit"))
@@ -53,19 +54,25 @@ PRUNE_QUESTIONS = Statement(
 )
 
 
-def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str) -> Operation[None]:
+def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str, finish_reason: str) -> Operation[None]:
     """Gives each of a tenant's questions a time of its own, later than the one before: many may share a transaction
     and its time."""
     yield LOCK_HISTORIES(tenant_ids=[tenant_id])
     answered_at = tx.wall
     for last in (yield LAST_ANSWERED_AT(tenant_id=tenant_id)):
         answered_at = max(answered_at, last.created_at + 1)
-    yield INSERT_QUESTION(tenant_id=tenant_id, question=question, answer=answer, answered_at=answered_at)
+    yield INSERT_QUESTION(
+        tenant_id=tenant_id,
+        question=question,
+        answer=answer,
+        finish_reason=finish_reason,
+        answered_at=answered_at,
+    )
 
 
 def list_questions(_: Transaction, tenant_id: str, limit: int) -> Operation[list[Question]]:
     rows = yield LIST_QUESTIONS(tenant_id=tenant_id, limit=limit)
-    return [Question(row.question, row.answer, row.created_at) for row in rows]
+    return [Question(row.question, row.answer, row.created_at, row.finish_reason) for row in rows]
 
 
 def prune(tx: Transaction, retention_ms: int) -> Operation[int]:
@@ -78,8 +85,8 @@ class QuestionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keep_question(self, tenant_id: str, question: str, answer: str) -> None:
-        await self._database.write.run(lambda tx: keep_question(tx, tenant_id, question, answer))
+    async def keep_question(self, tenant_id: str, question: str, answer: str, finish_reason: str) -> None:
+        await self._database.write.run(lambda tx: keep_question(tx, tenant_id, question, answer, finish_reason))
 
     async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
         """Newest first."""

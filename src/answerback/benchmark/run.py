@@ -13,7 +13,17 @@ from answerback.llm.asking import Asker, Measured
 from answerback.llm.catalog import Catalog
 
 COLUMNS = (
-    *("model", "answered_by", "prompt_number", "run", "status", "error_code", "tries", "latency_seconds"),
+    *(
+        "model",
+        "answered_by",
+        "prompt_number",
+        "run",
+        "status",
+        "error_code",
+        "finish_reason",
+        "tries",
+        "latency_seconds",
+    ),
     *("first_token_seconds", "tokens", "tokens_per_second", "prompt", "answer"),
 )
 """The columns of the file of results: a row per run, in the order in which runs ended. `model` is the one asked for,
@@ -153,7 +163,8 @@ def _row(plan: Plan, model: str, run: Run, measured: Measured) -> str:
     failed = run.failure is not None
     return sheet.line(
         (
-            *(model, run.model, run.prompt + 1, run.number, "failed" if failed else "ok", run.failure, run.tries),
+            *(model, run.model, run.prompt + 1, run.number, "failed" if failed else "ok", run.failure),
+            *(measured.finish_reason, run.tries),
             *((None, None) if failed else (run.seconds, run.first_token_seconds)),
             *(run.tokens, run.tokens_per_second, plan.prompts[run.prompt], measured.text),
         )

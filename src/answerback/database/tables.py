@@ -210,6 +210,7 @@ questions = Table(
     Column("tenant_id", Text, nullable=False),
     Column("question", Text, nullable=False),
     Column("answer", Text, nullable=False),
+    Column("finish_reason", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index("questions_tenant", "tenant_id", "id"),
     Index("questions_age", "created_at"),

@@ -1,9 +1,9 @@
 """Generating: one prompt, one answer, by a model of the list."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 
 from answerback.kernel.json import Json
-from answerback.llm.asking import Asker, Timed
+from answerback.llm.asking import Asker, StreamedText, Timed
 from answerback.llm.catalog import Catalog
 
 
@@ -19,8 +19,8 @@ class Generation:
         await self._catalog.check(body.get("model"))
         return await self._asker.ask(tenant_id, body)
 
-    async def stream(self, tenant_id: str, body: Mapping[str, Json]) -> AsyncGenerator[str, None]:
-        """An open stream whose first words have come. Raises UnknownModel, and ProviderError, as the stream does if it
-        breaks. Close it to stop the upstream call."""
+    async def stream(self, tenant_id: str, body: Mapping[str, Json]) -> StreamedText:
+        """An open stream whose first words have come. Raises UnknownModel, and ProviderError, as its pieces do if it
+        breaks. Close them to stop the upstream call."""
         await self._catalog.check(body.get("model"))
         return await self._asker.stream_text(tenant_id, body)

@@ -18,6 +18,7 @@ from answerback.http.sse import sse_response, word_events
 from answerback.kernel.json import Json
 from answerback.llm.asking import Timed
 from answerback.llm.catalog import Catalog
+from answerback.llm.model import FinishReason
 
 
 class GenerateBody(StrictBody):
@@ -36,6 +37,9 @@ class Generated(BaseModel):
     """An answer."""
 
     response: str = Field(examples=["Paris."])
+    finish_reason: FinishReason = Field(
+        description="How the answer ends; `length`: it was cut, `max_tokens` may be too small.", examples=["stop"]
+    )
     model: str = Field(description="The one that answered.", examples=["openai/gpt-oss-20b:free"])
     tokens_used: int | None = Field(
         description="Prompt and answer; null where the upstream counts none.", examples=[11]
@@ -108,6 +112,7 @@ def _generated(timed: Timed) -> Generated:
     usage = timed.answer.usage
     return Generated(
         response=timed.text,
+        finish_reason=timed.answer.finish_reason,
         model=timed.answer.model,
         tokens_used=usage.total_tokens if usage else None,
         latency_seconds=round(timed.seconds, 4),

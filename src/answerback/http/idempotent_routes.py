@@ -15,7 +15,7 @@ from answerback.http.disconnect import while_connected
 from answerback.http.headers import REPLAYED, idempotency_key
 from answerback.http.idempotency import HeldRecord, IdempotencyRecords
 from answerback.http.idempotency_store import IdempotentRequest, StoredResponse
-from answerback.http.sse import ENDS, EVENT_STREAM
+from answerback.http.sse import EVENT_STREAM, is_last_event
 from answerback.kernel.errors import InvalidField
 
 MAX_STORED_BYTES = 8 * 1024 * 1024
@@ -103,10 +103,10 @@ class _Recorded(Response):
             self._parts.clear()
 
     def _is_end(self, message: Message) -> bool:
-        """Whether the message completes a whole success. A broken event stream ends, too: only a last event of `ENDS`
+        """Whether the message completes a whole success. A broken event stream ends, too: only its last event
         makes one whole."""
         if self._stored_headers["content-type"].startswith(EVENT_STREAM):
-            return message.get("body", b"") in ENDS
+            return is_last_event(message.get("body", b""))
         return 200 <= self.status_code < 300 and not message.get("more_body", False)
 
     async def _store(self) -> None:

@@ -84,7 +84,8 @@ EVENTS: dict[str, Any] = {
     "schema": {
         "type": "string",
         "description": 'Server-sent events: `{"content": text}` as the words come, and `{"done": true}` once all have '
-        'come. A stream that breaks ends with `event: error` and `{"error": {"code", "message"}}` instead.',
+        "come, with a `finish_reason` where it is not `stop` (`length`: the answer was cut). A stream that breaks ends "
+        'with `event: error` and `{"error": {"code", "message"}}` instead.',
     },
     "example": 'data: {"content":"Par"}\n\ndata: {"content":"is."}\n\ndata: {"done":true}\n\n',
 }

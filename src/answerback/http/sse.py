@@ -19,9 +19,7 @@ DONE = b"data: [DONE]\n\n"
 """The last event of a whole stream on the OpenAI routes."""
 
 WORDS_DONE = b'data: {"done":true}\n\n'
-"""The last event of a whole stream on our own routes."""
-
-ENDS = (DONE, WORDS_DONE)
+"""The last event of a whole stream on our own routes. That of an answer that was cut says so, too."""
 
 HEADERS: Mapping[str, str] = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 """Keep caches and buffering proxies from holding a stream back."""
@@ -58,14 +56,30 @@ def error_event(_: int, code: str, message: str) -> bytes:
     return b"event: error\n" + data_event({"error": {"code": code, "message": message}})
 
 
-async def word_events(words: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
-    """An answer as our own streams send it: `{"content": …}` for each piece, then `{"done": true}`."""
+class Text(Protocol):
+    """A text, piece by piece; `finish_reason` is known once all have come."""
+
+    @property
+    def pieces(self) -> AsyncGenerator[str, None]: ...
+    @property
+    def finish_reason(self) -> str | None: ...
+
+
+async def word_events(text: Text) -> AsyncGenerator[bytes, None]:
+    """An answer as our own streams send it: `{"content": …}` for each piece, then `{"done": true}`, which has a
+    `finish_reason` where the answer did not simply end."""
     try:
-        async for piece in words:
+        async for piece in text.pieces:
             yield data_event({"content": piece})
-        yield WORDS_DONE
+        reason = text.finish_reason
+        yield WORDS_DONE if reason == "stop" else data_event({"done": True, "finish_reason": reason})
     finally:
-        await words.aclose()
+        await text.pieces.aclose()
+
+
+def is_last_event(event: bytes) -> bool:
+    """Whether it ends a whole stream, on OpenAI's routes or our own."""
+    return event == DONE or event.startswith(WORDS_DONE[:-3])
 
 
 def sse_response(events: AsyncGenerator[bytes, None], render_error: RenderErrorEvent = error_event) -> Response:

@@ -13,7 +13,7 @@ from answerback.kernel.json import Json
 from answerback.kernel.retry import ShortRetries
 from answerback.kernel.usage import Usage
 from answerback.llm import completions
-from answerback.llm.model import Answer, ChatRequest, Model
+from answerback.llm.model import Answer, ChatRequest, FinishReason, Model
 from answerback.llm.provider import Provider, send_streamed, send_whole
 from answerback.llm.reply import StreamedReply, WholeReply
 
@@ -44,7 +44,20 @@ class Measured:
     text: str = ""
     model: str | None = None
     usage: Usage | None = None
+    finish_reason: FinishReason | None = None
     failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedText:
+    """The text of an open stream, piece by piece. `finish_reason` is known once all have come."""
+
+    pieces: AsyncGenerator[str, None]
+    reply: StreamedReply
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        return self.reply.finish_reason
 
 
 class Asker:
@@ -79,7 +92,7 @@ class Asker:
             return Timed(answer.text, answer, self._monotonic() - started)
 
         timed = await self._retried(attempt)
-        self._report("asked", timed.answer.model, timed.seconds, timed.answer.usage)
+        self._report("asked", timed.answer.model, timed.seconds, timed.answer.usage, timed.answer.finish_reason)
         return timed
 
     async def relay(self, tenant_id: str, body: Mapping[str, Json]) -> WholeReply:
@@ -87,7 +100,7 @@ class Asker:
         started = self._monotonic()
         request = ChatRequest(body, self._timeout, tenant_id)
         reply = await self._retried(lambda: send_whole(self._provider, request))
-        self._report("relayed", reply.model, self._monotonic() - started, reply.usage)
+        self._report("relayed", reply.model, self._monotonic() - started, reply.usage, reply.finish_reason)
         return reply
 
     async def stream(self, tenant_id: str, body: Mapping[str, Json]) -> StreamedReply:
@@ -100,23 +113,24 @@ class Asker:
         def report(error: BaseException | None) -> None:
             seconds = self._monotonic() - started
             if error is None:
-                self._report("streamed", reply.model, seconds, reply.usage)
+                self._report("streamed", reply.model, seconds, reply.usage, reply.finish_reason)
             elif isinstance(error, ProviderError):
                 self._log.warning("stream_broke", code=error.failure.code.value, ms=int(seconds * 1000))
 
         reply.when_over(report)
         return reply
 
-    async def stream_text(self, tenant_id: str, body: Mapping[str, Json]) -> AsyncGenerator[str, None]:
-        """The text of an open stream, once its first piece has come: a model may think, call tools or stop without any
-        text. Raises ProviderError, as the generator does if the text is not whole. Close it to stop the upstream
-        call."""
+    async def stream_text(self, tenant_id: str, body: Mapping[str, Json]) -> StreamedText:
+        """The text of an open stream, once its first words have come: a model may think, call tools or stop without any
+        text. Raises ProviderError, as its pieces do if the text is not whole. Close them to stop the upstream call."""
         reply = await self.stream(tenant_id, body)
+        blank: list[str] = []
         try:
             async for chunk in reply:
-                if chunk.text:
-                    return _text(chunk.text, reply)
-            raise completions.empty()
+                blank.append(chunk.text)
+                if chunk.text.strip():
+                    return StreamedText(_text("".join(blank), reply), reply)
+            raise completions.without_text(reply.finish)
         except BaseException:
             await reply.aclose()
             raise
@@ -137,13 +151,14 @@ class Asker:
                     if len(text) < MEASURED_TEXT:
                         text += chunk.text
             seconds = self._monotonic() - started
-            return Measured(tries, seconds, first_token_seconds, text[:MEASURED_TEXT], reply.model, reply.usage)
+            kept, finish = text[:MEASURED_TEXT], reply.finish_reason
+            return Measured(tries, seconds, first_token_seconds, kept, reply.model, reply.usage, finish)
 
         try:
             measured = await self._retried(attempt)
         except ProviderError as error:
             return Measured(tries, self._monotonic() - started, 0.0, failure=error.failure)
-        self._report("measured", measured.model, measured.seconds, measured.usage)
+        self._report("measured", measured.model, measured.seconds, measured.usage, measured.finish_reason)
         return measured
 
     async def models(self) -> Sequence[Model]:
@@ -166,9 +181,11 @@ class Asker:
                 self._log.warning("call_retried", code=error.failure.code.value, retry_in=round(delay, 3))
             await self._sleep(delay)
 
-    def _report(self, event: str, model: str | None, seconds: float, usage: Usage | None) -> None:
+    def _report(
+        self, event: str, model: str | None, seconds: float, usage: Usage | None, finish: FinishReason | None
+    ) -> None:
         tokens = usage.total_tokens if usage else None
-        self._log.info(event, model=model, ms=int(seconds * 1000), tokens=tokens)
+        self._log.info(event, model=model, ms=int(seconds * 1000), tokens=tokens, finish=finish)
 
 
 async def _text(first: str, reply: StreamedReply) -> AsyncGenerator[str, None]:

@@ -90,7 +90,11 @@ class MessageKind:
         return Completed(
             _result(answer),
             seconds=time.perf_counter() - asked_at,
-            about={"model": answer.model, "tokens": answer.usage.total_tokens if answer.usage else None},
+            about={
+                "model": answer.model,
+                "tokens": answer.usage.total_tokens if answer.usage else None,
+                "finish": answer.finish_reason,
+            },
             window_from=_beginning(remembered, claim) if remembered.moved else None,
         )
 
