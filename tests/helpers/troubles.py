@@ -94,7 +94,7 @@ TROUBLES: Mapping[str, Trouble] = {
     "context-length-in-200": Trouble(
         replies.error_in_200("context_length_exceeded"),
         400,
-        "upstream_refused",
+        "context_length_exceeded",
         NEVER,
         streamed=_error_chunk("context_length_exceeded"),
     ),

@@ -93,8 +93,10 @@ class Api:
 
 @asynccontextmanager
 async def whole_api(path: Path, **settings: Any) -> AsyncIterator[Api]:
-    """A service on the SQLite file at `path` with these settings, and the mock provider."""
-    chosen = Settings(_env_file=None, database_url=f"sqlite:///{path}", mock_mode=True, **settings)  # type: ignore[call-arg]
+    """A service on the SQLite file at `path` with these settings; the mock provider answers unless they say
+    otherwise."""
+    given = {"database_url": f"sqlite:///{path}", "mock_mode": True} | settings
+    chosen = Settings(_env_file=None, **given)  # type: ignore[arg-type, call-arg]
     async with AsyncExitStack() as lifetimes:
         upstreams = Upstreams(chosen)
         process = await open_process(chosen, Journal(), upstreams.models, nothing, lifetimes)

@@ -1,15 +1,26 @@
-"""Retry-After in all its forms."""
+"""Waits in all their forms: Retry-After, fields of bodies, sentences."""
+
+from typing import Any
 
 import pytest
 
-from answerback.kernel.retry import parse_retry_after
+from answerback.kernel.waits import parse_retry_after, wait_in_answer, wait_in_field, wait_in_text
 
 NOW_MS = 1_750_000_000_000
 
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("0", 0.0), (" 120 ", 120.0), ("1.5", 1.5), ("Sun, 15 Jun 2025 15:07:40 GMT", 60.0)],
+    [
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("1.5", 1.5),
+        ("Sun, 15 Jun 2025 15:07:40 GMT", 60.0),
+        ("7.66s", 7.66),
+        ("1m30s", 90.0),
+        ("2025-06-15T15:07:40Z", 60.0),
+        ("Sunday, 15-Jun-25 15:07:40 GMT", 60.0),
+    ],
 )
 def test_seconds_and_moments_are_read(value: str, seconds: float) -> None:
     assert parse_retry_after(value, NOW_MS) == seconds
@@ -21,3 +32,63 @@ def test_seconds_and_moments_are_read(value: str, seconds: float) -> None:
 )
 def test_a_senseless_wait_is_none(value: str | None) -> None:
     assert parse_retry_after(value, NOW_MS) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Please try again in 7.66s. Visit https://x to learn more.", 7.66),
+        ("Please try again in 6m0s.", 360.0),
+        ("try again in 1h2m3.5s", 3_723.5),
+        ("Please try again in 547ms", 0.547),
+        ("Please retry after 26 seconds.", 26.0),
+        ("Please retry in 34.074824224s.", 34.074824224),
+        ("Please wait 49263 seconds before retrying.", 49_263.0),
+        ("Your quota will reset after 8h44m7s.", 31_447.0),
+        ("Quota will be replenished in 2.05:23:10.", 192_190.0),
+        ("Try again in 5 minutes and 10 seconds", 310.0),
+        ("resets at 2025-06-15T15:07:40Z", 60.0),
+        ("please try again later; 30 requests in 5 seconds are too many", None),
+        ("Please try again later.", None),
+        ("you made 20 calls in 5s", None),
+        ("try again in 99999 days", None),
+    ],
+)
+def test_a_sentence_may_say_how_long(text: str, seconds: float | None) -> None:
+    assert wait_in_text(text, NOW_MS) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "seconds"),
+    [
+        ("retryDelay", "34.07s", 34.07),
+        ("retryDelay", {"seconds": 34}, 34.0),
+        ("retry_after", 0.3, 0.3),
+        ("Retry-After", "12", 12.0),
+        ("retry_after_ms", 250, 0.25),
+        ("estimated_time", 20.0, 20.0),
+        ("retry_after", True, None),
+        ("retry_after", -1, None),
+        ("retry_after", float("nan"), None),
+        ("retry_after", 10**400, None),
+        ("retry_after", ["5"], None),
+        ("limit", 5, None),
+    ],
+)
+def test_a_field_may_say_how_long(name: str, value: Any, seconds: float | None) -> None:
+    assert wait_in_field(name, value) == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ('{"message": "You are being rate limited.", "retry_after": 0.3, "global": false}', 0.3),
+        ('{"error": {"retry_after": 9}}', 9.0),
+        ('{"detail": "Try again in 60 seconds."}', 60.0),
+        ("slow down: try again in 3s", 3.0),
+        ('{"cut": "off', None),
+        ("[" * 1000, None),
+    ],
+)
+def test_a_receivers_answer_may_say_how_long(body: str, seconds: float | None) -> None:
+    assert wait_in_answer(body, NOW_MS) == seconds

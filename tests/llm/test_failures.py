@@ -123,15 +123,19 @@ TABLE = [
         "limit",
     ),
     refused("403 moderation", replies.status(403, {"error": {"metadata": FLAGGED}}), "moderation"),
-    refused("400", replies.status(400), "check the model's name and the parameters"),
-    refused("400 by a word", refusal(400, "context_length_exceeded"), "400, context_length_exceeded; check"),
-    refused("400 by a sentence", refusal(400, "The key sk-secret is bad"), "with 400; check"),
-    refused("400 by its own number", refusal(400, "400"), "with 400; check"),
-    refused("404", refusal(404, "model_not_found"), "404, model_not_found; check the model's name"),
-    refused("413", replies.status(413), "too long"),
+    refused("400", replies.status(400), "scripted 400"),
+    refused("400 without a reason", replies.status(400, {}), "with 400; check the model's name and the parameters"),
+    refused("400 by a word", refusal(400, "context_length_exceeded"), "Bearer [redacted]"),
+    refused("400 by a sentence", refusal(400, "The key sk-secret is bad"), "Bearer [redacted]"),
+    refused("400 by its own number", replies.status(400, {"error": {"code": "400"}}), "with 400; check"),
+    refused("404", refusal(404, "model_not_found"), "Bearer [redacted]"),
+    refused("404 without a reason", replies.status(404, {"error": {"code": "model_not_found"}}), "model_not_found; ch"),
+    refused("404, a page", replies.status(404, b"<html>Not Found</html>"), "/v1"),
+    refused("404, nothing", replies.status(404, b""), "/v1"),
+    refused("413", replies.status(413, {"error": {}}), "too long"),
     refused("418", replies.status(418), "418"),
     refused("422", replies.status(422)),
-    refused("400 in a 200", replies.error_in_200("context_length_exceeded"), "400, context_length_exceeded"),
+    refused("400 in a 200", replies.error_in_200("context_length_exceeded"), "scripted"),
     refused("302", replies.status(302, headers={"Location": "/v1/chat/completions"}), "redirects"),
     refused("307", replies.status(307, headers={"Location": "/v1/chat/completions"}), "base URL"),
     refused("filtered", replies.message(None, "content_filter"), "filter"),
@@ -149,7 +153,7 @@ TABLE = [
     failed("500, a list", replies.status(500, [1])),
     failed("500 in a 200", replies.error_in_200(500)),
     failed("503 in a 200", replies.error_in_200(503, metadata={"headers": {"retry-after": 4}}), wait=4.0),
-    failed("unknown word in a 200", replies.error_in_200("overloaded"), "error, overloaded in place"),
+    failed("unknown word in a 200", replies.error_in_200("oops"), "error, oops in place"),
     failed("odd code in a 200", replies.error_in_200([429])),
     failed("truth as code in a 200", replies.error_in_200(code=True)),
     failed("success as code in a 200", replies.error_in_200(200)),
@@ -167,7 +171,8 @@ TABLE = [
     empty("blank parts", replies.message(BLANK_PARTS)),
     final("all tokens spent", replies.message("", "length"), ErrorCode.UPSTREAM_EMPTY, "max_tokens"),
     invalid("broken JSON", replies.raw(b'{"choices": [{"mess'), "JSON"),
-    invalid("not JSON", replies.raw(b"<html>OK</html>")),
+    invalid("not JSON", replies.raw(b"OK")),
+    invalid("a web page", replies.raw(b"<!DOCTYPE html><html>OK</html>"), "web page, not JSON; check the base URL"),
     invalid("nothing", replies.raw(b"")),
     invalid("not UTF-8", replies.raw(b'{"choices": "\xff"}')),
     invalid("UTF-16", replies.raw('{"choices": []}'.encode("utf-16"))),
@@ -300,3 +305,17 @@ async def test_a_request_that_is_not_json_is_refused_before_it_costs_anything(
 
     assert (raised.value.failure.code, raised.value.retryable) == (ErrorCode.UPSTREAM_REFUSED, False)
     assert llm.total == 0
+
+
+@pytest.mark.parametrize("at", [1_990, 3_985])
+async def test_a_key_that_stands_where_a_reason_is_cut_is_not_shown_in_part(
+    at: int, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    """Given a reason that is cut while it is read, or when it is shown; the key is `sk-secret`."""
+    why = "sk-secret " * 150 + " " * (at - 1_500) + "x" * 10 + "sk-secret"
+    llm.then(replies.status(400, {"error": {"message": why}}))
+
+    with pytest.raises(ProviderError) as raised:
+        await complete(provider, QUESTION)
+
+    assert "sk-s" not in raised.value.failure.message

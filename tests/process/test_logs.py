@@ -92,16 +92,37 @@ async def test_nothing_that_was_said_is_logged(client: Client) -> None:
     await silent_about(client, *said.values())
 
 
-async def test_nothing_of_a_failure_is_logged_but_our_own_words(client: Client) -> None:
-    said, upstream = marker("message"), marker("upstream")
-    error = {"error": {"message": f"{upstream}: cannot answer {said}", "code": 400, "metadata": {"raw": upstream}}}
+async def test_why_a_request_is_refused_is_logged_without_secrets_and_with_the_providers_address(
+    client: Client,
+) -> None:
+    key, why = marker("sk-key"), "temperature must be below 2"
+    error = {"error": {"message": f"{why} (Bearer {key})", "code": "invalid_value", "param": "temperature"}}
+    said = marker("message")
     client.relay.llm.on(said, replies.status(400, error))
     job_id = (await client.say(message=said))["job_id"]
 
     line = await logged(client, "failed", job=job_id)
 
     assert line["code"] == "upstream_refused"
-    await silent_about(client, said, upstream)
+    assert line["reason"] == f"{client.relay.llm.base_url}: {why} (Bearer [redacted])"
+    call = await logged(client, "llm_call_failed", code="upstream_refused", upstream_code="invalid_value")
+    assert (call["param"], call["status"], call["reason"]) == ("temperature", 400, line["reason"])
+    await silent_about(client, said, key)
+
+
+async def test_what_an_upstream_says_of_its_own_trouble_is_logged_for_the_operator_only(client: Client) -> None:
+    said, trouble = marker("message"), marker("trouble")
+    client.relay.llm.on(said, replies.status(401, {"error": {"message": f"no such account: {trouble}"}}))
+    job_id = (await client.say(message=said))["job_id"]
+    await logged(client, "failed", job=job_id)
+
+    line = await logged(client, "llm_call_failed", code="upstream_auth")
+
+    assert trouble in line["upstream"]
+    assert client.relay.llm.base_url in line["reason"]
+    job = await client.settled(job_id)
+    assert trouble not in str(job)
+    assert client.relay.llm.base_url not in str(job), "its sender is no operator"
 
 
 async def test_nothing_of_a_refused_body_is_logged(client: Client) -> None:

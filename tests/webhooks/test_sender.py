@@ -146,9 +146,17 @@ class TestWhatItAnswers:
         assert (await sender.send("t1", receiver.url(), {}, BODY)).status == 410
 
     async def test_a_wait_it_asks_for(self, sender: WebhookSender, receiver: Receiver) -> None:
-        receiver.on("/", behaviours.retry_after(120), behaviours.retry_after("Sun, 15 Jun 2025 15:07:40 GMT"))
-        waits = [(await sender.send("t1", receiver.url(), {}, BODY)).retry_after for _ in range(2)]
-        assert waits == [120.0, 60.0]
+        said = (120, "Sun, 15 Jun 2025 15:07:40 GMT", "0.25", "1m30s")
+        receiver.on("/", *map(behaviours.retry_after, said))
+        waits = [(await sender.send("t1", receiver.url(), {}, BODY)).retry_after for _ in range(4)]
+        assert waits == [120.0, 60.0, 0.25, 90.0]
+
+    async def test_a_wait_that_only_its_body_names(self, sender: WebhookSender, receiver: Receiver) -> None:
+        said = '{"message": "You are being rate limited.", "retry_after": 0.3}'
+        busy = behaviours.status(429, said), behaviours.status(503, "try again in 5s")
+        receiver.on("/", *busy, behaviours.status(500, said))
+        waits = [(await sender.send("t1", receiver.url(), {}, BODY)).retry_after for _ in range(3)]
+        assert waits == [0.3, 5.0, None], "what a 500 says of waits is not meant for this"
 
     async def test_an_answer_that_comes_before_the_body_was_read(self) -> None:
         said = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"

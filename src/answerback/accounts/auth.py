@@ -11,6 +11,7 @@ from starlette.requests import Request
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, Caller, hash_key
 from answerback.accounts.ratelimit import RateLimiter, address_of
 from answerback.accounts.store import AccountStore
+from answerback.http.caller import note_operator
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import Forbidden, Misdirected, Unauthorized
 from answerback.kernel.rate import parse_rate
@@ -66,6 +67,8 @@ class Authenticator:
             raise
         counted = "address:" + address_of(request) if caller.key_id is None else "key:" + caller.key_id
         await self._limiter.admit(request, counted, caller.rate)
+        if caller.operator:
+            note_operator(request)
         return caller
 
     async def tenant(self, request: Request) -> str:

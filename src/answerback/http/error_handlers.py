@@ -12,9 +12,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from answerback.http.caller import is_operator
 from answerback.http.disconnect import ClientGone
 from answerback.http.errors import RETRY_AFTER, ErrorRenderer, InvalidRequest, problem, render_refusal
-from answerback.http.upstream import headers_of, status_of
+from answerback.http.upstream import code_of, headers_of, status_of
 from answerback.kernel.errors import ProviderError, Refusal, StorageUnavailable
 
 CLIENT_CLOSED_REQUEST = 499
@@ -95,8 +96,12 @@ class ErrorHandlers:
 
     def _upstream_failed(self, request: Request, error: ProviderError) -> Response:
         failure = error.failure
-        render = self._renderers.of(request.scope)
-        return render(status_of(error), failure.code.value, failure.message, None, headers_of(error))
+        render, status = self._renderers.of(request.scope), status_of(error)
+        if render is problem and status == HTTPStatus.NOT_FOUND:
+            # OpenAI's clients know a 404 for a model; on our own routes it would be a path.
+            status = HTTPStatus.BAD_REQUEST
+        message = error.for_operator if is_operator(request) else failure.message
+        return render(status, code_of(error), message, None, headers_of(error), failure.param)
 
     def _unavailable(self, request: Request, _: StorageUnavailable) -> Response:
         message = "the database cannot take this now; nothing was stored, send it again"

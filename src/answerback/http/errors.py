@@ -4,7 +4,7 @@ routes: `{"detail": …, "error": {"code", "message"}}`."""
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from answerback.http.responses import respond
@@ -78,6 +78,10 @@ HEADERS: Mapping[type[Refusal], Mapping[str, str]] = {
 }
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class ErrorBody(BaseModel):
     """What went wrong with a request, a job or one of its attempts."""
 
@@ -85,6 +89,18 @@ class ErrorBody(BaseModel):
 
     code: str
     message: str
+    param: str | None = Field(
+        None,
+        description="The parameter that an upstream refuses, where it names one.",
+        examples=[None],
+        exclude_if=_is_none,
+    )
+    upstream_code: str | None = Field(
+        None,
+        description="The upstream's own code for why it refused a job.",
+        examples=[None],
+        exclude_if=_is_none,
+    )
 
 
 class Problem(BaseModel):
@@ -96,19 +112,31 @@ class Problem(BaseModel):
 
 class ErrorRenderer(Protocol):
     """The error response of a router. `detail` is a text, or a list that names each field as `{"type", "loc", "msg"}`;
-    None stands for the message."""
+    None stands for the message. `param` is the parameter that an upstream refuses."""
 
     def __call__(
-        self, status: int, code: str, message: str, detail: Any = None, headers: Mapping[str, str] | None = None, /
+        self,
+        status: int,
+        code: str,
+        message: str,
+        detail: Any = None,
+        headers: Mapping[str, str] | None = None,
+        param: str | None = None,
+        /,
     ) -> Response: ...
 
 
 def problem(
-    status: int, code: str, message: str, detail: Any = None, headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    message: str,
+    detail: Any = None,
+    headers: Mapping[str, str] | None = None,
+    param: str | None = None,
 ) -> Response:
     """The ErrorRenderer of our own routes."""
-    body = Problem(detail=message if detail is None else detail, error=ErrorBody(code=code, message=message))
-    return respond(status, body, headers)
+    error = ErrorBody(code=code, message=message, param=param)
+    return respond(status, Problem(detail=message if detail is None else detail, error=error), headers)
 
 
 def render_refusal(refusal: Refusal, renderer: ErrorRenderer = problem) -> Response:

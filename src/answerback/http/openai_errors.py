@@ -43,11 +43,16 @@ class MissingParameter(InvalidField):
 
 
 def openai_error(
-    status: int, code: str, message: str, detail: Any = None, headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    message: str,
+    detail: Any = None,
+    headers: Mapping[str, str] | None = None,
+    param: str | None = None,
 ) -> Response:
-    """The ErrorRenderer of the OpenAI routes. The field that `detail` names first becomes `param`."""
+    """The ErrorRenderer of the OpenAI routes. Without a `param`, the field that `detail` names first becomes it."""
     status = STATUSES.get(status, status)
-    return respond(status, openai_problem(status, code, message, _param(detail)), headers)
+    return respond(status, openai_problem(status, code, message, param or _param(detail)), headers)
 
 
 def openai_problem(status: int, code: str, message: str, param: str | None = None) -> OpenAIProblem:

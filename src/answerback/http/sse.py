@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from answerback.http.upstream import status_of
+from answerback.http.upstream import code_of, status_of
 from answerback.kernel.errors import ProviderError
 
 EVENT_STREAM = "text/event-stream"
@@ -121,7 +121,7 @@ class StreamedResponse(Response):
         try:
             await self._send_while_connected(receive, send)
         except ProviderError as error:
-            await self._break(send, status_of(error), error.failure.code.value, error.failure.message)
+            await self._break(send, status_of(error), code_of(error), error.failure.message)
         except asyncio.CancelledError:
             if not self._started:
                 raise

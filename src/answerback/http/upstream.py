@@ -22,18 +22,25 @@ SDK_PATIENCE_SECONDS = 60.0
 
 
 def status_of(error: ProviderError) -> int:
-    return STATUSES.get(error.failure.code, 502)
+    """A refusal of a request keeps the class of the upstream's status."""
+    return error.shown_status or STATUSES.get(error.failure.code, 502)
+
+
+def code_of(error: ProviderError) -> str:
+    """A refused request is answered with the upstream's own code, if it gave one."""
+    return error.failure.upstream_code or error.failure.code.value
 
 
 def headers_of(error: ProviderError) -> dict[str, str]:
     """`Retry-After` in whole seconds, and for OpenAI's SDKs `retry-after-ms`, where the upstream named a time. The SDKs
-    are kept from retries (`x-should-retry: false`) that would fail again, would pay again, or would come too early."""
+    are kept from retries (`x-should-retry: false`) that would fail again, would pay again, would come too early, or
+    would multiply ours, which are used up."""
     headers: dict[str, str] = {}
     wait = error.retry_after
     if wait is not None:
         headers["Retry-After"] = str(max(1, math.ceil(wait)))
         headers["retry-after-ms"] = str(max(1, math.ceil(wait * 1000)))
-    final = not error.retryable or error.failure.code in UNUSABLE
+    final = not error.retryable or error.exhausted or error.failure.code in UNUSABLE
     if final or (wait is not None and wait > SDK_PATIENCE_SECONDS):
         headers["x-should-retry"] = "false"
     return headers

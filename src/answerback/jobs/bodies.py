@@ -1,6 +1,7 @@
 """The bodies of jobs: each model is both the documentation and the bytes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -100,7 +101,9 @@ def retried_body(record: JobRecord) -> Retried:
     return Retried(job_id=job.id, status="queued", session_id=session_id, seq=job.position, retry_of=record.retry_of)
 
 
-def job_details(record: JobRecord) -> JobDetails:
+def job_details(record: JobRecord, *, operator: bool = False) -> JobDetails:
+    """`operator`: whether an operator will see it."""
+    attempts = record.attempts if operator else [replace(each, remark=None) for each in record.attempts]
     description = described(record)
     return JobDetails(
         **_common(record),
@@ -109,7 +112,7 @@ def job_details(record: JobRecord) -> JobDetails:
         lease_losses=record.lease_losses,
         retried_as=record.retried_as,
         attempts_made=record.attempts_made,
-        attempts=record.attempts,
+        attempts=attempts,
         delivery=_own_delivery(record),
         deliveries=record.deliveries,
     )

@@ -15,7 +15,7 @@ from answerback.database.tables import conversation_items, conversations, jobs
 from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Registry
 from answerback.jobs.model import Finished
 from answerback.jobs.order import RELEASE_NEXT
-from answerback.jobs.rows import error_of
+from answerback.jobs.rows import error_of, failure_json
 from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
 from answerback.queue import attempts
@@ -178,7 +178,7 @@ def effects_of(kind: AnyKind | None, job: Job[Any], ending: Ending) -> Effects:
     if kind is not None:
         return kind.effects(job, ending)
     failure = ending.failure
-    error = None if failure is None else {"code": failure.code, "message": failure.message}
+    error = None if failure is None else failure_json(failure)
     data = {"job_id": job.id, "status": ending.state, "error": error}
     return Effects(events=(Event(f"{job.kind}.{ending.state}", data),))
 

@@ -155,6 +155,8 @@ class StoredFailure:
 
     code: str
     message: str
+    param: str | None = None
+    upstream_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

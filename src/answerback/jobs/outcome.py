@@ -22,21 +22,25 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Trying again would not help, or no try is left. `http_status` is what the LLM answered, None where it did not."""
+    """Trying again would not help, or no try is left. `http_status` is what the LLM answered, None where it did not.
+    `remark` says to operators what went wrong, and at which provider."""
 
     failure: Failure
     http_status: int | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """An attempt was made and failed: the job is scheduled again in `delay` seconds. `counted` is False if the attempt
-    uses up none of the schedule's, as after a rate limit that named its end. `http_status` is what the LLM answered."""
+    uses up none of the schedule's, as after a rate limit that named its end. `http_status` and `remark` are as in
+    `Failed`."""
 
     delay: float
     failure: Failure
     counted: bool = True
     http_status: int | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

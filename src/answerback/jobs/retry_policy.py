@@ -15,15 +15,17 @@ def after_provider_error(
     error: ProviderError, attempt: int, schedule: RetrySchedule, draw: Callable[[], float]
 ) -> Failed | Retry | Snooze:
     """What follows a provider's error at attempt number `attempt`. `draw` returns a uniform number in [0, 1)."""
-    code, status = error.failure.code, error.http_status
+    code, failure, status = error.failure.code, error.failure, error.http_status
+    remark = None if error.base_url is None else error.for_operator
     if not error.retryable or (code in BILLED and attempt >= BILLED_ATTEMPTS):
-        return Failed(error.failure, status)
+        return Failed(failure, status, remark)
     if not error.asked:
-        return Snooze(error.retry_after or 0.0, error.failure)
+        return Snooze(error.retry_after or 0.0, failure)
     if code is ErrorCode.UPSTREAM_RATE_LIMITED and error.retry_after is not None:
         delay = schedule.delay(1, error.retry_after, draw)
-        return Retry(error.retry_after if delay is None else delay, error.failure, counted=False, http_status=status)
+        wait = error.retry_after if delay is None else delay
+        return Retry(wait, failure, counted=False, http_status=status, remark=remark)
     delay = schedule.delay(attempt, error.retry_after, draw)
     if delay is None:
-        return Failed(error.failure, status)
-    return Retry(delay, error.failure, http_status=status)
+        return Failed(failure, status, remark)
+    return Retry(delay, failure, http_status=status, remark=remark)

@@ -100,18 +100,19 @@ def router(
     @routes.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS)
     async def get_job(request: Request, job_id: JobId) -> Response:
         """State, answer, every attempt, and the deliveries with their attempts."""
-        tenant_id = await authenticator.tenant(request)
-        return respond(200, job_details(await store.get(tenant_id, job_id)))
+        caller = await authenticator.caller(request)
+        return respond(200, job_details(await store.get(caller.tenant_id, job_id), operator=caller.operator))
 
     @routes.post("/jobs/{job_id}/cancel", summary="Cancel a job", response_model=JobDetails, responses=CANCEL_ERRORS)
     async def cancel(request: Request, job_id: JobId) -> Response:
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
-        tenant_id = await authenticator.tenant(request)
+        caller = await authenticator.caller(request)
+        tenant_id = caller.tenant_id
         if await store.cancel(tenant_id, job_id):
             instruments.metrics.ended(JobState.CANCELLED, ErrorCode.CANCELLED)
         notifier.job_cancelled(job_id)
         instruments.log.info("cancelled", job=job_id, tenant=tenant_id)
-        return respond(200, job_details(await store.get(tenant_id, job_id)))
+        return respond(200, job_details(await store.get(tenant_id, job_id), operator=caller.operator))
 
     @routes.post(
         "/jobs/{job_id}/retry",

@@ -130,14 +130,25 @@ def record_of(row: Row, kinds: Registry, tx: Transaction) -> JobRecord:
 
 def error_of(failure: Failure | None) -> str | None:
     """A failure as stored."""
-    return None if failure is None else json.dumps({"code": failure.code, "message": failure.message})
+    return None if failure is None else json.dumps(failure_json(failure))
+
+
+def failure_json(failure: Failure | StoredFailure) -> dict[str, str]:
+    """A failure as JSON, without what nobody named."""
+    fields = {
+        "code": failure.code,
+        "message": failure.message,
+        "param": failure.param,
+        "upstream_code": failure.upstream_code,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def failure_of(stored: str | None) -> StoredFailure | None:
     if stored is None:
         return None
     error = json.loads(stored)
-    return StoredFailure(error["code"], error["message"])
+    return StoredFailure(error["code"], error["message"], error.get("param"), error.get("upstream_code"))
 
 
 def by_position(found: list[Row]) -> list[Row]:

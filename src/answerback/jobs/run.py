@@ -102,14 +102,14 @@ class Runner:
             case Completed(result=result, window_from=window_from):
                 end = End.completed(result, window_from)
                 return await self._finish(claim, end, Report("answered", duration_ms=duration_ms))
-            case Failed(failure=failure, http_status=status):
+            case Failed(failure=failure):
                 end = End(JobState.FAILED, failure=failure)
-                return await self._finish(claim, end, _failure_report("failed", failure, status, duration_ms))
+                return await self._finish(claim, end, _failure_report("failed", outcome, duration_ms))
             case Awaiting(timeout=seconds):
                 taken = Report("handed_over", duration_ms=duration_ms)
                 return await self._persist(claim, taken, lambda: self._store.hand_over(claim, seconds, taken))
-            case Retry(failure=failure, http_status=status):
-                report = _failure_report("retry", failure, status, duration_ms)
+            case Retry():
+                report = _failure_report("retry", outcome, duration_ms)
                 kept = await self._persist(claim, report, lambda: self._store.put_off(claim, outcome, report))
                 self._notifier.job_ready()  # The worker pool sleeps until the next due row; this may be it.
                 return kept
@@ -157,12 +157,13 @@ class Runner:
             case Completed(about=about):
                 self._log.info("answered", **fields, **about)
             case Failed(failure=failure):
-                self._log.warning("failed", **fields, code=failure.code.value, reason=failure.message)
+                reason = outcome.remark or failure.message
+                self._log.warning("failed", **fields, code=failure.code.value, reason=reason)
             case Awaiting(timeout=seconds):
                 self._log.info("handed_over", **fields, awaited_seconds=seconds)
             case Retry(delay=delay, failure=failure):
-                fields |= {"code": failure.code.value, "reason": failure.message, "retry_in": round(delay, 3)}
-                self._log.warning("retry", **fields)
+                fields |= {"code": failure.code.value, "reason": outcome.remark or failure.message}
+                self._log.warning("retry", **fields, retry_in=round(delay, 3))
             case Snooze(delay=delay, failure=failure):
                 self._log.info("waits_for_its_turn", **fields, code=failure.code.value, retry_in=round(delay, 3))
             case _:
@@ -186,5 +187,7 @@ class Runner:
                 assert_never(outcome)
 
 
-def _failure_report(status: str, failure: Failure, http_status: int | None, duration_ms: int) -> Report:
-    return Report(status, f"{failure.code}: {failure.message}", http_status, duration_ms)
+def _failure_report(status: str, outcome: Failed | Retry, duration_ms: int) -> Report:
+    failure = outcome.failure
+    error = f"{failure.code}: {failure.message}"
+    return Report(status, error, outcome.http_status, duration_ms, remark=outcome.remark)

@@ -59,10 +59,13 @@ UNUSABLE = frozenset({ErrorCode.UPSTREAM_EMPTY, ErrorCode.UPSTREAM_INVALID})
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as the client reads it. `message` is ours: upstream texts may contain secrets and are not echoed."""
+    """An error as the client reads it. `message` is ours, or why an upstream refuses the request, in its own words,
+    redacted; then `param` and `upstream_code` are its names of the parameter and of the reason, where it gave any."""
 
     code: ErrorCode
     message: str
+    param: str | None = None
+    upstream_code: str | None = None
 
 
 class Refusal(Exception):
@@ -175,7 +178,11 @@ class ResultsUnwritable(Exception):
 class ProviderError(Exception):
     """The LLM did not answer. `retry_after` is in seconds, None where the upstream named no time. `asked` is False
     where our limiter refused; `retry_after` is then the wait for a slot. `http_status` is the upstream's, None without
-    a response."""
+    a response. `shown_status` is the status of synchronous routes where the failure's code does not decide it.
+    `elsewhere`: another provider may answer, though trying this one again would not help. `reason` is the upstream's
+    own text, redacted, and `remark` a remark of ours that follows the provider's `base_url`; both are for operators
+    only. `exhausted`: our own retries are used up.
+    """
 
     def __init__(
         self,
@@ -186,13 +193,36 @@ class ProviderError(Exception):
         retry_after: float | None = None,
         asked: bool = True,
         http_status: int | None = None,
+        shown_status: int | None = None,
+        elsewhere: bool = False,
+        param: str | None = None,
+        upstream_code: str | None = None,
+        reason: str | None = None,
+        remark: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.failure = Failure(code, message)
+        self.failure = Failure(code, message, param, upstream_code)
         self.retryable = retryable
         self.retry_after = retry_after
         self.asked = asked
         self.http_status = http_status
+        self.shown_status = shown_status
+        self.elsewhere = elsewhere
+        self.reason = reason
+        self.remark = remark
+        self.base_url: str | None = None
+        self.exhausted = False
+
+    @property
+    def for_operator(self) -> str:
+        """What went wrong, and where: `http://localhost:11434/v1 refused the connection; is it running?`. Of the
+        upstream's own text it holds what every caller may see."""
+        if self.base_url is None:
+            return self.failure.message
+        if self.remark is not None:
+            return f"{self.base_url} {self.remark}"
+        message = self.failure.message.removeprefix("the upstream ")
+        return f"{self.base_url}{' ' if message != self.failure.message else ': '}{message}"
 
 
 class FileError(Exception):

@@ -1,10 +1,7 @@
 """Retry as arithmetic over values: no clock, no I/O."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 DAY = 86_400.0
 RETRY_AFTER_LIMIT = DAY
@@ -35,25 +32,6 @@ class RetrySchedule:
             return wait
         asked = min(max(retry_after, 0.0), RETRY_AFTER_LIMIT)
         return max(wait, asked + min(asked * self.jitter, RETRY_AFTER_SPREAD) * draw())
-
-
-def parse_retry_after(value: str | None, now_ms: int) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, section 10.2.3; some LLMs send fractions), None for garbage
-    and for the past. `now_ms` is the wall clock's."""
-    if value is None:
-        return None
-    value = value.strip()
-    if _SECONDS.fullmatch(value):
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now_ms / 1000
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return seconds if seconds >= 0 else None
-
-
-_SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 
 
 def exponential(attempts: int, first: float, multiplier: float, limit: float) -> RetrySchedule:

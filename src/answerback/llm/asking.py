@@ -175,6 +175,7 @@ class Asker:
                 # An unusable answer is not asked for again: the next may be as unusable, and is paid for as well.
                 if not error.retryable or error.failure.code in UNUSABLE:
                     raise
+                error.exhausted = error.asked and tries > self._retries.retries
                 delay = self._retries.delay(tries, error.retry_after, random.random)
                 if delay is None or (not error.asked and self._monotonic() + delay >= give_up_at):
                     raise

@@ -1,168 +1,194 @@
-"""Upstreams' failures: a status or an `error` object as a ProviderError in our own words.
+"""Upstreams' failures as ProviderErrors: what `dialects.py` reads in a status and a body, in our own words.
 
-Sources: OpenAI's and OpenRouter's error pages; RFC 9110, section 10.2.3 (Retry-After).
+Why a request is refused is passed on in the upstream's words; what it says of accounts and of its own trouble is for
+the operator. Neither is redacted yet: `redaction.place` does that. Sources: RFC 9110, section 10.2.3 (Retry-After);
+OpenAI's SDKs (retry-after-ms); OpenRouter's error page.
 """
 
 import re
 from collections.abc import Mapping
+from typing import assert_never
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
-from answerback.kernel.retry import parse_retry_after
+from answerback.kernel.waits import parse_retry_after, sane, wait_in_text
 from answerback.llm.completions import decode, invalid
+from answerback.llm.dialects import NO_STATUS, classify
+from answerback.llm.error_bodies import ErrorBody, read_error
+from answerback.llm.meaning import Meaning, Row
 
 NO_HEADERS: Mapping[str, str] = {}
 
+CHECK_BASE_URL = "check the base URL, which usually ends in /v1"
+
+NO_CREDIT = "the upstream account has no credit left, or a limit on its spending is reached"
+
 _WORD = re.compile(r"[a-z0-9_.-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
-_LONGEST_WAIT = 31 * 86_400.0
+_STATUS_NUMBER = re.compile(r"[45][0-9]{2}", re.ASCII)
 
 _STATUS_OF = {
-    "context_length_exceeded": 400,
-    "insufficient_credits": 402,
-    "insufficient_quota": 402,
-    "invalid_api_key": 401,
-    "invalid_request_error": 400,
-    "model_not_found": 404,
-    "rate_limit_exceeded": 429,
+    Meaning.AUTH: 401,
+    Meaning.CREDIT: 402,
+    Meaning.LIMITED: 429,
+    Meaning.CONTEXT: 400,
+    Meaning.FILTERED: 400,
+    Meaning.MODEL: 404,
+    Meaning.TOO_LARGE: 413,
+    Meaning.WRONG_PATH: 404,
 }
-"""The statuses that belong to codes, for upstreams that send such a code in a 200."""
-
-_REMEDIES = {
-    400: "check the model's name and the parameters",
-    404: "check the model's name and the base URL",
-    413: "the conversation is too long for it",
-    422: "check the model's name and the parameters",
-}
+"""The statuses that belong to meanings, for errors that come in a 200 without one."""
 
 
 def read_document(status: int, headers: Mapping[str, str], body: bytes, now: int) -> dict[str, Json]:
     """The JSON object of a response. Raises ProviderError for a status other than 2xx, for an `error` in place of an
-    answer, and for a body without an object."""
+    answer, and for a body without an object. `now` is the wall clock in epoch milliseconds."""
     document = decode(body)
-    error = document.get("error") if isinstance(document, dict) else None
     if not 200 <= status < 300:
-        raise failure(status, headers, error, now)
-    if error:
+        raise _failure(status, headers, read_error(document, body), now)
+    if (error := _error_in(document)) is not None:
         raise error_in_body(error, headers, now)
     if not isinstance(document, dict):
+        if read_error(None, body).is_page:
+            raise invalid(f"is a web page, not JSON; {CHECK_BASE_URL}")
         raise invalid("is not a JSON object")
     return document
 
 
 def error_in_body(error: Json, headers: Mapping[str, str], now: int) -> ProviderError:
-    """The failure of an `error` in a 200's body, as if its code were the status."""
-    code = error.get("code") if isinstance(error, dict) else None
-    if isinstance(code, str):
-        code = int(code) if re.fullmatch(r"[0-9]{3}", code, re.ASCII) else _STATUS_OF.get(code)
-    if isinstance(code, bool) or not isinstance(code, int) or not 400 <= code <= 599:
-        wait = _retry_after(headers, _object(error), now)
-        words = f"the upstream reported an error{_code(_object(error))} in place of an answer"
-        return ProviderError(ErrorCode.UPSTREAM_ERROR, words, retryable=True, retry_after=wait)
-    return failure(code, headers, error, now)
+    """The failure of an error in a 200's body or in a stream, as if its code were the status."""
+    return _failure(_status_in(error), headers, read_error(error or {}), now)
 
 
 def failure(status: int, headers: Mapping[str, str], error: Json, now: int) -> ProviderError:
-    """The failure of a status other than 2xx. `error` is the body's error object if there was one, `now` is the wall
-    clock in epoch milliseconds. Of the upstream's text at most a short machine-readable code is repeated."""
-    meant = _meaning(status, headers, error, now)
-    meant.http_status = status
-    return meant
+    """The failure of a status other than 2xx; `error` is the decoded body, or the error in it."""
+    return _failure(status, headers, read_error(error or {}), now)
 
 
-def _meaning(status: int, headers: Mapping[str, str], error: Json, now: int) -> ProviderError:
-    details = _object(error)
-    named = f"{status}{_code(details)}"
-    match status:
-        case 401 | 403:
-            return _forbidden(status, named, details)
-        case 402:
-            return _unpaid(named, headers, details, now)
-        case 429:
-            wait = _retry_after(headers, details, now)
-            if wait is None:
-                wait = _rate_limit_reset(headers, details, now)
-            words = f"the upstream limits the rate of calls ({named})"
+def _error_in(document: Json) -> Json:
+    """The error in a 200's body; None where there is none. Some upstreams report one without an `error`: vLLM
+    (`object`), MiniMax (`base_resp`), Cloudflare (`success`)."""
+    if isinstance(document, list) and len(document) == 1:
+        # Google puts a list around its errors.
+        document = document[0] if isinstance(document[0], dict) and "error" in document[0] else None
+    if not isinstance(document, dict):
+        return None
+    if document.get("error"):
+        return document["error"]
+    if document.get("choices"):
+        return None
+    reported = document.get("base_resp")
+    refused = isinstance(reported, dict) and reported.get("status_code") not in (0, None)
+    return document if refused or document.get("object") == "error" or document.get("success") is False else None
+
+
+def _status_in(error: Json) -> int:
+    for name in ("code", "status", "status_code"):
+        value = error.get(name) if isinstance(error, dict) else None
+        if isinstance(value, int | str) and not isinstance(value, bool) and _STATUS_NUMBER.fullmatch(str(value)[:4]):
+            return int(value)
+    return NO_STATUS
+
+
+def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) -> ProviderError:
+    wait = _wait(status, headers, body, now)
+    said = body.wait if body.wait is not None else wait_in_text(body.message, now)
+    decided = classify(status, body, asks_wait=said is not None)
+    if status == NO_STATUS:
+        status = _STATUS_OF.get(decided.meaning, NO_STATUS)
+    error = _explained(decided, status, body, wait if wait is not None else said)
+    error.http_status = status or None
+    error.reason = body.message or None
+    return error
+
+
+def _explained(decided: Row, status: int, body: ErrorBody, wait: float | None) -> ProviderError:
+    named = f"{status}{_code(body)}" if status else f"an error{_code(body)} in place of an answer"
+    match decided.meaning:
+        case Meaning.AUTH:
+            words = f"the upstream refused the relay's credentials ({named}); check the provider's API key"
+            return ProviderError(ErrorCode.UPSTREAM_AUTH, words, retryable=False, elsewhere=True)
+        case Meaning.CREDIT:
+            words = f"{decided.ours or NO_CREDIT} ({named})"
+            return ProviderError(ErrorCode.UPSTREAM_CREDIT, words, retryable=False, elsewhere=True)
+        case Meaning.LIMITED:
+            words = f"{decided.ours or 'the upstream limits the rate of calls'} ({named})"
             return ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, words, retryable=True, retry_after=wait)
-        case _ if status in (408, 409, 425) or status >= 500:
-            wait = _retry_after(headers, details, now)
+        case Meaning.CAPACITY:
+            words = f"the upstream has no capacity for now ({named})"
+            return ProviderError(ErrorCode.UPSTREAM_ERROR, words, retryable=True, retry_after=wait)
+        case Meaning.FAILED:
             words = f"the upstream failed with {named}"
             return ProviderError(ErrorCode.UPSTREAM_ERROR, words, retryable=True, retry_after=wait)
-        case _ if 300 <= status < 400:
-            words = f"the upstream redirects ({named}), which is not followed; check the base URL"
+        case Meaning.WRONG_PATH:
+            what = "redirects, which is not followed" if 300 <= status < 400 else "has nothing at this path"
+            words = f"the upstream {what} ({named}); {CHECK_BASE_URL}"
+            return ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False, shown_status=502, elsewhere=True)
+        case Meaning.REFUSED | Meaning.CONTEXT | Meaning.TOO_LARGE | Meaning.MODEL | Meaning.FILTERED:
+            return _refused(decided.meaning, status, named, body)
         case _:
-            words = f"the upstream refused the request with {named}; {_REMEDIES.get(status, _REMEDIES[400])}"
-    return ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
+            assert_never(decided.meaning)
 
 
-def _forbidden(status: int, named: str, details: Mapping[str, Json]) -> ProviderError:
-    metadata = _metadata(details)
-    if status == 403 and ("flagged_input" in metadata or "reasons" in metadata):
-        words = f"the upstream's moderation flagged the input ({named})"
-        return ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False)
-    if status == 403 and "limit_source" in metadata:
-        words = f"a spending limit set at the upstream is reached ({named})"
-        return ProviderError(ErrorCode.UPSTREAM_CREDIT, words, retryable=False)
-    words = f"the upstream refused the relay's credentials ({named}); check the provider's API key"
-    return ProviderError(ErrorCode.UPSTREAM_AUTH, words, retryable=False)
+_REMEDIES = {
+    Meaning.CONTEXT: "the conversation is too long for the model",
+    Meaning.TOO_LARGE: "the conversation is too long for it",
+    Meaning.MODEL: "check the model's name",
+    Meaning.FILTERED: "its filter or moderation refused the content",
+}
+_CODES = {Meaning.MODEL: "model_not_found", Meaning.FILTERED: "content_filter"}
 
 
-def _unpaid(named: str, headers: Mapping[str, str], details: Mapping[str, Json], now: int) -> ProviderError:
-    """OpenRouter's three kinds of 402."""
-    reasons = [value for value in (*details.values(), *_metadata(details).values()) if isinstance(value, str)]
-    if any("weight_exceeds_budget" in reason for reason in reasons):
-        words = f"the request costs more than the account's whole budget ({named}); shorten it or add credit"
-    elif any("in_flight_budget" in reason for reason in reasons):
-        wait = _retry_after(headers, details, now)
-        words = f"the calls in flight fill the account's budget for now ({named})"
-        return ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, words, retryable=True, retry_after=wait)
-    else:
-        words = f"the upstream account has no credit left ({named})"
-    return ProviderError(ErrorCode.UPSTREAM_CREDIT, words, retryable=False)
+def _refused(meaning: Meaning, status: int, named: str, body: ErrorBody) -> ProviderError:
+    """The upstream's own message, `param` and `code`: the sender needs the reason. A conversation that is
+    too long always has OpenAI's code, by which clients cut it."""
+    remedy = _REMEDIES.get(meaning, "check the model's name and the parameters")
+    code = body.code or _CODES.get(meaning)
+    if meaning is Meaning.CONTEXT:
+        code = "context_length_exceeded"
+    return ProviderError(
+        ErrorCode.UPSTREAM_REFUSED,
+        body.message or f"the upstream refused the request with {named}; {remedy}",
+        retryable=False,
+        shown_status=_shown_status(meaning, status),
+        elsewhere=meaning is Meaning.MODEL,
+        param=body.param,
+        upstream_code=code,
+    )
 
 
-def _code(details: Mapping[str, Json]) -> str:
-    for value in (details.get("code"), _metadata(details).get("error_type"), details.get("type")):
-        if isinstance(value, str) and _WORD.fullmatch(value) and not value.isdigit():
-            return f", {value}"
-    return ""
+def _shown_status(meaning: Meaning, status: int) -> int:
+    if meaning is Meaning.REFUSED:
+        # A 404 that names no model is not the caller's: OpenAI's clients would take it for one.
+        return status if status in (413, 422) else 400
+    if meaning in (Meaning.CONTEXT, Meaning.FILTERED) and status in (413, 422):
+        return status
+    return _STATUS_OF[meaning]
 
 
-def _metadata(details: Mapping[str, Json]) -> Mapping[str, Json]:
-    return _object(details.get("metadata"))
+def _code(body: ErrorBody) -> str:
+    """A short machine-readable code; sentences and numbers are not repeated."""
+    code = (body.code or "").lower()
+    return f", {code}" if _WORD.fullmatch(code) and not code.isdigit() else ""
 
 
-def _object(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
-def _header(name: str, headers: Mapping[str, str], details: Mapping[str, Json]) -> str | None:
-    """A header of the response, or of the response that an error object reports."""
+def _header(name: str, headers: Mapping[str, str], body: ErrorBody) -> str | None:
+    """A header of the response, or of the response that an error reports."""
     value = headers.get(name)
-    if value is not None:
-        return value.strip()
-    for key, said in _object(_metadata(details).get("headers")).items():
-        if key.lower() == name.lower() and isinstance(said, str | int | float):
-            return str(said).strip()
-    return None
+    value = body.headers.get(name.lower()) if value is None else value
+    return None if value is None else value.strip()
 
 
-def _retry_after(headers: Mapping[str, str], details: Mapping[str, Json], now: int) -> float | None:
-    """Seconds; None for garbage and for the past. The finer header is read first, as by OpenAI's SDKs."""
-    value = _header("retry-after-ms", headers, details)
+def _wait(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) -> float | None:
+    """Seconds that the headers ask for. The finer one is read first, as by OpenAI's SDKs; OpenRouter's
+    X-RateLimit-Reset, of a 429, is a moment in epoch milliseconds (other units end up beyond what is sane)."""
+    value = _header("retry-after-ms", headers, body)
     if value is not None and _NUMBER.fullmatch(value):
-        return _sane(float(value) / 1000)
-    wait = parse_retry_after(_header("Retry-After", headers, details), now)
-    return None if wait is None else _sane(wait)
-
-
-def _rate_limit_reset(headers: Mapping[str, str], details: Mapping[str, Json], now: int) -> float | None:
-    """OpenRouter's X-RateLimit-Reset is a moment in epoch milliseconds; other units end up beyond what is sane."""
-    value = _header("X-RateLimit-Reset", headers, details)
+        return sane(float(value) / 1000)
+    wait = parse_retry_after(_header("Retry-After", headers, body), now)
+    if wait is not None:
+        return sane(wait)
+    value = _header("X-RateLimit-Reset", headers, body) if status == 429 else None
     if value is None or not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", value):
         return None
-    return _sane((float(value) - now) / 1000)
-
-
-def _sane(seconds: float) -> float | None:
-    return seconds if 0 <= seconds <= _LONGEST_WAIT else None
+    return sane((float(value) - now) / 1000)

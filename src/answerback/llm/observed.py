@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
-from answerback.kernel.telemetry import Attributes, LLMCall, Metrics, Span, SpanKind
+from answerback.kernel.telemetry import Attributes, LLMCall, Span, SpanKind
 from answerback.llm.finish_reasons import Finish, classify, shown
 from answerback.llm.model import ChatRequest, Model
 from answerback.llm.provider import Provider
@@ -40,7 +40,7 @@ class ObservedProvider:
             if isinstance(value, int | float):
                 attributes[f"gen_ai.request.{field}"] = value
         span = self._instruments.tracer.begin(f"chat {model}", SpanKind.CLIENT, attributes)
-        call = ObservedCall(self.name, model, self._instruments.metrics, span)
+        call = ObservedCall(self.name, model, self._instruments, span)
         try:
             reply = await self._provider.send(request)
         except BaseException as error:
@@ -72,12 +72,14 @@ class ObservedProvider:
 
 
 class ObservedCall:
-    """One call under way; its end counts it and ends its span."""
+    """One call under way; its end counts it, ends its span, and logs why it failed: for the operator, who sees the
+    provider's address and its own text."""
 
-    def __init__(self, provider: str, model: str, metrics: Metrics, span: Span) -> None:
+    def __init__(self, provider: str, model: str, instruments: Instruments, span: Span) -> None:
         self._provider = provider
         self._model = model
-        self._metrics = metrics
+        self._metrics = instruments.metrics
+        self._log = instruments.log
         self._span = span
         self._started = time.perf_counter()
         self._first_token_seconds: float | None = None
@@ -97,6 +99,20 @@ class ObservedCall:
         call = LLMCall(self._provider, self._model, seconds, self._first_token_seconds, usage, code)
         self._metrics.called(call)
         self._span.end()
+        if isinstance(error, ProviderError):
+            self._report(error)
+
+    def _report(self, error: ProviderError) -> None:
+        fields: dict[str, object] = {"provider": self._provider, "model": self._model, "code": error.failure.code.value}
+        if error.http_status is not None:
+            fields["status"] = error.http_status
+        fields["reason"] = error.for_operator
+        if error.reason is not None and error.reason != error.failure.message:
+            fields["upstream"] = error.reason
+        for name in ("param", "upstream_code"):
+            if (value := getattr(error.failure, name)) is not None:
+                fields[name] = value
+        self._log.warning("llm_call_failed", **fields)
 
 
 def _attributes(reply: Reply) -> Attributes:

@@ -14,6 +14,7 @@ from answerback.llm.documents import read_completion
 from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
 from answerback.llm.finish_reasons import check_end
 from answerback.llm.model import ChatRequest, Model
+from answerback.llm.redaction import place
 from answerback.llm.reply import Reply, StreamedReply, WholeReply
 from answerback.llm.streams import chunks
 from answerback.llm.transport import Transport
@@ -41,8 +42,10 @@ class OpenAICompatible:
         app_url: str = "http://localhost:8080",
         name: str | None = None,
     ) -> None:
-        self._url = URL(base_url.rstrip("/") + "/chat/completions")
-        self._models_url = URL(base_url.rstrip("/") + "/models")
+        self._base_url = base_url.rstrip("/")
+        self._secrets = (api_key,) if api_key else ()
+        self._url = URL(self._base_url + "/chat/completions")
+        self._models_url = URL(self._base_url + "/models")
         self._default_model = default_model
         self._now = now
         self._transport = Transport(connect_timeout)
@@ -63,6 +66,16 @@ class OpenAICompatible:
     async def send(self, request: ChatRequest) -> Reply:
         """One call. Raises ProviderError for every failure of the upstream or the network; so does a streamed reply
         that breaks off."""
+        try:
+            reply = await self._send(request)
+        except ProviderError as error:
+            self._place(error)
+            raise
+        if isinstance(reply, StreamedReply):
+            reply.when_over(self._place)
+        return reply
+
+    async def _send(self, request: ChatRequest) -> Reply:
         asked = self._body(request)
         body = _encode(asked)
         several = isinstance(n := asked.get("n"), int) and n > 1
@@ -81,6 +94,13 @@ class OpenAICompatible:
 
     async def models(self) -> Sequence[Model]:
         """The models that the upstream lists; malformed entries are skipped. Raises ProviderError."""
+        try:
+            return await self._models()
+        except ProviderError as error:
+            self._place(error)
+            raise
+
+    async def _models(self) -> Sequence[Model]:
         response = await self._transport.request("GET", self._models_url, self._headers, None, MODELS_TIMEOUT)
         listed = completions.decode(response.body)
         if not 200 <= response.status < 300 or not isinstance(listed, list):
@@ -92,6 +112,9 @@ class OpenAICompatible:
 
     async def close(self) -> None:
         await self._transport.close()
+
+    def _place(self, error: BaseException | None) -> None:
+        place(error, self._base_url, self._secrets)
 
     def _body(self, request: ChatRequest) -> dict[str, Json]:
         body = dict(request.body)

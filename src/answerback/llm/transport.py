@@ -141,8 +141,11 @@ class Transport:
                 code, words = ErrorCode.UPSTREAM_INVALID, "the upstream's response is not valid HTTP"
             case _:
                 code, words = _UNREACHABLE, _unreachable(error)
-        return ProviderError(code, words, retryable=True)
+        refused = isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError)
+        return ProviderError(code, words, retryable=True, remark=REFUSED if refused else None)
 
+
+REFUSED = "refused the connection; is it running?"
 
 _UNREACHABLE = ErrorCode.UPSTREAM_UNREACHABLE
 

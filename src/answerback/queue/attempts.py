@@ -22,13 +22,14 @@ _entry = bindparam("attempt_entry", type_=Text)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How an attempt went. `http_status` and `snippet` are None where no response came."""
+    """How an attempt went. `http_status` and `snippet` are None where no response came. `remark` is for operators."""
 
     status: str
     error: str | None = None
     http_status: int | None = None
     duration_ms: int | None = None
     snippet: str | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Attempt:
     error: str | None
     duration_ms: int | None
     snippet: str | None
+    remark: str | None = None
 
 
 def entry(report: Report, at: int) -> str:
@@ -52,16 +54,15 @@ def entry(report: Report, at: int) -> str:
     snippet = report.snippet
     if snippet is not None and len(snippet.encode()) > SNIPPET_BYTES:
         snippet = snippet.encode()[:SNIPPET_BYTES].decode(errors="ignore")
-    return json.dumps(
-        {
-            "status": report.status,
-            "error": report.error,
-            "http_status": report.http_status,
-            "duration_ms": report.duration_ms,
-            "snippet": snippet,
-            "finished_at": at,
-        }
-    )
+    fields = {
+        "status": report.status,
+        "error": report.error,
+        "http_status": report.http_status,
+        "duration_ms": report.duration_ms,
+        "snippet": snippet,
+        "finished_at": at,
+    }
+    return json.dumps(fields if report.remark is None else fields | {"remark": report.remark})
 
 
 def attempts_of(stored: str) -> tuple[Attempt, ...]:

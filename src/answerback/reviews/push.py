@@ -13,6 +13,7 @@ from answerback.llm.completions import decode
 from answerback.llm.failures import failure
 from answerback.llm.limiter import UpstreamLimiter
 from answerback.llm.observed import ObservedCall
+from answerback.llm.redaction import place
 from answerback.llm.transport import Transport
 from answerback.reviews.model import FileRef, Review
 
@@ -40,7 +41,9 @@ class PushProvider:
         limiter: UpstreamLimiter,
         instruments: Instruments,
     ) -> None:
-        self._url = URL(api_url.rstrip("/") + "/v1/reviews")
+        self._api_url = api_url.rstrip("/")
+        self._secrets = (api_key,) if api_key else ()
+        self._url = URL(self._api_url + "/v1/reviews")
         self._transport = Transport(connect_timeout)
         self._limiter = limiter
         self._instruments = instruments
@@ -58,7 +61,7 @@ class PushProvider:
         end = await self._limiter.begin(REVIEWS, tenant_id, timeout, queued=True)
         attributes = {"gen_ai.operation.name": "review", "gen_ai.provider.name": self.name}
         span = self._instruments.tracer.begin(f"review {self.name}", SpanKind.CLIENT, attributes)
-        call = ObservedCall(self.name, REVIEWS, self._instruments.metrics, span)
+        call = ObservedCall(self.name, REVIEWS, self._instruments, span)
         try:
             await self._post(_body(job_id, callback_url, review), timeout)
         except BaseException as error:
@@ -70,22 +73,31 @@ class PushProvider:
 
     async def _post(self, body: dict[str, Json], timeout: float) -> None:
         encoded = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        response = await self._transport.open("POST", self._url, self._headers, encoded, timeout)
         try:
-            if 200 <= response.status < 300:
-                return
-            document = decode(await response.read())
-        finally:
-            response.close()
-        error = document.get("error") if isinstance(document, dict) else None
-        refused = failure(response.status, response.headers, error, self._instruments.clock.now())
-        if (remedy := _REMEDIES.get(refused.failure.code)) is None:
-            raise refused
-        words = f"the LLM refused the review with {response.status}; {remedy}"
-        raise ProviderError(refused.failure.code, words, retryable=False, http_status=response.status)
+            response = await self._transport.open("POST", self._url, self._headers, encoded, timeout)
+            try:
+                if not 200 <= response.status < 300:
+                    document = decode(await response.read())
+                    raise failure(response.status, response.headers, document, self._instruments.clock.now())
+            finally:
+                response.close()
+        except ProviderError as error:
+            place(error, self._api_url, self._secrets)
+            if error.http_status is None or (remedy := _REMEDIES.get(error.failure.code)) is None:
+                raise
+            raise _refused(error, error.http_status, remedy) from None
 
     async def close(self) -> None:
         await self._transport.close()
+
+
+def _refused(error: ProviderError, status: int, remedy: str) -> ProviderError:
+    """Says why in that LLM's own words only where it refuses the review, not the account."""
+    why = error.failure.message if error.failure.code is ErrorCode.UPSTREAM_REFUSED else ""
+    words = f"the LLM refused the review with {status}; {remedy}{f'; it said: {why}' if why else ''}"
+    refused = ProviderError(error.failure.code, words, retryable=False, http_status=status, reason=error.reason)
+    refused.base_url = error.base_url
+    return refused
 
 
 def _body(job_id: str, callback_url: str, review: Review) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from answerback.webhooks.model import DeliveryState
 
 class AttemptBody(BaseModel):
     """An attempt at a job or at a delivery. `http_status` is what the receiver answered, or the LLM that refused or
-    failed; `response_snippet` is the receiver's."""
+    failed; `response_snippet` is the receiver's. `remark` is shown to operators only."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -21,6 +21,12 @@ class AttemptBody(BaseModel):
     http_status: int | None = Field(examples=[200])
     error: str | None = Field(examples=[None])
     response_snippet: str | None = Field(validation_alias="snippet", examples=["ok"])
+    remark: str | None = Field(
+        None,
+        description="For operators: what went wrong, and at which provider.",
+        examples=[None],
+        exclude_if=lambda value: value is None,
+    )
 
 
 class DeliverySummary(BaseModel):

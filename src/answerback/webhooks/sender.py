@@ -7,10 +7,10 @@ from collections.abc import Callable
 import aiohttp
 
 from answerback.kernel.errors import CallbackRefused, SendError
-from answerback.kernel.retry import parse_retry_after
+from answerback.kernel.waits import parse_retry_after, wait_in_answer
 from answerback.webhooks.connections import as_written, explain, guarded_client, on_behalf_of
 from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.outcome import CallbackResponse
+from answerback.webhooks.outcome import HTTP_BUSY, CallbackResponse
 from answerback.webhooks.response import BoundedBody
 
 READ_BUFFER = 16 * 1024
@@ -79,5 +79,8 @@ class WebhookSender:
         finally:
             # Of a body that has not ended the rest may be endless: the connection goes rather than being drained.
             response.close()
+        snippet = body.snippet()
         wait = parse_retry_after(response.headers.get("Retry-After"), self._now())
-        return CallbackResponse(response.status, wait, body.snippet())
+        if wait is None and response.status in HTTP_BUSY:
+            wait = wait_in_answer(snippet, self._now())
+        return CallbackResponse(response.status, wait, snippet)

@@ -1,0 +1,130 @@
+"""Waits as servers write them: in a header, in a field of a body, or in a sentence meant for people."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from answerback.kernel.json import Json
+
+LONGEST_WAIT = 31 * 86_400.0
+"""In seconds. A longer wait, and one in the past, is none."""
+
+_SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_PIECE = re.compile(
+    r"([0-9]{1,11}(?:\.[0-9]{1,9})?)\s?"
+    r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])",
+    re.IGNORECASE,
+)
+_DURATION = re.compile(rf"(?:{_PIECE.pattern}(?:,? (?:and )?)?){{1,5}}", re.IGNORECASE)
+_ASKED = re.compile(
+    r"\b(?:try(?:ing)? again|retry(?:ing)?|wait|resets?|available|replenished|resume)\b[^0-9.]{0,30}\b", re.IGNORECASE
+)
+_SPAN = re.compile(r"(?:([0-9]{1,3})\.)?([0-9]{1,2}):([0-9]{2}):([0-9]{2})")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
+
+FIELDS = frozenset(
+    {"retry_after", "retryafter", "retry_after_seconds", "retryafterseconds", "retrydelay", "retry_delay"}
+    | {"estimated_time", "retry_after_ms", "retryafterms"}
+)
+"""Names of fields that hold a wait: Google's RetryInfo (`retryDelay`), Discord's and others' `retry_after`, Hugging
+Face's `estimated_time`. In lower case, with underscores for hyphens."""
+
+
+def parse_retry_after(value: str | None, now_ms: int) -> float | None:
+    """Seconds that a Retry-After header asks for: a number, a date (RFC 9110, section 10.2.3), or, as some servers
+    write them, fractions, durations such as `1m30s` and dates of RFC 3339. None for garbage and for the past. `now_ms`
+    is the wall clock's."""
+    if value is None:
+        return None
+    value = value.strip()
+    if (seconds := duration(value)) is not None:
+        return seconds
+    try:
+        moment = datetime.fromisoformat(value) if _MOMENT.fullmatch(value) else parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return _until(moment, now_ms)
+
+
+def duration(value: str) -> float | None:
+    """Seconds of `7.66`, `34s`, `1h2m3.5s`, `2 minutes`, or of `[days.]hh:mm:ss`; None for anything else."""
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    if (span := _SPAN.fullmatch(value)) is not None:
+        days, hours, minutes, seconds = (int(each or 0) for each in span.groups())
+        return days * 86_400.0 + hours * 3_600.0 + minutes * 60.0 + seconds
+    if not _DURATION.fullmatch(value):
+        return None
+    return sum(float(number) * _UNITS[_unit(unit)] for number, unit in _PIECE.findall(value))
+
+
+def wait_in_field(name: str, value: Json) -> float | None:
+    """Seconds that a field of a body asks for, if it is one of `FIELDS`."""
+    name = name.lower().replace("-", "_")
+    if name not in FIELDS or isinstance(value, bool):
+        return None
+    if isinstance(value, Mapping):
+        # Google's Duration in its long form.
+        value = value.get("seconds")
+    try:
+        seconds = (
+            float(value) if isinstance(value, int | float) else duration(value) if isinstance(value, str) else None
+        )
+    except OverflowError:
+        return None
+    return None if seconds is None else sane(seconds / 1000 if name.endswith("ms") else seconds)
+
+
+def wait_in_text(text: str, now_ms: int) -> float | None:
+    """Seconds that a sentence asks for: "Please try again in 7.66s", "wait 60 seconds before retrying", "will reset
+    after 8h44m7s", "resets at 2026-01-01T00:00:00Z"."""
+    for asked in _ASKED.finditer(text):
+        rest = text[asked.end() : asked.end() + 60]
+        if (moment := _MOMENT.match(rest)) is not None:
+            return _until(datetime.fromisoformat(moment.group()), now_ms)
+        found = _SPAN.match(rest) or _DURATION.match(rest)
+        if found is not None and (seconds := duration(found.group())) is not None:
+            return sane(seconds)
+    return None
+
+
+def wait_in_answer(text: str, now_ms: int) -> float | None:
+    """Seconds that the beginning of a body asks for: in a field of its first two levels, or in words."""
+    try:
+        fields = tuple(_fields(json.loads(text)))
+    except (ValueError, RecursionError):
+        fields = ()
+    waits = (wait_in_field(name, value) for name, value in fields)
+    wait = next((wait for wait in waits if wait is not None), None)
+    return wait_in_text(text, now_ms) if wait is None else wait
+
+
+def sane(seconds: float) -> float | None:
+    """None for the past, and for more than a month: that is a number of another unit."""
+    return seconds if 0 <= seconds <= LONGEST_WAIT else None
+
+
+def _fields(body: Json) -> Iterable[tuple[str, Json]]:
+    for name, value in body.items() if isinstance(body, dict) else ():
+        yield name, value
+        if isinstance(value, dict):
+            yield from value.items()
+
+
+def _until(moment: datetime, now_ms: int) -> float | None:
+    try:
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now_ms / 1000
+    except (ValueError, OverflowError):
+        return None
+    return seconds if seconds >= 0 else None
+
+
+def _unit(name: str) -> str:
+    name = name.lower()
+    return "ms" if name.startswith(("ms", "mill")) else name[0]

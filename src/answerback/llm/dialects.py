@@ -1,0 +1,291 @@
+"""What upstreams' errors mean, in every vendor's dialect: one table, read from the top; the first row that fits
+decides.
+
+A row fits where all that it names is there: one of its `words` among the error's codes, types, reasons and status
+names; its `says` in the sentence; the status; a wait. What the sentence quotes is left out before `says` is tried, and
+rows about the account, which rest a provider for everybody, accept a 400's sentence only where it begins: a request's
+own text, repeated in an error, must not look like one.
+"""
+
+import re
+
+from answerback.llm.error_bodies import ErrorBody
+from answerback.llm.meaning import Meaning, Row, row
+
+NO_STATUS = 0
+"""An error in a 200's body, or in a stream, that names none."""
+
+_ACCOUNT = (401, 402, 403, 412, 429)
+_REQUEST = (NO_STATUS, 400, 403, 413, 422, 500)
+_LOOKUP = (NO_STATUS, 400, 404, 410, 422)
+_BEGINS = r"^(?:[\w.]*(?:Error|Exception)\s*[:-]\s*)*"
+"""Where a sentence begins, after the names of exceptions that gateways put before it."""
+
+_NO_MONEY = (
+    r"insufficient (?:account )?(?:balance|credits?|funds|quota)|balance (?:is |was )?(?:too low|insufficient)"
+    r"|not enough (?:credits?|balance|funds)|(?:out of|no more|any|all available) credits\b|requires? more credits"
+    r"|credits? (?:balance |limit )?(?:is |are |(?:has|have) been )?(?:depleted|exhausted|exceeded|reached|expired)"
+    r"|(?:billing|spend(?:ing)?|budget|key|credit) (?:hard )?(?:limit|cap)[^.]{0,30}(?:exceeded|reached|hit)"
+    r"|(?:exceed|reach|hit)\w*[^.]{0,40}(?:spend(?:ing)?|billing|budget|credit) ?(?:limit|cap)|monthly included credits"
+    r"|budget (?:has been )?exceeded|exceeded ?budget|crossed budget|overdue|in arrears|arrearage|please recharge"
+    r"|top up your|good standing|payment required|calls / month|free tier of the model has been exhausted"
+    r"|欠费|余额不足|额度已?(?:用尽|用完|耗尽)"
+)
+_CONTEXT = (
+    r"maximum context length|context (?:length|window|size)[^.]{0,40}(?:exceed|too|limit)"
+    r"|exceed\w*[^.]{0,60}(?:context (?:length|window|size)|maximum (?:number of |input )?tokens|token limit)"
+    r"|(?:prompt|input) is too long|too many tokens: total|tokens \+ [^.]{0,40} must be <="
+    r"|must have less than \d+ tokens"
+    r"|range of input length|prompt contains \d+ tokens[^.]{0,60}too large|max size: \d+ tokens|prompt超长|超出最大长度"
+)
+_NO_MODEL = (
+    r"\bmodel\b[^;]{0,80}(?:does not exist|not exist|not found|is not (?:a valid|supported by|available)"
+    r"|no longer (?:available|supported)|has been (?:deprecated|decommissioned|retired))|^model: "
+    r"|(?:unknown|invalid|unsupported|no such) model|not a valid model|no (?:endpoints|allowed providers) (?:found|are)"
+    r"|model identifier is invalid|on-demand throughput isn.t supported|unable to access model|模型不存在"
+    r"|deployment for this resource does not exist|no deployments? (?:found|available) (?:for|with) model"
+)
+_FILTERED = (
+    r"content management policy|content[ _](?:policy|moderation|filter)|safety system|usage guidelines"
+    r"|content exists risk"
+    r"|inappropriate content|sensitive (?:content|words)|considered high risk|\bflagged\b|敏感|prompt blocked"
+)
+_NOWHERE = (
+    r"^(?:404(?: page)?(?: not found)?|(?:page|path|file|resource|endpoint|url)? ?not found\.?"
+    r"|.{0,20}\bpath\b.{0,80}not found)$"
+    r"|^invalid url\b|no route matched|no route for that uri|could not route to"
+    r"|^cannot (?:post|get) |unexpected endpoint"
+    r"|unknown request url|requested url .{0,80}not found"
+)
+
+TABLE: tuple[Row, ...] = (
+    # Filters, before permissions: some refuse with 403.
+    row(
+        Meaning.FILTERED,
+        "OpenAI and Azure (content_filter, ResponsibleAIPolicyViolation), OpenRouter (403 with flagged_input), "
+        "DashScope (DataInspectionFailed), Volcengine (SensitiveContentDetected), LiteLLM, Vertex",
+        words="content_filter content_policy_violation contentpolicyviolationerror responsibleaipolicyviolation "
+        "content_filter_result flagged_input data_inspection_failed datainspectionfailed sensitivecontentdetected "
+        "inputtextsensitivecontentdetected prohibited_content content_blocked guardrail_intervened moderation",
+    ),
+    row(Meaning.FILTERED, "Zhipu, error codes: 1301", statuses=(400,), words="1301"),
+    row(
+        Meaning.FILTERED,
+        "DeepSeek (Content Exists Risk), Cohere (498, usage guidelines), Moonshot (high risk), Cloudflare's AI gateway",
+        statuses=(NO_STATUS, 400, 403, 422, 424, 451, 498),
+        says=_FILTERED,
+    ),
+    # Budgets that are no credit.
+    row(
+        Meaning.LIMITED,
+        "OpenRouter, errors: 402 in_flight_budget_exhausted",
+        statuses=(402,),
+        words="in_flight_budget_exhausted",
+        ours="the calls in flight fill the account's budget for now",
+    ),
+    row(
+        Meaning.LIMITED,
+        "OpenRouter, the same in its message",
+        statuses=(402,),
+        says=r"\bin_flight_budget_exhausted\b",
+        ours="the calls in flight fill the account's budget for now",
+    ),
+    row(
+        Meaning.CREDIT,
+        "OpenRouter, errors: 402 weight_exceeds_budget",
+        statuses=(402,),
+        words="weight_exceeds_budget",
+        ours="the request costs more than the account's whole budget",
+    ),
+    row(
+        Meaning.LIMITED,
+        "DashScope, error codes: 429 insufficient_quota and Throttling.AllocationQuota are limits a minute",
+        statuses=(429,),
+        says=r"allocated quota exceeded",
+    ),
+    row(
+        Meaning.LIMITED,
+        "Azure API Management, quota-by-key: 403 with the time when the quota is replenished",
+        statuses=(403,),
+        says=r"out of call volume quota",
+    ),
+    row(
+        Meaning.TOO_LARGE,
+        "Groq (413) and OpenAI (429), rate_limit_exceeded: one request beyond the limit a minute",
+        statuses=(413, 429),
+        says=r"request too large for\b",
+    ),
+    # The account cannot pay.
+    row(
+        Meaning.CREDIT,
+        "OpenAI (insufficient_quota, billing_hard_limit_reached), Anthropic (billing_error), Moonshot "
+        "(exceeded_current_quota_error), LiteLLM (budget_exceeded), DashScope (Arrearage), Volcengine "
+        "(AccountOverdueError), Vertex (BILLING_DISABLED), Tencent, OpenRouter (403 with limit_source), xAI",
+        words="insufficient_quota billing_hard_limit_reached billing_not_active billing_error credit_balance_too_low "
+        "exceeded_current_quota_error budget_exceeded exceeded_budget budgetexceedederror insufficient_balance "
+        "insufficient_credits insufficient_user_quota payment_required arrearage allocationquota.freetieronly "
+        "accessdenied.unpurchased prepaidbilloverdue postpaidbilloverdue commoditynotpurchased accountoverdueerror "
+        "setlimitexceeded billing_disabled account_deactivated resourceinsufficient.chargeresourceexhaust "
+        "failedoperation.resourcepackexhausted failedoperation.freeresourcepackexhausted "
+        "failedoperation.servicestopunpaid limit_source servicequotaexceededexception "
+        "personal-team-blocked:spending-limit spend_limit_exceeded",
+    ),
+    row(Meaning.CREDIT, "Zhipu, error codes: 1113 arrears, 1309 plan expired", statuses=(429,), words="1113 1309"),
+    row(
+        Meaning.CREDIT,
+        "SiliconFlow, error codes: 30001; MiniMax, error codes: 1008",
+        statuses=(NO_STATUS, 402, 403),
+        words="30001 1008",
+    ),
+    row(
+        Meaning.CREDIT,
+        "Gemini, rate limits: a quota of 0 (no free tier), depleted prepayment, the spending cap",
+        statuses=(429,),
+        says=r"\blimit: 0(?![.\d])|prepay\w* credits|spending cap",
+    ),
+    row(
+        Meaning.CREDIT,
+        "OpenAI, Perplexity (401): exceeded your current quota. Gemini says so of limits a minute, with a wait",
+        statuses=_ACCOUNT,
+        says=r"exceeded your current quota|plan and billing details",
+        asks_wait=False,
+    ),
+    row(
+        Meaning.CREDIT,
+        "xAI (403, 429), Fireworks (412), Hugging Face (402), Cohere (429, trial key), OpenRouter, LiteLLM, Together",
+        statuses=_ACCOUNT,
+        says=_NO_MONEY + r"|account\b[^.]{0,80}suspended|suspended[^.]{0,60}invoices?",
+        asks_wait=False,
+    ),
+    row(
+        Meaning.CREDIT,
+        "Anthropic (400, credit balance), LiteLLM (400, budget), Bedrock (payment instrument)",
+        statuses=(NO_STATUS, 400, 500),
+        says=_BEGINS
+        + r"(?:your (?:credit|account)\b[^.]{0,20} (?:balance )?is (?:too low|insufficient)|budget has been exceeded"
+        r"|exceededbudget|(?:litellm \w+: [^;]{0,60})?exceeded budget|insufficient balance"
+        r"|access denied, please make sure)",
+    ),
+    # The account may not.
+    row(
+        Meaning.AUTH,
+        "OpenAI, Anthropic, Google, Azure, Bedrock, Mistral, Moonshot, DashScope, LiteLLM: names of bad keys",
+        words="invalid_api_key incorrect_api_key incorrect_api_key_error authentication_error authenticationerror "
+        "invalid_authentication invalid_authentication_error api_key_invalid unauthenticated unauthorized auth_error "
+        "permission_denied permission_error permission_denied_error invalidapikey accessdenied accessdeniedexception "
+        "model.accessdenied unrecognizedclientexception expiredtokenexception invalidsignatureexception "
+        "service_disabled consumer_suspended unsupported_country_region_territory key_model_access_denied "
+        "team_model_access_denied modelnotopen account_suspended api_key_expired",
+    ),
+    row(
+        Meaning.AUTH,
+        "xAI (400, incorrect API key), Gemini (400, location), Cloudflare (400, authentication)",
+        statuses=(NO_STATUS, 400),
+        says=_BEGINS + r"(?:(?:incorrect|invalid) api[ -]?key|api[ -]?key (?:not valid|not found|expired|is invalid)"
+        r"|user location is not supported|authentication (?:failed|error))",
+    ),
+    row(
+        Meaning.AUTH,
+        "OpenAI, errors: 403 model_not_found is a project without access",
+        statuses=(401, 403),
+        words="model_not_found not_found_error",
+    ),
+    # The request does not fit.
+    row(
+        Meaning.CONTEXT,
+        "OpenAI (context_length_exceeded), llama.cpp, LiteLLM, GitHub Models (413, tokens_limit_reached)",
+        words="context_length_exceeded exceed_context_size_error contextwindowexceedederror tokens_limit_reached "
+        "context_window_exceeded prompt_too_long",
+    ),
+    row(Meaning.CONTEXT, "Zhipu, error codes: 1261", statuses=(400,), words="1261"),
+    row(
+        Meaning.CONTEXT,
+        "vLLM, Anthropic, Gemini, Bedrock, Mistral, Fireworks, Together (422), Cohere, DashScope, TGI, OpenRouter",
+        statuses=_REQUEST,
+        says=_CONTEXT,
+    ),
+    row(
+        Meaning.MODEL,
+        "OpenAI, Azure (DeploymentNotFound), Groq, Mistral (1500), Together, Hugging Face, DashScope, GitHub Models",
+        statuses=_LOOKUP,
+        words="model_not_found modelnotfound model_not_available deploymentnotfound model_decommissioned invalid_model "
+        "model_not_supported unknown_model model_not_exist resourcenotfoundexception model_deprecated",
+    ),
+    row(
+        Meaning.MODEL,
+        "Zhipu 1211, SiliconFlow 20012, Cloudflare 5007, Mistral 1500: numbers of unknown models",
+        statuses=(400, 404),
+        words="1211 20012 5007 1500",
+    ),
+    row(
+        Meaning.MODEL,
+        "vLLM, Ollama, DeepSeek, xAI, Anthropic, OpenRouter, Fireworks, Bedrock, LiteLLM: sentences",
+        statuses=_LOOKUP,
+        says=_NO_MODEL,
+    ),
+    row(Meaning.MODEL, "NVIDIA NIM, SambaNova: 410 for a retired model", statuses=(410,)),
+    # Not now.
+    row(
+        Meaning.LIMITED,
+        "Bedrock (400 ThrottlingException), Google (RESOURCE_EXHAUSTED), OpenAI's and others' words in a 200 or stream",
+        statuses=(NO_STATUS, 400, 500, 503),
+        words="throttlingexception throttling toomanyrequestsexception too_many_requests toomanyrequests "
+        "rate_limit_exceeded rate_limit_error rate_limited rate_limit ratelimitreached ratelimiterror "
+        "rate_limit_reached_error requestlimitexceeded resource_exhausted limit_requests token_quota_exceeded",
+    ),
+    row(
+        Meaning.CAPACITY,
+        "Anthropic (overloaded_error), Groq (498 capacity_exceeded), Mistral (3505), Google (UNAVAILABLE), Bedrock, "
+        "Moonshot, llama.cpp (unavailable_error), Zhipu, SiliconFlow, DeepSeek (insufficient_system_resource)",
+        statuses=(NO_STATUS, 400, 403, 408, 424, 498, 500, 502, 503, 529),
+        words="overloaded overloaded_error capacity_exceeded engine_overloaded engine_overloaded_error "
+        "model_overloaded "
+        "server_overloaded serveroverloaded unavailable unavailable_error service_unavailable serviceunavailable "
+        "serviceunavailableexception serviceunavailableerror modelnotreadyexception model_capacity_exhausted "
+        "service_tier_capacity_exceeded insufficient_system_resource modelservingerror 3040 3505 1305 50505",
+    ),
+    row(
+        Meaning.CAPACITY,
+        "Ollama (server busy), Hugging Face (is currently loading), Together, Gemini: sentences",
+        statuses=(NO_STATUS, 498, 500, 502, 503, 529),
+        says=r"overloaded|at capacity|capacity (?:temporarily )?exceeded|server busy|currently loading"
+        r"|loading model|no capacity",
+    ),
+    row(Meaning.CAPACITY, "Groq, errors: 498 flex tier; Anthropic, errors: 529", statuses=(498, 529)),
+    # Not there.
+    row(
+        Meaning.WRONG_PATH,
+        "OpenAI (Invalid URL), Azure (Resource not found), FastAPI, Go, Express, Kong, LM Studio, Cloudflare 7000",
+        statuses=(NO_STATUS, 400, 404, 405, 421),
+        says=_NOWHERE,
+    ),
+    row(Meaning.WRONG_PATH, "RFC 9110, section 15.4: redirects", statuses=(300, 301, 302, 303, 304, 305, 307, 308)),
+    # What the status alone says.
+    row(Meaning.AUTH, "RFC 9110, sections 15.5.2, 15.5.4 and 15.5.8", statuses=(401, 403, 407)),
+    row(Meaning.CREDIT, "DeepSeek, OpenRouter, Cohere: 402", statuses=(402,)),
+    row(Meaning.LIMITED, "RFC 6585, section 4", statuses=(429,)),
+    row(Meaning.TOO_LARGE, "RFC 9110, section 15.5.14; Anthropic, errors: request_too_large", statuses=(413,)),
+    row(
+        Meaning.FAILED,
+        "RFC 9110 (408), xAI (409), RFC 8470 (425), Bedrock and TGI (424), Google (499 CANCELLED)",
+        statuses=(NO_STATUS, 408, 409, 424, 425, 499),
+    ),
+    row(Meaning.REFUSED, "llama.cpp: 501 not_supported_error", statuses=(501,)),
+)
+
+NOTHING_THERE = row(Meaning.WRONG_PATH, "a web page, or nothing at all, in place of an API's error")
+BROKEN = row(Meaning.FAILED, "RFC 9110, section 15.6")
+OTHERWISE = row(Meaning.REFUSED, "RFC 9110, section 15.5")
+
+_QUOTED = re.compile(r"(?<!\w)(['\"`])[^'\"`\n]*\1(?!\w)")
+
+
+def classify(status: int, body: ErrorBody, *, asks_wait: bool) -> Row:
+    """The row that decides. `status` is `NO_STATUS` where the error names none."""
+    text = _QUOTED.sub("''", body.message)
+    for each in TABLE:
+        if each.fits(status, body.words, text, asks_wait=asks_wait):
+            return each
+    if status in (404, 405) and (body.is_page or not body.message):
+        return NOTHING_THERE
+    return BROKEN if status >= 500 else OTHERWISE

@@ -1,0 +1,166 @@
+"""The body of an upstream's error, in whatever shape its vendor gives it: the words that name the reason, the sentence
+that explains it, and the wait it asks for.
+
+Shapes read: OpenAI's `{"error": {message, type, param, code}}`, Google's with `status` and `details`, also as a list
+around it; Anthropic's `{"type": "error", "error": {…}}`; vLLM's, Mistral's and DashScope's without `error`; FastAPI's
+`{"detail": …}`; Cloudflare's `{"errors": [{code, message}]}`; a text for an error (Ollama, Hugging Face, xAI); AWS'
+`__type`; MiniMax' `base_resp`; OpenRouter's `metadata.raw` and other JSON inside a text.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from answerback.kernel.json import Json
+from answerback.kernel.waits import wait_in_field
+
+MOST_VALUES, MOST_DEPTH, MOST_TEXTS, LONGEST = 500, 8, 6, 4_000
+"""What is read of a body: an error's is small."""
+
+_TEXTS = frozenset(
+    {"message", "msg", "error", "errors", "detail", "details", "error_msg", "error_message", "status_msg", "errmsg"}
+    | {"errormessage", "error_description", "raw", "reason_message"}
+)
+_WORDS = frozenset(
+    {"code", "type", "reason", "status", "error", "error_type", "error_code", "errorcode", "status_code", "statuscode"}
+    | {"__type", "error_class", "quotaid"}
+)
+_ECHOES = frozenset({"input", "inputs", "ctx", "request", "body", "prompt", "messages", "choices"})
+"""Fields that repeat the request: what they say is the caller's, not the upstream's."""
+
+_MARKS = frozenset({"flagged_input", "content_filter_result", "limit_source"})
+"""Fields that say by being there what is wrong: a filter (OpenRouter, Azure), a spending limit (OpenRouter)."""
+
+_WORD = re.compile(r"[\w.:/ -]{1,128}")
+_WRAPPED = re.compile(r"^(?:[\w.]+(?:Error|Exception)\b|Error code: [0-9]{3}\b)")
+_WRAPPED_WORD = re.compile(r"""['"](?:code|type|status|reason)['"]\s*:\s*['"]([\w.-]{1,64})['"]""")
+_PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|center|title)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What an error says. `words` are its codes, types, reasons and status names, in lower case; `code` is the first
+    that is no mere number, as it was written; `wait` is in seconds. `is_page`: it is a web page. `headers` are
+    those of the response that the error reports (OpenRouter's `metadata.headers`), in lower case."""
+
+    words: frozenset[str] = frozenset()
+    message: str = ""
+    code: str | None = None
+    param: str | None = None
+    wait: float | None = None
+    is_page: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_error(error: Json, raw: bytes = b"") -> ErrorBody:
+    """`error` is the decoded body, or the error in it; `raw` is read where that is None."""
+    if error is None:
+        if _PAGE.match(raw[:200]):
+            return ErrorBody(is_page=True)
+        return ErrorBody(message=raw[:LONGEST].decode(errors="replace").strip())
+    reader = _Reader()
+    reader.read(error, "error", 0)
+    return reader.result()
+
+
+class _Reader:
+    """Collects while it walks."""
+
+    def __init__(self) -> None:
+        self._left = MOST_VALUES
+        self._words: set[str] = set()
+        self._texts: list[str] = []
+        self._code: str | None = None
+        self._param: str | None = None
+        self._wait: float | None = None
+        self._headers: dict[str, str] = {}
+
+    def read(self, value: Json, name: str, depth: int) -> None:
+        self._left -= 1
+        if self._left < 0 or depth > MOST_DEPTH:
+            return
+        match value:
+            case dict():
+                self._read_object(value, depth)
+            case list():
+                for each in value:
+                    self.read(each, name, depth + 1)
+            case str():
+                self._read_text(value, name, depth)
+            case bool() | None:
+                pass
+            case int() if name in _WORDS:
+                self._words.add(str(value)[:32])
+
+    def _read_object(self, value: Mapping[str, Json], depth: int) -> None:
+        where = _location(value.get("loc"))
+        if where is not None and isinstance(said := value.get("msg"), str):
+            # FastAPI's and Pydantic's: the sentence makes sense only with the field's name.
+            self._param = self._param or where
+            self._add_text(f"{where}: {said}")
+            value = {key: each for key, each in value.items() if key not in ("msg", "loc")}
+        for key, each in _outer_first(value):
+            lower = key.lower()
+            if lower == "headers" and isinstance(each, dict):
+                self._headers |= {k.lower(): str(v) for k, v in each.items() if isinstance(v, str | int | float)}
+            elif lower == "param" and isinstance(each, str) and each:
+                self._param = self._param or each[:256]
+            elif (wait := wait_in_field(lower, each)) is not None:
+                self._wait = wait if self._wait is None else self._wait
+            elif lower in _MARKS:
+                self._words.add(lower)
+            elif lower not in _ECHOES:
+                self.read(each, lower, depth + 1)
+
+    def _read_text(self, text: str, name: str, depth: int) -> None:
+        text = text.strip()
+        if name in _WORDS and _WORD.fullmatch(text):
+            self._words.add(text.lower())
+            if name in ("code", "__type") and not text.isdigit():
+                self._code = self._code or text
+        if name not in _TEXTS or not text:
+            return
+        inner = _decoded(text)
+        if inner is not None:
+            self.read(inner, name, depth + 1)
+        else:
+            self._add_text(text[:LONGEST])
+
+    def _add_text(self, text: str) -> None:
+        if _WRAPPED.match(text):
+            self._words.update(word.lower() for word in _WRAPPED_WORD.findall(text))
+        if len(self._texts) < MOST_TEXTS and not any(text in each for each in self._texts):
+            self._texts.append(text)
+
+    def result(self) -> ErrorBody:
+        return ErrorBody(
+            frozenset(self._words),
+            "; ".join(self._texts)[:LONGEST],
+            self._code,
+            self._param,
+            self._wait,
+            headers=self._headers,
+        )
+
+
+def _outer_first(value: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+    """The plain fields before the nested ones: an outer code and sentence come first."""
+    yield from ((key, each) for key, each in value.items() if not isinstance(each, dict | list))
+    yield from ((key, each) for key, each in value.items() if isinstance(each, dict | list))
+
+
+def _location(loc: Json) -> str | None:
+    if not isinstance(loc, list) or not loc or not all(isinstance(step, str | int) for step in loc):
+        return None
+    return ".".join(str(step) for step in loc if step != "body")[:256] or None
+
+
+def _decoded(text: str) -> Json:
+    """JSON inside a text; None for any other text."""
+    if text[0] not in "{[":
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,59 @@
+"""Each vendor's errors mean what they mean, whatever their status and shape: an example, or more, for every row."""
+
+import json
+
+import pytest
+from vendors import EXAMPLES, Example, error
+
+from answerback.kernel.waits import wait_in_text
+from answerback.llm.completions import decode
+from answerback.llm.dialects import BROKEN, NOTHING_THERE, OTHERWISE, TABLE, classify
+from answerback.llm.error_bodies import read_error
+from answerback.llm.meaning import Meaning, Row
+
+NOW = 1_750_000_000_000
+
+
+def decided(example: Example) -> Row:
+    body = read_error(decode(example.raw), example.raw)
+    return classify(example.status, body, asks_wait=asked(example) is not None)
+
+
+def asked(example: Example) -> float | None:
+    body = read_error(decode(example.raw), example.raw)
+    return body.wait if body.wait is not None else wait_in_text(body.message, NOW)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_an_error_means_the_same_in_every_dialect(example: Example) -> None:
+    assert decided(example).meaning is example.meaning
+    if example.wait is not None:
+        assert asked(example) == pytest.approx(example.wait)
+
+
+@pytest.mark.parametrize("row", [*TABLE, NOTHING_THERE, BROKEN, OTHERWISE], ids=lambda row: row.source[:60])
+def test_every_row_decides_an_example_and_names_its_source(row: Row) -> None:
+    assert row.source
+    assert any(decided(example) is row for example in EXAMPLES)
+
+
+@pytest.mark.parametrize("planted", ["insufficient balance", "invalid api key", "budget has been exceeded"])
+@pytest.mark.parametrize("says", ["Invalid value: '{}'.", "Unknown name {} at response_format", "bad `x {}`"])
+def test_a_request_that_is_quoted_in_a_400_rests_no_account(planted: str, says: str) -> None:
+    """Given a caller who writes such words into a parameter that the upstream repeats."""
+    for body in (error(says.format(planted)), {"detail": [{"loc": ["body", "x"], "msg": "bad", "input": planted}]}):
+        raw = json.dumps(body).encode()
+
+        assert decided(Example("", 400, body, Meaning.REFUSED)).meaning is Meaning.REFUSED, raw
+
+
+def test_a_body_that_is_deep_wide_or_endless_is_read_in_bounded_time() -> None:
+    deep: object = {"message": "x"}
+    for _ in range(400):
+        deep = {"error": deep, "message": "y" * 10_000}
+    wide = {"errors": [{"message": f"m{n}", "code": n} for n in range(100_000)]}
+
+    for body in (deep, wide):
+        read = read_error(body)
+        assert len(read.message) <= 4_000
+        assert len(read.words) < 1_000

@@ -1,0 +1,281 @@
+"""Errors as vendors send them: status, body, what it means, and the wait that the body asks for."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from answerback.llm.meaning import Meaning
+
+
+@dataclass(frozen=True)
+class Example:
+    vendor: str
+    status: int
+    body: Any
+    meaning: Meaning
+    wait: float | None = None
+
+    @property
+    def raw(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body, ensure_ascii=False).encode()
+
+    def __str__(self) -> str:
+        return f"{self.vendor} {self.status}"
+
+
+def error(message: str = "", **fields: Any) -> dict[str, Any]:
+    """OpenAI's shape."""
+    return {"error": {"message": message, **fields}}
+
+
+def google(code: int, message: str, status: str, *details: dict[str, Any]) -> list[dict[str, Any]]:
+    """Google's shape on its OpenAI-compatible route: a list around it."""
+    return [{"error": {"code": code, "message": message, "status": status, "details": list(details)}}]
+
+
+def info(reason: str) -> dict[str, Any]:
+    return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com"}
+
+
+def retry_in(delay: str) -> dict[str, Any]:
+    return {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
+
+
+QUOTA = "You exceeded your current quota, please check your plan and billing details."
+AZURE_FILTER = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
+VLLM_CONTEXT = "This model's maximum context length is 6048 tokens. However, you requested 6616 tokens."
+XAI_SPENT = "Your team 16f2151a has either used all available credits or reached its monthly spending limit."
+GROQ_LIMIT = (
+    "Rate limit reached for model `x` on tokens per minute (TPM): Limit 6000. Please try again in 7.66s. Visit …"
+)
+GROQ_LARGE = "Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 8000, please reduce it."
+FIREWORKS = (
+    "Account x is suspended, possibly due to reaching the monthly spending limit or failure to pay past invoices"
+)
+NEURONS = "you have used up your daily free allocation of 10,000 neurons"
+RAW = json.dumps({"error": {"message": "Provider says: prompt is too long", "code": "context_length_exceeded"}})
+LITELLM = "litellm.RateLimitError: OpenAIException - Error code: 429 - {'error': {'code': 'insufficient_quota'}}"
+EXTRA = [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]
+OVER_BUDGET = "litellm.BadRequestError: OpenAIException - Budget has been exceeded! Current cost: 14, Max budget: 10"
+M = Meaning
+
+EXAMPLES = [
+    # The account cannot pay.
+    Example("openai", 429, error(QUOTA, type="insufficient_quota", param=None, code="insufficient_quota"), M.CREDIT),
+    Example("openai, quota without a code", 429, error(QUOTA, type=None, code=None), M.CREDIT),
+    Example("openai, hard limit", 400, error("Billing hard limit", code="billing_hard_limit_reached"), M.CREDIT),
+    Example("openai in a stream", 0, {"message": QUOTA, "code": "insufficient_quota"}, M.CREDIT),
+    Example("perplexity", 401, error(QUOTA, type="insufficient_quota", code=401), M.CREDIT),
+    Example(
+        "anthropic",
+        400,
+        {
+            "type": "error",
+            "error": {
+                "type": "invalid_request_error",
+                "message": "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.",
+            },
+        },
+        M.CREDIT,
+    ),
+    Example("anthropic", 402, {"type": "error", "error": {"type": "billing_error", "message": "pay"}}, M.CREDIT),
+    Example(
+        "deepseek", 402, error("Insufficient Balance", type="unknown_error", code="invalid_request_error"), M.CREDIT
+    ),
+    Example("moonshot", 429, error("Your account is suspended", type="exceeded_current_quota_error"), M.CREDIT),
+    Example("zhipu", 429, {"error": {"code": "1113", "message": "您的账户已欠费"}}, M.CREDIT),
+    Example("z.ai", 429, {"error": {"code": 1309, "message": "Your plan has expired"}}, M.CREDIT),
+    Example(
+        "dashscope", 400, {"error": {"code": "Arrearage", "type": "Arrearage", "message": "Access denied"}}, M.CREDIT
+    ),
+    Example("dashscope, native", 400, {"code": "Arrearage", "message": "Access denied", "request_id": "1"}, M.CREDIT),
+    Example("dashscope, free tier", 403, {"code": "AllocationQuota.FreeTierOnly", "message": "exhausted"}, M.CREDIT),
+    Example("volcengine", 403, error("overdue balance", code="AccountOverdueError", type="Forbidden"), M.CREDIT),
+    Example("volcengine", 429, error("the set inference limit", code="SetLimitExceeded"), M.CREDIT),
+    Example("siliconflow", 403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, M.CREDIT),
+    Example("minimax in a 200", 0, {"base_resp": {"status_code": 1008, "status_msg": "no money"}}, M.CREDIT),
+    Example("xai", 429, {"code": "resource-exhausted", "error": XAI_SPENT}, M.CREDIT),
+    Example("xai", 403, {"code": "denied", "error": "Your newly created team doesn't have any credits yet."}, M.CREDIT),
+    Example("xai, spent", 403, {"code": "personal-team-blocked:spending-limit", "error": "no"}, M.CREDIT),
+    Example("fireworks", 412, {"error": {"code": "PRECONDITION_FAILED", "message": FIREWORKS}}, M.CREDIT),
+    Example("together", 402, error("Credit limit exceeded, please navigate to billing"), M.CREDIT),
+    Example("hugging face", 402, {"error": "You have exceeded your monthly included credits"}, M.CREDIT),
+    Example(
+        "cohere, trial", 429, {"message": "You are using a Trial key, limited to 1000 API calls / month."}, M.CREDIT
+    ),
+    Example("openrouter", 402, error("This request requires more credits, or fewer max_tokens.", code=402), M.CREDIT),
+    Example("openrouter, key", 403, error("Key limit exceeded (monthly limit).", code=403), M.CREDIT),
+    Example("openrouter, limit", 403, error("no", metadata={"limit_source": "workspace"}), M.CREDIT),
+    Example("openrouter, heavy", 402, error("no", metadata={"reason": "weight_exceeds_budget"}), M.CREDIT),
+    Example(
+        "openrouter, nested", 402, {"error": {"error": {"message": "More credits are required", "code": 402}}}, M.CREDIT
+    ),
+    Example("litellm", 400, error("Budget has been exceeded! Current cost: 1", type="auth_error", code=400), M.CREDIT),
+    Example("litellm", 429, error("LiteLLM User: x, exceeded budget", type="budget_exceeded", code="429"), M.CREDIT),
+    Example("litellm of litellm", 400, error(OVER_BUDGET, type=None, code="400"), M.CREDIT),
+    Example("litellm, wrapped", 429, error(LITELLM, type=None, code="429"), M.CREDIT),
+    Example(
+        "gemini, no free tier", 429, google(429, "Quota exceeded for metric x, limit: 0\nretry in 5s", "X"), M.CREDIT
+    ),
+    Example(
+        "gemini, prepaid", 429, google(429, "Your prepayment credits are depleted.", "RESOURCE_EXHAUSTED"), M.CREDIT
+    ),
+    Example("vertex", 403, google(403, "no billing", "PERMISSION_DENIED", info("BILLING_DISABLED")), M.CREDIT),
+    Example(
+        "bedrock", 400, {"__type": "com.amazon#x", "message": "q", "code": "ServiceQuotaExceededException"}, M.CREDIT
+    ),
+    Example("unknown vendor", 429, {"msg": "insufficient balance, please recharge"}, M.CREDIT),
+    Example("vendor without json", 403, b"Your account has insufficient funds", M.CREDIT),
+    # The account may not.
+    Example("openai", 401, error("Incorrect API key provided: sk-ab***yz.", code="invalid_api_key"), M.AUTH),
+    Example("openai, project", 403, error("Project x does not have access to model", code="model_not_found"), M.AUTH),
+    Example("anthropic", 403, {"type": "error", "error": {"type": "permission_error", "message": "no"}}, M.AUTH),
+    Example("gemini", 400, google(400, "API key not valid.", "INVALID_ARGUMENT", info("API_KEY_INVALID")), M.AUTH),
+    Example("gemini, location", 400, google(400, "User location is not supported for the API use.", "X"), M.AUTH),
+    Example(
+        "xai", 400, {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: x"}, M.AUTH
+    ),
+    Example("azure", 401, {"statusCode": 401, "message": "Access denied due to invalid subscription key."}, M.AUTH),
+    Example("bedrock", 400, {"__type": "UnrecognizedClientException", "message": "token invalid"}, M.AUTH),
+    Example("litellm", 401, error("key not allowed to access model", type="key_model_access_denied"), M.AUTH),
+    Example(
+        "cloudflare", 400, {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]}, M.AUTH
+    ),
+    Example("mistral", 401, {"detail": "Unauthorized"}, M.AUTH),
+    Example("siliconflow", 401, b'"Invalid token"', M.AUTH),
+    Example("a firewall", 403, b"<!DOCTYPE html><html>Just a moment</html>", M.AUTH),
+    Example("volcengine", 404, error("has not activated the model", code="ModelNotOpen"), M.AUTH),
+    # Too long, or too large.
+    Example("openai", 400, error("too long", param="messages", code="context_length_exceeded"), M.CONTEXT),
+    Example(
+        "vllm", 400, {"object": "error", "message": VLLM_CONTEXT, "type": "BadRequestError", "code": 400}, M.CONTEXT
+    ),
+    Example("llama.cpp", 400, error("the request exceeds", code=400, type="exceed_context_size_error"), M.CONTEXT),
+    Example("anthropic", 400, error("prompt is too long: 216404 tokens > 200000 maximum"), M.CONTEXT),
+    Example(
+        "gemini", 400, google(400, "The input token count (9) exceeds the maximum number of tokens", "X"), M.CONTEXT
+    ),
+    Example("bedrock", 400, {"message": "Input is too long for requested model."}, M.CONTEXT),
+    Example("together", 422, error("`inputs` tokens + `max_new_tokens` must be <= 4097. Given: 5000"), M.CONTEXT),
+    Example("dashscope", 400, error("Range of input length should be [1, 30720]", code="InvalidParameter"), M.CONTEXT),
+    Example(
+        "mistral", 400, {"message": "Prompt contains 9000 tokens and 0 draft tokens, too large for model"}, M.CONTEXT
+    ),
+    Example("zhipu", 400, {"error": {"code": "1261", "message": "Prompt 超长"}}, M.CONTEXT),
+    Example(
+        "github", 413, error("Request body too large. Max size: 8000 tokens.", code="tokens_limit_reached"), M.CONTEXT
+    ),
+    Example("litellm", 400, error("litellm.ContextWindowExceededError: maximum context length is 9"), M.CONTEXT),
+    Example("openrouter, raw", 400, error("Provider returned error", code=400, metadata={"raw": RAW}), M.CONTEXT),
+    Example("groq", 413, error(GROQ_LARGE, type="tokens", code="rate_limit_exceeded"), M.TOO_LARGE),
+    Example(
+        "openai", 429, error("Request too large for gpt-4 on tokens per min", code="rate_limit_exceeded"), M.TOO_LARGE
+    ),
+    Example("anthropic", 413, {"type": "error", "error": {"type": "request_too_large", "message": "m"}}, M.TOO_LARGE),
+    # No such model.
+    Example("openai", 404, error("The model `x` does not exist", code="model_not_found"), M.MODEL),
+    Example(
+        "vllm", 404, {"object": "error", "message": "The model `x` does not exist.", "type": "NotFoundError"}, M.MODEL
+    ),
+    Example("ollama", 404, error('model "x" not found, try pulling it first', type="api_error"), M.MODEL),
+    Example("ollama, native", 404, {"error": "model 'x' not found"}, M.MODEL),
+    Example(
+        "azure", 404, error("The API deployment for this resource does not exist.", code="DeploymentNotFound"), M.MODEL
+    ),
+    Example("groq", 400, error("The model has been decommissioned", code="model_decommissioned"), M.MODEL),
+    Example(
+        "mistral", 400, {"object": "error", "message": "Nope: x", "type": "invalid_model", "code": "1500"}, M.MODEL
+    ),
+    Example("mistral, by number", 400, {"object": "error", "message": "Nope: x", "code": "1500"}, M.MODEL),
+    Example("deepseek", 400, error("Model Not Exist", type="invalid_request_error"), M.MODEL),
+    Example("anthropic", 404, {"type": "error", "error": {"type": "not_found_error", "message": "model: x"}}, M.MODEL),
+    Example("openrouter", 400, error("x/y is not a valid model ID", code=400), M.MODEL),
+    Example("openrouter", 404, error("No endpoints found for x/y.", code=404), M.MODEL),
+    Example("vertex", 404, google(404, "Publisher Model `x` was not found", "NOT_FOUND"), M.MODEL),
+    Example("fireworks", 404, error("Model not found, inaccessible, and/or not deployed"), M.MODEL),
+    Example("bedrock", 400, {"message": "The provided model identifier is invalid."}, M.MODEL),
+    Example("siliconflow", 400, {"code": 20012, "message": "Please check it carefully."}, M.MODEL),
+    Example("litellm", 400, error("Invalid model name passed in model=x. Call `/v1/models`"), M.MODEL),
+    Example("nvidia", 410, {"status": 410, "title": "Gone"}, M.MODEL),
+    # A filter refused it.
+    Example(
+        "azure",
+        400,
+        error(AZURE_FILTER, param="prompt", code="content_filter", innererror={"code": "ResponsibleAIPolicyViolation"}),
+        M.FILTERED,
+    ),
+    Example("openrouter", 403, error("no", metadata={"reasons": ["violence"], "flagged_input": "…"}), M.FILTERED),
+    Example("dashscope", 400, error("Input data may contain", code="data_inspection_failed"), M.FILTERED),
+    Example("deepseek", 400, error("Content Exists Risk", type="invalid_request_error"), M.FILTERED),
+    Example("zhipu", 400, {"error": {"code": "1301", "message": "x"}}, M.FILTERED),
+    Example("cohere", 498, {"message": "blocked: it may violate our Usage Guidelines"}, M.FILTERED),
+    # Not now.
+    Example("groq", 429, error(GROQ_LIMIT, type="tokens", code="rate_limit_exceeded"), M.LIMITED, 7.66),
+    Example(
+        "openai",
+        429,
+        error("Rate limit reached. Please try again in 6m0s.", code="rate_limit_exceeded"),
+        M.LIMITED,
+        360,
+    ),
+    Example("openai, soon", 429, error("Please try again in 547ms. Visit x", type="requests"), M.LIMITED, 0.547),
+    Example("gemini", 429, google(429, QUOTA + " Please retry in 34.07s.", "X", retry_in("34s")), M.LIMITED, 34),
+    Example("gemini, object", 429, google(429, QUOTA + " Please retry in 34.07s.", "X")[0], M.LIMITED, 34.07),
+    Example(
+        "gemini cli", 429, error(json.dumps(google(429, "exhausted", "RESOURCE_EXHAUSTED")[0]), code=429), M.LIMITED
+    ),
+    Example("azure", 429, error("Please retry after 26 seconds.", code="429"), M.LIMITED, 26),
+    Example(
+        "apim", 429, {"statusCode": 429, "message": "Rate limit is exceeded. Try again in 14 seconds."}, M.LIMITED, 14
+    ),
+    Example(
+        "apim, quota",
+        403,
+        {"statusCode": 403, "message": "Out of call volume quota. Quota will be replenished in 2.05:23:10."},
+        M.LIMITED,
+        192_190,
+    ),
+    Example("dashscope", 429, error("Allocated quota exceeded, please increase", code="insufficient_quota"), M.LIMITED),
+    Example("mistral", 429, {"object": "error", "message": "Rate limit exceeded", "code": "1300"}, M.LIMITED),
+    Example("moonshot", 429, error("Please try again after 1 seconds", type="rate_limit_reached_error"), M.LIMITED, 1),
+    Example("cloudflare", 429, {"success": False, "errors": [{"code": 4006, "message": NEURONS}]}, M.LIMITED),
+    Example("cohere", 429, {"message": "Please wait and try again later"}, M.LIMITED),
+    Example(
+        "github", 429, error("Please wait 49263 seconds before retrying.", code="RateLimitReached"), M.LIMITED, 49_263
+    ),
+    Example("litellm", 429, error("No deployments available, Try again in 60 seconds.", code="429"), M.LIMITED, 60),
+    Example("bedrock", 400, {"__type": "ThrottlingException", "message": "Too many tokens, please wait"}, M.LIMITED),
+    Example("openrouter", 402, error("no", metadata={"reason": "in_flight_budget_exhausted"}), M.LIMITED),
+    Example("openrouter, said", 402, error("in_flight_budget_exhausted"), M.LIMITED),
+    Example("discord's shape", 429, {"message": "You are being rate limited.", "retry_after": 0.3}, M.LIMITED, 0.3),
+    Example("cerebras", 429, error("Tokens per day limit exceeded", type="too_many_tokens_error"), M.LIMITED),
+    # No room.
+    Example("anthropic", 529, {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, M.CAPACITY),
+    Example("anthropic in a stream", 0, {"type": "overloaded_error", "message": "Overloaded"}, M.CAPACITY),
+    Example("groq", 498, error("full", code="capacity_exceeded"), M.CAPACITY),
+    Example("groq, bare", 498, b"", M.CAPACITY),
+    Example("gemini", 503, google(503, "The model is overloaded. Try later.", "UNAVAILABLE"), M.CAPACITY),
+    Example("ollama", 503, {"error": "server busy, please try again.  maximum pending requests exceeded"}, M.CAPACITY),
+    Example("hugging face", 503, {"error": "Model x is currently loading", "estimated_time": 20.0}, M.CAPACITY, 20),
+    Example("llama.cpp", 503, error("Loading model", type="unavailable_error", code=503), M.CAPACITY),
+    # It broke.
+    Example("openai", 500, error("The server had an error", type="server_error"), M.FAILED),
+    Example("tgi", 424, {"error": "Request failed during generation", "error_type": "generation"}, M.FAILED),
+    Example("google", 499, google(499, "cancelled", "CANCELLED"), M.FAILED),
+    Example("a proxy", 502, b"<html><h1>502 Bad Gateway</h1></html>", M.FAILED),
+    Example("in a stream", 0, {"message": "Internal error"}, M.FAILED),
+    # The request is wrong.
+    Example("openai", 400, error("Invalid value", param="temperature", code="invalid_value"), M.REFUSED),
+    Example("mistral", 422, {"object": "error", "message": {"detail": EXTRA}}, M.REFUSED),
+    Example("ollama", 400, error("registry.ollama.ai/library/gemma does not support tools"), M.REFUSED),
+    Example("llama.cpp", 501, error("This server does not support tools", type="not_supported_error"), M.REFUSED),
+    # Nothing there.
+    Example("openai", 404, error("Invalid URL (POST /v1/v1/chat/completions)"), M.WRONG_PATH),
+    Example("azure", 404, error("Resource not found", code="404"), M.WRONG_PATH),
+    Example("fastapi", 404, {"detail": "Not Found"}, M.WRONG_PATH),
+    Example("go", 404, b"404 page not found", M.WRONG_PATH),
+    Example("express", 404, {"message": "Cannot POST /chat/completions"}, M.WRONG_PATH),
+    Example("lm studio in a 200", 0, "Unexpected endpoint or method. (POST /chat/completions)", M.WRONG_PATH),
+    Example("a web server", 405, b"<html>405 Not Allowed</html>", M.WRONG_PATH),
+    Example("a redirect", 301, b"", M.WRONG_PATH),
+]
