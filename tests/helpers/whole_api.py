@@ -53,11 +53,12 @@ class Api:
         client: tuple[str, int] = HERE,
         **headers: str,
     ) -> Reply:
-        """One request; `idempotency_key="a"` is the header `Idempotency-Key: a`, `body` is sent as JSON."""
+        """One request; `idempotency_key="a"` is the header `Idempotency-Key: a`; `body` is sent as JSON, bytes as they
+        are."""
         given = {"host": "localhost"} | {name.replace("_", "-").lower(): text for name, text in headers.items()}
         if key is not None:
             given["authorization"] = f"Bearer {key}"
-        sent = b"" if body is None else json.dumps(body).encode()
+        sent = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         path, _, query = path.partition("?")
         scope = {
             "type": "http",

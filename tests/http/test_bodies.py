@@ -48,9 +48,11 @@ def nested(depth: int) -> bytes:
         ('{"name": "Müller 🌍"}'.encode(), Body(name="Müller 🌍")),
         (rb'{"name": "\ud83c\udf0d"}', Body(name="🌍")),
         (b' {"name": "a", "parts": [{"text": "b"}]}\n', Body(name="a", parts=[Part(text="b")])),
+        (b'\xef\xbb\xbf{"name": "a"}', Body(name="a")),
+        (b'{"name": "a", "parts": "", "metadata": null, "url": ""}', Body(name="a")),
         (nested(190), Body(name="a", metadata=json.loads(nested(190))["metadata"])),
     ],
-    ids=["text", "escapes", "parts", "deep"],
+    ids=["text", "escapes", "parts", "byte order mark", "empty", "deep"],
 )
 async def test_a_body_is_read(raw: bytes, expected: Body) -> None:
     assert await read_body(request(raw), Body) == expected
@@ -94,7 +96,6 @@ async def test_what_is_wrong_is_named(raw: bytes, place: list[Any], kind: str) -
         b"",
         b"{",
         b"\xff",
-        b'\xef\xbb\xbf{"name": "a"}',
         '{"name": "a"}'.encode("utf-16"),
         rb'{"name": "\ud83c"}',
         b'{"name": "a\x01"}',

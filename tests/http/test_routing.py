@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from answerback.http.error_handlers import ErrorHandlers, ErrorRenderers
 from answerback.http.routing import DirectRoutes
+from answerback.http.unknown_paths import Signposts
 from answerback.kernel.errors import NotFound
 
 
@@ -47,7 +48,7 @@ def app(document: FastAPI) -> DirectRoutes:
     router.add_api_route("/named/{name}", parsed)
     router.add_api_route("/converted", converted)
     guarded.add_api_route("/guarded", plain)
-    return DirectRoutes(document, [router, guarded], ErrorHandlers(ErrorRenderers((), {})))
+    return DirectRoutes(document, [router, guarded], ErrorHandlers(ErrorRenderers((), {}), Signposts(router.routes)))
 
 
 async def call(app: DirectRoutes, method: str, path: str, query: str = "") -> tuple[int, str, dict[str, Any]]:

@@ -228,7 +228,7 @@ async def test_history_takes_one_to_a_hundred(http: aiohttp.ClientSession, limit
         ({"question": "x" * 5001}, "question"),
         ({"question": 5}, "question"),
         ({"question": "a\0b"}, "question"),
-        ({"question": "x", "model": ""}, "model"),
+        ({"question": "x", "model": 5}, "model"),
         ({"question": "x", "modle": "y"}, "modle"),
         ([], "body"),
     ],

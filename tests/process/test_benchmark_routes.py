@@ -298,7 +298,7 @@ async def test_a_file_may_have_one_mebibyte(http: aiohttp.ClientSession, size: i
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("application/json", 422), ("multipart/form-data", 400), ("multipart/form-data; boundary=x", 400)],
+    [("application/json", 415), ("multipart/form-data", 400), ("multipart/form-data; boundary=x", 400)],
 )
 async def test_what_is_no_form_is_refused(http: aiohttp.ClientSession, kind: str, status: int) -> None:
     sent = {"Content-Type": kind}

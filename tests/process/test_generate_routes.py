@@ -184,7 +184,7 @@ async def test_hanging_up_in_the_middle_of_a_stream_stops_the_llm(http: aiohttp.
         ({"prompt": "x" * 32_001}, "prompt"),
         ({"prompt": 5}, "prompt"),
         ({"prompt": "a\0b"}, "prompt"),
-        ({"prompt": "x", "model": ""}, "model"),
+        ({"prompt": "x", "model": 5}, "model"),
         ({"prompt": "x", "max_tokens": 0}, "max_tokens"),
         ({"prompt": "x", "max_tokens": "512"}, "max_tokens"),
         ({"prompt": "x", "temperature": 2.1}, "temperature"),

@@ -43,13 +43,10 @@ async def client(submitter: Submitter) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize("path", ["/webhook", "/webhook/"])
-async def test_a_message_is_submitted_and_answered_with_202(
-    client: AsyncClient, submitter: Submitter, path: str
-) -> None:
+async def test_a_message_is_submitted_and_answered_with_202(client: AsyncClient, submitter: Submitter) -> None:
     body = {"message": "hi", "callback_url": URL, "session_id": 42, "params": {"seed": 7}}
 
-    reply = await client.post(path, json=body, headers={"Idempotency-Key": "k-1"})
+    reply = await client.post("/webhook", json=body, headers={"Idempotency-Key": "k-1"})
 
     assert reply.status_code == 202
     assert reply.json() == {"job_id": "job_1", "status": "queued", "session_id": "42", "seq": 2}

@@ -15,7 +15,7 @@ from answerback.accounts.store import AccountStore
 from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.fields import no_nul
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, conflict, errors
+from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors
 from answerback.http.responses import Time, respond
 from answerback.kernel.rate import parse_rate
 from answerback.queue.fair_order import MAX_WEIGHT
@@ -100,7 +100,8 @@ def _add_create(
         summary="Make a key",
         response_model=CreatedKey,
         responses=OPERATOR_ERRORS
-        | errors(_404="There is no such tenant", _413="The body is too large", _422="A field is wrong; each is named")
+        | errors(_404="There is no such tenant", _413="The body is too large")
+        | errors(_415=NOT_JSON, _422="A field is wrong; each is named")
         | conflict(
             "Several tenants have a key of this name, or the Idempotency-Key was used before",
             "several tenants have a key named 'shop'; name one by its id",

@@ -23,6 +23,7 @@ from answerback.benchmark.model import (
 )
 from answerback.benchmark.run import Benchmark
 from answerback.http.bodies import from_form
+from answerback.http.content_types import require_form
 from answerback.http.errors import BodyTooLarge, InvalidRequest, problem
 from answerback.http.fields import ModelName
 from answerback.http.forms import read_form
@@ -33,6 +34,7 @@ from answerback.kernel.errors import InvalidField, ResultsUnwritable
 
 PATH = "/benchmark"
 MAX_FILE_BYTES = 1024 * 1024
+FORM_WANTED = "send multipart/form-data with a file of prompts, as with curl -F prompt_file=@prompts.txt"
 FORM_BYTES = 64 * 1024
 """What the form's other fields and separators may take beyond the file."""
 
@@ -136,7 +138,9 @@ def _rendered(report: Report, form: BenchmarkForm) -> Response:
 
 
 async def _read(request: Request) -> tuple[Plan, BenchmarkForm]:
-    """Raises InvalidRequest, InvalidField, BodyTooLarge; HTTPException for a form that is not well-formed."""
+    """Raises InvalidRequest, InvalidField, BodyTooLarge, UnsupportedMediaType; HTTPException for a form that is not
+    well-formed."""
+    require_form(request, FORM_WANTED)
     async with read_form(request, max_files=1, max_fields=20) as fields:
         file = fields.get("prompt_file")
         texts = {name: value for name, value in fields.items() if isinstance(value, str) and value.strip()}
@@ -154,7 +158,7 @@ async def _read(request: Request) -> tuple[Plan, BenchmarkForm]:
 
 def _form(texts: Mapping[str, str], *, missing: bool) -> BenchmarkForm:
     """Raises InvalidRequest with everything that is wrong, also a file that is `missing`."""
-    words = "is missing: send multipart/form-data with a file of prompts, as with curl -F prompt_file=@prompts.txt"
+    words = f"is missing: {FORM_WANTED}"
     wrong: list[dict[str, Any]] = [{"type": "missing", "loc": ["body", "prompt_file"], "msg": words}] if missing else []
     try:
         form = from_form(texts, BenchmarkForm)

@@ -18,13 +18,16 @@ from answerback.chat import routes as chat
 from answerback.conversations import routes as conversations
 from answerback.database.probe import probe
 from answerback.generate import routes as generate
-from answerback.http import health, openapi
+from answerback.http import front_page, health, openapi
+from answerback.http.cors import Cors
 from answerback.http.error_handlers import ErrorHandlers, ErrorRenderers
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.middleware import ASGIApp, RequestMiddleware
 from answerback.http.openai_errors import openai_error
+from answerback.http.paths import Paths
 from answerback.http.request_log import RequestLog
 from answerback.http.routing import DirectRoutes
+from answerback.http.unknown_paths import Signposts
 from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
 from answerback.jobs.erase import erase
@@ -64,10 +67,13 @@ def create_app(service: Service) -> WebApp:
             await service.stop()
 
     # /docs with files of its own works in a network without internet.
-    app = FastAPIOffline(title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPIOffline(
+        title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan, redirect_slashes=False
+    )
     routers = _routers(service)
-    renderers = ErrorRenderers((route for router in routers for route in router.routes), UNOWNED)
-    routes = DirectRoutes(app, routers, ErrorHandlers(renderers))
+    ours = [route for router in routers for route in router.routes]
+    renderers = ErrorRenderers(ours, UNOWNED)
+    routes = DirectRoutes(app, routers, ErrorHandlers(renderers, Signposts([*ours, *app.routes])))
     openapi.install(app)
     instruments = service.process.instruments
     requests = RequestLog(instruments.log, instruments.metrics, PRIVATE_PATHS)
@@ -76,6 +82,8 @@ def create_app(service: Service) -> WebApp:
         instruments=instruments,
         requests=requests,
         renderers=renderers,
+        paths=Paths(PRIVATE_PATHS),
+        cors=Cors(service.settings.cors_allowed_origins),
         max_body_bytes=service.settings.max_body_bytes,
         allowances={benchmark.PATH: benchmark.FORM_BYTES},
     )
@@ -89,6 +97,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
     idempotent = Idempotent(service.idempotency)
     check_url = service.guard.check_unresolved
     return (
+        front_page.router(),
         relay.router(kinds.message, submitter, authenticator, check_url),
         ask.router(service.questions, authenticator, idempotent),
         generate.router(service.generation, service.catalog, authenticator, idempotent),

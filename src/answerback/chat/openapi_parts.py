@@ -3,7 +3,7 @@
 from typing import Any
 
 from answerback.http.openai_errors import openai_errors
-from answerback.http.openapi_parts import MISDIRECTED
+from answerback.http.openapi_parts import MISDIRECTED, NOT_JSON
 
 _UPSTREAM = openai_errors(
     _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
@@ -71,6 +71,7 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
         _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
         "`Retry-After`), or its response was not stored",
         _413="The body is too large",
+        _415=NOT_JSON,
         _421=MISDIRECTED,
     ),
     **_UPSTREAM,

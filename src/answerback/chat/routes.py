@@ -2,6 +2,7 @@
 
 import json
 import math
+from codecs import BOM_UTF8
 from typing import Any, NoReturn
 
 from fastapi import APIRouter
@@ -9,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.chat.chunks import error_chunk, events
+from answerback.chat.chunks import error_chunk
+from answerback.chat.keep_alive import stream
 from answerback.chat.openapi_parts import CHAT_BODY, CHAT_RESPONSES
+from answerback.http.content_types import refuse_form
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_errors import InvalidParameter, MissingParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
@@ -18,6 +21,8 @@ from answerback.http.sse import sse_response
 from answerback.kernel.json import Json
 from answerback.llm.asking import Asker
 from answerback.llm.model import name
+
+WANTED = """send {"model": …, "messages": […]} with 'Content-Type: application/json'"""
 
 
 def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -> APIRouter:
@@ -35,8 +40,9 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
         """Takes any parameter of OpenAI's or your provider's; those unknown here pass through untouched, and so does
         the answer. Without `model` the service's default answers.
 
-        With `stream: true` the answer comes as server-sent events. The status waits for the first token; a stream that
-        breaks later ends with an `error` chunk and without `[DONE]`, never with a `finish_reason` that is not true.
+        With `stream: true` the answer comes as server-sent events. The status waits up to 15 s for the first token;
+        then the stream begins with comments, which clients skip. A stream that breaks ends with an `error` chunk and
+        without `[DONE]`, never with a `finish_reason` that is not true.
         """
         tenant_id = await authenticator.tenant(request)
         body = await _read(request)
@@ -46,8 +52,8 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
             if not streamed:
                 return Response((await asker.relay(tenant_id, body)).body, 200, media_type="application/json")
             options = body.get("stream_options") or {}
-            stream = await asker.stream(tenant_id, body)
-            return sse_response(events(stream, options.get("include_usage") is True), error_chunk)
+            events = await stream(asker.stream(tenant_id, body), options.get("include_usage") is True)
+            return sse_response(events, error_chunk)
 
         return await idempotent(request, tenant_id, body, answer, streamed=streamed)
 
@@ -55,9 +61,13 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
 
 
 async def _read(request: Request) -> dict[str, Json]:
-    """The request's JSON, checked only as far as relaying it needs. Raises InvalidParameter, MissingParameter, and
-    BodyTooLarge from the middleware."""
-    body = _decode(await request.body())
+    """The request's JSON, checked only as far as relaying it needs. Raises InvalidParameter, MissingParameter,
+    UnsupportedMediaType, and BodyTooLarge from the middleware."""
+    try:
+        body = _decode((await request.body()).removeprefix(BOM_UTF8))
+    except InvalidParameter:
+        refuse_form(request, WANTED)
+        raise
     if not isinstance(body, dict):
         raise InvalidParameter("body", "the body must be a JSON object")
     if "messages" not in body:
@@ -78,7 +88,7 @@ def _decode(raw: bytes) -> Json:
     try:
         return json.loads(raw.decode(), parse_constant=_no_number, parse_float=_finite)
     except (UnicodeDecodeError, json.JSONDecodeError):
-        words = "the body is not JSON in UTF-8"
+        words = f"the body is not JSON in UTF-8: {WANTED}"
     except RecursionError:
         words = "the body is nested too deep"
     except ValueError:

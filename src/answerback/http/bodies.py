@@ -1,13 +1,15 @@
 """Request bodies as Pydantic models; a refusal names every field that is not valid."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic_core import CoreSchema, from_json
 from starlette.requests import Request
 
+from answerback.http.content_types import refuse_form
 from answerback.http.errors import InvalidRequest
 from answerback.http.fields import CheckUrl
 from answerback.kernel.errors import CallbackRefused
@@ -15,20 +17,57 @@ from answerback.kernel.errors import CallbackRefused
 M = TypeVar("M", bound=BaseModel)
 
 
-class StrictBody(BaseModel):
+class Body(BaseModel):
+    """A body in which an optional field that is null or an empty string counts as absent."""
+
+    checks_empty: ClassVar[frozenset[str]] = frozenset()
+    """Fields that have a default and yet see such a value."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not any(value is None or value == "" for value in given.values()):
+            return given
+        return {name: value for name, value in given.items() if value not in (None, "") or not cls._is_optional(name)}
+
+    @classmethod
+    def _is_optional(cls, name: str) -> bool:
+        field = cls.model_fields.get(name)
+        return field is not None and not field.is_required() and name not in cls.checks_empty
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, wanted in properties.items():
+            if cls._is_optional(name):
+                shown = {key: wanted.pop(key) for key in ("title", "description", "default") if key in wanted}
+                kinds = [each for each in wanted.get("anyOf", [wanted]) if each != {"type": "null"}]
+                properties[name] = {"anyOf": [*kinds, {"type": "null"}, {"const": ""}], **shown}
+        return schema
+
+
+class StrictBody(Body):
     """A body without unknown fields, whose values are not converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 async def read_body(request: Request, model: type[M], check_url: CheckUrl | None = None) -> M:
-    """The request's JSON as `model`. Raises InvalidRequest, and BodyTooLarge from the middleware.
+    """The request's JSON as `model`. Raises InvalidRequest, UnsupportedMediaType, and BodyTooLarge from the
+    middleware.
 
     A refusal by `check_url` is named beside the other errors. If it is the only error, it is left to the route: a
     repeated request gets its first response, whichever addresses are allowed now.
     """
-    raw = await request.body()
-    decoded = _decoded(raw)
+    raw = (await request.body()).removeprefix(BOM_UTF8)
+    try:
+        decoded = _decoded(raw)
+    except InvalidRequest as refusal:
+        refuse_form(request, f"send a JSON object with 'Content-Type: application/json'; {_fields_of(model)}")
+        if not raw.lstrip().startswith(b"{"):
+            refusal.errors[0]["msg"] += f"; send a JSON object; {_fields_of(model)}"
+        raise InvalidRequest(refusal.errors) from None
     try:
         return _validated(decoded, raw, model, check_url)
     except InvalidRequest as refusal:
@@ -59,6 +98,10 @@ def _decoded(raw: bytes) -> Any:
         reason = {"type": "json_invalid", "loc": ["body"], "msg": f"Invalid JSON: {_reason(raw) or error}"}
         raise InvalidRequest([reason]) from None
     return decoded
+
+
+def _fields_of(model: type[BaseModel]) -> str:
+    return f"its fields are {', '.join(model.model_fields)}"
 
 
 def _may_be_more_than_json(raw: bytes) -> bool:

@@ -1,7 +1,7 @@
 """Every error of the application as the response of its route."""
 
 from collections.abc import Callable, Iterable, Mapping
-from http import HTTPMethod, HTTPStatus
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,12 +9,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
 from answerback.http.caller import is_operator
 from answerback.http.disconnect import ClientGone
 from answerback.http.errors import RETRY_AFTER, ErrorRenderer, InvalidRequest, problem, render_refusal
+from answerback.http.unknown_paths import Signposts
 from answerback.http.upstream import code_of, headers_of, status_of
 from answerback.kernel.errors import ProviderError, Refusal, StorageUnavailable
 
@@ -63,8 +64,9 @@ def _segments(path: str) -> tuple[str, ...]:
 class ErrorHandlers:
     """The response to every error of the application that has one."""
 
-    def __init__(self, renderers: ErrorRenderers) -> None:
+    def __init__(self, renderers: ErrorRenderers, signposts: Signposts) -> None:
         self._renderers = renderers
+        self._signposts = signposts
         self._by_kind: dict[type[Exception], Callable[[Request, Any], Response]] = {
             Refusal: self._refused,
             ProviderError: self._upstream_failed,
@@ -112,22 +114,17 @@ class ErrorHandlers:
         return render_refusal(InvalidRequest(errors), self._renderers.of(request.scope))
 
     def _http_error(self, request: Request, error: HTTPException) -> Response:
-        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        headers = error.headers
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers = {"Allow": ", ".join(_allowed(request))}
-        return self._renderers.of(request.scope)(error.status_code, code, str(error.detail), None, headers)
+        status, headers, words = error.status_code, error.headers, str(error.detail)
+        path = request.scope["path"]
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            methods = self._signposts.methods(path)
+            headers = {"Allow": ", ".join(methods)}
+            words = self._signposts.wrong_method(request.method, methods)
+        elif status == HTTPStatus.NOT_FOUND:
+            words = self._signposts.unknown_path(path)
+        code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+        return self._renderers.of(request.scope)(status, code, words, None, headers)
 
 
 def _client_gone(_: Request, __: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
-
-
-def _allowed(request: Request) -> list[str]:
-    """All methods of the path; the router itself names those of the first route that matches."""
-
-    def matches(method: str) -> bool:
-        scope = {**request.scope, "method": method}
-        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
-
-    return [method.value for method in HTTPMethod if matches(method.value)]

@@ -44,6 +44,12 @@ class BodyTooLarge(Refusal):
     code = "body_too_large"
 
 
+class UnsupportedMediaType(Refusal):
+    """The body is of a kind that the route does not take; the message says which it takes."""
+
+    code = "unsupported_media_type"
+
+
 class RateLimited(Refusal):
     """The caller exceeds its rate limit. `Retry-After` is added with the other headers of the limit."""
 
@@ -54,6 +60,7 @@ STATUSES: Mapping[type[Refusal], int] = {
     InvalidRequest: 422,
     InvalidField: 422,
     BodyTooLarge: 413,
+    UnsupportedMediaType: 415,
     RateLimited: 429,
     Unauthorized: 401,
     Forbidden: 403,

@@ -6,9 +6,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from answerback.http.cors import Cors
 from answerback.http.error_handlers import CLIENT_CLOSED_REQUEST, ErrorRenderers
 from answerback.http.errors import RETRY_AFTER, BodyTooLarge, render_refusal
 from answerback.http.headers import RESPONSE_HEADERS
+from answerback.http.paths import Paths
 from answerback.http.request_log import NO_HANDLER, UNMATCHED, RequestLog, request_id
 from answerback.http.sse import Aborted
 from answerback.kernel.errors import NotFound
@@ -44,6 +46,8 @@ class RequestMiddleware:
         instruments: Instruments,
         requests: RequestLog,
         renderers: ErrorRenderers,
+        paths: Paths,
+        cors: Cors,
         max_body_bytes: int,
         allowances: Mapping[str, int],
     ) -> None:
@@ -52,6 +56,8 @@ class RequestMiddleware:
         self._tracer = instruments.tracer
         self._requests = requests
         self._renderers = renderers
+        self._paths = paths
+        self._cors = cors
         self._max_body_bytes = max_body_bytes
         self._allowances = allowances
 
@@ -60,8 +66,10 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        scope["path"] = self._paths.canonical(scope["path"])
         limit = self._max_body_bytes + self._allowances.get(scope["path"], 0)
         exchange = _Exchange(scope, receive, send, limit)
+        exchange.added += self._cors.headers(exchange.origin)
         scope[RESPONSE_HEADERS] = exchange.added
         about = {"http.request.method": scope["method"]}
         tracer = UNTRACED if scope["path"] in UNTRACED_PATHS else self._tracer
@@ -73,6 +81,8 @@ class RequestMiddleware:
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         try:
+            if scope["method"] == "OPTIONS" and await self._preflight(scope, exchange):
+                return
             _check_path(scope)
             exchange.check_length()
             await self._app(scope, exchange.receive, exchange.send)
@@ -94,6 +104,15 @@ class RequestMiddleware:
                 raise
             message = f"the service failed; its log has the reason under request {exchange.request_id}"
             await self._renderers.of(scope)(500, "internal", message)(scope, receive, exchange.send)
+
+    async def _preflight(self, scope: Scope, exchange: "_Exchange") -> bool:
+        """Whether it was one, and has been answered."""
+        headers = self._cors.preflight(scope["method"], dict(scope["headers"]))
+        if headers is None:
+            return False
+        await exchange.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
 
     def _record(self, scope: Scope, exchange: "_Exchange", seconds: float, span: Span) -> None:
         status, broken = exchange.ended()
@@ -139,11 +158,14 @@ class _Exchange:
         self._gone = False
         self.status: int | None = None
         self.traceparent: str | None = None
+        self.origin: bytes | None = None
         self.added: list[tuple[bytes, bytes]] = []
         given = b""
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 given = value
+            elif name == b"origin":
+                self.origin = value
             elif name == b"content-length" and value.isdigit():
                 self._length = int(value)
             elif name == b"traceparent" and TRACEPARENT.match(value):

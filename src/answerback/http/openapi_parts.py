@@ -26,6 +26,10 @@ EXAMPLES: Mapping[int, tuple[str, str]] = {
     404: ("not_found", "there is no job 'job_1'"),
     409: ("idempotency_conflict", "this Idempotency-Key was used with another body; use a new key for a new request"),
     413: ("body_too_large", "the body is larger than 1048576 bytes; send a smaller one"),
+    415: (
+        "unsupported_media_type",
+        "this route takes JSON, not a form (application/x-www-form-urlencoded): send a JSON object",
+    ),
     421: ("misdirected", "this service has no keys, so it answers as localhost only"),
     422: ("validation_error", "callback_url: Field required"),
     429: ("rate_limited", "more than 60 requests a minute; try again in 12 s"),
@@ -52,6 +56,7 @@ def _error(status: int, reason: str, of: tuple[str, str] | None = None) -> dict[
     return {"model": Problem, "description": reason, "content": {"application/json": {"example": body.model_dump()}}}
 
 
+NOT_JSON = "The body is a form; send JSON"
 MISDIRECTED = "The service has no keys, and was called by a name (`Host`) that is not this machine's own"
 KEY_ERRORS = errors(
     _401="No key, or one that is not valid",
@@ -64,6 +69,7 @@ JOB_ERRORS = KEY_ERRORS | errors(_404="No such thing among yours")
 ACCEPT_ERRORS = KEY_ERRORS | errors(
     _409="The Idempotency-Key was used with another body",
     _413="The body is too large",
+    _415=NOT_JSON,
     _422="A field is wrong, or the callback URL is refused; each field is named",
     _429="More requests than your rate allows, or too many unanswered messages in the conversation; `Retry-After` says "
     "when to try again",
@@ -74,6 +80,7 @@ ASK_ERRORS = KEY_ERRORS | errors(
     _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
     "`Retry-After`), or its response was not stored",
     _413="The body is too large",
+    _415=NOT_JSON,
     _422="A field is wrong; each is named",
     _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
     _502="The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",

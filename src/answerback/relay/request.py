@@ -8,8 +8,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     PlainValidator,
     StringConstraints,
     TypeAdapter,
@@ -17,7 +15,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from answerback.http.bodies import StrictBody
 from answerback.http.fields import CallbackUrl, Metadata, ModelName, bounded, no_nul, not_blank
@@ -29,24 +27,6 @@ MAX_CONTENT_BYTES = 512 * 1024
 MAX_PARAMS_BYTES = 64 * 1024
 OWN_PARAMS = ("messages", "model", "stream", "n")
 """Parameters of chat completions that the relay sets itself."""
-
-
-class _EmptyIsAbsent:
-    """An optional field that counts as absent when it is an empty string."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(_absent, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        inner = handler(schema)
-        return {"anyOf": [*inner.get("anyOf", [inner]), {"const": ""}]}
-
-
-def _absent(value: Any) -> Any:
-    return None if isinstance(value, str) and not value else value
-
-
-EMPTY_IS_ABSENT = _EmptyIsAbsent()
 
 
 class _Part(BaseModel):
@@ -143,9 +123,11 @@ def _outputs(value: list[ToolOutputBody]) -> list[ToolOutputBody]:
 class WebhookMessage(StrictBody):
     """A message to be answered later."""
 
-    tool_outputs: Annotated[
-        Annotated[list[ToolOutputBody], Field(min_length=1), AfterValidator(_outputs)] | None, EMPTY_IS_ABSENT
-    ] = Field(None, description="In place of `message`: the outputs of the tools that the last answer called.")
+    checks_empty = frozenset({"message"})
+
+    tool_outputs: Annotated[list[ToolOutputBody], Field(min_length=1), AfterValidator(_outputs)] | None = Field(
+        None, description="In place of `message`: the outputs of the tools that the last answer called."
+    )
     message: Annotated[Any, PlainValidator(_content, json_schema_input_type=Text | list[Part] | None)] = Field(
         None,
         validate_default=True,
@@ -154,39 +136,34 @@ class WebhookMessage(StrictBody):
     callback_url: CallbackUrl = Field(
         description="Where the answer goes: http or https, no credentials in it, an address the service may call."
     )
-    session_id: Annotated[
+    session_id: (
         Annotated[
             str,
             StringConstraints(min_length=1, max_length=128),
             AfterValidator(not_blank),
             BeforeValidator(_decimal, json_schema_input_type=str | int),
         ]
-        | None,
-        EMPTY_IS_ABSENT,
-    ] = Field(
+        | None
+    ) = Field(
         None,
         description="Names the conversation; without it the callback URL does, **and all users behind one callback URL "
         "share one memory**. An integer counts as its decimal text.",
     )
-    stateless: Annotated[bool | None, EMPTY_IS_ABSENT] = Field(
+    stateless: bool | None = Field(
         None, description="True: no memory is read or kept, and no order. Excludes session_id."
     )
-    model: Annotated[ModelName | None, EMPTY_IS_ABSENT] = Field(
-        None, description="Which model answers; without it the service's default."
+    model: ModelName | None = Field(None, description="Which model answers; without it the service's default.")
+    system: Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(no_nul)] | None = Field(
+        None, description="The system prompt for this answer."
     )
-    system: Annotated[
-        Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(no_nul)] | None, EMPTY_IS_ABSENT
-    ] = Field(None, description="The system prompt for this answer.")
-    temperature: Annotated[Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None, EMPTY_IS_ABSENT] = None
-    max_tokens: Annotated[Annotated[int, Field(ge=1, le=10_000_000)] | None, EMPTY_IS_ABSENT] = None
-    params: Annotated[Annotated[dict[str, Any], AfterValidator(_upstreams)] | None, EMPTY_IS_ABSENT] = Field(
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    params: Annotated[dict[str, Any], AfterValidator(_upstreams)] | None = Field(
         None,
         description="Any other parameter of the upstream's chat completions, such as `response_format`, `tools` or "
         "`seed`; at most 64 KiB of JSON, never `messages`, `model`, `stream` or `n`.",
     )
-    metadata: Annotated[Metadata | None, EMPTY_IS_ABSENT] = Field(
-        None, description="Echoed in the callback; at most 16 KiB of JSON."
-    )
+    metadata: Metadata | None = Field(None, description="Echoed in the callback; at most 16 KiB of JSON.")
 
     model_config = ConfigDict(
         json_schema_extra={

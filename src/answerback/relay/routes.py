@@ -19,7 +19,7 @@ from answerback.relay.request import EXAMPLE, WebhookMessage
 
 
 def router(kind: MessageKind, submitter: Submitter, authenticator: Authenticator, check_url: CheckUrl) -> APIRouter:
-    """`POST /webhook`, with and without the slash."""
+    """`POST /webhook`."""
     routes = APIRouter(tags=["webhook relay"])
     callbacks = APIRouter()
 
@@ -62,5 +62,4 @@ def router(kind: MessageKind, submitter: Submitter, authenticator: Authenticator
         callbacks=callbacks.routes,
         openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(WebhookMessage, EXAMPLE)},
     )
-    routes.add_api_route("/webhook/", accept, methods=["POST"], include_in_schema=False)
     return routes

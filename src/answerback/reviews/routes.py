@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.http.bodies import StrictBody, body_schema, read_body
+from answerback.http.bodies import Body, StrictBody, body_schema, read_body
 from answerback.http.fields import (
     CallbackUrl,
     CheckUrl,
@@ -27,6 +27,7 @@ from answerback.http.openapi_parts import (
     CALLBACK,
     IDEMPOTENCY_KEY,
     JOB_ERRORS,
+    NOT_JSON,
     JobId,
     conflict,
     errors,
@@ -98,7 +99,7 @@ class ReadReviewBody(ReviewBody):
     )
 
 
-class LlmAnswer(BaseModel):
+class LlmAnswer(Body):
     """What the LLM says: a review, or why there is none. Fields it adds are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -124,6 +125,7 @@ ANSWER_ERRORS = errors(
     _401="The token is missing, or is not the job's",
     _404="No such review",
     _413="The body is too large",
+    _415=NOT_JSON,
     _422="A field is wrong; each is named",
     _503="The database cannot be reached now; try again",
 ) | conflict(

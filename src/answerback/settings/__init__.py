@@ -23,6 +23,7 @@ from answerback.settings.types import (
     Host,
     Level,
     Networks,
+    Origins,
     ProviderUrl,
     RateText,
     RedisUrl,
@@ -124,6 +125,10 @@ class Settings(BaseSettings):
     """Serve every client, without a key, on any address."""
     operator_token: HeaderSecret | None = None
     """One more operator key: it may use `/v1/keys` and ask for other tenants' lists by `?tenant=`."""
+    cors_allowed_origins: Origins = ()
+    """Origins whose pages may call the service from a browser, with a key, such as `https://shop.example`; `*`: all."""
+    trusted_proxies: Networks = ()
+    """Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count, such as `10.0.0.0/8`."""
     rate_limit: RateText = "60/minute"
     """Requests of one key (of one address without keys), such as `60/minute` or `1000/hour`; `0`: no limit."""
     max_body_bytes: Count = 1_048_576

@@ -114,6 +114,20 @@ def _network(word: str) -> Network:
         raise ValueError(f"holds {word[:60]!r} but must be {wanted}") from None
 
 
+def _origins(value: object) -> object:
+    """Splits `https://shop.example, http://localhost:3000`; written as browsers send them."""
+    words = _words(value)
+    return tuple(_origin(word) for word in words) if isinstance(words, tuple) else words
+
+
+def _origin(word: str) -> str:
+    origin = word.lower().rstrip("/")
+    if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", origin):
+        wanted = "origins such as https://shop.example or http://localhost:3000, separated by commas or spaces, or *"
+        raise ValueError(f"holds {word[:60]!r} but must be {wanted}")
+    return origin
+
+
 def _words(value: object) -> object:
     return tuple(word for word in re.split(r"[\s,]+", value) if word) if isinstance(value, str) else value
 
@@ -137,6 +151,7 @@ ServiceUrl = Annotated[str, _url_such_as("https://answerback.example.com")]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 RateText = Annotated[str, AfterValidator(_rate)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _cased(str.upper)]

@@ -1,0 +1,89 @@
+"""What a request for a path that is not there, or by a method that is not, could do instead."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from http import HTTPMethod
+
+from starlette.routing import BaseRoute, Match, Route
+
+MAX_COMPARED = 64
+"""Longer paths are not compared with those that exist: a client chooses how long that takes."""
+
+BASE_URL = "the base URL of an OpenAI client ends in /v1, once"
+NOT_OFFERED: Mapping[str, str] = {
+    "assistants": "assistants",
+    "audio": "speech and transcription",
+    "batches": "batches",
+    "completions": "plain completions",
+    "containers": "containers",
+    "conversations": "OpenAI's conversations",
+    "embeddings": "embeddings",
+    "engines": "engines",
+    "evals": "evals",
+    "files": "files",
+    "fine_tuning": "fine-tuning",
+    "images": "images",
+    "messages": "Anthropic's messages",
+    "moderations": "moderations",
+    "organization": "OpenAI's administration",
+    "realtime": "real-time sessions",
+    "responses": "responses",
+    "threads": "threads",
+    "uploads": "uploads",
+    "vector_stores": "vector stores",
+    "videos": "videos",
+}
+"""What clients of this protocol ask for below `/v1`, by the first segment. A route of ours comes first."""
+ELSEWHERE = "'/docs' lists what there is"
+
+
+class Signposts:
+    """Knows all routes, and suggests those that are documented."""
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._routes = [route for route in routes if isinstance(route, Route)]
+        self._paths = list(dict.fromkeys(route.path for route in self._routes if route.include_in_schema))
+
+    def methods(self, path: str) -> list[str]:
+        """The methods that the path has; none if it is not there."""
+        return [method.value for method in HTTPMethod if self._find(path, method.value) is not None]
+
+    def unknown_path(self, path: str) -> str:
+        """A sentence for a client that asked for a path which is not there."""
+        for meant, why in _variants(path):
+            if methods := self.methods(meant):
+                template = next(found for each in methods if (found := self._find(meant, each)) is not None)
+                return f"there is no such path; did you mean {_listed(methods)} {template}? {why}".rstrip()
+        first = path.removeprefix("/v1").split("/")[1:2]
+        if first and (name := NOT_OFFERED.get(first[0])) is not None:
+            return f"{name} are not offered here; chat completions are: POST /v1/chat/completions; {ELSEWHERE}"
+        near = get_close_matches(path.lower(), self._paths, 1, 0.75) if len(path) <= MAX_COMPARED else []
+        if near:
+            return f"there is no such path; did you mean {_listed(self.methods(near[0]))} {near[0]}?"
+        return f"there is no such path; {ELSEWHERE}"
+
+    def wrong_method(self, method: str, methods: Sequence[str]) -> str:
+        """A sentence for a client whose method the path does not have."""
+        return f"this path does not take {method}; send {_listed(methods)}"
+
+    def _find(self, path: str, method: str) -> str | None:
+        """The template of the route."""
+        scope = {"type": "http", "path": path, "method": method}
+        return next((route.path for route in self._routes if route.matches(scope)[0] is Match.FULL), None)
+
+
+def _variants(path: str) -> Iterator[tuple[str, str]]:
+    """Paths that may have been meant, and why."""
+    at = path.rfind("/v1/")
+    if at > 0:
+        yield path[at:], BASE_URL
+    if not path.startswith("/v1/"):
+        yield "/v1" + path, BASE_URL
+    else:
+        yield path.removeprefix("/v1"), "it is not below /v1"
+    if path != path.lower():
+        yield path.lower(), ""
+
+
+def _listed(methods: Sequence[str]) -> str:
+    return " or ".join(each for each in methods if each != "HEAD") or "HEAD"

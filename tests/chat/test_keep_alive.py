@@ -1,0 +1,96 @@
+"""A chat stream whose first token is slow begins with comments; until then a failure still has a status."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from answerback.chat.keep_alive import COMMENT, stream
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm.model import Chunk
+from answerback.llm.reply import StreamedReply
+
+SOON = 0.01
+FAILURE = ProviderError(ErrorCode.UPSTREAM_UNREACHABLE, "away", retryable=True)
+
+
+class Call:
+    """An LLM's call whose first token comes when `opened` is set; `stopped` once it is over or was closed."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.opened = asyncio.Event()
+        self.stopped = asyncio.Event()
+        self._failure = failure
+
+    async def open(self) -> StreamedReply:
+        try:
+            await self.opened.wait()
+        except asyncio.CancelledError:
+            self.stopped.set()
+            raise
+        if self._failure is not None:
+            raise self._failure
+        return await StreamedReply.open(self._chunks(), 60, asyncio.get_running_loop().time() + 60)
+
+    async def _chunks(self) -> AsyncGenerator[Chunk, None]:
+        try:
+            yield Chunk(b'{"choices": [{}]}', {"choices": [{}]}, "hi", None, None)
+        finally:
+            self.stopped.set()
+
+
+async def test_a_quick_answer_has_no_comments() -> None:
+    call = Call()
+    call.opened.set()
+    events = await stream(call.open(), include_usage=False)
+    assert [each async for each in events] == [b'data: {"choices": [{}]}\n\n', b"data: [DONE]\n\n"]
+
+
+async def test_a_quick_failure_still_has_a_status() -> None:
+    call = Call(FAILURE)
+    call.opened.set()
+    with pytest.raises(ProviderError, match="away"):
+        await stream(call.open(), include_usage=False)
+
+
+async def test_a_slow_answer_comes_behind_comments() -> None:
+    call = Call()
+    events = await stream(call.open(), include_usage=False, seconds=SOON)
+    assert [await anext(events) for _ in range(3)] == [COMMENT] * 3
+    call.opened.set()
+    rest = [each async for each in events]
+    assert rest[-2:] == [b'data: {"choices": [{}]}\n\n', b"data: [DONE]\n\n"]
+
+
+async def test_a_slow_failure_breaks_the_stream() -> None:
+    call = Call(FAILURE)
+    events = await stream(call.open(), include_usage=False, seconds=SOON)
+    assert await anext(events) == COMMENT
+    call.opened.set()
+    with pytest.raises(ProviderError, match="away"):
+        [each async for each in events]
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["before the first token", "after it"])
+@pytest.mark.parametrize("read", [False, True], ids=["unread", "read"])
+async def test_a_client_that_hangs_up_stops_the_call(opened: bool, read: bool) -> None:
+    call = Call()
+    events = await stream(call.open(), include_usage=False, seconds=SOON)
+    if read:
+        await anext(events)
+    if opened:
+        call.opened.set()
+        await asyncio.sleep(0)
+    await events.aclose()
+    assert call.stopped.is_set()
+
+
+async def test_a_client_that_hangs_up_while_the_status_waits_stops_the_call() -> None:
+    call = Call()
+    waiting = asyncio.create_task(stream(call.open(), include_usage=False))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert call.stopped.is_set()
