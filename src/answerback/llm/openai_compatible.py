@@ -10,6 +10,7 @@ from answerback import __version__
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions
+from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, change_after, changed
 from answerback.llm.documents import read_completion
 from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
 from answerback.llm.finish_reasons import check_end
@@ -21,10 +22,13 @@ from answerback.llm.transport import Transport
 
 TITLE = "Answerback"
 MODELS_TIMEOUT = 20.0
+MOST_CHANGES = 3
+"""How many fields of one request may be refused, one after the other."""
 
 
 class OpenAICompatible:
-    """Implements `Provider` over `POST {base_url}/chat/completions`, plain, never retrying.
+    """Implements `Provider` over `POST {base_url}/chat/completions`, plain. It never retries, but a request that is
+    refused for a field of the service's own is asked again without it.
 
     `default_model` answers requests that name none. `connect_timeout` is in seconds. `now` is the wall clock in epoch
     milliseconds, for waits that upstreams give as a moment. `app_url` and the title "Answerback" show OpenRouter which
@@ -49,6 +53,7 @@ class OpenAICompatible:
         self._default_model = default_model
         self._now = now
         self._transport = Transport(connect_timeout)
+        self._adaptations = Adaptations(self._url.host)
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -76,15 +81,34 @@ class OpenAICompatible:
         return reply
 
     async def _send(self, request: ChatRequest) -> Reply:
-        asked = self._body(request)
+        """One call; a second one, or a third, where the upstream refuses a field that the service itself added."""
+        deadline = asyncio.get_running_loop().time() + request.timeout
+        asked, optional = self._body(request)
+        model = asked["model"]
+        asked, changes = self._adaptations.known(model, asked, optional), list[Change]()
+        while True:
+            try:
+                timeout = deadline - asyncio.get_running_loop().time() if changes else request.timeout
+                reply = await self._ask(asked, request, deadline, max(0.001, timeout))
+            except ProviderError as error:
+                change = change_after(error, asked, optional)
+                if change is None or len(changes) >= MOST_CHANGES:
+                    raise
+                asked = changed(asked, change.field)
+                changes.append(change)
+            else:
+                for change in changes:
+                    self._adaptations.learn(model, change)
+                return reply
+
+    async def _ask(self, asked: dict[str, Json], request: ChatRequest, deadline: float, timeout: float) -> Reply:
         body = _encode(asked)
         several = isinstance(n := asked.get("n"), int) and n > 1
         if request.stream:
-            deadline = asyncio.get_running_loop().time() + request.timeout
-            response = await self._transport.open("POST", self._url, self._headers, body, request.timeout)
+            response = await self._transport.open("POST", self._url, self._headers, body, timeout)
             read = chunks(response, self._now, several=several)
             return await StreamedReply.open(read, request.timeout, deadline)
-        response = await self._transport.open("POST", self._url, self._headers, body, request.timeout)
+        response = await self._transport.open("POST", self._url, self._headers, body, timeout)
         try:
             whole, document = await read_completion(response, self._now, several=several)
         finally:
@@ -116,17 +140,21 @@ class OpenAICompatible:
     def _place(self, error: BaseException | None) -> None:
         place(error, self._base_url, self._secrets)
 
-    def _body(self, request: ChatRequest) -> dict[str, Json]:
-        body = dict(request.body)
+    def _body(self, request: ChatRequest) -> tuple[dict[str, Json], frozenset[str]]:
+        """What is sent, and which of its fields the service added that the answer can do without."""
+        body, optional = dict(request.body), request.optional
         body.pop("stream", None)
-        options = body.pop("stream_options", None)
+        options = body.pop(STREAM_OPTIONS, None)
         if request.stream:
             # Usage is always asked for: it is counted here, whether or not the client wants to see it.
             body["stream"] = True
-            body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+            options = options if isinstance(options, dict) else {}
+            body[STREAM_OPTIONS] = {**options, "include_usage": True}
+            if not options.keys() - {"include_usage"}:
+                optional |= {STREAM_OPTIONS}
         if not body.get("model"):
             body["model"] = self._default_model
-        return body
+        return body, optional
 
     def _check(self, document: dict[str, Json]) -> None:
         """Raises ProviderError for a document without an answer."""

@@ -111,14 +111,9 @@ class ChatReviewer:
 
     async def _ask(self, messages: list[dict[str, str]], tenant_id: str, timeout: float) -> Answer:
         body: dict[str, Json] = {"messages": messages, "response_format": {"type": "json_object"}}
-        try:
-            return (await send_whole(self._provider, ChatRequest(body, timeout, tenant_id, queued=True))).answer()
-        except ProviderError as error:
-            if error.failure.code is not ErrorCode.UPSTREAM_REFUSED:
-                raise
-            # Some servers know no response_format. A refused call costs nothing, and the instructions say it too.
-            plain = ChatRequest({"messages": messages}, timeout, tenant_id, queued=True)
-            return (await send_whole(self._provider, plain)).answer()
+        # Some servers know no response_format: the instructions say it, too.
+        request = ChatRequest(body, timeout, tenant_id, queued=True, optional=frozenset({"response_format"}))
+        return (await send_whole(self._provider, request)).answer()
 
 
 def conversation(review: Review, texts: Sequence[str]) -> list[dict[str, str]]:

@@ -1,0 +1,89 @@
+"""Requests as an upstream takes them: what it refused once of the service's own additions is left out from then on."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.json import Json
+
+MOST_MODELS = 1_000
+"""For how many models what was learned is kept: callers choose the names."""
+
+MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
+STREAM_OPTIONS = "stream_options"
+RENAMING_HOSTS = frozenset({"api.openai.com"})
+"""Upstreams whose models all take `max_completion_tokens`, and some nothing else (OpenAI's API reference)."""
+
+_ALIASES: Mapping[str, tuple[str, ...]] = {STREAM_OPTIONS: (STREAM_OPTIONS, "include_usage")}
+_UNSUPPORTED = re.compile(
+    r"unsupported|not supported|unknown|unrecognized|unexpected|extra|not permitted|not allowed|does not support"
+    rf"|invalid parameter|{MAX_COMPLETION_TOKENS}",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field that is left out, or `max_tokens` that is renamed. `certain`: the refusal named the field."""
+
+    field: str
+    certain: bool
+
+
+class Adaptations:
+    """What the models of one upstream refuse. `host` is the upstream's."""
+
+    def __init__(self, host: str | None) -> None:
+        self._renames = host in RENAMING_HOSTS
+        self._refused: OrderedDict[str, frozenset[str]] = OrderedDict()
+
+    def known(self, model: str, body: dict[str, Json], optional: frozenset[str]) -> dict[str, Json]:
+        """The body without what this model is known to refuse. Only fields in `optional` are left out."""
+        refused = self._refused.get(model, frozenset())
+        if self._renames:
+            refused |= {MAX_TOKENS}
+        for field in refused:
+            if field == MAX_TOKENS or field in optional:
+                body = changed(body, field)
+        return body
+
+    def learn(self, model: str, change: Change) -> None:
+        """The model has answered after this change. A guess is not kept: something else may have been wrong."""
+        if not change.certain:
+            return
+        self._refused[model] = self._refused.get(model, frozenset()) | {change.field}
+        self._refused.move_to_end(model)
+        if len(self._refused) > MOST_MODELS:
+            self._refused.popitem(last=False)
+
+
+def change_after(error: ProviderError, body: Mapping[str, Json], optional: frozenset[str]) -> Change | None:
+    """What to change after a refusal, so that the request may be asked again at once; None where nothing of ours is
+    refused. `optional` are fields of ours that the answer can do without."""
+    failure = error.failure
+    if failure.code is not ErrorCode.UPSTREAM_REFUSED or error.http_status is None or error.elsewhere:
+        return None
+    said = " ".join(filter(None, (failure.param, failure.upstream_code, failure.message)))
+    for field in (*sorted(optional), MAX_TOKENS):
+        if field in body and any(_names(said, name) for name in _ALIASES.get(field, (field,))):
+            if field != MAX_TOKENS:
+                return Change(field, certain=True)
+            if MAX_COMPLETION_TOKENS not in body and _UNSUPPORTED.search(said):
+                return Change(field, certain=True)
+    guesses = sorted(field for field in optional - {STREAM_OPTIONS} if field in body)
+    # Some servers refuse a field without saying which.
+    return Change(guesses[0], certain=False) if guesses else None
+
+
+def changed(body: dict[str, Json], field: str) -> dict[str, Json]:
+    """The body without a field, or with `max_tokens` under its newer name."""
+    if field not in body or (field == MAX_TOKENS and MAX_COMPLETION_TOKENS in body):
+        return body
+    renamed = {MAX_COMPLETION_TOKENS: body[MAX_TOKENS]} if field == MAX_TOKENS else {}
+    return {name: value for name, value in body.items() if name != field} | renamed
+
+
+def _names(said: str, field: str) -> bool:
+    return re.search(rf"(?<![\w]){re.escape(field)}(?![\w])", said) is not None

@@ -1,0 +1,179 @@
+"""What an upstream refuses of the service's own additions is left out, once it has said so, and from then on."""
+
+import json
+import socket
+from typing import Any
+
+import pytest
+from scripting import ask, read
+
+from answerback.kernel.errors import ProviderError
+from answerback.llm.adaptation import MOST_MODELS, Adaptations, Change
+from answerback.llm.model import ChatRequest
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+NO_MAX_TOKENS = {
+    "message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'.",
+    "type": "invalid_request_error",
+    "param": "max_tokens",
+    "code": "unsupported_parameter",
+}
+FORBIDDEN = {"type": "extra_forbidden", "loc": ["body", "stream_options", "include_usage"], "msg": "Extra inputs …"}
+NO_STREAM_OPTIONS = [
+    (422, {"object": "error", "message": {"detail": [FORBIDDEN]}, "type": "invalid_request_error"}),
+    (422, {"detail": [FORBIDDEN]}),
+    (400, {"error": {"code": "Invalid input", "status": 422, "message": json.dumps({"detail": [FORBIDDEN]})}}),
+    (400, {"error": {"message": "Unknown parameter: 'stream_options'.", "param": "stream_options"}}),
+    (400, {"error": {"message": "Unrecognized request argument supplied: stream_options"}}),
+]
+
+
+def refusal(status: int, body: Any) -> replies.Reply:
+    return replies.status(status, body)
+
+
+def request(model: str = "m", *, stream: bool = False, **fields: Any) -> ChatRequest:
+    return ChatRequest({"messages": MESSAGES, "model": model, **fields}, 10, stream=stream)
+
+
+class TestMaxTokens:
+    async def test_a_model_that_refuses_it_gets_its_newer_name_at_once_and_ever_after(
+        self, llm: FakeLLM, provider: OpenAICompatible
+    ) -> None:
+        llm.then(refusal(400, {"error": NO_MAX_TOKENS}))
+
+        for _ in range(2):
+            await ask(provider, request(max_tokens=7))
+
+        sent = [{name: call.body.get(name) for name in ("max_tokens", "max_completion_tokens")} for call in llm.calls]
+        old, new = {"max_tokens": 7, "max_completion_tokens": None}, {"max_tokens": None, "max_completion_tokens": 7}
+        assert sent == [old, new, new]
+
+    async def test_another_model_of_the_same_provider_keeps_it(self, llm: FakeLLM, provider: OpenAICompatible) -> None:
+        llm.then(refusal(400, {"error": NO_MAX_TOKENS}))
+        await ask(provider, request("new", max_tokens=7))
+
+        await ask(provider, request("old", max_tokens=7))
+
+        assert llm.calls[-1].body["max_tokens"] == 7
+
+    async def test_a_value_that_is_refused_is_the_callers(self, llm: FakeLLM, provider: OpenAICompatible) -> None:
+        llm.then(refusal(400, {"error": {"message": "max_tokens must be at least 1, got -5", "param": "max_tokens"}}))
+
+        with pytest.raises(ProviderError, match="at least 1"):
+            await ask(provider, request(max_tokens=-5))
+
+        assert llm.total == 1
+
+    async def test_what_did_not_help_is_not_remembered(self, llm: FakeLLM, provider: OpenAICompatible) -> None:
+        llm.then(refusal(400, {"error": NO_MAX_TOKENS}), replies.status(400))
+        with pytest.raises(ProviderError, match="scripted 400"):
+            await ask(provider, request(max_tokens=7))
+
+        await ask(provider, request(max_tokens=7))
+
+        assert llm.calls[-1].body["max_tokens"] == 7
+
+    async def test_api_openai_com_gets_the_newer_name_without_a_refusal(
+        self, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", llm.port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        provider = OpenAICompatible(f"http://api.openai.com:{llm.port}/v1", "k", "gpt-5-mini", now=lambda: 0)
+
+        await ask(provider, ChatRequest({"messages": MESSAGES, "max_tokens": 512}, 10))
+        await ask(provider, request(max_tokens=1, max_completion_tokens=2))
+        await provider.close()
+
+        first, both = (call.body for call in llm.calls)
+        assert ("max_tokens" in first, first["max_completion_tokens"]) == (False, 512)
+        assert (both["max_tokens"], both["max_completion_tokens"]) == (1, 2), "the caller's own choice"
+
+
+class TestStreamOptions:
+    @pytest.mark.parametrize(("status", "body"), NO_STREAM_OPTIONS)
+    async def test_they_are_left_out_once_they_are_refused(
+        self, llm: FakeLLM, provider: OpenAICompatible, status: int, body: Any
+    ) -> None:
+        llm.then(refusal(status, body))
+
+        for _ in range(2):
+            chunks = await read(provider, request(stream=True))
+            assert "".join(chunk.text for chunk in chunks).startswith("You said")
+
+        assert ["stream_options" in call.body for call in llm.calls] == [True, False, False]
+
+    async def test_a_caller_with_options_of_its_own_reads_the_refusal(
+        self, llm: FakeLLM, provider: OpenAICompatible
+    ) -> None:
+        """Given options that would otherwise switch off the usage of everybody."""
+        llm.then(refusal(*NO_STREAM_OPTIONS[3]))
+
+        with pytest.raises(ProviderError, match="stream_options"):
+            await read(provider, request(stream=True, stream_options={"include_usage": True, "no_such": 1}))
+
+        await read(provider, request(stream=True))
+        assert "stream_options" in llm.calls[-1].body
+
+    async def test_a_refusal_of_something_else_is_asked_once(self, llm: FakeLLM, provider: OpenAICompatible) -> None:
+        llm.then(replies.status(400))
+
+        with pytest.raises(ProviderError):
+            await read(provider, request(stream=True))
+
+        assert llm.total == 1
+
+    async def test_two_fields_may_be_refused_one_after_the_other(
+        self, llm: FakeLLM, provider: OpenAICompatible
+    ) -> None:
+        llm.then(refusal(*NO_STREAM_OPTIONS[0]), refusal(400, {"error": NO_MAX_TOKENS}))
+
+        await read(provider, request(stream=True, max_tokens=7))
+
+        assert llm.total == 3
+        assert llm.calls[-1].body == {
+            "messages": MESSAGES,
+            "model": "m",
+            "stream": True,
+            "max_completion_tokens": 7,
+        }
+
+
+async def test_a_field_that_the_service_can_do_without_is_guessed_but_not_remembered(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    """Given a server that says nothing of what it does not know."""
+    llm.then(replies.status(400, {"error": {"message": "no"}}))
+    body = {"messages": MESSAGES, "response_format": {"type": "json_object"}}
+    review = ChatRequest(body, 10, optional=frozenset({"response_format"}))
+
+    await ask(provider, review)
+    await ask(provider, review)
+
+    assert ["response_format" in call.body for call in llm.calls] == [True, False, True]
+
+
+async def test_a_callers_own_response_format_is_never_left_out(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.status(400, {"error": {"message": "response_format is not supported"}}))
+
+    with pytest.raises(ProviderError, match="response_format"):
+        await ask(provider, request(response_format={"type": "json_object"}))
+
+    assert llm.total == 1
+
+
+def test_however_many_models_are_named_memory_stays_small() -> None:
+    adaptations = Adaptations("host")
+
+    for n in range(2 * MOST_MODELS):
+        adaptations.learn(f"m{n}", Change("max_tokens", certain=True))
+
+    kept = [
+        n
+        for n in range(2 * MOST_MODELS)
+        if "max_tokens" not in adaptations.known(f"m{n}", {"max_tokens": 1}, frozenset())
+    ]
+    assert kept == list(range(MOST_MODELS, 2 * MOST_MODELS))
