@@ -116,6 +116,37 @@ async def test_numbers_that_json_does_not_know_make_an_answer_invalid(
         assert caught.value.failure.code is ErrorCode.UPSTREAM_INVALID
 
 
+async def test_a_stream_that_nobody_asked_for_is_joined_whatever_it_is_labelled(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    end = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+    body = event("a good ", id="c", model="m") + event("answer") + end
+    llm.then(replies.raw(body), replies.stream(body), replies.raw(body, {"Content-Type": "text/plain"}))
+
+    for _ in range(3):
+        reply = await send_whole(provider, WHOLE)
+        assert (reply.answer().text, reply.model) == ("a good answer", "m")
+        assert json.loads(reply.body)["object"] == "chat.completion"
+
+
+async def test_an_event_of_megabytes_comes_over_the_network(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    end = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
+    llm.then(replies.stream(event("", x="A" * 1_500_000) + event("seen") + end))
+
+    assert [len(chunk.data) > 1_500_000 for chunk in await chunks(provider)] == [True, False, False]
+
+
+@pytest.mark.parametrize("asked", [WHOLE, STREAM])
+async def test_an_error_that_comes_as_an_event_keeps_its_words(
+    asked: ChatRequest, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    error = b'event: error\ndata: {"error": {"code": "model_not_found", "message": "no"}}\n\n'
+    llm.then(replies.status(404, error, {"Content-Type": "text/event-stream"}))
+
+    with pytest.raises(ProviderError, match="model_not_found"):
+        await provider.send(asked)
+
+
 async def test_a_byte_order_mark_is_passed_over(llm: FakeLLM, provider: OpenAICompatible) -> None:
     answer = b'{"choices": [{"message": {"content": "marked"}, "finish_reason": "stop"}]}'
     llm.then(*[replies.raw(b"\xef\xbb\xbf" + answer)] * 2)

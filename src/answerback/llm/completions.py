@@ -11,9 +11,8 @@ from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
 from answerback.llm.content import is_blank, text_of
 from answerback.llm.finish_reasons import Finish, check_end, classify, normalised
-from answerback.llm.model import Answer, Model, name, storable
+from answerback.llm.model import Answer, storable
 from answerback.llm.tool_calls import tool_calls
-from answerback.llm.usage_fields import count
 
 WITHOUT_TEXT = (
     *(
@@ -119,17 +118,3 @@ def empty() -> ProviderError:
 
 def invalid(what: str) -> ProviderError:
     return ProviderError(ErrorCode.UPSTREAM_INVALID, f"the upstream's answer {what}", retryable=True)
-
-
-def model(entry: Json) -> Model | None:
-    """A model of an upstream's list; None for an entry that names none."""
-    if not isinstance(entry, dict) or not (model_id := name(entry.get("id"))):
-        return None
-    created = count(entry.get("created"))
-    return Model(
-        id=model_id,
-        name=name(entry.get("name")) or model_id,
-        description=storable(entry["description"]) if isinstance(entry.get("description"), str) else "",
-        created=created or 0,
-        owned_by=name(entry.get("owned_by")) or model_id.partition("/")[0],
-    )

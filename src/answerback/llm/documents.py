@@ -10,6 +10,7 @@ from answerback.llm.assembling import Assembly
 from answerback.llm.failures import read_document
 from answerback.llm.framing import is_event_stream
 from answerback.llm.model import Chunk
+from answerback.llm.sse import first_data
 from answerback.llm.streams import ChunkReader, chunks
 from answerback.llm.transport import OpenResponse
 
@@ -19,24 +20,24 @@ async def read_completion(
 ) -> tuple[bytes, dict[str, Json]]:
     """The completion's bytes and the same decoded. `several` says that more than one choice was asked for. Raises
     ProviderError for an error in its place, and for a stream that is not whole."""
-    if 200 <= response.status < 300 and await is_event_stream(response):
+    good = 200 <= response.status < 300
+    if good and await is_event_stream(response):
         assembly = Assembly(several=several)
         async for chunk in chunks(response, now, several=several):
             assembly.add(chunk)
         return _encoded(assembly)
     body = await response.read()
-    if 200 <= response.status < 300:
-        document = completions.decode(body)
-        if isinstance(document, dict) and not document.get("error"):
-            # OpenAI's SDK for Node cannot parse a byte order mark.
-            return body.removeprefix(BOM_UTF8), document
-        reader = ChunkReader(now, several=several)
-        if document is None and (read := list(_chunks(reader, body))):
-            assembly = Assembly(several=several)
-            for chunk in read:
-                assembly.add(chunk)
-            return _encoded(assembly)
-    return body, read_document(response.status, response.headers, body, now())
+    document = completions.decode(body) if good else None
+    if isinstance(document, dict) and not document.get("error"):
+        # OpenAI's SDK for Node cannot parse a byte order mark.
+        return body.removeprefix(BOM_UTF8), document
+    reader = ChunkReader(now, several=several)
+    if good and document is None and (read := list(_chunks(reader, body))):
+        assembly = Assembly(several=several)
+        for chunk in read:
+            assembly.add(chunk)
+        return _encoded(assembly)
+    return body, read_document(response.status, response.headers, body if good else first_data(body), now())
 
 
 def _chunks(reader: ChunkReader, body: bytes) -> Iterator[Chunk]:

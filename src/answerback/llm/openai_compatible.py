@@ -15,6 +15,7 @@ from answerback.llm.documents import read_completion
 from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
 from answerback.llm.finish_reasons import check_end
 from answerback.llm.model import ChatRequest, Model
+from answerback.llm.model_lists import models_of
 from answerback.llm.redaction import place
 from answerback.llm.reply import Reply, StreamedReply, WholeReply
 from answerback.llm.streams import chunks
@@ -128,11 +129,8 @@ class OpenAICompatible:
         response = await self._transport.request("GET", self._models_url, self._headers, None, MODELS_TIMEOUT)
         listed = completions.decode(response.body)
         if not 200 <= response.status < 300 or not isinstance(listed, list):
-            document = read_document(response.status, response.headers, response.body, self._now())
-            listed = document.get("data", document.get("models"))
-        if not isinstance(listed, list):
-            raise completions.invalid("holds no list of models")
-        return [model for entry in listed if (model := completions.model(entry)) is not None]
+            listed = read_document(response.status, response.headers, response.body, self._now())
+        return models_of(listed)
 
     async def close(self) -> None:
         await self._transport.close()

@@ -22,6 +22,14 @@ class Event:
     name: bytes = b""
 
 
+def first_data(body: bytes) -> bytes:
+    """The data of the first event, for a body that begins like one; else the body. Errors come in events, too."""
+    if not body.startswith((b"data:", b"event:")):
+        return body
+    parser = EventParser()
+    return next((event.data for events in (parser.feed(body), parser.end()) for event in events), body)
+
+
 class EventParser:
     """Finds the events in bytes as they come.
 

@@ -15,7 +15,7 @@ from answerback.llm.finish_reasons import Finish, classify, word_of
 from answerback.llm.framing import is_event_stream
 from answerback.llm.model import Chunk, name, storable
 from answerback.llm.progress import Progress
-from answerback.llm.sse import Event, EventParser, EventTooLarge
+from answerback.llm.sse import Event, EventParser, EventTooLarge, first_data
 from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
 from answerback.llm.usage_fields import usage_of
 
@@ -41,7 +41,7 @@ async def chunks(
     stream = ChunkReader(now, several=several)
     try:
         if not 200 <= response.status < 300:
-            read_document(response.status, response.headers, await response.read(), now())
+            read_document(response.status, response.headers, first_data(await response.read()), now())
         if await is_event_stream(response):
             tail_ends: float | None = None
             while received := await _more(response, stream, tail_ends):

@@ -1,0 +1,35 @@
+"""Lists of models, as upstreams send them: OpenAI's, Ollama's and Gemini's envelopes, or none."""
+
+from answerback.kernel.json import Json
+from answerback.llm.completions import invalid
+from answerback.llm.model import Model, name, storable
+from answerback.llm.usage_fields import count
+
+
+def models_of(document: Json) -> list[Model]:
+    """The models of a list; entries that name none are skipped. Raises ProviderError for a document without a list,
+    and for a list of other things."""
+    listed = document.get("data", document.get("models")) if isinstance(document, dict) else document
+    if not isinstance(listed, list):
+        raise invalid("holds no list of models")
+    if all(isinstance(entry, str) for entry in listed):
+        listed = [{"id": entry} for entry in listed]
+    models = [model for entry in listed if (model := _model(entry)) is not None]
+    if listed and not models:
+        # Such as Gemini's errors, which come in a list.
+        raise invalid("holds a list of what are no models")
+    return models
+
+
+def _model(entry: Json) -> Model | None:
+    if not isinstance(entry, dict):
+        return None
+    if not (model_id := name(entry.get("id", entry.get("model", entry.get("name"))))):
+        return None
+    return Model(
+        id=model_id,
+        name=name(entry.get("name")) or model_id,
+        description=storable(entry["description"]) if isinstance(entry.get("description"), str) else "",
+        created=count(entry.get("created")) or 0,
+        owned_by=name(entry.get("owned_by")) or model_id.partition("/")[0],
+    )

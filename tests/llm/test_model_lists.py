@@ -1,0 +1,47 @@
+"""A list of models is read in every envelope that upstreams have for it."""
+
+import pytest
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.json import Json
+from answerback.llm.model import Model
+from answerback.llm.model_lists import models_of
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"object": "list", "data": [{"id": "a/b"}, {"id": "c"}]},
+        [{"id": "a/b"}, {"id": "c"}],
+        ["a/b", "c"],
+        {"data": ["a/b", "c"]},
+        {"models": [{"name": "a/b"}, {"name": "c"}]},
+        {"models": [{"model": "a/b", "name": "A"}, {"model": "c"}]},
+        [{"id": "a/b", "created": "7", "owned_by": None}, None, 7, {}, {"id": ""}, {"id": None}, "text", {"id": "c"}],
+    ],
+    ids=str,
+)
+async def test_a_list_is_a_list_in_any_envelope(document: Json, llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.list_reply = replies.status(200, document)
+
+    assert [model.id for model in await provider.models()] == ["a/b", "c"]
+
+
+def test_a_model_is_named_and_owned_by_what_is_known_of_it() -> None:
+    entry = {"id": "v/m", "name": "M", "description": "Good.\0", "created": 7.0, "owned_by": "v-inc"}
+
+    assert models_of([entry, {"id": "v/n"}]) == [
+        Model("v/m", "M", "Good.", 7, "v-inc"),
+        Model("v/n", "v/n", "", 0, "v"),
+    ]
+
+
+@pytest.mark.parametrize("document", [{}, {"data": None}, {"data": {}}, {"models": "a"}, [{"error": {}}]], ids=str)
+def test_what_holds_no_list_is_none(document: Json) -> None:
+    with pytest.raises(ProviderError) as caught:
+        models_of(document)
+
+    assert caught.value.failure.code is ErrorCode.UPSTREAM_INVALID
