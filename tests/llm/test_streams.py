@@ -140,10 +140,10 @@ async def test_an_event_of_megabytes_comes_over_the_network(llm: FakeLLM, provid
 async def test_an_error_that_comes_as_an_event_keeps_its_words(
     asked: ChatRequest, llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
-    error = b'event: error\ndata: {"error": {"code": "model_not_found", "message": "no"}}\n\n'
+    error = b'event: error\ndata: {"error": {"code": "model_not_found", "message": "no such model here"}}\n\n'
     llm.then(replies.status(404, error, {"Content-Type": "text/event-stream"}))
 
-    with pytest.raises(ProviderError, match="model_not_found"):
+    with pytest.raises(ProviderError, match="no such model here"):
         await provider.send(asked)
 
 

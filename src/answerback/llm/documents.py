@@ -28,7 +28,7 @@ async def read_completion(
         return _encoded(assembly)
     body = await response.read()
     document = completions.decode(body) if good else None
-    if isinstance(document, dict) and not document.get("error"):
+    if isinstance(document, dict) and document.get("choices") and not document.get("error"):
         # OpenAI's SDK for Node cannot parse a byte order mark.
         return body.removeprefix(BOM_UTF8), document
     reader = ChunkReader(now, several=several)

@@ -1,6 +1,5 @@
 """What an event of a stream is: a document, or one of the few signs beside documents."""
 
-from collections.abc import Mapping
 from enum import Enum, auto
 
 from answerback.kernel.json import Json
@@ -31,9 +30,11 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
     if len(data) < 16 and (sign := _sign(data)) is not None:
         return sign
     document = decode(data)
+    if isinstance(document, dict) and "choices" in document:
+        return document
     if _lives(event.name, document):
         return Sign.LIVENESS
-    if event.name in END_NAMES and not (isinstance(document, dict) and "choices" in document):
+    if event.name in END_NAMES:
         return Sign.DONE
     return document if isinstance(document, dict) else Sign.NOISE
 
@@ -53,7 +54,6 @@ def _sign(data: bytes) -> Sign | None:
 
 def _lives(name: bytes, document: Json) -> bool:
     if name.decode("latin-1").lower() in LIVENESS_WORDS:
-        return not (isinstance(document, Mapping) and "choices" in document)
-    if not isinstance(document, dict) or "choices" in document:
-        return False
-    return any(str(document.get(field)).lower() in LIVENESS_WORDS for field in ("type", "object", "event"))
+        return True
+    fields = document if isinstance(document, dict) else {}
+    return any(str(fields.get(field)).lower() in LIVENESS_WORDS for field in ("type", "object", "event"))

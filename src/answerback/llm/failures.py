@@ -46,7 +46,7 @@ def read_document(status: int, headers: Mapping[str, str], body: bytes, now: int
     document = decode(body)
     if not 200 <= status < 300:
         raise _failure(status, headers, read_error(document, body), now)
-    if (error := _error_in(document)) is not None:
+    if (error := error_in(document)) is not None:
         raise error_in_body(error, headers, now)
     if not isinstance(document, dict):
         if read_error(None, body).is_page:
@@ -65,7 +65,7 @@ def failure(status: int, headers: Mapping[str, str], error: Json, now: int) -> P
     return _failure(status, headers, read_error(error or {}), now)
 
 
-def _error_in(document: Json) -> Json:
+def error_in(document: Json) -> Json:
     """The error in a 200's body; None where there is none. Some upstreams report one without an `error`: vLLM
     (`object`), MiniMax (`base_resp`), Cloudflare (`success`)."""
     if isinstance(document, list) and len(document) == 1:

@@ -1,8 +1,7 @@
 """Server-sent events, parsed by the standard (WHATWG HTML, "Server-sent events"), and what upstreams put between."""
 
 from codecs import BOM_UTF8
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from answerback.llm.transport import MAX_RESPONSE_BYTES
 
@@ -14,8 +13,7 @@ class EventTooLarge(ValueError):
     """One event exceeds MAX_EVENT_BYTES."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """`data` are its lines, joined; `name` is its `event` field."""
 
     data: bytes
@@ -27,7 +25,8 @@ def first_data(body: bytes) -> bytes:
     if not body.startswith((b"data:", b"event:")):
         return body
     parser = EventParser()
-    return next((event.data for events in (parser.feed(body), parser.end()) for event in events), body)
+    events = parser.feed(body) or parser.end()
+    return events[0].data if events else body
 
 
 class EventParser:
@@ -46,42 +45,51 @@ class EventParser:
         self._bare: list[bytes] = []
         self._name = b""
         self._size = 0
+        self._whole: list[Event] = []
 
-    def feed(self, received: bytes) -> Iterator[Event]:
+    def feed(self, received: bytes) -> list[Event]:
         """The events that are now whole. Raises EventTooLarge."""
         if self._after_cr and received.startswith(b"\n"):
             received = received[1:]
             self._after_cr = False
         if received:
             self._after_cr = received.endswith(b"\r")
-        for raw in received.splitlines(keepends=True):
-            if not raw.endswith((b"\n", b"\r")):
-                self._begun += raw
+        for line in received.splitlines(keepends=True):
+            if not line.endswith((b"\n", b"\r")):
+                self._begun += line
                 self._count(0)
-                return
-            line = raw.rstrip(b"\r\n")
-            if self._begun:
-                line = bytes(self._begun + line)
-                self._begun.clear()
-            yield from self._line(line)
+            elif self._begun:
+                self._begun += line
+                self._end_line()
+            else:
+                self._line(line.rstrip(b"\r\n"))
+        return self._take()
 
-    def end(self) -> Iterator[Event]:
+    def end(self) -> list[Event]:
         """The event that lacks its blank line, at the end of a whole body."""
-        if self._begun:
-            line = bytes(self._begun)
-            self._begun.clear()
-            yield from self._line(line)
-        yield from self._dispatch()
+        self._end_line()
+        self._dispatch()
+        return self._take()
 
-    def _line(self, line: bytes) -> Iterator[Event]:
-        line = line.removeprefix(BOM_UTF8)
+    def _take(self) -> list[Event]:
+        whole, self._whole = self._whole, []
+        return whole
+
+    def _end_line(self) -> None:
+        line = bytes(self._begun).rstrip(b"\r\n")
+        self._begun.clear()
+        self._line(line)
+
+    def _line(self, line: bytes) -> None:
+        if line.startswith(BOM_UTF8):
+            line = line.removeprefix(BOM_UTF8)
         if not line:
-            yield from self._dispatch()
+            self._dispatch()
             return
         field, colon, value = line.partition(b":")
         match field:
             case b"data":
-                yield from self._end_bare()
+                self._end_bare()
                 self._data.append(value.removeprefix(b" "))
                 self._count(len(line))
             case b"event":
@@ -92,20 +100,20 @@ class EventParser:
                 self._bare.append(line)
                 self._count(len(line))
                 if len(self._bare) == 1 and line.rstrip().endswith((b"}", b"]")):
-                    yield from self._end_bare()
+                    self._end_bare()
 
-    def _dispatch(self) -> Iterator[Event]:
-        yield from self._end_bare()
+    def _dispatch(self) -> None:
+        self._end_bare()
         data, name = self._data, self._name
         self._data, self._name, self._size = [], b"", 0
         if data:
-            yield Event(b"\n".join(data), name)
+            self._whole.append(Event(data[0] if len(data) == 1 else b"\n".join(data), name))
 
-    def _end_bare(self) -> Iterator[Event]:
+    def _end_bare(self) -> None:
         if self._bare:
             bare, self._bare = self._bare, []
             self._size -= sum(map(len, bare))
-            yield Event(b"\n".join(bare))
+            self._whole.append(Event(b"\n".join(bare)))
 
     def _count(self, size: int) -> None:
         self._size += size

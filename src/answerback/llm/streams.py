@@ -10,7 +10,7 @@ from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.content import text_of
 from answerback.llm.events import Sign, error_of, read_event
-from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
+from answerback.llm.failures import NO_HEADERS, error_in, error_in_body, read_document
 from answerback.llm.finish_reasons import Finish, classify, word_of
 from answerback.llm.framing import is_event_stream
 from answerback.llm.model import Chunk, name, storable
@@ -96,7 +96,8 @@ class ChunkReader:
         """The chunks that can be sent now. Raises ProviderError."""
         try:
             for event in self._events.feed(received):
-                yield from self._take(event)
+                if (chunk := self._take(event)) is not None:
+                    yield from self._released(chunk)
         except EventTooLarge:
             if not self.done:
                 raise completions.invalid("holds an event that is too large") from None
@@ -104,7 +105,8 @@ class ChunkReader:
     def end(self) -> Iterator[Chunk]:
         """The last ones, once the body has ended. Raises ProviderError."""
         for event in self._events.end():
-            yield from self._take(event)
+            if (chunk := self._take(event)) is not None:
+                yield from self._released(chunk)
 
     def read_whole(self, body: bytes) -> Iterator[Chunk]:
         """The chunks of a body that begins with JSON: a completion, whatever follows it, or JSON lines. There are none
@@ -113,8 +115,10 @@ class ChunkReader:
         if document is None:
             yield from self.read(body)
             yield from self.end()
-        elif isinstance(document, dict) and not document.get("error"):
-            yield from self._take_document(body, document)
+        elif isinstance(document, dict) and error_in(document) is None:
+            self.began = True
+            if (chunk := self._chunk(body, document)) is not None:
+                yield from self._released(chunk)
 
     def check_whole(self) -> None:
         """Raises ProviderError unless the answer is whole."""
@@ -125,77 +129,82 @@ class ChunkReader:
         if not self._progress.speaks:
             raise completions.empty()
 
-    def _take(self, event: Event) -> Iterator[Chunk]:
+    def _take(self, event: Event) -> Chunk | None:
+        """The chunk that the event holds; None for a sign. Raises ProviderError."""
         self.began = True
         match read_event(event):
-            case Sign.LIVENESS:
-                return
+            case dict() as document:
+                return self._last(document) if self.done else self._chunk(event.data, document)
             case Sign.DONE:
                 self.done = True
             case Sign.ERROR if not self.done:
                 raise error_in_body(error_of(event), NO_HEADERS, self._now())
             case Sign.NOISE if not self.done:
                 raise completions.invalid("holds an event that is not a JSON object")
-            case dict() as document:
-                yield from self._take_document(event.data, document)
+        return None
 
-    def _take_document(self, data: bytes, document: dict[str, Json]) -> Iterator[Chunk]:
-        self.began = True
-        if self.done:
-            # The answer is whole: only its usage may still come.
-            usage = usage_of(document)
-            document = {**document, "choices": []} if usage else {}
-            chunk = Chunk(json.dumps(document).encode(), document, "", None, usage)
-        else:
-            chunk = self._chunk(data, document)
-        self.counted = self.counted or chunk.usage is not None
-        if chunk.usage is not None or isinstance(document.get("choices"), list):
-            yield from self._released(chunk)
+    def _last(self, document: Mapping[str, Json]) -> Chunk | None:
+        """What comes after `[DONE]`: the answer is whole, and only its usage may still come."""
+        if (usage := usage_of(document)) is None:
+            return None
+        self.counted = True
+        counts = {**document, "choices": []}
+        return Chunk(json.dumps(counts).encode(), counts, "", None, usage)
 
-    def _released(self, chunk: Chunk) -> Iterator[Chunk]:
+    def _released(self, chunk: Chunk) -> Sequence[Chunk]:
         """The chunks that can be sent once this one has come."""
-        self._size += len(chunk.text.encode())
-        if self._size > MAX_TEXT_BYTES:
-            raise completions.invalid(f"exceeds {MAX_TEXT_BYTES} bytes")
+        if chunk.text:
+            self._size += len(chunk.text.encode())
+            if self._size > MAX_TEXT_BYTES:
+                raise completions.invalid(f"exceeds {MAX_TEXT_BYTES} bytes")
         if self._held is None:
-            yield chunk
-            return
+            return (chunk,)
         self._held.append(chunk)
         self._held_bytes += len(chunk.data)
-        if self._progress.speaks or len(self._held) > MAX_HELD or self._held_bytes > MAX_RESPONSE_BYTES:
-            held, self._held = self._held, None
-            yield from held
+        if not self._progress.speaks and len(self._held) <= MAX_HELD and self._held_bytes <= MAX_RESPONSE_BYTES:
+            return ()
+        held, self._held = self._held, None
+        return held
 
-    def _chunk(self, data: bytes, document: dict[str, Json]) -> Chunk:
-        """Raises ProviderError for an event that is an error, and for one that is nothing of a completion."""
-        if document.get("error"):
-            raise error_in_body(document["error"], NO_HEADERS, self._now())
+    def _chunk(self, data: bytes, document: dict[str, Json]) -> Chunk | None:
+        """None for an event of neither choices nor usage. Raises ProviderError for one that is an error, and for one
+        that is nothing of a completion."""
+        if (error := error_in(document)) is not None:
+            raise error_in_body(error, NO_HEADERS, self._now())
         usage, choices = usage_of(document), document.get("choices")
-        if not choices and (isinstance(choices, list) or usage is not None or _names_itself(document)):
-            return Chunk(data, document, "", None, usage)
-        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-            raise completions.invalid("holds an event without choices")
-        for choice in choices:
-            if choice.get("error"):
-                raise error_in_body(choice["error"], NO_HEADERS, self._now())
+        self.counted = self.counted or usage is not None
+        if not choices:
+            if isinstance(choices, list) or usage is not None:
+                return Chunk(data, document, "", None, usage)
+            if str(document.get("object")).startswith("chat.completion"):
+                return None
+        choices = self._checked(choices)
         if any("message" in choice and not choice.get("delta") for choice in choices):
             # A whole completion in place of a stream, or in its one event: it has been paid for.
             self._came_whole = True
             choices = [_as_delta(choice) for choice in choices]
             document = {**document, "object": "chat.completion.chunk", "choices": choices}
             data = json.dumps(document, ensure_ascii=True).encode()
-        text = "".join(_text(choice.get("delta")) for choice in self._progress.note(choices))
+        text = "".join([_text(choice.get("delta")) for choice in self._progress.note(choices)])
         return Chunk(data, document, text, _finish_word(choices), usage)
 
-
-def _names_itself(document: Mapping[str, Json]) -> bool:
-    return str(document.get("object")).startswith("chat.completion")
+    def _checked(self, choices: Json) -> list[dict[str, Json]]:
+        """Raises ProviderError where they are none, or one of them is an error."""
+        if not isinstance(choices, list):
+            raise completions.invalid("holds an event without choices")
+        for choice in choices:
+            if not isinstance(choice, dict):
+                raise completions.invalid("holds an event without choices")
+            if choice.get("error"):
+                raise error_in_body(choice["error"], NO_HEADERS, self._now())
+        return choices
 
 
 def _finish_word(choices: Sequence[Mapping[str, Json]]) -> str | None:
     """The first word that ends a choice."""
     for choice in choices:
-        word = word_of(choice.get("finish_reason"))
+        reason = choice.get("finish_reason")
+        word = None if reason is None else word_of(reason)
         if word is not None and classify(word) is not Finish.NONE:
             return name(word)
     return None
