@@ -31,7 +31,7 @@ ALLOWED = (
     r"Idempotent-Replayed",  # a header's name, known to clients
     r"\bREPLAYED\b",
     r"/replay\b",  # an alias of the route `resend`, known to clients
-    r"boundary=",  # of a multipart body
+    r"\bboundary(?:=|\")",  # of a multipart body
     r"type hints?",
     # Names of the first edition, in CHANGELOG.md.
     r"`(?:hints_awaited|answerback_hints_dropped_total|response_replayed|response_not_kept|replayed)`",

@@ -11,6 +11,7 @@ import uvicorn
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.protocol import BoundedHttp
 from answerback.http.request_log import RequestLog
+from answerback.http.unread import UnreadResponses
 from answerback.kernel.telemetry import UNMEASURED
 from answerback.testing.service import HOST
 from builders import Journal
@@ -21,6 +22,7 @@ PATIENCE = 10.0
 class Impatient(BoundedHttp):
     requests = RequestLog(Journal(), UNMEASURED)
     renderers = ErrorRenderers((), {})
+    unread = UnreadResponses()
     patience = 0.2
     whole_request = 0.6
     stalled = 0.2

@@ -39,7 +39,7 @@ async def test_the_charset_that_a_client_names_decodes_nothing(content_type: str
     assert await fields(content_type, body) == {"mlaut-jva": "grüß+AGE-"}
 
 
-async def test_a_boundary_of_any_characters_is_kept() -> None:
+async def test_a_separator_of_any_characters_is_taken() -> None:
     body = FIELD.replace("--x", '--a"b\\c').format("name", "value").encode()
 
     assert await fields(r'multipart/form-data; boundary="a\"b\\c"; charset=hex', body) == {"name": "value"}

@@ -121,7 +121,7 @@ async def test_times_that_are_shown_follow_the_wall_clock(reopen: Reopen, clock:
 
 
 class Server:
-    """Tells the time of a database's server, which may be set."""
+    """The clock of a database's server, which may be set."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock

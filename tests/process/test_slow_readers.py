@@ -92,6 +92,8 @@ async def test_a_client_that_reads_on_later_sees_that_the_stream_broke(
 
     received = await silent.read()
 
+    # The kernel and the service hold little for it, whatever the LLM would have sent.
+    assert len(received) < 512 * 1024
     _, found, last = received.rpartition(end)
     assert found
     assert b"upstream_timeout" in last

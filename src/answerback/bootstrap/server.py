@@ -26,6 +26,10 @@ from answerback.settings import SHORT_SECRET, Settings, SettingsError
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
+SEND_BUFFER_BYTES = 128 * 1024
+"""How much of a response the kernel takes for a client that does not read; Linux allows twice that. By default it would
+be megabytes, and the LLM would be read and paid for that much further."""
+
 LAST_WORDS_SECONDS = 1.0
 """How long a stop waits for clients to read the end of responses that it cut short."""
 
@@ -102,7 +106,10 @@ def _listen(host: str, port: int) -> list[socket.socket]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, address in dict.fromkeys((each[0], each[4]) for each in found):
             try:
-                sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
+                listening = socket.create_server(address, family=family, backlog=BACKLOG)
+                # Connections inherit it.
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+                sockets.append(listening)
             except OSError as error:
                 # `localhost` may name ::1 on a machine without IPv6.
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or len(found) == 1:

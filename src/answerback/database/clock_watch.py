@@ -5,13 +5,13 @@ from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
 
 
-def _told(tx: Transaction) -> Operation[int]:
+def _time(tx: Transaction) -> Operation[int]:
     yield from ()
     return tx.now
 
 
 class ClockWatch:
-    """Compares the time that the database tells with the time that passes here."""
+    """Compares the time of the database with the time that passes here."""
 
     def __init__(self, database: Database, clock: Clock, tolerance: float) -> None:
         """Steps of up to `tolerance` seconds are none. A machine that slept looks as if the clock was set forward."""
@@ -25,12 +25,12 @@ class ClockWatch:
         database does not answer."""
         asked = self._clock.monotonic()
         try:
-            told = await self._database.read.run(_told) / 1000
+            there = await self._database.read.run(_time) / 1000
         except StorageUnavailable:
             return 0.0
         answered = self._clock.monotonic()
         # The database read its clock at some moment in between.
-        before, self._ahead = self._ahead, (told - answered, told - asked)
+        before, self._ahead = self._ahead, (there - answered, there - asked)
         if before is None:
             return 0.0
         least, most = self._ahead[0] - before[1], self._ahead[1] - before[0]

@@ -23,7 +23,7 @@ async def read_form(request: Request, *, max_files: int, max_fields: int) -> Asy
 
 def _without_charset(content_type: bytes) -> bytes:
     media_type, parameters = parse_options_header(content_type)
-    boundary = parameters.get(b"boundary")
-    if boundary is None:
+    separator = parameters.get(b"boundary")
+    if separator is None:
         return media_type
-    return b'%b; boundary="%b"' % (media_type, boundary.replace(b"\\", rb"\\").replace(b'"', rb"\""))
+    return b'%b; boundary="%b"' % (media_type, separator.replace(b"\\", rb"\\").replace(b'"', rb"\""))

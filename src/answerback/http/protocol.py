@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog, request_id
+from answerback.http.unread import UnreadResponses
 
 MAX_HEAD_BYTES = 64 * 1024
 """The most that the request line and all headers may take, and then whatever is not the body: the framing of its
@@ -65,6 +66,7 @@ class BoundedHttp(HttpToolsProtocol):
     flow: _Flow
     requests: ClassVar[RequestLog]
     renderers: ClassVar[ErrorRenderers]
+    unread: ClassVar[UnreadResponses]
 
     patience: ClassVar[float] = 30.0
     whole_request: ClassVar[float] = 300.0
@@ -73,7 +75,7 @@ class BoundedHttp(HttpToolsProtocol):
     @classmethod
     def configured(cls, requests: RequestLog, renderers: ErrorRenderers) -> "type[BoundedHttp]":
         """The protocol class of a server; uvicorn makes its instances."""
-        return type(cls.__name__, (cls,), {"requests": requests, "renderers": renderers})
+        return type(cls.__name__, (cls,), {"requests": requests, "renderers": renderers, "unread": UnreadResponses()})
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -101,9 +103,10 @@ class BoundedHttp(HttpToolsProtocol):
         for timer in (self._reading, self._writing, self.timeout_keep_alive_task):
             if timer is not None:
                 timer.cancel()
+        self.unread.goes_on(self)
         super().connection_lost(exc)
         if self._running is not None:
-            # uvicorn tells only the newest request, which may still wait for this one's response.
+            # uvicorn notifies only the newest request, which may still wait for this one's response.
             self._running.disconnected = True
             self._running.message_event.set()
         # They refer to the connection, which would wait for the garbage collector with all that it holds.
@@ -234,8 +237,14 @@ class BoundedHttp(HttpToolsProtocol):
         super().pause_writing()
         self._unsent = self.transport.get_write_buffer_size()
         self._writing = self.loop.call_later(self.stalled, self._watch_writing)
+        self.unread.waits(self, self.client[0] if self.client else "", self._unsent)
+
+    def abort(self) -> None:
+        """Ends the connection without waiting for its reader."""
+        self.transport.abort()
 
     def resume_writing(self) -> None:
+        self.unread.goes_on(self)
         if self._writing is not None:
             self._writing.cancel()
             self._writing = None
@@ -249,4 +258,4 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._writing = None
             # `close` would wait for the reader.
-            self.transport.abort()
+            self.abort()

@@ -16,6 +16,10 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 
+READ_BYTES = 32 * 1024
+"""How much of a stream is taken at once: it is held, twice over, while a client does not read. As much waits before no
+more is read from the upstream."""
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -54,7 +58,7 @@ class OpenResponse:
         try:
             # A timeout belongs to the task that enters it, and a stream may be read by another than opened it.
             async with asyncio.timeout_at(self._deadline):
-                return await self._response.content.readany()
+                return await self._response.content.read(READ_BYTES)
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             raise self._explain(error) from None
 
@@ -125,6 +129,7 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout),
             trust_env=False,
+            read_bufsize=READ_BYTES // 2,
         )
 
     def _explain(self, timeout: float, error: Exception) -> ProviderError:
