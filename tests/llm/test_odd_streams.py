@@ -121,11 +121,28 @@ async def test_usage_is_found_wherever_it_comes(events: Iterable[Any], at_once: 
     assert await streamed(*([b"".join(pieces)] if at_once else pieces)) == ("Hello", COUNTED)
 
 
-async def test_usage_after_the_end_is_waited_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("how", [{"hangs": True}, {"breaks": True}], ids=str)
+async def test_what_follows_a_whole_answer_is_waited_for_a_moment_only(
+    how: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streams, "TAIL_SECONDS", 0.01)
+    monkeypatch.setattr(streams, "END_SECONDS", 0.01)
 
-    assert await streamed(sse(*WHOLE, DONE), hangs=True) == ("Hello", None)
-    assert await streamed(sse(*WHOLE, DONE), breaks=True) == ("Hello", None)
+    assert await streamed(sse(*WHOLE, DONE), **how) == ("Hello", None)
+    assert await streamed(sse(*WHOLE), **how) == ("Hello", None)
+    assert await streamed(sse(*WHOLE), b'data: {"choices": [], "usa', **how) == ("Hello", None)
+    assert text_of(await joined(sse(*WHOLE), **how)) == "Hello"
+
+
+@pytest.mark.parametrize("how", [{"several": True}, {}], ids=str)
+async def test_a_connection_that_breaks_before_all_has_ended_breaks_the_stream(how: dict[str, bool]) -> None:
+    events = WHOLE if how else (*HELLO, piece(finish="a_word_of_its_own"))
+
+    with pytest.raises(ProviderError):
+        await streamed(sse(*events), breaks=True, **how)
+
+
+async def test_after_the_end_only_the_usage_counts() -> None:
     assert await streamed(sse(*WHOLE, DONE), b"data: nonsense\n\n", sse({"error": {}, "usage": USAGE})) == (
         "Hello",
         COUNTED,
@@ -177,8 +194,13 @@ async def test_azures_chunk_without_choices_is_passed_on() -> None:
         sse(COMPLETION, DONE),
         sse(COMPLETION),
         b"\n".join(json.dumps(each).encode() for each in (*WHOLE, {"choices": [], "usage": USAGE})),
+        json.dumps((*WHOLE, {"choices": [], "usage": USAGE})).encode(),
+        sse(*WHOLE, {"choices": [], "usage": USAGE}, DONE).replace(b"\n\n", b"\n"),
     ],
-    ids=["events", "mark", "json", "pretty", "json and done", "pretty and done", "comment", "wrapped", "bare", "lines"],
+    ids=[
+        *("events", "mark", "json", "pretty", "json and done", "pretty and done", "comment", "wrapped", "bare"),
+        *("lines", "list", "no blank lines"),
+    ],
 )
 async def test_the_framing_is_what_the_bytes_are(kind: str, body: bytes) -> None:
     for pieces in ([body], [body[n : n + 3] for n in range(0, len(body), 3)]):
@@ -216,6 +238,7 @@ BROKEN: dict[str, tuple[Any, ...]] = {
     "an event of nothing": (*HELLO, {}, piece(finish="stop"), DONE),
     "an answer of nothing": (piece(""), piece(finish="stop"), DONE),
     "an answer of blanks": (piece(" \n"), piece(finish="stop"), DONE),
+    "whole answers, longer and longer": ({"choices": [COMPLETION["choices"][0] | {"finish_reason": None}]}, COMPLETION),
     "calls announced only": (piece(finish="tool_calls"), DONE),
 }
 
@@ -253,6 +276,22 @@ async def test_an_unknown_word_ends_a_stream_that_ended_properly() -> None:
     read = await chunks_of(sse(*HELLO, piece(finish="a_word_of_its_own"), DONE))
 
     assert [chunk.finish_reason for chunk in read] == [None, None, "a_word_of_its_own"]
+
+
+@pytest.mark.parametrize("field", ["native_finish_reason", "finish_details"])
+async def test_an_end_may_be_said_in_another_field(field: str) -> None:
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": None, field: {"type": "max_tokens"}}]}
+
+    read = await chunks_of(sse(*HELLO, last, DONE))
+
+    assert read[-1].finish_reason == "max_tokens"
+
+
+@pytest.mark.parametrize("name", ["done", "end"])
+async def test_an_end_may_be_a_name(name: str) -> None:
+    unknown = piece(finish="a_word_of_its_own")
+
+    assert (await streamed(sse(*HELLO, unknown), f"event: {name}\ndata: {{}}\n\n".encode()))[0] == "Hello"
 
 
 async def test_an_image_of_megabytes_is_taken_at_once_and_in_pieces() -> None:

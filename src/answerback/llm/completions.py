@@ -10,7 +10,7 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
 from answerback.llm.content import is_blank, text_of
-from answerback.llm.finish_reasons import Finish, check_end, classify, normalised
+from answerback.llm.finish_reasons import Finish, check_end, classify, normalised, reason_of
 from answerback.llm.model import Answer, storable
 from answerback.llm.tool_calls import tool_calls
 
@@ -59,7 +59,7 @@ def check(choice: Mapping[str, Json]) -> None:
     message = choice.get("message")
     if not isinstance(message, dict):
         raise invalid("holds no message")
-    finish = check_end(choice.get("finish_reason"))
+    finish = check_end(reason_of(choice))
     if not tool_calls(message) and not says(message) and finish not in WITHOUT_ANYTHING:
         raise without_text(finish)
 
@@ -86,7 +86,7 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
         text = refusal
     text = storable(text)
     calls = tool_calls(message)
-    finish = classify(choice.get("finish_reason"))
+    finish = classify(reason_of(choice))
     if not text.strip() and not calls:
         raise without_text(finish)
     reasoning = message.get("reasoning") or message.get("reasoning_content")

@@ -32,7 +32,7 @@ async def read_completion(
         # OpenAI's SDK for Node cannot parse a byte order mark.
         return body.removeprefix(BOM_UTF8), document
     reader = ChunkReader(now, several=several)
-    if good and document is None and (read := list(_chunks(reader, body))):
+    if good and not isinstance(document, dict) and (read := list(_chunks(reader, body))):
         assembly = Assembly(several=several)
         for chunk in read:
             assembly.add(chunk)

@@ -1,5 +1,6 @@
 """What an event of a stream is: a document, or one of the few signs beside documents."""
 
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
 from answerback.kernel.json import Json
@@ -37,6 +38,18 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
     if event.name in END_NAMES:
         return Sign.DONE
     return document if isinstance(document, dict) else Sign.NOISE
+
+
+def apart(events: Iterable[Event]) -> Iterator[Event]:
+    """The events, where lines of data that are a document each are an event each: some upstreams leave out the blank
+    lines between events."""
+    for event in events:
+        lines = event.data.split(b"\n") if b"\n" in event.data and decode(event.data) is None else ()
+        parts = [Event(line, event.name) for line in lines]
+        if parts and all(read_event(part) is not Sign.NOISE for part in parts):
+            yield from parts
+        else:
+            yield event
 
 
 def error_of(event: Event) -> Json:

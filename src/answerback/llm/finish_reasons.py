@@ -121,6 +121,15 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
 """For words of no row; the first that is found counts."""
 
 
+def reason_of(choice: Mapping[str, Json]) -> Json:
+    """What the choice says of its end: its `finish_reason`, else what stands beside it or in its place at OpenRouter
+    and in OpenAI's vision preview."""
+    reason = choice.get("finish_reason")
+    if reason is None:
+        reason = choice.get("finish_details") or choice.get("native_finish_reason")
+    return reason
+
+
 def word_of(value: Json) -> str | None:
     """The word of a `finish_reason`, which SGLang puts into an object; None for a value that is no word."""
     if isinstance(value, dict):

@@ -13,7 +13,7 @@ from answerback.llm import completions
 from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, change_after, changed
 from answerback.llm.documents import read_completion
 from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
-from answerback.llm.finish_reasons import check_end
+from answerback.llm.finish_reasons import check_end, reason_of
 from answerback.llm.model import ChatRequest, Model
 from answerback.llm.model_lists import models_of
 from answerback.llm.redaction import place
@@ -165,7 +165,7 @@ class OpenAICompatible:
                 raise error_in_body(each["error"], NO_HEADERS, self._now())
         completions.check(choice)
         for other in choices[1:]:
-            check_end(other.get("finish_reason") if isinstance(other, dict) else None)
+            check_end(reason_of(other) if isinstance(other, dict) else None)
 
 
 def _encode(body: Mapping[str, Json]) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from answerback.kernel.json import Json
 from answerback.llm import completions
-from answerback.llm.finish_reasons import Finish, broken_off, classify
+from answerback.llm.finish_reasons import Finish, broken_off, classify, reason_of
 
 
 class Progress:
@@ -67,7 +67,7 @@ class Progress:
         return False
 
     def _finish(self, choice: Mapping[str, Json], index: int) -> None:
-        word = choice.get("finish_reason")
+        word = reason_of(choice)
         finish = Finish.NONE if word is None else classify(word)
         if finish is Finish.FAILED:
             raise broken_off(word)

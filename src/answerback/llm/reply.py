@@ -9,7 +9,7 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
 from answerback.llm import completions
-from answerback.llm.finish_reasons import Finish, classify, normalised, word_of
+from answerback.llm.finish_reasons import Finish, classify, normalised, reason_of, word_of
 from answerback.llm.model import Answer, Chunk, FinishReason, name
 from answerback.llm.usage_fields import usage_of
 
@@ -37,13 +37,13 @@ class WholeReply:
     @property
     def finish_word(self) -> str | None:
         """The upstream's own word for the end of the first choice."""
-        return word_of(self.document["choices"][0].get("finish_reason"))
+        return word_of(reason_of(self.document["choices"][0]))
 
     @property
     def finish_reason(self) -> FinishReason:
         choice = self.document["choices"][0]
         calls = choice["message"].get("tool_calls") or choice["message"].get("function_call")
-        return normalised(classify(choice.get("finish_reason")), calls_tools=bool(calls))
+        return normalised(classify(reason_of(choice)), calls_tools=bool(calls))
 
     def answer(self) -> Answer:
         """The first choice. Raises ProviderError if it holds neither text nor tool calls."""

@@ -9,9 +9,9 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.content import text_of
-from answerback.llm.events import Sign, error_of, read_event
+from answerback.llm.events import Sign, apart, error_of, read_event
 from answerback.llm.failures import NO_HEADERS, error_in, error_in_body, read_document
-from answerback.llm.finish_reasons import Finish, classify, word_of
+from answerback.llm.finish_reasons import Finish, classify, reason_of, word_of
 from answerback.llm.framing import is_event_stream
 from answerback.llm.model import Chunk, name, storable
 from answerback.llm.progress import Progress
@@ -25,8 +25,11 @@ MAX_HELD = 1000
 MAX_TEXT_BYTES = MAX_RESPONSE_BYTES
 """A streamed answer may be as long as a plain one: it is kept like one."""
 
+END_SECONDS = 10.0
+"""How long the usage and the end of the body are waited for after the `finish_reason`."""
+
 TAIL_SECONDS = 1.0
-"""How long the usage of an answer is waited for after `[DONE]`."""
+"""How long the usage is waited for after `[DONE]`."""
 
 
 async def chunks(
@@ -43,14 +46,13 @@ async def chunks(
         if not 200 <= response.status < 300:
             read_document(response.status, response.headers, first_data(await response.read()), now())
         if await is_event_stream(response):
-            tail_ends: float | None = None
-            while received := await _more(response, stream, tail_ends):
+            source = _Source(response, stream)
+            while received := await source.more():
                 for chunk in stream.read(received):
                     yield chunk
-                if stream.done and tail_ends is None:
-                    tail_ends = asyncio.get_running_loop().time() + TAIL_SECONDS
-            for chunk in stream.end():
-                yield chunk
+            if received is not None:
+                for chunk in stream.end():
+                    yield chunk
         else:
             body = await response.read()
             for chunk in stream.read_whole(body):
@@ -62,18 +64,32 @@ async def chunks(
         response.close()
 
 
-async def _more(response: OpenResponse, stream: "ChunkReader", tail_ends: float | None) -> bytes:
-    """What comes next. After `[DONE]` it is waited for only for the sake of the usage, and until `tail_ends`; whatever
-    happens to it, the answer is whole."""
-    if tail_ends is None:
-        return await response.read_some()
-    if stream.counted:
-        return b""
-    try:
-        async with asyncio.timeout_at(tail_ends):
-            return await response.read_some()
-    except (TimeoutError, ProviderError):
-        return b""
+class _Source:
+    """The bytes of a stream. Once the answer is whole, what follows is waited for only for a while."""
+
+    def __init__(self, response: OpenResponse, stream: "ChunkReader") -> None:
+        self._response = response
+        self._stream = stream
+        self._complete = False
+        self._done = False
+        self._until = 0.0
+
+    async def more(self) -> bytes | None:
+        """What comes next; nothing at the body's end. None: the answer is whole, and no more is waited for, or the
+        connection broke. Raises ProviderError while the answer is not whole."""
+        stream = self._stream
+        if not stream.done and not stream.complete:
+            return await self._response.read_some()
+        if stream.done and stream.counted:
+            return None
+        if (self._complete, self._done) != (stream.complete, stream.done):
+            self._complete, self._done = stream.complete, stream.done
+            self._until = asyncio.get_running_loop().time() + (TAIL_SECONDS if self._done else END_SECONDS)
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await self._response.read_some()
+        except (TimeoutError, ProviderError):
+            return None
 
 
 class ChunkReader:
@@ -82,6 +98,7 @@ class ChunkReader:
 
     def __init__(self, now: Callable[[], int], *, several: bool) -> None:
         self._now = now
+        self._several = several
         self._events = EventParser()
         self._progress = Progress(several=several)
         self._held: list[Chunk] | None = []
@@ -95,7 +112,7 @@ class ChunkReader:
     def read(self, received: bytes) -> Iterator[Chunk]:
         """The chunks that can be sent now. Raises ProviderError."""
         try:
-            for event in self._events.feed(received):
+            for event in apart(self._events.feed(received)):
                 if (chunk := self._take(event)) is not None:
                     yield from self._released(chunk)
         except EventTooLarge:
@@ -104,7 +121,7 @@ class ChunkReader:
 
     def end(self) -> Iterator[Chunk]:
         """The last ones, once the body has ended. Raises ProviderError."""
-        for event in self._events.end():
+        for event in apart(self._events.end()):
             if (chunk := self._take(event)) is not None:
                 yield from self._released(chunk)
 
@@ -119,6 +136,15 @@ class ChunkReader:
             self.began = True
             if (chunk := self._chunk(body, document)) is not None:
                 yield from self._released(chunk)
+        elif isinstance(document, list) and all(isinstance(each, dict) and "choices" in each for each in document):
+            # A stream as one list.
+            for each in document:
+                yield from self.read(b"data: %b\n\n" % json.dumps(each).encode())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has come to its end, though not the body."""
+        return not self._several and self._progress.speaks and self._progress.finished and not self._progress.doubtful
 
     def check_whole(self) -> None:
         """Raises ProviderError unless the answer is whole."""
@@ -181,6 +207,8 @@ class ChunkReader:
         choices = self._checked(choices)
         if any("message" in choice and not choice.get("delta") for choice in choices):
             # A whole completion in place of a stream, or in its one event: it has been paid for.
+            if self._came_whole:
+                raise completions.invalid("holds more than one whole completion")
             self._came_whole = True
             choices = [_as_delta(choice) for choice in choices]
             document = {**document, "object": "chat.completion.chunk", "choices": choices}
@@ -203,7 +231,7 @@ class ChunkReader:
 def _finish_word(choices: Sequence[Mapping[str, Json]]) -> str | None:
     """The first word that ends a choice."""
     for choice in choices:
-        reason = choice.get("finish_reason")
+        reason = reason_of(choice)
         word = None if reason is None else word_of(reason)
         if word is not None and classify(word) is not Finish.NONE:
             return name(word)
