@@ -265,6 +265,21 @@ async def test_a_last_event_without_its_blank_line_counts(end: bytes) -> None:
     assert await streamed(body) == ("Hello", COUNTED)
 
 
+async def test_wherever_a_body_is_cut_it_is_whole_only_from_the_end_of_the_answer_on() -> None:
+    body = sse(*WHOLE, DONE)
+    end = body.index(b'"stop"') + len(b'"stop"}]}')
+
+    async def whole(cut: int, **how: bool) -> bool:
+        try:
+            return (await streamed(body[:cut], **how))[0] == "Hello"
+        except ProviderError:
+            return False
+
+    assert [cut for cut in range(len(body) + 1) if await whole(cut)] == list(range(end, len(body) + 1))
+    broken = [cut for cut in range(len(body) + 1) if await whole(cut, breaks=True)]
+    assert broken == list(range(end + len(b"\n\n"), len(body) + 1))
+
+
 @pytest.mark.parametrize("separator", [b"\n", b"\r", b"\r\n"])
 async def test_no_event_is_lost_however_lines_end(separator: bytes) -> None:
     body = sse(*WHOLE, {"choices": [], "usage": USAGE}, DONE).replace(b"\n", separator)

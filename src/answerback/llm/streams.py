@@ -120,9 +120,10 @@ class ChunkReader:
                 raise completions.invalid("holds an event that is too large") from None
 
     def end(self) -> Iterator[Chunk]:
-        """The last ones, once the body has ended. Raises ProviderError."""
+        """The last ones, once the body has ended. Half an event counts for nothing: whether the answer is whole, the
+        others say. Raises ProviderError."""
         for event in apart(self._events.end()):
-            if (chunk := self._take(event)) is not None:
+            if read_event(event) is not Sign.NOISE and (chunk := self._take(event)) is not None:
                 yield from self._released(chunk)
 
     def read_whole(self, body: bytes) -> Iterator[Chunk]:
