@@ -10,7 +10,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import ShortRetries
 from answerback.kernel.usage import Usage
 from answerback.llm.asking import Asker
-from answerback.llm.model import Answer, ChatRequest, Chunk, Model
+from answerback.llm.model import Answer, ChatRequest, Chunk, ModelList
 from answerback.llm.reply import Reply
 from answerback.testing.clock import FakeClock
 from builders import Journal, StubProvider, answer, replied
@@ -46,8 +46,8 @@ class Scripted:
             continue
         return replied(answer())
 
-    async def models(self) -> list[Model]:
-        return []
+    async def models(self) -> ModelList:
+        return ModelList(())
 
     async def close(self) -> None:
         return

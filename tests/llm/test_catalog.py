@@ -9,7 +9,7 @@ from answerback.kernel.errors import ErrorCode, ProviderError, UnknownModel
 from answerback.kernel.instruments import Instruments
 from answerback.llm import catalog as module
 from answerback.llm.catalog import PAUSE_SECONDS, Catalog
-from answerback.llm.model import Model
+from answerback.llm.model import Model, ModelList
 from answerback.testing.clock import FakeClock
 from builders import Journal
 
@@ -25,22 +25,23 @@ def down(retry_after: float | None = None) -> ProviderError:
 
 
 class Lister:
-    """Lists `answer`, once `open` is set; an error is raised."""
+    """Lists `answer`, once `open` is set; an error is raised. The list claims to be `complete`."""
 
     def __init__(self) -> None:
         self.answer: Sequence[Model] | Exception = [model("a"), model("b")]
+        self.complete = True
         self.calls = 0
         self.asked = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self) -> ModelList:
         self.calls += 1
         self.asked.set()
         await self.open.wait()
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return ModelList(tuple(self.answer), self.complete)
 
 
 @pytest.fixture
@@ -164,12 +165,16 @@ async def test_a_model_listed_twice_is_one(catalog: Catalog, lister: Lister) -> 
 
 @pytest.mark.parametrize(
     "name",
-    [None, "house/default", "openai/gpt-oss", "openai/gpt-oss:free", "openai/gpt-oss:nitro", "llama3", "@preset/mine"],
+    [
+        *(None, "house/default", "openai/gpt-oss", "openai/gpt-oss:free", "openai/gpt-oss:nitro", "llama3"),
+        *("@preset/mine", "gpt-oss", "azure/gpt-oss", "models/llama3", "gemini-2.0-flash", "anthropic/claude-x"),
+    ],
 )
 async def test_a_model_that_is_there_passes_however_it_is_written(
     catalog: Catalog, lister: Lister, name: str | None
 ) -> None:
-    lister.answer = [model("openai/gpt-oss"), model("llama3:latest")]
+    listed = "openai/gpt-oss", "llama3:latest", "models/gemini-2.0-flash", "anthropic/*"
+    lister.answer = [model(each) for each in listed]
 
     await catalog.check(name)
 
@@ -177,6 +182,13 @@ async def test_a_model_that_is_there_passes_however_it_is_written(
 async def test_a_model_that_is_not_there_is_refused(catalog: Catalog) -> None:
     with pytest.raises(UnknownModel, match="there is no model 'nobody/knows'"):
         await catalog.check("nobody/knows")
+
+
+async def test_a_list_that_does_not_claim_to_be_complete_is_no_whitelist(catalog: Catalog, lister: Lister) -> None:
+    """Given deployments, aliases, wildcards that are not listed: the upstream itself says what it does not have."""
+    lister.complete = False
+
+    await catalog.check("my-deployment")
 
 
 async def test_without_a_list_every_model_passes_and_nobody_waits_twice(

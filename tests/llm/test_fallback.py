@@ -9,7 +9,7 @@ from scripting import ask, chunk, read, streamed
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
-from answerback.llm.model import ChatRequest, Chunk, Model
+from answerback.llm.model import ChatRequest, Chunk, Model, ModelList
 from answerback.llm.provider import send_streamed
 from answerback.llm.reply import Reply
 from answerback.llm.routing import COOLDOWN_SECONDS, FallbackProvider, Route
@@ -39,6 +39,7 @@ class Scripted:
         self.closed = 0
         self.streams_closed = 0
         self.breaks_after_first = False
+        self.listing: Sequence[str] | ProviderError = ("a",)
 
     def _meet(self, request: ChatRequest) -> str:
         model = request.body.get("model")
@@ -60,8 +61,10 @@ class Scripted:
         finally:
             self.streams_closed += 1
 
-    async def models(self) -> Sequence[Model]:
-        return [Model("a", "A", "", 0, "x")]
+    async def models(self) -> ModelList:
+        if isinstance(self.listing, ProviderError):
+            raise self.listing
+        return ModelList(tuple(Model(name, name, "", 0, self.name) for name in self.listing), complete=True)
 
     async def close(self) -> None:
         self.closed += 1
@@ -255,17 +258,65 @@ class TestStreams:
         assert world.one.streams_closed == 1
 
 
-async def test_the_names_of_lists_are_models_too_and_every_provider_is_closed_once() -> None:
+async def test_all_providers_lists_are_joined_behind_the_names_of_routes() -> None:
     world = World()
+    world.one.listing, world.two.listing = ("a", "shared"), ("shared", "c")
 
     listed = await world.provider.models()
+
+    shown = [(model.id, model.description or model.owned_by) for model in listed.models]
+    assert shown == [("smart", "Stands for a, then b, then c."), ("a", "one"), ("shared", "one"), ("c", "two")]
+    assert listed.complete
+
+
+@pytest.mark.parametrize("dead", ["one", "two"])
+async def test_a_dead_provider_costs_its_own_entries_only(dead: str) -> None:
+    world = World()
+    world.one.listing, world.two.listing = ("a",), ("c",)
+    getattr(world, dead).listing = broken(ErrorCode.UPSTREAM_UNREACHABLE)
+
+    listed = await world.provider.models()
+
+    assert [model.id for model in listed.models] == ["smart", "c" if dead == "one" else "a"]
+    assert not listed.complete, "what the dead one has is not known"
+
+
+async def test_where_all_are_dead_that_is_raised() -> None:
+    world = World()
+    world.one.listing = world.two.listing = broken(ErrorCode.UPSTREAM_UNREACHABLE)
+
+    with pytest.raises(ProviderError):
+        await world.provider.models()
+
+
+async def test_a_model_that_only_another_provider_lists_is_asked_there() -> None:
+    world = World()
+    world.two.listing = ("c", "theirs")
+    assert await world.ask("theirs") == "one:theirs", "no list has been read"
+    await world.provider.models()
+
+    assert await world.ask("theirs") == "two:theirs"
+    world.two.listing = broken()
+    await world.provider.models()
+    assert await world.ask("theirs") == "two:theirs", "a list that failed is not forgotten"
+
+
+async def test_every_provider_is_closed_once() -> None:
+    world = World()
+
     await world.provider.close()
 
-    assert [(model.id, model.description) for model in listed] == [
-        ("smart", "Stands for a, then b, then c."),
-        ("a", ""),
-    ]
     assert (world.one.closed, world.two.closed) == (1, 1)
+
+
+@pytest.mark.parametrize("code", ["model_not_found", None])
+async def test_a_model_that_a_provider_does_not_have_is_looked_for_elsewhere(code: str | None) -> None:
+    """Given a route whose model its provider no longer has, or whose base URL is wrong."""
+    unknown = ProviderError(
+        ErrorCode.UPSTREAM_REFUSED, "gone", retryable=False, elsewhere=True, upstream_code=code, http_status=404
+    )
+
+    assert await World(a=unknown).ask() == "one:b"
 
 
 class Full(Scripted):

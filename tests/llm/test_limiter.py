@@ -12,7 +12,7 @@ from scripting import HOUR, chunk, read, streamed
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.llm.limiter import RESERVED_AHEAD, LimitedProvider, UpstreamLimiter
-from answerback.llm.model import ChatRequest, Chunk, Model
+from answerback.llm.model import ChatRequest, Chunk, ModelList
 from answerback.llm.provider import send_streamed
 from answerback.llm.reply import OnEnd, Reply
 from answerback.testing.clock import FakeClock
@@ -263,8 +263,8 @@ class Scripted:
             raise self.failure
         await self.until.wait()
 
-    async def models(self) -> list[Model]:
-        return []
+    async def models(self) -> ModelList:
+        return ModelList(())
 
     async def close(self) -> None:
         return

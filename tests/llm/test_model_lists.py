@@ -27,7 +27,7 @@ from answerback.testing.llm import FakeLLM
 async def test_a_list_is_a_list_in_any_envelope(document: Json, llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.list_reply = replies.status(200, document)
 
-    assert [model.id for model in await provider.models()] == ["a/b", "c"]
+    assert [model.id for model in (await provider.models()).models] == ["a/b", "c"]
 
 
 def test_a_model_is_named_and_owned_by_what_is_known_of_it() -> None:

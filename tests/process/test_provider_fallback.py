@@ -105,9 +105,9 @@ async def test_a_stream_that_breaks_after_its_first_word_is_not_begun_anew(
     assert second.total == 0
 
 
-async def test_the_list_of_models_names_the_route(http: aiohttp.ClientSession) -> None:
+async def test_the_list_of_models_names_the_route_and_joins_both_providers(http: aiohttp.ClientSession) -> None:
     async with http.get("/v1/models") as response:
-        assert [model["id"] for model in (await response.json())["data"]] == ["smart", "big"]
+        assert [model["id"] for model in (await response.json())["data"]] == ["smart", "big", "small"]
 
 
 async def test_account_trouble_of_one_provider_is_the_same_for_all(first: FakeLLM) -> None:

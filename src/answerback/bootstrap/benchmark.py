@@ -17,5 +17,5 @@ def make_benchmark(settings: Settings, log: Log) -> tuple[Benchmark, Provider]:
     upstreams = Upstreams(settings)
     provider = upstreams.provider(instruments)
     asker = make_asker(settings, provider, instruments)
-    catalog = Catalog(asker, settings.cache_ttl, instruments, always=(settings.default_model,))
+    catalog = Catalog(asker, settings.cache_ttl, instruments, always=(upstreams.default_model,))
     return Benchmark(asker, catalog, ResultsFolder(settings.benchmarks_dir), upstreams.default_model, log), provider

@@ -140,7 +140,7 @@ async def build(
     notifiers = make_notifiers(settings, local, engine, instruments, serves=role is not Role.WORKER)
     submitter = _make_submitter(settings, jobs, guard, notifiers.notifier, engine, instruments)
     asker = make_asker(settings, provider, instruments)
-    catalog = Catalog(asker, settings.cache_ttl, instruments, always=(settings.default_model,))
+    catalog = Catalog(asker, settings.cache_ttl, instruments, always=(upstreams.default_model,))
     results = _make_results(settings, role)
     return Service(
         settings=settings,

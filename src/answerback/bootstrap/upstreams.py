@@ -53,7 +53,7 @@ class Upstreams:
             return otherwise
         routes = {name: [Route(made[of], model) for of, model in steps] for name, steps in self._routes.items()}
         default = routes.get(self.default_model) or [Route(otherwise, self.default_model)]
-        return FallbackProvider(routes, default, otherwise, instruments)
+        return FallbackProvider(routes, default, otherwise, instruments, tuple(made.values()))
 
     def _one(self, name: str, entry: ProviderEntry, instruments: Instruments) -> Provider:
         provider = OpenAICompatible(

@@ -16,7 +16,7 @@ from answerback.http.caller import is_operator
 from answerback.http.disconnect import ClientGone
 from answerback.http.errors import RETRY_AFTER, ErrorRenderer, InvalidRequest, problem, render_refusal
 from answerback.http.unknown_paths import Signposts
-from answerback.http.upstream import code_of, headers_of, status_of
+from answerback.http.upstream import code_of, headers_of, message_of, status_of
 from answerback.kernel.errors import ProviderError, Refusal, StorageUnavailable
 
 CLIENT_CLOSED_REQUEST = 499
@@ -102,7 +102,7 @@ class ErrorHandlers:
         if render is problem and status == HTTPStatus.NOT_FOUND:
             # OpenAI's clients know a 404 for a model; on our own routes it would be a path.
             status = HTTPStatus.BAD_REQUEST
-        message = error.for_operator if is_operator(request) else failure.message
+        message = message_of(error, operator=is_operator(request))
         return render(status, code_of(error), message, None, headers_of(error), failure.param)
 
     def _unavailable(self, request: Request, _: StorageUnavailable) -> Response:

@@ -31,6 +31,12 @@ def code_of(error: ProviderError) -> str:
     return error.failure.upstream_code or error.failure.code.value
 
 
+def message_of(error: ProviderError, *, operator: bool) -> str:
+    """What went wrong; operators see of which provider, but for a refusal of their own request."""
+    refused = error.failure.code is ErrorCode.UPSTREAM_REFUSED and status_of(error) < 500
+    return error.for_operator if operator and not refused else error.failure.message
+
+
 def headers_of(error: ProviderError) -> dict[str, str]:
     """`Retry-After` in whole seconds, and for OpenAI's SDKs `retry-after-ms`, where the upstream named a time. The SDKs
     are kept from retries (`x-should-retry: false`) that would fail again, would pay again, would come too early, or

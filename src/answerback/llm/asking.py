@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,7 +13,7 @@ from answerback.kernel.json import Json
 from answerback.kernel.retry import ShortRetries
 from answerback.kernel.usage import Usage
 from answerback.llm import completions
-from answerback.llm.model import Answer, ChatRequest, FinishReason, Model
+from answerback.llm.model import Answer, ChatRequest, FinishReason, ModelList
 from answerback.llm.provider import Provider, send_streamed, send_whole
 from answerback.llm.reply import StreamedReply, WholeReply
 
@@ -161,7 +161,7 @@ class Asker:
         self._report("measured", measured.model, measured.seconds, measured.usage, measured.finish_reason)
         return measured
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self) -> ModelList:
         """The models that the provider lists. Raises ProviderError."""
         return await self._retried(self._provider.models)
 

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 from answerback.kernel.errors import ProviderError, UnknownModel
 from answerback.kernel.instruments import Instruments
-from answerback.llm.model import Model
+from answerback.llm.model import Model, ModelList
 
 PATIENCE_SECONDS = 2.0
 """How long a caller waits for a new list that it can do without."""
@@ -18,7 +19,7 @@ PAUSE_SECONDS = 15.0
 class Lister(Protocol):
     """Lists models: a provider, or an `Asker`, which tries again."""
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self) -> ModelList:
         """Raises ProviderError."""
 
 
@@ -37,6 +38,8 @@ class Catalog:
         self._always = frozenset(always)
         self._models: Sequence[Model] | None = None
         self._names: frozenset[str] = frozenset()
+        self._last_parts: frozenset[str] = frozenset()
+        self._wildcards: tuple[str, ...] = ()
         self._fresh_until = float("-inf")
         self._paused_until = float("-inf")
         self._refresh: asyncio.Task[ProviderError | None] | None = None
@@ -59,8 +62,8 @@ class Catalog:
         return self._models or ()
 
     async def check(self, model: str | None) -> None:
-        """Raises UnknownModel for a model that the upstream does not list. Any model passes while there is no list;
-        waits for one 2 s at most."""
+        """Raises UnknownModel for a model that is missing in a list which claims to be complete; of any other the
+        upstream itself is asked. Any model passes while there is no list; waits for one 2 s at most."""
         if model is None or model in self._always:
             return
         now = self._monotonic()
@@ -70,10 +73,13 @@ class Catalog:
             raise UnknownModel(f"there is no model {model[:256]!r}; GET /models lists those there are")
 
     def _lists(self, model: str) -> bool:
-        """Whether the upstream lists the model, also if a tag (Ollama's `:latest`), a variant or a preset (OpenRouter's
-        `:nitro`, `@preset/…`) is added or left out: upstreams take those names, too, but do not list them all."""
+        """Whether the list has the model, also if a tag (Ollama's `:latest`), a variant or a preset (OpenRouter's
+        `:nitro`, `@preset/…`), or a prefix (Gemini's `models/`, a gateway's vendor) is added or left out, or by a
+        wildcard (LiteLLM's `openai/*`): upstreams take those names, too, but do not list them all."""
         base = _base(model)
-        return model in self._names or not base or base in self._names
+        if model in self._names or not base or base in self._names or _last(base) in self._last_parts:
+            return True
+        return any(fnmatchcase(model, wildcard) for wildcard in self._wildcards)
 
     def _refreshing(self) -> "asyncio.Task[ProviderError | None]":
         if self._refresh is None or self._refresh.done():
@@ -90,10 +96,13 @@ class Catalog:
             self._log.warning("models_failed", code=error.failure.code.value, stale=stale, again_in=round(pause, 1))
             return error
         models: dict[str, Model] = {}
-        for model in listed:
+        for model in listed.models:
             models.setdefault(model.id, model)
         self._models = tuple(models.values())
-        self._names = frozenset(models) | {_base(name) for name in models}
+        names = models if listed.complete else ()
+        self._names = frozenset(names) | {_base(name) for name in names}
+        self._last_parts = frozenset(_last(_base(name)) for name in names)
+        self._wildcards = tuple(name for name in names if "*" in name)
         self._fresh_until = self._monotonic() + self._ttl
         self._log.info("models_listed", models=len(models))
         return None
@@ -101,3 +110,7 @@ class Catalog:
 
 def _base(name: str) -> str:
     return name.partition("@")[0].partition(":")[0]
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]

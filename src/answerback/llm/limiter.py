@@ -3,7 +3,7 @@ has waited long enough, is refused here, with the time of the next slot, at no c
 
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
@@ -11,7 +11,7 @@ from typing import NoReturn
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RETRY_AFTER_LIMIT
-from answerback.llm.model import ChatRequest, Model
+from answerback.llm.model import ChatRequest, ModelList
 from answerback.llm.provider import Provider
 from answerback.llm.reply import OnEnd, Reply, StreamedReply
 from answerback.queue.shares import Shares
@@ -197,7 +197,7 @@ class LimitedProvider:
             end(None)
         return reply
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self) -> ModelList:
         """Takes no slot: lists are few, and cached."""
         return await self._provider.models()
 

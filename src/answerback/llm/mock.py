@@ -11,7 +11,7 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage, estimate_tokens
 from answerback.llm.content import text_of
-from answerback.llm.model import ChatRequest, Chunk, Model, storable
+from answerback.llm.model import ChatRequest, Chunk, Model, ModelList, storable
 from answerback.llm.reply import Reply, StreamedReply, WholeReply
 
 MODEL = "mock"
@@ -52,8 +52,9 @@ class MockProvider:
         document = _document("chat.completion", [choice], asdict(usage))
         return WholeReply(_encode(document), document, MODEL)
 
-    async def models(self) -> Sequence[Model]:
-        return [Model(MODEL, "Mock", "Repeats what is said to it; costs nothing.", 0, "answerback")]
+    async def models(self) -> ModelList:
+        mock = Model(MODEL, "Mock", "Repeats what is said to it; costs nothing.", 0, "answerback")
+        return ModelList((mock,), complete=True)
 
     async def close(self) -> None:
         """Does nothing: the provider holds no resources."""

@@ -108,3 +108,12 @@ class Model:
     description: str
     created: int
     owned_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """What a provider lists. `complete`: it claims that it has no other models; most lists do not, and their providers
+    take deployments, aliases and whole families of names besides."""
+
+    models: tuple[Model, ...]
+    complete: bool = False

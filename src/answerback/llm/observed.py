@@ -8,7 +8,7 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import Attributes, LLMCall, Span, SpanKind
 from answerback.llm.finish_reasons import Finish, classify, shown
-from answerback.llm.model import ChatRequest, Model
+from answerback.llm.model import ChatRequest, ModelList
 from answerback.llm.provider import Provider
 from answerback.llm.reply import Reply, StreamedReply
 
@@ -64,7 +64,7 @@ class ObservedProvider:
             self._unknown_words.add(word)
             self._instruments.log.warning("finish_reason_unknown", provider=self.name, word=shown(word))
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self) -> ModelList:
         return await self._provider.models()
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from yarl import URL
 
@@ -14,7 +14,7 @@ from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, chang
 from answerback.llm.documents import read_completion
 from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
 from answerback.llm.finish_reasons import check_end, reason_of
-from answerback.llm.model import ChatRequest, Model
+from answerback.llm.model import ChatRequest, ModelList
 from answerback.llm.model_lists import models_of
 from answerback.llm.redaction import place
 from answerback.llm.reply import Reply, StreamedReply, WholeReply
@@ -22,7 +22,8 @@ from answerback.llm.streams import chunks
 from answerback.llm.transport import Transport
 
 TITLE = "Answerback"
-MODELS_TIMEOUT = 20.0
+LIST_TIMEOUT = 20.0
+"""Seconds for a list of models, and no more than connecting may take: a provider that is dead holds up no list."""
 MOST_CHANGES = 3
 """How many fields of one request may be refused, one after the other."""
 
@@ -53,6 +54,7 @@ class OpenAICompatible:
         self._models_url = URL(self._base_url + "/models")
         self._default_model = default_model
         self._now = now
+        self._list_timeout = min(LIST_TIMEOUT, connect_timeout)
         self._transport = Transport(connect_timeout)
         self._adaptations = Adaptations(self._url.host)
         self._headers = {
@@ -117,7 +119,7 @@ class OpenAICompatible:
         self._check(document)
         return WholeReply(whole, document, asked["model"])
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self) -> ModelList:
         """The models that the upstream lists; malformed entries are skipped. Raises ProviderError."""
         try:
             return await self._models()
@@ -125,12 +127,13 @@ class OpenAICompatible:
             self._place(error)
             raise
 
-    async def _models(self) -> Sequence[Model]:
-        response = await self._transport.request("GET", self._models_url, self._headers, None, MODELS_TIMEOUT)
+    async def _models(self) -> ModelList:
+        response = await self._transport.request("GET", self._models_url, self._headers, None, self._list_timeout)
         listed = completions.decode(response.body)
         if not 200 <= response.status < 300 or not isinstance(listed, list):
             listed = read_document(response.status, response.headers, response.body, self._now())
-        return models_of(listed)
+        complete = isinstance(listed, dict) and listed.get("has_more") is False
+        return ModelList(tuple(models_of(listed)), complete)
 
     async def close(self) -> None:
         await self._transport.close()

@@ -1,9 +1,8 @@
 """The protocol of LLM providers and of wrappers around them."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from answerback.llm.model import ChatRequest, Model
+from answerback.llm.model import ChatRequest, ModelList
 from answerback.llm.reply import Reply, StreamedReply, WholeReply
 
 
@@ -21,7 +20,7 @@ class Provider(Protocol):
         """A StreamedReply where the request asks for a stream, once its first token has come; else a WholeReply.
         Raises ProviderError."""
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self) -> ModelList:
         """The models that the provider lists. Raises ProviderError."""
 
     async def close(self) -> None: ...

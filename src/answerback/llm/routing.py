@@ -1,11 +1,12 @@
 """Fallback: a list of providers and models behind the `Provider` protocol; where one fails, the next is tried."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
-from answerback.llm.model import ChatRequest, Model
+from answerback.llm.model import ChatRequest, Model, ModelList
 from answerback.llm.provider import Provider
 from answerback.llm.reply import Reply
 
@@ -30,13 +31,16 @@ class Route:
 class FallbackProvider:
     """Implements `Provider` over routes by model name.
 
-    `routes` maps a model name to the routes that stand for it; `default` serves requests that name none, and names
-    that are not mapped go to `otherwise` as they are. A failure that may be retried moves on to the next route, trouble
-    with a provider's account to the next route of another provider, both only before the first token. Any other final
-    failure is the request's own, and is raised. A route that failed cools down, for as long as the upstream asked or
-    30 s, and is tried last meanwhile; trouble with an account cools all routes of its provider, so that the same
-    request has the same outcome whichever model failed before. Each try may take the request's whole timeout. A route
-    without a place is passed; a call waits for one only where no route answered.
+    `routes` maps a model name to the routes that stand for it; `default` serves requests that name none. Names that are
+    not mapped go as they are to the provider that lists them, else to `otherwise`; `others` are providers without a
+    route, whose models may be asked for by name.
+
+    A failure that may be retried moves on to the next route, and so does a model or a path that a provider does not
+    have; trouble with a provider's account moves on to the next route of another provider; all only before the first
+    token. Any other final failure is the request's own, and is raised. A route that failed cools down, for as long as
+    the upstream asked or 30 s, and is tried last meanwhile; trouble with an account cools all routes of its provider,
+    so that the same request has the same outcome whichever model failed before. Each try may take the request's whole
+    timeout. A route without a place is passed; a call waits for one only where no route answered.
     """
 
     def __init__(
@@ -45,10 +49,14 @@ class FallbackProvider:
         default: Sequence[Route],
         otherwise: Provider,
         instruments: Instruments,
+        others: Sequence[Provider] = (),
     ) -> None:
         self._routes = routes
         self._default = default
         self._otherwise = otherwise
+        routed = (route.provider for steps in (default, *routes.values()) for route in steps)
+        self._providers = tuple({id(each): each for each in (otherwise, *routed, *others)}.values())
+        self._listed: dict[str, frozenset[str]] = {}
         self._monotonic = instruments.clock.monotonic
         self._log = instruments.log
         self._cool_until: dict[tuple[str, str | None], float] = {}
@@ -72,7 +80,7 @@ class FallbackProvider:
                 code = error.failure.code
                 if code in ACCOUNT_TROUBLE:
                     without_account.add(route.provider.name)
-                elif not error.retryable:
+                elif not error.retryable and not error.elsewhere:
                     break
                 self._cool_down(route, error)
         soonest = min(failures, key=lambda route: _readiness(failures[route]))
@@ -81,17 +89,31 @@ class FallbackProvider:
         # No route answered, but this one was not asked: the call waits there, or in the queue.
         return await soonest.provider.send(_for_route(request, soonest))
 
-    async def models(self) -> Sequence[Model]:
-        """The names of `routes`, then what `otherwise` lists. Raises ProviderError."""
-        listed = await self._otherwise.models()
-        known = {model.id for model in listed}
-        return [*(_own(name, routes) for name, routes in self._routes.items() if name not in known), *listed]
+    async def models(self) -> ModelList:
+        """The names of `routes`, then what the providers list, each model once. A provider that fails costs its own
+        entries only. Raises ProviderError where all fail."""
+        answers = await asyncio.gather(*map(self._list_of, self._providers))
+        lists = [answer for answer in answers if isinstance(answer, ModelList)]
+        if not lists:
+            raise next(answer for answer in answers if isinstance(answer, ProviderError))
+        listed = {model.id: model for each in reversed(lists) for model in reversed(each.models)}
+        own = (_own(name, routes) for name, routes in self._routes.items() if name not in listed)
+        complete = len(lists) == len(answers) and all(each.complete for each in lists)
+        return ModelList((*own, *reversed(listed.values())), complete)
+
+    async def _list_of(self, provider: Provider) -> ModelList | ProviderError:
+        try:
+            answer = await provider.models()
+        except ProviderError as error:
+            self._log.warning(
+                "models_failed", provider=provider.name, code=error.failure.code.value, reason=error.for_operator
+            )
+            return error
+        self._listed[provider.name] = frozenset(model.id for model in answer.models)
+        return answer
 
     async def close(self) -> None:
-        providers = {id(self._otherwise): self._otherwise}
-        for routes in (self._default, *self._routes.values()):
-            providers |= {id(route.provider): route.provider for route in routes}
-        for provider in providers.values():
+        for provider in self._providers:
             await provider.close()
 
     def _in_order(self, request: ChatRequest) -> Sequence[Route]:
@@ -100,9 +122,14 @@ class FallbackProvider:
         if not isinstance(named, str) or not named:
             routes = self._default
         else:
-            routes = self._routes.get(named) or (Route(self._otherwise, None),)
+            routes = self._routes.get(named) or (Route(self._lister(named), None),)
         now = self._monotonic()
         return sorted(routes, key=lambda route: max(0.0, self._cools_until(route) - now))
+
+    def _lister(self, model: str) -> Provider:
+        """The first provider that lists the model."""
+        listing = (each for each in self._providers if model in self._listed.get(each.name, ()))
+        return next(listing, self._otherwise)
 
     def _cools_until(self, route: Route) -> float:
         """When the route, and its provider's account, will have cooled down, in monotonic seconds."""

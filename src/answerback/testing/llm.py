@@ -78,7 +78,7 @@ class FakeLLM:
         self.lists = 0
         """How often its models were asked for."""
         self.list_reply: Reply | None = None
-        """Answers `GET /v1/models`; None: the models it was made with."""
+        """Answers `GET /v1/models`; None: the models it was made with, as a list that claims to be complete."""
         self.connections: set[tuple[str, int]] = set()
         """The addresses that calls came from: one for each connection."""
 
@@ -181,7 +181,7 @@ class FakeLLM:
             if self.list_reply is not None:
                 return await self.list_reply(request, _NO_CALL)
             rows = [{"id": name, "object": "model", "created": 0, "owned_by": "answerback"} for name in self._models]
-            return await status(200, {"object": "list", "data": rows})(request, _NO_CALL)
+            return await status(200, {"object": "list", "data": rows, "has_more": False})(request, _NO_CALL)
         return await _refuse(404, f"no such thing: {request.method} {request.path}")(request, _NO_CALL)
 
     async def _answer(self, request: web.BaseRequest, body: dict[str, Any], user: str) -> web.StreamResponse:
