@@ -1,5 +1,6 @@
 """Which models `/generate` asks, what the lists show where providers are several, and OpenAI with a key alone."""
 
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,13 @@ from answerback.testing.llm import FakeLLM
 from whole_api import Api, Reply, whole_api
 
 UNKNOWN = replies.status(404, {"error": {"message": "The model `m` does not exist", "code": "model_not_found"}})
+
+
+@pytest.fixture
+def path(path: Path, migrated_file: Path) -> Path:
+    """A database with the schema."""
+    shutil.copy(migrated_file, path)
+    return path
 
 
 def upstream(llm: FakeLLM) -> dict[str, Any]:

@@ -55,7 +55,7 @@ FIREWORKS = (
 NEURONS = "you have used up your daily free allocation of 10,000 neurons"
 RAW = json.dumps({"error": {"message": "Provider says: prompt is too long", "code": "context_length_exceeded"}})
 LITELLM = "litellm.RateLimitError: OpenAIException - Error code: 429 - {'error': {'code': 'insufficient_quota'}}"
-EXTRA = [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]
+EXTRA = [{"type": "extra_forbidden", "loc": ["body", "top_k"], "msg": "Extra inputs are not permitted"}]
 OVER_BUDGET = "litellm.BadRequestError: OpenAIException - Budget has been exceeded! Current cost: 14, Max budget: 10"
 M = Meaning
 

@@ -236,6 +236,7 @@ class TestHandingOver:
         assert job["error"]["code"] == code
         assert [each["http_status"] for each in job["attempts"]] == [status]
         assert ("LLM_API_KEY" in verdict["result"]["error"]) == (status in (401, 402))
+        assert ("it said: your key [redacted] is bad" in verdict["result"]["error"]) == (status in (400, 404))
 
     async def test_an_answer_that_overtakes_the_202(self, desk: Desk, push: PushLLM) -> None:
         received: list[Any] = []

@@ -93,7 +93,10 @@ class Catalog:
             pause = max(PAUSE_SECONDS, error.retry_after or 0.0)
             self._paused_until = self._monotonic() + pause
             stale = self._models is not None
-            self._log.warning("models_failed", code=error.failure.code.value, stale=stale, again_in=round(pause, 1))
+            reason = error.for_operator
+            self._log.warning(
+                "models_failed", code=error.failure.code.value, reason=reason, stale=stale, again_in=round(pause, 1)
+            )
             return error
         models: dict[str, Model] = {}
         for model in listed.models:

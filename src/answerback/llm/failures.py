@@ -23,6 +23,9 @@ CHECK_BASE_URL = "check the base URL, which usually ends in /v1"
 
 NO_CREDIT = "the upstream account has no credit left, or a limit on its spending is reached"
 
+CONTEXT_CODE = "context_length_exceeded"
+CONTEXT_SENTENCE = "This model's maximum context length is exceeded"
+
 _WORD = re.compile(r"[a-z0-9_.-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _STATUS_NUMBER = re.compile(r"[45][0-9]{2}", re.ASCII)
@@ -140,15 +143,18 @@ _CODES = {Meaning.MODEL: "model_not_found", Meaning.FILTERED: "content_filter"}
 
 
 def _refused(meaning: Meaning, status: int, named: str, body: ErrorBody) -> ProviderError:
-    """The upstream's own message, `param` and `code`: the sender needs the reason. A conversation that is
-    too long always has OpenAI's code, by which clients cut it."""
+    """The upstream's own message, `param` and `code`: the sender needs the reason. A conversation that is too long
+    always has OpenAI's code, and its sentence in front of another vendor's: LangChain looks for the one, LiteLLM (and
+    aider by it) for the other."""
     remedy = _REMEDIES.get(meaning, "check the model's name and the parameters")
-    code = body.code or _CODES.get(meaning)
-    if meaning is Meaning.CONTEXT:
-        code = "context_length_exceeded"
+    code, message = body.code or _CODES.get(meaning), body.message
+    if meaning is Meaning.CONTEXT and code != CONTEXT_CODE:
+        code = CONTEXT_CODE
+        if message and "maximum context length" not in message.lower():
+            message = f"{CONTEXT_SENTENCE}: {message}"
     return ProviderError(
         ErrorCode.UPSTREAM_REFUSED,
-        body.message or f"the upstream refused the request with {named}; {remedy}",
+        message or f"the upstream refused the request with {named}; {remedy}",
         retryable=False,
         shown_status=_shown_status(meaning, status),
         elsewhere=meaning is Meaning.MODEL,
