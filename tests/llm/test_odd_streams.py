@@ -218,8 +218,21 @@ async def test_the_framing_is_what_the_bytes_are(kind: str, body: bytes) -> None
 async def test_the_only_choice_may_be_numbered_in_any_way(indexes: list[Json]) -> None:
     events = [piece("Hel", index=indexes[0]), piece("lo", index=indexes[1]), piece(None, "stop", index=indexes[2])]
 
-    assert (await streamed(sse(*events, DONE)))[0] == "Hello"
+    read = await chunks_of(sse(*events, DONE))
+
+    assert "".join(chunk.text for chunk in read) == "Hello"
+    assert [json.loads(chunk.data)["choices"][0]["index"] for chunk in read] == [0, 0, 0], "clients join by it"
     assert text_of(await joined(sse(*events, DONE))) == "Hello"
+
+
+async def test_a_chunk_is_passed_on_to_the_letter_unless_clients_could_not_join_it() -> None:
+    good = b'{"x_own": [1.50], "choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}'
+    odd = {"choices": [{"index": 0, "delta": None, "finish_reason": ""}]}
+
+    first, second, _ = await chunks_of(b"data: %b\n\n" % good, sse(odd, piece(finish="stop")))
+
+    assert first.data == good
+    assert json.loads(second.data)["choices"] == [{"index": 0, "delta": {}, "finish_reason": None}]
 
 
 BROKEN: dict[str, tuple[Any, ...]] = {

@@ -1,6 +1,5 @@
 """What an event of a stream is: a document, or one of the few signs beside documents."""
 
-from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
 from answerback.kernel.json import Json
@@ -40,16 +39,18 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
     return document if isinstance(document, dict) else Sign.NOISE
 
 
-def apart(events: Iterable[Event]) -> Iterator[Event]:
+def apart(events: list[Event]) -> list[Event]:
     """The events, where lines of data that are a document each are an event each: some upstreams leave out the blank
     lines between events."""
-    for event in events:
-        lines = event.data.split(b"\n") if b"\n" in event.data and decode(event.data) is None else ()
-        parts = [Event(line, event.name) for line in lines]
-        if parts and all(read_event(part) is not Sign.NOISE for part in parts):
-            yield from parts
-        else:
-            yield event
+    if not any(b"\n" in event.data for event in events):
+        return events
+    return [part for event in events for part in _parts(event)]
+
+
+def _parts(event: Event) -> list[Event]:
+    lines = event.data.split(b"\n") if b"\n" in event.data and decode(event.data) is None else ()
+    parts = [Event(line, event.name) for line in lines]
+    return parts if parts and all(read_event(part) is not Sign.NOISE for part in parts) else [event]
 
 
 def error_of(event: Event) -> Json:

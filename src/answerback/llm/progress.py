@@ -37,9 +37,9 @@ class Progress:
     def note(self, choices: Sequence[Mapping[str, Json]]) -> Sequence[Mapping[str, Json]]:
         """The choices of one chunk that belong to the answer: the first choice that began. Raises ProviderError if the
         provider broke one off, or if it is not clear what belongs to which."""
-        return [
-            choice for position, choice in enumerate(choices) if self._note(choice, position, alone=len(choices) == 1)
-        ]
+        if len(choices) == 1:
+            return choices if self._note(choices[0], 0, alone=True) else ()
+        return [choice for position, choice in enumerate(choices) if self._note(choice, position, alone=False)]
 
     def _note(self, choice: Mapping[str, Json], position: int, *, alone: bool) -> bool:
         index = choice.get("index")

@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions
-from answerback.llm.content import text_of
+from answerback.llm.choices import as_delta, checked, conforming, finish_word, text_in
 from answerback.llm.events import Sign, apart, error_of, read_event
 from answerback.llm.failures import NO_HEADERS, error_in, error_in_body, read_document
-from answerback.llm.finish_reasons import Finish, classify, reason_of, word_of
 from answerback.llm.framing import is_event_stream
-from answerback.llm.model import Chunk, name, storable
+from answerback.llm.model import Chunk
 from answerback.llm.progress import Progress
 from answerback.llm.sse import Event, EventParser, EventTooLarge, first_data
 from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
@@ -205,55 +204,21 @@ class ChunkReader:
                 return Chunk(data, document, "", None, usage)
             if str(document.get("object")).startswith("chat.completion"):
                 return None
-        choices = self._checked(choices)
-        if any("message" in choice and not choice.get("delta") for choice in choices):
+        choices, ordinary = checked(choices, self._now)
+        if not ordinary and any("message" in choice and not choice.get("delta") for choice in choices):
             # A whole completion in place of a stream, or in its one event: it has been paid for.
             if self._came_whole:
                 raise completions.invalid("holds more than one whole completion")
             self._came_whole = True
-            choices = [_as_delta(choice) for choice in choices]
-            document = {**document, "object": "chat.completion.chunk", "choices": choices}
-            data = json.dumps(document, ensure_ascii=True).encode()
-        text = "".join([_text(choice.get("delta")) for choice in self._progress.note(choices)])
-        return Chunk(data, document, text, _finish_word(choices), usage)
-
-    def _checked(self, choices: Json) -> list[dict[str, Json]]:
-        """Raises ProviderError where they are none, or one of them is an error."""
-        if not isinstance(choices, list):
-            raise completions.invalid("holds an event without choices")
-        for choice in choices:
-            if not isinstance(choice, dict):
-                raise completions.invalid("holds an event without choices")
-            if choice.get("error"):
-                raise error_in_body(choice["error"], NO_HEADERS, self._now())
-        return choices
-
-
-def _finish_word(choices: Sequence[Mapping[str, Json]]) -> str | None:
-    """The first word that ends a choice."""
-    for choice in choices:
-        reason = reason_of(choice)
-        word = None if reason is None else word_of(reason)
-        if word is not None and classify(word) is not Finish.NONE:
-            return name(word)
-    return None
-
-
-def _as_delta(choice: Mapping[str, Json]) -> dict[str, Json]:
-    delta = dict(message) if isinstance(message := choice.get("message"), dict) else {}
-    if isinstance(calls := delta.get("tool_calls"), list):
-        # Streamed tool calls have an `index`, by which clients join their pieces.
-        delta["tool_calls"] = [{"index": n, **call} if isinstance(call, dict) else call for n, call in enumerate(calls)]
-    return {name: value for name, value in choice.items() if name != "message"} | {"delta": delta}
-
-
-def _text(delta: Json) -> str:
-    if not isinstance(delta, dict):
-        return ""
-    try:
-        text = text_of(delta.get("content"))
-    except ValueError:
-        raise completions.invalid("holds an event with content that is not text") from None
-    refusal = delta.get("refusal")
-    # A refusal comes in a field of its own, and is the model's answer.
-    return storable(refusal if not text and isinstance(refusal, str) else text)
+            document = {**document, "object": "chat.completion.chunk"}
+            choices = [as_delta(choice) for choice in choices]
+        of_answer = self._progress.note(choices)
+        text = "".join([text_in(choice) for choice in of_answer])
+        if ordinary:
+            return Chunk(data, document, text, None, usage)
+        alone = not self._several and len(choices) == len(of_answer) == 1
+        joinable = [conforming(choice, alone=alone) for choice in choices]
+        if joinable != document["choices"]:
+            document = {**document, "choices": joinable}
+            data = json.dumps(document).encode()
+        return Chunk(data, document, text, finish_word(choices), usage)
