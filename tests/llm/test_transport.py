@@ -8,6 +8,7 @@ from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
+from scarcity import without_descriptors
 
 HI = ChatRequest({"messages": [{"role": "user", "content": "hi"}]}, timeout=10)
 
@@ -66,3 +67,15 @@ async def test_an_answer_in_chunks_of_one_byte_is_whole(llm: FakeLLM, provider: 
     chunks = b"".join(b"1\r\n%c\r\n" % each for each in body)
     llm.then(replies.babble(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"))
     assert (await ask(provider, HI)).text == "x" * 100_000
+
+
+async def test_a_call_that_finds_no_descriptor_has_asked_nobody(
+    llm: FakeLLM, provider: OpenAICompatible, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        without_descriptors(patched)
+        with pytest.raises(ProviderError) as failed:
+            await ask(provider, HI)
+
+    assert (failed.value.retryable, failed.value.asked, llm.total) == (True, False, 0)
+    assert 0 < (failed.value.retry_after or 0) < 10

@@ -2,9 +2,10 @@
 
 import pytest
 
-from answerback.kernel.errors import SendError
+from answerback.kernel.errors import NotSent, SendError
 from answerback.kernel.retry import DAY, RetrySchedule
 from answerback.webhooks.outcome import (
+    SHORTAGE_SECONDS,
     AttemptEnd,
     CallbackResponse,
     Dead,
@@ -51,6 +52,16 @@ def test_no_response_is_tried_again_and_keeps_its_reason() -> None:
     outcome = after_send(SendError("connection refused"), 1, DAY, 0.0, SCHEDULE, middle)
 
     assert outcome == SendLater(5.0, "connection refused", None)
+
+
+@pytest.mark.parametrize("due_in", [0.0, 100.0])
+def test_what_was_not_sent_for_want_of_a_descriptor_counts_for_nothing(due_in: float) -> None:
+    shortage = NotSent("no descriptor")
+
+    outcome = after_send(shortage, 1000, 0.0, due_in, SCHEDULE, middle)
+
+    assert outcome == SendLater(max(due_in, SHORTAGE_SECONDS), "no descriptor", None, counted=False)
+    assert end_of(shortage) is AttemptEnd.CANCELLED
 
 
 def test_retry_after_is_honoured_up_to_a_day() -> None:

@@ -16,12 +16,13 @@ from sending import BODY, DEADLINE, NOW_MS, sending
 
 from answerback import __version__
 from answerback.kernel import signature
-from answerback.kernel.errors import SendError
+from answerback.kernel.errors import NotSent, SendError
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.lookup import Requester
 from answerback.webhooks.sender import WebhookSender
+from scarcity import without_descriptors
 
 
 @asynccontextmanager
@@ -255,3 +256,15 @@ class TestHostileReceivers:
         attempt.cancel()
         with pytest.raises(asyncio.CancelledError):
             await attempt
+
+
+async def test_a_callback_that_finds_no_descriptor_is_not_sent(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sending() as sender:
+        with monkeypatch.context() as patched:
+            without_descriptors(patched)
+            with pytest.raises(NotSent):
+                await sender.send("t1", receiver.url(), {}, BODY)
+
+    assert receiver.connections == 0

@@ -16,6 +16,7 @@ from answerback.bootstrap.app import create_app
 from answerback.bootstrap.runtime import loop_factory, open_log, open_process
 from answerback.bootstrap.service import Role, build
 from answerback.bootstrap.upstreams import Upstreams
+from answerback.http.descriptors import raise_limit
 from answerback.http.protocol import BoundedHttp
 from answerback.kernel.errors import ResultsUnwritable, StorageUnavailable
 from answerback.kernel.failpoints import OnFailpoint, unarmed
@@ -44,6 +45,7 @@ class StartError(Exception):
 
 def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = unarmed) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at every failpoint."""
+    raise_limit()
     try:
         log = open_log(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:

@@ -17,6 +17,7 @@ from answerback.bootstrap.notifiers import choose_broker
 from answerback.bootstrap.runtime import Process, loop_factory, open_log, open_process
 from answerback.bootstrap.service import Role, Service, build
 from answerback.bootstrap.upstreams import Upstreams
+from answerback.http.descriptors import raise_limit
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.failpoints import unarmed
 from answerback.llm.routes_file import RoutesFileError
@@ -127,6 +128,7 @@ class WorkerThread:
             self._ended()
 
     async def _main(self) -> None:
+        raise_limit()
         self._loop = asyncio.get_running_loop()
         if self._asked:
             self._stopping.set()

@@ -13,6 +13,8 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.helpers import set_exception
 
+from answerback.http.descriptors import may_wait, outgoing_socket
+
 MAX_HEAD_BYTES = 64 * 1024
 """Of the heads of one response, those of its interim responses (1xx) included."""
 MAX_INTERIM_RESPONSES = 16
@@ -39,7 +41,11 @@ class CountingConnector(aiohttp.TCPConnector):
     many: the worker pool bounds what is in flight, and waiting here would only eat a request's timeout."""
 
     def __init__(self, keepalive: float | None, **options: Any) -> None:
-        super().__init__(limit=0, force_close=keepalive is None, keepalive_timeout=keepalive, **options)
+        super().__init__(
+            **{"limit": 0, "socket_factory": outgoing_socket, **options},
+            force_close=keepalive is None,
+            keepalive_timeout=keepalive,
+        )
         connection: Any = CountingConnection
         self._factory = functools.partial(connection, loop=self._loop)
 
@@ -58,6 +64,13 @@ class CountingConnection(ResponseHandler):
         self._requests += 1
         self._begin()
         super().set_response_params(**params)
+
+    @property
+    def should_close(self) -> bool:
+        """Whether it serves no other request. One whose descriptor is needed does not wait for it."""
+        if super().should_close or self.transport is None:
+            return True
+        return not may_wait(self.transport.get_extra_info("socket").fileno())
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         closed = isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)

@@ -2,6 +2,7 @@
 arrive, and on how long a response may wait for its reader."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 from urllib.parse import unquote
 
@@ -9,7 +10,9 @@ from httptools import HttpParserError, parse_url
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from answerback.http.descriptors import leaves_reserve
 from answerback.http.error_handlers import ErrorRenderers
+from answerback.http.errors import RETRY_AFTER
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog, request_id
 from answerback.http.unread import UnreadResponses
@@ -29,6 +32,9 @@ MAX_PIPELINED = 16
 
 MAX_UNWANTED_BYTES = 16 * 1024 * 1024
 """How much of a body is read and dropped once its request has been answered; a client that reads the answer stops."""
+
+IDLE_SECONDS = 1.0
+"""A connection that has been silent for so long makes room for another where descriptors are short."""
 
 UNKNOWN = "-"
 """The logged method and path of a request whose request line did not arrive."""
@@ -95,6 +101,24 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self._await_request()
+        self._heard_at = self.loop.time()
+        if not leaves_reserve(transport.get_extra_info("socket").fileno()):
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Closes what has waited for a request for a while; without such connections this one."""
+        idle = [each for each in self.connections if isinstance(each, BoundedHttp) and each.is_idle]
+        for each in idle:
+            each.transport.close()
+        if not idle:
+            self._answer(503, "overloaded", "too many connections are open; try again soon", RETRY_AFTER)
+            self._hang_up()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request has come for a second. One that has just connected may have sent it already."""
+        waits = self._begun_at is None and not self._answering()
+        return waits and self.loop.time() - self._heard_at > IDLE_SECONDS
 
     def _await_request(self) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
@@ -203,10 +227,10 @@ class BoundedHttp(HttpToolsProtocol):
             self._answer(status, code, message)
         self._hang_up()
 
-    def _answer(self, status: int, code: str, message: str) -> None:
+    def _answer(self, status: int, code: str, message: str, more: Mapping[str, str] | None = None) -> None:
         request = request_id(next((value for name, value in self.headers or () if name == b"x-request-id"), b""))
         method, path = self._request_line()
-        response = self.renderers.at(path)(status, code, message)
+        response = self.renderers.at(path)(status, code, message, None, more)
         headers = [*self.server_state.default_headers, *response.raw_headers, (b"x-request-id", request.encode())]
         lines = [b"%b: %b\r\n" % header for header in (*headers, (b"connection", b"close"))]
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", response.body]))

@@ -23,6 +23,7 @@ StorageUnavailable     the database cannot take a write now (locked, full, read-
 ResultsUnwritable      the directory of benchmarks takes no file now
 ProviderError          the LLM's side failed; says whether and when to try again
 SendError              an attempt to send a callback ended without a response
+└── NotSent                it did not begin, for want of a descriptor
 FileError              a file that a review refers to cannot be read; says whether to try again
 """
 
@@ -236,3 +237,7 @@ class FileError(Exception):
 
 class SendError(Exception):
     """An attempt to send a callback got no usable response: refused address, connection, TLS, deadline, broken HTTP."""
+
+
+class NotSent(SendError):
+    """This machine had nothing left to connect by: the receiver knows of no attempt, and none counts."""

@@ -1,6 +1,7 @@
 """One bounded HTTP request to an LLM provider; every failure of the network becomes a ProviderError."""
 
 import asyncio
+import random
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,9 +13,13 @@ from yarl import URL
 
 from answerback.http.client import HttpClient
 from answerback.http.client_connection import CountingConnector, TooMuchFramingError
+from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import ErrorCode, ProviderError
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+
+SHORTAGE_SECONDS = 2.0
+"""How long a call waits, on average, for a descriptor."""
 
 READ_BYTES = 32 * 1024
 """How much of a stream is taken at once: it is held, twice over, while a client does not read. As much waits before no
@@ -133,6 +138,10 @@ class Transport:
         )
 
     def _explain(self, timeout: float, error: Exception) -> ProviderError:
+        if is_shortage(error):
+            words = "this machine had no descriptor, port or memory left for a call"
+            wait = SHORTAGE_SECONDS * (0.5 + random.random())
+            return ProviderError(_UNREACHABLE, words, retryable=True, retry_after=wait, asked=False)
         match error:
             case aiohttp.ConnectionTimeoutError():
                 code, words = _UNREACHABLE, f"the upstream could not be connected to within {self._connect_timeout:g} s"

@@ -15,6 +15,7 @@ from yarl import URL
 from answerback import __version__
 from answerback.http.client import HttpClient
 from answerback.http.client_connection import CountingConnector, TooMuchFramingError
+from answerback.http.descriptors import outgoing_socket
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.lookup import Requester
@@ -68,9 +69,8 @@ def _connector(guard: AddressGuard, tls: ssl.SSLContext | None, keepalive: float
     """Checks the very address that a socket connects to: a name may resolve to another one a moment later."""
 
     def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, address = info
-        guard.verify(str(address[0]))
-        return socket.socket(family, kind, protocol)
+        guard.verify(str(info[4][0]))
+        return outgoing_socket(info)
 
     return CountingConnector(
         keepalive,

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from answerback.kernel.errors import SendError
+from answerback.kernel.errors import NotSent, SendError
 from answerback.kernel.retry import RetrySchedule
 
+SHORTAGE_SECONDS = 2.0
+"""How long a callback waits, on average, for a descriptor."""
 HTTP_GONE = 410
 HTTP_BUSY = frozenset({429, 503})
 
@@ -64,6 +66,8 @@ DeliveryOutcome: TypeAlias = Delivered | SendLater | Dead
 
 
 def end_of(result: CallbackResponse | SendError) -> AttemptEnd:
+    if isinstance(result, NotSent):
+        return AttemptEnd.CANCELLED
     if isinstance(result, SendError):
         return AttemptEnd.UNREACHED
     return AttemptEnd.BUSY if result.status in HTTP_BUSY else AttemptEnd.ANSWERED
@@ -79,8 +83,11 @@ def after_send(
 ) -> DeliveryOutcome:
     """What follows attempt number `attempt`. Only a 2xx delivers, 410 ends it, and nothing outlives the deadline.
 
-    An attempt that came `due_in` seconds before its turn in the schedule, and got no response, changes nothing.
+    An attempt that came `due_in` seconds before its turn in the schedule, and got no response, changes nothing; nor
+    does one that was not made.
     """
+    if isinstance(result, NotSent):
+        return SendLater(max(due_in, SHORTAGE_SECONDS * (0.5 + draw())), str(result), None, counted=False)
     if isinstance(result, CallbackResponse):
         if 200 <= result.status < 300:
             return Delivered(result)

@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 import aiohttp
 
-from answerback.kernel.errors import CallbackRefused, SendError
+from answerback.http.descriptors import is_shortage
+from answerback.kernel.errors import CallbackRefused, NotSent, SendError
 from answerback.kernel.waits import parse_retry_after, wait_in_answer
 from answerback.webhooks.connections import as_written, explain, guarded_client, on_behalf_of
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.outcome import HTTP_BUSY, CallbackResponse
 from answerback.webhooks.response import BoundedBody
 
+SHORTAGE = "not sent: this machine had no descriptor, port or memory left for a connection"
 READ_BUFFER = 16 * 1024
 BODY_SECONDS = 2.0
 """How long the rest of a response is waited for once its status is known: it counts for the snippet only."""
@@ -56,6 +58,8 @@ class WebhookSender:
         except TimeoutError:
             raise SendError(f"no answer came within {self._timeout:g} s") from None
         except Exception as error:
+            if is_shortage(error):
+                raise NotSent(SHORTAGE) from None
             # aiohttp's own texts may quote the URL or the answer; ours may be stored and shown.
             raise SendError(explain(error, "the receiver", "the callback URL")) from error
         return await self._read(response, deadline.when())
