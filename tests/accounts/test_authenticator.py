@@ -187,6 +187,18 @@ async def test_a_service_without_keys_serves_this_machines_callers_as_operators(
         assert (caller.tenant_id, caller.key_id) == (DEFAULT_TENANT, None)
 
 
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip", "via"])
+async def test_callers_behind_a_proxy_that_is_not_trusted_are_no_operators_without_keys(
+    stores: Stores, clock: FakeClock, header: str
+) -> None:
+    # Given a proxy on this machine, whose address stands for its callers', whatever address they claim to have
+    forwarded = request(**{header: HERE})
+
+    assert not (await authenticator(stores, clock).caller(forwarded)).operator
+    # Then only one of TRUSTED_PROXIES is believed, whose address the server has replaced already
+    assert (await authenticator(stores, clock, trusts_proxies=True).caller(forwarded)).operator
+
+
 @pytest.mark.parametrize(
     ("client", "host"),
     [(ELSEWHERE, "localhost"), (HERE, "relay.example")],

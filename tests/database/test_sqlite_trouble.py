@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from answerback.database import sqlite
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.probe import probe
+from answerback.database.probe import look, probe
 from answerback.jobs.kind import JobState
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
@@ -55,7 +55,8 @@ async def test_a_locked_database_refuses_writes_and_recovers(path: Path, clock: 
     kept = (await accept(stores)).job_id
     with raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
-        for attempt in (accept(stores), stores.jobs.claim("w", 1, 60, roomy()), stores.database.write.run(probe)):
+        run = stores.database.write.run
+        for attempt in (accept(stores), stores.jobs.claim("w", 1, 60, roomy()), run(probe), run(look)):
             with pytest.raises(StorageUnavailable, match="locked"):
                 await attempt
         assert (await stores.jobs.get(TENANT, kept)).state == JobState.QUEUED

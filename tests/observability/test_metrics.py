@@ -131,6 +131,15 @@ class TestLabels:
         assert Page(two.exposition(NO_DEPTH).decode()).value("http_requests_total") == 0
 
 
+@pytest.mark.parametrize("text", ["\ud83d", "x" * 257], ids=["half a surrogate pair", "too long"])
+def test_a_models_name_that_is_no_label_is_another_model(text: str) -> None:
+    metrics = PrometheusMetrics()
+
+    metrics.called(call(text))
+
+    assert Page(metrics.exposition(NO_DEPTH).decode()).value("llm_calls_total", model="other") == 1
+
+
 @pytest.mark.parametrize("text", ['a"b', "a\nb", "a\\b", "é"])
 def test_a_models_name_cannot_break_the_page(text: str) -> None:
     metrics = PrometheusMetrics()

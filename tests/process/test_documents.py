@@ -119,7 +119,7 @@ async def test_every_v1_operation_documents_401_and_every_one_with_an_id_404(doc
 async def test_the_webhook_operation_documents_every_response(document: Any) -> None:
     operation = document["paths"]["/webhook"]["post"]
 
-    assert operation["responses"].keys() == {"202", "401", "409", "413", "421", "422", "429", "503"}
+    assert operation["responses"].keys() == {"202", "401", "409", "413", "415", "421", "422", "429", "503"}
     assert [each["name"] for each in operation["parameters"]] == ["Idempotency-Key"]
 
 

@@ -118,6 +118,25 @@ class TestAtAcceptance:
             await AddressGuard(resolve=dns).check(url)
         assert "CALLBACK_ALLOWED_NETWORKS" in refusal.value.message
 
+    @pytest.mark.parametrize(
+        "host", ["127.0.0.1", "127.8.9.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "here.example"]
+    )
+    async def test_the_service_itself_is_refused_whatever_is_open(self, host: str) -> None:
+        # Given a service on port 8080 that may call loopback
+        async def resolve(_: str, requester: Requester) -> list[str]:
+            return ["127.0.0.1"]
+
+        guard = AddressGuard(resolve=resolve, allow_loopback=True, own_port=8080)
+        # Then no callback acts in the name of its operator, and other ports are open
+        with pytest.raises(CallbackRefused, match="this service itself") as refusal:
+            await guard.check(f"http://{host}:8080/v1/keys")
+        assert "CALLBACK_ALLOWED_NETWORKS" not in refusal.value.message
+        assert "this service itself" in await send(guard, f"http://{host}:8080/v1/keys")
+        await guard.check(f"http://{host}:8081/")
+
+    async def test_another_machine_may_listen_on_the_same_port(self) -> None:
+        await AddressGuard(own_port=8080).check("http://203.0.114.1:8080/")
+
     @pytest.mark.parametrize("host", ["unknown.example", "empty.example"])
     async def test_a_name_without_an_address_passes_for_now(self, host: str, dns: Dns) -> None:
         await AddressGuard(resolve=dns).check(f"http://{host}/")
@@ -164,7 +183,7 @@ class TestAtTheConnection:
     async def test_the_socket_is_the_last_to_judge(self, dialled: list[str]) -> None:
         # Given a lookup that somehow lets a forbidden address through
         class Negligent(AddressGuard):
-            async def addresses(self, host: str, requester: Requester) -> list[str]:
+            async def addresses(self, host: str, requester: Requester, port: int | None = None) -> list[str]:
                 return ["10.0.0.7"]
 
         # Then the connection is refused all the same

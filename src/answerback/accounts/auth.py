@@ -22,13 +22,16 @@ FRESH_SECONDS = 1.0
 INDEXED = 16
 """How many digits of a hash are looked up; then all are compared, in constant time."""
 
+_FORWARDED = frozenset({"x-forwarded-for", "x-real-ip", "forwarded", "via"})
+"""Headers that only a proxy adds."""
+
 _NOBODY: tuple[str, None] = ("", None)
 
 
 class Authenticator:
     """Knows the live keys. `token` and `operator_token` are two more, of the default tenant. Where there never was a
     key, this machine's callers are operators; with `disabled`, every caller is the default tenant. `hosts` are names of
-    this service besides the loopback's."""
+    this service besides the loopback's. `trusts_proxies`: a caller's address may be the one that a proxy names."""
 
     def __init__(
         self,
@@ -40,11 +43,13 @@ class Authenticator:
         operator_token: str | None = None,
         disabled: bool = False,
         hosts: Iterable[str] = (),
+        trusts_proxies: bool = False,
     ) -> None:
         self._store = store
         self._limiter = limiter
         self._clock = clock
         self._disabled = disabled
+        self._trusts_proxies = trusts_proxies
         self._hosts = frozenset(filter(None, map(_host, hosts)))
         self._of_settings = {
             hash_key(given): Caller(DEFAULT_TENANT, setting, operator=operator, rate=limiter.default)
@@ -103,8 +108,8 @@ class Authenticator:
             return Caller(DEFAULT_TENANT, None, operator=False, rate=self._limiter.default)
         await self._refresh()
         if self._keyless:
-            self._refuse_other_sites(request)
-            operator = _is_on_this_machine(request)
+            self.refuse_other_sites(request)
+            operator = self._is_on_this_machine(request)
             return Caller(DEFAULT_TENANT, None, operator=operator, rate=self._limiter.default)
         given = request.headers.get("authorization", "").strip()
         scheme, _, rest = given.partition(" ")
@@ -138,9 +143,10 @@ class Authenticator:
         rate = self._limiter.default if key.rate_limit is None else parse_rate(key.rate_limit)
         return Caller(key.tenant_id, key.id, key.operator, rate)
 
-    def _refuse_other_sites(self, request: Request) -> None:
+    def refuse_other_sites(self, request: Request) -> None:
         """Without keys, every caller on this machine is let in, but no page of another site that a browser here shows.
-        Not even one whose name resolves to this machine: browsers then take the service for a part of that site."""
+        Not even one whose name resolves to this machine: browsers then take the service for a part of that site. Raises
+        Misdirected, Unauthorized."""
         host = request.headers.get("host")
         if host is not None and (named := _host(host)) not in self._hosts and not _is_of_this_machine(named):
             raise Misdirected(
@@ -151,16 +157,18 @@ class Authenticator:
         if origin is not None and urlsplit(origin).netloc != host:
             raise Unauthorized("this service has no keys, so pages of other sites may not call it; make a key for them")
 
+    def _is_on_this_machine(self, request: Request) -> bool:
+        """Whether the caller's address and the `Host` header are this machine's. Behind a proxy that is not trusted,
+        whose address stands for its callers', nobody is."""
+        if not self._trusts_proxies and not _FORWARDED.isdisjoint(request.headers.keys()):
+            return False
+        address = request.client.host if request.client else ""
+        return _is_of_this_machine(address) and _is_of_this_machine(_host(request.headers.get("host", "")))
+
 
 def _require_operator(caller: Caller, reason: str) -> None:
     if not caller.operator:
         raise Forbidden(f"{reason}; use a key of 'answerback keys create --operator', or OPERATOR_TOKEN")
-
-
-def _is_on_this_machine(request: Request) -> bool:
-    """Whether the caller's address, as a proxy in front reports it, and the `Host` header are this machine's."""
-    address = request.client.host if request.client else ""
-    return _is_of_this_machine(address) and _is_of_this_machine(_host(request.headers.get("host", "")))
 
 
 def _host(authority: str) -> str:

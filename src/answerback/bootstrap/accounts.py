@@ -20,6 +20,7 @@ def make_authenticator(settings: Settings, store: AccountStore, rates: Rates, cl
         operator_token=_text(settings.operator_token),
         disabled=settings.auth_disabled,
         hosts=settings.hosts,
+        trusts_proxies=bool(settings.trusted_proxies),
     )
 
 

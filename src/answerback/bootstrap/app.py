@@ -10,13 +10,15 @@ from fastapi_offline import FastAPIOffline
 
 from answerback import __version__
 from answerback.accounts import routes as accounts
+from answerback.accounts.open_routes import OpenRoutes
+from answerback.accounts.ratelimit import MovingWindows
 from answerback.ask import routes as ask
 from answerback.benchmark import routes as benchmark
 from answerback.bootstrap.service import Service
 from answerback.chat import models
 from answerback.chat import routes as chat
 from answerback.conversations import routes as conversations
-from answerback.database.probe import probe
+from answerback.database.probe import look, probe
 from answerback.generate import routes as generate
 from answerback.http import front_page, health, openapi
 from answerback.http.cors import Cors
@@ -25,8 +27,9 @@ from answerback.http.idempotent_routes import Idempotent
 from answerback.http.middleware import ASGIApp, RequestMiddleware
 from answerback.http.openai_errors import openai_error
 from answerback.http.paths import Paths
+from answerback.http.readiness import Readiness
 from answerback.http.request_log import RequestLog
-from answerback.http.routing import DirectRoutes
+from answerback.http.routing import DirectRoutes, RouteLabels
 from answerback.http.unknown_paths import Signposts
 from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
@@ -78,16 +81,23 @@ def create_app(service: Service) -> WebApp:
     instruments = service.process.instruments
     requests = RequestLog(instruments.log, instruments.metrics, PRIVATE_PATHS)
     asgi = RequestMiddleware(
-        routes,
+        OpenRoutes(routes, MovingWindows(instruments.clock.monotonic), ours),
         instruments=instruments,
         requests=requests,
         renderers=renderers,
         paths=Paths(PRIVATE_PATHS),
         cors=Cors(service.settings.cors_allowed_origins),
+        labels=RouteLabels(app.routes),
         max_body_bytes=service.settings.max_body_bytes,
         allowances={benchmark.PATH: benchmark.FORM_BYTES},
     )
     return WebApp(asgi, requests, renderers)
+
+
+def _readiness(service: Service) -> Readiness:
+    run = service.stores.database.write.run
+    clock = service.process.instruments.clock
+    return Readiness(partial(run, look), partial(run, probe), lambda: service.healthy, clock.monotonic)
 
 
 def _routers(service: Service) -> tuple[APIRouter, ...]:
@@ -120,13 +130,12 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
             stores.conversations, service.sharing.windows, partial(erase, kinds=kinds.registry), authenticator.tenant
         ),
         accounts.router(stores.accounts, authenticator, idempotent, service.signing_secrets.current),
-        health.router(
-            partial(stores.database.write.run, probe), service.provider.name, settings.mock, lambda: service.healthy
-        ),
+        health.router(_readiness(service), service.provider.name, settings.mock),
         metrics.router(
             service.depths,
             service.process.metrics.exposition,
             authenticator,
-            is_open=settings.loopback_only or settings.auth_disabled,
+            on_loopback=settings.loopback_only,
+            disabled=settings.auth_disabled,
         ),
     )

@@ -172,6 +172,7 @@ def _make_guard(settings: Settings, instruments: Instruments) -> AddressGuard:
         settings.loopback_only,
         monotonic=instruments.clock.monotonic,
         slot_factor=settings.tenant_slot_factor,
+        own_port=settings.app_port,
     )
 
 

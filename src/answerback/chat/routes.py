@@ -13,6 +13,7 @@ from answerback.accounts.auth import Authenticator
 from answerback.chat.chunks import error_chunk
 from answerback.chat.keep_alive import stream
 from answerback.chat.openapi_parts import CHAT_BODY, CHAT_RESPONSES
+from answerback.http.bodies import may_hold_surrogates
 from answerback.http.content_types import refuse_form
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_errors import InvalidParameter, MissingParameter, OpenAIRoute
@@ -86,7 +87,12 @@ async def _read(request: Request) -> dict[str, Json]:
 
 def _decode(raw: bytes) -> Json:
     try:
-        return json.loads(raw.decode(), parse_constant=_no_number, parse_float=_finite)
+        decoded: Json = json.loads(raw.decode(), parse_constant=_no_number, parse_float=_finite)
+        if may_hold_surrogates(raw):
+            json.dumps(decoded, ensure_ascii=False).encode()
+        return decoded
+    except UnicodeEncodeError:
+        words = "the body holds half a surrogate pair, which is no text"
     except (UnicodeDecodeError, json.JSONDecodeError):
         words = f"the body is not JSON in UTF-8: {WANTED}"
     except RecursionError:

@@ -2,7 +2,7 @@
 
 import secrets
 
-from sqlalchemy import bindparam, delete, insert
+from sqlalchemy import bindparam, delete, insert, literal_column, select
 
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.tables import service_secrets
@@ -11,6 +11,7 @@ WRITE = Statement(
     insert(service_secrets).values(name=bindparam("name"), value=bindparam("value"), created_at=bindparam("now"))
 )
 ERASE = Statement(delete(service_secrets).where(service_secrets.c.name == bindparam("row_name")))
+LOOK = Statement(select(literal_column("1").label("one")))
 
 PAGES = "." * 16_384
 """Larger than any page's free space: the write needs new pages, which a full disk refuses."""
@@ -21,3 +22,8 @@ def probe(tx: Transaction) -> Operation[None]:
     name = f"probe-{secrets.token_hex(8)}"
     yield WRITE(name=name, value=PAGES, now=tx.wall)
     yield ERASE(row_name=name)
+
+
+def look(_: Transaction) -> Operation[None]:
+    """Writes nothing: that the transaction begins shows that the database answers and that no other holds its lock."""
+    yield LOOK()

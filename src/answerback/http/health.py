@@ -1,6 +1,5 @@
 """Whether the process is alive, and whether it can take work."""
 
-from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from fastapi import APIRouter
@@ -11,8 +10,8 @@ from answerback import __version__
 from answerback.http.errors import RETRY_AFTER, problem
 from answerback.http.openapi import KEYLESS
 from answerback.http.openapi_parts import errors
+from answerback.http.readiness import Readiness
 from answerback.http.responses import respond
-from answerback.kernel.errors import StorageUnavailable
 
 
 class Alive(BaseModel):
@@ -28,10 +27,8 @@ class Ready(BaseModel):
     status: Literal["ready"]
 
 
-def router(
-    ping_database: Callable[[], Awaitable[None]], provider_name: str, mock: bool, engine_healthy: Callable[[], bool]
-) -> APIRouter:
-    """`/healthz` for liveness, `/readyz` for traffic. `ping_database` raises StorageUnavailable."""
+def router(readiness: Readiness, provider_name: str, mock: bool) -> APIRouter:
+    """`/healthz` for liveness, `/readyz` for traffic."""
     router = APIRouter(tags=["health"])
     alive = Alive(status="ok", version=__version__, provider=provider_name, mock=mock)
 
@@ -40,13 +37,9 @@ def router(
         return respond(200, alive)
 
     async def readyz() -> Response:
-        """The database takes writes and the engine runs."""
-        try:
-            await ping_database()
-        except StorageUnavailable:
-            return problem(503, "not_ready", "the database does not take writes now", headers=RETRY_AFTER)
-        if not engine_healthy():
-            return problem(503, "not_ready", "the engine is not running", headers=RETRY_AFTER)
+        """The database takes writes and the engine runs; found out once a second at most."""
+        if (trouble := await readiness.trouble()) is not None:
+            return problem(503, "not_ready", trouble, headers=RETRY_AFTER)
         return respond(200, Ready(status="ready"))
 
     router.add_api_route(

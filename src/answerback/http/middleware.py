@@ -8,10 +8,11 @@ from typing import Any
 
 from answerback.http.cors import Cors
 from answerback.http.error_handlers import CLIENT_CLOSED_REQUEST, ErrorRenderers
-from answerback.http.errors import RETRY_AFTER, BodyTooLarge, render_refusal
+from answerback.http.errors import RETRY_AFTER, BodyTooLarge, RateLimited, render_refusal
 from answerback.http.headers import RESPONSE_HEADERS
 from answerback.http.paths import Paths
-from answerback.http.request_log import NO_HANDLER, UNMATCHED, RequestLog, request_id
+from answerback.http.request_log import NO_HANDLER, RequestLog, request_id
+from answerback.http.routing import RouteLabels
 from answerback.http.sse import Aborted
 from answerback.kernel.errors import NotFound
 from answerback.kernel.instruments import Instruments
@@ -48,6 +49,7 @@ class RequestMiddleware:
         renderers: ErrorRenderers,
         paths: Paths,
         cors: Cors,
+        labels: RouteLabels,
         max_body_bytes: int,
         allowances: Mapping[str, int],
     ) -> None:
@@ -58,6 +60,7 @@ class RequestMiddleware:
         self._renderers = renderers
         self._paths = paths
         self._cors = cors
+        self._labels = labels
         self._max_body_bytes = max_body_bytes
         self._allowances = allowances
 
@@ -86,7 +89,7 @@ class RequestMiddleware:
             _check_path(scope)
             exchange.check_length()
             await self._app(scope, exchange.receive, exchange.send)
-        except (BodyTooLarge, NotFound) as refusal:
+        except (BodyTooLarge, NotFound, RateLimited) as refusal:
             await render_refusal(refusal, self._renderers.of(scope))(scope, receive, exchange.send)
         except Aborted:
             await exchange.hang_up()
@@ -116,7 +119,7 @@ class RequestMiddleware:
 
     def _record(self, scope: Scope, exchange: "_Exchange", seconds: float, span: Span) -> None:
         status, broken = exchange.ended()
-        method, route = scope["method"], _route(scope)
+        method, route = scope["method"], self._labels.of(scope)
         handler = getattr(scope.get("endpoint"), "__name__", NO_HANDLER)
         self._requests.answered(
             method, scope["path"], status, seconds, exchange.request_id, route=route, handler=handler, broken=broken
@@ -131,15 +134,6 @@ def _check_path(scope: Scope) -> None:
     """Refuses a NUL, which no stored name holds and no parameter of PostgreSQL may hold."""
     if "\0" in scope["path"]:
         raise NotFound("there is no such address")
-
-
-def _route(scope: Scope) -> str:
-    """The path's template, so that metrics have few labels."""
-    template = getattr(scope.get("route"), "path", None)
-    if isinstance(template, str):
-        return template
-    path: str = scope["path"]
-    return path if scope.get("endpoint") is not None and not scope.get("path_params") else UNMATCHED
 
 
 class _Exchange:

@@ -1,16 +1,17 @@
 """Adds routes to an application without the cost of FastAPI's features that they do not use."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import request_response
+from starlette.routing import BaseRoute, Mount, Route, request_response
 from starlette.types import Receive, Scope, Send
 
 from answerback.http.error_handlers import ErrorHandlers
+from answerback.http.request_log import UNMATCHED
 
 
 class DirectRoutes:
@@ -46,6 +47,26 @@ class DirectRoutes:
         except Exception as error:  # noqa: BLE001 - what has no handler is raised again
             response = self._handlers.response(request, error)
         await response(scope, receive, send)
+
+
+class RouteLabels:
+    """Names the route of a request, for metrics: one of a number that no client can raise."""
+
+    def __init__(self, routes: Collection[BaseRoute]) -> None:
+        self._routes = frozenset(route.path for route in routes if isinstance(route, Route))
+        self._mounts = tuple(route.path for route in routes if isinstance(route, Mount))
+
+    def of(self, scope: Scope) -> str:
+        """The path's template, once the request has been answered."""
+        template = getattr(scope.get("route"), "path", None)
+        if template in self._routes:
+            return str(template)
+        path = scope["path"]
+        if scope.get("endpoint") is None:
+            return UNMATCHED
+        if path in self._routes:
+            return str(path)
+        return next((mount for mount in self._mounts if path.startswith(mount)), UNMATCHED)
 
 
 def _speaks_http(route: APIRoute) -> bool:

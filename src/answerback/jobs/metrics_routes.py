@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.http.openapi import KEY_OR_NOT
-from answerback.http.openapi_parts import errors
+from answerback.http.openapi_parts import MISDIRECTED, errors
 from answerback.jobs.store import JobStore
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
@@ -72,9 +72,15 @@ class Depths:
 
 
 def router(
-    depths: Depths, exposition: Callable[[Depth | None], bytes], authenticator: Authenticator, *, is_open: bool
+    depths: Depths,
+    exposition: Callable[[Depth | None], bytes],
+    authenticator: Authenticator,
+    *,
+    on_loopback: bool,
+    disabled: bool,
 ) -> APIRouter:
-    """`/metrics`: without a key where `is_open`, else with any key."""
+    """`/metrics`: without a key while the service listens `on_loopback` only, or where keys are `disabled`, else with
+    any key."""
     routes = APIRouter(tags=["health"])
 
     @routes.get(
@@ -84,14 +90,20 @@ def router(
         openapi_extra=KEY_OR_NOT,
         responses={
             200: {"description": "Prometheus text format 0.0.4", "content": {"text/plain": {"example": EXAMPLE}}},
-            **errors(_401="No key, or one that is not valid", _503="The keys cannot be read now; try again"),
+            **errors(
+                _401="No key, or one that is not valid",
+                _421=MISDIRECTED,
+                _503="The keys cannot be read now; try again",
+            ),
         },
     )
     async def metrics(request: Request) -> Response:
         """Counts, latencies and what waits. No names of tenants, no texts. While the service listens on loopback, or
         asks nobody for a key, it asks for none here; otherwise any key will do, and the request is not counted against
         its rate."""
-        if not is_open:
+        if on_loopback:
+            authenticator.refuse_other_sites(request)
+        elif not disabled:
             await authenticator.check(request)
         return Response(exposition(await depths.now()), headers={"content-type": CONTENT_TYPE})
 

@@ -19,6 +19,7 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.telemetry import CallbackEnd, Depth, Fallback, LLMCall, Metrics
 
 MODELS_LABELLED = 100
+LONGEST_LABEL = 256
 OTHER = "other"
 COMPLETED = "completed"
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -159,10 +160,15 @@ class PrometheusMetrics(Metrics):
     def _known(self, model: str, *, answered: bool) -> str:
         if model in self._models or model in self._answered_by:
             return model
-        if not answered or len(self._answered_by) >= MODELS_LABELLED:
+        if not answered or len(self._answered_by) >= MODELS_LABELLED or not _fits(model):
             return OTHER
         self._answered_by.add(model)
         return model
+
+
+def _fits(label: str) -> bool:
+    """Half a surrogate pair cannot be written as UTF-8: as a label it would break the whole page."""
+    return len(label) <= LONGEST_LABEL and not any("\ud800" <= each <= "\udfff" for each in label)
 
 
 def _children(family: T) -> Callable[..., T]:

@@ -5,6 +5,7 @@
 address registries (RFC 6890) and add what clouds keep for themselves.
 """
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -78,17 +79,23 @@ class ForbiddenAddressError(OSError):
     """The relay may not connect there. An OSError, so that aiohttp takes it for a connection that failed."""
 
 
+class OwnAddressError(ForbiddenAddressError):
+    """This service itself listens there."""
+
+
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """What may be called: all of the public internet and the `allowed` networks."""
+    """What may be called: all of the public internet and the `allowed` networks, but not this service itself, which
+    listens on `own_port`: without keys it would take a callback for its operator's request."""
 
     allowed: Sequence[Network] = ()
+    own_port: int | None = None
     _allowed: tuple[Network, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_allowed", tuple(_plain(network) for network in self.allowed))
 
-    def verify(self, address: str) -> None:
+    def verify(self, address: str, port: int | None = None) -> None:
         """Raises ForbiddenAddressError, which names the kind of address. A zone (`fe80::1%eth0`) is ignored."""
         try:
             parsed = ip_address(address.partition("%")[0])
@@ -97,6 +104,8 @@ class AddressPolicy:
         kind = self._forbidden(parsed)
         if kind is not None:
             raise ForbiddenAddressError(f"it is {kind} address")
+        if port is not None and port == self.own_port and _is_of_this_machine(parsed):
+            raise OwnAddressError("it is this service itself")
 
     def _forbidden(self, address: Address) -> str | None:
         """The kind of a forbidden address with its article, None for one that may be called."""
@@ -111,6 +120,19 @@ class AddressPolicy:
         if any(address.version == network.version and address in network for network in self._allowed):
             return None
         return _kind(address)
+
+
+def _is_of_this_machine(address: Address) -> bool:
+    """Only such an address can be bound."""
+    if isinstance(address, IPv6Address):
+        address = _written_v4(address) or address
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
 
 
 def _plain(network: Network) -> Network:

@@ -69,7 +69,7 @@ def _connector(guard: AddressGuard, tls: ssl.SSLContext | None, keepalive: float
     """Checks the very address that a socket connects to: a name may resolve to another one a moment later."""
 
     def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-        guard.verify(str(info[4][0]))
+        guard.verify(str(info[4][0]), int(info[4][1]))
         return outgoing_socket(info)
 
     return CountingConnector(
@@ -102,7 +102,7 @@ class _JudgingResolver(AbstractResolver):
                 proto=socket.IPPROTO_TCP,
                 flags=socket.AI_NUMERICHOST,
             )
-            for address in await self._guard.addresses(host, _REQUESTER.get())
+            for address in await self._guard.addresses(host, _REQUESTER.get(), port)
         ]
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from answerback.kernel.errors import CallbackRefused
-from answerback.webhooks.addresses import LOOPBACK, AddressPolicy, ForbiddenAddressError, Network
+from answerback.webhooks.addresses import LOOPBACK, AddressPolicy, ForbiddenAddressError, Network, OwnAddressError
 from answerback.webhooks.lookup import Requester, SystemLookup
 from answerback.webhooks.urls import Target, authority, is_localhost, is_metadata, target
 
@@ -40,7 +40,8 @@ class AddressGuard:
     """Judges URLs before they are accepted, and every connection of a `WebhookSender`.
 
     `allowed_networks` are open besides the public internet; `allow_loopback` opens 127.0.0.0/8 and ::1, for a service
-    that itself listens on loopback only. `resolve` is asked for host names, by default the system's resolver, whose
+    that itself listens on loopback only. `own_port`, where the service listens, is closed at this machine's addresses.
+    `resolve` is asked for host names, by default the system's resolver, whose
     threads tenants share by `slot_factor`; `monotonic` is asked for seconds.
     """
 
@@ -51,8 +52,9 @@ class AddressGuard:
         resolve: Resolve | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         slot_factor: float = SLOT_FACTOR,
+        own_port: int | None = None,
     ) -> None:
-        self._policy = AddressPolicy((*allowed_networks, *(LOOPBACK if allow_loopback else ())))
+        self._policy = AddressPolicy((*allowed_networks, *(LOOPBACK if allow_loopback else ())), own_port)
         self._lookup: SystemLookup | None = None
         if resolve is None:
             resolve = self._lookup = SystemLookup(slot_factor)
@@ -88,21 +90,21 @@ class AddressGuard:
         except ForbiddenAddressError as error:
             raise CallbackRefused(_words(where, error)) from None
 
-    def verify(self, address: str) -> None:
+    def verify(self, address: str, port: int | None = None) -> None:
         """Judges the address of a connection about to be made. Raises ForbiddenAddressError."""
-        self._policy.verify(address)
+        self._policy.verify(address, port)
 
-    async def addresses(self, host: str, requester: Requester) -> Sequence[str]:
+    async def addresses(self, host: str, requester: Requester, port: int | None = None) -> Sequence[str]:
         """Every address of a host, each of them judged now.
 
         Raises ForbiddenAddressError if any of them may not be called, OSError for a name without addresses.
         """
-        self._verify_unresolved(Target(host, literal=False))
+        self._verify_unresolved(Target(host, literal=False, port=port))
         if is_localhost(host):
             return LOOPBACK_ADDRESSES
         found = await self._resolve(host, requester)
         for address in found:
-            self._policy.verify(address)
+            self._policy.verify(address, port)
         if not found:
             raise OSError("the name has no address")
         return found
@@ -135,19 +137,19 @@ class AddressGuard:
 
     def _verify_unresolved(self, where: Target) -> None:
         if where.literal:
-            self._policy.verify(where.host)
+            self._policy.verify(where.host, where.port)
         elif is_metadata(where.host):
             raise ForbiddenAddressError("it is a cloud's metadata service")
         elif is_localhost(where.host):
             for address in LOOPBACK_ADDRESSES:
-                self._policy.verify(address)
+                self._policy.verify(address, where.port)
 
     async def _refusal(self, where: Target, tenant_id: str) -> str | None:
         try:
             self._verify_unresolved(where)
             if not where.literal:
                 async with asyncio.timeout(LOOKUP_SECONDS):
-                    await self.addresses(where.host, Requester(tenant_id))
+                    await self.addresses(where.host, Requester(tenant_id), where.port)
         except ForbiddenAddressError as error:
             return _words(where, error)
         except OSError:  # TimeoutError is one
@@ -160,4 +162,5 @@ def _words(where: Target, error: ForbiddenAddressError) -> str:
         return f"callback_url's host {where.host!r} may not be called: {error}"
     subject = "address" if where.literal else "host"
     reason = str(error) if where.literal else str(error).replace("it is", "it resolves to", 1)
-    return f"callback_url's {subject} {where.host!r} may not be called: {reason}; {REMEDY}"
+    remedy = "" if isinstance(error, OwnAddressError) else f"; {REMEDY}"
+    return f"callback_url's {subject} {where.host!r} may not be called: {reason}{remedy}"

@@ -1,7 +1,7 @@
 """The host of a callback URL, if every parser reads the same one; else a refusal."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from answerback.kernel.errors import CallbackRefused
@@ -34,10 +34,12 @@ METADATA_NAMES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a URL leads: `host` in lower case, without brackets. `literal` when it is an IP address."""
+    """Where a URL leads: `host` in lower case, without brackets; `port` if the URL names one. `literal` when the host
+    is an IP address."""
 
     host: str
     literal: bool
+    port: int | None = None
 
 
 def authority(url: str) -> tuple[str, str]:
@@ -64,7 +66,8 @@ def target(authority: str) -> Target:
     if match[2] is not None and not 1 <= int(match[2]) <= 65535:
         raise CallbackRefused("callback_url's port must be between 1 and 65535")
     host = match[1].lower()
-    return _bracketed(host[1:-1]) if host.startswith("[") else _named(host)
+    where = _bracketed(host[1:-1]) if host.startswith("[") else _named(host)
+    return where if match[2] is None else replace(where, port=int(match[2]))
 
 
 def is_localhost(host: str) -> bool:

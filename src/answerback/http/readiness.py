@@ -1,0 +1,58 @@
+"""Whether the service can take work, asked however often."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from answerback.kernel.errors import StorageUnavailable
+
+FRESH_SECONDS = 1.0
+"""How long an answer is given again."""
+PROVEN_SECONDS = 30.0
+"""How long a write proves that the database takes writes; in between a transaction without one has to do."""
+
+Check = Callable[[], Awaitable[None]]
+"""Raises StorageUnavailable."""
+
+
+class Readiness:
+    """`look` begins a transaction and writes nothing; `prove` writes."""
+
+    def __init__(
+        self,
+        look: Check,
+        prove: Check,
+        engine_healthy: Callable[[], bool],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._look = look
+        self._prove = prove
+        self._engine_healthy = engine_healthy
+        self._monotonic = monotonic
+        self._asking = asyncio.Lock()
+        self._trouble: str | None = None
+        self._fresh_until = float("-inf")
+        self._proven_until = float("-inf")
+
+    async def trouble(self) -> str | None:
+        """Why the service can take no work now; None if it can."""
+        if not self._is_fresh():
+            async with self._asking:
+                if not self._is_fresh():
+                    self._trouble = await self._ask()
+                    self._fresh_until = self._monotonic() + FRESH_SECONDS
+        return self._trouble
+
+    def _is_fresh(self) -> bool:
+        return self._monotonic() < self._fresh_until
+
+    async def _ask(self) -> str | None:
+        try:
+            if self._monotonic() < self._proven_until:
+                await self._look()
+            else:
+                await self._prove()
+                self._proven_until = self._monotonic() + PROVEN_SECONDS
+        except StorageUnavailable:
+            self._proven_until = float("-inf")
+            return "the database does not take writes now"
+        return None if self._engine_healthy() else "the engine is not running"
