@@ -98,25 +98,27 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
     (
         Finish.CUT,
         re.compile(
-            r"max\w*(token|len)|(token|length|context|output|completion)s?\w*"
-            r"(limit|exceed|exhaust|reach|overflow|window|full)|truncat|toolong"
+            r"max\w*(token|len|turn|step|iteration|round|time|output)"
+            r"|(token|length|context|output|completion|size|time(?!d?out)|char|turn|step)s?\w*"
+            r"(limit|exceed|exhaust|reach|overflow|window|full)|^limit|truncat|toolong|budget|cutoff|partial"
         ),
     ),
     (
         Finish.FILTERED,
         re.compile(
             r"filter|safety|unsafe|sensitiv|moderat|refus|prohibit|blocked|blocklist|recitation|guardrail|censor|violat"
-            r"|harmful|toxic|policy|jailbreak|copyright"
+            r"|flagged|harm|toxic|policy|risk|jailbreak|copyright"
         ),
     ),
     (
         Finish.FAILED,
         re.compile(
             r"error|fail|abort|cancel|timeout|timedout|deadline|exception|interrupt|disconnect|overload|unavailable"
-            r"|insufficient|exhaust|malformed|invalid|unexpected|crash|killed|preempt|evict|ratelimit|quota|broke|lost"
+            r"|unreachable|insufficient|exhaust|malformed|invalid|unexpected|crash|killed|preempt|evict|limit|throttl"
+            r"|quota|busy|broke|lost|corrupt|reject|byuser|outofmemory"
         ),
     ),
-    (Finish.TOOLS, re.compile(r"toolcall|tooluse|functioncall")),
+    (Finish.TOOLS, re.compile(r"tool|function")),
 )
 """For words of no row; the first that is found counts."""
 
