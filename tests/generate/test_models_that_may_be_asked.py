@@ -91,3 +91,22 @@ async def test_with_openais_key_alone_it_works_out_of_the_box(
     }
     assert plain.keys() == {"messages", "model"}, "nothing is added that nobody asked for"
     assert llm.calls[0].headers["Authorization"] == "Bearer sk-openai"
+
+
+async def test_an_account_without_credit_moves_on_to_the_next_provider_and_rests(
+    path: Path, llm: FakeLLM, tmp_path: Path
+) -> None:
+    """Given a vendor that says so with a 400."""
+    routes = tmp_path / "routes.toml"
+    async with FakeLLM(models=("small",)) as spare:
+        spent = "Your credit balance is too low to access the Anthropic API."
+        llm.then(replies.status(400, {"type": "error", "error": {"type": "invalid_request_error", "message": spent}}))
+        routes.write_text(
+            f'[providers.main]\nbase_url = "{llm.base_url}"\n[providers.spare]\nbase_url = "{spare.base_url}"\n'
+            '[[routes.smart]]\nprovider = "main"\nmodel = "big"\n[[routes.smart]]\nprovider = "spare"\nmodel = "small"\n'
+        )
+        async with whole_api(path, mock_mode=False, llm_routes_file=routes, max_retries=0) as api:
+            first, second = await generate(api), await generate(api)
+
+    assert (first.json["model"], second.json["model"]) == ("small", "small")
+    assert (llm.total, spare.total) == (1, 2)

@@ -177,3 +177,14 @@ async def test_a_wait_longer_than_our_patience_is_left_to_the_sdk(api: Api, llm:
     assert (reply.status, reply.headers["retry-after"], reply.headers["retry-after-ms"]) == (429, "8", "7660")
     assert "x-should-retry" not in reply.headers
     assert llm.total == before + 1
+
+
+async def test_an_account_without_credit_is_asked_once_and_is_no_rate_limit(api: Api, llm: FakeLLM) -> None:
+    before = llm.total
+    spent = {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}
+    llm.then(replies.status(429, {"error": spent}))
+
+    reply = await chat(api)
+
+    assert (reply.status, reply.code, reply.headers["x-should-retry"]) == (502, "upstream_credit", "false")
+    assert llm.total == before + 1

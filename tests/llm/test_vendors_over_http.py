@@ -32,7 +32,7 @@ def code_of(meaning: Meaning) -> tuple[ErrorCode, bool]:
 def reply(example: Example) -> replies.Reply:
     """A status of its own, or an error in a 200."""
     if example.status:
-        return replies.status(example.status, example.raw)
+        return replies.status(example.status, example.raw, example.headers)
     wrapped = example.body if "base_resp" in example.body else {"error": example.body}
     return replies.status(200, json.dumps(wrapped).encode())
 

@@ -1,7 +1,8 @@
 """Errors as vendors send them: status, body, what it means, and the wait that the body asks for."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from answerback.llm.meaning import Meaning
@@ -14,6 +15,7 @@ class Example:
     body: Any
     meaning: Meaning
     wait: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def raw(self) -> bytes:
@@ -58,6 +60,21 @@ LITELLM = "litellm.RateLimitError: OpenAIException - Error code: 429 - {'error':
 EXTRA = [{"type": "extra_forbidden", "loc": ["body", "top_k"], "msg": "Extra inputs are not permitted"}]
 OVER_BUDGET = "litellm.BadRequestError: OpenAIException - Budget has been exceeded! Current cost: 14, Max budget: 10"
 M = Meaning
+
+TOO_LONG = (
+    "Your input exceeds the context window of this model. Please adjust your input and try again.",
+    "You passed 9001 input tokens. However, the model's context length is only 8192 tokens.",
+    "max_tokens=99 cannot be greater than max_model_len=9",
+    "The input (9000 tokens) is longer than the model's context length (8192 tokens).",
+    "This model's maximum prompt length is 131072 but the request contains 200000 tokens.",
+    "Input Tokens Exceeded: Number of input tokens exceeds maximum length.",
+    "input length and `max_tokens` exceed context limit: 198000 + 8192 > 200000",
+    "Invalid request: Your request exceeded model token limit: 8192",
+    "Please reduce it. Current length is 9000 while limit is 8192",
+    "The number of tokens to keep from the initial prompt is greater than the context length.",
+    "Prompt length (9000) exceeds maximum input length (8192).",
+    "Unable to submit request because the input token count is 32781 but model only supports up to 32767.",
+)
 
 EXAMPLES = [
     # The account cannot pay.
@@ -126,7 +143,14 @@ EXAMPLES = [
     ),
     Example("unknown vendor", 429, {"msg": "insufficient balance, please recharge"}, M.CREDIT),
     Example("vendor without json", 403, b"Your account has insufficient funds", M.CREDIT),
+    Example("volcengine, free quota", 429, error("used up", code="QuotaExceeded", type="TooManyRequests"), M.CREDIT),
+    Example("copilot", 429, error("You have exceeded your monthly quota"), M.CREDIT),
+    Example("new-api", 403, error("用户额度不足", type="new_api_error", code="no"), M.CREDIT),
+    Example("watsonx", 403, {"errors": [{"code": "token_quota_reached", "message": "no"}]}, M.CREDIT),
+    Example("a gateway's 500", 500, error("upstream", code=402), M.CREDIT),
     # The account may not.
+    Example("minimax", 0, {"base_resp": {"status_code": 1004, "status_msg": "login fail"}}, M.AUTH),
+    Example("a gateway's 400", 400, error("upstream", code="401"), M.AUTH),
     Example("openai", 401, error("Incorrect API key provided: sk-ab***yz.", code="invalid_api_key"), M.AUTH),
     Example("openai, project", 403, error("Project x does not have access to model", code="model_not_found"), M.AUTH),
     Example("anthropic", 403, {"type": "error", "error": {"type": "permission_error", "message": "no"}}, M.AUTH),
@@ -167,6 +191,7 @@ EXAMPLES = [
     ),
     Example("litellm", 400, error("litellm.ContextWindowExceededError: maximum context length is 9"), M.CONTEXT),
     Example("openrouter, raw", 400, error("Provider returned error", code=400, metadata={"raw": RAW}), M.CONTEXT),
+    *(Example(f"context, {n}", 400, error(said), M.CONTEXT) for n, said in enumerate(TOO_LONG)),
     Example("groq", 413, error(GROQ_LARGE, type="tokens", code="rate_limit_exceeded"), M.TOO_LARGE),
     Example(
         "openai", 429, error("Request too large for gpt-4 on tokens per min", code="rate_limit_exceeded"), M.TOO_LARGE
@@ -192,6 +217,8 @@ EXAMPLES = [
     Example("openrouter", 400, error("x/y is not a valid model ID", code=400), M.MODEL),
     Example("openrouter", 404, error("No endpoints found for x/y.", code=404), M.MODEL),
     Example("vertex", 404, google(404, "Publisher Model `x` was not found", "NOT_FOUND"), M.MODEL),
+    Example("gemini", 404, google(404, "models/x is not found for API version v1main", "NOT_FOUND"), M.MODEL),
+    Example("xai", 404, {"code": "not found", "error": "The model grok-x does not exist or your team cannot"}, M.MODEL),
     Example("fireworks", 404, error("Model not found, inaccessible, and/or not deployed"), M.MODEL),
     Example("bedrock", 400, {"message": "The provided model identifier is invalid."}, M.MODEL),
     Example("siliconflow", 400, {"code": 20012, "message": "Please check it carefully."}, M.MODEL),
@@ -209,7 +236,17 @@ EXAMPLES = [
     Example("deepseek", 400, error("Content Exists Risk", type="invalid_request_error"), M.FILTERED),
     Example("zhipu", 400, {"error": {"code": "1301", "message": "x"}}, M.FILTERED),
     Example("cohere", 498, {"message": "blocked: it may violate our Usage Guidelines"}, M.FILTERED),
+    Example("minimax", 0, {"base_resp": {"status_code": 1026, "status_msg": "input"}}, M.FILTERED),
+    Example("xai", 403, {"code": "denied", "error": "Content violates usage guidelines."}, M.FILTERED),
+    Example("anthropic", 400, error("Output blocked by content filtering policy"), M.FILTERED),
     # Not now.
+    Example("a quota that refills", 429, error(QUOTA), M.LIMITED, 20, {"Retry-After": "20"}),
+    Example("gemini, without a wait", 429, google(429, QUOTA, "RESOURCE_EXHAUSTED"), M.LIMITED),
+    Example("github, secondary", 403, {"message": "You have exceeded a secondary rate limit."}, M.LIMITED),
+    Example("in a stream", 0, {"message": "Rate limit exceeded"}, M.LIMITED),
+    Example("minimax", 0, {"base_resp": {"status_code": 1002, "status_msg": "slow"}}, M.LIMITED),
+    Example("a gateway's 500", 500, error("upstream", code=429), M.LIMITED),
+    Example("baidu in a 200", 0, {"error_code": 18, "error_msg": "Open api qps request limit reached"}, M.LIMITED),
     Example("groq", 429, error(GROQ_LIMIT, type="tokens", code="rate_limit_exceeded"), M.LIMITED, 7.66),
     Example(
         "openai",
@@ -269,6 +306,7 @@ EXAMPLES = [
     Example("mistral", 422, {"object": "error", "message": {"detail": EXTRA}}, M.REFUSED),
     Example("ollama", 400, error("registry.ollama.ai/library/gemma does not support tools"), M.REFUSED),
     Example("llama.cpp", 501, error("This server does not support tools", type="not_supported_error"), M.REFUSED),
+    Example("minimax", 0, {"base_resp": {"status_code": 2013, "status_msg": "invalid params"}}, M.REFUSED),
     # Nothing there.
     Example("openai", 404, error("Invalid URL (POST /v1/v1/chat/completions)"), M.WRONG_PATH),
     Example("azure", 404, error("Resource not found", code="404"), M.WRONG_PATH),

@@ -301,6 +301,19 @@ def test_a_job_without_an_answer_says_why_and_leaves_nothing(state: JobState, ar
     json.dumps(event.data)
 
 
+def test_a_callback_says_why_an_upstream_refused_the_message() -> None:
+    refused = Failure(ErrorCode.UPSTREAM_REFUSED, "too long", "messages", "context_length_exceeded")
+
+    (event,) = kind_of().effects(job(Message("b")), Ending(JobState.FAILED, NOW, failure=refused)).events
+
+    assert event.data["error"] == {
+        "code": "upstream_refused",
+        "message": "too long",
+        "param": "messages",
+        "upstream_code": "context_length_exceeded",
+    }
+
+
 def test_effects_are_the_same_for_the_same_arguments() -> None:
     kind, made = kind_of(), job(Message("b", metadata={"k": []}))
 

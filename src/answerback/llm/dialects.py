@@ -11,52 +11,19 @@ import re
 
 from answerback.llm.error_bodies import ErrorBody
 from answerback.llm.meaning import Meaning, Row, row
+from answerback.llm.sentences import CONTEXT, FILTERED, NO_MODEL, NO_MONEY, NOWHERE, QUOTA
 
 NO_STATUS = 0
 """An error in a 200's body, or in a stream, that names none."""
+
+RETRY_AFTER = "retry-after"
+"""A word that stands for the header of that name."""
 
 _ACCOUNT = (401, 402, 403, 412, 429)
 _REQUEST = (NO_STATUS, 400, 403, 413, 422, 500)
 _LOOKUP = (NO_STATUS, 400, 404, 410, 422)
 _BEGINS = r"^(?:[\w.]*(?:Error|Exception)\s*[:-]\s*)*"
 """Where a sentence begins, after the names of exceptions that gateways put before it."""
-
-_NO_MONEY = (
-    r"insufficient (?:account )?(?:balance|credits?|funds|quota)|balance (?:is |was )?(?:too low|insufficient)"
-    r"|not enough (?:credits?|balance|funds)|(?:out of|no more|any|all available) credits\b|requires? more credits"
-    r"|credits? (?:balance |limit )?(?:is |are |(?:has|have) been )?(?:depleted|exhausted|exceeded|reached|expired)"
-    r"|(?:billing|spend(?:ing)?|budget|key|credit) (?:hard )?(?:limit|cap)[^.]{0,30}(?:exceeded|reached|hit)"
-    r"|(?:exceed|reach|hit)\w*[^.]{0,40}(?:spend(?:ing)?|billing|budget|credit) ?(?:limit|cap)|monthly included credits"
-    r"|budget (?:has been )?exceeded|exceeded ?budget|crossed budget|overdue|in arrears|arrearage|please recharge"
-    r"|top up your|good standing|payment required|calls / month|free tier of the model has been exhausted"
-    r"|欠费|余额不足|额度已?(?:用尽|用完|耗尽)"
-)
-_CONTEXT = (
-    r"maximum context length|context (?:length|window|size)[^.]{0,40}(?:exceed|too|limit)"
-    r"|exceed\w*[^.]{0,60}(?:context (?:length|window|size)|maximum (?:number of |input )?tokens|token limit)"
-    r"|(?:prompt|input) is too long|too many tokens: total|tokens \+ [^.]{0,40} must be <="
-    r"|must have less than \d+ tokens"
-    r"|range of input length|prompt contains \d+ tokens[^.]{0,60}too large|max size: \d+ tokens|prompt超长|超出最大长度"
-)
-_NO_MODEL = (
-    r"\bmodel\b[^;]{0,80}(?:does not exist|not exist|not found|is not (?:a valid|supported by|available)"
-    r"|no longer (?:available|supported)|has been (?:deprecated|decommissioned|retired))|^model: "
-    r"|(?:unknown|invalid|unsupported|no such) model|not a valid model|no (?:endpoints|allowed providers) (?:found|are)"
-    r"|model identifier is invalid|on-demand throughput isn.t supported|unable to access model|模型不存在"
-    r"|deployment for this resource does not exist|no deployments? (?:found|available) (?:for|with) model"
-)
-_FILTERED = (
-    r"content management policy|content[ _](?:policy|moderation|filter)|safety system|usage guidelines"
-    r"|content exists risk"
-    r"|inappropriate content|sensitive (?:content|words)|considered high risk|\bflagged\b|敏感|prompt blocked"
-)
-_NOWHERE = (
-    r"^(?:404(?: page)?(?: not found)?|(?:page|path|file|resource|endpoint|url)? ?not found\.?"
-    r"|.{0,20}\bpath\b.{0,80}not found)$"
-    r"|^invalid url\b|no route matched|no route for that uri|could not route to"
-    r"|^cannot (?:post|get) |unexpected endpoint"
-    r"|unknown request url|requested url .{0,80}not found"
-)
 
 TABLE: tuple[Row, ...] = (
     # Filters, before permissions: some refuse with 403.
@@ -69,13 +36,13 @@ TABLE: tuple[Row, ...] = (
         "inputtextsensitivecontentdetected prohibited_content content_blocked guardrail_intervened moderation",
     ),
     row(Meaning.FILTERED, "Zhipu, error codes: 1301", statuses=(400,), words="1301"),
+    row(Meaning.FILTERED, "MiniMax, error codes: 1026, 1027", statuses=(NO_STATUS,), words="1026 1027"),
     row(
         Meaning.FILTERED,
         "DeepSeek (Content Exists Risk), Cohere (498, usage guidelines), Moonshot (high risk), Cloudflare's AI gateway",
         statuses=(NO_STATUS, 400, 403, 422, 424, 451, 498),
-        says=_FILTERED,
+        says=FILTERED,
     ),
-    # Budgets that are no credit.
     row(
         Meaning.LIMITED,
         "OpenRouter, errors: 402 in_flight_budget_exhausted",
@@ -127,7 +94,8 @@ TABLE: tuple[Row, ...] = (
         "accessdenied.unpurchased prepaidbilloverdue postpaidbilloverdue commoditynotpurchased accountoverdueerror "
         "setlimitexceeded billing_disabled account_deactivated resourceinsufficient.chargeresourceexhaust "
         "failedoperation.resourcepackexhausted failedoperation.freeresourcepackexhausted "
-        "failedoperation.servicestopunpaid limit_source servicequotaexceededexception "
+        "failedoperation.servicestopunpaid token_quota_reached pre_consume_token_quota_failed limit_source "
+        "servicequotaexceededexception "
         "personal-team-blocked:spending-limit spend_limit_exceeded",
     ),
     row(Meaning.CREDIT, "Zhipu, error codes: 1113 arrears, 1309 plan expired", statuses=(429,), words="1113 1309"),
@@ -144,17 +112,37 @@ TABLE: tuple[Row, ...] = (
         says=r"\blimit: 0(?![.\d])|prepay\w* credits|spending cap",
     ),
     row(
+        Meaning.LIMITED,
+        "Gemini, rate limits: RESOURCE_EXHAUSTED of a minute or a day, in OpenAI's words for an empty account",
+        statuses=(429,),
+        words="resource_exhausted",
+    ),
+    row(
+        Meaning.LIMITED,
+        "RFC 9110, section 10.2.3: a quota that a Retry-After refills",
+        statuses=(429,),
+        words=RETRY_AFTER,
+        says=QUOTA,
+    ),
+    row(
         Meaning.CREDIT,
         "OpenAI, Perplexity (401): exceeded your current quota. Gemini says so of limits a minute, with a wait",
         statuses=_ACCOUNT,
-        says=r"exceeded your current quota|plan and billing details",
+        says=QUOTA,
         asks_wait=False,
     ),
     row(
         Meaning.CREDIT,
         "xAI (403, 429), Fireworks (412), Hugging Face (402), Cohere (429, trial key), OpenRouter, LiteLLM, Together",
         statuses=_ACCOUNT,
-        says=_NO_MONEY + r"|account\b[^.]{0,80}suspended|suspended[^.]{0,60}invoices?",
+        says=NO_MONEY + r"|account\b[^.]{0,80}suspended|suspended[^.]{0,60}invoices?",
+        asks_wait=False,
+    ),
+    row(
+        Meaning.CREDIT,
+        "Volcengine (QuotaExceeded), GitHub Copilot (quota_exceeded): a free quota is used up",
+        statuses=(NO_STATUS, 403, 429),
+        words="quotaexceeded quota_exceeded",
         asks_wait=False,
     ),
     row(
@@ -166,7 +154,6 @@ TABLE: tuple[Row, ...] = (
         r"|exceededbudget|(?:litellm \w+: [^;]{0,60})?exceeded budget|insufficient balance"
         r"|access denied, please make sure)",
     ),
-    # The account may not.
     row(
         Meaning.AUTH,
         "OpenAI, Anthropic, Google, Azure, Bedrock, Mistral, Moonshot, DashScope, LiteLLM: names of bad keys",
@@ -184,6 +171,7 @@ TABLE: tuple[Row, ...] = (
         says=_BEGINS + r"(?:(?:incorrect|invalid) api[ -]?key|api[ -]?key (?:not valid|not found|expired|is invalid)"
         r"|user location is not supported|authentication (?:failed|error))",
     ),
+    row(Meaning.AUTH, "MiniMax, error codes: 1004, 2049", statuses=(NO_STATUS,), words="1004 2049"),
     row(
         Meaning.AUTH,
         "OpenAI, errors: 403 model_not_found is a project without access",
@@ -202,7 +190,7 @@ TABLE: tuple[Row, ...] = (
         Meaning.CONTEXT,
         "vLLM, Anthropic, Gemini, Bedrock, Mistral, Fireworks, Together (422), Cohere, DashScope, TGI, OpenRouter",
         statuses=_REQUEST,
-        says=_CONTEXT,
+        says=CONTEXT,
     ),
     row(
         Meaning.MODEL,
@@ -221,7 +209,7 @@ TABLE: tuple[Row, ...] = (
         Meaning.MODEL,
         "vLLM, Ollama, DeepSeek, xAI, Anthropic, OpenRouter, Fireworks, Bedrock, LiteLLM: sentences",
         statuses=_LOOKUP,
-        says=_NO_MODEL,
+        says=NO_MODEL,
     ),
     row(Meaning.MODEL, "NVIDIA NIM, SambaNova: 410 for a retired model", statuses=(410,)),
     # Not now.
@@ -233,6 +221,14 @@ TABLE: tuple[Row, ...] = (
         "rate_limit_exceeded rate_limit_error rate_limited rate_limit ratelimitreached ratelimiterror "
         "rate_limit_reached_error requestlimitexceeded resource_exhausted limit_requests token_quota_exceeded",
     ),
+    row(
+        Meaning.LIMITED,
+        "GitHub (403, secondary rate limit), gateways and streams that name no code: sentences",
+        statuses=(NO_STATUS, 403, 500, 503),
+        says=r"\brate[ -]limit(?:s|ed|ing)?\b|too many requests|request limit reached",
+    ),
+    row(Meaning.LIMITED, "MiniMax, error codes: 1002, 1039", statuses=(NO_STATUS,), words="1002 1039"),
+    row(Meaning.REFUSED, "MiniMax, error codes: 2013", statuses=(NO_STATUS,), words="2013"),
     row(
         Meaning.CAPACITY,
         "Anthropic (overloaded_error), Groq (498 capacity_exceeded), Mistral (3505), Google (UNAVAILABLE), Bedrock, "
@@ -257,7 +253,7 @@ TABLE: tuple[Row, ...] = (
         Meaning.WRONG_PATH,
         "OpenAI (Invalid URL), Azure (Resource not found), FastAPI, Go, Express, Kong, LM Studio, Cloudflare 7000",
         statuses=(NO_STATUS, 400, 404, 405, 421),
-        says=_NOWHERE,
+        says=NOWHERE,
     ),
     row(Meaning.WRONG_PATH, "RFC 9110, section 15.4: redirects", statuses=(300, 301, 302, 303, 304, 305, 307, 308)),
     # What the status alone says.
@@ -277,14 +273,26 @@ NOTHING_THERE = row(Meaning.WRONG_PATH, "a web page, or nothing at all, in place
 BROKEN = row(Meaning.FAILED, "RFC 9110, section 15.6")
 OTHERWISE = row(Meaning.REFUSED, "RFC 9110, section 15.5")
 
+_REFUSALS = frozenset({400, 404, 413, 422})
+"""Statuses whose sentences may repeat a request: words are not taken out of them."""
+_GATEWAY = frozenset({400, 500, 502, 503})
+_PASSED_ON = frozenset({"401", "402", "403", "412", "413", "429", "498", "529"})
+
 _QUOTED = re.compile(r"(?<!\w)(['\"`])[^'\"`\n]*\1(?!\w)")
 
 
-def classify(status: int, body: ErrorBody, *, asks_wait: bool) -> Row:
-    """The row that decides. `status` is `NO_STATUS` where the error names none."""
+def classify(status: int, body: ErrorBody, *, asks_wait: bool, retry_after: bool = False) -> Row:
+    """The row that decides. `status` is `NO_STATUS` where the error names none; a gateway's 400 or 500 gives way to the
+    status that it passes on in the body. `asks_wait`: whether the body names a wait; `retry_after`: whether the header
+    of that name does."""
+    passed_on = _PASSED_ON & body.words
+    if status in _GATEWAY and len(passed_on) == 1:
+        status = int(next(iter(passed_on)))
+    words = body.words if status in _REFUSALS else body.words | body.wrapped
+    words |= {RETRY_AFTER} if retry_after else frozenset()
     text = _QUOTED.sub("''", body.message)
     for each in TABLE:
-        if each.fits(status, body.words, text, asks_wait=asks_wait):
+        if each.fits(status, words, text, asks_wait=asks_wait):
             return each
     if status in (404, 405) and (body.is_page or not body.message):
         return NOTHING_THERE

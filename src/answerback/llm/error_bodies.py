@@ -40,11 +40,13 @@ _PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|center|title)\b", re.
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What an error says. `words` are its codes, types, reasons and status names, in lower case; `code` is the first
+    """What an error says. `words` are its codes, types, reasons and status names, in lower case, `wrapped` those that
+    stand in a gateway's sentence around another error; `code` is the first
     that is no mere number, as it was written; `wait` is in seconds. `is_page`: it is a web page. `headers` are
     those of the response that the error reports (OpenRouter's `metadata.headers`), in lower case."""
 
     words: frozenset[str] = frozenset()
+    wrapped: frozenset[str] = frozenset()
     message: str = ""
     code: str | None = None
     param: str | None = None
@@ -70,6 +72,7 @@ class _Reader:
     def __init__(self) -> None:
         self._left = MOST_VALUES
         self._words: set[str] = set()
+        self._wrapped: set[str] = set()
         self._texts: list[str] = []
         self._code: str | None = None
         self._param: str | None = None
@@ -129,13 +132,14 @@ class _Reader:
 
     def _add_text(self, text: str) -> None:
         if _WRAPPED.match(text):
-            self._words.update(word.lower() for word in _WRAPPED_WORD.findall(text))
+            self._wrapped.update(word.lower() for word in _WRAPPED_WORD.findall(text))
         if len(self._texts) < MOST_TEXTS and not any(text in each for each in self._texts):
             self._texts.append(text)
 
     def result(self) -> ErrorBody:
         return ErrorBody(
             frozenset(self._words),
+            frozenset(self._wrapped),
             "; ".join(self._texts)[:LONGEST],
             self._code,
             self._param,

@@ -70,7 +70,7 @@ def failure(status: int, headers: Mapping[str, str], error: Json, now: int) -> P
 
 def error_in(document: Json) -> Json:
     """The error in a 200's body; None where there is none. Some upstreams report one without an `error`: vLLM
-    (`object`), MiniMax (`base_resp`), Cloudflare (`success`)."""
+    (`object`), MiniMax (`base_resp`), Cloudflare (`success`, `errors`), Zhipu (`code`, `msg`), Baidu (`error_code`)."""
     if isinstance(document, list) and len(document) == 1:
         # Google puts a list around its errors.
         document = document[0] if isinstance(document[0], dict) and "error" in document[0] else None
@@ -82,7 +82,9 @@ def error_in(document: Json) -> Json:
         return None
     reported = document.get("base_resp")
     refused = isinstance(reported, dict) and reported.get("status_code") not in (0, None)
-    return document if refused or document.get("object") == "error" or document.get("success") is False else None
+    refused = refused or document.get("object") == "error" or document.get("success") is False
+    named = "code" in document and ("message" in document or "msg" in document)
+    return document if refused or named or document.get("errors") or document.get("error_code") else None
 
 
 def _status_in(error: Json) -> int:
@@ -96,7 +98,7 @@ def _status_in(error: Json) -> int:
 def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) -> ProviderError:
     wait = _wait(status, headers, body, now)
     said = body.wait if body.wait is not None else wait_in_text(body.message, now)
-    decided = classify(status, body, asks_wait=said is not None)
+    decided = classify(status, body, asks_wait=said is not None, retry_after=wait is not None)
     if status == NO_STATUS:
         status = _STATUS_OF.get(decided.meaning, NO_STATUS)
     error = _explained(decided, status, body, wait if wait is not None else said)
