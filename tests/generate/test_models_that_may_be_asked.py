@@ -103,7 +103,8 @@ async def test_an_account_without_credit_moves_on_to_the_next_provider_and_rests
         llm.then(replies.status(400, {"type": "error", "error": {"type": "invalid_request_error", "message": spent}}))
         routes.write_text(
             f'[providers.main]\nbase_url = "{llm.base_url}"\n[providers.spare]\nbase_url = "{spare.base_url}"\n'
-            '[[routes.smart]]\nprovider = "main"\nmodel = "big"\n[[routes.smart]]\nprovider = "spare"\nmodel = "small"\n'
+            '[[routes.smart]]\nprovider = "main"\nmodel = "big"\n'
+            '[[routes.smart]]\nprovider = "spare"\nmodel = "small"\n'
         )
         async with whole_api(path, mock_mode=False, llm_routes_file=routes, max_retries=0) as api:
             first, second = await generate(api), await generate(api)
