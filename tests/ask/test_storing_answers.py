@@ -49,11 +49,11 @@ async def test_behind_a_locked_database_the_answer_goes_out_and_is_stored_once_i
         answer = await asyncio.wait_for(ask(questions(stores.questions, journal)), 5)
 
         assert answer == 'You said: "hello?".'
-        assert await stores.questions.list_questions(TENANT, 10) == []
+        assert (await stores.questions.list_questions(TENANT, 10)).questions == ()
         other.execute("ROLLBACK")
     # Whatever is written next comes after it.
     await stores.questions.keep_question("another", "q", "a", "stop")
-    assert [(each.question, each.answer) for each in await stores.questions.list_questions(TENANT, 10)] == [
+    assert [(each.question, each.answer) for each in (await stores.questions.list_questions(TENANT, 10)).questions] == [
         ("hello?", answer)
     ]
 

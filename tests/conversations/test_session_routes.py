@@ -10,6 +10,7 @@ from httpx2 import AsyncClient
 
 from answerback.conversations.routes import router
 from answerback.conversations.windows import DatabaseWindows
+from answerback.database import pages
 from in_process import AnyKey, calling
 
 AWKWARD = ["plain", "a/b", "a//b/", "what?", "100%", "a%2Fb", "a b+c&d=e#f", "größe 🦜", "line\nbreak", "end\n", "..."]
@@ -43,6 +44,24 @@ async def test_a_conversation_shows_what_was_said_and_called_oldest_first(record
             second | {"role": "assistant", "content": "Yes.", "created_at": MOMENT},
         ],
     }
+
+
+async def test_long_messages_come_page_by_page(
+    record: Record, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE_CHARACTERS", 1000)
+    for size in (300, 100, 5000, 400, 300, 200):
+        await record.add(asked("x" * size))
+
+    shown, following = [], ""
+    while True:
+        page = (await client.get(f"/v1/sessions/s{following}")).json()
+        shown.append([each["seq"] for each in page["messages"]])
+        if "next" not in page:
+            break
+        following = f"?before={page['next']}"
+
+    assert shown == [[5, 6], [4], [3], [1, 2]]
 
 
 @pytest.mark.parametrize("key", AWKWARD, ids=repr)

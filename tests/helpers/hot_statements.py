@@ -76,6 +76,7 @@ JOBS: dict[str, Statement] = {
     "LIST_ENDED_OF_CONVERSATION": pages.ENDED_OF_CONVERSATION,
     "LIST_HELD_OF_CONVERSATION": pages.HELD_OF_CONVERSATION,
     "HEAD_OF_CONVERSATION": pages.HEAD_OF_CONVERSATION,
+    "LISTED_SIZES": pages.SIZES,
     "LISTED_JOBS": pages.SHOWN,
     "LISTED_FACTS": pages.FACTS,
     "FIND_RESOLVED": resolve.FIND,
@@ -89,6 +90,7 @@ JOBS: dict[str, Statement] = {
 CONVERSATIONS: dict[str, Statement] = {
     "FIND_CONVERSATION": conversations.FIND,
     "REMEMBERED": conversations.REMEMBERED,
+    "SIZES_OF_ENTRIES": conversations.SIZES,
     "NEWEST": conversations.NEWEST,
     "ERASED_THROUGH": conversations.ERASED_THROUGH,
     "ERASE_THROUGH": conversations.ERASE_THROUGH,
@@ -127,5 +129,7 @@ OTHERS: dict[str, Statement] = {
     "FORGET_RECORD": idempotency.RELEASE,
     "PRUNE_RECORDS": idempotency.PRUNE,
     "LAST_ANSWERED_AT": questions.LAST_ANSWERED_AT,
+    "SIZES_OF_QUESTIONS": questions.SIZES,
+    "LIST_QUESTIONS": questions.LIST_QUESTIONS,
 }
 HOT = JOBS | CONVERSATIONS | DELIVERIES | OTHERS

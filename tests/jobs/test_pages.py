@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 
+from answerback.database import pages as sizes
 from answerback.jobs import pages
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import JobFilter
@@ -148,6 +149,22 @@ async def test_a_cursor_that_no_job_has_is_a_place_between_jobs(stores: Stores, 
     for wanted in (JobFilter(TENANT), JobFilter(TENANT, JobState.QUEUED), JobFilter(TENANT, session_id="s")):
         page = await stores.jobs.list(wanted, cursor, 10)
         assert [record.job.id for record in page.records] == ([job_id] if cursor > job_id else [])
+
+
+async def test_jobs_with_long_arguments_come_in_short_pages(
+    stores: Stores, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "PAGE_CHARACTERS", 10_000)
+    made = []
+    for length in (1_000, 20_000, 4_000, 4_000, 4_000):
+        made.append((await accept(stores, "x" * length, session=None)).job_id)
+        clock.advance(1)
+
+    first = await stores.jobs.list(JobFilter(TENANT), None, 100)
+
+    assert [record.job.id for record in first.records] == made[:2:-1]
+    assert first.following == made[3]
+    assert await paged(stores, JobFilter(TENANT), 100) == made[::-1]
 
 
 async def test_another_tenants_job_as_a_cursor_shows_nothing_of_it(stores: Stores, clock: FakeClock) -> None:

@@ -1,9 +1,9 @@
 """Asking, and the tenant's history: what was asked and answered whole."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 
-from answerback.ask.model import Question
+from answerback.ask.model import QuestionPage
 from answerback.ask.store import QuestionStore
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.json import Json
@@ -36,9 +36,9 @@ class Questions:
         text = await self._asker.stream_text(tenant_id, _body(question, model))
         return StreamedText(self._recorded(tenant_id, question, text), text.reply)
 
-    async def history(self, tenant_id: str, limit: int) -> Sequence[Question]:
-        """Newest first."""
-        return await self._store.list_questions(tenant_id, limit)
+    async def history(self, tenant_id: str, limit: int, before: int | None) -> QuestionPage:
+        """As `QuestionStore.list_questions`."""
+        return await self._store.list_questions(tenant_id, limit, before)
 
     async def _recorded(self, tenant_id: str, question: str, text: StreamedText) -> AsyncGenerator[str, None]:
         # As bytes: kept one by one, words take fifteen times the room, and in a StringIO four times.

@@ -1,5 +1,6 @@
 """A question that was answered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -12,3 +13,11 @@ class Question:
     answer: str
     at: int
     finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionPage:
+    """Newest first. Below the id `older` there are more, unless it is None."""
+
+    questions: Sequence[Question]
+    older: int | None

@@ -29,6 +29,10 @@ class AskBody(StrictBody):
     model: ModelName | None = Field(None, description="Which model answers; without it the service's default.")
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 def _is_stop(value: object) -> bool:
     return value == "stop"
 
@@ -53,6 +57,12 @@ class History(BaseModel):
     """Newest first."""
 
     items: list[HistoryItem]
+    next: int | None = Field(
+        None,
+        description="Goes into `before` for older questions; there only if there are some.",
+        examples=[1742],
+        exclude_if=_is_none,
+    )
 
 
 STREAM_RESPONSES: dict[int | str, dict[str, Any]] = ASK_ERRORS | {
@@ -131,18 +141,25 @@ def _add_history(router: APIRouter, questions: Questions, authenticator: Authent
         "/history",
         summary="What you asked, newest first",
         response_model=History,
-        responses=KEY_ERRORS | errors(_422="The limit is not 1 to 100"),
+        responses=KEY_ERRORS | errors(_422="The limit is not 1 to 100, or `before` is not a number"),
     )
     async def history(
-        request: Request, limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 10
+        request: Request,
+        limit: Annotated[
+            int, Query(ge=1, le=100, description="How many at most; fewer come where answers are long.")
+        ] = 10,
+        before: Annotated[
+            int | None, Query(ge=1, lt=2**62, description="Only older questions: the `next` of a page.")
+        ] = None,
     ) -> Response:
         """Questions with their whole answers, asked and streamed; kept for `RETENTION_DAYS`."""
         tenant_id = await authenticator.tenant(request)
+        page = await questions.history(tenant_id, limit, before)
         items = [
             HistoryItem(question=each.question, answer=each.answer, finish_reason=each.finish_reason, timestamp=each.at)
-            for each in await questions.history(tenant_id, limit)
+            for each in page.questions
         ]
-        return respond(200, History(items=items))
+        return respond(200, History(items=items, next=page.older))
 
 
 async def _encoded(words: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:

@@ -1,15 +1,16 @@
 """The history of questions: stored when answered, listed newest first, deleted with age."""
 
-from collections.abc import Sequence
-
 from sqlalchemy import Integer, Text, bindparam, delete, func, insert, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from answerback.ask.model import Question
+from answerback.ask.model import Question, QuestionPage
 from answerback.database.operation import Database, Operation, Statement, Transaction
+from answerback.database.pages import fitting
 from answerback.database.tables import questions
 
 BATCH = 200
+AFTER_ALL = 2**62
+"""Greater than any id."""
 
 # A tenant may have no row to lock: processes that add to its history lock a hash of its id.
 LOCK_HISTORIES = Statement(
@@ -33,11 +34,17 @@ LAST_ANSWERED_AT = Statement(
     .order_by(questions.c.id.desc())
     .limit(1)
 )
-LIST_QUESTIONS = Statement(
-    select(questions.c.question, questions.c.answer, questions.c.created_at, questions.c.finish_reason)
-    .where(questions.c.tenant_id == bindparam("tenant_id"))
+_of_tenant = (questions.c.tenant_id == bindparam("tenant_id"), questions.c.id < bindparam("before_id"))
+SIZES = Statement(
+    select(questions.c.id, (func.length(questions.c.question) + func.length(questions.c.answer)).label("size"))
+    .where(*_of_tenant)
     .order_by(questions.c.id.desc())
     .limit(bindparam("limit"))
+)
+LIST_QUESTIONS = Statement(
+    select(questions.c.question, questions.c.answer, questions.c.created_at, questions.c.finish_reason)
+    .where(*_of_tenant, questions.c.id >= bindparam("first_id"))
+    .order_by(questions.c.id.desc())
 )
 # The limit stands in the text: PostgreSQL's planner takes a bound one for a tenth of the table.
 PRUNE_QUESTIONS = Statement(
@@ -70,9 +77,16 @@ def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str, f
     )
 
 
-def list_questions(_: Transaction, tenant_id: str, limit: int) -> Operation[list[Question]]:
-    rows = yield LIST_QUESTIONS(tenant_id=tenant_id, limit=limit)
-    return [Question(row.question, row.answer, row.created_at, row.finish_reason) for row in rows]
+def list_questions(_: Transaction, tenant_id: str, before: int | None, limit: int) -> Operation[QuestionPage]:
+    below = {"tenant_id": tenant_id, "before_id": AFTER_ALL if before is None else before}
+    sizes = yield SIZES(**below, limit=limit + 1)
+    shown = fitting((row.size for row in sizes), limit)
+    if not shown:
+        return QuestionPage((), None)
+    first = sizes[shown - 1].id
+    rows = yield LIST_QUESTIONS(**below, first_id=first)
+    questions = [Question(row.question, row.answer, row.created_at, row.finish_reason) for row in rows]
+    return QuestionPage(questions, first if shown < len(sizes) else None)
 
 
 def prune(tx: Transaction, retention_ms: int) -> Operation[int]:
@@ -88,9 +102,11 @@ class QuestionStore:
     async def keep_question(self, tenant_id: str, question: str, answer: str, finish_reason: str) -> None:
         await self._database.write.run(lambda tx: keep_question(tx, tenant_id, question, answer, finish_reason))
 
-    async def list_questions(self, tenant_id: str, limit: int) -> Sequence[Question]:
-        """Newest first."""
-        return await self._database.read.run(lambda tx: list_questions(tx, tenant_id, limit), tenant_id=tenant_id)
+    async def list_questions(self, tenant_id: str, limit: int, before: int | None = None) -> QuestionPage:
+        """Newest first; at most `limit`, fewer if they are long. `before` is the `older` of the page before."""
+        return await self._database.read.run(
+            lambda tx: list_questions(tx, tenant_id, before, limit), tenant_id=tenant_id
+        )
 
     async def prune(self, retention_ms: int) -> int:
         """Deletes a batch of questions answered more than `retention_ms` ago; returns how many."""

@@ -25,11 +25,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """The newest entries, oldest first; `pending` is how many jobs still wait for an answer."""
+    """Entries, oldest first; `pending` is how many jobs still wait for an answer. Below position `older` there are
+    more, unless it is None."""
 
     key: str
     pending: int
     entries: Sequence[Entry]
+    older: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
@@ -30,6 +30,15 @@ register_url_convertor("session_key", _KeyConvertor())
 SessionKey = Annotated[
     str, Path(description="The session_id, or the callback URL, percent-encoded.", examples=["customer-42"])
 ]
+
+
+Before = Annotated[
+    int | None, Query(ge=1, lt=2**62, description="Only messages with a smaller `seq`: the `next` of a page.")
+]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class SessionMessage(BaseModel):
@@ -93,6 +102,12 @@ class Session(BaseModel):
     key: str = Field(examples=["customer-42"])
     pending: int = Field(examples=[0])
     messages: list[SessionItem]
+    next: int | None = Field(
+        None,
+        description="Goes into `before` for older messages; there only if there are some.",
+        examples=[17],
+        exclude_if=_is_none,
+    )
 
 
 def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, tenant_of: TenantOf) -> APIRouter:
@@ -105,10 +120,10 @@ def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, te
         response_model=Session,
         responses=JOB_ERRORS,
     )
-    async def show_session(request: Request, key: SessionKey) -> Response:
-        """The newest 100 answered messages with their answers."""
+    async def show_session(request: Request, key: SessionKey, before: Before = None) -> Response:
+        """The newest 100 answered messages with their answers; fewer where they are large."""
         tenant_id = await tenant_of(request)
-        return respond(200, session(await store.show(tenant_id, key)))
+        return respond(200, session(await store.show(tenant_id, key, before)))
 
     @routes.delete(
         "/sessions/{key:session_key}",
@@ -134,4 +149,4 @@ def session(conversation: Conversation) -> Session:
         for item in entry.items
         if item["type"] in SHOWN
     ]
-    return Session(key=conversation.key, pending=conversation.pending, messages=messages)
+    return Session(key=conversation.key, pending=conversation.pending, messages=messages, next=conversation.older)

@@ -4,14 +4,17 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from answerback.conversations.model import Conversation, Entry, Recalled
 from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement, Transaction
+from answerback.database.pages import fitting
 from answerback.database.tables import conversation_items, conversations
 from answerback.kernel.errors import NotFound
 
 SHOWN_ENTRIES = 100
+AFTER_ALL = 2**62
+"""Greater than any position."""
 
 _ENTRY = (
     conversation_items.c.position,
@@ -31,8 +34,18 @@ REMEMBERED = Statement(
     .where(_of_conversation, conversation_items.c.position >= bindparam("first"))
     .order_by(conversation_items.c.position)
 )
+_before = conversation_items.c.position < bindparam("before")
+_newest_first = conversation_items.c.position.desc()
+SIZES = Statement(
+    select(conversation_items.c.position, func.length(conversation_items.c["items"]).label("size"))
+    .where(_of_conversation, _before)
+    .order_by(_newest_first)
+    .limit(bindparam("limit"))
+)
 NEWEST = Statement(
-    select(*_ENTRY).where(_of_conversation).order_by(conversation_items.c.position.desc()).limit(bindparam("limit"))
+    select(*_ENTRY)
+    .where(_of_conversation, _before, conversation_items.c.position >= bindparam("first"))
+    .order_by(_newest_first)
 )
 ERASED_THROUGH = Statement(
     select(conversations.c.erased_through).where(conversations.c.id == bindparam("conversation_id"))
@@ -74,10 +87,17 @@ def remembered(_: Transaction, tenant_id: str, key: str) -> Operation[list[Entry
     return []
 
 
-def show(_: Transaction, tenant_id: str, key: str) -> Operation[Conversation]:
+def show(_: Transaction, tenant_id: str, key: str, before: int | None) -> Operation[Conversation]:
     for found in (yield FIND(tenant_id=tenant_id, key=key)):
-        newest_first = yield NEWEST(conversation_id=found.id, limit=SHOWN_ENTRIES)
-        return Conversation(key, found.pending, [_entry(row) for row in reversed(newest_first)])
+        below = {"conversation_id": found.id, "before": AFTER_ALL if before is None else before}
+        sizes = yield SIZES(**below, limit=SHOWN_ENTRIES + 1)
+        shown = fitting((row.size for row in sizes), SHOWN_ENTRIES)
+        if not shown:
+            return Conversation(key, found.pending, [], None)
+        first = sizes[shown - 1].position
+        newest_first = yield NEWEST(**below, first=first)
+        older = first if shown < len(sizes) else None
+        return Conversation(key, found.pending, [_entry(row) for row in reversed(newest_first)], older)
     raise _unknown(key)
 
 
@@ -118,9 +138,9 @@ class ConversationStore:
         conversation."""
         return await self._database.read.run(lambda tx: remembered(tx, tenant_id, key), tenant_id=tenant_id)
 
-    async def show(self, tenant_id: str, key: str) -> Conversation:
-        """The newest 100 entries. Raises NotFound."""
-        return await self._database.read.run(lambda tx: show(tx, tenant_id, key), tenant_id=tenant_id)
+    async def show(self, tenant_id: str, key: str, before: int | None = None) -> Conversation:
+        """The newest 100 entries below position `before`, fewer if they are large. Raises NotFound."""
+        return await self._database.read.run(lambda tx: show(tx, tenant_id, key, before), tenant_id=tenant_id)
 
     async def erase(self, tenant_id: str, key: str, erase_jobs: EraseJobs) -> int:
         """Erases the items, and with `erase_jobs` what ended jobs hold. Open jobs are answered and delivered as owed,

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy import bindparam, func, literal_column, select
 
 from answerback.conversations.store import FIND as FIND_CONVERSATION
 from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.pages import fitting
 from answerback.database.range_scan import newest
 from answerback.database.sql import among, at_most, in_state
 from answerback.database.tables import JOB_HEAD_STATES, jobs
@@ -68,6 +69,8 @@ HEAD_OF_CONVERSATION = Statement(
     _FACTS.where(_of_conversation, jobs.c.conversation_id.is_not(None), literal_column(f"jobs.{JOB_HEAD_STATES}"))
 )
 FACTS = Statement(_FACTS.where(among(jobs.c.id).sqlite), postgresql=_FACTS.where(among(jobs.c.id).postgresql))
+_SIZES = select(jobs.c.id, func.length(jobs.c.args).label("size"))
+SIZES = Statement(_SIZES.where(among(jobs.c.id).sqlite), postgresql=_SIZES.where(among(jobs.c.id).postgresql))
 _SHOWN = select(*LISTED_COLUMNS)
 SHOWN = Statement(_SHOWN.where(among(jobs.c.id).sqlite), postgresql=_SHOWN.where(among(jobs.c.id).postgresql))
 
@@ -85,18 +88,21 @@ class _Asked:
 def list_jobs(
     tx: Transaction, kinds: Registry, wanted: JobFilter, before: str | None, limit: int
 ) -> Operation[JobRecords]:
-    """Newest first, without long results and attempts; `before` is the `following` of the page before."""
+    """Newest first, without long results and attempts, fewer than `limit` where arguments are long; `before` is the
+    `following` of the page before."""
     ids, reached = yield from _find(wanted, before or AFTER_ALL, limit + 1)
     shown = ids[:limit]
     if not shown:
         return JobRecords((), reached)
+    sizes = {row.id: row.size for row in (yield SIZES(ids=json.dumps(shown)))}
+    shown = shown[: fitting((sizes.get(each, 0) for each in shown), limit)]
     rows = yield SHOWN(ids=json.dumps(shown))
     owed = {delivery.job_id: delivery for delivery in (yield from own_deliveries(tx, shown))}
     records = [record_of(row, kinds, tx) for row in sorted(rows, key=lambda row: row.id, reverse=True)]
     with_deliveries = [
         replace(each, deliveries=(owed[each.job.id],)) if each.job.id in owed else each for each in records
     ]
-    return JobRecords(with_deliveries, shown[-1] if len(ids) > limit else reached)
+    return JobRecords(with_deliveries, shown[-1] if len(ids) > len(shown) else reached)
 
 
 def _find(wanted: JobFilter, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:
