@@ -386,6 +386,29 @@ async def test_a_joined_answer_holds_all_that_its_chunks_said() -> None:
     }
 
 
+async def test_more_tool_calls_than_any_answer_has_are_refused() -> None:
+    calls = [{"index": n, "id": str(n), "function": {"name": "f", "arguments": "{}"}} for n in range(1_025)]
+
+    with pytest.raises(ProviderError, match="1024 tool calls"):
+        await joined(sse({"choices": [{"index": 0, "delta": {"tool_calls": calls}}]}, piece(finish="stop")))
+
+
+async def test_endless_heartbeats_leave_others_their_turns() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    task = asyncio.create_task(others())
+    await streamed(*[b"data:\n\n"] * 100, sse(*WHOLE))
+    task.cancel()
+
+    assert turns >= 90
+
+
 async def test_choices_that_were_asked_for_are_joined_apart() -> None:
     events = (
         piece("a"),

@@ -15,6 +15,10 @@ ONCE = frozenset({"role", "id", "type", "name"})
 """Texts of a delta that are said once, not piece by piece."""
 
 
+MOST_CALLS = 1024
+"""Tool calls of one answer. Each piece looks for the call that it belongs to."""
+
+
 class _Text(list[str]):
     """A text in pieces. Joined at the end: longer and longer texts would cost the square of their length."""
 
@@ -95,6 +99,8 @@ class Assembly:
                 continue
             call = next((call for call in reversed(calls) if _belongs(piece, call)), None)
             if call is None:
+                if len(calls) == MOST_CALLS:
+                    raise completions.invalid(f"holds more than {MOST_CALLS} tool calls")
                 call = {"index": piece.get("index")}
                 calls.append(call)
             for name, value in piece.items():

@@ -9,6 +9,9 @@ MAX_EVENT_BYTES = MAX_RESPONSE_BYTES
 """An answer may come in one event. Counted alike for events that come at once and in pieces."""
 
 
+BLANK = frozenset({b"\n", b"\r", b"\r\n"})
+
+
 class EventTooLarge(ValueError):
     """One event exceeds MAX_EVENT_BYTES."""
 
@@ -55,7 +58,9 @@ class EventParser:
         if received:
             self._after_cr = received.endswith(b"\r")
         for line in received.splitlines(keepends=True):
-            if not line.endswith((b"\n", b"\r")):
+            if line in BLANK and not (self._begun or self._data or self._bare):
+                self._name = b""
+            elif not line.endswith((b"\n", b"\r")):
                 self._begun += line
                 self._count(0)
             elif self._begun:

@@ -47,8 +47,13 @@ async def chunks(
         if await is_event_stream(response):
             source = _Source(response, stream)
             while received := await source.more():
+                silent = True
                 for chunk in stream.read(received):
+                    silent = False
                     yield chunk
+                if silent:
+                    # What has been received already is read without a pause: an endless heartbeat would hold the loop.
+                    await asyncio.sleep(0)
             if received is not None:
                 for chunk in stream.end():
                     yield chunk
