@@ -11,6 +11,7 @@ import pytest_asyncio
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from builders import Journal
+from troubles import chunk, sse
 from whole_api import Api, Reply, whole_api
 
 CLIENT, OPERATOR, UPSTREAM = "client-token-2b7c9d", "operator-token-1f0c", "key-of-the-upstream"
@@ -89,6 +90,17 @@ async def test_the_class_of_the_status_stays(api: Api, llm: FakeLLM, status: int
     llm.then(replies.status(status), replies.status(status))
 
     assert ((await asked(api)).status, (await chat(api)).status) == (ours, openais)
+
+
+async def test_a_stream_that_breaks_shows_no_secret(api: Api, llm: FakeLLM) -> None:
+    broken = {"error": {"code": 400, "message": f"bad {UPSTREAM}", "type": "x"}}
+    llm.then(replies.stream(sse(chunk("half"), broken, done=False)))
+
+    reply = await chat(api, stream=True)
+
+    assert reply.status == 200
+    assert b'"message":"bad [redacted]"' in reply.raw
+    assert UPSTREAM.encode() not in reply.raw
 
 
 async def test_an_unknown_model_is_a_404_for_openais_clients_only(api: Api, llm: FakeLLM) -> None:

@@ -1,6 +1,7 @@
 """Each vendor's errors mean what they mean, whatever their status and shape: an example, or more, for every row."""
 
 import json
+import time
 
 import pytest
 from vendors import EXAMPLES, Example, error
@@ -10,6 +11,7 @@ from answerback.llm.completions import decode
 from answerback.llm.dialects import BROKEN, NOTHING_THERE, OTHERWISE, TABLE, classify
 from answerback.llm.error_bodies import read_error
 from answerback.llm.meaning import Meaning, Row
+from answerback.llm.redaction import redact
 
 NOW = 1_750_000_000_000
 
@@ -44,6 +46,22 @@ def test_a_request_that_is_quoted_in_a_400_rests_no_account(planted: str, says: 
         raw = json.dumps(body).encode()
 
         assert decided(Example("", 400, body, Meaning.REFUSED)).meaning is Meaning.REFUSED, raw
+
+
+NASTY = ("exceed", "model ", "budget limit ", "context length ", "aError: ", "'", "wait 1m", "path ")
+
+
+@pytest.mark.parametrize("said", NASTY)
+@pytest.mark.parametrize("status", [0, 400, 403, 429, 500])
+def test_no_upstream_chooses_what_its_sentence_costs(said: str, status: int) -> None:
+    """Given a sentence that patterns could try in very many ways; it takes a fiftieth of the bound."""
+    body = read_error({"message": said * 2_000})
+    began = time.perf_counter()
+
+    classify(status, body, asks_wait=wait_in_text(body.message, NOW) is not None)
+    redact(body.message, ("a-secret",))
+
+    assert time.perf_counter() - began < 0.25
 
 
 def test_a_body_that_is_deep_wide_or_endless_is_read_in_bounded_time() -> None:

@@ -15,7 +15,8 @@ from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
-from answerback.llm.transport import MAX_RESPONSE_BYTES
+from answerback.llm.transport import MAX_RESPONSE_BYTES, NO_TLS
+from answerback.llm.transport import REFUSED as CONNECTION_REFUSED
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 
@@ -257,6 +258,7 @@ async def test_a_closed_port_is_unreachable() -> None:
         error = await ask(f"http://127.0.0.1:{held.getsockname()[1]}/v1")
 
     assert "could not be connected" in error.failure.message
+    assert error.for_operator == f"{error.base_url} {CONNECTION_REFUSED}"
 
 
 async def test_a_name_without_address_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,6 +276,7 @@ async def test_an_upstream_without_tls_is_unreachable_over_https(llm: FakeLLM) -
     error = await ask(llm.base_url.replace("http:", "https:"))
 
     assert "TLS" in error.failure.message
+    assert error.for_operator == f"{error.base_url} {NO_TLS}"
     assert llm.total == 0
 
 

@@ -97,26 +97,26 @@ async def test_why_a_request_is_refused_is_logged_without_secrets_and_with_the_p
 ) -> None:
     key, why = marker("sk-key"), "temperature must be below 2"
     error = {"error": {"message": f"{why} (Bearer {key})", "code": "invalid_value", "param": "temperature"}}
-    said = marker("message")
+    said, model = marker("message"), marker("model")
     client.relay.llm.on(said, replies.status(400, error))
-    job_id = (await client.say(message=said))["job_id"]
+    job_id = (await client.say(message=said, model=model))["job_id"]
 
     line = await logged(client, "failed", job=job_id)
 
     assert line["code"] == "upstream_refused"
     assert line["reason"] == f"{client.relay.llm.base_url}: {why} (Bearer [redacted])"
-    call = await logged(client, "llm_call_failed", code="upstream_refused", upstream_code="invalid_value")
+    call = await logged(client, "llm_call_failed", model=model)
     assert (call["param"], call["status"], call["reason"]) == ("temperature", 400, line["reason"])
     await silent_about(client, said, key)
 
 
 async def test_what_an_upstream_says_of_its_own_trouble_is_logged_for_the_operator_only(client: Client) -> None:
-    said, trouble = marker("message"), marker("trouble")
+    said, trouble, model = marker("message"), marker("trouble"), marker("model")
     client.relay.llm.on(said, replies.status(401, {"error": {"message": f"no such account: {trouble}"}}))
-    job_id = (await client.say(message=said))["job_id"]
+    job_id = (await client.say(message=said, model=model))["job_id"]
     await logged(client, "failed", job=job_id)
 
-    line = await logged(client, "llm_call_failed", code="upstream_auth")
+    line = await logged(client, "llm_call_failed", code="upstream_auth", model=model)
 
     assert trouble in line["upstream"]
     assert client.relay.llm.base_url in line["reason"]

@@ -13,6 +13,9 @@ from answerback.llm.error_bodies import ErrorBody
 from answerback.llm.meaning import Meaning, Row, row
 from answerback.llm.sentences import CONTEXT, FILTERED, NO_MODEL, NO_MONEY, NOWHERE, QUOTA
 
+LONGEST_SENTENCE = 1_000
+"""Characters in which a sentence is looked for: an upstream may write whatever it wants, and patterns cost time."""
+
 NO_STATUS = 0
 """An error in a 200's body, or in a stream, that names none."""
 
@@ -109,7 +112,7 @@ TABLE: tuple[Row, ...] = (
         Meaning.CREDIT,
         "Gemini, rate limits: a quota of 0 (no free tier), depleted prepayment, the spending cap",
         statuses=(429,),
-        says=r"\blimit: 0(?![.\d])|prepay\w* credits|spending cap",
+        says=r"\blimit: 0(?![.\d])|prepay\w{0,6} credits|spending cap",
     ),
     row(
         Meaning.LIMITED,
@@ -212,7 +215,6 @@ TABLE: tuple[Row, ...] = (
         says=NO_MODEL,
     ),
     row(Meaning.MODEL, "NVIDIA NIM, SambaNova: 410 for a retired model", statuses=(410,)),
-    # Not now.
     row(
         Meaning.LIMITED,
         "Bedrock (400 ThrottlingException), Google (RESOURCE_EXHAUSTED), OpenAI's and others' words in a 200 or stream",
@@ -248,7 +250,6 @@ TABLE: tuple[Row, ...] = (
         r"|loading model|no capacity",
     ),
     row(Meaning.CAPACITY, "Groq, errors: 498 flex tier; Anthropic, errors: 529", statuses=(498, 529)),
-    # Not there.
     row(
         Meaning.WRONG_PATH,
         "OpenAI (Invalid URL), Azure (Resource not found), FastAPI, Go, Express, Kong, LM Studio, Cloudflare 7000",
@@ -290,7 +291,7 @@ def classify(status: int, body: ErrorBody, *, asks_wait: bool, retry_after: bool
         status = int(next(iter(passed_on)))
     words = body.words if status in _REFUSALS else body.words | body.wrapped
     words |= {RETRY_AFTER} if retry_after else frozenset()
-    text = _QUOTED.sub("''", body.message)
+    text = _QUOTED.sub("''", body.message[:LONGEST_SENTENCE])
     for each in TABLE:
         if each.fits(status, words, text, asks_wait=asks_wait):
             return each

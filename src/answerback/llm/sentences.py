@@ -6,7 +6,8 @@ NO_MONEY = (
     r"|not enough (?:credits?|balance|funds)|(?:out of|no more|any|all available) credits\b|requires? more credits"
     r"|credits? (?:balance |limit )?(?:is |are |(?:has|have) been )?(?:depleted|exhausted|exceeded|reached|expired)"
     r"|(?:billing|spend(?:ing)?|budget|key|credit) (?:hard )?(?:limit|cap)[^.]{0,30}(?:exceeded|reached|hit)"
-    r"|(?:exceed|reach|hit)\w*[^.]{0,40}(?:spend(?:ing)?|billing|budget|credit) ?(?:limit|cap)|monthly included credits"
+    r"|(?:exceed|reach|hit)\w{0,6}[^.]{0,40}(?:spend(?:ing)?|billing|budget|credit) ?(?:limit|cap)"
+    r"|monthly included credits"
     r"|budget (?:has been )?exceeded|exceeded ?budget|crossed budget|overdue|in arrears|arrearage|please recharge"
     r"|top up your|good standing|payment required|calls / month|free tier of the model has been exhausted"
     r"|欠费|余额不足|额度(?:不足|已?用尽|已?用完|已?耗尽)"
@@ -14,13 +15,13 @@ NO_MONEY = (
 QUOTA = r"exceeded your (?:current|monthly|free) (?:quota|usage|allowance)|plan and billing details"
 CONTEXT = (
     r"maximum context length|context (?:length|window|size)[^.]{0,40}(?:exceed|too|limit)"
-    r"|exceed\w*[^.]{0,60}(?:context (?:length|window|size)|maximum (?:number of |input )?tokens|token limit)"
+    r"|exceed\w{0,6}[^.]{0,60}(?:context (?:length|window|size)|maximum (?:number of |input )?tokens|token limit)"
     r"|(?:prompt|input) is too long|too many tokens: total|tokens \+ [^.]{0,40} must be <="
     r"|must have less than \d+ tokens"
     r"|context length is only|max_model_len|longer than the (?:model's context|maximum model length)"
     r"|exceed context limit"
     r"|maximum prompt length|greater than the context length|context (?:the )?overflows|input tokens exceed"
-    r"|exceed\w*[^.]{0,40}maximum (?:input|sequence|prompt) length|input token count is \d+ but"
+    r"|exceed\w{0,6}[^.]{0,40}maximum (?:input|sequence|prompt) length|input token count is \d+ but"
     r"|current length is \d+ while limit is|range of input length"
     r"|prompt contains \d+ tokens[^.]{0,60}too large|max size: \d+ tokens|prompt超长|超出最大长度"
 )
@@ -40,6 +41,6 @@ NOWHERE = (
     r"^(?:404(?: page)?(?: not[ _]found)?|(?:page|path|file|resource|endpoint|url)? ?not[ _]found\.?"
     r"|.{0,20}\bpath\b.{0,80}not found)$"
     r"|^invalid url\b|no route matched|no route for that uri|could not route to"
-    r"|^cannot (?:post|get) |unexpected endpoint"
+    r"|^cannot (?:post|get) |method not allowed|unexpected endpoint"
     r"|unknown request url|requested url .{0,80}not found"
 )

@@ -155,13 +155,25 @@ class Transport:
                 code, words = ErrorCode.UPSTREAM_INVALID, "the upstream's response is not valid HTTP"
             case _:
                 code, words = _UNREACHABLE, _unreachable(error)
-        refused = isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError)
-        return ProviderError(code, words, retryable=True, remark=REFUSED if refused else None)
+        return ProviderError(code, words, retryable=True, remark=_remark(error))
 
 
 REFUSED = "refused the connection; is it running?"
+NO_TLS = "does not speak TLS; should its base URL begin with http://?"
+"""What operators read after the provider's base URL."""
 
 _UNREACHABLE = ErrorCode.UPSTREAM_UNREACHABLE
+
+
+def _remark(error: Exception) -> str | None:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
+    if isinstance(cause, ConnectionRefusedError):
+        return REFUSED
+    return NO_TLS if isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_HTTP else None
+
+
+_PLAIN_HTTP = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
+"""OpenSSL's words for an answer that is no TLS."""
 
 
 def _unreachable(error: Exception) -> str:
