@@ -51,12 +51,12 @@ async def test_connections_leave_memory_when_they_close(path: Path) -> None:
     async with whole_api(path, mock_delay_seconds=0) as api:
         app = create_app(api.service)
 
-        class Remembered(BoundedHttp.configured(app.state.requests, app.state.renderers)):  # type: ignore[misc]
+        class Remembered(BoundedHttp.configured(app.requests, app.renderers)):  # type: ignore[misc]
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **options)
                 alive.add(self)
 
-        server = uvicorn.Server(uvicorn.Config(app, http=Remembered, lifespan="off", log_config=None))
+        server = uvicorn.Server(uvicorn.Config(app.asgi, http=Remembered, lifespan="off", log_config=None))
         with socket.create_server((HOST, 0)) as listening:
             running = asyncio.ensure_future(server.serve([listening]))
             for sent in SENT:

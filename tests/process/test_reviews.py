@@ -203,7 +203,7 @@ class TestHandingOver:
         troubles = (
             behaviours.status(503),
             behaviours.status(429),
-            behaviours.hang_up(),
+            behaviours.babble(b"HTTP/1.1 202 Accepted\r\n"),
             behaviours.babble(),
         )
         jobs = []
@@ -255,7 +255,7 @@ class TestHandingOver:
         assert (job["status"], job["attempt"]) == ("completed", 1)
 
     async def test_an_answer_although_the_202_was_lost(self, desk: Desk, push: PushLLM) -> None:
-        push.then(behaviours.hang_up())
+        push.then(behaviours.babble(b"HTTP/1.1 202 Accepted\r\n"))
         job_id = await desk.hand_in()
         await desk.until(job_id, lambda job: job["status"] == "scheduled" and job["attempt"] == 1)
         submission = await submission_of(push, job_id)

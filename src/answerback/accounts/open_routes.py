@@ -1,4 +1,4 @@
-"""A rate for what is answered without a key: health, documents, callbacks of an LLM, paths that are not there."""
+"""A rate for what is answered without a key: documents, metrics, paths and methods that are not there."""
 
 from collections.abc import Iterable
 
@@ -12,25 +12,28 @@ from answerback.http.errors import RateLimited
 from answerback.http.headers import add_header
 from answerback.kernel.rate import Rate
 
-OPEN_RATE = Rate(100, 1)
-"""Of one address. A probe or a scraper needs a few; many callers may share a proxy's address."""
+OPEN_RATE = Rate(300, 1)
+"""Of one address: many callers may share a proxy's."""
+
+PROBES = frozenset({"/healthz", "/readyz"})
+"""They cost nothing, and a supervisor that is refused would stop a healthy process."""
 
 
 class OpenRoutes:
-    """Counts requests that no route with a key takes. `rates` are this process's own, so that a probe does not wait for
-    others."""
+    """Counts requests that no route with a key or a token takes. `rates` are this process's own, so that none waits for
+    Redis."""
 
     def __init__(self, app: ASGIApp, rates: Rates, routes: Iterable[BaseRoute]) -> None:
         self._app = app
         self._rates = rates
-        keyed = [
+        uncounted = [
             (method, route.path)
             for route in routes
-            if isinstance(route, APIRoute) and _asks_for_a_key(route)
+            if isinstance(route, APIRoute) and (_asks_for_a_key(route) or route.path in PROBES)
             for method in route.methods or ()
         ]
-        self._literal = frozenset((method, path) for method, path in keyed if "{" not in path)
-        self._prefixes = tuple((method, path.partition("{")[0]) for method, path in keyed if "{" in path)
+        self._literal = frozenset((method, path) for method, path in uncounted if "{" not in path)
+        self._prefixes = tuple((method, path.partition("{")[0]) for method, path in uncounted if "{" in path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises RateLimited, which the middleware renders."""
@@ -51,4 +54,7 @@ class OpenRoutes:
 
 
 def _asks_for_a_key(route: APIRoute) -> bool:
+    """Or for the token of the one object that its path names."""
+    if "{" in route.path:
+        return True
     return route.include_in_schema and "security" not in (route.openapi_extra or {})
