@@ -112,6 +112,22 @@ async def test_an_answer_that_a_filter_or_a_limit_left_empty_is_relayed_and_fina
     assert (caught.value.failure.code, caught.value.retryable) == (code, False)
 
 
+@pytest.mark.parametrize("index", [None, "0", True])
+async def test_what_strict_clients_could_not_read_is_mended_and_all_else_is_as_it_came(
+    index: Json, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    message = {"role": "assistant", "content": "h\u00e9"}
+    odd = {"index": index, "message": message, "finish_reason": "stop"}
+    good = b'{"choices": [{"message":{"content":"h\\u00e9"},"finish_reason":"stop"}], "x_own": 1.50}'
+    llm.then(replies.completion(choices=[odd], object=None), replies.raw(good))
+
+    mended, untouched = [(await send_whole(provider, REQUEST)).body for _ in range(2)]
+
+    assert json.loads(mended)["choices"] == [{"index": 0, "message": message, "finish_reason": "stop"}]
+    assert json.loads(mended)["object"] == "chat.completion"
+    assert untouched == good
+
+
 @pytest.mark.parametrize("place", ["choices", "x_groq"])
 async def test_usage_is_found_where_upstreams_put_it(place: str, llm: FakeLLM, provider: OpenAICompatible) -> None:
     usage = {"usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}}

@@ -10,7 +10,8 @@ from answerback.llm.finish_reasons import Finish, check_end, classify, normalise
 WORDS: dict[Finish, list[Any]] = {
     Finish.DONE: [
         *("stop", "STOP", "Stop", "eos", "eos_token", "end_turn", "endTurn", "stop_sequence", "stop-sequence"),
-        *("COMPLETE", "completed", "FINISH", "stop_criteria_met", "<|im_end|>", "<|endoftext|>", "</s>", "normal"),
+        *("COMPLETE", "completed", "FINISH", "stop_criteria_met", "<|im_end|>", "<|eom_id|>"),
+        *("<\uff5cend\u2581of\u2581sentence\uff5c>", "end", "</s>", "normal"),
         *("FINISH_REASON_STOP", "FinishReason.STOP", "google.STOP", "vendor/stop", "openai:stop", "REASON_STOP"),
         *(" stop ", {"type": "stop", "matched": 2}, "eosFound"),
     ],

@@ -228,11 +228,16 @@ async def test_the_only_choice_may_be_numbered_in_any_way(indexes: list[Json]) -
 async def test_a_chunk_is_passed_on_to_the_letter_unless_clients_could_not_join_it() -> None:
     good = b'{"x_own": [1.50], "choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}'
     odd = {"choices": [{"index": 0, "delta": None, "finish_reason": ""}]}
+    misnamed = piece("b", object=None)
 
-    first, second, _ = await chunks_of(b"data: %b\n\n" % good, sse(odd, piece(finish="stop")))
+    first, *rebuilt, _ = await chunks_of(b"data: %b\n\n" % good, sse(odd, misnamed, piece(finish="stop")))
 
     assert first.data == good
-    assert json.loads(second.data)["choices"] == [{"index": 0, "delta": {}, "finish_reason": None}]
+    assert [json.loads(chunk.data)["choices"] for chunk in rebuilt] == [
+        [{"index": 0, "delta": {}, "finish_reason": None}],
+        misnamed["choices"],
+    ]
+    assert json.loads(rebuilt[1].data)["object"] == "chat.completion.chunk"
 
 
 BROKEN: dict[str, tuple[Any, ...]] = {
@@ -306,7 +311,7 @@ async def test_an_unknown_word_ends_a_stream_that_ended_properly() -> None:
     assert [chunk.finish_reason for chunk in read] == [None, None, "a_word_of_its_own"]
 
 
-@pytest.mark.parametrize("field", ["native_finish_reason", "finish_details"])
+@pytest.mark.parametrize("field", ["native_finish_reason", "finishReason", "finish_details"])
 async def test_an_end_may_be_said_in_another_field(field: str) -> None:
     last = {"choices": [{"index": 0, "delta": {}, "finish_reason": None, field: {"type": "max_tokens"}}]}
 

@@ -2,7 +2,7 @@
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from answerback.kernel.json import Json
 from answerback.llm import completions
@@ -13,6 +13,9 @@ from answerback.llm.model import Chunk
 from answerback.llm.sse import first_data
 from answerback.llm.streams import ChunkReader, chunks
 from answerback.llm.transport import OpenResponse
+
+COMPLETION = "chat.completion"
+"""The `object` of a completion."""
 
 
 async def read_completion(
@@ -30,7 +33,7 @@ async def read_completion(
     document = completions.decode(body) if good else None
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
         # OpenAI's SDK for Node cannot parse a byte order mark.
-        return body.removeprefix(BOM_UTF8), document
+        return _conforming(body.removeprefix(BOM_UTF8), document)
     reader = ChunkReader(now, several=several)
     if good and not isinstance(document, dict) and (read := list(_chunks(reader, body))):
         assembly = Assembly(several=several)
@@ -38,6 +41,27 @@ async def read_completion(
             assembly.add(chunk)
         return _encoded(assembly)
     return body, read_document(response.status, response.headers, body if good else first_data(body), now())
+
+
+def _conforming(body: bytes, document: dict[str, Json]) -> tuple[bytes, dict[str, Json]]:
+    """The completion as it came, unless OpenAI's clients could not read it for a number or a name that is none."""
+    choices, changes = document["choices"], dict[str, Json]()
+    if document.get("object", COMPLETION) != COMPLETION:
+        changes["object"] = COMPLETION
+    if isinstance(choices, list) and any(isinstance(each, dict) and not _numbered(each) for each in choices):
+        changes["choices"] = [
+            each if not isinstance(each, dict) or _numbered(each) else {**each, "index": position}
+            for position, each in enumerate(choices)
+        ]
+    if not changes:
+        return body, document
+    document = {**document, **changes}
+    return json.dumps(document).encode(), document
+
+
+def _numbered(choice: Mapping[str, Json]) -> bool:
+    index = choice.get("index", 0)
+    return isinstance(index, int) and not isinstance(index, bool)
 
 
 def _chunks(reader: ChunkReader, body: bytes) -> Iterator[Chunk]:
@@ -49,4 +73,4 @@ def _chunks(reader: ChunkReader, body: bytes) -> Iterator[Chunk]:
 
 def _encoded(assembly: Assembly) -> tuple[bytes, dict[str, Json]]:
     document = assembly.completion()
-    return json.dumps(document, ensure_ascii=False).encode(errors="replace"), document
+    return json.dumps(document).encode(), document

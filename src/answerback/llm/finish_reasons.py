@@ -40,7 +40,7 @@ _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.DONE, "Bedrock", "FINISH STOP_CRITERIA_MET"),
     (Finish.DONE, "TGI, Together", "eos eos_token"),
     (Finish.DONE, "AI21, Aleph Alpha", "endoftext end_of_text"),
-    (Finish.DONE, "Llama", "eot eot_id end_of_turn im_end end_of_sentence </s>"),
+    (Finish.DONE, "Llama", "eot eot_id eom eom_id end_of_turn im_end end_of_sentence </s>"),
     (Finish.DONE, "llama.cpp", "word"),
     (Finish.DONE, "LM Studio", "eosFound stopStringFound stop_string stop_word stop_token"),
     (Finish.DONE, "Baidu", "normal"),
@@ -124,11 +124,11 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
 
 
 def reason_of(choice: Mapping[str, Json]) -> Json:
-    """What the choice says of its end: its `finish_reason`, else what stands beside it or in its place at OpenRouter
-    and in OpenAI's vision preview."""
+    """What the choice says of its end: its `finish_reason`, else what stands in its place at OpenRouter, at Gemini and
+    in OpenAI's vision preview."""
     reason = choice.get("finish_reason")
     if reason is None:
-        reason = choice.get("finish_details") or choice.get("native_finish_reason")
+        reason = choice.get("native_finish_reason") or choice.get("finishReason") or choice.get("finish_details")
     return reason
 
 

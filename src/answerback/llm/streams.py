@@ -18,6 +18,9 @@ from answerback.llm.sse import Event, EventParser, EventTooLarge, first_data
 from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
 from answerback.llm.usage_fields import usage_of
 
+CHUNK = "chat.completion.chunk"
+"""The `object` of a chunk."""
+
 MAX_HELD = 1000
 """How many chunks without a token are held back, waiting for the first token."""
 
@@ -210,20 +213,20 @@ class ChunkReader:
             if str(document.get("object")).startswith("chat.completion"):
                 return None
         choices, ordinary = checked(choices, self._now)
+        misnamed = document.get("object", CHUNK) != CHUNK
         if not ordinary and any("message" in choice and not choice.get("delta") for choice in choices):
             # A whole completion in place of a stream, or in its one event: it has been paid for.
             if self._came_whole:
                 raise completions.invalid("holds more than one whole completion")
             self._came_whole = True
-            document = {**document, "object": "chat.completion.chunk"}
             choices = [as_delta(choice) for choice in choices]
         of_answer = self._progress.note(choices)
         text = "".join([text_in(choice) for choice in of_answer])
-        if ordinary:
+        if ordinary and not misnamed:
             return Chunk(data, document, text, None, usage)
         alone = not self._several and len(choices) == len(of_answer) == 1
         joinable = [conforming(choice, alone=alone) for choice in choices]
-        if joinable != document["choices"]:
-            document = {**document, "choices": joinable}
+        if misnamed or joinable != document["choices"]:
+            document = {**document, "object": CHUNK, "choices": joinable}
             data = json.dumps(document).encode()
         return Chunk(data, document, text, finish_word(choices), usage)
