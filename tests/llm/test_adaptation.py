@@ -142,6 +142,25 @@ class TestStreamOptions:
         }
 
 
+async def test_where_the_service_itself_chose_to_stream_a_refusal_to_stream_is_no_end(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    """Given OpenAI's organizations that are not verified, and a benchmark."""
+    why = {"message": "Your organization must be verified to stream this model.", "param": "stream"}
+    llm.then(
+        refusal(400, {"error": why}), replies.say("whole"), replies.say("whole again"), refusal(400, {"error": why})
+    )
+    measured = ChatRequest({"messages": MESSAGES}, 10, stream=True, optional=frozenset({"stream"}))
+
+    texts = ["".join(chunk.text for chunk in await read(provider, measured)) for _ in range(2)]
+    with pytest.raises(ProviderError, match="verified"):
+        await read(provider, ChatRequest({"messages": MESSAGES}, 10, stream=True))
+
+    assert texts == ["whole", "whole again"]
+    assert [call.body.keys() & {"stream", "stream_options"} for call in llm.calls[1:3]] == [set(), set()]
+    assert llm.calls[3].streamed, "a caller that asked for a stream reads the refusal"
+
+
 async def test_a_field_that_the_service_can_do_without_is_guessed_but_not_remembered(
     llm: FakeLLM, provider: OpenAICompatible
 ) -> None:

@@ -14,10 +14,12 @@ from troubles import chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+RETRIES = "2"
+
 
 @pytest.fixture(scope="module")
 def settings() -> Mapping[str, str]:
-    return {"MAX_RETRIES": "2", "MIN_RETRY_DELAY": "0.01"}
+    return {"MAX_RETRIES": RETRIES, "MIN_RETRY_DELAY": "0.01"}
 
 
 USELESS: dict[str, tuple[replies.Reply, replies.Reply, str]] = {
@@ -69,6 +71,16 @@ async def test_openais_client_does_not_buy_it_again_either(service: Service, llm
             await client.chat.completions.create(model="fake", messages=[{"role": "user", "content": "bought once"}])
 
     assert llm.count("bought once") == 1
+
+
+async def test_openais_client_does_not_multiply_the_services_own_tries(service: Service, llm: FakeLLM) -> None:
+    """Given its default of two retries."""
+    llm.on("limited", replies.status(429))
+    async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="any") as client:
+        with pytest.raises(openai.RateLimitError):
+            await client.chat.completions.create(model="fake", messages=[{"role": "user", "content": "limited"}])
+
+    assert llm.count("limited") == 1 + int(RETRIES)
 
 
 async def test_what_may_pass_is_still_tried_again(http: aiohttp.ClientSession, llm: FakeLLM) -> None:

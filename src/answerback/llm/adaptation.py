@@ -12,7 +12,7 @@ MOST_MODELS = 1_000
 """For how many models what was learned is kept: callers choose the names."""
 
 MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
-STREAM_OPTIONS = "stream_options"
+STREAM, STREAM_OPTIONS = "stream", "stream_options"
 RENAMING_HOSTS = frozenset({"api.openai.com"})
 """Upstreams whose models all take `max_completion_tokens`, and some nothing else (OpenAI's API reference)."""
 
@@ -72,17 +72,19 @@ def change_after(error: ProviderError, body: Mapping[str, Json], optional: froze
                 return Change(field, certain=True)
             if MAX_COMPLETION_TOKENS not in body and _UNSUPPORTED.search(said):
                 return Change(field, certain=True)
-    guesses = sorted(field for field in optional - {STREAM_OPTIONS} if field in body)
+    guesses = sorted(field for field in optional - {STREAM, STREAM_OPTIONS} if field in body)
     # Some servers refuse a field without saying which.
     return Change(guesses[0], certain=False) if guesses else None
 
 
 def changed(body: dict[str, Json], field: str) -> dict[str, Json]:
-    """The body without a field, or with `max_tokens` under its newer name."""
+    """The body without a field, or with `max_tokens` under its newer name. Without `stream` there are no options of
+    it."""
     if field not in body or (field == MAX_TOKENS and MAX_COMPLETION_TOKENS in body):
         return body
     renamed = {MAX_COMPLETION_TOKENS: body[MAX_TOKENS]} if field == MAX_TOKENS else {}
-    return {name: value for name, value in body.items() if name != field} | renamed
+    left_out = {STREAM, STREAM_OPTIONS} if field == STREAM else {field}
+    return {name: value for name, value in body.items() if name not in left_out} | renamed
 
 
 def _names(said: str, field: str) -> bool:

@@ -20,8 +20,9 @@ class ChatRequest:
     answers. `timeout` is in seconds and covers the whole call; the wait for a place at the upstream before it may take
     as long again. `tenant_id` is whose turn it takes, empty for the service's own. `queued` marks the call of a job,
     which can also wait in the queue. `patient` is False for a call that is refused at once where there is no place.
-    `stream` alone decides whether the answer is streamed, not the body. `optional` names fields of the body that the
-    service added, and without which an upstream that refuses them is asked again."""
+    `stream` alone decides whether the answer is streamed, not the body. `optional` names fields that the service
+    added, and without which an upstream that refuses them is asked again; `stream` among them: its answer then comes as
+    a stream of one piece."""
 
     body: Mapping[str, Json]
     timeout: float
