@@ -251,7 +251,7 @@ async def test_a_choice_that_never_ends_never_looks_whole(client: openai.AsyncOp
         (b'{"messages": []}', "messages", "invalid_value"),
         (b'{"messages": ["x"]}', "messages", "invalid_value"),
         (b'{"messages": [{}], "stream": "yes"}', "stream", "invalid_value"),
-        (rb'{"messages": [{}], "model": "half \ud800"}', "model", "invalid_value"),
+        (rb'{"messages": [{}], "model": "half \ud800"}', None, "invalid_value"),
         (b'{"messages": [{}], "model": "%b"}' % (b"m" * 257), "model", "invalid_value"),
         (b'{"messages": [{}], "stream_options": 1}', "stream_options", "invalid_value"),
         (b'{"messages": [{}], "model": 1}', "model", "invalid_value"),
