@@ -71,6 +71,24 @@ async def test_a_dead_first_provider_costs_its_own_models_only(path: Path, llm: 
     assert (asked.status, llm.calls[-1].model) == (200, "fake"), "asked of the provider that lists it"
 
 
+async def test_a_provider_that_hangs_holds_up_the_list_no_longer_than_connecting_may_take(
+    path: Path, llm: FakeLLM, tmp_path: Path
+) -> None:
+    routes = tmp_path / "routes.toml"
+    async with FakeLLM() as hanging:
+        hanging.list_reply = replies.hang()
+        routes.write_text(
+            f'[providers.hangs]\nbase_url = "{hanging.base_url}"\n[providers.well]\nbase_url = "{llm.base_url}"\n'
+            '[[routes.smart]]\nprovider = "hangs"\nmodel = "big"\n'
+        )
+        async with whole_api(path, mock_mode=False, llm_routes_file=routes, connection_timeout=0.1) as api:
+            first, second = await api("GET", "/models"), await api("GET", "/v1/models")
+
+    assert [model["id"] for model in first.json] == ["smart", "fake"]
+    assert [model["id"] for model in second.json["data"]] == ["smart", "fake"]
+    assert hanging.lists == 1, "once for as long as the list is kept"
+
+
 async def test_with_openais_key_alone_it_works_out_of_the_box(
     path: Path, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,7 +172,7 @@ TABLE = [
     empty("blank parts", replies.message(BLANK_PARTS)),
     final("all tokens spent", replies.message("", "length"), ErrorCode.UPSTREAM_EMPTY, "max_tokens"),
     invalid("broken JSON", replies.raw(b'{"choices": [{"mess'), "JSON"),
-    invalid("not JSON", replies.raw(b"OK")),
+    invalid("not JSON", replies.raw(b"Ollama is running"), "is not JSON; check the base URL"),
     invalid("a web page", replies.raw(b"<!DOCTYPE html><html>OK</html>"), "web page, not JSON; check the base URL"),
     invalid("nothing", replies.raw(b"")),
     invalid("not UTF-8", replies.raw(b'{"choices": "\xff"}')),

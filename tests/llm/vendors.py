@@ -314,6 +314,7 @@ EXAMPLES = [
     Example("go", 404, b"404 page not found", M.WRONG_PATH),
     Example("express", 404, {"message": "Cannot POST /chat/completions"}, M.WRONG_PATH),
     Example("lm studio in a 200", 0, "Unexpected endpoint or method. (POST /chat/completions)", M.WRONG_PATH),
+    Example("zhipu in a 200", 0, {"error": {"code": 500, "msg": "404 NOT_FOUND"}}, M.WRONG_PATH),
     Example("fastapi", 405, {"detail": "Method Not Allowed"}, M.WRONG_PATH),
     Example("a web server", 405, b"<html>405 Not Allowed</html>", M.WRONG_PATH),
     Example("a redirect", 301, b"", M.WRONG_PATH),

@@ -252,8 +252,8 @@ TABLE: tuple[Row, ...] = (
     row(Meaning.CAPACITY, "Groq, errors: 498 flex tier; Anthropic, errors: 529", statuses=(498, 529)),
     row(
         Meaning.WRONG_PATH,
-        "OpenAI (Invalid URL), Azure (Resource not found), FastAPI, Go, Express, Kong, LM Studio, Cloudflare 7000",
-        statuses=(NO_STATUS, 400, 404, 405, 421),
+        "OpenAI (Invalid URL), Azure (Resource not found), FastAPI, Go, Express, Kong, LM Studio, Cloudflare, Zhipu",
+        statuses=(NO_STATUS, 400, 404, 405, 421, 500),
         says=NOWHERE,
     ),
     row(Meaning.WRONG_PATH, "RFC 9110, section 15.4: redirects", statuses=(300, 301, 302, 303, 304, 305, 307, 308)),

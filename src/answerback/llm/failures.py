@@ -54,6 +54,9 @@ def read_document(status: int, headers: Mapping[str, str], body: bytes, now: int
     if not isinstance(document, dict):
         if read_error(None, body).is_page:
             raise invalid(f"is a web page, not JSON; {CHECK_BASE_URL}")
+        if body.lstrip()[:1] not in (b"{", b"[", b""):
+            # Such as Ollama's greeting at its root.
+            raise invalid(f"is not JSON; {CHECK_BASE_URL}")
         raise invalid("is not a JSON object")
     return document
 
