@@ -52,8 +52,9 @@ async def test_a_connection_that_closes_within_a_response_is_not_called_again(
         b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000,
         b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 50_000,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;" + b"x" * 300_000 + b"\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 100_000,
     ],
-    ids=["interim responses", "headers", "an extension of a chunk"],
+    ids=["interim responses", "headers", "an extension of a chunk", "chunks of one byte"],
 )
 async def test_more_framing_than_content_ends_the_call(said: bytes, llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.then(replies.babble(said))
@@ -63,10 +64,10 @@ async def test_more_framing_than_content_ends_the_call(said: bytes, llm: FakeLLM
 
 
 async def test_an_answer_in_chunks_of_one_byte_is_whole(llm: FakeLLM, provider: OpenAICompatible) -> None:
-    body = b'{"choices": [{"message": {"content": "' + b"x" * 100_000 + b'"}, "finish_reason": "stop"}]}'
+    body = b'{"choices": [{"message": {"content": "' + b"x" * 8_000 + b'"}, "finish_reason": "stop"}]}'
     chunks = b"".join(b"1\r\n%c\r\n" % each for each in body)
     llm.then(replies.babble(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"))
-    assert (await ask(provider, HI)).text == "x" * 100_000
+    assert (await ask(provider, HI)).text == "x" * 8_000
 
 
 async def test_a_call_that_finds_no_descriptor_has_asked_nobody(
@@ -79,3 +80,12 @@ async def test_a_call_that_finds_no_descriptor_has_asked_nobody(
 
     assert (failed.value.retryable, failed.value.asked, llm.total) == (True, False, 0)
     assert 0 < (failed.value.retry_after or 0) < 10
+
+
+@pytest.mark.parametrize("chunk", [16, 1000, 100_000])
+async def test_a_large_answer_is_whole_however_it_is_cut(chunk: int, llm: FakeLLM, provider: OpenAICompatible) -> None:
+    body = b'{"choices": [{"message": {"content": "' + b"x" * 3_000_000 + b'"}, "finish_reason": "stop"}]}'
+    pieces = (body[start : start + chunk] for start in range(0, len(body), chunk))
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    llm.then(replies.babble(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"))
+    assert len((await ask(provider, HI)).text or "") == 3_000_000

@@ -93,11 +93,14 @@ class TestEndlessFraming:
             itertools.chain([CHUNKED + b"1;"], itertools.repeat(b"x" * 10_000)),
             itertools.chain([CHUNKED], itertools.repeat((b"1;" + b"y" * 90 + b"\r\nx\r\n") * 100)),
             itertools.chain([CHUNKED + b"1\r\nx\r\n0\r\n"], itertools.repeat(b"x: y\r\n" * 1000)),
+            itertools.chain([CHUNKED], itertools.repeat(b"1\r\nx\r\n" * 10_000)),
         ],
-        ids=["extension of one chunk", "extensions of chunks", "trailers"],
+        ids=["extension of one chunk", "extensions of chunks", "trailers", "chunks of one byte"],
     )
     async def test_after_the_status_it_ends_the_body(self, said: Iterable[bytes], sender: WebhookSender) -> None:
         taken = Taken(said)
         async with answering(taken) as url:
-            assert (await sender.send("t1", url, {}, BODY)).status == 200
+            response = await sender.send("t1", url, {}, BODY)
+        assert response.status == 200
+        assert len(response.snippet) < 1024, "a body would have been read to 16 KiB"
         assert taken.bytes < BUFFERED

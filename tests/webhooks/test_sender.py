@@ -201,11 +201,11 @@ class TestHostileReceivers:
         ],
     )
     async def test_a_broken_answer_fails_the_attempt(
-        self, behaviour: behaviours.Behaviour, words: str, hasty: WebhookSender, receiver: Receiver
+        self, behaviour: behaviours.Behaviour, words: str, sender: WebhookSender, receiver: Receiver
     ) -> None:
         receiver.on("/", behaviour)
         with pytest.raises(SendError, match=words):
-            await hasty.send("t1", receiver.url("/?token=hidden"), {}, BODY)
+            await sender.send("t1", receiver.url("/?token=hidden"), {}, BODY)
 
     @pytest.mark.parametrize(
         "behaviour", [behaviours.endless(), behaviours.gzip_bomb()], ids=["endless body", "gzip bomb"]

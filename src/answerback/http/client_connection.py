@@ -18,9 +18,6 @@ from answerback.http.descriptors import may_wait, outgoing_socket
 MAX_HEAD_BYTES = 64 * 1024
 """Of the heads of one response, those of its interim responses (1xx) included."""
 MAX_INTERIM_RESPONSES = 16
-MAX_FRAMING_BYTES = 64 * 1024
-FRAMING_FACTOR = 16
-"""Besides `MAX_FRAMING_BYTES` each byte of a body may cost so many others: one in a chunk of its own costs five."""
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _FRAMING = re.compile(rb"(?im)^(content-length|transfer-encoding)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n")
@@ -37,25 +34,29 @@ class TooMuchFramingError(aiohttp.ClientError):
 
 
 class CountingConnector(aiohttp.TCPConnector):
-    """Keeps a connection for `keepalive` seconds after a response; None: each is used once. There is no limit of how
+    """A body may come with `framing` bytes of chunk sizes, extensions and trailers, and one more for each byte of
+    content. Each chunk takes microseconds: many of one byte would hold the event loop.
+
+    Keeps a connection for `keepalive` seconds after a response; None: each is used once. There is no limit of how
     many: the worker pool bounds what is in flight, and waiting here would only eat a request's timeout."""
 
-    def __init__(self, keepalive: float | None, **options: Any) -> None:
+    def __init__(self, keepalive: float | None, framing: int, **options: Any) -> None:
         super().__init__(
             **{"limit": 0, "socket_factory": outgoing_socket, **options},
             force_close=keepalive is None,
             keepalive_timeout=keepalive,
         )
         connection: Any = CountingConnection
-        self._factory = functools.partial(connection, loop=self._loop)
+        self._factory = functools.partial(connection, loop=self._loop, framing=framing)
 
 
 class CountingConnection(ResponseHandler):
     """Feeds the parser one whole head at a time, so that a response whose head has come is known, whatever is wrong
     with the bytes behind it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, framing: int) -> None:
         super().__init__(loop)
+        self._framing = framing
         self._requests = 0
         self._begin()
 
@@ -94,8 +95,10 @@ class CountingConnection(ResponseHandler):
     def _begin(self) -> None:
         self._received = 0
         self._heads = 0
+        self._fed = 0
         self._interim = 0
         self._head = b""
+        self._rest = b""
         self._answered = False
         self._given_up = False
 
@@ -131,17 +134,33 @@ class CountingConnection(ResponseHandler):
                 self._give_up(aiohttp.ClientPayloadError("its head does not say where its body ends"))
 
     def _feed_body(self, data: bytes) -> None:
+        """Feeds pieces as long as their reader takes them; without data, goes on where it stopped."""
+        if not data and not self._parse_body(b""):
+            return
+        data, self._rest = self._rest + data, b""
+        for start in range(0, len(data), self._framing):
+            if self._reading_paused:
+                self._rest = data[start:]
+                return
+            if not self._parse_body(data[start : start + self._framing]):
+                return
+
+    def _parse_body(self, data: bytes) -> bool:
+        """Whether there is more of the body to come, and its server may go on."""
         payload = self._payload
+        self._fed += len(data)
         parsed = self._parse(data)
         if payload is None or payload.is_eof():
-            return
+            return False
         if not parsed:
             # aiohttp raises it only in the reader of a next response, of which there will be none.
             set_exception(payload, aiohttp.ClientPayloadError("the framing is broken"))
-        elif not self._reading_paused:
-            framing = self._received - self._heads - payload.total_bytes
-            if framing > MAX_FRAMING_BYTES + FRAMING_FACTOR * payload.total_bytes:
-                self._give_up(TooMuchFramingError("more framing than content"))
+            return False
+        # A parser that is paused may have a piece that it has not read yet.
+        if self._fed > 2 * (self._framing + payload.total_bytes):
+            self._give_up(TooMuchFramingError("more framing than content"))
+            return False
+        return True
 
     def _parse(self, data: bytes) -> bool:
         """Whether it is valid HTTP."""
@@ -154,7 +173,7 @@ class CountingConnection(ResponseHandler):
 
     def _give_up(self, error: aiohttp.ClientError) -> None:
         self._given_up = True
-        self._head = b""
+        self._head = self._rest = b""
         if self._payload is not None and not self._payload.is_eof():
             set_exception(self._payload, error)
         self.set_exception(error)

@@ -16,6 +16,8 @@ from answerback.http.client_connection import CountingConnector, TooMuchFramingE
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import ErrorCode, ProviderError
 
+FRAMING = 64 * 1024
+"""Of a response, in bytes, besides as much as it has content."""
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 
 SHORTAGE_SECONDS = 2.0
@@ -130,7 +132,7 @@ class Transport:
 
     def _make_session(self, keepalive: float | None) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=CountingConnector(keepalive),
+            connector=CountingConnector(keepalive, FRAMING),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout),
             trust_env=False,

@@ -22,6 +22,8 @@ from answerback.webhooks.lookup import Requester
 
 MAX_HEADER_BYTES = 8190
 MAX_HEADERS = 128
+FRAMING = 1024
+"""Of a body, in bytes: that of chunks of ordinary size is a hundredth of it."""
 
 # What RFC 3986 allows as it is. Such a URL is sent exactly as written; any other is quoted first.
 _EXACT = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
@@ -45,7 +47,7 @@ def as_written(url: str) -> URL:
     return URL(url, encoded=_EXACT.fullmatch(url) is not None)
 
 
-def guarded_client(guard: AddressGuard, tls: ssl.SSLContext | None, read_buffer: int = 2**16) -> HttpClient:
+def guarded_client(guard: AddressGuard, tls: ssl.SSLContext | None, read_buffer: int = 2**14) -> HttpClient:
     """A client for untrusted servers, without a deadline of its own; its requests are made `on_behalf_of` a tenant.
     `tls` replaces the system's trust, as for a private certificate authority; whether it verifies certificates is up to
     the caller."""
@@ -74,6 +76,7 @@ def _connector(guard: AddressGuard, tls: ssl.SSLContext | None, keepalive: float
 
     return CountingConnector(
         keepalive,
+        FRAMING,
         resolver=_JudgingResolver(guard),
         use_dns_cache=False,  # requests that share a lookup would wait for the turn of the first
         socket_factory=checked_socket,

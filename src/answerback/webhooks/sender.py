@@ -15,7 +15,7 @@ from answerback.webhooks.outcome import HTTP_BUSY, CallbackResponse
 from answerback.webhooks.response import BoundedBody
 
 SHORTAGE = "not sent: this machine had no descriptor, port or memory left for a connection"
-READ_BUFFER = 16 * 1024
+READ_BUFFER = 4 * 1024
 BODY_SECONDS = 2.0
 """How long the rest of a response is waited for once its status is known: it counts for the snippet only."""
 
