@@ -8,7 +8,7 @@ from starlette.requests import Request
 from answerback.accounts.ratelimit import IDLE_SWEEP_EVERY, MovingWindows, RateLimiter, address_of
 from answerback.http.errors import RateLimited
 from answerback.http.headers import RESPONSE_HEADERS
-from answerback.kernel.rate import Rate
+from answerback.kernel.rate import Rate, Standing
 
 
 class Limited:
@@ -43,6 +43,22 @@ async def test_no_sixty_seconds_hold_more_than_the_limit_and_none_is_refused_tha
         assert await limited.admits() == (len(recent) < limit)
         if len(recent) < limit:
             admitted.append(limited.now)
+
+
+async def test_many_calls_are_admitted_all_or_none_when_so_many_have_left() -> None:
+    now = 1_000.0
+    windows = MovingWindows(lambda: now)
+    rate = Rate(5, 60)
+    assert (await windows.hit("c", rate, 2)).remaining == 3
+    now += 10
+    assert (await windows.hit("c", rate, 2)).remaining == 1
+
+    assert await windows.hit("c", rate, 2) == Standing(admitted=False, remaining=1, seconds=50)
+    assert await windows.hit("c", rate, 4) == Standing(admitted=False, remaining=1, seconds=60)
+    assert not (await windows.hit("c", rate, 6)).admitted
+    assert not (await windows.hit("another", rate, 6)).admitted
+    now += 50
+    assert await windows.hit("c", rate, 3) == Standing(admitted=True, remaining=0, seconds=10)
 
 
 async def test_a_request_is_admitted_again_exactly_when_the_refusal_said() -> None:

@@ -48,6 +48,21 @@ async def test_two_processes_of_one_database_admit_exactly_as_many_as_one(
     assert {standing.seconds for standing in standings if not 50 < standing.seconds <= 60} == set()
 
 
+async def test_many_calls_are_admitted_all_or_none(link: Link, stores: Stores) -> None:
+    counted = rates(link, stores)
+
+    standings = [await counted.hit("caller", MINUTE, calls) for calls in (60, 41, 40, 1, 101)]
+
+    assert [(each.admitted, each.remaining) for each in standings] == [
+        (True, 40),
+        (False, 40),
+        (True, 0),
+        (False, 0),
+        (False, 0),
+    ]
+    assert all(50 < each.seconds <= 60 for each in standings)
+
+
 async def test_a_request_is_admitted_again_when_the_refusal_said(link: Link, stores: Stores) -> None:
     counted = rates(link, stores)
     second = Rate(2, 1)

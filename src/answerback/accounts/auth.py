@@ -70,11 +70,15 @@ class Authenticator:
             # Guessing keys is limited too, and takes nothing from the rate of a valid key at the same address.
             await self._limiter.admit(request, "refused:" + address_of(request), self._limiter.default)
             raise
-        counted = "address:" + address_of(request) if caller.key_id is None else "key:" + caller.key_id
-        await self._limiter.admit(request, counted, caller.rate)
+        await self._limiter.admit(request, _counted(request, caller), caller.rate)
         if caller.operator:
             note_operator(request)
         return caller
+
+    async def count_calls(self, request: Request, caller: Caller, calls: int) -> None:
+        """Counts the calls that a request makes against its caller's rate; itself it was counted as the first. Raises
+        RateLimited."""
+        await self._limiter.admit(request, _counted(request, caller), caller.rate, calls - 1)
 
     async def tenant(self, request: Request) -> str:
         """The caller's tenant id; otherwise as `caller`."""
@@ -164,6 +168,11 @@ class Authenticator:
             return False
         address = request.client.host if request.client else ""
         return _is_of_this_machine(address) and _is_of_this_machine(_host(request.headers.get("host", "")))
+
+
+def _counted(request: Request, caller: Caller) -> str:
+    """The name under which requests are counted."""
+    return "address:" + address_of(request) if caller.key_id is None else "key:" + caller.key_id
 
 
 def _require_operator(caller: Caller, reason: str) -> None:

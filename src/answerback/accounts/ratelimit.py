@@ -9,7 +9,7 @@ from typing import Protocol
 from starlette.requests import Request
 
 from answerback.http.errors import RateLimited, rate_headers
-from answerback.http.headers import add_header
+from answerback.http.headers import set_header
 from answerback.http.upstream import SDK_PATIENCE_SECONDS
 from answerback.kernel.rate import Rate, Standing
 
@@ -20,8 +20,8 @@ IDLE_SWEEP_EVERY = 4096
 class Rates(Protocol):
     """Counts the requests of callers, each by a rate."""
 
-    async def hit(self, caller: str, rate: Rate) -> Standing:
-        """Counts one more, if the rate admits it. Raises nothing."""
+    async def hit(self, caller: str, rate: Rate, count: int = 1) -> Standing:
+        """Counts so many more, if the rate admits them all. Raises nothing."""
 
 
 class MovingWindows:
@@ -33,22 +33,25 @@ class MovingWindows:
         self._times: dict[tuple[str, Rate], deque[float]] = {}
         self._until_sweep = IDLE_SWEEP_EVERY
 
-    async def hit(self, caller: str, rate: Rate) -> Standing:
+    async def hit(self, caller: str, rate: Rate, count: int = 1) -> Standing:
         now = self._now()
         times = self._times.setdefault((caller, rate), deque())
         while times and times[0] <= now - rate.seconds:
             times.popleft()
-        admitted = len(times) < rate.amount
+        short = len(times) + count - rate.amount
+        admitted = short <= 0
         if admitted:
-            times.append(now)
+            times.extend([now] * count)
             self._until_sweep -= 1
-        standing = Standing(admitted, rate.amount - len(times), times[0] - now + rate.seconds)
+        # A refused one is admitted once as many have left as it is short of.
+        leaving = times[min(max(short, 1), len(times)) - 1] if times else now
+        standing = Standing(admitted, rate.amount - len(times), leaving - now + rate.seconds)
         if self._until_sweep <= 0:
             self._sweep(now)
         return standing
 
     def _sweep(self, now: float) -> None:
-        self._times = {key: times for key, times in self._times.items() if times[-1] > now - key[1].seconds}
+        self._times = {key: times for key, times in self._times.items() if times and times[-1] > now - key[1].seconds}
         self._until_sweep = max(IDLE_SWEEP_EVERY, len(self._times))
 
 
@@ -60,19 +63,23 @@ class RateLimiter:
         self._rates = rates
         self.default = default
 
-    async def admit(self, request: Request, caller: str, rate: Rate | None) -> None:
-        """Counts the request, and adds to its response how many more would be admitted. Raises RateLimited."""
-        if rate is None:
+    async def admit(self, request: Request, caller: str, rate: Rate | None, count: int = 1) -> None:
+        """Counts the request, or `count` calls that it makes, and adds to its response how many more would be admitted.
+        Raises RateLimited."""
+        if rate is None or count == 0:
             return
-        standing = await self._rates.hit(caller, rate)
+        standing = await self._rates.hit(caller, rate, count)
         seconds = max(1, math.ceil(standing.seconds))
         for name, value in rate_headers(rate.amount, max(0, standing.remaining), seconds).items():
-            add_header(request, name, value)
+            set_header(request, name, value)
         if standing.admitted:
             return
-        add_header(request, "Retry-After", str(seconds))
+        if count > rate.amount:
+            set_header(request, "x-should-retry", "false")
+            raise RateLimited(f"it makes more calls than your rate ever admits, {_words(rate)}; make fewer at once")
+        set_header(request, "Retry-After", str(seconds))
         if seconds > SDK_PATIENCE_SECONDS:
-            add_header(request, "x-should-retry", "false")
+            set_header(request, "x-should-retry", "false")
         raise RateLimited(f"more than {_words(rate)}; try again in {seconds} s")
 
 

@@ -10,20 +10,26 @@ from answerback.redis.names import Names
 HIT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local limit, window = tonumber(ARGV[1]), ARGV[2] * 1000000
+local limit, window, more = tonumber(ARGV[1]), ARGV[2] * 1000000, tonumber(ARGV[3])
 local oldest = redis.call('LINDEX', KEYS[1], -1)
 while oldest and tonumber(oldest) <= now - window do
     redis.call('RPOP', KEYS[1])
     oldest = redis.call('LINDEX', KEYS[1], -1)
 end
 local count = redis.call('LLEN', KEYS[1])
-local admitted = count < limit
-if admitted then
-    redis.call('LPUSH', KEYS[1], string.format('%.0f', now))
-    redis.call('PEXPIRE', KEYS[1], ARGV[2] * 1000)
-    count = count + 1
+local short = count + more - limit
+local leaving = oldest
+if short > 1 then
+    leaving = redis.call('LINDEX', KEYS[1], -math.min(short, count))
 end
-return {admitted and 1 or 0, limit - count, (oldest or now) + window - now}
+if short <= 0 then
+    for _ = 1, more do
+        redis.call('LPUSH', KEYS[1], string.format('%.0f', now))
+    end
+    redis.call('PEXPIRE', KEYS[1], ARGV[2] * 1000)
+    count = count + more
+end
+return {short <= 0 and 1 or 0, limit - count, (leaving or now) + window - now}
 """
 
 
@@ -35,12 +41,12 @@ class SharedRates:
         self._names = names
         self._local = local
 
-    async def hit(self, caller: str, rate: Rate) -> Standing:
+    async def hit(self, caller: str, rate: Rate, count: int = 1) -> Standing:
         try:
             # The rate is a part of the name: a changed rate counts anew.
             key = await self._names.name("rate", caller, f"{rate.amount}/{rate.seconds}")
-            reply = await self._link.call("EVAL", HIT, 1, key, rate.amount, rate.seconds)
+            reply = await self._link.call("EVAL", HIT, 1, key, rate.amount, rate.seconds, count)
         except (Away, StorageUnavailable):
-            return await self._local.hit(caller, rate)
+            return await self._local.hit(caller, rate, count)
         admitted, remaining, microseconds = reply
         return Standing(bool(admitted), remaining, microseconds / 1_000_000)

@@ -1,6 +1,7 @@
 """The folder of benchmarks' files."""
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -13,9 +14,12 @@ from answerback.kernel.errors import ResultsUnwritable
 T = TypeVar("T")
 
 
+OURS = ("benchmark-*.csv", "benchmark-*.svg")
+
+
 class ResultsFolder:
-    """Implements `Results` in `folder`, made at the first use. Each file has a name of its own, and none is ever
-    overwritten."""
+    """Implements `Results` in `folder`, made at the first use. Each file has a name of its own, none is ever
+    overwritten, and only the user of this process may read it: prompts and answers are private."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,7 +41,22 @@ class ResultsFolder:
 
     def _open(self, path: Path) -> BinaryIO:
         self._folder.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
+        return private(path)
+
+    async def prune(self, retention_seconds: float) -> int:
+        """Deletes the files last written so long ago, and returns how many. Raises ResultsUnwritable."""
+        return await _on_disk(self._folder / "any", lambda: self._delete_before(time.time() - retention_seconds))
+
+    def _delete_before(self, moment: float) -> int:
+        old = [each for kind in OURS for each in self._folder.glob(kind) if each.lstat().st_mtime < moment]
+        for each in old:
+            each.unlink(missing_ok=True)
+        return len(old)
+
+
+def private(path: Path) -> BinaryIO:
+    """A new file that only this process's user may read or write. Raises OSError."""
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 class CsvFile:

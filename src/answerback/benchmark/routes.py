@@ -112,13 +112,15 @@ def router(benchmark: Benchmark, authenticator: Authenticator, idempotent: Idemp
     async def run_benchmark(request: Request) -> Response:
         """Asks every prompt `runs` times and measures how long answers take. The response comes when all is done;
         hanging up stops it, unless it has an `Idempotency-Key`, and keeps the rows of what was done. At most 10,000
-        calls.
+        calls; each counts against your rate.
 
         `curl -s http://localhost:8080/benchmark -F prompt_file=@prompts.txt -F runs=10`"""
-        tenant_id = await authenticator.tenant(request)
+        caller = await authenticator.caller(request)
+        tenant_id = caller.tenant_id
         plan, form = await _read(request)
 
         async def answer() -> Response:
+            await authenticator.count_calls(request, caller, plan.calls)
             try:
                 (report,) = await benchmark.run(tenant_id, [plan])
             except ResultsUnwritable as error:

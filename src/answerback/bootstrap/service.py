@@ -9,6 +9,7 @@ from enum import StrEnum
 from answerback.accounts.auth import Authenticator
 from answerback.ask.ask import Questions
 from answerback.benchmark.results import ResultsFolder
+from answerback.benchmark.retention import Retention
 from answerback.benchmark.run import Benchmark
 from answerback.bootstrap.accounts import make_authenticator, make_signing_secrets
 from answerback.bootstrap.engine import make_engine
@@ -42,6 +43,9 @@ YOUNG_OBJECTS = 10_000
 job's CPU: each job in flight is made of hundreds that live until its end."""
 
 
+DAY_SECONDS = 86_400
+
+
 class Role(StrEnum):
     """What a process does: serve routes, work, or both."""
 
@@ -70,6 +74,7 @@ class Service:
     questions: Questions
     generation: Generation
     benchmark: Benchmark
+    retention: Retention
     idempotency: IdempotencyRecords
     depths: Depths
     engine: Engine | None
@@ -90,6 +95,7 @@ class Service:
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS)
         self.depths.start()
+        self.retention.start()
         if self.engine is not None:
             self.engine.start(broke)
         self.notifiers.start()
@@ -142,6 +148,8 @@ async def build(
     asker = make_asker(settings, provider, instruments)
     catalog = Catalog(asker, settings.cache_ttl, instruments, always=(upstreams.default_model,))
     results = _make_results(settings, role)
+    retention = Retention(results, settings.retention_days * DAY_SECONDS, instruments.log)
+    lifetimes.push_async_callback(retention.close)
     return Service(
         settings=settings,
         process=process,
@@ -159,6 +167,7 @@ async def build(
         questions=Questions(asker, stores.questions, instruments.log),
         generation=Generation(asker, catalog),
         benchmark=Benchmark(asker, catalog, results, upstreams.default_model, instruments.log),
+        retention=retention,
         idempotency=IdempotencyRecords(stores.idempotency, settings.lease_seconds, instruments.log),
         depths=depths,
         engine=engine,

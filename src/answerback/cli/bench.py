@@ -13,6 +13,7 @@ from rich.text import Text
 
 from answerback.benchmark.chart import Panel, number, svg
 from answerback.benchmark.model import Plan, Report, Run, Spread, read_prompts
+from answerback.benchmark.results import private
 from answerback.bootstrap.benchmark import make_benchmark
 from answerback.cli.silence import Silence
 from answerback.kernel.errors import ResultsUnwritable, UnknownModel
@@ -62,7 +63,8 @@ def run(settings: Settings, planned: Sequence[Plan]) -> int:
         Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"answerback bench: {error}", "bold red"))
         return 2
     plot = Path(reports[0].results_file).with_suffix(".svg")
-    plot.write_text(svg(panels(reports)), encoding="utf-8")
+    with private(plot) as file:
+        file.write(svg(panels(reports)).encode())
     _show(screen, reports, plot, mock=settings.mock)
     return 0 if any(report.overall.latency for report in reports) else 1
 

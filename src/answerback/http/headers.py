@@ -39,3 +39,10 @@ def add_header(request: Request, name: str, value: str) -> None:
     """Adds a header to the response, also if that becomes an error."""
     added: list[tuple[bytes, bytes]] = request.scope[RESPONSE_HEADERS]
     added.append((name.lower().encode(), value.encode("latin-1")))
+
+
+def set_header(request: Request, name: str, value: str) -> None:
+    """As `add_header`, in place of one of this name that was added before."""
+    added: list[tuple[bytes, bytes]] = request.scope[RESPONSE_HEADERS]
+    added[:] = [each for each in added if each[0] != name.lower().encode()]
+    add_header(request, name, value)

@@ -156,7 +156,7 @@ class Settings(BaseSettings):
     log_format: Format = "text"
     """`text`, or `json` for JSON lines."""
     retention_days: Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)] = 30
-    """How long ended jobs are kept."""
+    """How long ended jobs, questions, stored responses and files of benchmarks are kept."""
     worker_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Jobs in flight in one process, and likewise callbacks."""
     tenant_slot_factor: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 4
