@@ -1,6 +1,7 @@
 """A database that is locked, full or read-only refuses cleanly, keeps what it has, and recovers."""
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -203,3 +204,23 @@ async def test_every_commit_reaches_the_disk(path: Path) -> None:
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+def test_the_wal_shrinks_once_a_long_reader_is_gone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "MAX_IDLE_WAL_BYTES", 1_000_000)
+    wal = path.with_name(path.name + "-wal")
+    connect = sqlite.connector(path)
+    with contextlib.closing(connect()) as writer, contextlib.closing(connect()) as reader:
+        writer.execute("CREATE TABLE texts (text)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM texts").fetchall()
+        for _ in range(100):
+            writer.execute("INSERT INTO texts VALUES (?)", ("x" * 100_000,))
+        assert wal.stat().st_size > 10_000_000
+
+        reader.execute("COMMIT")
+        for _ in range(2):
+            # The first one's checkpoint empties the WAL, the second one begins it anew.
+            writer.execute("INSERT INTO texts VALUES ('y')")
+
+        assert wal.stat().st_size <= 1_000_000

@@ -18,6 +18,8 @@ from answerback.kernel.telemetry import UNMEASURED, Metrics
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's lock before it is refused."""
+MAX_IDLE_WAL_BYTES = 64 * 1024 * 1024
+"""How large the WAL stays after a long reader or a large write made it larger; checkpoints else keep it at 4 MB."""
 READ_SECONDS = 0.005
 """How long a group of reads goes on taking in more. A read waits for one such group, or one slow read, and its turn."""
 
@@ -54,6 +56,7 @@ def connector(path: Path, *, read_only: bool = False) -> Callable[[], sqlite3.Co
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
+        connection.execute(f"PRAGMA journal_size_limit = {MAX_IDLE_WAL_BYTES}")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         return connection
