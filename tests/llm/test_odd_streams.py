@@ -134,6 +134,20 @@ async def test_what_follows_a_whole_answer_is_waited_for_a_moment_only(
     assert text_of(await joined(sse(*WHOLE), **how)) == "Hello"
 
 
+@pytest.mark.parametrize("how", [{"hangs": True}, {"breaks": True}], ids=str)
+async def test_an_answer_that_goes_on_after_its_end_has_not_ended_yet(
+    how: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "END_SECONDS", 0.01)
+    events = sse(piece("Hel", "stop"), piece("lo"))
+
+    assert (await streamed(events))[0] == "Hello"
+    assert (await streamed(events, sse(piece("!", "stop")), **how))[0] == "Hello!"
+    with pytest.raises((ProviderError, TimeoutError)):
+        async with asyncio.timeout(0.1):
+            await streamed(events, **how)
+
+
 @pytest.mark.parametrize("how", [{"several": True}, {}], ids=str)
 async def test_a_connection_that_breaks_before_all_has_ended_breaks_the_stream(how: dict[str, bool]) -> None:
     events = WHOLE if how else (*HELLO, piece(finish="a_word_of_its_own"))

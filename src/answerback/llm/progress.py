@@ -20,6 +20,7 @@ class Progress:
         self._last = 0
         self._repeats = False
         self._rises = False
+        self._goes_on = False
         self._open: set[int] = set()
         self._ended: dict[int, Finish] = {}
         self.speaks = False
@@ -28,6 +29,12 @@ class Progress:
     @property
     def finished(self) -> bool:
         return bool(self._ended) and not self._open
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing but the usage can follow: all that was asked for has ended, for certain, and does not go on
+        after its end."""
+        return self.speaks and self.finished and not (self._several or self.doubtful or self._goes_on)
 
     @property
     def doubtful(self) -> bool:
@@ -75,8 +82,11 @@ class Progress:
             if self._ended.get(index, Finish.UNKNOWN) is Finish.UNKNOWN:
                 self._ended[index] = finish
             self._open.discard(index)
+            self._goes_on = False
         elif index not in self._ended:
             self._open.add(index)
+        elif _says(choice.get("delta")):
+            self._goes_on = True
         self.speaks = self.speaks or finish in completions.WITHOUT_ANYTHING or _says(choice.get("delta"))
 
 

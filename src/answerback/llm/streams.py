@@ -86,6 +86,7 @@ class _Source:
         connection broke. Raises ProviderError while the answer is not whole."""
         stream = self._stream
         if not stream.done and not stream.complete:
+            self._complete = False
             return await self._response.read_some()
         if stream.done and stream.counted:
             return None
@@ -152,7 +153,7 @@ class ChunkReader:
     @property
     def complete(self) -> bool:
         """Whether the answer has come to its end, though not the body."""
-        return not self._several and self._progress.speaks and self._progress.finished and not self._progress.doubtful
+        return self._progress.complete
 
     def check_whole(self) -> None:
         """Raises ProviderError unless the answer is whole."""
