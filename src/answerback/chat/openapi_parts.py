@@ -70,7 +70,8 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
         _401="No key, or one that is not valid",
         _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
         "`Retry-After`), or its response was not stored",
-        _413="The body is too large",
+        _404="The upstream has no such model",
+        _413="The body is too large, for the service or for the upstream",
         _415=NOT_JSON,
         _421=MISDIRECTED,
     ),

@@ -79,9 +79,9 @@ ASK_ERRORS = KEY_ERRORS | errors(
     _400="The upstream refused the question: no such model, or too long for it",
     _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
     "`Retry-After`), or its response was not stored",
-    _413="The body is too large",
+    _413="The body is too large, for the service or for the upstream",
     _415=NOT_JSON,
-    _422="A field is wrong; each is named",
+    _422="A field is wrong; each is named. Or the upstream refused the question with this status",
     _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
     _502="The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
     _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
