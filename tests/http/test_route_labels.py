@@ -25,7 +25,7 @@ async def test_no_caller_makes_up_a_label(path: Path) -> None:
 async def test_half_a_surrogate_pair_is_refused_and_breaks_no_page(path: Path) -> None:
     half = json.dumps("\ud83d").encode()
     message = b'"callback_url": "https://203.0.114.1/"'
-    async with whole_api(path) as api:
+    async with whole_api(path, mock_delay_seconds=0) as api:
         for asked, body in {
             "/webhook": b'{"message": "hi", "model": %b, %b}' % (half, message),
             "/api/ask": b'{"question": "hi", "model": %b}' % half,

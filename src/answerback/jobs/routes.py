@@ -112,7 +112,11 @@ def router(
             instruments.metrics.ended(JobState.CANCELLED, ErrorCode.CANCELLED)
         notifier.job_cancelled(job_id)
         instruments.log.info("cancelled", job=job_id, tenant=tenant_id)
-        return respond(200, job_details(await store.get(tenant_id, job_id), operator=caller.operator))
+        record = await store.get(tenant_id, job_id)
+        for owed in record.deliveries:
+            if owed.held_by is not None:
+                instruments.log.info("callback_held", job=job_id, delivery=owed.id, behind=owed.held_by)
+        return respond(200, job_details(record, operator=caller.operator))
 
     @routes.post(
         "/jobs/{job_id}/retry",
