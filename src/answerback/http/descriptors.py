@@ -10,7 +10,9 @@ import os
 import socket
 import sys
 
-import aiohttp
+from aiohappyeyeballs.types import AddrInfoType
+
+from answerback.http.client.errors import HttpError
 
 if sys.platform != "win32":
     import resource
@@ -33,7 +35,7 @@ def raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def outgoing_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+def outgoing_socket(info: AddrInfoType) -> socket.socket:
     """A socket to connect by. Raises OSError (EMFILE) also where only the reserve is left."""
     family, kind, protocol, _, _ = info
     made = socket.socket(family, kind, protocol)
@@ -55,7 +57,7 @@ def may_wait(descriptor: int) -> bool:
 
 def is_shortage(error: BaseException) -> bool:
     """Whether this machine had no descriptor, memory or port for a connection: nobody was asked."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    cause = error.__cause__ if isinstance(error, HttpError) else error
     if isinstance(cause, socket.gaierror):
         # The resolver hides which error of the system it had.
         return cause.errno == socket.EAI_SYSTEM

@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import aiohttp
-from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
-from answerback.http.client import HttpClient
-from answerback.http.client_connection import CountingConnector, TooMuchFramingError
+from answerback.http.client import connection as http
+from answerback.http.client import errors
+from answerback.http.client.client import HttpClient
+from answerback.http.client.decoding import COMPRESSIONS, Inflate, coding
+from answerback.http.client.names import SharedLookups
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import ErrorCode, ProviderError
 
-FRAMING = 64 * 1024
-"""Of a response, in bytes, besides as much as it has content."""
+FRAMING_BYTES = 64 * 1024
+"""Of a response, besides as much as it has content."""
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 
 SHORTAGE_SECONDS = 2.0
@@ -40,17 +41,15 @@ class Response:
 class OpenResponse:
     """A response whose body still comes. Reading raises ProviderError."""
 
-    def __init__(
-        self,
-        response: aiohttp.ClientResponse,
-        deadline: float,
-        explain: Callable[[Exception], ProviderError],
-    ) -> None:
+    def __init__(self, response: http.Response, deadline: float, explain: Callable[[Exception], ProviderError]) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._deadline = deadline
         self._explain = explain
+        named = coding(response.headers.get("Content-Encoding"))
+        # Servers also name what is no compression, such as `utf-8`.
+        self._inflate = Inflate(named) if named in COMPRESSIONS else None
         self._unread = b""
 
     def unread(self, received: bytes) -> None:
@@ -65,26 +64,40 @@ class OpenResponse:
         try:
             # A timeout belongs to the task that enters it, and a stream may be read by another than opened it.
             async with asyncio.timeout_at(self._deadline):
-                return await self._response.content.read(READ_BYTES)
+                return await self.next_part()
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             raise self._explain(error) from None
 
+    async def next_part(self) -> bytes:
+        """As `read_some`, without its deadline. Raises HttpError."""
+        if self._inflate is None:
+            return await self._response.read_some(READ_BYTES)
+        while True:
+            data = b"" if self._inflate.rest else await self._response.read_some(READ_BYTES)
+            if not data and not self._inflate.rest:
+                if not self._inflate.whole:
+                    raise errors.BodyBroken("the compressed body ends too early")
+                return b""
+            if content := self._inflate.feed(data, READ_BYTES):
+                return content
+
     async def read(self) -> bytes:
-        """The whole body. Raises `upstream_invalid` beyond the limit in bytes."""
-        parts, self._unread = [self._unread], b""
-        size = len(parts[0])
+        """The whole body."""
         try:
             async with asyncio.timeout_at(self._deadline):
-                while part := await self._response.content.readany():
-                    parts.append(part)
-                    size += len(part)
-                    if size > MAX_RESPONSE_BYTES:
-                        break
+                return await self.whole()
         except Exception as error:  # noqa: BLE001 (as above)
             raise self._explain(error) from None
-        if size > MAX_RESPONSE_BYTES:
-            words = f"the upstream's response exceeds {MAX_RESPONSE_BYTES} bytes"
-            raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
+
+    async def whole(self) -> bytes:
+        """As `read`, without its deadline. Raises HttpError, TooLarge."""
+        parts, self._unread = [self._unread], b""
+        size = len(parts[0])
+        while part := await self.next_part():
+            parts.append(part)
+            size += len(part)
+            if size > MAX_RESPONSE_BYTES:
+                raise TooLarge
         return b"".join(parts)
 
     def close(self) -> None:
@@ -92,22 +105,33 @@ class OpenResponse:
         self._response.close()
 
 
+class TooLarge(Exception):
+    """A body exceeds `MAX_RESPONSE_BYTES`."""
+
+
 class Transport:
     """`connect_timeout` covers name, connection and TLS, in seconds; a call's own timeout covers the whole of it."""
 
     def __init__(self, connect_timeout: float) -> None:
         self._connect_timeout = connect_timeout
-        self._client = HttpClient(self._make_session)
+        self._client = HttpClient(connect_timeout, buffer_bytes=READ_BYTES // 2, framing_bytes=FRAMING_BYTES)
+        self._resolve = SharedLookups()
 
     async def request(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:
         """A whole response. Raises as `open` does."""
-        response = await self.open(method, url, headers, body, timeout)
+        explain = partial(self._explain, timeout)
         try:
-            return Response(response.status, response.headers, await response.read())
-        finally:
-            response.close()
+            async with asyncio.timeout(timeout) as deadline:
+                asked = await self._client.request(method, url, headers, body, self._resolve)
+                response = OpenResponse(asked, deadline.when() or 0.0, explain)
+                try:
+                    return Response(response.status, response.headers, await response.whole())
+                finally:
+                    response.close()
+        except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
+            raise explain(error) from None
 
     async def open(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
@@ -118,26 +142,17 @@ class Transport:
         Raises ProviderError, always retryable: `upstream_timeout` after `timeout` seconds, `upstream_unreachable` where
         no whole response came, `upstream_invalid` where it is not valid HTTP or exceeds the limit in bytes.
         """
+        explain = partial(self._explain, timeout)
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._client.request(method, url, data=body, headers=headers)
-        except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
-            # `from None`: the repr of aiohttp's errors shows the request's headers, and so the key.
-            raise self._explain(timeout, error) from None
-        return OpenResponse(response, deadline, partial(self._explain, timeout))
+                response = await self._client.request(method, url, headers, body, self._resolve)
+        except Exception as error:  # noqa: BLE001 (as above)
+            raise explain(error) from None
+        return OpenResponse(response, deadline, explain)
 
     async def close(self) -> None:
         await self._client.close()
-
-    def _make_session(self, keepalive: float | None) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=CountingConnector(keepalive, FRAMING),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout),
-            trust_env=False,
-            read_bufsize=READ_BYTES // 2,
-        )
 
     def _explain(self, timeout: float, error: Exception) -> ProviderError:
         if is_shortage(error):
@@ -145,16 +160,18 @@ class Transport:
             wait = SHORTAGE_SECONDS * (0.5 + random.random())
             return ProviderError(_UNREACHABLE, words, retryable=True, retry_after=wait, asked=False)
         match error:
-            case aiohttp.ConnectionTimeoutError():
+            case errors.ConnectTimeout():
                 code, words = _UNREACHABLE, f"the upstream could not be connected to within {self._connect_timeout:g} s"
             case TimeoutError():
                 code, words = ErrorCode.UPSTREAM_TIMEOUT, f"the upstream did not answer within {timeout:g} s"
-            case aiohttp.ClientPayloadError() if isinstance(error.__cause__, ContentEncodingError):
-                code, words = ErrorCode.UPSTREAM_INVALID, "the upstream's response cannot be decompressed"
-            case TooMuchFramingError():
-                code, words = ErrorCode.UPSTREAM_INVALID, "the upstream's HTTP is more headers and framing than content"
-            case aiohttp.ClientResponseError():
-                code, words = ErrorCode.UPSTREAM_INVALID, "the upstream's response is not valid HTTP"
+            case TooLarge():
+                code, words = _INVALID, f"the upstream's response exceeds {MAX_RESPONSE_BYTES} bytes"
+            case errors.BodyUndecodable():
+                code, words = _INVALID, "the upstream's response cannot be decompressed"
+            case errors.TooMuchFraming():
+                code, words = _INVALID, "the upstream's HTTP is more headers and framing than content"
+            case errors.NotHttp():
+                code, words = _INVALID, "the upstream's response is not valid HTTP"
             case _:
                 code, words = _UNREACHABLE, _unreachable(error)
         return ProviderError(code, words, retryable=True, remark=_remark(error))
@@ -165,10 +182,11 @@ NO_TLS = "does not speak TLS; should its base URL begin with http://?"
 """What operators read after the provider's base URL."""
 
 _UNREACHABLE = ErrorCode.UPSTREAM_UNREACHABLE
+_INVALID = ErrorCode.UPSTREAM_INVALID
 
 
 def _remark(error: Exception) -> str | None:
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
+    cause = error.__cause__
     if isinstance(cause, ConnectionRefusedError):
         return REFUSED
     return NO_TLS if isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_HTTP else None
@@ -179,21 +197,19 @@ _PLAIN_HTTP = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_F
 
 
 def _unreachable(error: Exception) -> str:
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    cause = error.__cause__
     match error:
         case _ if isinstance(cause, ssl.SSLCertVerificationError):
             return "the upstream's TLS certificate is not valid"
-        case aiohttp.ClientConnectorCertificateError():
-            return "the upstream's TLS certificate is not valid"
         case _ if isinstance(cause, ssl.SSLError):
             return "the TLS handshake with the upstream failed"
-        case aiohttp.ClientConnectorDNSError():
+        case errors.NameNotFound():
             return "the upstream's name has no address"
-        case aiohttp.ClientConnectorError():
+        case errors.ConnectFailed():
             return "the upstream could not be connected to"
-        case aiohttp.ClientPayloadError():
+        case errors.BodyBroken():
             return "the upstream's response broke off"
-        case aiohttp.ServerDisconnectedError() | OSError():
+        case errors.Disconnected():
             return "the upstream closed the connection"
         case _:
             return f"the upstream could not be asked ({type(error).__name__})"

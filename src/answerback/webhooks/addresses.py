@@ -75,8 +75,8 @@ _NAT64_LOCAL = IPv6Network("64:ff9b:1::/48")
 _TEREDO = IPv6Network("2001::/32")
 
 
-class ForbiddenAddressError(OSError):
-    """The relay may not connect there. An OSError, so that aiohttp takes it for a connection that failed."""
+class ForbiddenAddressError(Exception):
+    """The relay may not connect there."""
 
 
 class OwnAddressError(ForbiddenAddressError):

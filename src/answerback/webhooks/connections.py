@@ -1,45 +1,30 @@
-"""Sessions that connect only where the guard allows, and how their connections can fail."""
+"""Requests that go only where the guard allows, and how they can fail."""
 
 import asyncio
-import contextlib
 import re
-import socket
 import ssl
-from collections.abc import Iterator
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from answerback import __version__
-from answerback.http.client import HttpClient
-from answerback.http.client_connection import CountingConnector, TooMuchFramingError
-from answerback.http.descriptors import outgoing_socket
+from answerback.http.client import errors
+from answerback.http.client.client import HttpClient
+from answerback.http.client.connection import Response
+from answerback.http.client.names import is_address
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.lookup import Requester
 
-MAX_HEADER_BYTES = 8190
-MAX_HEADERS = 128
-FRAMING = 1024
-"""Of a body, in bytes: that of chunks of ordinary size is a hundredth of it."""
+BUFFER_BYTES = 16 * 1024
+FRAMING_BYTES = 1024
+"""Of a body: that of chunks of ordinary size is a hundredth of it."""
 
 # What RFC 3986 allows as it is. Such a URL is sent exactly as written; any other is quoted first.
 _EXACT = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
 
-_REQUESTER: ContextVar[Requester] = ContextVar("requester")
-"""Handed past aiohttp, whose resolvers hear of a name only."""
-
-
-@contextlib.contextmanager
-def on_behalf_of(tenant_id: str, deadline: asyncio.Timeout) -> Iterator[None]:
-    """Requests made within are the tenant's; `deadline` does not run while it waits for its turn to look up a name."""
-    token = _REQUESTER.set(Requester(tenant_id, deadline))
-    try:
-        yield
-    finally:
-        _REQUESTER.reset(token)
+_OURS = {"User-Agent": f"answerback/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 def as_written(url: str) -> URL:
@@ -47,109 +32,71 @@ def as_written(url: str) -> URL:
     return URL(url, encoded=_EXACT.fullmatch(url) is not None)
 
 
-def guarded_client(guard: AddressGuard, tls: ssl.SSLContext | None, read_buffer: int = 2**14) -> HttpClient:
-    """A client for untrusted servers, without a deadline of its own; its requests are made `on_behalf_of` a tenant.
-    `tls` replaces the system's trust, as for a private certificate authority; whether it verifies certificates is up to
-    the caller."""
-    return HttpClient(
-        lambda keepalive: aiohttp.ClientSession(
-            connector=_connector(guard, tls, keepalive),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": f"answerback/{__version__}", "Accept-Encoding": "identity"},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            trust_env=False,
-            auto_decompress=False,
-            read_bufsize=read_buffer,
-            max_line_size=MAX_HEADER_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-            max_headers=MAX_HEADERS,
-        )
-    )
+class GuardedClient:
+    """A client for untrusted servers, without a deadline of its own. It connects to the very addresses that the guard
+    has judged for this connection: a name may resolve to another one a moment later. `tls` replaces the system's trust,
+    as for a private certificate authority; whether it verifies certificates is up to the caller."""
 
-
-def _connector(guard: AddressGuard, tls: ssl.SSLContext | None, keepalive: float | None) -> CountingConnector:
-    """Checks the very address that a socket connects to: a name may resolve to another one a moment later."""
-
-    def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-        guard.verify(str(info[4][0]), int(info[4][1]))
-        return outgoing_socket(info)
-
-    return CountingConnector(
-        keepalive,
-        FRAMING,
-        resolver=_JudgingResolver(guard),
-        use_dns_cache=False,  # requests that share a lookup would wait for the turn of the first
-        socket_factory=checked_socket,
-        ssl=tls or True,
-    )
-
-
-class _JudgingResolver(AbstractResolver):
-    """Resolves through the guard: a host with one forbidden address has none."""
-
-    def __init__(self, guard: AddressGuard) -> None:
+    def __init__(self, guard: AddressGuard, tls: ssl.SSLContext | None = None) -> None:
         self._guard = guard
+        self._client = HttpClient(None, tls, buffer_bytes=BUFFER_BYTES, framing_bytes=FRAMING_BYTES)
 
-    async def resolve(
+    async def request(
         self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 (aiohttp's signature)
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in await self._guard.addresses(host, _REQUESTER.get(), port)
-        ]
+        tenant_id: str,
+        deadline: asyncio.Timeout,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+    ) -> Response:
+        """One request of the tenant's; `deadline` does not run while it waits for its turn to look up a name. Raises
+        HttpError, ForbiddenAddressError, ValueError."""
+        resolve = partial(self._resolve, Requester(tenant_id, deadline))
+        return await self._client.request(method, url, {**_OURS, **headers}, body, resolve)
 
     async def close(self) -> None:
-        """Does nothing: the resolver holds no resources."""
+        await self._client.close()
+
+    async def _resolve(self, requester: Requester, host: str, port: int) -> Sequence[str]:
+        found = [host] if is_address(host) else await self._look_up(requester, host, port)
+        for address in found:
+            self._guard.verify(address, port)
+        return found
+
+    async def _look_up(self, requester: Requester, host: str, port: int) -> Sequence[str]:
+        try:
+            return await self._guard.addresses(host, requester, port)
+        except OSError as error:
+            raise errors.NameNotFound("the name has no address") from error
 
 
-# The first that fits. A connection's own error comes before the wrapper that aiohttp puts around it.
+_ERRORS: tuple[tuple[type[Exception], str], ...] = (
+    (errors.NameNotFound, "{server}'s name has no address"),
+    (errors.ConnectFailed, "the connection failed"),
+    (errors.NotHttp, "the answer is not valid HTTP, or its headers exceed 8 kB"),
+    (errors.TooMuchFraming, "the answer is more framing than content, or its headers exceed 8 kB"),
+    (errors.BodyBroken, "the answer broke off"),
+    (errors.Disconnected, "{server} closed the connection"),
+    (ValueError, "{url} cannot be used"),
+)
+# A connection's own error comes before the one that it led to.
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLCertVerificationError, "{server}'s TLS certificate is not valid"),
     (ssl.SSLError, "the TLS handshake failed"),
     (ConnectionRefusedError, "the connection was refused"),
 )
-_ERRORS: tuple[tuple[type[Exception], str], ...] = (
-    (aiohttp.ClientConnectorCertificateError, "{server}'s TLS certificate is not valid"),
-    (aiohttp.ClientConnectorDNSError, "{server}'s name has no address"),
-    (aiohttp.ClientConnectorError, "the connection failed"),
-    (aiohttp.ClientPayloadError, "the answer broke off"),
-    (TooMuchFramingError, "the answer is more framing than content, or its headers exceed 8 kB"),
-    (aiohttp.ClientResponseError, "the answer is not valid HTTP, or its headers exceed 8 kB"),
-    (aiohttp.InvalidURL, "{url} cannot be used"),
-    (aiohttp.ServerDisconnectedError, "{server} closed the connection"),
-    (OSError, "{server} closed the connection"),
-)
-
-
-def is_forbidden(error: Exception) -> bool:
-    """Whether the guard refused the address: it would refuse another try, too."""
-    return isinstance(_cause(error), ForbiddenAddressError)
 
 
 def explain(error: Exception, server: str, url: str) -> str:
-    """An error of a connection in our words, safe to store and to show; `server` and `url` are what its reader calls
+    """An error of a request in our words, safe to store and to show; `server` and `url` are what its reader calls
     them."""
-    cause = _cause(error)
-    if isinstance(cause, ForbiddenAddressError):
-        return f"{server}'s address may not be called: {cause}"
+    if isinstance(error, ForbiddenAddressError):
+        return f"{server}'s address may not be called: {error}"
     for kind, words in _CAUSES:
-        if isinstance(cause, kind):
+        if isinstance(error.__cause__, kind):
             return words.format(server=server)
     for kind, words in _ERRORS:
         if isinstance(error, kind):
             return words.format(server=server, url=url)
     return f"the attempt failed ({type(error).__name__})"
-
-
-def _cause(error: Exception) -> BaseException:
-    return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error

@@ -2,19 +2,17 @@
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from answerback.http.client.names import REMEMBER_SECONDS, look_up
 from answerback.queue.shares import Shares
 from answerback.queue.turns import Turns
 
 THREADS = 32
-REMEMBER_SECONDS = 10.0
-"""How long the addresses of a name are remembered: many connections to a host may begin at once."""
 MAX_REMEMBERED = 4096
 
 
@@ -53,7 +51,7 @@ class SystemLookup:
     """
 
     def __init__(self, factor: float, resolve: Callable[[str], Sequence[str]] | None = None) -> None:
-        self._resolve = resolve or _addresses
+        self._resolve = resolve or look_up
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="callback-dns")
         self._turns = Turns(Shares(THREADS, factor))
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -98,17 +96,3 @@ class SystemLookup:
             raise OSError("the service stops") from None
         lookup.add_done_callback(ended)
         return lookup
-
-
-def _addresses(host: str) -> Sequence[str]:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise OSError("the name cannot be encoded") from error
-    addresses = []
-    for family, _, _, _, where in found:
-        address = str(where[0])
-        if family == socket.AF_INET6 and len(where) == 4 and where[3] and "%" not in address:
-            address = f"{address}%{where[3]}"
-        addresses.append(address)
-    return list(dict.fromkeys(addresses))

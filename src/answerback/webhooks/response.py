@@ -1,7 +1,9 @@
 """Reading what a receiver says without trusting it: the bounded start of a body."""
 
 import codecs
-import zlib
+
+from answerback.http.client.decoding import IDENTITY, Inflate, coding
+from answerback.http.client.errors import BodyUndecodable
 
 MAX_BODY = 16 * 1024
 MAX_SNIPPET = 1024
@@ -15,9 +17,9 @@ class BoundedBody:
     """
 
     def __init__(self, encoding: str | None) -> None:
-        self._encoding = (encoding or "identity").strip().lower()
-        self._inflate: zlib._Decompress | None = None
-        self._readable = self._encoding in ("identity", "gzip", "x-gzip", "deflate")
+        named = coding(encoding)
+        self._inflate = None if named == IDENTITY else Inflate(named)
+        self._readable = True
         self._kept = bytearray()
         self._taken = 0
         self._produced = 0
@@ -31,10 +33,10 @@ class BoundedBody:
         self._taken += len(chunk)
         if not self._readable:
             return
-        if self._encoding != "identity":
+        if self._inflate is not None:
             try:
-                chunk = self._decompress(chunk)
-            except zlib.error:
+                chunk = self._inflate.feed(chunk, max(1, MAX_BODY - self._produced))
+            except BodyUndecodable:
                 self._readable = False
                 self._kept.clear()
                 return
@@ -46,12 +48,3 @@ class BoundedBody:
         start = bytes(self._kept[:MAX_SNIPPET])
         whole = len(self._kept) <= MAX_SNIPPET
         return codecs.getincrementaldecoder("utf-8")("replace").decode(start, whole).replace("\0", "")
-
-    def _decompress(self, chunk: bytes) -> bytes:
-        if not chunk:
-            return b""
-        if self._inflate is None:
-            # Some servers say deflate and send it without the zlib header, which begins with method 8.
-            bare = self._encoding == "deflate" and chunk[0] & 0x0F != 8
-            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32)
-        return self._inflate.decompress(chunk, max(1, MAX_BODY - self._produced))

@@ -4,18 +4,17 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
-import aiohttp
-
+from answerback.http.client.connection import Response
+from answerback.http.client.errors import HttpError
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import CallbackRefused, NotSent, SendError
 from answerback.kernel.waits import parse_retry_after, wait_in_answer
-from answerback.webhooks.connections import as_written, explain, guarded_client, on_behalf_of
+from answerback.webhooks.connections import GuardedClient, as_written, explain
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.outcome import HTTP_BUSY, CallbackResponse
 from answerback.webhooks.response import BoundedBody
 
 SHORTAGE = "not sent: this machine had no descriptor, port or memory left for a connection"
-READ_BUFFER = 4 * 1024
 BODY_SECONDS = 2.0
 """How long the rest of a response is waited for once its status is known: it counts for the snippet only."""
 
@@ -25,7 +24,7 @@ class WebhookSender:
 
     `timeout_seconds` bounds an attempt from the lookup of the name to the last byte of the answer, without the wait for
     the tenant's turn to look it up. `now` is the wall
-    clock in epoch milliseconds, for a Retry-After that names a date. `tls` is as for `guarded_client`.
+    clock in epoch milliseconds, for a Retry-After that names a date. `tls` is as for `GuardedClient`.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class WebhookSender:
         self._guard = guard
         self._now = now
         self._timeout = timeout_seconds
-        self._client = guarded_client(guard, tls, READ_BUFFER)
+        self._client = GuardedClient(guard, tls)
 
     async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
         """Posts `body`. Any status is an answer, redirects included: they are not followed. It counts once its head has
@@ -53,32 +52,28 @@ class WebhookSender:
             raise SendError(error.message) from None
         try:
             async with asyncio.timeout(self._timeout) as deadline:
-                with on_behalf_of(tenant_id, deadline):
-                    response = await self._post(url, headers, body)
+                where, headers = as_written(url), {"Content-Type": "application/json", **headers}
+                response = await self._client.request(tenant_id, deadline, "POST", where, headers, body)
         except TimeoutError:
             raise SendError(f"no answer came within {self._timeout:g} s") from None
         except Exception as error:
             if is_shortage(error):
                 raise NotSent(SHORTAGE) from None
-            # aiohttp's own texts may quote the URL or the answer; ours may be stored and shown.
+            # Texts of libraries may quote the URL; ours may be stored and shown.
             raise SendError(explain(error, "the receiver", "the callback URL")) from error
         return await self._read(response, deadline.when())
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> aiohttp.ClientResponse:
-        headers = {"Content-Type": "application/json", **headers}
-        return await self._client.request("POST", as_written(url), data=body, headers=headers)
-
-    async def _read(self, response: aiohttp.ClientResponse, deadline: float | None) -> CallbackResponse:
+    async def _read(self, response: Response, deadline: float | None) -> CallbackResponse:
         body = BoundedBody(response.headers.get("Content-Encoding"))
         until = asyncio.get_running_loop().time() + BODY_SECONDS
         try:
             async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
-                while not body.full and (chunk := await response.content.readany()):
+                while not body.full and (chunk := await response.read_some()):
                     body.feed(chunk)
-        except (TimeoutError, aiohttp.ClientError):
+        except (TimeoutError, HttpError):
             pass  # the status has come
         finally:
             # Of a body that has not ended the rest may be endless: the connection goes rather than being drained.

@@ -1,12 +1,13 @@
 """Fetching the files that reviews refer to, from addresses the guard has judged."""
 
 import asyncio
+from email.message import Message
 
-import aiohttp
-
+from answerback.http.client.connection import Response
 from answerback.kernel.errors import CallbackRefused, FileError
 from answerback.reviews.model import MAX_FILE_BYTES, File
-from answerback.webhooks.connections import as_written, explain, guarded_client, is_forbidden, on_behalf_of
+from answerback.webhooks.addresses import ForbiddenAddressError
+from answerback.webhooks.connections import GuardedClient, as_written, explain
 from answerback.webhooks.guard import AddressGuard
 
 FETCH_SECONDS = 30.0
@@ -22,14 +23,13 @@ class FileFetcher:
 
     def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
-        self._client = guarded_client(guard, tls=None)
+        self._client = GuardedClient(guard)
 
     async def fetch(self, url: str, tenant_id: str) -> File:
         """Raises FileError: retryable for failures of the network or the file's server, final for those of the URL."""
         try:
             async with asyncio.timeout(FETCH_SECONDS) as deadline:
-                with on_behalf_of(tenant_id, deadline):
-                    return await self._follow(url)
+                return await self._follow(url, tenant_id, deadline)
         except FileError:
             raise
         except TimeoutError:
@@ -40,7 +40,7 @@ class FileFetcher:
     async def close(self) -> None:
         await self._client.close()
 
-    async def _follow(self, url: str) -> File:
+    async def _follow(self, url: str, tenant_id: str, deadline: asyncio.Timeout) -> File:
         for _ in range(MAX_REDIRECTS + 1):
             # A literal address, or a well-known name, is judged here; a name that is looked up, by its connection.
             try:
@@ -48,17 +48,21 @@ class FileFetcher:
             except CallbackRefused as refusal:
                 raise FileError(f"cannot be fetched: {refusal.named('its URL').message}") from None
             where = as_written(url)
-            async with await self._client.request("GET", where) as response:
+            response = await self._client.request(tenant_id, deadline, "GET", where, {})
+            try:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or not location:
                     return await self._read(response)
+            finally:
+                # Of a body that is not wanted the rest may be endless: the connection goes rather than being drained.
+                response.close()
             try:
                 url = str(where.join(as_written(location)))
             except ValueError:
                 raise FileError("cannot be fetched: its server redirects to something that is not a URL") from None
         raise FileError(f"cannot be fetched: it is redirected more than {MAX_REDIRECTS} times")
 
-    async def _read(self, response: aiohttp.ClientResponse) -> File:
+    async def _read(self, response: Response) -> File:
         status = response.status
         if status != 200:
             passing = status >= 500 or status in _PASSING
@@ -67,24 +71,25 @@ class FileFetcher:
         if encoding != "identity":
             # A server that compresses what was requested uncompressed may be hostile.
             raise FileError("comes compressed although it was asked for plain")
-        if (response.content_length or 0) > MAX_FILE_BYTES:
+        length = response.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > MAX_FILE_BYTES:
             raise _too_large()
         data = bytearray()
-        while chunk := await response.content.readany():
+        while chunk := await response.read_some():
             data += chunk
             if len(data) > MAX_FILE_BYTES:
-                # The rest may be endless: the connection goes rather than being drained.
-                response.close()
                 raise _too_large()
         return File(bytes(data), *_named(response))
 
 
-def _named(response: aiohttp.ClientResponse) -> tuple[str, str]:
+def _named(response: Response) -> tuple[str, str]:
     """What the server says of the file: media type and charset, empty where it says nothing."""
     if "Content-Type" not in response.headers:
         return "", ""
+    said = Message()
+    said["Content-Type"] = response.headers["Content-Type"]
     # A parameter in RFC 2231's form is a tuple here: as a text it is no charset.
-    return response.content_type.lower(), str(response.charset or "")
+    return said.get_content_type(), str(said.get_param("charset") or "")
 
 
 def _too_large() -> FileError:
@@ -93,5 +98,5 @@ def _too_large() -> FileError:
 
 def _failure(error: Exception) -> FileError:
     words = explain(error, "its server", "its URL")
-    final = is_forbidden(error) or isinstance(error, aiohttp.InvalidURL)
+    final = isinstance(error, ForbiddenAddressError | ValueError)
     return FileError(f"cannot be fetched: {words}", retryable=not final)

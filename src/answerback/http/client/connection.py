@@ -1,0 +1,233 @@
+"""One connection: a request, then its response, one exchange at a time."""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from multidict import CIMultiDict
+
+from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection
+from answerback.http.client.parser import ResponseParser
+
+
+class Response:
+    """A response whose head has come; its body comes as it is read. To be closed."""
+
+    def __init__(self, connection: "Connection", status: int, headers: CIMultiDict[str], buffer_bytes: int) -> None:
+        self._buffer_bytes = buffer_bytes
+        self.status = status
+        self.headers = headers
+        self._connection: Connection | None = connection
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._error: HttpError | None = None
+        self._reader: asyncio.Future[None] | None = None
+
+    async def read_some(self, limit: int | None = None) -> bytes:
+        """What has come of the body, at least a byte and at most `limit`; none at its end. Raises HttpError. Cancelling
+        loses nothing."""
+        while not self._parts:
+            if self._error is not None:
+                raise self._error
+            if self._connection is None:
+                return b""
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        content = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        rest = b"" if limit is None else content[limit:]
+        self._parts, self._size = [rest] if rest else [], len(rest)
+        if self._connection is not None and self._size <= self._buffer_bytes:
+            self._connection.resume()
+        return content[:limit]
+
+    def close(self) -> None:
+        """Ends the exchange. Of a body that has not ended the rest may be endless: the connection goes, too."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    def brought(self, content: bytes) -> bool:
+        """Keeps content for the reader; whether the server should wait."""
+        self._parts.append(content)
+        self._size += len(content)
+        self._wake()
+        return self._size > self._buffer_bytes
+
+    def ended(self, error: HttpError | None) -> None:
+        """Nothing more will come."""
+        self._connection = None
+        self._error = error
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+
+class Connection(asyncio.Protocol):
+    """`made` is called when it is open, `idle` when an exchange is over and another may follow, `lost` once, when it is
+    closed; `closed` is done then. Of a body, `buffer_bytes` wait for its reader before the server is made to wait;
+    `framing_bytes` are as for `ResponseParser`."""
+
+    def __init__(
+        self,
+        idle: Callable[["Connection"], None],
+        made: Callable[["Connection"], None],
+        lost: Callable[["Connection"], None],
+        buffer_bytes: int,
+        framing_bytes: int,
+    ) -> None:
+        self._framing_bytes = framing_bytes
+        self._buffer_bytes = buffer_bytes
+        self._idle = idle
+        self._made = made
+        self._lost = lost
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._transport: asyncio.Transport | None = None
+        self._parser: ResponseParser | None = None
+        self._response: Response | None = None
+        self._awaited: asyncio.Future[Response] | None = None
+        self._exchanges = 0
+        self._silent = True
+        self._early = b""
+        self._paused = False
+
+    @property
+    def descriptor(self) -> int:
+        """-1 once it is closed."""
+        return -1 if self._transport is None else int(self._transport.get_extra_info("socket").fileno())
+
+    @property
+    def open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def exchange(self, *request: bytes) -> Response:
+        """Sends a request; the response, once its head has come. Raises HttpError. Cancelling closes the connection."""
+        if self._transport is None or not self.open:
+            raise self._disconnected()
+        self._exchanges += 1
+        self._silent = True
+        self._parser = ResponseParser(self._framing_bytes)
+        awaited: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._awaited = awaited
+        self._transport.writelines(request)
+        if self._early:
+            self.data_received(b"")
+        try:
+            return await awaited
+        except BaseException:
+            # A response that came whole before the cancellation has left the connection to the next exchange.
+            if self._awaited is awaited:
+                self.abort()
+            elif not awaited.cancelled() and awaited.exception() is None:
+                awaited.result().close()
+            raise
+
+    def resume(self) -> None:
+        """The reader has taken what had come."""
+        if self._paused and self._transport is not None and self.open:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """For a connection between exchanges."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Closes without waiting for anything to be sent."""
+        self._parser = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._made(self)
+
+    def data_received(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:
+            self._unasked(data)
+            return
+        if self._early:
+            data, self._early = self._early + data, b""
+        self._silent = False
+        try:
+            content = parser.feed(data)
+        except HttpError as error:
+            self._head_came(parser)
+            self._fail(error)
+            return
+        self._head_came(parser)
+        if content and self._response is not None and self._response.brought(content) and not self._paused:
+            self._pause()
+        if parser.complete:
+            self._complete(parser)
+
+    def eof_received(self) -> None:
+        """Lets the transport close: a server that has ended its side gets nothing more."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        parser, self._parser = self._parser, None
+        self._lost(self)
+        self.closed.set_result(None)
+        if parser is not None and parser.head is not None:
+            try:
+                if exc is not None:
+                    raise BodyBroken("the connection broke within the body")
+                parser.closed()
+            except BodyBroken as error:
+                self._end(error)
+            else:
+                self._end(None)
+        else:
+            self._end(self._disconnected())
+
+    def _unasked(self, data: bytes) -> None:
+        """A server that speaks before the first request may mean its response; later ones cannot be trusted."""
+        if self._exchanges or len(self._early) > self._buffer_bytes:
+            self.abort()
+        else:
+            self._early += data
+
+    def _head_came(self, parser: ResponseParser) -> None:
+        if self._response is not None or parser.head is None:
+            return
+        self._response = Response(self, parser.head.status, parser.head.headers, self._buffer_bytes)
+        awaited, self._awaited = self._awaited, None
+        if awaited is not None and not awaited.done():
+            awaited.set_result(self._response)
+
+    def _pause(self) -> None:
+        if self._transport is not None and self.open:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _complete(self, parser: ResponseParser) -> None:
+        self._parser = None
+        self._end(None)
+        # A server may answer before it has read the request.
+        sent = self._transport is not None and not self._transport.get_write_buffer_size()
+        if parser.reusable and sent and self.open:
+            self.resume()
+            self._idle(self)
+        else:
+            self.abort()
+
+    def _fail(self, error: HttpError) -> None:
+        self._end(error)
+        self.abort()
+
+    def _end(self, error: HttpError | None) -> None:
+        response, self._response = self._response, None
+        awaited, self._awaited = self._awaited, None
+        if response is not None:
+            response.ended(error)
+        elif awaited is not None and not awaited.done():
+            awaited.set_exception(error or Disconnected("closed"))
+
+    def _disconnected(self) -> Disconnected:
+        stale = self._silent and self._exchanges > 1
+        return StaleConnection("closed since its last exchange") if stale else Disconnected("closed")

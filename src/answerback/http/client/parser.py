@@ -1,0 +1,226 @@
+"""Reads one response from the bytes of a connection (RFC 9112), without I/O. Every byte counts.
+
+Nothing else bounds what a server may send besides content: interim responses without end, thousands of fields,
+extensions of chunks, chunks of one byte, trailers.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from multidict import CIMultiDict
+
+from answerback.http.client.errors import BodyBroken, NotHttp, TooMuchFraming
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Of the heads of one response, those of its interim responses (1xx) included."""
+MAX_FIELD_BYTES = 8 * 1024
+MAX_FIELDS = 128
+MAX_INTERIM_RESPONSES = 16
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\0]*)?")
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
+_BODILESS = frozenset({101, 204, 304})
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`headers` finds names in any case."""
+
+    status: int
+    headers: CIMultiDict[str]
+    minor_version: int
+
+    @property
+    def keeps_connection(self) -> bool:
+        tokens = ",".join(self.headers.getall("Connection", ())).lower()
+        return "close" not in tokens if self.minor_version else "keep-alive" in tokens
+
+
+class _Framing(Enum):
+    """Where a body ends."""
+
+    LENGTH = auto()
+    CHUNKED = auto()
+    UNTIL_CLOSE = auto()
+
+
+class ResponseParser:
+    """Feed it what comes until `complete`. `head` is known once it has come whole, whatever is wrong behind it. A body
+    may come with `framing_bytes` of chunk sizes, extensions and trailers, and one more for each byte of content: many
+    chunks of one byte would hold the event loop."""
+
+    def __init__(self, framing_bytes: int) -> None:
+        self._framing_bytes = framing_bytes
+        self.head: Head | None = None
+        self.complete = False
+        self.reusable = False
+        """Once complete: whether the connection may carry another exchange."""
+        self._kept = b""
+        self._head_bytes = 0
+        self._interim = 0
+        self._framing = _Framing.LENGTH
+        self._left = 0
+        self._chunk = _Chunk.SIZE
+        self._content = 0
+        self._overhead = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The content of the body that `data` completes. Raises NotHttp, TooMuchFraming, BodyBroken."""
+        while self.head is None:
+            data = self._kept + data
+            end = self._end_of_head(data)
+            if end is None:
+                self._kept = data
+                return b""
+            self._kept = b""
+            self._take_head(data[:end])
+            data = data[end:]
+        return self._body(data) if data else b""
+
+    def closed(self) -> None:
+        """The server has closed the connection. Raises BodyBroken unless that completes the response, or its head has
+        not come."""
+        if self.head is None or self.complete:
+            return
+        if self._framing is not _Framing.UNTIL_CLOSE:
+            raise BodyBroken("the connection closed within the body")
+        self.complete = True
+
+    def _end_of_head(self, data: bytes) -> int | None:
+        """Behind the first blank line."""
+        # What was searched before holds no blank line; one may end in what came now.
+        blank = _BLANK_LINE.search(data, max(0, len(self._kept) - 3))
+        if blank is not None and self._head_bytes + blank.end() <= MAX_HEAD_BYTES:
+            return blank.end()
+        if not b"HTTP/1.".startswith(data[:7]):
+            raise NotHttp("no status line")
+        if self._head_bytes + len(data) > MAX_HEAD_BYTES:
+            raise TooMuchFraming("too many headers")
+        return None
+
+    def _take_head(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        head = _head(data)
+        if head.status < 200 and head.status != 101:
+            self._interim += 1
+            if self._interim > MAX_INTERIM_RESPONSES:
+                raise TooMuchFraming("too many interim responses")
+            return
+        self.head = head
+        self._frame(head)
+
+    def _frame(self, head: Head) -> None:
+        """RFC 9112, section 6.3. Raises BodyBroken where the head does not say plainly where the body ends."""
+        codings = [each.strip().lower() for each in ",".join(head.headers.getall("Transfer-Encoding", ())).split(",")]
+        lengths = {each.strip() for each in ",".join(head.headers.getall("Content-Length", ())).split(",")}
+        self.reusable = head.keeps_connection and head.status != 101
+        if head.status in _BODILESS:
+            self.complete = True
+        elif codings != [""]:
+            if codings[-1] != "chunked" or lengths != {""}:
+                raise BodyBroken("its head does not say where its body ends")
+            self._framing = _Framing.CHUNKED
+        elif lengths != {""}:
+            (length, *others) = lengths
+            if others or not _LENGTH.fullmatch(length):
+                raise BodyBroken("its head does not say where its body ends")
+            self._left = int(length)
+            self.complete = not self._left
+        else:
+            self._framing = _Framing.UNTIL_CLOSE
+            self.reusable = False
+
+    def _body(self, data: bytes) -> bytes:
+        if self.complete:
+            # Of the next response, or of none: the connection cannot be trusted with another request.
+            self.reusable = False
+            return b""
+        match self._framing:
+            case _Framing.UNTIL_CLOSE:
+                return data
+            case _Framing.LENGTH:
+                content = data[: self._left]
+                self._left -= len(content)
+                self.complete = not self._left
+                self.reusable = self.reusable and len(content) == len(data)
+                return content
+            case _Framing.CHUNKED:
+                return self._chunks(data)
+
+    def _chunks(self, data: bytes) -> bytes:
+        content: list[bytes] = []
+        data, at = self._kept + data, 0
+        while at < len(data) and not self.complete:
+            if self._chunk is _Chunk.DATA:
+                piece = data[at : at + self._left]
+                content.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                self._content += len(piece)
+                if not self._left:
+                    self._chunk = _Chunk.END
+                continue
+            end = data.find(b"\n", at)
+            if end < 0:
+                break
+            self._overhead += end + 1 - at
+            self._check_overhead(0)
+            self._line(data[at:end].removesuffix(b"\r"))
+            at = end + 1
+        self._kept = data[at:]
+        if self.complete:
+            self.reusable = self.reusable and not self._kept
+        else:
+            self._check_overhead(len(self._kept))
+        return content[0] if len(content) == 1 else b"".join(content)
+
+    def _check_overhead(self, begun: int) -> None:
+        if self._overhead + begun > self._framing_bytes + self._content:
+            raise TooMuchFraming("more framing than content")
+
+    def _line(self, line: bytes) -> None:
+        match self._chunk:
+            case _Chunk.SIZE:
+                size = _CHUNK_SIZE.fullmatch(line)
+                if size is None:
+                    raise BodyBroken("a chunk without a size")
+                self._left = int(size[1], 16)
+                self._chunk = _Chunk.DATA if self._left else _Chunk.TRAILER
+            case _Chunk.END:
+                if line:
+                    raise BodyBroken("a chunk that is longer than its size")
+                self._chunk = _Chunk.SIZE
+            case _Chunk.TRAILER:
+                self.complete = not line
+            case _Chunk.DATA:
+                raise AssertionError("data has no lines")
+
+
+class _Chunk(Enum):
+    """What comes next in a chunked body."""
+
+    SIZE = auto()
+    DATA = auto()
+    END = auto()
+    TRAILER = auto()
+
+
+def _head(data: bytes) -> Head:
+    """Raises NotHttp."""
+    first, *lines = data.rstrip(b"\r\n").split(b"\n")
+    status = _STATUS_LINE.fullmatch(first.removesuffix(b"\r"))
+    if status is None:
+        raise NotHttp("no status line")
+    if len(lines) > MAX_FIELDS:
+        raise NotHttp("too many fields")
+    headers: CIMultiDict[str] = CIMultiDict()
+    for line in lines:
+        name, colon, value = line.removesuffix(b"\r").partition(b":")
+        if len(line) > MAX_FIELD_BYTES or not colon or not _NAME.fullmatch(name) or b"\0" in value or b"\r" in value:
+            raise NotHttp("a field that is none, or too long")
+        headers.add(name.decode("ascii"), value.strip(b" \t").decode("utf-8", "surrogateescape"))
+    return Head(int(status[2]), headers, int(status[1]))

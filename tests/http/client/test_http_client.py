@@ -1,0 +1,268 @@
+"""Requests over real sockets: connections are kept, given up, and never shared by two exchanges."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+from yarl import URL
+
+from answerback.http.client import client as module
+from answerback.http.client.client import HttpClient
+from answerback.http.client.connection import Response
+from answerback.http.client.errors import (
+    BodyBroken,
+    ConnectFailed,
+    ConnectTimeout,
+    Disconnected,
+    NameNotFound,
+    NotHttp,
+)
+from answerback.http.client.names import SharedLookups
+
+HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(serve: Serve) -> AsyncIterator[URL]:
+    tasks: list[asyncio.Task[None]] = []
+    writers: list[asyncio.StreamWriter] = []
+
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        tasks.append(asyncio.create_task(run(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/path?a=b")
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def take(reader: asyncio.StreamReader) -> bytes:
+    """The head of a request, its body of five bytes read."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(5)
+    return head
+
+
+@pytest_asyncio.fixture
+async def client() -> AsyncIterator[HttpClient]:
+    client = HttpClient(5.0, buffer_bytes=65_536, framing_bytes=1024)
+    yield client
+    await client.close()
+
+
+async def post(client: HttpClient, url: URL, **headers: str) -> Response:
+    return await client.request("POST", url, headers, b"12345", SharedLookups())
+
+
+async def whole(response: Response) -> bytes:
+    content = b""
+    while part := await response.read_some():
+        content += part
+    return content
+
+
+def echo(connections: Counter[int], *responses: bytes) -> Serve:
+    """Answers each request of a connection with the next response, the last one again and again."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(connections)
+        connections[number] = 0
+        while True:
+            await take(reader)
+            writer.write(responses[min(connections[number], len(responses) - 1)])
+            connections[number] += 1
+
+    return serve
+
+
+async def test_a_request_is_sent_as_it_is_meant(client: HttpClient) -> None:
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await take(reader))
+        writer.write(HELLO)
+        await reader.read()
+
+    async with serving(serve) as url:
+        response = await post(client, url, Authorization="Bearer grüß")
+        assert (response.status, await whole(response)) == (200, b"hello")
+    first, host, *fields = heads[0].decode().split("\r\n")
+    assert (first, host) == ("POST /path?a=b HTTP/1.1", f"Host: 127.0.0.1:{url.port}")
+    assert fields == ["Authorization: Bearer grüß", "Content-Length: 5", "", ""]
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\0b"])
+async def test_a_header_that_would_end_early_is_not_sent(client: HttpClient, value: str) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        await post(client, URL("http://127.0.0.1:9/"), Evil=value)
+
+
+async def test_a_connection_serves_one_exchange_at_a_time_and_many_in_turn(client: HttpClient) -> None:
+    # Given exchanges that end in the same step of the event loop in which others wait for a connection
+    connections: Counter[int] = Counter()
+    room = asyncio.Semaphore(20)
+
+    async def one() -> bytes:
+        async with room:
+            return await whole(await post(client, url))
+
+    async with serving(echo(connections, HELLO)) as url:
+        async with asyncio.timeout(20):
+            contents = await asyncio.gather(*(one() for _ in range(300)))
+    assert contents == [b"hello"] * 300
+    assert len(connections) <= 20
+
+
+async def test_a_connection_that_sends_more_than_a_response_is_not_used_again(client: HttpClient) -> None:
+    connections: Counter[int] = Counter()
+    async with serving(echo(connections, HELLO + b"!")) as url:
+        for _ in range(2):
+            assert await whole(await post(client, url)) == b"hello"
+    assert connections == {0: 1, 1: 1}
+
+
+async def test_a_reused_connection_that_closes_silently_is_replaced_at_once(client: HttpClient) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await take(reader)
+        writer.write(HELLO)
+        await take(reader)
+
+    async with serving(serve) as url:
+        for _ in range(3):
+            assert await whole(await post(client, url)) == b"hello"
+
+
+async def test_a_new_connection_that_closes_silently_is_an_error(client: HttpClient) -> None:
+    async def serve(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await take(reader)
+
+    async with serving(serve) as url:
+        with pytest.raises(Disconnected):
+            await post(client, url)
+
+
+async def test_a_server_that_speaks_first_is_understood(client: HttpClient) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HELLO)
+        await reader.read()
+
+    async with serving(serve) as url:
+        assert await whole(await post(client, url)) == b"hello"
+
+
+async def test_an_idle_connection_is_closed_soon(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEEPALIVE_SECONDS", 0.05)
+    closed = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await take(reader)
+        writer.write(HELLO)
+        await reader.read()
+        closed.set()
+
+    async with serving(serve) as url:
+        await whole(await post(client, url))
+        async with asyncio.timeout(5):
+            await closed.wait()
+
+
+async def test_a_cancelled_request_closes_its_connection(client: HttpClient) -> None:
+    begun, closed = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await take(reader)
+        begun.set()
+        await reader.read()
+        closed.set()
+
+    async with serving(serve) as url:
+        task = asyncio.create_task(post(client, url))
+        await begun.wait()
+        task.cancel()
+        async with asyncio.timeout(5):
+            await closed.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_a_reader_that_stops_makes_the_server_wait(client: HttpClient) -> None:
+    # Given a server with more to say than is read
+    sent = 0
+    full = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await take(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65_536)
+            sent += 65_536
+            try:
+                async with asyncio.timeout(0.3):
+                    await writer.drain()
+            except TimeoutError:
+                full.set()
+                return
+
+    async with serving(serve) as url:
+        response = await post(client, url)
+        async with asyncio.timeout(20):
+            await full.wait()
+        assert sent < 20_000_000
+        # Then what it read is at most what was asked for
+        assert 0 < len(await response.read_some(1000)) <= 1000
+        response.close()
+
+
+async def test_a_body_that_breaks_off_is_told_after_what_has_come(client: HttpClient) -> None:
+    async with serving(echo(Counter(), b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")) as url:
+        response = await post(client, url)
+        assert await response.read_some() == b"hello"
+        await client.close()
+        with pytest.raises((BodyBroken, Disconnected)):
+            await response.read_some()
+
+
+async def test_what_is_not_http_is_an_error(client: HttpClient) -> None:
+    async with serving(echo(Counter(), b"220 mail.example ESMTP\r\n")) as url:
+        with pytest.raises(NotHttp):
+            await post(client, url)
+
+
+async def test_nobody_listens(client: HttpClient) -> None:
+    with pytest.raises(ConnectFailed) as error:
+        await post(client, URL("http://127.0.0.1:9/"))
+    assert isinstance(error.value.__cause__, ConnectionRefusedError)
+
+
+async def test_a_name_without_an_address(client: HttpClient) -> None:
+    with pytest.raises(NameNotFound):
+        await post(client, URL("http://nobody.invalid/"))
+
+
+async def test_connecting_has_a_limit_of_its_own() -> None:
+    async def never(_: str, __: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    client = HttpClient(0.05, buffer_bytes=1024, framing_bytes=1024)
+    with pytest.raises(ConnectTimeout):
+        await client.request("GET", URL("http://slow.test/"), {}, None, never)
+    await client.close()
