@@ -7,10 +7,10 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-import aiohttp
 import pytest
 
 from answerback.http import descriptors, protocol
+from answerback.http.client.errors import ConnectFailed
 from answerback.http.descriptors import is_shortage, leaves_reserve, outgoing_socket, raise_limit
 from answerback.testing.service import HOST
 from bounded_http import Headers, Patient, connected, exchange, rest, serving
@@ -71,9 +71,9 @@ def test_clients_leave_some_to_the_database(limit: Limit) -> None:
 )
 def test_what_this_machine_lacks_is_no_fault_of_the_other_side(error: Exception, short: bool) -> None:
     assert is_shortage(error) is short
-    if isinstance(error, OSError):
-        key: Any = None
-        assert is_shortage(aiohttp.ClientConnectorError(key, error)) is short
+    led_to = ConnectFailed("the connection failed")
+    led_to.__cause__ = error
+    assert is_shortage(led_to) is short
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ async def test_a_reader_that_stops_makes_the_server_wait(client: HttpClient) -> 
         response.close()
 
 
-async def test_a_body_that_breaks_off_is_told_after_what_has_come(client: HttpClient) -> None:
+async def test_a_body_that_breaks_off_fails_after_what_has_come(client: HttpClient) -> None:
     async with serving(echo(Counter(), b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")) as url:
         response = await post(client, url)
         assert await response.read_some() == b"hello"

@@ -19,7 +19,7 @@ NEXT_ADDRESS_SECONDS = 0.25
 """How long an address is tried alone before the next one is tried beside it (RFC 8305)."""
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a host whose port is to be called, zones kept (`fe80::1%2`); each may be connected to. Raises NameNotFound, and
+"""The addresses of a host, zones kept (`fe80::1%2`); each may be connected to at the port. Raises NameNotFound, and
 whatever forbids a connection."""
 
 

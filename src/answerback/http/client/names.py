@@ -40,7 +40,7 @@ class SharedLookups:
     def __init__(self) -> None:
         self._found: dict[str, tuple[asyncio.Future[Sequence[str]], float]] = {}
 
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
+    async def __call__(self, host: str, port: int) -> Sequence[str]:  # noqa: ARG002 (every port may be called)
         """Raises NameNotFound."""
         if is_address(host):
             return [host]
