@@ -5,7 +5,6 @@
 address registries (RFC 6890) and add what clouds keep for themselves.
 """
 
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -86,7 +85,7 @@ class OwnAddressError(ForbiddenAddressError):
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
     """What may be called: all of the public internet and the `allowed` networks, but not this service itself, which
-    listens on `own_port`: without keys it would take a callback for its operator's request."""
+    listens on `own_port`: without keys it would take a callback over loopback for its operator's request."""
 
     allowed: Sequence[Network] = ()
     own_port: int | None = None
@@ -104,7 +103,7 @@ class AddressPolicy:
         kind = self._forbidden(parsed)
         if kind is not None:
             raise ForbiddenAddressError(f"it is {kind} address")
-        if port is not None and port == self.own_port and _is_of_this_machine(parsed):
+        if port is not None and port == self.own_port and _is_loopback(parsed):
             raise OwnAddressError("it is this service itself")
 
     def _forbidden(self, address: Address) -> str | None:
@@ -122,17 +121,10 @@ class AddressPolicy:
         return _kind(address)
 
 
-def _is_of_this_machine(address: Address) -> bool:
-    """Only such an address can be bound."""
+def _is_loopback(address: Address) -> bool:
     if isinstance(address, IPv6Address):
         address = _written_v4(address) or address
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((str(address), 0))
-        except OSError:
-            return False
-    return True
+    return address.is_loopback
 
 
 def _plain(network: Network) -> Network:

@@ -40,7 +40,7 @@ class AddressGuard:
     """Judges URLs before they are accepted, and every connection of a `WebhookSender`.
 
     `allowed_networks` are open besides the public internet; `allow_loopback` opens 127.0.0.0/8 and ::1, for a service
-    that itself listens on loopback only. `own_port`, where the service listens, is closed at this machine's addresses.
+    that itself listens on loopback only. `own_port`, where the service listens, is closed at loopback.
     `resolve` is asked for host names, by default the system's resolver, whose
     threads tenants share by `slot_factor`; `monotonic` is asked for seconds.
     """
