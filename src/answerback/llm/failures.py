@@ -24,7 +24,7 @@ CHECK_BASE_URL = "check the base URL, which usually ends in /v1"
 NO_CREDIT = "the upstream account has no credit left, or a limit on its spending is reached"
 
 CONTEXT_CODE = "context_length_exceeded"
-CONTEXT_SENTENCE = "This model's maximum context length is exceeded"
+CONTEXT_SENTENCE = f"This model's maximum context length is exceeded ({CONTEXT_CODE})"
 
 _WORD = re.compile(r"[a-z0-9_.-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
@@ -149,8 +149,8 @@ _CODES = {Meaning.MODEL: "model_not_found", Meaning.FILTERED: "content_filter"}
 
 def _refused(meaning: Meaning, status: int, named: str, body: ErrorBody) -> ProviderError:
     """The upstream's own message, `param` and `code`: the sender needs the reason. A conversation that is too long
-    always has OpenAI's code, and its sentence in front of another vendor's: LangChain looks for the one, LiteLLM (and
-    aider by it) for the other."""
+    always has OpenAI's code, which stands with OpenAI's sentence in front of another vendor's: LangChain looks for
+    the code in the message, LiteLLM (and aider by it) for the sentence."""
     remedy = _REMEDIES.get(meaning, "check the model's name and the parameters")
     code, message = body.code or _CODES.get(meaning), body.message
     if meaning is Meaning.CONTEXT and code != CONTEXT_CODE:
