@@ -327,7 +327,7 @@ async def test_a_key_that_stands_where_a_reason_is_cut_is_not_shown_in_part(
 async def test_a_context_that_is_too_long_has_the_words_that_clients_look_for(
     llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
-    """LiteLLM and aider look for OpenAI's sentence, LangChain for its code in the message (litellm 1.110, langchain-openai 1.7)."""
+    """LiteLLM 1.110 (and aider by it) looks for OpenAI's sentence, langchain-openai 1.7 for its code in the message."""
     llm.then(replies.status(400, {"error": {"code": 400, "type": "exceed_context_size_error", "message": "no room"}}))
 
     with pytest.raises(ProviderError) as raised:
