@@ -6,7 +6,6 @@ Standard Webhooks (https://www.standardwebhooks.com, "Signature scheme"): HMAC-S
 
 import base64
 import binascii
-import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
@@ -36,12 +35,12 @@ def headers(webhook_id: str, timestamp: int, body: bytes, secrets_: Sequence[str
     """The signature headers of one attempt, `timestamp` in epoch seconds; every secret signs, the newest first."""
     signed = b"%s.%d.%s" % (webhook_id.encode(), timestamp, body)
     signatures = [
-        "v1," + base64.b64encode(hmac.digest(webhook_key(secret), signed, hashlib.sha256)).decode()
+        "v1," + base64.b64encode(hmac.digest(webhook_key(secret), signed, "sha256")).decode()
         for secret in secrets_
     ]
     return {
         "webhook-id": webhook_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": " ".join(signatures),
-        "X-Signature": "sha256=" + hmac.new(secrets_[0].encode(), body, hashlib.sha256).hexdigest(),
+        "X-Signature": "sha256=" + hmac.digest(secrets_[0].encode(), body, "sha256").hex(),
     }

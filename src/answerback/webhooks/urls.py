@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from answerback.kernel.errors import CallbackRefused
@@ -54,6 +55,7 @@ def authority(url: str) -> tuple[str, str]:
     return match[1].lower(), match[2]
 
 
+@lru_cache(maxsize=1024)
 def target(authority: str) -> Target:
     """The host of an authority. Raises CallbackRefused for what is not plainly one host and at most one port."""
     if "@" in authority:
