@@ -35,8 +35,7 @@ def headers(webhook_id: str, timestamp: int, body: bytes, secrets_: Sequence[str
     """The signature headers of one attempt, `timestamp` in epoch seconds; every secret signs, the newest first."""
     signed = b"%s.%d.%s" % (webhook_id.encode(), timestamp, body)
     signatures = [
-        "v1," + base64.b64encode(hmac.digest(webhook_key(secret), signed, "sha256")).decode()
-        for secret in secrets_
+        "v1," + base64.b64encode(hmac.digest(webhook_key(secret), signed, "sha256")).decode() for secret in secrets_
     ]
     return {
         "webhook-id": webhook_id,
