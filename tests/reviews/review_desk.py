@@ -11,6 +11,7 @@ from answerback.kernel.errors import FileError
 from answerback.kernel.instruments import Instruments
 from answerback.reviews.by_chat import ChatReviewer
 from answerback.reviews.by_webhook import WebhookReviewer
+from answerback.reviews.files.texts import FileTexts
 from answerback.reviews.kind import KIND, Reviewer, ReviewKind
 from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.reviews.model import File, FileRef, Review
@@ -49,13 +50,15 @@ class StubFiles:
     def __init__(self, error: FileError | None = None, length: int = 1) -> None:
         self.error = error
         self.length = length
+        self.fetched: list[str] = []
 
     async def fetch(self, url: str, tenant_id: str) -> File:
+        self.fetched.append(url)
         if self.error is not None:
             raise self.error
         return File(url.encode() * self.length, "text/plain", "")
 
-    async def text(self, file: File, pages: Sequence[int] | None, tenant_id: str) -> str:
+    async def text(self, file: File, pages: Sequence[int] | None) -> str:
         return f"{file.data.decode()} {pages}"
 
     async def close(self) -> None:
@@ -68,7 +71,7 @@ async def any_address(url: str, tenant_id: str) -> None:
 
 def by_chat(provider: StubProvider, files: StubFiles | None = None) -> ChatReviewer:
     files = files or StubFiles()
-    return ChatReviewer(provider, files, files, any_address)
+    return ChatReviewer(provider, FileTexts(files, files, 4.0), any_address)
 
 
 class Desk:

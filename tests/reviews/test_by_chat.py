@@ -9,6 +9,7 @@ from answerback.kernel.errors import CallbackRefused, ErrorCode, FileError, Inva
 from answerback.kernel.usage import Usage
 from answerback.llm.model import Answer
 from answerback.reviews.by_chat import ChatReviewer
+from answerback.reviews.files.texts import FileTexts
 from answerback.reviews.model import FileRef, Review
 from builders import StubProvider
 
@@ -96,7 +97,7 @@ async def test_a_file_at_a_forbidden_address_is_refused_before_the_202_by_its_pl
 
     await by_chat(StubProvider()).check(REVIEW, "t1")
     with pytest.raises(InvalidField) as refusal:
-        await ChatReviewer(StubProvider(), files, files, only_the_first).check(REVIEW, "t1")
+        await ChatReviewer(StubProvider(), FileTexts(files, files, 4.0), only_the_first).check(REVIEW, "t1")
 
     assert (refusal.value.field, refusal.value.message) == ("file_refs.1.url", "url is at a private address")
 

@@ -1,6 +1,7 @@
 """Fetching files: what comes back, what never will, and where no redirect and no name may lead."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ from aiohttp import web
 from answerback.kernel.errors import FileError
 from answerback.reviews.files import fetcher as files
 from answerback.reviews.files.fetcher import MAX_REDIRECTS, FileFetcher
+from answerback.reviews.files.origins import BURST_SECONDS, OriginPace
 from answerback.reviews.files.plain import CHARSETS
 from answerback.reviews.model import File
 from answerback.testing import behaviours
@@ -17,6 +19,7 @@ from answerback.testing.behaviours import Behaviour
 from answerback.testing.receiver import Receiver
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.lookup import Requester
+from scarcity import without_descriptors
 
 LIMIT = 1000
 SECONDS = 0.3
@@ -35,8 +38,9 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def fetching(guard: AddressGuard | None = None) -> AsyncIterator[FileFetcher]:
-    fetcher = FileFetcher(guard or AddressGuard(allow_loopback=True, resolve=resolve))
+async def fetching(guard: AddressGuard | None = None, pace: OriginPace | None = None) -> AsyncIterator[FileFetcher]:
+    guard = guard or AddressGuard(allow_loopback=True, resolve=resolve)
+    fetcher = FileFetcher(guard, pace or OriginPace(time.monotonic))
     try:
         yield fetcher
     finally:
@@ -161,3 +165,29 @@ async def test_loopback_is_closed_where_the_service_is_public(receiver: Receiver
     error = await refused(receiver.url("/a"), AddressGuard())
     assert "CALLBACK_ALLOWED_NETWORKS" in error.message
     assert not receiver.callbacks
+
+
+async def test_each_redirect_counts_against_the_origin_that_it_leads_to(receiver: Receiver) -> None:
+    pace = OriginPace(lambda: 0.0)
+    async with Receiver() as third_party, fetching(pace=pace) as fetcher:
+        receiver.on("/", behaviours.redirect(third_party.url("/f")))
+        third_party.on("/f", file(b"x"))
+        # Each under another name of the one that redirects
+        fetches = [fetcher.fetch(f"http://n{n}.test:{receiver.port}/", "t1") for n in range(100)]
+        ends = await asyncio.gather(*fetches, return_exceptions=True)
+
+        waits = [end for end in ends if isinstance(end, FileError) and end.wait]
+        assert len(third_party.callbacks) == len(ends) - len(waits) <= BURST_SECONDS
+        assert all(end.retryable for end in waits)
+
+
+async def test_a_fetch_that_finds_no_descriptor_has_asked_nobody(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fetching() as fetcher:
+        with monkeypatch.context() as patched:
+            without_descriptors(patched)
+            with pytest.raises(FileError) as failed:
+                await fetcher.fetch(receiver.url(), "t1")
+
+    assert (failed.value.retryable, failed.value.wait is None, receiver.connections) == (True, False, 0)

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,12 @@ PDF = "application/pdf"
 
 
 def read(data: bytes, media_type: str, pages: list[int] | None = None) -> str:
-    return asyncio.run(DocumentReader(4.0).text(File(data, media_type, ""), pages, "t1"))
+    return asyncio.run(DocumentReader().text(File(data, media_type, ""), pages))
 
 
 def refusal(data: bytes, media_type: str = PDF, pages: list[int] | None = None) -> str:
     with pytest.raises(FileError) as refused:
-        asyncio.run(DocumentReader(4.0).text(File(data, media_type, ""), pages, "t1"))
+        asyncio.run(DocumentReader().text(File(data, media_type, ""), pages))
     assert not refused.value.retryable
     return refused.value.message
 
@@ -81,7 +80,7 @@ def test_a_charset_that_servers_do_not_use_is_not_decoded(charset: str) -> None:
 async def test_a_text_is_read_outside_of_the_process_that_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "text_of", lambda *_: pytest.fail("read in this process"))
 
-    assert await DocumentReader(4.0).text(File(b"one\ftwo", "text/plain", ""), [2], "t1") == "two"
+    assert await DocumentReader().text(File(b"one\ftwo", "text/plain", ""), [2]) == "two"
 
 
 @pytest.mark.starts_processes
@@ -152,7 +151,7 @@ def test_a_pdf_that_wants_all_the_memory_there_is() -> None:
 async def test_a_cancelled_reading_leaves_no_process() -> None:
     others = _children()
     slow = pdf(b"BT /F1 12 Tf " + b"1 0 0 1 0 0 cm (a) Tj " * 3_000_000 + b"ET")
-    task = asyncio.create_task(DocumentReader(4.0).text(File(slow, PDF, ""), None, "t1"))
+    task = asyncio.create_task(DocumentReader().text(File(slow, PDF, ""), None))
     async with asyncio.timeout(10):
         while True:
             if children := _children() - others:
@@ -168,23 +167,3 @@ async def test_a_cancelled_reading_leaves_no_process() -> None:
 
 def _children() -> set[str]:
     return set(Path("/proc/thread-self/children").read_text().split())
-
-
-async def test_a_tenants_files_leave_a_reader_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    release = asyncio.Event()
-
-    async def gated(file: File, pages: Sequence[int] | None) -> str:
-        if file.data == b"slow":
-            await release.wait()
-        return file.data.decode()
-
-    monkeypatch.setattr(reader, "_read", gated)
-    documents = DocumentReader(4.0)
-    slow = [asyncio.ensure_future(documents.text(File(b"slow", PDF, ""), None, "a")) for _ in range(100)]
-    await asyncio.wait(slow, timeout=0)
-
-    assert await documents.text(File(b"quick", PDF, ""), None, "b") == "quick"
-
-    assert not any(each.done() for each in slow)
-    release.set()
-    assert await asyncio.gather(*slow) == ["slow"] * 100

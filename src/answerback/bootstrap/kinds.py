@@ -14,7 +14,9 @@ from answerback.relay.kind import MessageKind
 from answerback.reviews.by_chat import ChatReviewer
 from answerback.reviews.by_webhook import WebhookReviewer
 from answerback.reviews.files.fetcher import FileFetcher
+from answerback.reviews.files.origins import OriginPace
 from answerback.reviews.files.reader import DocumentReader
+from answerback.reviews.files.texts import FileTexts
 from answerback.reviews.kind import Reviewer, ReviewKind
 from answerback.reviews.push import PushProvider
 from answerback.reviews.tokens import CallbackTokens
@@ -54,7 +56,8 @@ def _make_reviewer(
     settings: Settings, provider: Provider, guard: AddressGuard, tokens: CallbackTokens, instruments: Instruments
 ) -> Reviewer:
     if settings.llm_api_url is None:
-        return ChatReviewer(provider, FileFetcher(guard), DocumentReader(settings.tenant_slot_factor), guard.check)
+        fetcher = FileFetcher(guard, OriginPace(instruments.clock.monotonic))
+        return ChatReviewer(provider, FileTexts(fetcher, DocumentReader(), settings.tenant_slot_factor), guard.check)
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
     per_minute, concurrency = settings.upstream_requests_per_minute, settings.upstream_concurrency
     limiter = UpstreamLimiter(PushProvider.name, instruments, per_minute, concurrency)

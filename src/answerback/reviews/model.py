@@ -12,6 +12,8 @@ LONGEST_ERROR = 2_000
 
 MAX_FILES = 50
 MAX_FILE_BYTES = 10 * 1024 * 1024
+MAX_TOTAL_BYTES = 50 * 1024 * 1024
+"""Of all files that one attempt at a review fetches."""
 MAX_PAGES = 200
 """The most pages of one PDF."""
 MAX_CHARS = 400_000

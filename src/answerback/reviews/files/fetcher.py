@@ -1,10 +1,16 @@
 """Fetching the files that reviews refer to, from addresses the guard has judged."""
 
 import asyncio
+import random
 from email.message import Message
 
+from yarl import URL
+
 from answerback.http.client.connection import Response
+from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import CallbackRefused, FileError
+from answerback.reviews.files.origins import OriginPace
+from answerback.reviews.files.reader import SHORTAGE, SHORTAGE_SECONDS
 from answerback.reviews.model import MAX_FILE_BYTES, File
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.connections import GuardedClient, as_written, explain
@@ -12,17 +18,20 @@ from answerback.webhooks.guard import AddressGuard
 
 FETCH_SECONDS = 30.0
 MAX_REDIRECTS = 3
+SPREAD_SECONDS = 30.0
+"""Reviews that wait for one server come again one after the other, each finding it free for several files."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429})
 
 
 class FileFetcher:
-    """Implements `Fetcher`. A file may take 30 s, redirects included; each of those is judged like the first URL. The
-    wait for the tenant's turn to look up a name does not count."""
+    """Implements `Fetcher`. A file may take 30 s, redirects included; each of those is judged like the first URL, and
+    counts against the pace of its origin. The wait for the tenant's turn to look up a name does not count."""
 
-    def __init__(self, guard: AddressGuard) -> None:
+    def __init__(self, guard: AddressGuard, pace: OriginPace) -> None:
         self._guard = guard
+        self._pace = pace
         self._client = GuardedClient(guard)
 
     async def fetch(self, url: str, tenant_id: str) -> File:
@@ -48,11 +57,14 @@ class FileFetcher:
             except CallbackRefused as refusal:
                 raise FileError(f"cannot be fetched: {refusal.named('its URL').message}") from None
             where = as_written(url)
+            if (wait := self._pace.begin(where)) > 0:
+                wait += random.random() * SPREAD_SECONDS
+                raise FileError("waits: its server has been asked for many files", retryable=True, wait=wait)
             response = await self._client.request(tenant_id, deadline, "GET", where, {})
             try:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or not location:
-                    return await self._read(response)
+                    return await self._read(response, where)
             finally:
                 # Of a body that is not wanted the rest may be endless: the connection goes rather than being drained.
                 response.close()
@@ -62,7 +74,7 @@ class FileFetcher:
                 raise FileError("cannot be fetched: its server redirects to something that is not a URL") from None
         raise FileError(f"cannot be fetched: it is redirected more than {MAX_REDIRECTS} times")
 
-    async def _read(self, response: Response) -> File:
+    async def _read(self, response: Response, where: URL) -> File:
         status = response.status
         if status != 200:
             passing = status >= 500 or status in _PASSING
@@ -77,6 +89,7 @@ class FileFetcher:
         data = bytearray()
         while chunk := await response.read_some():
             data += chunk
+            self._pace.received(where, len(chunk))
             if len(data) > MAX_FILE_BYTES:
                 raise _too_large()
         return File(bytes(data), *_named(response))
@@ -97,6 +110,8 @@ def _too_large() -> FileError:
 
 
 def _failure(error: Exception) -> FileError:
+    if is_shortage(error):
+        return FileError("cannot be fetched now: " + SHORTAGE, retryable=True, wait=SHORTAGE_SECONDS)
     words = explain(error, "its server", "its URL")
     final = isinstance(error, ForbiddenAddressError | ValueError)
     return FileError(f"cannot be fetched: {words}", retryable=not final)

@@ -6,32 +6,29 @@ import os
 import sys
 from collections.abc import Sequence
 
+from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import FileError
-from answerback.queue.shares import Shares
-from answerback.queue.turns import Turns
 from answerback.reviews.files.child import Order
 from answerback.reviews.model import MAX_CHARS, MAX_PAGES, File
 
 READ_SECONDS = 30.0
-READ_AT_ONCE = 5
+SHORTAGE = "this machine had no descriptor or memory left for it"
+SHORTAGE_SECONDS = 2.0
 
 _INHERITED = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT", "LANG", "LC_ALL")
 
 
 class DocumentReader:
-    """Implements `Reader`. Files are read in processes that are killed after 30 s, a few at once. A tenant takes one
-    only while it holds fewer than `slot_factor` times the free ones, and else waits for its turn."""
+    """Implements `Reader`. Each file is read in a process that is killed after 30 s."""
 
-    def __init__(self, slot_factor: float) -> None:
-        self._turns = Turns(Shares(READ_AT_ONCE, slot_factor))
-
-    async def text(self, file: File, pages: Sequence[int] | None, tenant_id: str) -> str:
+    async def text(self, file: File, pages: Sequence[int] | None) -> str:
         """Form feeds separate the pages of a text file. Raises FileError."""
-        await self._turns.wait(tenant_id)
         try:
             return await _read(file, pages)
-        finally:
-            self._turns.give(tenant_id)
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+            raise FileError("cannot be read now: " + SHORTAGE, retryable=True, wait=SHORTAGE_SECONDS) from None
 
 
 async def _read(file: File, pages: Sequence[int] | None) -> str:

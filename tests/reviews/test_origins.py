@@ -1,0 +1,58 @@
+"""How fast one origin may be asked for files, in any number of reviews and by any tenants."""
+
+from yarl import URL
+
+from answerback.reviews.files import origins
+from answerback.reviews.files.origins import BURST_SECONDS, BYTES_PER_SECOND, MAX_ORIGINS, OriginPace
+from answerback.testing.clock import FakeClock
+
+HERE = URL("http://files.example/a?b")
+MIB = 1024 * 1024
+
+
+def begun(pace: OriginPace, tries: int, url: URL = HERE) -> int:
+    return sum(pace.begin(url) == 0 for _ in range(tries))
+
+
+def test_a_minutes_worth_may_come_at_once_and_then_a_file_a_second(clock: FakeClock) -> None:
+    pace = OriginPace(clock.monotonic)
+
+    assert begun(pace, 200) == BURST_SECONDS
+    assert 0 < pace.begin(HERE) <= 1.0
+    clock.advance(10)
+    assert begun(pace, 200) == 10
+
+
+def test_in_seventy_five_seconds_a_third_party_sends_little(clock: FakeClock) -> None:
+    pace, received = OriginPace(clock.monotonic), 0
+    for _ in range(75):
+        while pace.begin(HERE) == 0:
+            pace.received(HERE, 2 * MIB)
+            received += 2 * MIB
+        clock.advance(1)
+
+    assert received < (BURST_SECONDS + 75) * BYTES_PER_SECOND
+
+
+def test_another_path_is_the_same_origin_and_another_port_is_not() -> None:
+    pace = OriginPace(lambda: 0.0)
+    begun(pace, 200)
+
+    assert begun(pace, 1, URL("http://FILES.example:80/other")) == 0
+    assert begun(pace, 1, URL("http://files.example:8080/a")) == 1
+
+
+def test_an_idle_origin_saves_nothing_up(clock: FakeClock) -> None:
+    pace = OriginPace(clock.monotonic)
+    pace.begin(HERE)
+    clock.advance(10_000)
+
+    assert begun(pace, 200) == BURST_SECONDS
+
+
+def test_origins_are_forgotten(clock: FakeClock) -> None:
+    pace = OriginPace(clock.monotonic)
+    for n in range(2 * MAX_ORIGINS):
+        pace.begin(URL(f"http://n{n}.example/"))
+
+    assert len(vars(pace)["_paid_until"]) <= origins.MAX_ORIGINS
