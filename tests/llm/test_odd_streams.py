@@ -224,6 +224,15 @@ async def test_the_framing_is_what_the_bytes_are(kind: str, body: bytes) -> None
         assert document["usage"] == USAGE
 
 
+@pytest.mark.parametrize("kind", [JSON, "text/plain", ""])
+async def test_a_stream_with_another_label_is_passed_on_as_it_comes(kind: str) -> None:
+    response = Scripted(sse(piece("Hel")), kind=kind, hangs=True)
+    reply = chunks(response, lambda: 0)  # type: ignore[arg-type]
+
+    assert (await asyncio.wait_for(anext(reply), 5)).text == "Hel"
+    await reply.aclose()
+
+
 @pytest.mark.parametrize(
     "indexes",
     [[None, None, None], [1, 1, 1], [0, 1, 2], [3, 5, 9], ["0", "0", "0"], [0, 0, None], [0, None, 0]],

@@ -22,6 +22,7 @@ def data(*received: bytes) -> list[bytes]:
         (b"data: a\r\n\r\ndata: b\r\n\r\n", [b"a", b"b"]),
         (b"data: a\r\rdata: b\r\r", [b"a", b"b"]),
         (b"data: a\r\n\ndata: b\n\r\n", [b"a", b"b"]),
+        (b"data: a\r\ndata: b\r\n\r\n", [b"a\nb"]),
         (b"\xef\xbb\xbfdata: a\n\n", [b"a"]),
         (b"\n\n\r\n\rdata: a\n\n\n\n", [b"a"]),
         (b": comment\n\n:\ndata: a\n: between\ndata: b\n\n", [b"a\nb"]),
