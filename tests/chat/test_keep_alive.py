@@ -1,11 +1,15 @@
 """A chat stream whose first token is slow begins with comments; until then a failure still has a status."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, MutableMapping
+from typing import Any
 
 import pytest
 
+from answerback.chat.chunks import error_chunk
 from answerback.chat.keep_alive import COMMENT, stream
+from answerback.http.sse import sse_response
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply
@@ -94,3 +98,28 @@ async def test_a_client_that_hangs_up_while_the_status_waits_stops_the_call() ->
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert call.stopped.is_set()
+
+
+async def test_a_refusal_after_comments_still_names_the_reason() -> None:
+    # Given a provider that refuses a request once the stream has begun
+    code = "context_length_exceeded"
+    refusal = ProviderError(
+        ErrorCode.UPSTREAM_REFUSED, "too long", retryable=False, param="messages", upstream_code=code
+    )
+    sent: list[bytes] = []
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield COMMENT
+        raise refusal
+
+    async def receive() -> dict[str, str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message.get("body", b""))
+
+    await sse_response(events(), error_chunk)({}, receive, send)
+    # Then its last chunk has all that the response would have had
+    error = json.loads(sent[-1].removeprefix(b"data: "))["error"]
+    assert (error["message"], error["param"], error["code"]) == ("too long", "messages", code)

@@ -39,9 +39,9 @@ async def events(reply: StreamedReply, include_usage: bool) -> AsyncGenerator[by
         await reply.aclose()
 
 
-def error_chunk(status: int, code: str, message: str) -> bytes:
+def error_chunk(status: int, code: str, message: str, param: str | None = None) -> bytes:
     """The last event of a stream that broke."""
-    return data_event(openai_problem(status, code, message))
+    return data_event(openai_problem(status, code, message, param))
 
 
 def _counts(first: Chunk, counted: Chunk) -> bytes | dict[str, Json]:

@@ -34,9 +34,9 @@ STOPPING = "the service is stopping: this answer is not whole, ask again"
 
 
 class RenderErrorEvent(Protocol):
-    """The last event of a stream that broke, in its router's format."""
+    """The last event of a stream that broke, in its router's format. `param` is the one that a provider refused."""
 
-    def __call__(self, status: int, code: str, message: str, /) -> bytes: ...
+    def __call__(self, status: int, code: str, message: str, param: str | None = None, /) -> bytes: ...
 
 
 def data_event(value: Any) -> bytes:
@@ -51,7 +51,7 @@ def data_event(value: Any) -> bytes:
     return b"data: %b\n\n" % value
 
 
-def error_event(_: int, code: str, message: str) -> bytes:
+def error_event(_: int, code: str, message: str, __: str | None = None) -> bytes:
     """The RenderErrorEvent of our own streams: `event: error`, `{"error": {"code", "message"}}`."""
     return b"event: error\n" + data_event({"error": {"code": code, "message": message}})
 
@@ -121,17 +121,18 @@ class StreamedResponse(Response):
         try:
             await self._send_while_connected(receive, send)
         except ProviderError as error:
-            await self._break(send, status_of(error), code_of(error), error.failure.message)
+            failure = error.failure
+            await self._break(send, status_of(error), code_of(error), failure.message, failure.param)
         except asyncio.CancelledError:
             if not self._started:
                 raise
             # The server stops, and its grace period for this stream is over.
             await self._break(send, 503, "stopping", STOPPING)
 
-    async def _break(self, send: Send, status: int, code: str, message: str) -> None:
+    async def _break(self, send: Send, status: int, code: str, message: str, param: str | None = None) -> None:
         if self._render_error is None:
             raise Aborted
-        last = self._render_error(status, code, message)
+        last = self._render_error(status, code, message, param)
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _send_while_connected(self, receive: Receive, send: Send) -> None:
