@@ -108,6 +108,24 @@ async def test_a_request_is_sent_as_it_is_meant(client: HttpClient) -> None:
     assert fields == ["Authorization: Bearer grüß", "Content-Length: 5", "", ""]
 
 
+async def test_credentials_of_a_url_are_sent_unless_there_are_others(client: HttpClient) -> None:
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            heads.append(await take(reader))
+            writer.write(HELLO)
+
+    async with serving(serve) as url:
+        for headers in ({}, {"Authorization": "Bearer key"}):
+            await whole(await post(client, url.with_user("me").with_password("pä:ss"), **headers))
+    sent = [
+        line for head in heads for line in head.decode().split("\r\n") if line.startswith(("Authorization", "Host"))
+    ]
+    host = f"Host: 127.0.0.1:{url.port}"
+    assert sent == [host, "Authorization: Basic bWU6cMOkOnNz", host, "Authorization: Bearer key"]
+
+
 @pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\0b"])
 async def test_a_header_that_would_end_early_is_not_sent(client: HttpClient, value: str) -> None:
     with pytest.raises(ValueError, match="line break"):

@@ -1,6 +1,7 @@
 """Requests over connections that are kept for a while."""
 
 import asyncio
+import base64
 import re
 import ssl
 from collections import defaultdict
@@ -42,8 +43,9 @@ class HttpClient:
     async def request(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, resolve: Resolve
     ) -> Response:
-        """One request, following no redirect. One over a reused connection that closes without a byte of response is
-        sent again at once, over a new one: servers close idle connections when they like.
+        """One request, following no redirect. Credentials in the URL are sent as Basic ones (RFC 7617). A request over
+        a reused connection that closes without a byte of response is sent again at once, over a new one: servers close
+        idle connections when they like.
 
         Raises HttpError, what `resolve` forbids with, and ValueError for a header that cannot be sent. Cancelling
         closes the connection.
@@ -117,6 +119,9 @@ def _head(method: str, url: URL, headers: Mapping[str, str], body: bytes | None)
         if _UNSENDABLE.search(value):
             raise ValueError(f"the header {name} holds a line break")
         lines.append(f"{name}: {value}")
+    if url.user is not None and "Authorization" not in headers:
+        credentials = f"{url.user}:{url.password or ''}"
+        lines.append(f"Authorization: Basic {base64.b64encode(credentials.encode()).decode()}")
     if body is not None:
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "\r\n"]).encode("utf-8", "surrogateescape")
