@@ -25,6 +25,8 @@ WHOLE: dict[str, tuple[bytes, bytes, bool]] = {
         b"hi",
         True,
     ),
+    "a folded field": (OK + b"X: a\r\n  b\r\nContent-Length:\r\n 5\r\n\r\nhello", b"hello", True),
+    "after a blank line": (b"\r\n" + OK + b"Content-Length: 5\r\n\r\nhello", b"hello", True),
     "a server that closes": (OK + b"Connection: close\r\nContent-Length: 5\r\n\r\nhello", b"hello", False),
     "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello", False),
     "HTTP/1.0 that keeps": (
@@ -112,7 +114,8 @@ def test_broken_chunks_leave_the_head(chunks: bytes) -> None:
         OK + b"no colon\r\n\r\n",
         OK + b": no name\r\n\r\n",
         OK + b"a b: c\r\n\r\n",
-        OK + b" folded: on\r\n\r\n",
+        OK + b" folded: at once\r\n\r\n",
+        OK + b"a: b\r\n" + b" c\r\n" * MAX_FIELDS + b"\r\n",
         OK + b"a: b\0c\r\n\r\n",
         OK + b"a: b\rc\r\n\r\n",
         OK + b"a: " + b"x" * MAX_FIELD_BYTES + b"\r\n\r\n",
@@ -127,6 +130,7 @@ def test_what_is_not_http_is_refused(said: bytes) -> None:
 
 ENDLESS: dict[str, tuple[bytes, bytes, type[HttpError]]] = {
     "interim responses": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", TooMuchFraming),
+    "blank lines": (b"", b"\r\n" * 500, TooMuchFraming),
     "fields": (OK, b"a: b\r\n", TooMuchFraming),
     "one field": (OK + b"a: ", b"x" * 1000, TooMuchFraming),
     "chunks of one byte": (CHUNKED, b"1\r\nx\r\n", TooMuchFraming),

@@ -86,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._lost = lost
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
+        self.descriptor = -1
         self._parser: ResponseParser | None = None
         self._response: Response | None = None
         self._awaited: asyncio.Future[Response] | None = None
@@ -93,11 +94,6 @@ class Connection(asyncio.Protocol):
         self._silent = True
         self._early = b""
         self._paused = False
-
-    @property
-    def descriptor(self) -> int:
-        """-1 once it is closed."""
-        return -1 if self._transport is None else int(self._transport.get_extra_info("socket").fileno())
 
     @property
     def open(self) -> bool:
@@ -144,6 +140,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self.descriptor = int(transport.get_extra_info("socket").fileno())
         self._made(self)
 
     def data_received(self, data: bytes) -> None:

@@ -72,6 +72,8 @@ class ResponseParser:
         """The content of the body that `data` completes. Raises NotHttp, TooMuchFraming, BodyBroken."""
         while self.head is None:
             data = self._kept + data
+            if not self._kept:
+                data = self._without_blank_lines(data)
             end = self._end_of_head(data)
             if end is None:
                 self._kept = data
@@ -89,6 +91,14 @@ class ResponseParser:
         if self._framing is not _Framing.UNTIL_CLOSE:
             raise BodyBroken("the connection closed within the body")
         self.complete = True
+
+    def _without_blank_lines(self, data: bytes) -> bytes:
+        """Some servers send one between a response and the next."""
+        rest = data.lstrip(b"\r\n")
+        self._head_bytes += len(data) - len(rest)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise TooMuchFraming("blank lines without end")
+        return rest
 
     def _end_of_head(self, data: bytes) -> int | None:
         """Behind the first blank line."""
@@ -209,6 +219,17 @@ class _Chunk(Enum):
     TRAILER = auto()
 
 
+def _unfolded(lines: list[bytes]) -> list[bytes]:
+    """A line that begins with a space continues the one before (RFC 9112, section 5.2)."""
+    fields: list[bytes] = []
+    for line in lines:
+        if fields and line[:1] in (b" ", b"\t"):
+            fields[-1] = fields[-1].rstrip() + b" " + line.lstrip(b" \t")
+        else:
+            fields.append(line)
+    return fields
+
+
 def _head(data: bytes) -> Head:
     """Raises NotHttp."""
     first, *lines = data.rstrip(b"\r\n").split(b"\n")
@@ -218,7 +239,7 @@ def _head(data: bytes) -> Head:
     if len(lines) > MAX_FIELDS:
         raise NotHttp("too many fields")
     headers: CIMultiDict[str] = CIMultiDict()
-    for line in lines:
+    for line in _unfolded(lines):
         name, colon, value = line.removesuffix(b"\r").partition(b":")
         if len(line) > MAX_FIELD_BYTES or not colon or not _NAME.fullmatch(name) or b"\0" in value or b"\r" in value:
             raise NotHttp("a field that is none, or too long")
