@@ -89,6 +89,8 @@ async def test_no_hot_statement_reads_a_whole_table(planner: Any, name: str) -> 
         ("RELEASE_NEXT", "deliveries_order"),
         ("FIND_LOST", "deliveries_leased"),
         ("FIND_OVERDUE", "deliveries_deadline"),
+        ("DEAD_PAGE", "deliveries_dead"),
+        ("PENDING_PAGE", "deliveries_ready"),
         ("DELIVERIES_OF_JOB", "deliveries_event"),
         # By its id, however empty some partial index looks at the moment.
         ("FINISH", "jobs_pkey"),

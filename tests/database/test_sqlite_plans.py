@@ -45,8 +45,10 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
     fine = ("USING", "CONSTANT", "VIRTUAL TABLE", *picked)
     whole = [step for step in steps if step.startswith("SCAN") and not any(word in step for word in fine)]
     assert not whole, steps
-    # One job's deliveries are few. To read the open jobs by tenant takes ten times as long as to sort them.
-    assert name in ("DELIVERIES_OF_JOB", "OPEN_JOBS") or not [step for step in steps if "TEMP B-TREE" in step], steps
+    # One job's deliveries are few. To read the open jobs by tenant takes ten times as long as to sort them. In a page
+    # of pending deliveries those of one millisecond are sorted.
+    few = ("DELIVERIES_OF_JOB", "OPEN_JOBS", "PENDING_PAGE")
+    assert name in few or not [step for step in steps if "TEMP B-TREE" in step], steps
 
 
 @pytest.mark.parametrize(
@@ -91,6 +93,8 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("RELEASE_NEXT", "deliveries_held (conversation_id=? AND destination=?)"),
         ("FIND_LOST", "deliveries_leased (lease_expires_at<?)"),
         ("FIND_OVERDUE", "deliveries_deadline (deadline_at<?)"),
+        ("DEAD_PAGE", "deliveries_dead (tenant_id=? AND id>?)"),
+        ("PENDING_PAGE", "deliveries_ready (tenant_id=? AND (origin,run_at)>(?,?))"),
         ("DELIVERIES_OF_JOB", "deliveries_event (job_id=?)"),
         ("STORE_RESPONSE", "idempotency_records_key (tenant_id=? AND route=? AND key=?)"),
         ("PRUNE_RECORDS", "idempotency_records_age (updated_at<?)"),

@@ -21,10 +21,10 @@ from answerback.jobs import (
 )
 from answerback.jobs import order as order_of_jobs
 from answerback.queue import fifo
+from answerback.webhooks import bulk_resend, listed, notify, order
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import erase as erasing
 from answerback.webhooks import expire as expiring
-from answerback.webhooks import listed, notify, order
 from answerback.webhooks import prune as pruning
 from answerback.webhooks import recover as recovering
 from answerback.webhooks import report as reporting
@@ -120,6 +120,9 @@ DELIVERIES: dict[str, Statement] = {
     "OWN_DELIVERIES": listed.OWN,
     "LIST_AMONG_JOBS": listed.AMONG_JOBS,
     "RESEND": resending.RESEND,
+    "DEAD_PAGE": bulk_resend.DEAD_PAGE,
+    "PENDING_PAGE": bulk_resend.PENDING_PAGE,
+    "RESEND_PAGE": bulk_resend.RESEND_PAGE,
     "ERASE_BODIES": erasing.ERASE_BODIES,
 }
 OTHERS: dict[str, Statement] = {

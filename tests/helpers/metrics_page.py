@@ -11,7 +11,7 @@ class Page:
             sample
             for family in text_string_to_metric_families(text)
             for sample in family.samples
-            if not sample.name.endswith(("_bucket", "_created"))
+            if not sample.name.endswith("_bucket")
         ]
 
     def value(self, name: str, **labels: str) -> float:

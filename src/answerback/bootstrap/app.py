@@ -124,7 +124,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
             simulation=settings.enable_simulation,
         ),
         jobs.router(service.jobs, submitter, notifier, authenticator, instruments),
-        webhooks.router(stores.deliveries, notifier, instruments.log, authenticator.tenant),
+        webhooks.router(stores.deliveries, notifier, instruments.log, authenticator.tenant, idempotent),
         secret_routes.router(service.signing_secrets, authenticator.tenant, idempotent),
         conversations.router(
             stores.conversations, service.sharing.windows, partial(erase, kinds=kinds.registry), authenticator.tenant

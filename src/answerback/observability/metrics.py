@@ -10,6 +10,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
     start_http_server,
 )
@@ -36,6 +37,8 @@ class PrometheusMetrics(Metrics):
     freely: one that has never answered is counted as `other`."""
 
     def __init__(self, models: Collection[str] = ()) -> None:
+        # A series for each counter and label that nothing here reads; the library has one switch for the process.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self._registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=registry)
         self._models = frozenset(models)

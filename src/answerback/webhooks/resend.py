@@ -12,6 +12,16 @@ from answerback.webhooks.rows import RECORD_COLUMNS, delivery_record
 
 _own: Any = (deliveries.c.id == bindparam("row_id"), deliveries.c.tenant_id == bindparam("tenant_id"))
 
+RESENDING: dict[str, Any] = {
+    "state": DeliveryState.PENDING,
+    "conversation_id": case((deliveries.c.state == DeliveryState.PENDING, deliveries.c.conversation_id)),
+    "attempt": 0,
+    "run_at": bindparam("now"),
+    "unreached_at": None,
+    "deadline_at": bindparam("new_deadline_at"),
+}
+"""What a resend writes: the schedule begins anew, outside its conversation's order if the delivery had settled."""
+
 FIND = Statement(select(deliveries.c.state, (deliveries.c.body == b"").label("erased")).where(*_own))
 RESEND = Statement(
     update(deliveries)
@@ -20,14 +30,7 @@ RESEND = Statement(
         literal_column("deliveries.state IN ('pending', 'delivered', 'dead')", Boolean),
         deliveries.c.body != b"",
     )
-    .values(
-        state=DeliveryState.PENDING,
-        conversation_id=case((deliveries.c.state == DeliveryState.PENDING, deliveries.c.conversation_id)),
-        attempt=0,
-        run_at=bindparam("now"),
-        unreached_at=None,
-        deadline_at=bindparam("new_deadline_at"),
-    )
+    .values(RESENDING)
     .returning(*RECORD_COLUMNS)
 )
 

@@ -1,18 +1,25 @@
 """Resending deliveries."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
+from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.caller import TenantOf
-from answerback.http.openapi_parts import DELIVERY, JOB_ERRORS, conflict
+from answerback.http.fields import no_nul
+from answerback.http.idempotent_routes import Idempotent
+from answerback.http.openapi_parts import DELIVERY, IDEMPOTENCY_KEY, JOB_ERRORS, KEY_ERRORS, NOT_JSON, conflict, errors
 from answerback.http.responses import respond
 from answerback.kernel.log import Log
 from answerback.queue.notifier import Notifier
 from answerback.webhooks.bodies import DeliveryBody
+from answerback.webhooks.bulk_resend import Resendable, ResendFilter
+from answerback.webhooks.model import DeliveryState
 from answerback.webhooks.store import DeliveryStore
+from answerback.webhooks.urls import MAX_URL_LENGTH
 
 DeliveryId = Annotated[str, Path(description="A delivery's id: the `webhook-id` of its callback.", examples=[DELIVERY])]
 
@@ -20,12 +27,62 @@ RESEND_ERRORS = JOB_ERRORS | conflict(
     "An attempt is under way, or the body was erased",
     "an attempt of this delivery is under way; resend it once that has ended",
 )
+RESEND_ALL_ERRORS = KEY_ERRORS | errors(
+    _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
+    "`Retry-After`)",
+    _413="The body is too large",
+    _415=NOT_JSON,
+    _422="A field is wrong; each is named",
+)
 
 
-def router(store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: TenantOf) -> APIRouter:
+def _written_out(value: Any) -> Any:
+    """Without it, numbers of seconds would be times, too."""
+    if not isinstance(value, str) or value[4:5] != "-":
+        raise ValueError("must be a time in RFC 3339, such as 2026-01-01T12:00:00Z")
+    return value
+
+
+class ResendAllBody(StrictBody):
+    """Which deliveries are sent again: all that match every field."""
+
+    status: Literal["dead", "pending"] = Field(description="Their state; `pending` ones wait for their next attempt.")
+    url: Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH), AfterValidator(no_nul)] | None = Field(
+        None, description="What their URL begins with, such as `https://example.com/`."
+    )
+    since: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)] | None = Field(
+        None, description="Only those owed since then, in RFC 3339."
+    )
+
+    def filter(self, tenant_id: str) -> ResendFilter:
+        since = 0 if self.since is None else int(self.since.timestamp() * 1000)
+        state: Resendable = DeliveryState.DEAD if self.status == "dead" else DeliveryState.PENDING
+        return ResendFilter(tenant_id, state, self.url or "", since)
+
+
+class ResentBody(BaseModel):
+    """How many deliveries will be sent again."""
+
+    resent: int = Field(examples=[3])
+
+
+RESEND_ALL_BODY: dict[str, Any] = {
+    "parameters": [IDEMPOTENCY_KEY],
+    "requestBody": body_schema(ResendAllBody, {"status": "dead", "url": "https://example.com/"}),
+}
+
+
+def router(
+    store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: TenantOf, idempotent: Idempotent
+) -> APIRouter:
     """`/v1/deliveries…`."""
     routes = APIRouter(prefix="/v1", tags=["jobs"])
+    _add_resend(routes, store, notifier, log, tenant_of)
+    _add_resend_all(routes, store, notifier, log, tenant_of, idempotent)
+    return routes
 
+
+def _add_resend(routes: APIRouter, store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: TenantOf) -> None:
     @routes.post("/deliveries/{delivery_id}/replay", status_code=202, include_in_schema=False)
     @routes.post(
         "/deliveries/{delivery_id}/resend",
@@ -42,4 +99,33 @@ def router(store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: Tenant
         log.info("resent", job=delivery.job_id, delivery=delivery_id, tenant=tenant_id)
         return respond(202, DeliveryBody.model_validate(delivery))
 
-    return routes
+
+def _add_resend_all(
+    routes: APIRouter,
+    store: DeliveryStore,
+    notifier: Notifier,
+    log: Log,
+    tenant_of: TenantOf,
+    idempotent: Idempotent,
+) -> None:
+    @routes.post(
+        "/deliveries/resend",
+        status_code=202,
+        summary="Send all callbacks again that match",
+        response_model=ResentBody,
+        responses=RESEND_ALL_ERRORS,
+        openapi_extra=RESEND_ALL_BODY,
+    )
+    async def resend_all(request: Request) -> Response:
+        """As for one callback: the same bodies under the same `webhook-id`s, each with a full schedule of attempts.
+        What becomes dead or pending after the request came is left as it is, and so are erased bodies."""
+        tenant_id = await tenant_of(request)
+        body = await read_body(request, ResendAllBody)
+
+        async def answer() -> Response:
+            resent = await store.resend_all(body.filter(tenant_id))
+            notifier.delivery_ready()
+            log.info("resent_all", count=resent, status=body.status, tenant=tenant_id)
+            return respond(202, ResentBody(resent=resent))
+
+        return await idempotent(request, tenant_id, body.model_dump(mode="json"), answer)

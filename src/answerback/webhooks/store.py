@@ -1,5 +1,5 @@
-"""Deliveries and endpoints in the database: each method is one transaction, and raises StorageUnavailable when the
-database cannot serve it now."""
+"""Deliveries and endpoints in the database: each method is one transaction, but for `resend_all`, and raises
+StorageUnavailable when the database cannot serve it now."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
@@ -11,9 +11,10 @@ from answerback.queue.attempts import Report
 from answerback.queue.leases import extend
 from answerback.queue.shares import Shares
 from answerback.queue.unconfirmed import UnconfirmedClaims
+from answerback.webhooks import bulk_resend, endpoints, expire, orphans, recover, resend
 from answerback.webhooks import claim as claiming
-from answerback.webhooks import endpoints, expire, orphans, recover, resend
 from answerback.webhooks import report as reporting
+from answerback.webhooks.bulk_resend import Page, Position, ResendFilter
 from answerback.webhooks.claim import Look
 from answerback.webhooks.endpoints import Endpoint
 from answerback.webhooks.model import (
@@ -89,6 +90,16 @@ class DeliveryStore:
         """Raises NotFound; Conflict while an attempt is under way."""
         return await self._database.write.run(lambda tx: resend.resend(tx, tenant_id, delivery_id))
 
+    async def resend_all(self, wanted: ResendFilter) -> int:
+        """As `resend_delivery` for all that match, oldest first where they are dead; returns how many. Each page is a
+        transaction: what was resent stays so if the database fails in between."""
+        page = await self._page(wanted, bulk_resend.BEGINNING)
+        resent, started = 0, page.now
+        while page.positions:
+            resent += await self._resend_page(wanted, page.positions, started)
+            page = await self._page(wanted, page.positions[-1])
+        return resent
+
     async def recover_deliveries(self) -> int:
         """Takes back a batch of deliveries whose lease ran out; returns how many."""
         return await self._database.write.run(recover.recover_leases)
@@ -130,6 +141,16 @@ class DeliveryStore:
     async def delete_endpoint(self, tenant_id: str, endpoint_id: str) -> None:
         """Raises NotFound."""
         await self._database.write.run(lambda tx: endpoints.remove(tx, tenant_id, endpoint_id))
+
+    async def _page(self, wanted: ResendFilter, after: Position) -> Page:
+        return await self._database.read.run(
+            lambda tx: bulk_resend.find_page(tx, wanted, after), tenant_id=wanted.tenant_id
+        )
+
+    async def _resend_page(self, wanted: ResendFilter, positions: Sequence[Position], started: int) -> int:
+        return await self._database.write.run(
+            lambda tx: bulk_resend.resend_page(tx, wanted, positions, started), tenant_id=wanted.tenant_id
+        )
 
     async def _report(
         self,

@@ -160,62 +160,7 @@ def upgrade() -> None:
     )
     _index("questions_age", "questions", "created_at")
     _index("questions_tenant", "questions", "tenant_id", "id")
-    op.create_table(
-        "deliveries",
-        sa.Column("id", sa.Text(), primary_key=True),
-        sa.Column("job_id", sa.Text(), sa.ForeignKey("jobs.id"), nullable=False),
-        sa.Column("event_type", sa.Text(), nullable=False),
-        sa.Column("endpoint_id", sa.Text()),
-        sa.Column("destination", sa.Text(), nullable=False),
-        sa.Column("tenant_id", sa.Text(), nullable=False),
-        sa.Column("conversation_id", sa.BigInteger()),
-        sa.Column("position", sa.BigInteger()),
-        sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("origin", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("run_at", sa.BigInteger(), nullable=False),
-        sa.Column("unreached_at", sa.BigInteger()),
-        sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("attempts", ATTEMPTS, nullable=False),
-        sa.Column("attempts_made", sa.Integer(), nullable=False),
-        sa.Column("lease_epoch", sa.BigInteger(), nullable=False),
-        sa.Column("lease_owner", sa.Text()),
-        sa.Column("lease_expires_at", sa.BigInteger()),
-        sa.Column("deadline_at", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("claimed_at", sa.BigInteger()),
-        sa.Column("delivered_at", sa.BigInteger()),
-        sa.Column("traceparent", sa.Text()),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-    )
-    _index("deliveries_deadline", "deliveries", "deadline_at", where="state = 'pending'", compared="deadline_at")
-    _index("deliveries_event", "deliveries", "job_id", "event_type", "destination", unique=True)
-    _index("deliveries_held", "deliveries", "conversation_id", "destination", "position", where="state = 'held'")
-    _index("deliveries_leased", "deliveries", "lease_expires_at", where="state = 'sending'")
-    _index(
-        "deliveries_listed",
-        "deliveries",
-        *("tenant_id", "state", "job_id", "endpoint_id"),
-        where="endpoint_id IS NULL AND state <> 'sending'",
-        compared="job_id",
-    )
-    _index(
-        "deliveries_order",
-        "deliveries",
-        "conversation_id",
-        "destination",
-        unique=True,
-        where="conversation_id IS NOT NULL AND state IN ('pending', 'sending')",
-    )
-    _index("deliveries_ready", "deliveries", "tenant_id", "origin", "run_at", where="state = 'pending'")
-    _index(
-        "deliveries_unreached",
-        "deliveries",
-        "tenant_id",
-        "origin",
-        "created_at",
-        where="state = 'pending' AND unreached_at IS NOT NULL",
-    )
+    _create_deliveries()
     op.create_table(
         "webhook_endpoints",
         sa.Column("id", sa.Text(), primary_key=True),
@@ -251,6 +196,66 @@ def upgrade() -> None:
     )
     _index("idempotency_records_age", "idempotency_records", "updated_at")
     _index("idempotency_records_key", "idempotency_records", "tenant_id", "route", "key", unique=True)
+
+
+def _create_deliveries() -> None:
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("job_id", sa.Text(), sa.ForeignKey("jobs.id"), nullable=False),
+        sa.Column("event_type", sa.Text(), nullable=False),
+        sa.Column("endpoint_id", sa.Text()),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.BigInteger()),
+        sa.Column("position", sa.BigInteger()),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("run_at", sa.BigInteger(), nullable=False),
+        sa.Column("unreached_at", sa.BigInteger()),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("attempts", ATTEMPTS, nullable=False),
+        sa.Column("attempts_made", sa.Integer(), nullable=False),
+        sa.Column("lease_epoch", sa.BigInteger(), nullable=False),
+        sa.Column("lease_owner", sa.Text()),
+        sa.Column("lease_expires_at", sa.BigInteger()),
+        sa.Column("deadline_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("claimed_at", sa.BigInteger()),
+        sa.Column("delivered_at", sa.BigInteger()),
+        sa.Column("traceparent", sa.Text()),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+    )
+    _index("deliveries_dead", "deliveries", "tenant_id", "id", where="state = 'dead'", compared="id")
+    _index("deliveries_deadline", "deliveries", "deadline_at", where="state = 'pending'", compared="deadline_at")
+    _index("deliveries_event", "deliveries", "job_id", "event_type", "destination", unique=True)
+    _index("deliveries_held", "deliveries", "conversation_id", "destination", "position", where="state = 'held'")
+    _index("deliveries_leased", "deliveries", "lease_expires_at", where="state = 'sending'")
+    _index(
+        "deliveries_listed",
+        "deliveries",
+        *("tenant_id", "state", "job_id", "endpoint_id"),
+        where="endpoint_id IS NULL AND state <> 'sending'",
+        compared="job_id",
+    )
+    _index(
+        "deliveries_order",
+        "deliveries",
+        "conversation_id",
+        "destination",
+        unique=True,
+        where="conversation_id IS NOT NULL AND state IN ('pending', 'sending')",
+    )
+    _index("deliveries_ready", "deliveries", "tenant_id", "origin", "run_at", where="state = 'pending'")
+    _index(
+        "deliveries_unreached",
+        "deliveries",
+        "tenant_id",
+        "origin",
+        "created_at",
+        where="state = 'pending' AND unreached_at IS NOT NULL",
+    )
 
 
 def _index(
