@@ -18,7 +18,7 @@ run: $(RUNTIME) ## Serve on 127.0.0.1:8080 (settings from the environment and .e
 	@$(BIN)/answerback serve
 
 test: $(DEV) ## Run the whole test suite
-	@$(BIN)/python -m pytest -n 3 --dist worksteal
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
 quick: $(DEV) ## Run the tests that need no process and no server, in a minute or two
 	@$(BIN)/python -m pytest -n 3 --dist worksteal -m quick
