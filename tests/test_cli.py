@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from answerback import __version__, cli
 from answerback.cli import app
+from answerback.settings import Settings, load_settings
+from answerback.settings.describing import describe
 
 Run = Callable[..., Result]
 
@@ -52,13 +55,100 @@ def create_key(run: Run, name: str = "somebody") -> tuple[str, str]:
 def test_help_names_every_command(run: Run) -> None:
     printed = "\n".join(said(run("--help")))
 
-    for command in ("serve", "demo", "migrate", "secret", "keys"):
+    for command in ("init", "serve", "listen", "worker", "demo", "bench", "migrate", "secret", "keys"):
         assert re.search(rf"\b{command}\b", printed)
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "migrate", "secret", "keys create", "keys list", "keys revoke"])
+@pytest.mark.parametrize(
+    "command", ["init", "serve", "listen", "demo", "migrate", "secret", "keys create", "keys list", "keys revoke"]
+)
 def test_every_command_explains_itself(run: Run, command: str) -> None:
     assert said(run(*command.split(), "--help"))
+    assert said(run(*command.split(), "-h")) == said(run(*command.split(), "--help"))
+
+
+def test_it_says_which_version_it_is(run: Run) -> None:
+    assert said(run("--version")) == [f"answerback {__version__}"]
+
+
+def test_help_on_serving_says_where_the_settings_are(run: Run) -> None:
+    printed = " ".join(said(run("serve", "--help")))
+
+    assert "from the environment and from .env in the working directory" in printed
+    assert "answerback init" in printed
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings that a service was started with."""
+    served: list[Settings] = []
+
+    def serve(settings: Settings, _: object) -> int:
+        served.append(settings)
+        return 0
+
+    monkeypatch.setattr(cli, "serve_app", serve)
+    return served
+
+
+def test_host_and_port_of_the_command_line_win_over_the_environment(run: Run, served: list[Settings]) -> None:
+    assert run("serve", "--host", "::1", "--port", "8181", APP_HOST="127.0.0.2", APP_PORT="8282").exit_code == 0
+    assert run("serve", APP_PORT="8282").exit_code == 0
+
+    assert [(each.app_host, each.app_port) for each in served] == [("::1", 8181), ("127.0.0.1", 8282)]
+    assert served[0].public_base_url == "http://localhost:8181"
+
+
+def test_a_wrong_port_of_the_command_line_is_refused_like_a_setting(run: Run, served: list[Settings]) -> None:
+    assert "APP_PORT" in refusal(run("serve", "--port", "99999"))
+
+    assert not served
+
+
+def test_a_first_env_file_has_every_setting_and_changes_nothing(run: Run, tmp_path: Path) -> None:
+    before = load_settings()
+
+    printed = said(run("init"))
+
+    env = tmp_path / ".env"
+    assert all(f"#{name}=" in env.read_text() for name, _, _ in describe())
+    assert load_settings() == before
+    assert env.stat().st_mode & 0o077 == 0
+    commands = [line.strip().split(" -H")[0] for line in printed if line.startswith("  ") and line[2] != " "]
+    assert commands == ["answerback listen 9000", "answerback serve", "curl http://127.0.0.1:8080/webhook"]
+
+
+@pytest.mark.parametrize("there", ["file", "dangling link"])
+def test_an_env_file_is_never_overwritten(run: Run, tmp_path: Path, there: str) -> None:
+    env = tmp_path / ".env"
+    if there == "file":
+        env.write_text("APP_PORT=8181\n")
+    else:
+        env.symlink_to(tmp_path / "elsewhere")
+
+    assert ".env exists already" in refusal(run("init"))
+
+    assert not (tmp_path / "elsewhere").exists()
+    assert there != "file" or env.read_text() == "APP_PORT=8181\n"
+
+
+def test_an_env_file_that_cannot_be_written_is_reported_in_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert ".env cannot be written" in refusal(run("init"))
+
+
+@pytest.mark.parametrize("command", ["secret", "secret --rotate", "keys list", "keys create x"])
+def test_a_command_names_the_database_that_it_used_beside_its_result(run: Run, tmp_path: Path, command: str) -> None:
+    result = run(*command.split(), DATABASE_URL="sqlite:///mine.db")
+
+    assert result.stderr == f"Database: {tmp_path / 'mine.db'}\n"
+    assert "mine.db" not in result.stdout
 
 
 def test_an_unknown_command_is_a_mistake(run: Run) -> None:

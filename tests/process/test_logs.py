@@ -5,6 +5,7 @@ from typing import Any
 
 from relay import AUTH_TOKEN, PATIENCE, PROVIDER_KEY, SECRET, Client
 
+from answerback.settings import OPENROUTER_MODEL
 from answerback.testing import behaviours, replies
 from answerback.testing.receiver import Receiver
 
@@ -47,6 +48,16 @@ async def test_every_line_is_json_with_time_level_and_event(client: Client) -> N
 
     assert lines
     assert all(line.keys() >= {"time", "level", "event"} for line in lines)
+
+
+async def test_the_start_names_what_one_looks_for_first(client: Client) -> None:
+    line = await logged(client, "listening")
+
+    service = client.relay.service
+    assert (line["url"], line["docs"]) == (service.url, f"{service.url}/docs")
+    assert line["database"] == str(service.database)
+    assert line["provider"] == (await client.request("GET", "/healthz")).json["provider"]
+    assert (line["model"], line["mock"]) == (OPENROUTER_MODEL, False)
 
 
 async def test_a_message_leaves_one_line_a_stage(client: Client) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from answerback.kernel.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE
 from answerback.settings import Settings, SettingsError, load_settings
-from answerback.settings.describing import describe
+from answerback.settings.describing import describe, env_example
 from answerback.testing import docs
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +55,19 @@ def test_the_environment_wins_over_the_env_file_even_when_blank(monkeypatch: pyt
 
     assert (settings.app_port, settings.lease_seconds) == (2222, 7)
     assert settings.provider_api_key is None
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:////var/lib/answerback.db", "/var/lib/answerback.db"),
+        ("postgresql://me:p%40ss@db.example:5433/shop?password=hidden", "postgresql://db.example:5433/shop"),
+        ("postgresql+asyncpg://me@[::1]/shop", "postgresql://[::1]/shop"),
+        ("postgresql:///shop?host=/run/postgresql&user=me", "postgresql:///shop"),
+    ],
+)
+def test_a_database_is_shown_without_credentials(monkeypatch: pytest.MonkeyPatch, url: str, shown: str) -> None:
+    assert given(monkeypatch, DATABASE_URL=url).database_shown == shown
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in describe()])
@@ -355,12 +368,12 @@ class TestDocumentation:
 
     def test_the_example_file_is_up_to_date(self) -> None:
         # When this fails: python -m answerback.testing.docs
-        assert (ROOT / ".env.example").read_text(encoding="utf-8") == docs.env_example()
+        assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_example()
 
     def test_the_example_uncommented_changes_nothing(self) -> None:
         before = load_settings()
 
-        lines = docs.env_example().splitlines()
+        lines = env_example().splitlines()
         Path(".env").write_text("\n".join(line.removeprefix("#") for line in lines if not line.startswith("# ")))
 
         assert Path(".env").read_text().count("=") == len(describe())
@@ -381,7 +394,7 @@ class TestDocumentation:
 
         expected = f"# Before\n{docs.BEGIN}\n{docs.markdown_table()}{docs.END}\nAfter\n"
         assert (tmp_path / "README.md").read_text() == expected
-        assert (tmp_path / ".env.example").read_text() == docs.env_example()
+        assert (tmp_path / ".env.example").read_text() == env_example()
 
     def test_a_readme_without_markers_is_left_alone(self, tmp_path: Path) -> None:
         (tmp_path / "README.md").write_text("mine")

@@ -6,7 +6,7 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 
 import uvicorn
@@ -78,9 +78,25 @@ async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoin
             timeout_graceful_shutdown=5,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
-        server = _Server(config, service.stop_engine, role, log)
+        facts = _facts(settings, role, service.provider.name, upstreams.default_model)
+        server = _Server(config, service.stop_engine, facts, log)
         await server.serve(sockets)
         return 0 if server.started else 1
+
+
+def _facts(settings: Settings, role: Role, provider: str, model: str) -> Mapping[str, object]:
+    """What the line about the start says."""
+    host = f"[{settings.app_host}]" if ":" in settings.app_host else settings.app_host
+    url = f"http://{host}:{settings.app_port}"
+    return {
+        "url": url,
+        "docs": f"{url}/docs",
+        "role": role.value,
+        "database": settings.database_shown,
+        "provider": provider,
+        "model": model,
+        "mock": settings.mock,
+    }
 
 
 async def _check_exposure(settings: Settings, accounts: AccountStore) -> None:
@@ -128,18 +144,21 @@ class _Server(uvicorn.Server):
     """Says when it listens, and ends with exit code 0 on SIGTERM and SIGINT."""
 
     def __init__(
-        self, config: uvicorn.Config, stop_engine: Callable[[], Awaitable[None]], role: Role, log: Log
+        self,
+        config: uvicorn.Config,
+        stop_engine: Callable[[], Awaitable[None]],
+        facts: Mapping[str, object],
+        log: Log,
     ) -> None:
         super().__init__(config)
         self._stop_engine = stop_engine
-        self._role = role
+        self._facts = facts
         self._log = log
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-            self._log.info("listening", url=f"http://{host}:{self.config.port}", docs="/docs", role=self._role.value)
+            self._log.info("listening", **self._facts)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.

@@ -1,30 +1,26 @@
 """The command line."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
 
-from answerback.accounts.model import DEFAULT_TENANT, ApiKey, hash_key, key_name, new_key
+from answerback import __version__
+from answerback.accounts.model import DEFAULT_TENANT
 from answerback.benchmark.model import MAX_CONCURRENCY, MAX_RUNS
 from answerback.bootstrap.accounts import make_signing_secrets
 from answerback.bootstrap.database import migrate as migrate_database
-from answerback.bootstrap.database import open_database
 from answerback.bootstrap.server import serve as serve_app
 from answerback.bootstrap.service import Role
-from answerback.bootstrap.stores import Stores, make_stores
+from answerback.bootstrap.stores import Stores
+from answerback.cli.keys import keys
 from answerback.cli.silence import Silence
-from answerback.kernel.clock import rfc3339
-from answerback.kernel.errors import Conflict, NotFound, StorageUnavailable
+from answerback.cli.stores import check, fail, settings_or_fail, with_stores
+from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
-from answerback.kernel.rate import parse_rate
-from answerback.queue.fair_order import MAX_WEIGHT
-from answerback.settings import Settings, SettingsError, load_settings
-
-T = TypeVar("T")
+from answerback.kernel.signature import webhook_key
 
 
 class ServeRole(StrEnum):
@@ -34,44 +30,40 @@ class ServeRole(StrEnum):
     API = Role.API.value
 
 
-app = typer.Typer(help="A durable relay between a service and any LLM.", no_args_is_help=True, add_completion=False)
-keys = typer.Typer(help="The keys that clients use, each for the things of one tenant.", no_args_is_help=True)
+app = typer.Typer(
+    help="A durable relay between a service and any LLM.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 app.add_typer(keys, name="keys")
 
 
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"answerback: {message}", err=True)
-    raise typer.Exit(2)
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"answerback {__version__}")
+        raise typer.Exit
 
 
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        _fail(str(error))
+@app.callback()
+def answerback(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A durable relay between a service and any LLM."""
 
 
-def _checked(argument: str, check: Callable[[str], object], given: str) -> None:
-    try:
-        check(given)
-    except ValueError as error:
-        _fail(f"{argument} {error}")
-
-
-def _with_stores(work: Callable[[Stores], Awaitable[T]], settings: Settings | None = None) -> T:
-    settings = settings or _settings()
-
-    async def run() -> T:
-        database = await open_database(settings, Instruments(Silence()))
-        try:
-            return await work(make_stores(database))
-        finally:
-            await database.close()
+@app.command()
+def init() -> None:
+    """Write a .env with every setting, commented out and explained, and show what to do next."""
+    from answerback.cli.init import NEXT, InitError, write_env
 
     try:
-        return asyncio.run(run())
-    except (StorageUnavailable, NotFound, Conflict) as error:
-        _fail(str(error))
+        write_env(Path(".env"))
+    except InitError as error:
+        fail(str(error))
+    typer.echo(NEXT)
 
 
 @app.command()
@@ -79,9 +71,43 @@ def serve(
     role: Annotated[
         ServeRole, typer.Option(help="api: take messages in, and leave the work to 'answerback worker'.")
     ] = ServeRole.ALL,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, in place of APP_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, in place of APP_PORT.")] = None,
 ) -> None:
-    """Serve on APP_HOST:APP_PORT."""
-    raise typer.Exit(serve_app(_settings(), Role(role)))
+    """Serve on APP_HOST:APP_PORT (127.0.0.1:8080).
+
+    Settings are read from the environment and from .env in the working directory; the environment wins.
+    'answerback init' writes a .env that explains every setting.
+    """
+    given = {"app_host": host, "app_port": port}
+    settings = settings_or_fail(**{name: value for name, value in given.items() if value is not None})
+    raise typer.Exit(serve_app(settings, Role(role)))
+
+
+@app.command()
+def listen(
+    port: Annotated[int, typer.Argument(min=1, max=65535, help="Port to listen on.")] = 9000,
+    status: Annotated[int, typer.Option(min=200, max=599, help="Answer with this status, to rehearse trouble.")] = 200,
+    delay: Annotated[float, typer.Option(min=0, help="Answer after so many seconds.")] = 0,
+    secret: Annotated[
+        str | None, typer.Option(help="The secret that signs. Without it CALLBACK_HMAC_SECRET, else the database's.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Whose secret: a key's name or id, or a tenant's. Without it the default tenant's."),
+    ] = None,
+) -> None:
+    """Receive callbacks on 127.0.0.1 and print them: a receiver to try things with."""
+    from answerback.cli.listen import ListenError
+    from answerback.cli.listen import listen as receive
+    from answerback.cli.secrets import KnownSecrets
+
+    if secret is not None:
+        check("--secret", webhook_key, secret)
+    try:
+        receive(port, status, delay, KnownSecrets(settings_or_fail(), secret, key), typer.echo)
+    except ListenError as error:
+        fail(str(error))
 
 
 @app.command()
@@ -89,7 +115,7 @@ def worker() -> None:
     """Answer and deliver what the processes on the same database have accepted; any number of workers may."""
     from answerback.bootstrap.worker import work
 
-    raise typer.Exit(work(_settings()))
+    raise typer.Exit(work(settings_or_fail()))
 
 
 @app.command()
@@ -97,7 +123,7 @@ def demo() -> None:
     """Show messages being accepted, answered, delivered, and surviving a hard kill."""
     from answerback.demo import run
 
-    raise typer.Exit(run(_settings()))
+    raise typer.Exit(run(settings_or_fail()))
 
 
 @app.command()
@@ -118,18 +144,18 @@ def bench(
     try:
         planned = plans(prompts, model or (), runs, concurrency, max_tokens)
     except BenchError as error:
-        _fail(str(error))
-    raise typer.Exit(run(_settings(), planned))
+        fail(str(error))
+    raise typer.Exit(run(settings_or_fail(), planned))
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database to this version's schema (SQLite does so at every start; PostgreSQL while it serves)."""
-    settings = _settings()
+    settings = settings_or_fail()
     try:
         asyncio.run(migrate_database(settings, Instruments(Silence())))
     except StorageUnavailable as error:
-        _fail(str(error))
+        fail(str(error))
     typer.echo("The database is current.")
 
 
@@ -144,74 +170,14 @@ def secret(
     ] = False,
 ) -> None:
     """Show the secret that signs a tenant's callbacks."""
-    settings = _settings()
+    settings = settings_or_fail()
 
     async def find(stores: Stores) -> str:
         tenant_id = DEFAULT_TENANT if key is None else await stores.accounts.find_tenant(key)
         secrets = make_signing_secrets(settings, stores.secrets)
         return (await secrets.rotate(tenant_id))[0].value if rotate else await secrets.current(tenant_id)
 
-    typer.echo(_with_stores(find, settings))
-
-
-@keys.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="What to call it.")],
-    tenant: Annotated[
-        str | None,
-        typer.Option(help="Whose it is: a tenant's id, or the name of a key it has. Without it a new tenant's."),
-    ] = None,
-    operator: Annotated[
-        bool, typer.Option("--operator", help="It may manage keys over HTTP, and ask for other tenants' lists.")
-    ] = False,
-    rate_limit: Annotated[
-        str | None, typer.Option(help="Its own rate, such as 1000/hour; 0: no limit. Without it RATE_LIMIT counts.")
-    ] = None,
-    weight: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MAX_WEIGHT,
-            help="Its tenant's share of what is short, beside tenants of weight 1. A new tenant's is 1.",
-        ),
-    ] = None,
-) -> None:
-    """Make a key; it is shown once. A new tenant's callbacks are signed with the secret that is shown with it."""
-    _checked("NAME", key_name, name)
-    if rate_limit is not None:
-        _checked("--rate-limit", parse_rate, rate_limit)
-    settings, key = _settings(), new_key()
-
-    async def create(stores: Stores) -> tuple[ApiKey, str | None]:
-        made = await stores.accounts.create_key(
-            name, hash_key(key), rate_limit, tenant=tenant, operator=operator, weight=weight
-        )
-        secrets = make_signing_secrets(settings, stores.secrets)
-        return made, await secrets.current(made.tenant_id) if tenant is None else None
-
-    made, signing_secret = _with_stores(create, settings)
-    typer.echo(f"{made.id}  {name}\n{key}\nKeep it now: only its hash is stored.\nIts tenant is {made.tenant_id}.")
-    if signing_secret is not None:
-        typer.echo(f"Callbacks to it are signed with {signing_secret}")
-
-
-@keys.command("list")
-def list_keys() -> None:
-    """Show all keys, without the keys themselves."""
-    # Plain lines: a table would cut the ids, which 'keys revoke' takes, to the width of the terminal.
-    for key in _with_stores(lambda stores: stores.accounts.list_keys()):
-        state = "live" if key.revoked_at is None else f"revoked {rfc3339(key.revoked_at)}"
-        rate = key.rate_limit or "default rate"
-        role = "operator" if key.operator else "client"
-        times = f"{rfc3339(key.created_at)}  {state:<32}"
-        typer.echo(f"{key.id}  {times}  {key.tenant_id:<36}  {role:<8}  {rate:<14}  {key.name}")
-
-
-@keys.command("revoke")
-def revoke_key(key_id: Annotated[str, typer.Argument(help="The id that 'keys list' shows.")]) -> None:
-    """End a key; services notice within a second. What belongs to its tenant stays."""
-    _with_stores(lambda stores: stores.accounts.revoke_key(key_id))
-    typer.echo(f"{key_id} is revoked.")
+    typer.echo(with_stores(find, settings))
 
 
 def main() -> None:

@@ -187,6 +187,15 @@ class Settings(BaseSettings):
         return Path(rest[1:]) if scheme.startswith("sqlite") else None
 
     @property
+    def database_shown(self) -> str:
+        """The database without credentials: SQLite's absolute path, or PostgreSQL's address without user, password and
+        parameters."""
+        if self.database_path is not None:
+            return str(self.database_path.absolute())
+        address = urlsplit(self.postgres_dsn)
+        return f"postgresql://{address.netloc.rpartition('@')[2]}{address.path}"
+
+    @property
     def postgres_dsn(self) -> str:
         """PostgreSQL's address as its drivers take it."""
         return "postgresql://" + self.database_url.get_secret_value().partition("://")[2]
@@ -266,10 +275,11 @@ class Settings(BaseSettings):
         return any(host == domain or host.endswith("." + domain) for domain in domains)
 
 
-def load_settings() -> Settings:
-    """The settings of this process. Raises SettingsError, with every problem in one line."""
+def load_settings(**given: Any) -> Settings:
+    """The settings of this process; those `given`, by their names in lower case, win over its environment. Raises
+    SettingsError, with every problem in one line."""
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
         # A default that depends on another, wrong setting is no error of its own.
         details = [detail for detail in error.errors() if detail["type"] != "default_factory_not_called"]

@@ -1,10 +1,13 @@
 """The settings as the documentation shows them."""
 
+import textwrap
 from typing import NamedTuple
 
 from pydantic import SecretStr
 
 from answerback.settings import Settings
+
+HEAD = "# Uncomment what you change in .env. The environment wins over it; blank means not set.\n"
 
 
 class Described(NamedTuple):
@@ -22,6 +25,16 @@ def describe() -> list[Described]:
         Described(name.upper(), _written(getattr(defaults, name)), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
+
+
+def env_example() -> str:
+    """Every setting, commented out, with its default: the text of `.env.example`, and of what `answerback init`
+    writes."""
+    parts = [HEAD]
+    for name, default, description in describe():
+        wrapped = textwrap.fill(description, 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+        parts.append(f"{wrapped}\n#{name}={default}\n")
+    return "\n".join(parts)
 
 
 def _written(default: object) -> str:

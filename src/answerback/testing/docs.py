@@ -1,9 +1,8 @@
 """Writes the pages that describe the settings: `python -m answerback.testing.docs`, from the repository's root."""
 
-import textwrap
 from pathlib import Path
 
-from answerback.settings.describing import describe
+from answerback.settings.describing import describe, env_example
 
 BEGIN = "<!-- settings -->"
 END = "<!-- /settings -->"
@@ -15,15 +14,6 @@ def markdown_table() -> str:
     for name, default, description in describe():
         rows.append(f"| `{name}` | {f'`{default}`' if default else ''} | {description} |")
     return "\n".join(rows) + "\n"
-
-
-def env_example() -> str:
-    """The text of `.env.example`: every setting, commented out, with its default."""
-    parts = ["# Copy to .env and uncomment what you change. The environment wins over .env; blank means not set.\n"]
-    for name, default, description in describe():
-        wrapped = textwrap.fill(description, 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
-        parts.append(f"{wrapped}\n#{name}={default}\n")
-    return "\n".join(parts)
 
 
 def with_table(readme: str) -> str:
