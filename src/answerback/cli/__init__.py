@@ -57,13 +57,15 @@ def answerback(
 @app.command()
 def init() -> None:
     """Write a .env with every setting, commented out and explained, and show what to do next."""
-    from answerback.cli.init import NEXT, InitError, write_env
+    from answerback.cli.first_steps import first_steps
+    from answerback.cli.init import WROTE, InitError, write_env
 
+    settings = settings_or_fail()
     try:
         write_env(Path(".env"))
     except InitError as error:
         fail(str(error))
-    typer.echo(NEXT)
+    typer.echo("\n  ".join((WROTE, *first_steps(settings))))
 
 
 @app.command()

@@ -8,14 +8,10 @@ from answerback.settings.describing import env_example
 OWNER_ONLY = 0o600
 """The file will hold keys."""
 
-NEXT = """\
+WROTE = """\
 Wrote .env: every setting is in it, explained and commented out. Put your provider's key there (OPENROUTER_API_KEY or
 OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own); until then a mock answers. Next, each in a terminal:
-
-  answerback listen 9000
-  answerback serve
-  curl http://127.0.0.1:8080/webhook -H 'Content-Type: application/json' \\
-    -d '{"message": "Hello!", "callback_url": "http://127.0.0.1:9000/", "session_id": "me"}'"""
+"""
 
 
 class InitError(Exception):

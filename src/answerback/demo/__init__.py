@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import aiohttp
 from pydantic import SecretStr
 
+from answerback.cli.first_steps import first_steps
 from answerback.demo.ledger import Check, DemoError, Entry, Ledger, names
 from answerback.demo.screen import Screen
 from answerback.demo.watch import Watch
@@ -159,14 +160,13 @@ def _conclude(checks: list[Check], ledger: Ledger, settings: Settings, screen: S
     if not all(check.kept for check in checks):
         screen.error("a promise was not kept; see above")
         return 1
-    url = f"http://localhost:{settings.app_port}"
-    key = ' -H "Authorization: Bearer $AUTH_TOKEN"' if settings.auth_token else ""
-    screen.chapter("Try it yourself")
-    screen.say("  make run")
-    screen.say(f"  curl {url}/webhook{key} -H 'Content-Type: application/json' \\")
-    screen.say("""    -d '{"message": "Hello!", "callback_url": "http://localhost:9000/"}'""")
-    screen.say(f"  curl {url}/v1/jobs{key}")
-    screen.say("The answer goes to the callback URL, retried until a receiver answers; /v1/jobs has it too.")
+    screen.chapter("Try it yourself, each in a terminal")
+    for step in first_steps(settings):
+        screen.command(step)
+    screen.say(
+        "The receiver shows the answer, and that its signature is valid. GET /v1/jobs/{job_id} has it, too, with the"
+    )
+    screen.say("job_id that the last command prints.")
     return 0
 
 

@@ -46,6 +46,10 @@ class Screen:
     def say(self, text: str = "", style: str = "") -> None:
         self._console.print(Text(text, style))
 
+    def command(self, text: str) -> None:
+        """To be copied: a line is not broken."""
+        self._console.print(Text(f"  {text}"), soft_wrap=True)
+
     def chapter(self, title: str) -> None:
         self.say()
         self.say(title, "bold")
