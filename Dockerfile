@@ -6,7 +6,7 @@ RUN python -m venv tools \
     && tools/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock \
     && python -m venv /opt/answerback \
     && /opt/answerback/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-fleet.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN tools/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir wheels . \
     && /opt/answerback/bin/pip install --no-cache-dir --no-index --no-deps wheels/*.whl \

@@ -163,10 +163,7 @@ def _conclude(checks: list[Check], ledger: Ledger, settings: Settings, screen: S
     screen.chapter("Try it yourself, each in a terminal")
     for step in first_steps(settings):
         screen.command(step)
-    screen.say(
-        "The receiver shows the answer, and that its signature is valid. GET /v1/jobs/{job_id} has it, too, with the"
-    )
-    screen.say("job_id that the last command prints.")
+    screen.say("The receiver shows the answer and that its signature is valid; GET /v1/jobs/{job_id} has it too.")
     return 0
 
 
