@@ -135,15 +135,26 @@ class TestSecretOfTheService:
         assert "signature   NOT CHECKED: no database at " in shown[0]
         assert ["signature   valid" in each for each in shown[1:]] == [True, True]
 
-    async def test_anothers_is_found_by_the_name_of_a_key(self, settings: Settle) -> None:
+    async def test_every_tenants_is_found_or_that_of_a_key(self, settings: Settle) -> None:
         given = settings()
         async with opened(given) as stores:
-            key = await stores.accounts.create_key("shop", "hash")
-            shops = (await stores.secrets.live_secrets(key.tenant_id))[0].value
-        for name, verdict in (("shop", "valid"), (None, "WRONG"), ("nobody", "NOT CHECKED: ")):
+            keys = [await stores.accounts.create_key(name, name) for name in ("shop", "blog")]
+            shops, _ = [(await stores.secrets.live_secrets(key.tenant_id))[0].value for key in keys]
+        for name, verdict in ((None, "valid"), ("shop", "valid"), ("blog", "WRONG"), ("nobody", "NOT CHECKED: ")):
             async with listening(KnownSecrets(given, key=name)) as (client, shown):
                 await client.post("/", data=BODY, headers=signed(shops))
             assert f"signature   {verdict}" in shown[0]
+
+    async def test_beside_the_configured_one_those_of_other_tenants_are_found(self, settings: Settle) -> None:
+        given = settings(callback_hmac_secret=SECRET)
+        async with opened(given) as stores:
+            others = (await stores.secrets.live_secrets("other"))[0].value
+        async with listening(KnownSecrets(given)) as (client, shown):
+            for secret in (SECRET, others, SECRET, signature.new_secret()):
+                await client.post("/", data=BODY, headers=signed(secret))
+
+        assert ["signature   valid" in each for each in shown] == [True, True, True, False]
+        assert str(given.database_path) in shown[3]
 
 
 def test_a_taken_port_is_one_clear_line(settings: Settle) -> None:

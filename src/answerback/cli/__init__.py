@@ -92,11 +92,14 @@ def listen(
     status: Annotated[int, typer.Option(min=200, max=599, help="Answer with this status, to rehearse trouble.")] = 200,
     delay: Annotated[float, typer.Option(min=0, help="Answer after so many seconds.")] = 0,
     secret: Annotated[
-        str | None, typer.Option(help="The secret that signs. Without it CALLBACK_HMAC_SECRET, else the database's.")
+        str | None,
+        typer.Option(
+            help="The secret that signs. Without it those of the service: CALLBACK_HMAC_SECRET, its database's."
+        ),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option("--key", help="Whose secret: a key's name or id, or a tenant's. Without it the default tenant's."),
+        typer.Option("--key", help="Only this tenant's secret: a key's name or id, or the tenant's id."),
     ] = None,
 ) -> None:
     """Receive callbacks on 127.0.0.1 and print them: a receiver to try things with."""

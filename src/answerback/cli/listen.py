@@ -90,7 +90,7 @@ class Receiving:
         except SecretUnknown as unknown:
             return f"NOT CHECKED: {unknown}"
         except InvalidSignatureError as error:
-            return f"WRONG: {error}; the secret of another tenant is found by --key NAME"
+            return f"WRONG: {error} (tried: {self._secrets.tried})"
         return "valid"
 
     def _again(self, webhook_id: str | None) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from answerback.accounts.model import DEFAULT_TENANT
 from answerback.cli.stores import opened
 from answerback.kernel.errors import NotFound, StorageUnavailable
 from answerback.settings import Settings
@@ -14,18 +13,27 @@ class SecretUnknown(Exception):
 
 
 class KnownSecrets:
-    """The secret that was given, else the one that the settings fix, else the tenant's in the database. That is looked
-    up at the first callback, since the service may make it after the receiver has started; and again where a signature
-    does not match, since it may have been rotated."""
+    """The secret that was given, or what the service has: the one that the settings fix, and those in the database, of
+    one tenant or of all. The database is read at the first callback, since the service may make it after the receiver
+    has started; and again where a signature does not match, since a secret may be new."""
 
     def __init__(self, settings: Settings, given: str | None = None, key: str | None = None) -> None:
-        """`key` is a key's name or id, or a tenant's id; None stands for the default tenant."""
+        """`key` is a key's name or id, or a tenant's id; None stands for all tenants."""
         self._settings = settings
         self._key = key
+        self._given = given
+        self._configured = None
         if given is None and key is None and settings.callback_hmac_secret is not None:
-            given = settings.callback_hmac_secret.get_secret_value()
-        self._fixed = given is not None
-        self._secrets: Sequence[str] = [] if given is None else [given]
+            self._configured = settings.callback_hmac_secret.get_secret_value()
+        self._secrets: Sequence[str] = [each for each in (given, self._configured) if each is not None]
+
+    @property
+    def tried(self) -> str:
+        """Which secrets a callback is verified by."""
+        if self._given is not None:
+            return "the given secret"
+        owner = "all tenants" if self._key is None else repr(self._key)
+        return f"those of {owner} in {self._settings.database_shown}"
 
     async def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raises InvalidSignatureError, SecretUnknown."""
@@ -33,7 +41,7 @@ class KnownSecrets:
             try:
                 verify(headers, body, self._secrets)
             except InvalidSignatureError:
-                if self._fixed:
+                if self._given is not None:
                     raise
             else:
                 return
@@ -44,10 +52,16 @@ class KnownSecrets:
         path = self._settings.database_path
         # Opening it would make it.
         if path is not None and not path.exists():
-            raise SecretUnknown(f"no database at {path.resolve()}: run this in the service's folder, or give --secret")
+            raise SecretUnknown(f"no database at {path.absolute()}: run this in the service's folder, or give --secret")
         try:
             async with opened(self._settings) as stores:
-                tenant_id = DEFAULT_TENANT if self._key is None else await stores.accounts.find_tenant(self._key)
-                return [secret.value for secret in await stores.secrets.live_secrets(tenant_id)]
+                if self._key is not None:
+                    tenant_id = await stores.accounts.find_tenant(self._key)
+                    return [secret.value for secret in await stores.secrets.live_secrets(tenant_id)]
+                found = await stores.secrets.all_live()
         except (StorageUnavailable, NotFound) as error:
             raise SecretUnknown(str(error)) from None
+        secrets = found if self._configured is None else [self._configured, *found]
+        if not secrets:
+            raise SecretUnknown(f"no secret in {self._settings.database_shown} yet")
+        return secrets
