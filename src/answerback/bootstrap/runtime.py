@@ -4,6 +4,7 @@ import asyncio
 import codecs
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -69,3 +70,8 @@ def open_log(settings: Settings) -> Log:
         raise SettingsError(
             f"LOGS_DIR is {str(settings.logs_dir)!r} but no log can be written there: {reason}"
         ) from error
+
+
+def shown_at_start(settings: Settings, provider: str, model: str) -> Mapping[str, object]:
+    """What the line of any process says that starts: where its data is, and which LLM answers by default."""
+    return {"database": settings.database_shown, "provider": provider, "model": model, "mock": settings.mock}

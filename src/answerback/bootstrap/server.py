@@ -13,7 +13,7 @@ import uvicorn
 
 from answerback.accounts.store import AccountStore
 from answerback.bootstrap.app import create_app
-from answerback.bootstrap.runtime import loop_factory, open_log, open_process
+from answerback.bootstrap.runtime import loop_factory, open_log, open_process, shown_at_start
 from answerback.bootstrap.service import Role, build
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.http.descriptors import raise_limit
@@ -92,10 +92,7 @@ def _facts(settings: Settings, role: Role, provider: str, model: str) -> Mapping
         "url": url,
         "docs": f"{url}/docs",
         "role": role.value,
-        "database": settings.database_shown,
-        "provider": provider,
-        "model": model,
-        "mock": settings.mock,
+        **shown_at_start(settings, provider, model),
     }
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from answerback.bootstrap.notifiers import choose_broker
-from answerback.bootstrap.runtime import Process, loop_factory, open_log, open_process
+from answerback.bootstrap.runtime import Process, loop_factory, open_log, open_process, shown_at_start
 from answerback.bootstrap.service import Role, Service, build
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.http.descriptors import raise_limit
@@ -138,7 +138,8 @@ class WorkerThread:
             service = await build(self._settings, process, upstreams, Role.WORKER, lifetimes)
             self._show_metrics(process)
             service.start(self._broke)
-            self.log.info("working", role=Role.WORKER.value, woken_by=choose_broker(self._settings).woken_by)
+            shown = shown_at_start(self._settings, service.provider.name, upstreams.default_model)
+            self.log.info("working", role=Role.WORKER.value, woken_by=choose_broker(self._settings).woken_by, **shown)
             self._started.set_result(service)
             await self._stopping.wait()
             self.log.info("stopping")
