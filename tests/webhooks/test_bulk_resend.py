@@ -144,6 +144,25 @@ async def test_one_that_dies_again_in_the_meantime_is_not_sent_a_third_time(stor
     assert await resend_page() == 0
 
 
+@pytest.mark.parametrize("changed", ["claimed", "another tenant's"])
+async def test_a_page_resends_nothing_that_does_not_match_any_more(
+    stores: Stores, clock: FakeClock, changed: str
+) -> None:
+    wanted = ResendFilter(TENANT, PENDING)
+    await owe(stores, 1)
+    clock.advance(10)
+    # Given a page that was read
+    page = await stores.database.read.run(lambda tx: bulk_resend.find_page(tx, wanted, bulk_resend.BEGINNING))
+    assert len(page.positions) == 1
+    # When a worker claims the delivery before the update, or another tenant's request has the page
+    if changed == "claimed":
+        assert (await claim(stores)).deliveries
+    else:
+        wanted = ResendFilter("tenant-b", PENDING)
+
+    assert not await stores.database.write.run(lambda tx: bulk_resend.resend_page(tx, wanted, page.positions, page.now))
+
+
 async def test_a_pending_one_keeps_its_place_in_its_conversation(
     stores: Stores, resend: Resend, database: Database
 ) -> None:
