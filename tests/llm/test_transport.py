@@ -1,11 +1,16 @@
 """Connections to a provider: one that closed in the meantime, and one that sends anything but an answer."""
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
 import pytest
 from scripting import ask
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.transport import OpenResponse
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from scarcity import without_descriptors
@@ -89,3 +94,27 @@ async def test_a_large_answer_is_whole_however_it_is_cut(chunk: int, llm: FakeLL
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
     llm.then(replies.babble(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"))
     assert len((await ask(provider, HI)).text or "") == 3_000_000
+
+
+class Flood:
+    """A response that always has more."""
+
+    status = 200
+    headers: Mapping[str, str] = {}
+
+    async def read_some(self, _: int | None = None) -> bytes:
+        return b": nothing\n\n"
+
+
+async def test_a_response_that_never_pauses_ends_with_its_time() -> None:
+    late = ProviderError(ErrorCode.UPSTREAM_TIMEOUT, "late", retryable=True)
+    soon = asyncio.get_running_loop().time() + 0.02
+    response = OpenResponse(cast(Any, Flood()), soon, lambda _: late)
+
+    async def read() -> None:
+        while True:
+            await response.read_some()
+
+    with pytest.raises(ProviderError) as error:
+        await read()
+    assert error.value is late

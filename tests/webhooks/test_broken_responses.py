@@ -16,6 +16,10 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 BUFFERED = 12_000_000
 """More than the sockets of both sides hold, and less than a server sends in a second."""
 BROKEN = {
+    "a line that is no field": HEAD + b"what is this\r\nContent-Length: 5\r\n\r\nhello",
+    "a space in a field's name": HEAD + b"X Y: z\r\nContent-Length: 5\r\n\r\nhello",
+    "a folded field": HEAD + b"X: y\r\n z\r\nContent-Length: 5\r\n\r\nhello",
+    "a long field": HEAD + b"X: " + b"y" * 9_000 + b"\r\nContent-Length: 5\r\n\r\nhello",
     "length too small": HEAD + b"Content-Length: 2\r\n\r\nhello",
     "bytes after a 204": b"HTTP/1.1 204 No Content\r\n\r\nhello",
     "a 204 with a length": b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello",
@@ -83,7 +87,7 @@ class TestEndlessFraming:
     async def test_before_the_status_it_ends_the_attempt(self, said: Iterable[bytes], sender: WebhookSender) -> None:
         taken = Taken(said)
         async with answering(taken) as url:
-            with pytest.raises(SendError, match="headers exceed 8 kB"):
+            with pytest.raises(SendError, match="headers exceed 64 KiB"):
                 await sender.send("t1", url, {}, BODY)
         assert taken.bytes < BUFFERED
 

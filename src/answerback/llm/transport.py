@@ -69,7 +69,10 @@ class OpenResponse:
             raise self._explain(error) from None
 
     async def next_part(self) -> bytes:
-        """As `read_some`, without its deadline. Raises HttpError."""
+        """As `read_some`; a read that finds something waiting never pauses, and no timeout would end it. Raises
+        HttpError, TimeoutError."""
+        if asyncio.get_running_loop().time() >= self._deadline:
+            raise TimeoutError
         if self._inflate is None:
             return await self._response.read_some(READ_BYTES)
         while True:

@@ -74,8 +74,8 @@ class GuardedClient:
 _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (errors.NameNotFound, "{server}'s name has no address"),
     (errors.ConnectFailed, "the connection failed"),
-    (errors.NotHttp, "the answer is not valid HTTP, or its headers exceed 8 kB"),
-    (errors.TooMuchFraming, "the answer is more framing than content, or its headers exceed 8 kB"),
+    (errors.NotHttp, "the answer is not valid HTTP"),
+    (errors.TooMuchFraming, "the answer is more framing than content, or its headers exceed 64 KiB"),
     (errors.BodyBroken, "the answer broke off"),
     (errors.Disconnected, "{server} closed the connection"),
     (ValueError, "{url} cannot be used"),

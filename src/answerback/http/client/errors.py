@@ -27,7 +27,7 @@ class StaleConnection(Disconnected):
 
 
 class NotHttp(HttpError):
-    """What came is not HTTP/1.1, or a head beyond the limits of a field."""
+    """What came is not HTTP/1.1."""
 
 
 class TooMuchFraming(HttpError):

@@ -14,8 +14,7 @@ from answerback.http.client.errors import BodyBroken, NotHttp, TooMuchFraming
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of the heads of one response, those of its interim responses (1xx) included."""
-MAX_FIELD_BYTES = 8 * 1024
-MAX_FIELDS = 128
+MAX_FIELDS = 1024
 MAX_INTERIM_RESPONSES = 16
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
@@ -33,9 +32,13 @@ class Head:
     status: int
     headers: CIMultiDict[str]
     minor_version: int
+    plain: bool
+    """Whether every line of it is a field; those that are none are left out."""
 
     @property
     def keeps_connection(self) -> bool:
+        if not self.plain:
+            return False
         tokens = ",".join(self.headers.getall("Connection", ())).lower()
         return "close" not in tokens if self.minor_version else "keep-alive" in tokens
 
@@ -237,11 +240,15 @@ def _head(data: bytes) -> Head:
     if status is None:
         raise NotHttp("no status line")
     if len(lines) > MAX_FIELDS:
-        raise NotHttp("too many fields")
+        raise TooMuchFraming("too many fields")
     headers: CIMultiDict[str] = CIMultiDict()
+    plain = True
     for line in _unfolded(lines):
         name, colon, value = line.removesuffix(b"\r").partition(b":")
-        if len(line) > MAX_FIELD_BYTES or not colon or not _NAME.fullmatch(name) or b"\0" in value or b"\r" in value:
-            raise NotHttp("a field that is none, or too long")
+        name = name.rstrip(b" \t")
+        if not colon or not _NAME.fullmatch(name) or b"\0" in value or b"\r" in value:
+            # The status counts all the same; what a next response would look like is anybody's guess.
+            plain = False
+            continue
         headers.add(name.decode("ascii"), value.strip(b" \t").decode("utf-8", "surrogateescape"))
-    return Head(int(status[2]), headers, int(status[1]))
+    return Head(int(status[2]), headers, int(status[1]), plain)
