@@ -9,6 +9,10 @@ COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress",
 _INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
+_TEXT = frozenset(b"{[:dei<")
+"""How the bodies that are read here begin: JSON, events (`data:`, `event:`, `id:`, a comment), a page."""
+
+
 def coding(content_encoding: str | None) -> str:
     """The coding that a `Content-Encoding` names, in lower case."""
     named = (content_encoding or "").strip().lower()
@@ -16,11 +20,14 @@ def coding(content_encoding: str | None) -> str:
 
 
 class Inflate:
-    """Decompresses `gzip` and `deflate`. Every other coding is BodyUndecodable at the first byte."""
+    """Decompresses `gzip` (of any number of members) and `deflate`, and passes on text that is labelled as compressed.
+    Every other coding is BodyUndecodable."""
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
         self._zlib: zlib._Decompress | None = None
+        self._begun = False
+        self._plain = False
         self.rest = b""
         """What was fed and not decompressed yet."""
 
@@ -31,18 +38,38 @@ class Inflate:
 
     def feed(self, data: bytes, limit: int) -> bytes:
         """At most `limit` bytes, positive, of what the rest and `data` decompress to. Raises BodyUndecodable."""
-        data = self.rest + data
+        data, self.rest = self.rest + data, b""
         if not data:
             return b""
+        if self._plain:
+            return self._passed(data, limit)
+        # Compressed by `deflate`, data may begin with any byte.
+        if not self._begun and self._coding != "deflate" and _is_text(data):
+            return self._passed(data, limit)
         if self._coding not in _INFLATED:
             raise BodyUndecodable(f"unknown coding {self._coding}")
-        if self._zlib is None:
-            # Some servers say deflate and send it without the zlib header, which begins with method 8.
-            bare = self._coding == "deflate" and data[0] & 0x0F != 8
-            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32)
+        if self._zlib is None or self._zlib.eof:
+            self._zlib = zlib.decompressobj(self._window(data))
         try:
             content = self._zlib.decompress(data, limit)
         except zlib.error as error:
+            if not self._begun and _is_text(data):
+                return self._passed(data, limit)
             raise BodyUndecodable("not what it says") from error
-        self.rest = self._zlib.unconsumed_tail
+        self._begun = True
+        self.rest = self._zlib.unconsumed_tail or self._zlib.unused_data
         return content
+
+    def _window(self, data: bytes) -> int:
+        # Some servers say deflate and send it without the zlib header, which begins with method 8.
+        bare = self._coding == "deflate" and data[0] & 0x0F != 8
+        return -zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32
+
+    def _passed(self, data: bytes, limit: int) -> bytes:
+        self._plain, self._zlib = True, None
+        self.rest = data[limit:]
+        return data[:limit]
+
+
+def _is_text(data: bytes) -> bool:
+    return data.lstrip()[:1] != b"" and data.lstrip()[0] in _TEXT
