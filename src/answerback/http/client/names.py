@@ -11,9 +11,6 @@ REMEMBER_SECONDS = 10.0
 """How long the addresses of a name are remembered: many connections to a host may begin at once."""
 
 
-LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
-
-
 def is_address(host: str) -> bool:
     try:
         ip_address(host)
@@ -47,9 +44,6 @@ class SharedLookups:
         """Raises NameNotFound."""
         if is_address(host):
             return [host]
-        if host.rstrip(".") == "localhost":
-            # RFC 6761, section 6.3; a server may listen on one of them only.
-            return LOOPBACK_ADDRESSES
         loop = asyncio.get_running_loop()
         lookup, until = self._found.get(host, (None, 0.0))
         if lookup is None or until < loop.time() or (lookup.done() and lookup.exception() is not None):
