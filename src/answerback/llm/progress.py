@@ -85,11 +85,12 @@ class Progress:
             self._goes_on = False
         elif index not in self._ended:
             self._open.add(index)
-        elif _says(choice.get("delta")):
+        elif says(choice.get("delta")):
             self._goes_on = True
-        self.speaks = self.speaks or finish in completions.WITHOUT_ANYTHING or _says(choice.get("delta"))
+        self.speaks = self.speaks or finish in completions.WITHOUT_ANYTHING or says(choice.get("delta"))
 
 
-def _says(delta: Json) -> bool:
+def says(delta: Json) -> bool:
+    """Whether a delta holds anything of an answer. Raises ProviderError for content that is none."""
     called = isinstance(delta, dict) and (delta.get("tool_calls") or delta.get("function_call"))
     return bool(called) or completions.says(delta)

@@ -50,6 +50,11 @@ class EventParser:
         self._size = 0
         self._whole: list[Event] = []
 
+    @property
+    def pending(self) -> int:
+        """How many bytes belong to an event that is not whole yet."""
+        return self._size + len(self._begun)
+
     def feed(self, received: bytes) -> list[Event]:
         """The events that are now whole. Raises EventTooLarge."""
         if self._after_cr and received.startswith(b"\n"):
@@ -122,5 +127,5 @@ class EventParser:
 
     def _count(self, size: int) -> None:
         self._size += size
-        if self._size + len(self._begun) > MAX_EVENT_BYTES:
+        if self.pending > MAX_EVENT_BYTES:
             raise EventTooLarge

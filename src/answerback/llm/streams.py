@@ -11,9 +11,10 @@ from answerback.llm import completions
 from answerback.llm.choices import as_delta, checked, conforming, finish_word, text_in
 from answerback.llm.events import Sign, apart, error_of, read_event
 from answerback.llm.failures import NO_HEADERS, error_in, error_in_body, read_document
+from answerback.llm.filler import Filler, TooMuchFiller
 from answerback.llm.framing import is_event_stream
 from answerback.llm.model import Chunk
-from answerback.llm.progress import Progress
+from answerback.llm.progress import Progress, says
 from answerback.llm.sse import Event, EventParser, EventTooLarge, first_data
 from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
 from answerback.llm.usage_fields import usage_of
@@ -88,11 +89,14 @@ class _Source:
         if not stream.done and not stream.complete:
             self._complete = False
             return await self._response.read_some()
-        if stream.done and stream.counted:
+        if (stream.done and stream.counted) or stream.filled:
             return None
         if (self._complete, self._done) != (stream.complete, stream.done):
             self._complete, self._done = stream.complete, stream.done
             self._until = asyncio.get_running_loop().time() + (TAIL_SECONDS if self._done else END_SECONDS)
+        elif asyncio.get_running_loop().time() >= self._until:
+            # A read that finds something waiting never pauses, and no timeout would end it.
+            return None
         try:
             async with asyncio.timeout_at(self._until):
                 return await self._response.read_some()
@@ -101,8 +105,8 @@ class _Source:
 
 
 class ChunkReader:
-    """Turns what is received into chunks. `began` says whether any event has come, `done` whether `[DONE]` has, and
-    `counted` whether the usage has."""
+    """Turns what is received into chunks. `began` says whether any event has come, `done` whether `[DONE]` has,
+    `counted` whether the usage has, and `filled` whether more than enough of nothing has come behind a whole answer."""
 
     def __init__(self, now: Callable[[], int], *, several: bool) -> None:
         self._now = now
@@ -112,20 +116,27 @@ class ChunkReader:
         self._held: list[Chunk] | None = []
         self._held_bytes = 0
         self._size = 0
+        self._filler = Filler()
         self._came_whole = False
         self.began = False
         self.done = False
         self.counted = False
+        self.filled = False
 
     def read(self, received: bytes) -> Iterator[Chunk]:
         """The chunks that can be sent now. Raises ProviderError."""
         try:
             for event in apart(self._events.feed(received)):
                 if (chunk := self._take(event)) is not None:
+                    self._filler.brought(len(event.data), speaks=_speaks(chunk))
                     yield from self._released(chunk)
-        except EventTooLarge:
-            if not self.done:
-                raise completions.invalid("holds an event that is too large") from None
+            self._filler.received(len(received), self._events.pending)
+        except (TooMuchFiller, EventTooLarge) as error:
+            if not self.done and not self.complete:
+                large = isinstance(error, EventTooLarge)
+                what = "holds an event that is too large" if large else "is drowned in bytes that carry nothing"
+                raise completions.invalid(what) from None
+            self.filled = True
 
     def end(self) -> Iterator[Chunk]:
         """The last ones, once the body has ended. Half an event counts for nothing: whether the answer is whole, the
@@ -231,3 +242,7 @@ class ChunkReader:
             document = {**document, "object": CHUNK, "choices": joinable}
             data = json.dumps(document).encode()
         return Chunk(data, document, text, finish_word(choices), usage)
+
+
+def _speaks(chunk: Chunk) -> bool:
+    return bool(chunk.text) or any(says(choice.get("delta")) for choice in chunk.document.get("choices") or ())
