@@ -176,6 +176,13 @@ def test_chunks_of_one_byte_may_be_few() -> None:
     assert (parser.complete, content) == (True, b"x" * 200)
 
 
+def test_a_chunk_that_comes_alone_counts_like_any_other() -> None:
+    parser = ResponseParser(FRAMING)
+    parser.feed(CHUNKED)
+    fed = [parser.feed(each) for each in (b"5\r\nhello\r\n", b"2\r\n\r\n\r\n", b"5\r\nhe", b"llo\r\n", b"0\r\n\r\n")]
+    assert (fed, parser.complete, parser.reusable) == ([b"hello", b"\r\n", b"he", b"llo", b""], True, True)
+
+
 def test_chunks_of_ordinary_size_may_be_many() -> None:
     parser, content = read(CHUNKED + (b"10\r\n" + b"x" * 16 + b"\r\n") * 10_000 + b"0\r\n\r\n", 65_536)
     assert (parser.complete, len(content)) == (True, 160_000)

@@ -22,6 +22,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\0]*)?")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
+_PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _BODILESS = frozenset({101, 204, 304})
 
 
@@ -165,6 +166,12 @@ class ResponseParser:
                 return self._chunks(data)
 
     def _chunks(self, data: bytes) -> bytes:
+        if self._chunk is _Chunk.SIZE and not self._kept and (size := _one_chunk(data)):
+            # What a stream of small events is made of.
+            self._overhead += len(data) - size
+            self._content += size
+            self._check_overhead(0)
+            return data[-size - 2 : -2]
         content: list[bytes] = []
         data, at = self._kept + data, 0
         while at < len(data) and not self.complete:
@@ -211,6 +218,13 @@ class ResponseParser:
                 self.complete = not line
             case _Chunk.DATA:
                 raise AssertionError("data has no lines")
+
+
+def _one_chunk(data: bytes) -> int:
+    """The size of the chunk that `data` is exactly; else 0."""
+    line = _PLAIN_SIZE.match(data)
+    size = int(line[1], 16) if line is not None else 0
+    return size if line is not None and len(data) == line.end() + size + 2 and data.endswith(b"\r\n") else 0
 
 
 class _Chunk(Enum):
