@@ -8,7 +8,7 @@ from vendors import EXAMPLES, Example, error
 
 from answerback.kernel.waits import wait_in_text
 from answerback.llm.completions import decode
-from answerback.llm.dialects import BROKEN, NOTHING_THERE, OTHERWISE, TABLE, classify
+from answerback.llm.dialects import BLOCKED, BROKEN, NOTHING_THERE, OTHERWISE, TABLE, classify
 from answerback.llm.error_bodies import read_error
 from answerback.llm.meaning import Meaning, Row
 from answerback.llm.redaction import redact
@@ -27,7 +27,7 @@ def test_an_error_means_the_same_in_every_dialect(example: Example) -> None:
     assert decided(example).meaning is example.meaning
 
 
-@pytest.mark.parametrize("row", [*TABLE, NOTHING_THERE, BROKEN, OTHERWISE], ids=lambda row: row.source[:60])
+@pytest.mark.parametrize("row", [*TABLE, BLOCKED, NOTHING_THERE, BROKEN, OTHERWISE], ids=lambda row: row.source[:60])
 def test_every_row_decides_an_example_and_names_its_source(row: Row) -> None:
     assert row.source
     assert any(decided(example) is row for example in EXAMPLES)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from scripting import ask as complete
+from vendors import DENIED, Example
 
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, ProviderError
@@ -85,6 +86,8 @@ RESET_LATER = {"headers": {"X-RateLimit-Reset": str(NOW + 30_000)}}
 FLAGGED = {"reasons": ["violence"], "flagged_input": "…"}
 BLANK_PARTS = [{"type": "image_url", "image_url": {}}, {"type": "text", "text": " "}]
 
+CHALLENGE = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>"
+
 TABLE = [
     limited("429", replies.status(429), None),
     limited("429 in seconds", status(429, "7"), 7.0),
@@ -123,6 +126,8 @@ TABLE = [
         ErrorCode.UPSTREAM_CREDIT,
         "limit",
     ),
+    final("403 region", refusal(403, "unsupported_country_region_territory"), ErrorCode.UPSTREAM_AUTH, "or region"),
+    final("403 firewall", replies.status(403, CHALLENGE), ErrorCode.UPSTREAM_AUTH, "firewall"),
     refused("403 moderation", replies.status(403, {"error": {"metadata": FLAGGED}}), "moderation"),
     refused("400", replies.status(400), "scripted 400"),
     refused("400 without a reason", replies.status(400, {}), "with 400; check the model's name and the parameters"),
@@ -308,6 +313,21 @@ async def test_a_request_that_is_not_json_is_refused_before_it_costs_anything(
 
     assert (raised.value.failure.code, raised.value.retryable) == (ErrorCode.UPSTREAM_REFUSED, False)
     assert llm.total == 0
+
+
+@pytest.mark.parametrize("denied", DENIED, ids=str)
+async def test_a_model_that_the_account_may_not_use_is_no_model_for_the_caller(
+    denied: Example, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.status(denied.status, denied.raw))
+
+    with pytest.raises(ProviderError) as raised:
+        await complete(provider, QUESTION)
+
+    error = raised.value
+    assert (error.shown_status, error.failure.upstream_code, error.elsewhere) == (404, "model_not_found", True)
+    assert error.failure.message.startswith("the provider's account has no access to this model"), "not whose it is"
+    assert error.reason
 
 
 @pytest.mark.parametrize("at", [1_990, 3_985])

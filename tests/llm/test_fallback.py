@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scripting import ask, chunk, read, streamed
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import Concerns, ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.llm.model import ChatRequest, Chunk, Model, ModelList
 from answerback.llm.provider import send_streamed
@@ -25,8 +25,17 @@ def broken(
     retryable: bool = True,
     retry_after: float | None = None,
     asked: bool = True,
+    concerns: Concerns | None = None,
 ) -> ProviderError:
-    return ProviderError(code, f"{code}!", retryable=retryable, retry_after=retry_after, asked=asked)
+    return ProviderError(
+        code,
+        f"{code}!",
+        retryable=retryable,
+        retry_after=retry_after,
+        asked=asked,
+        concerns=concerns,
+        elsewhere=not retryable,
+    )
 
 
 class Scripted:
@@ -110,7 +119,7 @@ async def test_a_name_that_stands_for_nothing_goes_as_it_is_to_the_first_provide
 
 
 async def test_a_failure_of_the_request_itself_is_raised_at_once() -> None:
-    world = World(a=broken(ErrorCode.UPSTREAM_REFUSED, retryable=False))
+    world = World(a=ProviderError(ErrorCode.UPSTREAM_REFUSED, "no", retryable=False))
 
     with pytest.raises(ProviderError) as caught:
         await world.ask()
@@ -136,6 +145,25 @@ async def test_an_account_in_trouble_rests_with_all_its_models(code: ErrorCode) 
     assert world.one.asked == ["a"]
     world.clock.advance(COOLDOWN_SECONDS)
     del world.one.failures["a"]
+    assert await world.ask() == "one:a"
+
+
+async def test_a_refusal_of_one_model_leaves_the_providers_other_models_alone() -> None:
+    """Given a 403, or an empty free tier, that concerns one model of the provider."""
+    trouble = broken(ErrorCode.UPSTREAM_CREDIT, retryable=False, concerns=Concerns.MODEL)
+    world = World(a=trouble)
+
+    assert await world.ask() == "one:b"
+    assert await world.ask() == "one:b"
+    assert world.one.asked == ["a", "b", "b"], "the model itself is asked last for a while"
+
+
+async def test_what_one_request_met_is_no_reason_to_ask_another_provider_for_others() -> None:
+    """Given a request that a firewall takes for an attack, or that costs more than is left."""
+    world = World(a=broken(ErrorCode.UPSTREAM_AUTH, retryable=False, concerns=Concerns.REQUEST))
+    assert await world.ask() == "one:b"
+    del world.one.failures["a"]
+
     assert await world.ask() == "one:a"
 
 
@@ -169,7 +197,10 @@ async def test_when_all_accounts_are_in_trouble_that_is_final() -> None:
         ({"a": broken(retry_after=900), "b": broken(retry_after=5), "c": broken(retry_after=60)}, (True, 5)),
         ({"a": broken(retry_after=9), "b": broken(), "c": broken(retry_after=60)}, (True, None)),
         # The last one's refusal is not the first one's: asked again, that may answer.
-        ({"a": broken(retry_after=9), "b": broken(ErrorCode.UPSTREAM_REFUSED, retryable=False)}, (True, 9)),
+        (
+            {"a": broken(retry_after=9), "b": ProviderError(ErrorCode.UPSTREAM_REFUSED, "no", retryable=False)},
+            (True, 9),
+        ),
         ({"a": broken(ErrorCode.UPSTREAM_AUTH, retryable=False), "c": broken(retry_after=7)}, (True, 7)),
     ],
 )

@@ -57,8 +57,10 @@ FIREWORKS = (
 NEURONS = "you have used up your daily free allocation of 10,000 neurons"
 RAW = json.dumps({"error": {"message": "Provider says: prompt is too long", "code": "context_length_exceeded"}})
 LITELLM = "litellm.RateLimitError: OpenAIException - Error code: 429 - {'error': {'code': 'insufficient_quota'}}"
+FEWER_TOKENS = "You requested up to 64000 tokens, but can only afford 900."
 EXTRA = [{"type": "extra_forbidden", "loc": ["body", "top_k"], "msg": "Extra inputs are not permitted"}]
 OVER_BUDGET = "litellm.BadRequestError: OpenAIException - Budget has been exceeded! Current cost: 14, Max budget: 10"
+BEDROCK_DENIED = "You don't have access to the model with the specified model ID."
 M = Meaning
 
 TOO_LONG = (
@@ -75,6 +77,33 @@ TOO_LONG = (
     "Prompt length (9000) exceeds maximum input length (8192).",
     "Unable to submit request because the input token count is 32781 but model only supports up to 32767.",
 )
+
+DENIED = [
+    Example(
+        "openai, project", 403, error("Project `p` does not have access to model `m`", code="model_not_found"), M.MODEL
+    ),
+    Example(
+        "openai, unverified", 403, error("Your organization must be verified", code="model_access_denied"), M.MODEL
+    ),
+    Example(
+        "openai, unverified, said", 403, error("Your organization must be verified to use the model `o3`."), M.MODEL
+    ),
+    Example("litellm", 401, error("key not allowed to access model", type="key_model_access_denied"), M.MODEL),
+    Example("litellm, team", 400, error("team not allowed", type="team_model_access_denied"), M.MODEL),
+    Example("volcengine", 404, error("has not activated the model", code="ModelNotOpen"), M.MODEL),
+    Example("siliconflow", 403, {"code": 30003, "message": "Model disabled."}, M.MODEL),
+    Example("z.ai", 429, {"error": {"code": "1311", "message": "your plan does not include it"}}, M.MODEL),
+    Example("bedrock", 403, {"__type": "AccessDeniedException", "message": BEDROCK_DENIED}, M.MODEL),
+    Example("groq", 403, error("The model `m` is blocked at the project level.", type="permissions_error"), M.MODEL),
+    Example("github", 403, error("No access to model: openai/o3", code="no_access"), M.MODEL),
+    Example(
+        "hugging face", 403, {"error": "The model x is too large to be loaded automatically (16GB > 10GB)."}, M.MODEL
+    ),
+    Example("ollama", 403, {"error": "this model requires a subscription, upgrade for access"}, M.MODEL),
+    Example("xai, region", 403, {"error": "The model grok-4.1 is not available in your region."}, M.MODEL),
+    Example("new api", 403, error("该令牌无权访问模型 m", type="new_api_error"), M.MODEL),
+]
+"""Errors of a provider that has others of its models for the account."""
 
 EXAMPLES = [
     # The account cannot pay.
@@ -123,6 +152,7 @@ EXAMPLES = [
     Example("openrouter", 402, error("This request requires more credits, or fewer max_tokens.", code=402), M.CREDIT),
     Example("openrouter, key", 403, error("Key limit exceeded (monthly limit).", code=403), M.CREDIT),
     Example("openrouter, limit", 403, error("no", metadata={"limit_source": "workspace"}), M.CREDIT),
+    Example("openrouter, max_tokens", 402, error(FEWER_TOKENS, code=402), M.CREDIT),
     Example("openrouter, heavy", 402, error("no", metadata={"reason": "weight_exceeds_budget"}), M.CREDIT),
     Example(
         "openrouter, nested", 402, {"error": {"error": {"message": "More credits are required", "code": 402}}}, M.CREDIT
@@ -152,23 +182,29 @@ EXAMPLES = [
     Example("minimax", 0, {"base_resp": {"status_code": 1004, "status_msg": "login fail"}}, M.AUTH),
     Example("a gateway's 400", 400, error("upstream", code="401"), M.AUTH),
     Example("openai", 401, error("Incorrect API key provided: sk-ab***yz.", code="invalid_api_key"), M.AUTH),
-    Example("openai, project", 403, error("Project x does not have access to model", code="model_not_found"), M.AUTH),
     Example("anthropic", 403, {"type": "error", "error": {"type": "permission_error", "message": "no"}}, M.AUTH),
     Example("gemini", 400, google(400, "API key not valid.", "INVALID_ARGUMENT", info("API_KEY_INVALID")), M.AUTH),
     Example("gemini, location", 400, google(400, "User location is not supported for the API use.", "X"), M.AUTH),
+    Example(
+        "openai, region",
+        403,
+        error("Country, region, or territory not supported", code="unsupported_country_region_territory"),
+        M.AUTH,
+    ),
+    Example("unknown vendor, region", 403, {"detail": "Service is not available in your region."}, M.AUTH),
+    Example("cloudflare, text", 403, b"error code: 1020\n", M.AUTH),
+    Example("unknown vendor, forbidden", 403, {"message": "no"}, M.AUTH),
     Example(
         "xai", 400, {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: x"}, M.AUTH
     ),
     Example("azure", 401, {"statusCode": 401, "message": "Access denied due to invalid subscription key."}, M.AUTH),
     Example("bedrock", 400, {"__type": "UnrecognizedClientException", "message": "token invalid"}, M.AUTH),
-    Example("litellm", 401, error("key not allowed to access model", type="key_model_access_denied"), M.AUTH),
     Example(
         "cloudflare", 400, {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]}, M.AUTH
     ),
     Example("mistral", 401, {"detail": "Unauthorized"}, M.AUTH),
     Example("siliconflow", 401, b'"Invalid token"', M.AUTH),
     Example("a firewall", 403, b"<!DOCTYPE html><html>Just a moment</html>", M.AUTH),
-    Example("volcengine", 404, error("has not activated the model", code="ModelNotOpen"), M.AUTH),
     # Too long, or too large.
     Example("openai", 400, error("too long", param="messages", code="context_length_exceeded"), M.CONTEXT),
     Example(
@@ -197,6 +233,8 @@ EXAMPLES = [
         "openai", 429, error("Request too large for gpt-4 on tokens per min", code="rate_limit_exceeded"), M.TOO_LARGE
     ),
     Example("anthropic", 413, {"type": "error", "error": {"type": "request_too_large", "message": "m"}}, M.TOO_LARGE),
+    # The account may not use this model.
+    *DENIED,
     # No such model.
     Example("openai", 404, error("The model `x` does not exist", code="model_not_found"), M.MODEL),
     Example(

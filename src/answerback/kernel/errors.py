@@ -176,11 +176,23 @@ class ResultsUnwritable(Exception):
     """A benchmark's results cannot be stored; the message is ours and names the directory."""
 
 
+class Concerns(StrEnum):
+    """Whose trouble a provider's failure is, and so what is asked last for a while where there are others to ask."""
+
+    REQUEST = "request"
+    """This request alone: nothing is."""
+    MODEL = "model"
+    """The provider's model."""
+    ACCOUNT = "account"
+    """All models of the provider."""
+
+
 class ProviderError(Exception):
     """The LLM did not answer. `retry_after` is in seconds, None where the upstream named no time. `asked` is False
     where our limiter refused; `retry_after` is then the wait for a slot. `http_status` is the upstream's, None without
     a response. `shown_status` is the status of synchronous routes where the failure's code does not decide it.
-    `elsewhere`: another provider may answer, though trying this one again would not help. `reason` is the upstream's
+    `elsewhere`: another provider may answer, though trying this one again would not help. `concerns` is None where the
+    code decides it. `reason` is the upstream's
     own text, redacted, and `remark` a remark of ours that follows the provider's `base_url`; both are for operators
     only. `exhausted`: our own retries are used up.
     """
@@ -196,6 +208,7 @@ class ProviderError(Exception):
         http_status: int | None = None,
         shown_status: int | None = None,
         elsewhere: bool = False,
+        concerns: Concerns | None = None,
         param: str | None = None,
         upstream_code: str | None = None,
         reason: str | None = None,
@@ -209,6 +222,7 @@ class ProviderError(Exception):
         self.http_status = http_status
         self.shown_status = shown_status
         self.elsewhere = elsewhere
+        self.concerns = concerns
         self.reason = reason
         self.remark = remark
         self.base_url: str | None = None

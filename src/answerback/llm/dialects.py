@@ -2,31 +2,22 @@
 decides.
 
 A row fits where all that it names is there: one of its `words` among the error's codes, types, reasons and status
-names; its `says` in the sentence; the status; a wait. What the sentence quotes is left out before `says` is tried, and
-rows about the account, which rest a provider for everybody, accept a 400's sentence only where it begins: a request's
-own text, repeated in an error, must not look like one.
+names; its `says` in the sentence; the status; a wait. What the sentence quotes is left out before `says` is tried.
 """
 
 import re
 
+from answerback.kernel.errors import Concerns
+from answerback.llm.account_dialects import ACCOUNT, FIREWALL
 from answerback.llm.error_bodies import ErrorBody
-from answerback.llm.meaning import Meaning, Row, row
-from answerback.llm.sentences import CONTEXT, FILTERED, NO_MODEL, NO_MONEY, NOWHERE, QUOTA
+from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
+from answerback.llm.sentences import CONTEXT, FILTERED, NO_MODEL, NOWHERE
 
 LONGEST_SENTENCE = 1_000
 """Characters in which a sentence is looked for: an upstream may write whatever it wants, and patterns cost time."""
 
-NO_STATUS = 0
-"""An error in a 200's body, or in a stream, that names none."""
-
-RETRY_AFTER = "retry-after"
-"""A word that stands for the header of that name."""
-
-_ACCOUNT = (401, 402, 403, 412, 429)
 _REQUEST = (NO_STATUS, 400, 403, 413, 422, 500)
 _LOOKUP = (NO_STATUS, 400, 404, 410, 422)
-_BEGINS = r"^(?:[\w.]*(?:Error|Exception)\s*[:-]\s*)*"
-"""Where a sentence begins, after the names of exceptions that gateways put before it."""
 
 TABLE: tuple[Row, ...] = (
     # Filters, before permissions: some refuse with 403.
@@ -61,13 +52,6 @@ TABLE: tuple[Row, ...] = (
         ours="the calls in flight fill the account's budget for now",
     ),
     row(
-        Meaning.CREDIT,
-        "OpenRouter, errors: 402 weight_exceeds_budget",
-        statuses=(402,),
-        words="weight_exceeds_budget",
-        ours="the request costs more than the account's whole budget",
-    ),
-    row(
         Meaning.LIMITED,
         "DashScope, error codes: 429 insufficient_quota and Throttling.AllocationQuota are limits a minute",
         statuses=(429,),
@@ -85,102 +69,7 @@ TABLE: tuple[Row, ...] = (
         statuses=(413, 429),
         says=r"request too large for\b",
     ),
-    # The account cannot pay.
-    row(
-        Meaning.CREDIT,
-        "OpenAI (insufficient_quota, billing_hard_limit_reached), Anthropic (billing_error), Moonshot "
-        "(exceeded_current_quota_error), LiteLLM (budget_exceeded), DashScope (Arrearage), Volcengine "
-        "(AccountOverdueError), Vertex (BILLING_DISABLED), Tencent, OpenRouter (403 with limit_source), xAI",
-        words="insufficient_quota billing_hard_limit_reached billing_not_active billing_error credit_balance_too_low "
-        "exceeded_current_quota_error budget_exceeded exceeded_budget budgetexceedederror insufficient_balance "
-        "insufficient_credits insufficient_user_quota payment_required arrearage allocationquota.freetieronly "
-        "accessdenied.unpurchased prepaidbilloverdue postpaidbilloverdue commoditynotpurchased accountoverdueerror "
-        "setlimitexceeded billing_disabled account_deactivated resourceinsufficient.chargeresourceexhaust "
-        "failedoperation.resourcepackexhausted failedoperation.freeresourcepackexhausted "
-        "failedoperation.servicestopunpaid token_quota_reached pre_consume_token_quota_failed limit_source "
-        "servicequotaexceededexception "
-        "personal-team-blocked:spending-limit spend_limit_exceeded",
-    ),
-    row(Meaning.CREDIT, "Zhipu, error codes: 1113 arrears, 1309 plan expired", statuses=(429,), words="1113 1309"),
-    row(
-        Meaning.CREDIT,
-        "SiliconFlow, error codes: 30001; MiniMax, error codes: 1008",
-        statuses=(NO_STATUS, 402, 403),
-        words="30001 1008",
-    ),
-    row(
-        Meaning.CREDIT,
-        "Gemini, rate limits: a quota of 0 (no free tier), depleted prepayment, the spending cap",
-        statuses=(429,),
-        says=r"\blimit: 0(?![.\d])|prepay\w{0,6} credits|spending cap",
-    ),
-    row(
-        Meaning.LIMITED,
-        "Gemini, rate limits: RESOURCE_EXHAUSTED of a minute or a day, in OpenAI's words for an empty account",
-        statuses=(429,),
-        words="resource_exhausted",
-    ),
-    row(
-        Meaning.LIMITED,
-        "RFC 9110, section 10.2.3: a quota that a Retry-After refills",
-        statuses=(429,),
-        words=RETRY_AFTER,
-        says=QUOTA,
-    ),
-    row(
-        Meaning.CREDIT,
-        "OpenAI, Perplexity (401): exceeded your current quota. Gemini says so of limits a minute, with a wait",
-        statuses=_ACCOUNT,
-        says=QUOTA,
-        asks_wait=False,
-    ),
-    row(
-        Meaning.CREDIT,
-        "xAI (403, 429), Fireworks (412), Hugging Face (402), Cohere (429, trial key), OpenRouter, LiteLLM, Together",
-        statuses=_ACCOUNT,
-        says=NO_MONEY + r"|account\b[^.]{0,80}suspended|suspended[^.]{0,60}invoices?",
-        asks_wait=False,
-    ),
-    row(
-        Meaning.CREDIT,
-        "Volcengine (QuotaExceeded), GitHub Copilot (quota_exceeded): a free quota is used up",
-        statuses=(NO_STATUS, 403, 429),
-        words="quotaexceeded quota_exceeded",
-        asks_wait=False,
-    ),
-    row(
-        Meaning.CREDIT,
-        "Anthropic (400, credit balance), LiteLLM (400, budget), Bedrock (payment instrument)",
-        statuses=(NO_STATUS, 400, 500),
-        says=_BEGINS
-        + r"(?:your (?:credit|account)\b[^.]{0,20} (?:balance )?is (?:too low|insufficient)|budget has been exceeded"
-        r"|exceededbudget|(?:litellm \w+: [^;]{0,60})?exceeded budget|insufficient balance"
-        r"|access denied, please make sure)",
-    ),
-    row(
-        Meaning.AUTH,
-        "OpenAI, Anthropic, Google, Azure, Bedrock, Mistral, Moonshot, DashScope, LiteLLM: names of bad keys",
-        words="invalid_api_key incorrect_api_key incorrect_api_key_error authentication_error authenticationerror "
-        "invalid_authentication invalid_authentication_error api_key_invalid unauthenticated unauthorized auth_error "
-        "permission_denied permission_error permission_denied_error invalidapikey accessdenied accessdeniedexception "
-        "model.accessdenied unrecognizedclientexception expiredtokenexception invalidsignatureexception "
-        "service_disabled consumer_suspended unsupported_country_region_territory key_model_access_denied "
-        "team_model_access_denied modelnotopen account_suspended api_key_expired",
-    ),
-    row(
-        Meaning.AUTH,
-        "xAI (400, incorrect API key), Gemini (400, location), Cloudflare (400, authentication)",
-        statuses=(NO_STATUS, 400),
-        says=_BEGINS + r"(?:(?:incorrect|invalid) api[ -]?key|api[ -]?key (?:not valid|not found|expired|is invalid)"
-        r"|user location is not supported|authentication (?:failed|error))",
-    ),
-    row(Meaning.AUTH, "MiniMax, error codes: 1004, 2049", statuses=(NO_STATUS,), words="1004 2049"),
-    row(
-        Meaning.AUTH,
-        "OpenAI, errors: 403 model_not_found is a project without access",
-        statuses=(401, 403),
-        words="model_not_found not_found_error",
-    ),
+    *ACCOUNT,
     # The request does not fit.
     row(
         Meaning.CONTEXT,
@@ -258,7 +147,13 @@ TABLE: tuple[Row, ...] = (
     ),
     row(Meaning.WRONG_PATH, "RFC 9110, section 15.4: redirects", statuses=(300, 301, 302, 303, 304, 305, 307, 308)),
     # What the status alone says.
-    row(Meaning.AUTH, "RFC 9110, sections 15.5.2, 15.5.4 and 15.5.8", statuses=(401, 403, 407)),
+    row(Meaning.AUTH, "RFC 9110, sections 15.5.2 and 15.5.8", statuses=(401, 407)),
+    row(
+        Meaning.AUTH,
+        "RFC 9110, section 15.5.4: forbidden, for whatever reason",
+        statuses=(403,),
+        concerns=Concerns.MODEL,
+    ),
     row(Meaning.CREDIT, "DeepSeek, OpenRouter, Cohere: 402", statuses=(402,)),
     row(Meaning.LIMITED, "RFC 6585, section 4", statuses=(429,)),
     row(Meaning.TOO_LARGE, "RFC 9110, section 15.5.14; Anthropic, errors: request_too_large", statuses=(413,)),
@@ -270,6 +165,12 @@ TABLE: tuple[Row, ...] = (
     row(Meaning.REFUSED, "llama.cpp: 501 not_supported_error", statuses=(501,)),
 )
 
+BLOCKED = row(
+    Meaning.AUTH,
+    "Cloudflare (Just a moment…, Attention required), web application firewalls: a 403 that is a web page",
+    ours=FIREWALL,
+    concerns=Concerns.REQUEST,
+)
 NOTHING_THERE = row(Meaning.WRONG_PATH, "a web page, or nothing at all, in place of an API's error")
 BROKEN = row(Meaning.FAILED, "RFC 9110, section 15.6")
 OTHERWISE = row(Meaning.REFUSED, "RFC 9110, section 15.5")
@@ -286,6 +187,8 @@ def classify(status: int, body: ErrorBody, *, asks_wait: bool, retry_after: bool
     """The row that decides. `status` is `NO_STATUS` where the error names none; a gateway's 400 or 500 gives way to the
     status that it passes on in the body. `asks_wait`: whether the body names a wait; `retry_after`: whether the header
     of that name does."""
+    if status == 403 and body.is_page:
+        return BLOCKED
     passed_on = _PASSED_ON & body.words
     if status in _GATEWAY and len(passed_on) == 1:
         status = int(next(iter(passed_on)))

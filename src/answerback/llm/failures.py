@@ -13,13 +13,15 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.waits import parse_retry_after, sane, wait_in_text
 from answerback.llm.completions import decode, invalid
-from answerback.llm.dialects import NO_STATUS, classify
+from answerback.llm.dialects import classify
 from answerback.llm.error_bodies import ErrorBody, read_error
-from answerback.llm.meaning import Meaning, Row
+from answerback.llm.meaning import NO_STATUS, Meaning, Row
 
 NO_HEADERS: Mapping[str, str] = {}
 
 CHECK_BASE_URL = "check the base URL, which usually ends in /v1"
+
+_BAD_KEY = "the upstream refused the relay's credentials ({}); check the provider's API key"
 
 NO_CREDIT = "the upstream account has no credit left, or a limit on its spending is reached"
 
@@ -105,6 +107,7 @@ def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int)
     if status == NO_STATUS:
         status = _STATUS_OF.get(decided.meaning, NO_STATUS)
     error = _explained(decided, status, body, wait if wait is not None else said)
+    error.concerns = decided.concerns
     error.http_status = status or None
     error.reason = body.message or None
     return error
@@ -114,7 +117,7 @@ def _explained(decided: Row, status: int, body: ErrorBody, wait: float | None) -
     named = f"{status}{_code(body)}" if status else f"an error{_code(body)} in place of an answer"
     match decided.meaning:
         case Meaning.AUTH:
-            words = f"the upstream refused the relay's credentials ({named}); check the provider's API key"
+            words = f"{decided.ours} ({named})" if decided.ours else _BAD_KEY.format(named)
             return ProviderError(ErrorCode.UPSTREAM_AUTH, words, retryable=False, elsewhere=True)
         case Meaning.CREDIT:
             words = f"{decided.ours or NO_CREDIT} ({named})"
@@ -133,7 +136,7 @@ def _explained(decided: Row, status: int, body: ErrorBody, wait: float | None) -
             words = f"the upstream {what} ({named}); {CHECK_BASE_URL}"
             return ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False, shown_status=502, elsewhere=True)
         case Meaning.REFUSED | Meaning.CONTEXT | Meaning.TOO_LARGE | Meaning.MODEL | Meaning.FILTERED:
-            return _refused(decided.meaning, status, named, body)
+            return _refused(decided, status, named, body)
         case _:
             assert_never(decided.meaning)
 
@@ -147,12 +150,15 @@ _REMEDIES = {
 _CODES = {Meaning.MODEL: "model_not_found", Meaning.FILTERED: "content_filter"}
 
 
-def _refused(meaning: Meaning, status: int, named: str, body: ErrorBody) -> ProviderError:
-    """The upstream's own message, `param` and `code`: the sender needs the reason. A conversation that is too long
-    always has OpenAI's code, which stands with OpenAI's sentence in front of another vendor's: LangChain looks for
-    the code in the message, LiteLLM (and aider by it) for the sentence."""
+def _refused(decided: Row, status: int, named: str, body: ErrorBody) -> ProviderError:
+    """The upstream's own message, `param` and `code`: the sender needs the reason; what it says of the account stands
+    in our words. A conversation that is too long always has OpenAI's code, which stands with OpenAI's sentence in front
+    of another vendor's: LangChain looks for the code in the message, LiteLLM (and aider by it) for the sentence."""
+    meaning = decided.meaning
     remedy = _REMEDIES.get(meaning, "check the model's name and the parameters")
     code, message = body.code or _CODES.get(meaning), body.message
+    if decided.ours:
+        code, message = _CODES.get(meaning), f"{decided.ours} ({named})"
     if meaning is Meaning.CONTEXT and code != CONTEXT_CODE:
         code = CONTEXT_CODE
         if message and "maximum context length" not in message.lower():

@@ -5,12 +5,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from answerback.kernel.errors import Concerns
+
+NO_STATUS = 0
+"""An error in a 200's body, or in a stream, that names none."""
+
+RETRY_AFTER = "retry-after"
+"""A word that stands for the header of that name."""
+
 
 class Meaning(StrEnum):
     """What follows from an error."""
 
     AUTH = "auth"
-    """The account may not: key, permission, region. Final here; another provider has another account."""
+    """The account may not: key, permission, region, firewall. Final here; another provider has another account."""
     CREDIT = "credit"
     """The account cannot pay: balance, budget, a quota that no wait refills. As AUTH."""
     LIMITED = "limited"
@@ -26,7 +34,7 @@ class Meaning(StrEnum):
     TOO_LARGE = "too_large"
     """The request is larger than the upstream, or the account's limit a minute, ever takes: final."""
     MODEL = "model"
-    """There is no such model there: final for this provider."""
+    """There is no such model there, or none for the account: final for this provider."""
     FILTERED = "filtered"
     """A filter refused the request: final."""
     WRONG_PATH = "wrong_path"
@@ -36,7 +44,7 @@ class Meaning(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Row:
     """`source` is where the dialect is documented or seen. An empty field fits everything. `asks_wait`: whether the
-    body names a wait. `ours` stands in for the meaning's own words."""
+    body names a wait. `ours` stands in for the meaning's own words, `concerns` for what its code concerns."""
 
     meaning: Meaning
     source: str
@@ -45,6 +53,7 @@ class Row:
     says: re.Pattern[str] | None = None
     asks_wait: bool | None = None
     ours: str = ""
+    concerns: Concerns | None = None
 
     def fits(self, status: int, words: frozenset[str], text: str, *, asks_wait: bool) -> bool:
         return (
@@ -64,6 +73,7 @@ def row(
     says: str = "",
     asks_wait: bool | None = None,
     ours: str = "",
+    concerns: Concerns | None = None,
 ) -> Row:
     pattern = re.compile(says, re.IGNORECASE) if says else None
-    return Row(meaning, source, frozenset(statuses), frozenset(words.split()), pattern, asks_wait, ours)
+    return Row(meaning, source, frozenset(statuses), frozenset(words.split()), pattern, asks_wait, ours, concerns)

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import assert_never
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import Concerns, ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.llm.model import ChatRequest, Model, ModelList
 from answerback.llm.provider import Provider
@@ -13,11 +14,14 @@ from answerback.llm.reply import Reply
 COOLDOWN_SECONDS = 30.0
 LONGEST_COOLDOWN = 300.0
 
-ACCOUNT_TROUBLE = frozenset({ErrorCode.UPSTREAM_AUTH, ErrorCode.UPSTREAM_CREDIT})
-"""Failures of every model of a provider; another provider has another account."""
-
-OF_THE_REQUEST = frozenset({ErrorCode.UPSTREAM_EMPTY})
-"""Failures that come from the request (too few tokens allowed) rather than from the route."""
+_CONCERNS = {
+    # Another provider has another account.
+    ErrorCode.UPSTREAM_AUTH: Concerns.ACCOUNT,
+    ErrorCode.UPSTREAM_CREDIT: Concerns.ACCOUNT,
+    # Too few tokens were allowed.
+    ErrorCode.UPSTREAM_EMPTY: Concerns.REQUEST,
+}
+"""What a failure concerns that does not say so itself; without an entry it is the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,9 @@ class FallbackProvider:
     have; trouble with a provider's account moves on to the next route of another provider; all only before the first
     token. Any other final failure is the request's own, and is raised. A route that failed cools down, for as long as
     the upstream asked or 30 s, and is tried last meanwhile; trouble with an account cools all routes of its provider,
-    so that the same request has the same outcome whichever model failed before. Each try may take the request's whole
-    timeout. A route without a place is passed; a call waits for one only where no route answered.
+    so that the same request has the same outcome whichever model failed before; what one request alone met cools none.
+    Each try may take the request's whole timeout. A route without a place is passed; a call waits for one only where no
+    route answered.
     """
 
     def __init__(
@@ -77,8 +82,7 @@ class FallbackProvider:
                 return await route.provider.send(_at_once(_for_route(request, route)))
             except ProviderError as error:
                 failures[route] = error
-                code = error.failure.code
-                if code in ACCOUNT_TROUBLE:
+                if _concern(error) is Concerns.ACCOUNT:
                     without_account.add(route.provider.name)
                 elif not error.retryable and not error.elsewhere:
                     break
@@ -138,18 +142,26 @@ class FallbackProvider:
 
     def _cool_down(self, route: Route, error: ProviderError) -> None:
         """A call that our limiter refused (not `asked`) cools no route: it says nothing about the upstream."""
-        code = error.failure.code
-        seconds = 0.0
-        if error.asked and code not in OF_THE_REQUEST:
-            seconds = min(LONGEST_COOLDOWN, error.retry_after or COOLDOWN_SECONDS)
-            until = self._monotonic() + seconds
-            if code in ACCOUNT_TROUBLE:
+        concern = _concern(error) if error.asked else Concerns.REQUEST
+        seconds = min(LONGEST_COOLDOWN, error.retry_after or COOLDOWN_SECONDS)
+        until = self._monotonic() + seconds
+        match concern:
+            case Concerns.ACCOUNT:
                 self._account_cool_until[route.provider.name] = until
-            else:
+            case Concerns.MODEL:
                 self._cool_until[_key(route)] = until
+            case Concerns.REQUEST:
+                seconds = 0.0
+            case _:
+                assert_never(concern)
+        code = error.failure.code.value
         self._log.warning(
-            "route_failed", provider=route.provider.name, model=route.model, code=code.value, cooling=round(seconds, 1)
+            "route_failed", provider=route.provider.name, model=route.model, code=code, cooling=round(seconds, 1)
         )
+
+
+def _concern(error: ProviderError) -> Concerns:
+    return error.concerns or _CONCERNS.get(error.failure.code, Concerns.MODEL)
 
 
 def _for_route(request: ChatRequest, route: Route) -> ChatRequest:

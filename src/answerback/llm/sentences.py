@@ -32,6 +32,21 @@ NO_MODEL = (
     r"|model identifier is invalid|on-demand throughput isn.t supported|unable to access model|模型不存在"
     r"|deployment for this resource does not exist|no deployments? (?:found|available) (?:for|with) model"
 )
+MODEL_DENIED = (
+    r"(?:do(?:es)?(?: not|n.t) have|has no|have no|no) (?:access|permission)\b[^;\n]{0,60}\bmodels?\b"
+    r"|must be verified to use the model|access to (?:the )?model\b[^;\n]{0,80}(?:denied|restricted|forbidden|not )"
+    r"|not (?:allowed|authori[sz]ed|permitted|entitled|eligible) (?:to|for)\b[^;\n]{0,40}\bmodels?\b"
+    r"|\bmodels?\b[^;\n]{0,80}(?:is |are )(?:blocked|disabled|restricted|gated"
+    r"|not (?:enabled|available|included|allowed))"
+    r"|\bmodels?\b[^;\n]{0,80}(?:requires? an? [^;\n]{0,20}subscription|too large to be loaded|access denied)"
+    r"|无权(?:访问|使用)[^。\n]{0,20}模型"
+)
+NOT_HERE = (
+    r"\b(?:countr(?:y|ies)|regions?|territor(?:y|ies)|locations?)\b[^.;]{0,60}"
+    r"\bnot (?:supported|available|allowed|served)"
+    r"|not (?:supported|available|allowed|offered) in (?:your|this) (?:current )?(?:country|region|territory|location)"
+    r"|unsupported (?:country|region|territory|location)"
+)
 FILTERED = (
     r"content management policy|content[ _](?:policy|moderation|filter)|safety system|usage guidelines"
     r"|content exists risk"

@@ -1,0 +1,194 @@
+"""What upstreams' errors say of the account, in every vendor's dialect: rows of the table in `dialects.py`.
+
+An account that may not or cannot pay rests a whole provider for everybody, so what concerns one model, or one request,
+comes first. Of a 400's sentence only the beginning counts here: a request's own text, repeated in an error, must not
+look like one.
+"""
+
+from answerback.kernel.errors import Concerns
+from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
+from answerback.llm.sentences import MODEL_DENIED, NO_MONEY, NOT_HERE, QUOTA
+
+NO_ACCESS = "the provider's account has no access to this model"
+REGION = "the upstream does not serve the country or region that the relay calls from"
+FIREWALL = "a firewall before the upstream refused the call: a bot check, a blocked address, or a text like an attack"
+
+_STATUSES = (401, 402, 403, 412, 429)
+_BEGINS = r"^(?:[\w.]*(?:Error|Exception)\s*[:-]\s*)*"
+"""Where a sentence begins, after the names of exceptions that gateways put before it."""
+
+ACCOUNT: tuple[Row, ...] = (
+    # The account may not use, or cannot pay for, this model: others answer.
+    row(
+        Meaning.MODEL,
+        "OpenAI (403 model_not_found, model_access_denied), LiteLLM (401), Groq, DashScope, GitHub Models",
+        statuses=(401, 403),
+        words="model_not_found not_found_error model_access_denied key_model_access_denied team_model_access_denied "
+        "model_permission_blocked_org model_permission_blocked_project model.accessdenied model_not_allowed no_access "
+        "model_not_supported model_not_available model_disabled",
+        ours=NO_ACCESS,
+    ),
+    row(
+        Meaning.MODEL,
+        "Volcengine (404 ModelNotOpen), LiteLLM in other statuses",
+        words="modelnotopen key_model_access_denied team_model_access_denied",
+        ours=NO_ACCESS,
+    ),
+    row(
+        Meaning.MODEL,
+        "SiliconFlow (403), error codes: 30003; Z.ai (429), error codes: 1311",
+        statuses=(403, 429),
+        words="30003 1311",
+        ours=NO_ACCESS,
+    ),
+    row(
+        Meaning.MODEL,
+        "OpenAI (a project, an organization that is not verified), Groq, Bedrock, Hugging Face, New API: sentences",
+        statuses=(401, 403),
+        says=MODEL_DENIED,
+        ours=NO_ACCESS,
+    ),
+    row(
+        Meaning.CREDIT,
+        "DashScope (403 AllocationQuota.FreeTierOnly), Volcengine (SetLimitExceeded): a quota of one model",
+        words="allocationquota.freetieronly setlimitexceeded",
+        concerns=Concerns.MODEL,
+    ),
+    row(
+        Meaning.CREDIT,
+        "Gemini, rate limits: a model's quota of 0, which has no free tier",
+        statuses=(429,),
+        says=r"\blimit: 0(?![.\d])",
+        concerns=Concerns.MODEL,
+    ),
+    # This request alone costs too much.
+    row(
+        Meaning.CREDIT,
+        "OpenRouter, errors: 402 weight_exceeds_budget",
+        statuses=(402,),
+        words="weight_exceeds_budget",
+        ours="the request costs more than the account's whole budget",
+        concerns=Concerns.REQUEST,
+    ),
+    row(
+        Meaning.CREDIT,
+        "OpenRouter, errors: 402 for a request whose max_tokens cost more than is left",
+        statuses=(402,),
+        says=r"fewer max_tokens|can only afford",
+        ours="the request may cost more than the upstream account has left",
+        concerns=Concerns.REQUEST,
+    ),
+    # The account cannot pay.
+    row(
+        Meaning.CREDIT,
+        "OpenAI (insufficient_quota, billing_hard_limit_reached), Anthropic (billing_error), Moonshot "
+        "(exceeded_current_quota_error), LiteLLM (budget_exceeded), DashScope (Arrearage), Volcengine "
+        "(AccountOverdueError), Vertex (BILLING_DISABLED), Tencent, OpenRouter (403 with limit_source), xAI",
+        words="insufficient_quota billing_hard_limit_reached billing_not_active billing_error credit_balance_too_low "
+        "exceeded_current_quota_error budget_exceeded exceeded_budget budgetexceedederror insufficient_balance "
+        "insufficient_credits insufficient_user_quota payment_required arrearage "
+        "accessdenied.unpurchased prepaidbilloverdue postpaidbilloverdue commoditynotpurchased accountoverdueerror "
+        "billing_disabled account_deactivated resourceinsufficient.chargeresourceexhaust "
+        "failedoperation.resourcepackexhausted failedoperation.freeresourcepackexhausted "
+        "failedoperation.servicestopunpaid token_quota_reached pre_consume_token_quota_failed limit_source "
+        "servicequotaexceededexception "
+        "personal-team-blocked:spending-limit spend_limit_exceeded",
+    ),
+    row(Meaning.CREDIT, "Zhipu, error codes: 1113 arrears, 1309 plan expired", statuses=(429,), words="1113 1309"),
+    row(
+        Meaning.CREDIT,
+        "SiliconFlow, error codes: 30001; MiniMax, error codes: 1008",
+        statuses=(NO_STATUS, 402, 403),
+        words="30001 1008",
+    ),
+    row(
+        Meaning.CREDIT,
+        "Gemini, rate limits: depleted prepayment, the spending cap",
+        statuses=(429,),
+        says=r"prepay\w{0,6} credits|spending cap",
+    ),
+    row(
+        Meaning.LIMITED,
+        "Gemini, rate limits: RESOURCE_EXHAUSTED of a minute or a day, in OpenAI's words for an empty account",
+        statuses=(429,),
+        words="resource_exhausted",
+    ),
+    row(
+        Meaning.LIMITED,
+        "RFC 9110, section 10.2.3: a quota that a Retry-After refills",
+        statuses=(429,),
+        words=RETRY_AFTER,
+        says=QUOTA,
+    ),
+    row(
+        Meaning.CREDIT,
+        "OpenAI, Perplexity (401): exceeded your current quota. Gemini says so of limits a minute, with a wait",
+        statuses=_STATUSES,
+        says=QUOTA,
+        asks_wait=False,
+    ),
+    row(
+        Meaning.CREDIT,
+        "xAI (403, 429), Fireworks (412), Hugging Face (402), Cohere (429, trial key), OpenRouter, LiteLLM, Together",
+        statuses=_STATUSES,
+        says=NO_MONEY + r"|account\b[^.]{0,80}suspended|suspended[^.]{0,60}invoices?",
+        asks_wait=False,
+    ),
+    row(
+        Meaning.CREDIT,
+        "Volcengine (QuotaExceeded), GitHub Copilot (quota_exceeded): a free quota is used up",
+        statuses=(NO_STATUS, 403, 429),
+        words="quotaexceeded quota_exceeded",
+        asks_wait=False,
+    ),
+    row(
+        Meaning.CREDIT,
+        "Anthropic (400, credit balance), LiteLLM (400, budget), Bedrock (payment instrument)",
+        statuses=(NO_STATUS, 400, 500),
+        says=_BEGINS
+        + r"(?:your (?:credit|account)\b[^.]{0,20} (?:balance )?is (?:too low|insufficient)|budget has been exceeded"
+        r"|exceededbudget|(?:litellm \w+: [^;]{0,60})?exceeded budget|insufficient balance"
+        r"|access denied, please make sure)",
+    ),
+    # It may not from here.
+    row(
+        Meaning.AUTH,
+        "OpenAI, errors: 403 unsupported_country_region_territory",
+        words="unsupported_country_region_territory unsupported_country unsupported_region",
+        ours=REGION,
+    ),
+    row(Meaning.AUTH, "Regions that are not served: sentences", statuses=(403, 451), says=NOT_HERE, ours=REGION),
+    row(
+        Meaning.AUTH,
+        "Gemini (400, location)",
+        statuses=(NO_STATUS, 400),
+        says=_BEGINS + r"(?:user location is not supported|country, region, or territory not supported)",
+        ours=REGION,
+    ),
+    row(
+        Meaning.AUTH,
+        "Cloudflare, 1xxx errors, in plain text",
+        statuses=(403,),
+        says=r"^error code: 1[0-9]{3}$",
+        ours=FIREWALL,
+        concerns=Concerns.REQUEST,
+    ),
+    # It may not at all.
+    row(
+        Meaning.AUTH,
+        "OpenAI, Anthropic, Google, Azure, Bedrock, Mistral, Moonshot, DashScope, LiteLLM: names of bad keys",
+        words="invalid_api_key incorrect_api_key incorrect_api_key_error authentication_error authenticationerror "
+        "invalid_authentication invalid_authentication_error api_key_invalid unauthenticated unauthorized auth_error "
+        "permission_denied permission_error permission_denied_error invalidapikey accessdenied accessdeniedexception "
+        "unrecognizedclientexception expiredtokenexception invalidsignatureexception "
+        "service_disabled consumer_suspended account_suspended api_key_expired",
+    ),
+    row(
+        Meaning.AUTH,
+        "xAI (400, incorrect API key), Cloudflare (400, authentication)",
+        statuses=(NO_STATUS, 400),
+        says=_BEGINS + r"(?:(?:incorrect|invalid) api[ -]?key|api[ -]?key (?:not valid|not found|expired|is invalid)"
+        r"|authentication (?:failed|error))",
+    ),
+    row(Meaning.AUTH, "MiniMax, error codes: 1004, 2049", statuses=(NO_STATUS,), words="1004 2049"),
+)
