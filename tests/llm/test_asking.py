@@ -9,7 +9,8 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import ShortRetries
 from answerback.kernel.usage import Usage
-from answerback.llm.asking import Asker
+from answerback.llm.asking import TIMER_SLACK, Asker
+from answerback.llm.limiter import LimitedProvider, UpstreamLimiter
 from answerback.llm.model import Answer, ChatRequest, Chunk, ModelList
 from answerback.llm.reply import Reply
 from answerback.testing.clock import FakeClock
@@ -102,7 +103,7 @@ async def test_retries_wait_as_long_as_asked_are_counted_and_leave_latency_alone
     assert (measured.tries, measured.text) == (3, "whole")
     assert measured.seconds == pytest.approx(0.75)
     assert measured.first_token_seconds == pytest.approx(0.5)
-    assert waits[0] == 5.0
+    assert waits[0] == pytest.approx(5.0, abs=0.01)
     assert 1.0 <= waits[1] <= 8.0
 
 
@@ -112,7 +113,7 @@ async def test_a_plain_answer_is_timed_without_the_waits_too(made: Made, waits: 
     timed = await asker.ask("t1", BODY)
 
     assert timed.seconds == pytest.approx(0.75)
-    assert waits == [5.0]
+    assert waits == [5.0 + TIMER_SLACK]
 
 
 async def test_tries_that_are_used_up_are_a_failure_not_an_error(made: Made, waits: list[float]) -> None:
@@ -178,6 +179,36 @@ async def test_an_answer_that_was_cut_first_stays_cut_whatever_is_said_later(mad
     asker, _ = made([said("one"), chunk("", "length"), chunk("", "stop")])
 
     assert (await asker.measure("t1", BODY)).finish_reason == "length"
+
+
+async def test_a_wait_that_the_upstream_names_is_over_when_it_is_asked_again(
+    clock: FakeClock, journal: Journal
+) -> None:
+    """Given timers that fire 2 ms early, and the limiter, which pauses the model for as long as the upstream named."""
+    provider = Scripted(clock, [trouble(5.0)], [0.1])
+    limiter = UpstreamLimiter("llm", Instruments(journal, clock))
+
+    async def early(seconds: float) -> None:
+        clock.advance(seconds - 0.002)
+
+    once = ShortRetries(retries=1, first=0.5, limit=8.0, multiplier=2.0)
+    limited = LimitedProvider(provider, limiter, "m-1")
+    asker = Asker(limited, once, 60.0, Instruments(journal, clock), sleep=early)
+
+    await asker.ask("t1", BODY)
+
+    assert provider.asked == 2
+    assert [line for line in journal.lines if line[0] == "call_retried"][1:] == [], "the pause itself refused nothing"
+
+
+async def test_a_refusal_of_the_limiter_spends_no_try(made: Made, waits: list[float]) -> None:
+    """Given another caller's 429, which lengthens the pause while this one waits, again and again."""
+    full = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "paused", retryable=True, retry_after=1.0, asked=False)
+    asker, provider = made([trouble(1.0)], *([full] for _ in range(9)), [trouble()], [trouble()], [0.1])
+
+    await asker.ask("t1", BODY)
+
+    assert (provider.asked, len(waits)) == (13, 12)
 
 
 async def test_a_caller_waits_for_places_no_longer_than_for_an_answer(made: Made, waits: list[float]) -> None:

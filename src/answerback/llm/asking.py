@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
-from answerback.kernel.errors import UNUSABLE, Failure, ProviderError
+from answerback.kernel.errors import UNUSABLE, ErrorCode, Failure, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.json import Json
 from answerback.kernel.retry import ShortRetries
@@ -18,6 +18,9 @@ from answerback.llm.provider import Provider, send_streamed, send_whole
 from answerback.llm.reply import StreamedReply, WholeReply
 
 T = TypeVar("T")
+
+TIMER_SLACK = 0.005
+"""Seconds added to a wait whose end is known: an event loop's timers may fire a millisecond or two early."""
 
 MEASURED_TEXT = 32_000
 """How many characters of an answer are kept: a spreadsheet's cell holds few more."""
@@ -166,19 +169,22 @@ class Asker:
         return await self._retried(self._provider.models)
 
     async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
+        """A refusal of our own limiter spends no try: the upstream was not asked."""
         tries, give_up_at = 0, self._monotonic() + self._timeout
         while True:
-            tries += 1
             try:
                 return await call()
             except ProviderError as error:
+                tries += error.asked or error.failure.code is not ErrorCode.UPSTREAM_RATE_LIMITED
                 # An unusable answer is not asked for again: the next may be as unusable, and is paid for as well.
                 if not error.retryable or error.failure.code in UNUSABLE:
                     raise
                 error.exhausted = error.asked and tries > self._retries.retries
-                delay = self._retries.delay(tries, error.retry_after, random.random)
+                delay = self._retries.delay(max(1, tries), error.retry_after, random.random)
                 if delay is None or (not error.asked and self._monotonic() + delay >= give_up_at):
                     raise
+                if error.retry_after is not None:
+                    delay += TIMER_SLACK
                 self._log.warning("call_retried", code=error.failure.code.value, retry_in=round(delay, 3))
             await self._sleep(delay)
 
