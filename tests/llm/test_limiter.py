@@ -234,6 +234,62 @@ class TestAPause:
         assert rounded(await waits_of(limited, 3)) == [100, 103.1, 106.1]
 
 
+def limited_for(seconds: float | None) -> ProviderError:
+    return ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "slow down", retryable=True, retry_after=seconds)
+
+
+class TestAWaitThatIsFalse:
+    """Given an upstream that names a second, and limits the call after it again."""
+
+    async def asked(self, limiter: UpstreamLimiter, clock: FakeClock, named: float = 1.0) -> float:
+        """The wait after a call that is limited; the clock is then at its end."""
+        end = await limiter.begin("m", "t1", 0.0, queued=False)
+        error = limited_for(named)
+        end(error)
+        assert error.retry_after is not None
+        assert await wait(limiter, queued=False) == pytest.approx(error.retry_after, abs=1e-6) or named == 0
+        clock.advance(error.retry_after)
+        return error.retry_after
+
+    @pytest.mark.parametrize("named", [1.0, 0.0])
+    async def test_several_times_in_a_row_is_asked_ever_more_rarely(
+        self, limiter: Made, clock: FakeClock, named: float
+    ) -> None:
+        limited = limiter()
+
+        waits = [await self.asked(limited, clock, named) for _ in range(20)]
+
+        assert waits[:6] == [named, named, named, 2.0, 4.0, 8.0]
+        assert waits[-1] == 3_600
+
+    async def test_an_answer_makes_the_next_wait_credible_again(self, limiter: Made, clock: FakeClock) -> None:
+        limited = limiter()
+        for _ in range(6):
+            await self.asked(limited, clock)
+
+        (await limited.begin("m", "t1", 0.0, queued=False))(None)
+
+        assert await self.asked(limited, clock) == 1.0
+
+    async def test_calls_that_were_under_way_when_it_was_named_say_nothing_of_it(
+        self, limiter: Made, clock: FakeClock
+    ) -> None:
+        limited = limiter()
+        ends = [await limited.begin("m", "t1", 0.0, queued=False) for _ in range(10)]
+        for end in ends:
+            end(limited_for(1.0))
+        clock.advance(1.0)
+
+        assert await self.asked(limited, clock) == 1.0
+
+    async def test_a_longer_one_that_the_upstream_names_is_believed(self, limiter: Made, clock: FakeClock) -> None:
+        limited = limiter()
+        for _ in range(10):
+            await self.asked(limited, clock)
+
+        assert await self.asked(limited, clock, named=7_200.0) == 7_200
+
+
 class Scripted:
     """A provider that waits or fails as scripted, and counts its calls."""
 

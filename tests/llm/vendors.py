@@ -43,6 +43,10 @@ def retry_in(delay: str) -> dict[str, Any]:
     return {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
 
 
+PER_DAY = {
+    "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+    "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier", "quotaValue": "20"}],
+}
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 AZURE_FILTER = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
 VLLM_CONTEXT = "This model's maximum context length is 6048 tokens. However, you requested 6616 tokens."
@@ -279,6 +283,10 @@ EXAMPLES = [
     Example("anthropic", 400, error("Output blocked by content filtering policy"), M.FILTERED),
     # Not now.
     Example("a quota that refills", 429, error(QUOTA), M.LIMITED, 20, {"Retry-After": "20"}),
+    Example("gemini, a day", 429, google(429, QUOTA, "RESOURCE_EXHAUSTED", PER_DAY, retry_in("1s")), M.LIMITED, 300),
+    Example("groq, a day", 429, error("Rate limit reached on tokens per day (TPD). Try again in 9s."), M.LIMITED, 300),
+    Example("openrouter, a day", 429, error("Rate limit exceeded: free-models-per-day", code=429), M.LIMITED, 300),
+    Example("ollama", 429, {"error": "you have reached your weekly usage limit"}, M.LIMITED, 300),
     Example("gemini, without a wait", 429, google(429, QUOTA, "RESOURCE_EXHAUSTED"), M.LIMITED),
     Example("github, secondary", 403, {"message": "You have exceeded a secondary rate limit."}, M.LIMITED),
     Example("in a stream", 0, {"message": "Rate limit exceeded"}, M.LIMITED),
@@ -313,7 +321,7 @@ EXAMPLES = [
     Example("dashscope", 429, error("Allocated quota exceeded, please increase", code="insufficient_quota"), M.LIMITED),
     Example("mistral", 429, {"object": "error", "message": "Rate limit exceeded", "code": "1300"}, M.LIMITED),
     Example("moonshot", 429, error("Please try again after 1 seconds", type="rate_limit_reached_error"), M.LIMITED, 1),
-    Example("cloudflare", 429, {"success": False, "errors": [{"code": 4006, "message": NEURONS}]}, M.LIMITED),
+    Example("cloudflare", 429, {"success": False, "errors": [{"code": 4006, "message": NEURONS}]}, M.LIMITED, 300),
     Example("cohere", 429, {"message": "Please wait and try again later"}, M.LIMITED),
     Example(
         "github", 429, error("Please wait 49263 seconds before retrying.", code="RateLimitReached"), M.LIMITED, 49_263

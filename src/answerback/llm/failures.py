@@ -13,9 +13,10 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.waits import parse_retry_after, sane, wait_in_text
 from answerback.llm.completions import decode, invalid
-from answerback.llm.dialects import classify
+from answerback.llm.dialects import LONGEST_SENTENCE, classify
 from answerback.llm.error_bodies import ErrorBody, read_error
 from answerback.llm.meaning import NO_STATUS, Meaning, Row
+from answerback.llm.sentences import OF_DAYS
 
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -28,6 +29,10 @@ NO_CREDIT = "the upstream account has no credit left, or a limit on its spending
 CONTEXT_CODE = "context_length_exceeded"
 CONTEXT_SENTENCE = f"This model's maximum context length is exceeded ({CONTEXT_CODE})"
 
+QUOTA_OF_DAYS_WAIT = 300.0
+"""The shortest wait, in seconds, for a quota of a day or longer: upstreams name one second for it (Gemini)."""
+
+_DAYS = re.compile(OF_DAYS, re.IGNORECASE)
 _WORD = re.compile(r"[a-z0-9_.-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _STATUS_NUMBER = re.compile(r"[45][0-9]{2}", re.ASCII)
@@ -106,7 +111,10 @@ def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int)
     decided = classify(status, body, asks_wait=said is not None, retry_after=wait is not None)
     if status == NO_STATUS:
         status = _STATUS_OF.get(decided.meaning, NO_STATUS)
-    error = _explained(decided, status, body, wait if wait is not None else said)
+    wait = wait if wait is not None else said
+    if decided.meaning is Meaning.LIMITED and _DAYS.search(" ".join((body.message[:LONGEST_SENTENCE], *body.words))):
+        wait = max(wait or 0.0, QUOTA_OF_DAYS_WAIT)
+    error = _explained(decided, status, body, wait)
     error.concerns = decided.concerns
     error.http_status = status or None
     error.reason = body.message or None

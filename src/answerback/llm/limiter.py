@@ -33,6 +33,12 @@ FIRST_GUESS = 0.1
 WAITING_JOBS = 2
 """How many jobs of a tenant wait for each place of the upstream: enough that no place stands empty. More go back to the
 queue, where they hold no worker's slot."""
+TOLERATED_FALSE_WAITS = 2
+"""How often in a row a model may limit calls again right after the wait that it named, before the next wait grows."""
+LONGEST_GROWN_WAIT = 3_600.0
+"""In seconds; an upstream may name a longer one."""
+REMEMBERED_AFTER_PAUSE = 3_600.0
+"""Seconds for which the end of a pause is known, to see whether the named wait was false."""
 QUEUED_SLACK = 0.005
 """Seconds added to a job's reservation: times in the database are rounded down to milliseconds."""
 
@@ -54,7 +60,10 @@ class _Reservations:
 
 @dataclass(slots=True)
 class _Pause:
+    """`false_waits`: how many pauses before it, in a row, ended too early for the upstream."""
+
     until: float
+    false_waits: int = 0
     reservations: _Reservations = field(default_factory=_Reservations)
 
 
@@ -85,7 +94,8 @@ class UpstreamLimiter:
 
     async def begin(self, model: str, tenant_id: str, patience: float, *, queued: bool) -> OnEnd:
         """Takes a slot, which is free again once the returned function is called with the call's end. An end that says
-        until when the upstream's own limit is used up pauses `model` until then.
+        until when the upstream's own limit is used up pauses `model` until then; where what the upstream said was false
+        several times in a row, it pauses for longer, and the error says how long.
 
         While all places are taken, it waits for the tenant's turn, at most `patience` seconds. Without a free slot it
         raises ProviderError. Its `retry_after` is the time of a slot reserved for a `queued` call; for other calls it
@@ -106,12 +116,10 @@ class UpstreamLimiter:
 
     def _check_rate(self, model: str, *, queued: bool) -> None:
         now = self._monotonic()
-        if (pause := self._pauses.get(model)) is not None:
-            if now < pause.until:
-                spacing = self._rate_spacing if self._per_minute else SPACING_AFTER_PAUSE
-                words = "the upstream limits the rate of calls"
-                self._refuse(words, pause.reservations, pause.until, spacing, now, queued=queued)
-            del self._pauses[model]
+        if (pause := self._pauses.get(model)) is not None and now < pause.until:
+            spacing = self._rate_spacing if self._per_minute else SPACING_AFTER_PAUSE
+            words = "the upstream limits the rate of calls"
+            self._refuse(words, pause.reservations, pause.until, spacing, now, queued=queued)
         while self._starts and self._starts[0] <= now - MINUTE:
             self._starts.popleft()
         if self._per_minute and len(self._starts) >= self._per_minute:
@@ -139,13 +147,16 @@ class UpstreamLimiter:
             found = self._reserved[tenant_id] = _Reservations()
         return found
 
-    def pause(self, model: str, seconds: float) -> None:
+    def pause(self, model: str, seconds: float, false_waits: int = 0) -> None:
         """Refuses calls of `model` for this time, a day at most."""
         now = self._monotonic()
-        self._pauses = {name: pause for name, pause in self._pauses.items() if pause.until > now}
+        known_from = now - REMEMBERED_AFTER_PAUSE
+        self._pauses = {name: pause for name, pause in self._pauses.items() if pause.until > known_from}
         until = now + min(seconds, RETRY_AFTER_LIMIT)
-        pause = self._pauses.setdefault(model, _Pause(until))
-        pause.until = max(until, pause.until)
+        if (pause := self._pauses.get(model)) is not None and now < pause.until:
+            pause.until = max(until, pause.until)
+        else:
+            self._pauses[model] = _Pause(until, false_waits)
 
     def _end(self, model: str, tenant_id: str, started: float, error: BaseException | None) -> None:
         seconds = self._monotonic() - started
@@ -153,10 +164,16 @@ class UpstreamLimiter:
             self._turns.give(tenant_id)
         usual = seconds if self._usual_seconds is None else self._usual_seconds
         self._usual_seconds = usual + (seconds - usual) / 10
-        if not isinstance(error, ProviderError) or not error.retry_after:
+        pause = self._pauses.get(model)
+        was_false = pause is not None and started >= pause.until
+        if error is None and was_false:
+            del self._pauses[model]
+        if not isinstance(error, ProviderError) or error.retry_after is None:
             return
         if error.failure.code is ErrorCode.UPSTREAM_RATE_LIMITED:
-            self.pause(model, error.retry_after)
+            false_waits = 0 if pause is None else pause.false_waits + was_false
+            error.retry_after = _grown(error.retry_after, false_waits)
+            self.pause(model, error.retry_after, false_waits)
             self._log.warning("model_paused", provider=self._name, model=model, seconds=round(error.retry_after, 1))
 
     @property
@@ -170,6 +187,14 @@ class UpstreamLimiter:
         raise ProviderError(
             ErrorCode.UPSTREAM_RATE_LIMITED, words, retryable=True, retry_after=max(0.0, slot - now), asked=False
         )
+
+
+def _grown(named: float, false_waits: int) -> float:
+    """The wait that an upstream names, doubled for each one that was false beyond those tolerated."""
+    if false_waits <= TOLERATED_FALSE_WAITS:
+        return named
+    doubled = max(named, 1.0) * 2.0 ** min(false_waits - TOLERATED_FALSE_WAITS, 16)
+    return max(named, min(doubled, LONGEST_GROWN_WAIT))
 
 
 class LimitedProvider:

@@ -13,6 +13,8 @@ NO_MONEY = (
     r"|欠费|余额不足|额度(?:不足|已?用尽|已?用完|已?耗尽)"
 )
 QUOTA = r"exceeded your (?:current|monthly|free) (?:quota|usage|allowance)|plan and billing details"
+OF_DAYS = r"(?:per|by)[ _-]?(?:day|week|month)|\b(?:dai|week|month)ly\b|\b[rt]p[dw]\b|/ ?day\b|per 86400|每[日天周月]"
+"""A quota of a day or longer."""
 CONTEXT = (
     r"maximum context length|context (?:length|window|size)[^.]{0,40}(?:exceed|too|limit)"
     r"|exceed\w{0,6}[^.]{0,60}(?:context (?:length|window|size)|maximum (?:number of |input )?tokens|token limit)"
