@@ -78,7 +78,7 @@ TROUBLES: Mapping[str, Trouble] = {
         streamed=replies.stream(sse("<html>busy</html>")),
     ),
     "cut-short": Trouble(
-        replies.break_off(), 503, "upstream_unreachable", streamed=replies.stream(sse(chunk("a"))[:20], "broken")
+        replies.break_off(), 502, "upstream_invalid", streamed=replies.stream(b'{"choices": [', "broken")
     ),
     "timeout": Trouble(replies.hang(), 503, "upstream_timeout"),
     "stall": Trouble(

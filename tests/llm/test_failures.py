@@ -201,7 +201,7 @@ TABLE = [
     invalid("not HTTP", replies.babble(), "HTTP"),
     invalid("endless header", replies.raw(b"{}", {"X-Large": "x" * 100_000}), "HTTP"),
     unreachable("closed before", replies.hang_up(), "closed the connection"),
-    unreachable("closed amid", replies.break_off(), "broke off"),
+    invalid("closed amid", replies.break_off(), "broke off"),
 ]
 
 

@@ -146,7 +146,7 @@ async def test_a_stream_waits_for_the_first_word_so_trouble_is_a_status(
 
 
 BREAKS = {
-    "cut": (replies.stream(sse(chunk("half"), done=False), "broken"), "upstream_unreachable"),
+    "cut": (replies.stream(sse(chunk("half"), done=False), "broken"), "upstream_invalid"),
     "ends-without-finish-reason": (replies.stream(sse(chunk("half"))), "upstream_invalid"),
     "error-chunk": (
         replies.stream(sse(chunk("half"), {"error": {"code": 429, "message": SECRET}})),

@@ -125,7 +125,7 @@ async def test_failures_are_counted_by_code_and_stop_nothing(
     http: aiohttp.ClientSession, service: Service, llm: FakeLLM
 ) -> None:
     llm.on("refused", replies.status(400))
-    llm.on("broken", replies.stream(sse(chunk("half"), done=False), "broken"))
+    llm.on("broken", replies.stream(sse(chunk(""), done=False), "broken"))
 
     status, report = await bench(http, "good\nrefused\nbroken", runs=2)
 

@@ -128,7 +128,7 @@ async def test_upstream_trouble_is_a_status(http: aiohttp.ClientSession, llm: Fa
 
 
 BREAKS = {
-    "cut": (replies.stream(sse(chunk("half"), done=False), "broken"), "upstream_unreachable"),
+    "cut": (replies.stream(sse(chunk("half"), done=False), "broken"), "upstream_invalid"),
     "ends-without-finish-reason": (replies.stream(sse(chunk("half"))), "upstream_invalid"),
     "error-chunk": (replies.stream(sse(chunk("half"), {"error": {"code": 500, "message": SECRET}})), "upstream_error"),
     "garbage": (replies.stream(sse(chunk("half"), "<html>", chunk(" more", "stop"))), "upstream_invalid"),

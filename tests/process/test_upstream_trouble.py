@@ -19,7 +19,7 @@ TROUBLES: Mapping[str, tuple[replies.Reply, str]] = {
     "a rate limit inside a 200": (replies.error_in_200(429), "upstream_rate_limited"),
     "broken JSON": (replies.raw(b'{"choices": ['), "upstream_invalid"),
     "a closed connection": (replies.babble(b"HTTP/1.1 200 OK\r\nContent-"), "upstream_unreachable"),
-    "half an answer": (replies.break_off(), "upstream_unreachable"),
+    "half an answer": (replies.break_off(), "upstream_invalid"),
     "a 429": (replies.status(429), "upstream_rate_limited"),
     "a 429 that names its end": (replies.status(429, headers={"Retry-After": "1"}), "upstream_rate_limited"),
     "a timeout": (replies.hang(), "upstream_timeout"),

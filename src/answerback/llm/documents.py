@@ -22,14 +22,15 @@ async def read_completion(
     response: OpenResponse, now: Callable[[], int], *, several: bool
 ) -> tuple[bytes, dict[str, Json]]:
     """The completion's bytes and the same decoded. `several` says that more than one choice was asked for. Raises
-    ProviderError for an error in its place, and for a stream that is not whole."""
+    ProviderError for an error in its place, and for a stream that is not whole. JSON says itself where it ends: a
+    document is whole, though its connection broke before the body's end."""
     good = 200 <= response.status < 300
     if good and await is_event_stream(response):
         assembly = Assembly(several=several)
         async for chunk in chunks(response, now, several=several):
             assembly.add(chunk)
         return _encoded(assembly)
-    body = await response.read()
+    body, broken = await response.read_what_came()
     document = completions.decode(body) if good else None
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
         # OpenAI's SDK for Node cannot parse a byte order mark.
@@ -40,6 +41,8 @@ async def read_completion(
         for chunk in read:
             assembly.add(chunk)
         return _encoded(assembly)
+    if good and broken is not None and document is None:
+        raise completions.broken_within(broken)
     return body, read_document(response.status, response.headers, body if good else first_data(body), now())
 
 

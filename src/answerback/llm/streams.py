@@ -47,7 +47,8 @@ async def chunks(
     stream = ChunkReader(now, several=several)
     try:
         if not 200 <= response.status < 300:
-            read_document(response.status, response.headers, first_data(await response.read()), now())
+            body, _ = await response.read_what_came()
+            read_document(response.status, response.headers, first_data(body), now())
         if await is_event_stream(response):
             source = _Source(response, stream)
             while received := await source.more():
@@ -61,15 +62,25 @@ async def chunks(
             if received is not None:
                 for chunk in stream.end():
                     yield chunk
+            if source.broken is not None and not stream.done and not stream.complete:
+                raise completions.broken_within(source.broken) if stream.speaks else source.broken
         else:
-            body = await response.read()
-            for chunk in stream.read_whole(body):
+            for chunk in await _of_body(response, stream, now):
                 yield chunk
-            if not stream.began:
-                read_document(response.status, response.headers, body, now())
         stream.check_whole()
     finally:
         response.close()
+
+
+async def _of_body(response: OpenResponse, stream: "ChunkReader", now: Callable[[], int]) -> Sequence[Chunk]:
+    """The chunks of a body that is no event stream. Raises ProviderError."""
+    body, broken = await response.read_what_came()
+    read = list(stream.read_whole(body))
+    if not stream.began:
+        if broken is not None:
+            raise completions.broken_within(broken)
+        read_document(response.status, response.headers, body, now())
+    return read
 
 
 class _Source:
@@ -81,14 +92,20 @@ class _Source:
         self._complete = False
         self._done = False
         self._until = 0.0
+        self.broken: ProviderError | None = None
+        """Why there is no more: the connection broke, or the time was over."""
 
     async def more(self) -> bytes | None:
-        """What comes next; nothing at the body's end. None: the answer is whole, and no more is waited for, or the
-        connection broke. Raises ProviderError while the answer is not whole."""
+        """What comes next; nothing at the body's end, or where the body breaks. None: the answer is whole, and no more
+        is waited for, or the connection broke."""
         stream = self._stream
         if not stream.done and not stream.complete:
             self._complete = False
-            return await self._response.read_some()
+            try:
+                return await self._response.read_some()
+            except ProviderError as error:
+                self.broken = error
+                return b""
         if (stream.done and stream.counted) or stream.filled:
             return None
         if (self._complete, self._done) != (stream.complete, stream.done):
@@ -165,6 +182,11 @@ class ChunkReader:
     def complete(self) -> bool:
         """Whether the answer has come to its end, though not the body."""
         return self._progress.complete
+
+    @property
+    def speaks(self) -> bool:
+        """Whether a token has come."""
+        return self._progress.speaks
 
     def check_whole(self) -> None:
         """Raises ProviderError unless the answer is whole."""

@@ -86,22 +86,40 @@ class OpenResponse:
 
     async def read(self) -> bytes:
         """The whole body."""
+        body, broken = await self.read_what_came()
+        if broken is not None:
+            raise broken
+        return body
+
+    async def read_what_came(self) -> tuple[bytes, ProviderError | None]:
+        """The whole body; or as much as came of one that broke, and what broke it. Raises ProviderError beyond
+        `MAX_RESPONSE_BYTES`."""
+        parts: list[bytes] = []
+        broken: ProviderError | None = None
         try:
             async with asyncio.timeout_at(self._deadline):
-                return await self.whole()
-        except Exception as error:  # noqa: BLE001 (as above)
+                await self._collect(parts)
+        except TooLarge as error:
             raise self._explain(error) from None
+        except Exception as error:  # noqa: BLE001 (as above)
+            broken = self._explain(error)
+        return b"".join(parts), broken
 
     async def whole(self) -> bytes:
-        """As `read`, without its deadline. Raises HttpError, TooLarge."""
-        parts, self._unread = [self._unread], b""
-        size = len(parts[0])
+        """The whole body, without a deadline of its own. Raises HttpError, TooLarge."""
+        parts: list[bytes] = []
+        await self._collect(parts)
+        return b"".join(parts)
+
+    async def _collect(self, parts: list[bytes]) -> None:
+        part, self._unread = self._unread, b""
+        parts.append(part)
+        size = len(part)
         while part := await self.next_part():
             parts.append(part)
             size += len(part)
             if size > MAX_RESPONSE_BYTES:
                 raise TooLarge
-        return b"".join(parts)
 
     def close(self) -> None:
         """Closes the connection, unless the body has come whole: then another call may use it."""
