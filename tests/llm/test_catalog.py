@@ -184,6 +184,20 @@ async def test_a_model_that_is_not_there_is_refused(catalog: Catalog) -> None:
         await catalog.check("nobody/knows")
 
 
+@pytest.mark.parametrize("name", ["a", "openai/gpt-9", "llama3", "gemini-2.0-flash"])
+async def test_a_model_is_found_by_the_name_that_it_may_be_asked_by(
+    catalog: Catalog, lister: Lister, name: str
+) -> None:
+    lister.answer = [model(each, "mine") for each in ("a", "openai/*", "llama3:latest", "models/gemini-2.0-flash")]
+    lister.complete = False
+
+    found = await catalog.find(name)
+
+    assert found is not None
+    assert (found.id, found.owned_by) == (name, "vendor")
+    assert await catalog.find("nobody/knows") is None
+
+
 async def test_a_list_that_does_not_claim_to_be_complete_is_no_whitelist(catalog: Catalog, lister: Lister) -> None:
     """Given deployments, aliases, wildcards that are not listed: the upstream itself says what it does not have."""
     lister.complete = False

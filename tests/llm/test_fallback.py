@@ -110,12 +110,43 @@ async def test_a_failure_that_may_be_retried_moves_on_in_order() -> None:
 
 
 async def test_a_name_that_stands_for_nothing_goes_as_it_is_to_the_first_provider() -> None:
-    world = World(plain=broken())
+    world = World()
 
     assert await world.ask("other") == "one:other"
-    with pytest.raises(ProviderError):
-        await world.ask("plain")
     assert world.two.asked == []
+
+
+async def test_such_a_name_moves_on_where_the_first_provider_is_dead_or_does_not_have_it() -> None:
+    world = World()
+    world.one.failures["plain"] = broken(ErrorCode.UPSTREAM_UNREACHABLE)
+    world.one.failures["theirs"] = broken(ErrorCode.UPSTREAM_REFUSED, retryable=False)
+
+    assert await world.ask("plain") == "two:plain"
+    assert await world.ask("plain") == "two:plain"
+    assert world.one.asked == ["plain"], "a provider that cannot be reached is asked last for a while"
+    world.clock.advance(COOLDOWN_SECONDS)
+    assert await world.ask("theirs") == "two:theirs"
+    assert await world.ask("other") == "one:other", "a name that a caller made up rests nothing"
+
+
+@pytest.mark.parametrize("listed", ["openai/*", "openai/gpt-x", "openai/gpt-x:latest", "models/gpt-x"])
+async def test_a_name_goes_to_the_provider_whose_list_covers_it_however_it_is_written(listed: str) -> None:
+    world = World()
+    world.one.listing, world.two.listing = broken(ErrorCode.UPSTREAM_UNREACHABLE), (listed, "c")
+    await world.provider.models()
+
+    assert await world.ask("openai/gpt-x") == "two:openai/gpt-x"
+    assert world.one.asked == []
+
+
+async def test_a_provider_that_lists_the_very_name_is_asked_before_one_with_a_wildcard() -> None:
+    world = World(x=broken())
+    world.one.listing, world.two.listing = ("*",), ("gpt-x",)
+    await world.provider.models()
+    world.two.failures = {"gpt-x": broken()}
+
+    assert await world.ask("gpt-x") == "one:gpt-x"
+    assert world.two.asked == ["gpt-x"]
 
 
 async def test_a_failure_of_the_request_itself_is_raised_at_once() -> None:

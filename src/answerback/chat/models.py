@@ -52,9 +52,8 @@ def router(catalog: Catalog, authenticator: Authenticator) -> APIRouter:
     async def show(request: Request, model_id: ModelId) -> Response:
         """A slash in the id may be written as it is, or as `%2F`."""
         await authenticator.tenant(request)
-        for each in await catalog.list():
-            if each.id == model_id:
-                return respond(200, ModelBody.model_validate(each, from_attributes=True))
+        if (model := await catalog.find(model_id)) is not None:
+            return respond(200, ModelBody.model_validate(model, from_attributes=True))
         raise ModelNotFound(f"there is no model {model_id!r}; GET /v1/models lists them")
 
     return router

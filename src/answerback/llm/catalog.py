@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from fnmatch import fnmatchcase
+from dataclasses import replace
 from typing import Protocol
 
 from answerback.kernel.errors import ProviderError, UnknownModel
 from answerback.kernel.instruments import Instruments
+from answerback.llm.listed_names import Fit, ListedNames
 from answerback.llm.model import Model, ModelList
 
 PATIENCE_SECONDS = 2.0
@@ -37,9 +38,8 @@ class Catalog:
         self._log = instruments.log
         self._always = frozenset(always)
         self._models: Sequence[Model] | None = None
-        self._names: frozenset[str] = frozenset()
-        self._last_parts: frozenset[str] = frozenset()
-        self._wildcards: tuple[str, ...] = ()
+        self._names = ListedNames()
+        self._is_complete = False
         self._fresh_until = float("-inf")
         self._paused_until = float("-inf")
         self._refresh: asyncio.Task[ProviderError | None] | None = None
@@ -69,17 +69,16 @@ class Catalog:
         now = self._monotonic()
         if now >= max(self._fresh_until, self._paused_until):
             await asyncio.wait((self._refreshing(),), timeout=PATIENCE_SECONDS)
-        if self._names and not self._lists(model):
+        if self._is_complete and self._names and not _covers(self._names, model):
             raise UnknownModel(f"there is no model {model[:256]!r}; GET /models lists those there are")
 
-    def _lists(self, model: str) -> bool:
-        """Whether the list has the model, also if a tag (Ollama's `:latest`), a variant or a preset (OpenRouter's
-        `:nitro`, `@preset/…`), or a prefix (Gemini's `models/`, a gateway's vendor) is added or left out, or by a
-        wildcard (LiteLLM's `openai/*`): upstreams take those names, too, but do not list them all."""
-        base = _base(model)
-        if model in self._names or not base or base in self._names or _last(base) in self._last_parts:
-            return True
-        return any(fnmatchcase(model, wildcard) for wildcard in self._wildcards)
+    async def find(self, name: str) -> Model | None:
+        """The model that is listed under a name, or by a wildcard or the like, which then stands for it. Raises
+        ProviderError if there is no list."""
+        models = await self.list()
+        _, listed = self._names.covering(name)
+        found = next((each for each in models if each.id == listed), None)
+        return found if found is None or listed == name else replace(found, id=name, name=name)
 
     def _refreshing(self) -> "asyncio.Task[ProviderError | None]":
         if self._refresh is None or self._refresh.done():
@@ -102,18 +101,12 @@ class Catalog:
         for model in listed.models:
             models.setdefault(model.id, model)
         self._models = tuple(models.values())
-        names = models if listed.complete else ()
-        self._names = frozenset(names) | {_base(name) for name in names}
-        self._last_parts = frozenset(_last(_base(name)) for name in names)
-        self._wildcards = tuple(name for name in names if "*" in name)
+        self._names, self._is_complete = ListedNames(models), listed.complete
         self._fresh_until = self._monotonic() + self._ttl
         self._log.info("models_listed", models=len(models))
         return None
 
 
-def _base(name: str) -> str:
-    return name.partition("@")[0].partition(":")[0]
-
-
-def _last(name: str) -> str:
-    return name.rpartition("/")[2]
+def _covers(names: ListedNames, model: str) -> bool:
+    """A name that is nothing but a preset (OpenRouter's `@preset/…`) may stand for any model."""
+    return model.startswith(("@", ":")) or names.fit(model) is not Fit.NONE

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from answerback.kernel.errors import Concerns, ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
+from answerback.llm.listed_names import Fit, ListedNames
 from answerback.llm.model import ChatRequest, Model, ModelList
 from answerback.llm.provider import Provider
 from answerback.llm.reply import Reply
@@ -36,8 +37,8 @@ class FallbackProvider:
     """Implements `Provider` over routes by model name.
 
     `routes` maps a model name to the routes that stand for it; `default` serves requests that name none. Names that are
-    not mapped go as they are to the provider that lists them, else to `otherwise`; `others` are providers without a
-    route, whose models may be asked for by name.
+    not mapped go as they are to the providers whose lists cover them, else to one after the other; `others` are
+    providers without a route, whose models may be asked for by name.
 
     A failure that may be retried moves on to the next route, and so does a model or a path that a provider does not
     have; trouble with a provider's account moves on to the next route of another provider; all only before the first
@@ -61,7 +62,7 @@ class FallbackProvider:
         self._otherwise = otherwise
         routed = (route.provider for steps in (default, *routes.values()) for route in steps)
         self._providers = tuple({id(each): each for each in (otherwise, *routed, *others)}.values())
-        self._listed: dict[str, frozenset[str]] = {}
+        self._listed: dict[str, ListedNames] = {}
         self._monotonic = instruments.clock.monotonic
         self._log = instruments.log
         self._cool_until: dict[tuple[str, str | None], float] = {}
@@ -113,7 +114,7 @@ class FallbackProvider:
                 "models_failed", provider=provider.name, code=error.failure.code.value, reason=error.for_operator
             )
             return error
-        self._listed[provider.name] = frozenset(model.id for model in answer.models)
+        self._listed[provider.name] = ListedNames(model.id for model in answer.models)
         return answer
 
     async def close(self) -> None:
@@ -126,14 +127,20 @@ class FallbackProvider:
         if not isinstance(named, str) or not named:
             routes = self._default
         else:
-            routes = self._routes.get(named) or (Route(self._lister(named), None),)
+            routes = self._routes.get(named) or self._listing(named)
         now = self._monotonic()
         return sorted(routes, key=lambda route: max(0.0, self._cools_until(route) - now))
 
-    def _lister(self, model: str) -> Provider:
-        """The first provider that lists the model."""
-        listing = (each for each in self._providers if model in self._listed.get(each.name, ()))
-        return next(listing, self._otherwise)
+    def _listing(self, model: str) -> Sequence[Route]:
+        """The providers whose lists cover the model, those that list the very name first; else all."""
+        fits = {each: self._fit(each, model) for each in self._providers}
+        covering = [each for each in self._providers if fits[each] is not Fit.NONE]
+        covering.sort(key=fits.__getitem__, reverse=True)
+        return [Route(each, None) for each in covering or self._providers]
+
+    def _fit(self, provider: Provider, model: str) -> Fit:
+        listed = self._listed.get(provider.name)
+        return Fit.NONE if listed is None else listed.fit(model)
 
     def _cools_until(self, route: Route) -> float:
         """When the route, and its provider's account, will have cooled down, in monotonic seconds."""
@@ -141,8 +148,11 @@ class FallbackProvider:
         return max(account, self._cool_until.get(_key(route), 0.0))
 
     def _cool_down(self, route: Route, error: ProviderError) -> None:
-        """A call that our limiter refused (not `asked`) cools no route: it says nothing about the upstream."""
+        """A call that our limiter refused (not `asked`) cools no route: it says nothing about the upstream. Neither
+        does one for a model that has no route, unless its provider cannot be reached: callers choose such names."""
         concern = _concern(error) if error.asked else Concerns.REQUEST
+        if route.model is None and error.failure.code is not ErrorCode.UPSTREAM_UNREACHABLE:
+            concern = Concerns.REQUEST
         seconds = min(LONGEST_COOLDOWN, error.retry_after or COOLDOWN_SECONDS)
         until = self._monotonic() + seconds
         match concern:
