@@ -91,12 +91,12 @@ class Summary(BaseModel, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A finished benchmark. `model` is the one asked for, else the one that answered. `prompts` and `answers` have an
+    """A finished benchmark. `model` is the one asked for, by name or by default. `prompts` and `answers` have an
     entry for each prompt of the plan; that of `answers` is the beginning of its first answer. `seconds` is how long it
     all took, waits included."""
 
     plan: Plan
-    model: str | None
+    model: str
     seconds: float
     overall: Summary
     prompts: Sequence[Summary]

@@ -44,8 +44,8 @@ def render(report: Report) -> str:
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{text(POLICY)}">',
             '<meta name="viewport" content="width=device-width">',
-            f"<title>Benchmark of {text(_model(report))}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
-            f"<h1>Benchmark of {text(_model(report))}</h1>",
+            f"<title>Benchmark of {text(report.model)}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
+            f"<h1>Benchmark of {text(report.model)}</h1>",
             f"<p>{facts}{_failures(report.overall)}</p>",
             f'<div class="scroll">{svg(_panels(report))}</div>',
             '<div class="scroll"><table>',
@@ -57,10 +57,6 @@ def render(report: Report) -> str:
             f"<p>Every run: <code>{text(report.results_file)}</code></p>\n</body>\n</html>\n",
         ]
     )
-
-
-def _model(report: Report) -> str:
-    return report.model or "the default model"
 
 
 def _failures(overall: Summary) -> str:

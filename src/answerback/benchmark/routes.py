@@ -66,7 +66,7 @@ class PromptBody(Summary):
 class ReportBody(BaseModel):
     """A benchmark. `seconds` is how long it all took."""
 
-    model: str | None = Field(examples=["openai/gpt-oss-20b:free"])
+    model: str = Field(examples=["openai/gpt-oss-20b:free"])
     runs: int = Field(examples=[5])
     concurrency: int = Field(examples=[5])
     max_tokens: int = Field(examples=[512])

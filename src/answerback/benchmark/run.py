@@ -82,7 +82,7 @@ class Benchmark:
             await file.close()
 
     async def _one(self, tenant_id: str, plan: Plan, file: ResultsFile, on_run: OnRun) -> Report:
-        started = time.perf_counter()
+        started, model = time.perf_counter(), plan.model or self._default_model
         runs: list[list[Run]] = [[] for _ in plan.prompts]
         answers = [""] * len(plan.prompts)
         rows: list[str] = []
@@ -91,7 +91,7 @@ class Benchmark:
                 async for run, measured in ended:
                     runs[run.prompt].append(run)
                     answers[run.prompt] = answers[run.prompt] or measured.text[:SHOWN_CHARACTERS]
-                    rows.append(_row(plan, plan.model or self._default_model, run, measured))
+                    rows.append(_row(plan, model, run, measured))
                     on_run(run)
                     if len(rows) >= WRITE_ROWS:
                         await file.write("".join(rows))
@@ -101,7 +101,7 @@ class Benchmark:
                 await file.write("".join(rows))
             self._report(plan, runs, file, time.perf_counter() - started)
         # In a thread: the numbers of ten thousand prompts would block the event loop for too long.
-        return await asyncio.to_thread(_report, plan, runs, answers, file.path, time.perf_counter() - started)
+        return await asyncio.to_thread(_report, plan, model, runs, answers, file.path, time.perf_counter() - started)
 
     async def _ended(self, tenant_id: str, plan: Plan) -> AsyncGenerator[tuple[Run, Measured], None]:
         """Each run as it ends. All prompts are asked once before one is asked again."""
@@ -152,10 +152,9 @@ class Benchmark:
 
 
 def _report(
-    plan: Plan, runs: Sequence[Sequence[Run]], answers: Sequence[str], results_file: str, seconds: float
+    plan: Plan, model: str, runs: Sequence[Sequence[Run]], answers: Sequence[str], results_file: str, seconds: float
 ) -> Report:
     everyone = [run for each in runs for run in each]
-    model = plan.model or next((run.model for run in everyone if run.model), None)
     return Report(plan, model, seconds, summarize(everyone), [summarize(each) for each in runs], answers, results_file)
 
 

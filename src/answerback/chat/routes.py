@@ -14,7 +14,7 @@ from answerback.chat.chunks import error_chunk
 from answerback.chat.keep_alive import stream
 from answerback.chat.openapi_parts import CHAT_BODY, CHAT_RESPONSES
 from answerback.http.bodies import may_hold_surrogates
-from answerback.http.content_types import refuse_form
+from answerback.http.content_types import refuse_other_than_json
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_errors import InvalidParameter, MissingParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
@@ -67,7 +67,7 @@ async def _read(request: Request) -> dict[str, Json]:
     try:
         body = _decode((await request.body()).removeprefix(BOM_UTF8))
     except InvalidParameter:
-        refuse_form(request, WANTED)
+        refuse_other_than_json(request, WANTED)
         raise
     if not isinstance(body, dict):
         raise InvalidParameter("body", "the body must be a JSON object")

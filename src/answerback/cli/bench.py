@@ -72,14 +72,10 @@ def run(settings: Settings, planned: Sequence[Plan]) -> int:
 def panels(reports: Sequence[Report]) -> Sequence[Panel]:
     """The plot: for each measure a bar for each model."""
     return [
-        Panel("Latency", "s", [(name(report), report.overall.latency) for report in reports]),
-        Panel("Time to first token", "s", [(name(report), report.overall.time_to_first_token) for report in reports]),
-        Panel("Tokens per second", "1/s", [(name(report), report.overall.tokens_per_second) for report in reports]),
+        Panel("Latency", "s", [(report.model, report.overall.latency) for report in reports]),
+        Panel("Time to first token", "s", [(report.model, report.overall.time_to_first_token) for report in reports]),
+        Panel("Tokens per second", "1/s", [(report.model, report.overall.tokens_per_second) for report in reports]),
     ]
-
-
-def name(report: Report) -> str:
-    return report.model or "default model"
 
 
 def _read(path: Path) -> bytes:
@@ -137,7 +133,7 @@ def _show(screen: Console, reports: Sequence[Report], plot: Path, *, mock: bool)
     screen.print(_table(reports))
     for report in reports:
         for code, count in report.overall.failure_codes.items():
-            screen.print(Text(f"{name(report)}: {count} failed with {code}", "red"))
+            screen.print(Text(f"{report.model}: {count} failed with {code}", "red"))
     screen.print(Text("Times in seconds, waits between tries left out.", "dim"))
     for what, path in (("Every run", reports[0].results_file), ("Plot", plot)):
         screen.print(Text(f"{what}: {path}"), soft_wrap=True)
@@ -148,7 +144,7 @@ def _table(reports: Sequence[Report]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
     for report in reports:
-        table.add_column(Text(name(report)), justify="right", overflow="fold")
+        table.add_column(Text(report.model), justify="right", overflow="fold")
     summaries = [report.overall for report in reports]
     table.add_row("calls", *(str(each.calls) for each in summaries))
     table.add_row("failed", *(str(each.failures) for each in summaries))

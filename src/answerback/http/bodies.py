@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationErro
 from pydantic_core import CoreSchema, from_json
 from starlette.requests import Request
 
-from answerback.http.content_types import refuse_form
+from answerback.http.content_types import refuse_other_than_json
 from answerback.http.errors import InvalidRequest
 from answerback.http.fields import CheckUrl
 from answerback.kernel.errors import CallbackRefused
@@ -64,7 +64,9 @@ async def read_body(request: Request, model: type[M], check_url: CheckUrl | None
     try:
         decoded = _decoded(raw)
     except InvalidRequest as refusal:
-        refuse_form(request, f"send a JSON object with 'Content-Type: application/json'; {_fields_of(model)}")
+        refuse_other_than_json(
+            request, f"send a JSON object with 'Content-Type: application/json'; {_fields_of(model)}"
+        )
         if not raw.lstrip().startswith(b"{"):
             refusal.errors[0]["msg"] += f"; send a JSON object; {_fields_of(model)}"
         raise InvalidRequest(refusal.errors) from None
