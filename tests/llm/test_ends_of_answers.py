@@ -26,11 +26,54 @@ async def failure_of(provider: OpenAICompatible) -> ProviderError:
 
 @pytest.mark.parametrize(
     ("reason", "finish_reason"),
-    [("eos", "stop"), ("MAX_TOKENS", "length"), ("SAFETY", "content_filter"), ("a reason of its own", "stop")],
+    [
+        ("eos", "stop"),
+        ("end_turn", "stop"),
+        ("FinishReason.STOP", "stop"),
+        ({"type": "stop", "matched": 7}, "stop"),
+        ("FINISH_REASON_MAX_TOKENS", "length"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+        ("BLOCKLIST", "content_filter"),
+    ],
+    ids=str,
 )
-async def test_a_finish_reason_is_in_openais_words_for_our_routes_and_in_its_own_for_openais(
-    reason: str, finish_reason: str, llm: FakeLLM, provider: OpenAICompatible
+async def test_a_finish_reason_of_another_dialect_is_openais_word_on_all_routes(
+    reason: Json, finish_reason: str, llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
+    choices = [
+        {"index": n, "message": {"role": "assistant", "content": "An answer."}, "finish_reason": reason} for n in (0, 1)
+    ]
+    llm.then(replies.completion(choices=choices))
+
+    reply = await send_whole(provider, REQUEST)
+
+    assert (reply.answer().finish_reason, reply.finish_reason) == (finish_reason, finish_reason)
+    assert [each["finish_reason"] for each in json.loads(reply.body)["choices"]] == [finish_reason] * 2
+
+
+@pytest.mark.parametrize("field", ["native_finish_reason", "finishReason"])
+async def test_an_end_in_another_field_is_shown_in_openais(
+    field: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.completion(choices=[{"message": {"content": "An answer."}, field: "MAX_TOKENS"}]))
+
+    assert json.loads((await send_whole(provider, REQUEST)).body)["choices"][0]["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize(("reason", "said"), [("STOP", "tool_calls"), ("tool_use", "tool_calls"), ("stop", "stop")])
+async def test_calls_end_in_openais_word_for_calls_unless_the_upstream_said_another_of_openais(
+    reason: str, said: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.message(None, reason, tool_calls=[CALL]))
+
+    assert json.loads((await send_whole(provider, REQUEST)).body)["choices"][0]["finish_reason"] == said
+
+
+async def test_a_finish_reason_of_no_known_meaning_is_shown_as_it_came(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    reason, finish_reason = "a reason of its own", "stop"
     llm.then(replies.message("An answer.", reason))
 
     reply = await send_whole(provider, REQUEST)
@@ -112,13 +155,13 @@ async def test_an_answer_that_a_filter_or_a_limit_left_empty_is_relayed_and_fina
     assert (caught.value.failure.code, caught.value.retryable) == (code, False)
 
 
-@pytest.mark.parametrize("index", [None, "0", True])
+@pytest.mark.parametrize("index", [None, "", False])
 async def test_what_strict_clients_could_not_read_is_mended_and_all_else_is_as_it_came(
     index: Json, llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
     message = {"role": "assistant", "content": "h\u00e9"}
-    odd = {"index": index, "message": message, "finish_reason": "stop"}
-    good = b'{"choices": [{"message":{"content":"h\\u00e9"},"finish_reason":"stop"}], "x_own": 1.50}'
+    odd = {"index": index, "message": {**message, "role": index}, "finish_reason": "stop"}
+    good = b'{"choices": [{"message":{"role":"assistant","content":"h\\u00e9"},"finish_reason":"stop"}], "x_own": 1.50}'
     llm.then(replies.completion(choices=[odd], object=None), replies.raw(good))
 
     mended, untouched = [(await send_whole(provider, REQUEST)).body for _ in range(2)]

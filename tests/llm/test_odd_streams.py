@@ -370,7 +370,11 @@ async def test_reasoning_alone_is_an_answer_to_relay() -> None:
     events = sse(*thought, piece("", "length"), DONE)
 
     assert await streamed(events) == ("", None)
-    assert (await joined(events))["choices"][0]["message"] == {"reasoning_content": "hm", "content": ""}
+    assert (await joined(events))["choices"][0]["message"] == {
+        "role": "assistant",
+        "reasoning_content": "hm",
+        "content": "",
+    }
 
 
 async def test_a_joined_answer_holds_all_that_its_chunks_said() -> None:

@@ -148,7 +148,7 @@ async def test_an_error_that_comes_as_an_event_keeps_its_words(
 
 
 async def test_a_byte_order_mark_is_passed_over(llm: FakeLLM, provider: OpenAICompatible) -> None:
-    answer = b'{"choices": [{"message": {"content": "marked"}, "finish_reason": "stop"}]}'
+    answer = b'{"choices": [{"message": {"role": "assistant", "content": "marked"}, "finish_reason": "stop"}]}'
     llm.then(*[replies.raw(b"\xef\xbb\xbf" + answer)] * 2)
 
     whole = await send_whole(provider, WHOLE)

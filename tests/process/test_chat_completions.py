@@ -63,7 +63,8 @@ async def test_a_chat(client: openai.AsyncOpenAI) -> None:
 
 async def test_the_answer_comes_byte_for_byte(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
     said = (
-        b'{ "choices":[{"message":{"content":"h\\u00e9 \xc3\xa9","x_own":[1.5]},"finish_reason":"eos"}] ,\n "zeta":1e2}'
+        b'{ "choices":[{"message":{"role":"assistant","content":"h\\u00e9 \xc3\xa9","x_own":[1.5]},'
+        b'"finish_reason":"a_word_of_its_own"}] ,\n "zeta":1e2}'
     )
     llm.on("to the letter", replies.raw(said))
 

@@ -60,15 +60,18 @@ async def test_a_cut_answer_says_so_on_every_route(http: aiohttp.ClientSession, 
         assert [each["finish_reason"] for each in (await response.json())["items"]] == ["length"] * 3
 
 
-async def test_the_word_itself_is_passed_on_to_openais_clients(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
-    llm.on("word", both("half", "MAX_TOKENS"))
-    messages = [{"role": "user", "content": "word"}]
+@pytest.mark.parametrize(("word", "shown"), [("MAX_TOKENS", "length"), ("a_word_of_its_own", "a_word_of_its_own")])
+async def test_openais_clients_get_openais_word_or_one_of_no_known_meaning(
+    http: aiohttp.ClientSession, llm: FakeLLM, word: str, shown: str
+) -> None:
+    llm.on(word, both("half", word))
+    messages = [{"role": "user", "content": word}]
 
     whole = json.loads(await read(http, "/v1/chat/completions", messages=messages))
     streamed = await read(http, "/v1/chat/completions", messages=messages, stream=True)
 
-    assert whole["choices"][0]["finish_reason"] == "MAX_TOKENS"
-    assert '"finish_reason": "MAX_TOKENS"' in streamed
+    assert whole["choices"][0]["finish_reason"] == shown
+    assert f'"finish_reason": "{shown}"' in streamed
     assert streamed.endswith("data: [DONE]\n\n")
 
 

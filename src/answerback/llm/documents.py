@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.assembling import Assembly
+from answerback.llm.choices import conforming_whole
 from answerback.llm.failures import read_document
 from answerback.llm.framing import is_event_stream
 from answerback.llm.model import Chunk
@@ -47,24 +48,23 @@ async def read_completion(
 
 
 def _conforming(body: bytes, document: dict[str, Json]) -> tuple[bytes, dict[str, Json]]:
-    """The completion as it came, unless OpenAI's clients could not read it for a number or a name that is none."""
-    choices, changes = document["choices"], dict[str, Json]()
-    if document.get("object", COMPLETION) != COMPLETION:
-        changes["object"] = COMPLETION
-    if isinstance(choices, list) and any(isinstance(each, dict) and not _numbered(each) for each in choices):
-        changes["choices"] = [
-            each if not isinstance(each, dict) or _numbered(each) else {**each, "index": position}
-            for position, each in enumerate(choices)
-        ]
+    """The completion as it came, unless OpenAI's clients could not read it for a number, a name or a word."""
+    changes = _changes(document)
     if not changes:
         return body, document
     document = {**document, **changes}
     return json.dumps(document).encode(), document
 
 
-def _numbered(choice: Mapping[str, Json]) -> bool:
-    index = choice.get("index", 0)
-    return isinstance(index, int) and not isinstance(index, bool)
+def _changes(document: Mapping[str, Json]) -> dict[str, Json]:
+    choices, changes = document["choices"], dict[str, Json]()
+    if document.get("object", COMPLETION) != COMPLETION:
+        changes["object"] = COMPLETION
+    if isinstance(choices, list):
+        readable = [conforming_whole(each, position) for position, each in enumerate(choices)]
+        if readable != choices:
+            changes["choices"] = readable
+    return changes
 
 
 def _chunks(reader: ChunkReader, body: bytes) -> Iterator[Chunk]:
@@ -76,4 +76,5 @@ def _chunks(reader: ChunkReader, body: bytes) -> Iterator[Chunk]:
 
 def _encoded(assembly: Assembly) -> tuple[bytes, dict[str, Json]]:
     document = assembly.completion()
+    document |= _changes(document)
     return json.dumps(document).encode(), document

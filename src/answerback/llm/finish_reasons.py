@@ -10,6 +10,7 @@ Hunyuan, each in its chat completions; the AI SDK's `LanguageModelFinishReason`.
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
+from typing import get_args
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
@@ -17,6 +18,10 @@ from answerback.llm.model import FinishReason
 
 LONGEST_WORD = 64
 """In characters. A longer text is no reason."""
+
+
+OPENAI_WORDS = frozenset({*get_args(FinishReason), "function_call"})
+"""Which OpenAI's own clients know. The last one is that of calls in their older form."""
 
 
 class Finish(Enum):
@@ -180,6 +185,21 @@ def normalised(finish: Finish, *, calls_tools: bool) -> FinishReason:
             return "tool_calls" if calls_tools else "stop"
         case Finish.FAILED | Finish.NONE:
             raise ValueError(f"{finish.name} ends no answer")
+
+
+def conforming(value: Json, *, calls_tools: bool) -> Json:
+    """The `finish_reason` that OpenAI's clients read: one of OpenAI's words as it came, OpenAI's word for any other of
+    known meaning, an unknown one as it came, and null where nothing has ended."""
+    word = word_of(value)
+    if word in OPENAI_WORDS:
+        return word
+    match finish := classify(value):
+        case Finish.NONE:
+            return None
+        case Finish.UNKNOWN | Finish.FAILED:
+            return word
+        case _:
+            return normalised(finish, calls_tools=calls_tools)
 
 
 def check_end(value: Json) -> Finish:

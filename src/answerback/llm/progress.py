@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from answerback.kernel.json import Json
 from answerback.llm import completions
+from answerback.llm.choices import calls_tools
 from answerback.llm.finish_reasons import Finish, broken_off, classify, reason_of
 
 
@@ -92,5 +93,4 @@ class Progress:
 
 def says(delta: Json) -> bool:
     """Whether a delta holds anything of an answer. Raises ProviderError for content that is none."""
-    called = isinstance(delta, dict) and (delta.get("tool_calls") or delta.get("function_call"))
-    return bool(called) or completions.says(delta)
+    return calls_tools(delta) or completions.says(delta)

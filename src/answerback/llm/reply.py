@@ -36,7 +36,7 @@ class WholeReply:
 
     @property
     def finish_word(self) -> str | None:
-        """The upstream's own word for the end of the first choice."""
+        """The word for the end of the first choice: OpenAI's, or the upstream's own one of unknown meaning."""
         return word_of(reason_of(self.document["choices"][0]))
 
     @property

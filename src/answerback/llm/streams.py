@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions
-from answerback.llm.choices import as_delta, checked, conforming, finish_word, text_in
+from answerback.llm.choices import as_delta, calls_tools, checked, conforming, finish_word, text_in
 from answerback.llm.events import Sign, apart, error_of, read_event
 from answerback.llm.failures import NO_HEADERS, error_in, error_in_body, read_document
 from answerback.llm.filler import Filler, TooMuchFiller
@@ -130,6 +130,7 @@ class ChunkReader:
         self._several = several
         self._events = EventParser()
         self._progress = Progress(several=several)
+        self._calling: set[int] = set()
         self._held: list[Chunk] | None = []
         self._held_bytes = 0
         self._size = 0
@@ -255,15 +256,20 @@ class ChunkReader:
             self._came_whole = True
             choices = [as_delta(choice) for choice in choices]
         of_answer = self._progress.note(choices)
+        self._calling.update(self._key(each) for each in choices if calls_tools(each.get("delta")))
         text = "".join([text_in(choice) for choice in of_answer])
         if ordinary and not misnamed:
             return Chunk(data, document, text, None, usage)
         alone = not self._several and len(choices) == len(of_answer) == 1
-        joinable = [conforming(choice, alone=alone) for choice in choices]
+        joinable = [conforming(each, alone=alone, calls=self._key(each) in self._calling) for each in choices]
         if misnamed or joinable != document["choices"]:
             document = {**document, "object": CHUNK, "choices": joinable}
             data = json.dumps(document).encode()
         return Chunk(data, document, text, finish_word(choices), usage)
+
+    def _key(self, choice: Mapping[str, Json]) -> int:
+        index = choice.get("index") if self._several else 0
+        return index if isinstance(index, int) else 0
 
 
 def _speaks(chunk: Chunk) -> bool:
