@@ -33,13 +33,33 @@ WITHOUT_ANYTHING = frozenset({Finish.CUT, Finish.FILTERED})
 """Ends that show a client of OpenAI's routes why there is nothing."""
 
 
+LONGEST_NUMBER = 4_000
+"""In digits. Python reads integers of 4300."""
+
+
+class Mended(dict[str, Json]):
+    """An object with a value that JSON does not know, read as null: its bytes cannot be sent on."""
+
+
 def decode(body: bytes) -> Json:
-    """The decoded document, None if the body is not JSON. NaN and Infinity, which Python accepts, are not JSON, nor are
-    numbers that Python would read as infinite. A byte order mark is skipped (RFC 8259, section 8.1)."""
+    """The decoded document, None if the body is not JSON. NaN and Infinity, which are not JSON, are read as null, and
+    so are numbers that Python would read as infinite or not at all; an object that has some is `Mended`. A byte order
+    mark is skipped (RFC 8259, section 8.1)."""
     try:
-        return _STRICT.decode(body.removeprefix(BOM_UTF8).decode())
+        text = body.removeprefix(BOM_UTF8).decode()
+        return _STRICT.decode(text)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        return None
+    except ValueError:
+        return _mended(text)
+
+
+def _mended(text: str) -> Json:
+    try:
+        document = _LENIENT.decode(text)
     except (ValueError, RecursionError):
         return None
+    return Mended(document) if isinstance(document, dict) else document
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -50,7 +70,20 @@ def _finite(literal: str) -> float:
     return number if math.isfinite(number := float(literal)) else _refuse(literal)
 
 
+def _finite_or_none(literal: str) -> float | None:
+    return number if math.isfinite(number := float(literal)) else None
+
+
+def _int_or_none(literal: str) -> int | None:
+    return int(literal) if len(literal) <= LONGEST_NUMBER else None
+
+
 _STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+_LENIENT = json.JSONDecoder(
+    parse_constant=lambda _: None,
+    parse_float=_finite_or_none,
+    parse_int=_int_or_none,
+)
 
 
 def check(choice: Mapping[str, Json]) -> None:

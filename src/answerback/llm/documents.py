@@ -50,7 +50,7 @@ async def read_completion(
 def _conforming(body: bytes, document: dict[str, Json]) -> tuple[bytes, dict[str, Json]]:
     """The completion as it came, unless OpenAI's clients could not read it for a number, a name or a word."""
     changes = _changes(document)
-    if not changes:
+    if not changes and not isinstance(document, completions.Mended):
         return body, document
     document = {**document, **changes}
     return json.dumps(document).encode(), document

@@ -240,6 +240,8 @@ class ChunkReader:
         that is nothing of a completion."""
         if (error := error_in(document)) is not None:
             raise error_in_body(error, NO_HEADERS, self._now())
+        if isinstance(document, completions.Mended):
+            data = json.dumps(document).encode()
         usage, choices = usage_of(document), document.get("choices")
         self.counted = self.counted or usage is not None
         if not choices:
