@@ -239,6 +239,7 @@ EXAMPLES = [
     Example("anthropic", 413, {"type": "error", "error": {"type": "request_too_large", "message": "m"}}, M.TOO_LARGE),
     # The account may not use this model.
     *DENIED,
+    Example("openai, unverified, in a stream", 0, error("Verify", code="model_access_denied")["error"], M.MODEL),
     # No such model.
     Example("openai", 404, error("The model `x` does not exist", code="model_not_found"), M.MODEL),
     Example(

@@ -21,17 +21,17 @@ ACCOUNT: tuple[Row, ...] = (
     # The account may not use, or cannot pay for, this model: others answer.
     row(
         Meaning.MODEL,
-        "OpenAI (403 model_not_found, model_access_denied), LiteLLM (401), Groq, DashScope, GitHub Models",
+        "OpenAI (403 model_not_found is a project without access), GitHub Models",
         statuses=(401, 403),
-        words="model_not_found not_found_error model_access_denied key_model_access_denied team_model_access_denied "
-        "model_permission_blocked_org model_permission_blocked_project model.accessdenied model_not_allowed no_access "
-        "model_not_supported model_not_available model_disabled",
+        words="model_not_found not_found_error model_not_allowed no_access model_not_supported model_not_available "
+        "model_disabled",
         ours=NO_ACCESS,
     ),
     row(
         Meaning.MODEL,
-        "Volcengine (404 ModelNotOpen), LiteLLM in other statuses",
-        words="modelnotopen key_model_access_denied team_model_access_denied",
+        "Volcengine (404 ModelNotOpen); OpenAI, LiteLLM, Groq and DashScope in other statuses, or in a stream",
+        words="modelnotopen model_access_denied key_model_access_denied team_model_access_denied "
+        "model_permission_blocked_org model_permission_blocked_project model.accessdenied",
         ours=NO_ACCESS,
     ),
     row(
