@@ -67,3 +67,16 @@ async def test_usage_in_a_choice_is_shown_as_openais_too() -> None:
 
 async def test_usage_that_was_not_asked_for_is_not_sent() -> None:
     assert await sent(chunk(), as_came({"usage": USAGE}), include_usage=False) == [chunk().document]
+
+
+@pytest.mark.parametrize("include_usage", [True, False])
+async def test_a_character_that_chunks_part_stays_whole(include_usage: bool) -> None:
+    parted = [{"index": 0, "delta": {"content": half}, "finish_reason": None} for half in ("\ud83d", "\ude00")]
+
+    sent_on = await sent(*(chunk(choices=[each]) for each in parted), include_usage=include_usage)
+
+    assert [each["choices"][0]["delta"]["content"] for each in sent_on] == ["\ud83d", "\ude00"]
+
+
+async def test_usage_that_the_upstream_does_not_count_is_not_made_up() -> None:
+    assert [each["usage"] for each in await sent(chunk(), chunk())] == [None, None]

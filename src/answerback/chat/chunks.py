@@ -1,5 +1,6 @@
 """A streamed completion as the client gets it: the upstream's bytes, rebuilt only where they do not conform."""
 
+import json
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
@@ -19,8 +20,8 @@ _NO_USAGE = re.compile(rb'"usage"\s*:\s*null')
 async def events(reply: StreamedReply, include_usage: bool) -> AsyncGenerator[bytes, None]:
     """The stream as OpenAI sends it.
 
-    With `include_usage` every chunk has `"usage": null` and a last one without choices has the counts; otherwise none
-    has. `[DONE]` comes after a whole answer only.
+    With `include_usage` every chunk has `"usage": null` and a last one without choices has the counts, if the upstream
+    counted; otherwise none has. `[DONE]` comes after a whole answer only.
     """
     first: Chunk | None = None
     counted: Chunk | None = None
@@ -56,8 +57,9 @@ def _counts(first: Chunk, counted: Chunk) -> bytes | dict[str, Json]:
     return {**head, **document, "choices": [], "usage": usage if conforms else {**usage, **counts}}
 
 
-def _without_usage(chunk: Chunk, include_usage: bool) -> bytes | dict[str, Json]:
+def _without_usage(chunk: Chunk, include_usage: bool) -> bytes:
     if chunk.usage is None and (not include_usage or _NO_USAGE.search(chunk.data)):
         return chunk.data
     document = {name: value for name, value in chunk.document.items() if name != "usage"}
-    return document | {"usage": None} if include_usage else document
+    # In ASCII: a piece may end within a character, and that half could not be sent as UTF-8.
+    return json.dumps(document | {"usage": None} if include_usage else document, separators=(",", ":")).encode()

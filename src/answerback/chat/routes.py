@@ -39,11 +39,13 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
     )
     async def create(request: Request) -> Response:
         """Takes any parameter of OpenAI's or your provider's; those unknown here pass through untouched, and so does
-        the answer. Without `model` the service's default answers.
+        the answer, but for what OpenAI's SDKs could not read (another vendor's `finish_reason`, NaN). Without `model`
+        the service's default answers.
 
         With `stream: true` the answer comes as server-sent events. The status waits up to 15 s for the first token;
         then the stream begins with comments, which clients skip. A stream that breaks ends with an `error` chunk and
-        without `[DONE]`, never with a `finish_reason` that is not true.
+        without `[DONE]`, never with a `finish_reason` that is not true. The chunk of `include_usage` comes only if the
+        provider counts: one that refuses `stream_options` is asked again without it.
         """
         tenant_id = await authenticator.tenant(request)
         body = await _read(request)

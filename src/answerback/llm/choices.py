@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from answerback.kernel.json import Json
 from answerback.llm import finish_reasons
+from answerback.llm.blank_errors import is_error
 from answerback.llm.completions import invalid
 from answerback.llm.content import text_of
 from answerback.llm.failures import NO_HEADERS, error_in_body
 from answerback.llm.finish_reasons import Finish, classify, reason_of, word_of
-from answerback.llm.model import name, storable
+from answerback.llm.model import name
 
 ASSISTANT = "assistant"
 """The role of whatever a model says."""
@@ -23,7 +24,7 @@ def checked(choices: Json, now: Callable[[], int]) -> tuple[list[dict[str, Json]
     for choice in choices:
         if not isinstance(choice, dict):
             raise invalid("holds an event without choices")
-        if choice.get("error"):
+        if is_error(choice.get("error")):
             raise error_in_body(choice["error"], NO_HEADERS, now())
         delta = choice.get("delta")
         if not delta or type(delta) is not dict or choice.get("index") != 0 or reason_of(choice) is not None:
@@ -32,7 +33,7 @@ def checked(choices: Json, now: Callable[[], int]) -> tuple[list[dict[str, Json]
 
 
 def text_in(choice: Mapping[str, Json]) -> str:
-    """Raises ProviderError for content that is no text."""
+    """The text as it came: it may begin or end within a character. Raises ProviderError for content that is no text."""
     delta = choice.get("delta")
     if not isinstance(delta, dict):
         return ""
@@ -42,7 +43,7 @@ def text_in(choice: Mapping[str, Json]) -> str:
         raise invalid("holds an event with content that is not text") from None
     refusal = delta.get("refusal")
     # A refusal comes in a field of its own, and is the model's answer.
-    return storable(refusal if not text and isinstance(refusal, str) else text)
+    return refusal if not text and isinstance(refusal, str) else text
 
 
 def finish_word(choices: Sequence[Mapping[str, Json]]) -> str | None:

@@ -9,24 +9,15 @@ from typing import NoReturn
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
-from answerback.llm.content import is_blank, text_of
+from answerback.llm.content import has_media, is_blank, text_of
 from answerback.llm.finish_reasons import Finish, check_end, classify, normalised, reason_of
 from answerback.llm.model import Answer, storable
 from answerback.llm.tool_calls import tool_calls
 
-WITHOUT_TEXT = (
-    *(
-        "audio",
-        "refusal",
-        "images",
-        "image",
-        "video",
-        "reasoning",
-        "reasoning_content",
-        "reasoning_details",
-        "thinking",
-    ),
-)
+MEDIA = ("audio", "images", "image", "video")
+"""Fields of a message that hold what is no text."""
+
+WITHOUT_TEXT = (*MEDIA, "refusal", "reasoning", "reasoning_content", "reasoning_details", "thinking")
 """Fields of a message that make an answer without any text."""
 
 WITHOUT_ANYTHING = frozenset({Finish.CUT, Finish.FILTERED})
@@ -38,7 +29,8 @@ LONGEST_NUMBER = 4_000
 
 
 class Mended(dict[str, Json]):
-    """An object with a value that JSON does not know, read as null: its bytes cannot be sent on."""
+    """An object that was read otherwise than it came, such as with null for a number that JSON does not know: its bytes
+    cannot be sent on."""
 
 
 def decode(body: bytes) -> Json:
@@ -52,6 +44,23 @@ def decode(body: bytes) -> Json:
         return None
     except ValueError:
         return _mended(text)
+
+
+def in_utf8(body: bytes) -> bytes:
+    """JSON in UTF-16 or UTF-32 as UTF-8 (RFC 4627, section 3); anything else as it is."""
+    encoding = json.detect_encoding(body[:4])
+    if encoding.startswith("utf-8"):
+        return body
+    try:
+        return body.decode(encoding).encode()
+    except UnicodeError:
+        return body
+
+
+def check_structure(body: bytes) -> None:
+    """Raises ProviderError for a mere value, such as null, in place of a document."""
+    if body.strip() == b"null" or isinstance(decode(body), str | int | float):
+        raise invalid("is not a JSON object")
 
 
 def _mended(text: str) -> Json:
@@ -121,7 +130,7 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
     calls = tool_calls(message)
     finish = classify(reason_of(choice))
     if not text.strip() and not calls:
-        raise without_text(finish)
+        raise _other_than_text() if _shows_or_sounds(message) else without_text(finish)
     reasoning = message.get("reasoning") or message.get("reasoning_content")
     return Answer(
         text=text if text.strip() else None,
@@ -131,6 +140,17 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
         tool_calls=calls,
         reasoning=storable(reasoning) if isinstance(reasoning, str) else None,
     )
+
+
+def _shows_or_sounds(message: Mapping[str, Json]) -> bool:
+    """Whether a message holds an image, a sound or a film."""
+    return any(message.get(field) for field in MEDIA) or has_media(message.get("content"))
+
+
+def _other_than_text() -> ProviderError:
+    # Asking again would get, and cost, the same.
+    words = "the upstream's answer holds no text, but an image or a sound"
+    return ProviderError(ErrorCode.UPSTREAM_EMPTY, words, retryable=False)
 
 
 def without_text(finish: Finish | None) -> ProviderError:

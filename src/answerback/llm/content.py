@@ -26,6 +26,16 @@ def is_blank(content: Json) -> bool:
     return not isinstance(content, list) or all(isinstance(part, str) or _is_text(part) for part in content)
 
 
+def has_media(content: Json) -> bool:
+    """Whether there is a part that is neither text nor thought."""
+    parts = content if isinstance(content, list) else ()
+    return any(isinstance(part, dict) and not _is_text(part) and not _is_thought(part) for part in parts)
+
+
+def _is_thought(part: dict[str, Json]) -> bool:
+    return any(word in str(part.get("type")) for word in ("thinking", "reasoning"))
+
+
 def _is_text(part: dict[str, Json]) -> bool:
     return part.get("type", "text") in TEXT_PARTS
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.assembling import Assembly
+from answerback.llm.blank_errors import without_blank_error
 from answerback.llm.choices import conforming_whole
 from answerback.llm.failures import read_document
 from answerback.llm.framing import is_event_stream
@@ -32,7 +33,10 @@ async def read_completion(
             assembly.add(chunk)
         return _encoded(assembly)
     body, broken = await response.read_what_came()
+    body = completions.in_utf8(body)
     document = completions.decode(body) if good else None
+    if isinstance(document, dict):
+        document = without_blank_error(document)
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
         # OpenAI's SDK for Node cannot parse a byte order mark.
         return _conforming(body.removeprefix(BOM_UTF8), document)
@@ -44,6 +48,8 @@ async def read_completion(
         return _encoded(assembly)
     if good and broken is not None and document is None:
         raise completions.broken_within(broken)
+    if good:
+        completions.check_structure(body)
     return body, read_document(response.status, response.headers, body if good else first_data(body), now())
 
 

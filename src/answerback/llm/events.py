@@ -1,5 +1,6 @@
 """What an event of a stream is: a document, or one of the few signs beside documents."""
 
+import json
 from enum import Enum, auto
 
 from answerback.kernel.json import Json
@@ -40,14 +41,17 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
 
 
 def apart(events: list[Event]) -> list[Event]:
-    """The events, where lines of data that are a document each are an event each: some upstreams leave out the blank
-    lines between events."""
-    if not any(b"\n" in event.data for event in events):
+    """The events, where lines of data that are a document each are an event each, and so are documents in a list: some
+    upstreams leave out the blank lines between events, others put lists around them."""
+    if not any(b"\n" in event.data or event.data.startswith(b"[") for event in events):
         return events
     return [part for event in events for part in _parts(event)]
 
 
 def _parts(event: Event) -> list[Event]:
+    document = decode(event.data) if event.data.lstrip().startswith(b"[") else None
+    if isinstance(document, list) and document and all(isinstance(each, dict) for each in document):
+        return [Event(json.dumps(each).encode(), event.name) for each in document]
     lines = event.data.split(b"\n") if b"\n" in event.data and decode(event.data) is None else ()
     parts = [Event(line, event.name) for line in lines]
     return parts if parts and all(read_event(part) is not Sign.NOISE for part in parts) else [event]

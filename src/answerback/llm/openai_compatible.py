@@ -11,6 +11,7 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, change_after, changed
+from answerback.llm.blank_errors import is_error
 from answerback.llm.documents import read_completion
 from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
 from answerback.llm.finish_reasons import check_end, reason_of
@@ -164,7 +165,7 @@ class OpenAICompatible:
             raise completions.invalid("holds no choices")
         choice = choices[0]
         for each in choices:
-            if isinstance(each, dict) and each.get("error"):
+            if isinstance(each, dict) and is_error(each.get("error")):
                 raise error_in_body(each["error"], NO_HEADERS, self._now())
         completions.check(choice)
         for other in choices[1:]:

@@ -8,12 +8,14 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions
+from answerback.llm.blank_errors import without_blank_error
 from answerback.llm.choices import as_delta, calls_tools, checked, conforming, finish_word, text_in
 from answerback.llm.events import Sign, apart, error_of, read_event
 from answerback.llm.failures import NO_HEADERS, error_in, error_in_body, read_document
 from answerback.llm.filler import Filler, TooMuchFiller
 from answerback.llm.framing import is_event_stream
 from answerback.llm.model import Chunk
+from answerback.llm.pieces import TextPieces
 from answerback.llm.progress import Progress, says
 from answerback.llm.sse import Event, EventParser, EventTooLarge, first_data
 from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
@@ -75,10 +77,12 @@ async def chunks(
 async def _of_body(response: OpenResponse, stream: "ChunkReader", now: Callable[[], int]) -> Sequence[Chunk]:
     """The chunks of a body that is no event stream. Raises ProviderError."""
     body, broken = await response.read_what_came()
+    body = completions.in_utf8(body)
     read = list(stream.read_whole(body))
     if not stream.began:
         if broken is not None:
             raise completions.broken_within(broken)
+        completions.check_structure(body)
         read_document(response.status, response.headers, body, now())
     return read
 
@@ -131,6 +135,7 @@ class ChunkReader:
         self._events = EventParser()
         self._progress = Progress(several=several)
         self._calling: set[int] = set()
+        self._pieces = TextPieces()
         self._held: list[Chunk] | None = []
         self._held_bytes = 0
         self._size = 0
@@ -170,7 +175,7 @@ class ChunkReader:
         if document is None:
             yield from self.read(body)
             yield from self.end()
-        elif isinstance(document, dict) and error_in(document) is None:
+        elif isinstance(document, dict) and error_in(without_blank_error(document)) is None:
             self.began = True
             if (chunk := self._chunk(body, document)) is not None:
                 yield from self._released(chunk)
@@ -238,6 +243,7 @@ class ChunkReader:
     def _chunk(self, data: bytes, document: dict[str, Json]) -> Chunk | None:
         """None for an event of neither choices nor usage. Raises ProviderError for one that is an error, and for one
         that is nothing of a completion."""
+        document = without_blank_error(document)
         if (error := error_in(document)) is not None:
             raise error_in_body(error, NO_HEADERS, self._now())
         if isinstance(document, completions.Mended):
@@ -259,7 +265,8 @@ class ChunkReader:
             choices = [as_delta(choice) for choice in choices]
         of_answer = self._progress.note(choices)
         self._calling.update(self._key(each) for each in choices if calls_tools(each.get("delta")))
-        text = "".join([text_in(choice) for choice in of_answer])
+        last = not ordinary and self._progress.finished
+        text = self._pieces.next("".join([text_in(choice) for choice in of_answer]), last=last)
         if ordinary and not misnamed:
             return Chunk(data, document, text, None, usage)
         alone = not self._several and len(choices) == len(of_answer) == 1

@@ -1,0 +1,133 @@
+"""Answers in shapes that are odd but harmless: they have been paid for, and are taken."""
+
+import json
+
+import pytest
+from scripting import ask, read
+
+from answerback.kernel.errors import ProviderError
+from answerback.kernel.json import Json
+from answerback.llm.model import ChatRequest
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.llm.provider import send_whole
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
+
+WHOLE = ChatRequest({"messages": []}, 5)
+STREAMED = ChatRequest({"messages": []}, 5, stream=True)
+NO_ERRORS: list[Json] = [
+    {"code": 0, "message": ""},
+    {"code": 0, "message": "success"},
+    {"code": "200", "message": "OK", "details": []},
+    {"code": None, "message": None, "param": None, "type": None},
+    [],
+    [{}],
+    "None",
+    False,
+]
+
+
+def piece(delta: dict[str, Json], finish: str | None = None, **fields: Json) -> dict[str, Json]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **fields}
+
+
+def sse(*documents: Json) -> bytes:
+    return b"".join(b"data: %b\n\n" % json.dumps(each).encode() for each in documents) + b"data: [DONE]\n\n"
+
+
+def completion(**fields: Json) -> dict[str, Json]:
+    message = {"role": "assistant", "content": "Hello"}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], **fields}
+
+
+async def text_of(provider: OpenAICompatible) -> str:
+    return "".join(chunk.text for chunk in await read(provider, STREAMED))
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [[piece({"content": "Hel"})], [piece({"content": "lo"})], [piece({}, "stop")]],
+        [[piece({"content": "Hel"}), piece({"content": "lo"})], piece({}, "stop")],
+        [[completion()]],
+    ],
+    ids=["each", "several", "whole"],
+)
+async def test_a_list_around_chunks_is_looked_into(
+    events: list[Json], llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(*[replies.stream(sse(*events))] * 2)
+
+    chunks = await read(provider, STREAMED)
+
+    assert "".join(chunk.text for chunk in chunks) == "Hello"
+    assert all(isinstance(json.loads(chunk.data), dict) for chunk in chunks)
+    assert (await ask(provider, WHOLE)).text == "Hello"
+
+
+async def test_an_error_in_a_list_is_one(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.stream(sse([{"error": {"code": 503, "message": "scripted"}}])))
+
+    with pytest.raises(ProviderError) as failure:
+        await text_of(provider)
+
+    assert failure.value.http_status == 503
+
+
+@pytest.mark.parametrize("error", NO_ERRORS, ids=str)
+async def test_an_error_that_says_that_there_is_none_is_left_out(
+    error: Json, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    body = completion(error=error)
+    body["choices"][0]["error"] = error
+    stream = sse(piece({"content": "Hello"}, error=error), piece({}, "stop", error=error))
+    llm.then(replies.raw(json.dumps(body).encode()), replies.stream(stream), replies.stream(sse(body)))
+
+    sent = json.loads((await send_whole(provider, WHOLE)).body)
+
+    assert not sent.get("error")
+    for _ in range(2):
+        chunks = await read(provider, STREAMED)
+        assert "".join(chunk.text for chunk in chunks) == "Hello"
+        assert not any(json.loads(chunk.data).get("error") for chunk in chunks)
+
+
+@pytest.mark.parametrize(
+    "error", [{"code": 0, "message": "overloaded"}, {"code": 500, "message": ""}, "failed", True, 1], ids=str
+)
+async def test_an_error_that_says_anything_is_one(error: Json, llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.completion(error=error), replies.stream(sse(piece({"content": "Hello"}, "stop", error=error))))
+
+    for request in (WHOLE, STREAMED):
+        with pytest.raises(ProviderError):
+            await provider.send(request)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["a\ud83d", "\ude00b"], "a\U0001f600b"),
+        (["\ud83d", "", "\ude00\ud83d", "\ude01"], "\U0001f600\U0001f601"),
+        (["\ud83d", "b"], "\ufffdb"),
+        (["\ude00", "\ud83d"], "\ufffd\ufffd"),
+    ],
+    ids=ascii,
+)
+async def test_a_character_may_be_parted_by_chunks(
+    pieces: list[str], text: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(*[replies.stream(sse(*(piece({"content": each}) for each in pieces), piece({}, "stop")))] * 2)
+
+    assert await text_of(provider) == text
+    assert (await ask(provider, WHOLE)).text == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+async def test_json_in_another_unicode_is_read_and_sent_on_in_utf8(
+    encoding: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    body = json.dumps(completion(x_own="h\u00e9"), ensure_ascii=False).encode(encoding)
+    llm.then(replies.raw(body), replies.raw(body))
+
+    assert json.loads((await send_whole(provider, WHOLE)).body.decode())["x_own"] == "h\u00e9"
+    assert await text_of(provider) == "Hello"
