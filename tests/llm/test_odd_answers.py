@@ -65,6 +65,25 @@ async def test_a_list_around_chunks_is_looked_into(
     assert (await ask(provider, WHOLE)).text == "Hello"
 
 
+@pytest.mark.parametrize("delta", [{}, None], ids=str)
+async def test_a_message_that_repeats_its_pieces_at_the_end_is_not_said_twice(
+    delta: Json, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    last = completion()
+    last["choices"][0]["delta"] = delta
+    llm.then(*[replies.stream(sse(piece({"content": "Hel"}), piece({"content": "lo"}), last))] * 2)
+
+    assert await text_of(provider) == "Hello"
+    assert (await ask(provider, WHOLE)).text == "Hello"
+
+
+async def test_a_message_behind_its_thoughts_is_taken(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(*[replies.stream(sse(piece({"reasoning": "hm"}), completion()))] * 2)
+
+    assert await text_of(provider) == "Hello"
+    assert (await ask(provider, WHOLE)).text == "Hello"
+
+
 async def test_an_error_in_a_list_is_one(llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.then(replies.stream(sse([{"error": {"code": 503, "message": "scripted"}}])))
 

@@ -261,8 +261,10 @@ class ChunkReader:
             # A whole completion in place of a stream, or in its one event: it has been paid for.
             if self._came_whole:
                 raise completions.invalid("holds more than one whole completion")
-            self._came_whole = True
-            choices = [as_delta(choice) for choice in choices]
+            # Behind its own pieces it repeats them.
+            repeats = not self._several and bool(self._size or self._calling)
+            choices = [as_delta({**each, "message": None} if repeats else each) for each in choices]
+            self._came_whole = not repeats
         of_answer = self._progress.note(choices)
         self._calling.update(self._key(each) for each in choices if calls_tools(each.get("delta")))
         last = not ordinary and self._progress.finished
