@@ -26,11 +26,7 @@ USELESS: dict[str, tuple[replies.Reply, replies.Reply, str]] = {
     "empty": (replies.message(""), replies.stream(sse(chunk(""), chunk(None, "stop"))), "upstream_empty"),
     "no-choices": (replies.completion(choices=[]), replies.completion(choices=[]), "upstream_invalid"),
     "not-json": (replies.raw(b"<html>"), replies.stream(sse("<html>")), "upstream_invalid"),
-    "not-a-number": (
-        replies.raw(b'{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": NaN}}'),
-        replies.stream(sse('{"choices": [{"delta": {"content": "x"}}], "usage": {"prompt_tokens": NaN}}')),
-        "upstream_invalid",
-    ),
+    "broken-off": (replies.break_off(), replies.stream(b'{"choices": [', "broken"), "upstream_invalid"),
 }
 
 ROUTES: dict[str, tuple[str, Any]] = {
