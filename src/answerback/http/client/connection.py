@@ -160,7 +160,9 @@ class Connection(asyncio.Protocol):
         self._head_came(parser)
         if content and self._response is not None and self._response.brought(content) and not self._paused:
             self._pause()
-        if parser.complete:
+        if parser.error is not None:
+            self._fail(parser.error)
+        elif parser.complete:
             self._complete(parser)
 
     def eof_received(self) -> None:

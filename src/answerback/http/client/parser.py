@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from multidict import CIMultiDict
 
-from answerback.http.client.errors import BodyBroken, NotHttp, TooMuchFraming
+from answerback.http.client.errors import BodyBroken, HttpError, NotHttp, TooMuchFraming
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of the heads of one response, those of its interim responses (1xx) included."""
@@ -61,6 +61,7 @@ class ResponseParser:
         self._framing_bytes = framing_bytes
         self.head: Head | None = None
         self.complete = False
+        self.error: HttpError | None = None
         self.reusable = False
         """Once complete: whether the connection may carry another exchange."""
         self._kept = b""
@@ -73,7 +74,8 @@ class ResponseParser:
         self._overhead = 0
 
     def feed(self, data: bytes) -> bytes:
-        """The content of the body that `data` completes. Raises NotHttp, TooMuchFraming, BodyBroken."""
+        """The content of the body that `data` completes; `error` says whether what follows it is broken. Raises
+        NotHttp, TooMuchFraming, BodyBroken before any content."""
         while self.head is None:
             data = self._kept + data
             if not self._kept:
@@ -173,7 +175,14 @@ class ResponseParser:
             self._check_overhead(0)
             return data[-size - 2 : -2]
         content: list[bytes] = []
-        data, at = self._kept + data, 0
+        try:
+            self._walk_chunks(self._kept + data, content)
+        except HttpError as error:
+            self.error = error
+        return content[0] if len(content) == 1 else b"".join(content)
+
+    def _walk_chunks(self, data: bytes, content: list[bytes]) -> None:
+        at = 0
         while at < len(data) and not self.complete:
             if self._chunk is _Chunk.DATA:
                 piece = data[at : at + self._left]
@@ -196,7 +205,6 @@ class ResponseParser:
             self.reusable = self.reusable and not self._kept
         else:
             self._check_overhead(len(self._kept))
-        return content[0] if len(content) == 1 else b"".join(content)
 
     def _check_overhead(self, begun: int) -> None:
         if self._overhead + begun > self._framing_bytes + self._content:
