@@ -7,8 +7,6 @@ from answerback.http.client.errors import BodyUndecodable
 IDENTITY = ""
 COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
 _INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
-
-
 _TEXT = frozenset(b"{[:dei<")
 """How the bodies that are read here begin: JSON, events (`data:`, `event:`, `id:`, a comment), a page."""
 
@@ -72,4 +70,5 @@ class Inflate:
 
 
 def _is_text(data: bytes) -> bool:
-    return data.lstrip()[:1] != b"" and data.lstrip()[0] in _TEXT
+    first = data.lstrip()[:1]
+    return bool(first) and first[0] in _TEXT
