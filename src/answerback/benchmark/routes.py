@@ -23,6 +23,7 @@ from answerback.benchmark.model import (
 )
 from answerback.benchmark.run import Benchmark
 from answerback.http.bodies import from_form
+from answerback.http.codes import RESULTS_UNWRITABLE
 from answerback.http.content_types import require_form
 from answerback.http.errors import BodyTooLarge, InvalidRequest, problem
 from answerback.http.fields import ModelName
@@ -124,7 +125,7 @@ def router(benchmark: Benchmark, authenticator: Authenticator, idempotent: Idemp
             try:
                 (report,) = await benchmark.run(tenant_id, [plan])
             except ResultsUnwritable as error:
-                return problem(503, "results_unwritable", str(error))
+                return problem(*RESULTS_UNWRITABLE, str(error))
             # In a thread: a report on thousands of prompts would block the event loop for too long.
             return await asyncio.to_thread(_rendered, report, form)
 

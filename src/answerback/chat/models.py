@@ -35,6 +35,8 @@ ModelId = Annotated[
 
 
 class ModelNotFound(NotFound):
+    """`GET /v1/models/{id}`: there is no such model."""
+
     code = "model_not_found"
 
 

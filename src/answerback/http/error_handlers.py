@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
 from answerback.http.caller import is_operator
+from answerback.http.codes import BAD_FORM, STORAGE_UNAVAILABLE, UNKNOWN_PATH, WRONG_METHOD, Code
 from answerback.http.disconnect import ClientGone
 from answerback.http.errors import RETRY_AFTER, ErrorRenderer, InvalidRequest, problem, render_refusal
 from answerback.http.unknown_paths import Signposts
@@ -21,6 +22,9 @@ from answerback.kernel.errors import ProviderError, Refusal, StorageUnavailable
 
 CLIENT_CLOSED_REQUEST = 499
 """The logged status of a request whose client hung up first; that response is not read."""
+
+_RAISED = {code.status: code for code in (BAD_FORM, UNKNOWN_PATH, WRONG_METHOD)}
+"""What the libraries raise as an HTTPException."""
 
 
 class ErrorRenderers:
@@ -107,7 +111,7 @@ class ErrorHandlers:
 
     def _unavailable(self, request: Request, _: StorageUnavailable) -> Response:
         message = "the database cannot take this now; nothing was stored, send it again"
-        return self._renderers.of(request.scope)(503, "storage_unavailable", message, None, RETRY_AFTER)
+        return self._renderers.of(request.scope)(*STORAGE_UNAVAILABLE, message, None, RETRY_AFTER)
 
     def _invalid(self, request: Request, error: RequestValidationError) -> Response:
         errors = [{"type": each["type"], "loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors()]
@@ -122,8 +126,8 @@ class ErrorHandlers:
             words = self._signposts.wrong_method(request.method, methods)
         elif status == HTTPStatus.NOT_FOUND:
             words = self._signposts.unknown_path(path)
-        code = HTTPStatus(status).phrase.lower().replace(" ", "_")
-        return self._renderers.of(request.scope)(status, code, words, None, headers)
+        code = _RAISED.get(status) or Code(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
+        return self._renderers.of(request.scope)(*code, words, None, headers)
 
 
 def _client_gone(_: Request, __: Exception) -> Response:

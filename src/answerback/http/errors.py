@@ -31,7 +31,10 @@ NO_RETRY = {"x-should-retry": "false"}
 
 
 class InvalidRequest(Refusal):
-    """Some fields are not valid; `errors` are `{"type", "loc", "msg"}`, one for each field."""
+    """A field or parameter is not valid. `detail` names each, and says what it must be.
+
+    `errors` are `{"type", "loc", "msg"}`, one for each field.
+    """
 
     code = "validation_error"
 
@@ -41,6 +44,8 @@ class InvalidRequest(Refusal):
 
 
 class BodyTooLarge(Refusal):
+    """The body is larger than `MAX_BODY_BYTES`."""
+
     code = "body_too_large"
 
 
@@ -51,7 +56,7 @@ class UnsupportedMediaType(Refusal):
 
 
 class RateLimited(Refusal):
-    """The caller exceeds its rate limit. `Retry-After` is added with the other headers of the limit."""
+    """More requests than the rate limit allows. `RateLimit-*` say what is left, `Retry-After` when to try again."""
 
     code = "rate_limited"
 

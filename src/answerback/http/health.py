@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from answerback import __version__
+from answerback.http.codes import NOT_READY
 from answerback.http.errors import RETRY_AFTER, problem
 from answerback.http.openapi import KEYLESS
 from answerback.http.openapi_parts import errors
@@ -39,7 +40,7 @@ def router(readiness: Readiness, provider_name: str, mock: bool) -> APIRouter:
     async def readyz() -> Response:
         """The database takes writes and the engine runs; found out once a second at most."""
         if (trouble := await readiness.trouble()) is not None:
-            return problem(503, "not_ready", trouble, headers=RETRY_AFTER)
+            return problem(*NOT_READY, trouble, headers=RETRY_AFTER)
         return respond(200, Ready(status="ready"))
 
     router.add_api_route(

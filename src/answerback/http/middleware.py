@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from answerback.http.codes import INTERNAL, STOPPING
 from answerback.http.cors import Cors
 from answerback.http.error_handlers import CLIENT_CLOSED_REQUEST, ErrorRenderers
 from answerback.http.errors import RETRY_AFTER, BodyTooLarge, RateLimited, render_refusal
@@ -98,7 +99,7 @@ class RequestMiddleware:
             if exchange.status is not None:
                 raise
             message = "the service is stopping and did not get to this; send it again"
-            response = self._renderers.of(scope)(503, "stopping", message, None, RETRY_AFTER)
+            response = self._renderers.of(scope)(*STOPPING, message, None, RETRY_AFTER)
             await response(scope, receive, exchange.send)
         except Exception:
             # A fault of ours: whatever a caller or an upstream can cause was rendered by the application.
@@ -106,7 +107,7 @@ class RequestMiddleware:
             if exchange.status is not None:
                 raise
             message = f"the service failed; its log has the reason under request {exchange.request_id}"
-            await self._renderers.of(scope)(500, "internal", message)(scope, receive, exchange.send)
+            await self._renderers.of(scope)(*INTERNAL, message)(scope, receive, exchange.send)
 
     async def _preflight(self, scope: Scope, exchange: "_Exchange") -> bool:
         """Whether it was one, and has been answered."""

@@ -39,6 +39,8 @@ class InvalidParameter(InvalidField):
 
 
 class MissingParameter(InvalidField):
+    """A parameter that OpenAI's protocol requires is missing."""
+
     code = "missing_required_parameter"
 
 

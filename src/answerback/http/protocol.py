@@ -10,6 +10,7 @@ from httptools import HttpParserError, parse_url
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from answerback.http.codes import HEADERS_TOO_LARGE, INVALID_HTTP, REQUEST_TIMEOUT, TOO_MANY_CONNECTIONS, Code
 from answerback.http.descriptors import leaves_reserve
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
@@ -40,8 +41,8 @@ UNKNOWN = "-"
 """The logged method and path of a request whose request line did not arrive."""
 
 
-TOO_LARGE = (431, "headers_too_large", "the headers are too large, or too many")
-INVALID = (400, "invalid_http", "what came is not a valid HTTP request")
+TOO_LARGE = (HEADERS_TOO_LARGE, "the headers are too large, or too many")
+INVALID = (INVALID_HTTP, "what came is not a valid HTTP request")
 
 
 class _TooMuch(Exception):
@@ -111,7 +112,7 @@ class BoundedHttp(HttpToolsProtocol):
         for each in idle:
             each.transport.close()
         if not idle:
-            self._answer(503, "overloaded", "too many connections are open; try again soon", RETRY_AFTER)
+            self._answer(TOO_MANY_CONNECTIONS, "too many connections are open; try again soon", RETRY_AFTER)
             self._hang_up()
 
     @property
@@ -208,7 +209,7 @@ class BoundedHttp(HttpToolsProtocol):
         if due > now:
             self._reading = self.loop.call_at(due, self._watch_reading)
         else:
-            self._refuse(408, "request_timeout", "the request did not come in time; send it again")
+            self._refuse(REQUEST_TIMEOUT, "the request did not come in time; send it again")
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours is fixed)
         self._refuse(*(TOO_LARGE if self._too_much else INVALID))
@@ -217,25 +218,25 @@ class BoundedHttp(HttpToolsProtocol):
         self._too_much = True
         raise _TooMuch
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
+    def _refuse(self, code: Code, message: str) -> None:
         """Ends the connection, with an error response unless that would stand in the middle of another response."""
         if self.transport.is_closing():
             return
         in_body = self._begun_at is not None and not self._in_head
         silent = bool(self.pipeline) or (self.cycle.response_started if in_body else self._answering())
         if not silent:
-            self._answer(status, code, message)
+            self._answer(code, message)
         self._hang_up()
 
-    def _answer(self, status: int, code: str, message: str, more: Mapping[str, str] | None = None) -> None:
+    def _answer(self, code: Code, message: str, more: Mapping[str, str] | None = None) -> None:
         request = request_id(next((value for name, value in self.headers or () if name == b"x-request-id"), b""))
         method, path = self._request_line()
-        response = self.renderers.at(path)(status, code, message, None, more)
+        response = self.renderers.at(path)(*code, message, None, more)
         headers = [*self.server_state.default_headers, *response.raw_headers, (b"x-request-id", request.encode())]
         lines = [b"%b: %b\r\n" % header for header in (*headers, (b"connection", b"close"))]
-        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", response.body]))
+        self.transport.write(b"".join([STATUS_LINE[code.status], *lines, b"\r\n", response.body]))
         seconds = 0.0 if self._begun_at is None else self.loop.time() - self._begun_at
-        self.requests.answered(method, path, status, seconds, request)
+        self.requests.answered(method, path, code.status, seconds, request)
 
     def _request_line(self) -> tuple[str, str]:
         """Method and path, as far as they have arrived."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from answerback.http.codes import STOPPING
 from answerback.http.upstream import code_of, status_of
 from answerback.kernel.errors import ProviderError
 
@@ -30,7 +31,7 @@ class Aborted(Exception):
     client's HTTP library raises instead of taking half an answer for a whole one."""
 
 
-STOPPING = "the service is stopping: this answer is not whole, ask again"
+STOPPED = "the service is stopping: this answer is not whole, ask again"
 
 
 class RenderErrorEvent(Protocol):
@@ -127,7 +128,7 @@ class StreamedResponse(Response):
             if not self._started:
                 raise
             # The server stops, and its grace period for this stream is over.
-            await self._break(send, 503, "stopping", STOPPING)
+            await self._break(send, *STOPPING, STOPPED)
 
     async def _break(self, send: Send, status: int, code: str, message: str, param: str | None = None) -> None:
         if self._render_error is None:

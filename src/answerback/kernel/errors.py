@@ -1,30 +1,27 @@
 """What can go wrong, as values that name their own remedy.
 
 Refusal                the request must change, or be sent later (a 4xx or a 503)
-├── InvalidField           the value of a field is not valid; names the field
-│   └── CallbackRefused        the relay may not call this callback address
-├── ToolCallUnknown        outputs of a tool call that the conversation does not wait for
-├── Unauthorized           no key, or one that is not valid
-├── Forbidden              the key is valid, but the request is for operators only
-├── Misdirected            the service is not known by the host name of the request
-├── UnknownModel           there is no such model
-├── NotFound               the tenant has no such object
-├── Conflict               the state of the object excludes the request
-├── IdempotencyConflict    the Idempotency-Key was used with another body
-├── RequestInProgress      the first request with this Idempotency-Key is still being answered
-├── ResponseNotStored      the first request was answered, with a response that is not stored
+├── InvalidField
+│   ├── CallbackRefused
+│   └── ToolCallUnknown
+├── Unauthorized, Forbidden, Misdirected
+├── UnknownModel, NotFound
+├── Conflict
+├── IdempotencyConflict, RequestInProgress, ResponseNotStored
 ├── TooManyUnanswered
-│   ├── ConversationFull   in one conversation
-│   └── TenantFull         of one tenant
-├── Overloaded             the backlog is full
-└── EraseUnfinished        erased from the database, but Redis cannot be reached
+│   ├── ConversationFull
+│   └── TenantFull
+├── Overloaded
+└── EraseUnfinished
 StorageUnavailable     the database cannot take a write now (locked, full, read-only)
-└── OutcomeUnknown         the connection broke during the commit
+└── OutcomeUnknown     the connection broke during the commit
 ResultsUnwritable      the directory of benchmarks takes no file now
 ProviderError          the LLM's side failed; says whether and when to try again
 SendError              an attempt to send a callback ended without a response
 └── NotSent                it did not begin, for want of a descriptor
 FileError              a file that a review refers to cannot be read; says whether to try again
+
+The docstring of each code, and of each Refusal that has one, is its row in `docs/reference/errors.md` (`make docs`).
 """
 
 from dataclasses import dataclass
@@ -35,23 +32,45 @@ class ErrorCode(StrEnum):
     """Why a job did not complete; the `error.code` of callbacks and jobs."""
 
     UPSTREAM_RATE_LIMITED = "upstream_rate_limited"
+    """The provider limits the rate. A job waits for the end of the limit where the provider names it, which costs no
+    attempt."""
     UPSTREAM_ERROR = "upstream_error"
+    """The provider failed with a 5xx or an error of its own."""
     UPSTREAM_INVALID = "upstream_invalid"
+    """The provider's answer is malformed or broke off. It may have been paid for."""
     UPSTREAM_EMPTY = "upstream_empty"
+    """The provider's answer holds no text. It may have been paid for."""
     UPSTREAM_TIMEOUT = "upstream_timeout"
+    """The provider did not answer within `LLM_TIMEOUT_SECONDS`."""
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    """The provider cannot be reached: no address, connection refused, TLS failed."""
     UPSTREAM_AUTH = "upstream_auth"
+    """The provider refuses the service's key, region or address. The operator must act."""
     UPSTREAM_CREDIT = "upstream_credit"
+    """The account at the provider has no credit left. The operator must act."""
     UPSTREAM_REFUSED = "upstream_refused"
+    """The provider refuses the request: an unknown model, a wrong parameter, a conversation that is too long. `message`
+    is the provider's reason; `param` and `upstream_code` (such as `context_length_exceeded`) are added where it names
+    them."""
     LLM_CALLBACK_TIMEOUT = "llm_callback_timeout"
+    """Reviews: the LLM did not call back within `LLM_CALLBACK_TIMEOUT_SECONDS`."""
     REVIEW_FAILED = "review_failed"
+    """Reviews: the LLM reported that the review failed; `message` is its reason."""
     FILE_REFUSED = "file_refused"
+    """Reviews: a file cannot be read, or is too large."""
     FILE_UNREACHABLE = "file_unreachable"
+    """Reviews: a file could not be fetched."""
     TOOL_CALL_UNKNOWN = "tool_call_unknown"
+    """The `tool_outputs` answer calls that are no longer open: they were answered already, or another message came
+    after them."""
     POISONED = "poisoned"
+    """The workers that ran the job stopped three times within 72 hours, the last time while no other such job ran."""
     EXPIRED = "expired"
+    """No answer within `JOB_DEADLINE_SECONDS`."""
     CANCELLED = "cancelled"
+    """You cancelled the job."""
     INTERNAL = "internal"
+    """A fault of the service, which its log describes. The job was not tried again."""
 
 
 UNUSABLE = frozenset({ErrorCode.UPSTREAM_EMPTY, ErrorCode.UPSTREAM_INVALID})
@@ -80,6 +99,8 @@ class Refusal(Exception):
 
 
 class InvalidField(Refusal):
+    """The value of a field is not valid; `field` is its path, such as `file_refs.0.url`."""
+
     code = "validation_error"
 
     def __init__(self, field: str, message: str) -> None:
@@ -88,6 +109,8 @@ class InvalidField(Refusal):
 
 
 class CallbackRefused(InvalidField):
+    """The callback URL may not be called; the message says why, and which setting allows it."""
+
     code = "callback_refused"
 
     def __init__(self, message: str, field: str = "callback_url") -> None:
@@ -99,42 +122,63 @@ class CallbackRefused(InvalidField):
 
 
 class ToolCallUnknown(InvalidField):
+    """The `tool_outputs` answer calls that the conversation does not wait for."""
+
     code = "tool_call_unknown"
 
 
 class Unauthorized(Refusal):
+    """No key, or one that is not valid."""
+
     code = "unauthorized"
 
 
 class Forbidden(Refusal):
+    """The key is valid, but the request is for operators only."""
+
     code = "forbidden"
 
 
 class Misdirected(Refusal):
+    """A service without keys was called by a host name that is not this machine's own."""
+
     code = "misdirected"
 
 
 class UnknownModel(Refusal):
+    """The provider has no such model; `GET /models` lists those it has."""
+
     code = "model_not_found"
 
 
 class NotFound(Refusal):
+    """Your tenant has no such object."""
+
     code = "not_found"
 
 
 class Conflict(Refusal):
+    """The state of the object excludes the request; the message names the state."""
+
     code = "conflict"
 
 
 class IdempotencyConflict(Refusal):
+    """This `Idempotency-Key` was used with another request. Use a new key."""
+
     code = "idempotency_conflict"
 
 
 class RequestInProgress(Refusal):
+    """The first request with this `Idempotency-Key` is still being answered. Send it again after `Retry-After`."""
+
     code = "idempotency_in_progress"
 
 
 class ResponseNotStored(Refusal):
+    """The first request with this `Idempotency-Key` succeeded, but its response was not stored: it is too large, or it
+    showed a key. Nothing is done twice."""
+
     code = "idempotency_response_not_kept"
 
 
@@ -147,19 +191,26 @@ class TooManyUnanswered(Refusal):
 
 
 class ConversationFull(TooManyUnanswered):
+    """The conversation has `CONVERSATION_MAX_PENDING` unanswered messages. Wait for answers."""
+
     code = "conversation_full"
 
 
 class TenantFull(TooManyUnanswered):
+    """Your tenant has `MAX_QUEUED_JOBS_PER_TENANT` unanswered jobs. Wait for answers."""
+
     code = "tenant_full"
 
 
 class Overloaded(Refusal):
+    """The service has `MAX_QUEUED_JOBS` unanswered jobs. Nothing was stored; try again."""
+
     code = "overloaded"
 
 
 class EraseUnfinished(Refusal):
-    """The conversation is erased from the database but may still be in Redis."""
+    """The conversation is erased from the database, but Redis cannot be reached and may still hold it. Send the request
+    again."""
 
     code = "erase_unfinished"
 
