@@ -1,21 +1,17 @@
 """Chat completions as OpenAI's, plain and streamed. The body is relayed, not remodelled."""
 
-import json
-import math
-from codecs import BOM_UTF8
-from typing import Any, NoReturn
+from functools import partial
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.chat.chunks import error_chunk
-from answerback.chat.keep_alive import stream
+from answerback.chat.chunks import error_chunk, events
 from answerback.chat.openapi_parts import CHAT_BODY, CHAT_RESPONSES
-from answerback.http.bodies import may_hold_surrogates
-from answerback.http.content_types import refuse_other_than_json
 from answerback.http.idempotent_routes import Idempotent
+from answerback.http.keep_alive import stream
+from answerback.http.openai_bodies import check_type, read_object
 from answerback.http.openai_errors import InvalidParameter, MissingParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.http.sse import sse_response
@@ -55,8 +51,9 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
             if not streamed:
                 return Response((await asker.relay(tenant_id, body)).body, 200, media_type="application/json")
             options = body.get("stream_options") or {}
-            events = await stream(asker.stream(tenant_id, body), options.get("include_usage") is True)
-            return sse_response(events, error_chunk)
+            include_usage = options.get("include_usage") is True
+            chunks = await stream(asker.stream(tenant_id, body), partial(events, include_usage=include_usage))
+            return sse_response(chunks, error_chunk)
 
         return await idempotent(request, tenant_id, body, answer, streamed=streamed)
 
@@ -66,55 +63,16 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
 async def _read(request: Request) -> dict[str, Json]:
     """The request's JSON, checked only as far as relaying it needs. Raises InvalidParameter, MissingParameter,
     UnsupportedMediaType, and BodyTooLarge from the middleware."""
-    try:
-        body = _decode((await request.body()).removeprefix(BOM_UTF8))
-    except InvalidParameter:
-        refuse_other_than_json(request, WANTED)
-        raise
-    if not isinstance(body, dict):
-        raise InvalidParameter("body", "the body must be a JSON object")
+    body = await read_object(request, WANTED)
     if "messages" not in body:
         raise MissingParameter("messages", "missing required parameter: 'messages'")
     messages = body["messages"]
     if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
         raise InvalidParameter("messages", "'messages' must be a list of at least one object")
-    _check(body, "model", str, "a string")
+    check_type(body, "model", str, "a string")
     if (model := body.get("model")) and name(model) != model:
         # The name becomes a label of metrics and a field of the log.
         raise InvalidParameter("model", "'model' must be the id of a model: text of at most 256 characters")
-    _check(body, "stream", bool, "true or false")
-    _check(body, "stream_options", dict, "an object")
+    check_type(body, "stream", bool, "true or false")
+    check_type(body, "stream_options", dict, "an object")
     return body
-
-
-def _decode(raw: bytes) -> Json:
-    try:
-        decoded: Json = json.loads(raw.decode(), parse_constant=_no_number, parse_float=_finite)
-        if may_hold_surrogates(raw):
-            json.dumps(decoded, ensure_ascii=False).encode()
-        return decoded
-    except UnicodeEncodeError:
-        words = "the body holds half a surrogate pair, which is no text"
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        words = f"the body is not JSON in UTF-8: {WANTED}"
-    except RecursionError:
-        words = "the body is nested too deep"
-    except ValueError:
-        words = "the body holds a number with too many digits"
-    raise InvalidParameter("body", words)
-
-
-def _finite(literal: str) -> float:
-    if not math.isfinite(number := float(literal)):
-        raise InvalidParameter("body", f"the body holds {literal[:20]}, which is too large a number")
-    return number
-
-
-def _no_number(literal: str) -> NoReturn:
-    raise InvalidParameter("body", f"the body holds {literal}, which is not JSON")
-
-
-def _check(body: dict[str, Json], field: str, kind: type[Any], wanted: str) -> None:
-    value = body.get(field)
-    if value is not None and not isinstance(value, kind):
-        raise InvalidParameter(field, f"'{field}' must be {wanted}")

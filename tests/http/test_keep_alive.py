@@ -3,18 +3,20 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, MutableMapping
+from functools import partial
 from typing import Any
 
 import pytest
 
-from answerback.chat.chunks import error_chunk
-from answerback.chat.keep_alive import COMMENT, stream
+from answerback.chat.chunks import error_chunk, events
+from answerback.http.keep_alive import COMMENT, stream
 from answerback.http.sse import sse_response
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply
 
 SOON = 0.01
+words = partial(events, include_usage=False)
 FAILURE = ProviderError(ErrorCode.UPSTREAM_UNREACHABLE, "away", retryable=True)
 
 
@@ -46,52 +48,52 @@ class Call:
 async def test_a_quick_answer_has_no_comments() -> None:
     call = Call()
     call.opened.set()
-    events = await stream(call.open(), include_usage=False)
-    assert [each async for each in events] == [b'data: {"choices": [{}]}\n\n', b"data: [DONE]\n\n"]
+    stream_of = await stream(call.open(), words)
+    assert [each async for each in stream_of] == [b'data: {"choices": [{}]}\n\n', b"data: [DONE]\n\n"]
 
 
 async def test_a_quick_failure_still_has_a_status() -> None:
     call = Call(FAILURE)
     call.opened.set()
     with pytest.raises(ProviderError, match="away"):
-        await stream(call.open(), include_usage=False)
+        await stream(call.open(), words)
 
 
 async def test_a_slow_answer_comes_behind_comments() -> None:
     call = Call()
-    events = await stream(call.open(), include_usage=False, seconds=SOON)
-    assert [await anext(events) for _ in range(3)] == [COMMENT] * 3
+    stream_of = await stream(call.open(), words, SOON)
+    assert [await anext(stream_of) for _ in range(3)] == [COMMENT] * 3
     call.opened.set()
-    rest = [each async for each in events]
+    rest = [each async for each in stream_of]
     assert rest[-2:] == [b'data: {"choices": [{}]}\n\n', b"data: [DONE]\n\n"]
 
 
 async def test_a_slow_failure_breaks_the_stream() -> None:
     call = Call(FAILURE)
-    events = await stream(call.open(), include_usage=False, seconds=SOON)
-    assert await anext(events) == COMMENT
+    stream_of = await stream(call.open(), words, SOON)
+    assert await anext(stream_of) == COMMENT
     call.opened.set()
     with pytest.raises(ProviderError, match="away"):
-        [each async for each in events]
+        [each async for each in stream_of]
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["before the first token", "after it"])
 @pytest.mark.parametrize("read", [False, True], ids=["unread", "read"])
 async def test_a_client_that_hangs_up_stops_the_call(opened: bool, read: bool) -> None:
     call = Call()
-    events = await stream(call.open(), include_usage=False, seconds=SOON)
+    stream_of = await stream(call.open(), words, SOON)
     if read:
-        await anext(events)
+        await anext(stream_of)
     if opened:
         call.opened.set()
         await asyncio.sleep(0)
-    await events.aclose()
+    await stream_of.aclose()
     assert call.stopped.is_set()
 
 
 async def test_a_client_that_hangs_up_while_the_status_waits_stops_the_call() -> None:
     call = Call()
-    waiting = asyncio.create_task(stream(call.open(), include_usage=False))
+    waiting = asyncio.create_task(stream(call.open(), words))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     waiting.cancel()
@@ -108,7 +110,7 @@ async def test_a_refusal_after_comments_still_names_the_reason() -> None:
     )
     sent: list[bytes] = []
 
-    async def events() -> AsyncGenerator[bytes, None]:
+    async def broken() -> AsyncGenerator[bytes, None]:
         yield COMMENT
         raise refusal
 
@@ -119,7 +121,7 @@ async def test_a_refusal_after_comments_still_names_the_reason() -> None:
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message.get("body", b""))
 
-    await sse_response(events(), error_chunk)({}, receive, send)
+    await sse_response(broken(), error_chunk)({}, receive, send)
     # Then its last chunk has all that the response would have had
     error = json.loads(sent[-1].removeprefix(b"data: "))["error"]
     assert (error["message"], error["param"], error["code"]) == ("too long", "messages", code)

@@ -1,0 +1,60 @@
+"""Bodies of the OpenAI routes: decoded, and checked only as far as each route needs."""
+
+import json
+import math
+from codecs import BOM_UTF8
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+
+from answerback.http.bodies import may_hold_surrogates
+from answerback.http.content_types import refuse_other_than_json
+from answerback.http.openai_errors import InvalidParameter
+from answerback.kernel.json import Json
+
+
+async def read_object(request: Request, wanted: str) -> dict[str, Json]:
+    """The request's JSON object; `wanted` says what to send instead of what is none. Raises InvalidParameter,
+    UnsupportedMediaType, and BodyTooLarge from the middleware."""
+    try:
+        body = _decode((await request.body()).removeprefix(BOM_UTF8), wanted)
+    except InvalidParameter:
+        refuse_other_than_json(request, wanted)
+        raise
+    if not isinstance(body, dict):
+        raise InvalidParameter("body", "the body must be a JSON object")
+    return body
+
+
+def check_type(body: dict[str, Json], field: str, kind: type[Any], wanted: str) -> None:
+    """Raises InvalidParameter for a field that is there, and is none of this kind."""
+    value = body.get(field)
+    if value is not None and not isinstance(value, kind):
+        raise InvalidParameter(field, f"'{field}' must be {wanted}")
+
+
+def _decode(raw: bytes, wanted: str) -> Json:
+    try:
+        decoded: Json = json.loads(raw.decode(), parse_constant=_no_number, parse_float=_finite)
+        if may_hold_surrogates(raw):
+            json.dumps(decoded, ensure_ascii=False).encode()
+        return decoded
+    except UnicodeEncodeError:
+        words = "the body holds half a surrogate pair, which is no text"
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        words = f"the body is not JSON in UTF-8: {wanted}"
+    except RecursionError:
+        words = "the body is nested too deep"
+    except ValueError:
+        words = "the body holds a number with too many digits"
+    raise InvalidParameter("body", words)
+
+
+def _finite(literal: str) -> float:
+    if not math.isfinite(number := float(literal)):
+        raise InvalidParameter("body", f"the body holds {literal[:20]}, which is too large a number")
+    return number
+
+
+def _no_number(literal: str) -> NoReturn:
+    raise InvalidParameter("body", f"the body holds {literal}, which is not JSON")
