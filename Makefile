@@ -36,7 +36,7 @@ format: $(DEV) ## Format the source and sort its imports
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(DEV) ## Write the settings into README.md and .env.example
+docs: $(DEV) ## Write settings, errors, metrics and routes into docs/reference and .env.example
 	@$(BIN)/python -m answerback.testing.docs
 
 lock: $(DEV) ## Resolve the dependencies anew into requirements*.lock

@@ -31,14 +31,10 @@ NO_RETRY = {"x-should-retry": "false"}
 
 
 class InvalidRequest(Refusal):
-    """A field or parameter is not valid. `detail` names each, and says what it must be.
-
-    `errors` are `{"type", "loc", "msg"}`, one for each field.
-    """
-
     code = "validation_error"
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
+        """`errors` are `{"type", "loc", "msg"}`, one for each field."""
         super().__init__("; ".join(f"{_path(error['loc'])}: {error['msg']}" for error in errors))
         self.errors = errors
 

@@ -39,7 +39,7 @@ class ErrorCode(StrEnum):
     UPSTREAM_INVALID = "upstream_invalid"
     """The provider's answer is malformed or broke off. It may have been paid for."""
     UPSTREAM_EMPTY = "upstream_empty"
-    """The provider's answer holds no text. It may have been paid for."""
+    """The provider's answer is empty. It may have been paid for."""
     UPSTREAM_TIMEOUT = "upstream_timeout"
     """The provider did not answer within `LLM_TIMEOUT_SECONDS`."""
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
@@ -99,7 +99,7 @@ class Refusal(Exception):
 
 
 class InvalidField(Refusal):
-    """The value of a field is not valid; `field` is its path, such as `file_refs.0.url`."""
+    """A field or parameter is not valid. `detail` names each, and says what it must be."""
 
     code = "validation_error"
 

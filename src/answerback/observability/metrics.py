@@ -1,8 +1,8 @@
 """The metrics, as Prometheus reads them. One registry an application, and a bounded number of labels."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -32,6 +32,15 @@ LONG_TIMES = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 360
 T = TypeVar("T", Counter, Gauge, Histogram)
 
 
+class Family(NamedTuple):
+    """A metric as the reference shows it."""
+
+    name: str
+    kind: str
+    labels: Sequence[str]
+    meaning: str
+
+
 class PrometheusMetrics(Metrics):
     """`models` have labels of their own, and so have the first hundred other models that answer. Clients name models
     freely: one that has never answered is counted as `other`."""
@@ -43,14 +52,19 @@ class PrometheusMetrics(Metrics):
         ProcessCollector(registry=registry)
         self._models = frozenset(models)
         self._answered_by: set[str] = set()
+        self.families: list[Family] = []
+        """What is counted, in the order of the reference."""
 
         def counter(name: str, meaning: str, *labels: str) -> Callable[..., Counter]:
+            self.families.append(Family(f"answerback_{name}", "counter", labels, meaning))
             return _children(Counter(f"answerback_{name}", meaning, labels, registry=registry))
 
         def gauge(name: str, meaning: str, *labels: str) -> Callable[..., Gauge]:
+            self.families.append(Family(f"answerback_{name}", "gauge", labels, meaning))
             return _children(Gauge(f"answerback_{name}", meaning, labels, registry=registry))
 
         def times(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Callable[..., Histogram]:
+            self.families.append(Family(f"answerback_{name}_seconds", "histogram", labels, meaning))
             made = Histogram(f"answerback_{name}_seconds", meaning, labels, registry=registry, buckets=buckets)
             return _children(made)
 
@@ -59,30 +73,37 @@ class PrometheusMetrics(Metrics):
         self._answered = counter("jobs_answered_total", "Jobs that ended with an answer.")
         self._failed = counter("jobs_failed_total", "Jobs that ended without one, by error code.", "code")
         self._put_off = counter("job_retries_total", "Jobs put back to be tried again, by error code.", "code")
-        self._delivered = counter("jobs_delivered_total", "Callbacks that a receiver took.")
-        self._claim_lag = times("claim_lag", "From when a job was due to its claim.", SHORT_TIMES)
-        self._overhead = times("relay_overhead", "An answered job's wait and work besides the LLM.", SHORT_TIMES)
-        outcomes = "Calls of an LLM; the outcome is ok, cancelled or an error code."
+        self._delivered = counter("jobs_delivered_total", "Callbacks that were delivered.")
+        self._claim_lag = times("claim_lag", "From when a job was due to when a worker claimed it.", SHORT_TIMES)
+        self._overhead = times(
+            "relay_overhead", "What an answered job waited and worked besides the LLM call.", SHORT_TIMES
+        )
+        outcomes = "Calls of an LLM; the outcome is `ok`, `cancelled` or an error code."
         self._calls = counter("llm_calls_total", outcomes, "provider", "model", "outcome")
         self._latency = times("llm_latency", "Whole LLM calls that were answered.", LLM_TIMES, "provider", "model")
         self._first_token = times(
             "llm_first_token", "To the first token of a streamed answer.", LLM_TIMES, "provider", "model"
         )
-        self._tokens = counter("llm_tokens_total", "Tokens; the type is prompt or completion.", "model", "type")
+        self._tokens = counter("llm_tokens_total", "Tokens; the type is `prompt` or `completion`.", "model", "type")
         self._sent = counter("delivery_attempts_total", "Callback attempts, by outcome.", "outcome")
         self._attempt = times("delivery_attempt", "How long a callback attempt took.", SHORT_TIMES)
         self._lag = times("delivery_lag", "From a job's end to its callback's arrival.", LONG_TIMES)
-        dropped = "Rows that other processes were not notified of: the broker or PostgreSQL was away."
+        dropped = (
+            "Rows that other processes were not notified of (the broker or PostgreSQL was away) and find by polling."
+        )
         self._notifications_dropped = counter("notifications_dropped_total", dropped)
-        unproven = "Tries of PostgreSQL's LISTEN that failed or did not prove themselves."
+        unproven = "Attempts at PostgreSQL's LISTEN that received nothing; the process then finds due rows by polling."
         self._listen_unproven = counter("listen_unproven_total", unproven)
         self._redis_outages = counter("redis_outages_total", "Times that Redis went away.")
         # Made on demand: without REDIS_URL there is no such gauge.
-        self._redis_up = lru_cache(maxsize=None)(lambda: gauge("redis_up", "Whether Redis answers.")())
-        fallbacks = "Groups of database operations that had to run in a slower way, by batch plan."
+        up = "Whether Redis answers; only with `REDIS_URL`."
+        self._redis_up = lru_cache(maxsize=None)(lambda: gauge("redis_up", up)())
+        fallbacks = (
+            "Groups of database operations that had to run in a slower way. A few, where operations meet, are normal."
+        )
         self._fallbacks = counter("database_fallbacks_total", fallbacks, "plan", "fallback")
         self._requests = counter(
-            "http_requests_total", "Requests, by the path's template.", "method", "route", "status"
+            "http_requests_total", "Requests, by the template of the path.", "method", "route", "status"
         )
         self._request_times = times("http_request", "How long requests took.", SHORT_TIMES, "route")
         self._jobs = gauge("jobs", "Jobs that have not ended, by state.", "state")

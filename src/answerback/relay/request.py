@@ -156,8 +156,10 @@ class WebhookMessage(StrictBody):
     system: Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(no_nul)] | None = Field(
         None, description="The system prompt for this answer."
     )
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    temperature: (
+        Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, description="From 0 to 2, as OpenAI's.")] | None
+    ) = None
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000, description="The longest answer, in tokens.")] | None = None
     params: Annotated[dict[str, Any], AfterValidator(_upstreams)] | None = Field(
         None,
         description="Any other parameter of the upstream's chat completions, such as `response_format`, `tools` or "

@@ -68,27 +68,27 @@ class Settings(BaseSettings):
     redis_url: RedisUrl | None = None
     """Shares rate limits and conversation windows between processes: `redis://host:6379/0`. Unset: each has its own."""
     celery_broker_url: BrokerUrl | None = None
-    """Wakes workers at once: `redis://host:6379/1`, `amqp://user:password@host//`. Unset: PostgreSQL does, if used."""
+    """Notifies workers: `redis://host:6379/1`, `amqp://user:password@host//`. Unset: PostgreSQL does, if used."""
     openrouter_base_url: ProviderUrl | None = None
-    """Any OpenAI-compatible provider. Unset: OpenRouter's, or OpenAI's when `OPENAI_API_KEY` is the only key."""
+    """Another name for `OPENAI_BASE_URL`; this one wins."""
     openrouter_api_key: HeaderSecret | None = None
-    """The provider's key. Without one the mock provider answers, unless the base URL names a server of yours."""
+    """The key at OpenRouter. Without any key a mock answers, unless the base URL names a server of yours."""
     openai_base_url: ProviderUrl | None = None
-    """Another name for `OPENROUTER_BASE_URL`, which wins."""
+    """Any OpenAI-compatible server. Unset: OpenRouter, or OpenAI when `OPENAI_API_KEY` is the only key."""
     openai_api_key: HeaderSecret | None = None
-    """Another name for `OPENROUTER_API_KEY`, which wins."""
+    """The key at OpenAI, or at the server of `OPENAI_BASE_URL`. `OPENROUTER_API_KEY` wins."""
     llm_model: str | None = None
-    """The model of messages that name none. Unset: `openai/gpt-oss-20b:free`; at api.openai.com `gpt-5-mini`."""
+    """The default model. Unset: `openai/gpt-oss-20b:free`; at api.openai.com `gpt-5-mini`."""
     llm_fallback_models: Words = ()
-    """Models to try next, in order, when the default model fails: separated by commas or spaces."""
+    """Models to try next, in this order, when the default model fails; separated by commas or spaces."""
     llm_routes_file: Path | None = None
-    """A TOML file of routes: model names that stand for lists of providers and models (see "Limits and fallback")."""
+    """A TOML file of several providers, and of model names that stand for lists of their models."""
     upstream_requests_per_minute: CountOrZero = 0
-    """How many calls a minute the provider is asked at most; 0: as many as come. Queued jobs wait for their turn."""
+    """The most calls a minute to the provider; 0: no limit. Queued jobs wait until there is room."""
     upstream_concurrency: CountOrZero = 0
-    """How many calls the provider is asked at once; 0: as many as come. Others wait in turn between tenants."""
+    """The most calls to the provider at one time; 0: no limit. Waiting calls take turns between tenants."""
     llm_timeout_seconds: Seconds = 120
-    """How long a whole LLM call may take; also how long a synchronous one waits for a place at the provider."""
+    """How long a whole LLM call may take; and how long a synchronous request may wait for its turn."""
     connection_timeout: Seconds = 10
     """How long connecting to the LLM may take, in seconds."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 3
@@ -108,9 +108,9 @@ class Settings(BaseSettings):
     public_base_url: ServiceUrl = Field(default_factory=lambda given: f"http://localhost:{given['app_port']}")
     """How that LLM reaches this service. Unset: this host at `APP_PORT`."""
     enable_simulation: bool = False
-    """Offer `POST /simulate-llm/{job_id}`, which answers for that LLM."""
+    """Offer `POST /simulate-llm/{job_id}`, which answers in place of that LLM."""
     callback_hmac_secret: SigningSecret | None = None
-    """Signs the default tenant's callbacks: `whsec_` + base64, or any text. Unset: made, see `answerback secret`."""
+    """Signs the default tenant's callbacks: `whsec_` + base64, or any text. Unset: one is generated and kept."""
     callback_max_retries: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Callback attempts in all. Unset: 10, over about 75 h (the Standard Webhooks schedule); for reviews 6."""
     callback_backoff_seconds: Annotated[float | None, Field(gt=0, le=DAY, allow_inf_nan=False)] = None
@@ -118,9 +118,9 @@ class Settings(BaseSettings):
     callback_timeout_seconds: Seconds = 20
     """How long a whole callback attempt may take."""
     callback_allowed_networks: Networks = ()
-    """Private networks that callbacks may reach, such as `10.0.0.0/8, fd00::/8`. Listening on loopback adds it."""
+    """Private networks that callbacks may reach, such as `10.0.0.0/8, fd00::/8`. On loopback, loopback is one."""
     auth_token: HeaderSecret | None = None
-    """One more key that clients may use, besides those of `answerback keys create`."""
+    """One more key for clients, of the tenant `default`, besides those of `answerback keys create`."""
     auth_disabled: bool = False
     """Serve every client, without a key, on any address."""
     operator_token: HeaderSecret | None = None
@@ -134,15 +134,15 @@ class Settings(BaseSettings):
     max_body_bytes: Count = 1_048_576
     """The largest request body."""
     mock_mode: bool = False
-    """Let the mock provider answer, whatever keys are set."""
+    """Let the mock answer, whatever keys are set."""
     mock_delay_seconds: Annotated[float, Field(ge=0, le=DAY, allow_inf_nan=False)] = 1
-    """How long the mock provider takes."""
+    """How long the mock takes to answer."""
     context_max_messages: CountOrZero = 20
-    """How many earlier messages travel with the next one of a conversation (two a turn)."""
+    """How many earlier messages of a conversation go to the LLM with the next one (two a turn)."""
     context_max_tokens: CountOrZero = 8000
-    """About how many tokens travel to the LLM, the new message included."""
+    """About how many tokens go to the LLM, the new message included."""
     context_ttl_seconds: Annotated[float, Field(gt=0, le=36_500 * DAY, allow_inf_nan=False)] = 86_400
-    """A silence this long ends a conversation's memory."""
+    """A conversation without a message for this long is forgotten."""
     cache_ttl: Seconds = 300
     """How long the list of models is kept, in seconds."""
     cache_maxsize: Count = 128
@@ -158,9 +158,9 @@ class Settings(BaseSettings):
     retention_days: Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)] = 30
     """How long ended jobs, questions, stored responses and files of benchmarks are kept."""
     worker_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """Jobs in flight in one process, and likewise callbacks."""
+    """The most jobs in flight in one process; likewise callbacks."""
     tenant_slot_factor: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 4
-    """A tenant takes a slot (for a job, callback, lookup, file) while it has fewer than so many times the free ones."""
+    """A tenant gets another slot (job, callback, lookup, file) while it has fewer than this times the free ones."""
     worker_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
     """Port on `APP_HOST` where a worker serves Prometheus metrics, without a key. Unset: nowhere."""
     lease_seconds: Annotated[float, Field(ge=1, le=DAY, allow_inf_nan=False)] = 60

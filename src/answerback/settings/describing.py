@@ -1,11 +1,13 @@
 """The settings as the documentation shows them."""
 
 import textwrap
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import SecretStr
 
 from answerback.settings import Settings
+from answerback.settings.groups import GROUPS
 
 HEAD = "# Uncomment what you change in .env. The environment wins over it; blank means not set.\n"
 
@@ -18,23 +20,33 @@ class Described(NamedTuple):
     description: str
 
 
-def describe() -> list[Described]:
+def by_group() -> Mapping[str, Sequence[Described]]:
+    """Every setting, by the title of its group."""
+    return {title: [_described(name) for name in names] for title, names in GROUPS.items()}
+
+
+def describe() -> Sequence[Described]:
     """Every setting, in the order of the documentation."""
-    defaults = Settings.model_construct()
-    return [
-        Described(name.upper(), _written(getattr(defaults, name)), field.description or "")
-        for name, field in Settings.model_fields.items()
-    ]
+    return [setting for settings in by_group().values() for setting in settings]
 
 
 def env_example() -> str:
     """Every setting, commented out, with its default: the text of `.env.example`, and of what `answerback init`
     writes."""
     parts = [HEAD]
-    for name, default, description in describe():
-        wrapped = textwrap.fill(description, 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
-        parts.append(f"{wrapped}\n#{name}={default}\n")
+    for title, settings in by_group().items():
+        parts.append(f"# --- {title} ---\n")
+        for name, default, description in settings:
+            wrapped = textwrap.fill(
+                description, 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+            )
+            parts.append(f"{wrapped}\n#{name}={default}\n")
     return "\n".join(parts)
+
+
+def _described(name: str) -> Described:
+    default = getattr(Settings.model_construct(), name)
+    return Described(name.upper(), _written(default), Settings.model_fields[name].description or "")
 
 
 def _written(default: object) -> str:
