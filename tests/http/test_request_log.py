@@ -36,7 +36,7 @@ def test_the_level_says_whether_the_request_failed(status: int, broken: bool, le
         "handler": "models",
         "status": status,
         "ms": 250.0,
-        "request": "req_1",
+        "request_id": "req_1",
         **({"stream": "broken"} if broken else {}),
     }
 

@@ -51,7 +51,7 @@ def test_a_text_line_is_time_level_event_and_fields() -> None:
     line = printed.text
     stamp, said = line[:23], line[24:]
     datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S,%f")  # noqa: DTZ007 - local time, as logging's asctime
-    assert said == 'INFO job finished job_id=job_1 attempt=2 took=0.5 ok=true model=null note="two words" no=""\n'
+    assert said == '- INFO - job finished job_id=job_1 attempt=2 took=0.5 ok=true model=null note="two words" no=""\n'
 
 
 def test_a_json_line_holds_the_time_in_utc_with_milliseconds() -> None:
@@ -182,7 +182,7 @@ def test_an_exception_is_indented_below_a_text_line() -> None:
         printed.log.exception("broke")
 
     first, *rest = printed.text.rstrip("\n").split("\n")
-    assert first.endswith(" ERROR broke")
+    assert first.endswith(" - ERROR - broke")
     assert all(row.startswith("    ") for row in rest)
     assert any("ValueError: x" in row for row in rest)
     assert not any(end in printed.text for end in LINE_ENDS)
@@ -203,7 +203,7 @@ def test_below_the_level_nothing_is_printed() -> None:
     printed.log.warning("loud")
 
     assert "quiet" not in printed.text
-    assert "WARNING loud" in printed.text
+    assert "WARNING - loud" in printed.text
 
 
 class TestStandardLibraryLoggers:

@@ -64,5 +64,5 @@ def test_what_the_console_shows_is_also_written(tmp_path: Path) -> None:
     ours.close()
     shown = theirs.makefile().read()
     theirs.close()
-    assert shown.endswith(" INFO both n=1\n")
+    assert shown.endswith(" - INFO - both n=1\n")
     assert (tmp_path / "answerback.log").read_text() == shown

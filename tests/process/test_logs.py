@@ -35,7 +35,7 @@ async def silent_about(client: Client, *markers: str) -> None:
     """Asserts that the log holds none of these, once everything said so far must have been written."""
     request_id = secrets.token_hex(8)
     await client.request("GET", "/healthz", headers={"X-Request-Id": request_id})
-    await logged(client, "request", request=request_id)
+    await logged(client, "request", request_id=request_id)
     for each in markers:
         assert each not in client.relay.service.logs
 
@@ -79,11 +79,43 @@ async def test_a_request_leaves_one_line_with_its_id_and_status(client: Client) 
     request_id = secrets.token_hex(8)
     await client.request("GET", "/v1/jobs/job_nothing", headers={"X-Request-Id": request_id})
 
-    line = await logged(client, "request", request=request_id)
+    line = await logged(client, "request", request_id=request_id)
 
     assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/jobs/job_nothing", 404)
     assert line["level"] == "warning"
     assert line["ms"] >= 0
+
+
+async def test_a_request_and_what_it_left_in_the_log_have_its_id(client: Client) -> None:
+    request_id, planted = secrets.token_hex(8), marker("unanswered")
+    accepted = await client.post(planted, headers={"X-Request-Id": request_id})
+    job_id = accepted.json["job_id"]
+
+    assert (await logged(client, "request", request_id=request_id))["path"] == "/webhook"
+    assert (await logged(client, "accepted", job=job_id))["request_id"] == request_id
+    # The job's own lines, also where it began at once, are found by its id.
+    assert "request_id" not in await logged(client, "delivered", job=job_id)
+    assert "request_id" not in await logged(client, "answered", job=job_id)
+
+
+async def test_a_refused_request_is_logged_with_the_code_of_its_error(client: Client) -> None:
+    for path, body, code in (
+        ("/webhook", {"message": "hi"}, "validation_error"),
+        ("/v1/chat/completions", {}, "missing_required_parameter"),
+        ("/nowhere", {}, "not_found"),
+    ):
+        request_id = secrets.token_hex(8)
+        await client.request("POST", path, json=body, headers={"X-Request-Id": request_id})
+
+        assert (await logged(client, "request", request_id=request_id))["code"] == code
+
+
+async def test_a_call_of_the_llm_that_fails_is_logged_under_the_request_that_waits_for_it(client: Client) -> None:
+    request_id, question = secrets.token_hex(8), marker("question")
+    client.relay.llm.on(question, replies.status(401, {"error": {"message": "no"}}))
+    await client.request("POST", "/api/ask", json={"question": question}, headers={"X-Request-Id": request_id})
+
+    assert (await logged(client, "llm_call_failed", request_id=request_id))["code"] == "upstream_auth"
 
 
 async def test_nothing_that_was_said_is_logged(client: Client) -> None:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from answerback.testing import FakeLLM, Service, replies
 
 SECRET = "sk-upstream-secret"
-STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
+STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - "
 
 
 ON_CONSOLE = pytest.mark.asyncio(loop_scope="module")
@@ -59,31 +59,32 @@ async def _another_line(service: Service) -> None:
 
 @ON_CONSOLE
 async def test_a_good_request_reads_as_earlier_services_wrote_it(service: Service, http: aiohttp.ClientSession) -> None:
-    async with http.get("/models") as response:
+    async with http.get("/models", headers={"X-Request-Id": "the-models"}) as response:
         assert response.status == 200
 
-    pattern = STAMP + r"INFO OK \| GET /models \| handler=\w+ \| time=\d+\.\d{4}s \| status_code=200"
+    pattern = STAMP + r"INFO - OK \| GET /models \| handler=\w+ \| time=\d+\.\d{4}s \| status_code=200"
+    pattern += r" \| request_id=the-models"
     assert re.fullmatch(pattern, await line_with(service, "GET /models"))
 
 
 @pytest.mark.parametrize(
-    ("question", "reply", "level", "status"),
+    ("question", "reply", "status", "code"),
     [
-        ("limited", replies.status(429), "WARNING", 429),
-        ("broken", replies.status(500), "ERROR", 502),
-        ("slow", replies.hang(), "ERROR", 503),
-        ("refused", replies.status(400), "WARNING", 400),
+        ("limited", replies.status(429), 429, "upstream_rate_limited"),
+        ("broken", replies.status(500), 502, "upstream_error"),
+        ("slow", replies.hang(), 503, "upstream_timeout"),
+        ("refused", replies.status(400), 400, "upstream_refused"),
     ],
 )
 @ON_CONSOLE
-async def test_upstream_trouble_is_an_error_line_with_its_true_status_and_no_traceback(
+async def test_upstream_trouble_is_an_error_line_with_its_true_status_and_code_and_no_traceback(
     service: Service,
     http: aiohttp.ClientSession,
     llm: FakeLLM,
     question: str,
     reply: replies.Reply,
-    level: str,
     status: int,
+    code: str,
 ) -> None:
     llm.on(question, reply)
 
@@ -92,7 +93,9 @@ async def test_upstream_trouble_is_an_error_line_with_its_true_status_and_no_tra
 
     line = await line_with(service, f"status_code={status}")
     assert re.fullmatch(
-        STAMP + rf"{level} ERROR \| POST /api/ask \| handler=ask \| time=\d\.\d{{4}}s \| status_code={status}", line
+        STAMP + r"ERROR - ERROR \| POST /api/ask \| handler=ask \| time=\d\.\d{4}s \| "
+        rf"status_code={status} \| code={code} \| request_id=req_\w+",
+        line,
     )
     assert "Traceback" not in service.logs
 
@@ -118,7 +121,9 @@ async def test_a_stream_that_breaks_is_an_error_line_at_its_end(
         while service.logs.count("stream=broken") == before:
             await _another_line(service)
     line = await line_with(service, "stream=broken")
-    assert re.search(r" ERROR ERROR \| POST /api/streaming \| .* \| status_code=200 \| stream=broken$", line)
+    assert re.search(
+        r" - ERROR - ERROR \| POST /api/streaming \| .* \| status_code=200 \| code=\w+ \| stream=broken \|", line
+    )
 
 
 @ON_CONSOLE
@@ -128,7 +133,7 @@ async def test_a_good_stream_is_timed_to_its_end(service: Service, http: aiohttp
     async with http.post("/api/streaming", json={"question": "a slow good one"}) as response:
         await response.read()
 
-    line = await line_with(service, "INFO OK | POST /api/streaming")
+    line = await line_with(service, "INFO - OK | POST /api/streaming")
     seconds = re.search(r"time=(\d+\.\d+)s", line)
     assert seconds is not None
     assert float(seconds[1]) >= 0.3
@@ -186,7 +191,7 @@ async def test_json_keeps_the_fields_of_a_request() -> None:
         await service.terminate()
         lines = [json.loads(each) for each in service.logs.splitlines()]
 
-    (line,) = [each for each in lines if each.get("request") == "abc"]
+    (line,) = [each for each in lines if each.get("request_id") == "abc"]
     assert line["ms"] > 0
     expected = {"event": "request", "level": "info", "method": "GET", "path": "/v1/jobs", "handler": "list_jobs"}
     assert expected.items() <= line.items()

@@ -23,15 +23,14 @@ from answerback.benchmark.model import (
 )
 from answerback.benchmark.run import Benchmark
 from answerback.http.bodies import from_form
-from answerback.http.codes import RESULTS_UNWRITABLE
 from answerback.http.content_types import require_form
-from answerback.http.errors import BodyTooLarge, InvalidRequest, problem
+from answerback.http.errors import BodyTooLarge, InvalidRequest
 from answerback.http.fields import ModelName
 from answerback.http.forms import read_form
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import ASK_ERRORS, IDEMPOTENCY_KEY, errors
 from answerback.http.responses import respond
-from answerback.kernel.errors import InvalidField, ResultsUnwritable
+from answerback.kernel.errors import InvalidField
 
 PATH = "/benchmark"
 MAX_FILE_BYTES = 1024 * 1024
@@ -122,10 +121,7 @@ def router(benchmark: Benchmark, authenticator: Authenticator, idempotent: Idemp
 
         async def answer() -> Response:
             await authenticator.count_calls(request, caller, plan.calls)
-            try:
-                (report,) = await benchmark.run(tenant_id, [plan])
-            except ResultsUnwritable as error:
-                return problem(*RESULTS_UNWRITABLE, str(error))
+            (report,) = await benchmark.run(tenant_id, [plan])
             # In a thread: a report on thousands of prompts would block the event loop for too long.
             return await asyncio.to_thread(_rendered, report, form)
 

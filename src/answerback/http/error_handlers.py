@@ -13,12 +13,13 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
 from answerback.http.caller import is_operator
-from answerback.http.codes import BAD_FORM, STORAGE_UNAVAILABLE, UNKNOWN_PATH, WRONG_METHOD, Code
+from answerback.http.codes import BAD_FORM, RESULTS_UNWRITABLE, STORAGE_UNAVAILABLE, UNKNOWN_PATH, WRONG_METHOD, Code
 from answerback.http.disconnect import ClientGone
 from answerback.http.errors import RETRY_AFTER, ErrorRenderer, InvalidRequest, problem, render_refusal
+from answerback.http.request_log import ERROR_CODE
 from answerback.http.unknown_paths import Signposts
 from answerback.http.upstream import code_of, headers_of, message_of, status_of
-from answerback.kernel.errors import ProviderError, Refusal, StorageUnavailable
+from answerback.kernel.errors import ProviderError, Refusal, ResultsUnwritable, StorageUnavailable
 
 CLIENT_CLOSED_REQUEST = 499
 """The logged status of a request whose client hung up first; that response is not read."""
@@ -47,6 +48,16 @@ class ErrorRenderers:
         """For a request, whether a route was found for it already or not."""
         route = scope.get("route")
         return self.at(scope["path"]) if route is None else _renderer(route)
+
+    def noting(self, scope: Scope) -> ErrorRenderer:
+        """As `of`; it notes the error's code for the request's line of the log."""
+        render = self.of(scope)
+
+        def noted(status: int, code: str, message: str, /, *more: Any) -> Response:
+            scope[ERROR_CODE] = code
+            return render(status, code, message, *more)
+
+        return noted
 
     def at(self, path: str) -> ErrorRenderer:
         # No deeper than any prefix: a path may have thousands of segments.
@@ -77,6 +88,7 @@ class ErrorHandlers:
             ClientDisconnect: _client_gone,
             ClientGone: _client_gone,
             StorageUnavailable: self._unavailable,
+            ResultsUnwritable: self._unwritable,
             RequestValidationError: self._invalid,
             HTTPException: self._http_error,
         }
@@ -98,12 +110,12 @@ class ErrorHandlers:
         return handle(request, error)
 
     def _refused(self, request: Request, refusal: Refusal) -> Response:
-        return render_refusal(refusal, self._renderers.of(request.scope))
+        return render_refusal(refusal, self._renderers.noting(request.scope))
 
     def _upstream_failed(self, request: Request, error: ProviderError) -> Response:
         failure = error.failure
-        render, status = self._renderers.of(request.scope), status_of(error)
-        if render is problem and status == HTTPStatus.NOT_FOUND:
+        render, status = self._renderers.noting(request.scope), status_of(error)
+        if status == HTTPStatus.NOT_FOUND and self._renderers.of(request.scope) is problem:
             # OpenAI's clients know a 404 for a model; on our own routes it would be a path.
             status = HTTPStatus.BAD_REQUEST
         message = message_of(error, operator=is_operator(request))
@@ -111,11 +123,14 @@ class ErrorHandlers:
 
     def _unavailable(self, request: Request, _: StorageUnavailable) -> Response:
         message = "the database cannot take this now; nothing was stored, send it again"
-        return self._renderers.of(request.scope)(*STORAGE_UNAVAILABLE, message, None, RETRY_AFTER)
+        return self._renderers.noting(request.scope)(*STORAGE_UNAVAILABLE, message, None, RETRY_AFTER)
+
+    def _unwritable(self, request: Request, error: ResultsUnwritable) -> Response:
+        return self._renderers.noting(request.scope)(*RESULTS_UNWRITABLE, str(error))
 
     def _invalid(self, request: Request, error: RequestValidationError) -> Response:
         errors = [{"type": each["type"], "loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors()]
-        return render_refusal(InvalidRequest(errors), self._renderers.of(request.scope))
+        return render_refusal(InvalidRequest(errors), self._renderers.noting(request.scope))
 
     def _http_error(self, request: Request, error: HTTPException) -> Response:
         status, headers, words = error.status_code, error.headers, str(error.detail)
@@ -127,7 +142,7 @@ class ErrorHandlers:
         elif status == HTTPStatus.NOT_FOUND:
             words = self._signposts.unknown_path(path)
         code = _RAISED.get(status) or Code(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
-        return self._renderers.of(request.scope)(*code, words, None, headers)
+        return self._renderers.noting(request.scope)(*code, words, None, headers)
 
 
 def _client_gone(_: Request, __: Exception) -> Response:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback import __version__
@@ -12,6 +13,7 @@ from answerback.http.errors import RETRY_AFTER, problem
 from answerback.http.openapi import KEYLESS
 from answerback.http.openapi_parts import errors
 from answerback.http.readiness import Readiness
+from answerback.http.request_log import ERROR_CODE
 from answerback.http.responses import respond
 
 
@@ -37,9 +39,10 @@ def router(readiness: Readiness, provider_name: str, mock: bool) -> APIRouter:
         """Needs nothing but the process itself."""
         return respond(200, alive)
 
-    async def readyz() -> Response:
+    async def readyz(request: Request) -> Response:
         """The database takes writes and the engine runs; found out once a second at most."""
         if (trouble := await readiness.trouble()) is not None:
+            request.scope[ERROR_CODE] = NOT_READY.code
             return problem(*NOT_READY, trouble, headers=RETRY_AFTER)
         return respond(200, Ready(status="ready"))
 

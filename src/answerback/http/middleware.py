@@ -12,9 +12,10 @@ from answerback.http.error_handlers import CLIENT_CLOSED_REQUEST, ErrorRenderers
 from answerback.http.errors import RETRY_AFTER, BodyTooLarge, RateLimited, render_refusal
 from answerback.http.headers import RESPONSE_HEADERS
 from answerback.http.paths import Paths
-from answerback.http.request_log import NO_HANDLER, RequestLog, request_id
+from answerback.http.request_log import ERROR_CODE, NO_HANDLER, RequestLog, request_id
 from answerback.http.routing import RouteLabels
 from answerback.http.sse import Aborted
+from answerback.kernel.current_request import REQUEST_ID
 from answerback.kernel.errors import NotFound
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import UNTRACED, Span, SpanKind
@@ -73,6 +74,7 @@ class RequestMiddleware:
         scope["path"] = self._paths.canonical(scope["path"])
         limit = self._max_body_bytes + self._allowances.get(scope["path"], 0)
         exchange = _Exchange(scope, receive, send, limit)
+        REQUEST_ID.set(exchange.request_id)
         exchange.added += self._cors.headers(exchange.origin)
         scope[RESPONSE_HEADERS] = exchange.added
         about = {"http.request.method": scope["method"]}
@@ -91,7 +93,7 @@ class RequestMiddleware:
             exchange.check_length()
             await self._app(scope, exchange.receive, exchange.send)
         except (BodyTooLarge, NotFound, RateLimited) as refusal:
-            await render_refusal(refusal, self._renderers.of(scope))(scope, receive, exchange.send)
+            await render_refusal(refusal, self._renderers.noting(scope))(scope, receive, exchange.send)
         except Aborted:
             await exchange.hang_up()
         except asyncio.CancelledError:
@@ -99,15 +101,15 @@ class RequestMiddleware:
             if exchange.status is not None:
                 raise
             message = "the service is stopping and did not get to this; send it again"
-            response = self._renderers.of(scope)(*STOPPING, message, None, RETRY_AFTER)
+            response = self._renderers.noting(scope)(*STOPPING, message, None, RETRY_AFTER)
             await response(scope, receive, exchange.send)
         except Exception:
             # A fault of ours: whatever a caller or an upstream can cause was rendered by the application.
-            self._log.exception("fault", request=exchange.request_id, path=self._requests.logged_path(scope["path"]))
+            self._log.exception("fault", path=self._requests.logged_path(scope["path"]))
             if exchange.status is not None:
                 raise
             message = f"the service failed; its log has the reason under request {exchange.request_id}"
-            await self._renderers.of(scope)(*INTERNAL, message)(scope, receive, exchange.send)
+            await self._renderers.noting(scope)(*INTERNAL, message)(scope, receive, exchange.send)
 
     async def _preflight(self, scope: Scope, exchange: "_Exchange") -> bool:
         """Whether it was one, and has been answered."""
@@ -123,7 +125,15 @@ class RequestMiddleware:
         method, route = scope["method"], self._labels.of(scope)
         handler = getattr(scope.get("endpoint"), "__name__", NO_HANDLER)
         self._requests.answered(
-            method, scope["path"], status, seconds, exchange.request_id, route=route, handler=handler, broken=broken
+            method,
+            scope["path"],
+            status,
+            seconds,
+            exchange.request_id,
+            route=route,
+            handler=handler,
+            code=scope.get(ERROR_CODE),
+            broken=broken,
         )
         span.rename(f"{method} {route}")
         span.note({"http.route": route, "http.response.status_code": status})

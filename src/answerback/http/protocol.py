@@ -236,7 +236,7 @@ class BoundedHttp(HttpToolsProtocol):
         lines = [b"%b: %b\r\n" % header for header in (*headers, (b"connection", b"close"))]
         self.transport.write(b"".join([STATUS_LINE[code.status], *lines, b"\r\n", response.body]))
         seconds = 0.0 if self._begun_at is None else self.loop.time() - self._begun_at
-        self.requests.answered(method, path, code.status, seconds, request)
+        self.requests.answered(method, path, code.status, seconds, request, code=code.code)
 
     def _request_line(self) -> tuple[str, str]:
         """Method and path, as far as they have arrived."""

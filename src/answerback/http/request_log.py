@@ -13,6 +13,9 @@ UNMATCHED = "unmatched"
 NO_HANDLER = "-"
 """The handler that the log names for a request that reached none."""
 
+ERROR_CODE = "answerback.error_code"
+"""The key of a request's scope under which the code of the error that answers it is noted, for its line of the log."""
+
 MAX_LOGGED_PATH = 256
 _VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 
@@ -38,20 +41,33 @@ class RequestLog:
         path: str,
         status: int,
         seconds: float,
-        request: str,
+        request_id: str,
         *,
         route: str = UNMATCHED,
         handler: str = NO_HANDLER,
+        code: str | None = None,
         broken: bool = False,
     ) -> None:
-        """`route` is a template, such as `/v1/jobs/{job_id}`; `request` is an id; a `broken` response ended early."""
+        """`route` is a template, such as `/v1/jobs/{job_id}`; `code` that of the error, None without one; a `broken`
+        response ended early."""
         log = self._log.info if status < 400 else self._log.warning
         if status >= 500 or broken:
             log = self._log.error
-        fields: dict[str, object] = {"stream": "broken"} if broken else {}
+        fields: dict[str, object] = {} if code is None else {"code": code}
+        if broken:
+            fields["stream"] = "broken"
         ms = round(seconds * 1000, 2)
         logged = self.logged_path(path)
-        log("request", method=method, path=logged, handler=handler, status=status, ms=ms, request=request, **fields)
+        log(
+            "request",
+            method=method,
+            path=logged,
+            handler=handler,
+            status=status,
+            ms=ms,
+            **fields,
+            request_id=request_id,
+        )
         self._metrics.requested(method, route, status, seconds)
 
     def logged_path(self, path: str) -> str:

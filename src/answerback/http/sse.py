@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from answerback.http.codes import STOPPING
+from answerback.http.request_log import ERROR_CODE
 from answerback.http.upstream import code_of, status_of
 from answerback.kernel.errors import ProviderError
 
@@ -117,17 +118,19 @@ class StreamedResponse(Response):
             for name, value in {"content-type": media_type, **HEADERS}.items()
         ]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends until the end or the hang-up. Raises Aborted, which the middleware handles."""
         try:
             await self._send_while_connected(receive, send)
         except ProviderError as error:
             failure = error.failure
+            scope[ERROR_CODE] = code_of(error)
             await self._break(send, status_of(error), code_of(error), failure.message, failure.param)
         except asyncio.CancelledError:
             if not self._started:
                 raise
             # The server stops, and its grace period for this stream is over.
+            scope[ERROR_CODE] = STOPPING.code
             await self._break(send, *STOPPING, STOPPED)
 
     async def _break(self, send: Send, status: int, code: str, message: str, param: str | None = None) -> None:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
 
+from answerback.kernel.current_request import REQUEST_ID
 from answerback.kernel.log import Log
 from answerback.observability.logfile import LogFile
 
@@ -28,6 +29,10 @@ REFUSED = "Invalid HTTP request received."
 """uvicorn's message about bytes that are not HTTP. Our own line of that request says the same."""
 REQUEST = "request"
 """The event of the line that every request leaves."""
+FRAME = frozenset({"time", "level", "event", "traceback"})
+"""What every JSON line has, or may have."""
+NUMBERS = frozenset({int, float})
+ALREADY_CLEAN = frozenset({str, int, bool, type(None)})
 PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
 """Text that needs no quotes in a `key=value` line: visible ASCII but for `"`, `=` and the backslash."""
 
@@ -105,57 +110,85 @@ class _Log:
 
     def info(self, event: str, /, **fields: object) -> None:
         if self._lowest <= logging.INFO:
-            self._sink.write(self._render("info", event, fields, ""))
+            self._write("info", event, fields)
 
     def warning(self, event: str, /, **fields: object) -> None:
         if self._lowest <= logging.WARNING:
-            self._sink.write(self._render("warning", event, fields, ""))
+            self._write("warning", event, fields)
 
     def error(self, event: str, /, **fields: object) -> None:
         if self._lowest <= logging.ERROR:
-            self._sink.write(self._render("error", event, fields, ""))
+            self._write("error", event, fields)
 
     def exception(self, event: str, /, **fields: object) -> None:
         if self._lowest <= logging.ERROR:
-            self._sink.write(self._render("error", event, fields, _trace(sys.exception())))
+            self._write("error", event, fields, _trace(sys.exception()))
+
+    def _write(self, level: str, event: str, fields: dict[str, object], trace: str = "") -> None:
+        if (request_id := REQUEST_ID.get()) is not None:
+            fields.setdefault("request_id", request_id)
+        self._sink.write(self._render(level, event, fields, trace))
 
 
 def json_line(level: str, event: str, fields: Mapping[str, object], trace: str, /) -> str:
     """One JSON object, ASCII only, so that no character of a field ends a line for any reader."""
     at = time.time()
-    line: dict[str, object] = {"time": f"{_utc(int(at))}{int(at * 1000) % 1000:03d}Z", "level": level, "event": event}
+    line = f'{{"time":"{_utc(int(at))}{int(at * 1000) % 1000:03d}Z","level":"{level}","event":{_encode(event)}'
     for key, value in fields.items():
-        line[key if key not in line else key + "_"] = REDACTED if private(key) else _clean(value)
+        label, redacted = _json_label(key)
+        line += label + (f'"{REDACTED}"' if redacted else _json(_clean(value)))
     if trace:
-        line["traceback"] = trace
-    return _encode(line)
+        line += f',"traceback":{_encode(trace)}'
+    return line + "}"
 
 
 def text_line(level: str, event: str, fields: Mapping[str, object], trace: str, /) -> str:
-    """`2025-01-31 12:00:00,123 INFO event key=value …`, local time; a traceback follows on indented lines. A request
-    reads `OK | GET /models | handler=get_models | time=0.5164s | status_code=200`."""
+    """`2025-01-31 12:00:00,123 - INFO - event key=value …`, local time; a traceback follows on indented lines. A
+    request reads as `_request_words` says."""
     at = time.time()
-    stamp = f"{_local(int(at))},{int(at * 1000) % 1000:03d} {level.upper()} "
+    stamp = f"{_local(int(at))},{int(at * 1000) % 1000:03d} - "
     if event == REQUEST:
         return stamp + _request_words(level, fields)
-    words = [stamp + _escape(event)]
+    line = f"{stamp}{level.upper()} - {_escape(event)}"
     for key, value in fields.items():
-        words.append(f"{_escape(key)}={REDACTED if private(key) else _quoted(_clean(value))}")
-    line = " ".join(words)
+        label, redacted = _label(key)
+        line += label + (REDACTED if redacted else _quoted(value))
     for row in trace.splitlines():
         line += "\n    " + _escape(row)
     return line
 
 
 def _request_words(level: str, fields: Mapping[str, object]) -> str:
-    """The request line that clients of earlier services read. `ms` comes as a number."""
+    """The request line that clients of earlier services read: `INFO - OK | GET /models | handler=get_models |
+    time=0.5164s | status_code=200`, or `ERROR - ERROR | …` for every request that failed, whoever is at fault. What
+    those did not have comes behind. `ms` comes as a number."""
     ms = fields.get("ms")
     seconds = ms / 1000 if isinstance(ms, int | float) else 0.0
     line = (
-        f"{'OK' if level == 'info' else 'ERROR'} | {_words(fields.get('method'))} {_words(fields.get('path'))} | "
-        f"handler={_words(fields.get('handler'))} | time={seconds:.4f}s | status_code={_words(fields.get('status'))}"
+        f"{'INFO - OK' if level == 'info' else 'ERROR - ERROR'} | {fields.get('method')} {fields.get('path')} | "
+        f"handler={fields.get('handler')} | time={seconds:.4f}s | status_code={fields.get('status')}"
     )
-    return _escape(line + " | stream=broken" if fields.get("stream") == "broken" else line)
+    for key in ("code", "stream", "request_id"):
+        if (value := fields.get(key)) is not None:
+            line += f" | {key}={value}"
+    return _escape(line)
+
+
+@lru_cache(maxsize=1024)
+def _json_label(key: str) -> tuple[str, bool]:
+    """A field's name as JSON lines show it, no name of their frame, and whether its value is redacted."""
+    return f",{_encode(key + '_' if key in FRAME else key)}:", private(key)
+
+
+def _json(value: object) -> str:
+    """Of a value that `_clean` returned."""
+    return repr(value) if type(value) in NUMBERS else _encode(value)
+
+
+@lru_cache(maxsize=1024)
+def _label(key: str) -> tuple[str, bool]:
+    """A field's name as text lines show it, and whether its value is redacted."""
+    return f" {_escape(key)}=", private(key)
 
 
 @lru_cache(maxsize=1024)
@@ -177,11 +210,11 @@ def _local(second: int) -> str:
 
 def _clean(value: object, depth: int = 4) -> object:
     """A value JSON can hold, private keys of nested mappings redacted."""
-    if type(value) is str:
+    if type(value) in ALREADY_CLEAN:
         return value
     match value:
-        case None | bool() | int():
-            return value
+        case int():
+            return int(value)
         case str():
             return str(value)
         case float():
@@ -208,8 +241,9 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _quoted(value: object) -> str:
+    value = _clean(value)
     if not isinstance(value, str):
-        return _encode(value)
+        return _json(value)
     if PLAIN.fullmatch(value):
         return value
     return json.dumps(value, ensure_ascii=not value.isprintable())

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic
 
+from answerback.kernel.current_request import no_request
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.queue.lease_keeper import Held, LeaseKeeper
@@ -141,7 +142,7 @@ class WorkerPool(Generic[C]):
         if (older := self._held.get(claim.id)) is not None:
             # The older claim's lease ended before this process noticed, as after a stall of the whole process.
             older.cancel()
-        task = asyncio.ensure_future(self._queue.run(claim))
+        task = asyncio.create_task(self._queue.run(claim), context=no_request())
         held = self._held[claim.id] = Held(claim, task, leased_until)
         task.add_done_callback(lambda _: self._ended(held))
 

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from answerback.kernel.current_request import no_request
 from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Metrics
 
@@ -79,7 +80,7 @@ class Link:
         waiting = Waiting(command, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send())
+            self._sending = asyncio.create_task(self._send(), context=no_request())
         return await waiting.reply
 
     async def _send(self) -> None:
@@ -132,7 +133,7 @@ class Link:
         self._metrics.redis(up=False)
         note = "rates count in each process, and windows come from the database, until it is back"
         self._log.warning("redis_away", at=self._place, error=type(error).__name__, note=note)
-        self._reconnecting = asyncio.create_task(self._reconnect())
+        self._reconnecting = asyncio.create_task(self._reconnect(), context=no_request())
 
     async def _probe_forever(self) -> None:
         while True:
