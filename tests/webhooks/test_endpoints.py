@@ -3,9 +3,9 @@
 import pytest
 from owing import COMPLETED, FAILED
 
-from answerback.kernel.errors import NotFound
+from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.endpoints import Endpoint
+from answerback.webhooks.endpoints import MAX_ENDPOINTS, Endpoint
 from builders import TENANT
 from databases import Database
 from stores import Stores
@@ -37,6 +37,37 @@ async def test_what_is_not_given_stays_and_types_are_replaced(stores: Stores, cl
     assert (moved.created_at, moved.updated_at) == (made.created_at, made.created_at + 5_000)
 
 
+async def test_a_change_to_what_it_is_already_leaves_its_time(stores: Stores, clock: FakeClock) -> None:
+    made = await create(stores, "shop", COMPLETED, FAILED)
+    clock.advance(5)
+
+    assert await stores.deliveries.update_endpoint(TENANT, made.id, "shop", made.url, [FAILED, COMPLETED]) == made
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+async def test_a_new_secret_signs_alone_or_beside_the_old_one(stores: Stores, clock: FakeClock, overlap: bool) -> None:
+    made = await create(stores)
+    clock.advance(5)
+
+    rotated = await stores.deliveries.rotate_endpoint_secret(TENANT, made.id, overlap=overlap)
+
+    assert rotated.secret != made.secret
+    assert rotated.updated_at == made.updated_at + 5_000
+    live = [each.value for each in await stores.secrets.live_secrets(made.id)]
+    assert live == ([rotated.secret, made.secret] if overlap else [rotated.secret])
+
+
+async def test_a_tenant_has_a_hundred_at_most(stores: Stores) -> None:
+    for n in range(MAX_ENDPOINTS):
+        made = await create(stores, f"shop-{n}")
+
+    with pytest.raises(Conflict, match="delete one"):
+        await create(stores)
+    await stores.deliveries.create_endpoint("tenant-b", "their first", "https://b.example/", [COMPLETED])
+    await stores.deliveries.delete_endpoint(TENANT, made.id)
+    await create(stores)
+
+
 async def test_they_are_listed_newest_first_a_page_at_a_time(stores: Stores, clock: FakeClock) -> None:
     made = []
     for n in range(3):
@@ -56,9 +87,9 @@ async def test_a_deleted_one_is_gone_with_its_subscriptions_and_secrets(stores: 
 
     await stores.deliveries.delete_endpoint(TENANT, made.id)
 
-    assert await stores.deliveries.list_endpoints(TENANT, None, 10) == [other]
+    assert [each.id for each in await stores.deliveries.list_endpoints(TENANT, None, 10)] == [other.id]
     assert await database.rows("SELECT endpoint_id FROM webhook_subscriptions") == [(other.id,)]
-    assert sorted(await database.rows("SELECT owner FROM signing_secrets")) == sorted([(TENANT,), (other.id,)])
+    assert sorted(await database.rows("SELECT DISTINCT owner FROM signing_secrets")) == sorted([(TENANT,), (other.id,)])
     with pytest.raises(NotFound):
         await stores.secrets.rotate_secret(made.id)
     with pytest.raises(NotFound):
@@ -71,6 +102,7 @@ async def test_another_tenants_is_not_found(stores: Stores) -> None:
     for attempt in (
         stores.deliveries.get_endpoint("tenant-b", made.id),
         stores.deliveries.update_endpoint("tenant-b", made.id, name="mine"),
+        stores.deliveries.rotate_endpoint_secret("tenant-b", made.id, overlap=False),
         stores.deliveries.delete_endpoint("tenant-b", made.id),
     ):
         with pytest.raises(NotFound):

@@ -37,8 +37,8 @@ from answerback.jobs.erase import erase
 from answerback.relay import routes as relay
 from answerback.reviews import routes as reviews
 from answerback.reviews.llm_callbacks import LlmCallbacks
+from answerback.webhooks import endpoint_routes, secret_routes
 from answerback.webhooks import routes as webhooks
-from answerback.webhooks import secret_routes
 
 DESCRIPTION = """POST a message and get 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""
@@ -125,6 +125,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         ),
         jobs.router(service.jobs, submitter, notifier, authenticator, instruments),
         webhooks.router(stores.deliveries, notifier, instruments.log, authenticator.tenant, idempotent),
+        endpoint_routes.router(service.endpoints, authenticator.tenant, idempotent),
         secret_routes.router(service.signing_secrets, authenticator.tenant, idempotent),
         conversations.router(
             stores.conversations, service.sharing.windows, partial(erase, kinds=kinds.registry), authenticator.tenant

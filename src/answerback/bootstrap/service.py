@@ -12,6 +12,7 @@ from answerback.benchmark.results import ResultsFolder
 from answerback.benchmark.retention import Retention
 from answerback.benchmark.run import Benchmark
 from answerback.bootstrap.accounts import make_authenticator, make_signing_secrets
+from answerback.bootstrap.endpoints import make_endpoints
 from answerback.bootstrap.engine import make_engine
 from answerback.bootstrap.kinds import Kinds, make_kinds
 from answerback.bootstrap.notifiers import Notifiers, make_notifiers
@@ -34,6 +35,7 @@ from answerback.llm.provider import Provider
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.settings import Settings
+from answerback.webhooks.endpoint_routes import Endpoints
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.sender import WebhookSender
@@ -67,6 +69,7 @@ class Service:
     submitter: Submitter
     authenticator: Authenticator
     signing_secrets: SigningSecrets
+    endpoints: Endpoints
     guard: AddressGuard
     provider: Provider
     asker: Asker
@@ -160,6 +163,7 @@ async def build(
         submitter=submitter,
         authenticator=make_authenticator(settings, stores.accounts, sharing.rates, instruments.clock),
         signing_secrets=signing_secrets,
+        endpoints=make_endpoints(stores, signing_secrets, guard, sender, instruments.clock),
         guard=guard,
         provider=provider,
         asker=asker,

@@ -11,7 +11,7 @@ _UPSTREAM = openai_errors(
     _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
 )
 MODELS_ERRORS = openai_errors(_401="No key, or one that is not valid", _421=MISDIRECTED) | _UPSTREAM
-MODEL_ERRORS = MODELS_ERRORS | openai_errors(_404="There is no such model", _422="The id cannot be read")
+MODEL_ERRORS = MODELS_ERRORS | openai_errors(_404="There is no such model")
 
 _EXAMPLE_REQUEST = {
     "model": "openai/gpt-oss-20b:free",

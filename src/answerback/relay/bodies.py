@@ -1,13 +1,19 @@
 """The bodies of the webhook relay: the 202 and the callback."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from answerback.http.errors import ErrorBody
 from answerback.http.openapi_parts import ENDED_AT, JOB, USAGE
-from answerback.http.responses import Time
+from answerback.http.responses import Time, plain
+from answerback.jobs.kind import ENDED, JobState
+from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
+
+CREATED_AT_MS = 1_767_268_800_000
+"""When the job of a sample was created: 2026-01-01T12:00:00Z."""
 
 
 class AcceptedMessage(BaseModel):
@@ -56,3 +62,26 @@ class Callback(BaseModel):
         exclude_if=_is_none,
     )
     error: ErrorBody | None = Field(None, exclude_if=_is_none)
+
+
+def samples() -> Mapping[str, Mapping[str, Json]]:
+    """A callback of each type of event."""
+    return {f"message.{end}": plain(_sample(end)) for end in sorted(ENDED)}
+
+
+def _sample(end: JobState) -> Callback:
+    answered = end is JobState.COMPLETED
+    return Callback(
+        job_id=JOB,
+        status=end.value,
+        response="It left the depot this morning." if answered else None,
+        finish_reason="stop" if answered else None,
+        session_id="customer-42",
+        seq=2,
+        model="openai/gpt-oss-20b:free",
+        usage=USAGE if answered else None,
+        metadata={"ticket": 1742},
+        created_at=CREATED_AT_MS,
+        completed_at=CREATED_AT_MS + 1250,
+        error=None if answered else ErrorBody(code=end.value, message="this is a sample"),
+    )

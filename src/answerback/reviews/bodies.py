@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from answerback.http.openapi_parts import JOB
+from answerback.jobs.kind import ENDED, JobState
 from answerback.kernel.json import Json
 
 VERDICT = {"score": 0.8, "feedback": "Clear and complete; name your sources."}
@@ -36,3 +37,13 @@ class Received(BaseModel):
 
     received: Literal[True]
     relayed: bool = Field(examples=[False])
+
+
+def samples() -> Mapping[str, Mapping[str, Json]]:
+    """A callback of each type of event."""
+    return {f"review.{end}": vars(_sample(end is JobState.COMPLETED)) for end in sorted(ENDED)}
+
+
+def _sample(ok: bool) -> ReviewCallback:
+    result = VERDICT if ok else {"error": "this is a sample"}
+    return ReviewCallback(job_id=JOB, submission_id="essay-17", ok=ok, result=result)

@@ -1,25 +1,30 @@
 """Endpoints: where a tenant receives the events that it subscribed to."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from answerback.database.operation import Operation, Row, Statement, Transaction
+from answerback.database.tables import signing_secrets
 from answerback.database.tables import webhook_endpoints as endpoints
 from answerback.database.tables import webhook_subscriptions as subscriptions
-from answerback.kernel.errors import NotFound
+from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.ids import new_id
 from answerback.webhooks.model import ENDPOINT, origin_of
-from answerback.webhooks.secrets import forget
+from answerback.webhooks.secrets import forget, make_first, rotate
 
 BEFORE_ALL = "whf"
 """Sorts after every id of an endpoint, in whatever order a database sorts text."""
 
+MAX_ENDPOINTS = 100
+"""Of a tenant: the end of one of its jobs inserts a delivery for each that subscribed. Two that are created at the same
+moment may exceed it by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Times are epoch milliseconds of the wall clock; `event_types` are sorted."""
+    """Times are epoch milliseconds of the wall clock; `event_types` are sorted; `secret` is the one that signs now."""
 
     id: str
     tenant_id: str
@@ -28,8 +33,16 @@ class Endpoint:
     event_types: tuple[str, ...]
     created_at: int
     updated_at: int
+    secret: str = field(repr=False)
 
 
+_secret = (
+    select(signing_secrets.c.value)
+    .where(signing_secrets.c.owner == endpoints.c.id, signing_secrets.c.expires_at.is_(None))
+    .order_by(signing_secrets.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
 _COLUMNS = (
     endpoints.c.id,
     endpoints.c.tenant_id,
@@ -37,9 +50,11 @@ _COLUMNS = (
     endpoints.c.url,
     endpoints.c.created_at,
     endpoints.c.updated_at,
+    _secret.label("secret"),
 )
 _own = (endpoints.c.id == bindparam("endpoint_id"), endpoints.c.tenant_id == bindparam("tenant_id"))
 
+COUNT = Statement(select(func.count().label("made")).where(endpoints.c.tenant_id == bindparam("tenant_id")))
 INSERT = Statement(
     insert(endpoints).values(
         id=bindparam("endpoint_id"),
@@ -81,14 +96,19 @@ TYPES = Statement(
     .where(subscriptions.c.endpoint_id == bindparam("endpoint_id"))
     .order_by(subscriptions.c.event_type)
 )
+TOUCH = Statement(update(endpoints).where(*_own).values(updated_at=bindparam("wall")))
 DELETE = Statement(delete(endpoints).where(*_own).returning(endpoints.c.id))
 
 
 def create(tx: Transaction, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Operation[Endpoint]:
+    """Raises Conflict where the tenant has as many as it may."""
+    if (yield COUNT(tenant_id=tenant_id))[0].made >= MAX_ENDPOINTS:
+        raise Conflict(f"you have {MAX_ENDPOINTS} webhook endpoints, the most there may be; delete one first")
     endpoint_id = new_id(ENDPOINT, tx.wall)
     yield INSERT(endpoint_id=endpoint_id, tenant_id=tenant_id, name=name, url=url, origin=origin_of(url), wall=tx.wall)
     types = yield from _subscribe(tenant_id, endpoint_id, event_types)
-    return Endpoint(endpoint_id, tenant_id, name, url, types, tx.wall, tx.wall)
+    secret = yield from make_first(tx, endpoint_id)
+    return Endpoint(endpoint_id, tenant_id, name, url, types, tx.wall, tx.wall, secret)
 
 
 def get(_: Transaction, tenant_id: str, endpoint_id: str) -> Operation[Endpoint]:
@@ -113,20 +133,37 @@ def change(
     url: str | None,
     event_types: Iterable[str] | None,
 ) -> Operation[Endpoint]:
-    """What is None stays. Deliveries that are owed already still go to the old URL. Raises NotFound."""
+    """What is None stays; one that stays as it is keeps its `updated_at`. Deliveries that are owed already still go to
+    the old URL. Raises NotFound."""
     row = _only((yield LOCK(endpoint_id=endpoint_id, tenant_id=tenant_id)), endpoint_id)
-    new_url = row.url if url is None else url
+    found = yield from _endpoint(row)
+    wanted = replace(
+        found,
+        name=found.name if name is None else name,
+        url=found.url if url is None else url,
+        event_types=found.event_types if event_types is None else tuple(sorted(set(event_types))),
+    )
+    if wanted == found:
+        return found
     yield UPDATE(
         endpoint_id=endpoint_id,
         tenant_id=tenant_id,
-        new_name=row.name if name is None else name,
-        new_url=new_url,
-        new_origin=origin_of(new_url),
+        new_name=wanted.name,
+        new_url=wanted.url,
+        new_origin=origin_of(wanted.url),
         wall=tx.wall,
     )
-    if event_types is not None:
+    if wanted.event_types != found.event_types:
         yield UNSUBSCRIBE(endpoint_id=endpoint_id)
-        yield from _subscribe(tenant_id, endpoint_id, event_types)
+        yield from _subscribe(tenant_id, endpoint_id, wanted.event_types)
+    return replace(wanted, updated_at=tx.wall)
+
+
+def rotate_secret(tx: Transaction, tenant_id: str, endpoint_id: str, *, overlap: bool) -> Operation[Endpoint]:
+    """With a new secret; with an `overlap` the old one signs beside it for 24 h. Raises NotFound."""
+    _only((yield LOCK(endpoint_id=endpoint_id, tenant_id=tenant_id)), endpoint_id)
+    yield from rotate(tx, endpoint_id, overlap=overlap)
+    yield TOUCH(endpoint_id=endpoint_id, tenant_id=tenant_id, wall=tx.wall)
     return (yield from get(tx, tenant_id, endpoint_id))
 
 
@@ -147,7 +184,7 @@ def _subscribe(tenant_id: str, endpoint_id: str, event_types: Iterable[str]) -> 
 def _endpoint(row: Row) -> Operation[Endpoint]:
     found = yield TYPES(endpoint_id=row.id)
     types = tuple(each.event_type for each in found)
-    return Endpoint(row.id, row.tenant_id, row.name, row.url, types, row.created_at, row.updated_at)
+    return Endpoint(row.id, row.tenant_id, row.name, row.url, types, row.created_at, row.updated_at, row.secret)
 
 
 def _only(rows: Sequence[Row], endpoint_id: str) -> Row:

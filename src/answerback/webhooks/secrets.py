@@ -89,12 +89,21 @@ def ensure_current(tx: Transaction, owner: str, configured: str | None) -> Opera
     return (yield from _replace(tx, owner, configured or new_secret()))
 
 
-def rotate(tx: Transaction, owner: str) -> Operation[list[SigningSecret]]:
-    """As `live_secrets`, after the current one was replaced by a new one. Raises NotFound for an endpoint that was
-    deleted."""
+def rotate(tx: Transaction, owner: str, *, overlap: bool = True) -> Operation[list[SigningSecret]]:
+    """As `live_secrets`, after the current one was replaced by a new one. Without an `overlap` no other signs from now
+    on. Raises NotFound for an endpoint that was deleted."""
     yield LOCK()
     yield from _require(owner)
+    if not overlap:
+        yield from forget(owner)
     return (yield from _replace(tx, owner, new_secret()))
+
+
+def make_first(tx: Transaction, owner: str) -> Operation[str]:
+    """The secret of an owner that this transaction creates."""
+    value = new_secret()
+    yield INSERT(owner=owner, value=value, wall=tx.wall)
+    return value
 
 
 def forget(owner: str) -> Operation[None]:
@@ -171,5 +180,9 @@ class SigningSecrets:
         if owner in self._configured:
             raise Conflict("CALLBACK_HMAC_SECRET is set: change it and restart; the old one signs on for 24 hours")
         live = await self._store.rotate_secret(owner)
-        self._rotations[owner] += 1
+        self.replaced(owner)
         return live
+
+    def replaced(self, owner: str) -> None:
+        """Another room replaced the owner's secret."""
+        self._rotations[owner] += 1

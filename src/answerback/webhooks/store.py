@@ -113,6 +113,7 @@ class DeliveryStore:
         return await self._database.write.run(orphans.release_orphans)
 
     async def create_endpoint(self, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Endpoint:
+        """Raises Conflict where the tenant has as many as it may."""
         return await self._database.write.run(lambda tx: endpoints.create(tx, tenant_id, name, url, event_types))
 
     async def get_endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint:
@@ -136,6 +137,12 @@ class DeliveryStore:
         """What is None stays. Raises NotFound."""
         return await self._database.write.run(
             lambda tx: endpoints.change(tx, tenant_id, endpoint_id, name, url, event_types)
+        )
+
+    async def rotate_endpoint_secret(self, tenant_id: str, endpoint_id: str, *, overlap: bool) -> Endpoint:
+        """With a new secret; with an `overlap` the old one signs beside it for 24 h. Raises NotFound."""
+        return await self._database.write.run(
+            lambda tx: endpoints.rotate_secret(tx, tenant_id, endpoint_id, overlap=overlap)
         )
 
     async def delete_endpoint(self, tenant_id: str, endpoint_id: str) -> None:

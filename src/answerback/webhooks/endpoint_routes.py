@@ -1,0 +1,234 @@
+"""`/v1/webhook_endpoints` and `/v1/webhook_event_types`, as OpenAI's."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.http.bodies import body_schema, read_body
+from answerback.http.caller import TenantOf
+from answerback.http.idempotent_routes import Idempotent
+from answerback.http.openai_errors import OpenAIRoute, openai_errors
+from answerback.http.openapi_parts import IDEMPOTENCY_KEY, MISDIRECTED, NOT_JSON
+from answerback.http.responses import respond
+from answerback.kernel.errors import CallbackRefused
+from answerback.webhooks.endpoint_bodies import (
+    ENDPOINT_ID,
+    EndpointBody,
+    EndpointChanges,
+    EndpointDeleted,
+    EndpointList,
+    EndpointTested,
+    EndpointWithSecret,
+    EventTypeList,
+    NewEndpoint,
+    Rotation,
+    TestedType,
+    endpoint_body,
+    endpoint_list,
+    endpoint_with_secret,
+)
+from answerback.webhooks.endpoint_trial import EndpointTrial
+from answerback.webhooks.event_types import EventTypes
+from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.store import DeliveryStore
+
+NO_STORE = {"Cache-Control": "no-store"}
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
+
+EndpointId = Annotated[str, Path(description="A webhook endpoint's id.", examples=[ENDPOINT_ID])]
+After = Annotated[str | None, Query(description="Only those after this one: the `last_id` of a page.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many a page has at most.")]
+
+_KEY_ERRORS = openai_errors(
+    _400="A parameter is wrong; it is named",
+    _401="No key, or one that is not valid",
+    _421=MISDIRECTED,
+    _429="More requests than your rate allows; `Retry-After` says when to try again",
+    _503="The database cannot be reached now; try again",
+)
+_ONE_ERRORS = _KEY_ERRORS | openai_errors(_404="No such endpoint among yours")
+_BODY_ERRORS = openai_errors(
+    _409="The Idempotency-Key was used with another body, or you have as many endpoints as there may be",
+    _413="The body is too large",
+    _415=NOT_JSON,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What the routes of endpoints work with."""
+
+    store: DeliveryStore
+    secrets: SigningSecrets
+    guard: AddressGuard
+    trial: EndpointTrial
+    types: EventTypes
+
+    async def check(self, tenant_id: str, url: str | None, event_types: list[str] | None) -> None:
+        """Raises CallbackRefused, InvalidParameter."""
+        for number, event_type in enumerate(event_types or ()):
+            self.types.check(f"event_types.{number}", event_type)
+        if url is not None:
+            try:
+                await self.guard.check(url, tenant_id)
+            except CallbackRefused as refusal:
+                raise refusal.named("url") from None
+
+
+def router(endpoints: Endpoints, tenant_of: TenantOf, idempotent: Idempotent) -> APIRouter:
+    """`/v1/webhook_endpoints…` and `/v1/webhook_event_types`."""
+    routes = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
+    _add_create(routes, endpoints, tenant_of, idempotent)
+    _add_reads(routes, endpoints, tenant_of)
+    _add_changes(routes, endpoints, tenant_of, idempotent)
+    _add_rotate(routes, endpoints, tenant_of, idempotent)
+    _add_test(routes, endpoints, tenant_of)
+    return routes
+
+
+def _add_create(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf, idempotent: Idempotent) -> None:
+    @routes.post(
+        "/webhook_endpoints",
+        summary="Create a webhook endpoint",
+        response_model=EndpointWithSecret,
+        responses=_KEY_ERRORS | _BODY_ERRORS,
+        openapi_extra=_takes(
+            NewEndpoint,
+            {"name": "shop", "url": "https://example.com/events", "event_types": ["message.completed"]},
+        ),
+    )
+    async def create_webhook_endpoint(request: Request) -> Response:
+        """It receives each event of its types from now on, whichever of your keys caused it, in a delivery of its own
+        that is tried and resent like a callback. The body is OpenAI's event: `{"id", "object": "event", "type",
+        "created_at", "data"}`; the `data` of `message.*` and `review.*` is what the callback URL receives. It is signed
+        with the endpoint's own secret, which is shown now and not again."""
+        tenant_id = await tenant_of(request)
+        asked = await read_body(request, NewEndpoint, endpoints.guard.check_unresolved)
+        await endpoints.check(tenant_id, asked.url, asked.event_types)
+
+        async def create() -> Response:
+            made = await endpoints.store.create_endpoint(tenant_id, asked.name, asked.url, asked.event_types)
+            return respond(200, endpoint_with_secret(made), NO_STORE)
+
+        return await idempotent(request, tenant_id, asked, create)
+
+
+def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> None:
+    @routes.get(
+        "/webhook_endpoints", summary="List webhook endpoints", response_model=EndpointList, responses=_KEY_ERRORS
+    )
+    async def list_webhook_endpoints(
+        request: Request, after: After = None, limit: Limit = DEFAULT_PAGE_SIZE
+    ) -> Response:
+        """The newest first."""
+        tenant_id = await tenant_of(request)
+        found = await endpoints.store.list_endpoints(tenant_id, after, limit + 1)
+        return respond(200, endpoint_list(found[:limit], has_more=len(found) > limit))
+
+    @routes.get(
+        "/webhook_endpoints/{webhook_endpoint_id}",
+        summary="One webhook endpoint",
+        response_model=EndpointBody,
+        responses=_ONE_ERRORS,
+    )
+    async def get_webhook_endpoint(request: Request, webhook_endpoint_id: EndpointId) -> Response:
+        """Of its secret only the last characters."""
+        tenant_id = await tenant_of(request)
+        return respond(200, endpoint_body(await endpoints.store.get_endpoint(tenant_id, webhook_endpoint_id)))
+
+    @routes.get(
+        "/webhook_event_types",
+        summary="What webhook endpoints may subscribe to",
+        response_model=EventTypeList,
+        responses=_KEY_ERRORS,
+    )
+    async def list_webhook_event_types(request: Request) -> Response:
+        """`response.*` and `batch.*` are OpenAI's, `message.*` are the ends of `POST /webhook`, `review.*` those of
+        `POST /v1/reviews`."""
+        await tenant_of(request)
+        return respond(200, EventTypeList(data=endpoints.types.names))
+
+
+def _add_changes(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf, idempotent: Idempotent) -> None:
+    @routes.post(
+        "/webhook_endpoints/{webhook_endpoint_id}",
+        summary="Change a webhook endpoint",
+        response_model=EndpointBody,
+        responses=_ONE_ERRORS | _BODY_ERRORS,
+        openapi_extra=_takes(EndpointChanges, {"event_types": ["message.completed", "message.failed"]}),
+    )
+    async def update_webhook_endpoint(request: Request, webhook_endpoint_id: EndpointId) -> Response:
+        """What is not given stays. Deliveries that are owed already still go to the old URL."""
+        tenant_id = await tenant_of(request)
+        asked = await read_body(request, EndpointChanges, endpoints.guard.check_unresolved)
+        await endpoints.check(tenant_id, asked.url, asked.event_types)
+
+        async def change() -> Response:
+            changed = await endpoints.store.update_endpoint(
+                tenant_id, webhook_endpoint_id, asked.name, asked.url, asked.event_types
+            )
+            return respond(200, endpoint_body(changed))
+
+        return await idempotent(request, tenant_id, asked, change)
+
+    @routes.delete(
+        "/webhook_endpoints/{webhook_endpoint_id}",
+        summary="Delete a webhook endpoint",
+        response_model=EndpointDeleted,
+        responses=_ONE_ERRORS,
+    )
+    async def delete_webhook_endpoint(request: Request, webhook_endpoint_id: EndpointId) -> Response:
+        """Its secret goes too; deliveries that it is still owed end as dead."""
+        await endpoints.store.delete_endpoint(await tenant_of(request), webhook_endpoint_id)
+        return respond(200, EndpointDeleted(id=webhook_endpoint_id))
+
+
+def _add_rotate(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf, idempotent: Idempotent) -> None:
+    @routes.post(
+        "/webhook_endpoints/{webhook_endpoint_id}/rotate_secret",
+        summary="Replace the secret of a webhook endpoint",
+        response_model=EndpointWithSecret,
+        responses=_ONE_ERRORS | _BODY_ERRORS,
+        openapi_extra=_takes(Rotation, {"keep_old_secret_active_for_24_hours": True}),
+    )
+    async def rotate_webhook_endpoint_secret(request: Request, webhook_endpoint_id: EndpointId) -> Response:
+        """The old secret signs no more, in other processes within five seconds. If it is kept active, both sign for 24
+        hours, so that receivers can change over one by one."""
+        tenant_id = await tenant_of(request)
+        asked = await read_body(request, Rotation) if await request.body() else Rotation()
+        overlap = asked.keep_old_secret_active_for_24_hours
+
+        async def rotate() -> Response:
+            rotated = await endpoints.store.rotate_endpoint_secret(tenant_id, webhook_endpoint_id, overlap=overlap)
+            endpoints.secrets.replaced(webhook_endpoint_id)
+            return respond(200, endpoint_with_secret(rotated), NO_STORE)
+
+        return await idempotent(request, tenant_id, asked, rotate)
+
+
+def _add_test(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> None:
+    @routes.post(
+        "/webhook_endpoints/{webhook_endpoint_id}/test",
+        summary="Send a sample event to a webhook endpoint",
+        response_model=EndpointTested,
+        responses=_ONE_ERRORS | openai_errors(_413="The body is too large", _415=NOT_JSON),
+        openapi_extra={"requestBody": body_schema(TestedType, {"event_type": "message.completed"})},
+    )
+    async def test_webhook_endpoint(request: Request, webhook_endpoint_id: EndpointId) -> Response:
+        """Signed like a real one, and sent once. Any type will do, subscribed or not. `status_code` is what the
+        endpoint answers with; one that does not answer is a 400, whose message says why."""
+        tenant_id = await tenant_of(request)
+        event_type = (await read_body(request, TestedType)).event_type
+        sample = endpoints.types.sample(event_type)
+        endpoint = await endpoints.store.get_endpoint(tenant_id, webhook_endpoint_id)
+        status = await endpoints.trial.send(endpoint, event_type, sample)
+        return respond(200, EndpointTested(webhook_endpoint_id=endpoint.id, event_type=event_type, status_code=status))
+
+
+def _takes(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    return {"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(model, example)}
