@@ -122,7 +122,7 @@ async def test_the_status_of_an_endpoint_that_refuses_a_sample_is_shown(
 async def test_an_endpoint_that_cannot_be_reached_is_named(client: Client, sdk: openai.AsyncOpenAI) -> None:
     made = await sdk.webhooks.create(name="x", url="http://127.0.0.1:9/", event_types=["response.completed"])
 
-    with pytest.raises(openai.BadRequestError, match="did not answer.*refused") as refused:
+    with pytest.raises(openai.BadRequestError, match=r"did not answer.*refused") as refused:
         await sdk.webhooks.test(made.id, event_type="response.completed")
     assert refused.value.param == "url"
 
