@@ -160,8 +160,8 @@ def text_line(level: str, event: str, fields: Mapping[str, object], trace: str, 
 
 def _request_words(level: str, fields: Mapping[str, object]) -> str:
     """The request line that clients of earlier services read: `INFO - OK | GET /models | handler=get_models |
-    time=0.5164s | status_code=200`, or `ERROR - ERROR | …` for every request that failed, the client's own faults too. What
-    those did not have comes behind. `ms` comes as a number."""
+    time=0.5164s | status_code=200`, or `ERROR - ERROR | …` for every request that failed, the client's own faults
+    too. What those did not have comes behind. `ms` comes as a number."""
     ms = fields.get("ms")
     seconds = ms / 1000 if isinstance(ms, int | float) else 0.0
     line = (
