@@ -17,16 +17,18 @@ from answerback.testing.service import Service
 
 DISCARDED = ("stale_result_discarded", "stale_delivery_discarded", "lease_lost", "lease_not_kept")
 
-# The service, frozen by itself between an answer and its commit, where no signal from outside could be aimed. Its
-# database thread may be inside a commit: thawed while the file is there, it goes on and freezes itself again.
+# The service, frozen by itself between an answer and its commit, where no signal from outside could be aimed. It waits
+# for a commit of its database thread, which may have begun the next one: thawed while the file is there, it freezes
+# itself again.
 PAUSING = """
-import os, pathlib, signal, sys, time
+import contextlib, os, pathlib, signal, sqlite3, sys
 from answerback.bootstrap.server import serve
 from answerback.settings import load_settings
 
 def failpoint(passed):
     while passed == sys.argv[1] and pathlib.Path("freezes").exists():
-        time.sleep(0.01)
+        with contextlib.closing(sqlite3.connect("answerback.db")) as connection:
+            connection.execute("BEGIN IMMEDIATE")
         os.kill(os.getpid(), signal.SIGSTOP)
 
 sys.exit(serve(load_settings(), failpoint=failpoint))

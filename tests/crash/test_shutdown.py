@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -34,14 +35,15 @@ AT_ONCE = 10.0
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 
 
-async def closed(service: Service) -> None:
-    """Waits until the service takes no more connections: it has begun to stop."""
-    async with asyncio.timeout(10):
-        with contextlib.suppress(ConnectionError):
-            while True:
-                _, writer = await asyncio.open_connection(HOST, service.port)
-                writer.close()
-                await asyncio.sleep(0.01)
+@contextlib.asynccontextmanager
+async def until_it_stops(service: Service) -> AsyncIterator[None]:
+    """Waits at the end until the service takes no more connections: it closes those without a request then."""
+    reader, writer = await asyncio.open_connection(HOST, service.port)
+    with contextlib.closing(writer):
+        yield
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
 
 
 @SIGNALS
@@ -95,8 +97,8 @@ async def test_an_answer_that_comes_within_the_grace_is_kept_and_called_back(
         await llm.wait_for_calls(1)
 
         began = time.monotonic()
-        os.kill(service.pid, number)
-        await closed(service)
+        async with until_it_stops(service):
+            os.kill(service.pid, number)
         release.set()
         code = await asyncio.wait_for(service.exited(), GRACE + 10)
 
@@ -115,8 +117,8 @@ async def test_a_callback_that_is_answered_within_the_grace_is_not_made_again(ll
         await client.accepted("hello")
         await receiver.wait_for(1)
 
-        os.kill(service.pid, signal.SIGTERM)
-        await closed(service)
+        async with until_it_stops(service):
+            os.kill(service.pid, signal.SIGTERM)
         release.set()
 
         assert await asyncio.wait_for(service.exited(), GRACE + 10) == 0
@@ -135,8 +137,8 @@ async def test_a_request_on_its_way_in_is_accepted_and_answered_after_the_next_s
         writer.write(f"{head}{len(body)}\r\n\r\n".encode())
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
 
-        os.kill(service.pid, signal.SIGTERM)
-        await closed(service)
+        async with until_it_stops(service):
+            os.kill(service.pid, signal.SIGTERM)
         writer.write(body)
         answer = await asyncio.wait_for(reader.read(), GRACE)
         writer.close()
