@@ -41,49 +41,44 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-class SessionMessage(BaseModel):
+class _Entry(BaseModel):
+    seq: int = Field(examples=[1])
+    job_id: str = Field(examples=[JOB])
+    created_at: Time
+
+
+class _Call(_Entry):
+    call_id: str = Field(examples=["call_1"])
+    name: str = Field(examples=["find_parcel"])
+
+
+class SessionMessage(_Entry):
     """What was asked or answered: a text, or OpenAI's content parts."""
 
-    seq: int = Field(examples=[1])
     role: Literal["user", "assistant"]
     content: str | list[dict[str, Json]] = Field(examples=["Where is my parcel?"])
-    job_id: str = Field(examples=[JOB])
-    created_at: Time
 
 
-class SessionCall(BaseModel):
+class SessionCall(_Call):
     """A tool that the answer calls."""
 
-    seq: int = Field(examples=[1])
     type: Literal["function_call"]
-    call_id: str = Field(examples=["call_1"])
-    name: str = Field(examples=["find_parcel"])
     arguments: str = Field(examples=['{"number": 1742}'])
-    job_id: str = Field(examples=[JOB])
-    created_at: Time
 
 
-class SessionCustomCall(BaseModel):
+class SessionCustomCall(_Call):
     """A custom tool that the answer calls, with free text."""
 
-    seq: int = Field(examples=[1])
     type: Literal["custom_tool_call"]
-    call_id: str = Field(examples=["call_1"])
-    name: str = Field(examples=["find_parcel"])
     input: str = Field(examples=["number 1742"])
-    job_id: str = Field(examples=[JOB])
-    created_at: Time
 
 
-class SessionCallOutput(BaseModel):
+class SessionCallOutput(_Entry):
     """The output of a tool."""
 
-    seq: int = Field(examples=[2])
     type: Literal["function_call_output"]
     call_id: str = Field(examples=["call_1"])
     output: str = Field(examples=["It left the depot this morning."])
-    job_id: str = Field(examples=[JOB])
-    created_at: Time
 
 
 SessionItem: TypeAlias = SessionMessage | SessionCall | SessionCustomCall | SessionCallOutput
