@@ -270,7 +270,7 @@ class StubOrigins:
         self.looked.append((key, late))
         return self.rooms.pop(0) if len(self.rooms) > 1 else self.rooms[0]
 
-    def is_closed(self, key: OriginKey) -> bool:
+    def is_open(self, key: OriginKey) -> bool:
         return self.closed
 
     def reserve(self, key: OriginKey) -> bool:

@@ -105,10 +105,10 @@ class TestTheBreaker:
     def test_opens_after_five_failures_in_a_row(self, breakers: CircuitBreakers) -> None:
         for end in [UNREACHED] * 4 + [ANSWERED] + [UNREACHED] * 4:
             attempt(breakers, end)
-        assert not breakers.is_closed(HERE)
+        assert not breakers.is_open(HERE)
         attempt(breakers, UNREACHED)
         assert breakers.look(HERE) == OriginRoom(0, opens_in=30.0)
-        assert breakers.is_closed(HERE)
+        assert breakers.is_open(HERE)
 
     def test_then_lets_one_probe_through(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
         break_open(breakers)
@@ -122,7 +122,7 @@ class TestTheBreaker:
         break_open(breakers)
         clock.advance(30)
         assert attempt(breakers, ANSWERED)
-        assert not breakers.is_closed(HERE)
+        assert not breakers.is_open(HERE)
         assert free(breakers) == 1
 
     def test_waits_twice_as_long_each_time_up_to_a_limit(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
@@ -182,7 +182,7 @@ class TestTheWindow:
         for _ in range(64):
             breakers.ended(HERE, BUSY, 0.1)
         assert free(breakers) == 32
-        assert not breakers.is_closed(HERE)
+        assert not breakers.is_open(HERE)
 
     def test_of_an_origin_that_is_owed_something_late_starts_with_one(self, breakers: CircuitBreakers) -> None:
         assert breakers.look(HERE, late=True).free == 1

@@ -83,7 +83,7 @@ class CircuitBreakers:
         free = self._free(state, 1 if late and self._is_new(state) else state.window.size, now)
         return OriginRoom(free, recovered_for=now - state.recovered_at if state.recovering else None)
 
-    def is_closed(self, key: OriginKey) -> bool:
+    def is_open(self, key: OriginKey) -> bool:
         """Whether the origin's breaker is open: only probes are sent."""
         state = self._origins.get(key)
         return state is not None and state.open

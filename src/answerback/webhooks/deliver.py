@@ -49,7 +49,7 @@ class Origins(Protocol):
     def look(self, key: OriginKey, late: bool) -> OriginRoom:
         """How many more attempts may begin now. `late`: the delivery due first has been owed for long."""
 
-    def is_closed(self, key: OriginKey) -> bool:
+    def is_open(self, key: OriginKey) -> bool:
         """Whether the origin's breaker is open: only probes are sent."""
 
     def reserve(self, key: OriginKey) -> bool:
@@ -105,7 +105,7 @@ class Deliverer:
     async def expire(self) -> int:
         """Ends a batch of deliveries past their deadline whose origin's breaker is open; returns how many. Raises
         StorageUnavailable."""
-        return await self._store.expire_deliveries(self._origins.is_closed)
+        return await self._store.expire_deliveries(self._origins.is_open)
 
     async def run(self, claim: ClaimedDelivery) -> None:
         """Makes one attempt and commits its outcome."""

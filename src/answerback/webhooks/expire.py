@@ -40,12 +40,12 @@ EXPIRE = Statement(
 EXPIRE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, EXPIRE, RELEASE_NEXT), "expire_deliveries")
 
 
-def expire(tx: Transaction, is_closed: Callable[[OriginKey], bool]) -> Operation[int]:
+def expire(tx: Transaction, is_open: Callable[[OriginKey], bool]) -> Operation[int]:
     """Ends deliveries past their deadline whose origin's breaker is open; returns how many. Elsewhere such a delivery
     gets one last attempt."""
     overdue = yield FIND_OVERDUE(now=tx.now)
-    closed = [row for row in overdue if is_closed(OriginKey(row.tenant_id, row.origin))]
-    return (yield from batched((_expire(tx, row) for row in closed), EXPIRE_PLAN)).count(True)
+    unreachable = [row for row in overdue if is_open(OriginKey(row.tenant_id, row.origin))]
+    return (yield from batched((_expire(tx, row) for row in unreachable), EXPIRE_PLAN)).count(True)
 
 
 def _expire(tx: Transaction, row: Row) -> Operation[bool]:

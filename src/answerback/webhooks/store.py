@@ -104,9 +104,9 @@ class DeliveryStore:
         """Takes back a batch of deliveries whose lease ran out; returns how many."""
         return await self._database.write.run(recover.recover_leases)
 
-    async def expire_deliveries(self, is_closed: Callable[[OriginKey], bool]) -> int:
+    async def expire_deliveries(self, is_open: Callable[[OriginKey], bool]) -> int:
         """Ends a batch of deliveries past their deadline whose origin's breaker is open; returns how many."""
-        return await self._database.write.run(lambda tx: expire.expire(tx, is_closed))
+        return await self._database.write.run(lambda tx: expire.expire(tx, is_open))
 
     async def release_orphaned_deliveries(self) -> int:
         """Releases a batch of deliveries that are held behind nothing; returns how many."""
