@@ -11,6 +11,7 @@ from answerback.jobs.kind import JobState
 from answerback.jobs.model import JobFilter
 from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
+from answerback.webhooks.model import DeliveryState
 from builders import (
     LEASE,
     REPORT,
@@ -162,6 +163,26 @@ async def test_an_error_that_only_another_version_knows_is_shown_as_it_is(
     page = job_details(await stores.jobs.get(TENANT, job_id))
 
     assert [json.loads(each.model_dump_json())["error"] for each in (listed, page)] == [error, error]
+
+
+async def test_states_that_only_another_version_knows_are_shown_as_they_are(stores: Stores, database: Database) -> None:
+    job_id = await ended_job(stores, end=failed())
+    assert await stores.deliveries.delivered(await claim_delivery(stores), REPORT)
+    await database.execute("UPDATE jobs SET state = 'archived'")
+    of_newer_job = await stores.jobs.list(JobFilter(TENANT, delivery=DeliveryState.DELIVERED), None, 10)
+    await database.execute("UPDATE jobs SET state = 'failed'")
+    await database.execute("UPDATE deliveries SET state = 'parked'")
+    of_newer_delivery = await stores.jobs.list(JobFilter(TENANT), None, 10)
+    await database.execute("UPDATE jobs SET state = 'archived'")
+    page = await stores.jobs.get(TENANT, job_id)
+
+    (first,), (second,) = [map(job_body, each.records) for each in (of_newer_job, of_newer_delivery)]
+    shown = [json.loads(each.model_dump_json()) for each in (first, second, job_details(page))]
+    assert [(each["status"], each["delivery"]["status"]) for each in shown] == [
+        ("archived", "delivered"),
+        ("failed", "parked"),
+        ("archived", "parked"),
+    ]
 
 
 async def test_an_answer_too_late_for_such_an_error_is_refused_with_it(stores: Stores, database: Database) -> None:

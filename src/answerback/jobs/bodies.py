@@ -35,14 +35,15 @@ def _also(fields: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
 
 class JobBody(BaseModel):
     """A job. `error` is the last failure, also while it waits for another try. `run_at` is when it is due; while it is
-    `awaiting` an LLM's callback, until when. `delivery` is the one to its own callback URL, once it has ended. Each
-    kind adds fields of its own; the example is a `message`."""
+    `awaiting` an LLM's callback, until when. `delivery` is the one to its own callback URL, once it has ended. A
+    `status` that is not listed is a newer version's, during an upgrade. Each kind adds fields of its own; the example
+    is a `message`."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_also(MESSAGE_SUMMARY))
 
     job_id: str = Field(examples=[JOB])
     kind: str = Field(examples=["message"])
-    status: JobState = Field(examples=["completed"])
+    status: JobState | str = Field(examples=["completed"])
     seq: int | None = Field(description="Its place in its conversation.", examples=[2])
     attempt: int = Field(examples=[1])
     run_at: Time | None = Field(examples=[None])

@@ -114,11 +114,12 @@ class Resolved:
 class JobRecord:
     """A job as its owner may see it. `args` of its job are None where this version cannot read them. `ending` is None
     while it is open; its result is None where a list leaves out what is long. `failure` is the last one, also while
-    the job waits for another try. `run_at` is shown by the wall clock, like every time here."""
+    the job waits for another try. `run_at` is shown by the wall clock, like every time here. `state` is a text where
+    only another version knows it."""
 
     job: Job[Any]
     kind: AnyKind | None
-    state: JobState
+    state: JobState | str
     attempt: int
     lease_losses: int
     run_at: int

@@ -11,6 +11,7 @@ from answerback.jobs.kind import ENDED, AnyKind, Claimed, Ending, Job, JobState,
 from answerback.jobs.model import JobRecord
 from answerback.kernel.errors import Failure
 from answerback.queue.attempts import attempts_of
+from answerback.queue.states import state_of
 
 JOB_COLUMNS = (
     jobs.c.id,
@@ -106,9 +107,9 @@ def claimed_of(row: Row, kinds: Registry, tx: Transaction) -> Claimed[Any] | Non
 def record_of(row: Row, kinds: Registry, tx: Transaction) -> JobRecord:
     """Converts times of the scheduling clock to the wall clock, by the present difference of the two."""
     kind, job = job_of(row, kinds)
-    state, failure = JobState(row.state), failure_of(row.error)
+    state, failure = state_of(JobState, row.state), failure_of(row.error)
     ending = None
-    if state in ENDED:
+    if isinstance(state, JobState) and state in ENDED:
         result = json.loads(row.result) if row.result is not None else None
         ending = Ending(state, row.finished_at, result, failure)
     return JobRecord(

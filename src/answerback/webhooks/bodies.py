@@ -31,13 +31,14 @@ class AttemptBody(BaseModel):
 
 class DeliverySummary(BaseModel):
     """A callback that a job owes, as lists of jobs show it. `id` is its `webhook-id`; `held_by` is the job whose
-    callback goes out before this one; `next_attempt_at` is null once nothing is due."""
+    callback goes out before this one; `next_attempt_at` is null once nothing is due. A `status` that is not listed is a
+    newer version's, during an upgrade."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: str = Field(examples=[DELIVERY])
     job_id: str = Field(examples=[JOB])
-    status: DeliveryState = Field(validation_alias="state", examples=["delivered"])
+    status: DeliveryState | str = Field(validation_alias="state", examples=["delivered"])
     held_by: str | None = Field(examples=[None])
     url: str = Field(examples=["https://example.com/callback"])
     attempt: int = Field(examples=[1])

@@ -131,14 +131,14 @@ class DeliveryClaims:
 class DeliveryRecord:
     """A delivery as its owner may see it. Times are epoch milliseconds of the wall clock; the attempt under way is not
     among `attempts`, of which some may have been dropped: `attempts_made` counts them all. `held_by` is the job whose
-    delivery it is held behind."""
+    delivery it is held behind. `state` is a text where only another version knows it."""
 
     id: str
     job_id: str
     event_type: str
     endpoint_id: str | None
     url: str
-    state: DeliveryState
+    state: DeliveryState | str
     attempt: int
     run_at: int
     deadline_at: int

@@ -8,6 +8,7 @@ from answerback.database.operation import Row, Transaction
 from answerback.database.sql import in_state
 from answerback.database.tables import OWED_STATES, deliveries
 from answerback.queue.attempts import attempts_of
+from answerback.queue.states import state_of
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
 
 _ahead = deliveries.alias("ahead")
@@ -47,7 +48,7 @@ def delivery_record(tx: Transaction, row: Row) -> DeliveryRecord:
         event_type=row.event_type,
         endpoint_id=row.endpoint_id,
         url=row.url,
-        state=DeliveryState(row.state),
+        state=state_of(DeliveryState, row.state),
         attempt=row.attempt,
         run_at=row.run_at + tx.wall_ahead,
         deadline_at=row.deadline_at + tx.wall_ahead,
