@@ -84,7 +84,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that a service was started with."""
     served: list[Settings] = []
 
-    def serve(settings: Settings, _: object) -> int:
+    def serve(settings: Settings, _: object, processes: int) -> int:
         served.append(settings)
         return 0
 

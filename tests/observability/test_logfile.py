@@ -27,6 +27,22 @@ class TestTheFile:
         assert [line[:3] for line in kept] == [f"{n:03d}" for n in range(100 - len(kept), 100)]
         assert all((tmp_path / name).stat().st_size <= 150 for name in names)
 
+    def test_of_two_processes_that_write_to_it_one_moves_it_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(logfile, "MAX_BYTES", 100)
+        one, two = LogFile(tmp_path), LogFile(tmp_path)
+
+        for number in range(3):
+            one.write(f"{number} one " + "x" * 45)
+            two.write(f"{number} two " + "x" * 45)
+        one.close()
+        two.close()
+
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["answerback.log", "answerback.log.1"]
+        lines = [line[:5] for name in tmp_path.iterdir() for line in name.read_text().splitlines()]
+        assert sorted(lines) == sorted(f"{number} {who}" for number in range(3) for who in ("one", "two"))
+
     def test_it_goes_on_where_it_stopped(self, tmp_path: Path) -> None:
         for line in ("before", "after"):
             file = LogFile(tmp_path / "new" / "folder")

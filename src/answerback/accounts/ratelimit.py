@@ -34,6 +34,10 @@ class MovingWindows:
         self._until_sweep = IDLE_SWEEP_EVERY
 
     async def hit(self, caller: str, rate: Rate, count: int = 1) -> Standing:
+        return self.count(caller, rate, count)
+
+    def count(self, caller: str, rate: Rate, count: int) -> Standing:
+        """As `hit`, where no event loop runs."""
         now = self._now()
         times = self._times.setdefault((caller, rate), deque())
         while times and times[0] <= now - rate.seconds:

@@ -1,7 +1,7 @@
 """The service as a web application: its routers, and what every request passes."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,12 +58,13 @@ class WebApp:
     renderers: ErrorRenderers
 
 
-def create_app(service: Service) -> WebApp:
-    """The routes of a service that is built; its engine runs as long as the app."""
+def create_app(service: Service, broke: Callable[[], None] | None = None) -> WebApp:
+    """The routes of a service that is built; its engine runs as long as the app. `broke` is called if that ever ends by
+    itself."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service.start()
+        service.start(broke)
         try:
             yield
         finally:
@@ -134,7 +135,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         health.router(_readiness(service), service.provider.name, settings.mock),
         metrics.router(
             service.depths,
-            service.process.metrics.exposition,
+            service.page,
             authenticator,
             on_loopback=settings.loopback_only,
             disabled=settings.auth_disabled,

@@ -1,8 +1,9 @@
-"""How processes on one database wake each other: over a broker, else over PostgreSQL, else not at all."""
+"""How processes on one database wake each other: over a broker, else over PostgreSQL, else not at all; those of one
+`serve` also directly."""
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from answerback.kernel.log import Log
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.notifiers.remote import Listener, RemoteNotifier, Transport
+from answerback.queue.notifiers.siblings import SiblingNotifier
 from answerback.queue.notifiers.spillover import SpilloverNotifier
 from answerback.settings import Settings, SettingsError
+from answerback.siblings.link import Link
 
 if TYPE_CHECKING:
     from answerback.queue.notifiers.celery_worker import NotifiedApp, Work
@@ -55,12 +58,29 @@ class Notifiers:
 
 
 def make_notifiers(
-    settings: Settings, local: LocalNotifier, engine: Engine | None, instruments: Instruments, *, serves: bool
+    settings: Settings,
+    local: LocalNotifier,
+    engine: Engine | None,
+    instruments: Instruments,
+    siblings: Link | None,
+    *,
+    serves: bool,
 ) -> Notifiers:
     """A process that only serves notifies others of everything, one that also works of what it has no room for.
 
     Raises SettingsError.
     """
+    made = _over_broker(settings, local, engine, instruments, serves=serves)
+    if siblings is None or engine is None:
+        return made
+    siblings.on_wake = lambda topic: local.wake(Topic(topic))
+    siblings.on_cancelled = local.job_cancelled
+    return replace(made, notifier=SiblingNotifier(made.notifier, siblings, engine.full))
+
+
+def _over_broker(
+    settings: Settings, local: LocalNotifier, engine: Engine | None, instruments: Instruments, *, serves: bool
+) -> Notifiers:
     broker = choose_broker(settings)
     listener = broker.listener(local.wake, instruments) if broker.listener and engine is not None else None
     remote = RemoteNotifier(broker.transport(), instruments) if broker.transport and serves else None

@@ -3,16 +3,20 @@
 import asyncio
 import contextlib
 import errno
+import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 
 import uvicorn
 
+from answerback.accounts.ratelimit import MovingWindows
 from answerback.accounts.store import AccountStore
 from answerback.bootstrap.app import create_app
+from answerback.bootstrap.processes import Membership, Supervisor
 from answerback.bootstrap.runtime import loop_factory, open_log, open_process, shown_at_start
 from answerback.bootstrap.service import Role, build
 from answerback.bootstrap.upstreams import Upstreams
@@ -23,6 +27,8 @@ from answerback.kernel.failpoints import OnFailpoint, unarmed
 from answerback.kernel.log import Log
 from answerback.llm.routes_file import RoutesFileError
 from answerback.settings import SHORT_SECRET, Settings, SettingsError
+from answerback.siblings.hub import Hub
+from answerback.siblings.link import Link
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -43,27 +49,57 @@ class StartError(Exception):
     """The service must not start like this; the message is one line for the operator."""
 
 
-def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = unarmed) -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at every failpoint."""
+def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = unarmed, processes: int = 1) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit code. `failpoint` is called at every failpoint of each of the
+    processes."""
     raise_limit()
     try:
         log = open_log(settings)
+        if processes == 1:
+            return _run(_serve(settings, role, log, failpoint))
+        # A second service on the port would share it, unnoticed.
+        for taken in _listen(settings.app_host, settings.app_port):
+            taken.close()
+    except (StartError, SettingsError) as error:
+        return _refuse(error)
+    hub = Hub(MovingWindows(time.monotonic).count, time.monotonic)
+
+    def run(member: Membership) -> int:
+        return _run(_serve(settings, role, log, failpoint, member))
+
+    return Supervisor(processes, run, hub, log).supervise()
+
+
+def _run(serving: Coroutine[None, None, int]) -> int:
+    try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(_serve(settings, role, log, failpoint))
+            return runner.run(serving)
     except (StartError, StorageUnavailable, RoutesFileError, ResultsUnwritable, SettingsError) as error:
-        sys.stderr.write(f"answerback: {error}\n")
-        return 2
+        return _refuse(error)
 
 
-async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoint) -> int:
+def _refuse(error: Exception) -> int:
+    sys.stderr.write(f"answerback: {error}\n")
+    return 2
+
+
+async def _serve(
+    settings: Settings, role: Role, log: Log, failpoint: OnFailpoint, member: Membership | None = None
+) -> int:
     async with AsyncExitStack() as lifetimes:
+        siblings = None
+        if member is not None:
+            siblings = Link(member.end, log)
+            await siblings.connect()
+            lifetimes.callback(siblings.close)
         upstreams = Upstreams(settings)
         process = await open_process(settings, log, upstreams.models, failpoint, lifetimes)
-        service = await build(settings, process, upstreams, role, lifetimes)
+        service = await build(settings, process, upstreams, role, lifetimes, siblings)
         await _check_exposure(settings, service.stores.accounts)
-        sockets = _listen(settings.app_host, settings.app_port)
-        _warn(settings, log)
-        app = create_app(service)
+        sockets = _listen(settings.app_host, settings.app_port, shared=siblings is not None)
+        if member is None or member.first:
+            _warn(settings, log)
+        app = create_app(service, None if member is None else lambda: server.broke())
         config = uvicorn.Config(
             app.asgi,
             host=settings.app_host,
@@ -80,8 +116,10 @@ async def _serve(settings: Settings, role: Role, log: Log, failpoint: OnFailpoin
         )
         facts = _facts(settings, role, service.provider.name, upstreams.default_model)
         server = _Server(config, service.stop_engine, facts, log)
+        if member is not None and siblings is not None:
+            server.join(siblings, first=member.first)
         await server.serve(sockets)
-        return 0 if server.started else 1
+        return server.code if server.started else 1
 
 
 def _facts(settings: Settings, role: Role, provider: str, model: str) -> Mapping[str, object]:
@@ -114,14 +152,17 @@ def _warn(settings: Settings, log: Log) -> None:
         log.warning("mock_mode", note="no LLM is asked: set OPENROUTER_API_KEY, and unset MOCK_MODE, for real answers")
 
 
-def _listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen. Made before the engine starts, so that a second start on a taken port claims no job."""
+def _listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
+    """Sockets that listen. Made before the engine starts, so that a second start on a taken port claims no job.
+
+    Where they are `shared`, other processes of this user may listen on the port, too: the kernel spreads connections.
+    """
     sockets: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, address in dict.fromkeys((each[0], each[4]) for each in found):
             try:
-                listening = socket.create_server(address, family=family, backlog=BACKLOG)
+                listening = socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=shared)
                 # Connections inherit it.
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
                 sockets.append(listening)
@@ -151,11 +192,36 @@ class _Server(uvicorn.Server):
         self._stop_engine = stop_engine
         self._facts = facts
         self._log = log
+        self._siblings: Link | None = None
+        self._speaks = True
+        self.code = 0
+
+    def join(self, siblings: Link, *, first: bool) -> None:
+        """One of several processes: it stops when their supervisor ends. The `first` speaks for all."""
+        self._siblings = siblings
+        self._speaks = first
+        siblings.on_gone = self._supervisor_gone
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
+        if not self.started:
+            return
+        if self._speaks:
             self._log.info("listening", **self._facts)
+        else:
+            self._log.info("joined", pid=os.getpid())
+        if self._siblings is not None:
+            self._siblings.ready()
+
+    def broke(self) -> None:
+        """Ends, so that the supervisor starts another."""
+        self.code = 1
+        self.should_exit = True
+
+    def _supervisor_gone(self) -> None:
+        if not self.should_exit:
+            self._log.error("supervisor_gone")
+            self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.

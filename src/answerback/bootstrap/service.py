@@ -15,6 +15,7 @@ from answerback.bootstrap.accounts import make_authenticator, make_signing_secre
 from answerback.bootstrap.endpoints import make_endpoints
 from answerback.bootstrap.engine import make_engine
 from answerback.bootstrap.kinds import Kinds, make_kinds
+from answerback.bootstrap.metrics_page import Page, make_page
 from answerback.bootstrap.notifiers import Notifiers, make_notifiers
 from answerback.bootstrap.runtime import Process
 from answerback.bootstrap.sharing import Sharing, make_sharing
@@ -35,6 +36,7 @@ from answerback.llm.provider import Provider
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.settings import Settings
+from answerback.siblings.link import Link
 from answerback.webhooks.endpoint_routes import Endpoints
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.secrets import SigningSecrets
@@ -82,6 +84,7 @@ class Service:
     depths: Depths
     engine: Engine | None
     notifiers: Notifiers
+    page: Page
 
     @property
     def notifier(self) -> Notifier:
@@ -120,13 +123,18 @@ class Service:
 
 
 async def build(
-    settings: Settings, process: Process, upstreams: Upstreams, role: Role, lifetimes: AsyncExitStack
+    settings: Settings,
+    process: Process,
+    upstreams: Upstreams,
+    role: Role,
+    lifetimes: AsyncExitStack,
+    siblings: Link | None = None,
 ) -> Service:
-    """The whole service, not yet started; what it opens is closed by `lifetimes`. Raises StorageUnavailable,
-    SettingsError, ResultsUnwritable."""
+    """The whole service, not yet started; what it opens is closed by `lifetimes`. `siblings` are the other processes of
+    the same `serve`. Raises StorageUnavailable, SettingsError, ResultsUnwritable."""
     instruments = process.instruments
     stores = make_stores(process.database)
-    sharing = make_sharing(settings, stores, instruments, lifetimes)
+    sharing = make_sharing(settings, stores, instruments, lifetimes, siblings)
     provider = upstreams.provider(instruments)
     lifetimes.push_async_callback(provider.close)
     guard = _make_guard(settings, instruments)
@@ -146,7 +154,7 @@ async def build(
         engine = make_engine(
             settings, jobs, stores, kinds.registry, sender, signing_secrets, sharing.windows, local, instruments
         )
-    notifiers = make_notifiers(settings, local, engine, instruments, serves=role is not Role.WORKER)
+    notifiers = make_notifiers(settings, local, engine, instruments, siblings, serves=role is not Role.WORKER)
     submitter = _make_submitter(settings, jobs, guard, notifiers.notifier, engine, instruments)
     asker = make_asker(settings, provider, instruments)
     catalog = Catalog(asker, settings.cache_ttl, instruments, always=(upstreams.default_model,))
@@ -176,6 +184,7 @@ async def build(
         depths=depths,
         engine=engine,
         notifiers=notifiers,
+        page=make_page(process.metrics, siblings),
     )
 
 

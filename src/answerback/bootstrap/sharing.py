@@ -1,14 +1,16 @@
-"""What processes share through Redis, or keep for themselves without it."""
+"""What processes share through Redis, or without it with their siblings, or keep for themselves."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from answerback.accounts.ratelimit import MovingWindows, Rates
+from answerback.accounts.sibling_rates import SiblingRates
 from answerback.bootstrap.stores import Stores
 from answerback.conversations.windows import DatabaseWindows, Windows
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import DAY
 from answerback.settings import Settings, SettingsError
+from answerback.siblings.link import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,14 @@ class Sharing:
     windows: Windows
 
 
-def make_sharing(settings: Settings, stores: Stores, instruments: Instruments, lifetimes: AsyncExitStack) -> Sharing:
+def make_sharing(
+    settings: Settings, stores: Stores, instruments: Instruments, lifetimes: AsyncExitStack, siblings: Link | None
+) -> Sharing:
     """Raises SettingsError."""
-    local, database = MovingWindows(instruments.clock.monotonic), DatabaseWindows(stores.conversations)
+    local: Rates = MovingWindows(instruments.clock.monotonic)
+    if siblings is not None:
+        local = SiblingRates(siblings, local)
+    database = DatabaseWindows(stores.conversations)
     if settings.redis_url is None:
         return Sharing(local, database)
     try:

@@ -22,6 +22,8 @@ from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.signature import webhook_key
 
+MOST_PROCESSES = 256
+
 
 class ServeRole(StrEnum):
     """What `serve` may do; a worker has a command of its own."""
@@ -75,6 +77,9 @@ def serve(
     ] = ServeRole.ALL,
     host: Annotated[str | None, typer.Option(help="Address to listen on, in place of APP_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, in place of APP_PORT.")] = None,
+    processes: Annotated[
+        int, typer.Option(help="How many processes share the address: one for each core.", min=1, max=MOST_PROCESSES)
+    ] = 1,
 ) -> None:
     """Serve on APP_HOST:APP_PORT (127.0.0.1:8080).
 
@@ -83,7 +88,7 @@ def serve(
     """
     given = {"app_host": host, "app_port": port}
     settings = settings_or_fail(**{name: value for name, value in given.items() if value is not None})
-    raise typer.Exit(serve_app(settings, Role(role)))
+    raise typer.Exit(serve_app(settings, Role(role), processes=processes))
 
 
 @app.command()

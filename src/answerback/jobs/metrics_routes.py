@@ -1,7 +1,7 @@
 """The route that Prometheus reads."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -73,7 +73,7 @@ class Depths:
 
 def router(
     depths: Depths,
-    exposition: Callable[[Depth | None], bytes],
+    exposition: Callable[[Depth | None], Awaitable[bytes]],
     authenticator: Authenticator,
     *,
     on_loopback: bool,
@@ -105,6 +105,6 @@ def router(
             authenticator.refuse_other_sites(request)
         elif not disabled:
             await authenticator.check(request)
-        return Response(exposition(await depths.now()), headers={"content-type": CONTENT_TYPE})
+        return Response(await exposition(await depths.now()), headers={"content-type": CONTENT_TYPE})
 
     return routes

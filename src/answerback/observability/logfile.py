@@ -1,6 +1,7 @@
 """The log as files: `answerback.log`, rotated to `.1`, `.2`, … when it has grown."""
 
 import contextlib
+import os
 import time
 from pathlib import Path
 from typing import TextIO
@@ -47,13 +48,23 @@ class LogFile:
             self._give_up()
 
     def _rotate(self) -> None:
+        moved_on = self._is_moved_on()
         self.close()
+        if moved_on:
+            self.open()
+            return
         for number in range(KEPT - 1, 0, -1):
             older = self._path.with_name(f"{NAME}.{number}")
             if older.exists():
                 older.replace(self._path.with_name(f"{NAME}.{number + 1}"))
         self._path.replace(self._path.with_name(f"{NAME}.1"))
         self.open()
+
+    def _is_moved_on(self) -> bool:
+        """Whether another process that writes to the same files has done so."""
+        if self._file is None or not self._path.exists():
+            return False
+        return not os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
 
     def _give_up(self) -> None:
         with contextlib.suppress(OSError, ValueError):

@@ -1,6 +1,6 @@
 """The metrics, as Prometheus reads them. One registry an application, and a bounded number of labels."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ from prometheus_client import (
 from answerback import __version__
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.telemetry import CallbackEnd, Depth, Fallback, LLMCall, Metrics
+from answerback.observability.summing import Figures, Shown, figures, summed
 
 MODELS_LABELLED = 100
 LONGEST_LABEL = 256
@@ -69,6 +70,8 @@ class PrometheusMetrics(Metrics):
             return _children(made)
 
         gauge("build_info", "The version that runs; always 1.", "version")(__version__).set(1)
+        self._processes = gauge("processes", "Processes of this service that this page sums.")
+        self._processes().set(1)
         self._accepted = counter("jobs_accepted_total", "Jobs accepted with 202, by kind.", "kind")
         self._answered = counter("jobs_answered_total", "Jobs that ended with an answer.")
         self._failed = counter("jobs_failed_total", "Jobs that ended without one, by error code.", "code")
@@ -168,6 +171,15 @@ class PrometheusMetrics(Metrics):
 
     def exposition(self, depth: Depth | None) -> bytes:
         """The page that Prometheus reads. `depth` is None when the database did not answer."""
+        self._show(depth)
+        return generate_latest(self._registry)
+
+    def figures(self, depth: Depth | None = None) -> Figures:
+        """What the page shows, to be summed with that of other processes."""
+        self._show(depth)
+        return figures(self._registry)
+
+    def _show(self, depth: Depth | None) -> None:
         if depth is not None:
             for state, count in depth.jobs.items():
                 self._jobs(state).set(count)
@@ -175,7 +187,6 @@ class PrometheusMetrics(Metrics):
                 self._deliveries(state).set(count)
             self._job_age().set(depth.oldest_job_seconds)
             self._delivery_age().set(depth.oldest_delivery_seconds)
-        return generate_latest(self._registry)
 
     def serve(self, host: str, port: int) -> None:
         """Serves Prometheus in threads of its own, for a process without routes. Raises OSError."""
@@ -188,6 +199,11 @@ class PrometheusMetrics(Metrics):
             return OTHER
         self._answered_by.add(model)
         return model
+
+
+def page_of(each: Iterable[Figures]) -> bytes:
+    """The page that Prometheus reads of several processes; the first is the one that answers."""
+    return generate_latest(Shown(summed(each)))
 
 
 def _fits(label: str) -> bool:
