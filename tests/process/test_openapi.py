@@ -1,9 +1,11 @@
 """`/docs` alone is enough to integrate: keys, headers, and an example of everything that is sent and received."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import pytest_asyncio
 from relay import Client, Relay, Surroundings
 
@@ -26,6 +28,24 @@ def responses(document: Any) -> Iterator[tuple[str, str, Any]]:
     for name, operation in operations(document):
         for status, response in operation["responses"].items():
             yield name, status, response
+
+
+def errors(document: Any, operation: Any) -> dict[str, Any]:
+    """The example of each documented error, by its status."""
+    folded = operation["responses"].get("default")
+    if folded is None:
+        return {}
+    shown = folded["content"]["application/json"]["examples"]
+    shared = document["components"]["examples"]
+    return {
+        status: shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each for status, each in shown.items()
+    }
+
+
+def required(document: Any, schema: Any) -> list[str]:
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return list(schema.get("required", ()))
 
 
 def exemplified(document: Any, schema: Any) -> bool:
@@ -72,10 +92,10 @@ async def test_where_a_service_without_keys_refuses_other_names_the_document_say
             host = {"Host": "evil.example"}
             reply = await page_elsewhere.request(method, re.sub(r"{\w+}", "x", path), headers=host)
 
-            named = operation["responses"].get("421")
+            named = errors(document, operation).get("421")
             assert (named is not None) == (reply.status == 421), name
             if named is not None:
-                example = named["content"]["application/json"]["example"]
+                example = named["value"]
                 assert example.keys() == reply.json.keys(), name
                 assert example["error"]["code"] == reply.json["error"]["code"], name
 
@@ -84,10 +104,75 @@ async def test_responses_name_their_headers(document: Any) -> None:
     for name, status, response in responses(document):
         named = set(response["headers"])
         assert "x-request-id" in named
-        assert "Retry-After" in named or status not in ("429", "503"), (name, status)
-        assert named >= LIMITS or status != "429", (name, status)
-        assert "WWW-Authenticate" in named or status != "401", (name, status)
         assert "Location" in named or status != "202" or "/resend" in name, (name, status)
+
+
+async def test_errors_name_their_headers(document: Any) -> None:
+    for name, operation in operations(document):
+        statuses = errors(document, operation).keys()
+        named = set(operation["responses"].get("default", {}).get("headers", ()))
+        assert "Retry-After" in named or statuses.isdisjoint({"429", "503"}), name
+        assert named >= LIMITS or "429" not in statuses, name
+        assert "WWW-Authenticate" in named or "401" not in statuses, name
+
+
+async def test_the_errors_of_an_operation_are_one_response_that_lists_them(document: Any) -> None:
+    for name, operation in operations(document):
+        assert all(status < "400" or status == "default" for status in operation["responses"]), name
+        shown = errors(document, operation)
+        if shown:
+            described = operation["responses"]["default"]["description"]
+            assert re.findall(r"^\| (\d+) \|", described, re.MULTILINE) == list(shown), name
+            for status, example in shown.items():
+                assert example["summary"] == f"{status} {example['value']['error']['code']}"
+
+
+async def test_an_example_of_a_wrong_request_is_what_the_route_answers(document: Any, client: Client) -> None:
+    answered = []
+    for name, operation in operations(document):
+        method, path = name.split()
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        shown = errors(document, operation).get("422")
+        if shown is None or not required(document, content.get("schema", {})) or "{" in path:
+            continue
+        reply = await client.request(method, path, json={})
+
+        answered.append(name)
+        if reply.status != 403:
+            assert reply.status == 422, name
+            assert shown["value"]["detail"][0] in reply.json["detail"], name
+    assert len(answered) >= 5
+
+
+async def test_operations_are_named_as_methods_of_a_client_would_be(document: Any) -> None:
+    names = [operation["operationId"] for _, operation in operations(document)]
+
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name)] == []
+    assert len(set(names)) == len(names)
+    assert {"create_message", "list_jobs", "get_job", "create_chat_completion", "get_models"} <= set(names)
+
+
+async def test_a_shape_has_one_schema_with_a_plain_name(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert [name for name in schemas if not re.fullmatch(r"[A-Z][A-Za-z]*", name)] == []
+    shapes = [str(sorted(schema["properties"].items())) for schema in schemas.values() if "properties" in schema]
+    assert len(set(shapes)) == len(shapes)
+    assert set(re.findall(r"'#/components/schemas/(\w+)'", str(document))) == set(schemas)
+
+
+async def test_the_form_of_the_benchmark_works_as_it_is_filled_in(document: Any, client: Client) -> None:
+    content = document["paths"]["/benchmark"]["post"]["requestBody"]["content"]["multipart/form-data"]
+    fields = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]["properties"]
+    form = aiohttp.FormData()
+    form.add_field("prompt_file", content["example"]["prompt_file"], filename="prompts.txt")
+    for name, schema in fields.items():
+        if name != "prompt_file":
+            form.add_field(name, json.dumps(schema["default"]).strip('"'))
+
+    reply = await client.request("POST", "/benchmark", data=form)
+
+    assert (reply.status, reply.json["overall"]["calls"]) == (200, 10)
 
 
 async def test_the_headers_that_are_named_are_there(document: Any, client: Client) -> None:
@@ -105,7 +190,7 @@ async def test_everything_that_is_sent_and_received_has_an_example(document: Any
         sent = operation.get("requestBody", {}).get("content", {})
         for place, contents in {**received, "body": sent}.items():
             for kind, content in contents.items():
-                shown = "example" in content or exemplified(document, content["schema"])
+                shown = content.keys() & {"example", "examples"} or exemplified(document, content["schema"])
                 if not shown:
                     missing.append((name, place, kind))
     assert missing == []

@@ -15,7 +15,7 @@ from answerback.accounts.store import AccountStore
 from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.fields import no_nul
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors
+from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors, not_found
 from answerback.http.responses import Time, respond
 from answerback.kernel.rate import parse_rate
 from answerback.queue.fair_order import MAX_WEIGHT
@@ -100,7 +100,8 @@ def _add_create(
         summary="Make a key",
         response_model=CreatedKey,
         responses=OPERATOR_ERRORS
-        | errors(_404="There is no such tenant", _413="The body is too large")
+        | not_found("there is no tenant 'shop', nor a key of this name", "There is no such tenant")
+        | errors(_413="The body is too large")
         | errors(_415=NOT_JSON, _422="A field is wrong; each is named")
         | conflict(
             "Several tenants have a key of this name, or the Idempotency-Key was used before",
@@ -140,7 +141,7 @@ def _add_revoke(routes: APIRouter, store: AccountStore, authenticator: Authentic
         status_code=204,
         response_description="Revoked",
         summary="Revoke a key",
-        responses=OPERATOR_ERRORS | errors(_404="There is no such live key"),
+        responses=OPERATOR_ERRORS | not_found(f"there is no live key '{KEY}'", "There is no such live key"),
     )
     async def revoke_key(
         request: Request, key_id: Annotated[str, Path(description="The key's id.", examples=[KEY])]

@@ -121,7 +121,7 @@ def _add_streaming(
         responses=STREAM_RESPONSES,
         openapi_extra=BODY,
     )
-    async def streaming(request: Request) -> Response:
+    async def ask_streaming(request: Request) -> Response:
         """Plain text, or with `Accept: text/event-stream` server-sent events: `{"content": …}`, in the end
         `{"done": true}`, with a `finish_reason` where it is not `stop`. The status waits for the first words, so 429,
         502 and 503 arrive as statuses."""
@@ -143,7 +143,7 @@ def _add_history(router: APIRouter, questions: Questions, authenticator: Authent
         response_model=History,
         responses=KEY_ERRORS | errors(_422="The limit is not 1 to 100, or `before` is not a number"),
     )
-    async def history(
+    async def get_history(
         request: Request,
         limit: Annotated[
             int, Query(ge=1, le=100, description="How many at most; fewer come where answers are long.")

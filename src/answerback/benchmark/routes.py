@@ -28,7 +28,7 @@ from answerback.http.errors import BodyTooLarge, InvalidRequest
 from answerback.http.fields import ModelName
 from answerback.http.forms import read_form
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openapi_parts import ASK_ERRORS, IDEMPOTENCY_KEY, errors
+from answerback.http.openapi_parts import ASK_ERRORS, IDEMPOTENCY_KEY, errors, refusal
 from answerback.http.responses import respond
 from answerback.kernel.errors import InvalidField
 
@@ -87,6 +87,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = (
         _413="The form or its file is too large",
         _422="A field is wrong or the file is no list of prompts; each is named",
         _503="The upstream or the database cannot be reached, or the results cannot be written; the text says which",
+    )
+    | refusal(
+        415,
+        "The body is no form",
+        "unsupported_media_type",
+        f"this route takes multipart/form-data, not application/json: {FORM_WANTED}",
     )
     | {
         200: {
@@ -189,6 +195,8 @@ def _form_schema() -> dict[str, Any]:
     schema["properties"] = {
         "prompt_file": {"type": "string", "format": "binary", "description": about},
         **schema["properties"],
+        # A form that is filled in from this must work: any name that stood here would be sent as the model's.
+        "model": {"type": "string", "default": "", "description": BenchmarkForm.model_fields["model"].description},
     }
     schema["required"] = ["prompt_file"]
     return {"required": True, "content": {"multipart/form-data": {"schema": schema, "example": FORM_EXAMPLE}}}

@@ -51,7 +51,7 @@ def router(catalog: Catalog, authenticator: Authenticator) -> APIRouter:
         return respond(200, ModelList.model_validate({"data": await catalog.list()}, from_attributes=True))
 
     @router.get("/models/{model_id:path}", summary="One model", response_model=ModelBody, responses=MODEL_ERRORS)
-    async def show(request: Request, model_id: ModelId) -> Response:
+    async def get_model(request: Request, model_id: ModelId) -> Response:
         """A slash in the id may be written as it is, or as `%2F`."""
         await authenticator.tenant(request)
         if (model := await catalog.find(model_id)) is not None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from answerback.http.openai_errors import openai_errors
+from answerback.http.openai_errors import openai_errors, openai_refusal
 from answerback.http.openapi_parts import MISDIRECTED, NOT_JSON
 
 _UPSTREAM = openai_errors(
@@ -11,7 +11,9 @@ _UPSTREAM = openai_errors(
     _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
 )
 MODELS_ERRORS = openai_errors(_401="No key, or one that is not valid", _421=MISDIRECTED) | _UPSTREAM
-MODEL_ERRORS = MODELS_ERRORS | openai_errors(_404="There is no such model")
+MODEL_ERRORS = MODELS_ERRORS | openai_refusal(
+    404, "There is no such model", "model_not_found", "there is no model 'nonesuch'; GET /v1/models lists them"
+)
 
 _EXAMPLE_REQUEST = {
     "model": "openai/gpt-oss-20b:free",
@@ -70,10 +72,10 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
         _401="No key, or one that is not valid",
         _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
         "`Retry-After`), or its response was not stored",
-        _404="The upstream has no such model",
         _413="The body is too large, for the service or for the upstream",
         _415=NOT_JSON,
         _421=MISDIRECTED,
     ),
+    **openai_refusal(404, "The upstream has no such model", "model_not_found", "nonesuch is not a valid model ID"),
     **_UPSTREAM,
 }

@@ -33,7 +33,7 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
         responses=CHAT_RESPONSES,
         openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": CHAT_BODY},
     )
-    async def create(request: Request) -> Response:
+    async def create_chat_completion(request: Request) -> Response:
         """Takes any parameter of OpenAI's or your provider's; those unknown here pass through untouched, and so does
         the answer, but for what OpenAI's SDKs could not read (another vendor's `finish_reason`, NaN). Without `model`
         the service's default answers.

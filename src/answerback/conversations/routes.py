@@ -14,7 +14,7 @@ from answerback.conversations.model import Conversation
 from answerback.conversations.store import ConversationStore, EraseJobs
 from answerback.conversations.windows import Windows
 from answerback.http.caller import TenantOf
-from answerback.http.openapi_parts import JOB, JOB_ERRORS, errors
+from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, errors, not_found
 from answerback.http.responses import Time, respond
 from answerback.kernel.json import Json
 
@@ -105,6 +105,9 @@ class Session(BaseModel):
     )
 
 
+UNKNOWN = not_found("there is no conversation 'customer-42'")
+
+
 def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, tenant_of: TenantOf) -> APIRouter:
     """`/v1/sessions/{key}`; the key is the session_id, or the callback URL (percent-encoded)."""
     routes = APIRouter(prefix="/v1", tags=["conversations"])
@@ -113,9 +116,9 @@ def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, te
         "/sessions/{key:session_key}",
         summary="What a conversation remembers",
         response_model=Session,
-        responses=JOB_ERRORS,
+        responses=QUERY_ERRORS | UNKNOWN,
     )
-    async def show_session(request: Request, key: SessionKey, before: Before = None) -> Response:
+    async def get_session(request: Request, key: SessionKey, before: Before = None) -> Response:
         """The newest 100 answered messages with their answers; fewer where they are large."""
         tenant_id = await tenant_of(request)
         return respond(200, session(await store.show(tenant_id, key, before)))
@@ -125,9 +128,9 @@ def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, te
         status_code=204,
         response_description="Erased",
         summary="Erase a conversation's memory",
-        responses=JOB_ERRORS | errors(_503="The database or Redis cannot be reached now; send it again"),
+        responses=KEY_ERRORS | UNKNOWN | errors(_503="The database or Redis cannot be reached now; send it again"),
     )
-    async def erase_session(request: Request, key: SessionKey) -> Response:
+    async def delete_session(request: Request, key: SessionKey) -> Response:
         """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and
         delivered as owed, but not remembered."""
         tenant_id = await tenant_of(request)

@@ -155,19 +155,11 @@ def _entry(error: Any) -> dict[str, Any]:
     return {"type": error["type"], "loc": ["body", *error["loc"]], "msg": message}
 
 
+SCHEMA_REF = "#/components/schemas/{model}"
+
+
 def body_schema(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI `requestBody` of a route that reads its body itself."""
-    schema = model.model_json_schema()
-    schema = _inlined(schema, schema.pop("$defs", {}))
+    """The OpenAPI `requestBody` of a route that reads its body itself. The schemas of nested models are in `$defs`, and
+    referred to where `openapi.install` moves them."""
+    schema = model.model_json_schema(ref_template=SCHEMA_REF)
     return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
-
-
-def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """The schema with each `$ref` to a nested model replaced by it: the document has no other place for them."""
-    if isinstance(schema, list):
-        return [_inlined(each, definitions) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if isinstance(ref := schema.get("$ref"), str):
-        return _inlined(definitions[ref.removeprefix("#/$defs/")], definitions)
-    return {key: _inlined(value, definitions) for key, value in schema.items()}

@@ -73,8 +73,14 @@ def openai_errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
     return {int(name[1:]): _documented(int(name[1:]), reason) for name, reason in reasons.items()}
 
 
-def _documented(status: int, reason: str) -> dict[str, Any]:
-    example = openai_problem(status, *EXAMPLES[status]).model_dump()
+def openai_refusal(status: int, reason: str, code: str, message: str = "") -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response of a route's own error, with an example. Without a `message` it becomes one about a field of
+    the route."""
+    return {status: _documented(status, reason, (code, message))}
+
+
+def _documented(status: int, reason: str, of: tuple[str, str] | None = None) -> dict[str, Any]:
+    example = openai_problem(status, *(of or EXAMPLES[status])).model_dump()
     return {"model": OpenAIProblem, "description": reason, "content": {"application/json": {"example": example}}}
 
 

@@ -1,15 +1,22 @@
 """The OpenAPI document as a whole: FastAPI's, completed with what all routes share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from answerback.http.bodies import SCHEMA_REF
+from answerback.http.openapi_folding import fold
 
 SCHEME = "key"
 KEYLESS: dict[str, Any] = {"security": []}
 """The operation of a route without a key; every other one asks for one."""
 KEY_OR_NOT: dict[str, Any] = {"security": [{}, {SCHEME: []}]}
+
+FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
+"""Schemas of FastAPI's own errors, which no route answers."""
 
 _SECURITY = {
     "type": "http",
@@ -42,7 +49,13 @@ def headers(*names: str) -> dict[str, Any]:
 
 
 def install(app: FastAPI) -> None:
-    """Completes the app's document when it is first requested."""
+    """Completes the app's document when it is first requested. An operation is named after its endpoint, which is what
+    generated clients call it."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            for named in (route, *(route.callbacks or ())):
+                if isinstance(named, APIRoute):
+                    named.operation_id = named.name
     found = app.openapi
 
     @cache
@@ -56,23 +69,46 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     components = document["components"]
     components["securitySchemes"] = {SCHEME: _SECURITY}
     components["headers"] = _HEADERS
+    schemas, examples = components["schemas"], components.setdefault("examples", {})
     for path in document["paths"].values():
         for operation in path.values():
             _drop_framework_errors(operation["responses"])
-            security = operation.setdefault("security", [{SCHEME: []}])
-            operation["responses"] = dict(sorted(operation["responses"].items()))
-            keyed = bool(security) and {} not in security
-            idempotent = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
-            for status, response in operation["responses"].items():
-                names = _header_names(status, keyed=keyed, idempotent=idempotent)
-                response["headers"] = headers(*names) | response.get("headers", {})
+            _add_headers(operation)
+            fold(operation, examples)
+            if (body := operation.get("requestBody")) is not None:
+                content = {kind: _named(each, schemas) for kind, each in body["content"].items()}
+                operation["requestBody"] = {**body, "content": content}
+    for name in FRAMEWORK_ERRORS:
+        schemas.pop(name, None)
     return document
 
 
+def _add_headers(operation: dict[str, Any]) -> None:
+    security = operation.setdefault("security", [{SCHEME: []}])
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+    keyed = bool(security) and {} not in security
+    idempotent = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
+    for status, response in operation["responses"].items():
+        names = _header_names(status, keyed=keyed, idempotent=idempotent)
+        response["headers"] = headers(*names) | response.get("headers", {})
+
+
+def _named(content: Mapping[str, Any], schemas: dict[str, Any]) -> Mapping[str, Any]:
+    """A body's content, its schema and those of its parts moved to the document's own, where `body_schema` refers to
+    them."""
+    schema = {key: value for key, value in content["schema"].items() if key != "$defs"}
+    if "title" not in schema:
+        return content
+    for name, part in {**content["schema"].get("$defs", {}), schema["title"]: schema}.items():
+        if schemas.setdefault(name, part) != part:
+            raise ValueError(f"two schemas are named {name}")
+    return {**content, "schema": {"$ref": SCHEMA_REF.format(model=schema["title"])}}
+
+
 def _drop_framework_errors(responses: dict[str, Any]) -> None:
-    """FastAPI documents its own 422 where a route documents none: OpenAI's routes have none."""
+    """FastAPI documents its own 422 where a route documents none, though any text fits its path."""
     schema = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    if schema.get("$ref", "").endswith("/HTTPValidationError"):
+    if schema.get("$ref", "").endswith(FRAMEWORK_ERRORS):
         del responses["422"]
 
 

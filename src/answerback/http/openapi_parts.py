@@ -31,13 +31,12 @@ EXAMPLES: Mapping[int, tuple[str, str]] = {
         "this route takes JSON, not a form (application/x-www-form-urlencoded): send a JSON object",
     ),
     421: ("misdirected", "this service has no keys, so it answers as localhost only"),
-    422: ("validation_error", "callback_url: Field required"),
+    422: ("validation_error", ""),
     429: ("rate_limited", "more than 60 requests a minute; try again in 12 s"),
     502: ("upstream_error", "the upstream failed with 500"),
     503: ("storage_unavailable", "the database cannot take this now; nothing was stored, send it again"),
 }
-"""An `error.code` and its message for each status."""
-_FIELD = {"type": "missing", "loc": ["body", "callback_url"], "msg": "Field required"}
+"""An `error.code` and its message for each status. `openapi_folding` finds what is wrong in an example of a 422."""
 
 
 def errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
@@ -45,14 +44,34 @@ def errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
     return {int(name[1:]): _error(int(name[1:]), reason) for name, reason in reasons.items()}
 
 
+def refusal(status: int, reason: str, code: str, message: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response of a route's own error, with an example."""
+    return {status: _error(status, reason, (code, message))}
+
+
 def conflict(reason: str, message: str) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI response of a request that the state of its object excludes, with its message as an example."""
-    return {409: _error(409, reason, ("conflict", message))}
+    return refusal(409, reason, "conflict", message)
+
+
+def not_found(message: str, reason: str = "No such thing among yours") -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response of a request for what is not there, with its message as an example."""
+    return refusal(404, reason, "not_found", message)
+
+
+def invalid(reason: str, field: str, message: str, code: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response of a request with a wrong value, named by an error of its own `code`."""
+    entry = {"type": code, "loc": ["body", field], "msg": message}
+    body = Problem(detail=[entry], error=ErrorBody(code=code, message=f"{field}: {message}"))
+    return {422: _documented(reason, body)}
 
 
 def _error(status: int, reason: str, of: tuple[str, str] | None = None) -> dict[str, Any]:
     code, message = of or EXAMPLES[status]
-    body = Problem(detail=[_FIELD] if status == 422 else message, error=ErrorBody(code=code, message=message))
+    return _documented(reason, Problem(detail=message, error=ErrorBody(code=code, message=message)))
+
+
+def _documented(reason: str, body: Problem) -> dict[str, Any]:
     return {"model": Problem, "description": reason, "content": {"application/json": {"example": body.model_dump()}}}
 
 
@@ -62,10 +81,10 @@ KEY_ERRORS = errors(
     _401="No key, or one that is not valid",
     _421=MISDIRECTED,
     _429="More requests than your rate allows; `Retry-After` says when to try again, `RateLimit-*` what is left",
-    _422="A parameter is wrong; each is named",
     _503="The database cannot be reached now; try again",
 )
-JOB_ERRORS = KEY_ERRORS | errors(_404="No such thing among yours")
+QUERY_ERRORS = KEY_ERRORS | errors(_422="A parameter is wrong; each is named")
+JOB_ERRORS = KEY_ERRORS | not_found(f"there is no job '{JOB}'")
 ACCEPT_ERRORS = KEY_ERRORS | errors(
     _409="The Idempotency-Key was used with another body",
     _413="The body is too large",

@@ -97,7 +97,7 @@ def router(
             ),
         },
     )
-    async def metrics(request: Request) -> Response:
+    async def get_metrics(request: Request) -> Response:
         """Counts, latencies and what waits. No names of tenants, no texts. While the service listens on loopback, or
         asks nobody for a key, it asks for none here; otherwise any key will do, and the request is not counted against
         its rate."""

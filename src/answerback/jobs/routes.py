@@ -10,7 +10,7 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.http.fields import EMPTY_IS_ABSENT, no_nul
 from answerback.http.openapi import headers
-from answerback.http.openapi_parts import JOB_ERRORS, KEY_ERRORS, JobId, conflict, errors
+from answerback.http.openapi_parts import JOB_ERRORS, QUERY_ERRORS, JobId, conflict, errors, invalid
 from answerback.http.responses import respond
 from answerback.jobs.bodies import JobDetails, JobPage, Retried, job_body, job_details, retried_body
 from answerback.jobs.kind import JobState
@@ -56,7 +56,7 @@ TenantFilter = Annotated[
     Query(max_length=64, description="This tenant's jobs instead of yours: for operators."),
 ]
 
-LIST_ERRORS = KEY_ERRORS | errors(_403="`tenant` is for operators")
+LIST_ERRORS = QUERY_ERRORS | errors(_403="`tenant` is for operators")
 CANCEL_ERRORS = JOB_ERRORS | conflict(
     "The job has ended otherwise", "this job is completed already and cannot be cancelled"
 )
@@ -66,10 +66,14 @@ RETRY_RESPONSES = (
         "The job has not ended, or completed",
         "only a failed, cancelled or expired job can be retried; this one is running",
     )
-    | errors(
-        _422="Its callback URL is refused now",
-        _429="Its conversation is full, or more requests than your rate allows",
+    | invalid(
+        "Its callback URL is refused now",
+        "callback_url",
+        "callback_url's address '10.0.0.1' may not be called: it is a private address; an operator can open networks "
+        "with CALLBACK_ALLOWED_NETWORKS",
+        "callback_refused",
     )
+    | errors(_429="Its conversation is full, or more requests than your rate allows")
     | {202: {"headers": headers("Location")}}
 )
 
@@ -104,7 +108,7 @@ def router(
         return respond(200, job_details(await store.get(caller.tenant_id, job_id), operator=caller.operator))
 
     @routes.post("/jobs/{job_id}/cancel", summary="Cancel a job", response_model=JobDetails, responses=CANCEL_ERRORS)
-    async def cancel(request: Request, job_id: JobId) -> Response:
+    async def cancel_job(request: Request, job_id: JobId) -> Response:
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
         caller = await authenticator.caller(request)
         tenant_id = caller.tenant_id
@@ -125,7 +129,7 @@ def router(
         response_model=Retried,
         responses=RETRY_RESPONSES,
     )
-    async def retry(request: Request, job_id: JobId) -> Response:
+    async def retry_job(request: Request, job_id: JobId) -> Response:
         """Accepts the same arguments as a new job at the end of its conversation. The old job keeps its ending and its
         callback. Retrying twice gives the same new job."""
         tenant_id = await authenticator.tenant(request)

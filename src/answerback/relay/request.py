@@ -169,7 +169,9 @@ class WebhookMessage(StrictBody):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [{"required": ["message"]}, {"required": ["tool_outputs"]}],
+            # Of an `anyOf` generators of clients make a type without fields.
+            "if": {"not": {"required": ["message"]}},
+            "then": {"required": ["tool_outputs"]},
             "not": {
                 "properties": {
                     "stateless": {"const": True},

@@ -24,10 +24,10 @@ def router(kind: MessageKind, submitter: Submitter, authenticator: Authenticator
     callbacks = APIRouter()
 
     @callbacks.post("{$request.body#/callback_url}", summary="The answer", **CALLBACK)
-    def answer(body: Callback) -> None:
+    def message_answered(body: Callback) -> None:
         """Signed. Answer with any 2xx; `webhook-id` stays the same over all attempts."""
 
-    async def accept(request: Request) -> Response:
+    async def create_message(request: Request) -> Response:
         """Stores the message and answers 202 at once; the LLM's answer goes to `callback_url`, signed, in the
         conversation's order. Once the 202 is there nothing is lost."""
         tenant_id = await authenticator.tenant(request)
@@ -52,7 +52,7 @@ def router(kind: MessageKind, submitter: Submitter, authenticator: Authenticator
 
     routes.add_api_route(
         "/webhook",
-        accept,
+        create_message,
         methods=["POST"],
         status_code=202,
         summary="Send a message, get the answer on your callback URL",

@@ -26,11 +26,13 @@ from answerback.http.openapi_parts import (
     ACCEPT_ERRORS,
     CALLBACK,
     IDEMPOTENCY_KEY,
+    JOB,
     JOB_ERRORS,
     NOT_JSON,
     JobId,
     conflict,
     errors,
+    not_found,
 )
 from answerback.http.responses import respond
 from answerback.jobs.model import Submission
@@ -121,16 +123,20 @@ EXAMPLE = {
 }
 ANSWER_EXAMPLE = {"ok": True, "result": VERDICT}
 SIMULATED = LlmAnswer(ok=True, result={"score": 1.0, "feedback": "A simulated review."})
-ANSWER_ERRORS = errors(
-    _401="The token is missing, or is not the job's",
-    _404="No such review",
-    _413="The body is too large",
-    _415=NOT_JSON,
-    _422="A field is wrong; each is named",
-    _503="The database cannot be reached now; try again",
-) | conflict(
-    "The review has ended otherwise: answered differently, timed out, cancelled or expired",
-    "this review is failed (llm_callback_timeout) already; the answer came too late and was not used",
+REVIEW_UNKNOWN = not_found(f"there is no review '{JOB}'", "No such review")
+ANSWER_ERRORS = (
+    errors(
+        _401="The token is missing, or is not the job's",
+        _413="The body is too large",
+        _415=NOT_JSON,
+        _422="A field is wrong; each is named",
+        _503="The database cannot be reached now; try again",
+    )
+    | REVIEW_UNKNOWN
+    | conflict(
+        "The review has ended otherwise: answered differently, timed out, cancelled or expired",
+        "this review is failed (llm_callback_timeout) already; the answer came too late and was not used",
+    )
 )
 
 
@@ -165,7 +171,7 @@ def _add_requests(
     callbacks = APIRouter()
 
     @callbacks.post("{$request.body#/webhook_url}", summary="The review", **CALLBACK)
-    def review_callback(body: ReviewCallback) -> None:
+    def review_ended(body: ReviewCallback) -> None:
         """Signed. Answer with any 2xx; `webhook-id` stays the same over all attempts."""
 
     @routes.post(
@@ -180,7 +186,7 @@ def _add_requests(
         callbacks=callbacks.routes,
         openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_schema(asked, EXAMPLE)},
     )
-    async def accept(request: Request) -> Response:
+    async def create_review(request: Request) -> Response:
         """Stores the request and answers 202 at once; the review goes to `webhook_url`, signed. It is done by the LLM
         at LLM_API_URL, which answers by webhook; where there is none, by the chat provider, which reads the files and
         gives `{"score": 0..1, "feedback": text}`."""
@@ -210,7 +216,7 @@ def _add_answers(routes: APIRouter, llm_callbacks: LlmCallbacks) -> None:
         responses=ANSWER_ERRORS,
         openapi_extra={"requestBody": body_schema(LlmAnswer, ANSWER_EXAMPLE), **KEYLESS},
     )
-    async def llm_callback(
+    async def receive_review(
         request: Request,
         job_id: JobId,
         token: Annotated[str, Query(description="Comes with the job, as a part of its `callback_url`.")] = "",
@@ -232,7 +238,7 @@ def _add_simulation(routes: APIRouter, llm_callbacks: LlmCallbacks, authenticato
         responses=JOB_ERRORS | ANSWER_ERRORS | errors(_401="No key, or one that is not valid"),
         openapi_extra={"requestBody": body_schema(LlmAnswer, ANSWER_EXAMPLE) | {"required": False}},
     )
-    async def simulate(request: Request, job_id: JobId) -> Response:
+    async def simulate_llm(request: Request, job_id: JobId) -> Response:
         """For trying out an integration without that LLM; only with ENABLE_SIMULATION=true. Without a body it gives a
         full score."""
         tenant_id = await authenticator.tenant(request)

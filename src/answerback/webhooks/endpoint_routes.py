@@ -11,7 +11,7 @@ from starlette.responses import Response
 from answerback.http.bodies import body_schema, read_body
 from answerback.http.caller import TenantOf
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openai_errors import OpenAIRoute, openai_errors
+from answerback.http.openai_errors import OpenAIRoute, openai_errors, openai_refusal
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, MISDIRECTED, NOT_JSON
 from answerback.http.responses import respond
 from answerback.kernel.errors import CallbackRefused
@@ -45,14 +45,16 @@ After = Annotated[str | None, Query(description="Only those after this one: the 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many a page has at most.")]
 
 _KEY_ERRORS = openai_errors(
-    _400="A parameter is wrong; it is named",
     _401="No key, or one that is not valid",
     _421=MISDIRECTED,
     _429="More requests than your rate allows; `Retry-After` says when to try again",
     _503="The database cannot be reached now; try again",
 )
-_ONE_ERRORS = _KEY_ERRORS | openai_errors(_404="No such endpoint among yours")
-_BODY_ERRORS = openai_errors(
+_ONE_ERRORS = _KEY_ERRORS | openai_refusal(
+    404, "No such endpoint among yours", "not_found", f"there is no webhook endpoint '{ENDPOINT_ID}'"
+)
+_PARAMETER_ERRORS = openai_refusal(400, "A parameter is wrong; it is named", "validation_error")
+_BODY_ERRORS = _PARAMETER_ERRORS | openai_errors(
     _409="The Idempotency-Key was used with another body, or you have as many endpoints as there may be",
     _413="The body is too large",
     _415=NOT_JSON,
@@ -120,7 +122,10 @@ def _add_create(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf, id
 
 def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> None:
     @routes.get(
-        "/webhook_endpoints", summary="List webhook endpoints", response_model=EndpointList, responses=_KEY_ERRORS
+        "/webhook_endpoints",
+        summary="List webhook endpoints",
+        response_model=EndpointList,
+        responses=_KEY_ERRORS | _PARAMETER_ERRORS,
     )
     async def list_webhook_endpoints(
         request: Request, after: After = None, limit: Limit = DEFAULT_PAGE_SIZE
@@ -216,7 +221,7 @@ def _add_test(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> N
         "/webhook_endpoints/{webhook_endpoint_id}/test",
         summary="Send a sample event to a webhook endpoint",
         response_model=EndpointTested,
-        responses=_ONE_ERRORS | openai_errors(_413="The body is too large", _415=NOT_JSON),
+        responses=_ONE_ERRORS | _PARAMETER_ERRORS | openai_errors(_413="The body is too large", _415=NOT_JSON),
         openapi_extra={"requestBody": body_schema(TestedType, {"event_type": "message.completed"})},
     )
     async def test_webhook_endpoint(request: Request, webhook_endpoint_id: EndpointId) -> Response:

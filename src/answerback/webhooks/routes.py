@@ -11,7 +11,7 @@ from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.caller import TenantOf
 from answerback.http.fields import no_nul
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openapi_parts import DELIVERY, IDEMPOTENCY_KEY, JOB_ERRORS, KEY_ERRORS, NOT_JSON, conflict, errors
+from answerback.http.openapi_parts import DELIVERY, IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors, not_found
 from answerback.http.responses import respond
 from answerback.kernel.log import Log
 from answerback.queue.notifier import Notifier
@@ -23,9 +23,13 @@ from answerback.webhooks.urls import MAX_URL_LENGTH
 
 DeliveryId = Annotated[str, Path(description="A delivery's id: the `webhook-id` of its callback.", examples=[DELIVERY])]
 
-RESEND_ERRORS = JOB_ERRORS | conflict(
-    "An attempt is under way, or the body was erased",
-    "an attempt of this delivery is under way; resend it once that has ended",
+RESEND_ERRORS = (
+    KEY_ERRORS
+    | not_found(f"there is no delivery '{DELIVERY}'")
+    | conflict(
+        "An attempt is under way, or the body was erased",
+        "an attempt of this delivery is under way; resend it once that has ended",
+    )
 )
 RESEND_ALL_ERRORS = KEY_ERRORS | errors(
     _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
@@ -91,7 +95,7 @@ def _add_resend(routes: APIRouter, store: DeliveryStore, notifier: Notifier, log
         response_model=DeliveryBody,
         responses=RESEND_ERRORS,
     )
-    async def resend(request: Request, delivery_id: DeliveryId) -> Response:
+    async def resend_delivery(request: Request, delivery_id: DeliveryId) -> Response:
         """Owes the same body under the same `webhook-id` once more, with a full schedule of attempts."""
         tenant_id = await tenant_of(request)
         delivery = await store.resend_delivery(tenant_id, delivery_id)
@@ -116,7 +120,7 @@ def _add_resend_all(
         responses=RESEND_ALL_ERRORS,
         openapi_extra=RESEND_ALL_BODY,
     )
-    async def resend_all(request: Request) -> Response:
+    async def resend_deliveries(request: Request) -> Response:
         """As for one callback: the same bodies under the same `webhook-id`s, each with a full schedule of attempts.
         What becomes dead or pending after the request came is left as it is, and so are erased bodies."""
         tenant_id = await tenant_of(request)

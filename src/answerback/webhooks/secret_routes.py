@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from answerback.http.caller import TenantOf
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, conflict
+from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, QUERY_ERRORS, conflict
 from answerback.http.responses import Time, respond
 from answerback.webhooks.secrets import SigningSecret, SigningSecrets
 
@@ -32,7 +32,7 @@ def router(secrets: SigningSecrets, tenant_of: TenantOf, idempotent: Idempotent)
     @routes.get(
         "", summary="The secret that signs your callbacks", response_model=SigningSecretBody, responses=KEY_ERRORS
     )
-    async def show(request: Request) -> Response:
+    async def get_signing_secret(request: Request) -> Response:
         """It signs all callbacks of your tenant and no other's."""
         tenant_id = await tenant_of(request)
         return respond(200, _body(await secrets.live(tenant_id)), NO_STORE)
@@ -41,14 +41,14 @@ def router(secrets: SigningSecrets, tenant_of: TenantOf, idempotent: Idempotent)
         "/rotate",
         summary="Replace the secret that signs your callbacks",
         response_model=SigningSecretBody,
-        responses=KEY_ERRORS
+        responses=QUERY_ERRORS
         | conflict(
             "The settings fix this secret, or the Idempotency-Key was used with another body",
             "CALLBACK_HMAC_SECRET is set: change it and restart; the old one signs on for 24 hours",
         ),
         openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
     )
-    async def rotate(request: Request) -> Response:
+    async def rotate_signing_secret(request: Request) -> Response:
         """Makes a new secret. For 24 hours callbacks carry a signature by the old one beside that by the new one, so
         that receivers can change over one by one."""
         tenant_id = await tenant_of(request)
