@@ -12,6 +12,7 @@ import pytest
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from api_document import errors, schema_of
 from troubles import SECRET, TROUBLES, chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -226,16 +227,17 @@ async def test_nothing_without_a_key(service: Service, llm: FakeLLM, method: str
 
 async def test_each_route_documents_its_errors_and_an_example(http: aiohttp.ClientSession) -> None:
     async with http.get("/openapi.json") as response:
-        paths = (await response.json())["paths"]
+        document = await response.json()
+    paths = document["paths"]
 
     for method, path in (("get", "/models"), ("post", "/generate"), ("post", "/benchmark")):
         operation = paths[path][method]
         assert operation["summary"]
         assert operation["description"]
-        assert {"200", "401", "429", "502", "503"} <= set(operation["responses"])
-    assert {"400", "413", "422"} <= set(paths["/generate"]["post"]["responses"])
+        assert {"401", "429", "502", "503"} <= errors(document, operation).keys()
+    assert {"400", "413", "422"} <= errors(document, paths["/generate"]["post"]).keys()
     assert paths["/generate"]["post"]["requestBody"]["content"]["application/json"]["example"]["prompt"]
-    form = paths["/benchmark"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    form = schema_of(document, paths["/benchmark"]["post"]["requestBody"]["content"]["multipart/form-data"])
     assert set(form["properties"]) == {"prompt_file", "model", "runs", "concurrency", "max_tokens", "visualize"}
 
 

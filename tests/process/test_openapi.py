@@ -9,6 +9,8 @@ import aiohttp
 import pytest_asyncio
 from relay import Client, Relay, Surroundings
 
+from api_document import errors, schema_of
+
 OPEN = {"/healthz", "/readyz", "/v1/llm/callback/{job_id}"}
 LIMITS = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
 
@@ -28,24 +30,6 @@ def responses(document: Any) -> Iterator[tuple[str, str, Any]]:
     for name, operation in operations(document):
         for status, response in operation["responses"].items():
             yield name, status, response
-
-
-def errors(document: Any, operation: Any) -> dict[str, Any]:
-    """The example of each documented error, by its status."""
-    folded = operation["responses"].get("default")
-    if folded is None:
-        return {}
-    shown = folded["content"]["application/json"]["examples"]
-    shared = document["components"]["examples"]
-    return {
-        status: shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each for status, each in shown.items()
-    }
-
-
-def required(document: Any, schema: Any) -> list[str]:
-    if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return list(schema.get("required", ()))
 
 
 def exemplified(document: Any, schema: Any) -> bool:
@@ -133,7 +117,7 @@ async def test_an_example_of_a_wrong_request_is_what_the_route_answers(document:
         method, path = name.split()
         content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         shown = errors(document, operation).get("422")
-        if shown is None or not required(document, content.get("schema", {})) or "{" in path:
+        if shown is None or not content or "required" not in schema_of(document, content) or "{" in path:
             continue
         reply = await client.request(method, path, json={})
 
@@ -163,7 +147,7 @@ async def test_a_shape_has_one_schema_with_a_plain_name(document: Any) -> None:
 
 async def test_the_form_of_the_benchmark_works_as_it_is_filled_in(document: Any, client: Client) -> None:
     content = document["paths"]["/benchmark"]["post"]["requestBody"]["content"]["multipart/form-data"]
-    fields = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]["properties"]
+    fields = schema_of(document, content)["properties"]
     form = aiohttp.FormData()
     form.add_field("prompt_file", content["example"]["prompt_file"], filename="prompts.txt")
     for name, schema in fields.items():
