@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
+from answerback.llm.thoughts import SENT_BACK
 
 MOST_MODELS = 1_000
 """For how many models what was learned is kept: callers choose the names."""
@@ -15,6 +16,14 @@ MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
 STREAM, STREAM_OPTIONS = "stream", "stream_options"
 RENAMING_HOSTS = frozenset({"api.openai.com"})
 """Upstreams whose models all take `max_completion_tokens`, and some nothing else (OpenAI's API reference)."""
+
+OF_OPENAI = frozenset({"prompt_cache_key", "safety_identifier", "service_tier"})
+"""Fields that Groq, Mistral and others refuse, and that change no answer."""
+TAKING_HOSTS = RENAMING_HOSTS | {"openrouter.ai"}
+"""Upstreams that take them."""
+
+_IN_MESSAGES = frozenset(SENT_BACK)
+"""Optional fields that stand in the assistant's messages."""
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {STREAM_OPTIONS: (STREAM_OPTIONS, "include_usage")}
 _UNSUPPORTED = re.compile(
@@ -37,11 +46,12 @@ class Adaptations:
 
     def __init__(self, host: str | None) -> None:
         self._renames = host in RENAMING_HOSTS
+        self._never = frozenset() if host in TAKING_HOSTS else OF_OPENAI
         self._refused: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     def known(self, model: str, body: dict[str, Json], optional: frozenset[str]) -> dict[str, Json]:
         """The body without what this model is known to refuse. Only fields in `optional` are left out."""
-        refused = self._refused.get(model, frozenset())
+        refused = self._refused.get(model, frozenset()) | self._never
         if self._renames:
             refused |= {MAX_TOKENS}
         for field in refused:
@@ -67,12 +77,12 @@ def change_after(error: ProviderError, body: Mapping[str, Json], optional: froze
         return None
     said = " ".join(filter(None, (failure.param, failure.upstream_code, failure.message)))
     for field in (*sorted(optional), MAX_TOKENS):
-        if field in body and any(_names(said, name) for name in _ALIASES.get(field, (field,))):
+        if _has(body, field) and any(_names(said, name) for name in _ALIASES.get(field, (field,))):
             if field != MAX_TOKENS:
                 return Change(field, certain=True)
             if MAX_COMPLETION_TOKENS not in body and _UNSUPPORTED.search(said):
                 return Change(field, certain=True)
-    guesses = sorted(field for field in optional - {STREAM, STREAM_OPTIONS} if field in body)
+    guesses = sorted(field for field in optional - {STREAM, STREAM_OPTIONS} - OF_OPENAI if field in body)
     # Some servers refuse a field without saying which.
     return Change(guesses[0], certain=False) if guesses else None
 
@@ -80,11 +90,21 @@ def change_after(error: ProviderError, body: Mapping[str, Json], optional: froze
 def changed(body: dict[str, Json], field: str) -> dict[str, Json]:
     """The body without a field, or with `max_tokens` under its newer name. Without `stream` there are no options of
     it."""
+    if field in _IN_MESSAGES:
+        return {**body, "messages": [_without(said, field) for said in body["messages"]]}
     if field not in body or (field == MAX_TOKENS and MAX_COMPLETION_TOKENS in body):
         return body
     renamed = {MAX_COMPLETION_TOKENS: body[MAX_TOKENS]} if field == MAX_TOKENS else {}
     left_out = {STREAM, STREAM_OPTIONS} if field == STREAM else {field}
     return {name: value for name, value in body.items() if name not in left_out} | renamed
+
+
+def _has(body: Mapping[str, Json], field: str) -> bool:
+    return any(field in said for said in body["messages"]) if field in _IN_MESSAGES else field in body
+
+
+def _without(said: Mapping[str, Json], field: str) -> dict[str, Json]:
+    return {name: value for name, value in said.items() if name != field}
 
 
 def _names(said: str, field: str) -> bool:

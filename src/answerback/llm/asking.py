@@ -106,11 +106,13 @@ class Asker:
         self._report("relayed", reply.model, self._monotonic() - started, reply.usage, reply.finish_reason)
         return reply
 
-    async def stream(self, tenant_id: str, body: Mapping[str, Json]) -> StreamedReply:
-        """An open stream whose first token has come. Raises ProviderError, as the stream does if it breaks. Close it to
-        stop the upstream call."""
+    async def stream(
+        self, tenant_id: str, body: Mapping[str, Json], optional: frozenset[str] = frozenset()
+    ) -> StreamedReply:
+        """An open stream whose first token has come; `optional` as in `ChatRequest`. Raises ProviderError, as the
+        stream does if it breaks. Close it to stop the upstream call."""
         started = self._monotonic()
-        request = ChatRequest(body, self._timeout, tenant_id, stream=True)
+        request = ChatRequest(body, self._timeout, tenant_id, stream=True, optional=optional)
         reply = await self._retried(lambda: send_streamed(self._provider, request))
 
         def report(error: BaseException | None) -> None:
