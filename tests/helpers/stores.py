@@ -11,6 +11,7 @@ from answerback.http.idempotency_store import IdempotencyStore
 from answerback.jobs.backlog import Backlog
 from answerback.jobs.kind import Registry
 from answerback.jobs.store import JobStore
+from answerback.responses.store import ResponseStore
 from answerback.webhooks.secrets import SecretStore
 from answerback.webhooks.store import DeliveryStore
 from toy import EchoKind
@@ -27,6 +28,7 @@ class Stores:
     accounts: AccountStore
     secrets: SecretStore
     questions: QuestionStore
+    responses: ResponseStore
     idempotency: IdempotencyStore
     service_secrets: ServiceSecrets
 
@@ -48,6 +50,7 @@ async def make_stores(database: Database, backlog: Backlog, kinds: Registry | No
         accounts=AccountStore(database),
         secrets=SecretStore(database),
         questions=QuestionStore(database),
+        responses=ResponseStore(database),
         idempotency=IdempotencyStore(database),
         service_secrets=ServiceSecrets(database),
     )

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from answerback.chat.chunks import error_chunk, events
-from answerback.http.keep_alive import COMMENT, stream
-from answerback.http.sse import sse_response
+from answerback.http.keep_alive import stream
+from answerback.http.sse import COMMENT, sse_response
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply

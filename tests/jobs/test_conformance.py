@@ -17,6 +17,8 @@ from answerback.kernel.errors import ErrorCode, Failure
 from answerback.kernel.instruments import Instruments
 from answerback.relay.kind import MessageKind
 from answerback.relay.model import Message, ToolOutput
+from answerback.responses.kind import ResponseKind
+from answerback.responses.model import Asked
 from answerback.reviews.kind import ReviewKind
 from answerback.reviews.model import FileRef, Review
 from answerback.settings import Settings
@@ -105,6 +107,20 @@ SAMPLES = [
             {"result": {}, "model": "push", "usage": None},
         ),
     ),
+    Sample(
+        ResponseKind(StubProvider(), anything, 60.0, anything),
+        st.builds(
+            Asked,
+            objects,
+            st.lists(st.builds(lambda item, kind: item | {"type": kind}, objects, st.text()), max_size=3).map(tuple),
+            st.lists(st.text(), max_size=3).map(tuple),
+        ),
+        secret=(Asked({"model": SECRET, SECRET: SECRET}, ({"type": "message", "content": SECRET},), (SECRET,)),),
+        results=(
+            {"status": "completed", "reason": None, "model": "m", "usage": None, "output": []},
+            {"status": "incomplete", "reason": "max_output_tokens", "model": "m", "usage": usage, "output": [{}]},
+        ),
+    ),
 ]
 FAILED = Failure(ErrorCode.UPSTREAM_ERROR, "the LLM is not well")
 
@@ -127,7 +143,7 @@ def endings(sample: Sample) -> list[Ending]:
 async def test_every_registered_kind_has_a_sample(tmp_path: Path) -> None:
     configured = Settings(_env_file=None, db_path=tmp_path / "answerback.db")
     async with AsyncExitStack() as lifetimes:
-        stores: Any = type("Stores", (), {"conversations": None, "service_secrets": None})
+        stores: Any = type("Stores", (), {"conversations": None, "service_secrets": None, "responses": None})
         guard: Any = type("Guard", (), {"check": None})
         kinds = make_kinds(configured, StubProvider(), guard, stores, anything, Instruments(Journal()), lifetimes)
 

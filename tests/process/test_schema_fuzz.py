@@ -117,12 +117,19 @@ async def known(service: Service, receiver: Receiver, closed: str) -> Known:
         jobs = [each.json["job_id"] for each in came if each.path == "/taken"]
         deliveries = [(await call("GET", f"/v1/jobs/{job}"))["delivery"]["id"] for job in jobs]
         models = [model["id"] for model in await call("GET", "/models")]
+        said = [(await call("POST", "/v1/responses", {"input": f"known {number}"}))["id"] for number in range(3)]
         keys = [(await call("POST", "/v1/keys", {"name": f"known-{number}"}))["id"] for number in range(3)]
         endpoint = {"name": "known", "url": closed, "event_types": ["message.failed"]}
         endpoints = [(await call("POST", "/v1/webhook_endpoints", endpoint))["id"] for _ in range(3)]
     asked = {each.json["job_id"]: each.json["callback_url"] for each in came if each.path == "/llm"}
     tokens = {job: parse_qs(urlsplit(address).query)["token"][0] for job, address in asked.items()}
-    ids = {"job_id": jobs + list(tokens), "delivery_id": deliveries, "model_id": models, "key_id": keys}
+    ids = {
+        "job_id": jobs + list(tokens),
+        "delivery_id": deliveries,
+        "model_id": models,
+        "key_id": keys,
+        "response_id": said,
+    }
     ids["webhook_endpoint_id"] = endpoints
     return Known({**ids, "key": [f"known-{number}" for number in range(3)]}, tokens)
 

@@ -64,12 +64,7 @@ class Authenticator:
     async def caller(self, request: Request) -> Caller:
         """The caller; the request counts against its rate. Raises Unauthorized, Misdirected, RateLimited,
         StorageUnavailable."""
-        try:
-            caller = await self._identify(request)
-        except Unauthorized:
-            # Guessing keys is limited too, and takes nothing from the rate of a valid key at the same address.
-            await self._limiter.admit(request, "refused:" + address_of(request), self._limiter.default)
-            raise
+        caller = await self._identified(request)
         await self._limiter.admit(request, _counted(request, caller), caller.rate)
         if caller.operator:
             note_operator(request)
@@ -83,6 +78,10 @@ class Authenticator:
     async def tenant(self, request: Request) -> str:
         """The caller's tenant id; otherwise as `caller`."""
         return (await self.caller(request)).tenant_id
+
+    async def polling_tenant(self, request: Request) -> str:
+        """As `tenant`, for what clients ask for again and again until something has ended: it does not count."""
+        return (await self._identified(request)).tenant_id
 
     async def operator(self, request: Request) -> Caller:
         """As `caller`. Raises Forbidden unless it is an operator."""
@@ -106,6 +105,14 @@ class Authenticator:
     def forget(self) -> None:
         """Lets the next request read the keys anew, after they were changed in this process."""
         self._fresh_until = float("-inf")
+
+    async def _identified(self, request: Request) -> Caller:
+        try:
+            return await self._identify(request)
+        except Unauthorized:
+            # Guessing keys is limited too, and takes nothing from the rate of a valid key at the same address.
+            await self._limiter.admit(request, "refused:" + address_of(request), self._limiter.default)
+            raise
 
     async def _identify(self, request: Request) -> Caller:
         if self._disabled:

@@ -35,6 +35,7 @@ from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
 from answerback.jobs.erase import erase
 from answerback.relay import routes as relay
+from answerback.responses import routes as responses
 from answerback.reviews import routes as reviews
 from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.webhooks import endpoint_routes, secret_routes
@@ -90,7 +91,10 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
         cors=Cors(service.settings.cors_allowed_origins),
         labels=RouteLabels(app.routes),
         max_body_bytes=service.settings.max_body_bytes,
-        allowances={benchmark.PATH: benchmark.FORM_BYTES},
+        allowances={
+            benchmark.PATH: benchmark.FORM_BYTES,
+            responses.PATH: max(0, responses.MAX_BODY_BYTES - service.settings.max_body_bytes),
+        },
     )
     return WebApp(asgi, requests, renderers)
 
@@ -115,6 +119,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         benchmark.router(service.benchmark, authenticator, idempotent),
         chat.router(service.asker, authenticator, idempotent),
         models.router(service.catalog, authenticator),
+        responses.router(service.responder, stores.responses, authenticator, idempotent, service.default_model),
         reviews.router(
             kinds.review,
             submitter,

@@ -11,6 +11,8 @@ from answerback.kernel.instruments import Instruments
 from answerback.llm.limiter import UpstreamLimiter
 from answerback.llm.provider import Provider
 from answerback.relay.kind import MessageKind
+from answerback.responses.context import Contexts
+from answerback.responses.kind import ResponseKind
 from answerback.reviews.by_chat import ChatReviewer
 from answerback.reviews.by_webhook import WebhookReviewer
 from answerback.reviews.files.fetcher import FileFetcher
@@ -30,6 +32,7 @@ class Kinds:
 
     message: MessageKind
     review: ReviewKind
+    response: ResponseKind
     tokens: CallbackTokens
     registry: Registry
 
@@ -49,7 +52,8 @@ def make_kinds(
     reviewer = _make_reviewer(settings, provider, guard, tokens, instruments)
     lifetimes.push_async_callback(reviewer.close)
     review = ReviewKind(reviewer, settings.llm_timeout_seconds, settings.review_callback_schedule)
-    return Kinds(message, review, tokens, Registry([message, review]))
+    response = ResponseKind(provider, Contexts(stores.responses), settings.llm_timeout_seconds, instruments.clock)
+    return Kinds(message, review, response, tokens, Registry([message, review, response]))
 
 
 def _make_reviewer(

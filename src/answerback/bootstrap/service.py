@@ -35,6 +35,8 @@ from answerback.llm.catalog import Catalog
 from answerback.llm.provider import Provider
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
+from answerback.responses.context import Contexts
+from answerback.responses.create import Responder
 from answerback.settings import Settings
 from answerback.siblings.link import Link
 from answerback.webhooks.endpoint_routes import Endpoints
@@ -75,6 +77,8 @@ class Service:
     guard: AddressGuard
     provider: Provider
     asker: Asker
+    responder: Responder
+    default_model: str
     catalog: Catalog
     questions: Questions
     generation: Generation
@@ -175,6 +179,8 @@ async def build(
         guard=guard,
         provider=provider,
         asker=asker,
+        responder=Responder(asker, Contexts(stores.responses), jobs, upstreams.default_model, instruments),
+        default_model=upstreams.default_model,
         catalog=catalog,
         questions=Questions(asker, stores.questions, instruments.log),
         generation=Generation(asker, catalog),

@@ -8,6 +8,7 @@ from answerback.conversations.store import ConversationStore
 from answerback.database.operation import Database
 from answerback.database.service_secrets import ServiceSecrets
 from answerback.http.idempotency_store import IdempotencyStore
+from answerback.responses.store import ResponseStore
 from answerback.webhooks.secrets import SecretStore
 from answerback.webhooks.store import DeliveryStore
 
@@ -22,6 +23,7 @@ class Stores:
     deliveries: DeliveryStore
     idempotency: IdempotencyStore
     questions: QuestionStore
+    responses: ResponseStore
     secrets: SecretStore
     service_secrets: ServiceSecrets
 
@@ -34,6 +36,7 @@ def make_stores(database: Database) -> Stores:
         deliveries=DeliveryStore(database),
         idempotency=IdempotencyStore(database),
         questions=QuestionStore(database),
+        responses=ResponseStore(database),
         secrets=SecretStore(database),
         service_secrets=ServiceSecrets(database),
     )

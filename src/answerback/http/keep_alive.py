@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
+from answerback.http.sse import COMMENT
+
 KEEP_ALIVE_SECONDS = 15.0
 """How long the status waits for the first token; then a comment comes as often. Proxies commonly wait 30 to 60 s."""
-
-COMMENT = b": keep-alive\n\n"
 
 
 class Closable(Protocol):

@@ -35,7 +35,7 @@ TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 UNTRACED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Probes ask for these every few seconds."""
 
-BROKEN = (b"event: error", b'data: {"error"')
+BROKEN = (b"event: error", b'data: {"error"', b"event: response.failed")
 """The last event of a stream that broke after its 200 begins with one of these."""
 
 

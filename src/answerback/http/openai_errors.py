@@ -38,6 +38,18 @@ class InvalidParameter(InvalidField):
     code = "invalid_value"
 
 
+class InvalidType(InvalidField):
+    """A parameter that is of another type."""
+
+    code = "invalid_type"
+
+
+class UnsupportedValue(InvalidField):
+    """A value that OpenAI's protocol knows, and this service does not offer."""
+
+    code = "unsupported_value"
+
+
 class MissingParameter(InvalidField):
     """A parameter that OpenAI's protocol requires is missing."""
 

@@ -23,6 +23,9 @@ DONE = b"data: [DONE]\n\n"
 WORDS_DONE = b'data: {"done":true}\n\n'
 """The last event of a whole stream on our own routes. That of an answer that was cut says so, too."""
 
+COMMENT = b": keep-alive\n\n"
+"""Clients skip it."""
+
 HEADERS: Mapping[str, str] = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 """Keep caches and buffering proxies from holding a stream back."""
 
@@ -46,11 +49,20 @@ def data_event(value: Any) -> bytes:
     if isinstance(value, BaseModel):
         value = value.__pydantic_serializer__.to_json(value)
     elif not isinstance(value, bytes):
-        value = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+        value = _json(value)
     if b"\n" in value or b"\r" in value:
         # JSON has line breaks between its tokens only, where a space means the same; in an event they would end a line.
         value = value.replace(b"\n", b" ").replace(b"\r", b" ")
     return b"data: %b\n\n" % value
+
+
+def named_event(name: str, value: Any) -> bytes:
+    """One event of this type; a plain value is encoded."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), _json(value))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def error_event(_: int, code: str, message: str, __: str | None = None) -> bytes:
@@ -84,9 +96,14 @@ def is_last_event(event: bytes) -> bool:
     return event == DONE or event.startswith(WORDS_DONE[:-3])
 
 
-def sse_response(events: AsyncGenerator[bytes, None], render_error: RenderErrorEvent = error_event) -> Response:
-    """A 200 that sends `events` (of `data_event`) as they come. They may raise ProviderError."""
-    return StreamedResponse(events, EVENT_STREAM, render_error)
+def sse_response(
+    events: AsyncGenerator[bytes, None],
+    render_error: RenderErrorEvent = error_event,
+    quiet_seconds: float | None = None,
+) -> Response:
+    """A 200 that sends `events` (of `data_event` or `named_event`) as they come, and a comment where none came for
+    `quiet_seconds`. They may raise ProviderError."""
+    return StreamedResponse(events, EVENT_STREAM, render_error, quiet_seconds)
 
 
 def text_response(pieces: AsyncGenerator[bytes, None]) -> Response:
@@ -98,17 +115,24 @@ class StreamedResponse(Response):
     """A 200 whose body comes from a generator, which is always closed: at its end, or as soon as the client hangs up.
 
     A ProviderError and the service's stop break it: `render_error` makes its last event, and without it the response is
-    Aborted.
+    Aborted. Where nothing came for `quiet_seconds`, a comment is sent.
 
     Only for a request whose body has been read: the next message from the server must be the hang-up.
     """
 
     def __init__(
-        self, pieces: AsyncGenerator[bytes, None], media_type: str, render_error: RenderErrorEvent | None
+        self,
+        pieces: AsyncGenerator[bytes, None],
+        media_type: str,
+        render_error: RenderErrorEvent | None,
+        quiet_seconds: float | None = None,
     ) -> None:
         self._pieces = pieces
         self._render_error = render_error
+        self._quiet_seconds = quiet_seconds
         self._started = False
+        self._sending = False
+        self._sent = 0
         self.status_code = 200
         self.media_type = media_type
         self.background = None
@@ -143,7 +167,7 @@ class StreamedResponse(Response):
         sending = asyncio.ensure_future(self._send(send))
         watch = asyncio.ensure_future(_gone(receive))
         try:
-            await asyncio.wait((sending, watch), return_when=asyncio.FIRST_COMPLETED)
+            await self._until_either(sending, watch, send)
             if sending.done():
                 sending.result()
         finally:
@@ -152,11 +176,26 @@ class StreamedResponse(Response):
             await asyncio.gather(sending, watch, return_exceptions=True)
             await self._pieces.aclose()
 
+    async def _until_either(self, sending: asyncio.Task[None], watch: asyncio.Task[None], send: Send) -> None:
+        while True:
+            before = self._sent
+            done, _ = await asyncio.wait(
+                (sending, watch), timeout=self._quiet_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if done:
+                return
+            if self._sent == before and self._started and not self._sending:
+                await send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+
     async def _send(self, send: Send) -> None:
         self._started = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for piece in self._pieces:
+            self._sending = True
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            self._sending = False
+            self._sent += 1
+        self._sending = True
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -27,7 +27,6 @@ NOT_OFFERED: Mapping[str, str] = {
     "moderations": "moderations",
     "organization": "OpenAI's administration",
     "realtime": "real-time sessions",
-    "responses": "responses",
     "threads": "threads",
     "uploads": "uploads",
     "vector_stores": "vector stores",

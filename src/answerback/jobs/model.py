@@ -45,6 +45,21 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedJob:
+    """A completed job whose caller waited for it. `args` and `result` are as stored; `created_at` is in epoch
+    milliseconds of the wall clock."""
+
+    id: str
+    tenant_id: str
+    kind: str
+    queue: str
+    args: str
+    result: str
+    created_at: int
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """A committed job. `created` is False if an earlier request created it. `queued`: it waits to be claimed. `claim`
     is there if it was born claimed, by the caller."""

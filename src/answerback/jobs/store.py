@@ -16,6 +16,7 @@ from answerback.jobs import (
     pages,
     prune,
     read,
+    record,
     recover,
     reschedule,
     resolve,
@@ -25,6 +26,7 @@ from answerback.jobs.finish import End
 from answerback.jobs.kind import Claimed, Queue, Registry
 from answerback.jobs.model import (
     Accepted,
+    EndedJob,
     Finished,
     JobClaims,
     JobFilter,
@@ -68,6 +70,11 @@ class JobStore:
         return await self._write(
             lambda tx: accept.accept(tx, job, limits, self._backlog, offer), accept.ACCEPT_PLAN, len(job.args)
         )
+
+    async def record(self, job: EndedJob) -> None:
+        """Inserts a job that has ended already."""
+        size = len(job.args) + len(job.result)
+        await self._write(lambda tx: record.record(tx, job), record.RECORD_PLAN, size)
 
     async def find_accepted(self, tenant_id: str, idempotency_key: str, request_hash: str) -> Accepted | None:
         """The earlier acceptance under this key. Raises IdempotencyConflict when its body differed."""

@@ -1,0 +1,1 @@
+"""OpenAI's responses, of any chat model."""

@@ -1,0 +1,133 @@
+"""One response that a caller waits for, from its first event to its last."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from answerback.http.sse import DONE, named_event
+from answerback.kernel.clock import Clock
+from answerback.kernel.json import Json
+from answerback.llm import completions
+from answerback.llm.reply import StreamedReply
+from answerback.responses.answer import REASONS, Answer
+from answerback.responses.body import Progress, response_body, shown
+from answerback.responses.model import SEALED, Asked
+from answerback.responses.output import Event
+from answerback.responses.tools import Toolbox
+from answerback.responses.usage import usage_of
+
+Keep = Callable[[Progress], Awaitable[bool]]
+"""Stores a response that is whole; returns whether it can be fetched from now on."""
+
+
+async def unkept(_: Progress) -> bool:
+    """For what is not to be stored."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A response before its answer. `model` is the one that is asked."""
+
+    id: str
+    created_at: int
+    model: str
+
+
+class Answering:
+    """Its events are numbered from 0."""
+
+    def __init__(self, asked: Asked, toolbox: Toolbox, start: Start, clock: Clock, keep: Keep = unkept) -> None:
+        self._asked = asked
+        self._clock = clock
+        self._keep = keep
+        self._answer = Answer(start.id, asked, toolbox)
+        self._at = Progress(start.id, start.created_at, start.model, "in_progress", toolbox=toolbox)
+        self._sealed = asked.includes(SEALED)
+        self._next = 0
+
+    async def read(self, reply: StreamedReply) -> Progress:
+        """The response once it is whole. Raises ProviderError."""
+        async with aclosing(reply):
+            async for chunk in reply:
+                for _ in self._answer.take(chunk):
+                    pass
+        for _ in self._end(reply):
+            pass
+        return self._at
+
+    async def whole(self, reply: StreamedReply) -> dict[str, Json]:
+        """The response once it is whole, and stored. Raises ProviderError."""
+        await self.read(reply)
+        return await self._kept()
+
+    def begin(self) -> bytes:
+        """The first events, if they are not sent yet."""
+        if self._next:
+            return b""
+        body = self._body(stored=self._asked.stored)
+        first: Iterable[str] = ("response.created", "response.in_progress")
+        return b"".join([self._encoded({"type": kind, "response": body}) for kind in first])
+
+    async def events(self, reply: StreamedReply) -> AsyncGenerator[bytes, None]:
+        """The response as it comes; stored before its last event is sent. May raise ProviderError."""
+        async with aclosing(reply):
+            self._at = replace(self._at, model=reply.model or self._at.model)
+            if first := self.begin():
+                yield first
+            async for chunk in reply:
+                for event in self._answer.take(chunk):
+                    yield self._encoded(event)
+        for event in self._end(reply):
+            yield self._encoded(event)
+        body = await self._kept()
+        yield self._encoded({"type": f"response.{body['status']}", "response": body})
+        yield DONE
+
+    def failed(self, status: int, code: str, message: str, param: str | None = None) -> bytes:
+        """The last event of a response that broke: with what came, and not stored."""
+        error: dict[str, Json] = {"code": _error_code(status, code, param), "message": message, "type": code}
+        if param is not None:
+            error["param"] = param
+        self._at = replace(self._at, status="failed", output=self._answer.output, error=error)
+        event = {"type": "response.failed", "response": self._body(stored=False)}
+        # In one write: what ends with DONE alone is whole.
+        return self.begin() + self._encoded(event) + DONE
+
+    def _end(self, reply: StreamedReply) -> Iterable[Event]:
+        finish = reply.finish_reason
+        if finish is None:
+            raise completions.invalid("does not say why it ends: it may not be whole")
+        yield from self._answer.end(finish)
+        self._at = replace(
+            self._at,
+            model=reply.model or self._at.model,
+            status="incomplete" if finish in REASONS else "completed",
+            reason=REASONS.get(finish),
+            output=self._answer.output,
+            usage=usage_of(reply.usage, self._answer.usage),
+            completed_at=self._clock.now(),
+        )
+
+    async def _kept(self) -> dict[str, Json]:
+        return self._body(stored=self._asked.stored and await self._keep(self._at))
+
+    def _body(self, *, stored: bool) -> dict[str, Json]:
+        return response_body(self._asked, self._at, stored=stored)
+
+    def _encoded(self, event: Event) -> bytes:
+        if "item" in event:
+            event = {**event, "item": shown([event["item"]], sealed=self._sealed)[0]}
+        number, self._next = self._next, self._next + 1
+        return named_event(event["type"], {**event, "sequence_number": number})
+
+
+def _error_code(status: int, code: str, param: str | None) -> str:
+    """One of the codes that OpenAI's SDKs know."""
+    match status:
+        case 429:
+            return "rate_limit_exceeded"
+        case 400 | 404 | 413 | 422:
+            return "invalid_image" if "image" in f"{code} {param}" else "invalid_prompt"
+        case _:
+            return "server_error"

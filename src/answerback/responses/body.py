@@ -1,0 +1,83 @@
+"""The response object, whole or as far as it has come: every field of OpenAI's, always."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from answerback.kernel.json import Json
+from answerback.responses.model import SEALED, Asked, Item
+from answerback.responses.tools import Toolbox
+
+HIDDEN = frozenset({"extra"})
+"""Fields of stored items that only an upstream reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a response has come. `status` is OpenAI's, `reason` why it is incomplete; times are in epoch
+    milliseconds."""
+
+    id: str
+    created_at: int
+    model: str
+    status: str
+    output: Sequence[Item] = ()
+    usage: Mapping[str, Json] | None = None
+    reason: str | None = None
+    error: Mapping[str, Json] | None = None
+    completed_at: int | None = None
+    toolbox: Toolbox = field(default_factory=Toolbox)
+
+
+def response_body(asked: Asked, at: Progress, *, stored: bool) -> dict[str, Json]:
+    """`stored` says whether it can be fetched again."""
+    given = asked.parameters
+    reasoning, text = given.get("reasoning", {}), given.get("text", {})
+    tier = given.get("service_tier")
+    return {
+        "id": at.id,
+        "object": "response",
+        "created_at": at.created_at // 1000,
+        "completed_at": None if at.completed_at is None else at.completed_at // 1000,
+        "status": at.status,
+        "background": given.get("background", False),
+        "store": stored,
+        "error": at.error,
+        "incomplete_details": None if at.reason is None else {"reason": at.reason},
+        "instructions": given.get("instructions"),
+        "model": at.model,
+        "output": shown(at.output, sealed=asked.includes(SEALED)),
+        "parallel_tool_calls": given.get("parallel_tool_calls", True),
+        "previous_response_id": asked.previous,
+        "conversation": None,
+        "reasoning": {
+            "effort": reasoning.get("effort"),
+            "summary": reasoning.get("summary") or reasoning.get("generate_summary"),
+        },
+        "text": {"format": text.get("format", {"type": "text"}), **_verbosity(text)},
+        "tool_choice": given.get("tool_choice", "auto"),
+        "tools": list(at.toolbox.echoed),
+        "truncation": given.get("truncation", "disabled"),
+        "max_output_tokens": given.get("max_output_tokens"),
+        "max_tool_calls": given.get("max_tool_calls"),
+        "metadata": given.get("metadata", {}),
+        "user": given.get("user"),
+        "safety_identifier": given.get("safety_identifier"),
+        "prompt_cache_key": given.get("prompt_cache_key"),
+        "temperature": given.get("temperature", 1.0),
+        "top_p": given.get("top_p", 1.0),
+        "presence_penalty": given.get("presence_penalty", 0),
+        "frequency_penalty": given.get("frequency_penalty", 0),
+        "top_logprobs": given.get("top_logprobs", 0),
+        "service_tier": "default" if tier in (None, "auto") else tier,
+        "usage": at.usage,
+    }
+
+
+def shown(items: Iterable[Item], *, sealed: bool) -> list[Item]:
+    """Items as clients see them; `encrypted_content` only where it was asked for."""
+    hidden = HIDDEN if sealed else HIDDEN | {"encrypted_content"}
+    return [{name: value for name, value in item.items() if name not in hidden} for item in items]
+
+
+def _verbosity(text: Mapping[str, Json]) -> Mapping[str, Json]:
+    return {"verbosity": text["verbosity"]} if "verbosity" in text else {}

@@ -1,0 +1,147 @@
+"""The parts of messages and of outputs: in one shape, and as chat completions take them."""
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+
+from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, UnsupportedValue
+from answerback.kernel.json import Json
+from answerback.responses.model import Item
+
+TEXTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
+DETAILS = ("low", "high", "auto", "original")
+FILES = "files are not stored here: send what the file holds, as a data URL"
+
+
+def user_parts(content: Json, path: str) -> list[Item]:
+    """The parts of a message that the model is to read. Raises InvalidField."""
+    return [_read(part, where) for part, where in _parts(content, path)]
+
+
+def output_parts(output: Json, path: str) -> list[Item]:
+    """The parts of a tool's output. Raises InvalidField."""
+    if not isinstance(output, list):
+        raise InvalidType(path, f"invalid '{path}': must be a string or a list of parts")
+    return user_parts(output, path)
+
+
+def assistant_parts(content: Json, path: str) -> list[Item]:
+    """The parts of a message that a model has said. Raises InvalidField."""
+    said: list[Item] = []
+    for part, where in _parts(content, path):
+        if part.get("type") == "refusal":
+            said.append({"type": "refusal", "refusal": _text(part, "refusal", where)})
+        elif part.get("type") in TEXTS:
+            said.append({"type": "output_text", "text": _text(part, "text", where), "annotations": [], "logprobs": []})
+        else:
+            raise _unknown(part, where, "output_text, refusal")
+    return said
+
+
+def text_of(parts: Sequence[Item]) -> str:
+    """Their texts, refusals included."""
+    return "".join(part.get("text") or part.get("refusal") or "" for part in parts)
+
+
+def chat_content(parts: Sequence[Item]) -> Json:
+    """The `content` of a message of chat completions: one text where there is nothing else."""
+    said = [_chat_part(part) for part in parts]
+    if all(part["type"] == "text" for part in said):
+        return "".join(part["text"] for part in said)
+    return said
+
+
+def is_media(part: Item) -> bool:
+    """Whether a chat message shows it otherwise than as text."""
+    return bool(_chat_part(part)["type"] != "text")
+
+
+def _chat_part(part: Item) -> Item:
+    match part["type"]:
+        case "input_image":
+            return {"type": "image_url", "image_url": {"url": part["image_url"], "detail": part["detail"]}}
+        case "input_file":
+            named, data = part.get("filename") or "file", part["file_data"]
+            if (text := _text_within(data)) is not None:
+                return {"type": "text", "text": f"{named}:\n{text}\n"}
+            return {"type": "file", "file": {"filename": named, "file_data": data}}
+        case "refusal":
+            return {"type": "text", "text": part["refusal"]}
+        case _:
+            return {"type": "text", "text": part["text"]}
+
+
+def _text_within(data: str) -> str | None:
+    """The text of a data URL that says that it is one; None for any other."""
+    kind, comma, encoded = data.partition(",")
+    if not comma or not kind.startswith(("data:text/", "data:application/json")) or not kind.endswith(";base64"):
+        return None
+    try:
+        return base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _parts(content: Json, path: str) -> Iterator[tuple[Item, str]]:
+    if isinstance(content, str):
+        yield {"type": "input_text", "text": content}, path
+        return
+    if content is None:
+        raise MissingParameter(path, f"missing required parameter: '{path}'")
+    if not isinstance(content, list):
+        raise InvalidType(path, f"invalid '{path}': must be a string or a list of parts")
+    for index, part in enumerate(content):
+        where = f"{path}[{index}]"
+        if not isinstance(part, dict):
+            raise InvalidType(where, f"invalid '{where}': must be an object")
+        yield part, where
+
+
+def _read(part: Item, path: str) -> Item:
+    match part.get("type"):
+        case str(kind) if kind in TEXTS:
+            return {"type": "input_text", "text": _text(part, "text", path)}
+        case "input_image":
+            return _image(part, path)
+        case "input_file":
+            return _file(part, path)
+        case "refusal":
+            return {"type": "input_text", "text": _text(part, "refusal", path)}
+        case _:
+            raise _unknown(part, path, "input_text, input_image, input_file")
+
+
+def _image(part: Item, path: str) -> Item:
+    _refuse(part, path, "file_id", FILES)
+    url = _text(part, "image_url", path)
+    if not url.startswith(("https://", "http://", "data:")):
+        param = f"{path}.image_url"
+        raise InvalidParameter(param, f"invalid '{param}': must be an http, https or data URL")
+    detail = part.get("detail")
+    return {"type": "input_image", "image_url": url, "detail": detail if detail in DETAILS else "auto"}
+
+
+def _file(part: Item, path: str) -> Item:
+    _refuse(part, path, "file_id", FILES)
+    _refuse(part, path, "file_url", "files are not fetched here: send 'file_data'")
+    named = {} if part.get("filename") is None else {"filename": _text(part, "filename", path)}
+    return {"type": "input_file", **named, "file_data": _text(part, "file_data", path)}
+
+
+def _refuse(part: Item, path: str, field: str, why: str) -> None:
+    if part.get(field) is not None:
+        raise UnsupportedValue(f"{path}.{field}", why)
+
+
+def _text(part: Item, field: str, path: str) -> str:
+    value = part.get(field)
+    if value is None:
+        raise MissingParameter(f"{path}.{field}", f"missing required parameter: '{path}.{field}'")
+    if not isinstance(value, str):
+        raise InvalidType(f"{path}.{field}", f"invalid '{path}.{field}': must be a string")
+    return value
+
+
+def _unknown(part: Item, path: str, known: str) -> InvalidParameter:
+    param = f"{path}.type"
+    return InvalidParameter(param, f"invalid '{param}': {str(part.get('type'))[:64]!r} is none of {known}")

@@ -1,0 +1,135 @@
+"""The items of an input in one shape, whatever way a client writes them. What is wrong is named by its place."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter
+from answerback.kernel.json import Json
+from answerback.responses.content import assistant_parts, output_parts, user_parts
+from answerback.responses.model import Item
+
+COMPLETED = "completed"
+
+SKIPPED = frozenset(
+    {
+        *("web_search_call", "file_search_call", "code_interpreter_call", "computer_call", "computer_call_output"),
+        *("image_generation_call", "tool_search_call", "tool_search_output", "mcp_call", "mcp_list_tools"),
+        *("mcp_approval_request", "mcp_approval_response", "local_shell_call", "local_shell_call_output"),
+        *("shell_call", "shell_call_output", "apply_patch_call", "apply_patch_call_output", "program"),
+        *("program_output", "compaction", "context_compaction", "configuration_update"),
+    }
+)
+"""What tools that OpenAI itself runs leave in a history: other models know nothing of it."""
+
+
+def items_of(given: Json) -> tuple[list[Item], list[Item]]:
+    """The items of an `input`, and the tools that stand among them (`additional_tools`). Raises InvalidField."""
+    if isinstance(given, str):
+        return [_message({"role": "user", "content": given}, "input")], []
+    if not isinstance(given, list):
+        raise InvalidType("input", "invalid 'input': must be a string or a list of items")
+    items: list[Item] = []
+    tools: list[Item] = []
+    for index, item in enumerate(given):
+        path = f"input[{index}]"
+        if not isinstance(item, dict):
+            raise InvalidType(path, f"invalid '{path}': must be an object")
+        kind = item.get("type") or ("message" if item.get("role") else "item_reference" if "id" in item else None)
+        if kind == "additional_tools":
+            tools += _tools(item, path)
+        elif not isinstance(kind, str) or kind not in SKIPPED:
+            items.append(_shaped(kind, item, path))
+    return items, tools
+
+
+def _shaped(kind: Json, item: Item, path: str) -> Item:
+    shape = _SHAPES.get(kind) if isinstance(kind, str) else None
+    if shape is None:
+        words = f"'{kind}' is no type of an item here" if isinstance(kind, str) else "an item needs a 'type'"
+        raise InvalidParameter(path, f"invalid '{path}': {words}; known are {', '.join(_SHAPES)}")
+    return shape(item, path)
+
+
+def _message(item: Item, path: str) -> Item:
+    role = item.get("role")
+    if role not in ("user", "assistant", "system", "developer"):
+        param = f"{path}.role"
+        raise InvalidParameter(param, f"invalid '{param}': must be 'user', 'assistant', 'system' or 'developer'")
+    parts = assistant_parts if role == "assistant" else user_parts
+    content = parts(item.get("content"), f"{path}.content")
+    return {"type": "message", "role": role, "status": COMPLETED, "content": content}
+
+
+def _function_call(item: Item, path: str) -> Item:
+    texts = {field: _text(item, field, path) for field in ("call_id", "name", "arguments")}
+    return {"type": "function_call", **texts, **_namespace(item, path), "status": _status(item)}
+
+
+def _custom_tool_call(item: Item, path: str) -> Item:
+    texts = {field: _text(item, field, path) for field in ("call_id", "name", "input")}
+    return {"type": "custom_tool_call", **texts, **_namespace(item, path), "status": _status(item)}
+
+
+def _output(item: Item, path: str) -> Item:
+    output = item.get("output")
+    if output is None:
+        raise MissingParameter(f"{path}.output", f"missing required parameter: '{path}.output'")
+    said = output if isinstance(output, str) else output_parts(output, f"{path}.output")
+    call_id = _text(item, "call_id", path)
+    return {"type": item["type"], "call_id": call_id, "output": said, "status": COMPLETED}
+
+
+def _reasoning(item: Item, path: str) -> Item:
+    shaped: Item = {"type": "reasoning", "summary": _thoughts(item, "summary", path)}
+    if content := _thoughts(item, "content", path):
+        shaped["content"] = content
+    if isinstance(sealed := item.get("encrypted_content"), str) and sealed:
+        shaped["encrypted_content"] = sealed
+    return shaped | {"status": COMPLETED}
+
+
+def _reference(item: Item, path: str) -> Item:
+    return {"type": "item_reference", "id": _text(item, "id", path)}
+
+
+_SHAPES: Mapping[str, Callable[[Item, str], Item]] = {
+    "message": _message,
+    "function_call": _function_call,
+    "function_call_output": _output,
+    "custom_tool_call": _custom_tool_call,
+    "custom_tool_call_output": _output,
+    "reasoning": _reasoning,
+    "item_reference": _reference,
+}
+
+
+def _thoughts(item: Item, field: str, path: str) -> Sequence[Item]:
+    kind = "summary_text" if field == "summary" else "reasoning_text"
+    parts = item.get(field) or []
+    if not isinstance(parts, list) or not all(isinstance(each, dict) for each in parts):
+        raise InvalidType(f"{path}.{field}", f"invalid '{path}.{field}': must be a list of objects")
+    return [{"type": kind, "text": _text(each, "text", f"{path}.{field}[{n}]")} for n, each in enumerate(parts)]
+
+
+def _text(item: Mapping[str, Any], field: str, path: str) -> str:
+    value = item.get(field)
+    if value is None:
+        raise MissingParameter(f"{path}.{field}", f"missing required parameter: '{path}.{field}'")
+    if not isinstance(value, str):
+        raise InvalidType(f"{path}.{field}", f"invalid '{path}.{field}': must be a string")
+    return value
+
+
+def _namespace(item: Item, path: str) -> Item:
+    return {} if item.get("namespace") is None else {"namespace": _text(item, "namespace", path)}
+
+
+def _status(item: Item) -> str:
+    return "incomplete" if item.get("status") == "incomplete" else COMPLETED
+
+
+def _tools(item: Item, path: str) -> list[Item]:
+    tools = item.get("tools")
+    if not isinstance(tools, list) or not all(isinstance(each, dict) for each in tools):
+        raise InvalidType(f"{path}.tools", f"invalid '{path}.tools': must be a list of tools")
+    return tools

@@ -1,0 +1,123 @@
+"""Items as the messages of chat completions, which carry calls of tools and thoughts within the assistant's message."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from answerback.kernel.errors import InvalidField
+from answerback.kernel.json import Json
+from answerback.responses import thoughts
+from answerback.responses.content import chat_content, is_media, text_of
+from answerback.responses.model import Item
+from answerback.responses.tools import function_name
+
+CALLS = ("function_call", "custom_tool_call")
+OUTPUTS = ("function_call_output", "custom_tool_call_output")
+INSTRUCTING = ("system", "developer")
+
+
+class UnansweredCall(InvalidField):
+    """A call without its output, or the reverse."""
+
+    code = "invalid_value"
+
+
+@dataclass(slots=True)
+class _Said:
+    """What a model said before others spoke: one message, whatever items it is made of."""
+
+    texts: list[str] = field(default_factory=list)
+    calls: list[Item] = field(default_factory=list)
+    thoughts: list[Item] = field(default_factory=list)
+
+    def add(self, item: Item) -> None:
+        match item["type"]:
+            case "message":
+                self.texts.append(text_of(item["content"]))
+            case "reasoning":
+                self.thoughts.append(item)
+            case _:
+                self.calls.append(item)
+
+    def message(self) -> Item | None:
+        """None where there is nothing that an upstream would take."""
+        text = "\n\n".join(filter(None, self.texts))
+        if not text and not self.calls:
+            return None
+        made: Item = {"role": "assistant", "content": text or None, **thoughts.sent_back(self.thoughts)}
+        if self.calls:
+            made["tool_calls"] = [_tool_call(call) for call in self.calls]
+        return made
+
+
+def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]:
+    """All instructions in one message in front, since most upstreams take no others; each output right behind the
+    message that makes its call. Raises UnansweredCall."""
+    outputs = _matched(items)
+    ordered: list[Item] = []
+    said = _Said()
+
+    def end_turn() -> None:
+        nonlocal said
+        if (message := said.message()) is not None:
+            ordered.append(message)
+        answers = [outputs[id(call)] for call in said.calls]
+        ordered.extend(_tool_message(each) for each in answers)
+        if shown := [part for each in answers for part in _media(each["output"])]:
+            ordered.append({"role": "user", "content": chat_content(shown)})
+        said = _Said()
+
+    texts = [instructions] if instructions else []
+    for item in items:
+        kind, role = item["type"], item.get("role")
+        if kind == "message" and role in INSTRUCTING:
+            texts.append(text_of(item["content"]))
+        elif kind == "message" and role == "user":
+            end_turn()
+            ordered.append({"role": "user", "content": chat_content(item["content"])})
+        elif kind in OUTPUTS:
+            # Of the calls before it, none can follow: a model's next words are another message.
+            end_turn()
+        elif kind not in CALLS or id(item) in outputs:
+            said.add(item)
+    end_turn()
+    return [{"role": "system", "content": "\n\n".join(filter(None, texts))}, *ordered] if any(texts) else ordered
+
+
+def _matched(items: Iterable[Item]) -> Mapping[int, Item]:
+    """The output of each call, by the call's identity: ids of calls come again in later turns. A call that was cut off
+    needs none."""
+    waiting: dict[str, Item] = {}
+    matched: dict[int, Item] = {}
+    for item in items:
+        call_id = item.get("call_id", "")
+        if item["type"] in CALLS:
+            if call_id in waiting and waiting[call_id]["status"] != "incomplete":
+                raise UnansweredCall("input", f"no output stands behind the call {call_id!r}: add it to 'input'")
+            waiting[call_id] = item
+        elif item["type"] in OUTPUTS:
+            if call_id not in waiting:
+                raise UnansweredCall("input", f"no call {call_id!r} stands before its output: add it to 'input'")
+            matched[id(waiting.pop(call_id))] = item
+    unanswered = [each for each in waiting.values() if each["status"] != "incomplete"]
+    if unanswered:
+        call_id = unanswered[0]["call_id"]
+        raise UnansweredCall("input", f"no tool output found for the call {call_id!r}: add it to 'input'")
+    return matched
+
+
+def _tool_call(call: Item) -> Item:
+    said = call["arguments"] if call["type"] == "function_call" else json.dumps({"input": call["input"]})
+    function = {"name": function_name(call["name"], call.get("namespace")), "arguments": said or "{}"}
+    return {"id": call["call_id"], "type": "function", "function": function, **call.get("extra", {})}
+
+
+def _tool_message(output: Item) -> Item:
+    said = output["output"]
+    if not isinstance(said, str):
+        said = chat_content([part for part in said if not is_media(part)])
+    return {"role": "tool", "tool_call_id": output["call_id"], "content": said}
+
+
+def _media(output: Json) -> list[Item]:
+    return [part for part in output if is_media(part)] if isinstance(output, list) else []

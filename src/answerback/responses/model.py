@@ -1,0 +1,60 @@
+"""Requests for responses, checked, as they are stored and carried out."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from answerback.kernel.json import Json
+
+Item: TypeAlias = dict[str, Json]
+"""One of OpenAI's items, in the shape that `items.py` gives it. Items of an input have no `id`: it follows from the
+response's and their place (`ids.py`)."""
+
+SEALED = "reasoning.encrypted_content"
+LOGPROBS = "message.output_text.logprobs"
+"""What a request may `include`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for a response. `parameters` are those of the request, without what is absent; `input` are its items,
+    without those of the responses before it, whose ids are its `ancestors`, the oldest first."""
+
+    parameters: Mapping[str, Json]
+    input: tuple[Item, ...]
+    ancestors: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> str | None:
+        model: str | None = self.parameters.get("model")
+        return model
+
+    @property
+    def stored(self) -> bool:
+        return self.parameters.get("store") is not False
+
+    @property
+    def streamed(self) -> bool:
+        return self.parameters.get("stream") is True
+
+    @property
+    def previous(self) -> str | None:
+        previous: str | None = self.parameters.get("previous_response_id")
+        return previous
+
+    def includes(self, wanted: str) -> bool:
+        return wanted in self.parameters.get("include", ())
+
+    def including(self, more: Iterable[str]) -> "Asked":
+        """The same request, with more to include."""
+        return replace(self, parameters={**self.parameters, "include": [*self.parameters.get("include", ()), *more]})
+
+    @property
+    def logprobs(self) -> bool:
+        return self.includes(LOGPROBS) or bool(self.parameters.get("top_logprobs"))
+
+    @property
+    def summarises(self) -> bool:
+        """Whether the model's thoughts are shown as a summary."""
+        reasoning = self.parameters.get("reasoning", {})
+        return bool(reasoning.get("summary") or reasoning.get("generate_summary"))

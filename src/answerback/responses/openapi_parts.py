@@ -1,0 +1,114 @@
+"""What the OpenAPI document says of responses."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from answerback.http.bodies import body_schema
+from answerback.http.openai_errors import openai_errors
+from answerback.http.openapi_parts import MISDIRECTED, NOT_JSON
+from answerback.responses.body import Progress, response_body
+from answerback.responses.model import Asked
+from answerback.responses.request import RequestBody
+
+EXAMPLE_ID = "resp_01a1fc8454427e0488ed70bfee41f52c"
+_CREATED_AT = 1_767_225_600_000
+_ITEM = {"type": "message", "role": "user", "status": "completed"}
+_READ = {
+    "id": EXAMPLE_ID.replace("resp_", "msg_") + "i0",
+    **_ITEM,
+    "content": [{"type": "input_text", "text": "Say hello."}],
+}
+_SAID = {
+    "id": EXAMPLE_ID.replace("resp_", "msg_") + "o0",
+    **_ITEM,
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": "Hello!", "annotations": [], "logprobs": []}],
+}
+_USAGE = {
+    "input_tokens": 9,
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens": 2,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": 11,
+}
+_MODEL = "openai/gpt-oss-20b:free"
+_DONE = Progress(EXAMPLE_ID, _CREATED_AT, _MODEL, "completed", [_SAID], _USAGE, completed_at=_CREATED_AT + 1250)
+_EXAMPLE = response_body(Asked({}, ()), _DONE, stored=True)
+_STREAM = "".join(
+    f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
+    for event in (
+        {"type": "response.output_text.delta", "item_id": _SAID["id"], "output_index": 0, "content_index": 0}
+        | {"delta": "Hello!", "logprobs": [], "sequence_number": 4},
+        {"type": "response.completed", "response": _EXAMPLE, "sequence_number": 8},
+    )
+)
+_REASONS = {
+    "_401": "No key, or one that is not valid",
+    "_421": MISDIRECTED,
+    "_429": "A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
+    "_503": "The database cannot be reached now; try again",
+}
+
+
+def _body(description: str, example: Any, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    content = {"schema": schema or {"type": "object"}, "example": example}
+    return {"description": description, "content": {"application/json": content}}
+
+
+def _queries(*described: tuple[str, str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "description": meaning, "schema": schema}
+            for name, meaning, schema in described
+        ]
+    }
+
+
+def _texts(names: Iterable[str]) -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "string", "enum": list(names)}}
+
+
+CREATE_BODY = body_schema(RequestBody, {"model": _MODEL, "input": "Say hello."})
+_CREATED = _body("The response, or with `stream: true` its events", _EXAMPLE)
+_CREATED["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM}
+CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: _CREATED,
+    **openai_errors(
+        **_REASONS
+        | {
+            "_400": "The request is wrong, or the upstream refused it: `param` and `message` say what to change",
+            "_404": "An `item_reference` to what is not stored",
+            "_409": "The Idempotency-Key was used with another body, or its first request is still being answered "
+            "(then with `Retry-After`), or its response was not stored",
+            "_413": "The body is larger than 32 MiB, or too large for the upstream",
+            "_415": NOT_JSON,
+            "_502": "The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
+            "_503": "The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
+        }
+    ),
+}
+_OF_ONE = openai_errors(
+    **_REASONS
+    | {"_400": "A parameter is wrong", "_404": "There is no such response among yours", "_422": "The id cannot be read"}
+)
+SHOWN_RESPONSES: dict[int | str, dict[str, Any]] = {200: _body("The response", _EXAMPLE), **_OF_ONE}
+DELETED_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: _body("It is deleted", {"id": EXAMPLE_ID, "object": "response", "deleted": True}),
+    **_OF_ONE,
+}
+ITEMS_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: _body(
+        "A page of items",
+        {"object": "list", "data": [_READ], "first_id": _READ["id"], "last_id": _READ["id"], "has_more": False},
+    ),
+    **_OF_ONE,
+}
+_INCLUDE = ("include[]", "What else to show.", _texts(["reasoning.encrypted_content"]))
+RESPONSE_QUERIES = _queries(_INCLUDE)
+ITEM_QUERIES = _queries(
+    ("after", "Only items behind this one in the list: the `last_id` of the page before.", {"type": "string"}),
+    ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+    ("order", "`desc`: the newest first.", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}),
+    _INCLUDE,
+)

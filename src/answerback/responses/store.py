@@ -1,0 +1,169 @@
+"""Stored responses in the database: rows of jobs of the kind `response`."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, func, select, update
+
+from answerback.database.operation import Database, Operation, Row, Statement, Transaction
+from answerback.database.sql import among
+from answerback.database.tables import jobs
+from answerback.jobs.kind import JobState, Unreadable
+from answerback.jobs.rows import failure_of
+from answerback.kernel.errors import InvalidField, NotFound
+from answerback.responses import ids
+from answerback.responses.model import Item
+from answerback.responses.stored import ERASED, StoredResponse, decode, encode
+
+KIND = "response"
+
+MOST_CHARACTERS = 32 * 1024 * 1024
+"""Of all that stands before an input. It is held in memory for each request."""
+
+_own = (jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.kind == KIND)
+_COLUMNS = (
+    *(jobs.c.id, jobs.c.state, jobs.c.args, jobs.c.result, jobs.c.error, jobs.c.created_at, jobs.c.finished_at),
+)
+FIND = Statement(select(*_COLUMNS).where(jobs.c.id == bindparam("row_id"), *_own))
+_MANY = select(*_COLUMNS).where(*_own)
+MANY = Statement(_MANY.where(among(jobs.c.id).sqlite), postgresql=_MANY.where(among(jobs.c.id).postgresql))
+_SIZES = select(func.sum(func.length(jobs.c.args) + func.length(jobs.c.result)).label("size")).where(*_own)
+SIZES = Statement(_SIZES.where(among(jobs.c.id).sqlite), postgresql=_SIZES.where(among(jobs.c.id).postgresql))
+ERASE = Statement(
+    update(jobs)
+    .where(jobs.c.id == bindparam("row_id"), *_own, jobs.c.finished_at.is_not(None), jobs.c.args != bindparam("erased"))
+    .values(args=bindparam("erased"), result=None)
+    .returning(jobs.c.id)
+)
+
+
+class PreviousResponseNotFound(InvalidField):
+    code = "previous_response_not_found"
+
+
+class ChainTooLong(InvalidField):
+    code = "context_length_exceeded"
+
+
+class ResponseStore:
+    """Every method raises StorageUnavailable when the database cannot serve it now."""
+
+    def __init__(self, database: Database) -> None:
+        self._write = database.write.run
+        self._read = database.read.run
+
+    async def get(self, tenant_id: str, response_id: str) -> StoredResponse:
+        """Raises NotFound, also once it is deleted."""
+        return await self._read(lambda _: _get(tenant_id, response_id), tenant_id=tenant_id)
+
+    async def chain(self, tenant_id: str, last_id: str) -> Sequence[StoredResponse]:
+        """A response and those before it, the oldest first. Raises PreviousResponseNotFound, ChainTooLong."""
+        return await self._read(lambda _: _chain(tenant_id, last_id), tenant_id=tenant_id)
+
+    async def with_ancestors(self, tenant_id: str, response_id: str) -> Sequence[StoredResponse]:
+        """A response and those before it that are not deleted, the oldest first. Raises NotFound, ChainTooLong."""
+        return await self._read(lambda _: _with_ancestors(tenant_id, response_id), tenant_id=tenant_id)
+
+    async def items(self, tenant_id: str, wanted: Sequence[str]) -> Sequence[Item]:
+        """The items with these ids, without them. Raises NotFound."""
+        return await self._read(lambda _: _items(tenant_id, wanted), tenant_id=tenant_id)
+
+    async def erase(self, tenant_id: str, response_id: str) -> None:
+        """Deletes all that a response holds. Raises NotFound."""
+        await self._write(lambda tx: _erase(tx, tenant_id, response_id))
+
+
+def _get(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
+    found = yield from _find(tenant_id, response_id)
+    if found is None:
+        raise _no_such_response(response_id)
+    return found
+
+
+def _find(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
+    job_id = ids.job_id(response_id)
+    rows = [] if job_id is None else (yield FIND(row_id=job_id, tenant_id=tenant_id))
+    return _stored(rows[0]) if rows else None
+
+
+def _chain(tenant_id: str, last_id: str) -> Operation[Sequence[StoredResponse]]:
+    last = yield from _find(tenant_id, last_id)
+    if last is None:
+        raise _no_previous(last_id)
+    if last.state is not JobState.COMPLETED:
+        words = f"the previous response {last_id!r} is {last.state}: only one that is whole can be gone on from"
+        raise PreviousResponseNotFound("previous_response_id", words)
+    before = yield from _ancestors(tenant_id, last)
+    found = {each.id for each in before}
+    for each in last.asked.ancestors:
+        if each not in found:
+            raise _no_previous(each)
+    return [*before, last]
+
+
+def _with_ancestors(tenant_id: str, response_id: str) -> Operation[Sequence[StoredResponse]]:
+    found = yield from _get(tenant_id, response_id)
+    return [*(yield from _ancestors(tenant_id, found)), found]
+
+
+def _ancestors(tenant_id: str, of: StoredResponse) -> Operation[Sequence[StoredResponse]]:
+    """Those that are not deleted."""
+    named = json.dumps([job_id for each in of.asked.ancestors if (job_id := ids.job_id(each)) is not None])
+    if not of.asked.ancestors:
+        return []
+    if ((yield SIZES(tenant_id=tenant_id, ids=named))[0].size or 0) > MOST_CHARACTERS:
+        words = f"the responses before this one hold more than {MOST_CHARACTERS} characters: begin a new chain"
+        raise ChainTooLong("previous_response_id", words)
+    rows = yield MANY(tenant_id=tenant_id, ids=named)
+    found = {stored.id: stored for row in rows if (stored := _stored(row)) is not None}
+    return [found[each] for each in of.asked.ancestors if each in found]
+
+
+def _items(tenant_id: str, wanted: Sequence[str]) -> Operation[Sequence[Item]]:
+    responses: dict[str, StoredResponse | None] = {}
+    items: list[Item] = []
+    for item_id in wanted:
+        place = ids.place_of(item_id)
+        if place is not None and place[0] not in responses:
+            responses[place[0]] = yield from _find(tenant_id, place[0])
+        response = None if place is None else responses[place[0]]
+        listed = [] if response is None else [*response.input_items, *response.output]
+        found = next((each for each in listed if each["id"] == item_id), None)
+        if found is None:
+            raise NotFound(f"there is no item {item_id!r}: send it whole, not as an item_reference")
+        items.append({name: value for name, value in found.items() if name != "id"})
+    return items
+
+
+def _erase(_: Transaction, tenant_id: str, response_id: str) -> Operation[None]:
+    job_id = ids.job_id(response_id)
+    if job_id is None or not (yield ERASE(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED))):
+        raise _no_such_response(response_id)
+
+
+def _stored(row: Row) -> StoredResponse | None:
+    """None for one that was deleted, or that only another version can read."""
+    try:
+        asked = decode(row.args)
+    except Unreadable:
+        return None
+    if asked == ERASED:
+        return None
+    return StoredResponse(
+        id=ids.response_id(row.id),
+        asked=asked,
+        state=JobState(row.state),
+        result=None if row.result is None else json.loads(row.result),
+        failure=failure_of(row.error),
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _no_such_response(response_id: str) -> NotFound:
+    return NotFound(f"there is no response {response_id!r}: it was not stored, or is deleted")
+
+
+def _no_previous(response_id: str) -> PreviousResponseNotFound:
+    words = f"there is no previous response {response_id!r}: it was not stored, or is deleted"
+    return PreviousResponseNotFound("previous_response_id", words)

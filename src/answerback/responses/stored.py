@@ -1,0 +1,100 @@
+"""Requests and results as their job's row holds them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from answerback.jobs.kind import JobState, StoredFailure, Unreadable
+from answerback.kernel.json import Json
+from answerback.responses import ids
+from answerback.responses.body import Progress
+from answerback.responses.model import Asked, Item
+from answerback.responses.tools import Toolbox
+
+ERASED = Asked({}, ())
+"""What is left of a request once its response is deleted."""
+
+_STATUSES: Mapping[JobState, str] = {
+    JobState.SCHEDULED: "queued",
+    JobState.QUEUED: "queued",
+    JobState.HELD: "queued",
+    JobState.RUNNING: "in_progress",
+    JobState.AWAITING: "in_progress",
+    JobState.QUARANTINED: "in_progress",
+    JobState.COMPLETED: "completed",
+    JobState.FAILED: "failed",
+    JobState.CANCELLED: "cancelled",
+    JobState.EXPIRED: "failed",
+}
+
+
+def encode(asked: Asked) -> str:
+    fields = {"parameters": asked.parameters, "input": asked.input, "ancestors": asked.ancestors}
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def decode(raw: str) -> Asked:
+    """Raises Unreadable."""
+    try:
+        stored = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(str(error)) from error
+    match stored:
+        case {"parameters": dict(parameters), "input": list(items), "ancestors": list(ancestors), **others}:
+            typed = all(isinstance(each, dict) and isinstance(each.get("type"), str) for each in items)
+            if not others and typed and all(isinstance(each, str) for each in ancestors):
+                return Asked(parameters, tuple(items), tuple(ancestors))
+    raise Unreadable("not the arguments of a response")
+
+
+def result_of(at: Progress) -> dict[str, Json]:
+    """What a row holds of a response that is whole."""
+    fields = {"status": at.status, "reason": at.reason, "model": at.model, "usage": at.usage}
+    return {**fields, "output": list(at.output)}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response as its tenant may fetch it. `result` is None until it is whole; times are epoch milliseconds."""
+
+    id: str
+    asked: Asked
+    state: JobState
+    result: Mapping[str, Json] | None
+    failure: StoredFailure | None
+    created_at: int
+    finished_at: int | None
+
+    @property
+    def background(self) -> bool:
+        return self.asked.parameters.get("background") is True
+
+    @property
+    def output(self) -> Sequence[Item]:
+        return self.result["output"] if self.result is not None else ()
+
+    @property
+    def input_items(self) -> list[Item]:
+        """With the ids that follow from their places."""
+        return [
+            {"id": ids.item_id(self.id, item["type"], ids.INPUT, place), **item}
+            for place, item in enumerate(self.asked.input)
+        ]
+
+    def progress(self, default_model: str) -> Progress:
+        result = self.result or {}
+        error = None
+        if self.failure is not None and self.state is not JobState.CANCELLED:
+            error = {"code": "server_error", "message": self.failure.message, "type": self.failure.code}
+        return Progress(
+            id=self.id,
+            created_at=self.created_at,
+            model=result.get("model") or self.asked.model or default_model,
+            status=result.get("status") or _STATUSES[self.state],
+            output=self.output,
+            usage=result.get("usage"),
+            reason=result.get("reason"),
+            error=error,
+            completed_at=self.finished_at if self.state is JobState.COMPLETED else None,
+            toolbox=Toolbox.of(self.asked.parameters),
+        )

@@ -1,0 +1,199 @@
+"""Tools as chat completions know them, functions only, and back: custom tools, namespaces, and those that OpenAI runs
+itself, which are left out."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from answerback.http.openai_errors import InvalidParameter, MissingParameter, UnsupportedValue
+from answerback.kernel.json import Json
+from answerback.responses.model import Item
+
+LONGEST_NAME = 64
+"""Of a function, in OpenAI's chat completions; other upstreams take no more."""
+
+CLIENT_TOOLS = frozenset({"function", "custom", "namespace"})
+"""Tools that the client itself runs."""
+
+_INPUT_SCHEMA: Mapping[str, Json] = {
+    "type": "object",
+    "properties": {"input": {"type": "string", "description": "The whole input of the tool."}},
+    "required": ["input"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What a function of chat completions stands for. `kind` is `function` or `custom`."""
+
+    kind: str
+    name: str
+    namespace: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The tools of a request. `functions` and `choice` are as chat completions take them; `echoed` as the response
+    repeats them; `ignored` the types that were left out; `by_function` what each function stands for."""
+
+    functions: Sequence[Item] = ()
+    echoed: Sequence[Item] = ()
+    ignored: Sequence[str] = ()
+    choice: Json = None
+    by_function: Mapping[str, Tool] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Json]) -> "Toolbox":
+        """Raises InvalidField, which names the tool."""
+        given: Sequence[Item] = parameters.get("tools", ())
+        functions: dict[str, Item] = {}
+        tools: dict[str, Tool] = {}
+        echoed: list[Item] = []
+        hosted: dict[str, int] = {}
+        for index, tool in enumerate(given):
+            kind = tool.get("type")
+            if not isinstance(kind, str):
+                raise MissingParameter(f"tools[{index}].type", f"missing required parameter: 'tools[{index}].type'")
+            if kind not in CLIENT_TOOLS:
+                hosted.setdefault(kind, index)
+                continue
+            for namespace, each, path in _members(tool, f"tools[{index}]"):
+                stands_for = Tool(each["type"], each["name"], namespace)
+                named = function_name(stands_for.name, namespace)
+                if named in functions:
+                    raise InvalidParameter(f"{path}.name", f"invalid '{path}.name': another tool has this name")
+                functions[named] = _function(named, each)
+                tools[named] = stands_for
+            echoed.append(_echoed(tool))
+        if hosted and not functions:
+            kind, index = next(iter(hosted.items()))
+            raise _not_offered(kind, f"tools[{index}].type")
+        choice, allowed = _choice(parameters.get("tool_choice"), tools, hosted)
+        offered = [each for named, each in functions.items() if allowed is None or named in allowed]
+        return cls(offered, echoed, tuple(hosted), choice if offered else None, tools)
+
+    def tool(self, function: str) -> Tool:
+        """What the function stands for; models also call what nobody offered."""
+        return self.by_function.get(function) or Tool("function", function, None)
+
+
+def function_name(name: str, namespace: str | None) -> str:
+    """The name of a function that stands for a tool."""
+    flat = name if namespace is None else f"{namespace}__{name}"
+    if len(flat) <= LONGEST_NAME:
+        return flat
+    digest = hashlib.sha256(flat.encode()).hexdigest()[:8]
+    return f"{flat[: LONGEST_NAME - 9]}_{digest}"
+
+
+def _members(tool: Item, path: str) -> Iterator[tuple[str | None, Item, str]]:
+    """The tools of a namespace, or the one itself: its namespace, it, and the name of its parameter."""
+    name = _name(tool, path)
+    if tool["type"] != "namespace":
+        yield None, tool, path
+        return
+    members = tool.get("tools")
+    if not isinstance(members, list):
+        raise MissingParameter(f"{path}.tools", f"missing required parameter: '{path}.tools'")
+    for index, each in enumerate(members):
+        inner = f"{path}.tools[{index}]"
+        if not isinstance(each, dict) or each.get("type") not in ("function", "custom"):
+            raise InvalidParameter(f"{inner}.type", f"invalid '{inner}.type': must be 'function' or 'custom'")
+        _name(each, inner)
+        yield name, each, inner
+
+
+def _name(tool: Item, path: str) -> str:
+    name = tool.get("name")
+    if not isinstance(name, str) or not name:
+        raise MissingParameter(f"{path}.name", f"missing required parameter: '{path}.name'")
+    for field_, kind, wanted in (("parameters", dict, "an object"), ("description", str, "a string")):
+        if tool.get(field_) is not None and not isinstance(tool[field_], kind):
+            raise InvalidParameter(f"{path}.{field_}", f"invalid '{path}.{field_}': must be {wanted}")
+    return name
+
+
+def _function(named: str, tool: Item) -> Item:
+    description = tool.get("description")
+    if tool["type"] == "custom":
+        made = {
+            "name": named,
+            "description": _with_grammar(description, tool.get("format")),
+            "parameters": _INPUT_SCHEMA,
+        }
+    else:
+        parameters = tool.get("parameters") or {"type": "object", "properties": {}}
+        made = {"name": named, "description": description, "parameters": parameters, "strict": tool.get("strict")}
+    return {"type": "function", "function": {key: value for key, value in made.items() if value is not None}}
+
+
+def _with_grammar(description: str | None, form: Json) -> str | None:
+    if not isinstance(form, dict) or form.get("type") != "grammar":
+        return description
+    grammar = f"The input must match this {form.get('syntax', '')} grammar:\n{form.get('definition', '')}"
+    return grammar if description is None else f"{description}\n\n{grammar}"
+
+
+def _echoed(tool: Item) -> Item:
+    """A tool as OpenAI's SDKs read it again, without fields that are none of OpenAI's."""
+    match tool["type"]:
+        case "function":
+            fields = {key: tool.get(key) for key in ("name", "description", "parameters")}
+            strict = tool.get("strict")
+            return {"type": "function", **fields, "strict": strict if isinstance(strict, bool) else None}
+        case "custom":
+            form = tool.get("format")
+            known = isinstance(form, dict) and form.get("type") in ("text", "grammar")
+            fields = {"name": tool.get("name"), "description": tool.get("description")}
+            return {"type": "custom", **fields, **({"format": form} if known else {})}
+        case _:
+            members = [_echoed(each) for each in tool["tools"]]
+            description = tool.get("description")
+            named = {"name": tool.get("name"), "description": description if isinstance(description, str) else ""}
+            return {"type": "namespace", **named, "tools": members}
+
+
+def _choice(given: Json, tools: Mapping[str, Tool], hosted: Mapping[str, int]) -> tuple[Json, frozenset[str] | None]:
+    """`tool_choice` as chat completions take it, and the functions that it allows, None for all."""
+    match given:
+        case None | "auto" | "none" | "required":
+            return given, None
+        case {"type": "function" | "custom" as kind, "name": str()}:
+            return {"type": "function", "function": {"name": _find(tools, kind, given, "tool_choice")}}, None
+        case {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(allowed)}:
+            named = [
+                _find(tools, str(each.get("type")), each, f"tool_choice.tools[{index}]")
+                for index, each in enumerate(_objects(allowed))
+                if str(each.get("type")) not in hosted
+            ]
+            return mode, frozenset(named)
+        case {"type": str(kind)} if kind in hosted:
+            raise _not_offered(kind, f"tools[{hosted[kind]}].type")
+        case {"type": str(kind)} if kind not in (*CLIENT_TOOLS, "allowed_tools"):
+            raise _not_offered(kind, "tool_choice.type")
+        case _:
+            words = "must be 'auto', 'none', 'required', or name a function or custom tool of 'tools'"
+            raise InvalidParameter("tool_choice", f"invalid 'tool_choice': {words}")
+
+
+def _objects(given: Iterable[Json]) -> Iterator[Item]:
+    for index, each in enumerate(given):
+        if not isinstance(each, dict):
+            path = f"tool_choice.tools[{index}]"
+            raise InvalidParameter(path, f"invalid '{path}': must be an object")
+        yield each
+
+
+def _find(tools: Mapping[str, Tool], kind: str, wanted: Item, path: str) -> str:
+    """The function that stands for a tool; with a `namespace` it is that one's."""
+    for function, tool in tools.items():
+        named = tool.name == wanted.get("name") or (function == wanted.get("name") and tool.namespace is not None)
+        if named and tool.kind == kind and wanted.get("namespace", tool.namespace) == tool.namespace:
+            return function
+    raise InvalidParameter(path, f"invalid '{path}': 'tools' has no {kind} tool {wanted.get('name')!r}")
+
+
+def _not_offered(kind: str, param: str) -> UnsupportedValue:
+    words = f"tools that OpenAI runs itself, as {kind!r}, are not offered here: use tools that the client runs"
+    return UnsupportedValue(param, words)
