@@ -84,7 +84,7 @@ async def test_openais_client_understands_the_errors(llm: FakeLLM, client: opena
     with pytest.raises(openai.AuthenticationError):
         await client.chat.completions.create(model="m", messages=user("hi"))
     with pytest.raises(openai.NotFoundError):
-        await client.embeddings.create(model="m", input="hi")
+        await client.moderations.create(input="hi")
     with pytest.raises(openai.BadRequestError):
         await client.post("/chat/completions", body={"messages": 7}, cast_to=object)
 
@@ -95,6 +95,13 @@ async def test_openais_client_lists_the_models() -> None:
         openai.AsyncOpenAI(base_url=llm.base_url, api_key="key") as client,
     ):
         assert [model.id async for model in client.models.list()] == ["a/b", "c"]
+
+
+async def test_openais_client_gets_vectors(llm: FakeLLM, client: openai.AsyncOpenAI) -> None:
+    made = await client.embeddings.create(model="m", input=["hi", "hello"])
+
+    assert [each.embedding for each in made.data] == [[2.0, 0.0], [5.0, 1.0]]
+    assert llm.calls[-1].user == "hi"
 
 
 async def ask(provider: OpenAICompatible, text: str) -> str:

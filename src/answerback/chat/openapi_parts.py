@@ -59,6 +59,20 @@ CHAT_BODY: dict[str, Any] = {
         }
     },
 }
+RELAY_ERRORS = (
+    openai_errors(
+        _400="The request is wrong, or the upstream refused it: `param` and `message` say what to change",
+        _401="No key, or one that is not valid",
+        _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
+        "`Retry-After`), or its response was not stored",
+        _413="The body is too large, for the service or for the upstream",
+        _415=NOT_JSON,
+        _421=MISDIRECTED,
+    )
+    | openai_refusal(404, "The upstream has no such model", "model_not_found", "nonesuch is not a valid model ID")
+    | _UPSTREAM
+)
+
 CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The upstream's answer as it came, or with `stream: true` its chunks",
@@ -67,15 +81,5 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
             "text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE_STREAM},
         },
     },
-    **openai_errors(
-        _400="The request is wrong, or the upstream refused it: `param` and `message` say what to change",
-        _401="No key, or one that is not valid",
-        _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
-        "`Retry-After`), or its response was not stored",
-        _413="The body is too large, for the service or for the upstream",
-        _415=NOT_JSON,
-        _421=MISDIRECTED,
-    ),
-    **openai_refusal(404, "The upstream has no such model", "model_not_found", "nonesuch is not a valid model ID"),
-    **_UPSTREAM,
+    **RELAY_ERRORS,
 }

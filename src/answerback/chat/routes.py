@@ -9,6 +9,7 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.chat.chunks import error_chunk, events
 from answerback.chat.openapi_parts import CHAT_BODY, CHAT_RESPONSES
+from answerback.chat.requests import check_model
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.keep_alive import stream
 from answerback.http.openai_bodies import check_type, read_object
@@ -17,7 +18,6 @@ from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.http.sse import sse_response
 from answerback.kernel.json import Json
 from answerback.llm.asking import Asker
-from answerback.llm.model import name
 
 WANTED = """send {"model": …, "messages": […]} with 'Content-Type: application/json'"""
 
@@ -69,10 +69,7 @@ async def _read(request: Request) -> dict[str, Json]:
     messages = body["messages"]
     if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
         raise InvalidParameter("messages", "'messages' must be a list of at least one object")
-    check_type(body, "model", str, "a string")
-    if (model := body.get("model")) and name(model) != model:
-        # The name becomes a label of metrics and a field of the log.
-        raise InvalidParameter("model", "'model' must be the id of a model: text of at most 256 characters")
+    check_model(body)
     check_type(body, "stream", bool, "true or false")
     check_type(body, "stream_options", dict, "an object")
     return body

@@ -66,7 +66,7 @@ def _filled(operation: Mapping[str, Any], body: Mapping[str, Any]) -> Mapping[st
 
 
 def _wrong(operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a request may be refused for, most telling first, as the entries of a `detail`."""
+    """What a request may be refused for, the plainest first, as the entries of a `detail`."""
     for content in operation.get("requestBody", {}).get("content", {}).values():
         for field in content["schema"].get("required", ()):
             yield {"type": "missing", "loc": ["body", field], "msg": "Field required"}

@@ -17,7 +17,6 @@ NOT_OFFERED: Mapping[str, str] = {
     "completions": "plain completions",
     "containers": "containers",
     "conversations": "OpenAI's conversations",
-    "embeddings": "embeddings",
     "engines": "engines",
     "evals": "evals",
     "files": "files",

@@ -13,7 +13,7 @@ from answerback.kernel.json import Json
 from answerback.kernel.retry import ShortRetries
 from answerback.kernel.usage import Usage
 from answerback.llm import completions
-from answerback.llm.model import Answer, ChatRequest, FinishReason, ModelList
+from answerback.llm.model import Answer, Api, ChatRequest, FinishReason, ModelList
 from answerback.llm.provider import Provider, send_streamed, send_whole
 from answerback.llm.reply import StreamedReply, WholeReply
 
@@ -98,10 +98,10 @@ class Asker:
         self._report("asked", timed.answer.model, timed.seconds, timed.answer.usage, timed.answer.finish_reason)
         return timed
 
-    async def relay(self, tenant_id: str, body: Mapping[str, Json]) -> WholeReply:
+    async def relay(self, tenant_id: str, body: Mapping[str, Json], api: Api = Api.CHAT) -> WholeReply:
         """A whole answer as the upstream sent it. Raises ProviderError."""
         started = self._monotonic()
-        request = ChatRequest(body, self._timeout, tenant_id)
+        request = ChatRequest(body, self._timeout, tenant_id, api=api)
         reply = await self._retried(lambda: send_whole(self._provider, request))
         self._report("relayed", reply.model, self._monotonic() - started, reply.usage, reply.finish_reason)
         return reply

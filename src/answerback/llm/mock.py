@@ -11,16 +11,16 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage, estimate_tokens
 from answerback.llm.content import text_of
-from answerback.llm.model import ChatRequest, Chunk, Model, ModelList, storable
-from answerback.llm.reply import Reply, StreamedReply, WholeReply
+from answerback.llm.mock_embeddings import MODEL, mock_embeddings
+from answerback.llm.model import Api, ChatRequest, Chunk, Model, ModelList, storable
+from answerback.llm.reply import EmbeddingsReply, Reply, StreamedReply, WholeReply
 
-MODEL = "mock"
 QUOTE_LIMIT = 200
 
 
 class MockProvider:
     """Implements `Provider`. Quotes the last user message, and the one before it if there is one; if JSON is asked
-    for, the quote becomes a review's feedback.
+    for, the quote becomes a review's feedback. Embeddings are numbers made of the text's hash.
 
     Every call takes `delay_seconds`; tests replace `sleep`.
     """
@@ -40,6 +40,9 @@ class MockProvider:
             raise ProviderError(ErrorCode.UPSTREAM_TIMEOUT, words, retryable=True)
         deadline = asyncio.get_running_loop().time() + request.timeout
         await self._sleep(self._delay)
+        if request.api is Api.EMBEDDINGS:
+            made = mock_embeddings(request.body)
+            return EmbeddingsReply(_encode(made), made, MODEL)
         said = _texts(request.body.get("messages"))
         text = _answer([text for role, text in said if role == "user"])
         if _wants_json(request.body.get("response_format")):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from answerback.kernel.json import Json as Json
@@ -14,9 +15,16 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 """Why an answer ends, in OpenAI's words. `length`: it was cut."""
 
 
+class Api(StrEnum):
+    """What an upstream is asked for, by its path below the base URL."""
+
+    CHAT = "chat/completions"
+    EMBEDDINGS = "embeddings"
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One call. `body` has the shape of an OpenAI chat completion request; without `model` the provider's default
+    """One call. `body` has the shape of OpenAI's requests to this `api`; without `model` the provider's default
     answers. `timeout` is in seconds and covers the whole call; the wait for a place at the upstream before it may take
     as long again. `tenant_id` is whose turn it takes, empty for the service's own. `queued` marks the call of a job,
     which can also wait in the queue. `patient` is False for a call that is refused at once where there is no place.
@@ -31,6 +39,7 @@ class ChatRequest:
     stream: bool = False
     patient: bool = True
     optional: frozenset[str] = frozenset()
+    api: Api = Api.CHAT
 
 
 @dataclass(frozen=True, slots=True)

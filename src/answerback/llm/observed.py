@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import Attributes, LLMCall, Span, SpanKind
 from answerback.llm.finish_reasons import Finish, classify, shown
-from answerback.llm.model import ChatRequest, ModelList
+from answerback.llm.model import Api, ChatRequest, ModelList
 from answerback.llm.provider import Provider
 from answerback.llm.reply import Reply, StreamedReply
+
+OPERATIONS: Mapping[Api, str] = {Api.CHAT: "chat", Api.EMBEDDINGS: "embeddings"}
+"""Their names in the GenAI semantic conventions."""
 
 MOST_UNKNOWN_WORDS = 100
 """How many unknown words of a provider are logged: it chooses them."""
@@ -31,7 +34,7 @@ class ObservedProvider:
         named = request.body.get("model")
         model = named if isinstance(named, str) and named else self._default_model
         attributes: dict[str, str | int | float | Sequence[str]] = {
-            "gen_ai.operation.name": "chat",
+            "gen_ai.operation.name": OPERATIONS[request.api],
             "gen_ai.provider.name": self.name,
             "gen_ai.request.model": model,
         }
@@ -39,7 +42,7 @@ class ObservedProvider:
             value = request.body.get(field)
             if isinstance(value, int | float):
                 attributes[f"gen_ai.request.{field}"] = value
-        span = self._instruments.tracer.begin(f"chat {model}", SpanKind.CLIENT, attributes)
+        span = self._instruments.tracer.begin(f"{OPERATIONS[request.api]} {model}", SpanKind.CLIENT, attributes)
         call = ObservedCall(self.name, model, self._instruments, span)
         try:
             reply = await self._provider.send(request)

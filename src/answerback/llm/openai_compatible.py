@@ -9,16 +9,16 @@ from yarl import URL
 from answerback import __version__
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
-from answerback.llm import completions
+from answerback.llm import completions, embeddings
 from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, change_after, changed
 from answerback.llm.blank_errors import is_error
 from answerback.llm.documents import read_completion
 from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
 from answerback.llm.finish_reasons import check_end, reason_of
-from answerback.llm.model import ChatRequest, ModelList
+from answerback.llm.model import Api, ChatRequest, ModelList
 from answerback.llm.model_lists import models_of
 from answerback.llm.redaction import place
-from answerback.llm.reply import Reply, StreamedReply, WholeReply
+from answerback.llm.reply import EmbeddingsReply, Reply, StreamedReply, WholeReply
 from answerback.llm.streams import chunks
 from answerback.llm.transport import Transport
 
@@ -30,8 +30,8 @@ MOST_CHANGES = 3
 
 
 class OpenAICompatible:
-    """Implements `Provider` over `POST {base_url}/chat/completions`, plain. It never retries, but a request that is
-    refused for a field of the service's own is asked again without it.
+    """Implements `Provider` over `POST {base_url}/chat/completions` and `/embeddings`, plain. It never retries, but a
+    request that is refused for a field of the service's own is asked again without it.
 
     `default_model` answers requests that name none. `connect_timeout` is in seconds. `now` is the wall clock in epoch
     milliseconds, for waits that upstreams give as a moment. `app_url` and the title "Answerback" show OpenRouter which
@@ -51,13 +51,13 @@ class OpenAICompatible:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._secrets = (api_key,) if api_key else ()
-        self._url = URL(self._base_url + "/chat/completions")
+        self._urls = {api: URL(f"{self._base_url}/{api}") for api in Api}
         self._models_url = URL(self._base_url + "/models")
         self._default_model = default_model
         self._now = now
         self._list_timeout = min(LIST_TIMEOUT, connect_timeout)
         self._transport = Transport(connect_timeout)
-        self._adaptations = Adaptations(self._url.host)
+        self._adaptations = Adaptations(self._models_url.host)
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -69,7 +69,7 @@ class OpenAICompatible:
         }
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
-        host = self._url.host or "openai-compatible"
+        host = self._models_url.host or "openai-compatible"
         self.name = name or ("openrouter" if f".{host}".endswith(".openrouter.ai") else host)
 
     async def send(self, request: ChatRequest) -> Reply:
@@ -87,6 +87,8 @@ class OpenAICompatible:
     async def _send(self, request: ChatRequest) -> Reply:
         """One call; a second one, or a third, where the upstream refuses a field that the service itself added."""
         deadline = asyncio.get_running_loop().time() + request.timeout
+        if request.api is Api.EMBEDDINGS:
+            return await self._embed(request)
         asked, optional = self._body(request)
         model = asked["model"]
         asked, changes = self._adaptations.known(model, asked, optional), list[Change]()
@@ -106,19 +108,29 @@ class OpenAICompatible:
                 return reply
 
     async def _ask(self, asked: dict[str, Json], request: ChatRequest, deadline: float, timeout: float) -> Reply:
-        body = _encode(asked)
+        body, url = _encode(asked), self._urls[request.api]
         several = isinstance(n := asked.get("n"), int) and n > 1
         if request.stream:
-            response = await self._transport.open("POST", self._url, self._headers, body, timeout)
+            response = await self._transport.open("POST", url, self._headers, body, timeout)
             read = chunks(response, self._now, several=several)
             return await StreamedReply.open(read, request.timeout, deadline)
-        response = await self._transport.open("POST", self._url, self._headers, body, timeout)
+        response = await self._transport.open("POST", url, self._headers, body, timeout)
         try:
             whole, document = await read_completion(response, self._now, several=several)
         finally:
             response.close()
         self._check(document)
         return WholeReply(whole, document, asked["model"])
+
+    async def _embed(self, request: ChatRequest) -> Reply:
+        asked = {"model": self._default_model, **request.body}
+        url, body = self._urls[request.api], _encode(asked)
+        response = await self._transport.open("POST", url, self._headers, body, request.timeout, embeddings.MAX_BYTES)
+        try:
+            whole, document = await embeddings.read_embeddings(response, self._now)
+        finally:
+            response.close()
+        return EmbeddingsReply(whole, document, asked["model"])
 
     async def models(self) -> ModelList:
         """The models that the upstream lists; malformed entries are skipped. Raises ProviderError."""

@@ -11,7 +11,7 @@ from answerback.kernel.usage import Usage
 from answerback.llm import completions
 from answerback.llm.finish_reasons import Finish, classify, normalised, reason_of, word_of
 from answerback.llm.model import Answer, Chunk, FinishReason, name
-from answerback.llm.usage_fields import usage_of
+from answerback.llm.usage_fields import usage, usage_of
 
 MAY_BE_FOLLOWED = frozenset({None, Finish.DONE, Finish.UNKNOWN})
 """Ends that another one replaces: a cut answer stays one, whatever an upstream says later."""
@@ -40,7 +40,7 @@ class WholeReply:
         return word_of(reason_of(self.document["choices"][0]))
 
     @property
-    def finish_reason(self) -> FinishReason:
+    def finish_reason(self) -> FinishReason | None:
         choice = self.document["choices"][0]
         calls = choice["message"].get("tool_calls") or choice["message"].get("function_call")
         return normalised(classify(reason_of(choice)), calls_tools=bool(calls))
@@ -48,6 +48,23 @@ class WholeReply:
     def answer(self) -> Answer:
         """The first choice. Raises ProviderError if it holds neither text nor tool calls."""
         return completions.answer(self.document["choices"][0], self.model, self.usage)
+
+
+class EmbeddingsReply(WholeReply):
+    """Whole embeddings, which `embeddings.check` has passed: they have no choices, and so no end."""
+
+    @property
+    def usage(self) -> Usage | None:
+        counts = self.document.get("usage")
+        return usage({**counts, "completion_tokens": 0}) if isinstance(counts, dict) else None
+
+    @property
+    def finish_word(self) -> None:
+        return None
+
+    @property
+    def finish_reason(self) -> None:
+        return None
 
 
 class StreamedReply:

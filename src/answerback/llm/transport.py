@@ -41,12 +41,19 @@ class Response:
 class OpenResponse:
     """A response whose body still comes. Reading raises ProviderError."""
 
-    def __init__(self, response: http.Response, deadline: float, explain: Callable[[Exception], ProviderError]) -> None:
+    def __init__(
+        self,
+        response: http.Response,
+        deadline: float,
+        explain: Callable[[Exception], ProviderError],
+        max_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._deadline = deadline
         self._explain = explain
+        self._max_bytes = max_bytes
         named = coding(response.headers.get("Content-Encoding"))
         # Servers also name what is no compression, such as `utf-8`.
         self._inflate = Inflate(named) if named in COMPRESSIONS else None
@@ -92,8 +99,8 @@ class OpenResponse:
         return body
 
     async def read_what_came(self) -> tuple[bytes, ProviderError | None]:
-        """The whole body; or as much as came of one that broke, and what broke it. Raises ProviderError beyond
-        `MAX_RESPONSE_BYTES`."""
+        """The whole body; or as much as came of one that broke, and what broke it. Raises ProviderError for one that is
+        too large."""
         parts: list[bytes] = []
         broken: ProviderError | None = None
         try:
@@ -118,8 +125,8 @@ class OpenResponse:
         while part := await self.next_part():
             parts.append(part)
             size += len(part)
-            if size > MAX_RESPONSE_BYTES:
-                raise TooLarge
+            if size > self._max_bytes:
+                raise TooLarge(self._max_bytes)
 
     def close(self) -> None:
         """Closes the connection, unless the body has come whole: then another call may use it."""
@@ -127,7 +134,7 @@ class OpenResponse:
 
 
 class TooLarge(Exception):
-    """A body exceeds `MAX_RESPONSE_BYTES`."""
+    """A body exceeds as many bytes."""
 
 
 class Transport:
@@ -155,7 +162,13 @@ class Transport:
             raise explain(error) from None
 
     async def open(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+        max_bytes: int = MAX_RESPONSE_BYTES,
     ) -> OpenResponse:
         """Asks once (again only as `HttpClient.request` does), following no redirect; `timeout` covers the response to
         its end. The caller closes it. Cancelling closes the connection, so that the LLM may stop.
@@ -170,7 +183,7 @@ class Transport:
                 response = await self._client.request(method, url, headers, body, self._resolve)
         except Exception as error:  # noqa: BLE001 (as above)
             raise explain(error) from None
-        return OpenResponse(response, deadline, explain)
+        return OpenResponse(response, deadline, explain, max_bytes)
 
     async def close(self) -> None:
         await self._client.close()
@@ -186,7 +199,7 @@ class Transport:
             case TimeoutError():
                 code, words = ErrorCode.UPSTREAM_TIMEOUT, f"the upstream did not answer within {timeout:g} s"
             case TooLarge():
-                code, words = _INVALID, f"the upstream's response exceeds {MAX_RESPONSE_BYTES} bytes"
+                code, words = _INVALID, f"the upstream's response exceeds {error} bytes"
             case errors.BodyUndecodable():
                 code, words = _INVALID, "the upstream's response cannot be decompressed"
             case errors.TooMuchFraming():

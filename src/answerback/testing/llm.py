@@ -1,5 +1,5 @@
-"""A real LLM server without an LLM: speaks OpenAI's chat completions on 127.0.0.1, remembers every call, and answers
-as its script says, however badly.
+"""A real LLM server without an LLM: speaks OpenAI's chat completions and embeddings on 127.0.0.1, remembers every call,
+and answers as its script says, however badly.
 
 async with FakeLLM() as llm:
     llm.then(replies.status(429, headers={"Retry-After": "1"}))
@@ -26,7 +26,7 @@ from typing import Any, Self, TypeAlias
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from answerback.testing.replies import Call, Reply, delayed, echo, last_user_text, status
+from answerback.testing.replies import Call, Reply, delayed, echo, embeddings, last_user_text, status
 
 HOST = "127.0.0.1"
 MAX_BODY = 64 * 1024 * 1024
@@ -42,8 +42,9 @@ class FakeLLM:
     """An OpenAI-compatible server on `port` of 127.0.0.1 (0: a free one).
 
     A call is answered by the first unused reply of `then`; else that of the first `on` that matches; else `default`, an
-    echo. `log` is a file that gets one line of JSON per call, written before the call is answered, so that it has the
-    calls of a client that is killed, too. With `remember=False` only totals are kept, for long runs.
+    echo, or vectors where embeddings were asked for. `log` is a file that gets one line of JSON per call, written
+    before the call is answered, so that it has the calls of a client that is killed, too. With `remember=False` only
+    totals are kept, for long runs.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class FakeLLM:
 
     @property
     def calls(self) -> Sequence[Call]:
-        """Every chat completion asked for so far, in order."""
+        """Everything asked for so far, in order, but for lists of models."""
         return tuple(self._calls)
 
     def count(self, user: str) -> int:
@@ -174,7 +175,11 @@ class FakeLLM:
                 user = last_user_text(body["messages"])
             except (ValueError, TypeError, KeyError):
                 return await _refuse(400, "the body must be a JSON object with messages")(request, _NO_CALL)
-            return await self._answer(request, body, user)
+            return await self._answer(request, body, user, self._default)
+        if request.path == "/v1/embeddings" and request.method == "POST":
+            body = await request.json()
+            given = body["input"]
+            return await self._answer(request, body, str(given[0] if isinstance(given, list) else given), embeddings())
         if request.path == "/v1/models" and request.method == "GET":
             self.lists += 1
             self._changed()
@@ -184,9 +189,11 @@ class FakeLLM:
             return await status(200, {"object": "list", "data": rows, "has_more": False})(request, _NO_CALL)
         return await _refuse(404, f"no such thing: {request.method} {request.path}")(request, _NO_CALL)
 
-    async def _answer(self, request: web.BaseRequest, body: dict[str, Any], user: str) -> web.StreamResponse:
+    async def _answer(
+        self, request: web.BaseRequest, body: dict[str, Any], user: str, default: Reply
+    ) -> web.StreamResponse:
         call = self._record(request, body, user)
-        reply = self._choose(user)
+        reply = self._choose(user) or default
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
@@ -218,13 +225,13 @@ class FakeLLM:
             os.write(self._log, json.dumps(line).encode() + b"\n")
         return call
 
-    def _choose(self, user: str) -> Reply:
+    def _choose(self, user: str) -> Reply | None:
         if self._next:
             return self._next.popleft()
         for match, replies in self._matches:
             if match(user) if callable(match) else match == user:
                 return replies.popleft() if len(replies) > 1 else replies[0]
-        return self._default
+        return None
 
 
 _NO_CALL = Call(0, {}, {}, 0.0, "")

@@ -17,8 +17,8 @@ SSE_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One question as it came. `n` counts from 1, `at` is monotonic seconds, `user` the text of the last user message;
-    names in `headers` may be asked for in any case."""
+    """One question as it came. `n` counts from 1, `at` is monotonic seconds, `user` the text of the last user message,
+    or the first text to embed; names in `headers` may be asked for in any case."""
 
     n: int
     body: Mapping[str, Any]
@@ -28,7 +28,9 @@ class Call:
 
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:
-        return self.body["messages"]  # type: ignore[no-any-return]
+        """None of a call for embeddings."""
+        said: Sequence[Mapping[str, Any]] = self.body.get("messages", ())
+        return said
 
     @property
     def model(self) -> str:
@@ -50,6 +52,22 @@ def echo() -> Reply:
         count = len(call.messages)
         text = f'You said: "{call.user}". I was given {count} message{"" if count == 1 else "s"}.'
         return await _completion(request, call, text)
+
+    return reply
+
+
+def embeddings() -> Reply:
+    """Embeds each input as two numbers: its length, and its place among them (OpenAI API reference, "Embeddings")."""
+
+    async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:  # noqa: ARG001
+        given = call.body["input"]
+        texts = given if isinstance(given, list) else [given]
+        data = [
+            {"object": "embedding", "index": n, "embedding": [float(len(text)), float(n)]}
+            for n, text in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
+        return _json({"object": "list", "data": data, "model": call.model, "usage": usage})
 
     return reply
 
@@ -141,7 +159,7 @@ def break_off(text: str = "This sentence will never be finished.") -> Reply:
     """Begins a good answer, streamed where a stream was asked for, and closes the connection in the middle of it."""
 
     async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:
-        data = b"".join(events(call, text)) if call.streamed else _encode(document(call, text))
+        data = b"".join(events(call, text)) if call.streamed else encoded(document(call, text))
         response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(data))})
         if call.streamed:
             response = web.StreamResponse(headers=SSE_HEADERS)
@@ -248,13 +266,14 @@ def _usage(call: Call, text: str) -> dict[str, int]:
 
 
 def _json(body: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    data = body if isinstance(body, bytes) else _encode(body)
+    data = body if isinstance(body, bytes) else encoded(body)
     return web.Response(body=data, status=code, headers={"Content-Type": "application/json", **(headers or {})})
 
 
-def _encode(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
+    """Compact JSON."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _event(value: Any) -> bytes:
-    return b"data: %s\n\n" % _encode(value)
+    return b"data: %s\n\n" % encoded(value)
