@@ -10,7 +10,7 @@ from answerback.llm.mock_embeddings import mock_embeddings
 
 
 def vectors(**body: object) -> list[list[float]]:
-    return [each["embedding"] for each in mock_embeddings(body)["data"]]
+    return [each["embedding"] for each in mock_embeddings(body, "mock")["data"]]
 
 
 def test_the_same_text_has_the_same_vector_and_another_text_another() -> None:
@@ -25,7 +25,9 @@ def test_they_have_as_many_dimensions_as_were_asked_for() -> None:
 
 
 def test_packed_ones_are_the_same_numbers() -> None:
-    (packed,) = (each["embedding"] for each in mock_embeddings({"input": "x", "encoding_format": "base64"})["data"])
+    (packed,) = (
+        each["embedding"] for each in mock_embeddings({"input": "x", "encoding_format": "base64"}, "mock")["data"]
+    )
 
     numbers = struct.unpack("<256f", base64.b64decode(packed))
 

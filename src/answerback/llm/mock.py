@@ -11,10 +11,11 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage, estimate_tokens
 from answerback.llm.content import text_of
-from answerback.llm.mock_embeddings import MODEL, mock_embeddings
+from answerback.llm.mock_embeddings import mock_embeddings
 from answerback.llm.model import Api, ChatRequest, Chunk, Model, ModelList, storable
 from answerback.llm.reply import EmbeddingsReply, Reply, StreamedReply, WholeReply
 
+MODEL = "mock"
 QUOTE_LIMIT = 200
 
 
@@ -41,7 +42,7 @@ class MockProvider:
         deadline = asyncio.get_running_loop().time() + request.timeout
         await self._sleep(self._delay)
         if request.api is Api.EMBEDDINGS:
-            made = mock_embeddings(request.body)
+            made = mock_embeddings(request.body, MODEL)
             return EmbeddingsReply(_encode(made), made, MODEL)
         said = _texts(request.body.get("messages"))
         text = _answer([text for role, text in said if role == "user"])

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from answerback.kernel.json import Json
 from answerback.kernel.usage import estimate_tokens
 
-MODEL = "mock"
 DIMENSIONS = 256
 MOST_DIMENSIONS = 4096
 
 
-def mock_embeddings(body: Mapping[str, Json]) -> dict[str, Json]:
+def mock_embeddings(body: Mapping[str, Json], model: str) -> dict[str, Json]:
     """The answer to a request for embeddings, as OpenAI's."""
     inputs = _inputs(body.get("input"))
     wanted = body.get("dimensions")
@@ -28,7 +27,7 @@ def mock_embeddings(body: Mapping[str, Json]) -> dict[str, Json]:
     ]
     tokens = sum(estimate_tokens(text) for text in inputs)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "data": data, "model": MODEL, "usage": usage}
+    return {"object": "list", "data": data, "model": model, "usage": usage}
 
 
 def _inputs(given: Json) -> list[str]:
