@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from answerback.http.bodies import body_schema
-from answerback.http.openai_errors import openai_errors
+from answerback.http.openai_errors import openai_errors, openai_refusal
 from answerback.http.openapi_parts import MISDIRECTED, NOT_JSON
 from answerback.responses.body import Progress, response_body
 from answerback.responses.model import Asked
@@ -78,7 +78,6 @@ CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
         **_REASONS
         | {
             "_400": "The request is wrong, or the upstream refused it: `param` and `message` say what to change",
-            "_404": "An `item_reference` to what is not stored",
             "_409": "The Idempotency-Key was used with another body, or its first request is still being answered "
             "(then with `Retry-After`), or its response was not stored",
             "_413": "The body is larger than 32 MiB, or too large for the upstream",
@@ -87,12 +86,27 @@ CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
             "_503": "The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
         }
     ),
+    **openai_refusal(404, "An `item_reference` to what is not stored", "not_found", "there is no item 'msg_1'"),
 }
-_OF_ONE = openai_errors(
-    **_REASONS
-    | {"_400": "A parameter is wrong", "_404": "There is no such response among yours", "_422": "The id cannot be read"}
+_OF_ONE = openai_errors(**_REASONS) | openai_refusal(
+    404, "There is no such response among yours", "not_found", f"there is no response {EXAMPLE_ID!r}"
 )
-SHOWN_RESPONSES: dict[int | str, dict[str, Any]] = {200: _body("The response", _EXAMPLE), **_OF_ONE}
+
+
+def _refused(message: str) -> dict[int | str, dict[str, Any]]:
+    return openai_refusal(400, "The request cannot be carried out", "invalid_value", message)
+
+
+SHOWN_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: _body("The response", _EXAMPLE),
+    **_OF_ONE,
+    **_refused("only a background response can be streamed again"),
+}
+CANCELLED_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: _body("The response", _EXAMPLE),
+    **_OF_ONE,
+    **_refused("only a background response can be cancelled"),
+}
 DELETED_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: _body("It is deleted", {"id": EXAMPLE_ID, "object": "response", "deleted": True}),
     **_OF_ONE,
@@ -103,6 +117,7 @@ ITEMS_RESPONSES: dict[int | str, dict[str, Any]] = {
         {"object": "list", "data": [_READ], "first_id": _READ["id"], "last_id": _READ["id"], "has_more": False},
     ),
     **_OF_ONE,
+    **_refused("'limit' must be a number from 1 to 100"),
 }
 _INCLUDE = ("include[]", "What else to show.", _texts(["reasoning.encrypted_content"]))
 RESPONSE_QUERIES = _queries(_INCLUDE)

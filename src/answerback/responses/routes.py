@@ -20,6 +20,7 @@ from answerback.responses.context import said
 from answerback.responses.create import Responder
 from answerback.responses.model import SEALED, Item
 from answerback.responses.openapi_parts import (
+    CANCELLED_RESPONSES,
     CREATE_BODY,
     CREATE_RESPONSES,
     DELETED_RESPONSES,
@@ -59,7 +60,7 @@ def router(
         responses=CREATE_RESPONSES,
         openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": CREATE_BODY},
     )
-    async def create(request: Request) -> Response:
+    async def create_response(request: Request) -> Response:
         """Any chat model answers: the request is asked as a chat completion, and its answer comes back as items. Tools
         of the types `function`, `custom` and `namespace` are called by the client; those that OpenAI runs itself are
         left out and named in `x-answerback-ignored-tools`, or refused where nothing else was offered.
@@ -82,7 +83,7 @@ def router(
         responses=SHOWN_RESPONSES,
         openapi_extra=RESPONSE_QUERIES,
     )
-    async def show(request: Request, response_id: ResponseId) -> Response:
+    async def get_response(request: Request, response_id: ResponseId) -> Response:
         """Stored for `RETENTION_DAYS`, unless it was created with `store: false`. Counts against no rate."""
         tenant_id = await authenticator.polling_tenant(request)
         found = await store.get(tenant_id, response_id)
@@ -94,7 +95,7 @@ def router(
     @router.delete(
         "/responses/{response_id}", summary="Delete a response", response_model=None, responses=DELETED_RESPONSES
     )
-    async def delete(request: Request, response_id: ResponseId) -> Response:
+    async def delete_response(request: Request, response_id: ResponseId) -> Response:
         """Nothing can go on from it any more, nor from those that went on from it."""
         tenant_id = await authenticator.tenant(request)
         await store.erase(tenant_id, response_id)
@@ -104,9 +105,9 @@ def router(
         "/responses/{response_id}/cancel",
         summary="Cancel a background response",
         response_model=None,
-        responses=SHOWN_RESPONSES,
+        responses=CANCELLED_RESPONSES,
     )
-    async def cancel(request: Request, response_id: ResponseId) -> Response:
+    async def cancel_response(request: Request, response_id: ResponseId) -> Response:
         """A response whose caller waits is cancelled by hanging up."""
         tenant_id = await authenticator.tenant(request)
         await store.get(tenant_id, response_id)
@@ -119,7 +120,7 @@ def router(
         responses=ITEMS_RESPONSES,
         openapi_extra=ITEM_QUERIES,
     )
-    async def input_items(request: Request, response_id: ResponseId) -> Response:
+    async def list_input_items(request: Request, response_id: ResponseId) -> Response:
         """The items of its input behind those of the responses before it, without `instructions`. Newest first."""
         tenant_id = await authenticator.polling_tenant(request)
         *before, last = await store.with_ancestors(tenant_id, response_id)
