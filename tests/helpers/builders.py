@@ -17,13 +17,13 @@ from answerback.jobs.model import Accepted, Finished, Limits, NewJob
 from answerback.jobs.outcome import Retry
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError
+from answerback.kernel.shares import Shares
 from answerback.kernel.usage import Usage
 from answerback.llm.model import Answer, ChatRequest
 from answerback.llm.reply import WholeReply
 from answerback.queue.attempts import Report
 from answerback.queue.birth import T
 from answerback.queue.leases import Offer
-from answerback.queue.shares import Shares
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd, CallbackResponse

@@ -18,9 +18,9 @@ from answerback.jobs.sweep import Sweep
 from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
+from answerback.kernel.shares import Shares, with_batch
 from answerback.queue.birth import Births
 from answerback.queue.notifiers.local import LocalNotifier
-from answerback.queue.shares import Shares, with_batch
 from answerback.queue.worker_pool import WorkerPool
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.deliver import Deliverer, Origins

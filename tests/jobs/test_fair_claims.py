@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from answerback.jobs.kind import Claimed
-from answerback.queue.shares import Shares
+from answerback.kernel.shares import Shares
 from builders import LEASE, accept, claim_jobs, finish
 from databases import Database
 from stores import Stores

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.shares import Shares
 from answerback.queue.leased_queue import Claims
-from answerback.queue.shares import Shares
 from answerback.queue.worker_pool import WorkerPool
 from builders import Journal, RealClock
 

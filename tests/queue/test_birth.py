@@ -7,10 +7,10 @@ import pytest
 from stage import ALONE, SHORT, Row, Stage
 
 from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable
+from answerback.kernel.shares import Shares
 from answerback.queue import worker_pool as pools
 from answerback.queue.birth import Births
 from answerback.queue.leases import Offer
-from answerback.queue.shares import Shares
 from answerback.queue.unconfirmed import UnconfirmedClaims
 from answerback.queue.worker_pool import WorkerPool
 

@@ -7,9 +7,9 @@ import pytest
 from stage import Row, Stage
 
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.shares import Shares
 from answerback.queue import worker_pool as pools
 from answerback.queue.leased_queue import Claims
-from answerback.queue.shares import Shares
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from answerback.queue.shares import Shares
+from answerback.kernel.shares import Shares
 from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, DeliveryRecord, OriginKey, OriginRoom
 from builders import LEASE, TENANT, URL, accept, claim_jobs, finish, roomy
 from stores import Stores

@@ -100,7 +100,9 @@ class QuestionStore:
         self._database = database
 
     async def keep_question(self, tenant_id: str, question: str, answer: str, finish_reason: str) -> None:
-        await self._database.write.run(lambda tx: keep_question(tx, tenant_id, question, answer, finish_reason))
+        await self._database.write.run(
+            lambda tx: keep_question(tx, tenant_id, question, answer, finish_reason), tenant_id=tenant_id
+        )
 
     async def list_questions(self, tenant_id: str, limit: int, before: int | None = None) -> QuestionPage:
         """Newest first; at most `limit`, fewer if they are long. `before` is the `older` of the page before."""

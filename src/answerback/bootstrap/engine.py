@@ -15,9 +15,9 @@ from answerback.jobs.store import JobStore
 from answerback.jobs.sweep import Duty, Sweep
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
+from answerback.kernel.shares import Shares, with_batch
 from answerback.queue.birth import Births
 from answerback.queue.notifiers.local import LocalNotifier
-from answerback.queue.shares import Shares, with_batch
 from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
 from answerback.webhooks.birth import DeliveryBirths

@@ -145,4 +145,4 @@ class ConversationStore:
     async def erase(self, tenant_id: str, key: str, erase_jobs: EraseJobs) -> int:
         """Erases the items, and with `erase_jobs` what ended jobs hold. Open jobs are answered and delivered as owed,
         but not remembered. Returns the conversation's id. Raises NotFound."""
-        return await self._database.write.run(lambda tx: erase(tx, tenant_id, key, erase_jobs))
+        return await self._database.write.run(lambda tx: erase(tx, tenant_id, key, erase_jobs), tenant_id=tenant_id)

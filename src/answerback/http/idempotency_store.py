@@ -176,20 +176,24 @@ class IdempotencyStore:
     async def claim_request(self, request: IdempotentRequest, lease_seconds: float) -> ClaimedRecord | StoredResponse:
         """A claim, or the stored response if the request was answered. Raises IdempotencyConflict, RequestInProgress,
         ResponseNotStored."""
-        return await self._database.write.run(lambda tx: claim(tx, request, lease_seconds))
+        return await self._database.write.run(lambda tx: claim(tx, request, lease_seconds), tenant_id=request.tenant_id)
 
     async def extend_claim(self, claimed: ClaimedRecord, lease_seconds: float) -> bool:
         """False once the claim is lost."""
-        return await self._database.write.run(lambda tx: extend(tx, claimed, lease_seconds))
+        return await self._database.write.run(
+            lambda tx: extend(tx, claimed, lease_seconds), tenant_id=claimed.request.tenant_id
+        )
 
     async def store_response(self, claimed: ClaimedRecord, response: StoredResponse | None) -> bool:
         """Ends the claim; None stands for a response that is not to be stored. False, and nothing written, once the
         claim is lost."""
-        return await self._database.write.run(lambda tx: store(tx, claimed, response))
+        return await self._database.write.run(
+            lambda tx: store(tx, claimed, response), tenant_id=claimed.request.tenant_id
+        )
 
     async def release_claim(self, claimed: ClaimedRecord) -> None:
         """Frees the key of a request without a response. Does nothing once one is stored or the claim is lost."""
-        await self._database.write.run(lambda tx: release(tx, claimed))
+        await self._database.write.run(lambda tx: release(tx, claimed), tenant_id=claimed.request.tenant_id)
 
     async def prune(self, retention_ms: int) -> int:
         """Deletes a batch of what is older than a day, or than `retention_ms` where that is less; how many."""

@@ -6,8 +6,8 @@ from answerback.jobs.kind import Claimed, Queue
 from answerback.jobs.run import Runner
 from answerback.jobs.store import JobStore
 from answerback.kernel.log import Log
+from answerback.kernel.shares import Shares
 from answerback.queue.leased_queue import Claims, Leases, owner_name
-from answerback.queue.shares import Shares
 
 
 class JobQueue:

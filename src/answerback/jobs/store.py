@@ -39,10 +39,10 @@ from answerback.jobs.model import (
     Swept,
 )
 from answerback.jobs.outcome import Retry, Snooze
+from answerback.kernel.shares import Shares
 from answerback.kernel.telemetry import Depth
 from answerback.queue.attempts import Report
 from answerback.queue.leases import Offer, extend
-from answerback.queue.shares import Shares
 from answerback.queue.unconfirmed import UnconfirmedClaims
 
 
@@ -146,7 +146,7 @@ class JobStore:
     async def cancel(self, tenant_id: str, job_id: str) -> bool:
         """Whether this call ended the job; cancelling twice is no error. Raises NotFound; Conflict if it ended
         otherwise."""
-        return await self._write(lambda tx: cancel.cancel(tx, self._kinds, tenant_id, job_id))
+        return await self._write(lambda tx: cancel.cancel(tx, self._kinds, tenant_id, job_id), tenant_id=tenant_id)
 
     async def retry_source(self, tenant_id: str, job_id: str, deadline_seconds: float) -> Repeatable:
         """Raises NotFound, Conflict."""

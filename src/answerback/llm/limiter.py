@@ -11,11 +11,11 @@ from typing import NoReturn
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RETRY_AFTER_LIMIT
+from answerback.kernel.shares import Shares
+from answerback.kernel.turns import Turns
 from answerback.llm.model import ChatRequest, ModelList
 from answerback.llm.provider import Provider
 from answerback.llm.reply import OnEnd, Reply, StreamedReply
-from answerback.queue.shares import Shares
-from answerback.queue.turns import Turns
 
 MINUTE = 60.0
 RESERVED_AHEAD = 900.0

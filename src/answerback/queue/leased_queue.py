@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from answerback.queue.shares import Shares
+from answerback.kernel.shares import Shares
 
 Leases: TypeAlias = Sequence[tuple[str, int]]
 """`(id, epoch)` of claims."""

@@ -7,9 +7,9 @@ from typing import Generic
 from answerback.kernel.current_request import no_request
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.shares import Shares
 from answerback.queue.lease_keeper import Held, LeaseKeeper
 from answerback.queue.leased_queue import C, LeasedQueue
-from answerback.queue.shares import Shares
 
 POLL_SECONDS = 1.0
 """How often a pool looks for rows that no notification announced."""

@@ -17,9 +17,9 @@ from sqlalchemy import bindparam, select
 from answerback.database.operation import Operation, Row, Rows, Statement, Transaction
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import deliveries, webhook_endpoints
+from answerback.kernel.shares import Shares
 from answerback.queue.leases import claiming
 from answerback.queue.loose_scan import loose_scan
-from answerback.queue.shares import Shares
 from answerback.webhooks.model import LATE_MS, ClaimedDelivery, DeliveryClaims, DeliveryState, OriginKey, OriginRoom
 from answerback.webhooks.report import RELEASE_UNCONFIRMED
 

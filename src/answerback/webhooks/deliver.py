@@ -12,10 +12,10 @@ from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.persistence import persist, persist_report
 from answerback.kernel.retry import RetrySchedule
+from answerback.kernel.shares import Shares
 from answerback.kernel.telemetry import CallbackEnd, SpanKind
 from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
-from answerback.queue.shares import Shares
 from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, OriginKey, OriginRoom, Reported
 from answerback.webhooks.outcome import (
     AttemptEnd,

@@ -1,7 +1,7 @@
 """How a worker pool reaches deliveries."""
 
+from answerback.kernel.shares import Shares
 from answerback.queue.leased_queue import Claims, Leases, owner_name
-from answerback.queue.shares import Shares
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.model import ClaimedDelivery
 from answerback.webhooks.store import DeliveryStore

@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from answerback.http.client.names import REMEMBER_SECONDS, look_up
-from answerback.queue.shares import Shares
-from answerback.queue.turns import Turns
+from answerback.kernel.shares import Shares
+from answerback.kernel.turns import Turns
 
 THREADS = 32
 MAX_REMEMBERED = 4096

@@ -7,9 +7,9 @@ from sqlalchemy import bindparam, select
 
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.tables import deliveries
+from answerback.kernel.shares import Shares
 from answerback.queue.attempts import Report
 from answerback.queue.leases import extend
-from answerback.queue.shares import Shares
 from answerback.queue.unconfirmed import UnconfirmedClaims
 from answerback.webhooks import bulk_resend, endpoints, expire, orphans, recover, resend
 from answerback.webhooks import claim as claiming
@@ -88,7 +88,7 @@ class DeliveryStore:
 
     async def resend_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
         """Raises NotFound; Conflict while an attempt is under way."""
-        return await self._database.write.run(lambda tx: resend.resend(tx, tenant_id, delivery_id))
+        return await self._database.write.run(lambda tx: resend.resend(tx, tenant_id, delivery_id), tenant_id=tenant_id)
 
     async def resend_all(self, wanted: ResendFilter) -> int:
         """As `resend_delivery` for all that match, oldest first where they are dead; returns how many. Each page is a
@@ -114,7 +114,9 @@ class DeliveryStore:
 
     async def create_endpoint(self, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Endpoint:
         """Raises Conflict where the tenant has as many as it may."""
-        return await self._database.write.run(lambda tx: endpoints.create(tx, tenant_id, name, url, event_types))
+        return await self._database.write.run(
+            lambda tx: endpoints.create(tx, tenant_id, name, url, event_types), tenant_id=tenant_id
+        )
 
     async def get_endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint:
         """Raises NotFound."""
@@ -136,18 +138,18 @@ class DeliveryStore:
     ) -> Endpoint:
         """What is None stays. Raises NotFound."""
         return await self._database.write.run(
-            lambda tx: endpoints.change(tx, tenant_id, endpoint_id, name, url, event_types)
+            lambda tx: endpoints.change(tx, tenant_id, endpoint_id, name, url, event_types), tenant_id=tenant_id
         )
 
     async def rotate_endpoint_secret(self, tenant_id: str, endpoint_id: str, *, overlap: bool) -> Endpoint:
         """With a new secret; with an `overlap` the old one signs beside it for 24 h. Raises NotFound."""
         return await self._database.write.run(
-            lambda tx: endpoints.rotate_secret(tx, tenant_id, endpoint_id, overlap=overlap)
+            lambda tx: endpoints.rotate_secret(tx, tenant_id, endpoint_id, overlap=overlap), tenant_id=tenant_id
         )
 
     async def delete_endpoint(self, tenant_id: str, endpoint_id: str) -> None:
         """Raises NotFound."""
-        await self._database.write.run(lambda tx: endpoints.remove(tx, tenant_id, endpoint_id))
+        await self._database.write.run(lambda tx: endpoints.remove(tx, tenant_id, endpoint_id), tenant_id=tenant_id)
 
     async def _page(self, wanted: ResendFilter, after: Position) -> Page:
         return await self._database.read.run(

@@ -16,12 +16,19 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable
+from answerback.kernel.shares import Shares
+from answerback.kernel.turns import Turns
 
 T = TypeVar("T")
 
 POOL_SIZE = 10
 """Each is a process of the server. Each batch plan uses one at a time, operations without a plan the rest; ten workers
 of this size fit a server's usual limit of 100."""
+TENANT_PLACES = 5
+"""In how many at once operations of single tenants run, such as their lists: the other connections are left to the
+groups, which serve all tenants."""
+TENANT_FACTOR = 4.0
+"""One tenant alone takes all of these places but one, which is free for the next tenant's."""
 CONNECT_SECONDS = 5.0
 SLOT_SECONDS = 10.0
 """How long a transaction waits for a connection."""
@@ -64,6 +71,7 @@ class Connections:
         self._dsn = dsn
         self._statement_cache_size = 0 if pooled else 100
         self._slots = asyncio.Semaphore(POOL_SIZE)
+        self.turns = Turns(Shares(TENANT_PLACES, TENANT_FACTOR))
         self._idle: list[tuple[Any, float]] = []
 
     async def transaction(self, begin: str, work: Callable[[Any], Awaitable[T]]) -> T:

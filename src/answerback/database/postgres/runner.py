@@ -1,12 +1,13 @@
 """Group commit for PostgreSQL: operations of one plan that have queued run batched in one transaction.
 
 No operation waits for others to come: a group takes those that queued while the plan's previous group ran. So a lone
-one commits at once, and a hundred share the round trips and the flush of one commit.
+one commits at once, and a hundred share the round trips and the flush of one commit. Tenants take turns: in groups, and
+for the connections in which operations without a plan run.
 """
 
 import asyncio
 import contextlib
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,10 +24,18 @@ from answerback.database.operation import (
     Operation,
     Transaction,
 )
-from answerback.database.postgres.connections import CLOSE_SECONDS, POOL_SIZE, Connections, Locked, is_conflict
+from answerback.database.postgres.connections import (
+    CLOSE_SECONDS,
+    POOL_SIZE,
+    SLOT_SECONDS,
+    Connections,
+    Locked,
+    is_conflict,
+)
 from answerback.database.postgres.driver import Driver
 from answerback.database.postgres.session import LONG_LOCK_TIMEOUT, NO_LOCK_TIMEOUT, SHORT_LOCK_TIMEOUT
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.round_robin import RoundRobin
 from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
 
 T = TypeVar("T")
@@ -46,8 +55,9 @@ SEPARATE_PLACES = POOL_SIZE // 2
 RunAll: TypeAlias = Callable[[Iterable[Operation[Any]]], Operation[list[Any]]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Entry:
+    tenant_id: str
     begin: Begin[Any]
     future: "asyncio.Future[Any]"
     payload_bytes: int
@@ -65,12 +75,12 @@ def _begin_all(run_all: RunAll, entries: Sequence[_Entry], transaction: Transact
     return run_all(entry.begin(transaction) for entry in entries)
 
 
-def _next_group(queue: deque[_Entry]) -> list[_Entry]:
+def _next_group(queue: RoundRobin[_Entry]) -> list[_Entry]:
     group: list[_Entry] = []
     payload_bytes = 0
-    while queue and len(group) < MAX_GROUP and payload_bytes < MAX_GROUP_BYTES:
-        group.append(queue.popleft())
-        payload_bytes += group[-1].payload_bytes
+    while len(group) < MAX_GROUP and payload_bytes < MAX_GROUP_BYTES and (turn := queue.take()) is not None:
+        group.append(turn[1])
+        payload_bytes += turn[1].payload_bytes
     return group
 
 
@@ -91,7 +101,7 @@ class PostgresRunner:
         self._committed = committed
         self._metrics = metrics
         self._driver = Driver()
-        self._queues: defaultdict[BatchPlan, deque[_Entry]] = defaultdict(deque)
+        self._queues: defaultdict[BatchPlan, RoundRobin[_Entry]] = defaultdict(RoundRobin)
         self._serving: set[BatchPlan] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._separate = asyncio.Semaphore(SEPARATE_PLACES)
@@ -100,22 +110,18 @@ class PostgresRunner:
         self._closed = False
 
     async def run(
-        self,
-        begin: Begin[T],
-        plan: BatchPlan | None = None,
-        payload_bytes: int = 0,
-        tenant_id: str = SERVICE,  # noqa: ARG002 (operations have connections of their own, or share a statement)
+        self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0, tenant_id: str = SERVICE
     ) -> T:
         """As `Runner.run`. Cancelling the caller does not stop the operation."""
         if self._closed:
             raise StorageUnavailable("the database is closed")
-        entry = _Entry(begin, asyncio.get_running_loop().create_future(), payload_bytes)
+        entry = _Entry(tenant_id, begin, asyncio.get_running_loop().create_future(), payload_bytes)
         self._waiting.add(entry.future)
         entry.future.add_done_callback(self._waiting.discard)
         if plan is None:
-            self._spawn(self._run_alone(entry, NO_LOCK_TIMEOUT))
+            self._spawn(self._run_in_turn(entry))
         else:
-            self._queues[plan].append(entry)
+            self._queues[plan].add(tenant_id, entry)
             if plan not in self._serving:
                 self._serving.add(plan)
                 self._spawn(self._serve_queue(plan))
@@ -189,6 +195,20 @@ class PostgresRunner:
                 entry.settle(result)
             return True
         return False
+
+    async def _run_in_turn(self, entry: _Entry) -> None:
+        if entry.tenant_id == SERVICE:
+            await self._run_alone(entry, NO_LOCK_TIMEOUT)
+            return
+        try:
+            await self._connections.turns.wait(entry.tenant_id, SLOT_SECONDS)
+        except TimeoutError:
+            entry.settle(StorageUnavailable("PostgreSQL: every connection is busy"))
+            return
+        try:
+            await self._run_alone(entry, NO_LOCK_TIMEOUT)
+        finally:
+            self._connections.turns.give(entry.tenant_id)
 
     async def _run_separately(self, entry: _Entry) -> None:
         give_up_at = asyncio.get_running_loop().time() + SEPARATE_SECONDS

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from answerback.kernel.errors import ErrorCode, FileError, ProviderError
-from answerback.queue.shares import Shares
-from answerback.queue.turns import Turns
+from answerback.kernel.shares import Shares
+from answerback.kernel.turns import Turns
 from answerback.reviews.files.kept import KeptTexts
 from answerback.reviews.model import MAX_CHARS, MAX_FILES, MAX_TOTAL_BYTES, File, FileRef
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from answerback.queue.shares import Shares
-from answerback.queue.turns import Turns
+from answerback.kernel.shares import Shares
+from answerback.kernel.turns import Turns
 
 SECOND = 1.0
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from answerback.kernel.round_robin import RoundRobin
-from answerback.queue.shares import Shares
+from answerback.kernel.shares import Shares
 
 
 class Turns:

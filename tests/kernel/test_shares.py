@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerback.queue.shares import Shares, with_batch
+from answerback.kernel.shares import Shares, with_batch
 
 
 def filled(shares: Shares, tenant_id: str) -> int:
