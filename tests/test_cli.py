@@ -148,7 +148,7 @@ def test_an_env_file_that_cannot_be_written_is_reported_in_one_line(
 def test_a_command_names_the_database_that_it_used_beside_its_result(run: Run, tmp_path: Path, command: str) -> None:
     result = run(*command.split(), DATABASE_URL="sqlite:///mine.db")
 
-    assert result.stderr == f"Database: {tmp_path / 'mine.db'}\n"
+    assert result.stderr.splitlines()[0] == f"Database: {tmp_path / 'mine.db'}"
     assert "mine.db" not in result.stdout
 
 
@@ -164,6 +164,15 @@ def test_a_key_is_shown_when_it_is_made_with_its_id_and_whose_it_is(run: Run) ->
     assert "only its hash is stored" in note
     assert re.fullmatch(r"Its tenant is tnt_[0-9a-f]{32}\.", tenant)
     assert secret.split()[-1] == said(run("secret", "--key", "Customer One"))[0]
+
+
+def test_the_first_key_of_clients_comes_with_how_to_manage_keys_from_now_on(run: Run) -> None:
+    assert "answerback keys create NAME --operator" in run("keys", "create", "shop").stderr
+    assert "first key" not in run("keys", "create", "blog").stderr
+
+
+def test_a_first_key_that_manages_keys_needs_no_warning(run: Run) -> None:
+    assert "first key" not in run("keys", "create", "mine", "--operator").stderr
 
 
 def test_a_further_key_of_a_tenant_shows_no_secret(run: Run) -> None:

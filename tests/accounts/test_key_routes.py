@@ -35,6 +35,20 @@ async def test_a_key_works_at_once_and_is_listed_without_itself(api: Api) -> Non
     assert (listed["name"], listed["operator"], listed["revoked_at"]) == ("shop", False, None)
 
 
+async def test_keys_are_listed_in_pages_newest_first(api: Api) -> None:
+    made = [(await create(api, name=f"key {number}"))["id"] for number in range(5)]
+
+    pages: list[list[str]] = []
+    path: str | None = "/v1/keys?limit=2"
+    while path is not None:
+        page = (await api("GET", path, OPERATOR)).json
+        pages.append([key["id"] for key in page["items"]])
+        path = f"/v1/keys?limit=2&before={page['next']}" if "next" in page else None
+
+    assert pages == [[made[4], made[3]], [made[2], made[1]], [made[0]]]
+    assert (await api("GET", "/v1/keys?limit=101", OPERATOR)).status == 422
+
+
 async def test_a_new_tenants_signing_secret_is_shown_and_is_the_one_that_its_key_reads(api: Api) -> None:
     made = await create(api)
 

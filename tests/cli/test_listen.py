@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from typer.testing import CliRunner
 
+from answerback.cli import app
 from answerback.cli.listen import ListenError, Receiving, application, listen
 from answerback.cli.secrets import KnownSecrets
 from answerback.cli.stores import opened
@@ -45,6 +47,14 @@ async def listening(
     server = TestServer(application(Receiving(status, delay, secrets, shown.append)))
     async with TestClient(server) as client:
         yield client, shown
+
+
+@pytest.mark.parametrize("delay", ["nan", "inf", "-inf", "-1"])
+def test_a_delay_that_is_no_number_of_seconds_is_refused(delay: str) -> None:
+    ended = CliRunner().invoke(app, ["listen", "--delay", delay])
+
+    assert ended.exit_code == 2
+    assert "--delay" in ended.stderr
 
 
 async def test_a_callback_is_shown_with_its_path_id_body_and_that_its_signature_is_valid(settings: Settle) -> None:

@@ -49,6 +49,18 @@ async def test_retrying_twice_gives_the_same_job(client: Client) -> None:
     assert len(await client.jobs()) == 2
 
 
+async def test_a_retry_repeated_under_its_key_gets_the_first_response_again(client: Client) -> None:
+    old = await failed(client)
+    path, key = f"/v1/jobs/{old}/retry", {"Idempotency-Key": "once"}
+
+    first, second = [await client.request("POST", path, headers=key) for _ in range(2)]
+
+    assert (first.status, first.raw) == (second.status, second.raw)
+    assert "Idempotent-Replayed" not in first.headers
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert second.headers["Location"] == first.headers["Location"]
+
+
 async def test_a_retry_of_a_stateless_message_takes_no_place_either(client: Client) -> None:
     old = await failed(client, stateless=True)
 

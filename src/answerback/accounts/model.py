@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from answerback.kernel.rate import Rate
@@ -24,6 +25,14 @@ class ApiKey:
     rate_limit: str | None
     created_at: int
     revoked_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPage:
+    """Keys, the newest first. `following` goes into `before` for older ones, None where there are none."""
+
+    keys: Sequence[ApiKey]
+    following: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -49,10 +49,20 @@ class CreatedKey(KeyBody):
     signing_secret: str | None = Field(examples=["whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="])
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class KeyList(BaseModel):
-    """All keys, the oldest first."""
+    """Keys, the newest first."""
 
     items: list[KeyBody]
+    next: str | None = Field(
+        None,
+        description="Goes into `before` for older keys; there only if there are some.",
+        examples=[KEY],
+        exclude_if=_is_none,
+    )
 
 
 def _rate(value: str) -> str:
@@ -71,6 +81,12 @@ class NewKey(StrictBody):
     weight: Annotated[int, Field(ge=1, le=MAX_WEIGHT)] | None = None
 
 
+MAX_PAGE_SIZE = 100
+PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many at most.")]
+Before = Annotated[
+    Annotated[str, AfterValidator(no_nul), Field(max_length=64)] | None,
+    Query(description="Only older keys than the one of this id: the `next` of a page."),
+]
 OPERATOR_ERRORS = KEY_ERRORS | errors(_403="The key is not an operator's")
 
 
@@ -84,11 +100,17 @@ def router(store: AccountStore, authenticator: Authenticator, idempotent: Idempo
 
 
 def _add_list(routes: APIRouter, store: AccountStore, authenticator: Authenticator) -> None:
-    @routes.get("", summary="All keys", response_model=KeyList, responses=OPERATOR_ERRORS)
-    async def list_keys(request: Request) -> Response:
+    @routes.get(
+        "",
+        summary="Keys, newest first",
+        response_model=KeyList,
+        responses=OPERATOR_ERRORS | errors(_422="A parameter is wrong; each is named"),
+    )
+    async def list_keys(request: Request, limit: PageSize = MAX_PAGE_SIZE, before: Before = None) -> Response:
         """Revoked ones too; none of them shows the key itself. For operators."""
         await authenticator.operator(request)
-        return respond(200, KeyList(items=[KeyBody(**asdict(key)) for key in await store.list_keys()]))
+        page = await store.page_of_keys(before, limit)
+        return respond(200, KeyList(items=[KeyBody(**asdict(key)) for key in page.keys], next=page.following))
 
 
 def _add_create(
@@ -114,7 +136,10 @@ def _add_create(
     )
     async def create_key(request: Request) -> Response:
         """The key is shown this once: only its hash is stored. So a request that repeats an `Idempotency-Key` makes no
-        other key, and gets a 409 instead of the first response. For operators."""
+        other key, and gets a 409 instead of the first response. For operators.
+
+        The first key of a service ends its time without keys: every call needs one from then on. Make the first one an
+        operator's, or set OPERATOR_TOKEN, to go on managing keys."""
         caller = await authenticator.operator(request)
         asked = await read_body(request, NewKey)
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ClauseElement, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from answerback.accounts.model import DEFAULT_TENANT, ApiKey
+from answerback.accounts.model import DEFAULT_TENANT, ApiKey, KeyPage
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
 from answerback.database.tables import api_keys, tenants
 from answerback.kernel.errors import Conflict, NotFound
@@ -41,6 +41,9 @@ INSERT_KEY = Statement(
     )
 )
 LIST_KEYS = Statement(select(*api_keys.c).order_by(api_keys.c.id))
+_newest_keys = select(*api_keys.c).order_by(api_keys.c.id.desc()).limit(bindparam("at_most"))
+NEWEST_KEYS = Statement(_newest_keys)
+OLDER_KEYS = Statement(_newest_keys.where(api_keys.c.id < bindparam("before")))
 REVOKE_KEY = Statement(
     update(api_keys)
     .where(api_keys.c.id == bindparam("row_id"), api_keys.c.revoked_at.is_(None))
@@ -91,6 +94,13 @@ def list_keys(_: Transaction) -> Operation[list[ApiKey]]:
     return [_key(row) for row in (yield LIST_KEYS())]
 
 
+def page_of_keys(_: Transaction, before: str | None, limit: int) -> Operation[KeyPage]:
+    more = limit + 1
+    found = NEWEST_KEYS(at_most=more) if before is None else OLDER_KEYS(at_most=more, before=before)
+    keys = [_key(row) for row in (yield found)]
+    return KeyPage(keys[:limit], keys[limit - 1].id if len(keys) > limit else None)
+
+
 def revoke_key(tx: Transaction, key_id: str) -> Operation[None]:
     if not (yield REVOKE_KEY(row_id=key_id, wall=tx.wall)):
         raise NotFound(f"there is no live key {key_id!r}")
@@ -139,6 +149,10 @@ class AccountStore:
     async def list_keys(self) -> Sequence[ApiKey]:
         """All keys, the oldest first, revoked ones too."""
         return await self._database.read.run(list_keys)
+
+    async def page_of_keys(self, before: str | None, limit: int) -> KeyPage:
+        """The newest keys, revoked ones too; with `before` only those older than the key of this id."""
+        return await self._database.read.run(lambda tx: page_of_keys(tx, before, limit))
 
     async def revoke_key(self, key_id: str) -> None:
         """Raises NotFound unless it is a live key."""

@@ -130,7 +130,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
             reads_files=settings.llm_api_url is None,
             simulation=settings.enable_simulation,
         ),
-        jobs.router(service.jobs, submitter, notifier, authenticator, instruments),
+        jobs.router(service.jobs, submitter, notifier, authenticator, instruments, idempotent),
         webhooks.router(stores.deliveries, notifier, instruments.log, authenticator.tenant, idempotent),
         endpoint_routes.router(service.endpoints, authenticator.tenant, idempotent),
         secret_routes.router(service.signing_secrets, authenticator.tenant, idempotent),

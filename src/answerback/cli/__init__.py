@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -112,6 +113,8 @@ def listen(
     from answerback.cli.listen import listen as receive
     from answerback.cli.secrets import KnownSecrets
 
+    if not math.isfinite(delay):
+        fail("--delay must be a number of seconds")
     if secret is not None:
         check("--secret", webhook_key, secret)
     try:

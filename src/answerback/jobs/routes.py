@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.http.fields import EMPTY_IS_ABSENT, no_nul
+from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi import headers
-from answerback.http.openapi_parts import JOB_ERRORS, QUERY_ERRORS, JobId, conflict, errors, invalid
+from answerback.http.openapi_parts import IDEMPOTENCY_KEY, JOB_ERRORS, QUERY_ERRORS, JobId, conflict, errors, invalid
 from answerback.http.responses import respond
 from answerback.jobs.bodies import JobDetails, JobPage, Retried, job_body, job_details, retried_body
 from answerback.jobs.kind import JobState
@@ -79,7 +80,12 @@ RETRY_RESPONSES = (
 
 
 def router(
-    store: JobStore, submitter: Submitter, notifier: Notifier, authenticator: Authenticator, instruments: Instruments
+    store: JobStore,
+    submitter: Submitter,
+    notifier: Notifier,
+    authenticator: Authenticator,
+    instruments: Instruments,
+    idempotent: Idempotent,
 ) -> APIRouter:
     """`/v1/jobs…`."""
     routes = APIRouter(prefix="/v1", tags=["jobs"])
@@ -107,6 +113,14 @@ def router(
         caller = await authenticator.caller(request)
         return respond(200, job_details(await store.get(caller.tenant_id, job_id), operator=caller.operator))
 
+    _add_cancel(routes, store, notifier, authenticator, instruments)
+    _add_retry(routes, store, submitter, authenticator, idempotent)
+    return routes
+
+
+def _add_cancel(
+    routes: APIRouter, store: JobStore, notifier: Notifier, authenticator: Authenticator, instruments: Instruments
+) -> None:
     @routes.post("/jobs/{job_id}/cancel", summary="Cancel a job", response_model=JobDetails, responses=CANCEL_ERRORS)
     async def cancel_job(request: Request, job_id: JobId) -> Response:
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
@@ -122,19 +136,27 @@ def router(
                 instruments.log.info("callback_held", job=job_id, delivery=owed.id, behind=owed.held_by)
         return respond(200, job_details(record, operator=caller.operator))
 
+
+def _add_retry(
+    routes: APIRouter, store: JobStore, submitter: Submitter, authenticator: Authenticator, idempotent: Idempotent
+) -> None:
     @routes.post(
         "/jobs/{job_id}/retry",
         status_code=202,
         summary="Ask again what failed, expired or was cancelled",
         response_model=Retried,
         responses=RETRY_RESPONSES,
+        openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
     )
     async def retry_job(request: Request, job_id: JobId) -> Response:
         """Accepts the same arguments as a new job at the end of its conversation. The old job keeps its ending and its
         callback. Retrying twice gives the same new job."""
         tenant_id = await authenticator.tenant(request)
-        accepted = await submitter.retry(tenant_id, job_id)
-        record = await store.get(tenant_id, accepted.job_id)
-        return respond(202, retried_body(record), {"Location": f"/v1/jobs/{accepted.job_id}"})
+        await request.body()
 
-    return routes
+        async def retry() -> Response:
+            accepted = await submitter.retry(tenant_id, job_id)
+            record = await store.get(tenant_id, accepted.job_id)
+            return respond(202, retried_body(record), {"Location": f"/v1/jobs/{accepted.job_id}"})
+
+        return await idempotent(request, tenant_id, None, retry)
