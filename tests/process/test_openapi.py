@@ -9,6 +9,7 @@ import aiohttp
 import pytest_asyncio
 from relay import Client, Relay, Surroundings
 
+from answerback.http.openapi_folding import UNKNOWN
 from api_document import errors, schema_of
 
 OPEN = {"/healthz", "/readyz", "/v1/llm/callback/{job_id}"}
@@ -107,6 +108,7 @@ async def test_the_errors_of_an_operation_are_one_response_that_lists_them(docum
         if shown:
             described = operation["responses"]["default"]["description"]
             assert re.findall(r"^\| (\d+) \|", described, re.MULTILINE) == list(shown), name
+            assert f": {UNKNOWN}" not in str(shown.values()), name
             for status, example in shown.items():
                 assert example["summary"] == f"{status} {example['value']['error']['code']}"
 

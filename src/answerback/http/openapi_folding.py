@@ -8,6 +8,8 @@ FOLDED = "default"
 LARGEST_SUCCESS = 399
 ABOUT_THE_ROUTE = frozenset({"404", "409"})
 VALIDATION_ERROR = "validation_error"
+UNKNOWN = "is not valid"
+"""Where the document does not say what could be wrong."""
 
 
 def fold(operation: dict[str, Any], examples: dict[str, Any]) -> None:
@@ -56,9 +58,7 @@ def _filled(operation: Mapping[str, Any], body: Mapping[str, Any]) -> Mapping[st
     """An example without a message becomes one about a field that the operation has."""
     if body["error"]["message"]:
         return body
-    entry = next(_wrong(operation), None)
-    if entry is None:
-        raise ValueError(f"{operation['operationId']} has no parameter that could be wrong")
+    entry = next(_wrong(operation))
     message = f"{'.'.join(step for step in entry['loc'] if step != 'body')}: {entry['msg']}"
     if "detail" not in body:
         return {"error": {**body["error"], "message": message, "param": entry["loc"][-1]}}
@@ -79,6 +79,10 @@ def _wrong(operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             if (least := schema.get("minimum")) is not None:
                 words = f"Input should be greater than or equal to {least}"
                 yield {"type": "greater_than_equal", "loc": where, "msg": words}
+        if "enum" in parameter["schema"]:
+            words = f"must be one of {', '.join(parameter['schema']['enum'])}"
+            yield {"type": "enum", "loc": where, "msg": words}
         if parameter["name"] == "Idempotency-Key":
             words = "must be 1 to 255 printable ASCII characters"
             yield {"type": "idempotency_key", "loc": where, "msg": words}
+    yield {"type": "value_error", "loc": ["query", "parameter"], "msg": UNKNOWN}
