@@ -11,25 +11,23 @@ from answerback.chat.chunks import events
 from answerback.kernel.json import Json
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply
-from answerback.llm.usage_fields import usage_of
+from answerback.llm.streams import ChunkReader
 
 HEAD = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 
 
-def chunk(**fields: Any) -> Chunk:
-    document = {**HEAD, "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}], **fields}
-    return as_came(document)
+def chunk(**fields: Any) -> dict[str, Json]:
+    return {**HEAD, "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}], **fields}
 
 
-def as_came(document: dict[str, Json]) -> Chunk:
-    return Chunk(json.dumps(document).encode(), document, "", None, usage_of(document))
+async def sent(*documents: dict[str, Json], include_usage: bool = True) -> list[Any]:
+    reader = ChunkReader(lambda: 0, "m", several=False)
 
-
-async def sent(*chunks: Chunk, include_usage: bool = True) -> list[Any]:
     async def stream() -> AsyncGenerator[Chunk, None]:
-        for each in chunks:
-            yield each
+        for document in documents:
+            for each in reader.read(b"data: %b\n\n" % json.dumps(document).encode()):
+                yield each
 
     reply = await StreamedReply.open(stream(), 60, asyncio.get_running_loop().time() + 60)
     lines = [event.decode().removeprefix("data: ").strip() async for event in events(reply, include_usage)]
@@ -40,15 +38,15 @@ async def sent(*chunks: Chunk, include_usage: bool = True) -> list[Any]:
 @pytest.mark.parametrize(
     "counted",
     [
-        as_came({**HEAD, "choices": [], "usage": USAGE}),
-        as_came({**HEAD, "choices": None, "usage": USAGE}),
-        as_came({"usage": USAGE}),
-        as_came({**HEAD, "choices": [], "x_groq": {"usage": USAGE}}),
-        as_came({**HEAD, "choices": [], "usage": {"prompt_tokens": 1.0, "completion_tokens": "2"}}),
+        {**HEAD, "choices": [], "usage": USAGE},
+        {**HEAD, "choices": None, "usage": USAGE},
+        {"usage": USAGE},
+        {**HEAD, "choices": [], "x_groq": {"usage": USAGE}},
+        {**HEAD, "choices": [], "usage": {"prompt_tokens": 1.0, "completion_tokens": "2"}},
     ],
-    ids=lambda chunk: str(chunk.document),
+    ids=str,
 )
-async def test_the_usage_comes_last_in_a_chunk_of_its_own_that_every_sdk_reads(counted: Chunk) -> None:
+async def test_the_usage_comes_last_in_a_chunk_of_its_own_that_every_sdk_reads(counted: dict[str, Json]) -> None:
     first, last = await sent(chunk(), counted)
 
     assert first["usage"] is None
@@ -66,7 +64,7 @@ async def test_usage_in_a_choice_is_shown_as_openais_too() -> None:
 
 
 async def test_usage_that_was_not_asked_for_is_not_sent() -> None:
-    assert await sent(chunk(), as_came({"usage": USAGE}), include_usage=False) == [chunk().document]
+    assert await sent(chunk(), {"usage": USAGE}, include_usage=False) == [chunk()]
 
 
 @pytest.mark.parametrize("include_usage", [True, False])

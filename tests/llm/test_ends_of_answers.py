@@ -161,7 +161,8 @@ async def test_what_strict_clients_could_not_read_is_mended_and_all_else_is_as_i
 ) -> None:
     message = {"role": "assistant", "content": "h\u00e9"}
     odd = {"index": index, "message": {**message, "role": index}, "finish_reason": "stop"}
-    good = b'{"choices": [{"message":{"role":"assistant","content":"h\\u00e9"},"finish_reason":"stop"}], "x_own": 1.50}'
+    choice = b'{"index":0,"message":{"role":"assistant","content":"h\\u00e9"},"finish_reason":"stop"}'
+    good = b'{"object":"chat.completion","id":"c","model":"m","created":1,"choices":[%b], "x_own": 1.50}' % choice
     llm.then(replies.completion(choices=[odd], object=None), replies.raw(good))
 
     mended, untouched = [(await send_whole(provider, REQUEST)).body for _ in range(2)]

@@ -199,7 +199,7 @@ TABLE = [
     invalid("no message", replies.completion(choices=[{"index": 0}]), "no message"),
     invalid("odd message", replies.completion(choices=[{"message": "hi"}])),
     invalid("content is a number", replies.message(42), "no text"),
-    invalid("content is an object", replies.message({"text": "hi"})),
+    invalid("content is a truth", replies.message(content=True), "no text"),
     invalid("odd part", replies.message([7])),
     invalid("oversized", replies.oversized(), str(MAX_RESPONSE_BYTES)),
     invalid("gzip bomb", replies.raw(gzip.compress(bytes(32 * 1024 * 1024)), GZIP), str(MAX_RESPONSE_BYTES)),

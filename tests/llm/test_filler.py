@@ -67,7 +67,7 @@ def sse(document: object) -> bytes:
 
 
 async def streamed(flood: Flood) -> str:
-    stream = chunks(flood, lambda: 0)  # type: ignore[arg-type]
+    stream = chunks(flood, lambda: 0, "m")  # type: ignore[arg-type]
     return "".join([chunk.text async for chunk in stream])
 
 
@@ -88,7 +88,7 @@ async def test_a_flood_that_carries_nothing_ends_the_call(
 
 async def test_a_flood_ends_a_call_for_a_whole_answer_too() -> None:
     with pytest.raises(ProviderError) as failure:
-        await read_completion(Flood(b": x\n\n", HELLO), lambda: 0, several=False)  # type: ignore[arg-type]
+        await read_completion(Flood(b": x\n\n", HELLO), lambda: 0, "m", several=False)  # type: ignore[arg-type]
 
     assert failure.value.failure.code is ErrorCode.UPSTREAM_INVALID
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from scripting import ask, read
 
-from answerback.kernel.errors import ProviderError
+from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
@@ -150,3 +150,31 @@ async def test_json_in_another_unicode_is_read_and_sent_on_in_utf8(
 
     assert json.loads((await send_whole(provider, WHOLE)).body.decode())["x_own"] == "h\u00e9"
     assert await text_of(provider) == "Hello"
+
+
+async def test_a_word_for_a_number_within_a_text_is_text(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    said = b'{"choices": [{"message": {"content": "\\"a\\": nan, [inf]"}, "finish_reason": "stop"}], "x": nan}'
+    llm.then(replies.raw(said))
+
+    assert (await ask(provider, WHOLE)).text == '"a": nan, [inf]'
+
+
+@pytest.mark.parametrize("depth", [300, 600, 950, 990, 100_000])
+@pytest.mark.parametrize(("begin", "end"), [('{"x":', "}"), ("[", "]")])
+async def test_an_answer_nested_without_end_fails_as_an_answer(
+    depth: int, begin: str, end: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    deep = begin * depth + "1" + end * depth
+    calls = f'[{{"function": {{"name": "f", "arguments": {deep}}}}}]'
+    said = f'{{"content": "Hi", "x": {deep}, "tool_calls": {calls}}}'
+    whole = f'{{"choices": [{{"message": {said}, "finish_reason": "stop"}}]}}'.encode()
+    events = b"data: %b\n\n" % whole.replace(b"message", b"delta")
+    refusal = f'{{"error": {{"message": "too deep", "x": {deep}}}}}'.encode()
+    llm.then(replies.raw(whole), replies.stream(events), replies.raw(events), replies.status(400, refusal))
+
+    for asked in (WHOLE, STREAMED, WHOLE):
+        with pytest.raises(ProviderError) as caught:
+            await read(provider, asked) if asked is STREAMED else await ask(provider, asked)
+        assert caught.value.failure.code is ErrorCode.UPSTREAM_INVALID
+    with pytest.raises(ProviderError, match="too deep"):
+        await ask(provider, WHOLE)

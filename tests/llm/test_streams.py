@@ -101,7 +101,7 @@ async def test_a_streamed_answer_may_be_as_long_as_a_plain_one_and_no_longer(
     assert (too_long.failure.code, str(MAX_TEXT_BYTES) in str(too_long)) == (ErrorCode.UPSTREAM_INVALID, True)
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-" + "9" * 6000])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "nan", "-inf", "Inf", "1e999", "-" + "9" * 6000])
 async def test_numbers_that_json_does_not_know_are_null_in_an_answer_that_is_taken(
     llm: FakeLLM, provider: OpenAICompatible, number: str
 ) -> None:
@@ -116,7 +116,7 @@ async def test_numbers_that_json_does_not_know_are_null_in_an_answer_that_is_tak
 
     for each in said:
         document = json.loads(each, parse_constant=pytest.fail)
-        assert (document["x"], document["choices"][0]["logprobs"]) == (None, {"content": [{"logprob": None}]})
+        assert (document["x"], document["choices"][0]["logprobs"]) == (None, {"content": [{"logprob": -9999.0}]})
         assert document["choices"][0].get("message", {"content": "x"})["content"] == "x"
 
 
@@ -152,7 +152,8 @@ async def test_an_error_that_comes_as_an_event_keeps_its_words(
 
 
 async def test_a_byte_order_mark_is_passed_over(llm: FakeLLM, provider: OpenAICompatible) -> None:
-    answer = b'{"choices": [{"message": {"role": "assistant", "content": "marked"}, "finish_reason": "stop"}]}'
+    choice = b'{"index": 0, "message": {"role": "assistant", "content": "marked"}, "finish_reason": "stop"}'
+    answer = b'{"object": "chat.completion", "id": "c", "model": "m", "created": 1, "choices": [%b]}' % choice
     llm.then(*[replies.raw(b"\xef\xbb\xbf" + answer)] * 2)
 
     whole = await send_whole(provider, WHOLE)

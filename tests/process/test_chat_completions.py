@@ -63,8 +63,9 @@ async def test_a_chat(client: openai.AsyncOpenAI) -> None:
 
 async def test_the_answer_comes_byte_for_byte(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
     said = (
-        b'{ "choices":[{"message":{"role":"assistant","content":"h\\u00e9 \xc3\xa9","x_own":[1.5]},'
-        b'"finish_reason":"a_word_of_its_own"}] ,\n "zeta":1e2}'
+        b'{ "choices":[{"index":0,"message":{"role":"assistant","content":"h\\u00e9 \xc3\xa9","x_own":[1.5]},'
+        b'"finish_reason":"a_word_of_its_own"}] ,\n "zeta":1e2, '
+        b'"object":"chat.completion","id":"c","created":1,"model":"m"}'
     )
     llm.on("to the letter", replies.raw(said))
 
@@ -139,7 +140,9 @@ async def test_without_being_asked_no_usage_is_sent(http: aiohttp.ClientSession,
 
 
 async def test_chunks_are_forwarded_as_they_came(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
-    first = '{"id":"c", "x_own": [1.50], "choices":[{"index":0,"delta":{"content":"h\\u00e9"},"finish_reason":null}]}'
+    head = '"id":"c","object":"chat.completion.chunk","created":1,"model":"m"'
+    choice = '{"index":0,"delta":{"content":"h\\u00e9"},"finish_reason":null}'
+    first = f'{{{head}, "x_own": [1.50], "choices":[{choice}]}}'
     llm.on("raw chunks", replies.stream(b": OPENROUTER PROCESSING\n\n" + sse(first, chunk("", "stop"))))
 
     response = await post(http, messages=user("raw chunks"), stream=True)

@@ -3,16 +3,12 @@
 import json
 import re
 from collections.abc import AsyncGenerator
-from dataclasses import asdict
 
 from answerback.http.openai_errors import openai_problem
 from answerback.http.sse import DONE, data_event
 from answerback.kernel.json import Json
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply
-
-HEAD = ("id", "object", "created", "model")
-"""What every chunk of an answer has in common."""
 
 _NO_USAGE = re.compile(rb'"usage"\s*:\s*null')
 
@@ -23,18 +19,16 @@ async def events(reply: StreamedReply, include_usage: bool) -> AsyncGenerator[by
     With `include_usage` every chunk has `"usage": null` and a last one without choices has the counts, if the upstream
     counted; otherwise none has. `[DONE]` comes after a whole answer only.
     """
-    first: Chunk | None = None
     counted: Chunk | None = None
     try:
         async for chunk in reply:
-            first = first or chunk
             if chunk.usage is not None:
                 # Upstreams send `usage` in different chunks, some more than once: the last one counts.
                 counted = chunk
             if chunk.has_choices or chunk.usage is None:
                 yield data_event(_without_usage(chunk, include_usage))
-        if include_usage and first is not None and counted is not None:
-            yield data_event(_counts(first, counted))
+        if include_usage and counted is not None:
+            yield data_event(_counts(counted))
         yield DONE
     finally:
         await reply.aclose()
@@ -45,16 +39,11 @@ def error_chunk(status: int, code: str, message: str, param: str | None = None) 
     return data_event(openai_problem(status, code, message, param))
 
 
-def _counts(first: Chunk, counted: Chunk) -> bytes | dict[str, Json]:
-    """The chunk of the usage, as it came where it is as OpenAI's."""
-    document, counts = counted.document, asdict(counted.usage) if counted.usage else {}
-    usage = document.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    conforms = all(type(usage.get(name)) is int for name in counts)
-    if conforms and document.get("choices") == [] and all(document.get(name) for name in HEAD):
+def _counts(counted: Chunk) -> bytes | dict[str, Json]:
+    """The chunk of the usage, as it came where it has no choices."""
+    if counted.document.get("choices") == []:
         return counted.data
-    head = {name: first.document[name] for name in HEAD if name in first.document}
-    return {**head, **document, "choices": [], "usage": usage if conforms else {**usage, **counts}}
+    return {**counted.document, "choices": []}
 
 
 def _without_usage(chunk: Chunk, include_usage: bool) -> bytes:

@@ -35,8 +35,8 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
     )
     async def create_chat_completion(request: Request) -> Response:
         """Takes any parameter of OpenAI's or your provider's; those unknown here pass through untouched, and so does
-        the answer, but for what OpenAI's SDKs could not read (another vendor's `finish_reason`, NaN). Without `model`
-        the service's default answers.
+        the answer, but for what OpenAI's SDKs could not read (another vendor's `finish_reason`, NaN, a call without an
+        id). Without `model` the service's default answers.
 
         With `stream: true` the answer comes as server-sent events. The status waits up to 15 s for the first token;
         then the stream begins with comments, which clients skip. A stream that breaks ends with an `error` chunk and

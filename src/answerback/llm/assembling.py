@@ -15,10 +15,6 @@ ONCE = frozenset({"role", "id", "type", "name"})
 """Texts of a delta that are said once, not piece by piece."""
 
 
-MOST_CALLS = 1024
-"""Tool calls of one answer. Each piece looks for the call that it belongs to."""
-
-
 class _Text(list[str]):
     """A text in pieces. Joined at the end: longer and longer texts would cost the square of their length."""
 
@@ -92,17 +88,11 @@ class Assembly:
                 return new
 
     def _merge_calls(self, calls: list[dict[str, Any]], pieces: Sequence[Json]) -> list[dict[str, Any]]:
-        """A piece belongs to the call with its `index`, unless it has another id; without an index to the call with its
-        id, and without either to the last one."""
+        """Their index says which call they belong to, as for every client."""
         for piece in pieces:
-            if not isinstance(piece, dict):
-                continue
-            call = next((call for call in reversed(calls) if _belongs(piece, call)), None)
-            if call is None:
-                if len(calls) == MOST_CALLS:
-                    raise completions.invalid(f"holds more than {MOST_CALLS} tool calls")
-                call = {"index": piece.get("index")}
-                calls.append(call)
+            if piece["index"] == len(calls):
+                calls.append({})
+            call = calls[piece["index"]]
             for name, value in piece.items():
                 if name != "index":
                     call[name] = self._merge(call.get(name), value, name)
@@ -114,18 +104,12 @@ class Assembly:
             raise completions.invalid(f"exceeds {MAX_RESPONSE_BYTES} bytes")
 
 
-def _belongs(piece: Mapping[str, Json], call: Mapping[str, Any]) -> bool:
-    if piece.get("id") and call.get("id"):
-        return bool(piece["id"] == call["id"])
-    return piece.get("index") is None or piece["index"] == call["index"]
-
-
 def _joined(value: Any) -> Json:
     match value:
         case _Text():
             return "".join(value)
         case {"tool_calls": list(calls), **rest}:
-            whole = [{name: _joined(each) for name, each in call.items() if name != "index"} for call in calls]
+            whole = [{name: _joined(each) for name, each in call.items()} for call in calls]
             return {**{name: _joined(each) for name, each in rest.items()}, "tool_calls": whole}
         case dict():
             return {name: _joined(each) for name, each in value.items()}

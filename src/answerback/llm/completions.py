@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import NoReturn
@@ -24,6 +25,12 @@ WITHOUT_ANYTHING = frozenset({Finish.CUT, Finish.FILTERED})
 """Ends that show a client of OpenAI's routes why there is nothing."""
 
 
+MAX_DEPTH = 200
+"""Answers are some ten deep, schemas of tools twenty."""
+
+LONGEST_REWRITTEN = 128 * 1024
+"""In characters: how long a document may be that is read in spite of words in place of numbers."""
+
 LONGEST_NUMBER = 4_000
 """In digits. Python reads integers of 4300."""
 
@@ -34,16 +41,45 @@ class Mended(dict[str, Json]):
 
 
 def decode(body: bytes) -> Json:
-    """The decoded document, None if the body is not JSON. NaN and Infinity, which are not JSON, are read as null, and
-    so are numbers that Python would read as infinite or not at all; an object that has some is `Mended`. A byte order
-    mark is skipped (RFC 8259, section 8.1)."""
+    """The decoded document, None if the body is not JSON, or is nested deeper than `MAX_DEPTH`. NaN and Infinity, which
+    are not JSON, are read as null, and so are numbers that Python would read as infinite or not at all; an object that
+    has some is `Mended`. A byte order mark is skipped (RFC 8259, section 8.1)."""
     try:
         text = body.removeprefix(BOM_UTF8).decode()
-        return _STRICT.decode(text)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        document = _STRICT.decode(text)
+    except (UnicodeDecodeError, RecursionError):
         return None
+    except json.JSONDecodeError as error:
+        known = len(text) <= LONGEST_REWRITTEN and _WORD.match(text, error.pos)
+        document = _mended(_WORDS.sub(_as_null, text)) if known else None
     except ValueError:
-        return _mended(text)
+        document = _mended(text)
+    return None if _too_deep(text, document) else document
+
+
+_WORD = re.compile(r"[-+]?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
+"""What C and C++ write for numbers that JSON does not know."""
+
+_WORDS = re.compile(rf'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|{_WORD.pattern}', re.IGNORECASE | re.DOTALL)
+"""The same, and texts, which may hold such words. Reads no character twice."""
+
+
+def _as_null(found: re.Match[str]) -> str:
+    return found[0] if found[0].startswith('"') else "null"
+
+
+def _too_deep(text: str, document: Json) -> bool:
+    """Whether it is nested so deep that Python could not write it, nor Pydantic read it, again."""
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return False
+    level = [document]
+    for _ in range(MAX_DEPTH + 1):
+        deeper = list[Json]()
+        for each in level:
+            if isinstance(each, dict | list):
+                deeper.extend(each.values() if isinstance(each, dict) else each)
+        level = deeper
+    return bool(level)
 
 
 def in_utf8(body: bytes) -> bytes:

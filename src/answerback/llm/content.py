@@ -6,7 +6,7 @@ TEXT_PARTS = ("text", "output_text")
 
 
 def text_of(content: Json) -> str:
-    """The text of a message's `content`: a string, the text parts of a list, or nothing.
+    """The text of a message's `content`: a string, the text parts of a list, a part alone, or nothing.
 
     Raises ValueError for anything else. Parts that are not text (images, audio) are left out.
     """
@@ -14,22 +14,40 @@ def text_of(content: Json) -> str:
         return content
     if content is None:
         return ""
-    if not isinstance(content, list):
+    if not isinstance(content, list | dict):
         raise ValueError("content is neither text nor a list of parts")
-    return "".join(_part(part) for part in content)
+    return "".join(_part(part) for part in _parts(content))
 
 
 def is_blank(content: Json) -> bool:
     """Whether there is neither text nor any other part. Raises ValueError as `text_of` does."""
     if text_of(content).replace("\0", "").strip():
         return False
-    return not isinstance(content, list) or all(isinstance(part, str) or _is_text(part) for part in content)
+    return all(isinstance(part, str) or _is_text(part) for part in _parts(content))
 
 
 def has_media(content: Json) -> bool:
     """Whether there is a part that is neither text nor thought."""
-    parts = content if isinstance(content, list) else ()
-    return any(isinstance(part, dict) and not _is_text(part) and not _is_thought(part) for part in parts)
+    return any(isinstance(part, dict) and not _is_text(part) and not _is_thought(part) for part in _parts(content))
+
+
+def thoughts_of(content: Json) -> str:
+    """The text of the parts that are thoughts (Mistral's `thinking`, Anthropic's)."""
+    return "".join(_thought(part) for part in _parts(content) if isinstance(part, dict) and _is_thought(part))
+
+
+def _parts(content: Json) -> list[Json]:
+    if isinstance(content, dict):
+        return [content]
+    return content if isinstance(content, list) else []
+
+
+def _thought(part: dict[str, Json]) -> str:
+    said = part.get("thinking") or part.get("reasoning") or part.get("text")
+    try:
+        return text_of(said)
+    except ValueError:
+        return ""
 
 
 def _is_thought(part: dict[str, Json]) -> bool:

@@ -112,11 +112,11 @@ class OpenAICompatible:
         several = isinstance(n := asked.get("n"), int) and n > 1
         if request.stream:
             response = await self._transport.open("POST", url, self._headers, body, timeout)
-            read = chunks(response, self._now, several=several)
+            read = chunks(response, self._now, asked["model"], several=several)
             return await StreamedReply.open(read, request.timeout, deadline)
         response = await self._transport.open("POST", url, self._headers, body, timeout)
         try:
-            whole, document = await read_completion(response, self._now, several=several)
+            whole, document = await read_completion(response, self._now, asked["model"], several=several)
         finally:
             response.close()
         self._check(document)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from answerback.kernel.json import Json
 from answerback.llm import completions
-from answerback.llm.choices import calls_tools
 from answerback.llm.finish_reasons import Finish, broken_off, classify, reason_of
+from answerback.llm.tool_calls import calls_tools
 
 
 class Progress:

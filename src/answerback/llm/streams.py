@@ -9,20 +9,21 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.blank_errors import without_blank_error
-from answerback.llm.choices import as_delta, calls_tools, checked, conforming, finish_word, text_in
+from answerback.llm.call_pieces import CallPieces
+from answerback.llm.choices import as_delta, checked, finish_word, text_in
+from answerback.llm.conforming import conforming_chunk
 from answerback.llm.events import Sign, apart, error_of, read_event
 from answerback.llm.failures import NO_HEADERS, error_in, error_in_body, read_document
 from answerback.llm.filler import Filler, TooMuchFiller
 from answerback.llm.framing import is_event_stream
-from answerback.llm.model import Chunk
+from answerback.llm.heads import CHUNK, Head
+from answerback.llm.model import Chunk, Usage
 from answerback.llm.pieces import TextPieces
 from answerback.llm.progress import Progress, says
 from answerback.llm.sse import Event, EventParser, EventTooLarge, first_data
+from answerback.llm.tool_calls import calls_tools
 from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
 from answerback.llm.usage_fields import usage_of
-
-CHUNK = "chat.completion.chunk"
-"""The `object` of a chunk."""
 
 MAX_HELD = 1000
 """How many chunks without a token are held back, waiting for the first token."""
@@ -38,15 +39,15 @@ TAIL_SECONDS = 1.0
 
 
 async def chunks(
-    response: OpenResponse, now: Callable[[], int], *, several: bool = False
+    response: OpenResponse, now: Callable[[], int], model: str, *, several: bool = False
 ) -> AsyncGenerator[Chunk, None]:
-    """The chunks of a streamed completion; closes the response. `several` says that more than one choice was asked for.
-    Raises ProviderError where the stream breaks.
+    """The chunks of a streamed completion; closes the response. `model` was asked for; `several` says that more than
+    one choice was. Raises ProviderError where the stream breaks.
 
     Chunks before the first token are held back until it comes: until then a failure, or an empty answer, fails the
     whole call, which may be made again.
     """
-    stream = ChunkReader(now, several=several)
+    stream = ChunkReader(now, model, several=several)
     try:
         if not 200 <= response.status < 300:
             body, _ = await response.read_what_came()
@@ -129,11 +130,13 @@ class ChunkReader:
     """Turns what is received into chunks. `began` says whether any event has come, `done` whether `[DONE]` has,
     `counted` whether the usage has, and `filled` whether more than enough of nothing has come behind a whole answer."""
 
-    def __init__(self, now: Callable[[], int], *, several: bool) -> None:
+    def __init__(self, now: Callable[[], int], model: str, *, several: bool) -> None:
         self._now = now
+        self._head = Head(CHUNK, model, now)
         self._several = several
         self._events = EventParser()
         self._progress = Progress(several=several)
+        self._calls: dict[int, CallPieces] = {}
         self._calling: set[int] = set()
         self._pieces = TextPieces()
         self._held: list[Chunk] | None = []
@@ -217,13 +220,12 @@ class ChunkReader:
                 raise completions.invalid("holds an event that is not a JSON object")
         return None
 
-    def _last(self, document: Mapping[str, Json]) -> Chunk | None:
+    def _last(self, document: dict[str, Json]) -> Chunk | None:
         """What comes after `[DONE]`: the answer is whole, and only its usage may still come."""
         if (usage := usage_of(document)) is None:
             return None
         self.counted = True
-        counts = {**document, "choices": []}
-        return Chunk(json.dumps(counts).encode(), counts, "", None, usage)
+        return _made(b"", self._head.conforming(completions.Mended({**document, "choices": []})), "", None, usage)
 
     def _released(self, chunk: Chunk) -> Sequence[Chunk]:
         """The chunks that can be sent once this one has come."""
@@ -246,41 +248,61 @@ class ChunkReader:
         document = without_blank_error(document)
         if (error := error_in(document)) is not None:
             raise error_in_body(error, NO_HEADERS, self._now())
-        if isinstance(document, completions.Mended):
-            data = json.dumps(document).encode()
         usage, choices = usage_of(document), document.get("choices")
         self.counted = self.counted or usage is not None
-        if not choices:
-            if isinstance(choices, list) or usage is not None:
-                return Chunk(data, document, "", None, usage)
-            if str(document.get("object")).startswith("chat.completion"):
+        if not choices and not isinstance(choices, list) and usage is None:
+            if str(document.get("object")).startswith(CHUNK.removesuffix(".chunk")):
                 return None
+            raise completions.invalid("holds an event without choices")
+        document = self._head.conforming(document)
+        if not choices:
+            return _made(data, document, "", None, usage)
         choices, ordinary = checked(choices, self._now)
-        misnamed = document.get("object", CHUNK) != CHUNK
-        if not ordinary and any("message" in choice and not choice.get("delta") for choice in choices):
-            # A whole completion in place of a stream, or in its one event: it has been paid for.
-            if self._came_whole:
-                raise completions.invalid("holds more than one whole completion")
-            # Behind its own pieces it repeats them.
-            repeats = not self._several and bool(self._size or self._calling)
-            choices = [as_delta({**each, "message": None} if repeats else each) for each in choices]
-            self._came_whole = not repeats
+        if not ordinary:
+            choices = self._of_messages(choices)
         of_answer = self._progress.note(choices)
         self._calling.update(self._key(each) for each in choices if calls_tools(each.get("delta")))
         last = not ordinary and self._progress.finished
         text = self._pieces.next("".join([text_in(choice) for choice in of_answer]), last=last)
-        if ordinary and not misnamed:
-            return Chunk(data, document, text, None, usage)
+        if ordinary:
+            return _made(data, document, text, None, usage)
         alone = not self._several and len(choices) == len(of_answer) == 1
-        joinable = [conforming(each, alone=alone, calls=self._key(each) in self._calling) for each in choices]
-        if misnamed or joinable != document["choices"]:
-            document = {**document, "object": CHUNK, "choices": joinable}
-            data = json.dumps(document).encode()
-        return Chunk(data, document, text, finish_word(choices), usage)
+        joinable = [self._joinable(each, alone=alone) for each in choices]
+        if last:
+            for calls in self._calls.values():
+                calls.check_whole()
+        if joinable != document["choices"]:
+            document = completions.Mended({**document, "choices": joinable})
+        return _made(data, document, text, finish_word(choices), usage)
+
+    def _of_messages(self, choices: list[dict[str, Json]]) -> list[dict[str, Json]]:
+        """The choices, where one that holds a whole message is that of a chunk. Raises ProviderError."""
+        if not any("message" in choice and not choice.get("delta") for choice in choices):
+            return choices
+        # A whole completion in place of a stream, or in its one event: it has been paid for.
+        if self._came_whole:
+            raise completions.invalid("holds more than one whole completion")
+        # Behind its own pieces it repeats them.
+        repeats = not self._several and bool(self._size or self._calling)
+        self._came_whole = not repeats
+        return [as_delta({**each, "message": None} if repeats else each) for each in choices]
+
+    def _joinable(self, choice: dict[str, Json], *, alone: bool) -> dict[str, Json]:
+        key = self._key(choice)
+        calls = self._calls.setdefault(key, CallPieces())
+        return conforming_chunk(choice, calls, alone=alone, calling=key in self._calling)
 
     def _key(self, choice: Mapping[str, Json]) -> int:
         index = choice.get("index") if self._several else 0
         return index if isinstance(index, int) else 0
+
+
+def _made(
+    data: bytes, document: Mapping[str, Json], text: str, finish_reason: str | None, usage: Usage | None
+) -> Chunk:
+    if isinstance(document, completions.Mended):
+        data = json.dumps(document).encode()
+    return Chunk(data, document, text, finish_reason, usage)
 
 
 def _speaks(chunk: Chunk) -> bool:

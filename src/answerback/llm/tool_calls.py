@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from typing import TypeGuard
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
@@ -11,6 +12,8 @@ from answerback.llm.model import storable_json
 LONGEST_ID = 1024
 """Characters; `tool_outputs` take ids of this length."""
 
+FUNCTION, CUSTOM = "function", "custom"
+
 
 def tool_calls(message: Mapping[str, Json]) -> tuple[dict[str, Json], ...]:
     """The calls in the message of a choice, in OpenAI's shape. Upstreams leave ids out, use one twice or number them: a
@@ -18,36 +21,64 @@ def tool_calls(message: Mapping[str, Json]) -> tuple[dict[str, Json], ...]:
     ProviderError for a call that names no tool."""
     listed = message.get("tool_calls") or []
     if not isinstance(listed, list):
-        raise _invalid()
+        raise names_no_tool()
     if not listed and message.get("function_call"):
         listed = [{"function": message["function_call"]}]
     return tuple(_with_own_ids(_call(storable_json(call)) for call in listed if call is not None))
+
+
+def calls_tools(said: Json) -> bool:
+    """Whether a message, or a piece of one, calls tools."""
+    return isinstance(said, dict) and bool(said.get("tool_calls") or said.get("function_call"))
+
+
+def type_of(call: Mapping[str, Json]) -> str:
+    """The type of a call. Some have none of OpenAI's, such as Moonshot's `builtin_function`."""
+    given = call.get("type")
+    if not isinstance(given, str) or not given or given.lower() == FUNCTION:
+        return CUSTOM if given != FUNCTION and isinstance(call.get("custom"), dict) else FUNCTION
+    return given
+
+
+def is_usable_id(value: Json) -> TypeGuard[str]:
+    """Whether outputs can be given for a call of this id."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID
+
+
+def new_id() -> str:
+    return f"call_{uuid.uuid4().hex}"
+
+
+def as_text(arguments: Json) -> str:
+    """Arguments that are a value as JSON."""
+    return json.dumps(arguments, ensure_ascii=False)
+
+
+def names_no_tool() -> ProviderError:
+    words = "the upstream's answer holds a tool call that names no tool"
+    return ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
 
 
 def _call(call: Json) -> dict[str, Json]:
     match call:
         case {"custom": {"name": str(name)}} if name:
             said = call["custom"].get("input")
-            return {"type": "custom", **call, "custom": {"name": name, "input": said if isinstance(said, str) else ""}}
+            custom = {"name": name, "input": said if isinstance(said, str) else ""}
+            return {**call, "type": type_of(call), "custom": custom}
         case {"function": {"name": str(name)} as function} if name:
             arguments = function.get("arguments")
             if not isinstance(arguments, str):
-                arguments = json.dumps({} if arguments is None else arguments, ensure_ascii=False)
-            return {"type": "function", **call, "function": {**function, "arguments": arguments}}
+                arguments = as_text({} if arguments is None else arguments)
+            return {**call, "type": type_of(call), "function": {**function, "arguments": arguments}}
         case _:
-            raise _invalid()
+            raise names_no_tool()
 
 
 def _with_own_ids(calls: Iterator[dict[str, Json]]) -> Iterator[dict[str, Json]]:
     seen: set[str] = set()
     for call in calls:
         call_id = call.get("id")
-        if not isinstance(call_id, str) or not 0 < len(call_id) <= LONGEST_ID or call_id in seen:
-            call_id = f"call_{uuid.uuid4().hex}"
+        if not is_usable_id(call_id) or call_id in seen:
+            call_id = new_id()
         seen.add(call_id)
         yield {**call, "id": call_id}
-
-
-def _invalid() -> ProviderError:
-    words = "the upstream's answer holds a tool call that names no tool"
-    return ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)

@@ -3,9 +3,12 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
+
+DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 LARGEST_COUNT = 2**63 - 1
 
@@ -36,6 +39,29 @@ def usage(value: Json) -> Usage | None:
     total = value.get("total_tokens")
     total = count(prompt + completion if total is None else total)
     return None if total is None else Usage(prompt, completion, total)
+
+
+def conforming_usage(document: Mapping[str, Json]) -> Json:
+    """The document's `usage` as OpenAI's clients read it: itself, or one with the counts in their places; None if there
+    are none."""
+    given = document.get("usage")
+    counts = usage_of(document)
+    if counts is None:
+        return None
+    fields = given if isinstance(given, dict) else {}
+    changes: dict[str, Json] = {name: n for name, n in asdict(counts).items() if type(fields.get(name)) is not int}
+    changes |= {
+        name: readable
+        for name in DETAILS
+        if (detail := fields.get(name)) is not None and (readable := _details(detail)) != detail
+    }
+    return {**fields, **changes} if changes else given
+
+
+def _details(details: Json) -> Json:
+    if not isinstance(details, dict):
+        return None
+    return {name: count(value) if isinstance(value, float | str) else value for name, value in details.items()}
 
 
 def count(value: Json) -> int | None:

@@ -1,0 +1,152 @@
+"""The choices of a completion, or of a chunk, as OpenAI's clients can read and join them. What conforms stays the same
+object, so that its bytes can be sent on as they came."""
+
+from collections.abc import Mapping
+
+from answerback.kernel.json import Json
+from answerback.llm import finish_reasons
+from answerback.llm.call_pieces import CallPieces
+from answerback.llm.completions import invalid
+from answerback.llm.content import has_media, text_of, thoughts_of
+from answerback.llm.finish_reasons import reason_of
+from answerback.llm.tool_calls import as_text, calls_tools, tool_calls
+
+ASSISTANT = "assistant"
+"""The role of whatever a model says."""
+
+NO_CHANCE = -9999.0
+"""OpenAI's logarithm of a chance of nothing, which others give as -Infinity."""
+
+
+def conforming_chunk(choice: dict[str, Json], calls: CallPieces, *, alone: bool, calling: bool) -> dict[str, Json]:
+    """A choice of a chunk: the only one has the index 0, there is a delta, and its end is said in OpenAI's words.
+    `calling` says whether it has called tools so far. Raises ProviderError as `CallPieces` does."""
+    changes = _of_any(choice, calling)
+    if alone and choice.get("index") != 0:
+        changes["index"] = 0
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        changes["delta"] = {}
+    elif said := _said(delta, (None, ASSISTANT)) | _pieces(delta, calls):
+        changes["delta"] = {**delta, **said}
+    return {**choice, **changes} if changes else choice
+
+
+def conforming_whole(choice: Json, position: int) -> Json:
+    """A choice of a whole completion: it has a number, its message has a role, and its end is said in OpenAI's words.
+    Raises ProviderError for a tool call that names no tool."""
+    if not isinstance(choice, dict):
+        return choice
+    choice = with_message(choice)
+    message = choice.get("message")
+    changes = _of_any(choice, calls_tools(message))
+    if type(choice.get("index")) is not int:
+        changes["index"] = position
+    if isinstance(message, dict) and (said := _said(message, (ASSISTANT,)) | _calls(message)):
+        changes["message"] = {**message, **said}
+    return {**choice, **changes} if changes else choice
+
+
+def with_message(choice: dict[str, Json]) -> dict[str, Json]:
+    """A choice whose text stands where plain completions have it, with a message."""
+    if choice.get("message") is not None or not isinstance(text := choice.get("text"), str):
+        return choice
+    rest = {name: value for name, value in choice.items() if name != "text"}
+    return {**rest, "message": {"role": ASSISTANT, "content": text}}
+
+
+def with_delta(choice: dict[str, Json]) -> dict[str, Json]:
+    """The same of a chunk's choice, with a delta."""
+    if "delta" in choice or "message" in choice or not isinstance(text := choice.get("text"), str):
+        return choice
+    return {name: value for name, value in choice.items() if name != "text"} | {"delta": {"content": text}}
+
+
+def is_plain(delta: Mapping[str, Json]) -> bool:
+    """Whether a delta is text alone, and as OpenAI's."""
+    content = delta.get("content")
+    return (
+        (content is None or type(content) is str)
+        and delta.get("tool_calls") is None
+        and delta.get("role", ASSISTANT) in (ASSISTANT, None)
+        and delta.get("refusal") is None
+        and delta.get("function_call") is None
+    )
+
+
+def _of_any(choice: Mapping[str, Json], calling: bool) -> dict[str, Json]:
+    changes = dict[str, Json]()
+    said = finish_reasons.conforming(reason_of(choice), calls_tools=calling)
+    if said != choice.get("finish_reason"):
+        changes["finish_reason"] = said
+    logprobs = choice.get("logprobs")
+    if logprobs is not None and (readable := _logprobs(logprobs)) != logprobs:
+        changes["logprobs"] = readable
+    return changes
+
+
+def _said(said: Mapping[str, Json], roles: tuple[str | None, ...]) -> dict[str, Json]:
+    """What of a message, or of a piece of one, is otherwise than OpenAI's; tool calls aside."""
+    changes = dict[str, Json]()
+    if said.get("role") not in roles:
+        changes["role"] = ASSISTANT
+    if not isinstance(said.get("refusal"), str | None):
+        changes["refusal"] = None
+    content = said.get("content")
+    if isinstance(content, list | dict) and not has_media(content):
+        changes["content"] = _text(content)
+        if not (said.get("reasoning") or said.get("reasoning_content")) and (thoughts := thoughts_of(content)):
+            changes["reasoning_content"] = thoughts
+    function = said.get("function_call")
+    if function is not None and (readable := _function(function)) != function:
+        changes["function_call"] = readable
+    return changes
+
+
+def _text(content: Json) -> str:
+    try:
+        return text_of(content)
+    except ValueError:
+        raise invalid("holds no text") from None
+
+
+def _function(function: Json) -> Json:
+    """A call in the form of earlier models."""
+    if not isinstance(function, dict) or not function:
+        return None
+    arguments = function.get("arguments")
+    return function if isinstance(arguments, str | None) else {**function, "arguments": as_text(arguments)}
+
+
+def _calls(message: Mapping[str, Json]) -> dict[str, Json]:
+    given = message.get("tool_calls")
+    if not given:
+        return {} if given is None or given == [] else {"tool_calls": None}
+    calls = list(tool_calls({"tool_calls": given}))
+    return {} if calls == given else {"tool_calls": calls or None}
+
+
+def _pieces(delta: Mapping[str, Json], calls: CallPieces) -> dict[str, Json]:
+    given = delta.get("tool_calls")
+    if not isinstance(given, list):
+        return {} if given is None else {"tool_calls": None}
+    pieces = calls.conforming(given)
+    return {} if pieces == given else {"tool_calls": pieces}
+
+
+def _logprobs(logprobs: Json) -> Json:
+    """Chances that JSON cannot say are read as null."""
+    if not isinstance(logprobs, dict):
+        return None
+    readable = {
+        name: [_token(each) for each in logprobs[name]] for name in ("content", "refusal") if logprobs.get(name)
+    }
+    return {**logprobs, **readable}
+
+
+def _token(token: Json) -> Json:
+    if not isinstance(token, dict):
+        return token
+    chance, top = token.get("logprob"), token.get("top_logprobs")
+    made = {**token, "logprob": NO_CHANCE if chance is None else chance}
+    return {**made, "top_logprobs": [_token(each) for each in top or ()]} if "top_logprobs" in token or top else made
