@@ -25,7 +25,7 @@ def chunks(*deltas: Mapping[str, Any], **choice: Any) -> Iterator[Chunk]:
     choices = [{"index": 0, "delta": delta, "finish_reason": None, **choice} for delta in deltas]
     head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     sent = [{**head, "choices": [each]} for each in (*choices, {"index": 0, "delta": {}, "finish_reason": "stop"})]
-    reader = ChunkReader(lambda: 0, several=False)
+    reader = ChunkReader(lambda: 0, "m", several=False)
     yield from reader.read(sse(*sent))
 
 

@@ -7,8 +7,9 @@ from answerback.kernel.json import Json
 from answerback.llm import finish_reasons
 from answerback.llm.call_pieces import CallPieces
 from answerback.llm.completions import invalid
-from answerback.llm.content import has_media, text_of, thoughts_of
+from answerback.llm.content import has_media, text_of
 from answerback.llm.finish_reasons import reason_of
+from answerback.llm.thoughts import thought_in
 from answerback.llm.tool_calls import as_text, calls_tools, tool_calls
 
 ASSISTANT = "assistant"
@@ -95,8 +96,8 @@ def _said(said: Mapping[str, Json], roles: tuple[str | None, ...]) -> dict[str, 
     content = said.get("content")
     if isinstance(content, list | dict) and not has_media(content):
         changes["content"] = _text(content)
-        if not (said.get("reasoning") or said.get("reasoning_content")) and (thoughts := thoughts_of(content)):
-            changes["reasoning_content"] = thoughts
+        if (thought := thought_in(said)) is not None and thought.field is None:
+            changes["thinking"] = thought.text
     function = said.get("function_call")
     if function is not None and (readable := _function(function)) != function:
         changes["function_call"] = readable

@@ -31,23 +31,10 @@ def has_media(content: Json) -> bool:
     return any(isinstance(part, dict) and not _is_text(part) and not _is_thought(part) for part in _parts(content))
 
 
-def thoughts_of(content: Json) -> str:
-    """The text of the parts that are thoughts (Mistral's `thinking`, Anthropic's)."""
-    return "".join(_thought(part) for part in _parts(content) if isinstance(part, dict) and _is_thought(part))
-
-
 def _parts(content: Json) -> list[Json]:
     if isinstance(content, dict):
         return [content]
     return content if isinstance(content, list) else []
-
-
-def _thought(part: dict[str, Json]) -> str:
-    said = part.get("thinking") or part.get("reasoning") or part.get("text")
-    try:
-        return text_of(said)
-    except ValueError:
-        return ""
 
 
 def _is_thought(part: dict[str, Json]) -> bool:

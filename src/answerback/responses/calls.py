@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from answerback.kernel.json import Json
 from answerback.llm import completions
-from answerback.llm.assembling import MOST_CALLS
+from answerback.llm.call_pieces import MOST_CALLS
 from answerback.llm.model import storable, storable_json
 from answerback.llm.tool_calls import LONGEST_ID
 from answerback.responses.model import Item
