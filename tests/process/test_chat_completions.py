@@ -304,11 +304,11 @@ async def test_a_body_that_cannot_be_read_is_refused_with_the_reason(
 async def test_an_openai_route_that_is_not_offered_is_refused_in_its_shape(client: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as moderation:
         await client.moderations.create(input="x")
-    with pytest.raises(openai.NotFoundError) as response:
-        await client.responses.create(model="fake", input="x")
+    with pytest.raises(openai.NotFoundError) as image:
+        await client.images.generate(prompt="x")
 
     assert (moderation.value.type, moderation.value.code) == ("invalid_request_error", "not_found")
-    assert (response.value.type, response.value.code) == ("invalid_request_error", "not_found")
+    assert (image.value.type, image.value.code) == ("invalid_request_error", "not_found")
 
 
 async def test_a_route_of_our_own_under_v1_keeps_our_shape(http: aiohttp.ClientSession) -> None:
@@ -316,7 +316,7 @@ async def test_a_route_of_our_own_under_v1_keeps_our_shape(http: aiohttp.ClientS
         paths = (await response.json())["paths"]
     rooms = {path.split("/")[2] for path in paths if path.startswith("/v1/")}
 
-    for room in rooms - {"chat", "embeddings", "models", "webhook_endpoints", "webhook_event_types"}:
+    for room in rooms - {"chat", "embeddings", "models", "responses", "webhook_endpoints", "webhook_event_types"}:
         async with http.get(f"/v1/{room}/no/such/thing") as response:
             assert (response.status, (await response.json()).keys()) == (404, {"detail", "error"})
 
@@ -373,6 +373,17 @@ async def test_a_client_that_gives_up_stops_the_llm(client: openai.AsyncOpenAI, 
 
     # Sooner than the call's own timeout, which would hang up as well.
     await llm.wait_for_disconnects(gone + 1, timeout=1.4)
+
+
+async def test_an_sdks_own_retry_joins_the_call_that_still_runs(service: Service, llm: FakeLLM) -> None:
+    llm.on("take your time", replies.delayed(1.2))
+    impatient = openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="the-key", timeout=0.5, max_retries=4)
+
+    async with impatient as client:
+        answer = await client.chat.completions.create(model="fake", messages=user("take your time"))
+
+    assert answer.choices[0].message.content == 'You said: "take your time". I was given 1 message.'
+    assert llm.count("take your time") == 1
 
 
 async def test_a_client_that_leaves_a_stream_stops_the_llm(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:

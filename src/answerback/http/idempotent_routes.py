@@ -15,6 +15,7 @@ from answerback.http.disconnect import while_connected
 from answerback.http.headers import REPLAYED, idempotency_key
 from answerback.http.idempotency import HeldRecord, IdempotencyRecords
 from answerback.http.idempotency_store import IdempotentRequest, StoredResponse
+from answerback.http.joining import JoinableCalls, may_be_retried
 from answerback.http.sse import EVENT_STREAM, is_last_event
 from answerback.kernel.errors import InvalidField
 
@@ -27,6 +28,7 @@ class Idempotent:
 
     def __init__(self, records: IdempotencyRecords) -> None:
         self._records = records
+        self._joinable = JoinableCalls()
 
     async def __call__(
         self,
@@ -41,7 +43,8 @@ class Idempotent:
         """The response of `answer`, or the stored one of a request that `asked` the same (JSON, models, dataclasses).
 
         Only for a request whose body has been read. A hang-up stops a request that is `streamed` or has no key. A whole
-        answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key. With
+        answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key. One
+        without a key that an SDK asks for goes on for a moment, so that the SDK's own retry joins it. With
         `stored=False` the response, which shows a secret, is sent but not stored; the same request again raises
         ResponseNotStored.
 
@@ -50,6 +53,8 @@ class Idempotent:
         """
         key = idempotency_key(request)
         if key is None:
+            if may_be_retried(request) and not streamed:
+                return await self._joinable.answer(request, tenant_id, answer)
             return await while_connected(request, answer())
         record = await self._records.claim(IdempotentRequest(tenant_id, request.scope["path"], key, _hash(asked)))
         if isinstance(record, StoredResponse):
