@@ -21,6 +21,7 @@ from answerback.kernel.retry import RetrySchedule
 from answerback.kernel.shares import Shares, with_batch
 from answerback.queue.birth import Births
 from answerback.queue.notifiers.local import LocalNotifier
+from answerback.queue.pace import Pace
 from answerback.queue.worker_pool import WorkerPool
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.deliver import Deliverer, Origins
@@ -150,6 +151,7 @@ class Shop:
                 lease,
                 instruments,
                 jobs.may_have_room,
+                Pace(),
             ),
             deliveries,
             self.sweep,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.shares import Shares
 from answerback.queue.leased_queue import Claims
+from answerback.queue.pace import Pace
 from answerback.queue.worker_pool import WorkerPool
 from builders import Journal, RealClock
 
@@ -101,8 +102,10 @@ class Stage:
         self.ready = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
 
-    def start(self, capacity: int = 10, lease: float = 60.0, *, outlasts_outages: bool = False) -> WorkerPool[Row]:
+    def start(
+        self, capacity: int = 10, lease: float = 60.0, *, outlasts_outages: bool = False, pace: Pace | None = None
+    ) -> WorkerPool[Row]:
         self.table.outlasts_outages = outlasts_outages
-        pool = WorkerPool(self.table, self.ready, Shares(capacity, ALONE), lease, self.instruments)
+        pool = WorkerPool(self.table, self.ready, Shares(capacity, ALONE), lease, self.instruments, pace=pace)
         self.tasks += [asyncio.create_task(pool.claim_forever()), asyncio.create_task(pool.keep_leases_forever())]
         return pool

@@ -18,6 +18,7 @@ from answerback.kernel.retry import RetrySchedule
 from answerback.kernel.shares import Shares, with_batch
 from answerback.queue.birth import Births
 from answerback.queue.notifiers.local import LocalNotifier
+from answerback.queue.pace import Pace
 from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
 from answerback.webhooks.birth import DeliveryBirths
@@ -65,7 +66,8 @@ def make_engine(
     batch_queue = JobQueue(jobs, runner, lease_seconds, instruments.log, Queue.BATCH)
     # Nobody waits for a batch job within a second: its pool is not notified, it polls.
     polled = asyncio.Event()
-    batch_pool = WorkerPool(batch_queue, polled, batch_shares, lease_seconds, instruments, job_pool.may_have_room)
+    leaves = job_pool.may_have_room
+    batch_pool = WorkerPool(batch_queue, polled, batch_shares, lease_seconds, instruments, leaves, Pace())
     sweep = _make_sweep(settings, jobs, stores, deliverer, notifier, instruments)
     births = Births(job_pool, jobs.unconfirmed)
     return Engine(job_pool, births, batch_pool, delivery_pool, sweep, notifier, instruments)

@@ -10,6 +10,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.shares import Shares
 from answerback.queue.lease_keeper import Held, LeaseKeeper
 from answerback.queue.leased_queue import C, LeasedQueue
+from answerback.queue.pace import Pace
 
 POLL_SECONDS = 1.0
 """How often a pool looks for rows that no notification announced."""
@@ -22,7 +23,7 @@ RELEASE_SECONDS = 1.5
 
 class WorkerPool(Generic[C]):
     """Runs claims, as many at once as `shares` has places. `ready` is set by a notifier when a row may be due; `left`
-    is called when a run has left its place."""
+    is called when a run has left its place. `pace` bounds what a claim brings."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class WorkerPool(Generic[C]):
         lease_seconds: float,
         instruments: Instruments,
         left: Callable[[], None] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._queue = queue
         self._ready = ready
@@ -40,6 +42,7 @@ class WorkerPool(Generic[C]):
         self._clock = instruments.clock
         self._log = instruments.log
         self._left = left
+        self._pace = pace
         self._held: dict[str, Held[C]] = {}
         self._keeper = LeaseKeeper(queue, self._held, lease_seconds, instruments)
         self._claiming = asyncio.Lock()
@@ -85,6 +88,8 @@ class WorkerPool(Generic[C]):
         if limit <= 0:
             self._room.clear()
             return POLL_SECONDS
+        if self._pace is not None and not (limit := min(limit, await self._pace.next())):
+            return 0.0
         leased_until = self.lease_end()
         self._promised = limit
         try:

@@ -1,0 +1,56 @@
+"""Batch work begins as fast as the event loop is on time, and never stands still."""
+
+import pytest
+from stage import Row, Stage
+
+from answerback.queue.pace import INCREASE, LATE_SECONDS, MOST, Pace
+
+
+class Loop:
+    """An event loop that is as late as the test says."""
+
+    def __init__(self, late: float = 0.0) -> None:
+        self.late = late
+
+    async def lateness(self) -> float:
+        return self.late
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+@pytest.fixture
+def pace(loop: Loop) -> Pace:
+    return Pace(loop.lateness)
+
+
+async def begun(pace: Pace, ticks: int) -> int:
+    return sum([await pace.next() for _ in range(ticks)])
+
+
+async def test_while_the_loop_is_on_time_claims_bring_more_up_to_a_bound(pace: Pace) -> None:
+    first, second = await begun(pace, 100), await begun(pace, 100)
+    await begun(pace, int(MOST / INCREASE))
+
+    assert 100 < first < second
+    assert await begun(pace, 10) == 10 * MOST
+
+
+async def test_a_late_loop_gets_fewer_within_a_few_ticks(pace: Pace, loop: Loop) -> None:
+    await begun(pace, int(MOST / INCREASE))
+    loop.late = LATE_SECONDS
+
+    assert await begun(pace, 6) < 2 * MOST
+    assert await begun(pace, 50) == 20
+
+
+async def test_a_loop_that_is_always_late_stops_no_batch_work(stage: Stage) -> None:
+    stage.table.due = [Row(f"r{n}") for n in range(5)]
+    stage.table.let_go.set()
+
+    stage.start(pace=Pace(Loop(late=1.0).lateness))
+
+    await stage.table.until(lambda: len(stage.table.ended) == 5)
+    assert stage.table.limits[:5] == [1] * 5
