@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+DOCS := $(VENV)/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test quick chaos check format docs lock clean
+.PHONY: help demo run test quick chaos check format docs docs-site lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 demo: $(RUNTIME) ## Watch messages being accepted, answered, delivered and surviving a hard kill
 	@$(BIN)/answerback demo
@@ -39,14 +40,19 @@ format: $(DEV) ## Format the source and sort its imports
 docs: $(DEV) ## Write settings, errors, metrics and routes into docs/reference and .env.example
 	@$(BIN)/python -m answerback.testing.docs
 
+docs-site: $(DOCS) ## Build the documentation as a web site, in site/; a broken link is an error
+	@sed 's|](docs/|](|g' README.md > docs/index.md
+	@$(BIN)/zensical build --clean --strict
+
 lock: $(DEV) ## Resolve the dependencies anew into requirements*.lock
 	@$(BIN)/pip -q install uv
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group build pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock --all-extras pyproject.toml -o requirements-fleet.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements-fleet.lock --all-extras --group dev pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements-dev.lock --group docs -o requirements-docs.lock
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache site docs/index.md
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("answerback needs Python 3.11 or newer; say which with PYTHON=…" if sys.version_info < (3, 11) else 0)'
@@ -61,4 +67,9 @@ $(RUNTIME): $(BIN)/python requirements.lock pyproject.toml
 $(DEV): $(RUNTIME) requirements-dev.lock
 	@echo "Setting up the development tools in $(VENV) (once)…"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(DOCS): $(DEV) requirements-docs.lock
+	@echo "Setting up what builds the documentation in $(VENV) (once)…"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-docs.lock
 	@touch $@
