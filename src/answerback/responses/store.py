@@ -38,10 +38,14 @@ ERASE = Statement(
 
 
 class PreviousResponseNotFound(InvalidField):
+    """`previous_response_id` names no stored response of yours: it was deleted, or created with `store: false`."""
+
     code = "previous_response_not_found"
 
 
 class ChainTooLong(InvalidField):
+    """The responses before this one are too long together."""
+
     code = "context_length_exceeded"
 
 

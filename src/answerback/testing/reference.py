@@ -18,6 +18,9 @@ from answerback.settings.describing import by_group
 LOADED = app
 """The application imports every room that has a Refusal of its own."""
 
+OPENAI = (openai_errors.__name__, "answerback.chat.", "answerback.responses.")
+"""Where errors of OpenAI's routes alone are defined."""
+
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -42,7 +45,7 @@ def response_errors() -> str:
     meanings: dict[tuple[int, str], list[str]] = {}
     for each in sorted(_response_errors(), key=lambda each: each[:2]):
         meanings.setdefault((each.status, each.code), []).append(each.meaning)
-    rows = [(str(status), f"`{code}`", " ".join(dict.fromkeys(said))) for (status, code), said in meanings.items()]
+    rows = [(str(status), f"`{code}`", " ".join(filter(None, said))) for (status, code), said in meanings.items()]
     return _table(("status", "`error.code`", "meaning"), rows)
 
 
@@ -77,7 +80,7 @@ def _response_errors() -> Iterator[_ResponseError]:
     for kind in _refusals(Refusal):
         if "code" in vars(kind):
             status = next(STATUSES[each] for each in kind.__mro__ if each in STATUSES)
-            if kind.__module__ == openai_errors.__name__:
+            if kind.__module__.startswith(OPENAI):
                 status = openai_errors.STATUSES.get(status, status)
             yield _ResponseError(status, kind.code, _first_paragraph(kind))
     meanings = _docstrings(codes)
@@ -93,7 +96,7 @@ def _refusals(kind: type[Refusal]) -> Iterator[type[Refusal]]:
 
 
 def _first_paragraph(kind: type) -> str:
-    return _line((inspect.getdoc(kind) or "").partition("\n\n")[0])
+    return _line((kind.__doc__ or "").partition("\n\n")[0])
 
 
 def _docstrings(holder: type[StrEnum] | ModuleType) -> Mapping[str, str]:
