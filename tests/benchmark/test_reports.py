@@ -12,6 +12,7 @@ import pytest
 from answerback.benchmark import page, sheet
 from answerback.benchmark.chart import Panel, shortened, svg
 from answerback.benchmark.model import Plan, Report, Run, spread, summarize
+from answerback.benchmark.units import duration, unit_of_rates, unit_of_times
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -60,6 +61,7 @@ class Seen(HTMLParser):
         self.text += data
 
 
+MS = unit_of_times([spread([0.5])])
 PLAIN = Seen(page.render(report(["a prompt"], ["an answer"])))
 
 
@@ -88,6 +90,7 @@ def test_the_page_shows_the_numbers_and_what_failed() -> None:
     text = Seen(page.render(report(["a"], [""], failure="upstream_error"))).text
 
     assert "Failures: 1 upstream_error." in text
+    assert "a: 1 upstream_error of 1" in text
     assert "vendor/<b>model</b>" in text
     assert "b/<i>.csv" in text
 
@@ -100,12 +103,50 @@ def test_a_page_of_the_largest_benchmark_is_made_in_a_moment() -> None:
 
     assert time.perf_counter() - started < 5
     assert html.count("<tr>") == 10_002
-    assert html.count("<rect") < 50
+    assert html.count("<rect") < 150
+
+
+def test_a_failure_is_named_by_its_prompt_and_a_prompt_that_was_answered_is_not() -> None:
+    plan = Plan(["good", "bad"], "m", 1, 1, 10)
+    runs = [Run(0, 1, "m", 1, 0.5, 0.1, 10, None), Run(1, 1, "m", 1, 0.5, 0.1, 10, "upstream_timeout")]
+    page_of = Report(plan, "m", 1.0, summarize(runs), [summarize([run]) for run in runs], ["", ""], "b.csv")
+
+    html = page.render(page_of)
+
+    assert Seen(html).text.count("upstream_timeout") == 2
+    assert "bad: 1 upstream_timeout of 1" in Seen(html).text
+    assert html.count("<li>") == 1
+
+
+def test_the_page_is_for_phones_and_follows_the_scheme_of_its_reader() -> None:
+    assert "@media (max-width: 48rem)" in page.STYLE
+    assert "@media (prefers-color-scheme: dark)" in page.STYLE
+    assert "tabular-nums" in page.STYLE
+    assert '<meta name="viewport" content="width=device-width">' in page.render(report(["a"], ["b"]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [([0.0123], "12.30 ms"), ([0.1234, 0.5], "123.4 ms"), ([0.0123, 2.0], "12 ms"), ([1.234, 20.0], "1.23 s")],
+)
+def test_times_are_in_a_unit_that_shows_their_differences(seconds: list[float], shown: str) -> None:
+    unit = unit_of_times([spread(seconds), None])
+
+    assert f"{unit.show(seconds[0])} {unit.name}" == shown
+
+
+def test_rates_have_decimals_where_these_matter() -> None:
+    assert unit_of_rates([spread([31.25])]).show(31.25) == "31.2"
+    assert unit_of_rates([spread([3125.0])]).show(3125.0) == "3,125"
+
+
+def test_one_time_is_in_the_unit_that_fits_it() -> None:
+    assert [duration(0.113), duration(4.86), duration(150.0)] == ["113 ms", "4.9 s", "2.5 min"]
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_the_chart_alone_is_xml_with_text(hostile: str) -> None:
-    drawn = svg([Panel("Latency", "s", [(hostile, spread([0.2, 0.4])), ("none", None)])])
+    drawn = svg([Panel("Latency", MS, [(hostile, spread([0.2, 0.4])), ("none", None)])])
 
     root = ET.fromstring(drawn.encode())
     kinds = {element.tag.removeprefix("{http://www.w3.org/2000/svg}") for element in root.iter()}
@@ -123,7 +164,7 @@ def test_the_chart_alone_is_xml_with_text(hostile: str) -> None:
     ],
 )
 def test_a_long_label_keeps_its_beginning_and_fits_its_room(label: str) -> None:
-    drawn = svg([Panel("Latency", "s", [(label, spread([1.0])), ("short", spread([1.0]))])])
+    drawn = svg([Panel("Latency", MS, [(label, spread([1.0])), ("short", spread([1.0]))])])
 
     root = ET.fromstring(drawn.encode())
     shown, short = [e.text or "" for e in root.iter("{http://www.w3.org/2000/svg}text") if e.get("font-size") == "12"][
@@ -144,7 +185,7 @@ def test_a_label_is_cut_only_where_it_must_be() -> None:
 
 
 def test_bars_are_as_long_as_their_numbers() -> None:
-    drawn = svg([Panel("Latency", "s", [("a", spread([1.0])), ("b", spread([3.0])), ("c", spread([0.0]))])])
+    drawn = svg([Panel("Latency", MS, [("a", spread([1.0])), ("b", spread([3.0])), ("c", spread([0.0]))])])
 
     root = ET.fromstring(drawn.encode())
     bars = [float(e.get("width", "")) for e in root.iter("{http://www.w3.org/2000/svg}rect") if e.get("rx")]

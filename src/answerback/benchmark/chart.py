@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from answerback.benchmark.model import Spread
+from answerback.benchmark.units import Unit
 
 WIDTH, LABELS, PLOT = 960, 290, 560
 ROW, TITLE, AXIS, GAP = 28, 30, 26, 18
@@ -18,10 +19,10 @@ LEGEND = "bar: average, line: least to most, tick: 95th percentile"
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One measure: a bar for each label and its spread, None where nothing was measured. `unit` is the numbers'."""
+    """One measure: a bar for each label and its spread, None where nothing was measured."""
 
     title: str
-    unit: str
+    unit: Unit
     bars: Sequence[tuple[str, Spread | None]]
 
 
@@ -59,11 +60,6 @@ def _width(character: str) -> float:
     return 0.75 if character.isupper() else 0.62
 
 
-def number(value: float) -> str:
-    """Three significant digits or more, no exponent."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
-
-
 def svg(panels: Sequence[Panel]) -> str:
     """The panels one below the other."""
     parts: list[str] = []
@@ -85,20 +81,22 @@ def _height(panel: Panel) -> int:
 def _panel(panel: Panel, top: int) -> list[str]:
     step, most = _scale(max((spread.max for _, spread in panel.bars if spread), default=0.0))
     first, bottom = top + TITLE, top + TITLE + ROW * len(panel.bars)
-    parts = [_words(LABELS, top + 19, f"{panel.title} ({panel.unit})", INK, 15, weight="600")]
+    parts = [_words(LABELS, top + 19, f"{panel.title} ({panel.unit.name})", INK, 15, weight="600")]
     for tick in range(round(most / step) + 1):
         x = LABELS + PLOT * tick * step / most
         parts.append(f'<line x1="{x:.1f}" y1="{first}" x2="{x:.1f}" y2="{bottom}" stroke="{GRID}"/>')
-        parts.append(_words(x, bottom + 16, f"{tick * step:g}", FAINT, 11, anchor="middle"))
+        parts.append(_words(x, bottom + 16, f"{tick * step * panel.unit.factor:g}", FAINT, 11, anchor="middle"))
     for index, (label, spread) in enumerate(panel.bars):
         middle = first + ROW * index + ROW / 2
         fitting = shortened(label, (LABELS - 2 * MARGIN) / LABEL_SIZE)
         parts.append(_words(LABELS - MARGIN, middle + 4, fitting, INK, LABEL_SIZE, anchor="end"))
-        parts.extend(_bar(spread, middle, most) if spread else [_words(LABELS + 8, middle + 4, "none", FAINT, 12)])
+        parts.extend(
+            _bar(spread, panel.unit, middle, most) if spread else [_words(LABELS + 8, middle + 4, "none", FAINT, 12)]
+        )
     return parts
 
 
-def _bar(spread: Spread, middle: float, most: float) -> list[str]:
+def _bar(spread: Spread, unit: Unit, middle: float, most: float) -> list[str]:
     def x(value: float) -> float:
         return LABELS + PLOT * value / most
 
@@ -108,7 +106,7 @@ def _bar(spread: Spread, middle: float, most: float) -> list[str]:
         f'<line x1="{low:.1f}" y1="{middle}" x2="{high:.1f}" y2="{middle}" stroke="{WHISKER}" stroke-width="2"/>',
         f'<line x1="{tick:.1f}" y1="{middle - 6}" x2="{tick:.1f}" y2="{middle + 6}" stroke="{WHISKER}"'
         ' stroke-width="2"/>',
-        _words(WIDTH - MARGIN, middle + 4, number(spread.avg), INK, 13, anchor="end"),
+        _words(WIDTH - MARGIN, middle + 4, unit.show(spread.avg), INK, 13, anchor="end"),
     ]
 
 

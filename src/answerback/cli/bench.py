@@ -11,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from answerback.benchmark.chart import Panel, number, svg
+from answerback.benchmark.chart import Panel, svg
 from answerback.benchmark.model import Plan, Report, Run, Spread, read_prompts
 from answerback.benchmark.results import private
+from answerback.benchmark.units import Unit, unit_of_rates, unit_of_times
 from answerback.bootstrap.benchmark import make_benchmark
 from answerback.cli.silence import Silence
 from answerback.kernel.errors import ResultsUnwritable, UnknownModel
@@ -71,11 +72,19 @@ def run(settings: Settings, planned: Sequence[Plan]) -> int:
 
 def panels(reports: Sequence[Report]) -> Sequence[Panel]:
     """The plot: for each measure a bar for each model."""
+    times, rates = _units(reports)
     return [
-        Panel("Latency", "s", [(report.model, report.overall.latency) for report in reports]),
-        Panel("Time to first token", "s", [(report.model, report.overall.time_to_first_token) for report in reports]),
-        Panel("Tokens per second", "1/s", [(report.model, report.overall.tokens_per_second) for report in reports]),
+        Panel("Latency", times, [(report.model, report.overall.latency) for report in reports]),
+        Panel("Time to first token", times, [(report.model, report.overall.time_to_first_token) for report in reports]),
+        Panel("Tokens per second", rates, [(report.model, report.overall.tokens_per_second) for report in reports]),
     ]
+
+
+def _units(reports: Sequence[Report]) -> tuple[Unit, Unit]:
+    return (
+        unit_of_times(report.overall.latency for report in reports),
+        unit_of_rates(report.overall.tokens_per_second for report in reports),
+    )
 
 
 def _read(path: Path) -> bytes:
@@ -134,7 +143,7 @@ def _show(screen: Console, reports: Sequence[Report], plot: Path, *, mock: bool)
     for report in reports:
         for code, count in report.overall.failure_codes.items():
             screen.print(Text(f"{report.model}: {count} failed with {code}", "red"))
-    screen.print(Text("Times in seconds, waits between tries left out.", "dim"))
+    screen.print(Text(f"Times in {_units(reports)[0].name}, waits between tries left out.", "dim"))
     for what, path in (("Every run", reports[0].results_file), ("Plot", plot)):
         screen.print(Text(f"{what}: {path}"), soft_wrap=True)
 
@@ -149,12 +158,13 @@ def _table(reports: Sequence[Report]) -> Table:
     table.add_row("calls", *(str(each.calls) for each in summaries))
     table.add_row("failed", *(str(each.failures) for each in summaries))
     table.add_row("retries", *(str(each.retries) for each in summaries), end_section=True)
+    times, rates = _units(reports)
     for label, measure in SHOWN:
-        table.add_row(f"latency {label}", *(_cell(each.latency, measure) for each in summaries))
-    table.add_row("time to first token avg", *(_cell(each.time_to_first_token, "avg") for each in summaries))
-    table.add_row("tokens per second avg", *(_cell(each.tokens_per_second, "avg") for each in summaries))
+        table.add_row(f"latency {label}", *(_cell(each.latency, measure, times) for each in summaries))
+    table.add_row("time to first token avg", *(_cell(each.time_to_first_token, "avg", times) for each in summaries))
+    table.add_row("tokens per second avg", *(_cell(each.tokens_per_second, "avg", rates) for each in summaries))
     return table
 
 
-def _cell(spread: Spread | None, measure: str) -> str:
-    return "" if spread is None else number(getattr(spread, measure))
+def _cell(spread: Spread | None, measure: str, unit: Unit) -> str:
+    return "" if spread is None else unit.show(getattr(spread, measure))
