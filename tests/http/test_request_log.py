@@ -46,6 +46,13 @@ def test_the_level_says_whether_the_request_failed(status: int, broken: bool, le
     [
         ("/v1/jobs/job_1", "/v1/jobs/job_1"),
         ("/v1/sessions/https://a.example/?token=secret", "/v1/sessions/…"),
+        ("//v1/sessions/secret", "/v1/sessions/…"),
+        ("/v1//sessions//secret", "/v1/sessions/…"),
+        ("/V1/Sessions/secret", "/v1/sessions/…"),
+        ("/v1/%73essions/secret", "/v1/sessions/…"),
+        ("/v1/./sessions/secret", "/v1/sessions/…"),
+        ("/sessions/secret", "/v1/sessions/…"),
+        ("http://relay.example/v1/sessions/secret", "/v1/sessions/…"),
         ("/v1/sessions", "/v1/sessions"),
         ("/a?token=secret", "/a"),
         ("/a b", "/a%20b"),

@@ -16,7 +16,7 @@ from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
-from answerback.llm.transport import MAX_RESPONSE_BYTES, NO_TLS
+from answerback.llm.transport import MAX_RESPONSE_BYTES, NO_TLS, PERHAPS_TLS, TLS
 from answerback.llm.transport import REFUSED as CONNECTION_REFUSED
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
@@ -289,6 +289,32 @@ async def test_an_upstream_without_tls_is_unreachable_over_https(llm: FakeLLM) -
     assert "TLS" in error.failure.message
     assert error.for_operator == f"{error.base_url} {NO_TLS}"
     assert llm.total == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "remark"), [(b"\x15\x03\x01\x00\x02\x02\x46", TLS), (b"", PERHAPS_TLS)], ids=["an alert", "nothing"]
+)
+async def test_plain_http_at_a_port_of_tls_says_what_it_probably_is(said: bytes, remark: str, llm: FakeLLM) -> None:
+    llm.then(replies.babble(said))
+
+    error = await ask(llm.base_url)
+
+    assert error.for_operator == f"{error.base_url} {remark}"
+    assert "https://" in error.for_operator
+
+
+async def test_a_web_servers_page_about_tls_is_no_refusal_of_the_request(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    page = b"<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>"
+    llm.then(replies.status(400, page, {"Content-Type": "text/html"}))
+
+    with pytest.raises(ProviderError) as caught:
+        await provider.send(ChatRequest({"messages": []}, 5))
+
+    error = caught.value
+    assert error.for_operator == f"{error.base_url} speaks TLS at this port; its base URL should begin with https://"
+    assert (error.shown_status, error.elsewhere) == (502, True)
 
 
 async def test_connecting_has_a_timeout_of_its_own() -> None:

@@ -43,6 +43,7 @@ def retry_in(delay: str) -> dict[str, Any]:
     return {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
 
 
+NGINX_TLS = b"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"
 PER_DAY = {
     "@type": "type.googleapis.com/google.rpc.QuotaFailure",
     "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier", "quotaValue": "20"}],
@@ -365,4 +366,6 @@ EXAMPLES = [
     Example("fastapi", 405, {"detail": "Method Not Allowed"}, M.WRONG_PATH),
     Example("a web server", 405, b"<html>405 Not Allowed</html>", M.WRONG_PATH),
     Example("a redirect", 301, b"", M.WRONG_PATH),
+    Example("nginx", 400, NGINX_TLS, M.WRONG_PATH),
+    Example("go", 400, b"Client sent an HTTP request to an HTTPS server.\n", M.WRONG_PATH),
 ]

@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Metrics
@@ -28,12 +29,14 @@ def request_id(given: bytes) -> str:
 
 class RequestLog:
     """Below a path of `private` (each ends with a slash) the log shows nothing, since what follows may be a secret: a
-    session key may be a callback URL that holds a token."""
+    session key may be a callback URL that holds a token. So it is however a client wrote the path, also where it leads
+    nowhere."""
 
     def __init__(self, log: Log, metrics: Metrics, private: Iterable[str] = ()) -> None:
         self._log = log
         self._metrics = metrics
-        self._private = tuple(private)
+        names = tuple((prefix, prefix.rstrip("/").rpartition("/")[2]) for prefix in private)
+        self._private = tuple((prefix, re.compile(rf"[/\\]{re.escape(name)}[/\\]", re.I)) for prefix, name in names)
 
     def answered(
         self,
@@ -72,6 +75,8 @@ class RequestLog:
 
     def logged_path(self, path: str) -> str:
         """The path as the log may hold it: on one line, bounded, and without secrets."""
-        if path.startswith(self._private):
-            return next(prefix for prefix in self._private if path.startswith(prefix)) + "…"
+        written = unquote(path)
+        for prefix, name in self._private:
+            if name.search(written):
+                return prefix + "…"
         return path.partition("?")[0].replace(" ", "%20")[:MAX_LOGGED_PATH]

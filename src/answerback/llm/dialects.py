@@ -9,9 +9,11 @@ import re
 
 from answerback.kernel.errors import Concerns
 from answerback.llm.account_dialects import ACCOUNT, FIREWALL
-from answerback.llm.error_bodies import ErrorBody
+from answerback.llm.error_bodies import HTTPS_WANTED, ErrorBody
 from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
 from answerback.llm.sentences import CONTEXT, FILTERED, NO_MODEL, NOWHERE
+
+SPEAKS_TLS = "the upstream speaks TLS at this port; its base URL should begin with https://"
 
 LONGEST_SENTENCE = 1_000
 """Characters in which a sentence is looked for: an upstream may write whatever it wants, and patterns cost time."""
@@ -139,6 +141,13 @@ TABLE: tuple[Row, ...] = (
         r"|loading model|no capacity",
     ),
     row(Meaning.CAPACITY, "Groq, errors: 498 flex tier; Anthropic, errors: 529", statuses=(498, 529)),
+    row(
+        Meaning.WRONG_PATH,
+        "nginx (400, 497), Apache, Go: plain HTTP at a port of TLS",
+        statuses=(400, 497),
+        words=HTTPS_WANTED,
+        ours=SPEAKS_TLS,
+    ),
     row(
         Meaning.WRONG_PATH,
         "OpenAI (Invalid URL), Azure (Resource not found), FastAPI, Go, Express, Kong, LM Studio, Cloudflare, Zhipu",

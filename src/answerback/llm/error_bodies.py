@@ -38,6 +38,17 @@ _WRAPPED_WORD = re.compile(r"""['"](?:code|type|status|reason)['"]\s*:\s*['"]([\
 _PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|center|title)\b", re.IGNORECASE)
 
 
+HTTPS_WANTED = "https-wanted"
+"""A word for a sentence that plain HTTP came to a port of TLS."""
+
+_HTTPS_WANTED = re.compile(
+    rb"plain HTTP request was sent to (?:an )?HTTPS port|speaking plain HTTP to an SSL-enabled server port"
+    rb"|HTTP request to an HTTPS server",
+    re.IGNORECASE,
+)
+"""nginx, Apache, Go."""
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
     """What an error says. `words` are its codes, types, reasons and status names, in lower case, `wrapped` those that
@@ -58,7 +69,10 @@ class ErrorBody:
 def read_error(error: Json, raw: bytes = b"") -> ErrorBody:
     """`error` is the decoded body, or the error in it; `raw` is read where that is None."""
     if error is None:
-        if _PAGE.match(raw[:200]):
+        is_page = _PAGE.match(raw[:200]) is not None
+        if _HTTPS_WANTED.search(raw[:LONGEST]):
+            return ErrorBody(words=frozenset({HTTPS_WANTED}), is_page=is_page)
+        if is_page:
             return ErrorBody(is_page=True)
         return ErrorBody(message=raw[:LONGEST].decode(errors="replace").strip())
     reader = _Reader()

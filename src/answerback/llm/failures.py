@@ -141,7 +141,7 @@ def _explained(decided: Row, status: int, body: ErrorBody, wait: float | None) -
             return ProviderError(ErrorCode.UPSTREAM_ERROR, words, retryable=True, retry_after=wait)
         case Meaning.WRONG_PATH:
             what = "redirects, which is not followed" if 300 <= status < 400 else "has nothing at this path"
-            words = f"the upstream {what} ({named}); {CHECK_BASE_URL}"
+            words = decided.ours or f"the upstream {what} ({named}); {CHECK_BASE_URL}"
             return ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False, shown_status=502, elsewhere=True)
         case Meaning.REFUSED | Meaning.CONTEXT | Meaning.TOO_LARGE | Meaning.MODEL | Meaning.FILTERED:
             return _refused(decided, status, named, body)

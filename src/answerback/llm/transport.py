@@ -13,6 +13,7 @@ from answerback.http.client import connection as http
 from answerback.http.client import errors
 from answerback.http.client.client import HttpClient
 from answerback.http.client.decoding import COMPRESSIONS, Inflate, coding
+from answerback.http.client.errors import PLAIN_HTTP
 from answerback.http.client.names import SharedLookups
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import ErrorCode, ProviderError
@@ -149,7 +150,7 @@ class Transport:
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:
         """A whole response. Raises as `open` does."""
-        explain = partial(self._explain, timeout)
+        explain = partial(self._explain, url, timeout)
         try:
             async with asyncio.timeout(timeout) as deadline:
                 asked = await self._client.request(method, url, headers, body, self._resolve)
@@ -176,7 +177,7 @@ class Transport:
         Raises ProviderError, always retryable: `upstream_timeout` after `timeout` seconds, `upstream_unreachable` where
         no whole response came, `upstream_invalid` where it is not valid HTTP or exceeds the limit in bytes.
         """
-        explain = partial(self._explain, timeout)
+        explain = partial(self._explain, url, timeout)
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
@@ -188,7 +189,7 @@ class Transport:
     async def close(self) -> None:
         await self._client.close()
 
-    def _explain(self, timeout: float, error: Exception) -> ProviderError:
+    def _explain(self, url: URL, timeout: float, error: Exception) -> ProviderError:
         if is_shortage(error):
             words = "this machine had no descriptor, port or memory left for a call"
             wait = SHORTAGE_SECONDS * (0.5 + random.random())
@@ -204,14 +205,18 @@ class Transport:
                 code, words = _INVALID, "the upstream's response cannot be decompressed"
             case errors.TooMuchFraming():
                 code, words = _INVALID, "the upstream's HTTP is more headers and framing than content"
+            case errors.SpeaksTls():
+                code, words = _UNREACHABLE, "the upstream speaks TLS, and was asked over plain HTTP"
             case errors.NotHttp():
                 code, words = _INVALID, "the upstream's response is not valid HTTP"
             case _:
                 code, words = _UNREACHABLE, _unreachable(error)
-        return ProviderError(code, words, retryable=True, remark=_remark(error))
+        return ProviderError(code, words, retryable=True, remark=_remark(url, error))
 
 
 REFUSED = "refused the connection; is it running?"
+TLS = "speaks TLS; its base URL should begin with https://"
+PERHAPS_TLS = "closed the connection without a response; if it speaks TLS, its base URL begins with https://"
 NO_TLS = "does not speak TLS; should its base URL begin with http://?"
 """What operators read after the provider's base URL."""
 
@@ -219,15 +224,15 @@ _UNREACHABLE = ErrorCode.UPSTREAM_UNREACHABLE
 _INVALID = ErrorCode.UPSTREAM_INVALID
 
 
-def _remark(error: Exception) -> str | None:
+def _remark(url: URL, error: Exception) -> str | None:
     cause = error.__cause__
     if isinstance(cause, ConnectionRefusedError):
         return REFUSED
-    return NO_TLS if isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_HTTP else None
-
-
-_PLAIN_HTTP = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
-"""OpenSSL's words for an answer that is no TLS."""
+    if isinstance(error, errors.SpeaksTls):
+        return TLS
+    if isinstance(error, errors.Disconnected) and url.scheme == "http":
+        return PERHAPS_TLS
+    return NO_TLS if isinstance(cause, ssl.SSLError) and cause.reason in PLAIN_HTTP else None
 
 
 def _unreachable(error: Exception) -> str:

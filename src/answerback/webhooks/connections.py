@@ -12,6 +12,7 @@ from answerback import __version__
 from answerback.http.client import errors
 from answerback.http.client.client import HttpClient
 from answerback.http.client.connection import Response
+from answerback.http.client.errors import PLAIN_HTTP
 from answerback.http.client.names import is_address
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.guard import AddressGuard
@@ -74,6 +75,7 @@ class GuardedClient:
 _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (errors.NameNotFound, "{server}'s name has no address"),
     (errors.ConnectFailed, "the connection failed"),
+    (errors.SpeaksTls, "{server} speaks TLS: {url} should begin with https://"),
     (errors.NotHttp, "the answer is not valid HTTP"),
     (errors.TooMuchFraming, "the answer is more framing than content, or its headers exceed 64 KiB"),
     (errors.BodyBroken, "the answer broke off"),
@@ -93,6 +95,8 @@ def explain(error: Exception, server: str, url: str) -> str:
     them."""
     if isinstance(error, ForbiddenAddressError):
         return f"{server}'s address may not be called: {error}"
+    if isinstance(cause := error.__cause__, ssl.SSLError) and cause.reason in PLAIN_HTTP:
+        return f"{server} does not speak TLS: {url} should begin with http://"
     for kind, words in _CAUSES:
         if isinstance(error.__cause__, kind):
             return words.format(server=server)

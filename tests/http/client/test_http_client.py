@@ -1,6 +1,7 @@
 """Requests over real sockets: connections are kept, given up, and never shared by two exchanges."""
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,9 +21,18 @@ from answerback.http.client.errors import (
     NameNotFound,
     NotHttp,
 )
-from answerback.http.client.names import SharedLookups
+from answerback.http.client.names import SharedLookups, look_up
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(HELLO)
+    await writer.drain()
+    writer.close()
+
+
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -284,3 +294,30 @@ async def test_connecting_has_a_limit_of_its_own() -> None:
     with pytest.raises(ConnectTimeout):
         await client.request("GET", URL("http://slow.test/"), {}, None, never)
     await client.close()
+
+
+@pytest.mark.parametrize("own", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("named", ["127.0.0.1", "::1"])
+async def test_localhost_is_both_loopback_addresses_whichever_the_system_names(
+    own: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = socket.AF_INET6 if ":" in named else socket.AF_INET
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(family, None, None, "", (named, 0))])
+    try:
+        server = await asyncio.start_server(answer, own, 0)
+    except OSError:
+        pytest.skip("this machine has no such address")
+    async with server:
+        client = HttpClient(5, buffer_bytes=1024, framing_bytes=1024)
+        url = URL(f"http://localhost:{server.sockets[0].getsockname()[1]}/")
+
+        response = await client.request("GET", url, {}, None, SharedLookups())
+
+        assert response.status == 200
+        await client.close()
+
+
+def test_a_localhost_that_is_elsewhere_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, None, None, "", ("10.1.2.3", 0))])
+
+    assert look_up("localhost") == ["10.1.2.3"]

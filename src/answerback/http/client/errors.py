@@ -30,6 +30,10 @@ class NotHttp(HttpError):
     """What came is not HTTP/1.1."""
 
 
+class SpeaksTls(NotHttp):
+    """What came is an alert of TLS: the request was sent in plain."""
+
+
 class TooMuchFraming(HttpError):
     """A server sends more heads and framing than an answer can need."""
 
@@ -40,3 +44,7 @@ class BodyBroken(HttpError):
 
 class BodyUndecodable(BodyBroken):
     """The body cannot be decompressed."""
+
+
+PLAIN_HTTP = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
+"""OpenSSL's words for an answer that is no TLS."""

@@ -7,6 +7,8 @@ from ipaddress import ip_address
 
 from answerback.http.client.errors import NameNotFound
 
+LOOPBACK = ("127.0.0.1", "::1")
+
 REMEMBER_SECONDS = 10.0
 """How long the addresses of a name are remembered: many connections to a host may begin at once."""
 
@@ -31,7 +33,24 @@ def look_up(host: str) -> Sequence[str]:
         if family == socket.AF_INET6 and len(where) == 4 and where[3] and "%" not in address:
             address = f"{address}%{where[3]}"
         addresses.append(address)
-    return list(dict.fromkeys(addresses))
+    return list(dict.fromkeys([*addresses, *_other_loopback(host, addresses)]))
+
+
+def _other_loopback(host: str, found: Sequence[str]) -> Sequence[str]:
+    """The loopback address that the system does not give for `localhost`, where it has one: a server may listen on
+    either alone (RFC 6761, section 6.3)."""
+    if host.rstrip(".").lower() != "localhost" or not all(ip_address(each).is_loopback for each in found):
+        return ()
+    return [each for each in LOOPBACK if each not in found and _is_ours(each)]
+
+
+def _is_ours(address: str) -> bool:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 class SharedLookups:

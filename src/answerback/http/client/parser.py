@@ -10,12 +10,15 @@ from enum import Enum, auto
 
 from multidict import CIMultiDict
 
-from answerback.http.client.errors import BodyBroken, HttpError, NotHttp, TooMuchFraming
+from answerback.http.client.errors import BodyBroken, HttpError, NotHttp, SpeaksTls, TooMuchFraming
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of the heads of one response, those of its interim responses (1xx) included."""
 MAX_FIELDS = 1024
 MAX_INTERIM_RESPONSES = 16
+
+TLS_ALERT = b"\x15\x03"
+"""How an alert begins (RFC 8446, section 5.1)."""
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\0]*)?")
@@ -113,7 +116,7 @@ class ResponseParser:
         if blank is not None and self._head_bytes + blank.end() <= MAX_HEAD_BYTES:
             return blank.end()
         if not b"HTTP/1.".startswith(data[:7]):
-            raise NotHttp("no status line")
+            raise SpeaksTls("an alert of TLS") if data[:2] == TLS_ALERT else NotHttp("no status line")
         if self._head_bytes + len(data) > MAX_HEAD_BYTES:
             raise TooMuchFraming("too many headers")
         return None
