@@ -198,9 +198,18 @@ def test_pieces_find_their_call(pieces: list[Any], wanted: list[tuple[str, str]]
     assert len(set(ids)) == len(ids)
 
 
-def test_a_call_that_names_no_tool_is_no_answer() -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"index": 0, "id": "a", "function": {"arguments": "1"}},
+        {"index": 0, "id": "a", "function": "find"},
+        {"index": 0, "id": "a", "custom": {"name": 5}},
+        {"index": 0},
+    ],
+)
+def test_a_call_that_names_no_tool_is_no_answer(call: Any) -> None:
     with pytest.raises(ProviderError, match="names no tool"):
-        answered(piece(0, "a", None, "1"))
+        answered({"tool_calls": [call]})
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,12 @@ from answerback.http.routing import DirectRoutes, RouteLabels
 from answerback.http.unknown_paths import Signposts
 from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
+from answerback.jobs.canceller import Canceller
 from answerback.jobs.erase import erase
 from answerback.relay import routes as relay
 from answerback.responses import routes as responses
+from answerback.responses.background import Background
+from answerback.responses.context import Contexts
 from answerback.reviews import routes as reviews
 from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.webhooks import endpoint_routes, secret_routes
@@ -108,6 +111,7 @@ def _readiness(service: Service) -> Readiness:
 def _routers(service: Service) -> tuple[APIRouter, ...]:
     authenticator, settings, stores = service.authenticator, service.settings, service.stores
     kinds, submitter, notifier = service.kinds, service.submitter, service.notifier
+    canceller = Canceller(service.jobs, notifier, service.process.instruments)
     instruments = service.process.instruments
     idempotent = Idempotent(service.idempotency)
     check_url = service.guard.check_unresolved
@@ -120,7 +124,21 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         chat.router(service.asker, authenticator, idempotent),
         embeddings.router(service.asker, authenticator, idempotent),
         models.router(service.catalog, authenticator),
-        responses.router(service.responder, stores.responses, authenticator, idempotent, service.default_model),
+        responses.router(
+            service.responder,
+            Background(
+                kinds.response,
+                submitter,
+                canceller,
+                stores.responses,
+                Contexts(stores.responses),
+                service.default_model,
+            ),
+            stores.responses,
+            authenticator,
+            idempotent,
+            service.default_model,
+        ),
         reviews.router(
             kinds.review,
             submitter,
@@ -130,7 +148,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
             reads_files=settings.llm_api_url is None,
             simulation=settings.enable_simulation,
         ),
-        jobs.router(service.jobs, submitter, notifier, authenticator, instruments, idempotent),
+        jobs.router(service.jobs, submitter, canceller, authenticator, instruments, idempotent),
         webhooks.router(stores.deliveries, notifier, instruments.log, authenticator.tenant, idempotent),
         endpoint_routes.router(service.endpoints, authenticator.tenant, idempotent),
         secret_routes.router(service.signing_secrets, authenticator.tenant, idempotent),

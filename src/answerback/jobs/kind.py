@@ -198,7 +198,7 @@ class Description:
 
 
 def event_types(kind: AnyKind) -> tuple[str, ...]:
-    """The types of the events that the ends of its jobs notify: what endpoints may subscribe to."""
+    """The types of the events that the ends of its jobs notify, where each is named after its state."""
     return tuple(f"{kind.name}.{state}" for state in sorted(ENDED))
 
 

@@ -14,13 +14,12 @@ from answerback.http.openapi import headers
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, JOB_ERRORS, QUERY_ERRORS, JobId, conflict, errors, invalid
 from answerback.http.responses import respond
 from answerback.jobs.bodies import JobDetails, JobPage, Retried, job_body, job_details, retried_body
+from answerback.jobs.canceller import Canceller
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import JobFilter
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
-from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
-from answerback.queue.notifier import Notifier
 from answerback.webhooks.model import DeliveryState
 
 ID_PATTERN = "^job_[0-9a-f]{32}$"
@@ -82,7 +81,7 @@ RETRY_RESPONSES = (
 def router(
     store: JobStore,
     submitter: Submitter,
-    notifier: Notifier,
+    canceller: Canceller,
     authenticator: Authenticator,
     instruments: Instruments,
     idempotent: Idempotent,
@@ -113,24 +112,20 @@ def router(
         caller = await authenticator.caller(request)
         return respond(200, job_details(await store.get(caller.tenant_id, job_id), operator=caller.operator))
 
-    _add_cancel(routes, store, notifier, authenticator, instruments)
+    _add_cancel(routes, store, canceller, authenticator, instruments)
     _add_retry(routes, store, submitter, authenticator, idempotent)
     return routes
 
 
 def _add_cancel(
-    routes: APIRouter, store: JobStore, notifier: Notifier, authenticator: Authenticator, instruments: Instruments
+    routes: APIRouter, store: JobStore, canceller: Canceller, authenticator: Authenticator, instruments: Instruments
 ) -> None:
     @routes.post("/jobs/{job_id}/cancel", summary="Cancel a job", response_model=JobDetails, responses=CANCEL_ERRORS)
     async def cancel_job(request: Request, job_id: JobId) -> Response:
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
         caller = await authenticator.caller(request)
-        tenant_id = caller.tenant_id
-        if await store.cancel(tenant_id, job_id):
-            instruments.metrics.ended(JobState.CANCELLED, ErrorCode.CANCELLED)
-        notifier.job_cancelled(job_id)
-        instruments.log.info("cancelled", job=job_id, tenant=tenant_id)
-        record = await store.get(tenant_id, job_id)
+        await canceller.cancel(caller.tenant_id, job_id)
+        record = await store.get(caller.tenant_id, job_id)
         for owed in record.deliveries:
             if owed.held_by is not None:
                 instruments.log.info("callback_held", job=job_id, delivery=owed.id, behind=owed.held_by)

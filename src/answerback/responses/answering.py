@@ -10,7 +10,7 @@ from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.reply import StreamedReply
 from answerback.responses.answer import REASONS, Answer
-from answerback.responses.body import Progress, response_body, shown
+from answerback.responses.body import Progress, error_code, response_body, shown
 from answerback.responses.model import SEALED, Asked
 from answerback.responses.output import Event
 from answerback.responses.tools import Toolbox
@@ -86,7 +86,7 @@ class Answering:
 
     def failed(self, status: int, code: str, message: str, param: str | None = None) -> bytes:
         """The last event of a response that broke: with what came, and not stored."""
-        error: dict[str, Json] = {"code": _error_code(status, code, param), "message": message, "type": code}
+        error: dict[str, Json] = {"code": error_code(status, code, param), "message": message, "type": code}
         if param is not None:
             error["param"] = param
         self._at = replace(self._at, status="failed", output=self._answer.output, error=error)
@@ -120,14 +120,3 @@ class Answering:
             event = {**event, "item": shown([event["item"]], sealed=self._sealed)[0]}
         number, self._next = self._next, self._next + 1
         return named_event(event["type"], {**event, "sequence_number": number})
-
-
-def _error_code(status: int, code: str, param: str | None) -> str:
-    """One of the codes that OpenAI's SDKs know."""
-    match status:
-        case 429:
-            return "rate_limit_exceeded"
-        case 400 | 404 | 413 | 422:
-            return "invalid_image" if "image" in f"{code} {param}" else "invalid_prompt"
-        case _:
-            return "server_error"

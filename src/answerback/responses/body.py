@@ -81,3 +81,14 @@ def shown(items: Iterable[Item], *, sealed: bool) -> list[Item]:
 
 def _verbosity(text: Mapping[str, Json]) -> Mapping[str, Json]:
     return {"verbosity": text["verbosity"]} if "verbosity" in text else {}
+
+
+def error_code(status: int, code: str, param: str | None) -> str:
+    """One of the codes that OpenAI's SDKs know."""
+    match status:
+        case 429:
+            return "rate_limit_exceeded"
+        case 400 | 404 | 413 | 422:
+            return "invalid_image" if "image" in f"{code} {param}" else "invalid_prompt"
+        case _:
+            return "server_error"

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 from starlette.responses import Response
@@ -18,19 +17,20 @@ from answerback.kernel.errors import ProviderError, StorageUnavailable
 from answerback.kernel.ids import new_id
 from answerback.kernel.instruments import Instruments
 from answerback.llm.asking import Asker
-from answerback.llm.failures import CONTEXT_CODE
 from answerback.llm.reply import StreamedReply
 from answerback.responses import ids, stored
 from answerback.responses.answering import Answering, Start
 from answerback.responses.body import Progress
-from answerback.responses.chat_body import OPTIONAL, chat_body
-from answerback.responses.context import Contexts, without_oldest
-from answerback.responses.model import Asked, Item
+from answerback.responses.chat_body import OPTIONAL
+from answerback.responses.context import Contexts
+from answerback.responses.model import Asked
+from answerback.responses.opening import Opening
 from answerback.responses.store import KIND
 from answerback.responses.tools import Toolbox
 
 IGNORED_TOOLS = "x-answerback-ignored-tools"
-"""The header that names the types of tools which were left out."""
+LONGEST_TYPE, MOST_TYPES = 64, 20
+"""Of a header that a client can make as long as its request."""
 
 _UNNAMEABLE = re.compile(r"[^\w.-]+", re.ASCII)
 
@@ -52,7 +52,7 @@ class Responder:
         ProviderError."""
         asked, items = await self._contexts.resolve(tenant_id, asked)
         toolbox = Toolbox.of(asked.parameters)
-        chat_body(asked, items, toolbox)
+        opening = Opening(asked, items, toolbox)
         created_at = self._instruments.clock.now()
         start = Start(ids.response_id(new_id(ids.JOB, created_at)), created_at, asked.model or self._default_model)
 
@@ -60,29 +60,19 @@ class Responder:
             return await self._keep(tenant_id, asked, at)
 
         answering = Answering(asked, toolbox, start, self._instruments.clock, keep)
-        opening = self._open(tenant_id, asked, items, toolbox)
         if asked.streamed:
-            events = await stream(opening, answering.events, begin=answering.begin)
+            events = await stream(self._open(tenant_id, opening), answering.events, begin=answering.begin)
             response = sse_response(events, answering.failed, KEEP_ALIVE_SECONDS)
         else:
-            response = _json(await answering.whole(await opening))
-        if toolbox.ignored:
-            named = ", ".join(filter(None, (_UNNAMEABLE.sub("", each)[:64] for each in toolbox.ignored[:20])))
-            response.headers[IGNORED_TOOLS] = named
+            response = _json(await answering.whole(await self._open(tenant_id, opening)))
+        name_ignored(response, toolbox)
         return response
 
-    async def _open(self, tenant_id: str, asked: Asked, items: Sequence[Item], toolbox: Toolbox) -> StreamedReply:
-        """The answer's stream. Where the request allows it, the oldest turns are left out until the model takes the
-        rest."""
-        while True:
-            try:
-                return await self._asker.stream(tenant_id, chat_body(asked, items, toolbox), OPTIONAL)
-            except ProviderError as error:
-                too_long = error.failure.upstream_code == CONTEXT_CODE
-                shorter = without_oldest(items) if asked.parameters.get("truncation") == "auto" and too_long else None
-                if shorter is None:
-                    raise _as_of_openai(error) from None
-                items = shorter
+    async def _open(self, tenant_id: str, opening: Opening) -> StreamedReply:
+        try:
+            return await opening.reply(lambda body: self._asker.stream(tenant_id, body, OPTIONAL))
+        except ProviderError as error:
+            raise _as_of_openai(error) from None
 
     async def _keep(self, tenant_id: str, asked: Asked, at: Progress) -> bool:
         """Only logs a database that cannot store it: the answer exists and was paid for, so it is sent anyway."""
@@ -103,6 +93,13 @@ class Responder:
             self._instruments.log.error("response_not_stored", route="/v1/responses", reason=str(error))
             return False
         return True
+
+
+def name_ignored(response: Response, toolbox: Toolbox) -> None:
+    """Adds the header that names the types of tools which were left out."""
+    if toolbox.ignored:
+        named = (_UNNAMEABLE.sub("", each)[:LONGEST_TYPE] for each in toolbox.ignored[:MOST_TYPES])
+        response.headers[IGNORED_TOOLS] = ", ".join(filter(None, named))
 
 
 def _json(body: object) -> Response:

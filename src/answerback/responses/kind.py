@@ -1,21 +1,25 @@
 """The kind `response`: a response that is stored, whether its caller waited for it or not."""
 
 import time
+from collections.abc import Awaitable, Mapping
 
 from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, JobState, Queue
 from answerback.jobs.outcome import Completed, Failed, Outcome
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import ErrorCode, Failure, InvalidField
+from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
 from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
 from answerback.llm.model import ChatRequest
 from answerback.llm.provider import Provider, send_streamed
+from answerback.llm.reply import StreamedReply
 from answerback.responses import ids, stored
 from answerback.responses.answering import Answering, Start
 from answerback.responses.body import Progress
-from answerback.responses.chat_body import OPTIONAL, chat_body
+from answerback.responses.chat_body import OPTIONAL
 from answerback.responses.context import Contexts
 from answerback.responses.model import Asked
+from answerback.responses.opening import Opening
 from answerback.responses.store import KIND
 from answerback.responses.tools import Toolbox
 
@@ -47,13 +51,17 @@ class ResponseKind:
         asked, toolbox = claim.job.args, Toolbox.of(claim.job.args.parameters)
         try:
             items = await persist(lambda: self._contexts.items(claim.tenant_id, asked))
-            body = chat_body(asked, items, toolbox)
+            opening = Opening(asked, items, toolbox)
         except InvalidField as refusal:
             return Failed(Failure(ErrorCode.CONTEXT_GONE, refusal.message, refusal.field))
         timeout = max(0.001, min(self._timeout, claim.seconds_left))
         asked_at = time.perf_counter()
-        request = ChatRequest(body, timeout, claim.tenant_id, queued=True, stream=True, optional=OPTIONAL)
-        reply = await send_streamed(self._provider, request)
+
+        def send(body: Mapping[str, Json]) -> Awaitable[StreamedReply]:
+            request = ChatRequest(body, timeout, claim.tenant_id, queued=True, stream=True, optional=OPTIONAL)
+            return send_streamed(self._provider, request)
+
+        reply = await opening.reply(send)
         start = Start(ids.response_id(claim.id), claim.job.created_at, asked.model or "")
         at = await Answering(asked, toolbox, start, self._clock).read(reply)
         return Completed(stored.result_of(at), time.perf_counter() - asked_at, _about(at))
@@ -61,7 +69,8 @@ class ResponseKind:
     def effects(self, job: Job[Asked | None], ending: Ending) -> Effects:
         """OpenAI's events name the response only; it is fetched by its id."""
         data = {"job_id": job.id, "id": ids.response_id(job.id)}
-        return Effects((Event(f"{self.name}.{ending.state}", data),))
+        status = (ending.result or {}).get("status") or stored.STATUSES[ending.state]
+        return Effects((Event(f"{self.name}.{status}", data),))
 
     def redact(self, args: Asked) -> Asked:  # noqa: ARG002 (nothing of it is left)
         return stored.ERASED
@@ -73,7 +82,7 @@ class ResponseKind:
                 "response_id": ids.response_id(job.id),
                 "model": result.get("model") or job.args.model,
                 "usage": result.get("usage"),
-                "background": job.args.parameters.get("background") is True,
+                "background": job.args.background,
             }
         )
 

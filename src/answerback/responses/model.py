@@ -38,6 +38,10 @@ class Asked:
         return self.parameters.get("stream") is True
 
     @property
+    def background(self) -> bool:
+        return self.parameters.get("background") is True
+
+    @property
     def previous(self) -> str | None:
         previous: str | None = self.parameters.get("previous_response_id")
         return previous

@@ -26,7 +26,6 @@ ignored, as Codex's `client_metadata`."""
 NOT_OFFERED: Mapping[str, str] = {
     "prompt": "stored prompts are not offered here: send their text as 'instructions' and 'input'",
     "moderation": "moderation is not offered here",
-    "background": "background responses are not offered here yet: leave 'background' out, or send false",
     "conversation": "conversations are not offered here yet: chain responses by 'previous_response_id'",
 }
 
@@ -79,6 +78,9 @@ class RequestBody(_Part):
     previous_response_id: ShortText | None = Field(
         None, description="The response whose input and output, and those before it, stand before this input."
     )
+    background: bool | None = Field(
+        None, description="True: the response is queued, and fetched by its id once it is there."
+    )
     store: bool | None = Field(None, description="False: it can neither be fetched nor be gone on from.")
     stream: bool | None = None
     stream_options: dict[str, Any] | None = None
@@ -122,6 +124,7 @@ def asked(body: Mapping[str, Json]) -> Asked:
     except ValidationError as error:
         raise _refusal(error.errors(include_url=False, include_input=False)[0]) from None
     _check_format(checked)
+    _check_background(checked)
     parameters = checked.model_dump(exclude_none=True, exclude={"input", "tools"}, by_alias=True)
     parameters |= {field: body[field] for field in PASSED_ON if body.get(field) is not None}
     items, added = items_of(checked.input)
@@ -129,6 +132,13 @@ def asked(body: Mapping[str, Json]) -> Asked:
         parameters["tools"] = tools
     Toolbox.of(parameters)
     return Asked(parameters, tuple(items))
+
+
+def _check_background(checked: RequestBody) -> None:
+    if checked.background and checked.store is False:
+        raise InvalidParameter("store", "a background response is stored: leave 'store' out, or send true")
+    if checked.background and checked.stream:
+        raise UnsupportedValue("stream", "background responses are not streamed here yet: fetch them by their id")
 
 
 def _check_format(checked: RequestBody) -> None:

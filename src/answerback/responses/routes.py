@@ -1,7 +1,7 @@
 """OpenAI's responses: created, fetched, deleted."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -9,15 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
+from answerback.http.headers import REPLAYED, idempotency_key
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_bodies import read_object
 from answerback.http.openai_errors import InvalidParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.http.responses import JSON
 from answerback.kernel.json import Json
+from answerback.responses.background import Background
 from answerback.responses.body import response_body, shown
 from answerback.responses.context import said
-from answerback.responses.create import Responder
+from answerback.responses.create import Responder, name_ignored
 from answerback.responses.model import SEALED, Item
 from answerback.responses.openapi_parts import (
     CANCELLED_RESPONSES,
@@ -32,6 +34,7 @@ from answerback.responses.openapi_parts import (
 )
 from answerback.responses.request import asked as read_asked
 from answerback.responses.store import ResponseStore
+from answerback.responses.tools import Toolbox
 
 PATH = "/v1/responses"
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -45,6 +48,7 @@ ResponseId = Annotated[str, Path(description="A response's `id`.", examples=[EXA
 
 def router(
     responder: Responder,
+    background: Background,
     store: ResponseStore,
     authenticator: Authenticator,
     idempotent: Idempotent,
@@ -68,10 +72,19 @@ def router(
         With `stream: true` the response comes as OpenAI's events. The status waits up to 15 s for the first token. A
         stream that breaks ends with `response.failed`, never with `response.completed`. A response is stored, unless
         `store` is false, before its end is sent.
+
+        With `background: true` the response comes at once, as `queued`, and is answered by a worker, also after a
+        restart. Webhook endpoints that subscribed to `response.completed`, `.incomplete`, `.failed` or `.cancelled`
+        hear of its end.
         """
         tenant_id = await authenticator.tenant(request)
         body = await read_object(request, WANTED)
         asked = read_asked(body)
+        if asked.background:
+            queued, created = await background.start(tenant_id, asked, idempotency_key(request))
+            response = _json(queued, {} if created else REPLAYED)
+            name_ignored(response, Toolbox.of(asked.parameters))
+            return response
         return await idempotent(
             request, tenant_id, body, lambda: responder.respond(tenant_id, asked), streamed=asked.streamed
         )
@@ -98,7 +111,7 @@ def router(
     async def delete_response(request: Request, response_id: ResponseId) -> Response:
         """Nothing can go on from it any more, nor from those that went on from it."""
         tenant_id = await authenticator.tenant(request)
-        await store.erase(tenant_id, response_id)
+        await background.delete(tenant_id, response_id)
         return _json({"id": response_id, "object": "response", "deleted": True})
 
     @router.post(
@@ -108,10 +121,10 @@ def router(
         responses=CANCELLED_RESPONSES,
     )
     async def cancel_response(request: Request, response_id: ResponseId) -> Response:
-        """A response whose caller waits is cancelled by hanging up."""
+        """Cancelling twice is no error, and one that has ended stays as it is. A response whose caller waits is
+        cancelled by hanging up."""
         tenant_id = await authenticator.tenant(request)
-        await store.get(tenant_id, response_id)
-        raise InvalidParameter("response_id", "only a background response can be cancelled")
+        return _json(await background.cancel(tenant_id, response_id))
 
     @router.get(
         "/responses/{response_id}/input_items",
@@ -162,5 +175,5 @@ def _included(request: Request) -> Sequence[str]:
     return [*query.getlist("include[]"), *query.getlist("include")]
 
 
-def _json(body: Any) -> Response:
-    return Response(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), 200, media_type=JSON)
+def _json(body: Any, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), 200, headers, JSON)

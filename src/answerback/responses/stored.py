@@ -4,17 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from answerback.http.upstream import STATUSES as OF_FAILURES
 from answerback.jobs.kind import JobState, StoredFailure, Unreadable
 from answerback.kernel.json import Json
 from answerback.responses import ids
-from answerback.responses.body import Progress
+from answerback.responses.body import Progress, error_code
 from answerback.responses.model import Asked, Item
 from answerback.responses.tools import Toolbox
 
 ERASED = Asked({}, ())
 """What is left of a request once its response is deleted."""
 
-_STATUSES: Mapping[JobState, str] = {
+STATUSES: Mapping[JobState, str] = {
     JobState.SCHEDULED: "queued",
     JobState.QUEUED: "queued",
     JobState.HELD: "queued",
@@ -66,8 +67,12 @@ class StoredResponse:
     finished_at: int | None
 
     @property
+    def job_id(self) -> str:
+        return ids.JOB + self.id.removeprefix(ids.RESPONSE)
+
+    @property
     def background(self) -> bool:
-        return self.asked.parameters.get("background") is True
+        return self.asked.background
 
     @property
     def output(self) -> Sequence[Item]:
@@ -85,12 +90,12 @@ class StoredResponse:
         result = self.result or {}
         error = None
         if self.failure is not None and self.state is not JobState.CANCELLED:
-            error = {"code": "server_error", "message": self.failure.message, "type": self.failure.code}
+            error = _error_of(self.failure)
         return Progress(
             id=self.id,
             created_at=self.created_at,
             model=result.get("model") or self.asked.model or default_model,
-            status=result.get("status") or _STATUSES[self.state],
+            status=result.get("status") or STATUSES[self.state],
             output=self.output,
             usage=result.get("usage"),
             reason=result.get("reason"),
@@ -98,3 +103,10 @@ class StoredResponse:
             completed_at=self.finished_at if self.state is JobState.COMPLETED else None,
             toolbox=Toolbox.of(self.asked.parameters),
         )
+
+
+def _error_of(failure: StoredFailure) -> dict[str, Json]:
+    code = failure.upstream_code or failure.code
+    status = next((status for each, status in OF_FAILURES.items() if each == failure.code), 500)
+    error: dict[str, Json] = {"code": error_code(status, code, failure.param), "message": failure.message, "type": code}
+    return error if failure.param is None else {**error, "param": failure.param}

@@ -1,0 +1,75 @@
+"""Responses that run as jobs: nobody waits for them."""
+
+from dataclasses import replace
+
+from answerback.http.openai_errors import InvalidParameter
+from answerback.jobs.canceller import Canceller
+from answerback.jobs.kind import ENDED
+from answerback.jobs.model import Submission
+from answerback.jobs.submit import Submitter
+from answerback.kernel.errors import Conflict
+from answerback.kernel.json import Json
+from answerback.responses import ids
+from answerback.responses.body import response_body
+from answerback.responses.context import Contexts
+from answerback.responses.kind import ResponseKind
+from answerback.responses.model import Asked
+from answerback.responses.opening import Opening
+from answerback.responses.store import ResponseStore
+from answerback.responses.tools import Toolbox
+
+
+class Background:
+    """`default_model` is shown until it is known which one answered."""
+
+    def __init__(
+        self,
+        kind: ResponseKind,
+        submitter: Submitter,
+        canceller: Canceller,
+        store: ResponseStore,
+        contexts: Contexts,
+        default_model: str,
+    ) -> None:
+        self._kind = kind
+        self._submitter = submitter
+        self._canceller = canceller
+        self._store = store
+        self._contexts = contexts
+        self._default_model = default_model
+
+    async def start(self, tenant_id: str, asked: Asked, idempotency_key: str | None) -> tuple[dict[str, Json], bool]:
+        """The response as it is stored now, queued, and whether this call created it. Raises what a submission and a
+        context raise."""
+        asked, items = await self._contexts.resolve(tenant_id, asked)
+        toolbox = Toolbox.of(asked.parameters)
+        Opening(asked, items, toolbox)
+        wanted = Submission(self._kind, asked, tenant_id, None, idempotency_key=idempotency_key)
+        accepted = await self._submitter.submit(wanted)
+        found = await self._store.get(tenant_id, ids.response_id(accepted.job_id))
+        at = replace(found.progress(self._default_model), status="queued", model=asked.model or self._default_model)
+        at = replace(at, output=(), usage=None, reason=None, error=None, completed_at=None)
+        return response_body(found.asked, at, stored=True), accepted.created
+
+    async def cancel(self, tenant_id: str, response_id: str) -> dict[str, Json]:
+        """The response, unchanged where it has ended. Raises NotFound, InvalidParameter."""
+        found = await self._store.get(tenant_id, response_id)
+        if not found.background:
+            raise InvalidParameter("response_id", "only a background response can be cancelled")
+        await self._end(tenant_id, found.job_id)
+        found = await self._store.get(tenant_id, response_id)
+        return response_body(found.asked, found.progress(self._default_model), stored=True)
+
+    async def delete(self, tenant_id: str, response_id: str) -> None:
+        """One that has not ended is cancelled. Raises NotFound."""
+        found = await self._store.get(tenant_id, response_id)
+        if found.state not in ENDED:
+            await self._end(tenant_id, found.job_id)
+        await self._store.erase(tenant_id, response_id)
+
+    async def _end(self, tenant_id: str, job_id: str) -> None:
+        try:
+            await self._canceller.cancel(tenant_id, job_id)
+        except Conflict:
+            # It has ended already, by itself.
+            return

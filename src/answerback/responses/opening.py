@@ -1,0 +1,44 @@
+"""Asking for a response as a chat completion, until the model takes what it is to read."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from answerback.kernel.errors import ProviderError
+from answerback.kernel.json import Json
+from answerback.llm.failures import CONTEXT_CODE
+from answerback.llm.reply import StreamedReply
+from answerback.responses.chat_body import chat_body
+from answerback.responses.context import without_oldest
+from answerback.responses.model import Asked, Item
+from answerback.responses.tools import Toolbox
+
+Send = Callable[[Mapping[str, Json]], Awaitable[StreamedReply]]
+"""Asks for a chat completion with this body. Raises ProviderError."""
+
+
+class Opening:
+    """A request that may be asked for. Raises UnansweredCall."""
+
+    def __init__(self, asked: Asked, items: Sequence[Item], toolbox: Toolbox) -> None:
+        self._asked = asked
+        self._items = items
+        self._toolbox = toolbox
+        self._body = chat_body(asked, items, toolbox)
+
+    async def reply(self, send: Send) -> StreamedReply:
+        """The answer's stream. Where the request allows it, the oldest turns are left out until the model takes the
+        rest. Raises ProviderError."""
+        while True:
+            try:
+                return await send(self._body)
+            except ProviderError as error:
+                if not self._shorten(error):
+                    raise
+
+    def _shorten(self, error: ProviderError) -> bool:
+        if error.failure.upstream_code != CONTEXT_CODE or self._asked.parameters.get("truncation") != "auto":
+            return False
+        shorter = without_oldest(self._items)
+        if shorter is None:
+            return False
+        self._items, self._body = shorter, chat_body(self._asked, shorter, self._toolbox)
+        return True
