@@ -16,11 +16,13 @@ RECOUNT_SHARE = 0.02
 
 
 class Backlog:
-    """The count that `accept` compares with the limit. Used only where transactions run, so that it needs no lock."""
+    """The count that `accept` compares with the limit. Changed where transactions run, so that it needs no lock."""
 
     def __init__(self) -> None:
         self._sizes: Counter[str] = Counter()
         self._size = 0
+        self._since: Counter[str] = Counter()
+        """What transactions have changed since the count in the database began."""
 
     def size(self) -> int:
         return self._size
@@ -28,13 +30,20 @@ class Backlog:
     def size_of(self, tenant_id: str) -> int:
         return self._sizes[tenant_id]
 
-    def reset(self, sizes: Mapping[str, int]) -> None:
+    def begin_count(self) -> None:
+        """The open jobs are about to be counted in the database."""
+        self._since = Counter()
+
+    def counted(self, sizes: Mapping[str, int]) -> None:
+        """What committed between `begin_count` and the count's snapshot counts twice, until the next count."""
         self._sizes = Counter(sizes)
+        self._sizes.update(self._since)
         self._size = self._sizes.total()
 
     def committed(self, transaction: Transaction) -> None:
         for tenant_id, opened in transaction.opened.items():
             self._sizes[tenant_id] += opened
+            self._since[tenant_id] += opened
             self._size += opened
 
 

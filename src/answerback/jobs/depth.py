@@ -41,6 +41,11 @@ def _open_jobs(tenant_id: Any) -> Any:
 OPEN_JOBS = Statement(_open_jobs(jobs.c.tenant_id.op("||")("")), postgresql=_open_jobs(jobs.c.tenant_id))
 
 
+def open_jobs(_: Transaction) -> Operation[dict[str, int]]:
+    """How many jobs have not ended, by tenant."""
+    return {row.tenant_id: int(row.rows) for row in (yield OPEN_JOBS())}
+
+
 def depth(tx: Transaction) -> Operation[Depth]:
     waiting = {}
     for state, statement in COUNT.items():

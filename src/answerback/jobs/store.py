@@ -1,10 +1,10 @@
 """Jobs in the database: each method is one transaction, committed when it returns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from answerback.database.operation import Database, Operation, Transaction
+from answerback.database.operation import Database, Operation
 from answerback.jobs import (
     accept,
     cancel,
@@ -169,8 +169,11 @@ class JobStore:
         return await self._count(depth.depth)
 
     async def count_open(self) -> int:
-        """How many jobs have not ended; sets the backlog to that."""
-        return await self._write(self._count_open)
+        """How many jobs have not ended; sets the backlog to that. Others write meanwhile."""
+        self._backlog.begin_count()
+        sizes = await self._count(depth.open_jobs)
+        await self._write(lambda _: self._counted(sizes))
+        return sum(sizes.values())
 
     async def recover(self) -> Swept:
         """Takes back a batch of jobs whose lease ran out."""
@@ -195,8 +198,6 @@ class JobStore:
     async def close(self) -> None:
         await self._recount.close()
 
-    def _count_open(self, tx: Transaction) -> Operation[int]:
-        sizes = {row.tenant_id: int(row.rows) for row in (yield depth.OPEN_JOBS())}
-        # Before this transaction's own changes, which its commit adds.
-        self._backlog.reset({each: sizes.get(each, 0) - tx.opened[each] for each in sizes.keys() | tx.opened.keys()})
-        return sum(sizes.values())
+    def _counted(self, sizes: Mapping[str, int]) -> Operation[None]:
+        self._backlog.counted(sizes)
+        yield from ()
