@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev
 DOCS := $(VENV)/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test quick chaos check format docs docs-site lock clean
+.PHONY: help demo run test quick chaos bench check format docs docs-site lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ quick: $(DEV) ## Run the tests that need no process and no server, in a minute o
 
 chaos: $(DEV) ## Kill whatever can be killed, for about half an hour; QUICK=1 for less than a minute
 	@$(BIN)/python -m chaos $(if $(QUICK),--quick)
+
+bench: $(DEV) ## Measure the service beside its peers, for about an hour; QUICK=1 for two minutes
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 check: $(DEV) ## Lint, types, import floors
 	@$(BIN)/ruff check .

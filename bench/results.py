@@ -1,0 +1,95 @@
+"""What a run measured, and how that compares with its targets."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`workload` is its letter; `values` are one for each round."""
+
+    workload: str
+    what: str
+    system: str
+    unit: str
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def spread(self) -> str:
+        return f"{shown(min(self.values))} to {shown(max(self.values))}" if len(self.values) > 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """At least `must` where `more`, else at most. A ratio decides the exit code: it does not depend on the machine."""
+
+    workload: str
+    what: str
+    measured: float
+    must: float
+    go_for: float | None
+    unit: str
+    more: bool
+    ratio: bool = False
+
+    @property
+    def reached(self) -> bool:
+        return self.measured >= self.must if self.more else self.measured <= self.must
+
+    @property
+    def verdict(self) -> str:
+        if self.go_for is not None and (self.measured >= self.go_for if self.more else self.measured <= self.go_for):
+            return "better"
+        return "reached" if self.reached else "short"
+
+
+@dataclass(slots=True)
+class Results:
+    """Filled by the workloads, in their order. `absent` are peers and workloads that were not measured, and why."""
+
+    figures: list[Figure] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, workload: str, what: str, system: str, unit: str, values: Sequence[float]) -> Figure:
+        figure = Figure(workload, what, system, unit, tuple(values))
+        self.figures.append(figure)
+        print(f"  ({workload}) {what}: {system}: {shown(figure.median)} {unit} {figure.spread}", flush=True)
+        return figure
+
+    def aim(
+        self,
+        workload: str,
+        what: str,
+        measured: float,
+        must: float,
+        go_for: float | None = None,
+        unit: str = "",
+        *,
+        more: bool,
+        ratio: bool = False,
+    ) -> None:
+        target = Target(workload, what, measured, must, go_for, unit, more, ratio)
+        self.targets.append(target)
+        sign = "≥" if more else "≤"
+        print(
+            f"  ({workload}) {what}: {shown(measured)} {unit}, target {sign} {shown(must)}: {target.verdict}",
+            flush=True,
+        )
+
+    @property
+    def failed(self) -> list[Target]:
+        return [target for target in self.targets if target.ratio and not target.reached]
+
+
+def shown(value: float) -> str:
+    """Three digits that mean something."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"

@@ -1,0 +1,1 @@
+"""The workloads, by their letters; each fills the results of a stage."""
