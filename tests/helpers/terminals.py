@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from answerback.relay.request import WebhookMessage
+from answerback.testing import process
+from answerback.testing.process import Child
 from doc_pages import Block, pattern
 from stand_ins import install
 
@@ -26,10 +28,16 @@ READY = {
 """Commands that go on until they are stopped, and what each prints when it is ready."""
 
 
+ALONE = re.compile(r"(?:[A-Z_]+=[\w./:-]+ )*answerback [\w./: -]+\n")
+"""A command that is forked as services are: it needs no shell, and starts a second earlier."""
+
+SHELL = {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
 class Terminal:
     """A shell that runs one block; what it prints, errors too, is one text."""
 
-    def __init__(self, command: str, process: asyncio.subprocess.Process, shown: Callable[[str], str]) -> None:
+    def __init__(self, command: str, process: Child, shown: Callable[[str], str]) -> None:
         self.command = command
         self._process = process
         self._shown = shown
@@ -68,8 +76,10 @@ class Terminal:
         return found.end()
 
     async def close(self) -> None:
-        if self._process.returncode is None:
+        if self._process.returncode is None and os.getpgid(self._process.pid) == self._process.pid:
             os.killpg(self._process.pid, signal.SIGKILL)
+        elif self._process.returncode is None:
+            self._process.kill()
         await self._process.wait()
         await self._reading
 
@@ -120,22 +130,33 @@ class Reader:
             assert not block.language, f"neither run nor shown: a {block.language} block without a title"
 
     async def _run(self, command: str) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *("bash", "-e", "-c", self._placed(command)),
-            cwd=self._folder,
-            env=dict(self._environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-        terminal = Terminal(command, process, self._shown)
+        placed = self._placed(command)
+        start = self._fork if ALONE.fullmatch(placed) else self._shell
+        terminal = Terminal(command, await start(placed), self._shown)
         self._terminals.append(terminal)
         ready = next((words for runs_on, words in READY.items() if re.search(runs_on, command)), None)
         if ready is None:
             assert await terminal.end() == 0, f"{command!r} failed:\n{terminal.printed}"
         else:
             await terminal.ready(ready)
+
+    async def _shell(self, command: str) -> Child:
+        return await asyncio.create_subprocess_exec(
+            *("bash", "-e", "-c", command),
+            cwd=self._folder,
+            env={**self._environment, **SHELL, "HOME": str(self._folder)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    async def _fork(self, command: str) -> Child:
+        words = command.split()
+        n = words.index("answerback")
+        # The path is this process's, since an interpreter that has started already is forked.
+        settings = {"PATH": os.environ["PATH"], **dict(word.split("=", 1) for word in words[:n])}
+        return await process.spawn(words[n:], self._folder, {**self._environment, **settings})
 
     async def _compare(self, block: Block) -> None:
         if block.title is not None:
@@ -169,11 +190,8 @@ async def reader(folder: Path, places: Mapping[str, str], **settings: str) -> As
     # As where the output is a terminal.
     (folder / ".curlrc").write_text("silent\nshow-error\n", encoding="utf-8")
     environment = {
+        **process.inherited(),
         "PATH": f"{commands}:{os.environ['PATH']}",
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "MOCK_DELAY_SECONDS": "0",
         **settings,
     }
