@@ -164,6 +164,18 @@ async def test_guessing_keys_is_limited_and_takes_nothing_from_valid_keys(stores
     assert await keys.caller(request("ab_key"))
 
 
+async def test_polls_count_against_no_rate_and_guesses_do(stores: Stores, clock: FakeClock) -> None:
+    made = authenticator(stores, clock, Rate(1, 60), token="the-key")
+
+    for _ in range(3):
+        assert await made.polling_tenant(request("Bearer the-key")) == DEFAULT_TENANT
+
+    with pytest.raises(Unauthorized):
+        await made.polling_tenant(request("Bearer a-guess"))
+    with pytest.raises(RateLimited):
+        await made.polling_tenant(request("Bearer another"))
+
+
 async def test_without_keys_each_address_has_a_rate_of_its_own(stores: Stores, clock: FakeClock) -> None:
     keys = authenticator(stores, clock, Rate(1, 60))
 

@@ -125,3 +125,28 @@ async def test_a_refusal_after_comments_still_names_the_reason() -> None:
     # Then its last chunk has all that the response would have had
     error = json.loads(sent[-1].removeprefix(b"data: "))["error"]
     assert (error["message"], error["param"], error["code"]) == ("too long", "messages", code)
+
+
+async def test_a_stream_that_pauses_is_kept_alive_by_comments() -> None:
+    # Given a model that says a word and then thinks
+    go_on, sent = asyncio.Event(), asyncio.Queue[bytes]()
+
+    async def slow() -> AsyncGenerator[bytes, None]:
+        yield b"data: 1\n\n"
+        await go_on.wait()
+        yield b"data: 2\n\n"
+
+    async def receive() -> dict[str, str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.put_nowait(message.get("body", b""))
+
+    response = asyncio.create_task(sse_response(slow(), error_chunk, SOON)({}, receive, send))
+    # Then comments come until it goes on, and none is lost
+    assert [await sent.get() for _ in range(4)] == [b"", b"data: 1\n\n", COMMENT, COMMENT]
+    go_on.set()
+    await response
+    rest = [sent.get_nowait() for _ in range(sent.qsize())]
+    assert [each for each in rest if each != COMMENT] == [b"data: 2\n\n", b""]

@@ -196,3 +196,39 @@ def test_however_many_models_are_named_memory_stays_small() -> None:
         if "max_tokens" not in adaptations.known(f"m{n}", {"max_tokens": 1}, frozenset())
     ]
     assert kept == list(range(MOST_MODELS, 2 * MOST_MODELS))
+
+
+class TestThoughts:
+    SAID = ({"role": "assistant", "content": "yes", "reasoning_content": "hm"}, *MESSAGES)
+
+    async def test_a_model_that_refuses_them_is_asked_without_at_once_and_ever_after(
+        self, llm: FakeLLM, provider: OpenAICompatible
+    ) -> None:
+        llm.then(
+            refusal(422, {"detail": [{"loc": ["body", "messages", 0, "reasoning_content"], "msg": "Extra inputs"}]})
+        )
+        body = {"messages": list(self.SAID), "model": "m"}
+
+        for _ in range(2):
+            await ask(provider, ChatRequest(body, 10, optional=frozenset({"reasoning_content"})))
+
+        assert ["reasoning_content" in call.messages[0] for call in llm.calls] == [True, False, False]
+        assert llm.calls[-1].messages[0]["content"] == "yes"
+
+    async def test_a_client_that_sent_them_itself_sees_the_refusal(
+        self, llm: FakeLLM, provider: OpenAICompatible
+    ) -> None:
+        llm.then(refusal(400, {"error": {"message": "reasoning_content is not supported"}}))
+
+        with pytest.raises(ProviderError, match="reasoning_content"):
+            await ask(provider, ChatRequest({"messages": list(self.SAID), "model": "m"}, 10))
+
+
+@pytest.mark.parametrize(("host", "sent"), [("api.openai.com", True), ("openrouter.ai", True), ("api.groq.com", False)])
+def test_fields_of_openai_go_to_upstreams_that_take_them(host: str, sent: bool) -> None:
+    body = {"messages": MESSAGES, "prompt_cache_key": "k", "service_tier": "flex"}
+
+    known = Adaptations(host).known("m", body, frozenset({"prompt_cache_key", "service_tier"}))
+
+    assert ("prompt_cache_key" in known, "service_tier" in known) == (sent, sent)
+    assert Adaptations(host).known("m", body, frozenset()) == body, "what a client asks of chat completions is relayed"

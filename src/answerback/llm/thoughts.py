@@ -28,7 +28,7 @@ class Thought:
 def thought_in(said: Mapping[str, Json]) -> Thought | None:
     """What a message, or a piece of one, holds of thoughts. Where two fields repeat each other, one counts."""
     details = said.get(DETAILS)
-    details = details if isinstance(details, list) else []
+    details = details if isinstance(details, list) and details else ()
     for field in SENT_BACK[:2]:
         if isinstance(text := said.get(field), str) and text:
             return Thought(text, DETAILS if details else field, details)
