@@ -65,6 +65,8 @@ async def test_a_key_weighs_its_tenant_and_another_leaves_the_weight(stores: Sto
     await stores.accounts.create_key("mine, again", "hash-4", tenant=DEFAULT_TENANT, weight=7)
 
     assert set(await database.rows("SELECT id, weight FROM tenants")) == {(key.tenant_id, 3), (DEFAULT_TENANT, 7)}
+    await stores.accounts.create_key("light", "hash-5")
+    assert await stores.accounts.weights() == {key.tenant_id: 3, DEFAULT_TENANT: 7}
 
 
 async def test_an_unknown_tenant_gets_no_key(stores: Stores) -> None:

@@ -1,10 +1,12 @@
 """Shares of a pool whose places cannot be taken back."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerback.kernel.shares import Shares, with_batch
+from answerback.kernel.shares import Shares, Weights, with_batch
 
 
 def filled(shares: Shares, tenant_id: str) -> int:
@@ -42,9 +44,44 @@ def test_the_smallest_pools_work(capacity: int) -> None:
     assert filled(shares, "a") >= 1
 
 
+def weighing(**of: int) -> Weights:
+    weights = Weights()
+    weights.set(of)
+    return weights
+
+
+def test_tenants_that_want_more_than_there_is_hold_places_as_they_weigh() -> None:
+    shares, luck = Shares(1000, 4.0, weights=weighing(a=3)), random.Random(7)
+    held = ["b"] * filled(shares, "b")
+
+    for _ in range(5_000):
+        left = held.pop(luck.randrange(len(held)))
+        shares.give(left)
+        held += [each for each in ("a", "b") for _ in range(filled(shares, each))]
+
+    assert held.count("a") / held.count("b") == pytest.approx(3.0, rel=0.05)
+    assert shares.allowance("newcomer") > 50
+
+
+def test_a_light_tenant_alone_has_as_many_places_as_a_heavy_one_alone() -> None:
+    weights = weighing(a=3)
+
+    assert [filled(Shares(1000, 4.0, weights=weights), each) for each in "ab"] == [800, 800]
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=200))
+def test_no_tenant_may_take_fewer_than_the_least(takers: list[str]) -> None:
+    shares = Shares(50, 4.0, weights=weighing(a=2, b=7))
+    for taker in takers:
+        if shares.allowance(taker):
+            shares.take(taker)
+
+    assert shares.least == min(shares.allowance(each) for each in (*takers, "newcomer"))
+
+
 @given(st.integers(1, 200), st.sampled_from([0.5, 1.0, 4.0, 9.5]), st.lists(st.sampled_from("abc"), max_size=200))
 def test_an_allowance_is_as_many_as_could_be_taken_one_by_one(capacity: int, factor: float, takers: list[str]) -> None:
-    shares = Shares(capacity, factor)
+    shares = Shares(capacity, factor, weights=weighing(b=2))
     for taker in takers:
         if shares.allowance(taker):
             shares.take(taker)

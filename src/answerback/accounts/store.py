@@ -1,9 +1,9 @@
 """Tenants and their API keys in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ClauseElement, bindparam, insert, or_, select, update
+from sqlalchemy import ClauseElement, bindparam, insert, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, KeyPage
@@ -40,6 +40,7 @@ INSERT_KEY = Statement(
         created_at=bindparam("wall"),
     )
 )
+WEIGHTS = Statement(select(tenants.c.id, tenants.c.weight).where(tenants.c.weight > literal_column("1")))
 LIST_KEYS = Statement(select(*api_keys.c).order_by(api_keys.c.id))
 _newest_keys = select(*api_keys.c).order_by(api_keys.c.id.desc()).limit(bindparam("at_most"))
 NEWEST_KEYS = Statement(_newest_keys)
@@ -101,6 +102,10 @@ def page_of_keys(_: Transaction, before: str | None, limit: int) -> Operation[Ke
     return KeyPage(keys[:limit], keys[limit - 1].id if len(keys) > limit else None)
 
 
+def weights(_: Transaction) -> Operation[dict[str, int]]:
+    return {row.id: row.weight for row in (yield WEIGHTS())}
+
+
 def revoke_key(tx: Transaction, key_id: str) -> Operation[None]:
     if not (yield REVOKE_KEY(row_id=key_id, wall=tx.wall)):
         raise NotFound(f"there is no live key {key_id!r}")
@@ -153,6 +158,10 @@ class AccountStore:
     async def page_of_keys(self, before: str | None, limit: int) -> KeyPage:
         """The newest keys, revoked ones too; with `before` only those older than the key of this id."""
         return await self._database.read.run(lambda tx: page_of_keys(tx, before, limit))
+
+    async def weights(self) -> Mapping[str, int]:
+        """Of the tenants that weigh more than 1."""
+        return await self._database.count.run(weights)
 
     async def revoke_key(self, key_id: str) -> None:
         """Raises NotFound unless it is a live key."""

@@ -15,7 +15,7 @@ from answerback.jobs.store import JobStore
 from answerback.jobs.sweep import Duty, Sweep
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
-from answerback.kernel.shares import Shares, with_batch
+from answerback.kernel.shares import Shares, Weights, with_batch
 from answerback.queue.birth import Births
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.pace import Pace
@@ -57,7 +57,8 @@ def make_engine(
     )
     delivery_queue = DeliveryQueue(deliveries, deliverer, lease_seconds)
     slots = settings.worker_concurrency, settings.tenant_slot_factor
-    delivery_shares, (job_shares, batch_shares) = Shares(*slots), with_batch(*slots)
+    weights = Weights()
+    delivery_shares, (job_shares, batch_shares) = Shares(*slots, weights=weights), with_batch(*slots, weights)
     delivery_pool = WorkerPool(delivery_queue, notifier.deliveries, delivery_shares, lease_seconds, instruments)
     delivery_births = DeliveryBirths(Births(delivery_pool, deliveries.unconfirmed), origins, notifier)
     runner = Runner(jobs, kinds, notifier, windows, delivery_births, instruments)
@@ -68,7 +69,7 @@ def make_engine(
     polled = asyncio.Event()
     leaves = job_pool.may_have_room
     batch_pool = WorkerPool(batch_queue, polled, batch_shares, lease_seconds, instruments, leaves, Pace())
-    sweep = _make_sweep(settings, jobs, stores, deliverer, notifier, instruments)
+    sweep = _make_sweep(settings, jobs, stores, deliverer, weights, notifier, instruments)
     births = Births(job_pool, jobs.unconfirmed)
     return Engine(job_pool, births, batch_pool, delivery_pool, sweep, notifier, instruments)
 
@@ -78,10 +79,16 @@ def _make_sweep(
     jobs: JobStore,
     stores: Stores,
     deliverer: Deliverer,
+    weights: Weights,
     notifier: LocalNotifier,
     instruments: Instruments,
 ) -> Sweep:
     deliveries, retention_ms = stores.deliveries, int(settings.retention_days * DAY_MS)
+
+    async def read_weights() -> Swept:
+        weights.set(await stores.accounts.weights())
+        return Swept()
+
     return Sweep(
         recoveries=(jobs.recover, _counting("deliveries_requeued", deliveries.recover_deliveries)),
         expiries=(
@@ -95,6 +102,7 @@ def _make_sweep(
             lambda: jobs.prune(retention_ms),
             _counting("questions_pruned", lambda: stores.questions.prune(retention_ms)),
             _counting("responses_pruned", lambda: stores.idempotency.prune(retention_ms)),
+            read_weights,
         ),
         clock_step=ClockWatch(stores.database, instruments.clock, settings.lease_seconds / 4).step,
         notifier=notifier,
