@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 DOCS := $(VENV)/.docs
+RELEASE := $(VENV)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test quick chaos bench check format docs docs-site lock clean
+.PHONY: help demo run test quick chaos bench check format docs docs-site lock release-check clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: $(RUNTIME) ## Watch messages being accepted, answered, delivered and surviving a hard kill
 	@$(BIN)/answerback demo
@@ -48,11 +49,18 @@ docs-site: $(DOCS) ## Build the documentation as a web site, in site/; a broken 
 	@$(BIN)/zensical build --clean --strict
 
 lock: $(DEV) ## Resolve the dependencies anew into requirements*.lock
-	@$(BIN)/pip -q install uv
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group build pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock --all-extras pyproject.toml -o requirements-fleet.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements-fleet.lock --all-extras --group dev pyproject.toml -o requirements-dev.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements-dev.lock --group docs -o requirements-docs.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group release -o requirements-release.lock
+
+release-check: $(DEV) $(RELEASE)/.ready ## Build the package and its SBOM into dist/, look for known vulnerabilities (needs internet)
+	@rm -rf dist
+	@$(BIN)/uv build -q
+	@$(RELEASE)/bin/cyclonedx-py requirements requirements-fleet.lock --pyproject pyproject.toml --output-reproducible --output-file dist/answerback.cdx.json
+	@$(RELEASE)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements-fleet.lock \
+	  || { echo "release-check failed: a dependency has a known vulnerability, or the service that knows them could not be asked: see above" >&2; exit 1; }
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache site docs/index.md
@@ -70,6 +78,12 @@ $(RUNTIME): $(BIN)/python requirements.lock pyproject.toml
 $(DEV): $(RUNTIME) requirements-dev.lock
 	@echo "Setting up the development tools in $(VENV) (once)…"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(RELEASE)/.ready: $(BIN)/python requirements-release.lock
+	@echo "Setting up what checks a release in $(RELEASE) (once)…"
+	@$(PYTHON) -m venv $(RELEASE)
+	@$(RELEASE)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-release.lock
 	@touch $@
 
 $(DOCS): $(DEV) requirements-docs.lock

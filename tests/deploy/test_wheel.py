@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from answerback import __version__
+from isolated import uvx
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
@@ -68,3 +69,22 @@ def test_installed_into_an_environment_of_its_own_it_is_a_command(wheel: zipfile
     where = (str(python), "-c", "import answerback; print(answerback.__file__)")
     imported = subprocess.run(where, cwd=tmp_path, env=bare, capture_output=True, text=True, check=True)
     assert imported.stdout.startswith(str(packages))
+
+
+@pytest.mark.timeout(400)
+def test_uvx_runs_its_demo_where_nothing_is_installed(wheel: zipfile.Path, tmp_path: Path) -> None:
+    # Given an environment that uv makes of the wheel and the locked versions of what it requires
+    command = (
+        "--from",
+        str(wheel.root.filename),
+        "--constraints",
+        str(ROOT / "requirements.lock"),
+        "answerback",
+        "demo",
+    )
+
+    ran = uvx(*command, cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "10 callbacks, every signature verified" in ran.stdout
+    assert "FAIL" not in ran.stdout

@@ -26,7 +26,7 @@ _ANSWER = {
     "model": "text-embedding-3-small",
     "usage": {"prompt_tokens": 5, "total_tokens": 5},
 }
-_INPUT = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1}]}
+_INPUT = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}]}
 _BODY: dict[str, Any] = {
     "required": True,
     "content": {
