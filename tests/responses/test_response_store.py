@@ -1,0 +1,127 @@
+"""Stored responses in the database: found by their ids, chained, deleted; each tenant's own."""
+
+import json
+from typing import Any
+
+import pytest
+
+from answerback.jobs.model import EndedJob
+from answerback.kernel.errors import NotFound
+from answerback.responses import ids, store
+from answerback.responses.model import Asked
+from answerback.responses.store import KIND, ChainTooLong, PreviousResponseNotFound
+from answerback.responses.stored import encode
+from answerback.testing.clock import FakeClock
+from builders import DAY_MS, TENANT
+from stores import Stores
+
+STRANGER = "tenant-b"
+
+
+def response_id(number: int) -> str:
+    return f"{ids.RESPONSE}{number:032x}"
+
+
+def message(role: str, text: str, **fields: Any) -> dict[str, Any]:
+    return {**fields, "type": "message", "role": role, "status": "completed", "content": [{"text": text}]}
+
+
+async def record(stores: Stores, number: int, text: str = "hi", *ancestors: int) -> str:
+    """A response whose caller waited for it."""
+    name = response_id(number)
+    asked = Asked({"model": "m"}, (message("user", text),), tuple(map(response_id, ancestors)))
+    said = message("assistant", f"to {text}", id=ids.item_id(name, "message", ids.OUTPUT, 0))
+    result = {"status": "completed", "reason": None, "model": "m", "usage": None, "output": [said]}
+    job_id = ids.job_id(name)
+    assert job_id is not None
+    await stores.jobs.record(EndedJob(job_id, TENANT, KIND, "interactive", encode(asked), json.dumps(result), 1_000))
+    return name
+
+
+async def test_it_is_there_as_it_was_recorded(stores: Stores, clock: FakeClock) -> None:
+    name = await record(stores, 1)
+
+    found = await stores.responses.get(TENANT, name)
+
+    assert (found.id, found.created_at, found.finished_at) == (name, 1_000, clock.now())
+    assert found.asked.input == (message("user", "hi"),)
+    assert found.progress("").status == "completed"
+    assert await stores.jobs.count_open() == 0
+
+
+async def test_a_chain_is_read_in_its_order(stores: Stores) -> None:
+    await record(stores, 3, "one")
+    await record(stores, 2, "two", 3)
+    last = await record(stores, 1, "three", 3, 2)
+
+    chain = await stores.responses.chain(TENANT, last)
+
+    assert [each.asked.input[0]["content"][0]["text"] for each in chain] == ["one", "two", "three"]
+
+
+async def test_a_chain_ends_where_a_response_was_deleted(stores: Stores) -> None:
+    first = await record(stores, 1)
+    last = await record(stores, 2, "two", 1)
+
+    await stores.responses.erase(TENANT, first)
+
+    with pytest.raises(PreviousResponseNotFound, match=first):
+        await stores.responses.chain(TENANT, last)
+    assert [each.id for each in await stores.responses.with_ancestors(TENANT, last)] == [last]
+
+
+async def test_a_chain_is_no_longer_than_memory_allows(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    await record(stores, 1, "x" * 1000)
+    last = await record(stores, 2, "two", 1)
+    monkeypatch.setattr(store, "MOST_CHARACTERS", 1000)
+
+    with pytest.raises(ChainTooLong):
+        await stores.responses.chain(TENANT, last)
+
+
+async def test_items_are_found_by_their_ids(stores: Stores) -> None:
+    name = await record(stores, 1)
+    found = await stores.responses.get(TENANT, name)
+    wanted = [found.output[0]["id"], found.input_items[0]["id"]]
+
+    said, asked = await stores.responses.items(TENANT, wanted)
+
+    assert (said, asked) == (message("assistant", "to hi"), message("user", "hi"))
+    for unknown in ("msg_1", wanted[0] + "9", wanted[0].replace("o0", "o1")):
+        with pytest.raises(NotFound):
+            await stores.responses.items(TENANT, [unknown])
+
+
+async def test_what_is_deleted_holds_nothing_any_more(stores: Stores) -> None:
+    name = await record(stores, 1, "secret")
+
+    await stores.responses.erase(TENANT, name)
+
+    for call in (stores.responses.get, stores.responses.erase):
+        with pytest.raises(NotFound):
+            await call(TENANT, name)
+    record_of = await stores.jobs.get(TENANT, str(ids.job_id(name)))
+    assert "secret" not in repr(record_of)
+
+
+async def test_another_tenant_finds_nothing(stores: Stores) -> None:
+    name = await record(stores, 1)
+    item = (await stores.responses.get(TENANT, name)).output[0]["id"]
+
+    for call in (stores.responses.get, stores.responses.erase, stores.responses.with_ancestors):
+        with pytest.raises(NotFound):
+            await call(STRANGER, name)
+    with pytest.raises(PreviousResponseNotFound):
+        await stores.responses.chain(STRANGER, name)
+    with pytest.raises(NotFound):
+        await stores.responses.items(STRANGER, [item])
+
+
+async def test_it_goes_with_retention(stores: Stores, clock: FakeClock) -> None:
+    name = await record(stores, 1)
+    clock.advance(2 * DAY_MS / 1000)
+
+    await stores.jobs.prune(DAY_MS)
+
+    with pytest.raises(NotFound):
+        await stores.responses.get(TENANT, name)
