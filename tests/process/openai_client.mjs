@@ -24,6 +24,16 @@ const chunks = await drain(await ask("node streams", { stream: true, stream_opti
 const models = [];
 for await (const model of client.models.list()) models.push(model.id);
 
+const first = await client.responses.create({ model: "fake", input: "node responds" });
+const next = client.responses.stream({ model: "fake", input: "node thinks", previous_response_id: first.id });
+const kinds = (await drain(next)).map((event) => event.type);
+const final = await next.finalResponse();
+let background = await client.responses.create({ model: "fake", input: "node leaves", background: true });
+while (["queued", "in_progress"].includes(background.status)) {
+  background = await client.responses.retrieve(background.id);
+}
+const items = await client.responses.inputItems.list(final.id, { order: "asc" });
+
 console.log(
   JSON.stringify({
     chat: chat.choices[0].message.content,
@@ -37,6 +47,13 @@ console.log(
     refused: await raised(() => ask("node 404")),
     broken: await raised(async () => drain(await ask("node broken", { stream: true }))),
     late: await raised(() => ask("node late", {}, { timeout: 300 })),
+    response: first.output_text,
+    items: final.output.map((item) => item.type),
+    last: kinds.at(-1),
+    background: background.output_text,
+    input: items.data.map((item) => item.role),
+    wrong: await raised(() => client.responses.create({ model: "fake", input: [{ type: "song" }] })),
+    cut: (await drain(await client.responses.create({ input: "node broken", stream: true }))).at(-1).type,
     stranger: await raised(() => new OpenAI({ baseURL, apiKey: "wrong", maxRetries: 0 }).models.list()),
   }),
 );

@@ -51,6 +51,10 @@ async def test_the_node_package_works_unmodified(project: Path, llm: FakeLLM, se
     llm.on("node 404", TROUBLES["404"].reply)
     llm.on("node broken", replies.stream(sse(chunk("half"), {"error": {"code": 502, "message": "scripted"}})))
     llm.on("node late", replies.hang())
+    call = {"index": 0, "id": "c", "function": {"name": "find", "arguments": "{}"}}
+    said = [{"reasoning": "hm"}, {"content": "Wait."}, {"tool_calls": [call]}]
+    chunks = [{"choices": [{"index": 0, "delta": each, "finish_reason": None}]} for each in said]
+    llm.on("node thinks", replies.stream(sse(*chunks, chunk(None, "tool_calls"))))
 
     process = await asyncio.create_subprocess_exec(
         *("node", SCRIPT.name, f"{service.url}/v1", "the-key"),
@@ -73,5 +77,12 @@ async def test_the_node_package_works_unmodified(project: Path, llm: FakeLLM, se
         "refused": ["BadRequestError", 400, "upstream_refused"],
         "broken": ["APIError", None, "upstream_error"],
         "late": ["APIConnectionTimeoutError", None, None],
+        "response": 'You said: "node responds". I was given 1 message.',
+        "items": ["reasoning", "message", "function_call"],
+        "last": "response.completed",
+        "background": 'You said: "node leaves". I was given 1 message.',
+        "input": ["user", "assistant", "user"],
+        "wrong": ["BadRequestError", 400, "invalid_value"],
+        "cut": "response.failed",
         "stranger": ["AuthenticationError", 401, "invalid_api_key"],
     }
