@@ -316,7 +316,15 @@ async def test_a_route_of_our_own_under_v1_keeps_our_shape(http: aiohttp.ClientS
         paths = (await response.json())["paths"]
     rooms = {path.split("/")[2] for path in paths if path.startswith("/v1/")}
 
-    for room in rooms - {"chat", "embeddings", "models", "responses", "webhook_endpoints", "webhook_event_types"}:
+    for room in rooms - {
+        "chat",
+        "completions",
+        "embeddings",
+        "models",
+        "responses",
+        "webhook_endpoints",
+        "webhook_event_types",
+    }:
         async with http.get(f"/v1/{room}/no/such/thing") as response:
             assert (response.status, (await response.json()).keys()) == (404, {"detail", "error"})
 

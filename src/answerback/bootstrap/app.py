@@ -15,7 +15,7 @@ from answerback.accounts.ratelimit import MovingWindows
 from answerback.ask import routes as ask
 from answerback.benchmark import routes as benchmark
 from answerback.bootstrap.service import Service
-from answerback.chat import embeddings, models
+from answerback.chat import embeddings, models, text_completions
 from answerback.chat import routes as chat
 from answerback.conversations import routes as conversations
 from answerback.database.probe import look, probe
@@ -122,6 +122,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         generate.router(service.generation, service.catalog, authenticator, idempotent),
         benchmark.router(service.benchmark, authenticator, idempotent),
         chat.router(service.asker, authenticator, idempotent),
+        text_completions.router(service.asker, authenticator, idempotent),
         embeddings.router(service.asker, authenticator, idempotent),
         models.router(service.catalog, authenticator),
         responses.router(

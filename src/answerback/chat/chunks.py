@@ -3,17 +3,25 @@
 import json
 import re
 from collections.abc import AsyncGenerator
+from typing import Protocol
 
 from answerback.http.openai_errors import openai_problem
 from answerback.http.sse import DONE, data_event
 from answerback.kernel.json import Json
 from answerback.llm.model import Chunk
-from answerback.llm.reply import StreamedReply
 
 _NO_USAGE = re.compile(rb'"usage"\s*:\s*null')
 
 
-async def events(reply: StreamedReply, include_usage: bool) -> AsyncGenerator[bytes, None]:
+class Chunks(Protocol):
+    """A StreamedReply, or its chunks in another shape. Raises ProviderError if it breaks."""
+
+    def __aiter__(self) -> "Chunks": ...
+    async def __anext__(self) -> Chunk: ...
+    async def aclose(self) -> None: ...
+
+
+async def events(reply: Chunks, include_usage: bool) -> AsyncGenerator[bytes, None]:
     """The stream as OpenAI sends it.
 
     With `include_usage` every chunk has `"usage": null` and a last one without choices has the counts, if the upstream

@@ -14,7 +14,6 @@ NOT_OFFERED: Mapping[str, str] = {
     "assistants": "assistants",
     "audio": "speech and transcription",
     "batches": "batches",
-    "completions": "plain completions",
     "containers": "containers",
     "conversations": "OpenAI's conversations",
     "engines": "engines",

@@ -49,10 +49,13 @@ class Adaptations:
         self._never = frozenset() if host in TAKING_HOSTS else OF_OPENAI
         self._refused: OrderedDict[str, frozenset[str]] = OrderedDict()
 
-    def known(self, model: str, body: dict[str, Json], optional: frozenset[str]) -> dict[str, Json]:
-        """The body without what this model is known to refuse. Only fields in `optional` are left out."""
+    def known(
+        self, model: str, body: dict[str, Json], optional: frozenset[str], *, chat: bool = True
+    ) -> dict[str, Json]:
+        """The body without what this model is known to refuse. Only fields in `optional` are left out. Only requests of
+        a `chat` know the newer name of `max_tokens`."""
         refused = self._refused.get(model, frozenset()) | self._never
-        if self._renames:
+        if self._renames and chat:
             refused |= {MAX_TOKENS}
         for field in refused:
             if field == MAX_TOKENS or field in optional:

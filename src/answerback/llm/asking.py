@@ -107,12 +107,16 @@ class Asker:
         return reply
 
     async def stream(
-        self, tenant_id: str, body: Mapping[str, Json], optional: frozenset[str] = frozenset()
+        self,
+        tenant_id: str,
+        body: Mapping[str, Json],
+        optional: frozenset[str] = frozenset(),
+        api: Api = Api.CHAT,
     ) -> StreamedReply:
         """An open stream whose first token has come; `optional` as in `ChatRequest`. Raises ProviderError, as the
         stream does if it breaks. Close it to stop the upstream call."""
         started = self._monotonic()
-        request = ChatRequest(body, self._timeout, tenant_id, stream=True, optional=optional)
+        request = ChatRequest(body, self._timeout, tenant_id, stream=True, optional=optional, api=api)
         reply = await self._retried(lambda: send_streamed(self._provider, request))
 
         def report(error: BaseException | None) -> None:

@@ -44,7 +44,7 @@ class MockProvider:
         if request.api is Api.EMBEDDINGS:
             made = mock_embeddings(request.body, MODEL)
             return EmbeddingsReply(_encode(made), made, MODEL)
-        said = _texts(request.body.get("messages"))
+        said = _texts(request.body.get("messages")) or _prompted(request.body.get("prompt"))
         text = _answer([text for role, text in said if role == "user"])
         if _wants_json(request.body.get("response_format")):
             text = json.dumps({"score": 0.5, "feedback": text}, ensure_ascii=False)
@@ -99,6 +99,13 @@ def _texts(messages: Json) -> list[tuple[Json, str]]:
             text = ""
         said.append((message.get("role"), storable(text)))
     return said
+
+
+def _prompted(prompt: Json) -> list[tuple[Json, str]]:
+    """The prompt of a plain completion as what a user said; of several, the first."""
+    while isinstance(prompt, list) and prompt and isinstance(prompt[0], str):
+        prompt = prompt[0]
+    return [("user", storable(prompt) if isinstance(prompt, str) else "")]
 
 
 def _wants_json(response_format: Json) -> bool:

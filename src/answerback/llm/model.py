@@ -16,9 +16,11 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 
 
 class Api(StrEnum):
-    """What an upstream is asked for, by its path below the base URL."""
+    """What an upstream is asked for, by its path below the base URL. Replies to `COMPLETIONS` have the shape of chat
+    completions, too."""
 
     CHAT = "chat/completions"
+    COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
 
 

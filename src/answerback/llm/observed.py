@@ -12,7 +12,11 @@ from answerback.llm.model import Api, ChatRequest, ModelList
 from answerback.llm.provider import Provider
 from answerback.llm.reply import Reply, StreamedReply
 
-OPERATIONS: Mapping[Api, str] = {Api.CHAT: "chat", Api.EMBEDDINGS: "embeddings"}
+OPERATIONS: Mapping[Api, str] = {
+    Api.CHAT: "chat",
+    Api.COMPLETIONS: "text_completion",
+    Api.EMBEDDINGS: "embeddings",
+}
 """Their names in the GenAI semantic conventions."""
 
 MOST_UNKNOWN_WORDS = 100

@@ -30,8 +30,8 @@ MOST_CHANGES = 3
 
 
 class OpenAICompatible:
-    """Implements `Provider` over `POST {base_url}/chat/completions` and `/embeddings`, plain. It never retries, but a
-    request that is refused for a field of the service's own is asked again without it.
+    """Implements `Provider` over `POST {base_url}/chat/completions`, `/completions` and `/embeddings`, plain. It never
+    retries, but a request that is refused for a field of the service's own is asked again without it.
 
     `default_model` answers requests that name none. `connect_timeout` is in seconds. `now` is the wall clock in epoch
     milliseconds, for waits that upstreams give as a moment. `app_url` and the title "Answerback" show OpenRouter which
@@ -91,7 +91,8 @@ class OpenAICompatible:
             return await self._embed(request)
         asked, optional = self._body(request)
         model = asked["model"]
-        asked, changes = self._adaptations.known(model, asked, optional), list[Change]()
+        asked = self._adaptations.known(model, asked, optional, chat=request.api is Api.CHAT)
+        changes = list[Change]()
         while True:
             try:
                 timeout = deadline - asyncio.get_running_loop().time() if changes else request.timeout
@@ -109,7 +110,7 @@ class OpenAICompatible:
 
     async def _ask(self, asked: dict[str, Json], request: ChatRequest, deadline: float, timeout: float) -> Reply:
         body, url = _encode(asked), self._urls[request.api]
-        several = isinstance(n := asked.get("n"), int) and n > 1
+        several = _choices(asked) > 1
         if request.stream:
             response = await self._transport.open("POST", url, self._headers, body, timeout)
             read = chunks(response, self._now, asked["model"], several=several)
@@ -182,6 +183,15 @@ class OpenAICompatible:
         completions.check(choice)
         for other in choices[1:]:
             check_end(reason_of(other) if isinstance(other, dict) else None)
+
+
+def _choices(asked: Mapping[str, Json]) -> int:
+    """How many were asked for: `n`, for each prompt where there are several."""
+    n, prompts = asked.get("n"), asked.get("prompt")
+    each = n if isinstance(n, int) else 1
+    if not isinstance(prompts, list) or not prompts or isinstance(prompts[0], int):
+        return each
+    return each * len(prompts)
 
 
 def _encode(body: Mapping[str, Json]) -> bytes:

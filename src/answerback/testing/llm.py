@@ -1,5 +1,5 @@
-"""A real LLM server without an LLM: speaks OpenAI's chat completions and embeddings on 127.0.0.1, remembers every call,
-and answers as its script says, however badly.
+"""A real LLM server without an LLM: speaks OpenAI's chat completions, plain completions and embeddings on 127.0.0.1,
+remembers every call, and answers as its script says, however badly.
 
 async with FakeLLM() as llm:
     llm.then(replies.status(429, headers={"Retry-After": "1"}))
@@ -26,7 +26,7 @@ from typing import Any, Self, TypeAlias
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from answerback.testing.replies import Call, Reply, delayed, echo, embeddings, last_user_text, status
+from answerback.testing.replies import Call, Reply, delayed, echo, embeddings, last_user_text, status, text_completion
 
 HOST = "127.0.0.1"
 MAX_BODY = 64 * 1024 * 1024
@@ -41,10 +41,10 @@ Match: TypeAlias = str | Callable[[str], bool]
 class FakeLLM:
     """An OpenAI-compatible server on `port` of 127.0.0.1 (0: a free one).
 
-    A call is answered by the first unused reply of `then`; else that of the first `on` that matches; else `default`, an
-    echo, or vectors where embeddings were asked for. `log` is a file that gets one line of JSON per call, written
-    before the call is answered, so that it has the calls of a client that is killed, too. With `remember=False` only
-    totals are kept, for long runs.
+    A call is answered by the first unused reply of `then`; else that of the first `on` that matches; else `default`: an
+    echo, or, where they were asked for, a text that goes on or vectors. `log` is a file that gets one line of JSON per
+    call, written before the call is answered, so that it has the calls of a client that is killed, too. With
+    `remember=False` only totals are kept, for long runs.
     """
 
     def __init__(
@@ -176,6 +176,9 @@ class FakeLLM:
             except (ValueError, TypeError, KeyError):
                 return await _refuse(400, "the body must be a JSON object with messages")(request, _NO_CALL)
             return await self._answer(request, body, user, self._default)
+        if request.path == "/v1/completions" and request.method == "POST":
+            body = await request.json()
+            return await self._answer(request, body, str(body["prompt"]), text_completion())
         if request.path == "/v1/embeddings" and request.method == "POST":
             body = await request.json()
             given = body["input"]

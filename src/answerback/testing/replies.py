@@ -72,6 +72,33 @@ def embeddings() -> Reply:
     return reply
 
 
+def text_completion() -> Reply:
+    """Goes on with the prompt, for each of several in a choice of its own: ` and so on` (OpenAI API reference,
+    "Completions"); a chunk a word where a stream was asked for."""
+
+    async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        prompt = call.body["prompt"]
+        count = len(prompt) if isinstance(prompt, list) else 1
+        head = {"id": f"cmpl-{call.n}", "object": "text_completion", "created": int(time.time()), "model": call.model}
+        usage = {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4}
+
+        def choices(text: str, finish: str | None) -> list[Any]:
+            return [{"text": text, "index": n, "logprobs": None, "finish_reason": finish} for n in range(count)]
+
+        if not call.streamed:
+            return _json({**head, "choices": choices(" and so on", "stop"), "usage": usage})
+        response = web.StreamResponse(headers=SSE_HEADERS)
+        await response.prepare(request)
+        for word in (" and", " so", " on"):
+            await response.write(_event({**head, "choices": choices(word, None)}))
+        await response.write(_event({**head, "choices": choices("", "stop"), "usage": usage}))
+        await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+        return response
+
+    return reply
+
+
 def say(text: str) -> Reply:
     """Answers with this text, as a stream word by word where one was asked for."""
 
