@@ -45,16 +45,20 @@ QUEUED_SLACK = 0.005
 
 @dataclass(slots=True)
 class _Reservations:
-    """The slots reserved for queued calls: `last` is the latest, in monotonic seconds."""
+    """The slots reserved for queued calls: the latest of each tenant, in monotonic seconds. A tenant's slots stand
+    behind its own only, so that none waits for another's backlog. Where two collide, the call that comes second is
+    refused and reserves again, at no cost."""
 
-    last: float = float("-inf")
+    latest: dict[str, float] = field(default_factory=dict)
 
-    def next(self, opens_at: float, spacing: float, draw: Callable[[], float]) -> float:
-        """The next slot, at or after `opens_at`."""
-        slot = max(opens_at, self.last + spacing)
+    def next(self, tenant_id: str, opens_at: float, spacing: float, now: float, draw: Callable[[], float]) -> float:
+        """The tenant's next slot, at or after `opens_at`; `spacing` is that of all tenants' slots."""
+        self.latest = {each: slot for each, slot in self.latest.items() if slot > now}
+        before = self.latest.get(tenant_id, float("-inf"))
+        slot = max(opens_at, before + spacing * len(self.latest.keys() | {tenant_id}))
         if slot - opens_at > RESERVED_AHEAD:
             return opens_at + RESERVED_AHEAD * (0.5 + draw() / 2)
-        self.last = slot
+        self.latest[tenant_id] = slot
         return slot
 
 
@@ -89,7 +93,7 @@ class UpstreamLimiter:
         self._turns = Turns(Shares(concurrency, concurrency)) if concurrency else None
         self._usual_seconds: float | None = None
         self._reservations = _Reservations()
-        self._reserved: dict[str, _Reservations] = {}
+        self._reserved_places = _Reservations()
         self._pauses: dict[str, _Pause] = {}
 
     async def begin(self, model: str, tenant_id: str, patience: float, *, queued: bool) -> OnEnd:
@@ -101,11 +105,11 @@ class UpstreamLimiter:
         raises ProviderError. Its `retry_after` is the time of a slot reserved for a `queued` call; for other calls it
         is the shortest wait possible, and nothing is reserved.
         """
-        self._check_rate(model, queued=queued)
+        self._check_rate(model, tenant_id, queued=queued)
         if self._turns is not None and not self._turns.take(tenant_id):
             await self._wait(self._turns, tenant_id, patience, queued=queued)
             try:
-                self._check_rate(model, queued=queued)
+                self._check_rate(model, tenant_id, queued=queued)
             except ProviderError:
                 self._turns.give(tenant_id)
                 raise
@@ -114,18 +118,18 @@ class UpstreamLimiter:
             self._starts.append(now)
         return partial(self._end, model, tenant_id, now)
 
-    def _check_rate(self, model: str, *, queued: bool) -> None:
+    def _check_rate(self, model: str, tenant_id: str, *, queued: bool) -> None:
         now = self._monotonic()
         if (pause := self._pauses.get(model)) is not None and now < pause.until:
             spacing = self._rate_spacing if self._per_minute else SPACING_AFTER_PAUSE
             words = "the upstream limits the rate of calls"
-            self._refuse(words, pause.reservations, pause.until, spacing, now, queued=queued)
+            self._refuse(words, pause.reservations, tenant_id, pause.until, spacing, now, queued=queued)
         while self._starts and self._starts[0] <= now - MINUTE:
             self._starts.popleft()
         if self._per_minute and len(self._starts) >= self._per_minute:
             words = f"all {self._per_minute} calls a minute that the provider is asked at most are used up"
             opens_at = self._starts[0] + MINUTE
-            self._refuse(words, self._reservations, opens_at, self._rate_spacing, now, queued=queued)
+            self._refuse(words, self._reservations, tenant_id, opens_at, self._rate_spacing, now, queued=queued)
 
     async def _wait(self, turns: Turns, tenant_id: str, patience: float, *, queued: bool) -> None:
         if patience > 0 and not (queued and turns.waiting(tenant_id) >= WAITING_JOBS * self._concurrency):
@@ -137,15 +141,9 @@ class UpstreamLimiter:
                 return
         words = f"all {self._concurrency} calls that the provider is asked at once are under way"
         now = self._monotonic()
-        spacing = CONCURRENCY_SPACING * (self._usual_seconds or FIRST_GUESS) / self._concurrency * max(1, turns.tenants)
-        reservations = self._reservations_of(tenant_id, now)
-        self._refuse(words, reservations, now + spacing, spacing, now, queued=queued)
-
-    def _reservations_of(self, tenant_id: str, now: float) -> _Reservations:
-        if (found := self._reserved.get(tenant_id)) is None:
-            self._reserved = {each: ahead for each, ahead in self._reserved.items() if ahead.last > now}
-            found = self._reserved[tenant_id] = _Reservations()
-        return found
+        spacing = CONCURRENCY_SPACING * (self._usual_seconds or FIRST_GUESS) / self._concurrency
+        opens_at = now + spacing * max(1, turns.tenants)
+        self._refuse(words, self._reserved_places, tenant_id, opens_at, spacing, now, queued=queued)
 
     def pause(self, model: str, seconds: float, false_waits: int = 0) -> None:
         """Refuses calls of `model` for this time, a day at most."""
@@ -181,9 +179,19 @@ class UpstreamLimiter:
         return RATE_SPACING * MINUTE / self._per_minute
 
     def _refuse(
-        self, words: str, reservations: _Reservations, opens_at: float, spacing: float, now: float, *, queued: bool
+        self,
+        words: str,
+        reservations: _Reservations,
+        tenant_id: str,
+        opens_at: float,
+        spacing: float,
+        now: float,
+        *,
+        queued: bool,
     ) -> NoReturn:
-        slot = reservations.next(opens_at, spacing, self._draw) + QUEUED_SLACK if queued else opens_at
+        slot = opens_at
+        if queued:
+            slot = reservations.next(tenant_id, opens_at, spacing, now, self._draw) + QUEUED_SLACK
         raise ProviderError(
             ErrorCode.UPSTREAM_RATE_LIMITED, words, retryable=True, retry_after=max(0.0, slot - now), asked=False
         )
