@@ -10,7 +10,19 @@ from answerback.kernel.errors import ErrorCode, StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import Metrics
 from answerback.testing.clock import FakeClock
-from builders import DAY, DAY_MS, LEASE, REPORT, Journal, Notifier, accept, claim_delivery, claim_jobs, ended_job
+from builders import (
+    DAY,
+    DAY_MS,
+    LEASE,
+    REPORT,
+    TENANT,
+    Journal,
+    Notifier,
+    accept,
+    claim_delivery,
+    claim_jobs,
+    ended_job,
+)
 from databases import Database
 from stores import Stores
 
@@ -50,6 +62,21 @@ async def test_what_it_moved_is_logged_and_the_workers_are_notified(
 
     assert journal.lines == [("swept", {"jobs_requeued": 1, "jobs_expired": 1})]
     assert (notifier.jobs, notifier.deliveries) == (1, 1)
+
+
+async def test_callbacks_of_jobs_that_it_ends_are_logged_where_they_wait_behind_another(
+    stores: Stores, sweep: Sweep, clock: FakeClock, journal: Journal
+) -> None:
+    # Given a conversation whose first callback is still open
+    answered = await ended_job(stores)
+    overdue = (await accept(stores, deadline_seconds=1.0)).job_id
+    clock.advance(1)
+
+    # When the second job's deadline is past
+    await sweep.sweep()
+
+    (owed,) = (await stores.jobs.get(TENANT, overdue)).deliveries
+    assert journal.lines[0] == ("callback_held", {"job": overdue, "delivery": owed.id, "behind": answered})
 
 
 async def test_with_nothing_to_do_it_is_silent(sweep: Sweep, journal: Journal, notifier: Notifier) -> None:

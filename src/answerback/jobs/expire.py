@@ -1,5 +1,7 @@
 """Ending jobs whose time is up: past their deadline, or handed to an LLM that did not call back."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import bindparam, select
 
 from answerback.database.batching import batched
@@ -8,7 +10,7 @@ from answerback.database.sql import at_most, in_state
 from answerback.database.tables import jobs
 from answerback.jobs.finish import OVERDUE_PLAN, End, end_overdue
 from answerback.jobs.kind import JobState, Registry
-from answerback.jobs.model import Swept
+from answerback.jobs.model import Finished, Swept, held_callbacks
 from answerback.jobs.rows import JOB_COLUMNS, by_position, job_of
 from answerback.kernel.errors import ErrorCode, Failure
 
@@ -41,10 +43,13 @@ def expire(tx: Transaction, kinds: Registry) -> Operation[Swept]:
     """Ends a batch of each."""
     unanswered = yield from _end(tx, kinds, (yield UNANSWERED_JOBS(now=tx.now)), UNANSWERED)
     expired = yield from _end(tx, kinds, (yield OVERDUE_JOBS(now=tx.now)), EXPIRED)
-    return Swept(jobs_expired=expired, jobs_unanswered=unanswered)
+    swept = Swept(jobs_expired=len(expired), jobs_unanswered=len(unanswered))
+    swept.held = held_callbacks((*unanswered, *expired))
+    return swept
 
 
-def _end(tx: Transaction, kinds: Registry, rows: Rows, end: End) -> Operation[int]:
+def _end(tx: Transaction, kinds: Registry, rows: Rows, end: End) -> Operation[Sequence[tuple[str, Finished]]]:
+    """Those that were ended, by their ids."""
     jobs_to_end = [job_of(row, kinds)[1] for row in by_position(list(rows))]
     ended = yield from batched((end_overdue(tx, kinds, job, end) for job in jobs_to_end), OVERDUE_PLAN)
-    return ended.count(True)
+    return [(job.id, each) for job, each in zip(jobs_to_end, ended, strict=True) if isinstance(each, Finished)]

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_column, update
 
 from answerback.conversations.model import Entry
-from answerback.database.operation import BatchPlan, Operation, Rows, Statement, Transaction
+from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
 from answerback.database.sql import literal
 from answerback.database.tables import conversation_items, conversations, jobs
 from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Registry
@@ -107,28 +107,30 @@ def finish(
     return (yield from _settle(tx, kinds, job, end, offer)) if rows else None
 
 
-def end_open(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[bool]:
-    """Ends a job whatever it is doing; False if it had ended already."""
+def end_open(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[Finished | None]:
+    """Ends a job whatever it is doing; None if it had ended already."""
     if job.conversation_id is not None:
         yield LOCK_CONVERSATIONS(conversation_ids=[job.conversation_id])
     rows = yield END_OPEN(row_id=job.id, **_ending_values(tx, end, Report(end.state)))
-    return (yield from _settle_if(tx, kinds, rows, job, end))
+    return (yield from _settle(tx, kinds, job, end)) if rows else None
 
 
-def end_overdue(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[bool]:
+def end_overdue(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[Finished | None]:
     """As `end_open`, unless another transaction holds the job's conversation at this moment."""
     if job.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=job.conversation_id)):
-        return False
+        return None
     rows = yield END_OPEN(row_id=job.id, **_ending_values(tx, end, Report(end.state)))
-    return (yield from _settle_if(tx, kinds, rows, job, end))
+    return (yield from _settle(tx, kinds, job, end)) if rows else None
 
 
-def end_lost(tx: Transaction, kinds: Registry, job: Job[Any], epoch: int, end: End, report: Report) -> Operation[bool]:
+def end_lost(
+    tx: Transaction, kinds: Registry, job: Job[Any], epoch: int, end: End, report: Report
+) -> Operation[Finished | None]:
     """As `end_overdue`, if the job's lease of that epoch has run out."""
     if job.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=job.conversation_id)):
-        return False
+        return None
     rows = yield END_LOST(row_id=job.id, epoch=epoch, now=tx.now, **_ending_values(tx, end, report))
-    return (yield from _settle_if(tx, kinds, rows, job, end))
+    return (yield from _settle(tx, kinds, job, end)) if rows else None
 
 
 def _ending_values(tx: Transaction, end: End, report: Report) -> dict[str, object]:
@@ -139,12 +141,6 @@ def _ending_values(tx: Transaction, end: End, report: Report) -> dict[str, objec
         "new_error": error_of(end.failure),
         "attempt_entry": attempts.entry(report, tx.wall),
     }
-
-
-def _settle_if(tx: Transaction, kinds: Registry, rows: Rows, job: Job[Any], end: End) -> Operation[bool]:
-    if rows:
-        yield from _settle(tx, kinds, job, end)
-    return bool(rows)
 
 
 def _settle(

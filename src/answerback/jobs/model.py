@@ -1,9 +1,9 @@
 """Jobs as values: submitted, accepted, recorded, counted."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from answerback.conversations.model import Entry
 from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState, StoredFailure
@@ -170,5 +170,13 @@ class JobRecords:
     following: str | None
 
 
-Swept: TypeAlias = Counter[str]
-"""How many rows a sweep moved, by the names that its log line shows: `jobs_requeued`, `deliveries_expired`."""
+class Swept(Counter[str]):
+    """How many rows a sweep moved, by the names that its log line shows: `jobs_requeued`, `deliveries_expired`. `held`
+    are callbacks that wait behind another, each with the id of its job, which the sweep ended."""
+
+    held: Sequence[tuple[str, Held]] = ()
+
+
+def held_callbacks(ended: Iterable[tuple[str, Finished]]) -> Sequence[tuple[str, Held]]:
+    """Those of the jobs that ended, each with the id of its job."""
+    return [(job_id, held) for job_id, finished in ended for held in finished.held]

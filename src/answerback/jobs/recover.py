@@ -11,7 +11,7 @@ from answerback.database.sql import array_of, at_most, in_state
 from answerback.database.tables import ON_PROBATION, jobs
 from answerback.jobs.finish import END_LOST, SETTLING, End, end_lost
 from answerback.jobs.kind import JobState, Registry
-from answerback.jobs.model import Swept
+from answerback.jobs.model import Finished, Swept, held_callbacks
 from answerback.jobs.rows import JOB_COLUMNS, job_of
 from answerback.kernel.errors import ErrorCode, Failure
 from answerback.queue.attempts import Report, ending_attempt, entry
@@ -74,23 +74,25 @@ def recover(tx: Transaction, kinds: Registry) -> Operation[Swept]:
     """Takes back a batch of expired leases."""
     rows = yield LOST_JOBS(now=tx.now)
     moved = yield from batched((_recover(tx, kinds, row) for row in rows), RECOVER_PLAN)
-    return Swept(
+    poisoned = [(row.id, each) for row, each in zip(rows, moved, strict=True) if isinstance(each, Finished)]
+    swept = Swept(
         jobs_requeued=moved.count(JobState.QUEUED),
         jobs_quarantined=moved.count(JobState.QUARANTINED),
-        jobs_poisoned=moved.count(JobState.FAILED),
+        jobs_poisoned=len(poisoned),
     )
+    swept.held = held_callbacks(poisoned)
+    return swept
 
 
-def _recover(tx: Transaction, kinds: Registry, row: Row) -> Operation[JobState | None]:
-    """The job's state now, None where its lease was not lost after all."""
+def _recover(tx: Transaction, kinds: Registry, row: Row) -> Operation[JobState | Finished | None]:
+    """The job's state now, or its end; None where its lease was not lost after all."""
     losses, since = row.lease_losses, row.first_loss_at
     if since is None or tx.now - since > POISON_WINDOW_MS:
         losses, since = 0, tx.now
     losses += 1
     if losses >= POISON_LOSSES:
         _, job = job_of(row, kinds)
-        ended = yield from end_lost(tx, kinds, job, row.lease_epoch, POISONED, LOST)
-        return JobState.FAILED if ended else None
+        return (yield from end_lost(tx, kinds, job, row.lease_epoch, POISONED, LOST))
     state = JobState.QUARANTINED if losses >= QUARANTINE_LOSSES else JobState.QUEUED
     values: dict[str, Any] = {"new_state": state, "losses": losses, "since": since}
     taken = yield TAKE_BACK(

@@ -63,7 +63,8 @@ class Sweep:
         what the others moved is counted all the same."""
         self._postponed = False
         await self._look_at_clock()
-        moved = await self._run(self._due_recoveries()) + await self._run(self._expiries)
+        moved = await self._run(self._due_recoveries())
+        moved += await self._run(self._expiries)
         if self._clock.monotonic() >= self._rare_at:
             rare = await self._run(self._rare)
             # A batch a minute would not keep up with a busy service: they go on until nothing is left.
@@ -83,7 +84,7 @@ class Sweep:
         moved = Swept()
         for duty in duties:
             try:
-                moved += await duty()
+                swept = await duty()
             except StorageUnavailable as error:
                 self._away = True
                 if not self._postponed:
@@ -92,6 +93,9 @@ class Sweep:
             except Exception:  # noqa: BLE001 - the other duties must be done all the same
                 self._log.exception("sweep_broke")
             else:
+                moved += swept
+                for job_id, held in swept.held:
+                    self._log.info("callback_held", job=job_id, delivery=held.id, behind=held.behind)
                 self._await_reunion()
                 self._away = False
                 self._answered_at = self._clock.monotonic()
