@@ -375,6 +375,19 @@ async def test_what_is_not_offered_yet_says_so(client: openai.AsyncOpenAI) -> No
     assert (refused.value.code, refused.value.param) == ("unsupported_value", "conversation")
 
 
+@pytest.mark.parametrize("name", ["compact", "input_tokens"])
+async def test_what_openai_does_with_inputs_alone_is_not_there(http: aiohttp.ClientSession, name: str) -> None:
+    async with http.post(f"/v1/responses/{name}", json={"model": "fake", "input": "x"}) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (404, "not_found")
+
+
+async def test_a_stored_response_is_not_streamed_yet(http: aiohttp.ClientSession) -> None:
+    _, created = await post(http, model="fake", input="stream me")
+
+    async with http.get(f"/v1/responses/{created['id']}?stream=true") as response:
+        assert (response.status, (await response.json())["error"]["param"]) == (400, "stream")
+
+
 async def test_a_stored_response_is_a_job_like_others(http: aiohttp.ClientSession) -> None:
     _, created = await post(http, model="fake", input="list me")
 

@@ -100,7 +100,7 @@ def _refused(message: str) -> dict[int | str, dict[str, Any]]:
 SHOWN_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: _body("The response", _EXAMPLE),
     **_OF_ONE,
-    **_refused("only a background response can be streamed again"),
+    **_refused("stored responses are not streamed here yet: leave 'stream' out"),
 }
 CANCELLED_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: _body("The response", _EXAMPLE),

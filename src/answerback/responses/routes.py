@@ -12,9 +12,10 @@ from answerback.accounts.auth import Authenticator
 from answerback.http.headers import REPLAYED, idempotency_key
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_bodies import read_object
-from answerback.http.openai_errors import InvalidParameter, OpenAIRoute
+from answerback.http.openai_errors import InvalidParameter, OpenAIRoute, UnsupportedValue
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.http.responses import JSON
+from answerback.kernel.errors import NotFound
 from answerback.kernel.json import Json
 from answerback.responses.background import Background
 from answerback.responses.body import response_body, shown
@@ -100,8 +101,8 @@ def router(
         """Stored for `RETENTION_DAYS`, unless it was created with `store: false`. Counts against no rate."""
         tenant_id = await authenticator.polling_tenant(request)
         found = await store.get(tenant_id, response_id)
-        if request.query_params.get("stream") == "true":
-            raise InvalidParameter("stream", "only a background response can be streamed again")
+        if request.query_params.get("stream", "").lower() in ("true", "1"):
+            raise UnsupportedValue("stream", "stored responses are not streamed here yet: leave 'stream' out")
         asked = found.asked.including(_included(request))
         return _json(response_body(asked, found.progress(default_model), stored=True))
 
@@ -139,6 +140,13 @@ def router(
         *before, last = await store.with_ancestors(tenant_id, response_id)
         items = [*said(before), *last.input_items]
         return _json(_page(request, shown(items, sealed=SEALED in _included(request))))
+
+    @router.post("/responses/compact", include_in_schema=False)
+    @router.post("/responses/input_tokens", include_in_schema=False)
+    async def refuse(request: Request) -> Response:
+        """Paths of OpenAI's that would be ids of responses."""
+        await authenticator.tenant(request)
+        raise NotFound(f"{request.scope['path']} is not offered here; '/docs' lists what there is")
 
     return router
 
