@@ -77,9 +77,11 @@ class Supervisor:
                 for key, events in self._selector.select(self._patience()):
                     if isinstance(key.data, Channel):
                         self._exchange(key.data, events)
-                self._reap()
-                if asked():
-                    self._stop()
+                    else:
+                        stops = asked()
+                        self._reap()
+                        if stops:
+                            self._stop()
         return self._code
 
     def _act(self, now: float) -> None:

@@ -20,6 +20,7 @@ class Channel:
         self._selector = selector
         self._decoder = Decoder()
         self._unsent = bytearray()
+        self._awaits_room = False
         self.open = True
         selector.register(end, selectors.EVENT_READ, self)
 
@@ -39,7 +40,13 @@ class Channel:
         except OSError:
             # The process has ended, which `receive` shows.
             self._unsent.clear()
-        self._selector.modify(self._end, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0), self)
+        self._await_room(bool(self._unsent))
+
+    def _await_room(self, awaited: bool) -> None:
+        # A system call, which most messages need not make.
+        if awaited != self._awaits_room:
+            self._awaits_room = awaited
+            self._selector.modify(self._end, selectors.EVENT_READ | (selectors.EVENT_WRITE if awaited else 0), self)
 
     def receive(self) -> Iterator[Message]:
         """What has come; `open` is false once the process has closed its end."""

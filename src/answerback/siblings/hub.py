@@ -76,7 +76,8 @@ class Hub:
 
     def expire(self) -> None:
         """Answers those that have waited long enough for a process that does not report."""
-        self._answer_sums(self._monotonic())
+        if self._sums:
+            self._answer_sums(self._monotonic())
 
     def _to_others(self, number: int, message: bytes) -> None:
         for other, send in self._sends.items():
