@@ -1,14 +1,19 @@
 """README.md and the guides: every command runs, every file works, and what is shown is what a reader sees."""
 
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from standardwebhooks import WebhookVerificationError
 
+from answerback.kernel import signature
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
 from doc_pages import Block, blocks
+from surroundings import SECRET
 from terminals import reader
 from whole_api import whole_api
 
@@ -48,3 +53,21 @@ async def test_the_guides_name_what_of_openais_sdks_does_not_work_yet(name: str,
         offered = (await api("POST", f"/v1/{name}", body={})).status != 404
 
     assert (re.search(rf"\b{name}\b", missing[0]) is not None) is not offered
+
+
+@pytest.mark.parametrize("name", ["verify.py", "by_hand.py"])
+def test_the_checks_of_a_signature_take_what_is_signed_and_nothing_else(name: str) -> None:
+    code = next(block.text for block in blocks(ROOT / "docs" / "guides" / "receiving.md") if block.title == name)
+    defined: dict[str, Any] = {}
+    exec(code, defined)  # the page is ours
+    body = b'{"response": "Paris."}'
+    signed = signature.headers("msg_1", int(time.time()), body, [SECRET])
+    headers = {key.lower(): value for key, value in signed.items()}
+
+    if name == "verify.py":
+        assert defined["verify"](SECRET, body, headers) == {"response": "Paris."}
+        with pytest.raises(WebhookVerificationError):
+            defined["verify"](SECRET, body + b" ", headers)
+    else:
+        assert defined["is_ours"](SECRET, body, headers)
+        assert not defined["is_ours"](SECRET, body + b" ", headers)
