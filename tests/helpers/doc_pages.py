@@ -26,8 +26,9 @@ VOLATILE = (
 )
 """What differs each time: the page shows an example of each."""
 
-EXAMPLE = re.compile("|".join((*VOLATILE, r"(?P<lines>^…$)", r"(?P<elided>…)")), re.MULTILINE)
-ELIDED = {"elided": r".*?", "lines": r"(?:.*\n)*?.*"}
+EXAMPLE = re.compile("|".join((*VOLATILE, r"(?P<lines>^…$)", r"(?P<elided>…)", r"(?P<gap> {3,})")), re.MULTILINE)
+LOOSE = {"elided": r".*?", "lines": r"(?:.*\n)*?.*", "gap": r" {2,}"}
+"""Ellipses, and the columns of tables, whose width follows what stands in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def pattern(shown: str) -> re.Pattern[str]:
     for example in EXAMPLE.finditer(shown):
         parts.append(_literal(shown[at : example.start()]))
         kind = str(example.lastgroup)
-        parts.append(ELIDED.get(kind) or _unnamed(kind))
+        parts.append(LOOSE.get(kind) or _unnamed(kind))
         at = example.end()
     parts.append(_literal(shown[at:]))
     return re.compile("".join(parts))
