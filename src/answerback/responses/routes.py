@@ -90,6 +90,12 @@ def router(
             request, tenant_id, body, lambda: responder.respond(tenant_id, asked), streamed=asked.streamed
         )
 
+    _add_reads(router, store, authenticator, default_model)
+    _add_ends(router, background, authenticator)
+    return router
+
+
+def _add_reads(router: APIRouter, store: ResponseStore, authenticator: Authenticator, default_model: str) -> None:
     @router.get(
         "/responses/{response_id}",
         summary="A stored response",
@@ -106,6 +112,22 @@ def router(
         asked = found.asked.including(_included(request))
         return _json(response_body(asked, found.progress(default_model), stored=True))
 
+    @router.get(
+        "/responses/{response_id}/input_items",
+        summary="What a response was made of",
+        response_model=None,
+        responses=ITEMS_RESPONSES,
+        openapi_extra=ITEM_QUERIES,
+    )
+    async def list_input_items(request: Request, response_id: ResponseId) -> Response:
+        """The items of its input behind those of the responses before it, without `instructions`. Newest first."""
+        tenant_id = await authenticator.polling_tenant(request)
+        *before, last = await store.with_ancestors(tenant_id, response_id)
+        items = [*said(before), *last.input_items]
+        return _json(_page(request, shown(items, sealed=SEALED in _included(request))))
+
+
+def _add_ends(router: APIRouter, background: Background, authenticator: Authenticator) -> None:
     @router.delete(
         "/responses/{response_id}", summary="Delete a response", response_model=None, responses=DELETED_RESPONSES
     )
@@ -127,28 +149,12 @@ def router(
         tenant_id = await authenticator.tenant(request)
         return _json(await background.cancel(tenant_id, response_id))
 
-    @router.get(
-        "/responses/{response_id}/input_items",
-        summary="What a response was made of",
-        response_model=None,
-        responses=ITEMS_RESPONSES,
-        openapi_extra=ITEM_QUERIES,
-    )
-    async def list_input_items(request: Request, response_id: ResponseId) -> Response:
-        """The items of its input behind those of the responses before it, without `instructions`. Newest first."""
-        tenant_id = await authenticator.polling_tenant(request)
-        *before, last = await store.with_ancestors(tenant_id, response_id)
-        items = [*said(before), *last.input_items]
-        return _json(_page(request, shown(items, sealed=SEALED in _included(request))))
-
     @router.post("/responses/compact", include_in_schema=False)
     @router.post("/responses/input_tokens", include_in_schema=False)
     async def refuse(request: Request) -> Response:
         """Paths of OpenAI's that would be ids of responses."""
         await authenticator.tenant(request)
         raise NotFound(f"{request.scope['path']} is not offered here; '/docs' lists what there is")
-
-    return router
 
 
 def _page(request: Request, items: list[Item]) -> dict[str, Json]:
