@@ -69,17 +69,12 @@ def pattern(shown: str) -> re.Pattern[str]:
     """Matches what a reader may see where the page shows this."""
     parts, at = [], 0
     for example in EXAMPLE.finditer(shown):
-        parts.append(_literal(shown[at : example.start()]))
+        parts.append(re.escape(shown[at : example.start()]))
         kind = str(example.lastgroup)
         parts.append(LOOSE.get(kind) or _unnamed(kind))
         at = example.end()
-    parts.append(_literal(shown[at:]))
+    parts.append(re.escape(shown[at:]))
     return re.compile("".join(parts))
-
-
-def _literal(text: str) -> str:
-    """Columns are as wide as their longest number."""
-    return re.sub(r"(?:\\ ){3,}", " {2,}", re.escape(text))
 
 
 def _unnamed(kind: str) -> str:
