@@ -57,7 +57,7 @@ async def test_a_request_refused_before_routing_has_an_id_and_a_log_line() -> No
             assert problem["error"]["code"] == code
             line = service.logs.splitlines()[-1]
             assert f"ERROR | {asked} | handler=- | time=" in line
-            assert line.endswith(f"status_code={status}")
+            assert line.endswith(f" | status_code={status} | code={code} | request_id={headers['x-request-id']}")
 
         named = b"GET /v1/models HTTP/1.1\r\nx-request-id: mine\r\nhost: h\r\nbad header\r\n\r\n"
         head, _, body = (await _exchange(service.port, named)).partition(b"\r\n\r\n")

@@ -15,6 +15,7 @@ from answerback.testing.behaviours import Behaviour
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
+from api_document import schema_of
 from papers import pdf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -205,8 +206,9 @@ class TestFilesThatCannotBeReviewed:
 
     async def test_the_document_states_the_limits(self, desk: Desk) -> None:
         async with desk.http.get("/openapi.json") as response:
-            asked = (await response.json())["paths"]["/v1/reviews"]["post"]["requestBody"]
-        files = asked["content"]["application/json"]["schema"]["properties"]["file_refs"]
+            document = await response.json()
+        asked = document["paths"]["/v1/reviews"]["post"]["requestBody"]
+        files = schema_of(document, asked["content"]["application/json"])["properties"]["file_refs"]
 
         assert (files["minItems"], files["maxItems"]) == (1, 50)
         for limit in ("10 MiB", "200 pages", "400,000 characters"):
