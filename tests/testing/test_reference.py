@@ -36,6 +36,7 @@ def test_operations_show_their_parameters_and_the_fields_of_their_bodies() -> No
             "name": {"type": "string", "description": "A | B."},
             "tags": {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]},
             "more": {"$ref": "#/components/schemas/More"},
+            "count": {"type": ["integer", "null"]},
         },
     }
     operation = {
@@ -56,6 +57,7 @@ def test_operations_show_their_parameters_and_the_fields_of_their_bodies() -> No
         "| parameter | in | meaning |\n| --- | --- | --- |\n| `dry` | query | Only look. |\n\n"
         "| field of `application/json` | type | meaning |\n| --- | --- | --- |\n"
         "| `name` (required) | string | A \\| B. |\n| `tags` | array of string |  |\n| `more` | object | The rest. |\n"
+        "| `count` | integer |  |\n"
     )
 
 

@@ -16,14 +16,12 @@ from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.fields import no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors, not_found
-from answerback.http.responses import Time, respond
+from answerback.http.responses import NO_STORE, Time, respond
 from answerback.kernel.rate import parse_rate
 from answerback.queue.fair_order import MAX_WEIGHT
 
 SecretOf: TypeAlias = Callable[[str], Awaitable[str]]
 """The secret that signs a tenant's callbacks, by the tenant's id."""
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 KEY = "key_01a1fc8454427e0488ed70bfee41f52c"
 

@@ -1,13 +1,11 @@
 """Embeddings as OpenAI's. The body is relayed, not remodelled."""
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.chat.openapi_parts import RELAY_ERRORS
+from answerback.chat.openapi_parts import TEXTS_OR_TOKENS, relayed_body, relayed_responses
 from answerback.chat.requests import check_model
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_bodies import read_object
@@ -19,35 +17,19 @@ from answerback.llm.model import Api
 
 WANTED = """send {"model": …, "input": "…"} with 'Content-Type: application/json'"""
 
-_EXAMPLE = {"model": "text-embedding-3-small", "input": ["Where is my parcel?"]}
 _ANSWER = {
     "object": "list",
     "data": [{"object": "embedding", "index": 0, "embedding": [0.0023, -0.0094]}],
     "model": "text-embedding-3-small",
     "usage": {"prompt_tokens": 5, "total_tokens": 5},
 }
-_INPUT = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}]}
-_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["model", "input"],
-                "additionalProperties": True,
-                "properties": {"model": {"type": "string", "minLength": 1, "maxLength": 256}, "input": _INPUT},
-            },
-            "example": _EXAMPLE,
-        }
-    },
-}
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The upstream's answer as it came",
-        "content": {"application/json": {"schema": {"type": "object"}, "example": _ANSWER}},
-    },
-    **RELAY_ERRORS,
-}
+_BODY = relayed_body(
+    ["model", "input"],
+    {"model": "text-embedding-3-small", "input": ["Where is my parcel?"]},
+    model={"type": "string", "minLength": 1, "maxLength": 256},
+    input=TEXTS_OR_TOKENS,
+)
+_RESPONSES = relayed_responses("The upstream's answer as it came", _ANSWER)
 
 
 def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -> APIRouter:

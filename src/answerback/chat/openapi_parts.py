@@ -2,15 +2,10 @@
 
 from typing import Any
 
-from answerback.http.openai_errors import openai_errors, openai_refusal
-from answerback.http.openapi_parts import MISDIRECTED, NOT_JSON
+from answerback.http.openai_errors import OPENAI_KEY_ERRORS, openai_errors, openai_refusal
+from answerback.http.openapi_parts import NOT_JSON, SPENT_KEY, UPSTREAM_REASONS
 
-_UPSTREAM = openai_errors(
-    _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
-    _502="The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
-    _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
-)
-MODELS_ERRORS = openai_errors(_401="No key, or one that is not valid", _421=MISDIRECTED) | _UPSTREAM
+MODELS_ERRORS = OPENAI_KEY_ERRORS | openai_errors(**UPSTREAM_REASONS)
 MODEL_ERRORS = MODELS_ERRORS | openai_refusal(
     404, "There is no such model", "model_not_found", "there is no model 'nonesuch'; GET /v1/models lists them"
 )
@@ -37,49 +32,48 @@ _EXAMPLE_STREAM = (
     "data: [DONE]\n\n"
 )
 
-CHAT_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["messages"],
-                "additionalProperties": True,
-                "properties": {
-                    "messages": {"type": "array", "minItems": 1, "items": {"type": "object"}},
-                    "model": {"type": ["string", "null"], "description": "Without it the service's default answers."},
-                    "stream": {"type": ["boolean", "null"]},
-                    "stream_options": {
-                        "type": ["object", "null"],
-                        "properties": {"include_usage": {"type": "boolean"}},
-                    },
-                },
-            },
-            "example": _EXAMPLE_REQUEST,
-        }
-    },
-}
-RELAY_ERRORS = (
-    openai_errors(
+_RELAY_ERRORS = (
+    MODELS_ERRORS
+    | openai_errors(
         _400="The request is wrong, or the upstream refused it: `param` and `message` say what to change",
-        _401="No key, or one that is not valid",
-        _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
-        "`Retry-After`), or its response was not stored",
+        _409=SPENT_KEY,
         _413="The body is too large, for the service or for the upstream",
         _415=NOT_JSON,
-        _421=MISDIRECTED,
     )
     | openai_refusal(404, "The upstream has no such model", "model_not_found", "nonesuch is not a valid model ID")
-    | _UPSTREAM
 )
 
-CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The upstream's answer as it came, or with `stream: true` its chunks",
-        "content": {
-            "application/json": {"schema": {"type": "object"}, "example": _EXAMPLE_ANSWER},
-            "text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE_STREAM},
-        },
-    },
-    **RELAY_ERRORS,
-}
+
+def relayed_body(required: list[str], example: dict[str, Any], **properties: Any) -> dict[str, Any]:
+    """The `requestBody` of a relayed request: what is checked of it; anything else passes through."""
+    schema = {"type": "object", "required": required, "additionalProperties": True, "properties": properties}
+    return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+
+
+def relayed_responses(
+    description: str, example: dict[str, Any], stream: str | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """The responses of a relayed request; `stream` is an example of its events, where it may be streamed."""
+    content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}, "example": example}}
+    if stream is not None:
+        content["text/event-stream"] = {"schema": {"type": "string"}, "example": stream}
+    return {200: {"description": description, "content": content}, **_RELAY_ERRORS}
+
+
+TEXTS_OR_TOKENS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {}}]}
+"""A text, or a list of texts or of tokens. Generators of clients want `items`, though anything may be in it."""
+MODEL_OR_DEFAULT = {"type": ["string", "null"], "description": "Without it the service's default answers."}
+STREAM = {"type": ["boolean", "null"]}
+STREAM_OPTIONS = {"type": ["object", "null"], "properties": {"include_usage": {"type": "boolean"}}}
+
+CHAT_BODY = relayed_body(
+    ["messages"],
+    _EXAMPLE_REQUEST,
+    messages={"type": "array", "minItems": 1, "items": {"type": "object"}},
+    model=MODEL_OR_DEFAULT,
+    stream=STREAM,
+    stream_options=STREAM_OPTIONS,
+)
+CHAT_RESPONSES = relayed_responses(
+    "The upstream's answer as it came, or with `stream: true` its chunks", _EXAMPLE_ANSWER, _EXAMPLE_STREAM
+)

@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -12,7 +11,14 @@ from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.chat.chunks import error_chunk, events
-from answerback.chat.openapi_parts import RELAY_ERRORS
+from answerback.chat.openapi_parts import (
+    MODEL_OR_DEFAULT,
+    STREAM,
+    STREAM_OPTIONS,
+    TEXTS_OR_TOKENS,
+    relayed_body,
+    relayed_responses,
+)
 from answerback.chat.requests import check_model
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.keep_alive import stream
@@ -37,39 +43,19 @@ _ANSWER = {
     "choices": [{"text": " upon a time", "index": 0, "logprobs": None, "finish_reason": "length"}],
     "usage": {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4},
 }
-_PROMPT = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1}]}
-_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["prompt"],
-                "additionalProperties": True,
-                "properties": {
-                    "model": {"type": ["string", "null"], "description": "Without it the service's default answers."},
-                    "prompt": _PROMPT,
-                    "stream": {"type": ["boolean", "null"]},
-                    "stream_options": {"type": ["object", "null"]},
-                },
-            },
-            "example": {"model": "gpt-3.5-turbo-instruct", "prompt": "Once", "max_tokens": 3},
-        }
-    },
-}
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The upstream's answer, or with `stream: true` its chunks",
-        "content": {
-            "application/json": {"schema": {"type": "object"}, "example": _ANSWER},
-            "text/event-stream": {
-                "schema": {"type": "string"},
-                "example": f"data: {json.dumps(_ANSWER)}\n\ndata: [DONE]\n\n",
-            },
-        },
-    },
-    **RELAY_ERRORS,
-}
+_BODY = relayed_body(
+    ["prompt"],
+    {"model": "gpt-3.5-turbo-instruct", "prompt": "Once", "max_tokens": 3},
+    prompt=TEXTS_OR_TOKENS,
+    model=MODEL_OR_DEFAULT,
+    stream=STREAM,
+    stream_options=STREAM_OPTIONS,
+)
+_RESPONSES = relayed_responses(
+    "The upstream's answer, or with `stream: true` its chunks",
+    _ANSWER,
+    f"data: {json.dumps(_ANSWER)}\n\ndata: [DONE]\n\n",
+)
 
 
 def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -> APIRouter:

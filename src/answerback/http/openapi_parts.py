@@ -77,12 +77,22 @@ def _documented(reason: str, body: Problem) -> dict[str, Any]:
 
 NOT_JSON = "The body is a form; send JSON"
 MISDIRECTED = "The service has no keys, and was called by a name (`Host`) that is not this machine's own"
-KEY_ERRORS = errors(
-    _401="No key, or one that is not valid",
-    _421=MISDIRECTED,
-    _429="More requests than your rate allows; `Retry-After` says when to try again, `RateLimit-*` what is left",
-    _503="The database cannot be reached now; try again",
+KEY_REASONS: Mapping[str, str] = {
+    "_401": "No key, or one that is not valid",
+    "_421": MISDIRECTED,
+    "_429": "More requests than your rate allows; `Retry-After` says when to try again, `RateLimit-*` what is left",
+    "_503": "The database cannot be reached now; try again",
+}
+UPSTREAM_REASONS: Mapping[str, str] = {
+    "_429": "A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
+    "_502": "The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
+    "_503": "The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
+}
+SPENT_KEY = (
+    "The Idempotency-Key was used with another body, or its first request is still being answered (then with "
+    "`Retry-After`), or its response was not stored"
 )
+KEY_ERRORS = errors(**KEY_REASONS)
 QUERY_ERRORS = KEY_ERRORS | errors(_422="A parameter is wrong; each is named")
 JOB_ERRORS = KEY_ERRORS | not_found(f"there is no job '{JOB}'")
 ACCEPT_ERRORS = KEY_ERRORS | errors(
@@ -96,14 +106,11 @@ ACCEPT_ERRORS = KEY_ERRORS | errors(
 )
 ASK_ERRORS = KEY_ERRORS | errors(
     _400="The upstream refused the question: no such model, or too long for it",
-    _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
-    "`Retry-After`), or its response was not stored",
+    _409=SPENT_KEY,
     _413="The body is too large, for the service or for the upstream",
     _415=NOT_JSON,
     _422="A field is wrong; each is named. Or the upstream refused the question with this status",
-    _429="A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
-    _502="The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
-    _503="The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
+    **UPSTREAM_REASONS,
 )
 
 EVENTS: dict[str, Any] = {

@@ -10,6 +10,9 @@ from answerback.kernel.clock import rfc3339
 
 JSON = "application/json"
 
+NO_STORE = {"Cache-Control": "no-store"}
+"""The headers of a response that shows a secret."""
+
 Time = Annotated[
     int,
     PlainSerializer(rfc3339, return_type=str),

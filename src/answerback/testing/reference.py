@@ -145,9 +145,10 @@ def _described(schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
 
 def _type(schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
     schema = _resolved(schema, document)
-    if "anyOf" in schema:
+    if "anyOf" in schema or isinstance(schema.get("type"), list):
         # Every optional field also takes null and "", which count as absent.
-        kinds = dict.fromkeys(_type(each, document) for each in schema["anyOf"])
+        each_of = schema.get("anyOf") or [{"type": kind} for kind in schema["type"]]
+        kinds = dict.fromkeys(_type(each, document) for each in each_of)
         return " or ".join(kind for kind in kinds if kind not in ("null", "any"))
     if schema.get("type") == "array":
         kind = _type(schema.get("items", {}), document)

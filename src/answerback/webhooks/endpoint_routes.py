@@ -11,9 +11,9 @@ from starlette.responses import Response
 from answerback.http.bodies import body_schema, read_body
 from answerback.http.caller import TenantOf
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openai_errors import OpenAIRoute, openai_errors, openai_refusal
-from answerback.http.openapi_parts import IDEMPOTENCY_KEY, MISDIRECTED, NOT_JSON
-from answerback.http.responses import respond
+from answerback.http.openai_errors import OPENAI_KEY_ERRORS, OpenAIRoute, openai_errors, openai_refusal
+from answerback.http.openapi_parts import IDEMPOTENCY_KEY, NOT_JSON
+from answerback.http.responses import NO_STORE, respond
 from answerback.kernel.errors import CallbackRefused
 from answerback.webhooks.endpoint_bodies import (
     ENDPOINT_ID,
@@ -37,20 +37,13 @@ from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.store import DeliveryStore
 
-NO_STORE = {"Cache-Control": "no-store"}
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 
 EndpointId = Annotated[str, Path(description="A webhook endpoint's id.", examples=[ENDPOINT_ID])]
 After = Annotated[str | None, Query(description="Only those after this one: the `last_id` of a page.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many a page has at most.")]
 
-_KEY_ERRORS = openai_errors(
-    _401="No key, or one that is not valid",
-    _421=MISDIRECTED,
-    _429="More requests than your rate allows; `Retry-After` says when to try again",
-    _503="The database cannot be reached now; try again",
-)
-_ONE_ERRORS = _KEY_ERRORS | openai_refusal(
+_ONE_ERRORS = OPENAI_KEY_ERRORS | openai_refusal(
     404, "No such endpoint among yours", "not_found", f"there is no webhook endpoint '{ENDPOINT_ID}'"
 )
 _PARAMETER_ERRORS = openai_refusal(400, "A parameter is wrong; it is named", "validation_error")
@@ -98,7 +91,7 @@ def _add_create(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf, id
         "/webhook_endpoints",
         summary="Create a webhook endpoint",
         response_model=EndpointWithSecret,
-        responses=_KEY_ERRORS | _BODY_ERRORS,
+        responses=OPENAI_KEY_ERRORS | _BODY_ERRORS,
         openapi_extra=_takes(
             NewEndpoint,
             {"name": "shop", "url": "https://example.com/events", "event_types": ["message.completed"]},
@@ -125,7 +118,7 @@ def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> 
         "/webhook_endpoints",
         summary="List webhook endpoints",
         response_model=EndpointList,
-        responses=_KEY_ERRORS | _PARAMETER_ERRORS,
+        responses=OPENAI_KEY_ERRORS | _PARAMETER_ERRORS,
     )
     async def list_webhook_endpoints(
         request: Request, after: After = None, limit: Limit = DEFAULT_PAGE_SIZE
@@ -150,7 +143,7 @@ def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> 
         "/webhook_event_types",
         summary="What webhook endpoints may subscribe to",
         response_model=EventTypeList,
-        responses=_KEY_ERRORS,
+        responses=OPENAI_KEY_ERRORS,
     )
     async def list_webhook_event_types(request: Request) -> Response:
         """`response.*` and `batch.*` are OpenAI's, `message.*` are the ends of `POST /webhook`, `review.*` those of

@@ -10,10 +10,8 @@ from starlette.responses import Response
 from answerback.http.caller import TenantOf
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, QUERY_ERRORS, conflict
-from answerback.http.responses import Time, respond
+from answerback.http.responses import NO_STORE, Time, respond
 from answerback.webhooks.secrets import SigningSecret, SigningSecrets
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 class SigningSecretBody(BaseModel):
