@@ -9,9 +9,9 @@ import pytest
 
 from answerback.chat.chunks import events
 from answerback.kernel.json import Json
+from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply
-from answerback.llm.streams import ChunkReader
 
 HEAD = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}

@@ -8,10 +8,10 @@ import pytest
 from scripting import read
 
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.llm.chunk_reader import MAX_TEXT_BYTES
 from answerback.llm.model import ChatRequest, Chunk, Usage
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.provider import send_whole
-from answerback.llm.streams import MAX_TEXT_BYTES
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from answerback.kernel.errors import ProviderError
+from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk, FinishReason
-from answerback.llm.streams import ChunkReader
 from answerback.responses.answer import Answer
 from answerback.responses.request import asked
 from answerback.responses.tools import Toolbox

@@ -8,13 +8,14 @@ from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.assembling import Assembly
 from answerback.llm.blank_errors import without_blank_error
+from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.conforming import conforming_whole
 from answerback.llm.failures import read_document
 from answerback.llm.framing import is_event_stream
 from answerback.llm.heads import COMPLETION, Head
 from answerback.llm.model import Chunk
 from answerback.llm.sse import first_data
-from answerback.llm.streams import ChunkReader, chunks
+from answerback.llm.streams import chunks
 from answerback.llm.transport import OpenResponse
 
 

@@ -1,35 +1,16 @@
-"""Reading a streamed completion truthfully: it is whole only once every choice that began has its `finish_reason`, an
-error is an error, and no chunk comes before the answer's first token."""
+"""Reading the response of a streamed completion: as far as it comes, and for a while beyond the answer's end."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
-from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.kernel.json import Json
+from answerback.kernel.errors import ProviderError
 from answerback.llm import completions
-from answerback.llm.blank_errors import without_blank_error
-from answerback.llm.call_pieces import CallPieces
-from answerback.llm.choices import as_delta, checked, finish_word, text_in
-from answerback.llm.conforming import conforming_chunk
-from answerback.llm.events import Sign, apart, error_of, read_event
-from answerback.llm.failures import NO_HEADERS, error_in, error_in_body, read_document
-from answerback.llm.filler import Filler, TooMuchFiller
+from answerback.llm.chunk_reader import ChunkReader
+from answerback.llm.failures import read_document
 from answerback.llm.framing import is_event_stream
-from answerback.llm.heads import CHUNK, Head
-from answerback.llm.model import Chunk, Usage
-from answerback.llm.pieces import TextPieces
-from answerback.llm.progress import Progress, says
-from answerback.llm.sse import Event, EventParser, EventTooLarge, first_data
-from answerback.llm.tool_calls import calls_tools
-from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
-from answerback.llm.usage_fields import usage_of
-
-MAX_HELD = 1000
-"""How many chunks without a token are held back, waiting for the first token."""
-
-MAX_TEXT_BYTES = MAX_RESPONSE_BYTES
-"""A streamed answer may be as long as a plain one: it is kept like one."""
+from answerback.llm.model import Chunk
+from answerback.llm.sse import first_data
+from answerback.llm.transport import OpenResponse
 
 END_SECONDS = 10.0
 """How long the usage and the end of the body are waited for after the `finish_reason`."""
@@ -75,7 +56,7 @@ async def chunks(
         response.close()
 
 
-async def _of_body(response: OpenResponse, stream: "ChunkReader", now: Callable[[], int]) -> Sequence[Chunk]:
+async def _of_body(response: OpenResponse, stream: ChunkReader, now: Callable[[], int]) -> Sequence[Chunk]:
     """The chunks of a body that is no event stream. Raises ProviderError."""
     body, broken = await response.read_what_came()
     body = completions.in_utf8(body)
@@ -91,7 +72,7 @@ async def _of_body(response: OpenResponse, stream: "ChunkReader", now: Callable[
 class _Source:
     """The bytes of a stream. Once the answer is whole, what follows is waited for only for a while."""
 
-    def __init__(self, response: OpenResponse, stream: "ChunkReader") -> None:
+    def __init__(self, response: OpenResponse, stream: ChunkReader) -> None:
         self._response = response
         self._stream = stream
         self._complete = False
@@ -124,186 +105,3 @@ class _Source:
                 return await self._response.read_some()
         except (TimeoutError, ProviderError):
             return None
-
-
-class ChunkReader:
-    """Turns what is received into chunks. `began` says whether any event has come, `done` whether `[DONE]` has,
-    `counted` whether the usage has, and `filled` whether more than enough of nothing has come behind a whole answer."""
-
-    def __init__(self, now: Callable[[], int], model: str, *, several: bool) -> None:
-        self._now = now
-        self._head = Head(CHUNK, model, now)
-        self._several = several
-        self._events = EventParser()
-        self._progress = Progress(several=several)
-        self._calls: dict[int, CallPieces] = {}
-        self._calling: set[int] = set()
-        self._pieces = TextPieces()
-        self._held: list[Chunk] | None = []
-        self._held_bytes = 0
-        self._size = 0
-        self._filler = Filler()
-        self._came_whole = False
-        self.began = False
-        self.done = False
-        self.counted = False
-        self.filled = False
-
-    def read(self, received: bytes) -> Iterator[Chunk]:
-        """The chunks that can be sent now. Raises ProviderError."""
-        try:
-            for event in apart(self._events.feed(received)):
-                if (chunk := self._take(event)) is not None:
-                    self._filler.brought(len(event.data), speaks=_speaks(chunk))
-                    yield from self._released(chunk)
-            self._filler.received(len(received), self._events.pending)
-        except (TooMuchFiller, EventTooLarge) as error:
-            if not self.done and not self.complete:
-                large = isinstance(error, EventTooLarge)
-                what = "holds an event that is too large" if large else "is drowned in bytes that carry nothing"
-                raise completions.invalid(what) from None
-            self.filled = True
-
-    def end(self) -> Iterator[Chunk]:
-        """The last ones, once the body has ended. Half an event counts for nothing: whether the answer is whole, the
-        others say. Raises ProviderError."""
-        for event in apart(self._events.end()):
-            if read_event(event) is not Sign.NOISE and (chunk := self._take(event)) is not None:
-                yield from self._released(chunk)
-
-    def read_whole(self, body: bytes) -> Iterator[Chunk]:
-        """The chunks of a body that begins with JSON: a completion, whatever follows it, or JSON lines. There are none
-        where it is neither, or where it is an error. Raises ProviderError."""
-        document = completions.decode(body)
-        if document is None:
-            yield from self.read(body)
-            yield from self.end()
-        elif isinstance(document, dict) and error_in(without_blank_error(document)) is None:
-            self.began = True
-            if (chunk := self._chunk(body, document)) is not None:
-                yield from self._released(chunk)
-        elif isinstance(document, list) and all(isinstance(each, dict) and "choices" in each for each in document):
-            # A stream as one list.
-            for each in document:
-                yield from self.read(b"data: %b\n\n" % json.dumps(each).encode())
-
-    @property
-    def complete(self) -> bool:
-        """Whether the answer has come to its end, though not the body."""
-        return self._progress.complete
-
-    @property
-    def speaks(self) -> bool:
-        """Whether a token has come."""
-        return self._progress.speaks
-
-    def check_whole(self) -> None:
-        """Raises ProviderError unless the answer is whole."""
-        ended = self.done or self._came_whole or not self._progress.doubtful
-        if not self._progress.finished or not ended:
-            words = "the upstream's stream broke off before the answer was whole"
-            raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
-        if not self._progress.speaks:
-            raise completions.empty()
-
-    def _take(self, event: Event) -> Chunk | None:
-        """The chunk that the event holds; None for a sign. Raises ProviderError."""
-        self.began = True
-        match read_event(event):
-            case dict() as document:
-                return self._last(document) if self.done else self._chunk(event.data, document)
-            case Sign.DONE:
-                self.done = True
-            case Sign.ERROR if not self.done:
-                raise error_in_body(error_of(event), NO_HEADERS, self._now())
-            case Sign.NOISE if not self.done:
-                raise completions.invalid("holds an event that is not a JSON object")
-        return None
-
-    def _last(self, document: dict[str, Json]) -> Chunk | None:
-        """What comes after `[DONE]`: the answer is whole, and only its usage may still come."""
-        if (usage := usage_of(document)) is None:
-            return None
-        self.counted = True
-        return _made(b"", self._head.conforming(completions.Mended({**document, "choices": []})), "", None, usage)
-
-    def _released(self, chunk: Chunk) -> Sequence[Chunk]:
-        """The chunks that can be sent once this one has come."""
-        if chunk.text:
-            self._size += len(chunk.text.encode())
-            if self._size > MAX_TEXT_BYTES:
-                raise completions.invalid(f"exceeds {MAX_TEXT_BYTES} bytes")
-        if self._held is None:
-            return (chunk,)
-        self._held.append(chunk)
-        self._held_bytes += len(chunk.data)
-        if not self._progress.speaks and len(self._held) <= MAX_HELD and self._held_bytes <= MAX_RESPONSE_BYTES:
-            return ()
-        held, self._held = self._held, None
-        return held
-
-    def _chunk(self, data: bytes, document: dict[str, Json]) -> Chunk | None:
-        """None for an event of neither choices nor usage. Raises ProviderError for one that is an error, and for one
-        that is nothing of a completion."""
-        document = without_blank_error(document)
-        if (error := error_in(document)) is not None:
-            raise error_in_body(error, NO_HEADERS, self._now())
-        usage, choices = usage_of(document), document.get("choices")
-        self.counted = self.counted or usage is not None
-        if not choices and not isinstance(choices, list) and usage is None:
-            if str(document.get("object")).startswith(CHUNK.removesuffix(".chunk")):
-                return None
-            raise completions.invalid("holds an event without choices")
-        document = self._head.conforming(document)
-        if not choices:
-            return _made(data, document, "", None, usage)
-        choices, ordinary = checked(choices, self._now)
-        if not ordinary:
-            choices = self._of_messages(choices)
-        of_answer = self._progress.note(choices)
-        self._calling.update(self._key(each) for each in choices if calls_tools(each.get("delta")))
-        last = not ordinary and self._progress.finished
-        text = self._pieces.next("".join([text_in(choice) for choice in of_answer]), last=last)
-        if ordinary:
-            return _made(data, document, text, None, usage)
-        alone = not self._several and len(choices) == len(of_answer) == 1
-        joinable = [self._joinable(each, alone=alone) for each in choices]
-        if last:
-            for calls in self._calls.values():
-                calls.check_whole()
-        if joinable != document["choices"]:
-            document = completions.Mended({**document, "choices": joinable})
-        return _made(data, document, text, finish_word(choices), usage)
-
-    def _of_messages(self, choices: list[dict[str, Json]]) -> list[dict[str, Json]]:
-        """The choices, where one that holds a whole message is that of a chunk. Raises ProviderError."""
-        if not any("message" in choice and not choice.get("delta") for choice in choices):
-            return choices
-        # A whole completion in place of a stream, or in its one event: it has been paid for.
-        if self._came_whole:
-            raise completions.invalid("holds more than one whole completion")
-        # Behind its own pieces it repeats them.
-        repeats = not self._several and bool(self._size or self._calling)
-        self._came_whole = not repeats
-        return [as_delta({**each, "message": None} if repeats else each) for each in choices]
-
-    def _joinable(self, choice: dict[str, Json], *, alone: bool) -> dict[str, Json]:
-        key = self._key(choice)
-        calls = self._calls.setdefault(key, CallPieces())
-        return conforming_chunk(choice, calls, alone=alone, calling=key in self._calling)
-
-    def _key(self, choice: Mapping[str, Json]) -> int:
-        index = choice.get("index") if self._several else 0
-        return index if isinstance(index, int) else 0
-
-
-def _made(
-    data: bytes, document: Mapping[str, Json], text: str, finish_reason: str | None, usage: Usage | None
-) -> Chunk:
-    if isinstance(document, completions.Mended):
-        data = json.dumps(document).encode()
-    return Chunk(data, document, text, finish_reason, usage)
-
-
-def _speaks(chunk: Chunk) -> bool:
-    return bool(chunk.text) or any(says(choice.get("delta")) for choice in chunk.document.get("choices") or ())
