@@ -10,8 +10,8 @@ from shop import Mailbox, Shop, SlowEcho
 from answerback.jobs import engine as engines
 from answerback.jobs import sweep as sweeps
 from answerback.jobs.kind import JobState, Registry
-from answerback.kernel.errors import SendError
 from answerback.webhooks.breaker import CircuitBreakers
+from answerback.webhooks.errors import SendError
 from answerback.webhooks.outcome import CallbackResponse
 from builders import TENANT, URL, RealClock, accept, claim_jobs, finish
 from databases import Database

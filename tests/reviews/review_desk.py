@@ -7,10 +7,10 @@ from answerback.jobs.kind import Registry
 from answerback.jobs.model import JobRecord
 from answerback.jobs.run import Runner
 from answerback.jobs.store import JobStore
-from answerback.kernel.errors import FileError
 from answerback.kernel.instruments import Instruments
 from answerback.reviews.by_chat import ChatReviewer
 from answerback.reviews.by_webhook import WebhookReviewer
+from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.texts import FileTexts
 from answerback.reviews.kind import KIND, Reviewer, ReviewKind
 from answerback.reviews.llm_callbacks import LlmCallbacks

@@ -5,10 +5,11 @@ from review_desk import CALL_SECONDS, REVIEW, Desk, StubFiles, by_chat
 
 from answerback.jobs.kind import JobState
 from answerback.jobs.retry_policy import BILLED_ATTEMPTS
-from answerback.kernel.errors import CallbackRefused, ErrorCode, FileError, InvalidField, ProviderError
+from answerback.kernel.errors import CallbackRefused, ErrorCode, InvalidField, ProviderError
 from answerback.kernel.usage import Usage
 from answerback.llm.model import Answer
 from answerback.reviews.by_chat import ChatReviewer
+from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.texts import FileTexts
 from answerback.reviews.model import FileRef, Review
 from builders import StubProvider

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from answerback.kernel.errors import FileError
 from answerback.reviews.files import fetcher as files
 from answerback.reviews.files import origins
+from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.fetcher import MAX_REDIRECTS, FileFetcher
 from answerback.reviews.files.origins import OriginPace
 from answerback.reviews.files.plain import CHARSETS

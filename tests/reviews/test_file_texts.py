@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import pytest
 from review_desk import REVIEW, StubFiles, by_chat
 
-from answerback.kernel.errors import ErrorCode, FileError, ProviderError
+from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import Answer
 from answerback.reviews.files import kept, texts
+from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.kept import KeptTexts
 from answerback.reviews.files.texts import AT_ONCE, FileTexts
 from answerback.reviews.model import MAX_FILE_BYTES, File, FileRef

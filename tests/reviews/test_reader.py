@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from answerback.kernel.errors import FileError
 from answerback.reviews.files import plain, reader
 from answerback.reviews.files.child import Order, text_of
+from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.reader import DocumentReader
 from answerback.reviews.model import MAX_CHARS, MAX_PAGES, File
 from papers import pdf

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 import pytest
 from sending import BODY, answering
 
-from answerback.kernel.errors import SendError
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
+from answerback.webhooks.errors import SendError
 from answerback.webhooks.sender import WebhookSender
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

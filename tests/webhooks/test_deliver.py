@@ -7,12 +7,12 @@ from owing import ALIVE, record_of
 from standardwebhooks.webhooks import Webhook
 
 from answerback.kernel import signature
-from answerback.kernel.errors import SendError
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.errors import SendError
 from answerback.webhooks.model import DEADLINE_MS, DeliveryRecord, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
 from answerback.webhooks.secrets import SigningSecrets

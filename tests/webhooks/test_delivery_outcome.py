@@ -2,8 +2,8 @@
 
 import pytest
 
-from answerback.kernel.errors import NotSent, SendError
 from answerback.kernel.retry import DAY, RetrySchedule
+from answerback.webhooks.errors import NotSent, SendError
 from answerback.webhooks.outcome import (
     SHORTAGE_SECONDS,
     AttemptEnd,

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hostile_urls import ANSWERS, FORBIDDEN, MALFORMED, PUBLIC
 
-from answerback.kernel.errors import CallbackRefused, SendError
+from answerback.kernel.errors import CallbackRefused
 from answerback.testing.clock import FakeClock
 from answerback.webhooks import guard as guards
 from answerback.webhooks.addresses import ForbiddenAddressError
+from answerback.webhooks.errors import SendError
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.lookup import Requester
 from answerback.webhooks.sender import WebhookSender

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
-from answerback.kernel.errors import SendError
 from answerback.webhooks import lookup as lookups
+from answerback.webhooks.errors import SendError
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.lookup import Requester, SystemLookup
 from answerback.webhooks.sender import WebhookSender

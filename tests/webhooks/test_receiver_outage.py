@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from owing import DEAD, owe
 
-from answerback.kernel.errors import SendError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.errors import SendError
 from answerback.webhooks.outcome import CallbackResponse
 from builders import URL, Journal, Notifier, roomy
 from databases import Database

@@ -16,9 +16,9 @@ from sending import BODY, DEADLINE, NOW_MS, sending
 
 from answerback import __version__
 from answerback.kernel import signature
-from answerback.kernel.errors import NotSent, SendError
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
+from answerback.webhooks.errors import NotSent, SendError
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.lookup import Requester
 from answerback.webhooks.sender import WebhookSender

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sending import BODY, sending
 
-from answerback.kernel.errors import SendError
 from answerback.testing.receiver import Receiver
+from answerback.webhooks.errors import SendError
 from answerback.webhooks.sender import WebhookSender
 
 

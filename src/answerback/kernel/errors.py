@@ -17,9 +17,8 @@ StorageUnavailable     the database cannot take a write now (locked, full, read-
 └── OutcomeUnknown     the connection broke during the commit
 ResultsUnwritable      the directory of benchmarks takes no file now
 ProviderError          the LLM's side failed; says whether and when to try again
-SendError              an attempt to send a callback ended without a response
-└── NotSent                it did not begin, for want of a descriptor
-FileError              a file that a review refers to cannot be read; says whether to try again
+
+What one room alone raises and reads stands in that room: `webhooks/errors.py`, `reviews/files/errors.py`.
 
 The docstring of each code, and of each Refusal that has one, is its row in `docs/reference/errors.md` (`make docs`).
 """
@@ -245,9 +244,8 @@ class ProviderError(Exception):
     where our limiter refused; `retry_after` is then the wait for a slot. `http_status` is the upstream's, None without
     a response. `shown_status` is the status of synchronous routes where the failure's code does not decide it.
     `elsewhere`: another provider may answer, though trying this one again would not help. `concerns` is None where the
-    code decides it. `reason` is the upstream's
-    own text, redacted, and `remark` a remark of ours that follows the provider's `base_url`; both are for operators
-    only. `exhausted`: our own retries are used up.
+    code decides it. `reason` is the upstream's own text, redacted, and `remark` a remark of ours that follows the
+    provider's `base_url`; both are for operators only. `exhausted`: our own retries are used up.
     """
 
     def __init__(
@@ -291,22 +289,3 @@ class ProviderError(Exception):
             return f"{self.base_url} {self.remark}"
         message = self.failure.message.removeprefix("the upstream ")
         return f"{self.base_url}{' ' if message != self.failure.message else ': '}{message}"
-
-
-class FileError(Exception):
-    """A file that a review refers to cannot be read; the message is ours and says what to do. With a `wait` its server
-    was not asked, and may be asked in so many seconds."""
-
-    def __init__(self, message: str, *, retryable: bool = False, wait: float | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.retryable = retryable
-        self.wait = wait
-
-
-class SendError(Exception):
-    """An attempt to send a callback got no usable response: refused address, connection, TLS, deadline, broken HTTP."""
-
-
-class NotSent(SendError):
-    """This machine had nothing left to connect by: the receiver knows of no attempt, and none counts."""

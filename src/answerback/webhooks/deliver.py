@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol, TypeAlias, assert_never
 
-from answerback.kernel.errors import NotFound, SendError
+from answerback.kernel.errors import NotFound
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.persistence import persist, persist_report
@@ -16,6 +16,7 @@ from answerback.kernel.shares import Shares
 from answerback.kernel.telemetry import CallbackEnd, SpanKind
 from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
+from answerback.webhooks.errors import SendError
 from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, OriginKey, OriginRoom, Reported
 from answerback.webhooks.outcome import (
     AttemptEnd,

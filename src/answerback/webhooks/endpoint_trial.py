@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable, Mapping
 
 from answerback.http.openai_errors import InvalidParameter
-from answerback.kernel.errors import SendError
 from answerback.kernel.ids import new_id
 from answerback.kernel.json import Json
 from answerback.webhooks.deliver import Sender
 from answerback.webhooks.endpoints import Endpoint
+from answerback.webhooks.errors import SendError
 from answerback.webhooks.notify import envelope
 from answerback.webhooks.signer import Signer
 

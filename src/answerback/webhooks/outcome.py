@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from answerback.kernel.errors import NotSent, SendError
 from answerback.kernel.retry import RetrySchedule
+from answerback.webhooks.errors import NotSent, SendError
 
 SHORTAGE_SECONDS = 2.0
 """How long a callback waits, on average, for a descriptor."""

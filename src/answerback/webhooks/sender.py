@@ -7,9 +7,10 @@ from collections.abc import Callable
 from answerback.http.client.connection import Response
 from answerback.http.client.errors import HttpError
 from answerback.http.descriptors import is_shortage
-from answerback.kernel.errors import CallbackRefused, NotSent, SendError
+from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.waits import parse_retry_after, wait_in_answer
 from answerback.webhooks.connections import GuardedClient, as_written, explain
+from answerback.webhooks.errors import NotSent, SendError
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.outcome import HTTP_BUSY, CallbackResponse
 from answerback.webhooks.response import BoundedBody
@@ -23,8 +24,8 @@ class WebhookSender:
     """Implements `Sender`.
 
     `timeout_seconds` bounds an attempt from the lookup of the name to the last byte of the answer, without the wait for
-    the tenant's turn to look it up. `now` is the wall
-    clock in epoch milliseconds, for a Retry-After that names a date. `tls` is as for `GuardedClient`.
+    the tenant's turn to look it up. `now` is the wall clock in epoch milliseconds, for a Retry-After that names a date.
+    `tls` is as for `GuardedClient`.
     """
 
     def __init__(

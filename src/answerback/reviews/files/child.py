@@ -13,8 +13,8 @@ import warnings
 from collections.abc import Sequence
 from typing import TypedDict
 
-from answerback.kernel.errors import FileError
 from answerback.reviews.files import plain
+from answerback.reviews.files.errors import FileError
 
 MEMORY_BYTES = 1024 * 1024 * 1024
 CPU_SECONDS = 20

@@ -8,7 +8,8 @@ from yarl import URL
 
 from answerback.http.client.connection import Response
 from answerback.http.descriptors import is_shortage
-from answerback.kernel.errors import CallbackRefused, FileError
+from answerback.kernel.errors import CallbackRefused
+from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.origins import OriginPace
 from answerback.reviews.files.reader import SHORTAGE, SHORTAGE_SECONDS
 from answerback.reviews.model import MAX_FILE_BYTES, File

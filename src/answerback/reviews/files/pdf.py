@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pypdf import PdfReader
 
-from answerback.kernel.errors import FileError
+from answerback.reviews.files.errors import FileError
 
 
 def text_of(data: bytes, pages: Sequence[int] | None, max_pages: int, max_chars: int) -> str:

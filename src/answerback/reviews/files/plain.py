@@ -4,7 +4,7 @@ true of every codec that Python knows (`punycode` is quadratic)."""
 import codecs
 from collections.abc import Sequence
 
-from answerback.kernel.errors import FileError
+from answerback.reviews.files.errors import FileError
 
 CHARSETS = frozenset(
     (

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from answerback.http.descriptors import is_shortage
-from answerback.kernel.errors import FileError
 from answerback.reviews.files.child import Order
+from answerback.reviews.files.errors import FileError
 from answerback.reviews.model import MAX_CHARS, MAX_PAGES, File
 
 READ_SECONDS = 30.0

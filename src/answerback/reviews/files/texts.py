@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from answerback.kernel.errors import ErrorCode, FileError, ProviderError
+from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.shares import Shares
 from answerback.kernel.turns import Turns
+from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.kept import KeptTexts
 from answerback.reviews.model import MAX_CHARS, MAX_FILES, MAX_TOTAL_BYTES, File, FileRef
 
