@@ -5,13 +5,12 @@ import selectors
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 HANDLED = (*STOPS, signal.SIGCHLD)
 
 
-@contextmanager
+@contextlib.contextmanager
 def blocked() -> Iterator[None]:
     """A process that is forked in here does not act on its parent's handlers, before it calls `restore`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
@@ -30,7 +29,7 @@ def restore() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
 
-@contextmanager
+@contextlib.contextmanager
 def waking(selector: selectors.BaseSelector) -> Iterator[Callable[[], bool]]:
     """Signals wake the selector, also that of a child's end. Yields what says whether this process is asked to stop."""
     asked: list[int] = []

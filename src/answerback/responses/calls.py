@@ -28,19 +28,20 @@ class _Call:
 
 
 class Calls:
-    """Of one answer, by the `index` of their pieces, which `llm/call_pieces.py` has put in order."""
+    """Of one answer, by the `index` that `llm/call_pieces.py` has given to each, with an id in its first piece."""
 
     def __init__(self, toolbox: Toolbox, make_room: MakeRoom) -> None:
         self._toolbox = toolbox
         self._make_room = make_room
-        self._calls: dict[Json, _Call] = {}
+        self._calls: dict[int | None, _Call] = {}
 
     def take(self, delta: Mapping[str, Json]) -> Iterator[Event]:
         """The pieces in one delta."""
         for piece in delta.get("tool_calls") or ():
-            yield from self._add(piece)
+            yield from self._add(self._call(piece["index"], piece.get("id")), piece)
         if function := delta.get("function_call"):
-            yield from self._add({"function": function})
+            # In the form of earlier models there is one call, without an id.
+            yield from self._add(self._call(None, new_id()), {"function": function})
 
     def close(self, status: str) -> Iterator[Event]:
         """Raises ProviderError for a call that names no tool."""
@@ -53,8 +54,12 @@ class Calls:
     def items(self) -> list[OpenCall]:
         return [call.opened for call in self._calls.values() if call.opened is not None]
 
-    def _add(self, piece: Mapping[str, Json]) -> Iterator[Event]:
-        call = self._calls.setdefault(piece.get("index"), _Call(storable(piece.get("id") or new_id())))
+    def _call(self, index: int | None, call_id: str) -> _Call:
+        if index not in self._calls:
+            self._calls[index] = _Call(storable(call_id))
+        return self._calls[index]
+
+    def _add(self, call: _Call, piece: Mapping[str, Json]) -> Iterator[Event]:
         call.extra.update({key: storable_json(value) for key, value in piece.items() if key not in _KNOWN})
         said = next((each for each in (piece.get("function"), piece.get("custom")) if isinstance(each, dict)), {})
         text = said.get("arguments", said.get("input"))

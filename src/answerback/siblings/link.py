@@ -37,7 +37,7 @@ class Link(asyncio.Protocol):
         self._put_off: set[str] = set()
         self.on_wake: Callable[[str], None] = _ignore
         self.on_cancelled: Callable[[str], None] = _ignore
-        self.on_gone: Callable[[], None] = _ignore_all
+        self.on_gone: Callable[[], None] = _ignore
         self.figures: Callable[[], Figures] = list
 
     async def connect(self) -> None:
@@ -127,9 +127,5 @@ class Link(asyncio.Protocol):
             self._transport.write(encode(name, *values))
 
 
-def _ignore(_: str) -> None:
-    """Nobody asked to hear of it."""
-
-
-def _ignore_all() -> None:
+def _ignore(*_: str) -> None:
     """Nobody asked to hear of it."""
