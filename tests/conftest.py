@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from answerback.database.schema import upgrade_sqlite
@@ -29,6 +30,12 @@ from servers import (
 )
 from stores import Stores
 from surroundings import llm, receiver
+
+# How long an example takes says something of the machine, not of the code.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 __all__ = [
     "llm",

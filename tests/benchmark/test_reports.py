@@ -97,11 +97,11 @@ def test_the_page_shows_the_numbers_and_what_failed() -> None:
 
 def test_a_page_of_the_largest_benchmark_is_made_in_a_moment() -> None:
     prompts = [f"prompt {n}" for n in range(10_000)]
-    started = time.perf_counter()
+    started = time.process_time()
 
     html = page.render(report(prompts, prompts))
 
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert html.count("<tr>") == 10_002
     assert html.count("<rect") < 150
 
@@ -214,8 +214,8 @@ def test_harmless_text_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize("text", ["\n" * 100_000, "; " * 100_000, " " * 100_000, "=" * 100_000, "\n=" * 100_000])
 def test_no_text_takes_long_to_make_safe(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     sheet.inert(text)
 
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
