@@ -30,7 +30,7 @@ class Upstream:
             self.stopped += 1
             self.stop.set()
             raise
-        return Response(b"answer %d" % number, 200, media_type="application/json")
+        return Response(b"answer %d" % number, 200, {"x-own": "kept"}, "application/json")
 
 
 class Client:
@@ -78,11 +78,8 @@ async def test_a_retry_gets_the_answer_of_the_call_that_still_runs(upstream: Ups
     upstream.may.set()
 
     response = await retry
-    assert (response.body, response.status_code, response.headers["content-type"]) == (
-        b"answer 1",
-        200,
-        "application/json",
-    )
+    assert (response.body, response.status_code) == (b"answer 1", 200)
+    assert dict(response.headers) == {"x-own": "kept", "content-length": "8", "content-type": "application/json"}
     assert (upstream.calls, upstream.stopped) == (1, 0)
 
 

@@ -49,7 +49,7 @@ class JoinableCalls:
             call.task.add_done_callback(lambda _: self._forget(key, call))
             return await self._wait(request, call)
         response = await self._wait(request, call)
-        return Response(response.body, response.status_code, media_type=response.headers["content-type"])
+        return Response(response.body, response.status_code, dict(response.headers))
 
     async def _wait(self, request: Request, call: _Call) -> Response:
         call.waiting += 1
