@@ -224,6 +224,16 @@ class TestARecovery:
         attempt(breakers, ANSWERED)
         assert breakers.look(HERE).recovered_for == 0.0
 
+    def test_follows_soon_on_the_first_response_where_the_receiver_was_restarted(
+        self, breakers: CircuitBreakers, clock: FakeClock
+    ) -> None:
+        attempt(breakers, ANSWERED)
+        clock.advance(2)
+        attempt(breakers, UNREACHED)
+        clock.advance(8)
+        attempt(breakers, ANSWERED)
+        assert breakers.look(HERE).recovered_for == 0.0
+
     def test_comes_seldom_where_only_some_attempts_fail(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
         """A path that always hangs is not tried each time that another path answers."""
         recoveries = 0
@@ -233,7 +243,8 @@ class TestARecovery:
             attempt(breakers, ANSWERED)
             recoveries += breakers.look(HERE).recovered_for == 0.0
             clock.advance(0.5)
-        assert recoveries == 2
+        # At the first response, at the next one, and five minutes later.
+        assert recoveries == 3
 
 
 class TestMemory:

@@ -30,8 +30,8 @@ SHORTEST_RECOVERY = 30.0
 """An origin that answers after a failure has recovered: what waits because it could not be reached is due, until none
 of that is left. A recovery lasts this long at least, since attempts from before may still fail."""
 RECOVERY_SPACING = 300.0
-"""If its breaker did not open, an origin recovers at most once in this time: a path that hangs must not be tried each
-time that another path answers."""
+"""If its breaker did not open, an origin recovers from failures at most once in this time: a path that hangs must not
+be tried each time that another path answers."""
 FORGET_AFTER = 900.0
 """Seconds after which an idle origin is forgotten."""
 MAX_ORIGINS = 10_000
@@ -51,6 +51,8 @@ class _Origin:
     probing: bool = False
     recovered_at: float = float("-inf")
     recovering: bool = False
+    recovers_from: float = float("-inf")
+    """Failures that did not open the breaker are recovered from after this."""
 
     @property
     def open(self) -> bool:
@@ -167,9 +169,11 @@ class CircuitBreakers:
         return state.answered < CAP and state.window.untried
 
     def _answered(self, state: _Origin, now: float) -> None:
-        returned = state.failures > 0 or not state.answered
-        if state.open or (returned and now - state.recovered_at >= RECOVERY_SPACING):
+        if state.open or not state.answered:
             state.recovered_at, state.recovering = now, True
+        elif state.failures and now >= state.recovers_from:
+            state.recovered_at, state.recovering = now, True
+            state.recovers_from = now + RECOVERY_SPACING
         state.answered += 1
         state.failures = 0
         if state.open:
