@@ -146,10 +146,19 @@ def test_an_env_file_that_cannot_be_written_is_reported_in_one_line(
 
 @pytest.mark.parametrize("command", ["secret", "secret --rotate", "keys list", "keys create x"])
 def test_a_command_names_the_database_that_it_used_beside_its_result(run: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "mine.db").touch()
+
     result = run(*command.split(), DATABASE_URL="sqlite:///mine.db")
 
     assert result.stderr.splitlines()[0] == f"Database: {tmp_path / 'mine.db'}"
     assert "mine.db" not in result.stdout
+
+
+def test_a_command_in_a_folder_that_is_not_the_services_says_that_its_database_is_new(run: Run) -> None:
+    first, second = run("secret"), run("secret")
+
+    assert "(new; a service that was started in another folder uses another one)" in first.stderr
+    assert "(new" not in second.stderr
 
 
 def test_an_unknown_command_is_a_mistake(run: Run) -> None:

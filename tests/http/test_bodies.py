@@ -90,6 +90,12 @@ async def test_what_is_wrong_is_named(raw: bytes, place: list[Any], kind: str) -
     assert "instance of" not in error["msg"]
 
 
+async def test_who_misspells_a_field_reads_which_there_are() -> None:
+    (error,) = await refusal(b'{"name": "a", "nane": "b"}')
+
+    assert error["msg"] == f"there is no such field; there are {', '.join(Body.model_fields)}"
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -49,8 +49,11 @@ async def opened(settings: Settings) -> AsyncIterator[Stores]:
 
 
 def with_stores(work: Callable[[Stores], Awaitable[T]], settings: Settings | None = None) -> T:
-    """What `work` returns. Names the database on stderr: a wrong one is noticed, and stdout holds the result only."""
+    """What `work` returns. Names the database on stderr, and says if it is new, as in a folder that is not the
+    service's: a wrong one is noticed, and stdout holds the result only."""
     settings = settings or settings_or_fail()
+    path = settings.database_path
+    is_new = path is not None and not path.exists()
 
     async def run() -> T:
         async with opened(settings) as stores:
@@ -60,5 +63,6 @@ def with_stores(work: Callable[[Stores], Awaitable[T]], settings: Settings | Non
         done = asyncio.run(run())
     except (StorageUnavailable, NotFound, Conflict) as error:
         fail(str(error))
-    typer.echo(f"Database: {settings.database_shown}", err=True)
+    note = " (new; a service that was started in another folder uses another one)" if is_new else ""
+    typer.echo(f"Database: {settings.database_shown}{note}", err=True)
     return done

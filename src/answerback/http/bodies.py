@@ -87,7 +87,7 @@ def _validated(decoded: Any, raw: bytes, model: type[M], check_url: CheckUrl | N
         # Parsed again, so that the errors name JSON's types and not Python's.
         return model.model_validate_json(raw, context=check_url)
     except ValidationError as error:
-        raise InvalidRequest([_entry(each) for each in error.errors(include_url=False, include_input=False)]) from None
+        raise _invalid(error, model) from None
 
 
 def _decoded(raw: bytes) -> Any:
@@ -147,11 +147,19 @@ def from_form(values: Mapping[str, str], model: type[M]) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidRequest([_entry(each) for each in error.errors(include_url=False, include_input=False)]) from None
+        raise _invalid(error, model) from None
 
 
-def _entry(error: Any) -> dict[str, Any]:
+def _invalid(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:
+    return InvalidRequest([_entry(each, model) for each in error.errors(include_url=False, include_input=False)])
+
+
+def _entry(error: Any, model: type[BaseModel]) -> dict[str, Any]:
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = "there is no such field"
+        if len(error["loc"]) == 1:
+            message += f"; there are {', '.join(model.model_fields)}"
     return {"type": error["type"], "loc": ["body", *error["loc"]], "msg": message}
 
 
