@@ -1,6 +1,7 @@
 """A JSON body is decoded once; what is refused is named, in the words of JSON."""
 
 import json
+import time
 from typing import Annotated, Any
 
 import pytest
@@ -8,7 +9,7 @@ from pydantic import AfterValidator
 from starlette.requests import Request
 
 from answerback.http import bodies
-from answerback.http.bodies import StrictBody, read_body
+from answerback.http.bodies import MAX_UNKNOWN, StrictBody, read_body
 from answerback.http.errors import InvalidRequest
 from answerback.http.fields import CallbackUrl, Metadata, no_nul
 from answerback.kernel.errors import CallbackRefused
@@ -118,6 +119,28 @@ async def test_what_is_not_json_is_refused_with_its_place(raw: bytes) -> None:
     assert (error["loc"], error["type"]) == (["body"], "json_invalid")
     assert error["msg"].startswith("Invalid JSON: ")
     assert " at line 1 column " in error["msg"]
+
+
+async def test_of_many_unknown_fields_the_first_are_named_beside_whatever_else_is_wrong() -> None:
+    unknown = ",".join(f'"k{number}":1' for number in range(50_000))
+
+    errors = await refusal(f'{{"url":7,{unknown},"name":5}}'.encode())
+
+    assert [each["loc"][-1] for each in errors] == ["name", "url", *(f"k{number}" for number in range(MAX_UNKNOWN))]
+
+
+async def test_the_field_that_is_given_twice_is_found_among_many_as_quickly_as_the_others_are_read() -> None:
+    many = ",".join(f'"k{number}":1' for number in range(50_000))
+    began = time.process_time()
+    await refusal(f"{{{many}}}".encode())
+    without = time.process_time() - began
+
+    began = time.process_time()
+    (error,) = await refusal(f'{{{many},"k49999":2}}'.encode())
+
+    assert (error["type"], error["loc"]) == ("duplicate_field", ["body", "k49999"])
+    # To count each name takes thousands of times as long.
+    assert time.process_time() - began < 20 * without + 0.1
 
 
 async def test_a_refused_address_is_named_beside_other_errors_and_alone_left_to_the_route() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -118,6 +119,23 @@ async def test_the_rest_of_a_body_behind_its_answer_is_bounded(counting: type[Co
             await flood(writer, bytes(1_000_000))
 
     assert counting.received < MAX_UNWANTED_BYTES + 1_000_000
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_a_client_that_sends_on_reads_the_answer_before_its_connection_is_closed(version: str) -> None:
+    body = bytes(12_000_000)
+    head = f"POST / HTTP/{version}\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+
+    def ask(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+            connection.sendall(head + body)
+            with connection.makefile("rb") as answer:
+                return answer.read()
+
+    async with serving(Headers(early=True)) as port:
+        answer = await asyncio.to_thread(ask, port)
+
+    assert answer.startswith(b"HTTP/1.1 200")
 
 
 async def test_line_breaks_begin_no_request() -> None:

@@ -226,8 +226,17 @@ async def test_a_body_that_is_no_object_is_a_400_of_openais(client: Client, body
     assert reply.json["error"].keys() == {"message", "type", "param", "code"}
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=many"])
-async def test_a_wrong_page_is_a_400(client: Client, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=many", "limit"),
+        ("after=%00", "after"),
+        (f"after={'a' * 65}", "after"),
+    ],
+)
+async def test_a_wrong_page_is_a_400(client: Client, query: str, param: str) -> None:
     reply = await client.request("GET", f"/v1/webhook_endpoints?{query}")
 
-    assert (reply.status, reply.json["error"]["param"]) == (400, "limit")
+    assert (reply.status, reply.json["error"]["param"]) == (400, param)

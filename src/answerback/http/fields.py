@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationInfo, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from answerback.kernel.errors import CallbackRefused
 
@@ -24,6 +24,18 @@ def not_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be blank")
     return no_nul(value)
+
+
+def at_most(limit: int) -> BeforeValidator:
+    """Refuses a longer list or object before what it holds is looked at."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list | dict) and len(value) > limit:
+            kind = "List" if isinstance(value, list) else "Dictionary"
+            raise PydanticKnownError("too_long", {"field_type": kind, "max_length": limit, "actual_length": len(value)})
+        return value
+
+    return BeforeValidator(check)
 
 
 EMPTY_IS_ABSENT = BeforeValidator(lambda value: None if value == "" else value)

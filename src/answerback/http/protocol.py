@@ -2,7 +2,7 @@
 arrive, and on how long a response may wait for its reader."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NoReturn
 from urllib.parse import unquote
 
@@ -60,6 +60,16 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class _LingeringTransport:
+    """What a request that closes its connection writes its response to. A socket that is closed while more of the
+    request comes resets the connection, and a client that still sends loses the response."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
+
+
 class BoundedHttp(HttpToolsProtocol):
     """Closes a connection that sends too much besides bodies, whose request arrives too slowly, or whose response is
     not read. What comes as a trailer is no header of the request.
@@ -91,6 +101,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._fields = 0
         self._unwanted = 0
         self._too_much = False
+        self._lingering = False
         self._running: RequestResponseCycle | None = None
         self._begun_at: float | None = None
         self._heard_at = 0.0
@@ -180,6 +191,8 @@ class BoundedHttp(HttpToolsProtocol):
         self.flow.pipelined = bool(self.pipeline)
         if not self.pipeline:
             self._running = self.cycle
+        if not self.cycle.keep_alive:
+            self.cycle.transport = _LingeringTransport(self.transport, self._close)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._framing = max(0, self._framing - (1 + FRAMING) * len(body))
@@ -191,6 +204,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._begun_at = None
         self._framing = 0
         super().on_message_complete()
+        if self._lingering:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         self.flow.pipelined = len(self.pipeline) > 1
@@ -251,6 +266,14 @@ class BoundedHttp(HttpToolsProtocol):
     def _answering(self) -> bool:
         """Whether the response to the previous request is under way."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _close(self) -> None:
+        """Closes the connection once the rest of the body has come, which is dropped within the usual bounds."""
+        if self._begun_at is None or self.transport.is_closing() or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self._lingering = True
+            self.transport.write_eof()
 
     def _hang_up(self) -> None:
         """Closes the connection once the client has read what was written, or has not read it in time."""

@@ -50,7 +50,7 @@ class ImagePart(_Part):
 
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
-PARTS = TypeAdapter(list[Part])
+PARTS = TypeAdapter(Annotated[list[Part], Field(fail_fast=True)])
 
 
 def _content(value: Any, info: ValidationInfo) -> Content | None:
@@ -125,9 +125,9 @@ class WebhookMessage(StrictBody):
 
     checks_empty = frozenset({"message"})
 
-    tool_outputs: Annotated[list[ToolOutputBody], Field(min_length=1), AfterValidator(_outputs)] | None = Field(
-        None, description="In place of `message`: the outputs of the tools that the last answer called."
-    )
+    tool_outputs: (
+        Annotated[list[ToolOutputBody], Field(min_length=1, fail_fast=True), AfterValidator(_outputs)] | None
+    ) = Field(None, description="In place of `message`: the outputs of the tools that the last answer called.")
     message: Annotated[Any, PlainValidator(_content, json_schema_input_type=Text | list[Part] | None)] = Field(
         None,
         validate_default=True,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from answerback.http.fields import at_most
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, UnsupportedValue
 from answerback.kernel.errors import InvalidField
 from answerback.kernel.json import Json
@@ -28,6 +29,9 @@ NOT_OFFERED: Mapping[str, str] = {
     "moderation": "moderation is not offered here",
     "conversation": "conversations are not offered here yet: chain responses by 'previous_response_id'",
 }
+
+MAX_PAIRS = 16
+"""Of metadata, as OpenAI's."""
 
 
 def _is_model(value: str) -> str:
@@ -84,18 +88,19 @@ class RequestBody(_Part):
     store: bool | None = Field(None, description="False: it can neither be fetched nor be gone on from.")
     stream: bool | None = None
     stream_options: dict[str, Any] | None = None
-    include: list[str] | None = None
+    include: Annotated[list[str], Field(fail_fast=True)] | None = None
     metadata: (
         Annotated[
             dict[
                 Annotated[str, StringConstraints(max_length=64)],
                 Annotated[str, StringConstraints(max_length=512)],
             ],
-            Field(max_length=16),
+            Field(max_length=MAX_PAIRS),
+            at_most(MAX_PAIRS),
         ]
         | None
     ) = None
-    tools: list[dict[str, Any]] | None = None
+    tools: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = None
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None

@@ -40,6 +40,8 @@ from answerback.responses.tools import Toolbox
 PATH = "/v1/responses"
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Of a request: histories and images are long."""
+MAX_VALUES = 100_000
+"""Of JSON in a request: a history of thousands of items has fewer."""
 
 WANTED = """send {"model": …, "input": …} with 'Content-Type: application/json'"""
 DEFAULT_PAGE, LARGEST_PAGE = 20, 100
@@ -79,7 +81,7 @@ def router(
         hear of its end.
         """
         tenant_id = await authenticator.tenant(request)
-        body = await read_object(request, WANTED)
+        body = await read_object(request, WANTED, MAX_VALUES)
         asked = read_asked(body)
         if asked.background:
             queued, created = await background.start(tenant_id, asked, idempotency_key(request))

@@ -12,6 +12,9 @@ from answerback.responses.model import Item
 LONGEST_NAME = 64
 """Of a function, in OpenAI's chat completions; other upstreams take no more."""
 
+MOST_FUNCTIONS = 1024
+"""Of a request: OpenAI takes 128, clients with many servers of tools offer more."""
+
 CLIENT_TOOLS = frozenset({"function", "custom", "namespace"})
 """Tools that the client itself runs."""
 
@@ -61,6 +64,8 @@ class Toolbox:
             for namespace, each, path in _members(tool, f"tools[{index}]"):
                 stands_for = Tool(each["type"], each["name"], namespace)
                 named = function_name(stands_for.name, namespace)
+                if len(functions) >= MOST_FUNCTIONS:
+                    raise InvalidParameter("tools", f"invalid 'tools': more than {MOST_FUNCTIONS} in all")
                 if named in functions:
                     raise InvalidParameter(f"{path}.name", f"invalid '{path}.name': another tool has this name")
                 functions[named] = _function(named, each)

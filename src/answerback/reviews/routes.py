@@ -17,6 +17,7 @@ from answerback.http.fields import (
     JsonObject,
     Metadata,
     WebUrl,
+    at_most,
     no_nul,
     not_blank,
 )
@@ -57,6 +58,7 @@ LIMITS = (
     f"they may hold {MAX_CHARS:,} characters of text."
 )
 
+MAX_REFS = 100
 Page = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -83,7 +85,9 @@ class ReviewBody(StrictBody):
     submission_id: Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(not_blank)] = Field(
         description="Your name for it; comes back with the review."
     )
-    file_refs: Sequence[FileRefBody] = Field(max_length=100, description="The files to be reviewed.")
+    file_refs: Annotated[Sequence[FileRefBody], at_most(MAX_REFS)] = Field(
+        max_length=MAX_REFS, description="The files to be reviewed."
+    )
     student_id: Annotated[str, StringConstraints(max_length=512), AfterValidator(no_nul)] | None = Field(
         None, description="Sent to the LLM that answers by webhook; never to the chat provider."
     )
@@ -96,7 +100,7 @@ class ReviewBody(StrictBody):
 class ReadReviewBody(ReviewBody):
     """Work whose files the service itself reads."""
 
-    file_refs: Sequence[ReadFileBody] = Field(
+    file_refs: Annotated[Sequence[ReadFileBody], at_most(MAX_FILES)] = Field(
         min_length=1, max_length=MAX_FILES, description=f"The files to be reviewed. {LIMITS}"
     )
 

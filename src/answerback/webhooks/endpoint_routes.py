@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.bodies import body_schema, read_body
 from answerback.http.caller import TenantOf
+from answerback.http.fields import EMPTY_IS_ABSENT, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_errors import OPENAI_KEY_ERRORS, OpenAIRoute, openai_errors, openai_refusal
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, NOT_JSON
@@ -40,7 +41,11 @@ from answerback.webhooks.store import DeliveryStore
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 
 EndpointId = Annotated[str, Path(description="A webhook endpoint's id.", examples=[ENDPOINT_ID])]
-After = Annotated[str | None, Query(description="Only those after this one: the `last_id` of a page.")]
+After = Annotated[
+    Annotated[str, Field(max_length=64), AfterValidator(no_nul)] | None,
+    EMPTY_IS_ABSENT,
+    Query(description="Only those after this one: the `last_id` of a page."),
+]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many a page has at most.")]
 
 _ONE_ERRORS = OPENAI_KEY_ERRORS | openai_refusal(

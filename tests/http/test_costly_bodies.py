@@ -1,0 +1,85 @@
+"""A body costs about what its bytes cost, whatever it holds: one request holds up no other."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whole_api import Api, whole_api
+
+MEGABYTE = 1_000_000
+LARGEST_REFUSAL = 16 * 1024
+
+ADDRESS = "https://203.0.114.1/hook"
+GOOD: Mapping[str, Mapping[str, Any]] = {
+    "/webhook": {"message": "hi", "callback_url": ADDRESS},
+    "/api/ask": {"question": "hi"},
+    "/api/streaming": {"question": "hi"},
+    "/generate": {"prompt": "hi"},
+    "/v1/keys": {"name": "k"},
+    "/v1/deliveries/resend": {"status": "dead"},
+    "/v1/reviews": {"submission_id": "s", "file_refs": [{"url": ADDRESS}], "webhook_url": ADDRESS},
+    "/v1/webhook_endpoints": {"name": "n", "url": ADDRESS, "event_types": ["message.completed"]},
+    "/v1/responses": {"input": "hi"},
+}
+
+
+def filled(path: str, field: str, item: object) -> bytes:
+    """A good body whose field holds the item so often that it has a megabyte."""
+    count = MEGABYTE // (len(json.dumps(item)) + 2)
+    return json.dumps({**GOOD[path], field: [item] * count}).encode()
+
+
+def named(path: str, field: str | None = None) -> bytes:
+    """A good body with a megabyte of names that nobody knows: in itself, or in a field."""
+    names: dict[str, Any] = {f"k{number}": 1 for number in range(MEGABYTE // 14)}
+    return json.dumps({**GOOD[path], **({field: names} if field else names)}).encode()
+
+
+STRICT = ("/webhook", "/api/ask", "/api/streaming", "/generate", "/v1/keys", "/v1/deliveries/resend", "/v1/reviews")
+REFUSED = [
+    *((path, named(path)) for path in STRICT),
+    ("/webhook", filled("/webhook", "message", {})),
+    ("/webhook", filled("/webhook", "message", 1)),
+    ("/webhook", filled("/webhook", "tool_outputs", {})),
+    ("/v1/reviews", filled("/v1/reviews", "file_refs", {})),
+    ("/v1/reviews", filled("/v1/reviews", "file_refs", 1)),
+    (
+        "/v1/reviews",
+        json.dumps({**GOOD["/v1/reviews"], "file_refs": [{"url": ADDRESS, "pages": [""] * 200_000}]}).encode(),
+    ),
+    ("/v1/webhook_endpoints", filled("/v1/webhook_endpoints", "event_types", 1)),
+    ("/v1/webhook_endpoints", filled("/v1/webhook_endpoints", "event_types", "message.completed")),
+    ("/v1/responses", named("/v1/responses", "metadata")),
+    ("/v1/responses", filled("/v1/responses", "tools", 1)),
+    ("/v1/responses", filled("/v1/responses", "tools", {"type": "function", "name": "f"})),
+    ("/v1/responses", filled("/v1/responses", "include", 1)),
+    ("/v1/responses", filled("/v1/responses", "input", {})),
+    ("/v1/responses", filled("/v1/responses", "input", 1)),
+]
+
+
+async def seconds(api: Api, path: str, body: bytes) -> tuple[float, int, int]:
+    """The processor's time of a request, its status, and the bytes of its answer."""
+    began = time.process_time()
+    reply = await api("POST", path, body=body)
+    return time.process_time() - began, reply.status, len(reply.raw)
+
+
+@pytest.mark.parametrize(("path", "body"), REFUSED, ids=lambda value: value if isinstance(value, str) else "")
+async def test_what_is_refused_costs_little_and_is_refused_in_few_words(path: str, body: bytes, tmp_path: Path) -> None:
+    async with whole_api(tmp_path / "a.db") as api:
+        await seconds(api, path, b"{}")
+        began = time.process_time()
+        json.loads(body)
+        read = time.process_time() - began
+
+        taken, status, answered = await seconds(api, path, body)
+
+    assert status in (400, 422)
+    assert answered < LARGEST_REFUSAL
+    # Naming each error takes a hundred times as long as reading.
+    assert taken < 25 * read + 0.1
