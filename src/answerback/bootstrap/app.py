@@ -102,6 +102,12 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
     return WebApp(asgi, requests, renderers)
 
 
+def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -> APIRouter:
+    store, model = service.stores.responses, service.default_model
+    background = Background(service.kinds.response, service.submitter, canceller, store, Contexts(store), model)
+    return responses.router(service.responder, background, store, service.authenticator, idempotent, model)
+
+
 def _readiness(service: Service) -> Readiness:
     run = service.stores.database.write.run
     clock = service.process.instruments.clock
@@ -125,21 +131,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         text_completions.router(service.asker, authenticator, idempotent),
         embeddings.router(service.asker, authenticator, idempotent),
         models.router(service.catalog, authenticator),
-        responses.router(
-            service.responder,
-            Background(
-                kinds.response,
-                submitter,
-                canceller,
-                stores.responses,
-                Contexts(stores.responses),
-                service.default_model,
-            ),
-            stores.responses,
-            authenticator,
-            idempotent,
-            service.default_model,
-        ),
+        _responses(service, canceller, idempotent),
         reviews.router(
             kinds.review,
             submitter,

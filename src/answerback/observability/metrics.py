@@ -1,14 +1,10 @@
 """The metrics, as Prometheus reads them. One registry an application, and a bounded number of labels."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
@@ -18,6 +14,7 @@ from prometheus_client import (
 from answerback import __version__
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.telemetry import CallbackEnd, Depth, Fallback, LLMCall, Metrics
+from answerback.observability.families import Families, Family
 from answerback.observability.summing import Figures, Shown, figures, summed
 
 MODELS_LABELLED = 100
@@ -30,17 +27,6 @@ SHORT_TIMES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5
 LLM_TIMES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
 LONG_TIMES = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 36000.0, 86400.0, 259200.0)
 
-T = TypeVar("T", Counter, Gauge, Histogram)
-
-
-class Family(NamedTuple):
-    """A metric as the reference shows it."""
-
-    name: str
-    kind: str
-    labels: Sequence[str]
-    meaning: str
-
 
 class PrometheusMetrics(Metrics):
     """`models` have labels of their own, and so have the first hundred other models that answer. Clients name models
@@ -49,70 +35,76 @@ class PrometheusMetrics(Metrics):
     def __init__(self, models: Collection[str] = ()) -> None:
         # A series for each counter and label that nothing here reads; the library has one switch for the process.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        registry = self._registry = CollectorRegistry(auto_describe=True)
-        ProcessCollector(registry=registry)
+        self._registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self._registry)
         self._models = frozenset(models)
         self._answered_by: set[str] = set()
-        self.families: list[Family] = []
-        """What is counted, in the order of the reference."""
-
-        def counter(name: str, meaning: str, *labels: str) -> Callable[..., Counter]:
-            self.families.append(Family(f"answerback_{name}", "counter", labels, meaning))
-            return _children(Counter(f"answerback_{name}", meaning, labels, registry=registry))
-
-        def gauge(name: str, meaning: str, *labels: str) -> Callable[..., Gauge]:
-            self.families.append(Family(f"answerback_{name}", "gauge", labels, meaning))
-            return _children(Gauge(f"answerback_{name}", meaning, labels, registry=registry))
-
-        def times(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Callable[..., Histogram]:
-            self.families.append(Family(f"answerback_{name}_seconds", "histogram", labels, meaning))
-            made = Histogram(f"answerback_{name}_seconds", meaning, labels, registry=registry, buckets=buckets)
-            return _children(made)
-
-        gauge("build_info", "The version that runs; always 1.", "version")(__version__).set(1)
-        self._processes = gauge("processes", "Processes of this service that this page sums.")
+        made = self._families = Families(self._registry)
+        made.gauge("build_info", "The version that runs; always 1.", "version")(__version__).set(1)
+        self._processes = made.gauge("processes", "Processes of this service that this page sums.")
         self._processes().set(1)
-        self._accepted = counter("jobs_accepted_total", "Jobs accepted with 202, by kind.", "kind")
-        self._answered = counter("jobs_answered_total", "Jobs that ended with an answer.")
-        self._failed = counter("jobs_failed_total", "Jobs that ended without one, by error code.", "code")
-        self._put_off = counter("job_retries_total", "Jobs put back to be tried again, by error code.", "code")
-        self._delivered = counter("jobs_delivered_total", "Callbacks that were delivered.")
-        self._claim_lag = times("claim_lag", "From when a job was due to when a worker claimed it.", SHORT_TIMES)
-        self._overhead = times(
+        self._make_of_jobs(made)
+        self._make_of_calls(made)
+        self._make_of_callbacks(made)
+        self._make_of_surroundings(made)
+        self._make_of_depth(made)
+
+    @property
+    def families(self) -> Sequence[Family]:
+        return self._families.made
+
+    def _make_of_jobs(self, made: Families) -> None:
+        self._accepted = made.counter("jobs_accepted_total", "Jobs accepted with 202, by kind.", "kind")
+        self._answered = made.counter("jobs_answered_total", "Jobs that ended with an answer.")
+        self._failed = made.counter("jobs_failed_total", "Jobs that ended without one, by error code.", "code")
+        self._put_off = made.counter("job_retries_total", "Jobs put back to be tried again, by error code.", "code")
+        self._claim_lag = made.times("claim_lag", "From when a job was due to when a worker claimed it.", SHORT_TIMES)
+        self._overhead = made.times(
             "relay_overhead", "What an answered job waited and worked besides the LLM call.", SHORT_TIMES
         )
+
+    def _make_of_calls(self, made: Families) -> None:
         outcomes = "Calls of an LLM; the outcome is `ok`, `cancelled` or an error code."
-        self._calls = counter("llm_calls_total", outcomes, "provider", "model", "outcome")
-        self._latency = times("llm_latency", "Whole LLM calls that were answered.", LLM_TIMES, "provider", "model")
-        self._first_token = times(
+        self._calls = made.counter("llm_calls_total", outcomes, "provider", "model", "outcome")
+        self._latency = made.times("llm_latency", "Whole LLM calls that were answered.", LLM_TIMES, "provider", "model")
+        self._first_token = made.times(
             "llm_first_token", "To the first token of a streamed answer.", LLM_TIMES, "provider", "model"
         )
-        self._tokens = counter("llm_tokens_total", "Tokens; the type is `prompt` or `completion`.", "model", "type")
-        self._sent = counter("delivery_attempts_total", "Callback attempts, by outcome.", "outcome")
-        self._attempt = times("delivery_attempt", "How long a callback attempt took.", SHORT_TIMES)
-        self._lag = times("delivery_lag", "From a job's end to its callback's arrival.", LONG_TIMES)
+        self._tokens = made.counter(
+            "llm_tokens_total", "Tokens; the type is `prompt` or `completion`.", "model", "type"
+        )
+
+    def _make_of_callbacks(self, made: Families) -> None:
+        self._delivered = made.counter("jobs_delivered_total", "Callbacks that were delivered.")
+        self._sent = made.counter("delivery_attempts_total", "Callback attempts, by outcome.", "outcome")
+        self._attempt = made.times("delivery_attempt", "How long a callback attempt took.", SHORT_TIMES)
+        self._lag = made.times("delivery_lag", "From a job's end to its callback's arrival.", LONG_TIMES)
+
+    def _make_of_surroundings(self, made: Families) -> None:
         dropped = (
             "Rows that other processes were not notified of (the broker or PostgreSQL was away) and find by polling."
         )
-        self._notifications_dropped = counter("notifications_dropped_total", dropped)
+        self._notifications_dropped = made.counter("notifications_dropped_total", dropped)
         unproven = "Attempts at PostgreSQL's LISTEN that received nothing; the process then finds due rows by polling."
-        self._listen_unproven = counter("listen_unproven_total", unproven)
-        self._redis_outages = counter("redis_outages_total", "Times that Redis went away.")
+        self._listen_unproven = made.counter("listen_unproven_total", unproven)
+        self._redis_outages = made.counter("redis_outages_total", "Times that Redis went away.")
         # Made on demand: without REDIS_URL there is no such gauge.
         up = "Whether Redis answers; only with `REDIS_URL`."
-        self._redis_up = lru_cache(maxsize=None)(lambda: gauge("redis_up", up)())
+        self._redis_up = lru_cache(maxsize=None)(lambda: made.gauge("redis_up", up)())
         fallbacks = (
             "Groups of database operations that had to run in a slower way. A few, where operations meet, are normal."
         )
-        self._fallbacks = counter("database_fallbacks_total", fallbacks, "plan", "fallback")
-        self._requests = counter(
+        self._fallbacks = made.counter("database_fallbacks_total", fallbacks, "plan", "fallback")
+        self._requests = made.counter(
             "http_requests_total", "Requests, by the template of the path.", "method", "route", "status"
         )
-        self._request_times = times("http_request", "How long requests took.", SHORT_TIMES, "route")
-        self._jobs = gauge("jobs", "Jobs that have not ended, by state.", "state")
-        self._deliveries = gauge("deliveries", "Callbacks owed, by state.", "state")
-        self._job_age = gauge("queue_age_seconds", "How long the oldest due job has waited.")
-        self._delivery_age = gauge("delivery_age_seconds", "How long the oldest due callback has waited.")
+        self._request_times = made.times("http_request", "How long requests took.", SHORT_TIMES, "route")
+
+    def _make_of_depth(self, made: Families) -> None:
+        self._jobs = made.gauge("jobs", "Jobs that have not ended, by state.", "state")
+        self._deliveries = made.gauge("deliveries", "Callbacks owed, by state.", "state")
+        self._job_age = made.gauge("queue_age_seconds", "How long the oldest due job has waited.")
+        self._delivery_age = made.gauge("delivery_age_seconds", "How long the oldest due callback has waited.")
 
     def accepted(self, kind: str) -> None:
         self._accepted(kind).inc()
@@ -209,8 +201,3 @@ def page_of(each: Iterable[Figures]) -> bytes:
 def _fits(label: str) -> bool:
     """Half a surrogate pair cannot be written as UTF-8: as a label it would break the whole page."""
     return len(label) <= LONGEST_LABEL and not any("\ud800" <= each <= "\udfff" for each in label)
-
-
-def _children(family: T) -> Callable[..., T]:
-    """The family's children by label values, looked up faster than the library does."""
-    return lru_cache(maxsize=None)(lambda *values: family.labels(*values) if values else family)
