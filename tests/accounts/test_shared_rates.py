@@ -39,13 +39,15 @@ async def test_two_processes_of_one_database_admit_exactly_as_many_as_one(
     other = Link(redis_url, journal, UNMEASURED)
     processes = rates(link, stores), rates(other, stores)
 
+    began = time.monotonic()
     standings = await asyncio.gather(*(processes[n % 2].hit("caller", MINUTE) for n in range(1000)))
+    took = time.monotonic() - began
     await other.close()
 
     assert sum(standing.admitted for standing in standings) == 100
     assert sorted(standing.remaining for standing in standings if standing.admitted) == list(range(100))
     assert {standing.remaining for standing in standings if not standing.admitted} == {0}
-    assert {standing.seconds for standing in standings if not 50 < standing.seconds <= 60} == set()
+    assert {standing.seconds for standing in standings if not 59 - took <= standing.seconds <= 60} == set()
 
 
 async def test_many_calls_are_admitted_all_or_none(link: Link, stores: Stores) -> None:
