@@ -1,6 +1,7 @@
-"""ARCHITECTURE.md and the decisions name files, rooms and states that exist."""
+"""ARCHITECTURE.md and the decisions name files, rooms and states that exist; each file of tests has a name of its own."""
 
 import re
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 
@@ -50,3 +51,9 @@ def test_the_index_lists_every_decision_with_its_three_parts() -> None:
             "Decision",
             "Cost",
         ]
+
+
+def test_no_two_files_of_tests_share_a_name() -> None:
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+
+    assert [name for name, count in names.items() if count > 1] == [], "pytest collects none of them"
