@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md and the decisions name files, rooms and states that exist; each file of tests has a name of its own."""
+"""ARCHITECTURE.md and the decisions name files, rooms and states that exist; no two files of tests share a name."""
 
 import re
 from collections import Counter
