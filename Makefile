@@ -28,7 +28,7 @@ quick: $(DEV) ## Run the tests that need no process and no server, in a minute o
 chaos: $(DEV) ## Kill whatever can be killed, for about half an hour; QUICK=1 for less than a minute
 	@$(BIN)/python -m chaos $(if $(QUICK),--quick)
 
-bench: $(DEV) ## Measure the service beside its peers, for about half an hour; QUICK=1 for two or three minutes
+bench: $(DEV) ## Measure the service beside its peers, for about half an hour; QUICK=1 for a few minutes
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 check: $(DEV) ## Lint, types, import floors

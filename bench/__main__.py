@@ -35,7 +35,7 @@ STEPS: Mapping[str, tuple[str, Callable[[Stage], None]]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about two minutes, once the peers are installed")
+    parser.add_argument("--quick", action="store_true", help="a few minutes, once the peers are installed")
     parser.add_argument("--without-peers", action="store_true", help="install none, and compare with none")
     parser.add_argument("workloads", nargs="*", metavar="workload", help=", ".join(STEPS))
     chosen = parser.parse_args()

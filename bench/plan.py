@@ -1,4 +1,4 @@
-"""How long a run measures: in full, or in about two minutes."""
+"""How long a run measures: in full, or in a few minutes."""
 
 from dataclasses import dataclass
 

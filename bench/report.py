@@ -50,7 +50,8 @@ def _lines(results: Results, plan: Plan, plots: Sequence[str], seconds: float) -
     yield "# Results"
     yield ""
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    yield f"Measured by `make bench` on {day} in {seconds / 60:.0f} minutes; medians of {plan.rounds} rounds in which"
+    rounds = "1 round" if plan.rounds == 1 else f"{plan.rounds} rounds"
+    yield f"Measured by `make bench` on {day} in {seconds / 60:.0f} minutes; medians of {rounds} in which"
     yield "the systems took turns. Only figures of one run compare: machines differ, and so do their hours. How it is"
     yield "measured, and what was done about what it showed: [NOTES.md](NOTES.md)."
     yield ""
