@@ -9,6 +9,7 @@ from answerback.database.operation import Database
 from answerback.database.service_secrets import ServiceSecrets
 from answerback.http.idempotency_store import IdempotencyStore
 from answerback.jobs.backlog import Backlog
+from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Registry
 from answerback.jobs.store import JobStore
 from answerback.responses.store import ResponseStore
@@ -23,6 +24,7 @@ class Stores:
     backlog: Backlog
     kinds: Registry
     jobs: JobStore
+    job_events: JobEvents
     deliveries: DeliveryStore
     conversations: ConversationStore
     accounts: AccountStore
@@ -45,6 +47,7 @@ async def make_stores(database: Database, backlog: Backlog, kinds: Registry | No
         backlog=backlog,
         kinds=registry,
         jobs=JobStore(database, registry, backlog),
+        job_events=JobEvents(database),
         deliveries=DeliveryStore(database),
         conversations=ConversationStore(database),
         accounts=AccountStore(database),

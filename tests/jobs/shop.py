@@ -138,14 +138,14 @@ class Shop:
         )
         births = DeliveryBirths(Births(deliveries, stores.deliveries.unconfirmed), places, self.notifier)
         self.runner = Runner(stores.jobs, stores.kinds, self.notifier, windows, births, instruments)
-        queue = JobQueue(stores.jobs, self.runner, lease, instruments.log)
+        queue = JobQueue(stores.jobs, self.runner, stores.job_events.moved, lease, instruments.log)
         interactive, batch = with_batch(concurrency, 4.0)
         jobs = WorkerPool(queue, self.notifier.jobs, interactive, lease, instruments)
         self.engine = Engine(
             jobs,
             Births(jobs, stores.jobs.unconfirmed),
             WorkerPool(
-                JobQueue(stores.jobs, self.runner, lease, instruments.log, Queue.BATCH),
+                JobQueue(stores.jobs, self.runner, stores.job_events.moved, lease, instruments.log, Queue.BATCH),
                 asyncio.Event(),
                 batch,
                 lease,

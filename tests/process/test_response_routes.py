@@ -381,13 +381,6 @@ async def test_what_openai_does_with_inputs_alone_is_not_there(http: aiohttp.Cli
         assert (response.status, (await response.json())["error"]["code"]) == (404, "not_found")
 
 
-async def test_a_stored_response_is_not_streamed_yet(http: aiohttp.ClientSession) -> None:
-    _, created = await post(http, model="fake", input="stream me")
-
-    async with http.get(f"/v1/responses/{created['id']}?stream=true") as response:
-        assert (response.status, (await response.json())["error"]["param"]) == (400, "stream")
-
-
 async def test_a_stored_response_is_a_job_like_others(http: aiohttp.ClientSession) -> None:
     _, created = await post(http, model="fake", input="list me")
 

@@ -39,6 +39,7 @@ from answerback.relay import routes as relay
 from answerback.responses import routes as responses
 from answerback.responses.background import Background
 from answerback.responses.context import Contexts
+from answerback.responses.stored_streams import StoredStreams
 from answerback.reviews import routes as reviews
 from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.webhooks import endpoint_routes, secret_routes
@@ -105,7 +106,8 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
 def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -> APIRouter:
     store, model = service.stores.responses, service.default_model
     background = Background(service.kinds.response, service.submitter, canceller, store, Contexts(store), model)
-    return responses.router(service.responder, background, store, service.authenticator, idempotent, model)
+    streams = StoredStreams(store, service.stores.job_events, model)
+    return responses.router(service.responder, background, streams, store, service.authenticator, idempotent, model)
 
 
 def _readiness(service: Service) -> Readiness:

@@ -62,9 +62,9 @@ def make_engine(
     delivery_pool = WorkerPool(delivery_queue, notifier.deliveries, delivery_shares, lease_seconds, instruments)
     delivery_births = DeliveryBirths(Births(delivery_pool, deliveries.unconfirmed), origins, notifier)
     runner = Runner(jobs, kinds, notifier, windows, delivery_births, instruments)
-    job_queue = JobQueue(jobs, runner, lease_seconds, instruments.log)
+    job_queue = JobQueue(jobs, runner, stores.job_events.moved, lease_seconds, instruments.log)
     job_pool = WorkerPool(job_queue, notifier.jobs, job_shares, lease_seconds, instruments)
-    batch_queue = JobQueue(jobs, runner, lease_seconds, instruments.log, Queue.BATCH)
+    batch_queue = JobQueue(jobs, runner, stores.job_events.moved, lease_seconds, instruments.log, Queue.BATCH)
     # Nobody waits for a batch job within a second: its pool is not notified, it polls.
     polled = asyncio.Event()
     leaves = job_pool.may_have_room

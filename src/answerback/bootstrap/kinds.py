@@ -52,7 +52,8 @@ def make_kinds(
     reviewer = _make_reviewer(settings, provider, guard, tokens, instruments)
     lifetimes.push_async_callback(reviewer.close)
     review = ReviewKind(reviewer, settings.llm_timeout_seconds, settings.review_callback_schedule)
-    response = ResponseKind(provider, Contexts(stores.responses), settings.llm_timeout_seconds, instruments.clock)
+    contexts, timeout = Contexts(stores.responses), settings.llm_timeout_seconds
+    response = ResponseKind(provider, contexts, stores.job_events, timeout, instruments.clock)
     return Kinds(message, review, response, tokens, Registry([message, review, response]))
 
 

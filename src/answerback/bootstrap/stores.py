@@ -8,6 +8,7 @@ from answerback.conversations.store import ConversationStore
 from answerback.database.operation import Database
 from answerback.database.service_secrets import ServiceSecrets
 from answerback.http.idempotency_store import IdempotencyStore
+from answerback.jobs.events import JobEvents
 from answerback.responses.store import ResponseStore
 from answerback.webhooks.secrets import SecretStore
 from answerback.webhooks.store import DeliveryStore
@@ -22,6 +23,7 @@ class Stores:
     conversations: ConversationStore
     deliveries: DeliveryStore
     idempotency: IdempotencyStore
+    job_events: JobEvents
     questions: QuestionStore
     responses: ResponseStore
     secrets: SecretStore
@@ -35,6 +37,7 @@ def make_stores(database: Database) -> Stores:
         conversations=ConversationStore(database),
         deliveries=DeliveryStore(database),
         idempotency=IdempotencyStore(database),
+        job_events=JobEvents(database),
         questions=QuestionStore(database),
         responses=ResponseStore(database),
         secrets=SecretStore(database),

@@ -203,6 +203,15 @@ claimed or, after a retry was scheduled, when that was due; one that is given ba
 `lease_losses` counts leases lost in the window that begins at `first_loss_at`, null before the first loss.
 """
 
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+"""What jobs emit while they run. A row holds events that were stored together; `seq` is the number of the last one."""
+
 questions = Table(
     "questions",
     metadata,

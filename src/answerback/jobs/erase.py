@@ -1,10 +1,11 @@
-"""Erasing what ended jobs of a conversation hold: their arguments, as far as their kind says, their results, and the
-bodies of their settled deliveries."""
+"""Erasing what ended jobs of a conversation hold: their arguments, as far as their kind says, their results, what
+they emitted, and the bodies of their settled deliveries."""
 
 from sqlalchemy import bindparam, select, update
 
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.tables import jobs
+from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.kind import Registry
 from answerback.jobs.rows import JOB_COLUMNS, job_of
 from answerback.webhooks.erase import ERASE_BODIES
@@ -28,4 +29,5 @@ def erase(_: Transaction, conversation_id: int, kinds: Registry) -> Operation[No
         redacted.append({"row_id": row.id, "redacted": args})
     if redacted:
         yield REDACT.many(redacted)
+        yield DELETE_EVENTS.many([{"row_id": each["row_id"]} for each in redacted])
         yield ERASE_BODIES(conversation_id=conversation_id)

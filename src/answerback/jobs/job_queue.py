@@ -1,5 +1,6 @@
 """How a worker pool reaches jobs."""
 
+from collections.abc import Callable
 from typing import Any
 
 from answerback.jobs.kind import Claimed, Queue
@@ -11,17 +12,24 @@ from answerback.queue.leased_queue import Claims, Leases, owner_name
 
 
 class JobQueue:
-    """Implements `LeasedQueue[Claimed]`."""
+    """Implements `LeasedQueue[Claimed]`. `moved` is called with the id of each job whose run has ended."""
 
     outlasts_outages = True
 
     def __init__(
-        self, store: JobStore, runner: Runner, lease_seconds: float, log: Log, queue: Queue = Queue.INTERACTIVE
+        self,
+        store: JobStore,
+        runner: Runner,
+        moved: Callable[[str], None],
+        lease_seconds: float,
+        log: Log,
+        queue: Queue = Queue.INTERACTIVE,
     ) -> None:
         self.name = "jobs" if queue is Queue.INTERACTIVE else f"{queue} jobs"
         self._store = store
         self._queue = queue
         self._runner = runner
+        self._moved = moved
         self._lease_seconds = lease_seconds
         self._log = log
         self._owner = owner_name()
@@ -34,7 +42,10 @@ class JobQueue:
         return Claims(claims.jobs, claims.next_in, claims.held_back)
 
     async def run(self, claim: Claimed[Any]) -> None:
-        await self._runner.run(claim)
+        try:
+            await self._runner.run(claim)
+        finally:
+            self._moved(claim.id)
 
     async def extend(self, held: Leases) -> set[str]:
         return await self._store.extend(held, self._lease_seconds)

@@ -1,5 +1,5 @@
-"""Deleting what ended long ago: jobs whose deliveries are settled, with what their conversations remember of them, and
-conversations left without jobs."""
+"""Deleting what ended long ago: jobs whose deliveries are settled, with what they emitted and what their conversations
+remember of them, and conversations left without jobs."""
 
 from sqlalchemy import any_, bindparam, delete, exists, literal_column, select
 
@@ -7,6 +7,7 @@ from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
 from answerback.database.sql import array_of, at_most
 from answerback.database.tables import conversation_items, conversations, deliveries, jobs
+from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.model import Swept
 from answerback.queue.fifo import TRY_LOCK_CONVERSATION
 from answerback.webhooks.prune import PRUNE as PRUNE_DELIVERIES
@@ -30,7 +31,7 @@ _owing = exists(select(literal_column("1")).select_from(deliveries).where(delive
 PRUNE_JOB = Statement(
     delete(jobs).where(jobs.c.id == bindparam("job_id"), ~_owing).returning(jobs.c.id), by=("job_id",)
 )
-PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERIES, PRUNE_ITEMS, PRUNE_JOB), "prune")
+PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERIES, PRUNE_ITEMS, PRUNE_JOB, DELETE_EVENTS), "prune")
 _idle = (
     select(conversations.c.id)
     .where(
@@ -68,4 +69,7 @@ def _prune(row: Row) -> Operation[bool]:
     yield PRUNE_DELIVERIES(of=row.id)
     if row.conversation_id is not None:
         yield PRUNE_ITEMS(conversation_id=row.conversation_id, position=row.position)
-    return bool((yield PRUNE_JOB(job_id=row.id)))
+    if not (yield PRUNE_JOB(job_id=row.id)):
+        return False
+    yield DELETE_EVENTS(row_id=row.id)
+    return True

@@ -4,13 +4,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from answerback.http.sse import DONE, named_event
+from answerback.http.sse import DONE
 from answerback.kernel.clock import Clock
 from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.reply import StreamedReply
 from answerback.responses.answer import REASONS, Answer
-from answerback.responses.body import Progress, error_code, response_body, shown
+from answerback.responses.body import Progress, error_code, response_body
+from answerback.responses.events import encoded
 from answerback.responses.model import SEALED, Asked
 from answerback.responses.output import Event
 from answerback.responses.tools import Toolbox
@@ -23,6 +24,10 @@ Keep = Callable[[Progress], Awaitable[bool]]
 async def unkept(_: Progress) -> bool:
     """For what is not to be stored."""
     return False
+
+
+def _unread(_: Event) -> None:
+    """For a response that is read when it is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +51,14 @@ class Answering:
         self._sealed = asked.includes(SEALED)
         self._next = 0
 
-    async def read(self, reply: StreamedReply) -> Progress:
-        """The response once it is whole. Raises ProviderError."""
+    async def read(self, reply: StreamedReply, take: Callable[[Event], None] = _unread) -> Progress:
+        """The response once it is whole; `take` gets the events of its items meanwhile. Raises ProviderError."""
         async with aclosing(reply):
             async for chunk in reply:
-                for _ in self._answer.take(chunk):
-                    pass
-        for _ in self._end(reply):
-            pass
+                for event in self._answer.take(chunk):
+                    take(event)
+        for event in self._end(reply):
+            take(event)
         return self._at
 
     async def whole(self, reply: StreamedReply) -> dict[str, Json]:
@@ -116,7 +121,5 @@ class Answering:
         return response_body(self._asked, self._at, stored=stored)
 
     def _encoded(self, event: Event) -> bytes:
-        if "item" in event:
-            event = {**event, "item": shown([event["item"]], sealed=self._sealed)[0]}
         number, self._next = self._next, self._next + 1
-        return named_event(event["type"], {**event, "sequence_number": number})
+        return encoded(event, number, sealed=self._sealed)

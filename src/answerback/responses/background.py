@@ -1,7 +1,5 @@
 """Responses that run as jobs: nobody waits for them."""
 
-from dataclasses import replace
-
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.kind import ENDED
@@ -16,6 +14,7 @@ from answerback.responses.kind import ResponseKind
 from answerback.responses.model import Asked
 from answerback.responses.opening import Opening
 from answerback.responses.store import ResponseStore
+from answerback.responses.stored import StoredResponse
 from answerback.responses.tools import Toolbox
 
 
@@ -38,18 +37,14 @@ class Background:
         self._contexts = contexts
         self._default_model = default_model
 
-    async def start(self, tenant_id: str, asked: Asked, idempotency_key: str | None) -> tuple[dict[str, Json], bool]:
-        """The response as it is stored now, queued, and whether this call created it. Raises what a submission and a
-        context raise."""
+    async def start(self, tenant_id: str, asked: Asked, idempotency_key: str | None) -> tuple[StoredResponse, bool]:
+        """The response, stored, and whether this call created it. Raises what a submission and a context raise."""
         asked, items = await self._contexts.resolve(tenant_id, asked)
         toolbox = Toolbox.of(asked.parameters)
         Opening(asked, items, toolbox)
         wanted = Submission(self._kind, asked, tenant_id, None, idempotency_key=idempotency_key)
         accepted = await self._submitter.submit(wanted)
-        found = await self._store.get(tenant_id, ids.response_id(accepted.job_id))
-        at = replace(found.progress(self._default_model), status="queued", model=asked.model or self._default_model)
-        at = replace(at, output=(), usage=None, reason=None, error=None, completed_at=None)
-        return response_body(found.asked, at, stored=True), accepted.created
+        return await self._store.get(tenant_id, ids.response_id(accepted.job_id)), accepted.created
 
     async def cancel(self, tenant_id: str, response_id: str) -> dict[str, Json]:
         """The response, unchanged where it has ended. Raises NotFound, InvalidParameter."""

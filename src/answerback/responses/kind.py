@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Mapping
 
+from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, JobState, Queue
 from answerback.jobs.outcome import Completed, Failed, Outcome
 from answerback.kernel.clock import Clock
@@ -18,6 +19,7 @@ from answerback.responses.answering import Answering, Start
 from answerback.responses.body import Progress
 from answerback.responses.chat_body import OPTIONAL
 from answerback.responses.context import Contexts
+from answerback.responses.emission import emitted
 from answerback.responses.model import Asked
 from answerback.responses.opening import Opening
 from answerback.responses.store import KIND
@@ -32,9 +34,10 @@ class ResponseKind:
     retries = JOB_SCHEDULE
     callback_retries: RetrySchedule | None = None
 
-    def __init__(self, provider: Provider, contexts: Contexts, timeout: float, clock: Clock) -> None:
+    def __init__(self, provider: Provider, contexts: Contexts, events: JobEvents, timeout: float, clock: Clock) -> None:
         self._provider = provider
         self._contexts = contexts
+        self._events = events
         self._timeout = timeout
         self._clock = clock
 
@@ -63,7 +66,8 @@ class ResponseKind:
 
         reply = await opening.reply(send)
         start = Start(ids.response_id(claim.id), claim.job.created_at, asked.model or "")
-        at = await Answering(asked, toolbox, start, self._clock).read(reply)
+        answering = Answering(asked, toolbox, start, self._clock)
+        at = await (emitted(self._events, claim, answering, reply) if asked.streamed else answering.read(reply))
         return Completed(stored.result_of(at), time.perf_counter() - asked_at, _about(at))
 
     def effects(self, job: Job[Asked | None], ending: Ending) -> Effects:

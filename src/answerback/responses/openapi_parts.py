@@ -97,10 +97,12 @@ def _refused(message: str) -> dict[int | str, dict[str, Any]]:
     return openai_refusal(400, "The request cannot be carried out", "invalid_value", message)
 
 
+_shown = _body("The response, or with `stream=true` its events", _EXAMPLE)
+_shown["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM}
 SHOWN_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: _body("The response", _EXAMPLE),
+    200: _shown,
     **_OF_ONE,
-    **_refused("stored responses are not streamed here yet: leave 'stream' out"),
+    **_refused("only a background response can be streamed again: leave 'stream' out"),
 }
 CANCELLED_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: _body("The response", _EXAMPLE),
@@ -120,7 +122,11 @@ ITEMS_RESPONSES: dict[int | str, dict[str, Any]] = {
     **_refused("'limit' must be a number from 1 to 100"),
 }
 _INCLUDE = ("include[]", "What else to show.", _texts(["reasoning.encrypted_content"]))
-RESPONSE_QUERIES = _queries(_INCLUDE)
+RESPONSE_QUERIES = _queries(
+    ("stream", "True: the events of a background response that was created with `stream`.", {"type": "boolean"}),
+    ("starting_after", "Only events behind this `sequence_number`.", {"type": "integer", "minimum": 0}),
+    _INCLUDE,
+)
 ITEM_QUERIES = _queries(
     ("after", "Only items behind this one in the list: the `last_id` of the page before.", {"type": "string"}),
     ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),

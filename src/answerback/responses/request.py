@@ -142,8 +142,6 @@ def asked(body: Mapping[str, Json]) -> Asked:
 def _check_background(checked: RequestBody) -> None:
     if checked.background and checked.store is False:
         raise InvalidParameter("store", "a background response is stored: leave 'store' out, or send true")
-    if checked.background and checked.stream:
-        raise UnsupportedValue("stream", "background responses are not streamed here yet: fetch them by their id")
 
 
 def _check_format(checked: RequestBody) -> None:

@@ -1,7 +1,7 @@
 """OpenAI's responses: created, fetched, deleted."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -12,7 +12,7 @@ from answerback.accounts.auth import Authenticator
 from answerback.http.headers import REPLAYED, idempotency_key
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_bodies import read_object
-from answerback.http.openai_errors import InvalidParameter, OpenAIRoute, UnsupportedValue
+from answerback.http.openai_errors import InvalidParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.http.responses import JSON
 from answerback.kernel.errors import NotFound
@@ -35,6 +35,7 @@ from answerback.responses.openapi_parts import (
 )
 from answerback.responses.request import asked as read_asked
 from answerback.responses.store import ResponseStore
+from answerback.responses.stored_streams import StoredStreams
 from answerback.responses.tools import Toolbox
 
 PATH = "/v1/responses"
@@ -45,6 +46,7 @@ MAX_VALUES = 100_000
 
 WANTED = """send {"model": …, "input": …} with 'Content-Type: application/json'"""
 DEFAULT_PAGE, LARGEST_PAGE = 20, 100
+LONGEST_NUMBER = 15
 
 ResponseId = Annotated[str, Path(description="A response's `id`.", examples=[EXAMPLE_ID])]
 
@@ -52,6 +54,7 @@ ResponseId = Annotated[str, Path(description="A response's `id`.", examples=[EXA
 def router(
     responder: Responder,
     background: Background,
+    streams: StoredStreams,
     store: ResponseStore,
     authenticator: Authenticator,
     idempotent: Idempotent,
@@ -77,27 +80,34 @@ def router(
         `store` is false, before its end is sent.
 
         With `background: true` the response comes at once, as `queued`, and is answered by a worker, also after a
-        restart. Webhook endpoints that subscribed to `response.completed`, `.incomplete`, `.failed` or `.cancelled`
-        hear of its end.
+        restart. With `stream: true` as well its events come meanwhile; hanging up stops nothing. Webhook endpoints that
+        subscribed to `response.completed`, `.incomplete`, `.failed` or `.cancelled` hear of its end.
         """
         tenant_id = await authenticator.tenant(request)
         body = await read_object(request, WANTED, MAX_VALUES)
         asked = read_asked(body)
         if asked.background:
-            queued, created = await background.start(tenant_id, asked, idempotency_key(request))
-            response = _json(queued, {} if created else REPLAYED)
+            found, created = await background.start(tenant_id, asked, idempotency_key(request))
+            if asked.streamed:
+                response = streams.stream(tenant_id, found)
+            else:
+                response = _json(found.opening(default_model, "queued"))
+            if not created:
+                response.headers.update(REPLAYED)
             name_ignored(response, Toolbox.of(asked.parameters))
             return response
         return await idempotent(
             request, tenant_id, body, lambda: responder.respond(tenant_id, asked), streamed=asked.streamed
         )
 
-    _add_reads(router, store, authenticator, default_model)
+    _add_reads(router, streams, store, authenticator, default_model)
     _add_ends(router, background, authenticator)
     return router
 
 
-def _add_reads(router: APIRouter, store: ResponseStore, authenticator: Authenticator, default_model: str) -> None:
+def _add_reads(
+    router: APIRouter, streams: StoredStreams, store: ResponseStore, authenticator: Authenticator, default_model: str
+) -> None:
     @router.get(
         "/responses/{response_id}",
         summary="A stored response",
@@ -106,11 +116,16 @@ def _add_reads(router: APIRouter, store: ResponseStore, authenticator: Authentic
         openapi_extra=RESPONSE_QUERIES,
     )
     async def get_response(request: Request, response_id: ResponseId) -> Response:
-        """Stored for `RETENTION_DAYS`, unless it was created with `store: false`. Counts against no rate."""
+        """Stored for `RETENTION_DAYS`, unless it was created with `store: false`. Counts against no rate.
+
+        With `stream=true` a response that was created with `background` and `stream` comes as its events, as often as
+        you like, from the first one or from behind `starting_after`: each once, in order, also those of before a
+        restart of the service.
+        """
         tenant_id = await authenticator.polling_tenant(request)
         found = await store.get(tenant_id, response_id)
         if request.query_params.get("stream", "").lower() in ("true", "1"):
-            raise UnsupportedValue("stream", "stored responses are not streamed here yet: leave 'stream' out")
+            return streams.stream(tenant_id, found, _after(request.query_params.get("starting_after")))
         asked = found.asked.including(_included(request))
         return _json(response_body(asked, found.progress(default_model), stored=True))
 
@@ -186,10 +201,19 @@ def _limit(given: str | None) -> int:
     return int(given)
 
 
+def _after(given: str | None) -> int:
+    """The number that a stream begins behind."""
+    if not given:
+        return -1
+    if not (given.isascii() and given.isdigit() and len(given) <= LONGEST_NUMBER):
+        raise InvalidParameter("starting_after", "'starting_after' must be the sequence_number of an event")
+    return int(given)
+
+
 def _included(request: Request) -> Sequence[str]:
     query = request.query_params
     return [*query.getlist("include[]"), *query.getlist("include")]
 
 
-def _json(body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), 200, headers, JSON)
+def _json(body: Any) -> Response:
+    return Response(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), 200, media_type=JSON)

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, func, select, update
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
 from answerback.database.sql import among
 from answerback.database.tables import jobs
+from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.kind import JobState, Unreadable
 from answerback.jobs.rows import failure_of
 from answerback.kernel.errors import InvalidField, NotFound
@@ -143,6 +144,7 @@ def _erase(_: Transaction, tenant_id: str, response_id: str) -> Operation[None]:
     job_id = ids.job_id(response_id)
     if job_id is None or not (yield ERASE(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED))):
         raise _no_such_response(response_id)
+    yield DELETE_EVENTS(row_id=job_id)
 
 
 def _stored(row: Row) -> StoredResponse | None:

@@ -8,7 +8,7 @@ from answerback.http.upstream import STATUSES as OF_FAILURES
 from answerback.jobs.kind import JobState, StoredFailure, Unreadable
 from answerback.kernel.json import Json
 from answerback.responses import ids
-from answerback.responses.body import Progress, error_code
+from answerback.responses.body import Progress, error_code, response_body
 from answerback.responses.model import Asked, Item
 from answerback.responses.tools import Toolbox
 
@@ -85,6 +85,17 @@ class StoredResponse:
             {"id": ids.item_id(self.id, item["type"], ids.INPUT, place), **item}
             for place, item in enumerate(self.asked.input)
         ]
+
+    def opening(self, default_model: str, status: str) -> dict[str, Json]:
+        """The response as it was before its answer."""
+        at = Progress(
+            self.id,
+            self.created_at,
+            self.asked.model or default_model,
+            status,
+            toolbox=Toolbox.of(self.asked.parameters),
+        )
+        return response_body(self.asked, at, stored=True)
 
     def progress(self, default_model: str) -> Progress:
         result = self.result or {}

@@ -150,6 +150,12 @@ def upgrade() -> None:
     _index("jobs_running", "jobs", "queue", "rank", where="state = 'running'")
     _index("jobs_scheduled", "jobs", "run_at", where="state = 'scheduled'")
     op.create_table(
+        "job_events",
+        sa.Column("job_id", sa.Text(), primary_key=True),
+        sa.Column("seq", sa.BigInteger(), primary_key=True),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+    )
+    op.create_table(
         "questions",
         sa.Column("id", ROW_ID, primary_key=True),
         sa.Column("tenant_id", sa.Text(), nullable=False),

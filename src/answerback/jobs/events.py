@@ -1,0 +1,144 @@
+"""Events that a job emits while it runs: stored in groups, in their order, before anybody reads them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ClauseElement, bindparam, delete, func, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement
+from answerback.database.sql import at_most, bound
+from answerback.database.tables import job_events, jobs
+from answerback.jobs.kind import ENDED, Claimed, JobState
+from answerback.queue.leases import fenced
+
+MOST_GROUPS = 64
+"""How many groups are read at a time."""
+
+
+def _append(upsert: Any) -> ClauseElement:
+    # Locked, so that no event is stored behind the job's end. The same again where a commit was not answered.
+    held = select(jobs.c.id, bound(job_events.c.seq), bound(job_events.c.data)).where(fenced(jobs, JobState.RUNNING))
+    added = upsert(job_events).from_select(["job_id", "seq", "data"], held.with_for_update(key_share=True))
+    appended: ClauseElement = added.on_conflict_do_update(
+        index_elements=[job_events.c.job_id, job_events.c.seq], set_={"data": added.excluded.data}
+    ).returning(job_events.c.seq)
+    return appended
+
+
+APPEND = Statement(_append(sqlite.insert), postgresql=_append(postgresql.insert), by=("row_id",))
+FORGIVE = Statement(
+    update(jobs)
+    .where(fenced(jobs, JobState.RUNNING), jobs.c.lease_losses > literal_column("0"))
+    .values(lease_losses=literal_column("0"), first_loss_at=None),
+    by=("row_id",),
+)
+LOOK = Statement(
+    select(jobs.c.state, jobs.c.claimed_at).where(
+        jobs.c.id == bindparam("row_id"),
+        jobs.c.tenant_id == bindparam("tenant_id"),
+        jobs.c.kind == bindparam("kind"),
+    )
+)
+_of_job = job_events.c.job_id == bindparam("row_id")
+_GROUPS = select(job_events.c.seq, job_events.c.data).where(_of_job).order_by(job_events.c.seq)
+ALL = Statement(_GROUPS)
+AFTER = Statement(_GROUPS.where(job_events.c.seq > bindparam("after")).limit(at_most(MOST_GROUPS)))
+LAST = Statement(select(func.max(job_events.c.seq).label("seq")).where(_of_job))
+DELETE = Statement(delete(job_events).where(_of_job), by=("row_id",))
+
+APPEND_PLAN = BatchPlan((APPEND, FORGIVE), "append_events")
+READ_PLAN = BatchPlan((LOOK, AFTER, LAST), "read_events")
+ALL_PLAN = BatchPlan((ALL,), "all_events")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Events that were stored together, as their kind encoded them; `last` is the number of the last one."""
+
+    last: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """The job at one moment, and its next groups. `claimed` says whether a worker ever had it, `more` whether there are
+    further groups; `last` is the number of its last event, if it has ended and emitted any."""
+
+    state: JobState
+    claimed: bool
+    groups: Sequence[Group]
+    more: bool
+    last: int | None
+
+
+class JobEvents:
+    """Every async method raises StorageUnavailable when the database cannot serve it now."""
+
+    def __init__(self, database: Database) -> None:
+        self._write = database.write.run
+        self._read = database.read.run
+        self._watching: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    async def append(self, claim: Claimed[Any], last: int, data: bytes) -> bool:
+        """Stores the events through number `last`. False, and nothing changed, once the row is not the claim's."""
+        held = await self._write(lambda _: _store(claim, last, data), APPEND_PLAN, len(data))
+        if held:
+            self.moved(claim.id)
+        return held
+
+    async def all(self, job_id: str) -> Sequence[Group]:
+        """Of a job whose tenant is known."""
+        return await self._read(lambda _: _all(job_id), ALL_PLAN)
+
+    async def read(self, tenant_id: str, kind: str, job_id: str, after: int) -> Emitted | None:
+        """The groups that hold events behind number `after`; None if the tenant has no such job."""
+        return await self._read(lambda _: _emitted(tenant_id, kind, job_id, after), READ_PLAN, tenant_id=tenant_id)
+
+    def moved(self, job_id: str) -> None:
+        """Wakes the readers in this process; those in others poll."""
+        for each in self._watching.get(job_id, ()):
+            each.set()
+
+    @contextmanager
+    def watching(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when the job has moved on in this process."""
+        moved = asyncio.Event()
+        self._watching[job_id].add(moved)
+        try:
+            yield moved
+        finally:
+            self._watching[job_id].discard(moved)
+            if not self._watching[job_id]:
+                del self._watching[job_id]
+
+
+def _store(claim: Claimed[Any], last: int, data: bytes) -> Operation[bool]:
+    if not (yield APPEND(row_id=claim.id, epoch=claim.epoch, seq=last, data=data)):
+        return False
+    if claim.epoch > 1:
+        # A job that gets further each time is not what stops its workers.
+        yield FORGIVE(row_id=claim.id, epoch=claim.epoch)
+    return True
+
+
+def _all(job_id: str) -> Operation[Sequence[Group]]:
+    return _groups((yield ALL(row_id=job_id)))
+
+
+def _emitted(tenant_id: str, kind: str, job_id: str, after: int) -> Operation[Emitted | None]:
+    rows = yield LOOK(row_id=job_id, tenant_id=tenant_id, kind=kind)
+    if not rows:
+        return None
+    state, claimed = JobState(rows[0].state), rows[0].claimed_at is not None
+    groups = _groups((yield AFTER(row_id=job_id, after=after)))
+    last = (yield LAST(row_id=job_id))[0].seq if state in ENDED else None
+    return Emitted(state, claimed, groups, len(groups) == MOST_GROUPS, last)
+
+
+def _groups(rows: Sequence[Row]) -> Sequence[Group]:
+    return [Group(row.seq, bytes(row.data)) for row in rows]

@@ -1,0 +1,45 @@
+"""OpenAI's events as they are sent and stored."""
+
+import json
+from collections.abc import Iterable, Iterator
+
+from answerback.http.sse import DONE, named_event
+from answerback.kernel.json import Json
+from answerback.responses.body import shown
+from answerback.responses.output import Event
+
+FIRST = 3
+"""The number of the first event of a background response's items: `created`, `queued` and `in_progress` come before.
+Those, and the last one, follow from its row; only the others are stored."""
+
+_END, _DATA = b"\n\n", b"\ndata: "
+
+
+def encoded(event: Event, number: int, *, sealed: bool) -> bytes:
+    """`sealed` shows the `encrypted_content` of its item."""
+    if "item" in event:
+        event = {**event, "item": shown([event["item"]], sealed=sealed)[0]}
+    return named_event(event["type"], {**event, "sequence_number": number})
+
+
+def decoded(stored: Iterable[bytes]) -> Iterator[Event]:
+    """Those of `encoded`, joined in any way."""
+    for data in stored:
+        for each in data.split(_END)[:-1]:
+            yield json.loads(each.partition(_DATA)[2])
+
+
+def behind(number: int, data: bytes, last: int) -> bytes:
+    """Those of the events in `data` that come after this number; the number of the last one is `last`."""
+    wanted = last - number
+    if wanted <= 0:
+        return b""
+    count = data.count(_END)
+    return data if wanted >= count else data.split(_END, count - wanted)[-1]
+
+
+def error_event(number: int, code: str, message: str) -> bytes:
+    """The end of a stream whose response is no more. SDKs raise what is nested, and read what is flat."""
+    said: dict[str, Json] = {"code": code, "message": message, "param": None}
+    event = {"type": "error", "sequence_number": number, **said, "error": {"type": "invalid_request_error", **said}}
+    return named_event("error", event) + DONE

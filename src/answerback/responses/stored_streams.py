@@ -1,0 +1,104 @@
+"""A background response as a stream: its events from any number on, first those that are stored, then the others as
+they come. Hanging up stops nothing."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
+from functools import partial
+
+from starlette.responses import Response
+
+from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
+from answerback.http.openai_errors import InvalidParameter
+from answerback.http.sse import DONE, EVENT_STREAM, StreamedResponse
+from answerback.jobs.events import Emitted, JobEvents
+from answerback.jobs.kind import ENDED, JobState
+from answerback.kernel.errors import NotFound
+from answerback.kernel.json import Json
+from answerback.kernel.persistence import persist
+from answerback.responses.body import response_body
+from answerback.responses.continuation import partial_output
+from answerback.responses.events import FIRST, behind, decoded, encoded, error_event
+from answerback.responses.output import Event
+from answerback.responses.store import KIND, ResponseStore
+from answerback.responses.stored import StoredResponse
+
+POLL_SECONDS = 0.25
+"""How soon at the latest a reader sees what another process has stored."""
+
+
+class StoredStreams:
+    """Only what is stored is sent, so that no reader has an event that another one never gets."""
+
+    def __init__(self, store: ResponseStore, events: JobEvents, default_model: str) -> None:
+        self._store = store
+        self._events = events
+        self._default_model = default_model
+
+    def stream(self, tenant_id: str, found: StoredResponse, after: int = -1) -> Response:
+        """The events behind number `after`. Raises InvalidParameter for a response that is not streamed."""
+        if not found.background:
+            raise InvalidParameter("stream", "only a background response can be streamed again: leave 'stream' out")
+        if not found.asked.streamed:
+            words = "this response was not created with 'stream': true: poll it without 'stream'"
+            raise InvalidParameter("stream", words)
+        # Where the service stops, the connection is cut: an event of that would be in no other reader's stream.
+        return StreamedResponse(self._read(tenant_id, found, after), EVENT_STREAM, None, KEEP_ALIVE_SECONDS)
+
+    async def _read(self, tenant_id: str, found: StoredResponse, after: int) -> AsyncGenerator[bytes, None]:
+        sent = -1
+        with self._events.watching(found.job_id) as moved:
+            while True:
+                moved.clear()
+                at = max(sent, after)
+                if (seen := await persist(partial(self._events.read, tenant_id, KIND, found.job_id, at))) is None:
+                    # Its retention is over.
+                    return
+                for last, data in self._pieces(found, seen, at):
+                    if new := behind(at, data, last):
+                        yield new
+                        sent = at = last
+                if seen.more:
+                    continue
+                if seen.state in ENDED:
+                    break
+                await _set_within(moved, POLL_SECONDS)
+        # What was emitted may be deleted by now.
+        number = max(sent, seen.last or 0, FIRST - 1 if seen.claimed else FIRST - 2) + 1
+        yield await self._last(tenant_id, found, number) if after < number else DONE
+
+    def _pieces(self, found: StoredResponse, seen: Emitted, at: int) -> Iterator[tuple[int, bytes]]:
+        """Events, with the number of the last one."""
+        if at < FIRST - 1:
+            queued = found.opening(self._default_model, "queued")
+            yield 0, self._lifecycle("response.created", 0, queued)
+            yield 1, self._lifecycle("response.queued", 1, queued)
+            if seen.claimed:
+                yield 2, self._lifecycle("response.in_progress", 2, found.opening(self._default_model, "in_progress"))
+        for group in seen.groups:
+            yield group.last, group.data
+
+    async def _last(self, tenant_id: str, found: StoredResponse, number: int) -> bytes:
+        try:
+            ended = await persist(lambda: self._store.get(tenant_id, found.id))
+        except NotFound as gone:
+            return error_event(number, gone.code, gone.message)
+        if ended.state is JobState.CANCELLED:
+            return error_event(number, "response_cancelled", "this response was cancelled")
+        at = ended.progress(self._default_model)
+        if at.status == "failed":
+            groups = await persist(lambda: self._events.all(found.job_id))
+            at = replace(at, output=partial_output(decoded(each.data for each in groups)))
+        body = response_body(ended.asked, at, stored=True)
+        return self._lifecycle(f"response.{at.status}", number, body) + DONE
+
+    def _lifecycle(self, kind: str, number: int, body: dict[str, Json]) -> bytes:
+        event: Event = {"type": kind, "response": body}
+        return encoded(event, number, sealed=False)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
