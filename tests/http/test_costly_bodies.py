@@ -83,3 +83,20 @@ async def test_what_is_refused_costs_little_and_is_refused_in_few_words(path: st
     assert answered < LARGEST_REFUSAL
     # Naming each error takes a hundred times as long as reading.
     assert taken < 25 * read + 0.1
+
+
+async def test_what_stands_in_a_text_is_no_value(tmp_path: Path) -> None:
+    said = '{"a": [1, 2, "\\" ,], ' * 30_000
+    body = json.dumps({"input": said}).encode()
+
+    async with whole_api(tmp_path / "a.db", mock_delay_seconds=0) as api:
+        taken = await api("POST", "/v1/responses", body=body)
+        refused = await api("POST", "/v1/responses", body=json.dumps({"input": [1] * 100_001}).encode())
+        # A text that never ends, and would be looked for from each of its quotes.
+        cut = await api("POST", "/v1/responses", body=body[:-10] + b"\\")
+
+    assert taken.status == 200
+    assert refused.status == 400
+    assert "100000 values" in refused.json["error"]["message"]
+    assert cut.status == 400
+    assert "not JSON" in cut.json["error"]["message"]
