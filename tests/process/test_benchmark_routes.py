@@ -198,7 +198,8 @@ async def test_the_page_shows_what_others_wrote_as_text(http: aiohttp.ClientSess
     assert response.headers["x-content-type-options"] == "nosniff"
     seen = Seen(html)
     assert {"script", "img", "link", "iframe"}.isdisjoint(seen.tags)
-    assert (seen.tags.count("svg"), seen.tags.count("table")) == (1, 1)
+    assert seen.tags.count("table") == 1
+    assert "svg" in seen.tags
     assert {"src", "href", "onerror", "style"}.isdisjoint(seen.attributes)
     assert HOSTILE_PROMPT in seen.text
     assert HOSTILE_ANSWER.replace("\r", "\N{REPLACEMENT CHARACTER}") in seen.text

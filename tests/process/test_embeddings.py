@@ -119,6 +119,8 @@ async def test_an_idempotency_key_pays_once(client: openai.AsyncOpenAI, llm: Fak
         ({"model": "m", "input": ""}, "input", "invalid_value"),
         ({"model": "m", "input": []}, "input", "invalid_value"),
         ({"model": "m", "input": 7}, "input", "invalid_value"),
+        ({"model": "m", "input": ["x"] * 2049}, "input", "invalid_value"),
+        ({"model": "", "input": "x"}, "model", "missing_required_parameter"),
         ({"model": 7, "input": "x"}, "model", "invalid_value"),
         ({"model": "m" * 257, "input": "x"}, "model", "invalid_value"),
     ],

@@ -144,6 +144,7 @@ async def test_a_provider_without_plain_completions_says_so(client: openai.Async
         ({"prompt": ""}, "prompt"),
         ({"prompt": []}, "prompt"),
         ({"prompt": 7}, "prompt"),
+        ({"prompt": ["x"] * 2049}, "prompt"),
         ({"prompt": "x", "model": 7}, "model"),
         ({"prompt": "x", "stream": "yes"}, "stream"),
         ({"prompt": "x", "stream_options": []}, "stream_options"),

@@ -6,10 +6,10 @@ from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.chat.openapi_parts import TEXTS_OR_TOKENS, relayed_body, relayed_responses
-from answerback.chat.requests import check_model
+from answerback.chat.requests import check_model, check_texts
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_bodies import read_object
-from answerback.http.openai_errors import InvalidParameter, MissingParameter, OpenAIRoute
+from answerback.http.openai_errors import MissingParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.kernel.json import Json
 from answerback.llm.asking import Asker
@@ -61,11 +61,8 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
 async def _read(request: Request) -> dict[str, Json]:
     """Raises as `read_object`, and InvalidParameter, MissingParameter."""
     body = await read_object(request, WANTED)
-    for field in ("model", "input"):
-        if body.get(field) is None:
-            raise MissingParameter(field, f"missing required parameter: '{field}'")
+    if not body.get("model"):
+        raise MissingParameter("model", "missing required parameter: 'model'")
     check_model(body)
-    given = body["input"]
-    if not isinstance(given, str | list) or not given:
-        raise InvalidParameter("input", "'input' must be a text or a list, and not empty")
+    check_texts(body, "input")
     return body

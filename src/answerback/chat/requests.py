@@ -1,9 +1,12 @@
 """What the relayed requests have in common."""
 
 from answerback.http.openai_bodies import check_type
-from answerback.http.openai_errors import InvalidParameter
+from answerback.http.openai_errors import InvalidParameter, MissingParameter
 from answerback.kernel.json import Json
 from answerback.llm.model import name
+
+MOST_TEXTS = 2048
+"""How many texts one request may embed or go on with (OpenAI API reference, "Embeddings")."""
 
 
 def check_model(body: dict[str, Json]) -> None:
@@ -11,3 +14,14 @@ def check_model(body: dict[str, Json]) -> None:
     check_type(body, "model", str, "a string")
     if (model := body.get("model")) and name(model) != model:
         raise InvalidParameter("model", "'model' must be the id of a model: text of at most 256 characters")
+
+
+def check_texts(body: dict[str, Json], field: str) -> None:
+    """A text, or a list of texts or of tokens. Raises InvalidParameter, MissingParameter."""
+    given = body.get(field)
+    if given is None:
+        raise MissingParameter(field, f"missing required parameter: '{field}'")
+    if not isinstance(given, str | list) or not given:
+        raise InvalidParameter(field, f"'{field}' must be a text or a list, and not empty")
+    if isinstance(given, list) and len(given) > MOST_TEXTS and not isinstance(given[0], int):
+        raise InvalidParameter(field, f"'{field}' may hold {MOST_TEXTS} texts, not {len(given)}; send several requests")

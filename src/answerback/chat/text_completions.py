@@ -19,11 +19,11 @@ from answerback.chat.openapi_parts import (
     relayed_body,
     relayed_responses,
 )
-from answerback.chat.requests import check_model
+from answerback.chat.requests import check_model, check_texts
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.keep_alive import stream
 from answerback.http.openai_bodies import check_type, read_object
-from answerback.http.openai_errors import InvalidParameter, MissingParameter, OpenAIRoute
+from answerback.http.openai_errors import OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.http.sse import sse_response
 from answerback.kernel.json import Json
@@ -93,11 +93,7 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
 async def _read(request: Request) -> dict[str, Json]:
     """Raises as `read_object`, and InvalidParameter, MissingParameter."""
     body = await read_object(request, WANTED)
-    if body.get("prompt") is None:
-        raise MissingParameter("prompt", "missing required parameter: 'prompt'")
-    prompt = body["prompt"]
-    if not isinstance(prompt, str | list) or not prompt:
-        raise InvalidParameter("prompt", "'prompt' must be a text or a list, and not empty")
+    check_texts(body, "prompt")
     check_model(body)
     check_type(body, "stream", bool, "true or false")
     check_type(body, "stream_options", dict, "an object")
