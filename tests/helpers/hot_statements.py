@@ -22,6 +22,7 @@ from answerback.jobs import (
 )
 from answerback.jobs import order as order_of_jobs
 from answerback.queue import fifo
+from answerback.responses import conversation_store as log
 from answerback.webhooks import bulk_resend, listed, notify, order
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import erase as erasing
@@ -68,6 +69,7 @@ JOBS: dict[str, Statement] = {
     "OLD_JOBS": prune.OLD_JOBS,
     "PRUNE_ITEMS": prune.PRUNE_ITEMS,
     "PRUNE_JOB": prune.PRUNE_JOB,
+    "PRUNE_KEPT_ITEMS": prune.PRUNE_KEPT_ITEMS,
     "PRUNE_CONVERSATIONS": prune.PRUNE_CONVERSATIONS,
     "FIND_JOB": read.FIND_JOB,
     "ATTEMPTS_OF": read.ATTEMPTS_OF,
@@ -103,6 +105,19 @@ CONVERSATIONS: dict[str, Statement] = {
     "ERASED_THROUGH": conversations.ERASED_THROUGH,
     "ERASE_THROUGH": conversations.ERASE_THROUGH,
     "ERASE_ITEMS": conversations.ERASE_ITEMS,
+    "FIND_IN_LOG": log.FIND,
+    "CHANGE_CONVERSATION": log.CHANGE,
+    "EXTEND_CONVERSATION": log.EXTEND,
+    "LOCK_CONVERSATION": log.LOCK,
+    "DELETE_CONVERSATION": log.DELETE,
+    "NEWEST_SIZES": log.NEWEST_SIZES,
+    "OLDEST_SIZES": log.OLDEST_SIZES,
+    "ENTRIES_OF_CONVERSATION": log.ENTRIES,
+    "ENTRY_OF_ITEM": log.ENTRY,
+    "REPLACE_ENTRY": log.REPLACE_ENTRY,
+    "DELETE_ENTRY": log.DELETE_ENTRY,
+    "KEPT_CONVERSATION": log.KEPT,
+    "SIZE_BEFORE": log.SIZE_BEFORE,
 }
 DELIVERIES: dict[str, Statement] = {
     "WALK": claiming.WALK,

@@ -12,6 +12,7 @@ from answerback.jobs.backlog import Backlog
 from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Registry
 from answerback.jobs.store import JobStore
+from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.store import ResponseStore
 from answerback.webhooks.secrets import SecretStore
 from answerback.webhooks.store import DeliveryStore
@@ -31,6 +32,7 @@ class Stores:
     secrets: SecretStore
     questions: QuestionStore
     responses: ResponseStore
+    conversation_log: ConversationLog
     idempotency: IdempotencyStore
     service_secrets: ServiceSecrets
 
@@ -54,6 +56,7 @@ async def make_stores(database: Database, backlog: Backlog, kinds: Registry | No
         secrets=SecretStore(database),
         questions=QuestionStore(database),
         responses=ResponseStore(database),
+        conversation_log=ConversationLog(database),
         idempotency=IdempotencyStore(database),
         service_secrets=ServiceSecrets(database),
     )

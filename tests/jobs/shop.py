@@ -7,6 +7,7 @@ from typing import Any
 
 from answerback.conversations.windows import DatabaseWindows
 from answerback.database.clock_watch import ClockWatch
+from answerback.jobs.ends import JobEnds
 from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
 from answerback.jobs.kind import Claimed, Queue
@@ -137,7 +138,7 @@ class Shop:
             instruments,
         )
         births = DeliveryBirths(Births(deliveries, stores.deliveries.unconfirmed), places, self.notifier)
-        self.runner = Runner(stores.jobs, stores.kinds, self.notifier, windows, births, instruments)
+        self.runner = Runner(stores.jobs, stores.kinds, self.notifier, windows, births, JobEnds(), instruments)
         queue = JobQueue(stores.jobs, self.runner, stores.job_events.moved, lease, instruments.log)
         interactive, batch = with_batch(concurrency, 4.0)
         jobs = WorkerPool(queue, self.notifier.jobs, interactive, lease, instruments)

@@ -116,7 +116,7 @@ SAMPLES = [
         ),
     ),
     Sample(
-        ResponseKind(StubProvider(), anything, anything, 60.0, anything),
+        ResponseKind(StubProvider(), anything, anything, 60.0, anything, anything),
         st.builds(
             Asked,
             objects,
@@ -152,7 +152,8 @@ def endings(sample: Sample) -> list[Ending]:
 async def test_every_registered_kind_has_a_sample(tmp_path: Path) -> None:
     configured = Settings(_env_file=None, db_path=tmp_path / "answerback.db")
     async with AsyncExitStack() as lifetimes:
-        stores: Any = type("Stores", (), dict.fromkeys(("conversations", "service_secrets", "responses", "job_events")))
+        names = ("conversations", "service_secrets", "responses", "conversation_log", "job_events")
+        stores: Any = type("Stores", (), dict.fromkeys(names))
         guard: Any = type("Guard", (), {"check": None})
         kinds = make_kinds(configured, StubProvider(), guard, stores, anything, Instruments(Journal()), lifetimes)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from answerback.conversations.windows import DatabaseWindows
+from answerback.jobs.ends import JobEnds
 from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import JobRecord
 from answerback.jobs.outcome import Awaiting, Completed, Failed, Outcome, Retry, Snooze
@@ -67,7 +68,7 @@ class Desk:
     def runner(self, kind: EchoKind) -> Runner:
         instruments = Instruments(self.journal, self.clock, failpoint=self.on_failpoint)
         windows = DatabaseWindows(self.stores.conversations)
-        return Runner(self.stores.jobs, Registry([kind]), self.notifier, windows, NoPlaces(), instruments)
+        return Runner(self.stores.jobs, Registry([kind]), self.notifier, windows, NoPlaces(), JobEnds(), instruments)
 
     async def attempt(self, kind: EchoKind) -> JobRecord:
         """Makes the one attempt that is due."""

@@ -371,8 +371,8 @@ async def test_a_request_may_be_larger_than_on_other_routes(http: aiohttp.Client
 
 async def test_what_is_not_offered_yet_says_so(client: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        await client.responses.create(model="fake", input="x", conversation="conv_1")
-    assert (refused.value.code, refused.value.param) == ("unsupported_value", "conversation")
+        await client.responses.create(model="fake", input="x", extra_body={"moderation": {}})
+    assert (refused.value.code, refused.value.param) == ("unsupported_value", "moderation")
 
 
 @pytest.mark.parametrize("name", ["compact", "input_tokens"])

@@ -278,7 +278,7 @@ def test_parameters_have_the_names_of_chat_completions() -> None:
             "missing_required_parameter",
         ),
         ({"input": "x", "prompt": {"id": "p"}}, "prompt", "unsupported_value"),
-        ({"input": "x", "conversation": "conv_1"}, "conversation", "unsupported_value"),
+        ({"input": "x", "conversation": "conv_1"}, "conversation", "invalid_value"),
         ({"input": "x", "background": True, "store": False}, "store", "invalid_value"),
         ({"input": "x", "tools": {}}, "tools", "invalid_type"),
         ({"input": "x", "tools": [5]}, "tools[0]", "invalid_type"),

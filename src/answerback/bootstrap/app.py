@@ -36,10 +36,11 @@ from answerback.jobs import routes as jobs
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.erase import erase
 from answerback.relay import routes as relay
+from answerback.responses import conversation_routes
 from answerback.responses import routes as responses
 from answerback.responses.background import Background
-from answerback.responses.context import Contexts
 from answerback.responses.stored_streams import StoredStreams
+from answerback.responses.turns import Turns
 from answerback.reviews import routes as reviews
 from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.webhooks import endpoint_routes, secret_routes
@@ -105,9 +106,28 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
 
 def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -> APIRouter:
     store, model = service.stores.responses, service.default_model
-    background = Background(service.kinds.response, service.submitter, canceller, store, Contexts(store), model)
+    background = Background(
+        service.kinds.response,
+        service.submitter,
+        canceller,
+        store,
+        service.stores.conversation_log,
+        service.contexts,
+        model,
+    )
     streams = StoredStreams(store, service.stores.job_events, model)
-    return responses.router(service.responder, background, streams, store, service.authenticator, idempotent, model)
+    turns = Turns(background, store, service.ends, model)
+    return responses.router(
+        service.responder,
+        background,
+        turns,
+        streams,
+        store,
+        service.contexts,
+        service.authenticator,
+        idempotent,
+        model,
+    )
 
 
 def _readiness(service: Service) -> Readiness:
@@ -134,6 +154,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         embeddings.router(service.asker, authenticator, idempotent),
         models.router(service.catalog, authenticator),
         _responses(service, canceller, idempotent),
+        conversation_routes.router(stores.conversation_log, authenticator, idempotent),
         reviews.router(
             kinds.review,
             submitter,

@@ -8,6 +8,7 @@ from answerback.conversations.model import Memory
 from answerback.conversations.windows import Windows
 from answerback.jobs.kind import Registry
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.retry import ShortRetries
 from answerback.llm.limiter import UpstreamLimiter
 from answerback.llm.provider import Provider
 from answerback.relay.kind import MessageKind
@@ -52,9 +53,17 @@ def make_kinds(
     reviewer = _make_reviewer(settings, provider, guard, tokens, instruments)
     lifetimes.push_async_callback(reviewer.close)
     review = ReviewKind(reviewer, settings.llm_timeout_seconds, settings.review_callback_schedule)
-    contexts, timeout = Contexts(stores.responses), settings.llm_timeout_seconds
-    response = ResponseKind(provider, contexts, stores.job_events, timeout, instruments.clock)
+    contexts, timeout = Contexts(stores.responses, stores.conversation_log), settings.llm_timeout_seconds
+    waited_for = short_retries(settings)
+    response = ResponseKind(provider, contexts, stores.job_events, timeout, waited_for, instruments.clock)
     return Kinds(message, review, response, tokens, Registry([message, review, response]))
+
+
+def short_retries(settings: Settings) -> ShortRetries:
+    """Of calls whose callers wait."""
+    return ShortRetries(
+        settings.max_retries, settings.min_retry_delay, settings.max_retry_delay, settings.retry_multiplier
+    )
 
 
 def _make_reviewer(

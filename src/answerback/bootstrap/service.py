@@ -14,7 +14,7 @@ from answerback.benchmark.run import Benchmark
 from answerback.bootstrap.accounts import make_authenticator, make_signing_secrets
 from answerback.bootstrap.endpoints import make_endpoints
 from answerback.bootstrap.engine import make_engine
-from answerback.bootstrap.kinds import Kinds, make_kinds
+from answerback.bootstrap.kinds import Kinds, make_kinds, short_retries
 from answerback.bootstrap.metrics_page import Page, make_page
 from answerback.bootstrap.notifiers import Notifiers, make_notifiers
 from answerback.bootstrap.runtime import Process
@@ -23,13 +23,13 @@ from answerback.bootstrap.stores import Stores, make_stores
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.generate.generate import Generation
 from answerback.http.idempotency import IdempotencyRecords
+from answerback.jobs.ends import JobEnds
 from answerback.jobs.engine import Engine
 from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.model import Limits
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
 from answerback.kernel.instruments import Instruments
-from answerback.kernel.retry import ShortRetries
 from answerback.llm.asking import Asker
 from answerback.llm.catalog import Catalog
 from answerback.llm.provider import Provider
@@ -77,7 +77,9 @@ class Service:
     guard: AddressGuard
     provider: Provider
     asker: Asker
+    contexts: Contexts
     responder: Responder
+    ends: JobEnds
     default_model: str
     catalog: Catalog
     questions: Questions
@@ -152,11 +154,11 @@ async def build(
     depths = Depths(jobs, instruments.clock)
     lifetimes.push_async_callback(depths.close)
     signing_secrets = make_signing_secrets(settings, stores.secrets)
-    local = LocalNotifier()
+    local, ends = LocalNotifier(), JobEnds()
     engine = None
     if role is not Role.API:
         engine = make_engine(
-            settings, jobs, stores, kinds.registry, sender, signing_secrets, sharing.windows, local, instruments
+            settings, jobs, stores, kinds.registry, sender, signing_secrets, sharing.windows, local, ends, instruments
         )
     notifiers = make_notifiers(settings, local, engine, instruments, siblings, serves=role is not Role.WORKER)
     submitter = _make_submitter(settings, jobs, guard, notifiers.notifier, engine, instruments)
@@ -179,7 +181,9 @@ async def build(
         guard=guard,
         provider=provider,
         asker=asker,
-        responder=Responder(asker, Contexts(stores.responses), jobs, upstreams.default_model, instruments),
+        contexts=(contexts := Contexts(stores.responses, stores.conversation_log)),
+        responder=Responder(asker, contexts, jobs, upstreams.default_model, instruments),
+        ends=ends,
         default_model=upstreams.default_model,
         catalog=catalog,
         questions=Questions(asker, stores.questions, instruments.log),
@@ -227,7 +231,4 @@ def _make_results(settings: Settings, role: Role) -> ResultsFolder:
 
 def make_asker(settings: Settings, provider: Provider, instruments: Instruments) -> Asker:
     """The `Asker` of all synchronous routes."""
-    retries = ShortRetries(
-        settings.max_retries, settings.min_retry_delay, settings.max_retry_delay, settings.retry_multiplier
-    )
-    return Asker(provider, retries, settings.llm_timeout_seconds, instruments)
+    return Asker(provider, short_retries(settings), settings.llm_timeout_seconds, instruments)

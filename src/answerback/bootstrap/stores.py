@@ -9,6 +9,7 @@ from answerback.database.operation import Database
 from answerback.database.service_secrets import ServiceSecrets
 from answerback.http.idempotency_store import IdempotencyStore
 from answerback.jobs.events import JobEvents
+from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.store import ResponseStore
 from answerback.webhooks.secrets import SecretStore
 from answerback.webhooks.store import DeliveryStore
@@ -26,6 +27,7 @@ class Stores:
     job_events: JobEvents
     questions: QuestionStore
     responses: ResponseStore
+    conversation_log: ConversationLog
     secrets: SecretStore
     service_secrets: ServiceSecrets
 
@@ -40,6 +42,7 @@ def make_stores(database: Database) -> Stores:
         job_events=JobEvents(database),
         questions=QuestionStore(database),
         responses=ResponseStore(database),
+        conversation_log=ConversationLog(database),
         secrets=SecretStore(database),
         service_secrets=ServiceSecrets(database),
     )

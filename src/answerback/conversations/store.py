@@ -24,10 +24,16 @@ _ENTRY = (
 )
 _of_conversation = conversation_items.c.conversation_id == bindparam("conversation_id")
 
+_session = (
+    conversations.c.tenant_id == bindparam("tenant_id"),
+    conversations.c.key == bindparam("key"),
+    conversations.c.metadata.is_(None),
+)
+
 FIND = Statement(
     select(
         conversations.c.id, conversations.c.pending, conversations.c.erased_through, conversations.c.window_from
-    ).where(conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key"))
+    ).where(*_session)
 )
 REMEMBERED = Statement(
     select(*_ENTRY)
@@ -52,7 +58,7 @@ ERASED_THROUGH = Statement(
 )
 ERASE_THROUGH = Statement(
     update(conversations)
-    .where(conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key"))
+    .where(*_session)
     .values(erased_through=conversations.c.last_position)
     .returning(conversations.c.id)
 )

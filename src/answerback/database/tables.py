@@ -122,11 +122,14 @@ conversations = Table(
     Column("pending", Integer, nullable=False),
     Column("erased_through", BigInteger, nullable=False),
     Column("window_from", BigInteger, nullable=False),
+    Column("metadata", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Index("conversations_key", "tenant_id", "key", unique=True),
     Index("conversations_idle", "updated_at"),
 )
+"""`metadata` is null for sessions of the relay; for conversations of `/v1/conversations` it is a JSON object, or empty
+once they are deleted. Items of the latter stay as long as the conversation, others as long as their job."""
 
 conversation_items = Table(
     "conversation_items",
@@ -138,7 +141,8 @@ conversation_items = Table(
     Column("created_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""What conversations remember. `items` is what the job at this position added: a JSON array of OpenAI's items."""
+"""What conversations remember. `items` is what the job at this position added: a JSON array of OpenAI's items. What
+clients add by themselves has a position of its own, and in place of a job's id one that begins with `items_`."""
 
 jobs = Table(
     "jobs",

@@ -1,7 +1,9 @@
-"""Deleting what ended long ago: jobs whose deliveries are settled, with what they emitted and what their conversations
-remember of them, and conversations left without jobs."""
+"""Deleting what ended long ago: jobs whose deliveries are settled, with what they emitted and what sessions remember of
+them, and conversations left without jobs. Those of `/v1/conversations` keep their items until they go themselves."""
 
-from sqlalchemy import any_, bindparam, delete, exists, literal_column, select
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, any_, bindparam, delete, exists, literal_column, select
 
 from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
@@ -25,6 +27,11 @@ PRUNE_ITEMS = Statement(
     delete(conversation_items).where(
         conversation_items.c.conversation_id == bindparam("conversation_id"),
         conversation_items.c.position == bindparam("position"),
+        ~exists(
+            select(literal_column("1")).where(
+                conversations.c.id == bindparam("conversation_id"), conversations.c.metadata.is_not(None)
+            )
+        ),
     )
 )
 _owing = exists(select(literal_column("1")).select_from(deliveries).where(deliveries.c.job_id == jobs.c.id))
@@ -32,25 +39,41 @@ PRUNE_JOB = Statement(
     delete(jobs).where(jobs.c.id == bindparam("job_id"), ~_owing).returning(jobs.c.id), by=("job_id",)
 )
 PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERIES, PRUNE_ITEMS, PRUNE_JOB, DELETE_EVENTS), "prune")
-_idle = (
-    select(conversations.c.id)
-    .where(
-        conversations.c.updated_at < bindparam("before"),
-        conversations.c.pending == 0,
-        # `pending` is 0, so all its jobs have ended; only ended jobs have an index by conversation.
-        ~exists(
-            select(literal_column("1")).where(
-                jobs.c.conversation_id == conversations.c.id, jobs.c.finished_at.is_not(None)
-            )
-        ),
+
+
+def _idle(*where: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(conversations.c.id)
+        .where(
+            conversations.c.updated_at < bindparam("before"),
+            conversations.c.pending == 0,
+            # `pending` is 0, so all its jobs have ended; only ended jobs have an index by conversation.
+            ~exists(
+                select(literal_column("1")).where(
+                    jobs.c.conversation_id == conversations.c.id, jobs.c.finished_at.is_not(None)
+                )
+            ),
+            *where,
+        )
+        .order_by(conversations.c.updated_at)
+        .limit(at_most(BATCH))
+        .with_for_update(skip_locked=True)
     )
-    .order_by(conversations.c.updated_at)
-    .limit(at_most(BATCH))
-    .with_for_update(skip_locked=True)
+
+
+_holds_items = exists(
+    select(literal_column("1")).where(conversation_items.c.conversation_id == conversations.c.id)
+).correlate(conversations)
+_idle_with_items, _idle_without = _idle(_holds_items), _idle(~_holds_items)
+PRUNE_KEPT_ITEMS = Statement(
+    delete(conversation_items).where(conversation_items.c.conversation_id.in_(_idle_with_items)),
+    postgresql=delete(conversation_items).where(
+        conversation_items.c.conversation_id == any_(array_of(_idle_with_items))
+    ),
 )
 PRUNE_CONVERSATIONS = Statement(
-    delete(conversations).where(conversations.c.id.in_(_idle)),
-    postgresql=delete(conversations).where(conversations.c.id == any_(array_of(_idle))),
+    delete(conversations).where(conversations.c.id.in_(_idle_without)),
+    postgresql=delete(conversations).where(conversations.c.id == any_(array_of(_idle_without))),
 )
 
 
@@ -59,6 +82,7 @@ def prune(tx: Transaction, retention_ms: int) -> Operation[Swept]:
     before = tx.wall - retention_ms
     rows = yield OLD_JOBS(before=before)
     pruned = yield from batched((_prune(row) for row in rows), PRUNE_PLAN)
+    yield PRUNE_KEPT_ITEMS(before=before)
     yield PRUNE_CONVERSATIONS(before=before)
     return Swept(jobs_pruned=pruned.count(True))
 

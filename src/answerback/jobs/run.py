@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, assert_never
 
 from answerback.conversations.windows import Windows
+from answerback.jobs.ends import JobEnds
 from answerback.jobs.finish import End
 from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import Finished
@@ -36,6 +37,7 @@ class Runner:
         notifier: Notifier,
         windows: Windows,
         deliveries: DeliveryBirths,
+        ends: JobEnds,
         instruments: Instruments,
     ) -> None:
         self._store = store
@@ -43,6 +45,7 @@ class Runner:
         self._notifier = notifier
         self._windows = windows
         self._deliveries = deliveries
+        self._ends = ends
         self._log = instruments.log
         self._metrics = instruments.metrics
         self._tracer = instruments.tracer
@@ -134,6 +137,7 @@ class Runner:
         kept = await self._persist(claim, report, write)
         if kept:
             self._failpoint(Failpoint.AFTER_FINISH)
+            self._ends.ended(claim.id)
             # Without a `finished` the commit of an earlier try was not answered: everything may be due.
             if finished is None or finished.owes:
                 self._notifier.delivery_ready()

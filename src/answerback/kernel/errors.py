@@ -63,7 +63,8 @@ class ErrorCode(StrEnum):
     """The `tool_outputs` answer calls that are no longer open: they were answered already, or another message came
     after them."""
     CONTEXT_GONE = "context_gone"
-    """Responses: one that this one goes on from was deleted before it was answered."""
+    """Responses: what this one goes on from (a response, a conversation) was deleted before it was answered, or leaves
+    a call without its output."""
     POISONED = "poisoned"
     """The workers that ran the job stopped three times within 72 hours, the last time while no other such job ran."""
     EXPIRED = "expired"

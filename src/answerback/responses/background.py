@@ -1,15 +1,16 @@
-"""Responses that run as jobs: nobody waits for them."""
+"""Responses that run as jobs: those that nobody waits for, and those of conversations."""
 
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.kind import ENDED
-from answerback.jobs.model import Submission
+from answerback.jobs.model import Accepted, Submission
 from answerback.jobs.submit import Submitter
 from answerback.kernel.errors import Conflict
 from answerback.kernel.json import Json
 from answerback.responses import ids
 from answerback.responses.body import response_body
 from answerback.responses.context import Contexts
+from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.kind import ResponseKind
 from answerback.responses.model import Asked
 from answerback.responses.opening import Opening
@@ -27,6 +28,7 @@ class Background:
         submitter: Submitter,
         canceller: Canceller,
         store: ResponseStore,
+        log: ConversationLog,
         contexts: Contexts,
         default_model: str,
     ) -> None:
@@ -34,24 +36,33 @@ class Background:
         self._submitter = submitter
         self._canceller = canceller
         self._store = store
+        self._log = log
         self._contexts = contexts
         self._default_model = default_model
 
     async def start(self, tenant_id: str, asked: Asked, idempotency_key: str | None) -> tuple[StoredResponse, bool]:
         """The response, stored, and whether this call created it. Raises what a submission and a context raise."""
-        asked, items = await self._contexts.resolve(tenant_id, asked)
-        toolbox = Toolbox.of(asked.parameters)
-        Opening(asked, items, toolbox)
-        wanted = Submission(self._kind, asked, tenant_id, None, idempotency_key=idempotency_key)
-        accepted = await self._submitter.submit(wanted)
+        accepted = await self.submit(tenant_id, asked, idempotency_key)
         return await self._store.get(tenant_id, ids.response_id(accepted.job_id)), accepted.created
+
+    async def submit(self, tenant_id: str, asked: Asked, idempotency_key: str | None) -> Accepted:
+        """Raises what a submission and a context raise; NotFound where there is no such conversation."""
+        key = None
+        if asked.conversation is not None:
+            await self._log.get(tenant_id, asked.conversation)
+            key = ids.conversation_key(asked.conversation)
+        asked, items = await self._contexts.resolve(tenant_id, asked)
+        if key is None:
+            # What stands in a conversation before this input is known once its turn has come.
+            Opening(asked, items, Toolbox.of(asked.parameters))
+        return await self._submitter.submit(Submission(self._kind, asked, tenant_id, None, key, idempotency_key))
 
     async def cancel(self, tenant_id: str, response_id: str) -> dict[str, Json]:
         """The response, unchanged where it has ended. Raises NotFound, InvalidParameter."""
         found = await self._store.get(tenant_id, response_id)
         if not found.background:
             raise InvalidParameter("response_id", "only a background response can be cancelled")
-        await self._end(tenant_id, found.job_id)
+        await self.end(tenant_id, found.job_id)
         found = await self._store.get(tenant_id, response_id)
         return response_body(found.asked, found.progress(self._default_model), stored=True)
 
@@ -59,10 +70,11 @@ class Background:
         """One that has not ended is cancelled. Raises NotFound."""
         found = await self._store.get(tenant_id, response_id)
         if found.state not in ENDED:
-            await self._end(tenant_id, found.job_id)
+            await self.end(tenant_id, found.job_id)
         await self._store.erase(tenant_id, response_id)
 
-    async def _end(self, tenant_id: str, job_id: str) -> None:
+    async def end(self, tenant_id: str, job_id: str) -> None:
+        """Cancels a job that has not ended."""
         try:
             await self._canceller.cancel(tenant_id, job_id)
         except Conflict:

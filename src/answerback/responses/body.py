@@ -48,7 +48,7 @@ def response_body(asked: Asked, at: Progress, *, stored: bool) -> dict[str, Json
         "output": shown(at.output, sealed=asked.includes(SEALED)),
         "parallel_tool_calls": given.get("parallel_tool_calls", True),
         "previous_response_id": asked.previous,
-        "conversation": None,
+        "conversation": None if asked.conversation is None else {"id": asked.conversation},
         "reasoning": {
             "effort": reasoning.get("effort"),
             "summary": reasoning.get("summary") or reasoning.get("generate_summary"),

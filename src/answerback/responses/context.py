@@ -1,20 +1,28 @@
-"""What stands before an input: the responses that it goes on from, and the items that it refers to."""
+"""What stands before an input: the responses or the conversation that it goes on from, and the items that it refers
+to."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from answerback.kernel.errors import InvalidField
+from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.model import Asked, Item
 from answerback.responses.store import ResponseStore
-from answerback.responses.stored import StoredResponse
+from answerback.responses.stored import Place, StoredResponse
 
 REFERENCE = "item_reference"
 
 
-class Contexts:
-    """Reads both from the store."""
+class ConversationGone(InvalidField):
+    """The conversation was deleted before the response was answered."""
 
-    def __init__(self, store: ResponseStore) -> None:
+
+class Contexts:
+    """Reads them from the stores."""
+
+    def __init__(self, store: ResponseStore, log: ConversationLog) -> None:
         self._store = store
+        self._log = log
 
     async def resolve(self, tenant_id: str, asked: Asked) -> tuple[Asked, list[Item]]:
         """The request with its references replaced by their items and its ancestors named, and all that the model is to
@@ -27,10 +35,24 @@ class Contexts:
         )
         return resolved, [*said(before), *resolved.input]
 
-    async def items(self, tenant_id: str, asked: Asked) -> list[Item]:
+    async def items(self, tenant_id: str, asked: Asked, place: Place | None) -> list[Item]:
         """All that the model is to read, for a request that is resolved. Raises PreviousResponseNotFound,
+        ConversationGone, ChainTooLong."""
+        if place is None:
+            return [*said(await self._before(tenant_id, asked)), *asked.input]
+        before = await self._log.before(tenant_id, place.row_id, place.position)
+        if before is None:
+            raise ConversationGone("conversation", "the conversation was deleted before this response was answered")
+        return [*before, *asked.input]
+
+    async def read_by(self, tenant_id: str, response_id: str) -> list[Item]:
+        """All that the model read for a stored response, with ids, as far as it is not deleted. Raises NotFound,
         ChainTooLong."""
-        return [*said(await self._before(tenant_id, asked)), *asked.input]
+        *before, last = await self._store.with_ancestors(tenant_id, response_id)
+        items = said(before)
+        if last.place is not None:
+            items += await self._log.before(tenant_id, last.place.row_id, last.place.position) or ()
+        return [*items, *last.input_items]
 
     async def _before(self, tenant_id: str, asked: Asked) -> Sequence[StoredResponse]:
         return [] if asked.previous is None else await self._store.chain(tenant_id, asked.previous)

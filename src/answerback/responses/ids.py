@@ -4,10 +4,15 @@ its place: each is found by the key of one row."""
 import re
 
 RESPONSE, JOB = "resp_", "job_"
+CONVERSATION, ENTRY = "conv_", "items_"
+"""An entry holds items that a client added to a conversation by itself."""
+SESSION_LENGTH = 128
+"""The longest `session_id` of the relay."""
 INPUT, OUTPUT = "i", "o"
 """Which list of the response an item's place counts in."""
 
 _DIGITS = re.compile(r"[0-9a-f]{32}")
+_CONVERSATION = re.compile(r"conv_[0-9a-f]{32}")
 _ITEM = re.compile(r"[a-z]{2,4}_([0-9a-f]{32})([io])([0-9]{1,7})")
 
 PREFIXES = {
@@ -28,6 +33,15 @@ def job_id(response_id: str) -> str | None:
 
 def response_id(job_id: str) -> str:
     return RESPONSE + job_id.removeprefix(JOB)
+
+
+def is_conversation(given: str) -> bool:
+    return _CONVERSATION.fullmatch(given) is not None
+
+
+def conversation_key(conversation_id: str) -> str:
+    """The key of its row. It is longer than a `session_id` may be, and no URL: no session of the relay has it."""
+    return conversation_id.ljust(SESSION_LENGTH + 1, ".")
 
 
 def item_id(response_id: str, kind: str, listed: str, place: int) -> str:

@@ -22,16 +22,17 @@ SKIPPED = frozenset(
 """What tools that OpenAI itself runs leave in a history: other models know nothing of it."""
 
 
-def items_of(given: Json) -> tuple[list[Item], list[Item]]:
-    """The items of an `input`, and the tools that stand among them (`additional_tools`). Raises InvalidField."""
+def items_of(given: Json, field: str = "input") -> tuple[list[Item], list[Item]]:
+    """The items of an `input`, and the tools that stand among them (`additional_tools`). `field` is what the request
+    calls it. Raises InvalidField."""
     if isinstance(given, str):
-        return [_message({"role": "user", "content": given}, "input")], []
+        return [_message({"role": "user", "content": given}, field)], []
     if not isinstance(given, list):
-        raise InvalidType("input", "invalid 'input': must be a string or a list of items")
+        raise InvalidType(field, f"invalid '{field}': must be a string or a list of items")
     items: list[Item] = []
     tools: list[Item] = []
     for index, item in enumerate(given):
-        path = f"input[{index}]"
+        path = f"{field}[{index}]"
         if not isinstance(item, dict):
             raise InvalidType(path, f"invalid '{path}': must be an object")
         kind = item.get("type") or ("message" if item.get("role") else "item_reference" if "id" in item else None)

@@ -1,16 +1,17 @@
 """The kind `response`: a response that is stored, whether its caller waited for it or not."""
 
+import random
 import time
 from collections.abc import Awaitable, Mapping
 
 from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, JobState, Queue
-from answerback.jobs.outcome import Completed, Failed, Outcome
+from answerback.jobs.outcome import Completed, Failed, Outcome, Retry
 from answerback.kernel.clock import Clock
-from answerback.kernel.errors import ErrorCode, Failure, InvalidField
+from answerback.kernel.errors import UNUSABLE, Conflict, ErrorCode, Failure, InvalidField, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
-from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
+from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule, ShortRetries
 from answerback.llm.model import ChatRequest
 from answerback.llm.provider import Provider, send_streamed
 from answerback.llm.reply import StreamedReply
@@ -20,24 +21,35 @@ from answerback.responses.body import Progress
 from answerback.responses.chat_body import OPTIONAL
 from answerback.responses.context import Contexts
 from answerback.responses.emission import emitted
-from answerback.responses.model import Asked
+from answerback.responses.model import Asked, Item
 from answerback.responses.opening import Opening
 from answerback.responses.store import KIND
+from answerback.responses.stored import Place
 from answerback.responses.tools import Toolbox
 
 
 class ResponseKind:
-    """Implements `Kind[Asked]`. `timeout` bounds one call to the LLM, in seconds."""
+    """Implements `Kind[Asked]`. `timeout` bounds one call to the LLM, in seconds; `waited_for` is how one is retried
+    whose caller waits."""
 
     name = KIND
     queue = Queue.INTERACTIVE
     retries = JOB_SCHEDULE
     callback_retries: RetrySchedule | None = None
 
-    def __init__(self, provider: Provider, contexts: Contexts, events: JobEvents, timeout: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        contexts: Contexts,
+        events: JobEvents,
+        timeout: float,
+        waited_for: ShortRetries,
+        clock: Clock,
+    ) -> None:
         self._provider = provider
         self._contexts = contexts
         self._events = events
+        self._waited_for = waited_for
         self._timeout = timeout
         self._clock = clock
 
@@ -47,13 +59,15 @@ class ResponseKind:
     def decode(self, raw: str) -> Asked:
         return stored.decode(raw)
 
-    async def check(self, args: Asked, tenant_id: str, conversation_key: str | None) -> None:
-        """All has been checked where the request was read."""
+    async def check(self, args: Asked, tenant_id: str, conversation_key: str | None) -> None:  # noqa: ARG002
+        """All else has been checked where the request was read. Raises Conflict."""
+        if args == stored.ERASED:
+            raise Conflict("this response was deleted: send its request again instead")
 
     async def run(self, claim: Claimed[Asked]) -> Outcome:
         asked, toolbox = claim.job.args, Toolbox.of(claim.job.args.parameters)
         try:
-            items = await persist(lambda: self._contexts.items(claim.tenant_id, asked))
+            items = await persist(lambda: self._contexts.items(claim.tenant_id, asked, _place(claim.job)))
             opening = Opening(asked, items, toolbox)
         except InvalidField as refusal:
             return Failed(Failure(ErrorCode.CONTEXT_GONE, refusal.message, refusal.field))
@@ -64,17 +78,37 @@ class ResponseKind:
             request = ChatRequest(body, timeout, claim.tenant_id, queued=True, stream=True, optional=OPTIONAL)
             return send_streamed(self._provider, request)
 
-        reply = await opening.reply(send)
         start = Start(ids.response_id(claim.id), claim.job.created_at, asked.model or "")
         answering = Answering(asked, toolbox, start, self._clock)
-        at = await (emitted(self._events, claim, answering, reply) if asked.streamed else answering.read(reply))
+        try:
+            reply = await opening.reply(send)
+            at = await (emitted(self._events, claim, answering, reply) if asked.streamed else answering.read(reply))
+        except ProviderError as error:
+            # A call of ours that our own limits put off is not seen by who waits, but as time.
+            if asked.background or not error.asked:
+                raise
+            return self._after(error, claim.attempt)
         return Completed(stored.result_of(at), time.perf_counter() - asked_at, _about(at))
 
+    def _after(self, error: ProviderError, attempt: int) -> Outcome:
+        delay = None
+        if error.retryable and error.failure.code not in UNUSABLE:
+            delay = self._waited_for.delay(attempt, error.retry_after, random.random)
+        remark = None if error.base_url is None else error.for_operator
+        if delay is None:
+            return Failed(error.failure, error.http_status, remark)
+        return Retry(delay, error.failure, http_status=error.http_status, remark=remark)
+
     def effects(self, job: Job[Asked | None], ending: Ending) -> Effects:
-        """OpenAI's events name the response only; it is fetched by its id."""
-        data = {"job_id": job.id, "id": ids.response_id(job.id)}
-        status = (ending.result or {}).get("status") or stored.STATUSES[ending.state]
-        return Effects((Event(f"{self.name}.{status}", data),))
+        """OpenAI's events name the response only; it is fetched by its id. One whose caller waited has none."""
+        response_id, asked, result = ids.response_id(job.id), job.args, ending.result
+        items: tuple[Item, ...] = ()
+        if asked is not None and asked.conversation is not None and result is not None:
+            items = (*stored.named(response_id, asked.input), *result["output"])
+        if asked is not None and asked.conversation is not None and not asked.background:
+            return Effects(items=items)
+        status = (result or {}).get("status") or stored.STATUSES[ending.state]
+        return Effects((Event(f"{self.name}.{status}", {"job_id": job.id, "id": response_id}),), items)
 
     def redact(self, args: Asked) -> Asked:  # noqa: ARG002 (nothing of it is left)
         return stored.ERASED
@@ -89,6 +123,12 @@ class ResponseKind:
                 "background": job.args.background,
             }
         )
+
+
+def _place(job: Job[Asked]) -> Place | None:
+    if job.conversation_id is None or job.position is None:
+        return None
+    return Place(job.conversation_id, job.position)
 
 
 def _about(at: Progress) -> dict[str, object]:

@@ -46,6 +46,11 @@ class Asked:
         previous: str | None = self.parameters.get("previous_response_id")
         return previous
 
+    @property
+    def conversation(self) -> str | None:
+        conversation: str | None = self.parameters.get("conversation")
+        return conversation
+
     def includes(self, wanted: str) -> bool:
         return wanted in self.parameters.get("include", ())
 

@@ -14,7 +14,7 @@ from answerback.responses.request import RequestBody
 EXAMPLE_ID = "resp_01a1fc8454427e0488ed70bfee41f52c"
 _CREATED_AT = 1_767_225_600_000
 _ITEM = {"type": "message", "role": "user", "status": "completed"}
-_READ = {
+EXAMPLE_ITEM = {
     "id": EXAMPLE_ID.replace("resp_", "msg_") + "i0",
     **_ITEM,
     "content": [{"type": "input_text", "text": "Say hello."}],
@@ -43,7 +43,7 @@ _STREAM = "".join(
         {"type": "response.completed", "response": _EXAMPLE, "sequence_number": 8},
     )
 )
-_REASONS = {
+REASONS = {
     "_401": "No key, or one that is not valid",
     "_421": MISDIRECTED,
     "_429": "A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
@@ -51,18 +51,13 @@ _REASONS = {
 }
 
 
-def _body(description: str, example: Any, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+def body_of(description: str, example: Any, schema: dict[str, Any] | None = None) -> dict[str, Any]:
     content = {"schema": schema or {"type": "object"}, "example": example}
     return {"description": description, "content": {"application/json": content}}
 
 
-def _queries(*described: tuple[str, str, dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "parameters": [
-            {"name": name, "in": "query", "required": False, "description": meaning, "schema": schema}
-            for name, meaning, schema in described
-        ]
-    }
+def _query(name: str, meaning: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": meaning, "schema": schema}
 
 
 def _texts(names: Iterable[str]) -> dict[str, Any]:
@@ -70,12 +65,12 @@ def _texts(names: Iterable[str]) -> dict[str, Any]:
 
 
 CREATE_BODY = body_schema(RequestBody, {"model": _MODEL, "input": "Say hello."})
-_CREATED = _body("The response, or with `stream: true` its events", _EXAMPLE)
+_CREATED = body_of("The response, or with `stream: true` its events", _EXAMPLE)
 _CREATED["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM}
 CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: _CREATED,
     **openai_errors(
-        **_REASONS
+        **REASONS
         | {
             "_400": "The request is wrong, or the upstream refused it: `param` and `message` say what to change",
             "_409": "The Idempotency-Key was used with another body, or its first request is still being answered "
@@ -88,7 +83,7 @@ CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
     ),
     **openai_refusal(404, "An `item_reference` to what is not stored", "not_found", "there is no item 'msg_1'"),
 }
-_OF_ONE = openai_errors(**_REASONS) | openai_refusal(
+_OF_ONE = openai_errors(**REASONS) | openai_refusal(
     404, "There is no such response among yours", "not_found", f"there is no response {EXAMPLE_ID!r}"
 )
 
@@ -97,7 +92,7 @@ def _refused(message: str) -> dict[int | str, dict[str, Any]]:
     return openai_refusal(400, "The request cannot be carried out", "invalid_value", message)
 
 
-_shown = _body("The response, or with `stream=true` its events", _EXAMPLE)
+_shown = body_of("The response, or with `stream=true` its events", _EXAMPLE)
 _shown["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM}
 SHOWN_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: _shown,
@@ -105,31 +100,47 @@ SHOWN_RESPONSES: dict[int | str, dict[str, Any]] = {
     **_refused("only a background response can be streamed again: leave 'stream' out"),
 }
 CANCELLED_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: _body("The response", _EXAMPLE),
+    200: body_of("The response", _EXAMPLE),
     **_OF_ONE,
     **_refused("only a background response can be cancelled"),
 }
 DELETED_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: _body("It is deleted", {"id": EXAMPLE_ID, "object": "response", "deleted": True}),
+    200: body_of("It is deleted", {"id": EXAMPLE_ID, "object": "response", "deleted": True}),
     **_OF_ONE,
 }
 ITEMS_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: _body(
+    200: body_of(
         "A page of items",
-        {"object": "list", "data": [_READ], "first_id": _READ["id"], "last_id": _READ["id"], "has_more": False},
+        {
+            "object": "list",
+            "data": [EXAMPLE_ITEM],
+            "first_id": EXAMPLE_ITEM["id"],
+            "last_id": EXAMPLE_ITEM["id"],
+            "has_more": False,
+        },
     ),
     **_OF_ONE,
     **_refused("'limit' must be a number from 1 to 100"),
 }
-_INCLUDE = ("include[]", "What else to show.", _texts(["reasoning.encrypted_content"]))
-RESPONSE_QUERIES = _queries(
-    ("stream", "True: the events of a background response that was created with `stream`.", {"type": "boolean"}),
-    ("starting_after", "Only events behind this `sequence_number`.", {"type": "integer", "minimum": 0}),
-    _INCLUDE,
-)
-ITEM_QUERIES = _queries(
-    ("after", "Only items behind this one in the list: the `last_id` of the page before.", {"type": "string"}),
-    ("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
-    ("order", "`desc`: the newest first.", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}),
-    _INCLUDE,
-)
+INCLUDE_QUERY = _query("include[]", "What else to show.", _texts(["reasoning.encrypted_content"]))
+RESPONSE_QUERIES = {
+    "parameters": [
+        _query(
+            "stream",
+            "True: the events of a background response that was created with `stream`.",
+            {"type": "boolean"},
+        ),
+        _query("starting_after", "Only events behind this `sequence_number`.", {"type": "integer", "minimum": 0}),
+        INCLUDE_QUERY,
+    ]
+}
+ITEM_QUERIES = {
+    "parameters": [
+        _query(
+            "after", "Only items behind this one in the list: the `last_id` of the page before.", {"type": "string"}
+        ),
+        _query("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+        _query("order", "`desc`: the newest first.", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}),
+        INCLUDE_QUERY,
+    ]
+}

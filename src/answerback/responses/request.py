@@ -10,6 +10,7 @@ from answerback.http.openai_errors import InvalidParameter, InvalidType, Missing
 from answerback.kernel.errors import InvalidField
 from answerback.kernel.json import Json
 from answerback.llm.model import name
+from answerback.responses import ids
 from answerback.responses.items import items_of
 from answerback.responses.model import Asked
 from answerback.responses.tools import Toolbox
@@ -27,7 +28,6 @@ ignored, as Codex's `client_metadata`."""
 NOT_OFFERED: Mapping[str, str] = {
     "prompt": "stored prompts are not offered here: send their text as 'instructions' and 'input'",
     "moderation": "moderation is not offered here",
-    "conversation": "conversations are not offered here yet: chain responses by 'previous_response_id'",
 }
 
 MAX_PAIRS = 16
@@ -68,6 +68,15 @@ class TextOptions(_Part):
 
 Text = Annotated[str, StringConstraints(max_length=10_485_760)]
 ShortText = Annotated[str, StringConstraints(max_length=512)]
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], ShortText],
+    Field(max_length=MAX_PAIRS),
+    at_most(MAX_PAIRS),
+]
+
+
+class ConversationName(_Part):
+    id: str
 
 
 class RequestBody(_Part):
@@ -82,6 +91,11 @@ class RequestBody(_Part):
     previous_response_id: ShortText | None = Field(
         None, description="The response whose input and output, and those before it, stand before this input."
     )
+    conversation: ShortText | ConversationName | None = Field(
+        None,
+        description="The conversation, or its id, whose items stand before this input, and to which input and output "
+        "are added in the end. Requests for the same one are answered one after the other.",
+    )
     background: bool | None = Field(
         None, description="True: the response is queued, and fetched by its id once it is there."
     )
@@ -89,17 +103,7 @@ class RequestBody(_Part):
     stream: bool | None = None
     stream_options: dict[str, Any] | None = None
     include: Annotated[list[str], Field(fail_fast=True)] | None = None
-    metadata: (
-        Annotated[
-            dict[
-                Annotated[str, StringConstraints(max_length=64)],
-                Annotated[str, StringConstraints(max_length=512)],
-            ],
-            Field(max_length=MAX_PAIRS),
-            at_most(MAX_PAIRS),
-        ]
-        | None
-    ) = None
+    metadata: Metadata | None = None
     tools: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = None
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
@@ -122,21 +126,48 @@ def asked(body: Mapping[str, Json]) -> Asked:
     for field, why in NOT_OFFERED.items():
         if body.get(field) not in (None, False):
             raise UnsupportedValue(field, why)
-    if body.get("input") in (None, "") or (body["input"] == [] and not body.get("previous_response_id")):
+    if body.get("input") in (None, "") or (
+        body["input"] == [] and not (body.get("previous_response_id") or body.get("conversation"))
+    ):
         raise MissingParameter("input", "missing required parameter: 'input'")
+    conversation = _conversation(body)
     try:
         checked = RequestBody.model_validate(body)
     except ValidationError as error:
-        raise _refusal(error.errors(include_url=False, include_input=False)[0]) from None
+        raise refusal(error.errors(include_url=False, include_input=False)[0]) from None
     _check_format(checked)
     _check_background(checked)
-    parameters = checked.model_dump(exclude_none=True, exclude={"input", "tools"}, by_alias=True)
+    parameters = checked.model_dump(exclude_none=True, exclude={"input", "tools", "conversation"}, by_alias=True)
+    if conversation is not None:
+        parameters["conversation"] = conversation
     parameters |= {field: body[field] for field in PASSED_ON if body.get(field) is not None}
     items, added = items_of(checked.input)
     if tools := [*(checked.tools or ()), *added]:
         parameters["tools"] = tools
     Toolbox.of(parameters)
     return Asked(parameters, tuple(items))
+
+
+def _conversation(body: Mapping[str, Json]) -> str | None:
+    """The id of the request's conversation."""
+    given, param = body.get("conversation"), "conversation"
+    if isinstance(given, dict):
+        given, param = given.get("id"), "conversation.id"
+        if given is None:
+            raise MissingParameter(param, f"missing required parameter: '{param}'")
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise InvalidType(param, f"invalid '{param}': must be the id of a conversation")
+    if not ids.is_conversation(given):
+        raise InvalidParameter(param, f"invalid '{param}': the id of a conversation is 'conv_' and 32 hex digits")
+    if body.get("previous_response_id") is not None:
+        words = "a request goes on from 'previous_response_id' or from a 'conversation': send one of them"
+        raise InvalidParameter("previous_response_id", words)
+    if body.get("stream") is True and body.get("background") is not True:
+        words = "a response with a 'conversation' is streamed in the background only: leave 'stream' out, or send "
+        raise UnsupportedValue("stream", words + "'background': true")
+    return given
 
 
 def _check_background(checked: RequestBody) -> None:
@@ -152,7 +183,8 @@ def _check_format(checked: RequestBody) -> None:
                 raise MissingParameter(f"text.format.{field}", f"missing required parameter: 'text.format.{field}'")
 
 
-def _refusal(error: Any) -> InvalidField:
+def refusal(error: Any) -> InvalidField:
+    """That of the first error which pydantic found in a body."""
     param = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in error["loc"]).lstrip(".")
     words = f"invalid '{param}': {error['msg'].removeprefix('Value error, ')}"
     if error["type"] == "missing":

@@ -1,8 +1,6 @@
 """OpenAI's responses: created, fetched, deleted."""
 
-import json
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path
 from starlette.requests import Request
@@ -14,14 +12,13 @@ from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_bodies import read_object
 from answerback.http.openai_errors import InvalidParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
-from answerback.http.responses import JSON
 from answerback.kernel.errors import NotFound
 from answerback.kernel.json import Json
 from answerback.responses.background import Background
 from answerback.responses.body import response_body, shown
-from answerback.responses.context import said
+from answerback.responses.context import Contexts
 from answerback.responses.create import Responder, name_ignored
-from answerback.responses.model import SEALED, Item
+from answerback.responses.model import Asked
 from answerback.responses.openapi_parts import (
     CANCELLED_RESPONSES,
     CREATE_BODY,
@@ -33,10 +30,12 @@ from answerback.responses.openapi_parts import (
     RESPONSE_QUERIES,
     SHOWN_RESPONSES,
 )
+from answerback.responses.paging import included, json_response, page_of, seals
 from answerback.responses.request import asked as read_asked
 from answerback.responses.store import ResponseStore
 from answerback.responses.stored_streams import StoredStreams
 from answerback.responses.tools import Toolbox
+from answerback.responses.turns import Turns
 
 PATH = "/v1/responses"
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -45,7 +44,6 @@ MAX_VALUES = 100_000
 """Of JSON in a request: a history of thousands of items has fewer."""
 
 WANTED = """send {"model": …, "input": …} with 'Content-Type: application/json'"""
-DEFAULT_PAGE, LARGEST_PAGE = 20, 100
 LONGEST_NUMBER = 15
 
 ResponseId = Annotated[str, Path(description="A response's `id`.", examples=[EXAMPLE_ID])]
@@ -54,8 +52,10 @@ ResponseId = Annotated[str, Path(description="A response's `id`.", examples=[EXA
 def router(
     responder: Responder,
     background: Background,
+    turns: Turns,
     streams: StoredStreams,
     store: ResponseStore,
+    contexts: Contexts,
     authenticator: Authenticator,
     idempotent: Idempotent,
     default_model: str,
@@ -82,6 +82,9 @@ def router(
         With `background: true` the response comes at once, as `queued`, and is answered by a worker, also after a
         restart. With `stream: true` as well its events come meanwhile; hanging up stops nothing. Webhook endpoints that
         subscribed to `response.completed`, `.incomplete`, `.failed` or `.cancelled` hear of its end.
+
+        With a `conversation` the response goes on from its items, and input and output are added to them once it is
+        whole. Requests for one conversation that come at the same time are answered in their order.
         """
         tenant_id = await authenticator.tenant(request)
         body = await read_object(request, WANTED, MAX_VALUES)
@@ -91,22 +94,41 @@ def router(
             if asked.streamed:
                 response = streams.stream(tenant_id, found)
             else:
-                response = _json(found.opening(default_model, "queued"))
+                response = json_response(found.opening(default_model, "queued"))
             if not created:
                 response.headers.update(REPLAYED)
             name_ignored(response, Toolbox.of(asked.parameters))
             return response
+        if asked.conversation is not None:
+            return await take_turn(request, tenant_id, asked, body)
         return await idempotent(
             request, tenant_id, body, lambda: responder.respond(tenant_id, asked), streamed=asked.streamed
         )
 
-    _add_reads(router, streams, store, authenticator, default_model)
+    async def take_turn(request: Request, tenant_id: str, asked: Asked, body: Json) -> Response:
+        # The job itself holds the key: a repeated request waits for the same turn, also after a restart.
+        key = idempotency_key(request)
+
+        async def answer() -> Response:
+            whole, created = await turns.respond(tenant_id, asked, key)
+            response = json_response(whole, {} if created else REPLAYED)
+            name_ignored(response, Toolbox.of(asked.parameters))
+            return response
+
+        return await (answer() if key is not None else idempotent(request, tenant_id, body, answer))
+
+    _add_reads(router, streams, store, contexts, authenticator, default_model)
     _add_ends(router, background, authenticator)
     return router
 
 
 def _add_reads(
-    router: APIRouter, streams: StoredStreams, store: ResponseStore, authenticator: Authenticator, default_model: str
+    router: APIRouter,
+    streams: StoredStreams,
+    store: ResponseStore,
+    contexts: Contexts,
+    authenticator: Authenticator,
+    default_model: str,
 ) -> None:
     @router.get(
         "/responses/{response_id}",
@@ -126,8 +148,8 @@ def _add_reads(
         found = await store.get(tenant_id, response_id)
         if request.query_params.get("stream", "").lower() in ("true", "1"):
             return streams.stream(tenant_id, found, _after(request.query_params.get("starting_after")))
-        asked = found.asked.including(_included(request))
-        return _json(response_body(asked, found.progress(default_model), stored=True))
+        asked = found.asked.including(included(request))
+        return json_response(response_body(asked, found.progress(default_model), stored=True))
 
     @router.get(
         "/responses/{response_id}/input_items",
@@ -137,11 +159,11 @@ def _add_reads(
         openapi_extra=ITEM_QUERIES,
     )
     async def list_input_items(request: Request, response_id: ResponseId) -> Response:
-        """The items of its input behind those of the responses before it, without `instructions`. Newest first."""
+        """The items of its input behind those of the responses before it, or of its conversation, without
+        `instructions`. Newest first."""
         tenant_id = await authenticator.polling_tenant(request)
-        *before, last = await store.with_ancestors(tenant_id, response_id)
-        items = [*said(before), *last.input_items]
-        return _json(_page(request, shown(items, sealed=SEALED in _included(request))))
+        items = await contexts.read_by(tenant_id, response_id)
+        return json_response(page_of(request, shown(items, sealed=seals(request))))
 
 
 def _add_ends(router: APIRouter, background: Background, authenticator: Authenticator) -> None:
@@ -152,7 +174,7 @@ def _add_ends(router: APIRouter, background: Background, authenticator: Authenti
         """Nothing can go on from it any more, nor from those that went on from it."""
         tenant_id = await authenticator.tenant(request)
         await background.delete(tenant_id, response_id)
-        return _json({"id": response_id, "object": "response", "deleted": True})
+        return json_response({"id": response_id, "object": "response", "deleted": True})
 
     @router.post(
         "/responses/{response_id}/cancel",
@@ -164,7 +186,7 @@ def _add_ends(router: APIRouter, background: Background, authenticator: Authenti
         """Cancelling twice is no error, and one that has ended stays as it is. A response whose caller waits is
         cancelled by hanging up."""
         tenant_id = await authenticator.tenant(request)
-        return _json(await background.cancel(tenant_id, response_id))
+        return json_response(await background.cancel(tenant_id, response_id))
 
     @router.post("/responses/compact", include_in_schema=False)
     @router.post("/responses/input_tokens", include_in_schema=False)
@@ -174,33 +196,6 @@ def _add_ends(router: APIRouter, background: Background, authenticator: Authenti
         raise NotFound(f"{request.scope['path']} is not offered here; '/docs' lists what there is")
 
 
-def _page(request: Request, items: list[Item]) -> dict[str, Json]:
-    given = request.query_params
-    order, after = given.get("order") or "desc", given.get("after")
-    if order not in ("asc", "desc"):
-        raise InvalidParameter("order", "'order' must be 'asc' or 'desc'")
-    if order == "desc":
-        items.reverse()
-    if after:
-        place = next((n for n, item in enumerate(items) if item["id"] == after), None)
-        if place is None:
-            raise InvalidParameter("after", f"this response has no item {after[:100]!r}")
-        items = items[place + 1 :]
-    limit = _limit(given.get("limit"))
-    page = items[:limit]
-    ends = {"first_id": page[0]["id"] if page else "", "last_id": page[-1]["id"] if page else ""}
-    return {"object": "list", "data": page, **ends, "has_more": len(items) > limit}
-
-
-def _limit(given: str | None) -> int:
-    if not given:
-        return DEFAULT_PAGE
-    number = given.isascii() and given.isdigit() and len(given) <= len(str(LARGEST_PAGE))
-    if not number or not 1 <= int(given) <= LARGEST_PAGE:
-        raise InvalidParameter("limit", f"'limit' must be a number from 1 to {LARGEST_PAGE}")
-    return int(given)
-
-
 def _after(given: str | None) -> int:
     """The number that a stream begins behind."""
     if not given:
@@ -208,12 +203,3 @@ def _after(given: str | None) -> int:
     if not (given.isascii() and given.isdigit() and len(given) <= LONGEST_NUMBER):
         raise InvalidParameter("starting_after", "'starting_after' must be the sequence_number of an event")
     return int(given)
-
-
-def _included(request: Request) -> Sequence[str]:
-    query = request.query_params
-    return [*query.getlist("include[]"), *query.getlist("include")]
-
-
-def _json(body: Any) -> Response:
-    return Response(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), 200, media_type=JSON)

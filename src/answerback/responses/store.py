@@ -9,12 +9,12 @@ from answerback.database.operation import Database, Operation, Row, Statement, T
 from answerback.database.sql import among
 from answerback.database.tables import jobs
 from answerback.jobs.events import DELETE as DELETE_EVENTS
-from answerback.jobs.kind import JobState, Unreadable
+from answerback.jobs.kind import ENDED, JobState, Unreadable
 from answerback.jobs.rows import failure_of
 from answerback.kernel.errors import InvalidField, NotFound
 from answerback.responses import ids
 from answerback.responses.model import Item
-from answerback.responses.stored import ERASED, StoredResponse, decode, encode
+from answerback.responses.stored import ERASED, Place, StoredResponse, decode, encode
 
 KIND = "response"
 
@@ -24,6 +24,7 @@ MOST_CHARACTERS = 32 * 1024 * 1024
 _own = (jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.kind == KIND)
 _COLUMNS = (
     *(jobs.c.id, jobs.c.state, jobs.c.args, jobs.c.result, jobs.c.error, jobs.c.created_at, jobs.c.finished_at),
+    *(jobs.c.conversation_id, jobs.c.position),
 )
 FIND = Statement(select(*_COLUMNS).where(jobs.c.id == bindparam("row_id"), *_own))
 _MANY = select(*_COLUMNS).where(*_own)
@@ -35,6 +36,16 @@ ERASE = Statement(
     .where(jobs.c.id == bindparam("row_id"), *_own, jobs.c.finished_at.is_not(None), jobs.c.args != bindparam("erased"))
     .values(args=bindparam("erased"), result=None)
     .returning(jobs.c.id)
+)
+DISCARD = Statement(
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("row_id"),
+        *_own,
+        jobs.c.finished_at.is_not(None),
+        jobs.c.state != JobState.COMPLETED,
+    )
+    .values(args=bindparam("erased"), result=None, idempotency_key=None)
 )
 
 
@@ -73,6 +84,14 @@ class ResponseStore:
         """The items with these ids, without them. Raises NotFound."""
         return await self._read(lambda _: _items(tenant_id, wanted), tenant_id=tenant_id)
 
+    async def end(self, tenant_id: str, response_id: str) -> StoredResponse | None:
+        """A response that has ended, also one that is not to be stored; None while it is open. Raises NotFound."""
+        return await self._read(lambda _: _end(tenant_id, response_id), tenant_id=tenant_id)
+
+    async def discard(self, tenant_id: str, job_id: str) -> None:
+        """Deletes all that is held of one that failed, and frees its idempotency key."""
+        await self._write(lambda _: _discard(tenant_id, job_id))
+
     async def erase(self, tenant_id: str, response_id: str) -> None:
         """Deletes all that a response holds. Raises NotFound."""
         await self._write(lambda tx: _erase(tx, tenant_id, response_id))
@@ -80,9 +99,20 @@ class ResponseStore:
 
 def _get(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
     found = yield from _find(tenant_id, response_id)
-    if found is None:
+    if found is None or not found.asked.stored:
         raise _no_such_response(response_id)
     return found
+
+
+def _end(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
+    found = yield from _find(tenant_id, response_id)
+    if found is None:
+        raise _no_such_response(response_id)
+    return found if found.state in ENDED else None
+
+
+def _discard(tenant_id: str, job_id: str) -> Operation[None]:
+    yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED))
 
 
 def _find(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
@@ -93,8 +123,11 @@ def _find(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
 
 def _chain(tenant_id: str, last_id: str) -> Operation[Sequence[StoredResponse]]:
     last = yield from _find(tenant_id, last_id)
-    if last is None:
+    if last is None or not last.asked.stored:
         raise _no_previous(last_id)
+    if last.asked.conversation is not None:
+        words = f"{last_id!r} is part of a conversation: send 'conversation': {last.asked.conversation!r} instead"
+        raise InvalidField("previous_response_id", words)
     if last.state is not JobState.COMPLETED:
         words = f"the previous response {last_id!r} is {last.state}: only one that is whole can be gone on from"
         raise PreviousResponseNotFound("previous_response_id", words)
@@ -132,7 +165,7 @@ def _items(tenant_id: str, wanted: Sequence[str]) -> Operation[Sequence[Item]]:
         if place is not None and place[0] not in responses:
             responses[place[0]] = yield from _find(tenant_id, place[0])
         response = None if place is None else responses[place[0]]
-        listed = [] if response is None else [*response.input_items, *response.output]
+        listed = [*response.input_items, *response.output] if response and response.asked.stored else []
         found = next((each for each in listed if each["id"] == item_id), None)
         if found is None:
             raise NotFound(f"there is no item {item_id!r}: send it whole, not as an item_reference")
@@ -163,6 +196,7 @@ def _stored(row: Row) -> StoredResponse | None:
         failure=failure_of(row.error),
         created_at=row.created_at,
         finished_at=row.finished_at,
+        place=None if row.conversation_id is None else Place(row.conversation_id, row.position),
     )
 
 

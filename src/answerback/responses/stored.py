@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from answerback.http.upstream import STATUSES as OF_FAILURES
 from answerback.jobs.kind import JobState, StoredFailure, Unreadable
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.responses import ids
 from answerback.responses.body import Progress, error_code, response_body
@@ -54,9 +55,23 @@ def result_of(at: Progress) -> dict[str, Json]:
     return {**fields, "output": list(at.output)}
 
 
+def named(response_id: str, items: Sequence[Item]) -> list[Item]:
+    """The items of an input, with the ids that follow from their places."""
+    return [{"id": ids.item_id(response_id, item["type"], ids.INPUT, n), **item} for n, item in enumerate(items)]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a response stands in its conversation: the conversation's row, and the position in it."""
+
+    row_id: int
+    position: int
+
+
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response as its tenant may fetch it. `result` is None until it is whole; times are epoch milliseconds."""
+    """A response as its tenant may fetch it. `result` is None until it is whole; times are epoch milliseconds. `place`
+    is None for one without a conversation."""
 
     id: str
     asked: Asked
@@ -65,6 +80,7 @@ class StoredResponse:
     failure: StoredFailure | None
     created_at: int
     finished_at: int | None
+    place: Place | None = None
 
     @property
     def job_id(self) -> str:
@@ -81,10 +97,7 @@ class StoredResponse:
     @property
     def input_items(self) -> list[Item]:
         """With the ids that follow from their places."""
-        return [
-            {"id": ids.item_id(self.id, item["type"], ids.INPUT, place), **item}
-            for place, item in enumerate(self.asked.input)
-        ]
+        return named(self.id, self.asked.input)
 
     def opening(self, default_model: str, status: str) -> dict[str, Json]:
         """The response as it was before its answer."""
@@ -118,6 +131,7 @@ class StoredResponse:
 
 def _error_of(failure: StoredFailure) -> dict[str, Json]:
     code = failure.upstream_code or failure.code
-    status = next((status for each, status in OF_FAILURES.items() if each == failure.code), 500)
+    ours = 400 if failure.code == ErrorCode.CONTEXT_GONE else 500
+    status = next((status for each, status in OF_FAILURES.items() if each == failure.code), ours)
     error: dict[str, Json] = {"code": error_code(status, code, failure.param), "message": failure.message, "type": code}
     return error if failure.param is None else {**error, "param": failure.param}

@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("pending", sa.Integer(), nullable=False),
         sa.Column("erased_through", sa.BigInteger(), nullable=False),
         sa.Column("window_from", sa.BigInteger(), nullable=False),
+        sa.Column("metadata", sa.Text()),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
     )

@@ -1,0 +1,23 @@
+"""Conversations as values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from answerback.responses.model import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """`created_at` is in epoch milliseconds."""
+
+    id: str
+    metadata: Mapping[str, str]
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """Some of a conversation's items, in the order that was asked for."""
+
+    items: Sequence[Item]
+    has_more: bool

@@ -1,0 +1,72 @@
+"""The bodies of requests for conversations; each wrong value is named by its place."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter
+from answerback.kernel.json import Json
+from answerback.responses.context import REFERENCE
+from answerback.responses.items import items_of
+from answerback.responses.model import Item
+from answerback.responses.request import Metadata, refusal
+
+MOST_ITEMS = 20
+"""Of one request."""
+
+_MEANING = "OpenAI's items, at most 20: messages, calls and their outputs, thoughts."
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class NewConversation(_Body):
+    """A conversation, with what was said in it already."""
+
+    items: list[dict[str, Any]] | None = Field(None, max_length=MOST_ITEMS, description=_MEANING)
+    metadata: Metadata | None = None
+
+
+class ConversationChanges(_Body):
+    """`metadata` replaces what there was."""
+
+    metadata: Metadata | None
+
+
+class NewItems(_Body):
+    """Items to add."""
+
+    items: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_ITEMS, description=_MEANING)
+
+
+def metadata_of(body: Mapping[str, Json], *, required: bool) -> dict[str, str]:
+    """Raises InvalidField."""
+    kind = ConversationChanges if required else NewConversation
+    try:
+        checked = kind.model_validate({"metadata": body["metadata"]} if "metadata" in body else {})
+    except ValidationError as error:
+        raise refusal(error.errors(include_url=False, include_input=False)[0]) from None
+    return dict(checked.metadata or {})
+
+
+def items_in(body: Mapping[str, Json], *, required: bool) -> Sequence[Item]:
+    """Raises InvalidField."""
+    given = body.get("items")
+    if given is None and not required:
+        return ()
+    if given is None:
+        raise MissingParameter("items", "missing required parameter: 'items'")
+    if not isinstance(given, list):
+        raise InvalidType("items", "invalid 'items': must be a list of items")
+    if len(given) > MOST_ITEMS:
+        raise InvalidParameter("items", f"invalid 'items': a request adds at most {MOST_ITEMS}; send more requests")
+    items, _ = items_of(given, "items")
+    for reference in (each for each in items if each["type"] == REFERENCE):
+        index = next(n for n, each in enumerate(given) if each.get("id") == reference["id"])
+        words = f"invalid 'items[{index}]': send the item itself, not an item_reference"
+        raise InvalidParameter(f"items[{index}]", words)
+    if required and not items:
+        raise InvalidParameter("items", "invalid 'items': nothing in it is an item that a chat model could read")
+    return items

@@ -1,0 +1,277 @@
+"""Conversations of `/v1/conversations` in the database: rows of `conversations` beside the relay's sessions, and what
+they hold. A response with a conversation appends to it when its job ends (`jobs/finish.py`)."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from answerback.conversations.store import AFTER_ALL, ERASE_ITEMS
+from answerback.database.operation import Database, Operation, Row, Statement, Transaction
+from answerback.database.pages import fitting
+from answerback.database.tables import conversation_items, conversations
+from answerback.jobs.finish import INSERT_ITEMS
+from answerback.kernel.errors import NotFound
+from answerback.kernel.ids import new_id
+from answerback.responses import ids
+from answerback.responses.conversation_model import Conversation, ItemPage
+from answerback.responses.model import Item
+from answerback.responses.store import MOST_CHARACTERS, ChainTooLong
+from answerback.responses.stored import named
+
+DELETED = ""
+"""Stands in place of the metadata of a conversation that was deleted, as long as jobs of it are kept."""
+
+_same = (
+    conversations.c.tenant_id == bindparam("tenant_id"),
+    conversations.c.key == bindparam("key"),
+    conversations.c.metadata != DELETED,
+)
+_SHOWN = (conversations.c.id, conversations.c.metadata, conversations.c.created_at)
+CREATE = Statement(
+    insert(conversations)
+    .values(
+        tenant_id=bindparam("tenant_id"),
+        key=bindparam("key"),
+        last_position=0,
+        pending=0,
+        erased_through=0,
+        window_from=0,
+        metadata=bindparam("metadata"),
+        created_at=bindparam("wall"),
+        updated_at=bindparam("wall"),
+    )
+    .returning(*_SHOWN)
+)
+FIND = Statement(select(*_SHOWN).where(*_same))
+CHANGE = Statement(
+    update(conversations)
+    .where(*_same)
+    .values(metadata=bindparam("new_metadata"), updated_at=bindparam("wall"))
+    .returning(*_SHOWN)
+)
+EXTEND = Statement(
+    update(conversations)
+    .where(*_same)
+    .values(last_position=conversations.c.last_position + 1, updated_at=bindparam("wall"))
+    .returning(conversations.c.id, conversations.c.last_position)
+)
+LOCK = Statement(update(conversations).where(*_same).values(updated_at=bindparam("wall")).returning(*_SHOWN))
+DELETE = Statement(
+    update(conversations)
+    .where(*_same)
+    .values(metadata=DELETED, erased_through=conversations.c.last_position)
+    .returning(conversations.c.id)
+)
+
+_items = conversation_items.c["items"]  # `c.items` is a method
+_position = conversation_items.c.position
+_of_conversation = conversation_items.c.conversation_id == bindparam("conversation_id")
+_within = (_of_conversation, _position >= bindparam("first"), _position <= bindparam("last"))
+_size = func.length(_items).label("size")
+_sizes = select(_position, _size).where(*_within).limit(bindparam("limit"))
+_entries = select(_position, _items).where(*_within)
+NEWEST_SIZES, OLDEST_SIZES = Statement(_sizes.order_by(_position.desc())), Statement(_sizes.order_by(_position))
+ENTRIES = Statement(_entries.order_by(_position))
+ENTRY = Statement(
+    select(_position, _items).where(
+        _of_conversation, conversation_items.c.job_id.in_((bindparam("job_id"), bindparam("entry_id")))
+    )
+)
+_at_position = (_of_conversation, _position == bindparam("at"))
+REPLACE_ENTRY = Statement(update(conversation_items).where(*_at_position).values(items=bindparam("new_items")))
+DELETE_ENTRY = Statement(delete(conversation_items).where(*_at_position))
+KEPT = Statement(select(conversations.c.metadata).where(conversations.c.id == bindparam("conversation_id")))
+SIZE_BEFORE = Statement(
+    select(func.sum(func.length(_items)).label("size")).where(_of_conversation, _position < bindparam("before"))
+)
+
+
+class ConversationLog:
+    """What `/v1/conversations` holds. Every method raises StorageUnavailable when the database cannot serve it now, and
+    NotFound for a conversation that the tenant does not have."""
+
+    def __init__(self, database: Database) -> None:
+        self._write = database.write.run
+        self._read = database.read.run
+
+    async def create(self, tenant_id: str, items: Sequence[Item], metadata: Mapping[str, str]) -> Conversation:
+        return await self._write(lambda tx: _create(tx, tenant_id, items, metadata), tenant_id=tenant_id)
+
+    async def get(self, tenant_id: str, conversation_id: str) -> Conversation:
+        return await self._read(lambda _: _get(tenant_id, conversation_id), tenant_id=tenant_id)
+
+    async def change(self, tenant_id: str, conversation_id: str, metadata: Mapping[str, str]) -> Conversation:
+        """Replaces its metadata."""
+        return await self._write(lambda tx: _change(tx, tenant_id, conversation_id, metadata), tenant_id=tenant_id)
+
+    async def delete(self, tenant_id: str, conversation_id: str) -> None:
+        """Deletes it with its items. Responses that wait in it fail; those that run are not added."""
+        await self._write(lambda _: _delete(tenant_id, conversation_id), tenant_id=tenant_id)
+
+    async def add(self, tenant_id: str, conversation_id: str, items: Sequence[Item]) -> Sequence[Item]:
+        """The items as they are stored, with their ids: behind all that was there, or is being answered."""
+        return await self._write(lambda tx: _add(tx, tenant_id, conversation_id, items), tenant_id=tenant_id)
+
+    async def page(
+        self, tenant_id: str, conversation_id: str, after: str | None, limit: int, *, newest_first: bool
+    ) -> ItemPage | None:
+        """At most `limit` items, fewer where they are large; None if `after` is no item of it."""
+        return await self._read(
+            lambda _: _page(tenant_id, conversation_id, after, limit, newest_first=newest_first), tenant_id=tenant_id
+        )
+
+    async def item(self, tenant_id: str, conversation_id: str, item_id: str) -> Item:
+        return await self._read(lambda _: _item(tenant_id, conversation_id, item_id), tenant_id=tenant_id)
+
+    async def delete_item(self, tenant_id: str, conversation_id: str, item_id: str) -> Conversation:
+        return await self._write(lambda tx: _delete_item(tx, tenant_id, conversation_id, item_id), tenant_id=tenant_id)
+
+    async def before(self, tenant_id: str, row_id: int, position: int) -> Sequence[Item] | None:
+        """What stands before a response at this position of the conversation in this row; None if the conversation was
+        deleted. Raises ChainTooLong."""
+        return await self._read(lambda _: _before(row_id, position), tenant_id=tenant_id)
+
+
+def _create(
+    tx: Transaction, tenant_id: str, items: Sequence[Item], metadata: Mapping[str, str]
+) -> Operation[Conversation]:
+    conversation_id = new_id(ids.CONVERSATION, tx.now)
+    key = ids.conversation_key(conversation_id)
+    made = yield CREATE(tenant_id=tenant_id, key=key, metadata=_encoded(metadata), wall=tx.wall)
+    if items:
+        yield from _add(tx, tenant_id, conversation_id, items)
+    return _conversation(conversation_id, made[0])
+
+
+def _get(tenant_id: str, conversation_id: str) -> Operation[Conversation]:
+    return _conversation(conversation_id, (yield from _find(tenant_id, conversation_id)))
+
+
+def _find(tenant_id: str, conversation_id: str) -> Operation[Row]:
+    for row in (yield FIND(tenant_id=tenant_id, key=ids.conversation_key(conversation_id))):
+        return row
+    raise _no_such_conversation(conversation_id)
+
+
+def _change(
+    tx: Transaction, tenant_id: str, conversation_id: str, metadata: Mapping[str, str]
+) -> Operation[Conversation]:
+    key = ids.conversation_key(conversation_id)
+    for row in (yield CHANGE(tenant_id=tenant_id, key=key, new_metadata=_encoded(metadata), wall=tx.wall)):
+        return _conversation(conversation_id, row)
+    raise _no_such_conversation(conversation_id)
+
+
+def _delete(tenant_id: str, conversation_id: str) -> Operation[None]:
+    # First, because it locks the conversation: a response then ends before all of this, or after it and adds nothing.
+    for row in (yield DELETE(tenant_id=tenant_id, key=ids.conversation_key(conversation_id))):
+        yield ERASE_ITEMS(conversation_id=row.id)
+        return
+    raise _no_such_conversation(conversation_id)
+
+
+def _add(tx: Transaction, tenant_id: str, conversation_id: str, items: Sequence[Item]) -> Operation[Sequence[Item]]:
+    for row in (yield EXTEND(tenant_id=tenant_id, key=ids.conversation_key(conversation_id), wall=tx.wall)):
+        entry_id = new_id(ids.ENTRY, tx.now)
+        stored = named(ids.RESPONSE + entry_id.removeprefix(ids.ENTRY), items)
+        yield INSERT_ITEMS(
+            conversation_id=row.id,
+            position=row.last_position,
+            job_id=entry_id,
+            items=json.dumps(stored, ensure_ascii=False),
+            wall=tx.wall,
+        )
+        return stored
+    raise _no_such_conversation(conversation_id)
+
+
+def _page(
+    tenant_id: str, conversation_id: str, after: str | None, limit: int, *, newest_first: bool
+) -> Operation[ItemPage | None]:
+    row = yield from _find(tenant_id, conversation_id)
+    first, last = 0, AFTER_ALL
+    if after is not None:
+        entry = yield from _entry_of(row.id, after)
+        if entry is None:
+            return None
+        first, last = (0, entry.position) if newest_first else (entry.position, AFTER_ALL)
+    among = {"conversation_id": row.id, "first": first, "last": last}
+    # Each entry has an item: so many hold a page, the one that begins with `after`, and one more.
+    sizes = yield (NEWEST_SIZES if newest_first else OLDEST_SIZES)(**among, limit=limit + 2)
+    shown = _at_least_two(fitting((each.size for each in sizes), limit + 2), sizes)
+    if not shown:
+        return ItemPage((), has_more=False)
+    positions = [each.position for each in sizes[:shown]]
+    rows = yield ENTRIES(conversation_id=row.id, first=min(positions), last=max(positions))
+    items = [item for each in rows for item in json.loads(each.items)]
+    if newest_first:
+        items.reverse()
+    if after is not None:
+        items = items[1 + next(n for n, item in enumerate(items) if item["id"] == after) :]
+    return ItemPage(items[:limit], has_more=len(items) > limit or shown < len(sizes))
+
+
+def _at_least_two(shown: int, sizes: Sequence[Row]) -> int:
+    """The first entry may be that of `after`, and bring nothing."""
+    return max(shown, min(2, len(sizes)))
+
+
+def _item(tenant_id: str, conversation_id: str, item_id: str) -> Operation[Item]:
+    row = yield from _find(tenant_id, conversation_id)
+    entry = yield from _entry_of(row.id, item_id)
+    for item in json.loads(entry.items) if entry is not None else ():
+        if item["id"] == item_id:
+            return dict(item)
+    raise _no_such_item(conversation_id, item_id)
+
+
+def _delete_item(tx: Transaction, tenant_id: str, conversation_id: str, item_id: str) -> Operation[Conversation]:
+    yield from _item(tenant_id, conversation_id, item_id)
+    for row in (yield LOCK(tenant_id=tenant_id, key=ids.conversation_key(conversation_id), wall=tx.wall)):
+        # Read under the lock: another request may have deleted a neighbour meanwhile.
+        entry = yield from _entry_of(row.id, item_id)
+        if entry is not None:
+            left = [item for item in json.loads(entry.items) if item["id"] != item_id]
+            at = {"conversation_id": row.id, "at": entry.position}
+            yield REPLACE_ENTRY(**at, new_items=json.dumps(left, ensure_ascii=False)) if left else DELETE_ENTRY(**at)
+        return _conversation(conversation_id, row)
+    raise _no_such_conversation(conversation_id)
+
+
+def _entry_of(row_id: int, item_id: str) -> Operation[Row | None]:
+    """The entry that holds this item."""
+    place = ids.place_of(item_id)
+    if place is None:
+        return None
+    digits = place[0].removeprefix(ids.RESPONSE)
+    for entry in (yield ENTRY(conversation_id=row_id, job_id=ids.JOB + digits, entry_id=ids.ENTRY + digits)):
+        if any(item["id"] == item_id for item in json.loads(entry.items)):
+            return entry
+    return None
+
+
+def _before(row_id: int, position: int) -> Operation[Sequence[Item] | None]:
+    if not any(row.metadata for row in (yield KEPT(conversation_id=row_id))):
+        return None
+    if ((yield SIZE_BEFORE(conversation_id=row_id, before=position))[0].size or 0) > MOST_CHARACTERS:
+        words = f"the conversation holds more than {MOST_CHARACTERS} characters: begin a new one"
+        raise ChainTooLong("conversation", words)
+    rows = yield ENTRIES(conversation_id=row_id, first=0, last=position - 1)
+    return [item for row in rows for item in json.loads(row.items)]
+
+
+def _conversation(conversation_id: str, row: Row) -> Conversation:
+    return Conversation(conversation_id, json.loads(row.metadata), row.created_at)
+
+
+def _encoded(metadata: Mapping[str, str]) -> str:
+    return json.dumps(metadata, ensure_ascii=False)
+
+
+def _no_such_conversation(conversation_id: str) -> NotFound:
+    return NotFound(f"there is no conversation {conversation_id[:100]!r}: it was never created, or is deleted")
+
+
+def _no_such_item(conversation_id: str, item_id: str) -> NotFound:
+    return NotFound(f"the conversation {conversation_id[:100]!r} has no item {item_id[:100]!r}")
