@@ -118,6 +118,9 @@ async def known(service: Service, receiver: Receiver, closed: str) -> Known:
         deliveries = [(await call("GET", f"/v1/jobs/{job}"))["delivery"]["id"] for job in jobs]
         models = [model["id"] for model in await call("GET", "/models")]
         said = [(await call("POST", "/v1/responses", {"input": f"known {number}"}))["id"] for number in range(3)]
+        talk = {"items": [{"role": "user", "content": "known"}]}
+        talks = [(await call("POST", "/v1/conversations", talk))["id"] for _ in range(3)]
+        spoken = [(await call("GET", f"/v1/conversations/{each}/items"))["first_id"] for each in talks]
         keys = [(await call("POST", "/v1/keys", {"name": f"known-{number}"}))["id"] for number in range(3)]
         endpoint = {"name": "known", "url": closed, "event_types": ["message.failed"]}
         endpoints = [(await call("POST", "/v1/webhook_endpoints", endpoint))["id"] for _ in range(3)]
@@ -129,6 +132,8 @@ async def known(service: Service, receiver: Receiver, closed: str) -> Known:
         "model_id": models,
         "key_id": keys,
         "response_id": said,
+        "conversation_id": talks,
+        "item_id": spoken,
     }
     ids["webhook_endpoint_id"] = endpoints
     return Known({**ids, "key": [f"known-{number}" for number in range(3)]}, tokens)

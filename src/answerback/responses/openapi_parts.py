@@ -81,7 +81,12 @@ CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
             "_503": "The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
         }
     ),
-    **openai_refusal(404, "An `item_reference` to what is not stored", "not_found", "there is no item 'msg_1'"),
+    **openai_refusal(
+        404,
+        "An `item_reference` to what is not stored, or an unknown `conversation`",
+        "not_found",
+        "there is no item 'msg_1'",
+    ),
 }
 _OF_ONE = openai_errors(**REASONS) | openai_refusal(
     404, "There is no such response among yours", "not_found", f"there is no response {EXAMPLE_ID!r}"
