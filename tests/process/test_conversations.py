@@ -218,6 +218,20 @@ async def test_a_background_response_is_added_too(client: openai.AsyncOpenAI) ->
     ]
 
 
+async def test_a_background_turn_streams(client: openai.AsyncOpenAI) -> None:
+    conversation = await client.conversations.create(items=[said("before")])
+
+    events: Any = await client.responses.create(
+        model="fake", input="stream it", conversation=conversation.id, background=True, stream=True
+    )
+    kinds = [event.type async for event in events]
+
+    assert kinds[-1] == "response.completed"
+    assert await texts(client, conversation.id, order="asc") == [
+        *("before", "stream it", 'You said: "stream it". I was given 2 messages.')
+    ]
+
+
 async def test_what_is_added_meanwhile_stands_behind(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     go, calls = asyncio.Event(), llm.total
     llm.on("slow", replies.hang(go, replies.say("Now.")))
