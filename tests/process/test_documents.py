@@ -69,7 +69,8 @@ async def test_the_document_is_openapi_3_1_with_all_that_that_requires(document:
             assert response["description"]
 
 
-OPENAI_PATHS = ("/v1/chat/", "/v1/completions", "/v1/embeddings", "/v1/models", "/v1/responses", "/v1/webhook_")
+OPENAIS = ("chat/", "completions", "conversations", "embeddings", "models", "responses", "webhook_")
+OPENAI_PATHS = tuple(f"/v1/{each}" for each in OPENAIS)
 
 
 async def test_every_reference_leads_somewhere(document: Any) -> None:
