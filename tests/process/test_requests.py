@@ -72,7 +72,7 @@ async def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
     problem(await client.request("GET", path), 404, "not_found")
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v1/audio/speech", "/v1/conversations/s", "/v1/%00"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v1/audio/speech", "/v1/assistants/s", "/v1/%00"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_an_unknown_path_below_v1_is_not_found_as_openais_clients_read_it(
     client: Client, method: str, path: str
