@@ -20,6 +20,10 @@ STYLE_ONLY = (
 )
 
 
+INSTALL_SECONDS = 600
+"""Every package twice, beside other tests: alone it took 100."""
+
+
 def run(*command: str, cwd: Path = ROOT, seconds: float = 120) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=seconds, check=False)
 
@@ -67,6 +71,7 @@ class TestCompose:
         assert "additional properties" in json.dumps(json.loads(linted.stdout))
 
 
+@pytest.mark.timeout(INSTALL_SECONDS)
 class TestInstallSteps:
     """The instructions of the build stage, in order, with its absolute folders moved into an empty one."""
 
@@ -96,7 +101,7 @@ def install(root: Path) -> None:
                     copy(ROOT / source, folder / target)
             case "RUN":
                 moved = rest.replace("/opt/answerback", str(root / "opt/answerback"))
-                steps = run("sh", "-euc", moved, cwd=folder)
+                steps = run("sh", "-euc", moved, cwd=folder, seconds=INSTALL_SECONDS)
                 assert steps.returncode == 0, steps.stdout + steps.stderr
             case _:
                 assert instruction == "FROM"
