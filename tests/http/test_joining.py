@@ -111,6 +111,30 @@ async def test_nobody_coming_back_stops_the_call(upstream: Upstream) -> None:
     assert (await retry).body == b"answer 2"
 
 
+async def test_a_call_that_is_being_stopped_is_not_joined(upstream: Upstream) -> None:
+    calls, lost, closed = JoinableCalls(grace_seconds=0.01), Client(), asyncio.Event()
+
+    async def slow_to_stop() -> Response:
+        try:
+            return await upstream.answer()
+        finally:
+            await closed.wait()
+
+    first = asyncio.create_task(calls.answer(lost.request, "a", slow_to_stop))
+    await upstream.asked.acquire()
+    lost.gone.set()
+    with pytest.raises(ClientGone):
+        await first
+    await upstream.stop.wait()
+
+    retry = ask(calls, Client(tries=1), upstream)
+    await upstream.asked.acquire()
+    upstream.may.set()
+    closed.set()
+
+    assert (await retry).body == b"answer 2"
+
+
 @pytest.mark.parametrize(
     ("other", "tenant"),
     [

@@ -21,8 +21,9 @@ Key: TypeAlias = tuple[str, str, bytes]
 """The tenant, the path, and a hash of the body."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Call:
+    key: Key
     task: asyncio.Task[Response]
     waiting: int = 0
     stop: asyncio.TimerHandle | None = None
@@ -45,8 +46,8 @@ class JoinableCalls:
         key = (tenant_id, request.scope["path"], body)
         call = self._calls.get(key) if is_retry(request) else None
         if call is None:
-            call = self._calls[key] = _Call(asyncio.ensure_future(answer()))
-            call.task.add_done_callback(lambda _: self._forget(key, call))
+            call = self._calls[key] = _Call(key, asyncio.ensure_future(answer()))
+            call.task.add_done_callback(lambda _: self._ended(call))
             return await self._wait(request, call)
         response = await self._wait(request, call)
         return Response(response.body, response.status_code, dict(response.headers))
@@ -60,11 +61,19 @@ class JoinableCalls:
         finally:
             call.waiting -= 1
             if not call.waiting and not call.task.done():
-                call.stop = asyncio.get_running_loop().call_later(self._grace_seconds, call.task.cancel)
+                call.stop = asyncio.get_running_loop().call_later(self._grace_seconds, self._stop, call)
 
-    def _forget(self, key: Key, call: _Call) -> None:
-        if self._calls.get(key) is call:
-            del self._calls[key]
+    def _stop(self, call: _Call) -> None:
+        # First forgotten: a retry that comes while the call is being stopped must not join it.
+        self._forget(call)
+        call.task.cancel()
+
+    def _forget(self, call: _Call) -> None:
+        if self._calls.get(call.key) is call:
+            del self._calls[call.key]
+
+    def _ended(self, call: _Call) -> None:
+        self._forget(call)
         if call.stop is not None:
             call.stop.cancel()
         if not call.task.cancelled():

@@ -2,6 +2,7 @@
 their numbers when they are sent."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -14,7 +15,7 @@ from answerback.responses.tools import Tool
 Event: TypeAlias = dict[str, Json]
 
 
-class OpenItem:
+class OpenItem(ABC):
     """An item at `index` of the output."""
 
     def __init__(self, item_id: str, index: int) -> None:
@@ -22,12 +23,13 @@ class OpenItem:
         self.index = index
         self._at = {"item_id": item_id, "output_index": index}
 
+    @abstractmethod
     def item(self, status: str) -> Item:
         """What has come of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self, status: str) -> Iterator[Event]:
-        raise NotImplementedError
+        """Its last events."""
 
     def _added(self, item: Item) -> Event:
         return {"type": "response.output_item.added", "output_index": self.index, "item": item}
