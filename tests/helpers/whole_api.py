@@ -51,6 +51,7 @@ class Api:
         *,
         body: Any = None,
         client: tuple[str, int] = HERE,
+        scheme: str = "http",
         **headers: str,
     ) -> Reply:
         """One request; `idempotency_key="a"` is the header `Idempotency-Key: a`; `body` is sent as JSON, bytes as they
@@ -65,7 +66,7 @@ class Api:
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
             "method": method,
-            "scheme": "http",
+            "scheme": scheme,
             "path": path,
             "raw_path": path.encode(),
             "root_path": "",

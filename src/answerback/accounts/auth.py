@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, Caller, hash_key
 from answerback.accounts.ratelimit import RateLimiter, address_of
+from answerback.accounts.session_cookie import key_of_cookie
 from answerback.accounts.store import AccountStore
 from answerback.http.caller import note_operator
 from answerback.kernel.clock import Clock
@@ -52,7 +53,7 @@ class Authenticator:
         self._trusts_proxies = trusts_proxies
         self._hosts = frozenset(filter(None, map(_host, hosts)))
         self._of_settings = {
-            hash_key(given): Caller(DEFAULT_TENANT, setting, operator=operator, rate=limiter.default)
+            hash_key(given): Caller(DEFAULT_TENANT, setting, operator, limiter.default, setting)
             for setting, given, operator in (("AUTH_TOKEN", token, False), ("OPERATOR_TOKEN", operator_token, True))
             if given is not None
         }
@@ -79,9 +80,13 @@ class Authenticator:
         """The caller's tenant id; otherwise as `caller`."""
         return (await self.caller(request)).tenant_id
 
+    async def polling_caller(self, request: Request) -> Caller:
+        """As `caller`, for what clients ask for again and again: it does not count."""
+        return await self._identified(request)
+
     async def polling_tenant(self, request: Request) -> str:
-        """As `tenant`, for what clients ask for again and again until something has ended: it does not count."""
-        return (await self._identified(request)).tenant_id
+        """The tenant id of `polling_caller`."""
+        return (await self.polling_caller(request)).tenant_id
 
     async def operator(self, request: Request) -> Caller:
         """As `caller`. Raises Forbidden unless it is an operator."""
@@ -122,9 +127,7 @@ class Authenticator:
             self.refuse_other_sites(request)
             operator = self._is_on_this_machine(request)
             return Caller(DEFAULT_TENANT, None, operator=operator, rate=self._limiter.default)
-        given = request.headers.get("authorization", "").strip()
-        scheme, _, rest = given.partition(" ")
-        key = rest.strip() if scheme.lower() == "bearer" else given
+        key = given_key(request) if "authorization" in request.headers else key_of_cookie(request)
         if not key:
             raise Unauthorized("this service asks for a key; send it as 'Authorization: Bearer <key>'")
         presented = hash_key(key)
@@ -152,7 +155,7 @@ class Authenticator:
 
     def _caller_of(self, key: ApiKey) -> Caller:
         rate = self._limiter.default if key.rate_limit is None else parse_rate(key.rate_limit)
-        return Caller(key.tenant_id, key.id, key.operator, rate)
+        return Caller(key.tenant_id, key.id, key.operator, rate, key.name)
 
     def refuse_other_sites(self, request: Request) -> None:
         """Without keys, every caller on this machine is let in, but no page of another site that a browser here shows.
@@ -175,6 +178,13 @@ class Authenticator:
             return False
         address = request.client.host if request.client else ""
         return _is_of_this_machine(address) and _is_of_this_machine(_host(request.headers.get("host", "")))
+
+
+def given_key(request: Request) -> str:
+    """The key in the `Authorization` header, with or without the word Bearer; empty without one."""
+    given = request.headers.get("authorization", "").strip()
+    scheme, _, rest = given.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else given
 
 
 def _counted(request: Request, caller: Caller) -> str:

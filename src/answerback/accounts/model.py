@@ -37,13 +37,14 @@ class KeyPage:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The sender of a request. `key_id` is None where no key is asked for; `rate` limits the caller's requests, None
-    for no limit."""
+    """The sender of a request. `key_id` and `key_name` are None where no key is asked for; `rate` limits the caller's
+    requests, None for no limit."""
 
     tenant_id: str
     key_id: str | None
     operator: bool
     rate: Rate | None
+    key_name: str | None = None
 
 
 def new_key() -> str:

@@ -10,8 +10,10 @@ from fastapi_offline import FastAPIOffline
 
 from answerback import __version__
 from answerback.accounts import routes as accounts
+from answerback.accounts import session_routes
 from answerback.accounts.open_routes import OpenRoutes
 from answerback.accounts.ratelimit import MovingWindows
+from answerback.accounts.session_routes import About
 from answerback.ask import routes as ask
 from answerback.benchmark import routes as benchmark
 from answerback.bootstrap.service import Service
@@ -171,6 +173,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         conversations.router(
             stores.conversations, service.sharing.windows, partial(erase, kinds=kinds.registry), authenticator.tenant
         ),
+        session_routes.router(authenticator, About(__version__, settings.mock, service.default_model)),
         accounts.router(stores.accounts, authenticator, idempotent, service.signing_secrets.current),
         health.router(_readiness(service), service.provider.name, settings.mock),
         metrics.router(

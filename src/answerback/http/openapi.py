@@ -21,7 +21,8 @@ FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
 _SECURITY = {
     "type": "http",
     "scheme": "bearer",
-    "description": "A key of `answerback keys create`, or AUTH_TOKEN: `Authorization: Bearer <key>`, or the key alone. "
+    "description": "A key of `answerback keys create`, or AUTH_TOKEN: `Authorization: Bearer <key>`, or the key alone; "
+    "a browser that signed in by `POST /v1/session` sends a cookie instead. "
     "A service without any key asks for none.",
 }
 _TEXT = {"type": "string"}
