@@ -118,7 +118,7 @@ def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -
         model,
     )
     streams = StoredStreams(store, service.stores.job_events, model)
-    turns = Turns(background, store, service.ends, model)
+    turns = Turns(background, store, streams, service.ends, model)
     return responses.router(
         service.responder,
         background,

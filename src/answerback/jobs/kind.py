@@ -157,6 +157,8 @@ class StoredFailure:
     message: str
     param: str | None = None
     upstream_code: str | None = None
+    status: int | None = None
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,11 +131,14 @@ def record_of(row: Row, kinds: Registry, tx: Transaction) -> JobRecord:
 
 def error_of(failure: Failure | None) -> str | None:
     """A failure as stored."""
-    return None if failure is None else json.dumps(failure_json(failure))
+    if failure is None:
+        return None
+    waited_for = {"status": failure.status, "retry_after": failure.retry_after}
+    return json.dumps({**failure_json(failure), **{name: value for name, value in waited_for.items() if value}})
 
 
 def failure_json(failure: Failure | StoredFailure) -> dict[str, str]:
-    """A failure as JSON, without what nobody named."""
+    """A failure as clients read it, without what nobody named."""
     fields = {
         "code": failure.code,
         "message": failure.message,
@@ -149,7 +152,8 @@ def failure_of(stored: str | None) -> StoredFailure | None:
     if stored is None:
         return None
     error = json.loads(stored)
-    return StoredFailure(error["code"], error["message"], error.get("param"), error.get("upstream_code"))
+    named = (error.get(name) for name in ("param", "upstream_code", "status", "retry_after"))
+    return StoredFailure(error["code"], error["message"], *named)
 
 
 def by_position(found: list[Row]) -> list[Row]:

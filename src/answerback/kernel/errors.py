@@ -82,12 +82,16 @@ UNUSABLE = frozenset({ErrorCode.UPSTREAM_EMPTY, ErrorCode.UPSTREAM_INVALID})
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An error as the client reads it. `message` is ours, or why an upstream refuses the request, in its own words,
-    redacted; then `param` and `upstream_code` are its names of the parameter and of the reason, where it gave any."""
+    redacted; then `param` and `upstream_code` are its names of the parameter and of the reason, where it gave any.
+    `status` and `retry_after` (seconds) are for a caller who waits for a job: those that the failure would have had
+    without the job."""
 
     code: ErrorCode
     message: str
     param: str | None = None
     upstream_code: str | None = None
+    status: int | None = None
+    retry_after: float | None = None
 
 
 class Refusal(Exception):

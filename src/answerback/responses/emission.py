@@ -1,4 +1,4 @@
-"""A background response that emits its events while it is made."""
+"""A streamed response that emits its events while a job makes it."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from answerback.responses import ids
 from answerback.responses.answering import Answering
 from answerback.responses.body import Progress
 from answerback.responses.continuation import Continuation
-from answerback.responses.events import FIRST, decoded, encoded
+from answerback.responses.events import decoded, encoded, first_events
 from answerback.responses.model import SEALED, Asked
 from answerback.responses.output import Event
 
@@ -23,7 +23,8 @@ async def emitted(events: JobEvents, claim: Claimed[Asked], answering: Answering
     groups = await persist(lambda: events.all(claim.id)) if claim.epoch > 1 else ()
     continuation = Continuation(ids.response_id(claim.id), decoded(each.data for each in groups))
     sealed = claim.job.args.includes(SEALED)
-    async with emitting(events, claim, groups[-1].last + 1 if groups else FIRST) as emitter:
+    first = groups[-1].last + 1 if groups else len(first_events(claim.job.args))
+    async with emitting(events, claim, first) as emitter:
 
         def take(event: Event) -> None:
             for each in continuation.take(event):

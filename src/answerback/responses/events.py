@@ -1,18 +1,26 @@
 """OpenAI's events as they are sent and stored."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from answerback.http.sse import DONE, named_event
 from answerback.kernel.json import Json
 from answerback.responses.body import shown
+from answerback.responses.model import Asked
 from answerback.responses.output import Event
 
-FIRST = 3
-"""The number of the first event of a background response's items: `created`, `queued` and `in_progress` come before.
-Those, and the last one, follow from its row; only the others are stored."""
+_LIFECYCLE = (("response.created", "queued"), ("response.queued", "queued"), ("response.in_progress", "in_progress"))
+_WAITED_FOR = (("response.created", "in_progress"), ("response.in_progress", "in_progress"))
 
 _END, _DATA = b"\n\n", b"\ndata: "
+
+
+def first_events(asked: Asked, *, claimed: bool = True) -> Sequence[tuple[str, str]]:
+    """The types of the events before those of the items, each with the status that the response then has. They, and the
+    last one, follow from a response's row; only the others are stored. `claimed` is whether a worker ever had it."""
+    if not asked.background:
+        return _WAITED_FOR
+    return _LIFECYCLE if claimed else _LIFECYCLE[:-1]
 
 
 def encoded(event: Event, number: int, *, sealed: bool) -> bytes:

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 
 from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, JobState, Queue
@@ -84,11 +85,14 @@ class ResponseKind:
             reply = await opening.reply(send)
             at = await (emitted(self._events, claim, answering, reply) if asked.streamed else answering.read(reply))
         except ProviderError as error:
-            # A call of ours that our own limits put off is not seen by who waits, but as time.
-            if asked.background or not error.asked:
+            if asked.background or self._is_put_off(error):
                 raise
             return self._after(error, claim.attempt)
         return Completed(stored.result_of(at), time.perf_counter() - asked_at, _about(at))
+
+    def _is_put_off(self, error: ProviderError) -> bool:
+        """Whether our own limits hold the call back, which a caller does not see but as time, while it is short."""
+        return not error.asked and self._waited_for.delay(1, error.retry_after, random.random) is not None
 
     def _after(self, error: ProviderError, attempt: int) -> Outcome:
         delay = None
@@ -96,7 +100,8 @@ class ResponseKind:
             delay = self._waited_for.delay(attempt, error.retry_after, random.random)
         remark = None if error.base_url is None else error.for_operator
         if delay is None:
-            return Failed(error.failure, error.http_status, remark)
+            failure = replace(error.failure, status=error.shown_status, retry_after=error.retry_after)
+            return Failed(failure, error.http_status, remark)
         return Retry(delay, error.failure, http_status=error.http_status, remark=remark)
 
     def effects(self, job: Job[Asked | None], ending: Ending) -> Effects:

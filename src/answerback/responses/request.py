@@ -164,9 +164,6 @@ def _conversation(body: Mapping[str, Json]) -> str | None:
     if body.get("previous_response_id") is not None:
         words = "a request goes on from 'previous_response_id' or from a 'conversation': send one of them"
         raise InvalidParameter("previous_response_id", words)
-    if body.get("stream") is True and body.get("background") is not True:
-        words = "a response with a 'conversation' is streamed in the background only: leave 'stream' out, or send "
-        raise UnsupportedValue("stream", words + "'background': true")
     return given
 
 

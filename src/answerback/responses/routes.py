@@ -110,12 +110,19 @@ def router(
         key = idempotency_key(request)
 
         async def answer() -> Response:
-            whole, created = await turns.respond(tenant_id, asked, key)
-            response = json_response(whole, {} if created else REPLAYED)
+            if asked.streamed:
+                response, created = await turns.stream(tenant_id, asked, key)
+            else:
+                whole, created = await turns.respond(tenant_id, asked, key)
+                response = json_response(whole)
+            if not created:
+                response.headers.update(REPLAYED)
             name_ignored(response, Toolbox.of(asked.parameters))
             return response
 
-        return await (answer() if key is not None else idempotent(request, tenant_id, body, answer))
+        return await (
+            answer() if key is not None else idempotent(request, tenant_id, body, answer, streamed=asked.streamed)
+        )
 
     _add_reads(router, streams, store, contexts, authenticator, default_model)
     _add_ends(router, background, authenticator)

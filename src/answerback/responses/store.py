@@ -46,6 +46,7 @@ DISCARD = Statement(
         jobs.c.state != JobState.COMPLETED,
     )
     .values(args=bindparam("erased"), result=None, idempotency_key=None)
+    .returning(jobs.c.id)
 )
 
 
@@ -84,13 +85,18 @@ class ResponseStore:
         """The items with these ids, without them. Raises NotFound."""
         return await self._read(lambda _: _items(tenant_id, wanted), tenant_id=tenant_id)
 
+    async def find(self, tenant_id: str, response_id: str) -> StoredResponse:
+        """As `get`, also one that is not to be stored. Raises NotFound."""
+        return await self._read(lambda _: _known(tenant_id, response_id), tenant_id=tenant_id)
+
     async def end(self, tenant_id: str, response_id: str) -> StoredResponse | None:
         """A response that has ended, also one that is not to be stored; None while it is open. Raises NotFound."""
         return await self._read(lambda _: _end(tenant_id, response_id), tenant_id=tenant_id)
 
-    async def discard(self, tenant_id: str, job_id: str) -> None:
-        """Deletes all that is held of one that failed, and frees its idempotency key."""
-        await self._write(lambda _: _discard(tenant_id, job_id))
+    async def discard(self, tenant_id: str, job_id: str, *, events: bool = False) -> None:
+        """Deletes all that is held of one that failed, and frees its idempotency key; `events`: also those of one that
+        is whole."""
+        await self._write(lambda _: _discard(tenant_id, job_id, events=events))
 
     async def erase(self, tenant_id: str, response_id: str) -> None:
         """Deletes all that a response holds. Raises NotFound."""
@@ -105,14 +111,20 @@ def _get(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
 
 
 def _end(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
-    found = yield from _find(tenant_id, response_id)
-    if found is None:
-        raise _no_such_response(response_id)
+    found = yield from _known(tenant_id, response_id)
     return found if found.state in ENDED else None
 
 
-def _discard(tenant_id: str, job_id: str) -> Operation[None]:
-    yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED))
+def _known(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
+    found = yield from _find(tenant_id, response_id)
+    if found is None:
+        raise _no_such_response(response_id)
+    return found
+
+
+def _discard(tenant_id: str, job_id: str, *, events: bool) -> Operation[None]:
+    if (yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED))) or events:
+        yield DELETE_EVENTS(row_id=job_id)
 
 
 def _find(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:

@@ -108,7 +108,7 @@ class StoredResponse:
             status,
             toolbox=Toolbox.of(self.asked.parameters),
         )
-        return response_body(self.asked, at, stored=True)
+        return response_body(self.asked, at, stored=self.asked.stored)
 
     def progress(self, default_model: str) -> Progress:
         result = self.result or {}

@@ -1,4 +1,4 @@
-"""A background response as a stream: its events from any number on, first those that are stored, then the others as
+"""A response of a job as a stream: its events from any number on, first those that are stored, then the others as
 they come. Hanging up stops nothing."""
 
 import asyncio
@@ -18,7 +18,7 @@ from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
 from answerback.responses.body import response_body
 from answerback.responses.continuation import partial_output
-from answerback.responses.events import FIRST, behind, decoded, encoded, error_event
+from answerback.responses.events import behind, decoded, encoded, error_event, first_events
 from answerback.responses.output import Event
 from answerback.responses.store import KIND, ResponseStore
 from answerback.responses.stored import StoredResponse
@@ -42,10 +42,10 @@ class StoredStreams:
         if not found.asked.streamed:
             words = "this response was not created with 'stream': true: poll it without 'stream'"
             raise InvalidParameter("stream", words)
-        # Where the service stops, the connection is cut: an event of that would be in no other reader's stream.
-        return StreamedResponse(self._read(tenant_id, found, after), EVENT_STREAM, None, KEEP_ALIVE_SECONDS)
+        return as_response(self.read(tenant_id, found, after))
 
-    async def _read(self, tenant_id: str, found: StoredResponse, after: int) -> AsyncGenerator[bytes, None]:
+    async def read(self, tenant_id: str, found: StoredResponse, after: int = -1) -> AsyncGenerator[bytes, None]:
+        """The events behind number `after`, through the last one."""
         sent = -1
         with self._events.watching(found.job_id) as moved:
             while True:
@@ -64,23 +64,35 @@ class StoredStreams:
                     break
                 await _set_within(moved, POLL_SECONDS)
         # What was emitted may be deleted by now.
-        number = max(sent, seen.last or 0, FIRST - 1 if seen.claimed else FIRST - 2) + 1
+        number = max(sent, seen.last or 0, len(first_events(found.asked, claimed=seen.claimed)) - 1) + 1
         yield await self._last(tenant_id, found, number) if after < number else DONE
+
+    async def begun(self, tenant_id: str, job_id: str, seconds: float) -> bool | None:
+        """Whether a response that is streamed has events, for the first of which this waits: False once it has ended
+        without one, None where nothing has happened within these `seconds`."""
+        now = asyncio.get_running_loop().time
+        until = now() + seconds
+        with self._events.watching(job_id) as moved:
+            while True:
+                moved.clear()
+                seen = await persist(partial(self._events.read, tenant_id, KIND, job_id, -1))
+                if seen is None or seen.groups or seen.state in ENDED:
+                    return seen is not None and bool(seen.groups)
+                if now() >= until:
+                    return None
+                await _set_within(moved, min(POLL_SECONDS, max(0.0, until - now())))
 
     def _pieces(self, found: StoredResponse, seen: Emitted, at: int) -> Iterator[tuple[int, bytes]]:
         """Events, with the number of the last one."""
-        if at < FIRST - 1:
-            queued = found.opening(self._default_model, "queued")
-            yield 0, self._lifecycle("response.created", 0, queued)
-            yield 1, self._lifecycle("response.queued", 1, queued)
-            if seen.claimed:
-                yield 2, self._lifecycle("response.in_progress", 2, found.opening(self._default_model, "in_progress"))
+        for number, (kind, status) in enumerate(first_events(found.asked, claimed=seen.claimed)):
+            if number > at:
+                yield number, self._lifecycle(kind, number, found.opening(self._default_model, status))
         for group in seen.groups:
             yield group.last, group.data
 
     async def _last(self, tenant_id: str, found: StoredResponse, number: int) -> bytes:
         try:
-            ended = await persist(lambda: self._store.get(tenant_id, found.id))
+            ended = await persist(lambda: self._store.find(tenant_id, found.id))
         except NotFound as gone:
             return error_event(number, gone.code, gone.message)
         if ended.state is JobState.CANCELLED:
@@ -89,12 +101,17 @@ class StoredStreams:
         if at.status == "failed":
             groups = await persist(lambda: self._events.all(found.job_id))
             at = replace(at, output=partial_output(decoded(each.data for each in groups)))
-        body = response_body(ended.asked, at, stored=True)
+        body = response_body(ended.asked, at, stored=ended.asked.stored)
         return self._lifecycle(f"response.{at.status}", number, body) + DONE
 
     def _lifecycle(self, kind: str, number: int, body: dict[str, Json]) -> bytes:
         event: Event = {"type": kind, "response": body}
         return encoded(event, number, sealed=False)
+
+
+def as_response(events: AsyncGenerator[bytes, None]) -> Response:
+    """Where the service stops, the connection is cut: an event of that would be in no other reader's stream."""
+    return StreamedResponse(events, EVENT_STREAM, None, KEEP_ALIVE_SECONDS)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

@@ -2,8 +2,12 @@
 order, what was said is added at once with the end, and a restart loses nothing."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
+from starlette.responses import Response
+
+from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.ends import JobEnds
 from answerback.jobs.kind import JobState, StoredFailure
@@ -16,6 +20,7 @@ from answerback.responses.body import response_body
 from answerback.responses.model import Asked
 from answerback.responses.store import ResponseStore
 from answerback.responses.stored import StoredResponse
+from answerback.responses.stored_streams import StoredStreams, as_response
 
 STATUSES: Mapping[ErrorCode, int] = {ErrorCode.EXPIRED: 503, ErrorCode.POISONED: 500, ErrorCode.INTERNAL: 500}
 """Of ends that no upstream brought."""
@@ -24,9 +29,17 @@ STATUSES: Mapping[ErrorCode, int] = {ErrorCode.EXPIRED: 503, ErrorCode.POISONED:
 class Turns:
     """`default_model` is shown where no other is known."""
 
-    def __init__(self, background: Background, store: ResponseStore, ends: JobEnds, default_model: str) -> None:
+    def __init__(
+        self,
+        background: Background,
+        store: ResponseStore,
+        streams: StoredStreams,
+        ends: JobEnds,
+        default_model: str,
+    ) -> None:
         self._background = background
         self._store = store
+        self._streams = streams
         self._ends = ends
         self._default_model = default_model
 
@@ -45,11 +58,49 @@ class Turns:
                 await self._background.end(tenant_id, job_id)
             raise
         if found.state is not JobState.COMPLETED:
-            # It failed with a status of HTTP: nothing of it is stored, and its key may try again.
-            await self._store.discard(tenant_id, job_id)
-            raise _error_of(found)
+            raise await self._failed(tenant_id, found)
         body = response_body(found.asked, found.progress(self._default_model), stored=found.asked.stored)
         return body, accepted.created
+
+    async def stream(self, tenant_id: str, asked: Asked, idempotency_key: str | None) -> tuple[Response, bool]:
+        """The response as its events, and whether this call created it. Nothing is sent before the first one of an
+        item, for at most 15 s, so that a failure has its status. Without a key, hanging up cancels the response.
+
+        Raises as `respond` does.
+        """
+        accepted = await self._background.submit(tenant_id, asked, idempotency_key)
+        events = self._events(tenant_id, accepted.job_id, lasting=idempotency_key is not None)
+        try:
+            # What its failure raises still has a status; and only a generator that has begun cancels when it is closed.
+            await anext(events)
+        except BaseException:
+            await events.aclose()
+            raise
+        return as_response(events), accepted.created
+
+    async def _events(self, tenant_id: str, job_id: str, *, lasting: bool) -> AsyncGenerator[bytes, None]:
+        """First nothing, once there is something to send; then the events. `lasting` goes on where nobody reads."""
+        response_id, whole = ids.response_id(job_id), False
+        try:
+            begun = await self._streams.begun(tenant_id, job_id, KEEP_ALIVE_SECONDS)
+            found = await self._store.find(tenant_id, response_id)
+            if begun is False and found.state is not JobState.COMPLETED:
+                whole = True
+                raise await self._failed(tenant_id, found)
+            yield b""
+            async with aclosing(self._streams.read(tenant_id, found)) as events:
+                async for event in events:
+                    yield event
+            whole = True
+            await self._store.discard(tenant_id, job_id, events=not lasting)
+        finally:
+            if not whole and not lasting:
+                await self._background.end(tenant_id, job_id)
+
+    async def _failed(self, tenant_id: str, found: StoredResponse) -> Exception:
+        """It failed with a status of HTTP: nothing of it is stored, and its key may try again."""
+        await self._store.discard(tenant_id, found.job_id)
+        return _error_of(found)
 
 
 def _error_of(found: StoredResponse) -> Exception:
@@ -59,7 +110,7 @@ def _error_of(found: StoredResponse) -> Exception:
         return Conflict("the response was cancelled before it was answered")
     if code is ErrorCode.CONTEXT_GONE:
         return InvalidParameter(failure.param or "conversation", failure.message)
-    param, status = failure.param, STATUSES.get(code)
+    param, status = failure.param, failure.status or STATUSES.get(code)
     if failure.upstream_code == "model_not_found":
         # A wrong parameter of this route.
         param, status = "model", 400
@@ -69,9 +120,10 @@ def _error_of(found: StoredResponse) -> Exception:
         code,
         failure.message,
         retryable=code is not ErrorCode.UPSTREAM_REFUSED,
+        retry_after=failure.retry_after,
         shown_status=status,
         param=param,
         upstream_code=failure.upstream_code,
     )
-    error.exhausted = True
+    error.exhausted = failure.retry_after is None
     return error
