@@ -51,8 +51,8 @@ async def test_a_wrong_method_is_answered_with_the_right_one(path: Path) -> None
         assert (await api("DELETE", "/healthz")).headers["allow"] == "GET, HEAD"
 
 
-async def test_the_root_leads_a_browser_to_the_documentation(path: Path) -> None:
+async def test_the_root_leads_a_browser_to_the_console(path: Path) -> None:
     async with whole_api(path) as api:
         reply = await api("GET", "/", accept="text/html,*/*;q=0.8")
-        assert (reply.status, reply.headers["location"]) == (307, "docs")
+        assert (reply.status, reply.headers["location"]) == (307, "console")
         assert "/docs" in await said(api, "GET", "/")

@@ -1,6 +1,6 @@
 """A rate for what is answered without a key: documents, metrics, paths and methods that are not there."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -21,15 +21,19 @@ PROBES = frozenset({"/healthz", "/readyz"})
 
 class OpenRoutes:
     """Counts requests that no route with a key or a token takes. `rates` are this process's own, so that none waits for
-    Redis."""
+    Redis. `open_paths` are templates, such as `/console/{path}`, of routes that ask for neither."""
 
-    def __init__(self, app: ASGIApp, rates: Rates, routes: Iterable[BaseRoute]) -> None:
+    def __init__(
+        self, app: ASGIApp, rates: Rates, routes: Iterable[BaseRoute], open_paths: Collection[str] = ()
+    ) -> None:
         self._app = app
         self._rates = rates
         uncounted = [
             (method, route.path)
             for route in routes
-            if isinstance(route, APIRoute) and (_asks_for_a_key(route) or route.path in PROBES)
+            if isinstance(route, APIRoute)
+            and route.path not in open_paths
+            and (_asks_for_a_key(route) or route.path in PROBES)
             for method in route.methods or ()
         ]
         self._literal = frozenset((method, path) for method, path in uncounted if "{" not in path)

@@ -19,6 +19,7 @@ from answerback.benchmark import routes as benchmark
 from answerback.bootstrap.service import Service
 from answerback.chat import embeddings, models, text_completions
 from answerback.chat import routes as chat
+from answerback.console import routes as console
 from answerback.conversations import routes as conversations
 from answerback.database.probe import look, probe
 from answerback.generate import routes as generate
@@ -90,7 +91,7 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
     instruments = service.process.instruments
     requests = RequestLog(instruments.log, instruments.metrics, PRIVATE_PATHS)
     asgi = RequestMiddleware(
-        OpenRoutes(routes, MovingWindows(instruments.clock.monotonic), ours),
+        OpenRoutes(routes, MovingWindows(instruments.clock.monotonic), ours, {console.ANY_PAGE}),
         instruments=instruments,
         requests=requests,
         renderers=renderers,
@@ -146,7 +147,8 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
     idempotent = Idempotent(service.idempotency)
     check_url = service.guard.check_unresolved
     return (
-        front_page.router(),
+        front_page.router(console.HOME.removeprefix("/")),
+        console.router(),
         relay.router(kinds.message, submitter, authenticator, check_url),
         ask.router(service.questions, authenticator, idempotent),
         generate.router(service.generation, service.catalog, authenticator, idempotent),

@@ -129,6 +129,7 @@ def _facts(settings: Settings, role: Role, provider: str, model: str) -> Mapping
     return {
         "url": url,
         "docs": f"{url}/docs",
+        "console": f"{url}/console",
         "role": role.value,
         **shown_at_start(settings, provider, model),
     }

@@ -7,18 +7,16 @@ from starlette.responses import RedirectResponse, Response
 from answerback.http.headers import accepts
 from answerback.kernel.errors import NotFound
 
-DOCS = "docs"
-"""Relative, so that it leads to the right place behind a proxy that cuts a prefix off, too."""
 
-
-def router() -> APIRouter:
+def router(leads_to: str) -> APIRouter:
+    """`leads_to` is relative, such as `docs`: a browser finds it behind a proxy that cuts a prefix off, too."""
     routes = APIRouter()
 
     async def front_page(request: Request) -> Response:
-        """A browser is led to the documentation; any other client gets its address."""
+        """A browser is led to a page; any other client gets the address of the documentation."""
         if not accepts(request, "text/html"):
             raise NotFound("there is nothing at '/'; '/docs' lists what there is, such as POST /webhook")
-        return RedirectResponse(DOCS)
+        return RedirectResponse(leads_to)
 
     routes.add_api_route("/", front_page, methods=["GET", "HEAD"], include_in_schema=False)
     return routes
