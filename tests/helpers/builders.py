@@ -266,7 +266,7 @@ class StubOrigins:
         self.closed = False
         self.more_may_begin = False
 
-    def look(self, key: OriginKey, late: bool) -> OriginRoom:
+    def look(self, key: OriginKey, late: bool, unreached: bool = False) -> OriginRoom:
         self.looked.append((key, late))
         return self.rooms.pop(0) if len(self.rooms) > 1 else self.rooms[0]
 
@@ -282,7 +282,7 @@ class StubOrigins:
         self.reserved -= 1
         return self.more_may_begin
 
-    def began(self, key: OriginKey, late: bool, *, reserved: bool = False) -> None:
+    def began(self, key: OriginKey, late: bool, early: bool = False, *, reserved: bool = False) -> None:
         self.reserved -= reserved
         self.begun.append(key)
 

@@ -293,7 +293,7 @@ class Closed(StubOrigins):
     def reserve(self, key: OriginKey) -> bool:
         return False
 
-    def look(self, key: OriginKey, late: bool) -> OriginRoom:
+    def look(self, key: OriginKey, late: bool, unreached: bool = False) -> OriginRoom:
         return OriginRoom(0, opens_in=30.0)
 
 

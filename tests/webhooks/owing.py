@@ -16,9 +16,9 @@ COMPLETED, FAILED = "echo.completed", "echo.failed"
 """What the toy kind notifies, and endpoints subscribe to."""
 
 
-def rooms(known: Mapping[OriginKey, OriginRoom] | None = None) -> Callable[[OriginKey, bool], OriginRoom]:
+def rooms(known: Mapping[OriginKey, OriginRoom] | None = None) -> Callable[[OriginKey, bool, bool], OriginRoom]:
     """Every other origin takes a thousand."""
-    return lambda key, _: (known or {}).get(key, OriginRoom(1_000))
+    return lambda key, *_: (known or {}).get(key, OriginRoom(1_000))
 
 
 async def owe(stores: Stores, count: int, url: str = URL, tenant: str = TENANT, session: str | None = None) -> None:

@@ -107,12 +107,12 @@ class TestTheBreaker:
             attempt(breakers, end)
         assert not breakers.is_open(HERE)
         attempt(breakers, UNREACHED)
-        assert breakers.look(HERE) == OriginRoom(0, opens_in=30.0)
+        assert breakers.look(HERE) == OriginRoom(0, opens_in=5.0)
         assert breakers.is_open(HERE)
 
     def test_then_lets_one_probe_through(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
         break_open(breakers)
-        clock.advance(29.5)
+        clock.advance(4.5)
         assert breakers.look(HERE).opens_in == pytest.approx(0.5)
         clock.advance(0.5)
         begin(breakers)
@@ -125,25 +125,34 @@ class TestTheBreaker:
         assert not breakers.is_open(HERE)
         assert free(breakers) == 1
 
-    def test_waits_twice_as_long_each_time_up_to_a_limit(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+    def test_waits_for_a_part_of_the_outage_up_to_a_limit(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
         break_open(breakers)
         pauses = []
-        for _ in range(6):
+        for _ in range(14):
             pause = breakers.look(HERE).opens_in
             assert pause is not None
             pauses.append(round(pause))
             clock.advance(pause)
             attempt(breakers, UNREACHED)
-        assert pauses == [30, 60, 120, 240, 300, 300]
+        assert pauses == [5, 5, 5, 5, 5, 6, 8, 10, 12, 15, 19, 24, 30, 37]
+        clock.advance(3_600)
+        attempt(breakers, UNREACHED)
+        assert breakers.look(HERE).opens_in == pytest.approx(60.0)
+
+    def test_waits_longer_where_attempts_hang(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        for _ in range(5):
+            attempt(breakers, UNREACHED, seconds=20.0)
+        assert breakers.look(HERE).opens_in == pytest.approx(300.0)
 
     def test_starts_over_after_a_response(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
         break_open(breakers)
-        for pause in (30, 60):
-            clock.advance(pause)
-            attempt(breakers, ANSWERED if pause == 60 else UNREACHED)
+        clock.advance(3_600)
+        attempt(breakers, UNREACHED)
+        clock.advance(60)
+        attempt(breakers, ANSWERED)
         for _ in range(5):
             attempt(breakers, UNREACHED)
-        assert breakers.look(HERE).opens_in == pytest.approx(30.0)
+        assert breakers.look(HERE).opens_in == pytest.approx(5.0)
 
     def test_attempts_from_before_it_opened_say_nothing_of_the_probe(
         self, breakers: CircuitBreakers, clock: FakeClock
@@ -170,7 +179,53 @@ class TestTheBreaker:
         clock.advance(2)
         breakers.ended(HERE, CANCELLED, 2.0)
         assert attempt(breakers, UNREACHED) is False
-        assert breakers.look(HERE).opens_in == pytest.approx(60.0)
+        assert breakers.look(HERE).opens_in == pytest.approx(8.0, abs=0.1)
+
+
+class TestAProbeBeforeItsTurn:
+    """What could not be reached does not wait for its schedule's step."""
+
+    def test_is_made_when_a_pause_is_over(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        attempt(breakers, UNREACHED)
+        assert not breakers.look(HERE).probes
+        clock.advance(5)
+        assert breakers.look(HERE) == OriginRoom(CAP, probes=True)
+
+    def test_is_made_by_a_half_open_breaker(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        break_open(breakers)
+        assert not breakers.look(HERE).probes
+        clock.advance(5)
+        assert breakers.look(HERE) == OriginRoom(1, probes=True)
+
+    def test_is_one_at_a_time(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        attempt(breakers, UNREACHED)
+        clock.advance(5)
+        breakers.began(HERE, early=True)
+        assert not breakers.look(HERE).probes
+        breakers.ended(HERE, UNREACHED, 0.1)
+        assert not breakers.look(HERE).probes
+        clock.advance(5)
+        assert breakers.look(HERE).probes
+
+    def test_that_is_answered_is_a_recovery(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
+        """However soon after another one."""
+        for _ in range(3):
+            attempt(breakers, UNREACHED)
+            clock.advance(5)
+            breakers.began(HERE, early=True)
+            breakers.ended(HERE, ANSWERED, 0.1)
+            assert breakers.look(HERE).recovered_for == 0.0
+            clock.advance(30)
+            breakers.drained(HERE)
+            assert breakers.look(HERE).recovered_for is None
+
+    def test_is_made_where_only_the_row_knows_of_a_failure(self, breakers: CircuitBreakers) -> None:
+        """As after a start of this process."""
+        assert breakers.look(HERE, unreached=True).probes
+        breakers.began(HERE, early=True)
+        assert not breakers.look(HERE, unreached=True).probes
+        breakers.ended(HERE, ANSWERED, 0.1)
+        assert not breakers.look(HERE, unreached=True).probes
 
 
 class TestTheWindow:

@@ -120,19 +120,25 @@ async def test_after_a_claim_the_next_look_is_when_the_rest_of_the_same_origin_i
     assert (len(claims.deliveries), claims.next_in) == (1, 0.7)
 
 
-async def test_an_origin_hears_whether_what_is_due_there_first_is_late(stores: Stores, clock: FakeClock) -> None:
+async def test_an_origin_hears_of_what_is_due_there_first(stores: Stores, clock: FakeClock) -> None:
+    """Whether it is late, and whether it could not be reached."""
     await owe(stores, 1)
-    heard: list[bool] = []
+    heard: list[tuple[bool, bool]] = []
 
-    def look(key: OriginKey, late: bool) -> OriginRoom:
-        heard.append(late)
+    def look(key: OriginKey, late: bool, unreached: bool) -> OriginRoom:
+        heard.append((late, unreached))
         return OriginRoom(0)
 
-    await stores.deliveries.claim_deliveries("worker", 10, 60.0, look, roomy())
-    clock.advance(61)
-    await stores.deliveries.claim_deliveries("worker", 10, 60.0, look, roomy())
+    async def walk() -> None:
+        await stores.deliveries.claim_deliveries("worker", 10, 60.0, look, roomy())
 
-    assert heard == [False, True]
+    await walk()
+    clock.advance(61)
+    await walk()
+    await stores.deliveries.send_later(await claim_delivery(stores), 3_600.0, REPORT, unreached=True)
+    await walk()
+
+    assert heard == [(False, False), (True, False), (True, True)]
 
 
 class TestAnOriginThatRecovers:
@@ -160,6 +166,14 @@ class TestAnOriginThatRecovers:
         assert (first.drained, second.drained) == ([], [ALIVE])
         assert [each.id for each in second.deliveries] == ids[2:]
         assert first.deliveries[0].due_at - clock.now() == 3_597_000
+
+    async def test_gets_the_oldest_of_them_where_it_may_have_recovered(self, stores: Stores, clock: FakeClock) -> None:
+        ids = await self.unreached(stores, clock, 2)
+
+        claims = await claim(stores, {ALIVE: OriginRoom(9, probes=True)})
+
+        assert [each.id for each in claims.deliveries] == ids[:1]
+        assert claims.deliveries[0].early
 
     async def test_gets_none_whose_last_attempt_came_after_that(self, stores: Stores, clock: FakeClock) -> None:
         ids = await self.unreached(stores, clock, 2)

@@ -1,6 +1,7 @@
 """A receiver that goes away and comes back: claims, breaker, window and schedule together, on a clock of the test's."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from owing import DEAD, owe
@@ -44,13 +45,8 @@ class Away:
         return
 
 
-@pytest.mark.parametrize("count", [1, 4, 200])
-async def test_when_it_answers_again_everything_arrives_soon_whatever_its_schedule_says(
-    stores: Stores, database: Database, clock: FakeClock, count: int
-) -> None:
-    # Given a receiver that is away for an hour, in which some attempts fail and are scheduled for hours later
-    began = clock.monotonic()
-    receiver = Away(clock, began + 3_600)
+def working(stores: Stores, receiver: Away, clock: FakeClock) -> Callable[[float], Awaitable[None]]:
+    """A process that delivers until a time, as a worker pool does, but for its notifications."""
     deliverer = Deliverer(
         store=stores.deliveries,
         sender=receiver,
@@ -62,23 +58,60 @@ async def test_when_it_answers_again_everything_arrives_soon_whatever_its_schedu
     )
 
     async def work(until: float) -> None:
-        """As a worker pool does, but for its notifications."""
         while (left := until - clock.monotonic()) > 0:
             claims = await deliverer.claim("worker", 100, 60.0, roomy())
             await asyncio.gather(*(deliverer.run(claim) for claim in claims.deliveries))
             clock.advance(min(left, 0.01 if claims.deliveries else max(0.01, min(1.0, claims.next_in or 1.0))))
 
+    return work
+
+
+@pytest.mark.parametrize("count", [1, 4, 200])
+async def test_when_it_answers_again_everything_arrives_soon_whatever_its_schedule_says(
+    stores: Stores, database: Database, clock: FakeClock, count: int
+) -> None:
+    # Given a receiver that is away for an hour, in which some attempts fail and are scheduled for hours later
+    began = clock.monotonic()
+    receiver = Away(clock, began + 3_600)
+    work = working(stores, receiver, clock)
     await owe(stores, count, DEAD)
     await work(began + 3_600)
-    # So many at once before anything is known of it, and then a probe every five minutes at most.
-    assert receiver.attempts <= 64 + 20
+    # So many at once before anything is known of it, then a probe after each pause, which soon is a minute.
+    assert receiver.attempts <= 64 + 60 + 20
 
-    # When it is back, and hears something new
-    await owe(stores, 1, DEAD)
+    # When it is back, though nothing new is sent to it
     await owe(stores, 1)
-    await work(clock.monotonic() + 330)
+    await work(clock.monotonic() + 90)
 
     # Then nothing waits any more
     states = await database.rows("SELECT state, count(*) FROM deliveries GROUP BY state")
-    assert states == [("delivered", count + 2)]
+    assert states == [("delivered", count + 1)]
     assert receiver.others == 1
+
+
+async def test_one_that_was_not_started_yet_gets_its_first_callback_soon_after_its_start(
+    stores: Stores, database: Database, clock: FakeClock
+) -> None:
+    """Two attempts have failed by then, and the schedule's next is five minutes later."""
+    began = clock.monotonic()
+    receiver = Away(clock, began + 20)
+    work = working(stores, receiver, clock)
+    await owe(stores, 1, DEAD)
+
+    await work(began + 28)
+
+    assert await database.rows("SELECT state, attempt FROM deliveries") == [("delivered", 3)]
+
+
+async def test_a_restart_while_it_was_away_does_not_leave_what_waits_to_the_schedule(
+    stores: Stores, database: Database, clock: FakeClock
+) -> None:
+    began = clock.monotonic()
+    receiver = Away(clock, began + 3_000)
+    await owe(stores, 1, DEAD)
+    await working(stores, receiver, clock)(began + 3_000)
+
+    restarted = working(stores, receiver, clock)
+    await restarted(clock.monotonic() + 2)
+
+    assert await database.rows("SELECT state FROM deliveries") == [("delivered",)]

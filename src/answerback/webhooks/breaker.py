@@ -3,10 +3,14 @@
 An origin whose breaker has just closed, or whose delivery due first is late, starts with one attempt at a time (see
 `window`). It is full when as many attempts are in flight as its window admits.
 
-closed ──5 failures──▶ open ──30 s, doubling to 300 s──▶ half-open (one probe)
-   ▲                     ▲                                   │
-   └──────response───────┼───────────────────────────────────┤
-                         └──────────────failure──────────────┘
+closed ──5 failures──▶ open ──a pause──▶ half-open (one probe)
+   ▲                     ▲                   │
+   └──────response───────┼───────────────────┤
+                         └──────failure──────┘
+
+After the first failure already, and until a response, one delivery that could not be reached is tried before its turn
+each time that a pause is over: nobody waits for a step of the schedule when the outage is over. A pause is a part of
+the outage so far.
 """
 
 from collections import OrderedDict
@@ -21,8 +25,12 @@ from answerback.webhooks.window import Window
 CAP = 64
 """How many attempts may be in flight at an origin at most."""
 FAILURES_TO_OPEN = 5
-FIRST_PAUSE = 30.0
-LONGEST_PAUSE = 300.0
+OUTAGE_SHARE = 0.25
+"""A pause is this part of the time since the first failure,"""
+SHORTEST_PAUSE = 5.0
+LONGEST_PAUSE = 60.0
+HANG_PAUSES = 15
+"""and so many times what the attempt took, if that is longer: those that hang would take up workers."""
 PATIENCE_SECONDS = 1.0
 """Each second in which no attempt ends lets one more begin than the window admits: attempts that hang must not keep the
 others waiting."""
@@ -45,9 +53,9 @@ class _Origin:
     answered: int = 0
     in_flight: int = 0
     failures: int = 0
-    pause: float = 0.0
-    opened_at: float = 0.0
-    reopens_at: float = 0.0
+    failing_since: float = 0.0
+    failed_at: float = 0.0
+    probes_at: float = 0.0
     probing: bool = False
     recovered_at: float = float("-inf")
     recovering: bool = False
@@ -56,7 +64,7 @@ class _Origin:
 
     @property
     def open(self) -> bool:
-        return self.pause > 0.0
+        return self.failures >= FAILURES_TO_OPEN
 
 
 class CircuitBreakers:
@@ -70,20 +78,21 @@ class CircuitBreakers:
         """How many origins are remembered."""
         return len(self._origins)
 
-    def look(self, key: OriginKey, late: bool = False) -> OriginRoom:
+    def look(self, key: OriginKey, late: bool = False, unreached: bool = False) -> OriginRoom:
         """How many more attempts may begin now. `late`: the delivery due first has been owed for long, as after an
-        outage.
+        outage; `unreached`: it could not be reached.
 
         Changes nothing, and may be called from another thread than the rest.
         """
         now = self._monotonic()
         state = self._origins.get(key)
         if state is None:
-            return OriginRoom(1 if late else CAP)
-        if state.open and now < state.reopens_at:
-            return OriginRoom(0, opens_in=state.reopens_at - now)
+            return OriginRoom(1 if late else CAP, probes=unreached)
+        if state.open and now < state.probes_at:
+            return OriginRoom(0, opens_in=state.probes_at - now)
         free = self._free(state, 1 if late and self._is_new(state) else state.window.size, now)
-        return OriginRoom(free, recovered_for=now - state.recovered_at if state.recovering else None)
+        recovered_for = now - state.recovered_at if state.recovering else None
+        return OriginRoom(free, recovered_for=recovered_for, probes=self._may_probe(state, now, unreached))
 
     def is_open(self, key: OriginKey) -> bool:
         """Whether the origin's breaker is open: only probes are sent."""
@@ -107,15 +116,15 @@ class CircuitBreakers:
         state.in_flight -= 1
         return was_full and self._free(state, state.window.size, now) > 0
 
-    def began(self, key: OriginKey, late: bool = False, *, reserved: bool = False) -> None:
+    def began(self, key: OriginKey, late: bool = False, early: bool = False, *, reserved: bool = False) -> None:
         """An attempt begins, for which `look` found room, or for which a place was `reserved`; it holds its place until
-        `ended`."""
+        `ended`. `early`: before its turn in the schedule."""
         now = self._monotonic()
         state = self._find(key, now)
         if late and self._is_new(state):
             state.window = Window(CAP, now)
         if not reserved:
-            state.probing = state.open
+            state.probing = state.open or (early and not state.recovering)
             self._enter(state, now)
         state.window.began_one(state.in_flight - 1)
 
@@ -159,7 +168,7 @@ class CircuitBreakers:
 
     def _free(self, state: _Origin, size: int, now: float) -> int:
         if state.open:
-            return 0 if now < state.reopens_at or state.probing else 1
+            return 0 if now < state.probes_at or state.probing else 1
         # One attempt that hangs says nothing of the others; only several that hang show that an origin is dead.
         hanging = int((now - state.moved_at) / PATIENCE_SECONDS) if state.in_flight else 0
         return max(0, min(size + hanging, CAP) - state.in_flight)
@@ -168,39 +177,42 @@ class CircuitBreakers:
         """Whether the origin has answered too seldom to know what it takes."""
         return state.answered < CAP and state.window.untried
 
+    @staticmethod
+    def _may_probe(state: _Origin, now: float, unreached: bool) -> bool:
+        """Whether a delivery that could not be reached may be tried before its turn. Of an origin that this process has
+        not called yet, only the row knows."""
+        failing = unreached if not state.answered and not state.failures else state.failures > 0
+        return failing and not state.in_flight and now >= state.probes_at
+
     def _answered(self, state: _Origin, now: float) -> None:
-        if state.open or not state.answered:
+        if state.open or state.probing or not state.answered:
             state.recovered_at, state.recovering = now, True
         elif state.failures and now >= state.recovers_from:
             state.recovered_at, state.recovering = now, True
             state.recovers_from = now + RECOVERY_SPACING
+        if state.open:
+            state.window = Window(CAP, now)
         state.answered += 1
         state.failures = 0
-        if state.open:
-            state.pause = 0.0
-            state.probing = False
-            state.window = Window(CAP, now)
+        state.probing = False
 
     def _failed(self, state: _Origin, now: float, seconds: float) -> None:
-        if state.open:
-            if not self._is_probe(state, now, seconds):
-                return
-            pause = min(state.pause * 2.0, LONGEST_PAUSE)
-        else:
-            state.failures += 1
-            if state.failures < FAILURES_TO_OPEN:
-                return
-            pause = FIRST_PAUSE
-        state.pause = pause
-        state.probing = False
-        state.opened_at = now
-        state.reopens_at = now + pause
+        if self._is_probe(state, now, seconds):
+            state.probing = False
+        elif state.open:
+            return
+        if not state.failures:
+            state.failing_since = now - seconds
+        state.failures += 1
+        state.failed_at = now
+        pause = OUTAGE_SHARE * (now - state.failing_since)
+        state.probes_at = now + max(HANG_PAUSES * seconds, SHORTEST_PAUSE, min(pause, LONGEST_PAUSE))
 
     @staticmethod
     def _is_probe(state: _Origin, now: float, seconds: float) -> bool:
         """Whether the attempt is the probe. One that began before the breaker opened may still end, and says nothing of
         the origin now."""
-        return state.probing and now - seconds >= state.opened_at
+        return state.probing and now - seconds >= state.failed_at
 
     def _find(self, key: OriginKey, now: float) -> _Origin:
         state = self._origins.get(key)

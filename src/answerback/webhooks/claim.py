@@ -4,7 +4,8 @@ Walk: which origins have pending deliveries, and from when on. One index probe f
 Look: how many more each origin takes, by its circuit breaker and congestion window. While the breaker is open, only the
 origin's first delivery is read, and nothing is written.
 Take: one update for each origin leases at most that many; origins share the claim's limit equally. First come those
-that could not be reached, at origins that have recovered since, oldest first; then those that are due.
+that could not be reached, oldest first: all of an origin that has recovered since, one of an origin that may have; then
+those that are due.
 """
 
 from collections import Counter
@@ -27,14 +28,14 @@ WALK_LENGTH = 256
 """How many origins one claim looks at; the next claim goes on after them."""
 START = OriginKey("", "")
 
-Look: TypeAlias = Callable[[OriginKey, bool], OriginRoom]
-"""How much room an origin has; the flag says that its first delivery is late. Called within the transaction, on any
-thread."""
+Look: TypeAlias = Callable[[OriginKey, bool, bool], OriginRoom]
+"""How much room an origin has; the flags say that its first delivery is late, and that it could not be reached. Called
+within the transaction, on any thread."""
 
 
 def walking() -> Statement:
     """Where each origin's delivery due first stands."""
-    columns = ("tenant_id", "origin", "run_at", "created_at")
+    columns = ("tenant_id", "origin", "run_at", "created_at", "unreached_at")
     return loose_scan(deliveries, DeliveryState.PENDING, ("tenant_id", "origin"), "run_at", columns, WALK_LENGTH)
 
 
@@ -85,7 +86,7 @@ NEXT_HERE = Statement(select(deliveries.c.run_at).where(*_here).order_by(deliver
 
 @dataclass(slots=True)
 class _Open:
-    """An origin that takes `room` more. `recovered_at` is when it answered again, on the scheduling clock."""
+    """An origin that takes `room` more, and what it did not take before `recovered_at`, on the scheduling clock."""
 
     key: OriginKey
     room: int
@@ -148,13 +149,15 @@ def _look(tx: Transaction, stops: Sequence[Row], look: Look) -> tuple[list[_Open
     moments: list[int] = []
     for stop in stops:
         key = OriginKey(stop.tenant_id, stop.origin)
-        room = look(key, tx.wall - stop.created_at > LATE_MS)
+        room = look(key, tx.wall - stop.created_at > LATE_MS, stop.unreached_at is not None)
         if room.opens_in is not None:
             moments.append(max(stop.run_at, tx.now + int(room.opens_in * 1000)))
         elif room.free and room.recovered_for is not None:
             origins.append(_Open(key, room.free, tx.now - int(room.recovered_for * 1000)))
         elif room.free and stop.run_at <= tx.now:
             origins.append(_Open(key, room.free, None))
+        elif room.free and room.probes:
+            origins.append(_Open(key, 1, tx.now + 1))
         elif room.free:
             moments.append(stop.run_at)
     return origins, moments

@@ -47,8 +47,9 @@ class Sender(Protocol):
 class Origins(Protocol):
     """Says how much each origin is called."""
 
-    def look(self, key: OriginKey, late: bool) -> OriginRoom:
-        """How many more attempts may begin now. `late`: the delivery due first has been owed for long."""
+    def look(self, key: OriginKey, late: bool, unreached: bool) -> OriginRoom:
+        """How many more attempts may begin now. `late`: the delivery due first has been owed for long; `unreached`: it
+        could not be reached."""
 
     def is_open(self, key: OriginKey) -> bool:
         """Whether the origin's breaker is open: only probes are sent."""
@@ -59,8 +60,9 @@ class Origins(Protocol):
     def give_back(self, key: OriginKey) -> bool:
         """No attempt followed. Whether one may begin now where none could before."""
 
-    def began(self, key: OriginKey, late: bool, *, reserved: bool = False) -> None:
-        """An attempt begins, for which `look` found room, or for which a place was `reserved`."""
+    def began(self, key: OriginKey, late: bool, early: bool = False, *, reserved: bool = False) -> None:
+        """An attempt begins, for which `look` found room, or for which a place was `reserved`. `early`: before its turn
+        in the schedule."""
 
     def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
         """Ends an attempt that began, exactly once. Whether another one may begin now where none could before."""
@@ -98,7 +100,7 @@ class Deliverer:
         Raises StorageUnavailable."""
         claims = await self._store.claim_deliveries(owner, limit, lease_seconds, self._origins.look, shares)
         for claim in claims.deliveries:
-            self._origins.began(claim.key, claim.late)
+            self._origins.began(claim.key, claim.late, claim.early)
         for key in claims.drained:
             self._origins.drained(key)
         return claims

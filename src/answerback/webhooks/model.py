@@ -54,6 +54,8 @@ class OriginRoom:
     """Seconds until an origin whose breaker is open takes a probe."""
     recovered_for: float | None = None
     """Seconds since it first answered after failing; what could not be reached before then is due now."""
+    probes: bool = False
+    """Whether one that could not be reached is tried now, before its turn in the schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,9 @@ class ClaimedDelivery:
     """A delivery under this process's lease. `id` is the `webhook-id`; `attempt` is 1-based within the schedule.
 
     `claimed_at`, `due_at` and `deadline_at` are epoch milliseconds of the scheduling clock; `due_at` lies ahead where
-    the delivery was claimed before its schedule's turn because its origin had recovered. `at` is the wall clock's at
-    the claim, `created_at` that of the job's end. `traceparent` is the trace of the request that asked for it.
-    `endpoint_id` is None for a delivery to the URL of the request.
+    the delivery was claimed before its schedule's turn because its origin had recovered, or may have. `at` is the wall
+    clock's at the claim, `created_at` that of the job's end. `traceparent` is the trace of the request that asked for
+    it. `endpoint_id` is None for a delivery to the URL of the request.
     """
 
     id: str
@@ -93,6 +95,11 @@ class ClaimedDelivery:
     @property
     def late(self) -> bool:
         return self.at - self.created_at > LATE_MS
+
+    @property
+    def early(self) -> bool:
+        """Before its turn in the schedule."""
+        return self.due_at > self.claimed_at
 
 
 @dataclass(frozen=True, slots=True)
