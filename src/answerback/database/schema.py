@@ -1,6 +1,5 @@
 """Bringing a database to the current schema with Alembic."""
 
-import os
 import re
 import threading
 from pathlib import Path
@@ -49,8 +48,6 @@ def require_known(revision: str | None) -> None:
 
 def upgrade_sqlite(path: Path) -> None:
     """Applies the migrations that are missing; a current database is not written to. Raises MigrationError."""
-    # The file holds messages and secrets: other users of this machine must not read it.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     config = configuration()
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"isolation_level": None})
     try:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from answerback.database.fresh import create_if_empty
 from answerback.database.group_commit import GroupCommit
 from answerback.database.operation import Committed, Database
 from answerback.database.revision import MigrationError, is_current
@@ -31,7 +32,7 @@ async def open_database(
     connect = connector(path)
 
     def prepare() -> SqliteClock:
-        if not is_current(path):
+        if not is_current(path) and not create_if_empty(path, BUSY_SECONDS):
             from answerback.database.schema import upgrade_sqlite
 
             upgrade_sqlite(path)
