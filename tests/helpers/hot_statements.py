@@ -23,6 +23,7 @@ from answerback.jobs import (
 from answerback.jobs import order as order_of_jobs
 from answerback.queue import fifo
 from answerback.responses import conversation_store as log
+from answerback.responses import reference_store as references
 from answerback.webhooks import bulk_resend, listed, notify, order
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import erase as erasing
@@ -118,6 +119,8 @@ CONVERSATIONS: dict[str, Statement] = {
     "DELETE_ENTRY": log.DELETE_ENTRY,
     "KEPT_CONVERSATION": log.KEPT,
     "SIZE_BEFORE": log.SIZE_BEFORE,
+    "SIZE_OF_ADDED": references.SIZE_OF_ADDED,
+    "ADDED_ENTRIES": references.ADDED_ENTRIES,
 }
 DELIVERIES: dict[str, Statement] = {
     "WALK": claiming.WALK,

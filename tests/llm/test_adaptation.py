@@ -9,6 +9,7 @@ from scripting import ask, read
 
 from answerback.kernel.errors import ProviderError
 from answerback.llm.adaptation import MOST_MODELS, Adaptations, Change
+from answerback.llm.instructions import IN_PLACE
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing import replies
@@ -91,6 +92,17 @@ class TestMaxTokens:
         first, both = (call.body for call in llm.calls)
         assert ("max_tokens" in first, first["max_completion_tokens"]) == (False, 512)
         assert (both["max_tokens"], both["max_completion_tokens"]) == (1, 2), "the caller's own choice"
+
+
+def test_instructions_stay_where_they_are_for_api_openai_com_alone() -> None:
+    body = {"messages": [*MESSAGES, {"role": "developer", "content": "Be brief."}]}
+    first = {"role": "system", "content": "Be brief."}
+    optional = frozenset({IN_PLACE})
+
+    assert Adaptations("api.openai.com").known("m", body, optional) == body
+    for host in ("openrouter.ai", "127.0.0.1", None):
+        assert Adaptations(host).known("m", body, optional) == {"messages": [first, *MESSAGES]}
+        assert Adaptations(host).known("m", body, frozenset()) == body, "the caller's own messages"
 
 
 class TestStreamOptions:

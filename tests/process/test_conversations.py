@@ -1,6 +1,8 @@
 """Conversations by the official `openai` package, which refuses whatever its types do not allow."""
 
 import asyncio
+import io
+import json
 import random
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -141,6 +143,40 @@ async def test_a_response_goes_on_from_it_and_is_added(client: openai.AsyncOpenA
     in_it = [item.id async for item in client.conversations.items.list(conversation.id, order="asc")]
     assert read == in_it[:2]
     assert in_it[2] == first.output[0].id
+
+
+async def test_an_item_that_was_added_is_referred_to_by_its_id(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    conversation = await client.conversations.create(items=[said("first"), said("second")])
+    other = await client.conversations.create(items=[said("third")])
+    items = [*(await client.conversations.items.list(conversation.id, order="asc")).data]
+    items += (await client.conversations.items.list(other.id)).data
+    references: Any = [{"type": "item_reference", "id": item.id} for item in items]
+
+    await client.responses.create(model="fake", input=[*references, said("and?")])
+
+    assert [each["content"] for each in llm.calls[-1].messages] == ["first", "second", "third", "and?"]
+    with pytest.raises(openai.NotFoundError, match="once"):
+        await client.responses.create(model="fake", input=[references[0], references[0]])
+    await client.conversations.items.delete(str(items[0].id), conversation_id=conversation.id)
+    await client.conversations.delete(other.id)
+    for gone in (references[0], references[2]):
+        with pytest.raises(openai.NotFoundError, match=gone["id"]):
+            await client.responses.create(model="fake", input=[gone])
+
+
+async def test_items_may_be_as_large_as_those_of_responses(http: aiohttp.ClientSession) -> None:
+    def large(size: int) -> io.BytesIO:
+        return io.BytesIO(json.dumps({"items": [said("x" * size)]}).encode())
+
+    async with http.post("/v1/conversations", data=large(3_000_000)) as made:
+        conversation = (await made.json())["id"]
+    async with http.post(f"/v1/conversations/{conversation}/items", data=large(3_000_000)) as added:
+        assert added.status == 200
+    async with http.post("/v1/conversations", data=large(33 * 1024 * 1024)) as refused:
+        assert refused.status == 413
+    many = {"items": [{"role": "user", "content": "x", "ignored": [0] * 100_001}]}
+    async with http.post(f"/v1/conversations/{conversation}/items", json=many) as refused:
+        assert refused.status == 400
 
 
 async def test_one_that_is_part_of_a_conversation_starts_no_chain(client: openai.AsyncOpenAI) -> None:
@@ -404,6 +440,7 @@ async def test_no_id_of_another_tenant_is_of_use(service: Service, client: opena
             of_it.items.retrieve(item_id, conversation_id=conversation.id),
             of_it.items.delete(item_id, conversation_id=conversation.id),
             stranger.responses.create(model="fake", input="x", conversation=conversation.id),
+            stranger.responses.create(model="fake", input=[{"type": "item_reference", "id": item_id}]),
         ):
             with pytest.raises(openai.NotFoundError):
                 await call

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from answerback.kernel.errors import InvalidField
+from answerback.llm.instructions import folded
 from answerback.responses.chat_body import chat_body
 from answerback.responses.messages import UnansweredCall
 from answerback.responses.request import asked
@@ -51,15 +52,26 @@ def test_a_message_is_read_however_it_is_written(item: Any) -> None:
     assert messages(item) == [user("hi")]
 
 
-def test_all_instructions_stand_in_one_message_in_front() -> None:
-    read = messages(
+def test_instructions_stay_in_place_where_an_upstream_reads_them_there_and_are_folded_elsewhere() -> None:
+    instructions = [
+        {"role": "system", "content": "First."},
         {"role": "developer", "content": "Second."},
-        {"role": "user", "content": "hi"},
         {"role": "system", "content": "Third."},
-        instructions="First.",
-    )
+    ]
+    read = messages(instructions[1], user("hi"), instructions[2], instructions="First.")
 
-    assert read == [{"role": "system", "content": "First.\n\nSecond.\n\nThird."}, user("hi")]
+    assert read == [instructions[0], instructions[1], user("hi"), instructions[2]]
+    assert folded(read) == [{"role": "system", "content": "First.\n\nSecond.\n\nThird."}, user("hi")]
+    assert folded([user("hi")]) == [user("hi")]
+
+
+def test_instructions_part_no_call_from_its_output() -> None:
+    thought = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
+    developer = {"role": "developer", "content": "Hurry."}
+    read = messages(user("go"), thought, developer, CALL, developer, OUTPUT, developer, {"role": "user", "content": ""})
+
+    assert [said["role"] for said in read] == ["user", "assistant", "tool", *["developer"] * 3, "user"]
+    assert read[1]["reasoning_content"] == "hm"
 
 
 def test_what_a_model_said_in_several_items_is_one_message() -> None:

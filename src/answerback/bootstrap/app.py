@@ -24,6 +24,7 @@ from answerback.conversations import routes as conversations
 from answerback.database.probe import look, probe
 from answerback.generate import routes as generate
 from answerback.http import front_page, health, openapi
+from answerback.http.body_limits import BodyLimits
 from answerback.http.cors import Cors
 from answerback.http.error_handlers import ErrorHandlers, ErrorRenderers
 from answerback.http.idempotent_routes import Idempotent
@@ -42,6 +43,7 @@ from answerback.relay import routes as relay
 from answerback.responses import conversation_routes
 from answerback.responses import routes as responses
 from answerback.responses.background import Background
+from answerback.responses.request import MAX_BODY_BYTES
 from answerback.responses.stored_streams import StoredStreams
 from answerback.responses.turns import Turns
 from answerback.reviews import routes as reviews
@@ -98,13 +100,23 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
         paths=Paths(PRIVATE_PATHS),
         cors=Cors(service.settings.cors_allowed_origins),
         labels=RouteLabels(app.routes),
-        max_body_bytes=service.settings.max_body_bytes,
-        allowances={
-            benchmark.PATH: benchmark.FORM_BYTES,
-            responses.PATH: max(0, responses.MAX_BODY_BYTES - service.settings.max_body_bytes),
-        },
+        limits=_limits(service.settings.max_body_bytes),
     )
     return WebApp(asgi, requests, renderers)
+
+
+def _limits(most: int) -> BodyLimits:
+    items = max(most, MAX_BODY_BYTES)
+    return BodyLimits(
+        most,
+        {
+            # A form wraps its file.
+            benchmark.PATH: most + benchmark.FORM_BYTES,
+            responses.PATH: items,
+            conversation_routes.ROOT: items,
+            f"{conversation_routes.ROOT}/": items,
+        },
+    )
 
 
 def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -> APIRouter:

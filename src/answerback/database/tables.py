@@ -35,6 +35,7 @@ JOB_HEAD_STATES = "state IN ('scheduled', 'queued', 'running', 'awaiting', 'quar
 ON_PROBATION = "state IN ('queued', 'running') AND lease_losses >= 2"
 OWED_STATES = "state IN ('pending', 'sending')"
 ORDERED = "conversation_id IS NOT NULL"
+ADDED = "job_id LIKE 'items_%'"
 UNREACHED = "unreached_at IS NOT NULL"
 # What is sending is soon something else, and little; an endpoint's deliveries are shown by their job only.
 LISTED = "endpoint_id IS NULL AND state <> 'sending'"
@@ -139,6 +140,7 @@ conversation_items = Table(
     Column("job_id", Text, nullable=False),
     Column("items", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Index("conversation_items_added", "job_id", **_when(ADDED)),
     sqlite_with_rowid=False,
 )
 """What conversations remember. `items` is what the job at this position added: a JSON array of OpenAI's items. What

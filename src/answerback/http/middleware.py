@@ -3,9 +3,10 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from answerback.http.body_limits import BodyLimits
 from answerback.http.codes import INTERNAL, STOPPING
 from answerback.http.cors import Cors
 from answerback.http.error_handlers import CLIENT_CLOSED_REQUEST, ErrorRenderers
@@ -40,8 +41,7 @@ BROKEN = (b"event: error", b'data: {"error"', b"event: response.failed")
 
 
 class RequestMiddleware:
-    """Plain ASGI, since every request pays for it. `max_body_bytes` bounds a request's body; `allowances` are the bytes
-    by which a path may exceed it, as a form does that wraps a file."""
+    """Plain ASGI, since every request pays for it."""
 
     def __init__(
         self,
@@ -52,8 +52,7 @@ class RequestMiddleware:
         paths: Paths,
         cors: Cors,
         labels: RouteLabels,
-        max_body_bytes: int,
-        allowances: Mapping[str, int],
+        limits: BodyLimits,
     ) -> None:
         self._app = app
         self._log = instruments.log
@@ -63,8 +62,7 @@ class RequestMiddleware:
         self._paths = paths
         self._cors = cors
         self._labels = labels
-        self._max_body_bytes = max_body_bytes
-        self._allowances = allowances
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -72,8 +70,7 @@ class RequestMiddleware:
             return
         started = time.perf_counter()
         scope["path"] = self._paths.canonical(scope["path"])
-        limit = self._max_body_bytes + self._allowances.get(scope["path"], 0)
-        exchange = _Exchange(scope, receive, send, limit)
+        exchange = _Exchange(scope, receive, send, self._limits.of(scope["path"]))
         REQUEST_ID.set(exchange.request_id)
         exchange.added += self._cors.headers(exchange.origin)
         scope[RESPONSE_HEADERS] = exchange.added

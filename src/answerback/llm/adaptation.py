@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
+from answerback.llm.instructions import IN_PLACE, folded
 from answerback.llm.thoughts import SENT_BACK
 
 MOST_MODELS = 1_000
@@ -21,6 +22,9 @@ OF_OPENAI = frozenset({"prompt_cache_key", "safety_identifier", "service_tier"})
 """Fields that Groq, Mistral and others refuse, and that change no answer."""
 TAKING_HOSTS = RENAMING_HOSTS | {"openrouter.ai"}
 """Upstreams that take them."""
+
+INSTRUCTED_HOSTS = RENAMING_HOSTS
+"""Upstreams that read instructions wherever they stand."""
 
 _IN_MESSAGES = frozenset(SENT_BACK)
 """Optional fields that stand in the assistant's messages."""
@@ -47,6 +51,8 @@ class Adaptations:
     def __init__(self, host: str | None) -> None:
         self._renames = host in RENAMING_HOSTS
         self._never = frozenset() if host in TAKING_HOSTS else OF_OPENAI
+        if host not in INSTRUCTED_HOSTS:
+            self._never |= {IN_PLACE}
         self._refused: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     def known(
@@ -93,6 +99,8 @@ def change_after(error: ProviderError, body: Mapping[str, Json], optional: froze
 def changed(body: dict[str, Json], field: str) -> dict[str, Json]:
     """The body without a field, or with `max_tokens` under its newer name. Without `stream` there are no options of
     it."""
+    if field == IN_PLACE:
+        return {**body, "messages": folded(body["messages"])}
     if field in _IN_MESSAGES:
         return {**body, "messages": [_without(said, field) for said in body["messages"]]}
     if field not in body or (field == MAX_TOKENS and MAX_COMPLETION_TOKENS in body):

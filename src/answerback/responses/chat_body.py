@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from answerback.kernel.json import Json
 from answerback.llm.adaptation import OF_OPENAI, STREAM
+from answerback.llm.instructions import IN_PLACE
 from answerback.llm.thoughts import SENT_BACK
 from answerback.responses.messages import chat_messages
 from answerback.responses.model import Asked, Item
 from answerback.responses.request import PASSED_ON
 from answerback.responses.tools import Toolbox
 
-OPTIONAL = OF_OPENAI | {STREAM, *SENT_BACK}
+OPTIONAL = OF_OPENAI | {STREAM, IN_PLACE, *SENT_BACK}
 """What an upstream that refuses it is asked without."""
 
 _SAME = ("model", "temperature", "top_p", "user", *sorted(OF_OPENAI), *sorted(PASSED_ON))

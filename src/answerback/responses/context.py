@@ -4,7 +4,7 @@ to."""
 from collections.abc import Sequence
 from dataclasses import replace
 
-from answerback.kernel.errors import InvalidField
+from answerback.kernel.errors import InvalidField, NotFound
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.model import Asked, Item
 from answerback.responses.store import ResponseStore
@@ -61,13 +61,24 @@ class Contexts:
         wanted = [item["id"] for item in items if item["type"] == REFERENCE]
         if not wanted:
             return items
-        found = iter(await self._store.items(tenant_id, wanted))
-        return tuple(next(found) if item["type"] == REFERENCE else item for item in items)
+        found = dict(await self._store.items(tenant_id, wanted))
+        if others := [each for each in wanted if each not in found]:
+            found |= await self._log.items(tenant_id, others)
+        return tuple(_referred(item["id"], found) if item["type"] == REFERENCE else item for item in items)
 
 
 def said(responses: Sequence[StoredResponse]) -> list[Item]:
     """The inputs and outputs of responses, the oldest first, with their ids."""
     return [item for each in responses for item in (*each.input_items, *each.output)]
+
+
+def _referred(item_id: str, found: dict[str, Item]) -> Item:
+    """Takes the item out of those that were found: a second reference would make one more of it for a few bytes."""
+    item = found.pop(item_id, None)
+    if item is None:
+        words = "send it whole, not as an item_reference; each can be referred to once"
+        raise NotFound(f"there is no item {item_id[:100]!r}: {words}")
+    return {name: value for name, value in item.items() if name != "id"}
 
 
 def without_oldest(items: Sequence[Item]) -> list[Item] | None:

@@ -34,7 +34,7 @@ _SENT = openai_errors(
     | {
         "_400": "A parameter is wrong; `param` names it",
         "_409": "The Idempotency-Key was used with another body, or its first request is still being answered",
-        "_413": "The body is too large",
+        "_413": "The body is larger than 32 MiB",
         "_415": NOT_JSON,
     }
 )

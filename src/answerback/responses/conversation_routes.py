@@ -31,7 +31,9 @@ from answerback.responses.conversation_request import items_in, metadata_of
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.openapi_parts import INCLUDE_QUERY, ITEM_QUERIES
 from answerback.responses.paging import json_response, listed, page_query, seals
+from answerback.responses.request import MAX_VALUES
 
+ROOT = "/v1/conversations"
 PATH = "/conversations/{conversation_id}"
 ITEM_PATH = PATH + "/items/{item_id}"
 
@@ -61,7 +63,8 @@ def _add_conversations(
         """With up to 20 items that were said already. Responses with this `conversation` go on from it. It is kept with
         its items until `RETENTION_DAYS` after its last use."""
         tenant_id = await authenticator.tenant(request)
-        body = await read_object(request, """send {"items": […], "metadata": {…}}""") if await request.body() else {}
+        wanted = """send {"items": […], "metadata": {…}}"""
+        body = await read_object(request, wanted, MAX_VALUES) if await request.body() else {}
         items, metadata = items_in(body, required=False), metadata_of(body, required=False)
 
         async def create() -> Response:
@@ -85,7 +88,7 @@ def _add_conversations(
     async def update_conversation(request: Request, conversation_id: ConversationId) -> Response:
         """The new metadata replace the old."""
         tenant_id = await authenticator.tenant(request)
-        body = await read_object(request, """send {"metadata": {…}}""")
+        body = await read_object(request, """send {"metadata": {…}}""", MAX_VALUES)
         metadata = metadata_of(body, required=True)
 
         async def change() -> Response:
@@ -112,7 +115,7 @@ def _add_items(router: APIRouter, log: ConversationLog, authenticator: Authentic
     async def create_conversation_items(request: Request, conversation_id: ConversationId) -> Response:
         """Behind all that is there. A response that was asked for before them does not read them."""
         tenant_id = await authenticator.tenant(request)
-        body = await read_object(request, """send {"items": […]}""")
+        body = await read_object(request, """send {"items": […]}""", MAX_VALUES)
         items, sealed = items_in(body, required=True), seals(request)
 
         async def add() -> Response:

@@ -16,6 +16,7 @@ from answerback.kernel.ids import new_id
 from answerback.responses import ids
 from answerback.responses.conversation_model import Conversation, ItemPage
 from answerback.responses.model import Item
+from answerback.responses.reference_store import added_items
 from answerback.responses.store import MOST_CHARACTERS, ChainTooLong
 from answerback.responses.stored import named
 
@@ -123,6 +124,11 @@ class ConversationLog:
 
     async def item(self, tenant_id: str, conversation_id: str, item_id: str) -> Item:
         return await self._read(lambda _: _item(tenant_id, conversation_id, item_id), tenant_id=tenant_id)
+
+    async def items(self, tenant_id: str, wanted: Sequence[str]) -> Mapping[str, Item]:
+        """The items that clients added to any conversation, by their ids, as far as there are any. Raises
+        ChainTooLong."""
+        return await self._read(lambda _: added_items(tenant_id, wanted), tenant_id=tenant_id)
 
     async def delete_item(self, tenant_id: str, conversation_id: str, item_id: str) -> Conversation:
         return await self._write(lambda tx: _delete_item(tx, tenant_id, conversation_id, item_id), tenant_id=tenant_id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from answerback.kernel.errors import InvalidField
 from answerback.kernel.json import Json
+from answerback.llm.instructions import INSTRUCTING
 from answerback.responses import thoughts
 from answerback.responses.content import chat_content, is_media, text_of
 from answerback.responses.model import Item
@@ -13,7 +14,6 @@ from answerback.responses.tools import function_name
 
 CALLS = ("function_call", "custom_tool_call")
 OUTPUTS = ("function_call_output", "custom_tool_call_output")
-INSTRUCTING = ("system", "developer")
 
 
 class UnansweredCall(InvalidField):
@@ -29,6 +29,12 @@ class _Said:
     texts: list[str] = field(default_factory=list)
     calls: list[Item] = field(default_factory=list)
     thoughts: list[Item] = field(default_factory=list)
+    between: list[Item] = field(default_factory=list)
+    """What instructed it meanwhile."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.texts or self.calls or self.thoughts)
 
     def add(self, item: Item) -> None:
         match item["type"]:
@@ -51,10 +57,10 @@ class _Said:
 
 
 def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]:
-    """All instructions in one message in front, since most upstreams take no others; each output right behind the
-    message that makes its call. Raises UnansweredCall."""
+    """Each output right behind the message that makes its call; instructions that stand between a model's words and
+    calls follow these. Raises UnansweredCall."""
     outputs = _matched(items)
-    ordered: list[Item] = []
+    ordered: list[Item] = [{"role": "system", "content": instructions}] if instructions else []
     said = _Said()
 
     def end_turn() -> None:
@@ -65,13 +71,14 @@ def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]
         ordered.extend(_tool_message(each) for each in answers)
         if shown := [part for each in answers for part in _media(each["output"])]:
             ordered.append({"role": "user", "content": chat_content(shown)})
+        ordered.extend(said.between)
         said = _Said()
 
-    texts = [instructions] if instructions else []
     for item in items:
         kind, role = item["type"], item.get("role")
         if kind == "message" and role in INSTRUCTING:
-            texts.append(text_of(item["content"]))
+            if text := text_of(item["content"]):
+                (ordered if said.is_empty else said.between).append({"role": role, "content": text})
         elif kind == "message" and role == "user":
             end_turn()
             ordered.append({"role": "user", "content": chat_content(item["content"])})
@@ -81,7 +88,7 @@ def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]
         elif kind not in CALLS or id(item) in outputs:
             said.add(item)
     end_turn()
-    return [{"role": "system", "content": "\n\n".join(filter(None, texts))}, *ordered] if any(texts) else ordered
+    return ordered
 
 
 def _matched(items: Iterable[Item]) -> Mapping[int, Item]:

@@ -31,6 +31,7 @@ from answerback.responses.openapi_parts import (
     SHOWN_RESPONSES,
 )
 from answerback.responses.paging import included, json_response, page_of, seals
+from answerback.responses.request import MAX_VALUES
 from answerback.responses.request import asked as read_asked
 from answerback.responses.store import ResponseStore
 from answerback.responses.stored_streams import StoredStreams
@@ -38,11 +39,6 @@ from answerback.responses.tools import Toolbox
 from answerback.responses.turns import Turns
 
 PATH = "/v1/responses"
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Of a request: histories and images are long."""
-MAX_VALUES = 100_000
-"""Of JSON in a request: a history of thousands of items has fewer."""
-
 WANTED = """send {"model": …, "input": …} with 'Content-Type: application/json'"""
 LONGEST_NUMBER = 15
 

@@ -1,7 +1,7 @@
 """Stored responses in the database: rows of jobs of the kind `response`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import bindparam, func, select, update
 
@@ -81,8 +81,8 @@ class ResponseStore:
         """A response and those before it that are not deleted, the oldest first. Raises NotFound, ChainTooLong."""
         return await self._read(lambda _: _with_ancestors(tenant_id, response_id), tenant_id=tenant_id)
 
-    async def items(self, tenant_id: str, wanted: Sequence[str]) -> Sequence[Item]:
-        """The items with these ids, without them. Raises NotFound."""
+    async def items(self, tenant_id: str, wanted: Sequence[str]) -> Mapping[str, Item]:
+        """The items of stored responses with these ids, by them, as far as there are any. Raises ChainTooLong."""
         return await self._read(lambda _: _items(tenant_id, wanted), tenant_id=tenant_id)
 
     async def find(self, tenant_id: str, response_id: str) -> StoredResponse:
@@ -158,31 +158,33 @@ def _with_ancestors(tenant_id: str, response_id: str) -> Operation[Sequence[Stor
 
 def _ancestors(tenant_id: str, of: StoredResponse) -> Operation[Sequence[StoredResponse]]:
     """Those that are not deleted."""
-    named = json.dumps([job_id for each in of.asked.ancestors if (job_id := ids.job_id(each)) is not None])
     if not of.asked.ancestors:
         return []
-    if ((yield SIZES(tenant_id=tenant_id, ids=named))[0].size or 0) > MOST_CHARACTERS:
-        words = f"the responses before this one hold more than {MOST_CHARACTERS} characters: begin a new chain"
-        raise ChainTooLong("previous_response_id", words)
-    rows = yield MANY(tenant_id=tenant_id, ids=named)
-    found = {stored.id: stored for row in rows if (stored := _stored(row)) is not None}
+    found = {each.id: each for each in (yield from _many(tenant_id, of.asked.ancestors, "previous_response_id"))}
     return [found[each] for each in of.asked.ancestors if each in found]
 
 
-def _items(tenant_id: str, wanted: Sequence[str]) -> Operation[Sequence[Item]]:
-    responses: dict[str, StoredResponse | None] = {}
-    items: list[Item] = []
-    for item_id in wanted:
-        place = ids.place_of(item_id)
-        if place is not None and place[0] not in responses:
-            responses[place[0]] = yield from _find(tenant_id, place[0])
-        response = None if place is None else responses[place[0]]
-        listed = [*response.input_items, *response.output] if response and response.asked.stored else []
-        found = next((each for each in listed if each["id"] == item_id), None)
-        if found is None:
-            raise NotFound(f"there is no item {item_id!r}: send it whole, not as an item_reference")
-        items.append({name: value for name, value in found.items() if name != "id"})
-    return items
+def _many(tenant_id: str, response_ids: Iterable[str], field: str) -> Operation[Sequence[StoredResponse]]:
+    """Those of them that there are; `field` of the request names them."""
+    named = json.dumps([job_id for each in response_ids if (job_id := ids.job_id(each)) is not None])
+    if ((yield SIZES(tenant_id=tenant_id, ids=named))[0].size or 0) > MOST_CHARACTERS:
+        words = f"the responses before this one hold more than {MOST_CHARACTERS} characters: begin a new chain"
+        raise ChainTooLong(field, words)
+    return list(filter(None, map(_stored, (yield MANY(tenant_id=tenant_id, ids=named)))))
+
+
+def _items(tenant_id: str, wanted: Sequence[str]) -> Operation[Mapping[str, Item]]:
+    places = [place for each in wanted if (place := ids.place_of(each)) is not None]
+    if not places:
+        return {}
+    responses = yield from _many(tenant_id, {place[0] for place in places}, "input")
+    held = {each["id"]: each for response in responses if response.asked.stored for each in _items_of(response)}
+    return {each: held[each] for each in wanted if each in held}
+
+
+def _items_of(response: StoredResponse) -> Iterator[Item]:
+    yield from response.input_items
+    yield from response.output
 
 
 def _erase(_: Transaction, tenant_id: str, response_id: str) -> Operation[None]:

@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sqlite_with_rowid=False,
     )
+    _index("conversation_items_added", "conversation_items", "job_id", where="job_id LIKE 'items_%'")
     op.create_table(
         "jobs",
         sa.Column("id", sa.Text(), primary_key=True),

@@ -1,0 +1,41 @@
+"""Items that clients added to conversations, found by their ids alone."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import bindparam, func, select, text
+
+from answerback.database.operation import Operation, Statement
+from answerback.database.sql import among
+from answerback.database.tables import ADDED, conversation_items, conversations
+from answerback.responses import ids
+from answerback.responses.model import Item
+from answerback.responses.store import MOST_CHARACTERS, ChainTooLong
+
+_items = conversation_items.c["items"]  # `c.items` is a method
+_own = (
+    conversation_items.c.conversation_id == conversations.c.id,
+    conversations.c.tenant_id == bindparam("tenant_id"),
+    text(ADDED),
+)
+_wanted = among(conversation_items.c.job_id)
+_SIZE = select(func.sum(func.length(_items)).label("size")).where(*_own)
+_ENTRIES = select(_items).where(*_own)
+SIZE_OF_ADDED = Statement(_SIZE.where(_wanted.sqlite), postgresql=_SIZE.where(_wanted.postgresql))
+ADDED_ENTRIES = Statement(_ENTRIES.where(_wanted.sqlite), postgresql=_ENTRIES.where(_wanted.postgresql))
+
+
+def added_items(tenant_id: str, wanted: Sequence[str]) -> Operation[Mapping[str, Item]]:
+    """The items with these ids, by them, as far as there are any. Raises ChainTooLong."""
+    entries = {
+        place[0].replace(ids.RESPONSE, ids.ENTRY) for each in wanted if (place := ids.place_of(each)) is not None
+    }
+    if not entries:
+        return {}
+    among_them = {"tenant_id": tenant_id, "ids": json.dumps(sorted(entries))}
+    if ((yield SIZE_OF_ADDED(**among_them))[0].size or 0) > MOST_CHARACTERS:
+        words = f"what the input refers to holds more than {MOST_CHARACTERS} characters"
+        raise ChainTooLong("input", words)
+    rows = yield ADDED_ENTRIES(**among_them)
+    held = {item["id"]: item for row in rows for item in json.loads(row.items)}
+    return {each: held[each] for each in wanted if each in held}
