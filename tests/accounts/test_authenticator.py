@@ -30,6 +30,7 @@ def request(authorization: str | None = None, client: str = HERE, host: str = "l
     return Request(
         {
             "type": "http",
+            "method": "GET",
             "client": (client, 50_000),
             "headers": [(name.encode(), text.encode()) for name, text in headers.items() if text is not None],
             RESPONSE_HEADERS: [],

@@ -162,3 +162,22 @@ async def test_asking_who_one_is_does_not_count(path: Path) -> None:
         statuses = [(await api("GET", "/v1/session", CLIENT)).status for _ in range(3)]
 
     assert statuses == [200, 200, 200]
+
+
+@pytest.mark.parametrize("sent", [{"sec_fetch_site": "same-origin"}, {}])
+async def test_what_the_pages_read_has_a_rate_of_its_own(path: Path, sent: dict[str, str]) -> None:
+    async with whole_api(path, auth_token=CLIENT, rate_limit="1/hour") as api:
+        signed_in = cookie(await api("POST", "/v1/session", CLIENT))
+        read = [(await api("GET", "/v1/jobs", cookie=signed_in, **sent)).status for _ in range(3)]
+        changed = await api("POST", CANCEL, cookie=signed_in, sec_fetch_site="same-origin")
+        by_key = await api("GET", "/v1/jobs", CLIENT, sec_fetch_site="same-origin")
+
+    assert (read, changed.status, by_key.status) == ([200, 200, 200], 429, 429)
+
+
+async def test_the_pages_of_a_service_without_keys_read_at_that_rate_too(path: Path) -> None:
+    async with whole_api(path, rate_limit="1/hour") as api:
+        read = [(await api("GET", "/v1/jobs", sec_fetch_site="same-origin")) for _ in range(3)]
+
+    assert [each.status for each in read] == [200, 200, 200]
+    assert read[0].headers["ratelimit-limit"] == "50"

@@ -84,6 +84,24 @@ async def test_a_list_reads_its_index_in_order(filled: Any, name: str, index: st
     assert "Sort" not in found, found
 
 
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("COUNT_OF_TENANT", "jobs_listed"),
+        ("COUNT_held_OF_TENANT", "deliveries_listed"),
+        ("COUNT_pending_OF_TENANT", "deliveries_ready"),
+        ("COUNT_dead_OF_TENANT", "deliveries_dead"),
+    ],
+)
+async def test_a_count_reads_what_it_counts(filled: Any, name: str, index: str) -> None:
+    await filled.execute(NO_LOCK_TIMEOUT)
+
+    found = await plan(filled, name)
+
+    assert f" on {index}" in found or f"using {index} on" in found, found
+    assert "Seq Scan" not in found, found
+
+
 async def test_a_list_reads_nothing_of_other_states_where_it_finds_none(filled: Any) -> None:
     """`zzz` sorts behind all states that there are: a scan that did not end with its range would read them."""
     await filled.execute(f"PREPARE listing AS {HOT['LIST_OF_TENANT'].postgresql.compile(dialect=DIALECT)}")

@@ -11,7 +11,7 @@ from answerback.testing.clock import FakeClock
 from builders import LEASE, REPORT, ROOMY, TENANT, accept, claim_delivery, claim_job, completed, finish, later, new_job
 from databases import Database, PostgresDatabase
 from statements import Cost, Recorder, name_of
-from stores import Stores, make_stores
+from stores import Commits, Stores, make_stores
 
 Costs = dict[str, tuple[int, int]]
 """Statements and rows written, by step."""
@@ -58,7 +58,7 @@ def recorder(database: Database, unrecorded: Stores) -> Recorder:
 
 @pytest.fixture
 async def stores(recorder: Recorder, unrecorded: Stores) -> Stores:
-    return await make_stores(recorder.database, unrecorded.backlog)
+    return await make_stores(recorder.database, Commits(unrecorded.backlog))
 
 
 def expect(costs: dict[str, Cost], expected: Costs) -> None:

@@ -15,13 +15,12 @@ from answerback.database import sqlite
 from answerback.database.postgres import migrate
 from answerback.database.postgres import open_database as open_postgres
 from answerback.database.tables import metadata
-from answerback.jobs.backlog import Backlog
 from answerback.jobs.kind import Registry
 from answerback.kernel.clock import Clock
 from answerback.kernel.telemetry import UNMEASURED, Metrics
 from answerback.testing.backends.postgres import create_database, drop_database
 from builders import dump, raw, rows
-from stores import Stores, make_stores
+from stores import Commits, Stores, make_stores
 
 REFUSED = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
 """What the databases raise when a constraint does not allow a row."""
@@ -46,9 +45,9 @@ class SqliteDatabase:
         self.path = path
 
     async def open(self, clock: Clock, metrics: Metrics = UNMEASURED, kinds: Registry | None = None) -> Stores:
-        backlog = Backlog()
-        database = await sqlite.open_database(self.path, clock, metrics, backlog.committed)
-        return await make_stores(database, backlog, kinds)
+        commits = Commits()
+        database = await sqlite.open_database(self.path, clock, metrics, commits.committed)
+        return await make_stores(database, commits, kinds)
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return rows(self.path, sql)
@@ -66,9 +65,9 @@ class PostgresDatabase:
         self.url = url
 
     async def open(self, clock: Clock | None, metrics: Metrics = UNMEASURED, kinds: Registry | None = None) -> Stores:
-        backlog = Backlog()
-        database = await open_postgres(self.url, clock, metrics, backlog.committed)
-        return await make_stores(database, backlog, kinds)
+        commits = Commits()
+        database = await open_postgres(self.url, clock, metrics, commits.committed)
+        return await make_stores(database, commits, kinds)
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         connection = await asyncpg.connect(self.url)

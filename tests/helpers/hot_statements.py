@@ -21,11 +21,13 @@ from answerback.jobs import (
     resolve,
 )
 from answerback.jobs import order as order_of_jobs
+from answerback.overview import store as overview
 from answerback.queue import fifo
 from answerback.responses import conversation_store as log
 from answerback.responses import reference_store as references
 from answerback.webhooks import bulk_resend, listed, notify, order
 from answerback.webhooks import claim as claiming
+from answerback.webhooks import depth as deliveries_depth
 from answerback.webhooks import erase as erasing
 from answerback.webhooks import expire as expiring
 from answerback.webhooks import prune as pruning
@@ -96,6 +98,8 @@ JOBS: dict[str, Statement] = {
     "DELETE_EVENTS": events.DELETE,
     "NEXT_QUEUED": depth.NEXT_QUEUED,
     "OPEN_JOBS": depth.OPEN_JOBS,
+    "COUNT_OF_TENANT": depth.COUNT_OF_TENANT,
+    "NEXT_QUEUED_OF_TENANT": depth.NEXT_QUEUED_OF_TENANT,
     **{f"COUNT_{state}": statement for state, statement in depth.COUNT.items()},
 }
 CONVERSATIONS: dict[str, Statement] = {
@@ -150,6 +154,8 @@ DELIVERIES: dict[str, Statement] = {
     "PENDING_PAGE": bulk_resend.PENDING_PAGE,
     "RESEND_PAGE": bulk_resend.RESEND_PAGE,
     "ERASE_BODIES": erasing.ERASE_BODIES,
+    "COUNT_DEAD": deliveries_depth.DEAD,
+    **{f"COUNT_{state}_OF_TENANT": statement for state, statement in deliveries_depth.COUNT_OF_TENANT.items()},
 }
 OTHERS: dict[str, Statement] = {
     "FIND_RECORD": idempotency.FIND,
@@ -160,5 +166,8 @@ OTHERS: dict[str, Statement] = {
     "LAST_ANSWERED_AT": questions.LAST_ANSWERED_AT,
     "SIZES_OF_QUESTIONS": questions.SIZES,
     "LIST_QUESTIONS": questions.LIST_QUESTIONS,
+    "MINUTES_OF_ACTIVITY": overview.MINUTES,
+    "DAY_OF_ACTIVITY": overview.DAY,
+    "PRUNE_ACTIVITY": overview.PRUNE,
 }
 HOT = JOBS | CONVERSATIONS | DELIVERIES | OTHERS

@@ -1,17 +1,19 @@
 """Every room's store over one database, with the toy kind as the only kind of job."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from answerback.accounts.store import AccountStore
 from answerback.ask.store import QuestionStore
 from answerback.conversations.store import ConversationStore
-from answerback.database.operation import Database
+from answerback.database.operation import Database, Transaction
 from answerback.database.service_secrets import ServiceSecrets
 from answerback.http.idempotency_store import IdempotencyStore
 from answerback.jobs.backlog import Backlog
 from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Registry
 from answerback.jobs.store import JobStore
+from answerback.overview.activity import Activity
+from answerback.overview.store import OverviewStore
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.store import ResponseStore
 from answerback.webhooks.secrets import SecretStore
@@ -35,20 +37,34 @@ class Stores:
     conversation_log: ConversationLog
     idempotency: IdempotencyStore
     service_secrets: ServiceSecrets
+    activity: Activity
+    overview: OverviewStore
 
     async def close(self) -> None:
         await self.jobs.close()
         await self.database.close()
 
 
-async def make_stores(database: Database, backlog: Backlog, kinds: Registry | None = None) -> Stores:
-    """`backlog` counts what the database commits."""
+@dataclass(frozen=True, slots=True)
+class Commits:
+    """What counts the transactions that commit."""
+
+    backlog: Backlog = field(default_factory=Backlog)
+    activity: Activity = field(default_factory=Activity)
+
+    def committed(self, transaction: Transaction) -> None:
+        self.backlog.committed(transaction)
+        self.activity.committed(transaction)
+
+
+async def make_stores(database: Database, commits: Commits, kinds: Registry | None = None) -> Stores:
+    """`commits` count what the database commits."""
     registry = kinds or Registry([EchoKind()])
     stores = Stores(
         database=database,
-        backlog=backlog,
+        backlog=commits.backlog,
         kinds=registry,
-        jobs=JobStore(database, registry, backlog),
+        jobs=JobStore(database, registry, commits.backlog),
         job_events=JobEvents(database),
         deliveries=DeliveryStore(database),
         conversations=ConversationStore(database),
@@ -59,6 +75,8 @@ async def make_stores(database: Database, backlog: Backlog, kinds: Registry | No
         conversation_log=ConversationLog(database),
         idempotency=IdempotencyStore(database),
         service_secrets=ServiceSecrets(database),
+        activity=commits.activity,
+        overview=OverviewStore(database),
     )
     try:
         await stores.jobs.count_open()

@@ -10,21 +10,26 @@ from starlette.requests import Request
 
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, Caller, hash_key
 from answerback.accounts.ratelimit import RateLimiter, address_of
-from answerback.accounts.session_cookie import key_of_cookie
+from answerback.accounts.session_cookie import key_of_cookie, reads_for_a_page
 from answerback.accounts.store import AccountStore
 from answerback.http.caller import note_operator
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import Forbidden, Misdirected, Unauthorized
-from answerback.kernel.rate import parse_rate
+from answerback.kernel.rate import Rate, parse_rate
 
 FRESH_SECONDS = 1.0
 """How long keys that were read may be used: a key revoked in another process is refused within that."""
+
+PAGE_RATE = Rate(50, 1)
+"""Of what this service's own pages read for one key: a page reads many lists, and asks no LLM by that."""
 
 INDEXED = 16
 """How many digits of a hash are looked up; then all are compared, in constant time."""
 
 _FORWARDED = frozenset({"x-forwarded-for", "x-real-ip", "forwarded", "via"})
 """Headers that only a proxy adds."""
+
+ASKS_FOR_TENANT = "only operators may ask for a tenant"
 
 _NOBODY: tuple[str, None] = ("", None)
 
@@ -66,7 +71,10 @@ class Authenticator:
         """The caller; the request counts against its rate. Raises Unauthorized, Misdirected, RateLimited,
         StorageUnavailable."""
         caller = await self._identified(request)
-        await self._limiter.admit(request, _counted(request, caller), caller.rate)
+        name, rate = _counted(request, caller), caller.rate
+        if rate is not None and reads_for_a_page(request):
+            name, rate = "page:" + name, PAGE_RATE
+        await self._limiter.admit(request, name, rate)
         if caller.operator:
             note_operator(request)
         return caller
@@ -80,9 +88,13 @@ class Authenticator:
         """The caller's tenant id; otherwise as `caller`."""
         return (await self.caller(request)).tenant_id
 
-    async def polling_caller(self, request: Request) -> Caller:
-        """As `caller`, for what clients ask for again and again: it does not count."""
-        return await self._identified(request)
+    async def polling_caller(self, request: Request, asked: str | None = None) -> Caller:
+        """As `caller`, for what clients ask for again and again: it does not count. Raises Forbidden where another is
+        `asked` for than an operator may."""
+        caller = await self._identified(request)
+        if asked is not None:
+            _require_operator(caller, ASKS_FOR_TENANT)
+        return caller
 
     async def polling_tenant(self, request: Request) -> str:
         """The tenant id of `polling_caller`."""
@@ -100,7 +112,7 @@ class Authenticator:
         caller = await self.caller(request)
         if asked is None:
             return caller.tenant_id
-        _require_operator(caller, "only operators may ask for a tenant")
+        _require_operator(caller, ASKS_FOR_TENANT)
         return asked
 
     async def check(self, request: Request) -> None:

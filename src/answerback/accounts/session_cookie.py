@@ -38,6 +38,13 @@ def is_of_this_origin(request: Request) -> bool:
     return safe if origin is None else urlsplit(origin).netloc == request.headers.get("host")
 
 
+def reads_for_a_page(request: Request) -> bool:
+    """Whether a page of this service reads something, for a browser that signed in or needs no key."""
+    if request.method not in SAFE_METHODS or "authorization" in request.headers:
+        return False
+    return request.headers.get("sec-fetch-site") == "same-origin" or NAME in request.cookies
+
+
 def cookie_with(key: str, request: Request) -> str:
     """The `Set-Cookie` that signs the browser in until it is closed."""
     return f"{NAME}={quote(key, safe='')}; {_attributes(request)}"

@@ -39,6 +39,8 @@ from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.erase import erase
+from answerback.overview import routes as overview
+from answerback.overview.bodies import Answering
 from answerback.relay import routes as relay
 from answerback.responses import conversation_routes
 from answerback.responses import routes as responses
@@ -189,6 +191,9 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         ),
         session_routes.router(authenticator, About(__version__, settings.mock, service.default_model)),
         accounts.router(stores.accounts, authenticator, idempotent, service.signing_secrets.current),
+        overview.router(
+            service.overviews, service.health, Answering(settings.mock, service.default_model), authenticator
+        ),
         health.router(_readiness(service), service.provider.name, settings.mock),
         metrics.router(
             service.depths,

@@ -104,6 +104,7 @@ def _make_sweep(
             lambda: jobs.prune(retention_ms),
             _counting("questions_pruned", lambda: stores.questions.prune(retention_ms)),
             _counting("responses_pruned", lambda: stores.idempotency.prune(retention_ms)),
+            _counting("activity_pruned", lambda: stores.overview.prune(retention_ms)),
             read_weights,
         ),
         clock_step=ClockWatch(stores.database, instruments.clock, settings.lease_seconds / 4).step,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from answerback import observability
 from answerback.bootstrap.database import open_database
-from answerback.database.operation import Database
+from answerback.database.operation import Database, Transaction
 from answerback.jobs.backlog import Backlog
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.failpoints import OnFailpoint
@@ -18,6 +18,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.log import Log
 from answerback.observability.metrics import PrometheusMetrics
 from answerback.observability.tracing import make_tracer
+from answerback.overview.activity import Activity
 from answerback.settings import Settings, SettingsError
 
 CODECS = ("ascii", "idna", "latin-1", "utf-8", "utf-8-sig", "utf-16")
@@ -28,12 +29,13 @@ no descriptor is free."""
 @dataclass(frozen=True, slots=True)
 class Process:
     """`metrics` are those of the instruments, as they are exposed. `backlog` counts the open jobs that the database
-    commits."""
+    commits, `activity` how they end."""
 
     instruments: Instruments
     metrics: PrometheusMetrics
     database: Database
     backlog: Backlog
+    activity: Activity
 
 
 async def open_process(
@@ -46,10 +48,15 @@ async def open_process(
     tracer = make_tracer(os.environ, log)
     lifetimes.push_async_callback(asyncio.to_thread, tracer.close)
     instruments = Instruments(log, SystemClock(), metrics, tracer, failpoint)
-    backlog = Backlog()
-    database = await open_database(settings, instruments, backlog.committed)
+    backlog, activity = Backlog(), Activity()
+
+    def committed(transaction: Transaction) -> None:
+        backlog.committed(transaction)
+        activity.committed(transaction)
+
+    database = await open_database(settings, instruments, committed)
     lifetimes.push_async_callback(database.close)
-    return Process(instruments, metrics, database, backlog)
+    return Process(instruments, metrics, database, backlog, activity)
 
 
 def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":

@@ -32,7 +32,10 @@ from answerback.jobs.submit import Submitter
 from answerback.kernel.instruments import Instruments
 from answerback.llm.asking import Asker
 from answerback.llm.catalog import Catalog
+from answerback.llm.health import Health
 from answerback.llm.provider import Provider
+from answerback.overview.activity import ActivityWriter
+from answerback.overview.overviews import Overviews
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.responses.context import Contexts
@@ -91,6 +94,9 @@ class Service:
     engine: Engine | None
     notifiers: Notifiers
     page: Page
+    health: Health
+    overviews: Overviews
+    activity: ActivityWriter
 
     @property
     def notifier(self) -> Notifier:
@@ -108,6 +114,7 @@ class Service:
         gc.set_threshold(YOUNG_OBJECTS)
         self.depths.start()
         self.retention.start()
+        self.activity.start()
         if self.engine is not None:
             self.engine.start(broke)
         self.notifiers.start()
@@ -141,7 +148,8 @@ async def build(
     instruments = process.instruments
     stores = make_stores(process.database)
     sharing = make_sharing(settings, stores, instruments, lifetimes, siblings)
-    provider = upstreams.provider(instruments)
+    health = Health(instruments.clock)
+    provider = upstreams.provider(instruments, health)
     lifetimes.push_async_callback(provider.close)
     guard = _make_guard(settings, instruments)
     lifetimes.push_async_callback(guard.close)
@@ -153,6 +161,10 @@ async def build(
     await jobs.count_open()
     depths = Depths(jobs, instruments.clock)
     lifetimes.push_async_callback(depths.close)
+    overviews = Overviews(stores.overview, instruments.clock.monotonic)
+    lifetimes.push_async_callback(overviews.close)
+    activity = ActivityWriter(process.activity, stores.overview, instruments.log)
+    lifetimes.push_async_callback(activity.close)
     signing_secrets = make_signing_secrets(settings, stores.secrets)
     local, ends = LocalNotifier(), JobEnds()
     engine = None
@@ -195,6 +207,9 @@ async def build(
         engine=engine,
         notifiers=notifiers,
         page=make_page(process.metrics, siblings),
+        health=health,
+        overviews=overviews,
+        activity=activity,
     )
 
 

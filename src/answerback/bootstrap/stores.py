@@ -9,6 +9,7 @@ from answerback.database.operation import Database
 from answerback.database.service_secrets import ServiceSecrets
 from answerback.http.idempotency_store import IdempotencyStore
 from answerback.jobs.events import JobEvents
+from answerback.overview.store import OverviewStore
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.store import ResponseStore
 from answerback.webhooks.secrets import SecretStore
@@ -30,6 +31,7 @@ class Stores:
     conversation_log: ConversationLog
     secrets: SecretStore
     service_secrets: ServiceSecrets
+    overview: OverviewStore
 
 
 def make_stores(database: Database) -> Stores:
@@ -45,4 +47,5 @@ def make_stores(database: Database) -> Stores:
         conversation_log=ConversationLog(database),
         secrets=SecretStore(database),
         service_secrets=ServiceSecrets(database),
+        overview=OverviewStore(database),
     )

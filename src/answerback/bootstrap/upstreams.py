@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dotenv import dotenv_values
 
 from answerback.kernel.instruments import Instruments
+from answerback.llm.health import Health
 from answerback.llm.limiter import LimitedProvider, UpstreamLimiter
 from answerback.llm.mock import MODEL, MockProvider
 from answerback.llm.observed import ObservedProvider
@@ -43,11 +44,14 @@ class Upstreams:
         routed = (model for steps in self._routes.values() for _, model in steps)
         self.models = frozenset({self.default_model, *routed, REVIEWS})
 
-    def provider(self, instruments: Instruments) -> Provider:
-        """The provider that answers every chat request: wrappers around those of the settings. The caller closes it."""
+    def provider(self, instruments: Instruments, health: Health | None = None) -> Provider:
+        """The provider that answers every chat request: wrappers around those of the settings, whose calls `health`
+        remembers. The caller closes it."""
+        health = health or Health(instruments.clock)
         if self._settings.mock:
-            return ObservedProvider(MockProvider(self._settings.mock_delay_seconds), self.default_model, instruments)
-        made = {name: self._one(name, entry, instruments) for name, entry in self._entries.items()}
+            mock = MockProvider(self._settings.mock_delay_seconds)
+            return ObservedProvider(mock, self.default_model, instruments, health)
+        made = {name: self._one(name, entry, instruments, health) for name, entry in self._entries.items()}
         otherwise = next(iter(made.values()))
         if not self._routes:
             return otherwise
@@ -55,7 +59,7 @@ class Upstreams:
         default = routes.get(self.default_model) or [Route(otherwise, self.default_model)]
         return FallbackProvider(routes, default, otherwise, instruments, tuple(made.values()))
 
-    def _one(self, name: str, entry: ProviderEntry, instruments: Instruments) -> Provider:
+    def _one(self, name: str, entry: ProviderEntry, instruments: Instruments, health: Health) -> Provider:
         provider = OpenAICompatible(
             base_url=entry.base_url,
             api_key=entry.key(),
@@ -65,7 +69,7 @@ class Upstreams:
             app_url=self._settings.public_base_url,
             name=name or None,
         )
-        observed = ObservedProvider(provider, self.default_model, instruments)
+        observed = ObservedProvider(provider, self.default_model, instruments, health)
         limiter = UpstreamLimiter(provider.name, instruments, entry.requests_per_minute, entry.concurrency)
         return LimitedProvider(observed, limiter, self.default_model)
 

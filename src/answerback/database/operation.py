@@ -14,6 +14,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.selectable import ReturnsRows
 
+from answerback.kernel.telemetry import JobEnd
+
 T = TypeVar("T")
 Row: TypeAlias = Any
 """A named tuple: one field for each column that its statement returns, named like the column or its label."""
@@ -90,12 +92,13 @@ class Transaction:
 
     `now` is the scheduling clock's, which no step of the wall clock moves: it decides what is due, when a lease ends
     and when a deadline has passed. `wall` is the wall clock's, for times that are shown. `opened` counts the jobs that
-    the transaction opened, less those that it ended, by tenant.
+    the transaction opened, less those that it ended, by tenant; `ended` are the ends of jobs.
     """
 
     now: int
     wall: int
     opened: collections.Counter[str] = field(default_factory=collections.Counter)
+    ended: list[JobEnd] = field(default_factory=list)
 
     @property
     def wall_ahead(self) -> int:

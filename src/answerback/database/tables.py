@@ -295,6 +295,21 @@ webhook_subscriptions = Table(
     sqlite_with_rowid=False,
 )
 
+activity = Table(
+    "activity",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("jobs", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Index("activity_age", "minute"),
+    sqlite_with_rowid=False,
+)
+"""How many jobs ended in a minute (minutes since the epoch), by tenant and outcome (`completed` or an error code), and
+what their answers cost. Rows without a tenant are of all tenants together. Statistics: a kill loses seconds of them."""
+
 # No `sqlite_with_rowid=False`: a body may take megabytes.
 idempotency_records = Table(
     "idempotency_records",

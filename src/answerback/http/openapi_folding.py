@@ -79,6 +79,9 @@ def _wrong(operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             if (least := schema.get("minimum")) is not None:
                 words = f"Input should be greater than or equal to {least}"
                 yield {"type": "greater_than_equal", "loc": where, "msg": words}
+            if (longest := schema.get("maxLength")) is not None:
+                words = f"String should have at most {longest} characters"
+                yield {"type": "string_too_long", "loc": where, "msg": words}
         if "enum" in parameter["schema"]:
             words = f"must be one of {', '.join(parameter['schema']['enum'])}"
             yield {"type": "enum", "loc": where, "msg": words}

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import JobState, Queue
+from answerback.jobs.pages import KINDS
 from answerback.kernel.telemetry import Depth
 from answerback.queue.fair_order import has_rank
-from answerback.webhooks.depth import delivery_depth
+from answerback.webhooks.depth import delivery_depth, delivery_depth_of_tenant
 
 OPEN_STATES = (
     *(JobState.SCHEDULED, JobState.HELD, JobState.QUEUED),
@@ -32,6 +33,25 @@ NEXT_QUEUED = Statement(
 )
 
 
+COUNT_OF_TENANT = Statement(
+    select(func.count().label("rows")).where(
+        jobs.c.tenant_id == bindparam("tenant_id"),
+        jobs.c.kind == bindparam("kind"),
+        jobs.c.state == bindparam("state"),
+    )
+)
+NEXT_QUEUED_OF_TENANT = Statement(
+    select(jobs.c.run_at)
+    .where(
+        *_where(JobState.QUEUED),
+        jobs.c.queue == Queue.INTERACTIVE.value,
+        jobs.c.tenant_id == bindparam("tenant_id"),
+    )
+    .order_by(jobs.c.rank)
+    .limit(at_most(1))
+)
+
+
 def _open_jobs(tenant_id: Any) -> Any:
     counted = select(tenant_id.label("tenant_id"), func.count().label("rows"))
     return counted.where(jobs.c.finished_at.is_(None)).group_by(tenant_id)
@@ -44,6 +64,18 @@ OPEN_JOBS = Statement(_open_jobs(jobs.c.tenant_id.op("||")("")), postgresql=_ope
 def open_jobs(_: Transaction) -> Operation[dict[str, int]]:
     """How many jobs have not ended, by tenant."""
     return {row.tenant_id: int(row.rows) for row in (yield OPEN_JOBS())}
+
+
+def depth_of_tenant(tx: Transaction, tenant_id: str) -> Operation[Depth]:
+    """As `depth`, of one tenant."""
+    waiting = dict.fromkeys((state.value for state in OPEN_STATES), 0)
+    kinds = [row.kind for row in (yield KINDS(tenant_id=tenant_id))]
+    sets = [{"tenant_id": tenant_id, "kind": kind, "state": state.value} for kind in kinds for state in OPEN_STATES]
+    for index, row in (yield COUNT_OF_TENANT.each(sets)):
+        waiting[sets[index]["state"]] += row.rows
+    queued = yield NEXT_QUEUED_OF_TENANT(tenant_id=tenant_id)
+    owed = yield from delivery_depth_of_tenant(tenant_id)
+    return Depth(waiting, owed, max(0.0, (tx.now - queued[0].run_at) / 1000) if queued else 0.0)
 
 
 def depth(tx: Transaction) -> Operation[Depth]:

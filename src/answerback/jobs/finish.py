@@ -18,6 +18,8 @@ from answerback.jobs.order import RELEASE_NEXT
 from answerback.jobs.rows import error_of, failure_json
 from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
+from answerback.kernel.telemetry import JobEnd
+from answerback.kernel.usage import Usage
 from answerback.queue import attempts
 from answerback.queue.attempts import Report, ending_attempt
 from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION
@@ -76,18 +78,24 @@ class End:
     """How a job is to end; an `Ending` (`jobs/kind.py`) is how it ended, with the time.
 
     `result` is the kind's, `encoded` the same as stored; `failure` stands in its place. `window_from` moves the
-    beginning of what the conversation remembers."""
+    beginning of what the conversation remembers. `usage` is what the answer cost."""
 
     state: JobState
     result: Json = None
     failure: Failure | None = None
     window_from: int | None = None
     encoded: str | None = None
+    usage: Usage | None = None
 
     @classmethod
-    def completed(cls, result: Json, window_from: int | None = None) -> "End":
+    def completed(cls, result: Json, window_from: int | None = None, usage: Usage | None = None) -> "End":
         encoded = json.dumps(result, ensure_ascii=False, allow_nan=False)
-        return cls(JobState.COMPLETED, result, window_from=window_from, encoded=encoded)
+        return cls(JobState.COMPLETED, result, window_from=window_from, encoded=encoded, usage=usage)
+
+    @property
+    def outcome(self) -> str:
+        """As statistics count it."""
+        return self.state.value if self.failure is None else self.failure.code.value
 
     @property
     def size(self) -> int:
@@ -147,6 +155,7 @@ def _settle(
     tx: Transaction, kinds: Registry, job: Job[Any], end: End, offer: Offer | None = None
 ) -> Operation[Finished]:
     tx.opened[job.tenant_id] -= 1
+    tx.ended.append(JobEnd(job.tenant_id, end.outcome, end.usage))
     ending = Ending(end.state, tx.wall, end.result, end.failure)
     effects = effects_of(kinds.find(job.kind), job, ending)
     notified = yield from notify(tx, _notice(job, effects), offer)

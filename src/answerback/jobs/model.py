@@ -7,6 +7,7 @@ from typing import Any
 
 from answerback.conversations.model import Entry
 from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState, StoredFailure
+from answerback.kernel.usage import Usage
 from answerback.queue.attempts import Attempt
 from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord, DeliveryState, Held
 
@@ -47,7 +48,7 @@ class NewJob:
 @dataclass(frozen=True, slots=True)
 class EndedJob:
     """A completed job whose caller waited for it. `args` and `result` are as stored; `created_at` is in epoch
-    milliseconds of the wall clock."""
+    milliseconds of the wall clock; `usage` is what the answer cost."""
 
     id: str
     tenant_id: str
@@ -57,6 +58,7 @@ class EndedJob:
     result: str
     created_at: int
     traceparent: str | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

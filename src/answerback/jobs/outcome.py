@@ -6,18 +6,21 @@ from typing import TypeAlias
 
 from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
+from answerback.kernel.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
     """The job is done. `result` is JSON that its kind can read again. `seconds` is how long the LLM took, None where
     that was not measured; `about` goes into the log line (never a text, never a secret). `window_from` moves the
-    beginning of what the conversation remembers, None leaves it."""
+    beginning of what the conversation remembers, None leaves it. `usage` is what the answer cost, None where that is
+    not known."""
 
     result: Json
     seconds: float | None = None
     about: Mapping[str, object] = field(default_factory=dict)
     window_from: int | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,8 +102,8 @@ class Runner:
 
     async def _keep(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int) -> bool:
         match outcome:
-            case Completed(result=result, window_from=window_from):
-                end = End.completed(result, window_from)
+            case Completed(result=result, window_from=window_from, usage=usage):
+                end = End.completed(result, window_from, usage)
                 return await self._finish(claim, end, Report("answered", duration_ms=duration_ms))
             case Failed(failure=failure):
                 end = End(JobState.FAILED, failure=failure)

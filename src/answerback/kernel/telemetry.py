@@ -36,6 +36,16 @@ class Depth:
     oldest_delivery_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """The end of a job, as statistics count it. `outcome` is `completed` or an error code; `usage` is None where no
+    tokens were counted."""
+
+    tenant_id: str
+    outcome: str
+    usage: Usage | None = None
+
+
 class CallbackEnd(StrEnum):
     """How a callback attempt ended."""
 

@@ -8,6 +8,7 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import Attributes, LLMCall, Span, SpanKind
 from answerback.llm.finish_reasons import Finish, classify, shown
+from answerback.llm.health import Health
 from answerback.llm.model import Api, ChatRequest, ModelList
 from answerback.llm.provider import Provider
 from answerback.llm.reply import Reply, StreamedReply
@@ -25,14 +26,18 @@ MOST_UNKNOWN_WORDS = 100
 
 class ObservedProvider:
     """Implements `Provider` over another one, whose calls it counts and traces by the GenAI semantic conventions of
-    OpenTelemetry. `default_model` answers requests that name none."""
+    OpenTelemetry; `health` remembers how they went. `default_model` answers requests that name none."""
 
-    def __init__(self, provider: Provider, default_model: str, instruments: Instruments) -> None:
+    def __init__(
+        self, provider: Provider, default_model: str, instruments: Instruments, health: Health | None = None
+    ) -> None:
         self._provider = provider
         self._default_model = default_model
         self._instruments = instruments
         self._unknown_words: set[str] = set()
         self.name = provider.name
+        self._health = health or Health(instruments.clock)
+        self._health.add(self.name)
 
     async def send(self, request: ChatRequest) -> Reply:
         named = request.body.get("model")
@@ -47,7 +52,7 @@ class ObservedProvider:
             if isinstance(value, int | float):
                 attributes[f"gen_ai.request.{field}"] = value
         span = self._instruments.tracer.begin(f"{OPERATIONS[request.api]} {model}", SpanKind.CLIENT, attributes)
-        call = ObservedCall(self.name, model, self._instruments, span)
+        call = ObservedCall(self.name, model, self._instruments, span, self._health)
         try:
             reply = await self._provider.send(request)
         except BaseException as error:
@@ -72,7 +77,13 @@ class ObservedProvider:
             self._instruments.log.warning("finish_reason_unknown", provider=self.name, word=shown(word))
 
     async def models(self) -> ModelList:
-        return await self._provider.models()
+        try:
+            listed = await self._provider.models()
+        except ProviderError as error:
+            self._health.listed(self.name, error)
+            raise
+        self._health.listed(self.name, None)
+        return listed
 
     async def close(self) -> None:
         await self._provider.close()
@@ -82,12 +93,15 @@ class ObservedCall:
     """One call under way; its end counts it, ends its span, and logs why it failed: for the operator, who sees the
     provider's address and its own text."""
 
-    def __init__(self, provider: str, model: str, instruments: Instruments, span: Span) -> None:
+    def __init__(
+        self, provider: str, model: str, instruments: Instruments, span: Span, health: Health | None = None
+    ) -> None:
         self._provider = provider
         self._model = model
         self._metrics = instruments.metrics
         self._log = instruments.log
         self._span = span
+        self._health = health
         self._started = time.perf_counter()
         self._first_token_seconds: float | None = None
 
@@ -105,6 +119,8 @@ class ObservedCall:
             self._span.note(_attributes(reply))
         call = LLMCall(self._provider, self._model, seconds, self._first_token_seconds, usage, code)
         self._metrics.called(call)
+        if self._health is not None:
+            self._health.called(call, error)
         self._span.end()
         if isinstance(error, ProviderError):
             self._report(error)

@@ -96,6 +96,7 @@ class MessageKind:
                 "finish": answer.finish_reason,
             },
             window_from=_beginning(remembered, claim) if remembered.moved else None,
+            usage=answer.usage,
         )
 
     async def _remembered(self, claim: Claimed[Message]) -> Window:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from answerback.kernel.json import Json
+from answerback.kernel.usage import Usage
 from answerback.responses.model import SEALED, Asked, Item
 from answerback.responses.tools import Toolbox
 
@@ -26,6 +27,13 @@ class Progress:
     error: Mapping[str, Json] | None = None
     completed_at: int | None = None
     toolbox: Toolbox = field(default_factory=Toolbox)
+
+    @property
+    def cost(self) -> Usage | None:
+        """The tokens of `usage`, under the names of chat completions."""
+        if self.usage is None:
+            return None
+        return Usage(self.usage["input_tokens"], self.usage["output_tokens"], self.usage["total_tokens"])
 
 
 def response_body(asked: Asked, at: Progress, *, stored: bool) -> dict[str, Json]:

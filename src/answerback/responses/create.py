@@ -87,6 +87,7 @@ class Responder:
                     result=json.dumps(stored.result_of(at), ensure_ascii=False),
                     created_at=at.created_at,
                     traceparent=self._instruments.tracer.current(),
+                    usage=at.cost,
                 )
             )
         except StorageUnavailable as error:

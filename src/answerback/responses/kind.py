@@ -88,7 +88,7 @@ class ResponseKind:
             if asked.background or self._is_put_off(error):
                 raise
             return self._after(error, claim.attempt)
-        return Completed(stored.result_of(at), time.perf_counter() - asked_at, _about(at))
+        return Completed(stored.result_of(at), time.perf_counter() - asked_at, _about(at), usage=at.cost)
 
     def _is_put_off(self, error: ProviderError) -> bool:
         """Whether our own limits hold the call back, which a caller does not see but as time, while it is short."""

@@ -80,6 +80,7 @@ class ChatReviewer:
         return Completed(
             {"result": result, "model": answer.model, "usage": asdict(answer.usage) if answer.usage else None},
             about={"model": answer.model, "tokens": tokens},
+            usage=answer.usage,
         )
 
     async def close(self) -> None:

@@ -170,6 +170,17 @@ def upgrade() -> None:
     _index("questions_tenant", "questions", "tenant_id", "id")
     _create_deliveries()
     op.create_table(
+        "activity",
+        sa.Column("tenant_id", sa.Text(), primary_key=True),
+        sa.Column("minute", sa.BigInteger(), primary_key=True),
+        sa.Column("outcome", sa.Text(), primary_key=True),
+        sa.Column("jobs", sa.BigInteger(), nullable=False),
+        sa.Column("prompt_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("completion_tokens", sa.BigInteger(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    _index("activity_age", "activity", "minute")
+    op.create_table(
         "webhook_endpoints",
         sa.Column("id", sa.Text(), primary_key=True),
         sa.Column("tenant_id", sa.Text(), nullable=False),

@@ -1,0 +1,110 @@
+"""How the calls of each provider went lately, as this process saw them."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from answerback.kernel.clock import Clock
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.telemetry import LLMCall
+
+WINDOW_SECONDS = 900.0
+MAX_CALLS = 1_000
+"""How many of the calls in the window are looked at: the last ones."""
+
+AWAY = frozenset(
+    {
+        ErrorCode.UPSTREAM_UNREACHABLE,
+        ErrorCode.UPSTREAM_TIMEOUT,
+        ErrorCode.UPSTREAM_ERROR,
+        ErrorCode.UPSTREAM_AUTH,
+        ErrorCode.UPSTREAM_CREDIT,
+    }
+)
+"""After these the next call will hardly fare better; any other failure is an answer of a kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a provider does. `reachable` is None before its first call; `since` is when that began, in epoch
+    milliseconds. `calls`, `failures` and `latency_ms_p50` (of answers) are those of the window. `error` is why it is
+    not reachable, `last_error` the last failure of all; both are for operators."""
+
+    name: str
+    reachable: bool | None
+    since: int | None
+    error: str | None
+    calls: int
+    failures: int
+    latency_ms_p50: int | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    at: float
+    seconds: float
+    failed: bool
+
+
+@dataclass(slots=True)
+class _Record:
+    reachable: bool | None = None
+    since: int | None = None
+    error: str | None = None
+    last_error: str | None = None
+    calls: deque[_Call] = field(default_factory=lambda: deque(maxlen=MAX_CALLS))
+
+
+class Health:
+    """Of each provider, in the order in which they were added."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._records: dict[str, _Record] = {}
+
+    def add(self, name: str) -> None:
+        self._records.setdefault(name, _Record())
+
+    def called(self, call: LLMCall, error: BaseException | None) -> None:
+        """A call ended. One that was cancelled, or not made, says nothing of the provider."""
+        if self._answered(call.provider, error):
+            failed = error is not None
+            self._records[call.provider].calls.append(_Call(self._clock.monotonic(), call.seconds, failed))
+
+    def listed(self, name: str, error: BaseException | None) -> None:
+        """The provider was asked for its models."""
+        self._answered(name, error)
+
+    def standings(self) -> Sequence[Standing]:
+        since = self._clock.monotonic() - WINDOW_SECONDS
+        return [_standing(name, record, since) for name, record in self._records.items()]
+
+    def _answered(self, name: str, error: BaseException | None) -> bool:
+        """Whether the call says something of the provider."""
+        if error is not None and not (isinstance(error, ProviderError) and error.asked):
+            return False
+        record = self._records.setdefault(name, _Record())
+        reason = error.for_operator if isinstance(error, ProviderError) else None
+        reachable = not (isinstance(error, ProviderError) and error.failure.code in AWAY)
+        if record.reachable is not reachable:
+            record.reachable, record.since = reachable, self._clock.now()
+        record.error = None if reachable else reason
+        record.last_error = reason or record.last_error
+        return True
+
+
+def _standing(name: str, record: _Record, since: float) -> Standing:
+    calls = [call for call in record.calls if call.at >= since]
+    answered = [call.seconds for call in calls if not call.failed]
+    return Standing(
+        name=name,
+        reachable=record.reachable,
+        since=record.since,
+        error=record.error,
+        calls=len(calls),
+        failures=len(calls) - len(answered),
+        latency_ms_p50=round(median(answered) * 1000) if answered else None,
+        last_error=record.last_error,
+    )

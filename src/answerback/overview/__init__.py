@@ -1,0 +1,1 @@
+"""What goes on at a glance: how much waits, how jobs ended lately, whether the LLM answers."""

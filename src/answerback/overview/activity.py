@@ -1,0 +1,95 @@
+"""Counting how jobs end: in memory as transactions commit, in the database every few seconds.
+
+No job pays a statement for it. What was counted since the last write is lost with the process: it is for looking at.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from queue import Empty, SimpleQueue
+
+from answerback.database.operation import Transaction
+from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.log import Log
+from answerback.kernel.telemetry import JobEnd
+from answerback.overview.model import ALL_TENANTS, MINUTE_MS, Count, Slot
+from answerback.overview.store import OverviewStore
+
+WRITE_SECONDS = 2.0
+MAX_SLOTS = 20_000
+"""How many are remembered while the database is away; then they are forgotten."""
+
+
+class Activity:
+    """The ends of jobs that this process has committed and not yet taken out."""
+
+    def __init__(self) -> None:
+        # The database's thread puts, the event loop takes.
+        self._ended: SimpleQueue[tuple[int, list[JobEnd]]] = SimpleQueue()
+
+    def committed(self, transaction: Transaction) -> None:
+        """Of any thread."""
+        if transaction.ended:
+            self._ended.put((transaction.wall // MINUTE_MS, transaction.ended))
+
+    def take(self) -> dict[Slot, Count]:
+        """What ended since the last call: of each tenant, and of all."""
+        taken: dict[Slot, Count] = {}
+        for minute, end in self._taken():
+            usage = end.usage
+            count = Count(1) if usage is None else Count(1, usage.prompt_tokens, usage.completion_tokens)
+            slot = Slot(end.tenant_id, minute, end.outcome)
+            taken[slot] = taken[slot] + count if slot in taken else count
+        for slot, count in tuple(taken.items()):
+            of_all = slot._replace(tenant_id=ALL_TENANTS)
+            taken[of_all] = taken.get(of_all, Count()) + count
+        return taken
+
+    def _taken(self) -> Iterator[tuple[int, JobEnd]]:
+        while True:
+            try:
+                minute, ended = self._ended.get_nowait()
+            except Empty:
+                return
+            for end in ended:
+                yield minute, end
+
+
+class ActivityWriter:
+    """Writes one process's activity, and the rest of it at its end."""
+
+    def __init__(self, activity: Activity, store: OverviewStore, log: Log) -> None:
+        self._activity = activity
+        self._store = store
+        self._log = log
+        self._unwritten: Mapping[Slot, Count] = {}
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        await self.write()
+
+    async def write(self) -> None:
+        """Adds what has been counted; keeps it for the next time while the database is away."""
+        counts = dict(self._unwritten)
+        for slot, count in self._activity.take().items():
+            counts[slot] = counts.get(slot, Count()) + count
+        self._unwritten = {}
+        if not counts:
+            return
+        try:
+            await self._store.add(counts)
+        except StorageUnavailable as error:
+            if len(counts) <= MAX_SLOTS:
+                self._unwritten = counts
+            else:
+                self._log.warning("activity_lost", reason=str(error))
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            await self.write()

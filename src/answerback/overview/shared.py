@@ -1,0 +1,58 @@
+"""What many ask for at one time, made once for all of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """What `make` returns, at most `seconds` old; older where making it would take more than the `share` of the time.
+    `monotonic` is in seconds."""
+
+    def __init__(
+        self, make: Callable[[], Awaitable[T]], monotonic: Callable[[], float], seconds: float, share: float
+    ) -> None:
+        self._make = make
+        self._monotonic = monotonic
+        self._seconds = seconds
+        self._share = share
+        self._made: T | None = None
+        self._making: asyncio.Task[T] | None = None
+        self._fresh_until = float("-inf")
+
+    async def get(self) -> T:
+        """Raises what making it raises."""
+        if self._made is not None and self._monotonic() < self._fresh_until:
+            return self._made
+        if self._making is None:
+            self._making = asyncio.create_task(self._remake())
+            self._making.add_done_callback(_retrieve)
+        # The others wait on where one gives up.
+        return await asyncio.shield(self._making)
+
+    @property
+    def busy(self) -> bool:
+        return self._making is not None
+
+    async def close(self) -> None:
+        """Waits for what is being made."""
+        if self._making is not None:
+            await asyncio.wait([self._making])
+
+    async def _remake(self) -> T:
+        began = self._monotonic()
+        try:
+            made = self._made = await self._make()
+        finally:
+            self._making = None
+        took = self._monotonic() - began
+        self._fresh_until = began + max(self._seconds, took / self._share)
+        return made
+
+
+def _retrieve(task: "asyncio.Task[T]") -> None:
+    """Where all gave up, nobody else looks at the error."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,113 @@
+"""Whether providers answer, as their calls have shown."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.instruments import Instruments
+from answerback.kernel.telemetry import LLMCall
+from answerback.llm.health import WINDOW_SECONDS, Health, Standing
+from answerback.llm.model import ModelList
+from answerback.llm.observed import ObservedProvider
+from answerback.testing.clock import FakeClock
+from builders import Journal
+
+
+@pytest.fixture
+def health(clock: FakeClock) -> Health:
+    made = Health(clock)
+    made.add("first")
+    made.add("second")
+    return made
+
+
+def call(seconds: float = 1.0, provider: str = "first") -> LLMCall:
+    return LLMCall(provider, "m", seconds)
+
+
+def failure(code: ErrorCode = ErrorCode.UPSTREAM_UNREACHABLE, *, asked: bool = True) -> ProviderError:
+    return ProviderError(code, f"the upstream: {code}", retryable=True, asked=asked)
+
+
+def first(health: Health) -> Standing:
+    return health.standings()[0]
+
+
+def test_providers_are_shown_in_their_order_before_their_first_calls(health: Health) -> None:
+    assert [(each.name, each.reachable, each.since, each.calls) for each in health.standings()] == [
+        ("first", None, None, 0),
+        ("second", None, None, 0),
+    ]
+
+
+def test_it_says_since_when_a_provider_is_away_and_since_when_it_is_back(health: Health, clock: FakeClock) -> None:
+    health.called(call(), None)
+    clock.advance(10)
+    health.called(call(), failure())
+    away_since = clock.now()
+    clock.advance(10)
+    health.called(call(), failure(ErrorCode.UPSTREAM_AUTH))
+
+    away = first(health)
+    assert (away.reachable, away.since, away.error) == (False, away_since, "the upstream: upstream_auth")
+
+    clock.advance(10)
+    health.called(call(), None)
+    back = first(health)
+    assert (back.reachable, back.since, back.error) == (True, clock.now(), None)
+    assert back.last_error == "the upstream: upstream_auth"
+
+
+@pytest.mark.parametrize("code", [ErrorCode.UPSTREAM_REFUSED, ErrorCode.UPSTREAM_RATE_LIMITED])
+def test_who_refuses_a_request_is_reachable(health: Health, code: ErrorCode) -> None:
+    health.called(call(), failure(code))
+
+    assert (first(health).reachable, first(health).failures) == (True, 1)
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit(), failure(asked=False), TypeError()])
+def test_what_was_not_the_providers_says_nothing_of_it(health: Health, error: BaseException) -> None:
+    health.called(call(), error)
+
+    assert (first(health).reachable, first(health).calls) == (None, 0)
+
+
+def test_calls_are_those_of_the_window(health: Health, clock: FakeClock) -> None:
+    for seconds in (9.0, 1.0, 3.0):
+        health.called(call(seconds), None)
+        clock.advance(1)
+    health.called(call(5.0), failure())
+    clock.advance(WINDOW_SECONDS - 1.5)
+
+    seen = first(health)
+
+    assert (seen.calls, seen.failures, seen.latency_ms_p50) == (2, 1, 3000)
+
+
+class Lists:
+    """A provider whose model list comes, or does not."""
+
+    name = "lists"
+
+    def __init__(self, answers: Sequence[ModelList | ProviderError]) -> None:
+        self._answers = list(answers)
+
+    async def models(self) -> ModelList:
+        answer = self._answers.pop(0)
+        if isinstance(answer, ProviderError):
+            raise answer
+        return answer
+
+
+async def test_a_list_of_models_shows_it_too(clock: FakeClock, journal: Journal) -> None:
+    health = Health(clock)
+    lists = Lists([failure(), ModelList(())])
+    provider = ObservedProvider(lists, "m", Instruments(journal, clock), health)  # type: ignore[arg-type]
+
+    with pytest.raises(ProviderError):
+        await provider.models()
+    assert (first(health).reachable, first(health).calls) == (False, 0)
+    await provider.models()
+    assert first(health).reachable
