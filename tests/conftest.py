@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 
-SLOW_FOLDERS = {"docs", "process", "crash", "fleet", "demo", "deploy"}
+SLOW_FOLDERS = {"docs", "process", "crash", "fleet", "demo", "deploy", "browser"}
 SERVERS = {"postgres_server", "redis_server", "rabbit_server"}
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 """The audit events of a process being started."""

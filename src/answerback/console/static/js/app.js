@@ -1,0 +1,71 @@
+/** Starts the console: the session, the frame, and the page of the address. */
+
+import { ApiError } from "./api.js";
+import { fill, h } from "./dom.js";
+import { failure } from "./parts/notice.js";
+import { follow, match } from "./router.js";
+import { Session } from "./session.js";
+import { Shell } from "./shell.js";
+import { tick } from "./time.js";
+import { View } from "./view.js";
+
+const app = document.getElementById("app");
+
+class Console {
+  #view = null;
+  #shell = null;
+  #session = null;
+
+  async start() {
+    follow((how) => this.#show(how));
+    addEventListener("signed-out", () => this.#session && this.#askForKey());
+    setInterval(tick, 1000);
+    try {
+      this.#enter(await Session.current());
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return this.#askForKey();
+      fill(app, h("div.entry", {}, failure(error, () => location.reload())));
+    }
+  }
+
+  #enter(session) {
+    this.#session = session;
+    this.#shell = new Shell(app, session);
+    this.#show({ back: true });
+  }
+
+  async #askForKey() {
+    this.#session = null;
+    this.#view?.leave();
+    const { signIn } = await import("./pages/sign_in.js");
+    signIn(app, (session) => this.#enter(session));
+  }
+
+  /** Draws the page of the address. Those that come by a link begin at the top, with the focus on the page. */
+  async #show({ back }) {
+    if (!this.#session) return;
+    this.#view?.leave();
+    const found = match(location.pathname) ?? { name: "missing", params: {} };
+    const root = h("div.page");
+    const place = { params: found.params, query: new URLSearchParams(location.search) };
+    const view = new View(root, { ...place, session: this.#session });
+    this.#view = view;
+    this.#shell.show(found.name);
+    const module = await import(`./pages/${found.name}.js`);
+    if (view !== this.#view) return;
+    fill(this.#shell.main, root);
+    document.title = `${module.title} · Answerback`;
+    if (!back) {
+      scrollTo(0, 0);
+      this.#shell.main.focus({ preventScroll: true });
+    }
+    try {
+      await module.page(view);
+    } catch (error) {
+      if (error.name === "AbortError" || error.status === 401) return;
+      fill(root, failure(error, () => this.#show({ back: true })));
+    }
+  }
+}
+
+new Console().start();

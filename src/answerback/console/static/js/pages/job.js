@@ -1,0 +1,117 @@
+/** A job: all that happened to it on one timeline, and what can be done about it. */
+
+import { get, post } from "../api.js";
+import { fill, h } from "../dom.js";
+import { number } from "../format.js";
+import { ENDED, jobBadge, label } from "../parts/badge.js";
+import { ask } from "../parts/dialog.js";
+import { attempt, card, toast } from "../parts/notice.js";
+import { copyButton, inline, said, textOf } from "../parts/text.js";
+import { timeline } from "../parts/timeline.js";
+import { go } from "../router.js";
+import { exact, span } from "../time.js";
+
+export const title = "Job";
+
+const REREAD_MS = 2000;
+const OPEN = ["held", "pending", "sending"];
+
+export async function page(view) {
+  const address = `/v1/jobs/${encodeURIComponent(view.params.id)}`;
+  let shown = null;
+  const read = async () => {
+    const job = await get(address, null, view.signal);
+    const written = JSON.stringify(job);
+    if (written !== shown) draw(view, job, read);
+    shown = written;
+    return !isSettled(job);
+  };
+  if (await read()) view.every(REREAD_MS, read);
+}
+
+/** Nothing will happen to it any more by itself. */
+function isSettled(job) {
+  return ENDED.includes(job.status) && !job.deliveries.some((each) => OPEN.includes(each.status));
+}
+
+function draw(view, job, read) {
+  const focused = document.activeElement?.dataset?.act;
+  const texts = [asked(job), answer(job)].filter(Boolean);
+  fill(
+    view.root,
+    top(job, read),
+    h("div.columns", {}, card("Timeline", h("div.card-body", {}, timeline(job, read))), h("div.stack", {}, card("Facts", h("div.card-body", {}, facts(job))), texts)),
+  );
+  if (focused) view.root.querySelector(`[data-act="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+}
+
+function top(job, read) {
+  const name = h("h1.mono.wrap", {}, job.job_id);
+  const words = h("div", {}, h("p.crumb", {}, h("a", { href: "/console/jobs" }, "Jobs")), h("div.row", {}, name, copyButton(job.job_id, "Copy the id"), jobBadge(job.status), label(job.kind)));
+  return h("div.head", {}, words, h("div.actions", {}, actions(job, read)));
+}
+
+function actions(job, read) {
+  const button = (name, act, props = {}) => h("button.button", { type: "button", "data-act": name, onclick: act, ...props }, name);
+  const made = [];
+  if (!ENDED.includes(job.status)) made.push(button("Cancel", () => cancel(job, read), { class: "danger" }));
+  else if (job.status !== "completed" && !job.retried_as) made.push(button("Ask again", ({ currentTarget }) => again(job, currentTarget), { class: "primary" }));
+  return made;
+}
+
+async function cancel(job, read) {
+  const act = () => post(`/v1/jobs/${job.job_id}/cancel`);
+  const words = "The job ends at once, whatever it is doing. Its callback says that it was cancelled.";
+  if (await ask({ title: "Cancel this job?", body: h("p", {}, words), action: "Cancel the job", danger: true, act })) {
+    toast("The job was cancelled.");
+    await read();
+  }
+}
+
+async function again(job, button) {
+  await attempt(button, async () => {
+    const accepted = await post(`/v1/jobs/${job.job_id}/retry`);
+    toast("Asked again, as a job of its own.");
+    go(`/console/jobs/${accepted.job_id}`);
+  });
+}
+
+function facts(job) {
+  const link = (href, words) => h("a", { href }, inline(words));
+  const to = (id) => h("a.mono", { href: `/console/jobs/${id}` }, id);
+  const conversation = job.session_id ?? (job.kind === "message" && job.seq ? job.callback_url : null);
+  const rows = [
+    ["Conversation", conversation && link(`/console/jobs?session_id=${encodeURIComponent(conversation)}`, conversation)],
+    ["Place in it", job.seq],
+    ["Model", job.model && inline(job.model)],
+    ["Tokens", job.usage && `${number(tokens(job.usage, "prompt", "input"))} read, ${number(tokens(job.usage, "completion", "output"))} written`],
+    ["Finish reason", job.finish_reason],
+    ["Response", job.response_id && link(`/console/responses/${job.response_id}`, job.response_id)],
+    ["Took", job.completed_at && span((new Date(job.completed_at) - new Date(job.created_at)) / 1000)],
+    ["Accepted", exact(job.created_at)],
+    ["Deadline", !job.completed_at && exact(job.deadline_at)],
+    ["Callback URL", job.callback_url && h("bdi.wrap", {}, job.callback_url)],
+    ["Key", job.key && h("span.mono", {}, job.key)],
+    ["Asked again of", job.retry_of && to(job.retry_of)],
+    ["Asked again as", job.retried_as && to(job.retried_as)],
+    ["Lost leases", job.lease_losses || null],
+    ["Metadata", job.metadata && said(JSON.stringify(job.metadata, null, 2), "pre.wrap")],
+  ];
+  const given = rows.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
+  return h("dl.facts", {}, given.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+}
+
+const tokens = (usage, chat, responses) => usage[`${chat}_tokens`] ?? usage[`${responses}_tokens`];
+
+function asked(job) {
+  if (!job.message && !job.system) return null;
+  const system = job.system ? h("div.quote", {}, h("h3", {}, "System prompt"), said(job.system)) : null;
+  return card("Message", h("div.card-body.stack", {}, system, job.message ? said(textOf(job.message)) : null));
+}
+
+function answer(job) {
+  const calls = job.tool_calls ? said(JSON.stringify(job.tool_calls, null, 2), "pre.wrap") : null;
+  if (job.response === null || job.response === undefined) return calls ? card("Tool calls", h("div.card-body", {}, calls)) : null;
+  const cut = job.finish_reason === "length" ? label("cut at the length limit", "warn") : null;
+  return card("Answer", h("div.card-body.stack", {}, said(job.response), calls), cut, copyButton(job.response, "Copy the answer"));
+}

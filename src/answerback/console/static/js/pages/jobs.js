@@ -1,0 +1,86 @@
+/** The jobs, newest first: filters stand in the address, the first page is live. */
+
+import { get } from "../api.js";
+import { fill, h } from "../dom.js";
+import { counted } from "../format.js";
+import { DELIVERY_STATES, JOB_STATES } from "../parts/badge.js";
+import { field, input, select } from "../parts/fields.js";
+import { jobsTable } from "../parts/jobs_table.js";
+import { empty, head } from "../parts/notice.js";
+import { changed, go } from "../router.js";
+
+export const title = "Jobs";
+
+const FILTERS = ["status", "delivery", "kind", "model", "key", "session_id", "error", "since", "tenant"];
+const KINDS = ["message", "response", "review"];
+const AGES = [["", "Any time"], ["1", "Last hour"], ["24", "Last 24 hours"], ["168", "Last 7 days"]];
+const SIZE = 50;
+const REREAD_MS = 5000;
+const ANNOUNCE_MS = 10_000;
+
+export async function page(view) {
+  const place = { table: jobsTable("Jobs"), list: h("div"), pager: h("div"), news: h("p.unseen", { role: "status" }) };
+  const lead = "Each message, review or response that was accepted, and what became of it.";
+  fill(view.root, head("Jobs", lead), h("div.stack", {}, filters(view), h("section.card", { "aria-label": "Jobs" }, place.list, place.pager), place.news));
+  const read = async () => draw(view, place, await get("/v1/jobs", asked(view.query), view.signal));
+  await read();
+  if (!view.query.get("before")) view.every(REREAD_MS, read);
+}
+
+function asked(query) {
+  const wanted = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
+  const hours = Number(wanted.since);
+  const since = hours ? new Date(Date.now() - hours * 3_600_000).toISOString() : null;
+  return { ...wanted, since, before: query.get("before"), limit: SIZE };
+}
+
+function draw(view, place, { items, next }) {
+  const news = place.table.draw(items);
+  if (news.length) announce(place, news.length);
+  fill(place.list, items.length ? place.table.element : nothing(view.query));
+  fill(place.pager, pager(view.query, next));
+}
+
+/** A screen reader hears of new jobs now and then. */
+function announce(place, n) {
+  const now = Date.now();
+  if (now - (place.announced ?? 0) < ANNOUNCE_MS) return;
+  place.announced = now;
+  fill(place.news, counted(n, "new job"));
+}
+
+function nothing(query) {
+  if (FILTERS.some((name) => query.get(name)) || query.get("before")) {
+    return empty("No job matches", "Loosen a filter, or take all of them away.", h("a.button", { href: "/console/jobs" }, "Show all jobs"));
+  }
+  return empty("No jobs yet", "Each message that the service accepts appears here.", h("a.button", { href: "/docs" }, "How to send one"));
+}
+
+function pager(query, next) {
+  const newest = query.get("before") ? h("a.button.tight", { href: changed(query, { before: "" }) }, "Newest jobs") : h("span");
+  const older = next ? h("a.button.tight", { href: changed(query, { before: next }) }, "Older jobs") : null;
+  return older || query.get("before") ? h("nav.pager", { "aria-label": "Pages of jobs" }, newest, older) : null;
+}
+
+function filters({ query, session }) {
+  const set = (event) => go(changed(query, { [event.target.name]: event.target.value.trim(), before: "" }));
+  const choice = (name, values, all) => select([["", all], ...values], query.get(name) ?? "", { name, onchange: set });
+  const text = (name, placeholder) => input({ type: "search", name, placeholder, value: query.get(name) ?? "", onchange: set });
+  const more = ["kind", "model", "key", "since", "tenant"].some((name) => query.get(name));
+  const rest = [
+    field("Kind", choice("kind", KINDS, "Any kind")),
+    field("Model", text("model", "Any model")),
+    field("Key", text("key", "Any key's id")),
+    field("Accepted", select(AGES, query.get("since") ?? "", { name: "since", onchange: set })),
+  ];
+  if (session.operator) rest.push(field("Tenant", text("tenant", "Your own")));
+  const first = [
+    field("State", choice("status", JOB_STATES, "Any state")),
+    field("Callback", choice("delivery", DELIVERY_STATES, "Any state")),
+    field("Conversation", text("session_id", "session_id or callback URL")),
+    field("Error", text("error", "Code or words")),
+  ];
+  const clear = FILTERS.some((name) => query.get(name)) ? h("a.button.plain.tight", { href: "/console/jobs" }, "Clear filters") : null;
+  const details = h("details", { open: more }, h("summary.small", {}, "More filters"), h("div.filters", {}, rest));
+  return h("search", { "aria-label": "Filters" }, h("div.filters", {}, first), h("div.filter-foot", {}, details, clear));
+}

@@ -1,0 +1,90 @@
+/** Keys, for operators: made, shown once, revoked. */
+
+import { get, post, remove } from "../api.js";
+import { fill, h } from "../dom.js";
+import { label } from "../parts/badge.js";
+import { code } from "../parts/code.js";
+import { ask, show } from "../parts/dialog.js";
+import { check, field, input } from "../parts/fields.js";
+import { card, empty, head, toast } from "../parts/notice.js";
+import { id, inline } from "../parts/text.js";
+import { time } from "../time.js";
+
+export const title = "Keys";
+
+const COLUMNS = ["Name", "Key", "Tenant", "Limit", "Last used", "Made", ""];
+const SIZE = 100;
+
+export async function page(view) {
+  const place = h("div");
+  const read = async () => draw(place, await get("/v1/keys", { limit: SIZE, before: view.query.get("before") }, view.signal), read);
+  const make = h("button.button.primary", { type: "button", onclick: () => create(view.session, read) }, "Make a key");
+  const lead = "Each key opens the jobs, conversations and receivers of one tenant. A key itself is shown once, when it is made.";
+  fill(view.root, head("Keys", lead, make), h("section.card", { "aria-label": "Keys" }, place));
+  await read();
+}
+
+function draw(place, { items, next }, read) {
+  if (!items.length) {
+    return fill(place, empty("No keys yet", "Without keys the service serves this machine only. The first key ends that: every request needs one from then on."));
+  }
+  const heads = COLUMNS.map((name) => h("th", { scope: "col" }, name || h("span.unseen", {}, "Actions")));
+  const table = h("table.cards", { "aria-label": "Keys" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, items.map((key) => row(key, read))));
+  const older = next ? h("nav.pager", { "aria-label": "Pages of keys" }, h("span"), h("a.button.tight", { href: `/console/keys?before=${next}` }, "Older keys")) : null;
+  return fill(place, h("div.scroll", {}, table), older);
+}
+
+function row(key, read) {
+  const revoked = key.revoked_at !== null;
+  const act = h("button.button.tight.danger", { type: "button", "aria-label": `Revoke ${key.name}`, onclick: () => revoke(key, read) }, "Revoke");
+  return h(
+    "tr",
+    { class: revoked ? "gone" : "" },
+    h("td", {}, h("span.row", {}, inline(key.name), key.operator ? label("operator", "mark") : null, revoked ? label("revoked", "bad") : null)),
+    h("td.nowrap", {}, id(key.id)),
+    h("td.nowrap", {}, id(key.tenant_id)),
+    h("td.nowrap", {}, key.rate_limit ?? h("span.muted", {}, "default")),
+    h("td.nowrap.muted", {}, key.last_used_at ? time(key.last_used_at) : "–"),
+    h("td.when.nowrap.muted", {}, time(key.created_at)),
+    h("td.number", {}, revoked ? h("span.none") : act),
+  );
+}
+
+async function create(session, read) {
+  const name = input({ name: "name", required: true, maxlength: 64 });
+  const tenant = input({ name: "tenant", placeholder: "A tenant of its own" });
+  const rate = input({ name: "rate_limit", placeholder: "As the setting RATE_LIMIT says" });
+  const operator = check("Operator: may manage keys and see every tenant's jobs", { name: "operator" });
+  const fields = [
+    field("Name", name, "What you will know it by."),
+    field("Tenant", tenant, "Its id, or the name of one of its keys: the new key opens the same things."),
+    field("Rate limit", rate, "For example 1000/hour."),
+    operator.element,
+  ];
+  if (session.keyless) fields.push(h("p.notice.warn", {}, "This is the first key. From then on every request needs one, this console too. Make it an operator's to go on managing keys."));
+  operator.box.checked = session.keyless;
+  const made = await ask({ title: "Make a key", body: fields, action: "Make the key", act: (form) => post("/v1/keys", asked(form)) });
+  if (made === null) return;
+  shown(made);
+  if (!session.keyless) await read();
+}
+
+function asked(form) {
+  const body = { name: form.get("name").trim(), operator: form.get("operator") !== null };
+  for (const name of ["tenant", "rate_limit"]) if (form.get(name).trim()) body[name] = form.get(name).trim();
+  return body;
+}
+
+function shown(made) {
+  const secret = made.signing_secret ? [h("p", {}, "The secret that signs its tenant's callbacks:"), code({ Secret: made.signing_secret })] : [];
+  show(`The key ${made.name}`, h("p", {}, "Copy it now: it is not shown again."), code({ Key: made.key }), ...secret);
+}
+
+async function revoke(key, read) {
+  const words = "It is refused from now on. Its tenant's jobs and conversations stay, for other keys of that tenant.";
+  const act = () => remove(`/v1/keys/${key.id}`);
+  if (await ask({ title: `Revoke ${key.name}?`, body: h("p", {}, words), action: "Revoke the key", danger: true, act })) {
+    toast("The key was revoked.");
+    await read();
+  }
+}

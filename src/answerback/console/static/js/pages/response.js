@@ -1,0 +1,109 @@
+/** A response: its input, its output while it comes, and what can be done about it. */
+
+import { eventsOf, get, post, remove, send } from "../api.js";
+import { fill, h } from "../dom.js";
+import { number } from "../format.js";
+import { badge, label } from "../parts/badge.js";
+import { ask } from "../parts/dialog.js";
+import { items as shownItems } from "../parts/items.js";
+import { attempt, card, toast } from "../parts/notice.js";
+import { copyButton, inline, said } from "../parts/text.js";
+import { go } from "../router.js";
+import { exact } from "../time.js";
+
+export const title = "Response";
+
+const REREAD_MS = 1500;
+const OPEN = ["queued", "in_progress"];
+const TONES = { completed: "good", failed: "bad", incomplete: "warn", cancelled: "", queued: "", in_progress: "busy" };
+
+export async function page(view) {
+  const id = view.params.id;
+  const address = `/v1/responses/${encodeURIComponent(id)}`;
+  const parts = { top: h("div"), output: h("div.card-body.stack"), facts: h("div.card-body"), events: h("ol.events"), input: h("div.card-body.stack") };
+  const read = async () => {
+    const response = await get(address, null, view.signal);
+    draw(parts, response, view, read);
+    return OPEN.includes(response.status);
+  };
+  const isOpen = await read();
+  const live = card("Live events", h("div.scroll.events-body", { tabindex: "0", role: "region", "aria-label": "Live events" }, parts.events));
+  live.hidden = true;
+  const columns = h("div.columns", {}, h("div.stack", {}, card("Input", parts.input), card("Output", parts.output), live), card("Facts", parts.facts));
+  fill(view.root, parts.top, columns);
+  const { data } = await get(`${address}/input_items`, { order: "asc", limit: 100 }, view.signal);
+  fill(parts.input, data.length ? shownItems(data) : h("p.muted", {}, "Nothing."));
+  if (isOpen) {
+    view.every(REREAD_MS, read);
+    follow(view, address, parts, live);
+  }
+}
+
+/** Shows the events of a response that was asked for as a stream; one that was not has none. */
+async function follow(view, address, parts, live) {
+  try {
+    const response = await send("GET", address, { query: { stream: "true" }, signal: view.signal });
+    live.hidden = false;
+    const draft = h("div.said", { dir: "auto" });
+    for await (const { event, data } of eventsOf(response)) {
+      const said = JSON.parse(data);
+      if (event.endsWith("output_text.delta")) {
+        if (!draft.isConnected) fill(parts.output, draft);
+        draft.append(said.delta);
+      }
+      parts.events.prepend(h("li", {}, h("span.muted", {}, String(said.sequence_number ?? "")), h("code", {}, event)));
+    }
+  } catch {
+    live.hidden = !parts.events.childElementCount;
+  }
+}
+
+function draw(parts, response, view, read) {
+  const name = h("h1.mono.wrap", {}, response.id);
+  const marks = [badge(response.status.replace("_", " "), TONES[response.status] ?? ""), response.background ? label("background") : null];
+  const words = h("div", {}, h("p.crumb", {}, h("a", { href: "/console/responses" }, "Responses")), h("div.row", {}, name, copyButton(response.id, "Copy the id"), marks));
+  fill(parts.top, h("div.head", {}, words, h("div.actions", {}, actions(response, read))));
+  fill(parts.facts, facts(response));
+  const error = response.error ? h("p.problem", {}, response.error.message) : null;
+  if (response.output.length || !OPEN.includes(response.status)) fill(parts.output, error, shownItems(response.output));
+  else if (!parts.output.childElementCount) fill(parts.output, h("p.muted", {}, "Not answered yet."));
+}
+
+function actions(response, read) {
+  const button = (name, act) => h("button.button.danger", { type: "button", onclick: act }, name);
+  if (response.background && OPEN.includes(response.status)) {
+    return button("Cancel", ({ currentTarget }) => attempt(currentTarget, async () => {
+      await post(`/v1/responses/${response.id}/cancel`);
+      toast("The response was cancelled.");
+      await read();
+    }));
+  }
+  return button("Delete", () => erase(response));
+}
+
+async function erase(response) {
+  const words = "Nothing can go on from it any more, nor from those that went on from it.";
+  const act = () => remove(`/v1/responses/${response.id}`);
+  if (await ask({ title: "Delete this response?", body: h("p", {}, words), action: "Delete the response", danger: true, act })) {
+    toast("The response was deleted.");
+    go("/console/responses");
+  }
+}
+
+function facts(response) {
+  const job = response.id.replace(/^resp_/, "job_");
+  const usage = response.usage;
+  const previous = response.previous_response_id;
+  const rows = [
+    ["Model", response.model && inline(response.model)],
+    ["Tokens", usage && `${number(usage.input_tokens)} read, ${number(usage.output_tokens)} written`],
+    ["Asked", exact(response.created_at * 1000)],
+    ["Ended", response.completed_at && exact(response.completed_at * 1000)],
+    ["Job", h("a.mono", { href: `/console/jobs/${job}` }, job)],
+    ["Goes on from", previous && h("a.mono", { href: `/console/responses/${previous}` }, previous)],
+    ["Conversation", response.conversation?.id],
+    ["Instructions", response.instructions && said(response.instructions)],
+    ["Incomplete", response.incomplete_details?.reason],
+  ];
+  return h("dl.facts", {}, rows.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+}

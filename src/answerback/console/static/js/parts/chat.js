@@ -1,0 +1,93 @@
+/** A chat with a model, by OpenAI's chat completions; the answer streams. */
+
+import { eventsOf, send } from "../api.js";
+import { fill, h } from "../dom.js";
+import { number } from "../format.js";
+import { span } from "../time.js";
+import { empty, failure } from "./notice.js";
+import { chatSamples } from "./samples.js";
+import { bubble, composer, transcript } from "./talk.js";
+import { copyButton } from "./text.js";
+
+const EXAMPLE = "Say hello in three languages.";
+
+export class Chat {
+  #messages = [];
+  #stopping = null;
+
+  constructor(view, settings) {
+    this.view = view;
+    this.settings = settings;
+    this.log = transcript("Chat", empty("Ask something", "The answer appears here as it comes."));
+    this.composer = composer({ value: EXAMPLE, send: (text) => this.#send(text), stop: () => this.#stopping?.abort() });
+    this.element = h("section.card.talk", { "aria-label": "Chat" }, this.log.element, this.composer.element);
+    view.signal.addEventListener("abort", () => this.#stopping?.abort());
+  }
+
+  focus() {
+    this.composer.text.focus({ preventScroll: true });
+    this.composer.text.select();
+  }
+
+  samples() {
+    const next = this.composer.text.value.trim();
+    const asked = next ? [...this.#messages, { role: "user", content: next }] : this.#messages;
+    return chatSamples(this.#body(asked), this.view.session.copiedKey);
+  }
+
+  #body(messages) {
+    const { system, ...parameters } = this.settings.read();
+    const all = system ? [{ role: "system", content: system }, ...messages] : messages;
+    return { model: this.view.session.default_model, ...parameters, messages: all, stream: true };
+  }
+
+  async #send(text) {
+    this.#messages.push({ role: "user", content: text });
+    this.log.add(bubble("user", text));
+    const words = document.createTextNode("");
+    const place = h("div.said", { dir: "auto" }, words);
+    const foot = h("div.row", {}, "…");
+    this.log.add(bubble("assistant", place, foot));
+    const answer = { text: "", finish: null, usage: null, started: performance.now() };
+    this.#stopping = new AbortController();
+    try {
+      await this.#read(answer, words);
+      fill(foot, ending(answer), copyButton(answer.text, "Copy the answer"));
+      this.#messages.push({ role: "assistant", content: answer.text });
+    } catch (error) {
+      if (!answer.text) this.#messages.pop();
+      else this.#messages.push({ role: "assistant", content: answer.text });
+      fill(foot, error.name === "AbortError" ? "Stopped." : failure(error));
+    }
+  }
+
+  async #read(answer, words) {
+    const body = { ...this.#body(this.#messages), stream_options: { include_usage: true } };
+    const response = await send("POST", "/v1/chat/completions", { body, signal: this.#stopping.signal });
+    const draw = () => this.log.grow(() => words.appendData(answer.text.slice(words.length)));
+    let asked = null;
+    for await (const { data } of eventsOf(response)) {
+      if (data === "[DONE]") break;
+      take(answer, JSON.parse(data));
+      asked ??= requestAnimationFrame(() => ((asked = null), draw()));
+    }
+    draw();
+    if (answer.finish === null) throw new Error("The answer broke off.");
+  }
+}
+
+/** Raises the error that a stream ends with. */
+function take(answer, chunk) {
+  if (chunk.error) throw new Error(chunk.error.message);
+  answer.usage = chunk.usage ?? answer.usage;
+  const choice = chunk.choices?.[0];
+  if (!choice) return;
+  answer.text += choice.delta?.content ?? "";
+  answer.finish = choice.finish_reason ?? answer.finish;
+}
+
+function ending({ finish, usage, started }) {
+  const took = span((performance.now() - started) / 1000);
+  const cut = finish === "length" ? "cut at the length limit" : finish === "stop" ? null : finish;
+  return [took, usage && `${number(usage.total_tokens)} tokens`, cut].filter(Boolean).join(" · ");
+}

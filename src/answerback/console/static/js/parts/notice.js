@@ -1,0 +1,48 @@
+/** What pages say besides their data: failures, emptiness, what an action did. */
+
+import { h } from "../dom.js";
+
+const SHOWN_MS = 6000;
+
+/** A failure, with a way to try again. */
+export function failure(error, again = null) {
+  const retry = again ? h("button.button.tight", { type: "button", onclick: again }, "Try again") : null;
+  return h("div.notice.bad", { role: "alert" }, h("div.row", {}, h("span", {}, error.message), retry));
+}
+
+/** An empty place says what to do next. */
+export function empty(title, words, ...actions) {
+  return h("div.empty", {}, h("h2", {}, title), h("p", {}, words), actions.length ? h("div.row", {}, actions) : null);
+}
+
+/** Says for a moment what an action did. */
+export function toast(words, kind = "good") {
+  const shown = h("div.toast", { "data-kind": kind }, words);
+  document.getElementById("toasts").append(shown);
+  setTimeout(() => shown.remove(), SHOWN_MS);
+}
+
+/** Runs an action of a button, which is disabled meanwhile; a failure is shown. Returns whether it succeeded. */
+export async function attempt(button, action) {
+  button.disabled = true;
+  try {
+    await action();
+    return true;
+  } catch (error) {
+    toast(error.message, "bad");
+    return false;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** The head of a page. */
+export function head(title, lead = null, ...actions) {
+  const words = h("div", {}, h("h1", {}, title), lead ? h("p.lead", {}, lead) : null);
+  return h("div.head", {}, words, actions.length ? h("div.actions", {}, actions) : null);
+}
+
+/** A card with a title. */
+export function card(title, body, ...actions) {
+  return h("section.card", {}, h("div.card-head", {}, h("h2", {}, title), h("div.row", {}, actions)), body);
+}

@@ -1,0 +1,63 @@
+/** What both ways of asking share: bubbles, and a composer that sends. */
+
+import { fill, h } from "../dom.js";
+import { icon } from "../icons.js";
+import { said } from "./text.js";
+
+/** A message. `foot` stands under it, small. */
+export function bubble(role, content, foot = null) {
+  const name = { user: "You", assistant: "Answer", system: "System", tool: "Tool" }[role] ?? role;
+  const body = typeof content === "string" ? said(content) : content;
+  return h("li.bubble", { class: role }, h("span.unseen", {}, `${name}:`), h("div.bubble-body", {}, body), foot ? h("div.bubble-foot", {}, foot) : null);
+}
+
+/** A place for bubbles that stays at its end while it grows, unless it was scrolled back. */
+export function transcript(name, nothing) {
+  const list = h("ol.bubbles");
+  const element = h("div.transcript", { tabindex: "0", role: "region", "aria-label": name }, nothing);
+  const isAtEnd = () => element.scrollHeight - element.scrollTop - element.clientHeight < 80;
+  const toEnd = () => (element.scrollTop = element.scrollHeight);
+
+  function grow(change) {
+    const follows = isAtEnd();
+    change();
+    if (follows) toEnd();
+  }
+  function add(one) {
+    if (!list.isConnected) fill(element, list);
+    list.append(one);
+    toEnd();
+    return one;
+  }
+  return { element, add, grow };
+}
+
+/** Enter sends, Shift+Enter begins a line. `stop` is called while an answer comes. */
+export function composer({ value = "", send, stop }) {
+  const text = h("textarea", { rows: 2, placeholder: "Write a message", "aria-label": "Message", value });
+  const button = h("button.button.primary", { type: "submit", "aria-label": "Send" }, icon("send"), "Send");
+  let busy = false;
+
+  function become(now) {
+    busy = now;
+    fill(button, icon(busy ? "stop" : "send"), busy ? "Stop" : "Send");
+    button.setAttribute("aria-label", busy ? "Stop" : "Send");
+  }
+  async function submit(event) {
+    event?.preventDefault();
+    if (busy) return stop?.();
+    const words = text.value.trim();
+    if (!words) return;
+    text.value = "";
+    become(true);
+    await send(words).finally(() => become(false));
+    text.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  text.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    if (!busy) submit();
+  });
+  const element = h("form.composer", { onsubmit: submit }, text, button);
+  return { element, text };
+}

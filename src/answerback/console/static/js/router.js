@@ -1,0 +1,69 @@
+/** Addresses and pages: each page is a module, loaded when it is first shown. */
+
+const PAGES = [
+  ["/console", "jobs"],
+  ["/console/playground", "playground"],
+  ["/console/jobs", "jobs"],
+  ["/console/jobs/:id", "job"],
+  ["/console/responses", "responses"],
+  ["/console/responses/:id", "response"],
+  ["/console/keys", "keys"],
+];
+
+/** `{name, params}` of the page at this path, null if there is none. */
+export function match(path) {
+  const parts = path.replace(/\/+$/, "").split("/");
+  for (const [pattern, name] of PAGES) {
+    const params = matched(pattern.split("/"), parts);
+    if (params) return { name, params };
+  }
+  return null;
+}
+
+function matched(pattern, parts) {
+  if (pattern.length !== parts.length) return null;
+  const params = {};
+  for (const [i, each] of pattern.entries()) {
+    if (each.startsWith(":")) params[each.slice(1)] = decoded(parts[i]);
+    else if (each !== parts[i]) return null;
+  }
+  return params;
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** Follows links inside the console without loading it anew. `show` is called at each change of address. */
+export function follow(show) {
+  addEventListener("popstate", () => show({ back: true }));
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]");
+    const modified = event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey;
+    if (!link || modified || link.target || !link.getAttribute("href").startsWith("/console")) return;
+    event.preventDefault();
+    go(link.getAttribute("href"));
+  });
+  addEventListener("go", () => show({ back: false }));
+}
+
+/** To an address of the console. */
+export function go(href, { replace = false } = {}) {
+  history[replace ? "replaceState" : "pushState"](null, "", href);
+  dispatchEvent(new Event("go"));
+}
+
+/** The path with the query changed: an empty value takes a parameter away. */
+export function changed(query, changes) {
+  const next = new URLSearchParams(query);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value) next.set(name, value);
+    else next.delete(name);
+  }
+  const text = next.toString();
+  return location.pathname + (text ? `?${text}` : "");
+}

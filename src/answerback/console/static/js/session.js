@@ -1,0 +1,38 @@
+/** Who uses the console. The key goes into a cookie that scripts cannot read; here it stays until the page is left. */
+
+import { call, get } from "./api.js";
+
+export class Session {
+  #key = null;
+
+  constructor(facts) {
+    Object.assign(this, facts);
+  }
+
+  /** Raises ApiError: 401 where a key is needed. */
+  static async current() {
+    return new Session(await get("/v1/session"));
+  }
+
+  /** Raises ApiError: 401 for a key that is not valid. */
+  static async signIn(key) {
+    await call("POST", "/v1/session", { headers: { Authorization: `Bearer ${key}` } });
+    const session = await Session.current();
+    session.#key = key;
+    return session;
+  }
+
+  static async signOut() {
+    await call("DELETE", "/v1/session");
+  }
+
+  /** The key for commands that are copied, null where none is needed. */
+  get copiedKey() {
+    return this.keyless ? null : (this.#key ?? "YOUR_KEY");
+  }
+
+  get name() {
+    if (this.keyless) return "No keys yet";
+    return this.key?.name ?? this.tenant;
+  }
+}

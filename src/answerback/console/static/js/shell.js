@@ -1,0 +1,69 @@
+/** The frame: navigation, and who is signed in. */
+
+import { fill, h } from "./dom.js";
+import { icon, mark } from "./icons.js";
+import { Session } from "./session.js";
+
+/** In the order of the navigation; `only` says whom a page is for. */
+const NAVIGATION = [
+  { page: "playground", href: "/console/playground", name: "Playground", icon: "play" },
+  { page: "jobs", href: "/console/jobs", name: "Jobs", icon: "jobs", under: ["job"] },
+  { page: "responses", href: "/console/responses", name: "Responses", icon: "responses", under: ["response"] },
+  { page: "keys", href: "/console/keys", name: "Keys", icon: "keys", only: (session) => session.operator },
+];
+
+export class Shell {
+  constructor(app, session) {
+    this.main = h("main.main", { id: "main", tabindex: "-1" });
+    this.links = NAVIGATION.filter((each) => each.only?.(session) ?? true).map(linkOf);
+    this.side = h(
+      "header.side",
+      {},
+      h("div.side-head", {}, h("a.brand", { href: "/console" }, mark(), "Answerback"), this.#menuButton()),
+      h("nav.nav", { id: "nav", "aria-label": "Pages" }, h("ul", {}, this.links.map((link) => h("li", {}, link)))),
+      footer(session),
+    );
+    fill(app, h("div.shell", {}, this.side, this.main));
+  }
+
+  /** Marks the page in the navigation, and closes the menu of a phone. */
+  show(page) {
+    this.#toggle(false);
+    for (const link of this.links) {
+      if (link.dataset.pages.split(" ").includes(page)) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  }
+
+  #menuButton() {
+    const toggle = () => this.#toggle(this.button.getAttribute("aria-expanded") !== "true");
+    const named = { "aria-expanded": "false", "aria-controls": "nav", type: "button" };
+    this.button = h("button.button.plain.menu-button", { ...named, onclick: toggle }, icon("menu"), "Menu");
+    return this.button;
+  }
+
+  #toggle(open) {
+    this.button.setAttribute("aria-expanded", String(open));
+    this.side.toggleAttribute("data-open", open);
+  }
+}
+
+function linkOf(each) {
+  const pages = [each.page, ...(each.under ?? [])].join(" ");
+  return h("a", { href: each.href, "data-pages": pages }, icon(each.icon), each.name);
+}
+
+function footer(session) {
+  const role = session.operator ? "operator" : "tenant";
+  return h(
+    "div.side-foot",
+    {},
+    h("div.who", {}, h("strong.cut", { title: session.tenant }, session.name), h("span", {}, `${role} · ${session.version}`)),
+    h("div.row", {}, session.keyless ? null : h("button.button.plain.tight", { onclick: signOut }, "Sign out")),
+  );
+}
+
+async function signOut() {
+  await Session.signOut();
+  location.assign("/console");
+}

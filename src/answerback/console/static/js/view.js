@@ -1,0 +1,45 @@
+/** What a page gets: where it draws, its address and the session. Everything it starts ends when it is left. */
+
+export class View {
+  #left = new AbortController();
+
+  constructor(root, { params, query, session }) {
+    Object.assign(this, { root, params, query, session });
+  }
+
+  /** Aborted when the page is left. */
+  get signal() {
+    return this.#left.signal;
+  }
+
+  leave() {
+    this.#left.abort();
+  }
+
+  /**
+   * Calls `work` again and again, `milliseconds` after it ended, while the page is looked at; slower after a failure.
+   * `work` returns false once there is nothing more to find out.
+   */
+  async every(milliseconds, work) {
+    let wait = milliseconds;
+    while (!this.signal.aborted) {
+      await pause(wait, this.signal);
+      if (this.signal.aborted) return;
+      if (document.hidden) continue;
+      try {
+        if ((await work()) === false) return;
+        wait = milliseconds;
+      } catch (error) {
+        if (error.name === "AbortError") return;
+        wait = Math.max((error.retryAfter ?? 0) * 1000, Math.min(wait * 2, 30_000));
+      }
+    }
+  }
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}

@@ -1,0 +1,115 @@
+"""The list of jobs, its filters, and a job's timeline."""
+
+from collections.abc import Sequence
+
+from browsing import Visitor
+from shop import Shop
+
+
+async def test_the_list_shows_what_became_of_each_job(owner: Visitor, day: Sequence[str]) -> None:
+    page = await owner.open("/console/jobs")
+
+    table = page.get_by_role("table", name="Jobs")
+    await owner.sees("customer-55")
+    rows = await table.get_by_role("row").all_inner_texts()
+    assert len(rows) == 1 + len(day)
+    by_conversation = {
+        name: row for row in rows for name in ("customer-08", "customer-19", "customer-64") if name in row
+    }
+    assert "Dead" in by_conversation["customer-08"]
+    assert await owner.faults() == []
+
+
+async def test_filters_stand_in_the_address_and_the_back_button_takes_them_away(owner: Visitor) -> None:
+    page = await owner.open("/console/jobs")
+    await owner.sees("customer-42")
+
+    await page.get_by_label("State").select_option("failed")
+
+    await page.wait_for_url("**/console/jobs?status=failed")
+    await owner.sees("context length")
+    assert await page.get_by_text("customer-42").count() == 0
+    assert await page.get_by_label("State").input_value() == "failed"
+
+    await page.go_back()
+
+    await owner.sees("customer-42")
+    assert await page.get_by_label("State").input_value() == ""
+
+
+async def test_an_address_with_filters_can_be_opened(owner: Visitor) -> None:
+    page = await owner.open("/console/jobs?delivery=dead&session_id=customer-08")
+
+    await owner.sees("customer-08")
+    assert len(await page.get_by_role("table", name="Jobs").get_by_role("row").all()) == 2
+
+    await page.goto(f"{owner.url}/console/jobs?session_id=nobody")
+
+    await owner.sees("No job matches")
+
+
+async def test_pages_of_jobs_go_back_in_time(owner: Visitor, running: Shop) -> None:
+    key = await running.new_key()
+    first = await running.say("The first of many.", key=key)
+    for i in range(55):
+        await running.say(f"Message {i}", key=key, stateless=True)
+    await owner.context.add_cookies([{"name": "answerback_key", "value": key, "url": owner.url}])
+    page = await owner.open("/console/jobs")
+
+    await owner.role("link", "Older jobs").click()
+
+    await page.locator(f"a[href='/console/jobs/{first}']").first.wait_for()
+    assert "before=job_" in page.url
+    await owner.role("link", "Newest jobs").click()
+    await owner.role("link", "Older jobs").wait_for()
+
+
+async def test_a_job_is_a_timeline_of_all_that_happened(owner: Visitor, day: Sequence[str]) -> None:
+    overloaded = day[-1]
+    page = await owner.open(f"/console/jobs/{overloaded}")
+
+    await owner.sees("Answered")
+    steps = [text.split("\n")[0] for text in await page.locator(".timeline > li").all_inner_texts()]
+    asked = [step for step in steps if step.startswith("Asked the LLM")]
+    assert steps[0] == "Accepted"
+    assert asked == ["Asked the LLM, attempt 1", "Asked the LLM, attempt 2"]
+    assert [step for step in steps if step.startswith("Waited")]
+    await owner.sees("HTTP 503")
+    await owner.sees("The Aurora, at 48 decibels.")
+    assert await owner.faults() == []
+
+
+async def test_a_callback_that_failed_shows_each_attempt_and_when_the_next_is_due(
+    owner: Visitor, day: Sequence[str]
+) -> None:
+    page = await owner.open(f"/console/jobs/{day[3]}")
+
+    await owner.sees("the CRM is being updated")
+    await owner.sees("Attempt 1: HTTP 503")
+    due = await page.locator(".countdown time").first.inner_text()
+    assert due.startswith("in ")
+    assert await page.locator(".countdown time").first.get_attribute("title")
+
+
+async def test_an_open_job_can_be_cancelled_and_asked_again(
+    visitor: Visitor, running: Shop, day: Sequence[str]
+) -> None:
+    assert visitor.key is not None
+    job = await running.say("Compare all kettles in a table.", key=visitor.key)
+    page = await visitor.open(f"/console/jobs/{job}")
+    await visitor.sees("Asking the LLM")
+
+    await visitor.role("button", "Cancel").click()
+    await visitor.role("button", "Cancel the job").click()
+
+    await page.get_by_role("heading", name=job).wait_for()
+    await visitor.role("button", "Ask again").click()
+    await page.wait_for_url(lambda url: "/console/jobs/job_" in url and job not in url)
+    await visitor.sees("Asked again of")
+
+
+async def test_a_job_that_is_not_there_says_so(visitor: Visitor) -> None:
+    visitor.expected.append("404")
+    await visitor.page.goto(f"{visitor.url}/console/jobs/job_{'0' * 32}")
+
+    await visitor.sees("no job")

@@ -1,0 +1,83 @@
+"""The playground: a chat that streams, and the same as code."""
+
+import asyncio
+import json
+
+from browsing import Visitor
+from shop import MODEL, Shop
+
+from answerback.testing import replies
+
+
+async def test_a_chat_streams_and_remembers_what_was_said(visitor: Visitor, running: Shop) -> None:
+    more = asyncio.Event()
+    running.llm.on("Name a city.", replies.say("Lisbon, by the Tagus."))
+    running.llm.on("And its river?", replies.hang(more, replies.say("The Tagus it is.")))
+    page = await visitor.open("/console/playground")
+    message = page.get_by_label("Message")
+    await message.fill("Name a city.")
+    await message.press("Enter")
+    await visitor.sees("Lisbon, by the Tagus.")
+    await visitor.sees("tokens")
+
+    await message.fill("And its river?")
+    await visitor.role("button", "Send").click()
+    await visitor.role("button", "Stop").wait_for()
+    more.set()
+    await visitor.sees("The Tagus it is.")
+
+    asked = next(call for call in running.llm.calls if call.user == "And its river?")
+    assert [each["content"] for each in asked.messages] == ["Name a city.", "Lisbon, by the Tagus.", "And its river?"]
+    assert await visitor.faults() == []
+
+
+async def test_settings_reach_the_model_and_the_code(visitor: Visitor, running: Shop) -> None:
+    page = await visitor.open("/console/playground")
+    await page.get_by_label("System prompt").fill("Speak like a pirate.")
+    await page.get_by_label("Temperature").fill("0.2")
+    await page.get_by_label("Message").fill("It's me, hello.")
+
+    command = await page.locator(".code pre").first.inner_text()
+    assert f"{running.service.url}/v1/chat/completions" in command
+    assert "It'\\''s me" in command
+    body = json.loads(command.split("-d '")[1].removesuffix("'").replace("'\\''", "'"))
+    assert body["messages"][0] == {"role": "system", "content": "Speak like a pirate."}
+    assert (body["temperature"], body["model"]) == (0.2, MODEL)
+    await visitor.role("tab", "Python").click()
+    program = await page.locator(".code pre").first.inner_text()
+    compile(program, "chat.py", "exec")
+    await visitor.role("tab", "Node").click()
+    assert "client.chat.completions.create" in await page.locator(".code pre").first.inner_text()
+
+    await visitor.role("button", "Send").click()
+
+    await visitor.sees("a colleague will get back to you")
+    call = running.llm.calls[-1]
+    assert (call.messages[0]["content"], call.body["temperature"]) == ("Speak like a pirate.", 0.2)
+
+
+async def test_a_refusal_is_shown_and_the_chat_goes_on(visitor: Visitor, running: Shop) -> None:
+    visitor.expected.append("400")
+    refusal = {"error": {"message": "this is not to be asked", "code": "bad"}}
+    running.llm.on("Refuse this.", replies.status(400, refusal))
+    page = await visitor.open("/console/playground")
+    message = page.get_by_label("Message")
+
+    await message.fill("Refuse this.")
+    await message.press("Enter")
+
+    await visitor.sees("this is not to be asked")
+    await message.fill("Do you ship to Norway?")
+    await message.press("Enter")
+    await visitor.sees("three to five days")
+
+
+async def test_an_answer_can_be_stopped(visitor: Visitor, running: Shop) -> None:
+    running.llm.on("Never end.", replies.hang(asyncio.Event()))
+    page = await visitor.open("/console/playground")
+    await page.get_by_label("Message").fill("Never end.")
+    await page.get_by_label("Message").press("Enter")
+
+    await visitor.role("button", "Stop").click()
+
+    await visitor.sees("Stopped.")

@@ -1,0 +1,80 @@
+"""Keyboard, phone, dark, addresses and time: what every page has to offer."""
+
+from collections.abc import Sequence
+
+import pytest
+from browsing import Browser, Visitor
+from shop import OPERATOR, Shop
+
+PAGES = ("/console/playground", "/console/jobs", "/console/responses", "/console/keys")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_pages_have_no_serious_fault_on_a_phone(
+    browser: Browser, running: Shop, day: Sequence[str], scheme: str
+) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+    async with browser.visit(running.service.url, OPERATOR, **phone) as visitor:
+        for path in (*PAGES, f"/console/jobs/{day[3]}"):
+            page = await visitor.open(path)
+            await page.locator(".card").first.wait_for()
+
+            assert await visitor.faults() == [], path
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        await visitor.role("button", "Menu").click()
+        await page.get_by_role("navigation", name="Pages").get_by_role("link", name="Jobs").click()
+        await visitor.role("heading", "Jobs").wait_for()
+        assert not await page.get_by_role("navigation", name="Pages").is_visible()
+
+
+async def test_the_keyboard_reaches_a_job(owner: Visitor) -> None:
+    page = await owner.open("/console/jobs")
+    await owner.sees("customer-42")
+
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.textContent") == "Skip to the page"
+    await page.keyboard.press("Enter")
+    for _ in range(20):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("document.activeElement.matches('tr a.whole')"):
+            break
+    await page.keyboard.press("Enter")
+
+    await page.wait_for_url("**/console/jobs/job_*")
+    await page.locator("#main:focus").wait_for()
+
+
+async def test_times_are_of_the_readers_zone_and_exact_in_the_title(browser: Browser, running: Shop) -> None:
+    key = await running.new_key()
+    job = await running.say("What time is it?", key=key)
+    async with browser.visit(running.service.url, key, timezone_id="Asia/Tokyo", locale="en-GB") as visitor:
+        page = await visitor.open("/console/jobs")
+
+        shown = page.locator(f"tr[data-key='{job}'] time").first
+        await shown.wait_for()
+        assert "GMT+9" in str(await shown.get_attribute("title")) or "JST" in str(await shown.get_attribute("title"))
+        assert str(await shown.get_attribute("datetime")).endswith("Z")
+        assert "ago" in await shown.inner_text() or "now" in await shown.inner_text()
+
+
+async def test_an_address_that_is_no_page_says_so(visitor: Visitor) -> None:
+    await visitor.open("/console/spend/unknown")
+
+    await visitor.sees("There is no such page")
+
+
+async def test_a_service_that_is_gone_is_named_and_asked_again(browser: Browser, running: Shop) -> None:
+    async with browser.visit(running.service.url, await running.new_key()) as visitor:
+        visitor.expected += ["ERR_INTERNET_DISCONNECTED", "ERR_NETWORK"]
+        await visitor.open("/console/jobs")
+        await visitor.sees("No jobs yet")
+        await visitor.role("link", "Responses").click()
+        await visitor.sees("No responses yet")
+        await visitor.context.set_offline(offline=True)
+
+        await visitor.role("link", "Jobs").click()
+        await visitor.sees("cannot be reached")
+        await visitor.context.set_offline(offline=False)
+        await visitor.role("button", "Try again").click()
+
+        await visitor.sees("No jobs yet")

@@ -1,0 +1,58 @@
+"""Responses: listed, shown with their items, watched while they come, cancelled and deleted."""
+
+import asyncio
+
+from browsing import Visitor
+from shop import Shop
+
+from answerback.testing import replies
+
+
+async def test_a_response_shows_its_input_and_output(visitor: Visitor, running: Shop) -> None:
+    running.llm.on("Write a haiku about a queue.", replies.say("Patient rows of jobs"))
+    body = {"input": "Write a haiku about a queue.", "instructions": "Be brief."}
+    made = await running.request("POST", "/v1/responses", body, visitor.key)
+
+    page = await visitor.open("/console/responses")
+    await page.locator(f"a[href='/console/responses/{made['id']}']").first.click()
+
+    await visitor.sees("Patient rows of jobs")
+    await visitor.sees("Write a haiku about a queue.")
+    await visitor.sees("Be brief.")
+    assert await visitor.faults() == []
+
+    await visitor.role("button", "Delete").click()
+    await visitor.role("button", "Delete the response").click()
+
+    await page.wait_for_url("**/console/responses")
+
+
+async def test_a_background_response_is_watched_and_cancelled(visitor: Visitor, running: Shop) -> None:
+    never = asyncio.Event()
+    running.llm.on("Take your time.", replies.hang(never))
+    body = {"input": "Take your time.", "background": True, "stream": False}
+    made = await running.request("POST", "/v1/responses", body, visitor.key)
+    visitor.expected.append("400")
+
+    page = await visitor.open(f"/console/responses/{made['id']}")
+    await page.get_by_text("queued").or_(page.get_by_text("in progress")).first.wait_for()
+    await visitor.role("button", "Cancel").click()
+
+    await page.get_by_text("cancelled", exact=True).wait_for()
+    never.set()
+
+
+async def test_the_events_of_a_stream_are_shown(visitor: Visitor, running: Shop) -> None:
+    ready = asyncio.Event()
+    running.llm.on("Say it slowly.", replies.hang(ready, replies.say("Once upon a time")))
+    body = {"input": "Say it slowly.", "background": True, "stream": True}
+    headers = {"Authorization": f"Bearer {visitor.key}"}
+    async with running.http.post(f"{running.service.url}/v1/responses", json=body, headers=headers) as stream:
+        line = await anext(aiter(stream.content.iter_any()))
+        made = line.decode().split('"id":"')[1].split('"')[0]
+        page = await visitor.open(f"/console/responses/{made}")
+        await page.locator(".events").get_by_text("response.created").wait_for()
+        ready.set()
+
+        await page.locator(".events").get_by_text("response.completed").wait_for()
+        await visitor.sees("Once upon a time")

@@ -1,0 +1,101 @@
+"""Signing in and out, and who sees what."""
+
+from browsing import Browser, Visitor
+from shop import Shop
+
+
+async def test_a_key_signs_in_and_stays_out_of_the_page_and_the_address(browser: Browser, running: Shop) -> None:
+    key = await running.new_key("bakery")
+    async with browser.visit(running.service.url) as visitor:
+        visitor.expected.append("401")
+        page = await visitor.open("/console/jobs?status=failed")
+        assert await visitor.faults() == []
+
+        await page.get_by_label("Key").fill("ab_guessed")
+        await page.keyboard.press("Enter")
+        await visitor.sees("not valid")
+        await page.get_by_label("Key").fill(key)
+        await page.keyboard.press("Enter")
+
+        await visitor.role("heading", "Jobs").wait_for()
+        assert page.url.endswith("/console/jobs?status=failed")
+        await visitor.sees("bakery")
+        cookies = {cookie["name"]: cookie for cookie in await visitor.context.cookies()}
+        assert cookies["answerback_key"]["httpOnly"]
+        assert cookies["answerback_key"]["sameSite"] == "Strict"
+        stored = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+        assert key not in stored
+
+        await page.reload()
+        await visitor.role("heading", "Jobs").wait_for()
+        await visitor.role("button", "Sign out").click()
+
+        await page.get_by_label("Key").wait_for()
+        assert await visitor.context.cookies() == []
+
+
+async def test_a_key_that_is_revoked_ends_at_the_form(browser: Browser, running: Shop) -> None:
+    made = await running.request("POST", "/v1/keys", {"name": "leaver"}, running.operator)
+    async with browser.visit(running.service.url, made["key"]) as visitor:
+        visitor.expected.append("401")
+        page = await visitor.open("/console/jobs")
+        await running.request("DELETE", f"/v1/keys/{made['id']}", key=running.operator)
+
+        await visitor.role("link", "Responses").click()
+
+        await page.get_by_label("Key").wait_for()
+
+
+async def test_tenants_see_their_own_only(browser: Browser, running: Shop, visitor: Visitor) -> None:
+    other = await running.new_key("rival")
+    assert visitor.key is not None
+    mine = await running.say("Mine alone.", key=visitor.key, session_id="secret-session")
+    await running.receiver.wait_for(lambda came: any(mine.encode() in each.body for each in came), 20)
+    async with browser.visit(running.service.url, other) as rival:
+        rival.expected.append("404")
+
+        page = await rival.open("/console/jobs")
+        await rival.sees("No jobs yet")
+        await page.goto(f"{rival.url}/console/jobs/{mine}")
+        await rival.sees("no job")
+        assert "Mine alone" not in await page.content()
+        assert await page.get_by_role("link", name="Keys").count() == 0
+
+    await visitor.open("/console/jobs")
+    await visitor.sees("secret-session")
+
+
+async def test_a_key_is_made_shown_once_and_revoked(owner: Visitor, running: Shop) -> None:
+    page = await owner.open("/console/keys")
+    await owner.role("button", "Make a key").click()
+    await page.get_by_label("Name").fill("greengrocer")
+    await page.get_by_label("Rate limit").fill("1000/hour")
+    assert await owner.faults() == []
+
+    await owner.role("button", "Make the key").click()
+
+    await owner.sees("not shown again")
+    shown = await page.locator("dialog pre").first.inner_text()
+    assert (await running.request("GET", "/v1/session", key=shown))["key"]["name"] == "greengrocer"
+    await owner.role("button", "Done").click()
+    await owner.sees("1000/hour")
+    assert shown not in await page.content()
+    assert await owner.faults() == []
+
+    await owner.role("button", "Revoke greengrocer").click()
+    await owner.role("button", "Revoke the key").click()
+
+    await page.get_by_role("row", name="greengrocer").get_by_text("revoked").wait_for()
+
+
+async def test_a_form_that_is_refused_says_why_and_stays(owner: Visitor) -> None:
+    owner.expected.append("422")
+    page = await owner.open("/console/keys")
+    await owner.role("button", "Make a key").click()
+    await page.get_by_label("Name").fill("x")
+    await page.get_by_label("Rate limit").fill("many")
+
+    await owner.role("button", "Make the key").click()
+
+    await page.get_by_role("alert").filter(has_text="rate").wait_for()
+    assert await page.get_by_label("Rate limit").input_value() == "many"
