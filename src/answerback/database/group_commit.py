@@ -10,7 +10,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -35,7 +35,7 @@ from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
 
 T = TypeVar("T")
 
-DIALECT = sqlite.dialect(paramstyle="named")
+DIALECT = sqlite.dialect(paramstyle="qmark")
 
 Connect = Callable[[], sqlite3.Connection]
 
@@ -93,7 +93,7 @@ class GroupCommit:
         self._committed = committed
         self._metrics = metrics
         self._group_seconds = group_seconds
-        self._compiled: dict[Statement, tuple[str, dict[str, Any]]] = {}
+        self._compiled: dict[Statement, _Compiled] = {}
         self._arrivals: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._receiving = True
         self._waiting: RoundRobin[_Entry] = RoundRobin()
@@ -214,24 +214,38 @@ class GroupCommit:
         statement, parameters = query.statement, query.parameters
         if statement.only_locks:
             return ()
-        sql, constants = self._compile(statement)
+        compiled = self._compile(statement)
         if isinstance(parameters, dict):
-            return statement.named(connection.execute(sql, constants | parameters).fetchall())
-        sets = [constants | dict(each) for each in parameters]  # type: ignore[arg-type]
+            return statement.named(connection.execute(compiled.sql, compiled.bind(parameters)).fetchall())
+        sets = [compiled.bind(each) for each in parameters]  # type: ignore[arg-type]
         if not query.numbered:
-            connection.executemany(sql, sets)
+            connection.executemany(compiled.sql, sets)
             return ()
-        found = ((index, connection.execute(sql, each)) for index, each in enumerate(sets))
+        found = ((index, connection.execute(compiled.sql, each)) for index, each in enumerate(sets))
         return [(index, row) for index, rows in found for row in statement.named(rows)]
 
-    def _compile(self, statement: Statement) -> tuple[str, dict[str, Any]]:
+    def _compile(self, statement: Statement) -> "_Compiled":
         known = self._compiled.get(statement)
         if known is None:
             compiled = statement.clause.compile(dialect=DIALECT)
             binds = compiled.bind_names  # type: ignore[attr-defined]
             constants = {name: bind.value for bind, name in binds.items() if not bind.required}
-            known = self._compiled[statement] = (str(compiled), constants)
+            names = tuple(compiled.positiontup)  # type: ignore[attr-defined]
+            known = self._compiled[statement] = _Compiled(str(compiled), names, constants)
         return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A statement as SQLite takes it, its parameters by position: the driver binds those by name in twice the time."""
+
+    sql: str
+    names: tuple[str, ...]
+    constants: dict[str, Any]
+
+    def bind(self, parameters: Mapping[str, Any]) -> list[Any]:
+        given = self.constants | dict(parameters)
+        return [given[name] for name in self.names]
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -19,6 +19,9 @@ from answerback.kernel.telemetry import UNMEASURED, Metrics
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's lock before it is refused."""
+CHECKPOINT_PAGES = 8_000
+"""How many pages of 4 KiB the WAL has when they are moved into the database, each once: the same few pages, the ends of
+indexes, are written again and again."""
 MAX_IDLE_WAL_BYTES = 64 * 1024 * 1024
 """How large the WAL stays after a long reader or a large write made it larger; checkpoints else keep it at 4 MB."""
 READ_SECONDS = 0.005
@@ -57,6 +60,7 @@ def connector(path: Path, *, read_only: bool = False) -> Callable[[], sqlite3.Co
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {MAX_IDLE_WAL_BYTES}")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
