@@ -213,6 +213,18 @@ def test_a_key_may_weigh_its_tenant(run: Run) -> None:
     assert "--weight" in run("keys", "create", "typo", "--weight", "0").stderr
 
 
+def test_a_name_that_another_tenant_has_is_made_and_said(run: Run) -> None:
+    """It may be a slip: its messages, conversations and secret are not the other key's."""
+    tenant = said(run("keys", "create", "shop"))[3].split()[-1].rstrip(".")
+
+    again = run("keys", "create", "shop")
+    further = run("keys", "create", "shop", "--tenant", tenant)
+
+    assert said(again)
+    assert f"answerback keys create shop --tenant {tenant}" in again.stderr
+    assert "another key" not in further.stderr
+
+
 def test_operator_keys_are_listed_as_such(run: Run) -> None:
     run("keys", "create", "mine", "--operator")
     run("keys", "create", "theirs")

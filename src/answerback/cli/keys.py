@@ -1,5 +1,6 @@
 """`answerback keys`: the keys that clients use."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -15,6 +16,11 @@ from answerback.queue.fair_order import MAX_WEIGHT
 FIRST_KEY = (
     "This is the first key: from now on every call needs one, and this one cannot manage keys. "
     "For /v1/keys make another: answerback keys create NAME --operator"
+)
+
+SAME_NAME = (
+    "There is another key named {name}, of another tenant, which sees other things. "
+    "For one more key of the same tenant: answerback keys create {name} --tenant {tenant}"
 )
 
 keys = typer.Typer(help="The keys that clients use, each for the things of one tenant.", no_args_is_help=True)
@@ -48,19 +54,22 @@ def create_key(
         check("--rate-limit", parse_rate, rate_limit)
     settings, key = settings_or_fail(), new_key()
 
-    async def create(stores: Stores) -> tuple[ApiKey, str | None, bool]:
-        first = not await stores.accounts.list_keys()
+    async def create(stores: Stores) -> tuple[ApiKey, str | None, Sequence[ApiKey]]:
+        earlier = await stores.accounts.list_keys()
         made = await stores.accounts.create_key(
             name, hash_key(key), rate_limit, tenant=tenant, operator=operator, weight=weight
         )
         secrets = make_signing_secrets(settings, stores.secrets)
-        return made, await secrets.current(made.tenant_id) if tenant is None else None, first
+        return made, await secrets.current(made.tenant_id) if tenant is None else None, earlier
 
-    made, signing_secret, first = with_stores(create, settings)
+    made, signing_secret, earlier = with_stores(create, settings)
     typer.echo(f"{made.id}  {name}\n{key}\nKeep it now: only its hash is stored.\nIts tenant is {made.tenant_id}.")
     if signing_secret is not None:
         typer.echo(f"Callbacks to it are signed with {signing_secret}")
-    if first and not (operator or settings.auth_token or settings.operator_token):
+    same = [key.tenant_id for key in earlier if key.name == name and key.revoked_at is None]
+    if same and made.tenant_id not in same:
+        typer.echo(SAME_NAME.format(name=name, tenant=same[-1]), err=True)
+    if not earlier and not (operator or settings.auth_token or settings.operator_token):
         typer.echo(FIRST_KEY, err=True)
 
 
