@@ -42,6 +42,7 @@ def ready(selector: selectors.BaseSelector) -> int:
 
 def test_messages_go_both_ways(channel: Channel, process: socket.socket, selector: selectors.BaseSelector) -> None:
     channel.send(encode("wake", "jobs"))
+    channel.flush()
     process.send(encode("ready"))
 
     assert list(Decoder().feed(process.recv(1000))) == [["wake", "jobs"]]
@@ -49,11 +50,24 @@ def test_messages_go_both_ways(channel: Channel, process: socket.socket, selecto
     assert list(channel.receive()) == [["ready"]]
 
 
+def test_messages_leave_together(channel: Channel, process: socket.socket) -> None:
+    channel.send(encode("wake", "jobs"))
+    channel.send(encode("wake", "deliveries"))
+    process.settimeout(0.0)
+    with pytest.raises(BlockingIOError):
+        process.recv(1)
+
+    channel.flush()
+
+    assert list(Decoder().feed(process.recv(1000))) == [["wake", "jobs"], ["wake", "deliveries"]]
+
+
 def test_what_a_slow_process_has_no_room_for_waits_and_is_sent_later(
     channel: Channel, process: socket.socket, selector: selectors.BaseSelector
 ) -> None:
     text = "x" * 500_000
     channel.send(encode("figures", text))
+    channel.flush()
     assert ready(selector) == 0
 
     decoder, received = Decoder(), list[object]()
@@ -70,6 +84,7 @@ def test_what_waits_for_a_frozen_process_is_bounded(channel: Channel, process: s
     message = encode("wake", "x" * 100_000)
     for _ in range(100):
         channel.send(message)
+        channel.flush()
 
     process.settimeout(0.0)
     decoder, received = Decoder(), 0

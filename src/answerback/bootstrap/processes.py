@@ -93,6 +93,9 @@ class Supervisor:
         elif self._kill_at <= now:
             self._kill_at = math.inf
             self._signal(signal.SIGKILL)
+        for place in self._places:
+            if place.channel is not None:
+                place.channel.flush()
 
     def _patience(self) -> float | None:
         dues = [self._hub.due, self._kill_at]

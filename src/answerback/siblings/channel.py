@@ -12,7 +12,8 @@ WAITING_BYTES = 1 << 20
 
 
 class Channel:
-    """Neither `send` nor `receive` blocks. The selector's key has the channel as its data."""
+    """Nothing here blocks. What is to be sent waits for `flush`, so that answers leave together. The selector's key has
+    the channel as its data."""
 
     def __init__(self, end: socket.socket, selector: selectors.BaseSelector) -> None:
         end.settimeout(0)
@@ -27,11 +28,10 @@ class Channel:
     def send(self, data: bytes) -> None:
         if len(self._unsent) <= WAITING_BYTES:
             self._unsent += data
-            self.flush()
 
     def flush(self) -> None:
         """Sends what waits, as far as the process takes it."""
-        if not self.open:
+        if not self.open or not self._unsent:
             return
         try:
             del self._unsent[: self._end.send(self._unsent)]
