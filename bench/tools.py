@@ -20,6 +20,8 @@ BUILD = HERE.parent / "build" / "bench"
 CORES = sorted(os.sched_getaffinity(0))
 SERVICE_CORE = CORES[0]
 LOAD_CORE = CORES[-1]
+LISTENS = "0A"
+"""The state of such a socket, as Linux shows it in /proc/net/tcp."""
 SLACK_SECONDS = 30.0
 """How much longer than planned a load may take before the run gives up."""
 
@@ -173,6 +175,12 @@ class Upstream(AbstractContextManager["Upstream"]):
         except OSError:
             return False
         return True
+
+
+def listening(port: int) -> int:
+    """How many sockets of this machine listen on the port over IPv4."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == LISTENS for row in rows)
 
 
 def until(satisfied: Callable[[], bool], seconds: float, what: str) -> None:

@@ -3,7 +3,7 @@
 from bench.measured import Measured
 from bench.stage import Stage
 from bench.systems import BEARER, CHAT, answerback, model, question
-from bench.tools import CORES, load
+from bench.tools import CORES, listening, load, until
 from bench.workloads.streams import stream
 
 MUST = 1.5
@@ -15,6 +15,7 @@ def run(stage: Stage) -> None:
     for _ in range(stage.plan.rounds):
         for processes in (1, 2):
             with answerback(stage.upstream, processes=processes, cores=ALL) as running:
+                _all_listen(running, processes)
                 measured.setdefault(("requests a second", processes), []).append(_requests(stage, running))
                 measured.setdefault(("chunks a second", processes), []).append(stream(stage, running.port, ALL).events)
             if stage.postgres is not None:
@@ -28,6 +29,11 @@ def run(stage: Stage) -> None:
         stage.results.aim("i", f"{what}, two processes over one", ratio, MUST, None, "x", more=True, ratio=True)
 
 
+def _all_listen(running: Measured, processes: int) -> None:
+    """The service is ready when its first process is; the others start after that."""
+    until(lambda: listening(running.port) == processes, 30, f"one of {processes} processes")
+
+
 def _requests(stage: Stage, running: Measured) -> float:
     return load(running.port, CHAT, question(model()), seconds=stage.plan.seconds, headers=BEARER, cores=ALL).rate
 
@@ -37,5 +43,6 @@ def _jobs(stage: Stage, processes: int) -> float:
         stage.database() as url,
         answerback(stage.upstream, processes=processes, cores=ALL, database_url=url, LLM_MODEL=model(0, 1)) as running,
     ):
+        _all_listen(running, processes)
         stage.warm(running)
         return stage.run_jobs(running, jobs=stage.plan.jobs).per_second
