@@ -31,7 +31,8 @@ async def connection(stores: Stores, path: Path) -> AsyncIterator[sqlite3.Connec
 def plan(connection: sqlite3.Connection, statement: Statement) -> list[str]:
     compiled = statement.clause.compile(dialect=DIALECT)
     binds = compiled.bind_names  # type: ignore[attr-defined]
-    parameters = {name: 1 if bind.required else bind.value for bind, name in binds.items()}
+    values = {name: 1 if bind.required else bind.value for bind, name in binds.items()}
+    parameters = [values[name] for name in compiled.positiontup or ()]  # type: ignore[attr-defined]
     return [row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled}", parameters)]
 
 

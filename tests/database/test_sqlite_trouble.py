@@ -208,6 +208,7 @@ async def test_every_commit_reaches_the_disk(path: Path) -> None:
 
 def test_the_wal_shrinks_once_a_long_reader_is_gone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "MAX_IDLE_WAL_BYTES", 1_000_000)
+    monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 100)
     wal = path.with_name(path.name + "-wal")
     connect = sqlite.connector(path)
     with contextlib.closing(connect()) as writer, contextlib.closing(connect()) as reader:

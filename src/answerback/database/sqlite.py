@@ -23,7 +23,7 @@ CHECKPOINT_PAGES = 8_000
 """How many pages of 4 KiB the WAL has when they are moved into the database, each once: the same few pages, the ends of
 indexes, are written again and again."""
 MAX_IDLE_WAL_BYTES = 64 * 1024 * 1024
-"""How large the WAL stays after a long reader or a large write made it larger; checkpoints else keep it at 4 MB."""
+"""How large the WAL stays after a long reader or a large write made it larger; checkpoints else keep it at 32 MB."""
 READ_SECONDS = 0.005
 """How long a group of reads goes on taking in more. A read waits for one such group, or one slow read, and its turn."""
 
