@@ -39,6 +39,7 @@ from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.erase import erase
+from answerback.overview import feed_routes
 from answerback.overview import routes as overview
 from answerback.overview.bodies import Answering
 from answerback.relay import routes as relay
@@ -160,6 +161,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
     instruments = service.process.instruments
     idempotent = Idempotent(service.idempotency)
     check_url = service.guard.check_unresolved
+    answering = Answering(settings.mock, service.default_model)
     return (
         front_page.router(console.HOME.removeprefix("/")),
         console.router(),
@@ -191,9 +193,8 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         ),
         session_routes.router(authenticator, About(__version__, settings.mock, service.default_model)),
         accounts.router(stores.accounts, authenticator, idempotent, service.signing_secrets.current),
-        overview.router(
-            service.overviews, service.health, Answering(settings.mock, service.default_model), authenticator
-        ),
+        overview.router(service.overviews, service.health, answering, authenticator),
+        feed_routes.router(service.feeds, service.overviews, service.jobs, service.health, answering, authenticator),
         health.router(_readiness(service), service.provider.name, settings.mock),
         metrics.router(
             service.depths,

@@ -35,6 +35,7 @@ from answerback.llm.catalog import Catalog
 from answerback.llm.health import Health
 from answerback.llm.provider import Provider
 from answerback.overview.activity import ActivityWriter
+from answerback.overview.feed import Feeds
 from answerback.overview.overviews import Overviews
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
@@ -96,6 +97,7 @@ class Service:
     page: Page
     health: Health
     overviews: Overviews
+    feeds: Feeds
     activity: ActivityWriter
 
     @property
@@ -125,7 +127,8 @@ class Service:
             await self.engine.wake(topic)
 
     async def stop_engine(self) -> None:
-        """Gives back what is in flight."""
+        """Gives back what is in flight, and ends what would never end by itself."""
+        await self.feeds.close()
         if self.engine is not None:
             await self.engine.stop()
 
@@ -209,6 +212,7 @@ async def build(
         page=make_page(process.metrics, siblings),
         health=health,
         overviews=overviews,
+        feeds=Feeds(instruments.log),
         activity=activity,
     )
 

@@ -57,8 +57,9 @@ def data_event(value: Any) -> bytes:
 
 
 def named_event(name: str, value: Any) -> bytes:
-    """One event of this type; a plain value is encoded."""
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), _json(value))
+    """One event of this type; a model or a plain value is encoded."""
+    encoded = value.__pydantic_serializer__.to_json(value) if isinstance(value, BaseModel) else _json(value)
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), encoded)
 
 
 def _json(value: Any) -> bytes:

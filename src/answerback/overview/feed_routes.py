@@ -1,0 +1,83 @@
+"""What goes on, as it changes."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.accounts.auth import Authenticator
+from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
+from answerback.http.sse import EVENT_STREAM, named_event, sse_response
+from answerback.jobs.bodies import JobBody, job_body
+from answerback.jobs.model import JobFilter
+from answerback.jobs.store import JobStore
+from answerback.llm.health import Health
+from answerback.overview.bodies import Answering, overview_body
+from answerback.overview.feed import Events, Feeds
+from answerback.overview.overviews import Overviews
+from answerback.overview.routes import OVERVIEW_ERRORS, TenantFilter, shown_tenant
+
+NEWEST = 25
+
+FEED: dict[str, Any] = {
+    "description": "A stream of events that does not end",
+    "content": {
+        EVENT_STREAM: {
+            "schema": {
+                "type": "string",
+                "description": "`event: overview` with the body of `GET /v1/overview`, and `event: jobs` with the "
+                f"newest {NEWEST} `items` of `GET /v1/jobs`: each first as it is, then when it has changed, at most "
+                "every two seconds. A comment where nothing came for long.",
+            },
+            "example": 'event: overview\ndata: {"mock":false,"default_model":"openai/gpt-oss-20b:free"}\n\n'
+            'event: jobs\ndata: {"items":[]}\n\n',
+        }
+    },
+}
+
+
+class NewestJobs(BaseModel):
+    """The newest jobs, as lists show them."""
+
+    items: list[JobBody]
+
+
+def router(
+    feeds: Feeds,
+    overviews: Overviews,
+    jobs: JobStore,
+    health: Health,
+    answering: Answering,
+    authenticator: Authenticator,
+) -> APIRouter:
+    """`/v1/feed`"""
+    routes = APIRouter(prefix="/v1", tags=["overview"])
+
+    @routes.get(
+        "/feed",
+        summary="What goes on, as it changes",
+        response_class=Response,
+        responses={**OVERVIEW_ERRORS, 200: FEED},
+    )
+    async def get_feed(request: Request, tenant: TenantFilter = None) -> Response:
+        """Server-sent events: the overview, and the newest jobs. An operator sees the overview of all tenants, and the
+        jobs of its own, or both of the tenant that it asks for. Open as many as there are pages: they cost hardly more
+        than one. It does not count against the rate."""
+        caller = await authenticator.polling_caller(request, tenant)
+        seen, owner, operator = shown_tenant(caller, tenant), tenant or caller.tenant_id, caller.operator
+
+        async def make() -> Events:
+            at_a_glance = overview_body(answering, health.standings(), await overviews.of(seen), operator=operator)
+            newest = await jobs.list(JobFilter(owner), None, NEWEST)
+            shown = NewestJobs(items=[job_body(record) for record in newest.records])
+            return {"overview": named_event("overview", at_a_glance), "jobs": named_event("jobs", shown)}
+
+        async def check() -> None:
+            await authenticator.check(request)
+
+        events = feeds.open(caller.tenant_id, (seen, owner, operator), make, check)
+        return sse_response(events, quiet_seconds=KEEP_ALIVE_SECONDS)
+
+    return routes

@@ -1,0 +1,181 @@
+"""A feed: its events are made once for all who follow, only while somebody does, and nothing waits for who reads
+slowly."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from answerback.http.errors import RateLimited
+from answerback.kernel.errors import StorageUnavailable, Unauthorized
+from answerback.overview import feed
+from answerback.overview.feed import EVERY_SECONDS, Events, Feeds
+from builders import TENANT, Journal
+
+OTHER = "tenant-b"
+
+
+class World:
+    """What is shown, and the time: `tick` lets it be looked at again, and returns once that was done."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.feeds = Feeds(journal, self._pause)
+        self.shown: dict[str, bytes] = {"overview": b"1", "jobs": b"a"}
+        self.error: Exception | None = None
+        self.refusal: Exception | None = None
+        self.looks = 0
+        self._paused: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+
+    async def make(self) -> Events:
+        self.looks += 1
+        if self.error is not None:
+            raise self.error
+        return dict(self.shown)
+
+    async def check(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
+    def open(self, tenant_id: str = TENANT, shown: object = "ours") -> AsyncGenerator[bytes, None]:
+        return self.feeds.open(tenant_id, shown, self.make, self.check)
+
+    async def looked(self) -> None:
+        """Returns once the look under way is done."""
+        self._last = await self._paused.get()
+
+    async def tick(self) -> None:
+        self._last.set()
+        await self.looked()
+
+    async def _pause(self, seconds: float) -> None:
+        assert seconds == EVERY_SECONDS
+        may_go_on = asyncio.Event()
+        self._paused.put_nowait(may_go_on)
+        await may_go_on.wait()
+
+
+@pytest.fixture
+async def world(journal: Journal) -> AsyncIterator[World]:
+    made = World(journal)
+    yield made
+    await made.feeds.close()
+
+
+async def following(events: AsyncGenerator[bytes, None]) -> asyncio.Task[bytes]:
+    """The next event, being waited for."""
+    task = asyncio.create_task(anext(events))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_what_is_there_comes_first_and_then_only_what_changes(world: World) -> None:
+    async with aclosing(world.open()) as events:
+        assert [await anext(events), await anext(events)] == [b"1", b"a"]
+        await world.looked()
+        coming = await following(events)
+        await world.tick()
+        assert not coming.done()
+
+        world.shown["jobs"] = b"b"
+        await world.tick()
+
+        assert await coming == b"b"
+
+
+async def test_all_who_follow_share_what_is_made_and_who_joins_gets_it_at_once(world: World) -> None:
+    async with aclosing(world.open()) as one, aclosing(world.open()) as other:
+        first = await anext(one)
+        assert await anext(other) is first
+        await world.looked()
+
+        assert world.looks == 1
+
+
+async def test_what_is_shown_to_others_is_made_for_them(world: World) -> None:
+    async with aclosing(world.open()) as ours, aclosing(world.open(OTHER, "theirs")) as theirs:
+        await anext(ours)
+        await anext(theirs)
+
+        assert world.looks == 2
+
+
+async def test_a_reader_that_was_slow_gets_the_newest(world: World) -> None:
+    async with aclosing(world.open()) as events:
+        await anext(events)
+        await anext(events)
+        await world.looked()
+        for text in (b"2", b"3", b"4"):
+            world.shown["overview"] = text
+            await world.tick()
+
+        assert await anext(events) == b"4"
+
+
+async def test_without_a_follower_nothing_is_made(world: World) -> None:
+    async with aclosing(world.open()) as events:
+        await anext(events)
+        await world.looked()
+    looks = world.looks
+    world._last.set()
+    await asyncio.sleep(0)
+
+    assert world.looks == looks
+    async with aclosing(world.open()) as events:
+        world.shown["overview"] = b"anew"
+        assert await anext(events) == b"anew"
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("away"), ValueError("a fault")])
+async def test_what_cannot_be_made_now_comes_later(world: World, journal: Journal, error: Exception) -> None:
+    world.error = error
+    async with aclosing(world.open()) as events:
+        coming = await following(events)
+        await world.looked()
+        world.error = None
+        await world.tick()
+
+        assert await coming == b"1"
+    assert ("feed_broke" in journal.events) is isinstance(error, ValueError)
+
+
+@pytest.mark.parametrize("refusal", [Unauthorized("revoked"), StorageUnavailable("away")])
+async def test_it_ends_when_its_key_is_revoked(world: World, refusal: Exception) -> None:
+    async with aclosing(world.open()) as events:
+        await anext(events)
+        world.refusal = refusal
+
+        assert [event async for event in events] == []
+
+
+async def test_the_end_of_the_service_ends_it(world: World) -> None:
+    events = world.open()
+    await anext(events)
+    await anext(events)
+    rest = asyncio.create_task(_all(events))
+    await asyncio.sleep(0)
+
+    await world.feeds.close()
+
+    assert await rest == []
+
+
+async def test_a_tenant_has_so_many_and_all_have_so_many(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "MAX_FEEDS_OF_TENANT", 1)
+    monkeypatch.setattr(feed, "MAX_FEEDS", 2)
+    late = world.open()
+    async with aclosing(world.open()) as ours, aclosing(world.open(OTHER)) as theirs:
+        await anext(ours)
+        with pytest.raises(RateLimited):
+            world.open()
+        await anext(theirs)
+        with pytest.raises(RateLimited):
+            world.open("tenant-c")
+        assert await _all(late) == []
+
+    async with aclosing(world.open()) as again:
+        assert await anext(again) == b"1"
+
+
+async def _all(events: AsyncGenerator[bytes, None]) -> list[bytes]:
+    return [event async for event in events]
