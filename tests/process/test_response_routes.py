@@ -259,6 +259,17 @@ async def test_structured_output_is_parsed_by_the_sdk(client: openai.AsyncOpenAI
     assert llm.calls[-1].body["response_format"]["json_schema"]["name"] == "Weather"
 
 
+async def test_a_model_that_only_streams_answers_whole(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    words = "This model only support stream mode, please enable the stream parameter to access the model."
+    llm.on("stream only", replies.status(400, {"error": {"message": words}}), replies.say("By stream."))
+
+    response = await client.responses.create(model="fake", input="stream only")
+
+    assert response.output_text == "By stream."
+    assert [call.streamed for call in llm.calls[-2:]] == [False, True]
+    assert (await client.responses.retrieve(response.id)).output == response.output
+
+
 async def test_items_are_referred_to_by_their_ids(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("refer to me", replies.message(None, "tool_calls", tool_calls=[PARIS]))
     first = await client.responses.create(model="fake", input="refer to me", tools=[WEATHER])

@@ -2,7 +2,6 @@
 stream; a stream that breaks ends with an error event, or its connection is cut."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from answerback.http.codes import STOPPING
 from answerback.http.request_log import ERROR_CODE
+from answerback.http.responses import encoded
 from answerback.http.upstream import code_of, status_of
 from answerback.kernel.errors import ProviderError
 
@@ -49,7 +49,7 @@ def data_event(value: Any) -> bytes:
     if isinstance(value, BaseModel):
         value = value.__pydantic_serializer__.to_json(value)
     elif not isinstance(value, bytes):
-        value = _json(value)
+        value = encoded(value)
     if b"\n" in value or b"\r" in value:
         # JSON has line breaks between its tokens only, where a space means the same; in an event they would end a line.
         value = value.replace(b"\n", b" ").replace(b"\r", b" ")
@@ -58,12 +58,8 @@ def data_event(value: Any) -> bytes:
 
 def named_event(name: str, value: Any) -> bytes:
     """One event of this type; a model or a plain value is encoded."""
-    encoded = value.__pydantic_serializer__.to_json(value) if isinstance(value, BaseModel) else _json(value)
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), encoded)
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    data = value.__pydantic_serializer__.to_json(value) if isinstance(value, BaseModel) else encoded(value)
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
 
 
 def error_event(_: int, code: str, message: str, __: str | None = None) -> bytes:

@@ -96,11 +96,19 @@ def change_after(error: ProviderError, body: Mapping[str, Json], optional: froze
     return Change(guesses[0], certain=False) if guesses else None
 
 
+def wants_stream(error: ProviderError) -> bool:
+    """Whether a whole answer may have been refused because the model only streams, as some of Qwen's do."""
+    failure = error.failure
+    said = " ".join(filter(None, (failure.param, failure.message)))
+    return failure.code is ErrorCode.UPSTREAM_REFUSED and _names(said, STREAM)
+
+
 def changed(body: dict[str, Json], field: str) -> dict[str, Json]:
     """The body without a field, or with `max_tokens` under its newer name. Without `stream` there are no options of
     it."""
     if field == IN_PLACE:
-        return {**body, "messages": folded(body["messages"])}
+        messages = folded(body["messages"])
+        return body if messages is body["messages"] else {**body, "messages": messages}
     if field in _IN_MESSAGES:
         return {**body, "messages": [_without(said, field) for said in body["messages"]]}
     if field not in body or (field == MAX_TOKENS and MAX_COMPLETION_TOKENS in body):

@@ -98,10 +98,16 @@ class Asker:
         self._report("asked", timed.answer.model, timed.seconds, timed.answer.usage, timed.answer.finish_reason)
         return timed
 
-    async def relay(self, tenant_id: str, body: Mapping[str, Json], api: Api = Api.CHAT) -> WholeReply:
-        """A whole answer as the upstream sent it. Raises ProviderError."""
+    async def relay(
+        self,
+        tenant_id: str,
+        body: Mapping[str, Json],
+        api: Api = Api.CHAT,
+        optional: frozenset[str] = frozenset(),
+    ) -> WholeReply:
+        """A whole answer as the upstream sent it; `optional` as in `ChatRequest`. Raises ProviderError."""
         started = self._monotonic()
-        request = ChatRequest(body, self._timeout, tenant_id, api=api)
+        request = ChatRequest(body, self._timeout, tenant_id, optional=optional, api=api)
         reply = await self._retried(lambda: send_whole(self._provider, request))
         self._report("relayed", reply.model, self._monotonic() - started, reply.usage, reply.finish_reason)
         return reply

@@ -12,10 +12,10 @@ IN_PLACE = "instructions in place"
 folded."""
 
 
-def folded(messages: Sequence[Json]) -> list[Json]:
-    """The messages with all instructions, which are texts, in one in front."""
+def folded(messages: Sequence[Json]) -> Sequence[Json]:
+    """The messages with all instructions, which are texts, in one in front; the same ones where they are so already."""
     texts = [said["content"] for said in messages if said["role"] in INSTRUCTING]
-    if not texts:
-        return list(messages)
+    if not texts or (len(texts) == 1 and messages[0]["role"] == "system"):
+        return messages
     others = [said for said in messages if said["role"] not in INSTRUCTING]
     return [{"role": "system", "content": "\n\n".join(texts)}, *others]

@@ -3,6 +3,7 @@ only as far as a caller asks."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import cached_property
 from typing import TypeAlias
 
 from answerback.kernel.errors import ErrorCode, ProviderError
@@ -30,7 +31,7 @@ class WholeReply:
         self.document = document
         self.model = name(document.get("model")) or asked_model
 
-    @property
+    @cached_property
     def usage(self) -> Usage | None:
         return usage_of(self.document)
 
@@ -53,7 +54,7 @@ class WholeReply:
 class EmbeddingsReply(WholeReply):
     """Whole embeddings, which `embeddings.check` has passed: they have no choices, and so no end."""
 
-    @property
+    @cached_property
     def usage(self) -> Usage | None:
         counts = self.document.get("usage")
         return usage({**counts, "completion_tokens": 0}) if isinstance(counts, dict) else None

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from answerback.kernel.json import Json
-from answerback.llm import thoughts
+from answerback.llm import completions, thoughts
 from answerback.llm.model import Chunk, FinishReason, storable
 from answerback.llm.progress import Progress
+from answerback.llm.reply import Reply
 from answerback.responses import ids
 from answerback.responses.calls import Calls
 from answerback.responses.model import Asked, Item
@@ -48,7 +49,7 @@ class Answer:
         for choice in self._progress.note(choices) if choices else ():
             delta = choice.get("delta")
             if isinstance(delta, dict):
-                yield from self._take(delta, text, choice.get("logprobs"))
+                yield from self.say(delta, text, choice.get("logprobs"))
                 text = ""
 
     def end(self, finish: FinishReason) -> Iterator[Event]:
@@ -59,7 +60,8 @@ class Answer:
         self._done += [(each.index, each.item(status)) for each in self._calls.items]
         self._calls = Calls(Toolbox(), self._make_room)
 
-    def _take(self, delta: Mapping[str, Json], text: str, logprobs: Json) -> Iterator[Event]:
+    def say(self, delta: Mapping[str, Json], text: str, logprobs: Json) -> Iterator[Event]:
+        """What a delta adds, of which `text` is the text. Raises ProviderError."""
         if (thought := thoughts.thought_in(delta)) is not None:
             if not isinstance(self._open, OpenReasoning):
                 yield from self._close("completed")
@@ -87,6 +89,14 @@ class Answer:
     def _make_room(self, kind: str) -> tuple[str, int]:
         index, self._room = self._room, self._room + 1
         return ids.item_id(self._response_id, kind, ids.OUTPUT, index), index
+
+
+def finish_of(reply: Reply) -> FinishReason:
+    """Raises ProviderError for an answer that has not ended."""
+    finish = reply.finish_reason
+    if finish is None:
+        raise completions.invalid("does not say why it ends: it may not be whole")
+    return finish
 
 
 def _read_logprobs(given: Json) -> Sequence[Item]:

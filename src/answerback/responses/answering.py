@@ -2,19 +2,17 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from answerback.http.sse import DONE
 from answerback.kernel.clock import Clock
 from answerback.kernel.json import Json
-from answerback.llm import completions
 from answerback.llm.reply import StreamedReply
-from answerback.responses.answer import REASONS, Answer
-from answerback.responses.body import Progress, error_code, response_body
+from answerback.responses.answer import REASONS, Answer, finish_of
+from answerback.responses.body import Progress, Start, error_code, response_body
 from answerback.responses.events import encoded
 from answerback.responses.model import SEALED, Asked
 from answerback.responses.output import Event
-from answerback.responses.tools import Toolbox
 from answerback.responses.usage import usage_of
 
 Keep = Callable[[Progress], Awaitable[bool]]
@@ -30,24 +28,15 @@ def _unread(_: Event) -> None:
     """For a response that is read when it is whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A response before its answer. `model` is the one that is asked."""
-
-    id: str
-    created_at: int
-    model: str
-
-
 class Answering:
     """Its events are numbered from 0."""
 
-    def __init__(self, asked: Asked, toolbox: Toolbox, start: Start, clock: Clock, keep: Keep = unkept) -> None:
+    def __init__(self, asked: Asked, start: Start, clock: Clock, keep: Keep = unkept) -> None:
         self._asked = asked
         self._clock = clock
         self._keep = keep
-        self._answer = Answer(start.id, asked, toolbox)
-        self._at = Progress(start.id, start.created_at, start.model, "in_progress", toolbox=toolbox)
+        self._answer = Answer(start.id, asked, start.toolbox)
+        self._at = Progress(start.id, start.created_at, start.model, "in_progress", toolbox=start.toolbox)
         self._sealed = asked.includes(SEALED)
         self._next = 0
 
@@ -60,11 +49,6 @@ class Answering:
         for event in self._end(reply):
             take(event)
         return self._at
-
-    async def whole(self, reply: StreamedReply) -> dict[str, Json]:
-        """The response once it is whole, and stored. Raises ProviderError."""
-        await self.read(reply)
-        return await self._kept()
 
     def begin(self) -> bytes:
         """The first events, if they are not sent yet."""
@@ -100,9 +84,7 @@ class Answering:
         return self.begin() + self._encoded(event) + DONE
 
     def _end(self, reply: StreamedReply) -> Iterable[Event]:
-        finish = reply.finish_reason
-        if finish is None:
-            raise completions.invalid("does not say why it ends: it may not be whole")
+        finish = finish_of(reply)
         yield from self._answer.end(finish)
         self._at = replace(
             self._at,

@@ -13,6 +13,16 @@ HIDDEN = frozenset({"extra"})
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """A response before its answer. `model` is the one that is asked."""
+
+    id: str
+    created_at: int
+    model: str
+    toolbox: Toolbox
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a response has come. `status` is OpenAI's, `reason` why it is incomplete; times are in epoch
     milliseconds."""

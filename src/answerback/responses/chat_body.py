@@ -14,14 +14,14 @@ from answerback.responses.tools import Toolbox
 OPTIONAL = OF_OPENAI | {STREAM, IN_PLACE, *SENT_BACK}
 """What an upstream that refuses it is asked without."""
 
-_SAME = ("model", "temperature", "top_p", "user", *sorted(OF_OPENAI), *sorted(PASSED_ON))
+_SAME = frozenset({"model", "temperature", "top_p", "user", *OF_OPENAI, *PASSED_ON})
 """Parameters that are called the same."""
 
 
 def chat_body(asked: Asked, context: Sequence[Item], toolbox: Toolbox) -> dict[str, Json]:
     """The body that asks for the response to these items. Raises UnansweredCall."""
     given = asked.parameters
-    body = {name: given[name] for name in _SAME if name in given}
+    body = {name: value for name, value in given.items() if name in _SAME}
     body["messages"] = chat_messages(context, given.get("instructions"))
     body |= _tools(given, toolbox)
     if "max_output_tokens" in given:

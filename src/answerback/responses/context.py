@@ -27,13 +27,12 @@ class Contexts:
     async def resolve(self, tenant_id: str, asked: Asked) -> tuple[Asked, list[Item]]:
         """The request with its references replaced by their items and its ancestors named, and all that the model is to
         read. Raises PreviousResponseNotFound, ChainTooLong, NotFound."""
-        before = await self._before(tenant_id, asked)
-        resolved = replace(
-            asked,
-            input=await self._referred(tenant_id, asked.input),
-            ancestors=tuple(each.id for each in before),
-        )
-        return resolved, [*said(before), *resolved.input]
+        referred = await self._referred(tenant_id, asked.input)
+        if asked.previous is None:
+            return (asked if referred is asked.input else replace(asked, input=referred)), list(referred)
+        before = await self._store.chain(tenant_id, asked.previous)
+        resolved = replace(asked, input=referred, ancestors=tuple(each.id for each in before))
+        return resolved, [*said(before), *referred]
 
     async def items(self, tenant_id: str, asked: Asked, place: Place | None) -> list[Item]:
         """All that the model is to read, for a request that is resolved. Raises PreviousResponseNotFound,

@@ -1,13 +1,11 @@
 """Answering a request for a response while its caller waits."""
 
-import json
 import re
 from dataclasses import replace
 
 from starlette.responses import Response
 
 from answerback.http.keep_alive import KEEP_ALIVE_SECONDS, stream
-from answerback.http.responses import JSON
 from answerback.http.sse import sse_response
 from answerback.http.upstream import code_of, status_of
 from answerback.jobs.kind import Queue
@@ -16,17 +14,20 @@ from answerback.jobs.store import JobStore
 from answerback.kernel.errors import ProviderError, StorageUnavailable
 from answerback.kernel.ids import new_id
 from answerback.kernel.instruments import Instruments
+from answerback.llm.adaptation import wants_stream
 from answerback.llm.asking import Asker
 from answerback.llm.reply import StreamedReply
 from answerback.responses import ids, stored
-from answerback.responses.answering import Answering, Start
-from answerback.responses.body import Progress
+from answerback.responses.answering import Answering
+from answerback.responses.body import Progress, Start, response_body
 from answerback.responses.chat_body import OPTIONAL
 from answerback.responses.context import Contexts
 from answerback.responses.model import Asked
 from answerback.responses.opening import Opening
+from answerback.responses.paging import json_response
 from answerback.responses.store import KIND
 from answerback.responses.tools import Toolbox
+from answerback.responses.whole import whole_response
 
 IGNORED_TOOLS = "x-answerback-ignored-tools"
 LONGEST_TYPE, MOST_TYPES = 64, 20
@@ -54,19 +55,34 @@ class Responder:
         toolbox = Toolbox.of(asked.parameters)
         opening = Opening(asked, items, toolbox)
         created_at = self._instruments.clock.now()
-        start = Start(ids.response_id(new_id(ids.JOB, created_at)), created_at, asked.model or self._default_model)
+        response_id = ids.response_id(new_id(ids.JOB, created_at))
+        start = Start(response_id, created_at, asked.model or self._default_model, toolbox)
+        if asked.streamed:
+            response = await self._stream(tenant_id, asked, opening, start)
+        else:
+            at = await self._whole(tenant_id, asked, opening, start)
+            kept = asked.stored and await self._keep(tenant_id, asked, at)
+            response = json_response(response_body(asked, at, stored=kept))
+        name_ignored(response, toolbox)
+        return response
 
+    async def _stream(self, tenant_id: str, asked: Asked, opening: Opening, start: Start) -> Response:
         async def keep(at: Progress) -> bool:
             return await self._keep(tenant_id, asked, at)
 
-        answering = Answering(asked, toolbox, start, self._instruments.clock, keep)
-        if asked.streamed:
-            events = await stream(self._open(tenant_id, opening), answering.events, begin=answering.begin)
-            response = sse_response(events, answering.failed, KEEP_ALIVE_SECONDS)
-        else:
-            response = _json(await answering.whole(await self._open(tenant_id, opening)))
-        name_ignored(response, toolbox)
-        return response
+        answering = Answering(asked, start, self._instruments.clock, keep)
+        events = await stream(self._open(tenant_id, opening), answering.events, begin=answering.begin)
+        return sse_response(events, answering.failed, KEEP_ALIVE_SECONDS)
+
+    async def _whole(self, tenant_id: str, asked: Asked, opening: Opening, start: Start) -> Progress:
+        """Asked for whole, which costs a fraction of a stream; as a stream where the model does nothing else."""
+        try:
+            reply = await opening.reply(lambda body: self._asker.relay(tenant_id, body, optional=OPTIONAL))
+        except ProviderError as error:
+            if not wants_stream(error):
+                raise _as_of_openai(error) from None
+            return await Answering(asked, start, self._instruments.clock).read(await self._open(tenant_id, opening))
+        return whole_response(start, asked, reply, self._instruments.clock.now())
 
     async def _open(self, tenant_id: str, opening: Opening) -> StreamedReply:
         try:
@@ -84,7 +100,7 @@ class Responder:
                     kind=KIND,
                     queue=Queue.INTERACTIVE,
                     args=stored.encode(asked),
-                    result=json.dumps(stored.result_of(at), ensure_ascii=False),
+                    result=stored.encode_result(at),
                     created_at=at.created_at,
                     traceparent=self._instruments.tracer.current(),
                     usage=at.cost,
@@ -101,10 +117,6 @@ def name_ignored(response: Response, toolbox: Toolbox) -> None:
     if toolbox.ignored:
         named = (_UNNAMEABLE.sub("", each)[:LONGEST_TYPE] for each in toolbox.ignored[:MOST_TYPES])
         response.headers[IGNORED_TOOLS] = ", ".join(filter(None, named))
-
-
-def _json(body: object) -> Response:
-    return Response(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), 200, media_type=JSON)
 
 
 def _as_of_openai(error: ProviderError) -> ProviderError:

@@ -26,7 +26,8 @@ def items_of(given: Json, field: str = "input") -> tuple[list[Item], list[Item]]
     """The items of an `input`, and the tools that stand among them (`additional_tools`). `field` is what the request
     calls it. Raises InvalidField."""
     if isinstance(given, str):
-        return [_message({"role": "user", "content": given}, field)], []
+        said: list[Item] = [{"type": "input_text", "text": given}]
+        return [{"type": "message", "role": "user", "status": COMPLETED, "content": said}], []
     if not isinstance(given, list):
         raise InvalidType(field, f"invalid '{field}': must be a string or a list of items")
     items: list[Item] = []

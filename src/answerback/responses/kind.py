@@ -17,8 +17,8 @@ from answerback.llm.model import ChatRequest
 from answerback.llm.provider import Provider, send_streamed
 from answerback.llm.reply import StreamedReply
 from answerback.responses import ids, stored
-from answerback.responses.answering import Answering, Start
-from answerback.responses.body import Progress
+from answerback.responses.answering import Answering
+from answerback.responses.body import Progress, Start
 from answerback.responses.chat_body import OPTIONAL
 from answerback.responses.context import Contexts
 from answerback.responses.emission import emitted
@@ -79,8 +79,8 @@ class ResponseKind:
             request = ChatRequest(body, timeout, claim.tenant_id, queued=True, stream=True, optional=OPTIONAL)
             return send_streamed(self._provider, request)
 
-        start = Start(ids.response_id(claim.id), claim.job.created_at, asked.model or "")
-        answering = Answering(asked, toolbox, start, self._clock)
+        start = Start(ids.response_id(claim.id), claim.job.created_at, asked.model or "", toolbox)
+        answering = Answering(asked, start, self._clock)
         try:
             reply = await opening.reply(send)
             at = await (emitted(self._events, claim, answering, reply) if asked.streamed else answering.read(reply))

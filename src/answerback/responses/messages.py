@@ -65,6 +65,8 @@ def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]
 
     def end_turn() -> None:
         nonlocal said
+        if said.is_empty:
+            return
         if (message := said.message()) is not None:
             ordered.append(message)
         answers = [outputs[id(call)] for call in said.calls]
@@ -77,8 +79,7 @@ def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]
     for item in items:
         kind, role = item["type"], item.get("role")
         if kind == "message" and role in INSTRUCTING:
-            if text := text_of(item["content"]):
-                (ordered if said.is_empty else said.between).append({"role": role, "content": text})
+            (ordered if said.is_empty else said.between).extend(_instruction(item))
         elif kind == "message" and role == "user":
             end_turn()
             ordered.append({"role": "user", "content": chat_content(item["content"])})
@@ -91,11 +92,18 @@ def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]
     return ordered
 
 
+def _instruction(item: Item) -> list[Item]:
+    text = text_of(item["content"])
+    return [{"role": item["role"], "content": text}] if text else []
+
+
 def _matched(items: Iterable[Item]) -> Mapping[int, Item]:
     """The output of each call, by the call's identity: ids of calls come again in later turns. A call that was cut off
     needs none."""
     waiting: dict[str, Item] = {}
     matched: dict[int, Item] = {}
+    if not any("call_id" in item for item in items):
+        return matched
     for item in items:
         call_id = item.get("call_id", "")
         if item["type"] in CALLS:

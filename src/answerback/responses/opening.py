@@ -1,18 +1,18 @@
 """Asking for a response as a chat completion, until the model takes what it is to read."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from answerback.kernel.errors import ProviderError
 from answerback.kernel.json import Json
 from answerback.llm.failures import CONTEXT_CODE
-from answerback.llm.reply import StreamedReply
+from answerback.llm.reply import Reply
 from answerback.responses.chat_body import chat_body
 from answerback.responses.context import without_oldest
 from answerback.responses.model import Asked, Item
 from answerback.responses.tools import Toolbox
 
-Send = Callable[[Mapping[str, Json]], Awaitable[StreamedReply]]
-"""Asks for a chat completion with this body. Raises ProviderError."""
+R = TypeVar("R", bound=Reply)
 
 
 class Opening:
@@ -24,9 +24,9 @@ class Opening:
         self._toolbox = toolbox
         self._body = chat_body(asked, items, toolbox)
 
-    async def reply(self, send: Send) -> StreamedReply:
-        """The answer's stream. Where the request allows it, the oldest turns are left out until the model takes the
-        rest. Raises ProviderError."""
+    async def reply(self, send: Callable[[Mapping[str, Json]], Awaitable[R]]) -> R:
+        """What `send` gets for a body of chat completions. Where the request allows it, the oldest turns are left out
+        until the model takes the rest. Raises ProviderError."""
         while True:
             try:
                 return await send(self._body)

@@ -48,14 +48,13 @@ class OpenMessage(OpenItem):
         self._logprobs: list[Item] = []
 
     def item(self, status: str) -> Item:
-        parts = [*self._parts[:-1], self._whole()] if self._parts else []
-        return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": parts}
+        return message_item(self.id, status, [*self._parts[:-1], self._whole()] if self._parts else [])
 
     def begin(self) -> Event:
         return self._added(self.item("in_progress"))
 
     def say(self, text: str, logprobs: Sequence[Item] = ()) -> Iterator[Event]:
-        yield from self._turn_to({"type": "output_text", "text": "", "annotations": [], "logprobs": []})
+        yield from self._turn_to(text_part())
         self._pieces.append(text)
         self._logprobs += logprobs
         shown = [_for_event(each) for each in logprobs]
@@ -197,6 +196,14 @@ class OpenCall(OpenItem):
         extra = {"extra": self.extra} if self.extra else {}
         named = {"call_id": self._call_id, "name": self._tool.name, **namespace}
         return {"id": self.id, "type": kind, **named, **said, "status": status, **extra}
+
+
+def message_item(item_id: str, status: str, parts: Sequence[Item]) -> Item:
+    return {"id": item_id, "type": "message", "role": "assistant", "status": status, "content": parts}
+
+
+def text_part(text: str = "") -> Item:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
 def _input_of(arguments: str) -> str:

@@ -1,6 +1,5 @@
 """Lists of items as OpenAI pages them: what a request asks for, and the envelope."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.openai_errors import InvalidParameter
-from answerback.http.responses import JSON
+from answerback.http.responses import JSON, encoded
 from answerback.kernel.json import Json
 from answerback.responses.model import SEALED, Item
 
@@ -62,7 +61,7 @@ def seals(request: Request) -> bool:
 
 
 def json_response(body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), 200, headers, JSON)
+    return Response(encoded(body), 200, headers, JSON)
 
 
 def _limit(given: str | None) -> int:

@@ -145,7 +145,7 @@ def asked(body: Mapping[str, Json]) -> Asked:
     parameters = checked.model_dump(exclude_none=True, exclude={"input", "tools", "conversation"}, by_alias=True)
     if conversation is not None:
         parameters["conversation"] = conversation
-    parameters |= {field: body[field] for field in PASSED_ON if body.get(field) is not None}
+    parameters |= {name: value for name, value in body.items() if name in PASSED_ON and value is not None}
     items, added = items_of(checked.input)
     if tools := [*(checked.tools or ()), *added]:
         parameters["tools"] = tools

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from answerback.http.responses import encoded
 from answerback.http.upstream import STATUSES as OF_FAILURES
 from answerback.jobs.kind import JobState, StoredFailure, Unreadable
 from answerback.kernel.errors import ErrorCode
@@ -32,7 +33,7 @@ STATUSES: Mapping[JobState, str] = {
 
 def encode(asked: Asked) -> str:
     fields = {"parameters": asked.parameters, "input": asked.input, "ancestors": asked.ancestors}
-    return json.dumps(fields, ensure_ascii=False)
+    return encoded(fields).decode()
 
 
 def decode(raw: str) -> Asked:
@@ -47,6 +48,10 @@ def decode(raw: str) -> Asked:
             if not others and typed and all(isinstance(each, str) for each in ancestors):
                 return Asked(parameters, tuple(items), tuple(ancestors))
     raise Unreadable("not the arguments of a response")
+
+
+def encode_result(at: Progress) -> str:
+    return encoded(result_of(at)).decode()
 
 
 def result_of(at: Progress) -> dict[str, Json]:

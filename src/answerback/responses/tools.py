@@ -50,6 +50,8 @@ class Toolbox:
     def of(cls, parameters: Mapping[str, Json]) -> "Toolbox":
         """Raises InvalidField, which names the tool."""
         given: Sequence[Item] = parameters.get("tools", ())
+        if not given and "tool_choice" not in parameters:
+            return cls()
         functions: dict[str, Item] = {}
         tools: dict[str, Tool] = {}
         echoed: list[Item] = []
