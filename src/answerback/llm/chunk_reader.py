@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions
+from answerback.llm.alike import AlikeChunks
 from answerback.llm.blank_errors import without_blank_error
 from answerback.llm.call_pieces import CallPieces
 from answerback.llm.choices import as_delta, checked, finish_word, text_in
@@ -43,6 +44,7 @@ class ChunkReader:
         self._calls: dict[int, CallPieces] = {}
         self._calling: set[int] = set()
         self._pieces = TextPieces()
+        self._alike = AlikeChunks()
         self._held: list[Chunk] | None = []
         self._held_bytes = 0
         self._size = 0
@@ -113,6 +115,8 @@ class ChunkReader:
     def _take(self, event: Event) -> Chunk | None:
         """The chunk that the event holds; None for a sign. Raises ProviderError."""
         self.began = True
+        if not event.name and not self.done and (alike := self._alike.document(event.data)) is not None:
+            return self._ordinary(event.data, alike, None)
         match read_event(event):
             case dict() as document:
                 return self._last(document) if self.done else self._chunk(event.data, document)
@@ -162,14 +166,16 @@ class ChunkReader:
         if not choices:
             return _made(data, document, "", None, usage)
         choices, ordinary = checked(choices, self._now)
-        if not ordinary:
-            choices = self._of_messages(choices)
+        if ordinary:
+            chunk = self._ordinary(data, document, usage)
+            if usage is None and len(choices) == 1 and chunk.data is data:
+                self._alike.learn(chunk)
+            return chunk
+        choices = self._of_messages(choices)
         of_answer = self._progress.note(choices)
         self._calling.update(self._key(each) for each in choices if calls_tools(each.get("delta")))
-        last = not ordinary and self._progress.finished
-        text = self._pieces.next("".join([text_in(choice) for choice in of_answer]), last=last)
-        if ordinary:
-            return _made(data, document, text, None, usage)
+        last = self._progress.finished
+        text = self._pieces.next(_text(of_answer), last=last)
         alone = not self._several and len(choices) == len(of_answer) == 1
         joinable = [self._joinable(each, alone=alone) for each in choices]
         if last:
@@ -178,6 +184,11 @@ class ChunkReader:
         if joinable != document["choices"]:
             document = completions.Mended({**document, "choices": joinable})
         return _made(data, document, text, finish_word(choices), usage)
+
+    def _ordinary(self, data: bytes, document: dict[str, Json], usage: Usage | None) -> Chunk:
+        """Of choices that are pieces of the answer, and neither its end nor odd. Raises ProviderError."""
+        text = self._pieces.next(_text(self._progress.note(document["choices"])), last=False)
+        return _made(data, document, text, None, usage)
 
     def _of_messages(self, choices: list[dict[str, Json]]) -> list[dict[str, Json]]:
         """The choices, where one that holds a whole message is that of a chunk. Raises ProviderError."""
@@ -199,6 +210,10 @@ class ChunkReader:
     def _key(self, choice: Mapping[str, Json]) -> int:
         index = choice.get("index") if self._several else 0
         return index if isinstance(index, int) else 0
+
+
+def _text(choices: Sequence[Mapping[str, Json]]) -> str:
+    return "".join([text_in(choice) for choice in choices])
 
 
 def _made(

@@ -100,10 +100,11 @@ class Chunk:
 
     @property
     def calls_tools(self) -> bool:
-        deltas = (each.get("delta") for each in self.document.get("choices") or ())
-        return any(
-            isinstance(delta, dict) and (delta.get("tool_calls") or delta.get("function_call")) for delta in deltas
-        )
+        for each in self.document.get("choices") or ():
+            delta = each.get("delta")
+            if isinstance(delta, dict) and (delta.get("tool_calls") or delta.get("function_call")):
+                return True
+        return False
 
     @property
     def model(self) -> str | None:

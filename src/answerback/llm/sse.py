@@ -57,6 +57,8 @@ class EventParser:
 
     def feed(self, received: bytes) -> list[Event]:
         """The events that are now whole. Raises EventTooLarge."""
+        if (whole := self._ordinary(received)) is not None:
+            return whole
         if self._after_cr and received.startswith(b"\n"):
             received = received[1:]
             self._after_cr = False
@@ -74,6 +76,18 @@ class EventParser:
             else:
                 self._line(line.rstrip(b"\r\n"))
         return self._take()
+
+    def _ordinary(self, received: bytes) -> list[Event] | None:
+        """What most upstreams send at once, whole events of one line each; None for anything else."""
+        if not received.startswith(b"data:") or not received.endswith(b"\n\n") or b"\r" in received:
+            return None
+        if self._begun or self._data or self._bare or self._name or len(received) > MAX_EVENT_BYTES:
+            return None
+        lines = received[:-2].split(b"\n\n")
+        if any(b"\n" in line or not line.startswith(b"data:") for line in lines):
+            return None
+        self._after_cr = False
+        return [Event(line[5:].removeprefix(b" ")) for line in lines]
 
     def end(self) -> list[Event]:
         """The event that lacks its blank line, at the end of a whole body."""

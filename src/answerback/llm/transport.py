@@ -59,6 +59,8 @@ class OpenResponse:
         # Servers also name what is no compression, such as `utf-8`.
         self._inflate = Inflate(named) if named in COMPRESSIONS else None
         self._unread = b""
+        self._timer: asyncio.TimerHandle | None = None
+        """One for all reads: a timeout for each would take a tenth of a stream's time."""
 
     def unread(self, received: bytes) -> None:
         """These bytes are read again."""
@@ -69,10 +71,10 @@ class OpenResponse:
         if self._unread:
             received, self._unread = self._unread, b""
             return received
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(self._deadline, self._expire)
         try:
-            # A timeout belongs to the task that enters it, and a stream may be read by another than opened it.
-            async with asyncio.timeout_at(self._deadline):
-                return await self.next_part()
+            return await self.next_part()
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             raise self._explain(error) from None
 
@@ -91,6 +93,11 @@ class OpenResponse:
                 return b""
             if content := self._inflate.feed(data, READ_BYTES):
                 return content
+
+    def _expire(self) -> None:
+        # Loops may call a little early: a read that begins after this would have no timer.
+        self._deadline = float("-inf")
+        self._response.interrupt()
 
     async def read(self) -> bytes:
         """The whole body."""
@@ -131,6 +138,8 @@ class OpenResponse:
 
     def close(self) -> None:
         """Closes the connection, unless the body has come whole: then another call may use it."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._response.close()
 
 

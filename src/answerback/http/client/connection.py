@@ -43,6 +43,11 @@ class Response:
             self._connection.resume()
         return content[:limit]
 
+    def interrupt(self) -> None:
+        """Ends a read that waits, by TimeoutError."""
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_exception(TimeoutError())
+
     def close(self) -> None:
         """Ends the exchange. Of a body that has not ended the rest may be endless: the connection goes, too."""
         if self._connection is not None:
