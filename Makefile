@@ -8,7 +8,7 @@ DOCS := $(VENV)/.docs
 RELEASE := $(VENV)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test quick chaos bench check format docs docs-site lock release-check clean
+.PHONY: help demo run test quick chaos bench check format docs shots docs-site lock release-check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ format: $(DEV) ## Format the source and sort its imports
 
 docs: $(DEV) ## Write settings, errors, metrics and routes into docs/reference and .env.example
 	@$(BIN)/python -m answerback.testing.docs
+
+shots: $(DEV) ## Write pictures of the console into docs/images (needs Chromium)
+	@PYTHONPATH=tests/helpers $(BIN)/python tests/browser/shots.py
 
 docs-site: $(DOCS) ## Build the documentation as a web site, in site/; a broken link is an error
 	@sed 's|](docs/|](|g' README.md > docs/index.md

@@ -2,6 +2,7 @@
 
 import { ApiError } from "./api.js";
 import { fill, h } from "./dom.js";
+import { Feed } from "./feed.js";
 import { failure } from "./parts/notice.js";
 import { follow, match } from "./router.js";
 import { Session } from "./session.js";
@@ -15,11 +16,13 @@ class Console {
   #view = null;
   #shell = null;
   #session = null;
+  #feed = null;
 
   async start() {
     follow((how) => this.#show(how));
     addEventListener("signed-out", () => this.#session && this.#askForKey());
     setInterval(tick, 1000);
+    load(here());
     try {
       this.#enter(await Session.current());
     } catch (error) {
@@ -30,12 +33,15 @@ class Console {
 
   #enter(session) {
     this.#session = session;
-    this.#shell = new Shell(app, session);
+    this.#feed = new Feed();
+    this.#shell = new Shell(app, session, this.#feed);
+    this.#feed.start();
     this.#show({ back: true });
   }
 
   async #askForKey() {
     this.#session = null;
+    this.#feed?.close();
     this.#view?.leave();
     const { signIn } = await import("./pages/sign_in.js");
     signIn(app, (session) => this.#enter(session));
@@ -45,13 +51,13 @@ class Console {
   async #show({ back }) {
     if (!this.#session) return;
     this.#view?.leave();
-    const found = match(location.pathname) ?? { name: "missing", params: {} };
+    const found = here();
     const root = h("div.page");
     const place = { params: found.params, query: new URLSearchParams(location.search) };
-    const view = new View(root, { ...place, session: this.#session });
+    const view = new View(root, { ...place, session: this.#session, feed: this.#feed });
     this.#view = view;
     this.#shell.show(found.name);
-    const module = await import(`./pages/${found.name}.js`);
+    const module = await load(found);
     if (view !== this.#view) return;
     fill(this.#shell.main, root);
     document.title = `${module.title} · Answerback`;
@@ -67,5 +73,9 @@ class Console {
     }
   }
 }
+
+const here = () => match(location.pathname) ?? { name: "missing", params: {} };
+
+const load = ({ name }) => import(`./pages/${name}.js`);
 
 new Console().start();

@@ -1,7 +1,7 @@
 /** Addresses and pages: each page is a module, loaded when it is first shown. */
 
 const PAGES = [
-  ["/console", "jobs"],
+  ["/console", "home"],
   ["/console/playground", "playground"],
   ["/console/jobs", "jobs"],
   ["/console/jobs/:id", "job"],

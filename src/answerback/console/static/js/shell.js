@@ -1,4 +1,4 @@
-/** The frame: navigation, and who is signed in. */
+/** The frame: navigation, who is signed in, whether the feed is live. */
 
 import { fill, h } from "./dom.js";
 import { icon, mark } from "./icons.js";
@@ -6,14 +6,17 @@ import { Session } from "./session.js";
 
 /** In the order of the navigation; `only` says whom a page is for. */
 const NAVIGATION = [
+  { page: "home", href: "/console", name: "Home", icon: "home" },
   { page: "playground", href: "/console/playground", name: "Playground", icon: "play" },
   { page: "jobs", href: "/console/jobs", name: "Jobs", icon: "jobs", under: ["job"] },
   { page: "responses", href: "/console/responses", name: "Responses", icon: "responses", under: ["response"] },
   { page: "keys", href: "/console/keys", name: "Keys", icon: "keys", only: (session) => session.operator },
 ];
 
+const FEED = { live: "Live", lost: "Connecting…", off: "Paused" };
+
 export class Shell {
-  constructor(app, session) {
+  constructor(app, session, feed) {
     this.main = h("main.main", { id: "main", tabindex: "-1" });
     this.links = NAVIGATION.filter((each) => each.only?.(session) ?? true).map(linkOf);
     this.side = h(
@@ -21,7 +24,7 @@ export class Shell {
       {},
       h("div.side-head", {}, h("a.brand", { href: "/console" }, mark(), "Answerback"), this.#menuButton()),
       h("nav.nav", { id: "nav", "aria-label": "Pages" }, h("ul", {}, this.links.map((link) => h("li", {}, link)))),
-      footer(session),
+      footer(session, feed),
     );
     fill(app, h("div.shell", {}, this.side, this.main));
   }
@@ -53,13 +56,18 @@ function linkOf(each) {
   return h("a", { href: each.href, "data-pages": pages }, icon(each.icon), each.name);
 }
 
-function footer(session) {
+function footer(session, feed) {
+  const live = h("span.live", { "data-state": feed.state }, FEED[feed.state]);
+  feed.addEventListener("state", ({ detail }) => {
+    live.dataset.state = detail;
+    live.textContent = FEED[detail];
+  });
   const role = session.operator ? "operator" : "tenant";
   return h(
     "div.side-foot",
     {},
     h("div.who", {}, h("strong.cut", { title: session.tenant }, session.name), h("span", {}, `${role} · ${session.version}`)),
-    h("div.row", {}, session.keyless ? null : h("button.button.plain.tight", { onclick: signOut }, "Sign out")),
+    h("div.row", {}, live, session.keyless ? null : h("button.button.plain.tight", { onclick: signOut }, "Sign out")),
   );
 }
 

@@ -1,10 +1,10 @@
-/** What a page gets: where it draws, its address and the session. Everything it starts ends when it is left. */
+/** What a page gets: where it draws, its address, the session and the feed. Everything it starts ends when it is left. */
 
 export class View {
   #left = new AbortController();
 
-  constructor(root, { params, query, session }) {
-    Object.assign(this, { root, params, query, session });
+  constructor(root, { params, query, session, feed }) {
+    Object.assign(this, { root, params, query, session, feed });
   }
 
   /** Aborted when the page is left. */
@@ -14,6 +14,13 @@ export class View {
 
   leave() {
     this.#left.abort();
+  }
+
+  /** Calls `listener` with what an event of the feed says, at once if it came before. */
+  onFeed(name, listener) {
+    const last = this.feed.last(name);
+    if (last !== null) listener(last);
+    this.feed.addEventListener(name, (event) => listener(event.detail), { signal: this.signal });
   }
 
   /**

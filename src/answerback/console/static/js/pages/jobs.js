@@ -24,7 +24,18 @@ export async function page(view) {
   fill(view.root, head("Jobs", lead), h("div.stack", {}, filters(view), h("section.card", { "aria-label": "Jobs" }, place.list, place.pager), place.news));
   const read = async () => draw(view, place, await get("/v1/jobs", asked(view.query), view.signal));
   await read();
-  if (!view.query.get("before")) view.every(REREAD_MS, read);
+  if (!view.query.get("before")) live(view, read);
+}
+
+/** Reads the list again after the feed said that jobs changed, not more often than every few seconds. */
+function live(view, read) {
+  let stale = false;
+  view.feed.addEventListener("jobs", () => (stale = true), { signal: view.signal });
+  view.every(REREAD_MS, async () => {
+    if (!stale) return;
+    stale = false;
+    await read();
+  });
 }
 
 function asked(query) {
@@ -53,7 +64,7 @@ function nothing(query) {
   if (FILTERS.some((name) => query.get(name)) || query.get("before")) {
     return empty("No job matches", "Loosen a filter, or take all of them away.", h("a.button", { href: "/console/jobs" }, "Show all jobs"));
   }
-  return empty("No jobs yet", "Each message that the service accepts appears here.", h("a.button", { href: "/docs" }, "How to send one"));
+  return empty("No jobs yet", "Each message that the service accepts appears here.", h("a.button.primary", { href: "/console/playground" }, "Open the playground"));
 }
 
 function pager(query, next) {

@@ -12,21 +12,22 @@ import { time } from "../time.js";
 
 export const title = "Keys";
 
-const COLUMNS = ["Name", "Key", "Tenant", "Limit", "Last used", "Made", ""];
+const COLUMNS = ["Name", "Key", "Tenant", "Limit", "Made", ""];
 const SIZE = 100;
 
 export async function page(view) {
   const place = h("div");
-  const read = async () => draw(place, await get("/v1/keys", { limit: SIZE, before: view.query.get("before") }, view.signal), read);
+  const read = async () => draw(view.session, place, await get("/v1/keys", { limit: SIZE, before: view.query.get("before") }, view.signal), read);
   const make = h("button.button.primary", { type: "button", onclick: () => create(view.session, read) }, "Make a key");
   const lead = "Each key opens the jobs, conversations and receivers of one tenant. A key itself is shown once, when it is made.";
   fill(view.root, head("Keys", lead, make), h("section.card", { "aria-label": "Keys" }, place));
   await read();
 }
 
-function draw(place, { items, next }, read) {
+function draw({ keyless }, place, { items, next }, read) {
   if (!items.length) {
-    return fill(place, empty("No keys yet", "Without keys the service serves this machine only. The first key ends that: every request needs one from then on."));
+    const first = "Without keys the service serves this machine only. The first key ends that: every request needs one from then on.";
+    return fill(place, empty("No keys yet", keyless ? first : "Only those of the settings are valid. Make one for each client, so that it can be revoked alone."));
   }
   const heads = COLUMNS.map((name) => h("th", { scope: "col" }, name || h("span.unseen", {}, "Actions")));
   const table = h("table.cards", { "aria-label": "Keys" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, items.map((key) => row(key, read))));
@@ -40,11 +41,10 @@ function row(key, read) {
   return h(
     "tr",
     { class: revoked ? "gone" : "" },
-    h("td", {}, h("span.row", {}, inline(key.name), key.operator ? label("operator", "mark") : null, revoked ? label("revoked", "bad") : null)),
+    h("td", {}, h("span.row.strong", {}, inline(key.name), key.operator ? label("operator", "mark") : null, revoked ? label("revoked", "bad") : null)),
     h("td.nowrap", {}, id(key.id)),
     h("td.nowrap", {}, id(key.tenant_id)),
     h("td.nowrap", {}, key.rate_limit ?? h("span.muted", {}, "default")),
-    h("td.nowrap.muted", {}, key.last_used_at ? time(key.last_used_at) : "–"),
     h("td.when.nowrap.muted", {}, time(key.created_at)),
     h("td.number", {}, revoked ? h("span.none") : act),
   );

@@ -7,7 +7,7 @@ import { badge, label } from "../parts/badge.js";
 import { ask } from "../parts/dialog.js";
 import { items as shownItems } from "../parts/items.js";
 import { attempt, card, toast } from "../parts/notice.js";
-import { copyButton, inline, said } from "../parts/text.js";
+import { copyButton, id as idLink, inline, said } from "../parts/text.js";
 import { go } from "../router.js";
 import { exact } from "../time.js";
 
@@ -99,8 +99,8 @@ function facts(response) {
     ["Tokens", usage && `${number(usage.input_tokens)} read, ${number(usage.output_tokens)} written`],
     ["Asked", exact(response.created_at * 1000)],
     ["Ended", response.completed_at && exact(response.completed_at * 1000)],
-    ["Job", h("a.mono", { href: `/console/jobs/${job}` }, job)],
-    ["Goes on from", previous && h("a.mono", { href: `/console/responses/${previous}` }, previous)],
+    ["Job", h("a", { href: `/console/jobs/${job}` }, "Timeline")],
+    ["Goes on from", previous && idLink(previous, `/console/responses/${previous}`)],
     ["Conversation", response.conversation?.id],
     ["Instructions", response.instructions && said(response.instructions)],
     ["Incomplete", response.incomplete_details?.reason],

@@ -6,16 +6,18 @@ import { deliveryBadge, jobBadge } from "./badge.js";
 import { id, inline } from "./text.js";
 
 const COLUMNS = ["State", "Job", "Conversation or model", "Callback", "Took", "Accepted"];
+const COMPACT = ["State", "Conversation or model", "Callback", "Accepted"];
 
-/** A table of jobs. `draw` shows these in the place of those before, and returns the ids that are new. */
-export function jobsTable(name) {
+/** A table of jobs, `compact` beside others. `draw` shows these in the place of those before, and returns the new ids. */
+export function jobsTable(name, { compact = false } = {}) {
+  const columns = compact ? COMPACT : COLUMNS;
   const body = h("tbody");
-  const heads = COLUMNS.map((column) => h("th", { scope: "col", class: column === "Took" ? "number" : "" }, column));
+  const heads = columns.map((column) => h("th", { scope: "col", class: column === "Took" ? "number" : "" }, column));
   const table = h("table.cards", { "aria-label": name }, h("thead", {}, h("tr", {}, heads)), body);
   let drawn = false;
 
   function draw(jobs) {
-    const added = sync(body, jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job) })));
+    const added = sync(body, jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job, columns) })));
     if (drawn) for (const key of added) body.querySelector(`[data-key="${key}"]`).classList.add("fresh");
     const news = drawn ? added : [];
     drawn = true;
@@ -24,18 +26,16 @@ export function jobsTable(name) {
   return { element: h("div.scroll", {}, table), draw };
 }
 
-function row(job) {
-  return h(
-    "tr.link",
-    {},
-    h("td", {}, h("a.whole", { href: `/console/jobs/${job.job_id}`, "aria-label": `${job.status} job ${job.job_id}` }, jobBadge(job.status))),
-    h("td.nowrap", {}, h("span.row", {}, h("span", {}, job.kind), id(job.job_id))),
-    h("td.wide", {}, about(job)),
-    h("td", {}, delivery(job.delivery)),
-    h("td.number.nowrap", {}, took(job)),
-    h("td.when.nowrap.muted", {}, time(job.created_at)),
-  );
-}
+const CELLS = {
+  State: (job) => h("td", {}, h("a.whole", { href: `/console/jobs/${job.job_id}`, "aria-label": `${job.status} job ${job.job_id}` }, jobBadge(job.status))),
+  Job: (job) => h("td.nowrap", {}, h("span.row", {}, h("span", {}, job.kind), id(job.job_id))),
+  "Conversation or model": (job) => h("td.wide", {}, about(job)),
+  Callback: (job) => h("td", {}, delivery(job.delivery)),
+  Took: (job) => h("td.number.nowrap", {}, took(job)),
+  Accepted: (job) => h("td.when.nowrap.muted", {}, time(job.created_at)),
+};
+
+const row = (job, columns) => h("tr.link", {}, columns.map((column) => CELLS[column](job)));
 
 function about(job) {
   const named = job.session_id ?? job.submission_id ?? null;
@@ -46,7 +46,7 @@ function about(job) {
 function delivery(one) {
   if (!one) return h("span.none.muted", {}, "–");
   const due = one.next_attempt_at ? h("span.muted.small", {}, time(one.next_attempt_at, "left")) : null;
-  return h("span.row", {}, deliveryBadge(one.status), due);
+  return h("span.row.nowrap", {}, deliveryBadge(one.status), due);
 }
 
 function took(job) {

@@ -13,6 +13,29 @@ export function curl(path, body, key, flags = "") {
   return lines.join(" \\\n  ");
 }
 
+/** A message of the relay. */
+export function relaySamples(body, key) {
+  const authorization = key ? { Authorization: `Bearer ${key}` } : {};
+  return {
+    curl: curl("/webhook", body, key),
+    Python: [
+      "import httpx",
+      "",
+      `accepted = httpx.post(${JSON.stringify(`${location.origin}/webhook`)}, json=${python(body)}` +
+        (key ? `, headers=${python(authorization)})` : ")"),
+      "print(accepted.status_code, accepted.json())",
+    ].join("\n"),
+    Node: [
+      `const accepted = await fetch(${JSON.stringify(`${location.origin}/webhook`)}, {`,
+      '  method: "POST",',
+      `  headers: ${JSON.stringify({ "Content-Type": "application/json", ...authorization })},`,
+      `  body: JSON.stringify(${indented(json(body))}),`,
+      "});",
+      "console.log(accepted.status, await accepted.json());",
+    ].join("\n"),
+  };
+}
+
 /** A streamed chat completion, by OpenAI's SDKs. */
 export function chatSamples(body, key) {
   const base = JSON.stringify(`${location.origin}/v1`);
@@ -36,6 +59,8 @@ export function chatSamples(body, key) {
     ].join("\n"),
   };
 }
+
+const indented = (text) => text.replaceAll("\n", "\n  ");
 
 /** A JSON value as Python writes it. */
 export function python(value, depth = 0) {

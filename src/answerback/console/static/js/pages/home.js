@@ -1,0 +1,122 @@
+/** How the service is: its provider, what waits, what was answered, and how to send a first message. */
+
+import { get } from "../api.js";
+import { fill, h } from "../dom.js";
+import { counted, number, sentence, short } from "../format.js";
+import { badge, label } from "../parts/badge.js";
+import { bars, minuteChart } from "../parts/chart.js";
+import { code } from "../parts/code.js";
+import { jobsTable } from "../parts/jobs_table.js";
+import { card, empty, head } from "../parts/notice.js";
+import { relaySamples } from "../parts/samples.js";
+import { span, time } from "../time.js";
+
+export const title = "Home";
+
+const RECENT = 8;
+
+export async function page(view) {
+  const parts = { figures: h("div.figures"), failures: h("div.card-body"), chart: minuteChart(), recent: recent() };
+  const test = h("a.button.primary", { href: "/console/playground" }, "Open the playground");
+  fill(
+    view.root,
+    head("Home", null, test),
+    h(
+      "div.stack",
+      {},
+      parts.figures,
+      h(
+        "div.columns",
+        {},
+        card("Answers a minute", h("div.card-body", {}, parts.chart.figure), parts.chart.caption),
+        card("Failures in 24 hours", parts.failures),
+      ),
+      h("div.columns", {}, parts.recent.element, first(view.session)),
+    ),
+  );
+  view.onFeed("overview", (overview) => draw(parts, overview));
+  view.onFeed("jobs", ({ items }) => parts.recent.draw(items.slice(0, RECENT)));
+  if (view.feed.last("overview") === null) draw(parts, await get("/v1/overview", null, view.signal));
+  if (view.feed.last("jobs") === null) {
+    parts.recent.draw((await get("/v1/jobs", { limit: RECENT }, view.signal)).items);
+  }
+}
+
+function draw(parts, overview) {
+  fill(parts.figures, provider(overview), open(overview), callbacks(overview), tokens(overview));
+  parts.chart.draw(overview.minutes);
+  fill(parts.failures, failures(overview.failures));
+}
+
+const figure = (name, value, ...about) =>
+  h("section.card.figure", {}, h("h2", {}, name), h("div.value", {}, value), h("div.about", {}, about));
+
+function provider({ mock, providers, default_model: model }) {
+  if (mock) return figure("Provider", badge("Mock", "warn"), h("span", {}, "No key of a provider is set: a mock answers, as ", h("code", {}, model), "."));
+  const down = providers.find((each) => each.reachable === false);
+  const first = providers[0];
+  const state = down ? badge("Not reachable", "bad") : first?.reachable ? badge("Reachable", "good") : badge("Not asked yet");
+  const named = down ?? first;
+  const since = named?.since ? [" since ", time(named.since)] : null;
+  const why = down?.error ? h("div.cut", { title: down.error }, down.error) : null;
+  return figure("Provider", state, h("div", {}, named?.name ?? "", since), why ?? h("div.cut", {}, "Default ", h("code", {}, model)));
+}
+
+function open({ jobs, oldest_queued_seconds: oldest }) {
+  const states = ["queued", "running", "held", "scheduled", "awaiting", "quarantined"];
+  const sum = states.reduce((so, state) => so + jobs[state], 0);
+  const links = states.filter((state) => jobs[state]).map((state) => h("a", { href: `/console/jobs?status=${state}` }, `${short(jobs[state])} ${state}`));
+  const age = oldest === null ? "Nothing waits in the queue." : `The oldest in the queue has waited ${span(oldest)}.`;
+  return figure("Open jobs", short(sum), h("div.row", {}, links), h("div", {}, age));
+}
+
+function callbacks({ callbacks: owed }) {
+  const links = ["pending", "held", "dead"].filter((state) => owed[state]);
+  const shown = links.map((state) => h("a", { href: `/console/jobs?delivery=${state}` }, `${short(owed[state])} ${state}`));
+  return figure("Callbacks owed", short(owed.owed), h("div.row", {}, shown.length ? shown : "Every receiver has what it is owed."));
+}
+
+function tokens({ tokens_today: today }) {
+  return figure("Tokens today", short(today.total), h("span", {}, `${number(today.prompt)} read, ${number(today.completion)} written`));
+}
+
+function failures(rows) {
+  if (!rows.length) return h("p.muted", {}, "None.");
+  return bars(
+    rows.map(({ code: name, count }) => ({
+      name: sentence(name),
+      value: count,
+      words: counted(count, "job"),
+      tone: "failed",
+      href: `/console/jobs?error=${encodeURIComponent(name)}`,
+    })),
+  );
+}
+
+function recent() {
+  const table = jobsTable("Newest jobs", { compact: true });
+  const nothing = empty("No jobs yet", "Send a first message with the command beside this, or with the button above.");
+  const place = h("div", {}, nothing);
+  const all = h("a.small", { href: "/console/jobs" }, "All jobs");
+  return {
+    element: card("Newest jobs", place, all),
+    draw(jobs) {
+      table.draw(jobs);
+      fill(place, jobs.length ? table.element : nothing);
+    },
+  };
+}
+
+/** The first message, as a command that works as it stands. */
+function first(session) {
+  const body = { message: "My dog is called Biscuit.", callback_url: "http://127.0.0.1:9000/callback", session_id: "customer-42" };
+  const key = session.copiedKey;
+  const steps = h(
+    "ol.steps",
+    {},
+    h("li", {}, "Start a receiver in a terminal: ", h("code", {}, "answerback listen 9000")),
+    h("li", {}, "Send a message. The answer comes to the receiver, signed."),
+  );
+  const about = key === "YOUR_KEY" ? h("p.muted.small", {}, "Put your key in the place of ", h("code", {}, "YOUR_KEY"), ".") : null;
+  return card("Send a message", h("div.card-body.stack", {}, steps, code(relaySamples(body, key), key), about), label("POST /webhook"));
+}

@@ -1,0 +1,78 @@
+"""Home: how the service is, and a first message."""
+
+import re
+
+import pytest
+from browsing import Browser, Visitor
+from shop import OPERATOR, Shop, shop
+
+from answerback.testing import replies
+
+
+async def test_home_shows_how_the_service_is(owner: Visitor) -> None:
+    page = await owner.open("/console")
+
+    await owner.sees("Open jobs")
+    figures = {text.split("\n")[0]: text for text in await page.locator(".figure").all_inner_texts()}
+    assert "1 running" in figures["Open jobs"]
+    assert "1 dead" in figures["Callbacks owed"]
+    await page.get_by_text("Upstream refused").wait_for()
+    await page.get_by_role("img", name=re.compile("Answers a minute")).wait_for()
+    assert await owner.faults() == []
+
+    await page.get_by_role("link", name="1 dead").click()
+
+    await page.wait_for_url("**/console/jobs?delivery=dead")
+    await owner.sees("customer-08")
+
+
+async def test_home_is_live(visitor: Visitor, running: Shop) -> None:
+    page = await visitor.open("/console")
+    await visitor.sees("No jobs yet")
+    await page.get_by_text("Live", exact=True).wait_for()
+
+    job = await running.say("Do you ship to Norway?", key=visitor.key)
+
+    row = page.locator(f"tr[data-key='{job}']")
+    await row.wait_for()
+    await row.get_by_text("Delivered").wait_for()
+
+
+async def test_a_copied_command_has_the_key_that_the_page_does_not_show(browser: Browser, running: Shop) -> None:
+    key = await running.new_key()
+    async with browser.visit(running.service.url) as visitor:
+        visitor.expected.append("401")
+        page = await visitor.open("/console")
+        await page.get_by_label("Key").fill(key)
+        await page.keyboard.press("Enter")
+        await visitor.sees("Start a receiver")
+
+        assert key not in await page.content()
+        await visitor.role("button", "Copy").click()
+
+        copied = await page.evaluate("navigator.clipboard.readText()")
+        assert f"Authorization: Bearer {key}" in copied
+        assert f"{running.service.url}/webhook" in copied
+
+
+@pytest.mark.parametrize("mock", ["true", "false"])
+async def test_a_service_without_keys_asks_for_none_and_names_the_mock(browser: Browser, mock: str) -> None:
+    settings = {"AUTH_TOKEN": "", "OPERATOR_TOKEN": "", "MOCK_MODE": mock, "MOCK_DELAY_SECONDS": "0"}
+    async with shop(**settings) as running, browser.visit(running.service.url) as visitor:
+        page = await visitor.open("/")
+
+        await page.wait_for_url("**/console")
+        await visitor.sees("a mock answers" if mock == "true" else "Not asked yet")
+        assert "Bearer" not in await page.locator(".code").first.inner_text()
+        await visitor.role("link", "Keys").wait_for()
+        assert await page.get_by_role("button", name="Sign out").count() == 0
+
+
+async def test_an_operator_sees_what_is_open_of_all_tenants(browser: Browser, running: Shop) -> None:
+    running.llm.on("Think forever.", replies.hang(running.never))
+    await running.say("Think forever.", key=await running.new_key())
+    async with browser.visit(running.service.url, OPERATOR) as visitor:
+        page = await visitor.open("/console")
+
+        value = page.locator(".figure", has_text="Open jobs").locator(".value")
+        await value.filter(has_text=re.compile("[1-9]")).wait_for()
