@@ -1,9 +1,9 @@
 # syntax=docker/dockerfile:1
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /build
-COPY requirements.lock requirements-fleet.lock ./
+COPY requirements-build.lock requirements-fleet.lock ./
 RUN python -m venv tools \
-    && tools/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock \
+    && tools/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock \
     && python -m venv /opt/answerback \
     && /opt/answerback/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-fleet.lock
 COPY pyproject.toml README.md LICENSE ./

@@ -52,7 +52,8 @@ docs-site: $(DOCS) ## Build the documentation as a web site, in site/; a broken 
 	@$(BIN)/zensical build --clean --strict
 
 lock: $(DEV) ## Resolve the dependencies anew into requirements*.lock
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group build pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group build -o requirements-build.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements-build.lock pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock --all-extras pyproject.toml -o requirements-fleet.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements-fleet.lock --all-extras --group dev pyproject.toml -o requirements-dev.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements-dev.lock --group docs -o requirements-docs.lock
@@ -72,9 +73,9 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("answerback needs Python 3.11 or newer; say which with PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -m venv $(VENV)
 
-$(RUNTIME): $(BIN)/python requirements.lock pyproject.toml
+$(RUNTIME): $(BIN)/python requirements.lock requirements-build.lock pyproject.toml
 	@echo "Setting up $(VENV) (once)…"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock -r requirements-build.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 

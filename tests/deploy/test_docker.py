@@ -11,7 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DCLINT = "dclint@3"
-INSTALL_SECONDS = 60
 STYLE_ONLY = (
     "service-keys-order",
     "services-alphabetical-order",
@@ -21,7 +20,7 @@ STYLE_ONLY = (
 
 
 INSTALL_SECONDS = 600
-"""Every package twice, beside other tests: alone it took 100."""
+"""Every package, beside other tests."""
 
 
 def run(*command: str, cwd: Path = ROOT, seconds: float = 120) -> subprocess.CompletedProcess[str]:
