@@ -51,6 +51,17 @@ PER_DAY = {
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 AZURE_FILTER = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
 VLLM_CONTEXT = "This model's maximum context length is 6048 tokens. However, you requested 6616 tokens."
+LLAMA_BATCH = "input (902 tokens) is too large to process. increase the physical batch size (current batch size: 512)"
+LLAMA_UNREADABLE = (
+    "image input is not supported by this server",
+    "audio input is not supported - you may need to provide the mmproj",
+    "Failed to parse tool call arguments as JSON: [json.exception.parse_error.101] parse error at line 1, column 6: "
+    "syntax error while parsing value - unexpected end of input; expected '[', '{', or a literal",
+    'Failed to parse tools: Unsupported tool type: {"type":"custom","custom":{"name":"x"}}; tools = [\n  {}\n]',
+    "Failed to parse tools: [json.exception.out_of_range.403] key 'name' not found; tools = [{\"description\": "
+    '"says whether a service is overloaded, or limits the rate of calls: too many requests"}]',
+)
+LLAMA_BROKE = "The model produced output that does not match the expected peg-native format"
 XAI_SPENT = "Your team 16f2151a has either used all available credits or reached its monthly spending limit."
 GROQ_LIMIT = (
     "Rate limit reached for model `x` on tokens per minute (TPM): Limit 6000. Please try again in 7.66s. Visit …"
@@ -216,6 +227,7 @@ EXAMPLES = [
         "vllm", 400, {"object": "error", "message": VLLM_CONTEXT, "type": "BadRequestError", "code": 400}, M.CONTEXT
     ),
     Example("llama.cpp", 400, error("the request exceeds", code=400, type="exceed_context_size_error"), M.CONTEXT),
+    Example("llama.cpp, embeddings", 500, error(LLAMA_BATCH, code=500, type="server_error"), M.CONTEXT),
     Example("anthropic", 400, error("prompt is too long: 216404 tokens > 200000 maximum"), M.CONTEXT),
     Example(
         "gemini", 400, google(400, "The input token count (9) exceeds the maximum number of tokens", "X"), M.CONTEXT
@@ -344,6 +356,8 @@ EXAMPLES = [
     Example("hugging face", 503, {"error": "Model x is currently loading", "estimated_time": 20.0}, M.CAPACITY, 20),
     Example("llama.cpp", 503, error("Loading model", type="unavailable_error", code=503), M.CAPACITY),
     # It broke.
+    Example("llama.cpp", 500, error(LLAMA_BROKE, code=500, type="server_error"), M.FAILED),
+    Example("llama.cpp in a stream", 0, {"code": 500, "message": LLAMA_BROKE, "type": "server_error"}, M.FAILED),
     Example("openai", 500, error("The server had an error", type="server_error"), M.FAILED),
     Example("tgi", 424, {"error": "Request failed during generation", "error_type": "generation"}, M.FAILED),
     Example("google", 499, google(499, "cancelled", "CANCELLED"), M.FAILED),
@@ -354,6 +368,8 @@ EXAMPLES = [
     Example("mistral", 422, {"object": "error", "message": {"detail": EXTRA}}, M.REFUSED),
     Example("ollama", 400, error("registry.ollama.ai/library/gemma does not support tools"), M.REFUSED),
     Example("llama.cpp", 501, error("This server does not support tools", type="not_supported_error"), M.REFUSED),
+    *(Example("llama.cpp", 500, error(said, code=500, type="server_error"), M.REFUSED) for said in LLAMA_UNREADABLE),
+    Example("ollama", 500, {"error": "this model is missing data required for image input"}, M.REFUSED),
     Example("minimax", 0, {"base_resp": {"status_code": 2013, "status_msg": "invalid params"}}, M.REFUSED),
     # Nothing there.
     Example("openai", 404, error("Invalid URL (POST /v1/v1/chat/completions)"), M.WRONG_PATH),

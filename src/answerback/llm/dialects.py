@@ -11,7 +11,7 @@ from answerback.kernel.errors import Concerns
 from answerback.llm.account_dialects import ACCOUNT, FIREWALL
 from answerback.llm.error_bodies import HTTPS_WANTED, ErrorBody
 from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
-from answerback.llm.sentences import CONTEXT, FILTERED, NO_MODEL, NOWHERE
+from answerback.llm.sentences import CONTEXT, FILTERED, NO_MODEL, NOWHERE, UNREADABLE
 
 SPEAKS_TLS = "the upstream speaks TLS at this port; its base URL should begin with https://"
 
@@ -70,6 +70,14 @@ TABLE: tuple[Row, ...] = (
         "Groq (413) and OpenAI (429), rate_limit_exceeded: one request beyond the limit a minute",
         statuses=(413, 429),
         says=r"request too large for\b",
+    ),
+    # Ahead of all other sentences: these quote the request, which may hold any of them.
+    row(
+        Meaning.REFUSED,
+        "llama.cpp, server_error: 500 for images that its model cannot read, and for tools, calls and messages that it "
+        "cannot parse; Ollama (missing data required for image input)",
+        statuses=(500,),
+        says=UNREADABLE,
     ),
     *ACCOUNT,
     # The request does not fit.

@@ -25,6 +25,7 @@ CONTEXT = (
     r"|maximum prompt length|greater than the context length|context (?:the )?overflows|input tokens exceed"
     r"|exceed\w{0,6}[^.]{0,40}maximum (?:input|sequence|prompt) length|input token count is \d+ but"
     r"|current length is \d+ while limit is|range of input length"
+    r"|input (?:\(\d+ tokens\) )?is too large to process"
     r"|prompt contains \d+ tokens[^.]{0,60}too large|max size: \d+ tokens|prompt超长|超出最大长度"
 )
 NO_MODEL = (
@@ -54,6 +55,11 @@ FILTERED = (
     r"|content exists risk"
     r"|inappropriate content|sensitive (?:content|words)|considered high risk|\bflagged\b|敏感|prompt blocked"
 )
+UNREADABLE = (
+    r"^(?:image|audio|video) input is not supported|^failed to parse (?:tools|messages|tool call arguments)\b"
+    r"|missing data required for image input"
+)
+"""A request that a model cannot take, or that nobody can."""
 NOWHERE = (
     r"^(?:404(?: page)?(?: not[ _]found)?|(?:page|path|file|resource|endpoint|url)? ?not[ _]found\.?"
     r"|.{0,20}\bpath\b.{0,80}not found)$"
