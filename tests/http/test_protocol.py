@@ -1,10 +1,12 @@
 """The wait for a client that sends or reads nothing is bounded."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, App, rest, serving
 
+REQUEST, END = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n", b"the end\r\n0\r\n\r\n"
 HEAD = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n"
 
 
@@ -66,6 +68,48 @@ async def test_a_connection_without_a_request_is_closed_as_an_idle_one() -> None
         reader, writer = await asyncio.open_connection(HOST, port)
 
         assert await rest(reader) == b""
+        writer.close()
+
+
+async def test_a_stop_answers_a_request_that_is_on_its_way_as_the_last_of_its_connection() -> None:
+    # Given an idle connection, and a server that stops
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serving(App()))
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(REQUEST)
+        await asyncio.wait_for(reader.readuntil(END), PATIENCE)
+        stopping = asyncio.ensure_future(stack.aclose())
+        await asyncio.wait_for(refused(port), PATIENCE)
+
+        # When a request comes that was sent before the client could know
+        writer.write(REQUEST)
+
+        # Then it is answered, and nothing after it
+        answer = await asyncio.wait_for(reader.readuntil(END), PATIENCE)
+        assert b"connection: close" in answer.lower()
+        assert await rest(reader) == b""
+        await asyncio.wait_for(stopping, PATIENCE)
+        writer.close()
+
+
+async def test_a_stop_closes_a_connection_that_stays_idle() -> None:
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serving(App()))
+        reader, writer = await asyncio.open_connection(HOST, port)
+
+        await asyncio.wait_for(stack.aclose(), PATIENCE)
+
+        assert await rest(reader) == b""
+        writer.close()
+
+
+async def refused(port: int) -> None:
+    """Returns once nothing listens there."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(HOST, port)
+        except ConnectionError:
+            return
         writer.close()
 
 

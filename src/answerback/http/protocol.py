@@ -2,18 +2,18 @@
 arrive, and on how long a response may wait for its reader."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 from urllib.parse import unquote
 
 from httptools import HttpParserError, parse_url
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from answerback.http.codes import HEADERS_TOO_LARGE, INVALID_HTTP, REQUEST_TIMEOUT, TOO_MANY_CONNECTIONS, Code
 from answerback.http.descriptors import leaves_reserve
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
+from answerback.http.flow import Flow, LingeringTransport
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog, request_id
 from answerback.http.unread import UnreadResponses
@@ -21,25 +21,22 @@ from answerback.http.unread import UnreadResponses
 MAX_HEAD_BYTES = 64 * 1024
 """The most that the request line and all headers may take, and then whatever is not the body: the framing of its
 chunks, trailers, line breaks between requests. The last read may bring more."""
-
 MAX_FIELDS = 128
 """The most header fields of a request, trailers included. A field of four bytes takes a hundred of memory."""
-
 FRAMING = 8
 """The most bytes of framing for each byte of a body: a chunk of one byte has five."""
-
 MAX_PIPELINED = 16
 """The most requests that may wait for the response to the one before."""
-
 MAX_UNWANTED_BYTES = 16 * 1024 * 1024
 """How much of a body is read and dropped once its request has been answered; a client that reads the answer stops."""
 
 IDLE_SECONDS = 1.0
 """A connection that has been silent for so long makes room for another where descriptors are short."""
+LEAVING_SECONDS = 0.3
+"""How long a stop keeps idle connections open: a client may have sent a request that has not arrived."""
 
 UNKNOWN = "-"
 """The logged method and path of a request whose request line did not arrive."""
-
 
 TOO_LARGE = (HEADERS_TOO_LARGE, "the headers are too large, or too many")
 INVALID = (INVALID_HTTP, "what came is not a valid HTTP request")
@@ -47,27 +44,6 @@ INVALID = (INVALID_HTTP, "what came is not a valid HTTP request")
 
 class _TooMuch(Exception):
     """Ends the parsing of what has been read."""
-
-
-class _Flow(FlowControl):
-    """Reads no more while a request waits for the response to the one before. A response that streams resumes reading,
-    to notice a client that hangs up."""
-
-    pipelined = False
-
-    def resume_reading(self) -> None:
-        if not self.pipelined:
-            super().resume_reading()
-
-
-class _LingeringTransport:
-    """What a request that closes its connection writes its response to. A socket that is closed while more of the
-    request comes resets the connection, and a client that still sends loses the response."""
-
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
-        self.is_closing = transport.is_closing
-        self.close = close
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -80,7 +56,7 @@ class BoundedHttp(HttpToolsProtocol):
     it.
     """
 
-    flow: _Flow
+    flow: Flow
     requests: ClassVar[RequestLog]
     renderers: ClassVar[ErrorRenderers]
     unread: ClassVar[UnreadResponses]
@@ -102,6 +78,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unwanted = 0
         self._too_much = False
         self._lingering = False
+        self._leaving = False
         self._running: RequestResponseCycle | None = None
         self._begun_at: float | None = None
         self._heard_at = 0.0
@@ -111,7 +88,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = Flow(transport)
         self._await_request()
         self._heard_at = self.loop.time()
         if not leaves_reserve(transport.get_extra_info("socket").fileno()):
@@ -191,8 +168,10 @@ class BoundedHttp(HttpToolsProtocol):
         self.flow.pipelined = bool(self.pipeline)
         if not self.pipeline:
             self._running = self.cycle
+        if self._leaving:
+            self.cycle.keep_alive = False
         if not self.cycle.keep_alive:
-            self.cycle.transport = _LingeringTransport(self.transport, self._close)  # type: ignore[assignment]
+            self.cycle.transport = LingeringTransport(self.transport, self._close)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._framing = max(0, self._framing - (1 + FRAMING) * len(body))
@@ -211,6 +190,18 @@ class BoundedHttp(HttpToolsProtocol):
         self.flow.pipelined = len(self.pipeline) > 1
         self._running = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """Of a server that stops: a request under way, or on its way, is the connection's last."""
+        self._leaving = True
+        if self._answering():
+            super().shutdown()
+        else:
+            self.loop.call_later(LEAVING_SECONDS, self._leave)
+
+    def _leave(self) -> None:
+        if self._begun_at is None and not self._answering():
+            self.transport.close()
 
     def _watch_reading(self) -> None:
         self._reading = None
