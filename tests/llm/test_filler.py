@@ -106,10 +106,20 @@ async def test_a_flood_behind_a_whole_answer_costs_nothing_of_it(word: bytes, en
     assert await streamed(Flood(word, *end)) == "Hello"
 
 
-async def test_hours_of_heartbeats_and_of_hidden_thoughts_are_no_flood() -> None:
+@pytest.mark.parametrize("word", WORDS, ids=repr)
+async def test_a_flood_of_short_lines_ends_by_their_number(word: bytes) -> None:
+    flood = Flood(word)
+
+    with pytest.raises(ProviderError, match="carry nothing"):
+        await streamed(flood)
+
+    assert flood.sent < filler.MAX_LINES * len(word) + 32_768 * 2
+
+
+async def test_an_hour_of_heartbeats_and_hidden_thoughts_are_no_flood() -> None:
     end = sse(HELLO) + sse(END)
 
-    assert await streamed(Flood(b": OPENROUTER PROCESSING\n\n", times=30, end=end)) == "Hello"
+    assert await streamed(Flood(b": OPENROUTER PROCESSING\n\n", times=6, end=end)) == "Hello"
     assert await streamed(Flood(sse(SILENT), times=40, end=end)) == "Hello"
     assert await streamed(Flood(b": x\n" * 10 + sse(HELLO), times=40, end=sse(END)))
 

@@ -62,7 +62,7 @@ class ChunkReader:
                 if (chunk := self._take(event)) is not None:
                     self._filler.brought(len(event.data), speaks=_speaks(chunk))
                     yield from self._released(chunk)
-            self._filler.received(len(received), self._events.pending)
+            self._filler.received(received, self._events.pending)
         except (TooMuchFiller, EventTooLarge) as error:
             if not self.done and not self.complete:
                 large = isinstance(error, EventTooLarge)

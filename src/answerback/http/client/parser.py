@@ -187,7 +187,14 @@ class ResponseParser:
     def _walk_chunks(self, data: bytes, content: list[bytes]) -> None:
         at = 0
         while at < len(data) and not self.complete:
-            if self._chunk is _Chunk.DATA:
+            if self._chunk is _Chunk.SIZE and (size := _chunk_at(data, at)) is not None:
+                begins, ends = size
+                content.append(data[begins:ends])
+                self._content += ends - begins
+                self._overhead += begins + 2 - at
+                self._check_overhead(0)
+                at = ends + 2
+            elif self._chunk is _Chunk.DATA:
                 piece = data[at : at + self._left]
                 content.append(piece)
                 at += len(piece)
@@ -195,14 +202,14 @@ class ResponseParser:
                 self._content += len(piece)
                 if not self._left:
                     self._chunk = _Chunk.END
-                continue
-            end = data.find(b"\n", at)
-            if end < 0:
-                break
-            self._overhead += end + 1 - at
-            self._check_overhead(0)
-            self._line(data[at:end].removesuffix(b"\r"))
-            at = end + 1
+            else:
+                end = data.find(b"\n", at)
+                if end < 0:
+                    break
+                self._overhead += end + 1 - at
+                self._check_overhead(0)
+                self._line(data[at:end].removesuffix(b"\r"))
+                at = end + 1
         self._kept = data[at:]
         if self.complete:
             self.reusable = self.reusable and not self._kept
@@ -229,6 +236,16 @@ class ResponseParser:
                 self.complete = not line
             case _Chunk.DATA:
                 raise AssertionError("data has no lines")
+
+
+def _chunk_at(data: bytes, at: int) -> tuple[int, int] | None:
+    """Where the content of the chunk that begins there begins and ends; None unless all of it has come, plainly."""
+    line = _PLAIN_SIZE.match(data, at)
+    if line is None:
+        return None
+    begins = line.end()
+    ends = begins + int(line[1], 16)
+    return (begins, ends) if ends > begins and data[ends : ends + 2] == b"\r\n" else None
 
 
 def _one_chunk(data: bytes) -> int:
