@@ -44,6 +44,10 @@ class Visitor:
     def role(self, role: Any, name: str, *, exact: bool = False) -> Locator:
         return self.page.get_by_role(role, name=name, exact=exact).first
 
+    async def agrees(self, name: str) -> None:
+        """Clicks a button of the dialog."""
+        await self.page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
+
     async def sees(self, text: str) -> None:
         """Waits for a text."""
         await self.page.get_by_text(text).first.wait_for(timeout=WAIT_MS)

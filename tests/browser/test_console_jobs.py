@@ -100,7 +100,7 @@ async def test_an_open_job_can_be_cancelled_and_asked_again(
     await visitor.sees("Asking the LLM")
 
     await visitor.role("button", "Cancel").click()
-    await visitor.role("button", "Cancel the job").click()
+    await visitor.agrees("Cancel the job")
 
     await page.get_by_role("heading", name=job).wait_for()
     await visitor.role("button", "Ask again").click()

@@ -22,7 +22,7 @@ async def test_a_response_shows_its_input_and_output(visitor: Visitor, running: 
     assert await visitor.faults() == []
 
     await visitor.role("button", "Delete").click()
-    await visitor.role("button", "Delete the response").click()
+    await visitor.agrees("Delete the response")
 
     await page.wait_for_url("**/console/responses")
 

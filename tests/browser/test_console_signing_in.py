@@ -72,18 +72,18 @@ async def test_a_key_is_made_shown_once_and_revoked(owner: Visitor, running: Sho
     await page.get_by_label("Rate limit").fill("1000/hour")
     assert await owner.faults() == []
 
-    await owner.role("button", "Make the key").click()
+    await owner.agrees("Make the key")
 
     await owner.sees("not shown again")
     shown = await page.locator("dialog pre").first.inner_text()
     assert (await running.request("GET", "/v1/session", key=shown))["key"]["name"] == "greengrocer"
-    await owner.role("button", "Done").click()
+    await owner.agrees("Done")
     await owner.sees("1000/hour")
     assert shown not in await page.content()
     assert await owner.faults() == []
 
     await owner.role("button", "Revoke greengrocer").click()
-    await owner.role("button", "Revoke the key").click()
+    await owner.agrees("Revoke the key")
 
     await page.get_by_role("row", name="greengrocer").get_by_text("revoked").wait_for()
 
@@ -95,7 +95,7 @@ async def test_a_form_that_is_refused_says_why_and_stays(owner: Visitor) -> None
     await page.get_by_label("Name").fill("x")
     await page.get_by_label("Rate limit").fill("many")
 
-    await owner.role("button", "Make the key").click()
+    await owner.agrees("Make the key")
 
     await page.get_by_role("alert").filter(has_text="rate").wait_for()
     assert await page.get_by_label("Rate limit").input_value() == "many"

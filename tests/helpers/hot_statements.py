@@ -25,7 +25,7 @@ from answerback.overview import store as overview
 from answerback.queue import fifo
 from answerback.responses import conversation_store as log
 from answerback.responses import reference_store as references
-from answerback.webhooks import bulk_resend, listed, notify, order
+from answerback.webhooks import bulk_resend, listed, notify, order, receivers
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import depth as deliveries_depth
 from answerback.webhooks import erase as erasing
@@ -154,6 +154,14 @@ DELIVERIES: dict[str, Statement] = {
     "PENDING_PAGE": bulk_resend.PENDING_PAGE,
     "RESEND_PAGE": bulk_resend.RESEND_PAGE,
     "ERASE_BODIES": erasing.ERASE_BODIES,
+    "COUNT_PAGE": bulk_resend.COUNT_PAGE,
+    "WAITING_AT_RECEIVERS": receivers.WAITING,
+    "HELD_AT_RECEIVERS": receivers.HELD,
+    "DEAD_AT_RECEIVERS": receivers.DEAD,
+    "DELIVERED_AT_RECEIVERS": receivers.DELIVERED,
+    "DUE_FIRST_AT_RECEIVERS": receivers.DUE_FIRST,
+    "DUE_LAST_AT_RECEIVERS": receivers.DUE_LAST,
+    "SHOWN_AT_RECEIVERS": receivers.SHOWN,
     "COUNT_DEAD": deliveries_depth.DEAD,
     **{f"COUNT_{state}_OF_TENANT": statement for state, statement in deliveries_depth.COUNT_OF_TENANT.items()},
 }

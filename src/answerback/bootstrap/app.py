@@ -51,7 +51,7 @@ from answerback.responses.stored_streams import StoredStreams
 from answerback.responses.turns import Turns
 from answerback.reviews import routes as reviews
 from answerback.reviews.llm_callbacks import LlmCallbacks
-from answerback.webhooks import endpoint_routes, secret_routes
+from answerback.webhooks import endpoint_routes, receiver_routes, secret_routes
 from answerback.webhooks import routes as webhooks
 
 DESCRIPTION = """POST a message and get 202 at once; the answer arrives on your callback URL, signed, in conversation
@@ -186,6 +186,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         ),
         jobs.router(service.jobs, submitter, canceller, authenticator, instruments, idempotent),
         webhooks.router(stores.deliveries, notifier, instruments.log, authenticator.tenant, idempotent),
+        receiver_routes.router(service.receivers, authenticator.polling_tenant, authenticator.tenant),
         endpoint_routes.router(service.endpoints, authenticator.tenant, idempotent),
         secret_routes.router(service.signing_secrets, authenticator.tenant, idempotent),
         conversations.router(

@@ -1,4 +1,4 @@
-"""Webhook endpoints, and what they may subscribe to."""
+"""Webhook endpoints, what they may subscribe to, and trying receivers."""
 
 from answerback.bootstrap.stores import Stores
 from answerback.kernel.clock import Clock
@@ -9,6 +9,8 @@ from answerback.webhooks.endpoint_routes import Endpoints
 from answerback.webhooks.endpoint_trial import EndpointTrial
 from answerback.webhooks.event_types import OPENAI_SAMPLES, EventTypes
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.receiver_routes import Receivers
+from answerback.webhooks.receiver_trial import ReceiverTrial
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
 
@@ -23,3 +25,10 @@ def make_endpoints(
         trial=EndpointTrial(sender, Signer(secrets, clock), clock.now),
         types=EventTypes({**OPENAI_SAMPLES, **relay.samples(), **reviews.samples()}),
     )
+
+
+def make_receivers(
+    stores: Stores, secrets: SigningSecrets, guard: AddressGuard, sender: Sender, clock: Clock
+) -> Receivers:
+    sample = relay.samples()["message.completed"]
+    return Receivers(stores.deliveries, guard, ReceiverTrial(sender, Signer(secrets, clock), clock.now, sample))

@@ -12,7 +12,7 @@ from answerback.benchmark.results import ResultsFolder
 from answerback.benchmark.retention import Retention
 from answerback.benchmark.run import Benchmark
 from answerback.bootstrap.accounts import make_authenticator, make_signing_secrets
-from answerback.bootstrap.endpoints import make_endpoints
+from answerback.bootstrap.endpoints import make_endpoints, make_receivers
 from answerback.bootstrap.engine import make_engine
 from answerback.bootstrap.kinds import Kinds, make_kinds, short_retries
 from answerback.bootstrap.metrics_page import Page, make_page
@@ -45,6 +45,7 @@ from answerback.settings import Settings
 from answerback.siblings.link import Link
 from answerback.webhooks.endpoint_routes import Endpoints
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.receiver_routes import Receivers
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.sender import WebhookSender
 
@@ -78,6 +79,7 @@ class Service:
     authenticator: Authenticator
     signing_secrets: SigningSecrets
     endpoints: Endpoints
+    receivers: Receivers
     guard: AddressGuard
     provider: Provider
     asker: Asker
@@ -193,6 +195,7 @@ async def build(
         authenticator=make_authenticator(settings, stores.accounts, sharing.rates, instruments.clock),
         signing_secrets=signing_secrets,
         endpoints=make_endpoints(stores, signing_secrets, guard, sender, instruments.clock),
+        receivers=make_receivers(stores, signing_secrets, guard, sender, instruments.clock),
         guard=guard,
         provider=provider,
         asker=asker,

@@ -1,4 +1,4 @@
-"""Resending all deliveries of a tenant that match: page by page along an index, each page by one update.
+"""Resending all deliveries of a tenant that match, or counting them: page by page along an index, each by one update.
 
 A page takes no account of the filter, so that neither its read nor its update is long, however few match.
 """
@@ -87,6 +87,8 @@ RESEND_PAGE = Statement(
     _resend.where(_found.sqlite, *_matching),
     postgresql=_resend.where(deliveries.c.id == any_(array_of(_locked))),
 )
+_count = select(func.count().label("rows"))
+COUNT_PAGE = Statement(_count.where(_found.sqlite, *_matching), postgresql=_count.where(_found.postgresql, *_matching))
 
 
 def find_page(tx: Transaction, wanted: ResendFilter, after: Position) -> Operation[Page]:
@@ -111,3 +113,16 @@ def resend_page(tx: Transaction, wanted: ResendFilter, positions: Sequence[Posit
         new_deadline_at=tx.now + DEADLINE_MS,
     )
     return len(resent)
+
+
+def count_page(wanted: ResendFilter, positions: Sequence[Position], started: int) -> Operation[int]:
+    """How many of them `resend_page` would resend."""
+    (counted,) = yield COUNT_PAGE(
+        ids=json.dumps([position.id for position in positions]),
+        tenant_id=wanted.tenant_id,
+        in_state=wanted.state,
+        prefix=wanted.url,
+        since=wanted.since,
+        until=started + DEADLINE_MS,
+    )
+    return int(counted.rows)

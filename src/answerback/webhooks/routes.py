@@ -57,6 +57,7 @@ class ResendAllBody(StrictBody):
     since: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)] | None = Field(
         None, description="Only those owed since then, in RFC 3339."
     )
+    dry_run: bool = Field(default=False, description="True: nothing is resent; the response says how many match.")
 
     def filter(self, tenant_id: str) -> ResendFilter:
         since = 0 if self.since is None else int(self.since.timestamp() * 1000)
@@ -68,6 +69,12 @@ class ResentBody(BaseModel):
     """How many deliveries will be sent again."""
 
     resent: int = Field(examples=[3])
+
+
+class MatchedBody(BaseModel):
+    """How many deliveries would be sent again; nothing was."""
+
+    matched: int = Field(examples=[3])
 
 
 RESEND_ALL_BODY: dict[str, Any] = {
@@ -117,7 +124,10 @@ def _add_resend_all(
         status_code=202,
         summary="Send all callbacks again that match",
         response_model=ResentBody,
-        responses=RESEND_ALL_ERRORS,
+        responses={
+            200: {"model": MatchedBody, "description": "How many match; with `dry_run`"},
+            **RESEND_ALL_ERRORS,
+        },
         openapi_extra=RESEND_ALL_BODY,
     )
     async def resend_deliveries(request: Request) -> Response:
@@ -125,6 +135,8 @@ def _add_resend_all(
         What becomes dead or pending after the request came is left as it is, and so are erased bodies."""
         tenant_id = await tenant_of(request)
         body = await read_body(request, ResendAllBody)
+        if body.dry_run:
+            return respond(200, MatchedBody(matched=await store.count_matching(body.filter(tenant_id))))
 
         async def answer() -> Response:
             resent = await store.resend_all(body.filter(tenant_id))
@@ -132,4 +144,4 @@ def _add_resend_all(
             log.info("resent_all", count=resent, status=body.status, tenant=tenant_id)
             return respond(202, ResentBody(resent=resent))
 
-        return await idempotent(request, tenant_id, body.model_dump(mode="json"), answer)
+        return await idempotent(request, tenant_id, body.model_dump(mode="json", exclude={"dry_run"}), answer)

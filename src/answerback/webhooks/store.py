@@ -25,6 +25,7 @@ from answerback.webhooks.model import (
     OriginKey,
     Reported,
 )
+from answerback.webhooks.receivers import Receiver, receivers
 from answerback.webhooks.rows import RECORD_COLUMNS, delivery_record
 
 OF_JOB = Statement(select(*RECORD_COLUMNS).where(deliveries.c.job_id == bindparam("job_id")).order_by(deliveries.c.id))
@@ -100,6 +101,19 @@ class DeliveryStore:
             page = await self._page(wanted, page.positions[-1])
         return resent
 
+    async def count_matching(self, wanted: ResendFilter) -> int:
+        """How many `resend_all` would resend now."""
+        page = await self._page(wanted, bulk_resend.BEGINNING)
+        matched, started = 0, page.now
+        while page.positions:
+            matched += await self._count_page(wanted, page.positions, started)
+            page = await self._page(wanted, page.positions[-1])
+        return matched
+
+    async def receivers(self, tenant_id: str) -> Sequence[Receiver]:
+        """Where the tenant's deliveries go."""
+        return await self._database.read.run(lambda tx: receivers(tx, tenant_id), tenant_id=tenant_id)
+
     async def recover_deliveries(self) -> int:
         """Takes back a batch of deliveries whose lease ran out; returns how many."""
         return await self._database.write.run(recover.recover_leases)
@@ -154,6 +168,11 @@ class DeliveryStore:
     async def _page(self, wanted: ResendFilter, after: Position) -> Page:
         return await self._database.read.run(
             lambda tx: bulk_resend.find_page(tx, wanted, after), tenant_id=wanted.tenant_id
+        )
+
+    async def _count_page(self, wanted: ResendFilter, positions: Sequence[Position], started: int) -> int:
+        return await self._database.read.run(
+            lambda _: bulk_resend.count_page(wanted, positions, started), tenant_id=wanted.tenant_id
         )
 
     async def _resend_page(self, wanted: ResendFilter, positions: Sequence[Position], started: int) -> int:

@@ -46,7 +46,9 @@ export async function send(method, path, { query, body, headers = {}, signal } =
 
 /** The query without what is empty. */
 export function written(query = {}) {
-  const given = Object.entries(query ?? {}).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const given = Object.entries(query ?? {}).filter(
+    ([, value]) => value !== "" && value !== null && value !== undefined,
+  );
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 

@@ -27,7 +27,14 @@ class Console {
       this.#enter(await Session.current());
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return this.#askForKey();
-      fill(app, h("div.entry", {}, failure(error, () => location.reload())));
+      fill(
+        app,
+        h(
+          "div.entry",
+          {},
+          failure(error, () => location.reload()),
+        ),
+      );
     }
   }
 
@@ -69,7 +76,10 @@ class Console {
       await module.page(view);
     } catch (error) {
       if (error.name === "AbortError" || error.status === 401) return;
-      fill(root, failure(error, () => this.#show({ back: true })));
+      fill(
+        root,
+        failure(error, () => this.#show({ back: true })),
+      );
     }
   }
 }

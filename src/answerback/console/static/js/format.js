@@ -20,4 +20,8 @@ export function sentence(code) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-export const milliseconds = (value) => (value >= 1000 ? `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s` : `${value} ms`);
+export const milliseconds = (value) =>
+  value >= 1000 ? `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s` : `${value} ms`;
+
+/** The server of a URL, as URLs begin: without a port that goes without saying. */
+export const serverOf = (url) => `${new URL(url).origin}/`;

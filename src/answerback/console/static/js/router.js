@@ -5,6 +5,7 @@ const PAGES = [
   ["/console/playground", "playground"],
   ["/console/jobs", "jobs"],
   ["/console/jobs/:id", "job"],
+  ["/console/receivers", "receivers"],
   ["/console/responses", "responses"],
   ["/console/responses/:id", "response"],
   ["/console/keys", "keys"],

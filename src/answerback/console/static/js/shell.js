@@ -9,6 +9,7 @@ const NAVIGATION = [
   { page: "home", href: "/console", name: "Home", icon: "home" },
   { page: "playground", href: "/console/playground", name: "Playground", icon: "play" },
   { page: "jobs", href: "/console/jobs", name: "Jobs", icon: "jobs", under: ["job"] },
+  { page: "receivers", href: "/console/receivers", name: "Receivers", icon: "receivers" },
   { page: "responses", href: "/console/responses", name: "Responses", icon: "responses", under: ["response"] },
   { page: "keys", href: "/console/keys", name: "Keys", icon: "keys", only: (session) => session.operator },
 ];
@@ -23,7 +24,15 @@ export class Shell {
       "header.side",
       {},
       h("div.side-head", {}, h("a.brand", { href: "/console" }, mark(), "Answerback"), this.#menuButton()),
-      h("nav.nav", { id: "nav", "aria-label": "Pages" }, h("ul", {}, this.links.map((link) => h("li", {}, link)))),
+      h(
+        "nav.nav",
+        { id: "nav", "aria-label": "Pages" },
+        h(
+          "ul",
+          {},
+          this.links.map((link) => h("li", {}, link)),
+        ),
+      ),
       footer(session, feed),
     );
     fill(app, h("div.shell", {}, this.side, this.main));
@@ -66,7 +75,12 @@ function footer(session, feed) {
   return h(
     "div.side-foot",
     {},
-    h("div.who", {}, h("strong.cut", { title: session.tenant }, session.name), h("span", {}, `${role} · ${session.version}`)),
+    h(
+      "div.who",
+      {},
+      h("strong.cut", { title: session.tenant }, session.name),
+      h("span", {}, `${role} · ${session.version}`),
+    ),
     h("div.row", {}, live, session.keyless ? null : h("button.button.plain.tight", { onclick: signOut }, "Sign out")),
   );
 }

@@ -52,32 +52,58 @@ const figure = (name, value, ...about) =>
   h("section.card.figure", {}, h("h2", {}, name), h("div.value", {}, value), h("div.about", {}, about));
 
 function provider({ mock, providers, default_model: model }) {
-  if (mock) return figure("Provider", badge("Mock", "warn"), h("span", {}, "No key of a provider is set: a mock answers, as ", h("code", {}, model), "."));
+  if (mock)
+    return figure(
+      "Provider",
+      badge("Mock", "warn"),
+      h("span", {}, "No key of a provider is set: a mock answers, as ", h("code", {}, model), "."),
+    );
   const down = providers.find((each) => each.reachable === false);
   const first = providers[0];
-  const state = down ? badge("Not reachable", "bad") : first?.reachable ? badge("Reachable", "good") : badge("Not asked yet");
+  const state = down
+    ? badge("Not reachable", "bad")
+    : first?.reachable
+      ? badge("Reachable", "good")
+      : badge("Not asked yet");
   const named = down ?? first;
   const since = named?.since ? [" since ", time(named.since)] : null;
   const why = down?.error ? h("div.cut", { title: down.error }, down.error) : null;
-  return figure("Provider", state, h("div", {}, named?.name ?? "", since), why ?? h("div.cut", {}, "Default ", h("code", {}, model)));
+  return figure(
+    "Provider",
+    state,
+    h("div", {}, named?.name ?? "", since),
+    why ?? h("div.cut", {}, "Default ", h("code", {}, model)),
+  );
 }
 
 function open({ jobs, oldest_queued_seconds: oldest }) {
   const states = ["queued", "running", "held", "scheduled", "awaiting", "quarantined"];
   const sum = states.reduce((so, state) => so + jobs[state], 0);
-  const links = states.filter((state) => jobs[state]).map((state) => h("a", { href: `/console/jobs?status=${state}` }, `${short(jobs[state])} ${state}`));
+  const links = states
+    .filter((state) => jobs[state])
+    .map((state) => h("a", { href: `/console/jobs?status=${state}` }, `${short(jobs[state])} ${state}`));
   const age = oldest === null ? "Nothing waits in the queue." : `The oldest in the queue has waited ${span(oldest)}.`;
   return figure("Open jobs", short(sum), h("div.row", {}, links), h("div", {}, age));
 }
 
 function callbacks({ callbacks: owed }) {
   const links = ["pending", "held", "dead"].filter((state) => owed[state]);
-  const shown = links.map((state) => h("a", { href: `/console/jobs?delivery=${state}` }, `${short(owed[state])} ${state}`));
-  return figure("Callbacks owed", short(owed.owed), h("div.row", {}, shown.length ? shown : "Every receiver has what it is owed."));
+  const shown = links.map((state) =>
+    h("a", { href: `/console/jobs?delivery=${state}` }, `${short(owed[state])} ${state}`),
+  );
+  return figure(
+    "Callbacks owed",
+    short(owed.owed),
+    h("div.row", {}, shown.length ? shown : "Every receiver has what it is owed."),
+  );
 }
 
 function tokens({ tokens_today: today }) {
-  return figure("Tokens today", short(today.total), h("span", {}, `${number(today.prompt)} read, ${number(today.completion)} written`));
+  return figure(
+    "Tokens today",
+    short(today.total),
+    h("span", {}, `${number(today.prompt)} read, ${number(today.completion)} written`),
+  );
 }
 
 function failures(rows) {
@@ -109,7 +135,11 @@ function recent() {
 
 /** The first message, as a command that works as it stands. */
 function first(session) {
-  const body = { message: "My dog is called Biscuit.", callback_url: "http://127.0.0.1:9000/callback", session_id: "customer-42" };
+  const body = {
+    message: "My dog is called Biscuit.",
+    callback_url: "http://127.0.0.1:9000/callback",
+    session_id: "customer-42",
+  };
   const key = session.copiedKey;
   const steps = h(
     "ol.steps",
@@ -117,6 +147,11 @@ function first(session) {
     h("li", {}, "Start a receiver in a terminal: ", h("code", {}, "answerback listen 9000")),
     h("li", {}, "Send a message. The answer comes to the receiver, signed."),
   );
-  const about = key === "YOUR_KEY" ? h("p.muted.small", {}, "Put your key in the place of ", h("code", {}, "YOUR_KEY"), ".") : null;
-  return card("Send a message", h("div.card-body.stack", {}, steps, code(relaySamples(body, key), key), about), label("POST /webhook"));
+  const about =
+    key === "YOUR_KEY" ? h("p.muted.small", {}, "Put your key in the place of ", h("code", {}, "YOUR_KEY"), ".") : null;
+  return card(
+    "Send a message",
+    h("div.card-body.stack", {}, steps, code(relaySamples(body, key), key), about),
+    label("POST /webhook"),
+  );
 }

@@ -40,22 +40,34 @@ function draw(view, job, read) {
   fill(
     view.root,
     top(job, read),
-    h("div.columns", {}, card("Timeline", h("div.card-body", {}, timeline(job, read))), h("div.stack", {}, card("Facts", h("div.card-body", {}, facts(job))), texts)),
+    h(
+      "div.columns",
+      {},
+      card("Timeline", h("div.card-body", {}, timeline(job, read))),
+      h("div.stack", {}, card("Facts", h("div.card-body", {}, facts(job))), texts),
+    ),
   );
   if (focused) view.root.querySelector(`[data-act="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
 function top(job, read) {
   const name = h("h1.mono.wrap", {}, job.job_id);
-  const words = h("div", {}, h("p.crumb", {}, h("a", { href: "/console/jobs" }, "Jobs")), h("div.row", {}, name, copyButton(job.job_id, "Copy the id"), jobBadge(job.status), label(job.kind)));
+  const words = h(
+    "div",
+    {},
+    h("p.crumb", {}, h("a", { href: "/console/jobs" }, "Jobs")),
+    h("div.row", {}, name, copyButton(job.job_id, "Copy the id"), jobBadge(job.status), label(job.kind)),
+  );
   return h("div.head", {}, words, h("div.actions", {}, actions(job, read)));
 }
 
 function actions(job, read) {
-  const button = (name, act, props = {}) => h("button.button", { type: "button", "data-act": name, onclick: act, ...props }, name);
+  const button = (name, act, props = {}) =>
+    h("button.button", { type: "button", "data-act": name, onclick: act, ...props }, name);
   const made = [];
   if (!ENDED.includes(job.status)) made.push(button("Cancel", () => cancel(job, read), { class: "danger" }));
-  else if (job.status !== "completed" && !job.retried_as) made.push(button("Ask again", ({ currentTarget }) => again(job, currentTarget), { class: "primary" }));
+  else if (job.status !== "completed" && !job.retried_as)
+    made.push(button("Ask again", ({ currentTarget }) => again(job, currentTarget), { class: "primary" }));
   return made;
 }
 
@@ -84,7 +96,11 @@ function facts(job) {
     ["Conversation", conversation && link(`/console/jobs?session_id=${encodeURIComponent(conversation)}`, conversation)],
     ["Place in it", job.seq],
     ["Model", job.model && inline(job.model)],
-    ["Tokens", job.usage && `${number(tokens(job.usage, "prompt", "input"))} read, ${number(tokens(job.usage, "completion", "output"))} written`],
+    [
+      "Tokens",
+      job.usage &&
+        `${number(tokens(job.usage, "prompt", "input"))} read, ${number(tokens(job.usage, "completion", "output"))} written`,
+    ],
     ["Finish reason", job.finish_reason],
     ["Response", job.response_id && link(`/console/responses/${job.response_id}`, job.response_id)],
     ["Took", job.completed_at && span((new Date(job.completed_at) - new Date(job.created_at)) / 1000)],
@@ -98,7 +114,11 @@ function facts(job) {
     ["Metadata", job.metadata && said(JSON.stringify(job.metadata, null, 2), "pre.wrap")],
   ];
   const given = rows.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
-  return h("dl.facts", {}, given.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  return h(
+    "dl.facts",
+    {},
+    given.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+  );
 }
 
 const tokens = (usage, chat, responses) => usage[`${chat}_tokens`] ?? usage[`${responses}_tokens`];
@@ -111,7 +131,13 @@ function asked(job) {
 
 function answer(job) {
   const calls = job.tool_calls ? said(JSON.stringify(job.tool_calls, null, 2), "pre.wrap") : null;
-  if (job.response === null || job.response === undefined) return calls ? card("Tool calls", h("div.card-body", {}, calls)) : null;
+  if (job.response === null || job.response === undefined)
+    return calls ? card("Tool calls", h("div.card-body", {}, calls)) : null;
   const cut = job.finish_reason === "length" ? label("cut at the length limit", "warn") : null;
-  return card("Answer", h("div.card-body.stack", {}, said(job.response), calls), cut, copyButton(job.response, "Copy the answer"));
+  return card(
+    "Answer",
+    h("div.card-body.stack", {}, said(job.response), calls),
+    cut,
+    copyButton(job.response, "Copy the answer"),
+  );
 }

@@ -13,7 +13,12 @@ export const title = "Jobs";
 
 const FILTERS = ["status", "delivery", "kind", "model", "key", "session_id", "error", "since", "tenant"];
 const KINDS = ["message", "response", "review"];
-const AGES = [["", "Any time"], ["1", "Last hour"], ["24", "Last 24 hours"], ["168", "Last 7 days"]];
+const AGES = [
+  ["", "Any time"],
+  ["1", "Last hour"],
+  ["24", "Last 24 hours"],
+  ["168", "Last 7 days"],
+];
 const SIZE = 50;
 const REREAD_MS = 5000;
 const ANNOUNCE_MS = 10_000;
@@ -21,7 +26,11 @@ const ANNOUNCE_MS = 10_000;
 export async function page(view) {
   const place = { table: jobsTable("Jobs"), list: h("div"), pager: h("div"), news: h("p.unseen", { role: "status" }) };
   const lead = "Each message, review or response that was accepted, and what became of it.";
-  fill(view.root, head("Jobs", lead), h("div.stack", {}, filters(view), h("section.card", { "aria-label": "Jobs" }, place.list, place.pager), place.news));
+  fill(
+    view.root,
+    head("Jobs", lead),
+    h("div.stack", {}, filters(view), h("section.card", { "aria-label": "Jobs" }, place.list, place.pager), place.news),
+  );
   const read = async () => draw(view, place, await get("/v1/jobs", asked(view.query), view.signal));
   await read();
   if (!view.query.get("before")) live(view, read);
@@ -62,13 +71,23 @@ function announce(place, n) {
 
 function nothing(query) {
   if (FILTERS.some((name) => query.get(name)) || query.get("before")) {
-    return empty("No job matches", "Loosen a filter, or take all of them away.", h("a.button", { href: "/console/jobs" }, "Show all jobs"));
+    return empty(
+      "No job matches",
+      "Loosen a filter, or take all of them away.",
+      h("a.button", { href: "/console/jobs" }, "Show all jobs"),
+    );
   }
-  return empty("No jobs yet", "Each message that the service accepts appears here.", h("a.button.primary", { href: "/console/playground" }, "Open the playground"));
+  return empty(
+    "No jobs yet",
+    "Each message that the service accepts appears here.",
+    h("a.button.primary", { href: "/console/playground" }, "Open the playground"),
+  );
 }
 
 function pager(query, next) {
-  const newest = query.get("before") ? h("a.button.tight", { href: changed(query, { before: "" }) }, "Newest jobs") : h("span");
+  const newest = query.get("before")
+    ? h("a.button.tight", { href: changed(query, { before: "" }) }, "Newest jobs")
+    : h("span");
   const older = next ? h("a.button.tight", { href: changed(query, { before: next }) }, "Older jobs") : null;
   return older || query.get("before") ? h("nav.pager", { "aria-label": "Pages of jobs" }, newest, older) : null;
 }
@@ -76,7 +95,8 @@ function pager(query, next) {
 function filters({ query, session }) {
   const set = (event) => go(changed(query, { [event.target.name]: event.target.value.trim(), before: "" }));
   const choice = (name, values, all) => select([["", all], ...values], query.get(name) ?? "", { name, onchange: set });
-  const text = (name, placeholder) => input({ type: "search", name, placeholder, value: query.get(name) ?? "", onchange: set });
+  const text = (name, placeholder) =>
+    input({ type: "search", name, placeholder, value: query.get(name) ?? "", onchange: set });
   const more = ["kind", "model", "key", "since", "tenant"].some((name) => query.get(name));
   const rest = [
     field("Kind", choice("kind", KINDS, "Any kind")),
@@ -91,7 +111,14 @@ function filters({ query, session }) {
     field("Conversation", text("session_id", "session_id or callback URL")),
     field("Error", text("error", "Code or words")),
   ];
-  const clear = FILTERS.some((name) => query.get(name)) ? h("a.button.plain.tight", { href: "/console/jobs" }, "Clear filters") : null;
+  const clear = FILTERS.some((name) => query.get(name))
+    ? h("a.button.plain.tight", { href: "/console/jobs" }, "Clear filters")
+    : null;
   const details = h("details", { open: more }, h("summary.small", {}, "More filters"), h("div.filters", {}, rest));
-  return h("search", { "aria-label": "Filters" }, h("div.filters", {}, first), h("div.filter-foot", {}, details, clear));
+  return h(
+    "search",
+    { "aria-label": "Filters" },
+    h("div.filters", {}, first),
+    h("div.filter-foot", {}, details, clear),
+  );
 }

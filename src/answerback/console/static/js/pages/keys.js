@@ -17,31 +17,77 @@ const SIZE = 100;
 
 export async function page(view) {
   const place = h("div");
-  const read = async () => draw(view.session, place, await get("/v1/keys", { limit: SIZE, before: view.query.get("before") }, view.signal), read);
+  const read = async () =>
+    draw(
+      view.session,
+      place,
+      await get("/v1/keys", { limit: SIZE, before: view.query.get("before") }, view.signal),
+      read,
+    );
   const make = h("button.button.primary", { type: "button", onclick: () => create(view.session, read) }, "Make a key");
-  const lead = "Each key opens the jobs, conversations and receivers of one tenant. A key itself is shown once, when it is made.";
+  const lead =
+    "Each key opens the jobs, conversations and receivers of one tenant. A key itself is shown once, when it is made.";
   fill(view.root, head("Keys", lead, make), h("section.card", { "aria-label": "Keys" }, place));
   await read();
 }
 
 function draw({ keyless }, place, { items, next }, read) {
   if (!items.length) {
-    const first = "Without keys the service serves this machine only. The first key ends that: every request needs one from then on.";
-    return fill(place, empty("No keys yet", keyless ? first : "Only those of the settings are valid. Make one for each client, so that it can be revoked alone."));
+    const first =
+      "Without keys the service serves this machine only. The first key ends that: every request needs one from then on.";
+    return fill(
+      place,
+      empty(
+        "No keys yet",
+        keyless
+          ? first
+          : "Only those of the settings are valid. Make one for each client, so that it can be revoked alone.",
+      ),
+    );
   }
   const heads = COLUMNS.map((name) => h("th", { scope: "col" }, name || h("span.unseen", {}, "Actions")));
-  const table = h("table.cards", { "aria-label": "Keys" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, items.map((key) => row(key, read))));
-  const older = next ? h("nav.pager", { "aria-label": "Pages of keys" }, h("span"), h("a.button.tight", { href: `/console/keys?before=${next}` }, "Older keys")) : null;
+  const table = h(
+    "table.cards",
+    { "aria-label": "Keys" },
+    h("thead", {}, h("tr", {}, heads)),
+    h(
+      "tbody",
+      {},
+      items.map((key) => row(key, read)),
+    ),
+  );
+  const older = next
+    ? h(
+        "nav.pager",
+        { "aria-label": "Pages of keys" },
+        h("span"),
+        h("a.button.tight", { href: `/console/keys?before=${next}` }, "Older keys"),
+      )
+    : null;
   return fill(place, h("div.scroll", {}, table), older);
 }
 
 function row(key, read) {
   const revoked = key.revoked_at !== null;
-  const act = h("button.button.tight.danger", { type: "button", "aria-label": `Revoke ${key.name}`, onclick: () => revoke(key, read) }, "Revoke");
+  const act = h(
+    "button.button.tight.danger",
+    { type: "button", "aria-label": `Revoke ${key.name}`, onclick: () => revoke(key, read) },
+    "Revoke",
+  );
   return h(
     "tr",
     { class: revoked ? "gone" : "" },
-    h("td", {}, h("span.row.strong", {}, inline(key.name), key.operator ? label("operator", "mark") : null, revoked ? label("revoked", "bad") : null)),
+    h(
+      "td",
+      {},
+      h(
+        "span.row.strong",
+        {},
+        inline(key.name),
+        key.operator ? label("operator", "mark") : null,
+        revoked ? label("revoked", "bad") : null,
+      ),
+    ),
     h("td.nowrap", {}, id(key.id)),
     h("td.nowrap", {}, id(key.tenant_id)),
     h("td.nowrap", {}, key.rate_limit ?? h("span.muted", {}, "default")),
@@ -61,9 +107,21 @@ async function create(session, read) {
     field("Rate limit", rate, "For example 1000/hour."),
     operator.element,
   ];
-  if (session.keyless) fields.push(h("p.notice.warn", {}, "This is the first key. From then on every request needs one, this console too. Make it an operator's to go on managing keys."));
+  if (session.keyless)
+    fields.push(
+      h(
+        "p.notice.warn",
+        {},
+        "This is the first key. From then on every request needs one, this console too. Make it an operator's to go on managing keys.",
+      ),
+    );
   operator.box.checked = session.keyless;
-  const made = await ask({ title: "Make a key", body: fields, action: "Make the key", act: (form) => post("/v1/keys", asked(form)) });
+  const made = await ask({
+    title: "Make a key",
+    body: fields,
+    action: "Make the key",
+    act: (form) => post("/v1/keys", asked(form)),
+  });
   if (made === null) return;
   shown(made);
   if (!session.keyless) await read();
@@ -76,14 +134,18 @@ function asked(form) {
 }
 
 function shown(made) {
-  const secret = made.signing_secret ? [h("p", {}, "The secret that signs its tenant's callbacks:"), code({ Secret: made.signing_secret })] : [];
+  const secret = made.signing_secret
+    ? [h("p", {}, "The secret that signs its tenant's callbacks:"), code({ Secret: made.signing_secret })]
+    : [];
   show(`The key ${made.name}`, h("p", {}, "Copy it now: it is not shown again."), code({ Key: made.key }), ...secret);
 }
 
 async function revoke(key, read) {
   const words = "It is refused from now on. Its tenant's jobs and conversations stay, for other keys of that tenant.";
   const act = () => remove(`/v1/keys/${key.id}`);
-  if (await ask({ title: `Revoke ${key.name}?`, body: h("p", {}, words), action: "Revoke the key", danger: true, act })) {
+  if (
+    await ask({ title: `Revoke ${key.name}?`, body: h("p", {}, words), action: "Revoke the key", danger: true, act })
+  ) {
     toast("The key was revoked.");
     await read();
   }

@@ -15,12 +15,25 @@ export async function page(view) {
   const samples = h("div");
   const talk = new Chat(view, settings);
   const show = () => fill(samples, code(talk.samples(), view.session.copiedKey));
-  const side = h("div.stack", {}, card("Settings", h("div.card-body", {}, settings.element)), card("The same as code", h("div.card-body", {}, samples)));
-  fill(view.root, head("Playground", "The answer streams to this page; nothing is stored."), h("div.columns.play", { oninput: show }, talk.element, side), models);
+  const side = h(
+    "div.stack",
+    {},
+    card("Settings", h("div.card-body", {}, settings.element)),
+    card("The same as code", h("div.card-body", {}, samples)),
+  );
+  fill(
+    view.root,
+    head("Playground", "The answer streams to this page; nothing is stored."),
+    h("div.columns.play", { oninput: show }, talk.element, side),
+    models,
+  );
   show();
   talk.focus();
   const { data } = await get("/v1/models", null, view.signal);
-  fill(models, data.map(({ id }) => h("option", { value: id })));
+  fill(
+    models,
+    data.map(({ id }) => h("option", { value: id })),
+  );
 }
 
 /** The fields beside the talk. `read` gives those that hold something, by the names of the API. */
@@ -29,7 +42,11 @@ function settingsOf(view) {
   const system = area({ placeholder: "You are a helpful assistant.", rows: 2 });
   const temperature = input({ type: "number", min: 0, max: 2, step: 0.1, placeholder: "Default" });
   const longest = input({ type: "number", min: 1, step: 1, placeholder: "Default" });
-  const fields = [field("Model", model), field("System prompt", system), h("div.pair", {}, field("Temperature", temperature), field("Max. tokens", longest))];
+  const fields = [
+    field("Model", model),
+    field("System prompt", system),
+    h("div.pair", {}, field("Temperature", temperature), field("Max. tokens", longest)),
+  ];
   const read = () => ({
     model: model.value.trim(),
     system: system.value.trim(),

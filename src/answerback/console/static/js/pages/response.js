@@ -20,16 +20,30 @@ const TONES = { completed: "good", failed: "bad", incomplete: "warn", cancelled:
 export async function page(view) {
   const id = view.params.id;
   const address = `/v1/responses/${encodeURIComponent(id)}`;
-  const parts = { top: h("div"), output: h("div.card-body.stack"), facts: h("div.card-body"), events: h("ol.events"), input: h("div.card-body.stack") };
+  const parts = {
+    top: h("div"),
+    output: h("div.card-body.stack"),
+    facts: h("div.card-body"),
+    events: h("ol.events"),
+    input: h("div.card-body.stack"),
+  };
   const read = async () => {
     const response = await get(address, null, view.signal);
     draw(parts, response, view, read);
     return OPEN.includes(response.status);
   };
   const isOpen = await read();
-  const live = card("Live events", h("div.scroll.events-body", { tabindex: "0", role: "region", "aria-label": "Live events" }, parts.events));
+  const live = card(
+    "Live events",
+    h("div.scroll.events-body", { tabindex: "0", role: "region", "aria-label": "Live events" }, parts.events),
+  );
   live.hidden = true;
-  const columns = h("div.columns", {}, h("div.stack", {}, card("Input", parts.input), card("Output", parts.output), live), card("Facts", parts.facts));
+  const columns = h(
+    "div.columns",
+    {},
+    h("div.stack", {}, card("Input", parts.input), card("Output", parts.output), live),
+    card("Facts", parts.facts),
+  );
   fill(view.root, parts.top, columns);
   const { data } = await get(`${address}/input_items`, { order: "asc", limit: 100 }, view.signal);
   fill(parts.input, data.length ? shownItems(data) : h("p.muted", {}, "Nothing."));
@@ -60,8 +74,16 @@ async function follow(view, address, parts, live) {
 
 function draw(parts, response, view, read) {
   const name = h("h1.mono.wrap", {}, response.id);
-  const marks = [badge(response.status.replace("_", " "), TONES[response.status] ?? ""), response.background ? label("background") : null];
-  const words = h("div", {}, h("p.crumb", {}, h("a", { href: "/console/responses" }, "Responses")), h("div.row", {}, name, copyButton(response.id, "Copy the id"), marks));
+  const marks = [
+    badge(response.status.replace("_", " "), TONES[response.status] ?? ""),
+    response.background ? label("background") : null,
+  ];
+  const words = h(
+    "div",
+    {},
+    h("p.crumb", {}, h("a", { href: "/console/responses" }, "Responses")),
+    h("div.row", {}, name, copyButton(response.id, "Copy the id"), marks),
+  );
   fill(parts.top, h("div.head", {}, words, h("div.actions", {}, actions(response, read))));
   fill(parts.facts, facts(response));
   const error = response.error ? h("p.problem", {}, response.error.message) : null;
@@ -72,11 +94,13 @@ function draw(parts, response, view, read) {
 function actions(response, read) {
   const button = (name, act) => h("button.button.danger", { type: "button", onclick: act }, name);
   if (response.background && OPEN.includes(response.status)) {
-    return button("Cancel", ({ currentTarget }) => attempt(currentTarget, async () => {
-      await post(`/v1/responses/${response.id}/cancel`);
-      toast("The response was cancelled.");
-      await read();
-    }));
+    return button("Cancel", ({ currentTarget }) =>
+      attempt(currentTarget, async () => {
+        await post(`/v1/responses/${response.id}/cancel`);
+        toast("The response was cancelled.");
+        await read();
+      }),
+    );
   }
   return button("Delete", () => erase(response));
 }
@@ -84,7 +108,15 @@ function actions(response, read) {
 async function erase(response) {
   const words = "Nothing can go on from it any more, nor from those that went on from it.";
   const act = () => remove(`/v1/responses/${response.id}`);
-  if (await ask({ title: "Delete this response?", body: h("p", {}, words), action: "Delete the response", danger: true, act })) {
+  if (
+    await ask({
+      title: "Delete this response?",
+      body: h("p", {}, words),
+      action: "Delete the response",
+      danger: true,
+      act,
+    })
+  ) {
     toast("The response was deleted.");
     go("/console/responses");
   }
@@ -105,5 +137,9 @@ function facts(response) {
     ["Instructions", response.instructions && said(response.instructions)],
     ["Incomplete", response.incomplete_details?.reason],
   ];
-  return h("dl.facts", {}, rows.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  return h(
+    "dl.facts",
+    {},
+    rows.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+  );
 }

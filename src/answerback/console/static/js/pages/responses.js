@@ -21,13 +21,20 @@ export async function page(view) {
   const place = h("div");
   const body = h("tbody");
   const heads = COLUMNS.map((name) => h("th", { scope: "col", class: name === "Tokens" ? "number" : "" }, name));
-  const table = h("div.scroll", {}, h("table.cards", { "aria-label": "Responses" }, h("thead", {}, h("tr", {}, heads)), body));
+  const table = h(
+    "div.scroll",
+    {},
+    h("table.cards", { "aria-label": "Responses" }, h("thead", {}, h("tr", {}, heads)), body),
+  );
   const lead = "What OpenAI's SDKs asked for with responses.create, stored under its id.";
   fill(view.root, head("Responses", lead), h("section.card", { "aria-label": "Responses" }, place));
   const before = view.query.get("before");
   const read = async () => {
     const { items, next } = await get("/v1/jobs", { kind: "response", limit: SIZE, before }, view.signal);
-    sync(body, items.map((job) => ({ key: job.job_id, value: job, make: () => row(job) })));
+    sync(
+      body,
+      items.map((job) => ({ key: job.job_id, value: job, make: () => row(job) })),
+    );
     fill(place, items.length ? [table, pager(view.query, next)] : nothing(view.session));
   };
   await read();
@@ -39,7 +46,15 @@ function row(job) {
   return h(
     "tr.link",
     {},
-    h("td", {}, h("a.whole", { href: `/console/responses/${job.response_id}`, "aria-label": `Response ${job.response_id}` }, jobBadge(job.status))),
+    h(
+      "td",
+      {},
+      h(
+        "a.whole",
+        { href: `/console/responses/${job.response_id}`, "aria-label": `Response ${job.response_id}` },
+        jobBadge(job.status),
+      ),
+    ),
     h("td.nowrap", {}, h("span.row", {}, id(job.response_id), job.background ? label("background") : null)),
     h("td", {}, inline(job.model ?? "")),
     h("td.number", {}, total ? number(total) : h("span.none.muted", {}, "–")),
@@ -49,12 +64,18 @@ function row(job) {
 
 function nothing(session) {
   const body = { input: "Write a haiku about a queue.", background: true };
-  const command = h("div.sample", {}, code({ curl: curl("/v1/responses", body, session.copiedKey) }, session.copiedKey));
+  const command = h(
+    "div.sample",
+    {},
+    code({ curl: curl("/v1/responses", body, session.copiedKey) }, session.copiedKey),
+  );
   return empty("No responses yet", "Ask for one with OpenAI's SDK, or with this command:", command);
 }
 
 function pager(query, next) {
-  const newest = query.get("before") ? h("a.button.tight", { href: "/console/responses" }, "Newest responses") : h("span");
+  const newest = query.get("before")
+    ? h("a.button.tight", { href: "/console/responses" }, "Newest responses")
+    : h("span");
   const older = next ? h("a.button.tight", { href: changed(query, { before: next }) }, "Older responses") : null;
   return older || query.get("before") ? h("nav.pager", { "aria-label": "Pages of responses" }, newest, older) : null;
 }

@@ -25,7 +25,13 @@ export function signIn(app, enter) {
     }
   }
 
-  const about = h("p.about", { id: "about-key" }, "Made by ", h("code", {}, "answerback keys create"), ". It stays in a cookie that scripts cannot read.");
+  const about = h(
+    "p.about",
+    { id: "about-key" },
+    "Made by ",
+    h("code", {}, "answerback keys create"),
+    ". It stays in a cookie that scripts cannot read.",
+  );
   field.setAttribute("aria-describedby", "about-key");
   const asked = h("div.field", {}, h("label", { for: "key" }, "Key"), field, about);
   const brand = h("div.brand", {}, mark(), "Answerback");

@@ -13,7 +13,12 @@ export function minuteChart() {
   const caption = h("span.muted.small");
   const scale = h("div.chart-scale", { "aria-hidden": "true" });
   const from = h("span");
-  const figure = h("figure.chart", {}, h("div.chart-plot", {}, svg, scale), h("div.chart-ends", {}, from, h("span", {}, "now")));
+  const figure = h(
+    "figure.chart",
+    {},
+    h("div.chart-plot", {}, svg, scale),
+    h("div.chart-ends", {}, from, h("span", {}, "now")),
+  );
   let minutes = [];
 
   function point(event) {
@@ -26,7 +31,10 @@ export function minuteChart() {
   function draw(given) {
     minutes = given;
     const peak = Math.max(1, ...minutes.map((each) => each.completed + each.failed));
-    fill(svg, minutes.map((each, i) => bar(each, i, minutes.length, peak)));
+    fill(
+      svg,
+      minutes.map((each, i) => bar(each, i, minutes.length, peak)),
+    );
     svg.setAttribute("aria-label", `Answers a minute in the last hour: ${total(minutes)}.`);
     fill(scale, h("span", {}, String(peak)));
     fill(from, minutes.length ? minute(minutes[0].minute) : "");
@@ -57,7 +65,11 @@ function bar({ completed, failed }, i, n, peak) {
 /** Horizontal bars: `{name, value, words}` each, the longest as wide as the place. */
 export function bars(rows) {
   const most = Math.max(...rows.map((row) => row.value), 1e-9);
-  return h("ul.bars", {}, rows.map((row) => barRow(row, row.value / most)));
+  return h(
+    "ul.bars",
+    {},
+    rows.map((row) => barRow(row, row.value / most)),
+  );
 }
 
 function barRow({ name, words: said, tone = "", href = null }, share) {

@@ -19,7 +19,12 @@ export function code(texts, secret = null) {
   }
   buttons.forEach((button, i) => button.addEventListener("keydown", (event) => step(event, buttons, i)));
   select(chosen);
-  const copied = h("button.button.plain.tight", { type: "button", onclick: () => copy(texts[chosen]) }, icon("copy"), "Copy");
+  const copied = h(
+    "button.button.plain.tight",
+    { type: "button", onclick: () => copy(texts[chosen]) },
+    icon("copy"),
+    "Copy",
+  );
   const tabs = h("div.tabs", { role: "tablist", "aria-label": "Language" }, buttons);
   return h("div.code", {}, h("div.code-head", {}, tabs, copied), pre);
 }

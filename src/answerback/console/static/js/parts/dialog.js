@@ -11,7 +11,14 @@ export function ask({ title, body = [], action, danger = false, act }) {
     const problem = h("p.problem", { role: "alert", hidden: true });
     const submit = h("button.button.primary", { type: "submit", class: danger ? "danger" : "" }, action);
     const leave = h("button.button", { type: "button", onclick: () => dialog.close() }, "Cancel");
-    const form = h("form", { onsubmit: run }, h("h2", { id: "dialog-title" }, title), body, problem, h("div.actions", {}, leave, submit));
+    const form = h(
+      "form",
+      { onsubmit: run },
+      h("h2", { id: "dialog-title" }, title),
+      body,
+      problem,
+      h("div.actions", {}, leave, submit),
+    );
     const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, form);
     let result = null;
 
@@ -38,7 +45,16 @@ export function ask({ title, body = [], action, danger = false, act }) {
 export function show(title, ...body) {
   const dialog = h("dialog", { "aria-labelledby": "dialog-title" });
   const close = h("button.button.primary", { type: "button", onclick: () => dialog.close() }, "Done");
-  fill(dialog, h("form", { onsubmit: (event) => event.preventDefault() }, h("h2", { id: "dialog-title" }, title), body, h("div.actions", {}, close)));
+  fill(
+    dialog,
+    h(
+      "form",
+      { onsubmit: (event) => event.preventDefault() },
+      h("h2", { id: "dialog-title" }, title),
+      body,
+      h("div.actions", {}, close),
+    ),
+  );
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();

@@ -4,7 +4,12 @@ import { h } from "../dom.js";
 import { bubble } from "./talk.js";
 import { said, textOf } from "./text.js";
 
-export const items = (list) => h("ol.bubbles", {}, list.map((item) => shown(item)));
+export const items = (list) =>
+  h(
+    "ol.bubbles",
+    {},
+    list.map((item) => shown(item)),
+  );
 
 /** An item; `foot` stands under it, small. */
 export function shown(item, foot = null) {
@@ -19,7 +24,11 @@ export function shown(item, foot = null) {
     case "custom_tool_call_output":
       return bubble("user", call("Output of a tool", textOf(item.output)), foot);
     case "reasoning":
-      return bubble("thought", call("Thought", textOf(item.summary?.length ? item.summary : item.content) || "…"), foot);
+      return bubble(
+        "thought",
+        call("Thought", textOf(item.summary?.length ? item.summary : item.content) || "…"),
+        foot,
+      );
     default:
       return bubble("tool", call(item.type, JSON.stringify(item, null, 2)), foot);
   }

@@ -17,7 +17,10 @@ export function jobsTable(name, { compact = false } = {}) {
   let drawn = false;
 
   function draw(jobs) {
-    const added = sync(body, jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job, columns) })));
+    const added = sync(
+      body,
+      jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job, columns) })),
+    );
     if (drawn) for (const key of added) body.querySelector(`[data-key="${key}"]`).classList.add("fresh");
     const news = drawn ? added : [];
     drawn = true;
@@ -27,7 +30,16 @@ export function jobsTable(name, { compact = false } = {}) {
 }
 
 const CELLS = {
-  State: (job) => h("td", {}, h("a.whole", { href: `/console/jobs/${job.job_id}`, "aria-label": `${job.status} job ${job.job_id}` }, jobBadge(job.status))),
+  State: (job) =>
+    h(
+      "td",
+      {},
+      h(
+        "a.whole",
+        { href: `/console/jobs/${job.job_id}`, "aria-label": `${job.status} job ${job.job_id}` },
+        jobBadge(job.status),
+      ),
+    ),
   Job: (job) => h("td.nowrap", {}, h("span.row", {}, h("span", {}, job.kind), id(job.job_id))),
   "Conversation or model": (job) => h("td.wide", {}, about(job)),
   Callback: (job) => h("td", {}, delivery(job.delivery)),
@@ -35,7 +47,12 @@ const CELLS = {
   Accepted: (job) => h("td.when.nowrap.muted", {}, time(job.created_at)),
 };
 
-const row = (job, columns) => h("tr.link", {}, columns.map((column) => CELLS[column](job)));
+const row = (job, columns) =>
+  h(
+    "tr.link",
+    {},
+    columns.map((column) => CELLS[column](job)),
+  );
 
 function about(job) {
   const named = job.session_id ?? job.submission_id ?? null;

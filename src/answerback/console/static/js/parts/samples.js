@@ -73,7 +73,9 @@ export function python(value, depth = 0) {
     return value.length ? `[\n${value.map((each) => pad + python(each, depth + 1)).join(",\n")},\n${close}]` : "[]";
   }
   if (typeof value === "object") {
-    const lines = Object.entries(value).map(([name, each]) => `${pad}${JSON.stringify(name)}: ${python(each, depth + 1)}`);
+    const lines = Object.entries(value).map(
+      ([name, each]) => `${pad}${JSON.stringify(name)}: ${python(each, depth + 1)}`,
+    );
     return lines.length ? `{\n${lines.join(",\n")},\n${close}}` : "{}";
   }
   return JSON.stringify(value);

@@ -8,7 +8,13 @@ import { said } from "./text.js";
 export function bubble(role, content, foot = null) {
   const name = { user: "You", assistant: "Answer", system: "System", tool: "Tool" }[role] ?? role;
   const body = typeof content === "string" ? said(content) : content;
-  return h("li.bubble", { class: role }, h("span.unseen", {}, `${name}:`), h("div.bubble-body", {}, body), foot ? h("div.bubble-foot", {}, foot) : null);
+  return h(
+    "li.bubble",
+    { class: role },
+    h("span.unseen", {}, `${name}:`),
+    h("div.bubble-body", {}, body),
+    foot ? h("div.bubble-foot", {}, foot) : null,
+  );
 }
 
 /** A place for bubbles that stays at its end while it grows, unless it was scrolled back. */

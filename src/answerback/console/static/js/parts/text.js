@@ -32,7 +32,11 @@ export function id(value, href = null) {
 }
 
 export function copyButton(value, name) {
-  return h("button.copy", { type: "button", "aria-label": name, title: name, onclick: () => copy(value) }, icon("copy"));
+  return h(
+    "button.copy",
+    { type: "button", "aria-label": name, title: name, onclick: () => copy(value) },
+    icon("copy"),
+  );
 }
 
 export async function copy(value) {

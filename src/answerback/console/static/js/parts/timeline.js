@@ -9,12 +9,20 @@ import { inline, said } from "./text.js";
 
 /** `changed` is called after something was done to a delivery. */
 export function timeline(job, changed) {
-  const steps = [accepted(job), ...tries(job), standing(job), end(job), ...job.deliveries.map((each) => delivery(each, changed))];
+  const steps = [
+    accepted(job),
+    ...tries(job),
+    standing(job),
+    end(job),
+    ...job.deliveries.map((each) => delivery(each, changed)),
+  ];
   return h("ol.timeline", {}, steps.filter(Boolean));
 }
 
 function step(tone, title, at, ...about) {
-  const when = at ? h("time.nowrap.muted.small", { datetime: at, title: exact(at) }, time(at, "clock").textContent) : null;
+  const when = at
+    ? h("time.nowrap.muted.small", { datetime: at, title: exact(at) }, time(at, "clock").textContent)
+    : null;
   return h("li", { class: tone }, h("div.step-head", {}, h("span.strong", {}, title), when), about);
 }
 
@@ -42,14 +50,27 @@ function tries(job) {
 
 const GOOD = ["answered", "handed_over", "completed", "delivered"];
 const BAD = ["failed", "dead", "lost", "expired"];
-const WORDS = { answered: "answered", handed_over: "handed over", retry: "failed", lost: "the worker stopped", released: "given back" };
+const WORDS = {
+  answered: "answered",
+  handed_over: "handed over",
+  retry: "failed",
+  lost: "the worker stopped",
+  released: "given back",
+};
 
 function tried(one) {
   const took = one.duration_ms === null ? null : span(one.duration_ms / 1000);
   const status = one.http_status ? `HTTP ${one.http_status}` : null;
   const facts = [words(one.status), status, took && `took ${took}`].filter(Boolean).join(" · ");
   const remark = one.remark && one.remark !== one.error ? line("For operators: ", inline(one.remark)) : null;
-  return step(toneOfAttempt(one.status), `Asked the LLM, attempt ${one.number}`, one.started_at, line(facts), reason(one.error), remark);
+  return step(
+    toneOfAttempt(one.status),
+    `Asked the LLM, attempt ${one.number}`,
+    one.started_at,
+    line(facts),
+    reason(one.error),
+    remark,
+  );
 }
 
 const toneOfAttempt = (status) => (GOOD.includes(status) ? "good" : BAD.includes(status) ? "bad" : "warn");
@@ -61,17 +82,39 @@ function standing(job) {
   const due = job.run_at ? time(job.run_at, "left") : null;
   switch (job.status) {
     case "queued":
-      return step("busy now", "Waits in the queue", null, because(job) ?? line("A worker takes it as soon as one has room."));
+      return step(
+        "busy now",
+        "Waits in the queue",
+        null,
+        because(job) ?? line("A worker takes it as soon as one has room."),
+      );
     case "held":
-      return step("busy now", "Waits for its turn", null, because(job) ?? line("An earlier message of its conversation is not answered yet."));
+      return step(
+        "busy now",
+        "Waits for its turn",
+        null,
+        because(job) ?? line("An earlier message of its conversation is not answered yet."),
+      );
     case "scheduled":
-      return step("warn now", "Will be asked again", null, line("Due ", due, "."), because(job), job.error ? reason(job.error.message) : null);
+      return step(
+        "warn now",
+        "Will be asked again",
+        null,
+        line("Due ", due, "."),
+        because(job),
+        job.error ? reason(job.error.message) : null,
+      );
     case "running":
       return step("busy now", `Asking the LLM, attempt ${job.attempt}`, null);
     case "awaiting":
       return step("busy now", "Waits for the LLM's callback", null, line("At the latest ", due, "."));
     case "quarantined":
-      return step("warn now", "Quarantined", null, line("Its workers were lost twice. It runs alone, once no other such job does."));
+      return step(
+        "warn now",
+        "Quarantined",
+        null,
+        line("Its workers were lost twice. It runs alone, once no other such job does."),
+      );
     default:
       return ENDED.includes(job.status) ? null : step("busy now", job.status, null);
   }
@@ -89,7 +132,11 @@ function because({ waiting_for: cause }) {
 function end(job) {
   if (!ENDED.includes(job.status)) return null;
   const title = { completed: "Answered", failed: "Failed", cancelled: "Cancelled", expired: "Expired" }[job.status];
-  const facts = [job.model, job.usage && `${job.usage.total_tokens} tokens`, job.finish_reason && `finish reason ${job.finish_reason}`];
+  const facts = [
+    job.model,
+    job.usage && `${job.usage.total_tokens} tokens`,
+    job.finish_reason && `finish reason ${job.finish_reason}`,
+  ];
   const said = job.error ? [h("p.small", {}, h("code", {}, job.error.code)), reason(job.error.message)] : null;
   const about = job.status === "completed" ? line(facts.filter(Boolean).join(" · ")) : null;
   return step(toneOf(job.status), title, job.completed_at, about, said);
@@ -99,7 +146,9 @@ function delivery(one, changed) {
   const title = h("span.row", {}, one.endpoint_id ? "Event to an endpoint" : "Callback", deliveryBadge(one.status));
   const settled = ["delivered", "dead", "pending"].includes(one.status);
   const act = ({ currentTarget }) => resend(one, currentTarget, changed);
-  const again = settled ? h("button.button.tight", { type: "button", "data-act": one.id, onclick: act }, "Resend") : null;
+  const again = settled
+    ? h("button.button.tight", { type: "button", "data-act": one.id, onclick: act }, "Resend")
+    : null;
   return h(
     "li",
     { class: `${toneOf(one.status)} ${["delivered", "dead"].includes(one.status) ? "" : "now"}` },
@@ -115,12 +164,22 @@ function called(one) {
   const outcome = one.http_status ? `HTTP ${one.http_status}` : words(one.status);
   const took = one.duration_ms === null ? "" : ` after ${span(one.duration_ms / 1000)}`;
   const snippet = one.response_snippet ? h("div.reason", {}, said(one.response_snippet, "div.said.mono")) : null;
-  const head = h("div.step-head", {}, h("span", {}, `Attempt ${one.number}: ${outcome}${took}`), time(one.started_at, "clock"));
+  const head = h(
+    "div.step-head",
+    {},
+    h("span", {}, `Attempt ${one.number}: ${outcome}${took}`),
+    time(one.started_at, "clock"),
+  );
   return h("li", { class: toneOfAttempt(one.status) }, head, one.error ? line(inline(one.error)) : null, snippet);
 }
 
 function next(one) {
-  if (one.held_by) return line("Waits until the callback of ", h("a.mono", { href: `/console/jobs/${one.held_by}` }, one.held_by), " has ended.");
+  if (one.held_by)
+    return line(
+      "Waits until the callback of ",
+      h("a.mono", { href: `/console/jobs/${one.held_by}` }, one.held_by),
+      " has ended.",
+    );
   if (one.next_attempt_at) return h("p.small.countdown", {}, "Next attempt ", time(one.next_attempt_at, "left"));
   return null;
 }

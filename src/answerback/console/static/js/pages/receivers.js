@@ -1,0 +1,107 @@
+/** Where callbacks go: how each receiver is, sending again what failed, and webhook endpoints. */
+
+import { get, post } from "../api.js";
+import { fill, h, sync } from "../dom.js";
+import { number, serverOf } from "../format.js";
+import { badge } from "../parts/badge.js";
+import { endpoints } from "../parts/endpoints.js";
+import { attempt, card, empty, head, toast } from "../parts/notice.js";
+import { resend } from "../parts/resend.js";
+import { secret } from "../parts/secret.js";
+import { inline } from "../parts/text.js";
+import { time } from "../time.js";
+
+export const title = "Receivers";
+
+const COLUMNS = ["Receiver", "Health", "Waiting", "Dead", "Last attempt", "Next attempt", ""];
+const REREAD_MS = 3000;
+
+export async function page(view) {
+  const parts = { body: h("tbody"), place: h("div"), progress: h("div"), more: h("div.stack") };
+  const heads = COLUMNS.map((name) =>
+    h(
+      "th",
+      { scope: "col", class: ["Waiting", "Dead"].includes(name) ? "number" : "" },
+      name || h("span.unseen", {}, "Actions"),
+    ),
+  );
+  parts.table = h(
+    "div.scroll",
+    {},
+    h("table.cards", { "aria-label": "Receivers" }, h("thead", {}, h("tr", {}, heads)), parts.body),
+  );
+  const again = (server) => resend(view, server, parts.progress);
+  const lead =
+    "Each server that your callbacks go to. One that is down holds up no other; what it is owed is sent again for days.";
+  const act = h("button.button.primary", { type: "button", onclick: () => again("") }, "Resend all that failed");
+  fill(
+    view.root,
+    head("Receivers", lead, act),
+    h("div.stack", {}, parts.progress, h("section.card", { "aria-label": "Receivers" }, parts.place), parts.more),
+  );
+  const read = async () => draw(parts, (await get("/v1/receivers", null, view.signal)).items, again);
+  await read();
+  view.every(REREAD_MS, read);
+  fill(parts.more, await endpoints(view), secret());
+}
+
+function draw(parts, items, again) {
+  sync(
+    parts.body,
+    items.map((one) => ({ key: one.origin, value: one, make: () => row(one, again) })),
+  );
+  fill(parts.place, items.length ? parts.table : nothing());
+}
+
+function nothing() {
+  const start = h("a.button", { href: "/console/playground" }, "Open the playground");
+  return empty("No callbacks yet", "A receiver appears here with the first callback that goes to it.", start);
+}
+
+function row(one, again) {
+  const server = serverOf(one.url);
+  const button = (name, act) =>
+    h("button.button.tight", { type: "button", "aria-label": `${name}: ${server}`, onclick: act }, name);
+  const waiting = one.waiting + one.held;
+  const failed = waiting + one.dead > 0;
+  return h(
+    "tr",
+    {},
+    h(
+      "td.wide",
+      {},
+      h("div.cut", {}, inline(server)),
+      one.healthy === false && one.last_error
+        ? h("p.small.problem.cut", { title: one.last_error }, one.last_error)
+        : null,
+    ),
+    h("td", {}, health(one)),
+    h("td.number", {}, waiting ? number(waiting) : h("span.none.muted", {}, "–")),
+    h("td.number", {}, one.dead ? h("span.problem", {}, number(one.dead)) : h("span.none.muted", {}, "–")),
+    h("td.nowrap.muted", {}, one.last_attempt_at ? time(one.last_attempt_at) : "–"),
+    h("td.nowrap.muted", {}, one.next_attempt_at ? time(one.next_attempt_at, "left") : h("span.none", {}, "–")),
+    h(
+      "td.number.nowrap",
+      {},
+      h(
+        "span.row.end",
+        {},
+        button("Send test", ({ currentTarget }) => test(one, currentTarget)),
+        failed ? button("Resend", () => again(server)) : null,
+      ),
+    ),
+  );
+}
+
+function health({ healthy }) {
+  if (healthy === null) return badge("Not called yet");
+  return healthy ? badge("Healthy", "good") : badge("Failing", "bad");
+}
+
+/** Sends a sample to where one of its newest callbacks goes. */
+async function test({ url }, button) {
+  await attempt(button, async () => {
+    const { status_code: status } = await post("/v1/receivers/test", { url });
+    toast(`${serverOf(url)} answered ${status}.`);
+  });
+}

@@ -1,0 +1,136 @@
+/** Webhook endpoints: made, tested, changed over to a new secret, deleted. */
+
+import { get, post, remove } from "../api.js";
+import { fill, h } from "../dom.js";
+import { label } from "./badge.js";
+import { code } from "./code.js";
+import { ask, show } from "./dialog.js";
+import { check, field, input, select } from "./fields.js";
+import { card, empty, toast } from "./notice.js";
+import { inline } from "./text.js";
+
+const SIZE = 100;
+const SHOWN_TYPES = 3;
+
+/** The card with the endpoints of the tenant. */
+export async function endpoints(view) {
+  const place = h("div");
+  const { data: types } = await get("/v1/webhook_event_types", null, view.signal);
+  const read = async () =>
+    draw(place, (await get("/v1/webhook_endpoints", { limit: SIZE }, view.signal)).data, types, read);
+  await read();
+  const make = h("button.button.tight", { type: "button", onclick: () => create(types, read) }, "Create an endpoint");
+  return card("Webhook endpoints", place, make);
+}
+
+function draw(place, list, types, read) {
+  if (!list.length) {
+    return fill(
+      place,
+      empty(
+        "No endpoints",
+        "An endpoint hears of every event of its types, whichever key caused it: for a log, a dashboard, or OpenAI's webhooks.",
+      ),
+    );
+  }
+  return fill(
+    place,
+    h(
+      "ul.items",
+      {},
+      list.map((one) => item(one, types, read)),
+    ),
+  );
+}
+
+function item(one, types, read) {
+  const button = (name, act, tone = "") =>
+    h("button.button.tight", { type: "button", class: tone, "aria-label": `${name}: ${one.name}`, onclick: act }, name);
+  const more = one.event_types.length - SHOWN_TYPES;
+  const shown = one.event_types.slice(0, SHOWN_TYPES).map((type) => label(type));
+  return h(
+    "li.item",
+    {},
+    h(
+      "div.item-words",
+      {},
+      h("p.strong", {}, inline(one.name)),
+      h("p.small.muted.wrap", {}, h("bdi", {}, one.url)),
+      h(
+        "div.row",
+        {},
+        shown,
+        more > 0 ? h("span.muted.small", { title: one.event_types.join("\n") }, `and ${more} more`) : null,
+      ),
+    ),
+    h(
+      "div.row",
+      {},
+      button("Send test", () => test(one)),
+      button("Rotate secret", () => rotate(one)),
+      button("Delete", () => erase(one, read), "danger"),
+    ),
+  );
+}
+
+async function create(types, read) {
+  const name = input({ name: "name", required: true, maxlength: 256 });
+  const url = input({ name: "url", type: "url", required: true, placeholder: "https://example.com/events" });
+  const boxes = types.map((type) => check(type, { name: "event_types", value: type }).element);
+  const choices = h("fieldset.fieldset", {}, h("legend", {}, "Events"), h("div.checks", {}, boxes));
+  const act = (form) =>
+    post("/v1/webhook_endpoints", {
+      name: form.get("name"),
+      url: form.get("url"),
+      event_types: form.getAll("event_types"),
+    });
+  const made = await ask({
+    title: "Create an endpoint",
+    body: [field("Name", name), field("URL", url), choices],
+    action: "Create",
+    act,
+  });
+  if (made === null) return;
+  secretOf(made);
+  await read();
+}
+
+function secretOf(endpoint) {
+  show(
+    `The secret of ${endpoint.name}`,
+    h("p", {}, "It signs what the endpoint receives. Copy it now: it is not shown again."),
+    code({ Secret: endpoint.signing_secret }),
+  );
+}
+
+async function test(one) {
+  const type = select(one.event_types, one.event_types[0], { name: "event_type" });
+  const act = (form) => post(`/v1/webhook_endpoints/${one.id}/test`, { event_type: form.get("event_type") });
+  const done = await ask({
+    title: `Send a sample event to ${one.name}`,
+    body: field("Event", type),
+    action: "Send",
+    act,
+  });
+  if (done) toast(`${one.name} answered ${done.status_code}.`);
+}
+
+async function rotate(one) {
+  const keep = check("The old secret signs too, for 24 hours", { name: "keep" });
+  keep.box.checked = true;
+  const act = (form) =>
+    post(`/v1/webhook_endpoints/${one.id}/rotate_secret`, {
+      keep_old_secret_active_for_24_hours: form.get("keep") !== null,
+    });
+  const made = await ask({ title: `Rotate the secret of ${one.name}?`, body: keep.element, action: "Rotate", act });
+  if (made) secretOf(made);
+}
+
+async function erase(one, read) {
+  const words = "Its secret goes too, and what it is still owed is not delivered any more.";
+  const act = () => remove(`/v1/webhook_endpoints/${one.id}`);
+  if (await ask({ title: `Delete ${one.name}?`, body: h("p", {}, words), action: "Delete", danger: true, act })) {
+    toast("The endpoint was deleted.");
+    await read();
+  }
+}

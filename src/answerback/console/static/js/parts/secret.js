@@ -1,0 +1,44 @@
+/** The secret that signs the callbacks of the tenant. */
+
+import { get, post } from "../api.js";
+import { fill, h } from "../dom.js";
+import { exact } from "../time.js";
+import { code } from "./code.js";
+import { ask } from "./dialog.js";
+import { attempt, card, toast } from "./notice.js";
+
+export function secret() {
+  const place = h(
+    "div.card-body.stack",
+    {},
+    h(
+      "p.muted",
+      {},
+      "Receivers check with it that a callback is from this service. Endpoints have secrets of their own.",
+    ),
+  );
+  const reveal = h(
+    "button.button.tight",
+    { type: "button", onclick: ({ currentTarget }) => attempt(currentTarget, show) },
+    "Show it",
+  );
+  const rotate = h("button.button.tight", { type: "button", onclick: replace }, "Rotate");
+
+  async function show() {
+    draw(await get("/v1/signing_secret"));
+  }
+  function draw({ secret: text, previous_expires_at: until }) {
+    const both = until ? h("p.small", {}, `The secret before it signs too, until ${exact(until)}.`) : null;
+    fill(place, code({ Secret: text }), both);
+  }
+  async function replace() {
+    const words =
+      "For 24 hours callbacks carry a signature by the old secret beside that by the new one, so that receivers can change over one by one.";
+    const act = () => post("/v1/signing_secret/rotate");
+    const made = await ask({ title: "Rotate the signing secret?", body: h("p", {}, words), action: "Rotate", act });
+    if (made === null) return;
+    toast("The secret was rotated.");
+    draw(made);
+  }
+  return card("Signing secret", place, reveal, rotate);
+}

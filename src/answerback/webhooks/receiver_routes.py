@@ -1,0 +1,96 @@
+"""`/v1/receivers`: where callbacks go, and how it answers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.http.bodies import StrictBody, body_schema, read_body
+from answerback.http.caller import TenantOf
+from answerback.http.fields import CallbackUrl
+from answerback.http.openapi_parts import KEY_ERRORS, NOT_JSON, errors
+from answerback.http.responses import Time, respond
+from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.receiver_trial import ReceiverTrial
+from answerback.webhooks.receivers import COUNTED, NEWEST
+from answerback.webhooks.store import DeliveryStore
+
+
+class ReceiverBody(BaseModel):
+    """A server that callbacks go to."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    origin: str = Field(examples=["https://example.com:443"])
+    url: str = Field(description="Where one of its newest callbacks goes.", examples=["https://example.com/callback"])
+    healthy: bool | None = Field(
+        description="Whether it took the last attempt; null before the first.", examples=[False]
+    )
+    waiting: int = Field(description=f"Callbacks that wait for an attempt, of {COUNTED:,} at most.", examples=[3])
+    held: int = Field(description=f"Held behind those, of the newest {NEWEST:,}.", examples=[1])
+    dead: int = Field(description=f"Given up, of the newest {NEWEST:,}.", examples=[0])
+    last_error: str | None = Field(description="Why the last attempt failed.", examples=["the receiver answered 503"])
+    last_attempt_at: Time | None
+    next_attempt_at: Time | None
+    delivered_at: Time | None = Field(description="When it last took one of those that were looked at.")
+
+
+class ReceiverList(BaseModel):
+    """Those that are owed most first."""
+
+    items: list[ReceiverBody]
+
+
+class TestedUrl(StrictBody):
+    url: CallbackUrl
+
+
+class ReceiverTested(BaseModel):
+    """The receiver answered; `status_code` says how."""
+
+    object: Literal["receiver.test"] = "receiver.test"
+    url: str = Field(examples=["https://example.com/callback"])
+    status_code: int = Field(examples=[200])
+
+
+@dataclass(frozen=True, slots=True)
+class Receivers:
+    """What the routes need."""
+
+    store: DeliveryStore
+    guard: AddressGuard
+    trial: ReceiverTrial
+
+
+def router(receivers: Receivers, polling_tenant_of: TenantOf, tenant_of: TenantOf) -> APIRouter:
+    """`/v1/receivers` and `/v1/receivers/test`. `polling_tenant_of` counts no request."""
+    routes = APIRouter(prefix="/v1", tags=["jobs"])
+
+    @routes.get("/receivers", summary="Where your callbacks go", response_model=ReceiverList, responses=KEY_ERRORS)
+    async def list_receivers(request: Request) -> Response:
+        """By server, a hundred at most: those that are owed something, then those that took one of the newest
+        callbacks. It does not count against the rate."""
+        tenant_id = await polling_tenant_of(request)
+        found = await receivers.store.receivers(tenant_id)
+        return respond(200, ReceiverList(items=[ReceiverBody.model_validate(each) for each in found]))
+
+    @routes.post(
+        "/receivers/test",
+        summary="Send a sample callback to a URL",
+        response_model=ReceiverTested,
+        responses=KEY_ERRORS
+        | errors(_413="The body is too large", _415=NOT_JSON, _422="The URL may not be called, or did not answer"),
+        openapi_extra={"requestBody": body_schema(TestedUrl, {"url": "https://example.com/callback"})},
+    )
+    async def test_receiver(request: Request) -> Response:
+        """Signed like a real one, and sent once. `status_code` is what the receiver answers with; one that does not
+        answer is a 422, whose message says why."""
+        tenant_id = await tenant_of(request)
+        url = (await read_body(request, TestedUrl, receivers.guard.check_unresolved)).url
+        await receivers.guard.check(url, tenant_id)
+        return respond(200, ReceiverTested(url=url, status_code=await receivers.trial.send(tenant_id, url)))
+
+    return routes

@@ -1,0 +1,172 @@
+"""The receivers of a tenant's deliveries, by origin: how each answers, and what it is owed.
+
+What is counted is bounded, however many deliveries there are: all that wait for an attempt, the newest of those that
+are held, dead, or were delivered. How a receiver answers, its newest attempt says that one of these rows remembers.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import any_, func, literal_column, select
+from sqlalchemy.dialects.postgresql import array
+
+from answerback.database.operation import Operation, Row, Rows, Statement, Transaction
+from answerback.database.sql import among, at_most, bound, in_state
+from answerback.database.tables import deliveries
+from answerback.queue.attempts import Attempt, attempts_of
+from answerback.webhooks.model import DeliveryState
+
+MAX_RECEIVERS = 100
+COUNTED = 100_000
+"""How many deliveries that wait for an attempt are counted."""
+NEWEST = 1_000
+"""How many that are held, how many that are dead, and how many that were delivered are looked at: the newest."""
+ENDS = 2
+"""How many of an origin's pending deliveries are read, due first and due last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """One origin. `url` is where the newest delivery went that was read; `healthy` is None before the first attempt.
+    Times are epoch milliseconds of the wall clock."""
+
+    origin: str
+    url: str
+    healthy: bool | None
+    waiting: int
+    held: int
+    dead: int
+    last_error: str | None
+    last_attempt_at: int | None
+    next_attempt_at: int | None
+    delivered_at: int | None
+
+
+_NO_TEXT: Any = literal_column("''")
+_tenant: Any = bound(deliveries.c.tenant_id)
+_of_tenant: Any = deliveries.c.tenant_id == _tenant
+# Of an array PostgreSQL does not know that it has one element, so that it keeps to the index that has this order.
+_of_one_tenant: Any = deliveries.c.tenant_id == any_(array([_tenant]))
+
+_waiting = (
+    select(deliveries.c.origin, deliveries.c.run_at)
+    .where(in_state(deliveries, DeliveryState.PENDING), _of_tenant)
+    .order_by(deliveries.c.tenant_id, deliveries.c.origin, deliveries.c.run_at)
+    .limit(at_most(COUNTED))
+    .subquery()
+)
+WAITING = Statement(
+    select(_waiting.c.origin, func.count().label("rows"), func.min(_waiting.c.run_at).label("run_at")).group_by(
+        _waiting.c.origin
+    )
+)
+
+
+def _newest_listed(state: DeliveryState) -> Statement:
+    """Those to the callback URLs of requests, whose index has them by job."""
+    listed: tuple[Any, ...] = (
+        in_state(deliveries, state),
+        deliveries.c.endpoint_id.is_(None),
+        literal_column("deliveries.state <> 'sending'"),
+        deliveries.c.job_id > _NO_TEXT,
+    )
+    rows = select(deliveries.c.id, deliveries.c.origin).where(*listed).limit(at_most(NEWEST))
+    by_job = deliveries.c.job_id.desc()
+    return Statement(
+        rows.where(_of_tenant).order_by(by_job),
+        postgresql=rows.where(_of_one_tenant).order_by(deliveries.c.tenant_id.desc(), by_job),
+    )
+
+
+HELD = _newest_listed(DeliveryState.HELD)
+DELIVERED = _newest_listed(DeliveryState.DELIVERED)
+_dead = (
+    select(deliveries.c.id, deliveries.c.origin)
+    .where(in_state(deliveries, DeliveryState.DEAD), deliveries.c.id > _NO_TEXT)
+    .limit(at_most(NEWEST))
+)
+DEAD = Statement(
+    _dead.where(_of_tenant).order_by(deliveries.c.id.desc()),
+    postgresql=_dead.where(_of_one_tenant).order_by(deliveries.c.tenant_id.desc(), deliveries.c.id.desc()),
+)
+
+_here = (
+    in_state(deliveries, DeliveryState.PENDING),
+    _of_tenant,
+    deliveries.c.origin == bound(deliveries.c.origin),
+)
+_end = select(deliveries.c.id).where(*_here).limit(at_most(ENDS))
+DUE_FIRST = Statement(_end.order_by(deliveries.c.run_at))
+DUE_LAST = Statement(_end.order_by(deliveries.c.run_at.desc()))
+_found = among(deliveries.c.id)
+_shown = select(
+    *(deliveries.c.id, deliveries.c.origin, deliveries.c.url, deliveries.c.attempts, deliveries.c.delivered_at)
+)
+SHOWN = Statement(_shown.where(_found.sqlite), postgresql=_shown.where(_found.postgresql))
+
+
+def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
+    """Those that are owed most first."""
+    waiting = {row.origin: row for row in (yield WAITING(tenant_id=tenant_id))}
+    held = yield HELD(tenant_id=tenant_id)
+    dead = yield DEAD(tenant_id=tenant_id)
+    delivered = yield DELIVERED(tenant_id=tenant_id)
+    owed = Counter({origin: row.rows for origin, row in waiting.items()})
+    owed.update(row.origin for row in (*held, *dead))
+    origins = [origin for origin, _ in owed.most_common(MAX_RECEIVERS)]
+    others = dict.fromkeys(row.origin for row in delivered if row.origin not in owed)
+    origins += list(others)[: MAX_RECEIVERS - len(origins)]
+    rows = yield from _rows(tenant_id, waiting, origins, (held, dead, delivered))
+    due = {origin: row.run_at + tx.wall_ahead for origin, row in waiting.items()}
+    counted = {"held": Counter(row.origin for row in held), "dead": Counter(row.origin for row in dead)}
+    return [
+        _receiver(
+            origin,
+            [row for row in rows if row.origin == origin],
+            waiting=waiting[origin].rows if origin in waiting else 0,
+            held=counted["held"][origin],
+            dead=counted["dead"][origin],
+            due=due.get(origin),
+        )
+        for origin in origins
+    ]
+
+
+def _rows(
+    tenant_id: str, waiting: Iterable[str], origins: Sequence[str], newest: Iterable[Rows]
+) -> Operation[Sequence[Row]]:
+    """The rows that say how the origins answer."""
+    pending = set(waiting)
+    keys = [{"tenant_id": tenant_id, "origin": origin} for origin in origins if origin in pending]
+    ids = set()
+    for end in (DUE_FIRST, DUE_LAST) if keys else ():
+        ids |= {row.id for _, row in (yield end.each(keys))}
+    for rows in newest:
+        # Of several rows of an origin the first stays, which is the newest.
+        ids |= set({row.origin: row.id for row in reversed(rows)}.values())
+    return (yield SHOWN(ids=json.dumps(sorted(ids))))
+
+
+def _receiver(origin: str, rows: Sequence[Row], *, waiting: int, held: int, dead: int, due: int | None) -> Receiver:
+    attempts = sorted((each for row in rows for each in attempts_of(row.attempts)), key=_finished)
+    last = attempts[-1] if attempts else None
+    healthy = None if last is None else last.status == DeliveryState.DELIVERED
+    return Receiver(
+        origin=origin,
+        url=max(rows, key=lambda row: row.id).url if rows else origin,
+        healthy=healthy,
+        waiting=waiting,
+        held=held,
+        dead=dead,
+        last_error=last.error if last is not None else None,
+        last_attempt_at=last.finished_at if last is not None else None,
+        next_attempt_at=due,
+        delivered_at=max((row.delivered_at for row in rows if row.delivered_at is not None), default=None),
+    )
+
+
+def _finished(attempt: Attempt) -> int:
+    return attempt.finished_at

@@ -1,0 +1,87 @@
+"""Receivers: how they answer, resending all that match, endpoints and secrets."""
+
+from browsing import Visitor
+from shop import Shop
+
+from answerback.testing import behaviours
+
+
+async def test_all_that_a_receiver_missed_is_sent_again(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/missed", behaviours.gone())
+    for text in ("Do you ship to Norway?", "Is the kettle BPA-free?"):
+        await running.say(text, key=visitor.key, path="/missed")
+    page = await visitor.open("/console/receivers")
+    row = page.get_by_role("table", name="Receivers").get_by_role("row").nth(1)
+    await row.get_by_text("Failing").wait_for()
+    await row.get_by_text("the receiver answered 410").wait_for()
+    await row.get_by_text("2", exact=True).wait_for()
+    assert await visitor.faults() == []
+
+    running.receiver.on("/missed", behaviours.status(200))
+    await row.get_by_role("button", name="Send test").click()
+    await visitor.sees("answered 200.")
+    await row.get_by_role("button", name="Resend").click()
+    await visitor.sees("2 callbacks will be sent again.")
+    assert await visitor.faults() == []
+    await visitor.agrees("Resend them")
+
+    await visitor.sees("2 callbacks sent again")
+    await row.get_by_text("Healthy").wait_for()
+    await row.get_by_text("2", exact=True).wait_for(state="detached")
+
+
+async def test_the_signing_secret_is_shown_when_it_is_asked_for(visitor: Visitor, running: Shop) -> None:
+    secret = (await running.request("GET", "/v1/signing_secret", key=visitor.key))["secret"]
+    page = await visitor.open("/console/receivers")
+    await visitor.sees("Signing secret")
+    assert secret not in await page.content()
+
+    await visitor.role("button", "Show it").click()
+    await page.get_by_text(secret).wait_for()
+    await visitor.role("button", "Rotate", exact=True).click()
+    await visitor.agrees("Rotate")
+
+    await visitor.sees("signs too, until")
+    assert secret not in await page.content()
+
+
+async def test_what_would_be_resent_is_counted_before(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/lost", behaviours.gone())
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key, path="/lost")
+    page = await visitor.open(f"/console/jobs/{job}")
+    await visitor.sees("Attempt 1: HTTP 410")
+    await visitor.role("link", "Receivers").click()
+    await visitor.role("button", "Resend all that failed").click()
+    await visitor.sees("1 callback will be sent again.")
+
+    await page.get_by_label("URL begins with").fill("https://elsewhere.example/")
+    await visitor.sees("No callback matches.")
+    await page.keyboard.press("Escape")
+
+    assert (await running.job(job, visitor.key))["delivery"]["status"] == "dead"
+
+
+async def test_an_endpoint_is_made_tested_rotated_and_deleted(visitor: Visitor, running: Shop) -> None:
+    url = running.receiver.url("/events")
+    page = await visitor.open("/console/receivers")
+    await visitor.role("button", "Create an endpoint").click()
+    await page.get_by_label("Name").fill("dashboard")
+    await page.get_by_label("URL", exact=True).fill(url)
+    await page.get_by_label("message.completed").check()
+    assert await visitor.faults() == []
+    await visitor.agrees("Create")
+    await visitor.sees("not shown again")
+    assert (await page.locator("dialog pre").inner_text()).startswith("whsec_")
+    await visitor.agrees("Done")
+
+    await visitor.role("button", "Send test: dashboard").click()
+    await visitor.agrees("Send")
+    await visitor.sees("dashboard answered 200.")
+    await visitor.role("button", "Rotate secret: dashboard").click()
+    await visitor.agrees("Rotate")
+    await visitor.sees("not shown again")
+    await visitor.agrees("Done")
+    await visitor.role("button", "Delete: dashboard").click()
+    await visitor.agrees("Delete")
+
+    await visitor.sees("No endpoints")

@@ -1,0 +1,86 @@
+"""`/v1/receivers`, and a dry run of resending."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from answerback.accounts.model import hash_key
+from answerback.testing import behaviours
+from answerback.testing.receiver import Receiver
+from whole_api import Api, whole_api
+
+OWN = "own"
+HOOK = "https://203.0.114.1/hook"
+
+
+@pytest.fixture
+async def api(path: Path) -> AsyncIterator[Api]:
+    """Nothing is delivered: this process only takes requests."""
+    async with whole_api(path, callback_allowed_networks="127.0.0.0/8") as api:
+        for key in (OWN, "other"):
+            await api.service.stores.accounts.create_key(key, hash_key(key))
+        yield api
+
+
+async def owe(api: Api, url: str = HOOK) -> None:
+    """A callback that waits."""
+    accepted = await api("POST", "/webhook", OWN, body={"message": "Hello!", "callback_url": url, "stateless": True})
+    assert (await api("POST", f"/v1/jobs/{accepted.json['job_id']}/cancel", OWN)).status == 200
+
+
+async def test_a_tenant_sees_where_its_own_callbacks_go(api: Api) -> None:
+    await owe(api)
+
+    (shown,) = (await api("GET", "/v1/receivers", OWN)).json["items"]
+
+    assert shown.pop("next_attempt_at")
+    assert shown == {
+        "origin": "https://203.0.114.1:443",
+        "url": HOOK,
+        "healthy": None,
+        "waiting": 1,
+        "held": 0,
+        "dead": 0,
+        "last_error": None,
+        "last_attempt_at": None,
+        "delivered_at": None,
+    }
+    assert (await api("GET", "/v1/receivers", "other")).json == {"items": []}
+
+
+async def test_a_dry_run_says_how_many_match_and_resends_none(api: Api) -> None:
+    await owe(api)
+    body = {"status": "pending", "url": "https://203.0.114.1/", "dry_run": True}
+
+    for _ in range(2):
+        reply = await api("POST", "/v1/deliveries/resend", OWN, body=body, idempotency_key="once")
+        assert (reply.status, reply.json) == (200, {"matched": 1})
+    resent = await api("POST", "/v1/deliveries/resend", OWN, body=body | {"dry_run": False}, idempotency_key="once")
+    assert (resent.status, resent.json) == (202, {"resent": 1})
+
+
+async def test_a_sample_is_sent_signed_and_stored_nowhere(api: Api) -> None:
+    secret = (await api("GET", "/v1/signing_secret", OWN)).json["secret"]
+    async with Receiver(secret) as receiver:
+        receiver.on("/hook", behaviours.status(202))
+        url = receiver.url("/hook")
+
+        reply = await api("POST", "/v1/receivers/test", OWN, body={"url": url})
+
+        assert (reply.status, reply.json) == (200, {"object": "receiver.test", "url": url, "status_code": 202})
+        (came,) = receiver.callbacks
+        assert came.verified
+        assert came.json["status"] == "completed"
+    assert (await api("GET", "/v1/jobs", OWN)).json["items"] == []
+
+    silent = await api("POST", "/v1/receivers/test", OWN, body={"url": url})
+
+    assert (silent.status, silent.code) == (422, "validation_error")
+    assert "did not answer" in silent.raw.decode()
+
+
+async def test_a_sample_goes_to_no_address_that_a_callback_may_not_go_to(api: Api) -> None:
+    reply = await api("POST", "/v1/receivers/test", OWN, body={"url": "http://10.0.0.1/hook"})
+
+    assert (reply.status, reply.code) == (422, "callback_refused")

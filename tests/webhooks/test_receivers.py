@@ -1,0 +1,113 @@
+"""The receivers of a tenant: how each answers, and what it is owed."""
+
+import pytest
+from owing import claim, owe
+
+from answerback.queue.attempts import Report
+from answerback.testing.clock import FakeClock
+from answerback.webhooks import receivers
+from answerback.webhooks.bulk_resend import ResendFilter
+from answerback.webhooks.model import DeliveryState
+from answerback.webhooks.receivers import Receiver
+from builders import TENANT
+from stores import Stores
+
+SHOP, BLOG = "https://shop.example/hook", "https://blog.example/hook"
+DOWN = Report("retry", error="the receiver answered 503", http_status=503)
+GONE = Report("dead", error="the receiver answered 410", http_status=410)
+TOOK = Report("delivered", http_status=200)
+
+
+async def attempt(stores: Stores, report: Report) -> None:
+    """One attempt at all that is due."""
+    for each in (await claim(stores)).deliveries:
+        if report is DOWN:
+            await stores.deliveries.send_later(each, 300.0, report)
+        elif report is GONE:
+            await stores.deliveries.dead(each, report)
+        else:
+            await stores.deliveries.delivered(each, report)
+
+
+async def shown(stores: Stores, tenant: str = TENANT) -> dict[str, Receiver]:
+    return {each.origin: each for each in await stores.deliveries.receivers(tenant)}
+
+
+async def test_a_tenant_that_owes_nothing_has_none(stores: Stores) -> None:
+    await owe(stores, 1, SHOP, "other")
+
+    assert await shown(stores) == {}
+
+
+async def test_each_receiver_has_what_it_is_owed_and_how_it_answers(stores: Stores, clock: FakeClock) -> None:
+    await owe(stores, 2, SHOP)
+    await attempt(stores, TOOK)
+    clock.advance(10)
+    await owe(stores, 3, BLOG)
+    await attempt(stores, DOWN)
+    await owe(stores, 1, SHOP)
+
+    found = await shown(stores)
+
+    shop, blog = found["https://shop.example:443"], found["https://blog.example:443"]
+    assert (shop.healthy, shop.waiting, shop.dead, shop.last_error, shop.url) == (True, 1, 0, None, SHOP)
+    assert shop.delivered_at is not None
+    assert (blog.healthy, blog.waiting, blog.last_error, blog.url) == (False, 3, DOWN.error, BLOG)
+    assert blog.last_attempt_at is not None
+    assert blog.next_attempt_at == blog.last_attempt_at + 300_000
+    assert blog.delivered_at is None
+    assert list(found) == ["https://blog.example:443", "https://shop.example:443"]
+
+
+async def test_the_newest_attempt_decides(stores: Stores, clock: FakeClock) -> None:
+    for report, healthy in ((GONE, False), (TOOK, True), (DOWN, False), (TOOK, True)):
+        await owe(stores, 1, SHOP)
+        await attempt(stores, report)
+
+        (receiver,) = (await shown(stores)).values()
+        assert receiver.healthy is healthy
+        clock.advance(10)
+    assert receiver.dead == 1
+
+
+async def test_what_is_held_behind_another_is_counted_for_itself(stores: Stores) -> None:
+    await owe(stores, 3, SHOP, session="one")
+    await attempt(stores, DOWN)
+
+    (receiver,) = (await shown(stores)).values()
+
+    assert (receiver.waiting, receiver.held) == (1, 2)
+
+
+async def test_a_receiver_that_was_not_called_is_neither(stores: Stores) -> None:
+    await owe(stores, 1, SHOP)
+
+    (receiver,) = (await shown(stores)).values()
+
+    assert (receiver.healthy, receiver.last_attempt_at, receiver.waiting) == (None, None, 1)
+
+
+async def test_no_more_are_shown_than_there_may_be(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receivers, "MAX_RECEIVERS", 2)
+    await owe(stores, 1, "https://old.example/")
+    await attempt(stores, TOOK)
+    await owe(stores, 1, "https://few.example/")
+    await owe(stores, 2, "https://many.example/")
+
+    assert list(await shown(stores)) == ["https://many.example:443", "https://few.example:443"]
+
+
+@pytest.mark.parametrize("state", [DeliveryState.DEAD, DeliveryState.PENDING])
+async def test_what_would_be_resent_is_counted_and_left(stores: Stores, clock: FakeClock, state: DeliveryState) -> None:
+    assert state is DeliveryState.DEAD or state is DeliveryState.PENDING
+    await owe(stores, 3, SHOP)
+    await owe(stores, 1, BLOG)
+    await attempt(stores, GONE if state is DeliveryState.DEAD else DOWN)
+    clock.advance(1)
+    wanted = ResendFilter(TENANT, state, "https://shop.example/")
+
+    assert await stores.deliveries.count_matching(wanted) == 3
+    assert await stores.deliveries.count_matching(wanted) == 3
+    assert not (await claim(stores)).deliveries
+    assert await stores.deliveries.resend_all(wanted) == 3
+    assert await stores.deliveries.count_matching(ResendFilter("other", state)) == 0
