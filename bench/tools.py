@@ -100,8 +100,10 @@ def load(
             check=True,
             preexec_fn=on_cores(cores),
         )
+    except subprocess.CalledProcessError as error:
+        raise BenchError(f"the load generator failed at {path}: {error.stderr.strip() or error.returncode}") from error
     except subprocess.SubprocessError as error:
-        raise BenchError(f"the load generator failed at {path}: {error}") from error
+        raise BenchError(f"the load generator did not end in time at {path}") from error
     said = json.loads(ran.stdout)
     return Load(
         rate=said["rate"],
