@@ -3,7 +3,8 @@
 from processes import fleet, settings
 
 from answerback.testing import FakeLLM, Receiver
-from streamed_responses import WORDS, client_of, numbers, rest, spelt, text_of
+from serving import client_of
+from streamed_responses import WORDS, numbers, rest, spelt, text_of
 
 
 async def test_a_reader_sees_nothing_of_a_worker_that_is_killed(

@@ -1,8 +1,10 @@
-"""One LLM and one service for the tests of a module: each test uses words of its own. For a folder's `conftest.py`."""
+"""One LLM, one service and its clients for the tests of a module: each test uses words of its own. For a folder's
+`conftest.py`."""
 
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
+import openai
 import pytest
 import pytest_asyncio
 
@@ -39,3 +41,16 @@ async def service(llm: FakeLLM, settings: Mapping[str, str]) -> AsyncIterator[Se
 async def http(service: Service, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(service.url, headers=headers) as session:
         yield session
+
+
+def client_of(service: Service, key: str = "the-key") -> openai.AsyncOpenAI:
+    """OpenAI's own package, which refuses whatever its types do not allow."""
+    return openai.AsyncOpenAI(
+        base_url=f"{service.url}/v1", api_key=key, max_retries=0, _strict_response_validation=True
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sdk(service: Service) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with client_of(service) as made:
+        yield made

@@ -10,15 +10,8 @@ from aiohttp import web
 
 from answerback.testing import replies
 from answerback.testing.replies import Call, Reply
-from answerback.testing.service import Service
 
 WORDS = [f"word{n} " for n in range(12)]
-
-
-def client_of(service: Service, key: str = "the-key") -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(
-        base_url=f"{service.url}/v1", api_key=key, max_retries=0, _strict_response_validation=True
-    )
 
 
 def spelt(words: Sequence[str], waits: Sequence[asyncio.Event] = (), whole: bool = True) -> Reply:

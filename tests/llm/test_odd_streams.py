@@ -150,6 +150,15 @@ async def test_an_answer_that_goes_on_after_its_end_has_not_ended_yet(
             await streamed(events, **how)
 
 
+async def test_where_each_piece_is_an_end_the_answer_ends_with_its_body() -> None:
+    events = sse(piece("Hel", "stop"), piece("lo", "stop"))
+
+    assert (await streamed(events))[0] == "Hello"
+    assert (await streamed(events, sse(DONE), hangs=True))[0] == "Hello"
+    with pytest.raises(ProviderError):
+        await streamed(events, breaks=True)
+
+
 @pytest.mark.parametrize("how", [{"several": True}, {}], ids=str)
 async def test_a_connection_that_breaks_before_all_has_ended_breaks_the_stream(how: dict[str, bool]) -> None:
     events = WHOLE if how else (*HELLO, piece(finish="a_word_of_its_own"))

@@ -14,9 +14,9 @@ from relay import AUTH_TOKEN, OPERATOR_TOKEN, PROVIDER_KEY, SECRET, Client, Rela
 
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
-from serving import headers, http, llm, service, settings
+from serving import headers, http, llm, sdk, service, settings
 
-__all__ = ["headers", "http", "llm", "service", "settings"]
+__all__ = ["headers", "http", "llm", "sdk", "service", "settings"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

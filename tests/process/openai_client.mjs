@@ -24,6 +24,8 @@ const chunks = await drain(await ask("node streams", { stream: true, stream_opti
 const models = [];
 for await (const model of client.models.list()) models.push(model.id);
 
+const conversation = await client.conversations.create();
+const turn = client.responses.stream({ model: "fake", input: "node takes a turn", conversation: conversation.id });
 const first = await client.responses.create({ model: "fake", input: "node responds" });
 const next = client.responses.stream({ model: "fake", input: "node thinks", previous_response_id: first.id });
 const kinds = (await drain(next)).map((event) => event.type);
@@ -47,6 +49,7 @@ console.log(
     refused: await raised(() => ask("node 404")),
     broken: await raised(async () => drain(await ask("node broken", { stream: true }))),
     late: await raised(() => ask("node late", {}, { timeout: 300 })),
+    turn: (await turn.finalResponse()).output_text,
     response: first.output_text,
     items: final.output.map((item) => item.type),
     last: kinds.at(-1),

@@ -77,6 +77,7 @@ async def test_the_node_package_works_unmodified(project: Path, llm: FakeLLM, se
         "refused": ["BadRequestError", 400, "upstream_refused"],
         "broken": ["APIError", None, "upstream_error"],
         "late": ["APIConnectionTimeoutError", None, None],
+        "turn": 'You said: "node takes a turn". I was given 1 message.',
         "response": 'You said: "node responds". I was given 1 message.',
         "items": ["reasoning", "message", "function_call"],
         "last": "response.completed",

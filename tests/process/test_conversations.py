@@ -4,17 +4,17 @@ import asyncio
 import io
 import json
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 import openai
 import pytest
-import pytest_asyncio
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from serving import client_of
 from troubles import upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -34,98 +34,86 @@ def headers() -> Mapping[str, str]:
     return {"Authorization": "Bearer the-key"}
 
 
-def client_of(service: Service, key: str = "the-key") -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(
-        base_url=f"{service.url}/v1", api_key=key, max_retries=0, _strict_response_validation=True
-    )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(service: Service) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with client_of(service) as made:
-        yield made
-
-
 def said(text: str, role: str = "user") -> Any:
     return {"type": "message", "role": role, "content": text}
 
 
-async def texts(client: openai.AsyncOpenAI, conversation_id: str, **query: Any) -> list[str]:
+async def texts(sdk: openai.AsyncOpenAI, conversation_id: str, **query: Any) -> list[str]:
     """Of all its messages, over as many pages as there are."""
-    items: Any = client.conversations.items.list(conversation_id, **query)
+    items: Any = sdk.conversations.items.list(conversation_id, **query)
     return [item.content[0].text async for item in items]
 
 
-async def test_it_is_created_changed_and_deleted(client: openai.AsyncOpenAI) -> None:
-    made = await client.conversations.create(items=[said("hi")], metadata={"topic": "parcels"})
+async def test_it_is_created_changed_and_deleted(sdk: openai.AsyncOpenAI) -> None:
+    made = await sdk.conversations.create(items=[said("hi")], metadata={"topic": "parcels"})
     assert (made.object, made.metadata) == ("conversation", {"topic": "parcels"})
-    assert await client.conversations.retrieve(made.id) == made
+    assert await sdk.conversations.retrieve(made.id) == made
 
-    changed = await client.conversations.update(made.id, metadata={"a": "b"})
+    changed = await sdk.conversations.update(made.id, metadata={"a": "b"})
     assert (changed.id, changed.metadata) == (made.id, {"a": "b"})
-    deleted = await client.conversations.delete(made.id)
+    deleted = await sdk.conversations.delete(made.id)
 
     assert (deleted.id, deleted.object, deleted.deleted) == (made.id, "conversation.deleted", True)
-    for call in (client.conversations.retrieve, client.conversations.delete, client.conversations.items.list):
+    for call in (sdk.conversations.retrieve, sdk.conversations.delete, sdk.conversations.items.list):
         with pytest.raises(openai.NotFoundError):
             await call(made.id)
     with pytest.raises(openai.NotFoundError):
-        await client.responses.create(model="fake", input="x", conversation=made.id)
+        await sdk.responses.create(model="fake", input="x", conversation=made.id)
 
 
-async def test_an_empty_request_makes_an_empty_one(client: openai.AsyncOpenAI, http: aiohttp.ClientSession) -> None:
+async def test_an_empty_request_makes_an_empty_one(sdk: openai.AsyncOpenAI, http: aiohttp.ClientSession) -> None:
     async with http.post("/v1/conversations") as response:
         made = await response.json()
 
     assert made["metadata"] == {}
-    assert await texts(client, made["id"]) == []
+    assert await texts(sdk, made["id"]) == []
 
 
-async def test_items_are_added_listed_and_deleted(client: openai.AsyncOpenAI) -> None:
-    conversation = await client.conversations.create()
+async def test_items_are_added_listed_and_deleted(sdk: openai.AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create()
     calls: Any = [
         {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
         {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "sealed"},
     ]
-    added = await client.conversations.items.create(conversation.id, items=[said("one"), said("two", "assistant")])
-    await client.conversations.items.create(conversation.id, items=calls)
+    added = await sdk.conversations.items.create(conversation.id, items=[said("one"), said("two", "assistant")])
+    await sdk.conversations.items.create(conversation.id, items=calls)
 
-    listed = await client.conversations.items.list(conversation.id, order="asc")
+    listed = await sdk.conversations.items.list(conversation.id, order="asc")
     assert [item.type for item in listed.data] == [
         *("message", "message", "function_call", "function_call_output", "reasoning")
     ]
     assert [item.id for item in listed.data[:2]] == [added.first_id, added.last_id]
     thought = listed.data[4]
     assert "encrypted_content" not in thought.model_fields_set
-    sealed = await client.conversations.items.retrieve(
+    sealed = await sdk.conversations.items.retrieve(
         str(thought.id), conversation_id=conversation.id, include=["reasoning.encrypted_content"]
     )
     assert sealed.encrypted_content == "sealed"  # type: ignore[union-attr]
-    left = await client.conversations.items.delete(added.first_id, conversation_id=conversation.id)
+    left = await sdk.conversations.items.delete(added.first_id, conversation_id=conversation.id)
 
     assert left.id == conversation.id
     with pytest.raises(openai.NotFoundError):
-        await client.conversations.items.retrieve(added.first_id, conversation_id=conversation.id)
-    assert (await client.conversations.items.list(conversation.id, order="asc")).data == listed.data[1:]
+        await sdk.conversations.items.retrieve(added.first_id, conversation_id=conversation.id)
+    assert (await sdk.conversations.items.list(conversation.id, order="asc")).data == listed.data[1:]
 
 
-async def test_the_sdk_walks_over_all_pages(client: openai.AsyncOpenAI) -> None:
-    conversation = await client.conversations.create(items=[said(f"{n}") for n in range(20)])
+async def test_the_sdk_walks_over_all_pages(sdk: openai.AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create(items=[said(f"{n}") for n in range(20)])
     for begin in (20, 23):
         more = [said(f"{n}") for n in range(begin, begin + 3)]
-        await client.conversations.items.create(conversation.id, items=more)
+        await sdk.conversations.items.create(conversation.id, items=more)
 
     for limit in (1, 2, 7, 100):
-        assert await texts(client, conversation.id, limit=limit) == [str(n) for n in reversed(range(26))]
-        assert await texts(client, conversation.id, limit=limit, order="asc") == [str(n) for n in range(26)]
+        assert await texts(sdk, conversation.id, limit=limit) == [str(n) for n in reversed(range(26))]
+        assert await texts(sdk, conversation.id, limit=limit, order="asc") == [str(n) for n in range(26)]
 
 
-async def test_a_response_goes_on_from_it_and_is_added(client: openai.AsyncOpenAI) -> None:
-    conversation = await client.conversations.create(items=[said("before")])
+async def test_a_response_goes_on_from_it_and_is_added(sdk: openai.AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create(items=[said("before")])
 
-    first = await client.responses.create(model="fake", input="one", conversation=conversation.id)
-    second = await client.responses.create(
+    first = await sdk.responses.create(model="fake", input="one", conversation=conversation.id)
+    second = await sdk.responses.create(
         model="fake", input="two", conversation={"id": conversation.id}, instructions="Be kind.", store=False
     )
 
@@ -133,35 +121,35 @@ async def test_a_response_goes_on_from_it_and_is_added(client: openai.AsyncOpenA
     assert first.conversation.id == conversation.id
     assert first.output_text == 'You said: "one". I was given 2 messages.'
     assert second.output_text == 'You said: "two". I was given 5 messages.'
-    assert await texts(client, conversation.id, order="asc") == [
+    assert await texts(sdk, conversation.id, order="asc") == [
         *("before", "one", first.output_text, "two", second.output_text)
     ]
-    assert (await client.responses.retrieve(first.id)).output == first.output
+    assert (await sdk.responses.retrieve(first.id)).output == first.output
     with pytest.raises(openai.NotFoundError):
-        await client.responses.retrieve(second.id)
-    read = [item.id async for item in client.responses.input_items.list(first.id, order="asc")]
-    in_it = [item.id async for item in client.conversations.items.list(conversation.id, order="asc")]
+        await sdk.responses.retrieve(second.id)
+    read = [item.id async for item in sdk.responses.input_items.list(first.id, order="asc")]
+    in_it = [item.id async for item in sdk.conversations.items.list(conversation.id, order="asc")]
     assert read == in_it[:2]
     assert in_it[2] == first.output[0].id
 
 
-async def test_an_item_that_was_added_is_referred_to_by_its_id(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
-    conversation = await client.conversations.create(items=[said("first"), said("second")])
-    other = await client.conversations.create(items=[said("third")])
-    items = [*(await client.conversations.items.list(conversation.id, order="asc")).data]
-    items += (await client.conversations.items.list(other.id)).data
+async def test_an_item_that_was_added_is_referred_to_by_its_id(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    conversation = await sdk.conversations.create(items=[said("first"), said("second")])
+    other = await sdk.conversations.create(items=[said("third")])
+    items = [*(await sdk.conversations.items.list(conversation.id, order="asc")).data]
+    items += (await sdk.conversations.items.list(other.id)).data
     references: Any = [{"type": "item_reference", "id": item.id} for item in items]
 
-    await client.responses.create(model="fake", input=[*references, said("and?")])
+    await sdk.responses.create(model="fake", input=[*references, said("and?")])
 
     assert [each["content"] for each in llm.calls[-1].messages] == ["first", "second", "third", "and?"]
     with pytest.raises(openai.NotFoundError, match="once"):
-        await client.responses.create(model="fake", input=[references[0], references[0]])
-    await client.conversations.items.delete(str(items[0].id), conversation_id=conversation.id)
-    await client.conversations.delete(other.id)
+        await sdk.responses.create(model="fake", input=[references[0], references[0]])
+    await sdk.conversations.items.delete(str(items[0].id), conversation_id=conversation.id)
+    await sdk.conversations.delete(other.id)
     for gone in (references[0], references[2]):
         with pytest.raises(openai.NotFoundError, match=gone["id"]):
-            await client.responses.create(model="fake", input=[gone])
+            await sdk.responses.create(model="fake", input=[gone])
 
 
 async def test_items_may_be_as_large_as_those_of_responses(http: aiohttp.ClientSession) -> None:
@@ -179,24 +167,24 @@ async def test_items_may_be_as_large_as_those_of_responses(http: aiohttp.ClientS
         assert refused.status == 400
 
 
-async def test_one_that_is_part_of_a_conversation_starts_no_chain(client: openai.AsyncOpenAI) -> None:
-    conversation = await client.conversations.create()
-    made = await client.responses.create(model="fake", input="x", conversation=conversation.id)
+async def test_one_that_is_part_of_a_conversation_starts_no_chain(sdk: openai.AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create()
+    made = await sdk.responses.create(model="fake", input="x", conversation=conversation.id)
 
     with pytest.raises(openai.BadRequestError, match=conversation.id) as refused:
-        await client.responses.create(model="fake", input="y", previous_response_id=made.id)
+        await sdk.responses.create(model="fake", input="y", previous_response_id=made.id)
 
     assert refused.value.param == "previous_response_id"
 
 
-async def test_11_five_requests_at_once_are_five_whole_turns(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
-    conversation = await client.conversations.create()
+async def test_11_five_requests_at_once_are_five_whole_turns(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    conversation = await sdk.conversations.create()
 
     made = await asyncio.gather(
-        *(client.responses.create(model="fake", input=f"turn {n}", conversation=conversation.id) for n in range(5))
+        *(sdk.responses.create(model="fake", input=f"turn {n}", conversation=conversation.id) for n in range(5))
     )
 
-    kept = await texts(client, conversation.id, order="asc")
+    kept = await texts(sdk, conversation.id, order="asc")
     assert sorted(kept[::2]) == [f"turn {n}" for n in range(5)]
     by_answer = {kept[2 * n]: kept[2 * n + 1] for n in range(5)}
     assert by_answer == {f"turn {n}": each.output_text for n, each in enumerate(made)}
@@ -206,97 +194,97 @@ async def test_11_five_requests_at_once_are_five_whole_turns(client: openai.Asyn
         assert kept[2 * n + 1].endswith(f"I was given {read} message{'s' if read > 1 else ''}.")
 
 
-async def test_a_cut_answer_is_added_and_a_failed_one_is_not(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_a_cut_answer_is_added_and_a_failed_one_is_not(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("cut me", replies.message("Half", "length"))
     llm.on("refuse", replies.status(400, {"error": {"message": "not like this", "param": "messages"}}))
     llm.on("break", replies.status(500))
-    conversation = await client.conversations.create()
+    conversation = await sdk.conversations.create()
 
-    cut = await client.responses.create(model="fake", input="cut me", conversation=conversation.id)
+    cut = await sdk.responses.create(model="fake", input="cut me", conversation=conversation.id)
     assert cut.status == "incomplete"
     with pytest.raises(openai.BadRequestError, match="not like this"):
-        await client.responses.create(model="fake", input="refuse", conversation=conversation.id)
+        await sdk.responses.create(model="fake", input="refuse", conversation=conversation.id)
     with pytest.raises(openai.InternalServerError) as broken:
-        await client.responses.create(model="fake", input="break", conversation=conversation.id)
+        await sdk.responses.create(model="fake", input="break", conversation=conversation.id)
 
     assert broken.value.status_code == 502
-    assert await texts(client, conversation.id, order="asc") == ["cut me", "Half"]
+    assert await texts(sdk, conversation.id, order="asc") == ["cut me", "Half"]
 
 
-async def test_a_call_and_its_output_are_two_turns(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_a_call_and_its_output_are_two_turns(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("weather?", replies.message(None, "tool_calls", tool_calls=[WEATHER]), replies.say("Sunny."))
     tool: Any = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
-    conversation = await client.conversations.create()
-    asked = await client.responses.create(model="fake", input="weather?", conversation=conversation.id, tools=[tool])
+    conversation = await sdk.conversations.create()
+    asked = await sdk.responses.create(model="fake", input="weather?", conversation=conversation.id, tools=[tool])
     (call,) = (item for item in asked.output if item.type == "function_call")
 
     with pytest.raises(openai.BadRequestError) as refused:
-        await client.responses.create(model="fake", input="well?", conversation=conversation.id, tools=[tool])
+        await sdk.responses.create(model="fake", input="well?", conversation=conversation.id, tools=[tool])
     assert refused.value.param == "input"
     output: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
-    answered = await client.responses.create(model="fake", input=[output], conversation=conversation.id, tools=[tool])
+    answered = await sdk.responses.create(model="fake", input=[output], conversation=conversation.id, tools=[tool])
 
     assert answered.status == "completed"
-    kinds = [item.type async for item in client.conversations.items.list(conversation.id, order="asc")]
+    kinds = [item.type async for item in sdk.conversations.items.list(conversation.id, order="asc")]
     assert kinds == ["message", "function_call", "function_call_output", "message"]
 
 
-async def test_a_background_response_is_added_too(client: openai.AsyncOpenAI) -> None:
-    conversation = await client.conversations.create()
-    queued = await client.responses.create(model="fake", input="later", conversation=conversation.id, background=True)
+async def test_a_background_response_is_added_too(sdk: openai.AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create()
+    queued = await sdk.responses.create(model="fake", input="later", conversation=conversation.id, background=True)
 
-    behind = await client.responses.create(model="fake", input="behind", conversation=conversation.id)
+    behind = await sdk.responses.create(model="fake", input="behind", conversation=conversation.id)
 
-    done = await client.responses.retrieve(queued.id)
+    done = await sdk.responses.retrieve(queued.id)
     assert done.status == "completed"
-    assert await texts(client, conversation.id, order="asc") == [
+    assert await texts(sdk, conversation.id, order="asc") == [
         *("later", done.output_text, "behind", behind.output_text)
     ]
 
 
-async def test_a_background_turn_streams(client: openai.AsyncOpenAI) -> None:
-    conversation = await client.conversations.create(items=[said("before")])
+async def test_a_background_turn_streams(sdk: openai.AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create(items=[said("before")])
 
-    events: Any = await client.responses.create(
+    events: Any = await sdk.responses.create(
         model="fake", input="stream it", conversation=conversation.id, background=True, stream=True
     )
     kinds = [event.type async for event in events]
 
     assert kinds[-1] == "response.completed"
-    assert await texts(client, conversation.id, order="asc") == [
+    assert await texts(sdk, conversation.id, order="asc") == [
         *("before", "stream it", 'You said: "stream it". I was given 2 messages.')
     ]
 
 
-async def test_what_is_added_meanwhile_stands_behind(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_what_is_added_meanwhile_stands_behind(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     go, calls = asyncio.Event(), llm.total
     llm.on("slow", replies.hang(go, replies.say("Now.")))
-    conversation = await client.conversations.create()
-    slow = asyncio.ensure_future(client.responses.create(model="fake", input="slow", conversation=conversation.id))
+    conversation = await sdk.conversations.create()
+    slow = asyncio.ensure_future(sdk.responses.create(model="fake", input="slow", conversation=conversation.id))
     await llm.wait_for_calls(calls + 1)
 
-    await client.conversations.items.create(conversation.id, items=[said("note")])
+    await sdk.conversations.items.create(conversation.id, items=[said("note")])
     go.set()
     await slow
 
-    assert await texts(client, conversation.id, order="asc") == ["slow", "Now.", "note"]
+    assert await texts(sdk, conversation.id, order="asc") == ["slow", "Now.", "note"]
 
 
-async def test_one_that_is_deleted_meanwhile_keeps_nothing(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_one_that_is_deleted_meanwhile_keeps_nothing(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     go, calls = asyncio.Event(), llm.total
     llm.on("while deleted", replies.hang(go, replies.say("Now.")))
-    conversation = await client.conversations.create()
+    conversation = await sdk.conversations.create()
     first = asyncio.ensure_future(
-        client.responses.create(model="fake", input="while deleted", conversation=conversation.id)
+        sdk.responses.create(model="fake", input="while deleted", conversation=conversation.id)
     )
     await llm.wait_for_calls(calls + 1)
-    queued = await client.responses.create(model="fake", input="held", conversation=conversation.id, background=True)
+    queued = await sdk.responses.create(model="fake", input="held", conversation=conversation.id, background=True)
 
-    await client.conversations.delete(conversation.id)
+    await sdk.conversations.delete(conversation.id)
     go.set()
 
     assert (await first).output_text == "Now."
-    while (held := await client.responses.retrieve(queued.id)).status in ("queued", "in_progress"):
+    while (held := await sdk.responses.retrieve(queued.id)).status in ("queued", "in_progress"):
         pass
     assert held.status == "failed"
     assert held.error is not None
@@ -304,25 +292,25 @@ async def test_one_that_is_deleted_meanwhile_keeps_nothing(client: openai.AsyncO
 
 
 async def test_a_client_that_hangs_up_stops_its_turn_alone(
-    http: aiohttp.ClientSession, client: openai.AsyncOpenAI, llm: FakeLLM
+    http: aiohttp.ClientSession, sdk: openai.AsyncOpenAI, llm: FakeLLM
 ) -> None:
     llm.on("hang up", replies.hang())
     gone, calls = llm.disconnects, llm.total
-    conversation = await client.conversations.create()
+    conversation = await sdk.conversations.create()
     body = {"model": "fake", "input": "hang up", "conversation": conversation.id}
     calling = asyncio.ensure_future(http.post("/v1/responses", json=body))
     await llm.wait_for_calls(calls + 1)
 
     calling.cancel()
     await llm.wait_for_disconnects(gone + 1)
-    await client.responses.create(model="fake", input="next", conversation=conversation.id)
+    await sdk.responses.create(model="fake", input="next", conversation=conversation.id)
 
-    assert (await texts(client, conversation.id, order="asc"))[0] == "next"
+    assert (await texts(sdk, conversation.id, order="asc"))[0] == "next"
 
 
-async def test_a_key_makes_one_turn_and_a_failure_frees_it(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_a_key_makes_one_turn_and_a_failure_frees_it(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("once in it", replies.status(500), replies.say("Once."))
-    conversation = await client.conversations.create()
+    conversation = await sdk.conversations.create()
     asked: Any = {
         "model": "fake",
         "input": "once in it",
@@ -330,22 +318,22 @@ async def test_a_key_makes_one_turn_and_a_failure_frees_it(client: openai.AsyncO
         "extra_headers": {"Idempotency-Key": "turn"},
     }
     with pytest.raises(openai.InternalServerError):
-        await client.responses.create(**asked)
+        await sdk.responses.create(**asked)
 
-    first, second, third = await asyncio.gather(*(client.responses.create(**asked) for _ in range(3)))
+    first, second, third = await asyncio.gather(*(sdk.responses.create(**asked) for _ in range(3)))
 
     assert first == second == third
-    assert await texts(client, conversation.id, order="asc") == ["once in it", "Once."]
+    assert await texts(sdk, conversation.id, order="asc") == ["once in it", "Once."]
 
 
-async def test_a_key_makes_one_conversation(client: openai.AsyncOpenAI) -> None:
+async def test_a_key_makes_one_conversation(sdk: openai.AsyncOpenAI) -> None:
     key = {"Idempotency-Key": "made"}
-    first, second = [await client.conversations.create(items=[said("a")], extra_headers=key) for _ in range(2)]
+    first, second = [await sdk.conversations.create(items=[said("a")], extra_headers=key) for _ in range(2)]
     for _ in range(2):
-        await client.conversations.items.create(first.id, items=[said("b")], extra_headers=key)
+        await sdk.conversations.items.create(first.id, items=[said("b")], extra_headers=key)
 
     assert first == second
-    assert await texts(client, first.id, order="asc") == ["a", "b"]
+    assert await texts(sdk, first.id, order="asc") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -395,34 +383,34 @@ async def test_a_wrong_item_is_named(http: aiohttp.ClientSession, body: Any, par
     [("", {}, "metadata"), ("/items", {}, "items"), ("/items", {"items": [{"type": "web_search_call"}]}, "items")],
 )
 async def test_what_is_missing_is_named(
-    http: aiohttp.ClientSession, client: openai.AsyncOpenAI, path: str, body: Any, param: str
+    http: aiohttp.ClientSession, sdk: openai.AsyncOpenAI, path: str, body: Any, param: str
 ) -> None:
-    conversation = await client.conversations.create()
+    conversation = await sdk.conversations.create()
     async with http.post(f"/v1/conversations/{conversation.id}{path}", json=body) as response:
         assert response.status == 400
         assert (await response.json())["error"]["param"] == param
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "order=up", "after=msg_1"])
-async def test_a_wrong_query_is_named(http: aiohttp.ClientSession, client: openai.AsyncOpenAI, query: str) -> None:
-    conversation = await client.conversations.create()
+async def test_a_wrong_query_is_named(http: aiohttp.ClientSession, sdk: openai.AsyncOpenAI, query: str) -> None:
+    conversation = await sdk.conversations.create()
     async with http.get(f"/v1/conversations/{conversation.id}/items?{query}") as response:
         assert response.status == 400
         assert (await response.json())["error"]["param"] == query.partition("=")[0]
 
 
-async def test_a_session_of_the_relay_is_none(http: aiohttp.ClientSession, client: openai.AsyncOpenAI) -> None:
-    conversation = await client.conversations.create(items=[said("hi")])
+async def test_a_session_of_the_relay_is_none(http: aiohttp.ClientSession, sdk: openai.AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create(items=[said("hi")])
     for key in (conversation.id, conversation.id.ljust(129, ".")):
         for call in (http.get, http.delete):
             async with call(f"/v1/sessions/{key}") as response:
                 assert response.status == 404
-    assert await texts(client, conversation.id) == ["hi"]
+    assert await texts(sdk, conversation.id) == ["hi"]
 
 
-async def test_no_id_of_another_tenant_is_of_use(service: Service, client: openai.AsyncOpenAI) -> None:
-    conversation = await client.conversations.create(items=[said("mine")])
-    (item,) = (await client.conversations.items.list(conversation.id)).data
+async def test_no_id_of_another_tenant_is_of_use(service: Service, sdk: openai.AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create(items=[said("mine")])
+    (item,) = (await sdk.conversations.items.list(conversation.id)).data
     item_id = str(item.id)
     async with (
         aiohttp.ClientSession(service.url, headers={"Authorization": "Bearer the-operator"}) as http,
@@ -448,8 +436,8 @@ async def test_no_id_of_another_tenant_is_of_use(service: Service, client: opena
         own = await stranger.conversations.create()
         with pytest.raises(openai.NotFoundError):
             await of_it.items.retrieve(item_id, conversation_id=own.id)
-    assert await client.conversations.retrieve(conversation.id) == conversation
-    assert await texts(client, conversation.id) == ["mine"]
+    assert await sdk.conversations.retrieve(conversation.id) == conversation
+    assert await texts(sdk, conversation.id) == ["mine"]
 
 
 async def test_it_survives_a_kill_in_the_middle_of_a_turn(llm: FakeLLM) -> None:
@@ -457,27 +445,25 @@ async def test_it_survives_a_kill_in_the_middle_of_a_turn(llm: FakeLLM) -> None:
     calls = llm.total
     async with Service(upstream(llm.base_url) | TOKENS | {"LEASE_SECONDS": "2"}) as service:
         asked: Any = {"model": "fake", "input": "survive here", "extra_headers": {"Idempotency-Key": "turn"}}
-        async with client_of(service) as client:
-            asked["conversation"] = (await client.conversations.create(items=[said("before")])).id
-            lost = asyncio.ensure_future(client.responses.create(**asked))
+        async with client_of(service) as sdk:
+            asked["conversation"] = (await sdk.conversations.create(items=[said("before")])).id
+            lost = asyncio.ensure_future(sdk.responses.create(**asked))
             await llm.wait_for_calls(calls + 1)
             await service.kill()
             with pytest.raises(openai.APIConnectionError):
                 await lost
             await service.start()
-        async with client_of(service) as client:
-            again = await client.responses.create(**asked)
+        async with client_of(service) as sdk:
+            again = await sdk.responses.create(**asked)
             assert again.output_text == "I am back."
-            assert await texts(client, asked["conversation"], order="asc") == [
-                *("before", "survive here", "I am back.")
-            ]
+            assert await texts(sdk, asked["conversation"], order="asc") == [*("before", "survive here", "I am back.")]
 
 
 ODD: Any = [None, True, 0, -1, 1.5, 10**30, "", "x", "\0", "é🌍", [], {}, [[]], [None], {"type": None}, {"id": "msg_1"}]
 
 
-async def test_no_mutated_request_breaks_the_service(http: aiohttp.ClientSession, client: openai.AsyncOpenAI) -> None:
-    conversation = await client.conversations.create(items=[said("hi")])
+async def test_no_mutated_request_breaks_the_service(http: aiohttp.ClientSession, sdk: openai.AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create(items=[said("hi")])
     dice, counts = random.Random(14), {"good": 0, "bad": 0}
     for _ in range(150):
         item = said("x")

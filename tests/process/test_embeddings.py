@@ -1,16 +1,14 @@
 """Embeddings, by the official `openai` package."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 import openai
 import pytest
-import pytest_asyncio
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
-from answerback.testing.service import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,21 +23,13 @@ def headers() -> Mapping[str, str]:
     return {"Authorization": "Bearer the-key"}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(service: Service) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(
-        base_url=f"{service.url}/v1", api_key="the-key", max_retries=0, _strict_response_validation=True
-    ) as made:
-        yield made
-
-
 def vectors(*data: Any, **changes: Any) -> bytes:
     counts = {"prompt_tokens": 1, "total_tokens": 1}
     return replies.encoded({"object": "list", "data": list(data), "model": "m", "usage": counts, **changes})
 
 
-async def test_texts_become_vectors(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
-    made = await client.embeddings.create(model="small", input=["one", "three"], dimensions=2, user="me")
+async def test_texts_become_vectors(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    made = await sdk.embeddings.create(model="small", input=["one", "three"], dimensions=2, user="me")
 
     assert [(each.index, each.embedding) for each in made.data] == [(0, [3.0, 0.0]), (1, [5.0, 1.0])]
     assert (made.object, made.model, made.usage.prompt_tokens) == ("list", "small", 2)
@@ -55,11 +45,11 @@ async def test_they_come_byte_for_byte(http: aiohttp.ClientSession, llm: FakeLLM
         assert (response.status, await response.read()) == (200, said)
 
 
-async def test_large_ones_are_taken(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_large_ones_are_taken(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     numbers = [0.123456789] * 100_000
     llm.on("much", replies.raw(vectors(*({"object": "embedding", "index": n, "embedding": numbers} for n in range(9)))))
 
-    made = await client.embeddings.create(model="m", input="much", encoding_format="float")
+    made = await sdk.embeddings.create(model="m", input="much", encoding_format="float")
 
     assert sum(len(each.embedding) for each in made.data) == 900_000
 
@@ -85,26 +75,26 @@ async def test_what_is_no_vector_is_a_502(http: aiohttp.ClientSession, llm: Fake
         assert (response.status, (await response.json())["error"]["code"]) == (502, code)
 
 
-async def test_an_upstreams_refusal_keeps_its_words(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_an_upstreams_refusal_keeps_its_words(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     error = {"error": {"message": "no such dimensions", "param": "dimensions", "code": "bad_dimensions"}}
     llm.on("refuse me", replies.status(400, error))
 
     with pytest.raises(openai.BadRequestError, match="no such dimensions") as refused:
-        await client.embeddings.create(model="m", input="refuse me")
+        await sdk.embeddings.create(model="m", input="refuse me")
     assert (refused.value.param, refused.value.code) == ("dimensions", "bad_dimensions")
 
 
-async def test_a_failure_that_may_pass_is_tried_again(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_a_failure_that_may_pass_is_tried_again(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("flaky", replies.status(503), replies.embeddings())
 
-    assert (await client.embeddings.create(model="m", input="flaky")).data[0].embedding == [5.0, 0.0]
+    assert (await sdk.embeddings.create(model="m", input="flaky")).data[0].embedding == [5.0, 0.0]
     assert llm.count("flaky") == 2
 
 
-async def test_an_idempotency_key_pays_once(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_an_idempotency_key_pays_once(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     keyed = {"Idempotency-Key": "once"}
 
-    first, again = [await client.embeddings.create(model="m", input="paid for", extra_headers=keyed) for _ in range(2)]
+    first, again = [await sdk.embeddings.create(model="m", input="paid for", extra_headers=keyed) for _ in range(2)]
 
     assert first == again
     assert llm.count("paid for") == 1
@@ -133,8 +123,8 @@ async def test_a_wrong_request_is_a_400_that_names_its_parameter(
     assert (response.status, error["param"], error["code"]) == (400, param, code)
 
 
-async def test_the_tokens_and_the_call_are_counted(client: openai.AsyncOpenAI, http: aiohttp.ClientSession) -> None:
-    await client.embeddings.create(model="counted", input=["a", "b", "c"])
+async def test_the_tokens_and_the_call_are_counted(sdk: openai.AsyncOpenAI, http: aiohttp.ClientSession) -> None:
+    await sdk.embeddings.create(model="counted", input=["a", "b", "c"])
 
     async with http.get("/metrics") as response:
         page = await response.text()

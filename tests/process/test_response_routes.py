@@ -2,18 +2,16 @@
 running service and a scripted LLM."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 import openai
 import pydantic
 import pytest
-import pytest_asyncio
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
-from answerback.testing.service import Service
 from troubles import sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,14 +35,6 @@ def settings() -> Mapping[str, str]:
 @pytest.fixture(scope="module")
 def headers() -> Mapping[str, str]:
     return {"Authorization": "Bearer the-key"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(service: Service) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(
-        base_url=f"{service.url}/v1", api_key="the-key", max_retries=0, _strict_response_validation=True
-    ) as made:
-        yield made
 
 
 def chunks(*deltas: Mapping[str, Any], finish: str | None = "stop", **last: Any) -> bytes:
@@ -79,8 +69,8 @@ async def events_of(http: aiohttp.ClientSession, **body: Any) -> list[Any]:
     return events
 
 
-async def test_a_text(client: openai.AsyncOpenAI) -> None:
-    response = await client.responses.create(model="fake", input="hello there", instructions="Be kind.")
+async def test_a_text(sdk: openai.AsyncOpenAI) -> None:
+    response = await sdk.responses.create(model="fake", input="hello there", instructions="Be kind.")
 
     assert response.output_text == 'You said: "hello there". I was given 2 messages.'
     assert (response.status, response.model, response.object) == ("completed", "fake", "response")
@@ -90,8 +80,8 @@ async def test_a_text(client: openai.AsyncOpenAI) -> None:
     assert response.store  # type: ignore[attr-defined]
 
 
-async def test_a_streamed_text(client: openai.AsyncOpenAI) -> None:
-    stream = await client.responses.create(model="fake", input="count me", stream=True)
+async def test_a_streamed_text(sdk: openai.AsyncOpenAI) -> None:
+    stream = await sdk.responses.create(model="fake", input="count me", stream=True)
     events = [event async for event in stream]
 
     first = ["response.created", "response.in_progress", "response.output_item.added", "response.content_part.added"]
@@ -105,8 +95,8 @@ async def test_a_streamed_text(client: openai.AsyncOpenAI) -> None:
     assert said == completed.response.output_text == 'You said: "count me". I was given 1 message.'
 
 
-async def test_the_helper_of_the_sdk_reads_a_stream(client: openai.AsyncOpenAI) -> None:
-    async with client.responses.stream(model="fake", input="help me") as stream:
+async def test_the_helper_of_the_sdk_reads_a_stream(sdk: openai.AsyncOpenAI) -> None:
+    async with sdk.responses.stream(model="fake", input="help me") as stream:
         async for _ in stream:
             pass
         final = await stream.get_final_response()
@@ -114,14 +104,14 @@ async def test_the_helper_of_the_sdk_reads_a_stream(client: openai.AsyncOpenAI) 
     assert final.output_text == 'You said: "help me". I was given 1 message.'
 
 
-async def test_a_call_and_its_output(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_a_call_and_its_output(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("weather?", replies.message(None, "tool_calls", tool_calls=[PARIS]), replies.say("It rains."))
 
-    asked = await client.responses.create(model="fake", input="weather?", tools=[WEATHER])
+    asked = await sdk.responses.create(model="fake", input="weather?", tools=[WEATHER])
     (call,) = asked.output
     assert call.type == "function_call"
     assert (call.call_id, call.name, call.arguments) == ("call_1", "weather", '{"city":"Paris"}')
-    answered = await client.responses.create(
+    answered = await sdk.responses.create(
         model="fake",
         previous_response_id=asked.id,
         input=[{"type": "function_call_output", "call_id": call.call_id, "output": "rain"}],
@@ -137,21 +127,21 @@ async def test_a_call_and_its_output(client: openai.AsyncOpenAI, llm: FakeLLM) -
     assert llm.calls[-1].body["tools"][0]["function"]["name"] == "weather"
 
 
-async def test_a_stored_response_is_fetched_and_deleted(client: openai.AsyncOpenAI) -> None:
-    created = await client.responses.create(model="fake", input="store me", metadata={"a": "b"})
+async def test_a_stored_response_is_fetched_and_deleted(sdk: openai.AsyncOpenAI) -> None:
+    created = await sdk.responses.create(model="fake", input="store me", metadata={"a": "b"})
 
-    fetched = await client.responses.retrieve(created.id)
+    fetched = await sdk.responses.retrieve(created.id)
     assert fetched == created
-    items = await client.responses.input_items.list(created.id)
+    items = await sdk.responses.input_items.list(created.id)
     assert [item.content[0].text for item in items.data] == ["store me"]  # type: ignore[union-attr]
 
-    await client.responses.delete(created.id)
+    await sdk.responses.delete(created.id)
     with pytest.raises(openai.NotFoundError):
-        await client.responses.retrieve(created.id)
+        await sdk.responses.retrieve(created.id)
     with pytest.raises(openai.NotFoundError):
-        await client.responses.delete(created.id)
+        await sdk.responses.delete(created.id)
     with pytest.raises(openai.BadRequestError) as refused:
-        await client.responses.create(model="fake", input="go on", previous_response_id=created.id)
+        await sdk.responses.create(model="fake", input="go on", previous_response_id=created.id)
     assert (refused.value.code, refused.value.param) == ("previous_response_not_found", "previous_response_id")
 
 
@@ -165,34 +155,34 @@ async def test_what_is_wrong_is_a_400_with_its_param(http: aiohttp.ClientSession
     assert llm.total == before
 
 
-async def test_a_model_that_is_not_there_is_a_wrong_parameter(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_a_model_that_is_not_there_is_a_wrong_parameter(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     refusal = {"error": {"message": "no such model", "code": "model_not_found", "type": "x", "param": None}}
     llm.then(replies.status(404, refusal), replies.status(404, refusal))
 
     for stream in (False, True):
         with pytest.raises(openai.BadRequestError) as refused:
-            await client.responses.create(model="nobody", input="x", stream=stream)
+            await sdk.responses.create(model="nobody", input="x", stream=stream)
         assert (refused.value.code, refused.value.param) == ("model_not_found", "model")
 
 
-async def test_an_upstream_that_fails_keeps_its_status(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_an_upstream_that_fails_keeps_its_status(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.then(replies.status(500), replies.status(413), replies.break_off("Cut"))
 
     with pytest.raises(openai.InternalServerError) as failed:
-        await client.responses.create(model="fake", input="x", stream=True)
+        await sdk.responses.create(model="fake", input="x", stream=True)
     assert failed.value.status_code == 502
     with pytest.raises(openai.APIStatusError) as refused:
-        await client.responses.create(model="fake", input="x", stream=True)
+        await sdk.responses.create(model="fake", input="x", stream=True)
     assert refused.value.status_code == 413
     with pytest.raises(openai.InternalServerError) as broke:
-        await client.responses.create(model="fake", input="x")
+        await sdk.responses.create(model="fake", input="x")
     assert broke.value.response.headers["x-should-retry"] == "false"
 
 
-async def test_an_answer_that_a_filter_ended_is_incomplete(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_an_answer_that_a_filter_ended_is_incomplete(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("bad words", replies.stream(chunks({"content": "Well"}, finish="content_filter")))
 
-    response = await client.responses.create(model="fake", input="bad words")
+    response = await sdk.responses.create(model="fake", input="bad words")
 
     assert response.status == "incomplete"
     assert response.incomplete_details is not None
@@ -200,7 +190,7 @@ async def test_an_answer_that_a_filter_ended_is_incomplete(client: openai.AsyncO
     assert response.output_text == "Well"
 
 
-async def test_every_kind_of_item_validates(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_every_kind_of_item_validates(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     custom: Any = {"type": "custom", "name": "sql", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}}
     space: Any = {"type": "namespace", "name": "crm", "description": "d", "tools": [{"type": "function", "name": "f"}]}
     calls = [
@@ -229,9 +219,9 @@ async def test_every_kind_of_item_validates(client: openai.AsyncOpenAI, llm: Fak
         "user": "u",
     }
 
-    raw = await client.responses.with_raw_response.create(**asked)
+    raw = await sdk.responses.with_raw_response.create(**asked)
     response = raw.parse()
-    async with client.responses.stream(**asked) as stream:
+    async with sdk.responses.stream(**asked) as stream:
         events = [event async for event in stream]
         streamed = await stream.get_final_response()
 
@@ -244,38 +234,38 @@ async def test_every_kind_of_item_validates(client: openai.AsyncOpenAI, llm: Fak
     sealed: Any = response.output[0]
     assert sealed.encrypted_content
     assert events[-1].type == "response.completed"
-    assert await client.responses.retrieve(response.id) == response
+    assert await sdk.responses.retrieve(response.id) == response
 
 
-async def test_structured_output_is_parsed_by_the_sdk(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_structured_output_is_parsed_by_the_sdk(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     class Weather(pydantic.BaseModel):
         city: str
 
     llm.on("parse me", replies.say('{"city": "Paris"}'))
 
-    parsed = await client.responses.parse(model="fake", input="parse me", text_format=Weather)
+    parsed = await sdk.responses.parse(model="fake", input="parse me", text_format=Weather)
 
     assert parsed.output_parsed == Weather(city="Paris")
     assert llm.calls[-1].body["response_format"]["json_schema"]["name"] == "Weather"
 
 
-async def test_a_model_that_only_streams_answers_whole(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_a_model_that_only_streams_answers_whole(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     words = "This model only support stream mode, please enable the stream parameter to access the model."
     llm.on("stream only", replies.status(400, {"error": {"message": words}}), replies.say("By stream."))
 
-    response = await client.responses.create(model="fake", input="stream only")
+    response = await sdk.responses.create(model="fake", input="stream only")
 
     assert response.output_text == "By stream."
     assert [call.streamed for call in llm.calls[-2:]] == [False, True]
-    assert (await client.responses.retrieve(response.id)).output == response.output
+    assert (await sdk.responses.retrieve(response.id)).output == response.output
 
 
-async def test_items_are_referred_to_by_their_ids(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_items_are_referred_to_by_their_ids(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("refer to me", replies.message(None, "tool_calls", tool_calls=[PARIS]))
-    first = await client.responses.create(model="fake", input="refer to me", tools=[WEATHER])
+    first = await sdk.responses.create(model="fake", input="refer to me", tools=[WEATHER])
     llm.on("refer to me", replies.say("It rains."))
 
-    await client.responses.create(
+    await sdk.responses.create(
         model="fake",
         input=[
             {"role": "user", "content": "refer to me"},
@@ -286,31 +276,31 @@ async def test_items_are_referred_to_by_their_ids(client: openai.AsyncOpenAI, ll
 
     assert [said["role"] for said in llm.calls[-1].messages] == ["user", "assistant", "tool"]
     with pytest.raises(openai.NotFoundError):
-        await client.responses.create(model="fake", input=[{"type": "item_reference", "id": "msg_1"}])
+        await sdk.responses.create(model="fake", input=[{"type": "item_reference", "id": "msg_1"}])
 
 
-async def test_a_chain_has_every_turn_and_no_old_instructions(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
-    last = await client.responses.create(model="fake", input="one", instructions="Be kind.")
+async def test_a_chain_has_every_turn_and_no_old_instructions(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    last = await sdk.responses.create(model="fake", input="one", instructions="Be kind.")
     for text in ("two", "three"):
-        last = await client.responses.create(model="fake", input=text, previous_response_id=last.id)
+        last = await sdk.responses.create(model="fake", input=text, previous_response_id=last.id)
 
     said = [message["content"] for message in llm.calls[-1].messages]
     assert said[0::2] == ["one", "two", "three"]
     assert [message["role"] for message in llm.calls[-1].messages] == ["user", "assistant"] * 2 + ["user"]
-    items = [item async for item in client.responses.input_items.list(last.id, order="asc", limit=2)]
+    items = [item async for item in sdk.responses.input_items.list(last.id, order="asc", limit=2)]
     texts = [item.content[0].text for item in items]  # type: ignore[union-attr]
     assert texts == said
-    newest = await client.responses.input_items.list(last.id, limit=1)
+    newest = await sdk.responses.input_items.list(last.id, limit=1)
     assert newest.data[0].content[0].text == "three"  # type: ignore[union-attr]
 
 
-async def test_what_is_not_stored_is_not_there(client: openai.AsyncOpenAI) -> None:
-    response = await client.responses.create(model="fake", input="forget me", store=False)
+async def test_what_is_not_stored_is_not_there(sdk: openai.AsyncOpenAI) -> None:
+    response = await sdk.responses.create(model="fake", input="forget me", store=False)
 
     with pytest.raises(openai.NotFoundError):
-        await client.responses.retrieve(response.id)
+        await sdk.responses.retrieve(response.id)
     with pytest.raises(openai.BadRequestError):
-        await client.responses.create(model="fake", input="x", previous_response_id=response.id)
+        await sdk.responses.create(model="fake", input="x", previous_response_id=response.id)
 
 
 @pytest.mark.parametrize("path", ["", "/cancel", "/input_items"])
@@ -322,8 +312,8 @@ async def test_ids_that_are_none_are_not_there(http: aiohttp.ClientSession, path
             assert (await response.json())["error"]["message"]
 
 
-async def test_a_page_of_items_is_checked(http: aiohttp.ClientSession, client: openai.AsyncOpenAI) -> None:
-    created = await client.responses.create(model="fake", input="page me")
+async def test_a_page_of_items_is_checked(http: aiohttp.ClientSession, sdk: openai.AsyncOpenAI) -> None:
+    created = await sdk.responses.create(model="fake", input="page me")
 
     for query, param in (("limit=0", "limit"), ("limit=x", "limit"), ("order=up", "order"), ("after=nobody", "after")):
         async with http.get(f"/v1/responses/{created.id}/input_items?{query}") as response:
@@ -380,9 +370,9 @@ async def test_a_request_may_be_larger_than_on_other_routes(http: aiohttp.Client
         assert response.status == 413
 
 
-async def test_what_is_not_offered_yet_says_so(client: openai.AsyncOpenAI) -> None:
+async def test_what_is_not_offered_yet_says_so(sdk: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        await client.responses.create(model="fake", input="x", extra_body={"moderation": {}})
+        await sdk.responses.create(model="fake", input="x", extra_body={"moderation": {}})
     assert (refused.value.code, refused.value.param) == ("unsupported_value", "moderation")
 
 

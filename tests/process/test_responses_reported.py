@@ -2,19 +2,17 @@
 
 import json
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 import openai
 import pytest
-import pytest_asyncio
 from aiohttp import web
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.replies import Call, Reply
-from answerback.testing.service import Service
 from troubles import chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,14 +28,6 @@ def settings() -> Mapping[str, str]:
 @pytest.fixture(scope="module")
 def headers() -> Mapping[str, str]:
     return {"Authorization": "Bearer the-key"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(service: Service) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(
-        base_url=f"{service.url}/v1", api_key="the-key", max_retries=0, _strict_response_validation=True
-    ) as made:
-        yield made
 
 
 def call(call_id: str) -> dict[str, Any]:
@@ -62,18 +52,18 @@ def refusing(wrong: Any, message: str, otherwise: Reply) -> Reply:
     return reply
 
 
-async def test_1_the_stream_helper_of_the_sdk_reads_every_text(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_1_the_stream_helper_of_the_sdk_reads_every_text(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     for text in ("one", "two words", "x" * 5000, "é 🌍"):
         llm.then(replies.say(text))
-        async with client.responses.stream(model="fake", input="say it") as stream:
+        async with sdk.responses.stream(model="fake", input="say it") as stream:
             assert (await stream.get_final_response()).output_text == text
 
 
-async def test_2_an_answer_that_was_cut_is_incomplete(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_2_an_answer_that_was_cut_is_incomplete(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("cut it", replies.stream(sse(chunk("Hel"), chunk(None, "length"))))
 
-    whole = await client.responses.create(model="fake", input="cut it", max_output_tokens=1)
-    stream = await client.responses.create(model="fake", input="cut it", max_output_tokens=1, stream=True)
+    whole = await sdk.responses.create(model="fake", input="cut it", max_output_tokens=1)
+    stream = await sdk.responses.create(model="fake", input="cut it", max_output_tokens=1, stream=True)
     *_, last = [event async for event in stream]
 
     assert last.type == "response.incomplete"
@@ -85,19 +75,17 @@ async def test_2_an_answer_that_was_cut_is_incomplete(client: openai.AsyncOpenAI
     assert llm.calls[-1].body["max_tokens"] == 1
 
 
-async def test_3_parallel_calls_stay_one_message(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_3_parallel_calls_stay_one_message(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     items: Any = [user("both"), call("a"), call("b"), output("a"), output("b")]
 
-    await client.responses.create(model="fake", input=items, tools=[FUNCTION])  # type: ignore[list-item]
+    await sdk.responses.create(model="fake", input=items, tools=[FUNCTION])  # type: ignore[list-item]
 
     assert [said["role"] for said in llm.calls[-1].messages] == ["user", "assistant", "tool", "tool"]
     assert [each["id"] for each in llm.calls[-1].messages[1]["tool_calls"]] == ["a", "b"]
 
 
 @pytest.mark.parametrize("refused", [False, True], ids=["demanded", "refused"])
-async def test_4_thoughts_go_back_where_they_are_wanted(
-    client: openai.AsyncOpenAI, llm: FakeLLM, refused: bool
-) -> None:
+async def test_4_thoughts_go_back_where_they_are_wanted(sdk: openai.AsyncOpenAI, llm: FakeLLM, refused: bool) -> None:
     model, text = f"thinker-{refused}", f"think {refused}"
     message = "reasoning_content is not supported" if refused else "reasoning_content must be passed back"
 
@@ -110,14 +98,14 @@ async def test_4_thoughts_go_back_where_they_are_wanted(
     items: Any = [user(text), thought, call("a"), output("a")]
 
     for _ in range(2):
-        response = await client.responses.create(model=model, input=items, tools=[FUNCTION])  # type: ignore[list-item]
+        response = await sdk.responses.create(model=model, input=items, tools=[FUNCTION])  # type: ignore[list-item]
         assert response.output_text == "Done."
 
     # What an upstream refused once is not sent to it again.
     assert llm.count(text) == (3 if refused else 2)
 
 
-async def test_5_tools_that_only_openai_has_lock_no_client_out(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_5_tools_that_only_openai_has_lock_no_client_out(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     tools: Any = [
         FUNCTION,
         {"type": "custom", "name": "patch"},
@@ -125,14 +113,14 @@ async def test_5_tools_that_only_openai_has_lock_no_client_out(client: openai.As
         {"type": "web_search"},
     ]
 
-    raw = await client.responses.with_raw_response.create(model="fake", input="go", tools=tools, tool_choice="auto")
+    raw = await sdk.responses.with_raw_response.create(model="fake", input="go", tools=tools, tool_choice="auto")
 
     assert raw.parse().status == "completed"
     offered = [each["function"]["name"] for each in llm.calls[-1].body["tools"]]
     assert offered == ["find", "patch", "agents__spawn"]
 
 
-async def test_6_instructions_stand_in_one_system_message_in_front(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_6_instructions_stand_in_one_system_message_in_front(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     def wrong(messages: Any) -> bool:
         return any(said["role"] in ("system", "developer") for said in messages[1:])
 
@@ -144,16 +132,16 @@ async def test_6_instructions_stand_in_one_system_message_in_front(client: opena
         user("obey"),
     ]
 
-    response = await client.responses.create(model="fake", input=items, instructions="Zero.")
+    response = await sdk.responses.create(model="fake", input=items, instructions="Zero.")
 
     assert response.output_text == "Yes."
     assert llm.calls[-1].messages[0]["content"] == "Zero.\n\nOne.\n\nTwo."
 
 
-async def test_7_a_stream_that_dies_has_failed(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+async def test_7_a_stream_that_dies_has_failed(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("die", replies.break_off("This sentence will never be finished."))
 
-    stream = await client.responses.create(model="fake", input="die", stream=True)
+    stream = await sdk.responses.create(model="fake", input="die", stream=True)
     events = [event async for event in stream]
 
     last = events[-1]

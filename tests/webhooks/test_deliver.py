@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import openai
 import pytest
 from owing import ALIVE, record_of
 from standardwebhooks.webhooks import Webhook
@@ -116,6 +117,27 @@ async def test_a_failed_attempt_is_made_again_with_the_same_id_and_body_and_a_fr
     assert [each.error for each in delivered.attempts] == [
         "the receiver answered 503", "connection refused", None,
     ]  # fmt: skip
+
+
+async def test_a_receiver_that_was_away_for_six_minutes_can_still_verify_what_comes(
+    post: Post, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SDKs refuse timestamps that are five minutes old."""
+    monkeypatch.setattr("time.time", lambda: clock.now() / 1000)
+    webhooks = openai.OpenAI(api_key="none").webhooks
+    sender = StubSender(SendError("connection refused"), SendError("connection refused"), 200)
+    await post.attempt(sender)
+    clock.advance(6)
+    await post.attempt(sender)
+    clock.advance(354)
+    delivered = await post.attempt(sender)
+
+    (_, first, _), _, (_, last, body) = sender.sent
+    assert delivered.state == "delivered"
+    assert first.keys() == last.keys() == {"webhook-id", "webhook-timestamp", "webhook-signature", "X-Signature"}
+    webhooks.verify_signature(body, last, secret=SECRET)
+    with pytest.raises(openai.InvalidWebhookSignatureError, match="too old"):
+        webhooks.verify_signature(body, first, secret=SECRET)
 
 
 async def test_the_last_attempt_that_fails_is_the_end(post: Post, clock: FakeClock) -> None:

@@ -22,6 +22,7 @@ class Progress:
         self._repeats = False
         self._rises = False
         self._goes_on = False
+        self._ends_each_piece = False
         self._open: set[int] = set()
         self._ended: dict[int, Finish] = {}
         self.speaks = False
@@ -35,7 +36,8 @@ class Progress:
     def complete(self) -> bool:
         """Whether nothing but the usage can follow: all that was asked for has ended, for certain, and does not go on
         after its end."""
-        return self.speaks and self.finished and not (self._several or self.doubtful or self._goes_on)
+        goes_on = self._goes_on or self._ends_each_piece
+        return self.speaks and self.finished and not (self._several or self.doubtful or goes_on)
 
     @property
     def doubtful(self) -> bool:
@@ -80,6 +82,8 @@ class Progress:
         if finish is Finish.FAILED:
             raise broken_off(word)
         if finish is not Finish.NONE:
+            if index in self._ended and not self._goes_on and says(choice.get("delta")):
+                self._ends_each_piece = True
             if self._ended.get(index, Finish.UNKNOWN) is Finish.UNKNOWN:
                 self._ended[index] = finish
             self._open.discard(index)

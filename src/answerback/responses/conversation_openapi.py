@@ -4,9 +4,9 @@ from typing import Any
 
 from answerback.http.bodies import body_schema
 from answerback.http.openai_errors import openai_errors, openai_refusal
-from answerback.http.openapi_parts import NOT_JSON
+from answerback.http.openapi_parts import KEY_REASONS, NOT_JSON
 from answerback.responses.conversation_request import ConversationChanges, NewConversation, NewItems
-from answerback.responses.openapi_parts import EXAMPLE_ITEM, REASONS, body_of
+from answerback.responses.openapi_parts import EXAMPLE_ITEM, body_of
 
 EXAMPLE_ID = "conv_01a1fc8454427e0488ed70bfee41f52c"
 _METADATA = {"topic": "parcels"}
@@ -23,15 +23,15 @@ CREATE_BODY = body_schema(NewConversation, {"items": [_ASKED], "metadata": _META
 CHANGE_BODY = body_schema(ConversationChanges, {"metadata": _METADATA})
 ADD_BODY = body_schema(NewItems, {"items": [_ASKED]})
 
-_READ: dict[int | str, dict[str, Any]] = openai_errors(**REASONS) | openai_refusal(
+_READ: dict[int | str, dict[str, Any]] = openai_errors(**KEY_REASONS) | openai_refusal(
     404,
     "There is no such conversation among yours, or it has no such item",
     "not_found",
     f"there is no conversation {EXAMPLE_ID!r}: it was never created, or is deleted",
 )
 _SENT = openai_errors(
-    **REASONS
-    | {
+    **{
+        **KEY_REASONS,
         "_400": "A parameter is wrong; `param` names it",
         "_409": "The Idempotency-Key was used with another body, or its first request is still being answered",
         "_413": "The body is larger than 32 MiB",

@@ -6,7 +6,7 @@ from typing import Any
 
 from answerback.http.bodies import body_schema
 from answerback.http.openai_errors import openai_errors, openai_refusal
-from answerback.http.openapi_parts import MISDIRECTED, NOT_JSON
+from answerback.http.openapi_parts import KEY_REASONS, NOT_JSON, SPENT_KEY, UPSTREAM_REASONS
 from answerback.responses.body import Progress, response_body
 from answerback.responses.model import Asked
 from answerback.responses.request import RequestBody
@@ -43,12 +43,6 @@ _STREAM = "".join(
         {"type": "response.completed", "response": _EXAMPLE, "sequence_number": 8},
     )
 )
-REASONS = {
-    "_401": "No key, or one that is not valid",
-    "_421": MISDIRECTED,
-    "_429": "A rate limit, ours or the upstream's; `Retry-After` says when to try again, where it is known",
-    "_503": "The database cannot be reached now; try again",
-}
 
 
 def body_of(description: str, example: Any, schema: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -70,15 +64,13 @@ _CREATED["content"]["text/event-stream"] = {"schema": {"type": "string"}, "examp
 CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: _CREATED,
     **openai_errors(
-        **REASONS
-        | {
+        **{
+            **KEY_REASONS,
+            **UPSTREAM_REASONS,
             "_400": "The request is wrong, or the upstream refused it: `param` and `message` say what to change",
-            "_409": "The Idempotency-Key was used with another body, or its first request is still being answered "
-            "(then with `Retry-After`), or its response was not stored",
+            "_409": SPENT_KEY,
             "_413": "The body is larger than 32 MiB, or too large for the upstream",
             "_415": NOT_JSON,
-            "_502": "The upstream failed, answered with nonsense, or refuses the service's own credentials or credit",
-            "_503": "The upstream did not answer in time or cannot be reached, or the database cannot be; try again",
         }
     ),
     **openai_refusal(
@@ -88,7 +80,7 @@ CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
         "there is no item 'msg_1'",
     ),
 }
-_OF_ONE = openai_errors(**REASONS) | openai_refusal(
+_OF_ONE = openai_errors(**KEY_REASONS) | openai_refusal(
     404, "There is no such response among yours", "not_found", f"there is no response {EXAMPLE_ID!r}"
 )
 
