@@ -11,6 +11,7 @@ from httpx2 import AsyncClient
 from answerback.conversations.routes import router
 from answerback.conversations.windows import DatabaseWindows
 from answerback.database import pages
+from builders import MEMORY
 from in_process import AnyKey, calling
 
 AWKWARD = ["plain", "a/b", "a//b/", "what?", "100%", "a%2Fb", "a b+c&d=e#f", "größe 🦜", "line\nbreak", "end\n", "..."]
@@ -20,7 +21,8 @@ MOMENT = "2025-06-15T15:06:40.000Z"
 @pytest.fixture
 async def client(record: Record) -> AsyncIterator[AsyncClient]:
     stores = record.store
-    async with calling(router(stores, DatabaseWindows(stores), record.erase_jobs, AnyKey().tenant)) as client:  # type: ignore[arg-type]
+    windows, tenant = DatabaseWindows(stores), AnyKey().tenant
+    async with calling(router(stores, windows, record.erase_jobs, tenant, MEMORY, lambda: NOW)) as client:  # type: ignore[arg-type]
         yield client
 
 
@@ -37,6 +39,7 @@ async def test_a_conversation_shows_what_was_said_and_called_oldest_first(record
     assert reply.json() == {
         "key": "s",
         "pending": 1,
+        "remembered_from": 1,
         "messages": [
             first | {"role": "user", "content": parts, "created_at": MOMENT},
             first | call | {"created_at": MOMENT},
@@ -94,3 +97,17 @@ async def test_the_document_describes_messages_and_calls(client: AsyncClient) ->
     assert {"get", "delete"} == document["paths"]["/v1/sessions/{key}"].keys()
     schemas = document["components"]["schemas"].keys()
     assert {"Session", "SessionMessage", "SessionCall", "SessionCallOutput"} <= schemas
+
+
+async def test_it_says_from_where_on_the_next_message_remembers(record: Record, client: AsyncClient) -> None:
+    async def remembered_from() -> int | None:
+        shown: int | None = (await client.get("/v1/sessions/s")).json()["remembered_from"]
+        return shown
+
+    long_ago = NOW - int(MEMORY.ttl_seconds * 1000) - 1
+    await record.add(asked("forgotten"), answered("by now"), at=long_ago)
+    assert await remembered_from() is None
+    await record.add(asked("new"), answered("and remembered"), at=NOW)
+    assert await remembered_from() == 2
+    await client.delete("/v1/sessions/s")
+    assert await remembered_from() is None

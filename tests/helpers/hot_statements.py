@@ -4,6 +4,7 @@ from answerback.ask import store as questions
 from answerback.conversations import store as conversations
 from answerback.database.operation import Statement
 from answerback.http import idempotency_store as idempotency
+from answerback.inbox import store as inbox
 from answerback.jobs import (
     accept,
     claim,
@@ -19,6 +20,7 @@ from answerback.jobs import (
     recover,
     reschedule,
     resolve,
+    sift,
 )
 from answerback.jobs import order as order_of_jobs
 from answerback.overview import store as overview
@@ -85,6 +87,9 @@ JOBS: dict[str, Statement] = {
     "LISTED_SIZES": pages.SIZES,
     "LISTED_JOBS": pages.SHOWN,
     "LISTED_FACTS": pages.FACTS,
+    "LISTED_OF_MODEL": sift.NAMING,
+    "LISTED_FAILING": sift.FAILING,
+    "HELD_AHEAD": read.HELD_AHEAD,
     "FIND_RESOLVED": resolve.FIND,
     "DELIVERED_AT": resolve.DELIVERED_AT,
     "ENDED_OF": erase.ENDED_OF,
@@ -104,6 +109,7 @@ JOBS: dict[str, Statement] = {
 }
 CONVERSATIONS: dict[str, Statement] = {
     "FIND_CONVERSATION": conversations.FIND,
+    "RECENT_CONVERSATIONS": conversations.RECENT,
     "REMEMBERED": conversations.REMEMBERED,
     "SIZES_OF_ENTRIES": conversations.SIZES,
     "NEWEST": conversations.NEWEST,
@@ -174,6 +180,10 @@ OTHERS: dict[str, Statement] = {
     "LAST_ANSWERED_AT": questions.LAST_ANSWERED_AT,
     "SIZES_OF_QUESTIONS": questions.SIZES,
     "LIST_QUESTIONS": questions.LIST_QUESTIONS,
+    "LIST_INBOX": inbox.LIST,
+    "DROP_OLDEST_OF_INBOX": inbox.DROP_OLDEST,
+    "CLEAR_INBOX": inbox.CLEAR,
+    "PRUNE_INBOX": inbox.PRUNE,
     "MINUTES_OF_ACTIVITY": overview.MINUTES,
     "DAY_OF_ACTIVITY": overview.DAY,
     "PRUNE_ACTIVITY": overview.PRUNE,

@@ -8,6 +8,7 @@ from answerback.conversations.store import ConversationStore
 from answerback.database.operation import Database, Transaction
 from answerback.database.service_secrets import ServiceSecrets
 from answerback.http.idempotency_store import IdempotencyStore
+from answerback.inbox.store import InboxStore
 from answerback.jobs.backlog import Backlog
 from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Registry
@@ -39,6 +40,7 @@ class Stores:
     service_secrets: ServiceSecrets
     activity: Activity
     overview: OverviewStore
+    inbox: InboxStore
 
     async def close(self) -> None:
         await self.jobs.close()
@@ -77,6 +79,7 @@ async def make_stores(database: Database, commits: Commits, kinds: Registry | No
         service_secrets=ServiceSecrets(database),
         activity=commits.activity,
         overview=OverviewStore(database),
+        inbox=InboxStore(database),
     )
     try:
         await stores.jobs.count_open()

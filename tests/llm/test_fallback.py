@@ -9,6 +9,7 @@ from scripting import ask, chunk, read, streamed
 
 from answerback.kernel.errors import Concerns, ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
+from answerback.llm.health import Health
 from answerback.llm.model import ChatRequest, Chunk, Model, ModelList
 from answerback.llm.provider import send_streamed
 from answerback.llm.reply import Reply
@@ -87,7 +88,9 @@ class World:
         self.two = Scripted("two", **failures)
         smart = [Route(self.one, "a"), Route(self.one, "b"), Route(self.two, "c")]
         self.clock = FakeClock()
-        self.provider = FallbackProvider({"smart": smart}, smart, self.one, Instruments(Journal(), self.clock))
+        self.health = Health(self.clock)
+        instruments = Instruments(Journal(), self.clock)
+        self.provider = FallbackProvider({"smart": smart}, smart, self.one, instruments, health=self.health)
 
     async def ask(self, model: str | None = "smart") -> str:
         body: dict[str, Any] = {"messages": []} if model is None else {"messages": [], "model": model}
@@ -107,6 +110,19 @@ async def test_a_failure_that_may_be_retried_moves_on_in_order() -> None:
 
     assert await world.ask() == "two:c"
     assert world.one.asked == ["a", "b"]
+
+
+async def test_who_rests_is_shown_and_until_when() -> None:
+    world = World(a=broken(retry_after=7), b=broken(ErrorCode.UPSTREAM_AUTH, retryable=False))
+    await world.ask()
+
+    (standing,) = world.health.standings()
+    began = world.clock.now()
+    assert standing.name == "one"
+    assert [(rest.model, rest.until - began, rest.code) for rest in standing.rests] == [
+        ("a", 7_000, ErrorCode.UPSTREAM_ERROR),
+        (None, COOLDOWN_SECONDS * 1000, ErrorCode.UPSTREAM_AUTH),
+    ]
 
 
 async def test_a_name_that_stands_for_nothing_goes_as_it_is_to_the_first_provider() -> None:

@@ -8,7 +8,7 @@ import pytest
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import LLMCall
-from answerback.llm.health import WINDOW_SECONDS, Health, Standing
+from answerback.llm.health import WINDOW_SECONDS, Health, Rest, Standing
 from answerback.llm.model import ModelList
 from answerback.llm.observed import ObservedProvider
 from answerback.testing.clock import FakeClock
@@ -111,3 +111,28 @@ async def test_a_list_of_models_shows_it_too(clock: FakeClock, journal: Journal)
     assert (first(health).reachable, first(health).calls) == (False, 0)
     await provider.models()
     assert first(health).reachable
+
+
+def test_who_rests_is_shown_until_the_rest_ends(health: Health, clock: FakeClock) -> None:
+    health.rests("first", "m", 30, ErrorCode.UPSTREAM_RATE_LIMITED)
+    health.rests("first", None, 60, ErrorCode.UPSTREAM_CREDIT)
+    began = clock.now()
+
+    assert first(health).rests == [
+        Rest("m", began + 30_000, ErrorCode.UPSTREAM_RATE_LIMITED),
+        Rest(None, began + 60_000, ErrorCode.UPSTREAM_CREDIT),
+    ]
+    clock.advance(45)
+    assert [rest.model for rest in first(health).rests] == [None]
+    clock.advance(15)
+    assert first(health).rests == []
+
+
+def test_providers_are_shown_in_the_order_of_the_routes_with_their_models(health: Health) -> None:
+    health.routed({"second": ["large", "small"], "third": ["tiny"]})
+
+    assert [(each.name, each.models) for each in health.standings()] == [
+        ("second", ("large", "small")),
+        ("third", ("tiny",)),
+        ("first", None),
+    ]

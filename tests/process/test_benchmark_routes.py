@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import json
 import statistics
 import time
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ def rows(service: Service, report: Any) -> list[dict[str, str]]:
 
 
 def files(service: Service) -> set[Path]:
-    return set((service.folder / "benchmarks").glob("*"))
+    return set((service.folder / "benchmarks").glob("*.csv"))
 
 
 async def test_a_report_has_the_numbers_of_all_and_of_each_prompt(
@@ -355,3 +356,45 @@ async def test_no_text_and_no_traceback_is_logged(service: Service) -> None:
     assert "Traceback" not in service.logs
     assert "HYPERLINK" not in service.logs
     assert "quick one" not in service.logs
+
+
+async def events_of(response: aiohttp.ClientResponse) -> list[tuple[str, Any]]:
+    blocks = (await response.text()).split("\n\n")
+    lines = [block.split("\n") for block in blocks if block.startswith("event: ")]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in lines]
+
+
+async def test_its_progress_is_shown_as_events_and_then_its_report(
+    http: aiohttp.ClientSession, service: Service
+) -> None:
+    accept = {"Accept": "text/event-stream"}
+    async with http.post("/benchmark", data=form("one\ntwo\n", runs=3, concurrency=1), headers=accept) as response:
+        assert response.headers["content-type"] == "text/event-stream"
+        *progress, (last, report) = await events_of(response)
+
+    assert {name for name, _ in progress} == {"progress"}
+    done = [each["done"] for _, each in progress]
+    assert done == sorted(set(done))
+    assert (done[-1], {each["of"] for _, each in progress}) == (6, {6})
+    assert (last, report["overall"]["calls"]) == ("result", 6)
+    assert len(rows(service, report)) == 6
+
+
+async def test_past_ones_are_listed_and_shown_as_they_were_sent(http: aiohttp.ClientSession) -> None:
+    _, report = await bench(http, "one\ntwo\n", runs=2)
+
+    listed = (await (await http.get("/v1/benchmarks")).json())["items"]
+
+    newest = listed[0]
+    assert (newest["model"], newest["calls"], newest["failures"]) == (report["model"], 4, 0)
+    assert f"benchmarks/{newest['name']}.csv" == report["results_file"]
+    assert await (await http.get(f"/v1/benchmarks/{newest['name']}")).json() == report
+    assert (await http.get("/v1/benchmarks/benchmark-20260101T120000Z-00000000")).status == 404
+
+
+async def test_what_keeps_it_from_starting_is_a_status_also_where_events_were_asked_for(
+    http: aiohttp.ClientSession,
+) -> None:
+    accept = {"Accept": "text/event-stream"}
+    async with http.post("/benchmark", data=form("x", model="nobody/knows"), headers=accept) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (400, "model_not_found")

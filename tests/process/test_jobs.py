@@ -23,7 +23,8 @@ JOB = {
     *("model", "usage", "finish_reason", "error", "callback_url", "retry_of", "delivery"),
 }
 DETAILS = JOB | {
-    *("response", "metadata", "lease_losses", "retried_as", "attempts_made", "attempts", "deliveries"),
+    *("message", "system", "params", "response", "metadata", "claimed_at", "waiting_for", "lease_losses"),
+    *("retried_as", "attempts_made", "attempts", "deliveries"),
 }
 ATTEMPT = {
     *("number", "status", "started_at", "finished_at", "duration_ms", "http_status", "error", "response_snippet"),

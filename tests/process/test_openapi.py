@@ -12,7 +12,7 @@ from relay import Client, Relay, Surroundings
 from answerback.http.openapi_folding import UNKNOWN
 from api_document import errors, schema_of
 
-OPEN = {"GET /healthz", "GET /readyz", "POST /v1/llm/callback/{job_id}", "DELETE /v1/session"}
+OPEN = {"GET /healthz", "GET /readyz", "POST /v1/llm/callback/{job_id}", "DELETE /v1/session", "POST /inbox/{token}"}
 LIMITS = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
 
 

@@ -19,7 +19,7 @@ async def test_a_conversation_shows_its_messages_oldest_first(client: Client) ->
 
     shown = await client.get("/v1/sessions/s")
 
-    assert shown.keys() == {"key", "pending", "messages"}
+    assert shown.keys() == {"key", "pending", "remembered_from", "messages"}
     assert (shown["key"], shown["pending"]) == ("s", 0)
     assert [(m["seq"], m["role"], m["content"], m["job_id"]) for m in shown["messages"]] == [
         (1, "user", client.text("one"), first["job_id"]),

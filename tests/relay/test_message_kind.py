@@ -342,13 +342,14 @@ def test_nothing_of_a_message_is_left_once_it_is_redacted(args: Message) -> None
 def test_a_job_is_described_by_what_was_asked_and_answered(
     ending: Callable[[], Ending | None], shown: dict[str, Any]
 ) -> None:
-    args = Message("b", session_id="s", model="m-2", metadata={"k": 1})
+    args = Message("b", session_id="s", model="m-2", system="S", temperature=0.5, params={"seed": 1}, metadata={"k": 1})
 
     description = kind_of().describe(job(args), ending())
 
     whole = {**description.summary, **description.details}
-    assert whole == shown | {"session_id": "s", "metadata": {"k": 1}}
-    assert description.details.keys() == {"response", "metadata"}
+    asked = {"message": "b", "system": "S", "params": {"seed": 1, "temperature": 0.5}}
+    assert whole == shown | asked | {"session_id": "s", "metadata": {"k": 1}}
+    assert description.details.keys() == {*asked, "response", "metadata"}
 
 
 def completed(result: Any = RESULT) -> Ending:

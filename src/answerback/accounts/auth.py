@@ -67,9 +67,9 @@ class Authenticator:
         self._fresh_until = float("-inf")
         self._reading = asyncio.Lock()
 
-    async def caller(self, request: Request) -> Caller:
-        """The caller; the request counts against its rate. Raises Unauthorized, Misdirected, RateLimited,
-        StorageUnavailable."""
+    async def caller(self, request: Request, asked: str | None = None) -> Caller:
+        """The caller; the request counts against its rate. `asked` is the tenant that `?tenant=` names, which only
+        operators may use. Raises Unauthorized, Misdirected, RateLimited, StorageUnavailable; Forbidden."""
         caller = await self._identified(request)
         name, rate = _counted(request, caller), caller.rate
         if rate is not None and reads_for_a_page(request):
@@ -77,6 +77,8 @@ class Authenticator:
         await self._limiter.admit(request, name, rate)
         if caller.operator:
             note_operator(request)
+        if asked is not None:
+            _require_operator(caller, ASKS_FOR_TENANT)
         return caller
 
     async def count_calls(self, request: Request, caller: Caller, calls: int) -> None:
@@ -109,11 +111,8 @@ class Authenticator:
     async def tenant_or_asked(self, request: Request, asked: str | None) -> str:
         """The tenant of a list: the one that `?tenant=` names, which only operators may use, else the caller's. Raises
         Forbidden, and as `caller`."""
-        caller = await self.caller(request)
-        if asked is None:
-            return caller.tenant_id
-        _require_operator(caller, ASKS_FOR_TENANT)
-        return asked
+        caller = await self.caller(request, asked)
+        return caller.tenant_id if asked is None else asked
 
     async def check(self, request: Request) -> None:
         """As `caller`, for requests that are not counted."""

@@ -13,7 +13,7 @@ from answerback.accounts.auth import Authenticator
 from answerback.accounts.model import hash_key, key_name, new_key
 from answerback.accounts.store import AccountStore
 from answerback.http.bodies import StrictBody, body_schema, read_body
-from answerback.http.fields import no_nul
+from answerback.http.fields import EMPTY_IS_ABSENT, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors, not_found
 from answerback.http.responses import NO_STORE, Time, respond
@@ -80,9 +80,12 @@ class NewKey(StrictBody):
 
 
 MAX_PAGE_SIZE = 100
-PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many at most.")]
+PageSize = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
+]
 Before = Annotated[
     Annotated[str, AfterValidator(no_nul), Field(max_length=64)] | None,
+    EMPTY_IS_ABSENT,
     Query(description="Only older keys than the one of this id: the `next` of a page."),
 ]
 OPERATOR_ERRORS = KEY_ERRORS | errors(_403="The key is not an operator's")
@@ -107,7 +110,7 @@ def _add_list(routes: APIRouter, store: AccountStore, authenticator: Authenticat
     async def list_keys(request: Request, limit: PageSize = MAX_PAGE_SIZE, before: Before = None) -> Response:
         """Revoked ones too; none of them shows the key itself. For operators."""
         await authenticator.operator(request)
-        page = await store.page_of_keys(before, limit)
+        page = await store.page_of_keys(before, limit or MAX_PAGE_SIZE)
         return respond(200, KeyList(items=[KeyBody(**asdict(key)) for key in page.keys], next=page.following))
 
 

@@ -14,7 +14,7 @@ from answerback.kernel.errors import ResultsUnwritable
 T = TypeVar("T")
 
 
-OURS = ("benchmark-*.csv", "benchmark-*.svg")
+OURS = ("benchmark-*.csv", "benchmark-*.svg", "benchmark-*.json", "benchmark-*.part")
 
 
 class ResultsFolder:
@@ -37,7 +37,7 @@ class ResultsFolder:
         """Raises ResultsUnwritable."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         path = self._folder / f"benchmark-{stamp}-{secrets.token_hex(4)}.csv"
-        return CsvFile(path, await _on_disk(path, lambda: self._open(path)))
+        return CsvFile(path, await on_disk(path, lambda: self._open(path)))
 
     def _open(self, path: Path) -> BinaryIO:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ class ResultsFolder:
 
     async def prune(self, retention_seconds: float) -> int:
         """Deletes the files last written so long ago, and returns how many. Raises ResultsUnwritable."""
-        return await _on_disk(self._folder / "any", lambda: self._delete_before(time.time() - retention_seconds))
+        return await on_disk(self._folder / "any", lambda: self._delete_before(time.time() - retention_seconds))
 
     def _delete_before(self, moment: float) -> int:
         old = [each for kind in OURS for each in self._folder.glob(kind) if each.lstat().st_mtime < moment]
@@ -70,7 +70,7 @@ class CsvFile:
     async def write(self, text: str) -> None:
         """Flushes the file, so that readers see the text at once. Raises ResultsUnwritable."""
         data = text.encode(errors="replace")
-        await _on_disk(self._where, lambda: self._append(data))
+        await on_disk(self._where, lambda: self._append(data))
 
     def _append(self, data: bytes) -> None:
         self._file.write(data)
@@ -78,10 +78,11 @@ class CsvFile:
 
     async def close(self) -> None:
         """Raises ResultsUnwritable."""
-        await _on_disk(self._where, self._file.close)
+        await on_disk(self._where, self._file.close)
 
 
-async def _on_disk(path: Path, work: Callable[[], T]) -> T:
+async def on_disk(path: Path, work: Callable[[], T]) -> T:
+    """Does the work in a thread. Raises ResultsUnwritable."""
     try:
         return await asyncio.to_thread(work)
     except OSError as error:

@@ -1,10 +1,12 @@
 """Benchmarks of a model, as JSON or as a page to look at; every run is in a CSV file of its own."""
 
 import asyncio
+import time
 from collections.abc import Mapping
-from typing import Any
+from pathlib import PurePath
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -21,15 +23,20 @@ from answerback.benchmark.model import (
     Summary,
     read_prompts,
 )
-from answerback.benchmark.run import Benchmark
+from answerback.benchmark.progress import started
+from answerback.benchmark.reports import BenchmarkSummary, Reports
+from answerback.benchmark.run import Benchmark, OnRun
 from answerback.http.bodies import from_form
 from answerback.http.content_types import require_form
 from answerback.http.errors import BodyTooLarge, InvalidRequest
 from answerback.http.fields import ModelName
 from answerback.http.forms import read_form
+from answerback.http.headers import accepts
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openapi_parts import ASK_ERRORS, IDEMPOTENCY_KEY, errors, refusal
-from answerback.http.responses import respond
+from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
+from answerback.http.openapi_parts import ASK_ERRORS, IDEMPOTENCY_KEY, KEY_ERRORS, errors, not_found, refusal
+from answerback.http.responses import JSON, respond
+from answerback.http.sse import EVENT_STREAM, sse_response
 from answerback.kernel.errors import InvalidField
 
 PATH = "/benchmark"
@@ -79,7 +86,18 @@ class ReportBody(BaseModel):
     )
 
 
+class PastBenchmarks(BaseModel):
+    """Benchmarks that have ended, the newest first."""
+
+    items: list[BenchmarkSummary]
+
+
+BENCHMARK = "benchmark-20260101T120000Z-1f0c9a3e"
 FORM_EXAMPLE = {"prompt_file": "What is the capital of France?\nWhy is the sky blue?\n", "runs": 5, "concurrency": 5}
+EVENTS_EXAMPLE = (
+    'event: progress\ndata: {"done":1,"of":10}\n\nevent: progress\ndata: {"done":10,"of":10}\n\n'
+    'event: result\ndata: {"model":"openai/gpt-oss-20b:free","runs":5}\n\n'
+)
 RESPONSES: dict[int | str, dict[str, Any]] = (
     ASK_ERRORS
     | errors(
@@ -97,16 +115,21 @@ RESPONSES: dict[int | str, dict[str, Any]] = (
     | {
         200: {
             "model": ReportBody,
-            "description": "The report; with `visualize=true` as an HTML page. Calls that failed are counted in it.",
-            "content": {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"}},
+            "description": "The report; with `visualize=true` as an HTML page, with `Accept: text/event-stream` after "
+            "events that say how far it is. Calls that failed are counted in it.",
+            "content": {
+                "text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"},
+                EVENT_STREAM: {"schema": {"type": "string"}, "example": EVENTS_EXAMPLE},
+            },
         }
     }
 )
 
 
-def router(benchmark: Benchmark, authenticator: Authenticator, idempotent: Idempotent) -> APIRouter:
-    """`POST /benchmark`."""
+def router(benchmark: Benchmark, authenticator: Authenticator, idempotent: Idempotent, reports: Reports) -> APIRouter:
+    """`POST /benchmark`, and past ones at `/v1/benchmarks`."""
     router = APIRouter(tags=["generate"])
+    _add_past(router, reports, authenticator)
 
     @router.post(
         PATH,
@@ -118,28 +141,75 @@ def router(benchmark: Benchmark, authenticator: Authenticator, idempotent: Idemp
     async def run_benchmark(request: Request) -> Response:
         """Asks every prompt `runs` times and measures how long answers take. The response comes when all is done;
         hanging up stops it, unless it has an `Idempotency-Key`, and keeps the rows of what was done. At most 10,000
-        calls; each counts against your rate.
+        calls; each counts against your rate. With `Accept: text/event-stream` it says how far it is (`event: progress`,
+        `{"done", "of"}`), then sends the report (`event: result`); hanging up then always stops it.
 
         `curl -s http://localhost:8080/benchmark -F prompt_file=@prompts.txt -F runs=10`"""
         caller = await authenticator.caller(request)
         tenant_id = caller.tenant_id
         plan, form = await _read(request)
 
+        as_events = accepts(request, EVENT_STREAM)
+
+        async def measure(on_run: OnRun) -> ReportBody:
+            (report,) = await benchmark.run(tenant_id, [plan], on_run)
+            return await _kept(reports, tenant_id, report)
+
         async def answer() -> Response:
             await authenticator.count_calls(request, caller, plan.calls)
+            if as_events:
+                return sse_response(await started(measure, plan.calls), quiet_seconds=KEEP_ALIVE_SECONDS)
             (report,) = await benchmark.run(tenant_id, [plan])
+            body = await _kept(reports, tenant_id, report)
             # In a thread: a report on thousands of prompts would block the event loop for too long.
-            return await asyncio.to_thread(_rendered, report, form)
+            return await asyncio.to_thread(_rendered, report, body, form)
 
-        return await idempotent(request, tenant_id, [plan, form], answer)
+        return await idempotent(request, tenant_id, [plan, form], answer, streamed=as_events)
 
     return router
 
 
-def _rendered(report: Report, form: BenchmarkForm) -> Response:
+def _add_past(router: APIRouter, reports: Reports, authenticator: Authenticator) -> None:
+    @router.get(
+        "/v1/benchmarks", summary="Past benchmarks, newest first", response_model=PastBenchmarks, responses=KEY_ERRORS
+    )
+    async def list_benchmarks(request: Request) -> Response:
+        """Your tenant's of `POST /benchmark`, a hundred at most, kept for `RETENTION_DAYS` on the disk of the process
+        that ran them."""
+        tenant_id = await authenticator.tenant(request)
+        return respond(200, PastBenchmarks(items=list(await reports.list(tenant_id))))
+
+    @router.get(
+        "/v1/benchmarks/{name}",
+        summary="A past benchmark",
+        response_model=ReportBody,
+        responses=KEY_ERRORS | not_found(f"there is no benchmark '{BENCHMARK}'"),
+    )
+    async def get_benchmark(
+        request: Request, name: Annotated[str, Path(description="As a list shows it.", examples=[BENCHMARK])]
+    ) -> Response:
+        """The report, as it was sent."""
+        tenant_id = await authenticator.tenant(request)
+        return Response(await reports.get(tenant_id, name), 200, None, JSON)
+
+
+async def _kept(reports: Reports, tenant_id: str, report: Report) -> ReportBody:
+    body = await asyncio.to_thread(_body, report)
+    summary = BenchmarkSummary(
+        name=PurePath(report.results_file).stem,
+        model=report.model,
+        calls=report.overall.calls,
+        failures=report.overall.failures,
+        created_at=int(time.time() * 1000),
+    )
+    await reports.keep(tenant_id, report.results_file, summary, body)
+    return body
+
+
+def _rendered(report: Report, body: ReportBody, form: BenchmarkForm) -> Response:
     if form.visualize:
         return Response(page.render(report), 200, PAGE_HEADERS, "text/html; charset=utf-8")
-    return respond(200, _body(report))
+    return respond(200, body)
 
 
 async def _read(request: Request) -> tuple[Plan, BenchmarkForm]:

@@ -16,6 +16,8 @@ from answerback.accounts.ratelimit import MovingWindows
 from answerback.accounts.session_routes import About
 from answerback.ask import routes as ask
 from answerback.benchmark import routes as benchmark
+from answerback.benchmark.reports import Reports
+from answerback.bootstrap.kinds import memory_of
 from answerback.bootstrap.service import Service
 from answerback.chat import embeddings, models, text_completions
 from answerback.chat import routes as chat
@@ -35,11 +37,13 @@ from answerback.http.readiness import Readiness
 from answerback.http.request_log import RequestLog
 from answerback.http.routing import DirectRoutes, RouteLabels
 from answerback.http.unknown_paths import Signposts
+from answerback.inbox import inbox
+from answerback.inbox import routes as inbox_routes
 from answerback.jobs import metrics_routes as metrics
 from answerback.jobs import routes as jobs
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.erase import erase
-from answerback.overview import feed_routes
+from answerback.overview import feed_routes, providers
 from answerback.overview import routes as overview
 from answerback.overview.bodies import Answering
 from answerback.relay import routes as relay
@@ -60,7 +64,10 @@ order, and nothing that was accepted is ever lost."""
 UNOWNED = {"/v1": openai_error}
 """Renders the errors of paths that belong to no router: below `/v1`, OpenAI's clients ask for what is not offered."""
 
-PRIVATE_PATHS = ("/v1/sessions/",)
+PRIVATE_PATHS = ("/v1/sessions/", inbox.PATH)
+
+OPEN_PATHS = frozenset({console.ANY_PAGE, inbox_routes.TOKEN_PATH})
+"""Templates of routes that anybody may ask for, or whose token is no reason to let anybody send more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
     instruments = service.process.instruments
     requests = RequestLog(instruments.log, instruments.metrics, PRIVATE_PATHS)
     asgi = RequestMiddleware(
-        OpenRoutes(routes, MovingWindows(instruments.clock.monotonic), ours, {console.ANY_PAGE}),
+        OpenRoutes(routes, MovingWindows(instruments.clock.monotonic), ours, OPEN_PATHS),
         instruments=instruments,
         requests=requests,
         renderers=renderers,
@@ -168,7 +175,9 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         relay.router(kinds.message, submitter, authenticator, check_url),
         ask.router(service.questions, authenticator, idempotent),
         generate.router(service.generation, service.catalog, authenticator, idempotent),
-        benchmark.router(service.benchmark, authenticator, idempotent),
+        benchmark.router(
+            service.benchmark, authenticator, idempotent, Reports(settings.benchmarks_dir, instruments.log)
+        ),
         chat.router(service.asker, authenticator, idempotent),
         text_completions.router(service.asker, authenticator, idempotent),
         embeddings.router(service.asker, authenticator, idempotent),
@@ -190,12 +199,19 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
         endpoint_routes.router(service.endpoints, authenticator.tenant, idempotent),
         secret_routes.router(service.signing_secrets, authenticator.tenant, idempotent),
         conversations.router(
-            stores.conversations, service.sharing.windows, partial(erase, kinds=kinds.registry), authenticator.tenant
+            stores.conversations,
+            service.sharing.windows,
+            partial(erase, kinds=kinds.registry),
+            authenticator.tenant,
+            memory_of(settings),
+            instruments.clock.now,
         ),
         session_routes.router(authenticator, About(__version__, settings.mock, service.default_model)),
         accounts.router(stores.accounts, authenticator, idempotent, service.signing_secrets.current),
+        providers.router(service.health, authenticator),
         overview.router(service.overviews, service.health, answering, authenticator),
         feed_routes.router(service.feeds, service.overviews, service.jobs, service.health, answering, authenticator),
+        inbox_routes.router(service.inbox, stores.inbox, authenticator.tenant),
         health.router(_readiness(service), service.provider.name, settings.mock),
         metrics.router(
             service.depths,

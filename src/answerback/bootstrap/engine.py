@@ -24,10 +24,9 @@ from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.breaker import CircuitBreakers
-from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.deliver import Deliverer, Sender
 from answerback.webhooks.delivery_queue import DeliveryQueue
 from answerback.webhooks.secrets import SigningSecrets
-from answerback.webhooks.sender import WebhookSender
 from answerback.webhooks.signer import Signer
 
 DAY_MS = 86_400_000
@@ -38,7 +37,7 @@ def make_engine(
     jobs: JobStore,
     stores: Stores,
     kinds: Registry,
-    sender: WebhookSender,
+    sender: Sender,
     signing_secrets: SigningSecrets,
     windows: Windows,
     notifier: LocalNotifier,
@@ -105,6 +104,7 @@ def _make_sweep(
             _counting("questions_pruned", lambda: stores.questions.prune(retention_ms)),
             _counting("responses_pruned", lambda: stores.idempotency.prune(retention_ms)),
             _counting("activity_pruned", lambda: stores.overview.prune(retention_ms)),
+            _counting("inbox_pruned", stores.inbox.prune),
             read_weights,
         ),
         clock_step=ClockWatch(stores.database, instruments.clock, settings.lease_seconds / 4).step,

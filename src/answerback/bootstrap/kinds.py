@@ -47,8 +47,7 @@ def make_kinds(
     instruments: Instruments,
     lifetimes: AsyncExitStack,
 ) -> Kinds:
-    memory = Memory(settings.context_max_messages, settings.context_max_tokens, settings.context_ttl_seconds)
-    message = MessageKind(provider, stores.conversations, windows, memory, settings.llm_timeout_seconds)
+    message = MessageKind(provider, stores.conversations, windows, memory_of(settings), settings.llm_timeout_seconds)
     tokens = CallbackTokens(stores.service_secrets)
     reviewer = _make_reviewer(settings, provider, guard, tokens, instruments)
     lifetimes.push_async_callback(reviewer.close)
@@ -57,6 +56,11 @@ def make_kinds(
     waited_for = short_retries(settings)
     response = ResponseKind(provider, contexts, stores.job_events, timeout, waited_for, instruments.clock)
     return Kinds(message, review, response, tokens, Registry([message, review, response]))
+
+
+def memory_of(settings: Settings) -> Memory:
+    """How much of a conversation travels with a message."""
+    return Memory(settings.context_max_messages, settings.context_max_tokens, settings.context_ttl_seconds)
 
 
 def short_retries(settings: Settings) -> ShortRetries:

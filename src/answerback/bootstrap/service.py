@@ -14,6 +14,7 @@ from answerback.benchmark.run import Benchmark
 from answerback.bootstrap.accounts import make_authenticator, make_signing_secrets
 from answerback.bootstrap.endpoints import make_endpoints, make_receivers
 from answerback.bootstrap.engine import make_engine
+from answerback.bootstrap.inbox import make_inbox
 from answerback.bootstrap.kinds import Kinds, make_kinds, short_retries
 from answerback.bootstrap.metrics_page import Page, make_page
 from answerback.bootstrap.notifiers import Notifiers, make_notifiers
@@ -23,6 +24,8 @@ from answerback.bootstrap.stores import Stores, make_stores
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.generate.generate import Generation
 from answerback.http.idempotency import IdempotencyRecords
+from answerback.inbox.inbox import Inbox
+from answerback.inbox.sender import InboxSender
 from answerback.jobs.ends import JobEnds
 from answerback.jobs.engine import Engine
 from answerback.jobs.metrics_routes import Depths
@@ -100,6 +103,7 @@ class Service:
     health: Health
     overviews: Overviews
     feeds: Feeds
+    inbox: Inbox
     activity: ActivityWriter
 
     @property
@@ -156,9 +160,11 @@ async def build(
     health = Health(instruments.clock)
     provider = upstreams.provider(instruments, health)
     lifetimes.push_async_callback(provider.close)
-    guard = _make_guard(settings, instruments)
+    signing_secrets = make_signing_secrets(settings, stores.secrets)
+    inbox = make_inbox(settings.public_base_url, stores, signing_secrets)
+    guard = _make_guard(settings, inbox, instruments)
     lifetimes.push_async_callback(guard.close)
-    sender = WebhookSender(guard, instruments.clock.now, settings.callback_timeout_seconds)
+    sender = InboxSender(WebhookSender(guard, instruments.clock.now, settings.callback_timeout_seconds), inbox)
     lifetimes.push_async_callback(sender.close)
     kinds = make_kinds(settings, provider, guard, stores, sharing.windows, instruments, lifetimes)
     jobs = JobStore(process.database, kinds.registry, process.backlog)
@@ -170,7 +176,6 @@ async def build(
     lifetimes.push_async_callback(overviews.close)
     activity = ActivityWriter(process.activity, stores.overview, instruments.log)
     lifetimes.push_async_callback(activity.close)
-    signing_secrets = make_signing_secrets(settings, stores.secrets)
     local, ends = LocalNotifier(), JobEnds()
     engine = None
     if role is not Role.API:
@@ -216,17 +221,19 @@ async def build(
         health=health,
         overviews=overviews,
         feeds=Feeds(instruments.log),
+        inbox=inbox,
         activity=activity,
     )
 
 
-def _make_guard(settings: Settings, instruments: Instruments) -> AddressGuard:
+def _make_guard(settings: Settings, inbox: Inbox, instruments: Instruments) -> AddressGuard:
     return AddressGuard(
         settings.callback_allowed_networks,
         settings.loopback_only,
         monotonic=instruments.clock.monotonic,
         slot_factor=settings.tenant_slot_factor,
         own_port=settings.app_port,
+        never_called=inbox.is_address,
     )
 
 

@@ -8,6 +8,7 @@ from answerback.conversations.store import ConversationStore
 from answerback.database.operation import Database
 from answerback.database.service_secrets import ServiceSecrets
 from answerback.http.idempotency_store import IdempotencyStore
+from answerback.inbox.store import InboxStore
 from answerback.jobs.events import JobEvents
 from answerback.overview.store import OverviewStore
 from answerback.responses.conversation_store import ConversationLog
@@ -32,6 +33,7 @@ class Stores:
     secrets: SecretStore
     service_secrets: ServiceSecrets
     overview: OverviewStore
+    inbox: InboxStore
 
 
 def make_stores(database: Database) -> Stores:
@@ -48,4 +50,5 @@ def make_stores(database: Database) -> Stores:
         secrets=SecretStore(database),
         service_secrets=ServiceSecrets(database),
         overview=OverviewStore(database),
+        inbox=InboxStore(database),
     )

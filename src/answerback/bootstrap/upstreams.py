@@ -55,9 +55,18 @@ class Upstreams:
         otherwise = next(iter(made.values()))
         if not self._routes:
             return otherwise
+        health.routed({made[of].name: models for of, models in self._asked().items()})
         routes = {name: [Route(made[of], model) for of, model in steps] for name, steps in self._routes.items()}
         default = routes.get(self.default_model) or [Route(otherwise, self.default_model)]
-        return FallbackProvider(routes, default, otherwise, instruments, tuple(made.values()))
+        return FallbackProvider(routes, default, otherwise, instruments, tuple(made.values()), health)
+
+    def _asked(self) -> Mapping[str, Sequence[str]]:
+        """The models that routes ask each provider for, those of the default route first."""
+        asked: dict[str, dict[str, None]] = {}
+        default = self._routes.get(self.default_model, ())
+        for of, model in (*default, *(step for steps in self._routes.values() for step in steps)):
+            asked.setdefault(of, {})[model] = None
+        return {of: tuple(models) for of, models in asked.items()}
 
     def _one(self, name: str, entry: ProviderEntry, instruments: Instruments, health: Health) -> Provider:
         provider = OpenAICompatible(
@@ -70,7 +79,8 @@ class Upstreams:
             name=name or None,
         )
         observed = ObservedProvider(provider, self.default_model, instruments, health)
-        limiter = UpstreamLimiter(provider.name, instruments, entry.requests_per_minute, entry.concurrency)
+        per_minute, concurrency = entry.requests_per_minute, entry.concurrency
+        limiter = UpstreamLimiter(provider.name, instruments, per_minute, concurrency, health=health)
         return LimitedProvider(observed, limiter, self.default_model)
 
 

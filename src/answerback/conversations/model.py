@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from answerback.kernel.json import Json
 
@@ -32,6 +32,32 @@ class Conversation:
     pending: int
     entries: Sequence[Entry]
     older: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A conversation as lists show it: how many messages were sent to it, how many of them wait for an answer, and when
+    one was last answered, in epoch milliseconds."""
+
+    key: str
+    messages: int
+    waiting: int
+    updated_at: int
+
+
+class TalkPosition(NamedTuple):
+    """Where a page of conversations ends."""
+
+    updated_at: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Talks:
+    """The last used ones first. `following` is where the page after begins, None behind the last."""
+
+    talks: Sequence[Talk]
+    following: TalkPosition | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,22 @@
 """Showing and erasing what a conversation remembers."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.conversations.erase import erase
-from answerback.conversations.model import Conversation
+from answerback.conversations.model import Conversation, Item, Memory, TalkPosition
 from answerback.conversations.store import ConversationStore, EraseJobs
+from answerback.conversations.window import Window, window
 from answerback.conversations.windows import Windows
 from answerback.http.caller import TenantOf
+from answerback.http.fields import EMPTY_IS_ABSENT
 from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, errors, not_found
 from answerback.http.responses import Time, respond
 from answerback.kernel.json import Json
@@ -96,6 +99,9 @@ class Session(BaseModel):
 
     key: str = Field(examples=["customer-42"])
     pending: int = Field(examples=[0])
+    remembered_from: int | None = Field(
+        description="The `seq` from which on the next message will remember what was said; null: nothing.", examples=[1]
+    )
     messages: list[SessionItem]
     next: int | None = Field(
         None,
@@ -105,12 +111,56 @@ class Session(BaseModel):
     )
 
 
+class SessionSummary(BaseModel):
+    """A conversation, by its session_id or else its callback URL."""
+
+    key: str = Field(examples=["customer-42"])
+    messages: int = Field(description="How many were ever sent to it, erased ones too.", examples=[7])
+    waiting: int = Field(description="How many of them wait for an answer.", examples=[0])
+    updated_at: Time = Field(description="When one was last answered; before that, when it began.")
+
+
+class SessionPage(BaseModel):
+    """Conversations, the last used first; `following` goes into `before` for the page after, null on the last."""
+
+    items: list[SessionSummary]
+    following: str | None = Field(examples=["1767268800000-17"])
+
+
+DEFAULT_PAGE_SIZE = 20
+PageSize = Annotated[
+    Annotated[int, Field(ge=1, le=100)] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
+]
+
+
+def _position(value: str) -> str:
+    if not POSITION.fullmatch(value):
+        raise ValueError("must be the `following` of a page")
+    return value
+
+
+POSITION = re.compile(r"(\d{1,18})-(\d{1,18})")
+BeforeSession = Annotated[
+    Annotated[str, AfterValidator(_position)] | None,
+    EMPTY_IS_ABSENT,
+    Query(description="Only those used before: the `following` of a page."),
+]
+
 UNKNOWN = not_found("there is no conversation 'customer-42'")
 
 
-def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, tenant_of: TenantOf) -> APIRouter:
-    """`/v1/sessions/{key}`; the key is the session_id, or the callback URL (percent-encoded)."""
+def router(
+    store: ConversationStore,
+    windows: Windows,
+    erase_jobs: EraseJobs,
+    tenant_of: TenantOf,
+    memory: Memory,
+    now: Callable[[], int],
+) -> APIRouter:
+    """`/v1/sessions` and `/v1/sessions/{key}`; the key is the session_id, or the callback URL (percent-encoded).
+    `memory` is how much messages remember; `now` is in epoch milliseconds."""
     routes = APIRouter(prefix="/v1", tags=["conversations"])
+    _add_list(routes, store, tenant_of)
 
     @routes.get(
         "/sessions/{key:session_key}",
@@ -121,7 +171,9 @@ def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, te
     async def get_session(request: Request, key: SessionKey, before: Before = None) -> Response:
         """The newest 100 answered messages with their answers; fewer where they are large."""
         tenant_id = await tenant_of(request)
-        return respond(200, session(await store.show(tenant_id, key, before)))
+        shown = await store.show(tenant_id, key, before)
+        remembered = window(await store.remembered(tenant_id, key), memory, now(), NEXT, None)
+        return respond(200, session(shown, remembered))
 
     @routes.delete(
         "/sessions/{key:session_key}",
@@ -140,11 +192,37 @@ def router(store: ConversationStore, windows: Windows, erase_jobs: EraseJobs, te
     return routes
 
 
-def session(conversation: Conversation) -> Session:
+def _add_list(routes: APIRouter, store: ConversationStore, tenant_of: TenantOf) -> None:
+    @routes.get(
+        "/sessions", summary="Conversations, the last used first", response_model=SessionPage, responses=QUERY_ERRORS
+    )
+    async def list_sessions(
+        request: Request, limit: PageSize = DEFAULT_PAGE_SIZE, before: BeforeSession = None
+    ) -> Response:
+        """Those of messages to `/webhook`; OpenAI's are at `/v1/conversations`."""
+        tenant_id = await tenant_of(request)
+        position = None if before is None else TalkPosition(*map(int, before.split("-")))
+        page = await store.recent(tenant_id, position, limit or DEFAULT_PAGE_SIZE)
+        following = None if page.following is None else f"{page.following.updated_at}-{page.following.id}"
+        items = [SessionSummary.model_validate(each, from_attributes=True) for each in page.talks]
+        return respond(200, SessionPage(items=items, following=following))
+
+
+NEXT: Sequence[Item] = ({"type": "message", "role": "user", "content": ""},)
+"""Stands for the next message, which may be of any length."""
+
+
+def session(conversation: Conversation, remembered: Window) -> Session:
     messages = [
         SHOWN[item["type"]](**{**item, "seq": entry.position, "job_id": entry.job_id, "created_at": entry.at})
         for entry in conversation.entries
         for item in entry.items
         if item["type"] in SHOWN
     ]
-    return Session(key=conversation.key, pending=conversation.pending, messages=messages, next=conversation.older)
+    return Session(
+        key=conversation.key,
+        pending=conversation.pending,
+        remembered_from=remembered.turns[0].position if remembered.turns else None,
+        messages=messages,
+        next=conversation.older,
+    )

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, tuple_, update
 
-from answerback.conversations.model import Conversation, Entry, Recalled
+from answerback.conversations.model import Conversation, Entry, Recalled, Talk, TalkPosition, Talks
 from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement, Transaction
 from answerback.database.pages import fitting
+from answerback.database.sql import bound
 from answerback.database.tables import conversation_items, conversations
 from answerback.kernel.errors import NotFound
 
@@ -64,6 +65,26 @@ ERASE_THROUGH = Statement(
 )
 ERASE_ITEMS = Statement(delete(conversation_items).where(_of_conversation))
 
+RECENT = Statement(
+    select(
+        conversations.c.id,
+        conversations.c.key,
+        conversations.c.last_position,
+        conversations.c.pending,
+        conversations.c.updated_at,
+    )
+    .where(
+        conversations.c.tenant_id == bindparam("tenant_id"),
+        conversations.c.metadata.is_(None),
+        # Says what the tuples say already, in a way by which PostgreSQL knows that the index serves.
+        conversations.c.updated_at <= bound(conversations.c.updated_at),
+        tuple_(conversations.c.updated_at, conversations.c.id)
+        < tuple_(bound(conversations.c.updated_at), bound(conversations.c.id)),
+    )
+    .order_by(conversations.c.updated_at.desc(), conversations.c.id.desc())
+    .limit(bindparam("limit"))
+)
+
 ENTRIES_PLAN = BatchPlan((REMEMBERED,), "entries")
 RECALL_PLAN = BatchPlan((REMEMBERED, ERASED_THROUGH), "recall")
 
@@ -107,6 +128,14 @@ def show(_: Transaction, tenant_id: str, key: str, before: int | None) -> Operat
     raise _unknown(key)
 
 
+def recent(_: Transaction, tenant_id: str, before: TalkPosition | None, limit: int) -> Operation[Talks]:
+    below = before or TalkPosition(AFTER_ALL, AFTER_ALL)
+    rows = yield RECENT(tenant_id=tenant_id, limit=limit + 1, **below._asdict())
+    shown = rows[:limit]
+    talks = [Talk(row.key, row.last_position, row.pending, row.updated_at) for row in shown]
+    return Talks(talks, TalkPosition(shown[-1].updated_at, shown[-1].id) if len(rows) > limit else None)
+
+
 def erase(tx: Transaction, tenant_id: str, key: str, erase_jobs: EraseJobs) -> Operation[int]:
     # First, because it locks the conversation: a job then ends before all of this, or after it and is not remembered.
     erased = yield ERASE_THROUGH(tenant_id=tenant_id, key=key)
@@ -147,6 +176,10 @@ class ConversationStore:
     async def show(self, tenant_id: str, key: str, before: int | None = None) -> Conversation:
         """The newest 100 entries below position `before`, fewer if they are large. Raises NotFound."""
         return await self._database.read.run(lambda tx: show(tx, tenant_id, key, before), tenant_id=tenant_id)
+
+    async def recent(self, tenant_id: str, before: TalkPosition | None, limit: int) -> Talks:
+        """The last used ones first, those before a position."""
+        return await self._database.read.run(lambda tx: recent(tx, tenant_id, before, limit), tenant_id=tenant_id)
 
     async def erase(self, tenant_id: str, key: str, erase_jobs: EraseJobs) -> int:
         """Erases the items, and with `erase_jobs` what ended jobs hold. Open jobs are answered and delivered as owed,

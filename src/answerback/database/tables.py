@@ -128,6 +128,7 @@ conversations = Table(
     Column("updated_at", BigInteger, nullable=False),
     Index("conversations_key", "tenant_id", "key", unique=True),
     Index("conversations_idle", "updated_at"),
+    Index("conversations_recent", "tenant_id", "updated_at", "id", **_when("metadata IS NULL", compared="updated_at")),
 )
 """`metadata` is null for sessions of the relay; for conversations of `/v1/conversations` it is a JSON object, or empty
 once they are deleted. Items of the latter stay as long as the conversation, others as long as their job."""
@@ -309,6 +310,23 @@ activity = Table(
 )
 """How many jobs ended in a minute (minutes since the epoch), by tenant and outcome (`completed` or an error code), and
 what their answers cost. Rows without a tenant are of all tenants together. Statistics: a kill loses seconds of them."""
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("job_id", Text),
+    Index("inbox_tenant", "tenant_id", "id"),
+    Index("inbox_age", "received_at"),
+)
+"""Callbacks that tenants sent to the service itself, to look at. `body` is the beginning of one that had `size` bytes;
+`signature` is the verdict on it; `job_id` is what it says."""
 
 # No `sqlite_with_rowid=False`: a body may take megabytes.
 idempotency_records = Table(

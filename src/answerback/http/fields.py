@@ -2,9 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from answerback.kernel.errors import CallbackRefused
@@ -36,6 +45,21 @@ def at_most(limit: int) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
+
+
+def _written_out(value: Any) -> Any:
+    """Without it, numbers of seconds would be times, too."""
+    if not isinstance(value, str) or value[4:5] != "-":
+        raise ValueError("must be a time in RFC 3339, such as 2026-01-01T12:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)]
+"""A time in RFC 3339, with its zone."""
+
+
+def epoch_ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 EMPTY_IS_ABSENT = BeforeValidator(lambda value: None if value == "" else value)

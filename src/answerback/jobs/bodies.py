@@ -20,7 +20,13 @@ MESSAGE_SUMMARY: dict[str, Any] = {
     "usage": USAGE,
     "finish_reason": "stop",
 }
-MESSAGE_DETAILS: dict[str, Any] = {"response": "It left the depot this morning.", "metadata": {"ticket": 1742}}
+MESSAGE_DETAILS: dict[str, Any] = {
+    "message": "Where is my parcel?",
+    "system": "You are brief.",
+    "params": {"temperature": 0.2},
+    "response": "It left the depot this morning.",
+    "metadata": {"ticket": 1742},
+}
 """Examples of the fields that a kind adds."""
 
 
@@ -56,6 +62,17 @@ class JobBody(BaseModel):
     delivery: DeliverySummary | None
 
 
+class WaitingFor(BaseModel):
+    """What an open job waits for: an earlier `job` of its conversation (`job_id`), a free `worker`, another try
+    (`retry`, due at `until`; `code` is why, such as a rate limit or a quota of the provider), the `callback` of an LLM
+    (until `until`), or its turn to run alone after its workers stopped twice (`quarantine`)."""
+
+    reason: Literal["job", "worker", "retry", "callback", "quarantine"]
+    job_id: str | None = Field(examples=[None])
+    until: Time | None = Field(examples=["2026-01-01T12:00:30.000Z"])
+    code: str | None = Field(examples=["upstream_rate_limited"])
+
+
 class JobDetails(JobBody):
     """Everything about a job, the fields that lists leave out included. Of very many attempts the first and the last
     are kept; `attempts_made` counts them all. `delivery` is the one to the job's own callback URL; `deliveries` are
@@ -63,6 +80,8 @@ class JobDetails(JobBody):
 
     model_config = ConfigDict(json_schema_extra=_also(MESSAGE_SUMMARY | MESSAGE_DETAILS))
 
+    claimed_at: Time | None = Field(description="When its last attempt began.", examples=["2026-01-01T12:00:00.100Z"])
+    waiting_for: WaitingFor | None = Field(description="Null while it runs, and once it has ended.")
     lease_losses: int = Field(examples=[0])
     retried_as: str | None = Field(examples=[None])
     attempts_made: int = Field(examples=[1])
@@ -72,9 +91,9 @@ class JobDetails(JobBody):
 
 
 class JobPage(BaseModel):
-    """Newest first; `next` goes into `before` for the page after, null on the last. A page that asks for a state of the
-    delivery and for more may be short, or empty, and not the last. Long fields, such as an answer, are shown by
-    `GET /v1/jobs/{job_id}` only."""
+    """Newest first; `next` goes into `before` for the page after, null on the last. A page that asks for a model or an
+    error, or for a state of the delivery and for more, may be short, or empty, and not the last. Long fields, such as
+    an answer, are shown by `GET /v1/jobs/{job_id}` only."""
 
     items: list[JobBody]
     next: str | None = Field(examples=[JOB])
@@ -110,6 +129,8 @@ def job_details(record: JobRecord, *, operator: bool = False) -> JobDetails:
         **_common(record),
         **description.summary,
         **description.details,
+        claimed_at=record.claimed_at,
+        waiting_for=_waiting_for(record),
         lease_losses=record.lease_losses,
         retried_as=record.retried_as,
         attempts_made=record.attempts_made,
@@ -117,6 +138,23 @@ def job_details(record: JobRecord, *, operator: bool = False) -> JobDetails:
         delivery=_own_delivery(record),
         deliveries=record.deliveries,
     )
+
+
+def _waiting_for(record: JobRecord) -> WaitingFor | None:
+    code = None if record.failure is None else record.failure.code
+    match record.state:
+        case JobState.HELD:
+            return WaitingFor(reason="job", job_id=record.behind, until=None, code=None)
+        case JobState.QUEUED:
+            return WaitingFor(reason="worker", job_id=None, until=None, code=None)
+        case JobState.SCHEDULED:
+            return WaitingFor(reason="retry", job_id=None, until=record.run_at, code=code)
+        case JobState.AWAITING:
+            return WaitingFor(reason="callback", job_id=None, until=record.run_at, code=None)
+        case JobState.QUARANTINED:
+            return WaitingFor(reason="quarantine", job_id=None, until=None, code=code)
+        case _:
+            return None
 
 
 def _own_delivery(record: JobRecord) -> DeliveryRecord | None:

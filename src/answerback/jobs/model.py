@@ -132,7 +132,8 @@ class JobRecord:
     """A job as its owner may see it. `args` of its job are None where this version cannot read them. `ending` is None
     while it is open; its result is None where a list leaves out what is long. `failure` is the last one, also while
     the job waits for another try. `run_at` is shown by the wall clock, like every time here. `state` is a text where
-    only another version knows it."""
+    only another version knows it. `claimed_at` is when the last attempt began; `behind` is the job that a held one
+    waits for."""
 
     job: Job[Any]
     kind: AnyKind | None
@@ -145,6 +146,8 @@ class JobRecord:
     ending: Ending | None
     failure: StoredFailure | None
     retry_of: str | None
+    claimed_at: int | None = None
+    behind: str | None = None
     retried_as: str | None = None
     attempts: tuple[Attempt, ...] = ()
     attempts_made: int = 0
@@ -154,13 +157,18 @@ class JobRecord:
 @dataclass(frozen=True, slots=True)
 class JobFilter:
     """Which jobs a list shows; what is None is not asked for. `delivery` is the state of a job's own delivery, the one
-    to the callback URL of its request."""
+    to the callback URL of its request; `model` the one that answered, or was asked for; `error` a part of the code or
+    of the message of its error, in any case. Accepted from `since` on and before `until`, in epoch milliseconds."""
 
     tenant_id: str
     state: JobState | None = None
     kind: str | None = None
     session_id: str | None = None
     delivery: DeliveryState | None = None
+    model: str | None = None
+    error: str | None = None
+    since: int | None = None
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,18 @@ from answerback.database.range_scan import newest
 from answerback.database.sql import among, at_most, in_state
 from answerback.database.tables import JOB_HEAD_STATES, jobs
 from answerback.jobs.kind import ENDED, JobState, Registry
-from answerback.jobs.model import JobFilter, JobRecords
+from answerback.jobs.model import JobFilter, JobRecord, JobRecords
 from answerback.jobs.rows import LISTED_COLUMNS, record_of
+from answerback.jobs.sift import NEVER_FAILING, is_of_model, is_sifted, sift
 from answerback.webhooks.listed import jobs_by_delivery, own_deliveries, with_delivery
 from answerback.webhooks.model import DeliveryState
 
 CHUNK = 100
 """How many entries of each index a list reads at a time that walks along two."""
 CHUNKS = 3
+
+CLOCKS_APART_MS = 5_000
+"""Ids are made of the scheduling clock, which the wall clock may have left since; what is shown is compared exactly."""
 
 AFTER_ALL = "jobz"
 """Sorts after every id of a job, in whatever order a database sorts text."""
@@ -90,7 +94,7 @@ def list_jobs(
 ) -> Operation[JobRecords]:
     """Newest first, without long results and attempts, fewer than `limit` where arguments are long; `before` is the
     `following` of the page before."""
-    ids, reached = yield from _find(wanted, before or AFTER_ALL, limit + 1)
+    ids, reached = yield from _find(tx, wanted, before or AFTER_ALL, limit + 1)
     shown = ids[:limit]
     if not shown:
         return JobRecords((), reached)
@@ -98,23 +102,53 @@ def list_jobs(
     shown = shown[: fitting((sizes.get(each, 0) for each in shown), limit)]
     rows = yield SHOWN(ids=json.dumps(shown))
     owed = {delivery.job_id: delivery for delivery in (yield from own_deliveries(tx, shown))}
-    records = [record_of(row, kinds, tx) for row in sorted(rows, key=lambda row: row.id, reverse=True)]
+    found = [record_of(row, kinds, tx) for row in sorted(rows, key=lambda row: row.id, reverse=True)]
+    records = [record for record in found if _is_wanted(record, wanted)]
     with_deliveries = [
         replace(each, deliveries=(owed[each.job.id],)) if each.job.id in owed else each for each in records
     ]
     return JobRecords(with_deliveries, shown[-1] if len(ids) > len(shown) else reached)
 
 
-def _find(wanted: JobFilter, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:
+def _find(tx: Transaction, wanted: JobFilter, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:
     """The newest ids below `before`; and, where fewer than `limit` were found and there may be more, below which."""
-    if wanted.delivery is not None and wanted == JobFilter(wanted.tenant_id, delivery=wanted.delivery):
-        return (yield from jobs_by_delivery(wanted.tenant_id, wanted.delivery, before, limit)), None
     asked = yield from _resolve(wanted)
     if asked is None:
         return [], None
+    first = "" if wanted.since is None else _id_at(tx, wanted.since - CLOCKS_APART_MS)
+    if wanted.until is not None:
+        before = min(before, _id_at(tx, wanted.until + CLOCKS_APART_MS))
+
+    def walk(below: str, most: int) -> Operation[tuple[list[str], str | None]]:
+        ids, reached = yield from _walk(wanted, asked, below, most)
+        recent = [each for each in ids if each >= first]
+        is_over = len(recent) < len(ids) or (reached is not None and reached < first)
+        return recent, None if is_over else reached
+
+    return (yield from (sift(wanted, walk, before, limit) if is_sifted(wanted) else walk(before, limit)))
+
+
+def _walk(wanted: JobFilter, asked: _Asked, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:
     if wanted.delivery is None:
         return (yield from _jobs(asked, before, limit)), None
+    if wanted.state is None and wanted.kind is None and wanted.session_id is None and not is_sifted(wanted):
+        return (yield from jobs_by_delivery(wanted.tenant_id, wanted.delivery, before, limit)), None
     return (yield from _jobs_with_delivery(asked, wanted.delivery, before, limit))
+
+
+def _id_at(tx: Transaction, at: int) -> str:
+    """What ids of jobs begin with that were accepted then, by the wall clock."""
+    return f"job_{max(0, at - tx.wall_ahead):012x}"
+
+
+def _is_wanted(record: JobRecord, wanted: JobFilter) -> bool:
+    """What ids and texts say about."""
+    created_at = record.job.created_at
+    return (
+        (wanted.model is None or is_of_model(record, wanted.model))
+        and (wanted.since is None or created_at >= wanted.since)
+        and (wanted.until is None or created_at < wanted.until)
+    )
 
 
 def _resolve(wanted: JobFilter) -> Operation[_Asked | None]:
@@ -127,7 +161,9 @@ def _resolve(wanted: JobFilter) -> Operation[_Asked | None]:
         conversation_id = found[0].id
     kinds = [wanted.kind] if wanted.kind else [row.kind for row in (yield KINDS(tenant_id=wanted.tenant_id))]
     # Only the end of a job makes a delivery.
-    possible = tuple(JobState) if wanted.delivery is None else tuple(ENDED)
+    possible = [state for state in JobState if wanted.delivery is None or state in ENDED]
+    if wanted.error is not None:
+        possible = [state for state in possible if state not in NEVER_FAILING]
     states = [state for state in possible if wanted.state in (None, state)]
     return _Asked(wanted.tenant_id, conversation_id, kinds, states)
 

@@ -1,14 +1,17 @@
 """Reading jobs as their owners may see them."""
 
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import bindparam, select
 
 from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.sql import at_most, in_state
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.accept import FIND_RETRY
-from answerback.jobs.kind import JobState, Registry
+from answerback.jobs.kind import Job, JobState, Registry
 from answerback.jobs.model import Accepted, JobRecord, NewJob, Repeatable
+from answerback.jobs.pages import HEAD_OF_CONVERSATION
 from answerback.jobs.rows import RECORD_COLUMNS, record_of
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.queue.attempts import Report, attempts_of
@@ -16,6 +19,16 @@ from answerback.webhooks.store import deliveries_of
 
 FIND_JOB = Statement(
     select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.tenant_id == bindparam("tenant_id"))
+)
+HELD_AHEAD = Statement(
+    select(jobs.c.id)
+    .where(
+        jobs.c.conversation_id == bindparam("conversation_id"),
+        in_state(jobs, JobState.HELD),
+        jobs.c.position < bindparam("position"),
+    )
+    .order_by(jobs.c.position.desc())
+    .limit(at_most(1))
 )
 ATTEMPTS_OF = Statement(select(jobs.c.attempts).where(jobs.c.id == bindparam("row_id")))
 CONVERSATION = Statement(
@@ -32,7 +45,17 @@ def get_job(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Op
         raise no_such_job(job_id)
     retried = yield FIND_RETRY(retry_of=job_id)
     owed = yield from deliveries_of(tx, job_id)
-    return replace(record_of(rows[0], kinds, tx), retried_as=retried[0].id if retried else None, deliveries=tuple(owed))
+    record = record_of(rows[0], kinds, tx)
+    behind = (yield from _behind(record.job)) if record.state is JobState.HELD else None
+    retried_as = retried[0].id if retried else None
+    return replace(record, behind=behind, retried_as=retried_as, deliveries=tuple(owed))
+
+
+def _behind(job: Job[Any]) -> Operation[str | None]:
+    """The id of the job whose end the held one waits for."""
+    place = {"conversation_id": job.conversation_id, "position": job.position}
+    ahead = (yield HELD_AHEAD(**place)) or (yield HEAD_OF_CONVERSATION(conversation_id=job.conversation_id))
+    return ahead[0].id if ahead else None
 
 
 def reported(_: Transaction, job_id: str, epoch: int, report: Report) -> Operation[bool]:

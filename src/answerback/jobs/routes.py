@@ -1,5 +1,6 @@
 """Showing, cancelling and retrying jobs."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -8,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.http.fields import EMPTY_IS_ABSENT, no_nul
+from answerback.http.fields import EMPTY_IS_ABSENT, Moment, epoch_ms, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi import headers
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, JOB_ERRORS, QUERY_ERRORS, JobId, conflict, errors, invalid
@@ -22,7 +23,7 @@ from answerback.jobs.submit import Submitter
 from answerback.kernel.instruments import Instruments
 from answerback.webhooks.model import DeliveryState
 
-ID_PATTERN = "^job_[0-9a-f]{32}$"
+ID_PATTERN = re.compile("job_[0-9a-f]{32}")
 
 DEFAULT_PAGE_SIZE = 20
 
@@ -43,11 +44,33 @@ DeliveryFilter = Annotated[
     EMPTY_IS_ABSENT,
     Query(description="Only jobs whose delivery to their own callback URL is in this state."),
 ]
+ModelFilter = Annotated[
+    Annotated[str, Field(max_length=256), AfterValidator(no_nul)] | None,
+    EMPTY_IS_ABSENT,
+    Query(description="Only jobs of this model: the one that answered, before that the one asked for."),
+]
+ErrorFilter = Annotated[
+    Annotated[str, Field(max_length=256), AfterValidator(no_nul)] | None,
+    EMPTY_IS_ABSENT,
+    Query(description="Only jobs whose error has this in its code or message, in upper or lower case."),
+]
+SinceFilter = Annotated[
+    Moment | None, EMPTY_IS_ABSENT, Query(description="Only jobs accepted then or later, in RFC 3339.")
+]
+UntilFilter = Annotated[Moment | None, EMPTY_IS_ABSENT, Query(description="Only jobs accepted before, in RFC 3339.")]
+
+
+def _job_id(value: str) -> str:
+    if not ID_PATTERN.fullmatch(value):
+        raise ValueError("must be the id of a job, as in `next` of a page")
+    return value
+
+
 PageSize = Annotated[
     Annotated[int, Field(ge=1, le=100)] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
 ]
 Before = Annotated[
-    Annotated[str, Field(pattern=ID_PATTERN)] | None,
+    Annotated[str, AfterValidator(_job_id)] | None,
     EMPTY_IS_ABSENT,
     Query(description="Only older jobs than this one: the `next` of a page."),
 ]
@@ -96,21 +119,26 @@ def router(
         kind: KindFilter = None,
         session_id: ConversationFilter = None,
         delivery: DeliveryFilter = None,
+        model: ModelFilter = None,
+        error: ErrorFilter = None,
+        since: SinceFilter = None,
+        until: UntilFilter = None,
         limit: PageSize = DEFAULT_PAGE_SIZE,
         before: Before = None,
         tenant: TenantFilter = None,
     ) -> Response:
         """Long fields, such as an answer, are shown by single jobs only."""
         tenant_id = await authenticator.tenant_or_asked(request, tenant)
-        wanted = JobFilter(tenant_id, status, kind, session_id, delivery)
+        first, last = (None if each is None else epoch_ms(each) for each in (since, until))
+        wanted = JobFilter(tenant_id, status, kind, session_id, delivery, model, error, first, last)
         page = await store.list(wanted, before, limit or DEFAULT_PAGE_SIZE)
         return respond(200, JobPage(items=[job_body(record) for record in page.records], next=page.following))
 
-    @routes.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS)
-    async def get_job(request: Request, job_id: JobId) -> Response:
+    @routes.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS | LIST_ERRORS)
+    async def get_job(request: Request, job_id: JobId, tenant: TenantFilter = None) -> Response:
         """State, answer, every attempt, and the deliveries with their attempts."""
-        caller = await authenticator.caller(request)
-        return respond(200, job_details(await store.get(caller.tenant_id, job_id), operator=caller.operator))
+        caller = await authenticator.caller(request, tenant)
+        return respond(200, job_details(await store.get(tenant or caller.tenant_id, job_id), operator=caller.operator))
 
     _add_cancel(routes, store, canceller, authenticator, instruments)
     _add_retry(routes, store, submitter, authenticator, idempotent)

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 PREFIX = "whsec_"
 
@@ -43,3 +43,14 @@ def headers(webhook_id: str, timestamp: int, body: bytes, secrets_: Sequence[str
         "webhook-signature": " ".join(signatures),
         "X-Signature": "sha256=" + hmac.digest(secrets_[0].encode(), body, "sha256").hex(),
     }
+
+
+def is_signed(given: Mapping[str, str], body: bytes, secrets_: Sequence[str]) -> bool:
+    """Whether `webhook-signature` among the headers, whose names are in lower case, is by one of the secrets."""
+    try:
+        timestamp = int(given["webhook-timestamp"])
+        own = headers(given["webhook-id"], timestamp, body, secrets_)["webhook-signature"].split()
+    except (KeyError, ValueError):
+        return False
+    presented = [each.encode() for each in given["webhook-signature"].split()]
+    return any(hmac.compare_digest(each.encode(), other) for each in own for other in presented)

@@ -1,7 +1,7 @@
 """How the calls of each provider went lately, as this process saw them."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -12,6 +12,9 @@ from answerback.kernel.telemetry import LLMCall
 WINDOW_SECONDS = 900.0
 MAX_CALLS = 1_000
 """How many of the calls in the window are looked at: the last ones."""
+
+MAX_RESTS = 100
+"""How many models of a provider rest at most, as it is shown."""
 
 AWAY = frozenset(
     {
@@ -28,8 +31,9 @@ AWAY = frozenset(
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a provider does. `reachable` is None before its first call; `since` is when that began, in epoch
-    milliseconds. `calls`, `failures` and `latency_ms_p50` (of answers) are those of the window. `error` is why it is
-    not reachable, `last_error` the last failure of all; both are for operators."""
+    milliseconds. `models` are those that it is asked for by routes, None: any. `calls`, `failures` and `latency_ms_p50`
+    (of answers) are those of the window. `error` is why it is not reachable, `last_error` the last failure of all; both
+    are for operators."""
 
     name: str
     reachable: bool | None
@@ -39,6 +43,18 @@ class Standing:
     failures: int
     latency_ms_p50: int | None
     last_error: str | None
+    models: Sequence[str] | None = None
+    rests: Sequence["Rest"] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A provider is not asked for a model (None: for any) until then, in epoch milliseconds, or only where no other
+    answers; `code` is why."""
+
+    model: str | None
+    until: int
+    code: ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,9 @@ class _Record:
     error: str | None = None
     last_error: str | None = None
     calls: deque[_Call] = field(default_factory=lambda: deque(maxlen=MAX_CALLS))
+    models: Sequence[str] | None = None
+    rests: dict[str | None, tuple[float, ErrorCode]] = field(default_factory=dict)
+    """By model, each with its end in monotonic seconds."""
 
 
 class Health:
@@ -67,6 +86,22 @@ class Health:
     def add(self, name: str) -> None:
         self._records.setdefault(name, _Record())
 
+    def routed(self, models: Mapping[str, Sequence[str]]) -> None:
+        """The models that routes ask each provider for; the providers are shown in this order from now on, others
+        behind them."""
+        first = {name: self._records.get(name, _Record()) for name in models}
+        self._records = first | {name: each for name, each in self._records.items() if name not in first}
+        for name, of_provider in models.items():
+            self._records[name].models = tuple(of_provider)
+
+    def rests(self, name: str, model: str | None, seconds: float, code: ErrorCode) -> None:
+        """The provider is not asked for this long, for one model or for any."""
+        now = self._clock.monotonic()
+        record = self._records.setdefault(name, _Record())
+        record.rests = {each: rest for each, rest in record.rests.items() if rest[0] > now}
+        if model in record.rests or len(record.rests) < MAX_RESTS:
+            record.rests[model] = (now + seconds, code)
+
     def called(self, call: LLMCall, error: BaseException | None) -> None:
         """A call ended. One that was cancelled, or not made, says nothing of the provider."""
         if self._answered(call.provider, error):
@@ -78,8 +113,8 @@ class Health:
         self._answered(name, error)
 
     def standings(self) -> Sequence[Standing]:
-        since = self._clock.monotonic() - WINDOW_SECONDS
-        return [_standing(name, record, since) for name, record in self._records.items()]
+        now, wall = self._clock.monotonic(), self._clock.now()
+        return [_standing(name, record, now, wall) for name, record in self._records.items()]
 
     def _answered(self, name: str, error: BaseException | None) -> bool:
         """Whether the call says something of the provider."""
@@ -95,8 +130,8 @@ class Health:
         return True
 
 
-def _standing(name: str, record: _Record, since: float) -> Standing:
-    calls = [call for call in record.calls if call.at >= since]
+def _standing(name: str, record: _Record, now: float, wall: int) -> Standing:
+    calls = [call for call in record.calls if call.at >= now - WINDOW_SECONDS]
     answered = [call.seconds for call in calls if not call.failed]
     return Standing(
         name=name,
@@ -107,4 +142,10 @@ def _standing(name: str, record: _Record, since: float) -> Standing:
         failures=len(calls) - len(answered),
         latency_ms_p50=round(median(answered) * 1000) if answered else None,
         last_error=record.last_error,
+        models=record.models,
+        rests=[
+            Rest(model, wall + round((until - now) * 1000), code)
+            for model, (until, code) in record.rests.items()
+            if until > now
+        ],
     )

@@ -13,6 +13,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RETRY_AFTER_LIMIT
 from answerback.kernel.shares import Shares
 from answerback.kernel.turns import Turns
+from answerback.llm.health import Health
 from answerback.llm.model import ChatRequest, ModelList
 from answerback.llm.provider import Provider
 from answerback.llm.reply import OnEnd, Reply, StreamedReply
@@ -73,7 +74,7 @@ class _Pause:
 
 class UpstreamLimiter:
     """The room at the upstream `name`: `per_minute` calls in any 60 s, `concurrency` at once (0: as many as come), and
-    models that the upstream itself limits for a while. `draw` is uniform in [0, 1)."""
+    models that the upstream itself limits for a while, which `health` shows. `draw` is uniform in [0, 1)."""
 
     def __init__(
         self,
@@ -82,8 +83,10 @@ class UpstreamLimiter:
         per_minute: int = 0,
         concurrency: int = 0,
         draw: Callable[[], float] = random.random,
+        health: Health | None = None,
     ) -> None:
         self._name = name
+        self._health = health or Health(instruments.clock)
         self._log = instruments.log
         self._monotonic = instruments.clock.monotonic
         self._per_minute = per_minute
@@ -172,6 +175,7 @@ class UpstreamLimiter:
             false_waits = 0 if pause is None else pause.false_waits + was_false
             error.retry_after = _grown(error.retry_after, false_waits)
             self.pause(model, error.retry_after, false_waits)
+            self._health.rests(self._name, model, error.retry_after, error.failure.code)
             self._log.warning("model_paused", provider=self._name, model=model, seconds=round(error.retry_after, 1))
 
     @property

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from answerback.kernel.errors import Concerns, ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
+from answerback.llm.health import Health
 from answerback.llm.listed_names import Fit, ListedNames
 from answerback.llm.model import ChatRequest, Model, ModelList
 from answerback.llm.provider import Provider
@@ -56,6 +57,7 @@ class FallbackProvider:
         otherwise: Provider,
         instruments: Instruments,
         others: Sequence[Provider] = (),
+        health: Health | None = None,
     ) -> None:
         self._routes = routes
         self._default = default
@@ -67,6 +69,7 @@ class FallbackProvider:
         self._log = instruments.log
         self._cool_until: dict[tuple[str, str | None], float] = {}
         self._account_cool_until: dict[str, float] = {}
+        self._health = health or Health(instruments.clock)
         self.name = otherwise.name
 
     async def send(self, request: ChatRequest) -> Reply:
@@ -158,8 +161,10 @@ class FallbackProvider:
         match concern:
             case Concerns.ACCOUNT:
                 self._account_cool_until[route.provider.name] = until
+                self._health.rests(route.provider.name, None, seconds, error.failure.code)
             case Concerns.MODEL:
                 self._cool_until[_key(route)] = until
+                self._health.rests(route.provider.name, route.model, seconds, error.failure.code)
             case Concerns.REQUEST:
                 seconds = 0.0
             case _:

@@ -121,7 +121,17 @@ class MessageKind:
             "usage": result.get("usage"),
             "finish_reason": result.get("finish_reason"),
         }
-        details = {"response": result.get("text"), "metadata": message.metadata}
+        chosen = {"temperature": message.temperature, "max_tokens": message.max_tokens}
+        params = {**(message.params or {}), **{name: value for name, value in chosen.items() if value is not None}}
+        details: dict[str, Json] = {
+            "message": message.message,
+            "system": message.system,
+            "params": params or None,
+            "response": result.get("text"),
+            "metadata": message.metadata,
+        }
+        if message.tool_outputs:
+            details["tool_outputs"] = [dataclasses.asdict(each) for each in message.tool_outputs]
         if "tool_calls" in result:
             details["tool_calls"] = result["tool_calls"]
         return Description(summary, details)

@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     llm_callback_timeout_seconds: Seconds = 3600
     """How long that LLM may take to call back."""
     public_base_url: ServiceUrl = Field(default_factory=lambda given: f"http://localhost:{given['app_port']}")
-    """How that LLM reaches this service. Unset: this host at `APP_PORT`."""
+    """How that LLM reaches this service, and where inboxes are; the same for workers. Unset: this host, `APP_PORT`."""
     enable_simulation: bool = False
     """Offer `POST /simulate-llm/{job_id}`, which answers in place of that LLM."""
     callback_hmac_secret: SigningSecret | None = None

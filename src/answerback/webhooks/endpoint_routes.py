@@ -46,7 +46,11 @@ After = Annotated[
     EMPTY_IS_ABSENT,
     Query(description="Only those after this one: the `last_id` of a page."),
 ]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many a page has at most.")]
+Limit = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] | None,
+    EMPTY_IS_ABSENT,
+    Query(description="How many a page has at most."),
+]
 
 _ONE_ERRORS = OPENAI_KEY_ERRORS | openai_refusal(
     404, "No such endpoint among yours", "not_found", f"there is no webhook endpoint '{ENDPOINT_ID}'"
@@ -130,8 +134,9 @@ def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> 
     ) -> Response:
         """The newest first."""
         tenant_id = await tenant_of(request)
-        found = await endpoints.store.list_endpoints(tenant_id, after, limit + 1)
-        return respond(200, endpoint_list(found[:limit], has_more=len(found) > limit))
+        most = limit or DEFAULT_PAGE_SIZE
+        found = await endpoints.store.list_endpoints(tenant_id, after, most + 1)
+        return respond(200, endpoint_list(found[:most], has_more=len(found) > most))
 
     @routes.get(
         "/webhook_endpoints/{webhook_endpoint_id}",

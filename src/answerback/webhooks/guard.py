@@ -41,6 +41,7 @@ class AddressGuard:
 
     `allowed_networks` are open besides the public internet; `allow_loopback` opens 127.0.0.0/8 and ::1, for a service
     that itself listens on loopback only. `own_port`, where the service listens, is closed at loopback.
+    URLs that are `never_called`, because what is sent there needs no connection, pass.
     `resolve` is asked for host names, by default the system's resolver, whose
     threads tenants share by `slot_factor`; `monotonic` is asked for seconds.
     """
@@ -53,6 +54,7 @@ class AddressGuard:
         monotonic: Callable[[], float] = time.monotonic,
         slot_factor: float = SLOT_FACTOR,
         own_port: int | None = None,
+        never_called: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._policy = AddressPolicy((*allowed_networks, *(LOOPBACK if allow_loopback else ())), own_port)
         self._lookup: SystemLookup | None = None
@@ -60,12 +62,15 @@ class AddressGuard:
             resolve = self._lookup = SystemLookup(slot_factor)
         self._resolve: Resolve = resolve
         self._monotonic = monotonic
+        self._never_called = never_called
         self._verdicts: OrderedDict[tuple[str, str], _Verdict] = OrderedDict()
         self._judging: dict[tuple[str, str, str], asyncio.Task[str | None]] = {}
 
     async def check(self, url: str, tenant_id: str = "") -> None:
         """Raises CallbackRefused, saying why. A name that cannot be looked up in time, the tenant's turn included,
         passes."""
+        if self._never_called(url):
+            return
         key = authority(url)
         verdict = self._verdicts.get(key)
         if verdict is not None and verdict.until > self._monotonic():
@@ -84,6 +89,8 @@ class AddressGuard:
     def check_unresolved(self, url: str) -> None:
         """As `check`, but without resolving a name: checks how the URL is written, literal addresses, and well-known
         names. Raises CallbackRefused."""
+        if self._never_called(url):
+            return
         where = target(authority(url)[1])
         try:
             self._verify_unresolved(where)

@@ -3,13 +3,13 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.caller import TenantOf
-from answerback.http.fields import no_nul
+from answerback.http.fields import Moment, epoch_ms, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import DELIVERY, IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors, not_found
 from answerback.http.responses import respond
@@ -40,13 +40,6 @@ RESEND_ALL_ERRORS = KEY_ERRORS | errors(
 )
 
 
-def _written_out(value: Any) -> Any:
-    """Without it, numbers of seconds would be times, too."""
-    if not isinstance(value, str) or value[4:5] != "-":
-        raise ValueError("must be a time in RFC 3339, such as 2026-01-01T12:00:00Z")
-    return value
-
-
 class ResendAllBody(StrictBody):
     """Which deliveries are sent again: all that match every field."""
 
@@ -54,13 +47,11 @@ class ResendAllBody(StrictBody):
     url: Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH), AfterValidator(no_nul)] | None = Field(
         None, description="What their URL begins with, such as `https://example.com/`."
     )
-    since: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)] | None = Field(
-        None, description="Only those owed since then, in RFC 3339."
-    )
+    since: Moment | None = Field(None, description="Only those owed since then, in RFC 3339.")
     dry_run: bool = Field(default=False, description="True: nothing is resent; the response says how many match.")
 
     def filter(self, tenant_id: str) -> ResendFilter:
-        since = 0 if self.since is None else int(self.since.timestamp() * 1000)
+        since = 0 if self.since is None else epoch_ms(self.since)
         state: Resendable = DeliveryState.DEAD if self.status == "dead" else DeliveryState.PENDING
         return ResendFilter(tenant_id, state, self.url or "", since)
 

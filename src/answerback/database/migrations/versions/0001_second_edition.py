@@ -71,6 +71,15 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
     )
     _index("conversations_idle", "conversations", "updated_at")
+    _index(
+        "conversations_recent",
+        "conversations",
+        "tenant_id",
+        "updated_at",
+        "id",
+        where="metadata IS NULL",
+        compared="updated_at",
+    )
     _index("conversations_key", "conversations", "tenant_id", "key", unique=True)
     op.create_table(
         "conversation_items",
@@ -180,6 +189,19 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     _index("activity_age", "activity", "minute")
+    op.create_table(
+        "inbox",
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("headers", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("signature", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text()),
+    )
+    _index("inbox_tenant", "inbox", "tenant_id", "id")
+    _index("inbox_age", "inbox", "received_at")
     op.create_table(
         "webhook_endpoints",
         sa.Column("id", sa.Text(), primary_key=True),

@@ -1,0 +1,64 @@
+"""Callbacks in an inbox, as values."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+MAX_ITEMS = 100
+"""How many a tenant has: the newest."""
+MAX_BODY = 64 * 1024
+"""How much of a body is stored."""
+MAX_HEADERS = 50
+MAX_HEADER = 1024
+KEPT_MS = 86_400_000
+"""How long they stay."""
+
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+"""Never stored."""
+
+
+class Verdict(StrEnum):
+    """What the signature of a callback says."""
+
+    VERIFIED = "verified"
+    """It is the tenant's, or that of an endpoint of its with this address."""
+    WRONG = "wrong"
+    """It is there, and is neither."""
+    MISSING = "missing"
+    """There is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A callback as it came. `body` is its beginning where it is long, `size` how many bytes it had. `received_at` is
+    in epoch milliseconds of the wall clock."""
+
+    id: str
+    received_at: int
+    headers: Mapping[str, str]
+    body: bytes
+    size: int
+    signature: Verdict
+    job_id: str | None
+
+
+def shown_headers(given: Mapping[str, str]) -> dict[str, str]:
+    """What is stored of the headers of a request."""
+    shown = ((name.lower(), value[:MAX_HEADER]) for name, value in given.items())
+    return dict([each for each in shown if each[0] not in SECRET_HEADERS][:MAX_HEADERS])
+
+
+def job_in(body: bytes) -> str | None:
+    """The `job_id` that a body names: at its top, as a callback has it, or in its `data`, as an event."""
+    try:
+        read = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    for place in (read, read.get("data") if isinstance(read, dict) else None):
+        if isinstance(place, dict) and isinstance(named := place.get("job_id"), str) and len(named) <= MAX_JOB_ID:
+            return named.replace("\0", "")
+    return None
+
+
+MAX_JOB_ID = 64

@@ -1,0 +1,78 @@
+"""How the providers do, over HTTP."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from answerback.accounts.auth import Authenticator
+from answerback.http.openapi_parts import KEY_ERRORS
+from answerback.http.responses import Time, respond
+from answerback.llm.health import Health, Standing
+from answerback.overview.bodies import ProviderStanding
+
+UNTIL = "2026-01-01T12:00:30.000Z"
+
+
+class RestBody(BaseModel):
+    """For so long the provider is asked last, or where it is the only one not at all: for one model, or (null) for
+    any."""
+
+    model: str | None = Field(examples=["openai/gpt-oss-20b:free"])
+    until: Time = Field(examples=[UNTIL])
+    reason: str = Field(description="The error code of the call that failed.", examples=["upstream_rate_limited"])
+
+
+class ProviderBody(ProviderStanding):
+    """A provider. `calls`, `failures` and `latency_ms_p50` (the median of answers) are those of the last 15 minutes, a
+    thousand calls at most. `last_error` is shown to operators."""
+
+    models: list[str] | None = Field(
+        description="Those that routes ask it for, in their order; null: any.", examples=[["openai/gpt-oss-20b:free"]]
+    )
+    resting_until: Time | None = Field(description="When the last of its `rests` ends.", examples=[None])
+    reason: str | None = Field(description="Why it rests.", examples=[None])
+    rests: list[RestBody]
+    calls: int = Field(examples=[120])
+    failures: int = Field(examples=[1])
+    latency_ms_p50: int | None = Field(description="Null without an answer.", examples=[840])
+    last_error: str | None = Field(examples=[None])
+
+
+class ProviderList(BaseModel):
+    """In the order in which the default route asks them."""
+
+    items: list[ProviderBody]
+
+
+def router(health: Health, authenticator: Authenticator) -> APIRouter:
+    """`/v1/providers`"""
+    routes = APIRouter(prefix="/v1", tags=["overview"])
+
+    @routes.get("/providers", summary="How the providers do", response_model=ProviderList, responses=KEY_ERRORS)
+    async def list_providers(request: Request) -> Response:
+        """Which models they are asked for, whether they answer, and which of them rest: as the process that answers
+        this request has seen it. It does not count against the rate."""
+        caller = await authenticator.polling_caller(request)
+        items = [_body(each, operator=caller.operator) for each in health.standings()]
+        return respond(200, ProviderList(items=items))
+
+    return routes
+
+
+def _body(standing: Standing, *, operator: bool) -> ProviderBody:
+    last = max(standing.rests, key=lambda rest: rest.until, default=None)
+    return ProviderBody(
+        name=standing.name,
+        reachable=standing.reachable,
+        since=standing.since,
+        error=standing.error if operator else None,
+        models=None if standing.models is None else list(standing.models),
+        resting_until=None if last is None else last.until,
+        reason=None if last is None else last.code.value,
+        rests=[RestBody(model=each.model, until=each.until, reason=each.code.value) for each in standing.rests],
+        calls=standing.calls,
+        failures=standing.failures,
+        latency_ms_p50=standing.latency_ms_p50,
+        last_error=standing.last_error if operator else None,
+    )

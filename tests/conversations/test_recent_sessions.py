@@ -1,0 +1,73 @@
+"""`GET /v1/sessions`: conversations, the last used first; and from where on the next message remembers."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from httpx2 import AsyncClient
+
+from answerback.conversations.routes import router
+from answerback.conversations.windows import DatabaseWindows
+from answerback.testing.clock import FakeClock
+from builders import MEMORY, URL, accept, ended_job
+from in_process import AnyKey, calling
+from stores import Stores
+
+
+@pytest.fixture
+async def client(stores: Stores, clock: FakeClock) -> AsyncIterator[AsyncClient]:
+    store = stores.conversations
+    routes = router(store, DatabaseWindows(store), lambda *_: iter(()), AnyKey().tenant, MEMORY, clock.now)  # type: ignore[arg-type]
+    async with calling(routes) as client:
+        yield client
+
+
+async def listed(client: AsyncClient, query: str = "") -> Any:
+    reply = await client.get(f"/v1/sessions{query}")
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+async def test_the_last_used_come_first_with_what_waits_in_them(
+    stores: Stores, clock: FakeClock, client: AsyncClient
+) -> None:
+    for session in ("a", URL, "b", "a"):
+        await ended_job(stores, session=session)
+        clock.advance(60)
+    await accept(stores, session="b")
+    await accept(stores, session="theirs", tenant_id="tenant-b")
+
+    page = await listed(client)
+
+    seen = [(each["key"], each["messages"], each["waiting"]) for each in page["items"]]
+    assert seen == [("a", 2, 0), ("b", 2, 1), (URL, 1, 0)]
+    assert page["following"] is None
+    assert page["items"][0]["updated_at"] > page["items"][1]["updated_at"]
+
+
+async def test_pages_follow_each_other_also_where_times_are_the_same(stores: Stores, client: AsyncClient) -> None:
+    sessions = [f"session {number}" for number in range(7)]
+    for session in sessions:
+        await ended_job(stores, session=session)
+
+    found, query = [], "?limit=3"
+    while True:
+        page = await listed(client, query)
+        found.append([each["key"] for each in page["items"]])
+        if page["following"] is None:
+            break
+        query = f"?limit=3&before={page['following']}"
+
+    assert [len(each) for each in found] == [3, 3, 1]
+    assert sorted(key for page in found for key in page) == sessions
+
+
+@pytest.mark.parametrize("before", ["x", "1", "1-", "-1-2", "1-2-3", "9" * 30 + "-1"])
+async def test_a_wrong_position_is_refused(client: AsyncClient, before: str) -> None:
+    reply = await client.get("/v1/sessions", params={"before": before})
+
+    assert reply.status_code == 422
+
+
+async def test_an_empty_position_is_none(client: AsyncClient) -> None:
+    assert await listed(client, "?before=&limit=") == {"items": [], "following": None}
