@@ -5,11 +5,12 @@ import math
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from browsing import Browser, Visitor, started_browser
-from shop import OPERATOR, Shop, busy_day, shop
+from shop import MODELS, OPERATOR, Shop, busy_day, shop
 
 from answerback.accounts.model import DEFAULT_TENANT
 from answerback.overview.model import ALL_TENANTS
@@ -53,7 +54,8 @@ async def shoot(visitor: Visitor, name: str) -> None:
     print(f"docs/images/console-{name}.png {len(picture):,} bytes")  # noqa: T201
 
 
-async def pictures(browser: Browser, running: Shop, jobs: list[str]) -> None:
+async def pictures(browser: Browser, running: Shop, jobs: Sequence[str]) -> None:
+    """Each page, as an operator sees it."""
     async with browser.visit(running.service.url, OPERATOR, viewport=SIZE, color_scheme="light") as visitor:
         await visitor.open("/console")
         await visitor.sees("Upstream timeout")
@@ -64,11 +66,55 @@ async def pictures(browser: Browser, running: Shop, jobs: list[str]) -> None:
         await visitor.open(f"/console/jobs/{jobs[3]}")
         await visitor.sees("Attempt 2: HTTP 503")
         await shoot(visitor, "job")
+        await visitor.open("/console/conversation?session=customer-42")
+        await visitor.sees("Where is my parcel 1742?")
+        await shoot(visitor, "conversation")
+        await visitor.open("/console/receivers")
+        await visitor.sees("dashboard")
+        await shoot(visitor, "receivers")
+        await visitor.open("/console/responses")
+        await visitor.sees("background")
+        await shoot(visitor, "responses")
+        await visitor.open("/console/keys")
+        await visitor.sees("bakery")
+        await shoot(visitor, "keys")
+        await play(visitor)
+        await measure(visitor)
+
+
+async def play(visitor: Visitor) -> None:
+    page = await visitor.open("/console/playground?by=webhook")
+    await page.get_by_label("Message", exact=True).fill("Do you ship to Norway?")
+    await page.get_by_label("Message", exact=True).press("Enter")
+    await page.get_by_text("Headers and body").click()
+    await shoot(visitor, "playground")
+
+
+async def measure(visitor: Visitor) -> None:
+    page = await visitor.open("/console/models")
+    await page.get_by_label("Models", exact=True).fill(", ".join(MODELS[:3]))
+    await page.get_by_label("Prompts").fill("Do you ship to Norway?\nIs the kettle BPA-free?")
+    await visitor.role("button", "Run").click()
+    await page.locator(".measure").first.get_by_text(MODELS[2]).wait_for()
+    await visitor.role("button", "Show benchmark").wait_for()
+    await shoot(visitor, "models")
+
+
+async def furnish(running: Shop) -> None:
+    """What a day does not leave behind: endpoints, keys, responses."""
+    events = ["message.completed", "message.failed"]
+    endpoint = {"name": "dashboard", "url": running.receiver.url("/events"), "event_types": events}
+    await running.request("POST", "/v1/webhook_endpoints", endpoint)
+    for name in ("bakery", "greengrocer", "support-bot"):
+        await running.new_key(name, rate_limit="1000/hour")
+    for question in ("Do you ship to Norway?", "Is the kettle BPA-free?"):
+        await running.request("POST", "/v1/responses", {"input": question, "background": question.startswith("Is")})
 
 
 async def main() -> None:
     async with started_browser(no_browser) as browser, shop() as running:
-        jobs = list(await busy_day(running))
+        jobs = await busy_day(running)
+        await furnish(running)
         remember_an_hour(running)
         await pictures(browser, running, jobs)
 

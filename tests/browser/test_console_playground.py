@@ -14,7 +14,7 @@ async def test_a_chat_streams_and_remembers_what_was_said(visitor: Visitor, runn
     running.llm.on("Name a city.", replies.say("Lisbon, by the Tagus."))
     running.llm.on("And its river?", replies.hang(more, replies.say("The Tagus it is.")))
     page = await visitor.open("/console/playground")
-    message = page.get_by_label("Message")
+    message = page.get_by_label("Message", exact=True)
     await message.fill("Name a city.")
     await message.press("Enter")
     await visitor.sees("Lisbon, by the Tagus.")
@@ -35,7 +35,7 @@ async def test_settings_reach_the_model_and_the_code(visitor: Visitor, running: 
     page = await visitor.open("/console/playground")
     await page.get_by_label("System prompt").fill("Speak like a pirate.")
     await page.get_by_label("Temperature").fill("0.2")
-    await page.get_by_label("Message").fill("It's me, hello.")
+    await page.get_by_label("Message", exact=True).fill("It's me, hello.")
 
     command = await page.locator(".code pre").first.inner_text()
     assert f"{running.service.url}/v1/chat/completions" in command
@@ -61,7 +61,7 @@ async def test_a_refusal_is_shown_and_the_chat_goes_on(visitor: Visitor, running
     refusal = {"error": {"message": "this is not to be asked", "code": "bad"}}
     running.llm.on("Refuse this.", replies.status(400, refusal))
     page = await visitor.open("/console/playground")
-    message = page.get_by_label("Message")
+    message = page.get_by_label("Message", exact=True)
 
     await message.fill("Refuse this.")
     await message.press("Enter")
@@ -75,8 +75,8 @@ async def test_a_refusal_is_shown_and_the_chat_goes_on(visitor: Visitor, running
 async def test_an_answer_can_be_stopped(visitor: Visitor, running: Shop) -> None:
     running.llm.on("Never end.", replies.hang(asyncio.Event()))
     page = await visitor.open("/console/playground")
-    await page.get_by_label("Message").fill("Never end.")
-    await page.get_by_label("Message").press("Enter")
+    await page.get_by_label("Message", exact=True).fill("Never end.")
+    await page.get_by_label("Message", exact=True).press("Enter")
 
     await visitor.role("button", "Stop").click()
 

@@ -5,7 +5,10 @@ const PAGES = [
   ["/console/playground", "playground"],
   ["/console/jobs", "jobs"],
   ["/console/jobs/:id", "job"],
+  ["/console/conversations", "conversations"],
+  ["/console/conversation", "conversation"],
   ["/console/receivers", "receivers"],
+  ["/console/models", "models"],
   ["/console/responses", "responses"],
   ["/console/responses/:id", "response"],
   ["/console/keys", "keys"],
@@ -68,3 +71,6 @@ export function changed(query, changes) {
   const text = next.toString();
   return location.pathname + (text ? `?${text}` : "");
 }
+
+/** A conversation's page. Its key stands in the query: paths are logged, and a key may be a callback URL. */
+export const conversationPath = (key) => `/console/conversation?session=${encodeURIComponent(key)}`;

@@ -9,7 +9,15 @@ const NAVIGATION = [
   { page: "home", href: "/console", name: "Home", icon: "home" },
   { page: "playground", href: "/console/playground", name: "Playground", icon: "play" },
   { page: "jobs", href: "/console/jobs", name: "Jobs", icon: "jobs", under: ["job"] },
+  {
+    page: "conversations",
+    href: "/console/conversations",
+    name: "Conversations",
+    icon: "talk",
+    under: ["conversation"],
+  },
   { page: "receivers", href: "/console/receivers", name: "Receivers", icon: "receivers" },
+  { page: "models", href: "/console/models", name: "Models", icon: "models" },
   { page: "responses", href: "/console/responses", name: "Responses", icon: "responses", under: ["response"] },
   { page: "keys", href: "/console/keys", name: "Keys", icon: "keys", only: (session) => session.operator },
 ];

@@ -17,7 +17,7 @@ const RECENT = 8;
 
 export async function page(view) {
   const parts = { figures: h("div.figures"), failures: h("div.card-body"), chart: minuteChart(), recent: recent() };
-  const test = h("a.button.primary", { href: "/console/playground" }, "Open the playground");
+  const test = h("a.button.primary", { href: "/console/playground?by=webhook" }, "Send a test message");
   fill(
     view.root,
     head("Home", null, test),

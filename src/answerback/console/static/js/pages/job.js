@@ -8,7 +8,7 @@ import { ask } from "../parts/dialog.js";
 import { attempt, card, toast } from "../parts/notice.js";
 import { copyButton, inline, said, textOf } from "../parts/text.js";
 import { timeline } from "../parts/timeline.js";
-import { go } from "../router.js";
+import { conversationPath, go } from "../router.js";
 import { exact, span } from "../time.js";
 
 export const title = "Job";
@@ -20,7 +20,7 @@ export async function page(view) {
   const address = `/v1/jobs/${encodeURIComponent(view.params.id)}`;
   let shown = null;
   const read = async () => {
-    const job = await get(address, null, view.signal);
+    const job = await get(address, { tenant: view.query.get("tenant") }, view.signal);
     const written = JSON.stringify(job);
     if (written !== shown) draw(view, job, read);
     shown = written;
@@ -93,7 +93,7 @@ function facts(job) {
   const to = (id) => h("a.mono", { href: `/console/jobs/${id}` }, id);
   const conversation = job.session_id ?? (job.kind === "message" && job.seq ? job.callback_url : null);
   const rows = [
-    ["Conversation", conversation && link(`/console/jobs?session_id=${encodeURIComponent(conversation)}`, conversation)],
+    ["Conversation", conversation && link(conversationPath(conversation), conversation)],
     ["Place in it", job.seq],
     ["Model", job.model && inline(job.model)],
     [
@@ -107,10 +107,10 @@ function facts(job) {
     ["Accepted", exact(job.created_at)],
     ["Deadline", !job.completed_at && exact(job.deadline_at)],
     ["Callback URL", job.callback_url && h("bdi.wrap", {}, job.callback_url)],
-    ["Key", job.key && h("span.mono", {}, job.key)],
     ["Asked again of", job.retry_of && to(job.retry_of)],
     ["Asked again as", job.retried_as && to(job.retried_as)],
     ["Lost leases", job.lease_losses || null],
+    ["Parameters", job.params && said(JSON.stringify(job.params, null, 2), "pre.wrap")],
     ["Metadata", job.metadata && said(JSON.stringify(job.metadata, null, 2), "pre.wrap")],
   ];
   const given = rows.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
@@ -124,9 +124,10 @@ function facts(job) {
 const tokens = (usage, chat, responses) => usage[`${chat}_tokens`] ?? usage[`${responses}_tokens`];
 
 function asked(job) {
-  if (!job.message && !job.system) return null;
+  if (!job.message && !job.system && !job.tool_outputs) return null;
   const system = job.system ? h("div.quote", {}, h("h3", {}, "System prompt"), said(job.system)) : null;
-  return card("Message", h("div.card-body.stack", {}, system, job.message ? said(textOf(job.message)) : null));
+  const outputs = job.tool_outputs ? said(JSON.stringify(job.tool_outputs, null, 2), "pre.wrap") : null;
+  return card("Message", h("div.card-body.stack", {}, system, job.message ? said(textOf(job.message)) : null, outputs));
 }
 
 function answer(job) {

@@ -11,7 +11,7 @@ import { changed, go } from "../router.js";
 
 export const title = "Jobs";
 
-const FILTERS = ["status", "delivery", "kind", "model", "key", "session_id", "error", "since", "tenant"];
+const FILTERS = ["status", "delivery", "kind", "model", "session_id", "error", "since", "tenant"];
 const KINDS = ["message", "response", "review"];
 const AGES = [
   ["", "Any time"],
@@ -20,18 +20,25 @@ const AGES = [
   ["168", "Last 7 days"],
 ];
 const SIZE = 50;
+/** How many pages that are empty are read on from by themselves. */
+const MOST_READ = 10;
 const REREAD_MS = 5000;
 const ANNOUNCE_MS = 10_000;
 
 export async function page(view) {
-  const place = { table: jobsTable("Jobs"), list: h("div"), pager: h("div"), news: h("p.unseen", { role: "status" }) };
+  const place = {
+    table: jobsTable("Jobs", { tenant: view.query.get("tenant") }),
+    list: h("div"),
+    pager: h("div"),
+    news: h("p.unseen", { role: "status" }),
+  };
   const lead = "Each message, review or response that was accepted, and what became of it.";
   fill(
     view.root,
     head("Jobs", lead),
     h("div.stack", {}, filters(view), h("section.card", { "aria-label": "Jobs" }, place.list, place.pager), place.news),
   );
-  const read = async () => draw(view, place, await get("/v1/jobs", asked(view.query), view.signal));
+  const read = async () => draw(view, place, await found(asked(view.query), view.signal));
   await read();
   if (!view.query.get("before")) live(view, read);
 }
@@ -47,6 +54,15 @@ function live(view, read) {
   });
 }
 
+/** The first page that has jobs: where many are passed over, pages are short or empty and others follow. */
+async function found(query, signal) {
+  let page = await get("/v1/jobs", query, signal);
+  for (let more = MOST_READ; more && page.next && !page.items.length; more -= 1) {
+    page = await get("/v1/jobs", { ...query, before: page.next }, signal);
+  }
+  return page;
+}
+
 function asked(query) {
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
   const hours = Number(wanted.since);
@@ -57,7 +73,7 @@ function asked(query) {
 function draw(view, place, { items, next }) {
   const news = place.table.draw(items);
   if (news.length) announce(place, news.length);
-  fill(place.list, items.length ? place.table.element : nothing(view.query));
+  fill(place.list, items.length ? place.table.element : nothing(view.query, next));
   fill(place.pager, pager(view.query, next));
 }
 
@@ -69,7 +85,8 @@ function announce(place, n) {
   fill(place.news, counted(n, "new job"));
 }
 
-function nothing(query) {
+function nothing(query, next) {
+  if (next) return empty("None of the newer jobs matches", "Older ones may: go on below.");
   if (FILTERS.some((name) => query.get(name)) || query.get("before")) {
     return empty(
       "No job matches",
@@ -80,7 +97,7 @@ function nothing(query) {
   return empty(
     "No jobs yet",
     "Each message that the service accepts appears here.",
-    h("a.button.primary", { href: "/console/playground" }, "Open the playground"),
+    h("a.button.primary", { href: "/console/playground?by=webhook" }, "Send a test message"),
   );
 }
 
@@ -97,11 +114,10 @@ function filters({ query, session }) {
   const choice = (name, values, all) => select([["", all], ...values], query.get(name) ?? "", { name, onchange: set });
   const text = (name, placeholder) =>
     input({ type: "search", name, placeholder, value: query.get(name) ?? "", onchange: set });
-  const more = ["kind", "model", "key", "since", "tenant"].some((name) => query.get(name));
+  const more = ["kind", "model", "since", "tenant"].some((name) => query.get(name));
   const rest = [
     field("Kind", choice("kind", KINDS, "Any kind")),
     field("Model", text("model", "Any model")),
-    field("Key", text("key", "Any key's id")),
     field("Accepted", select(AGES, query.get("since") ?? "", { name: "since", onchange: set })),
   ];
   if (session.operator) rest.push(field("Tenant", text("tenant", "Your own")));

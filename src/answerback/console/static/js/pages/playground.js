@@ -1,4 +1,4 @@
-/** A place to try things: a chat whose answers stream. */
+/** A place to try things: a chat that streams, or messages of the relay with a built-in inbox for their callbacks. */
 
 import { get } from "../api.js";
 import { fill, h } from "../dom.js";
@@ -6,14 +6,27 @@ import { Chat } from "../parts/chat.js";
 import { code } from "../parts/code.js";
 import { area, field, input } from "../parts/fields.js";
 import { card, head } from "../parts/notice.js";
+import { Relay } from "../parts/relay.js";
+import { changed } from "../router.js";
 
 export const title = "Playground";
 
+const MODES = [
+  ["", "Chat", "The answer streams to this page; nothing is stored."],
+  [
+    "webhook",
+    "Webhook",
+    "The message is stored; its answer comes to the inbox of this page, as it would come to your receiver.",
+  ],
+];
+
 export async function page(view) {
+  const mode = MODES.find(([name]) => name === view.query.get("by")) ?? MODES[0];
   const models = h("datalist", { id: "models" });
-  const settings = settingsOf(view);
+  const settings = settingsOf(mode[0], view);
+  const Talk = mode[0] === "webhook" ? Relay : Chat;
   const samples = h("div");
-  const talk = new Chat(view, settings);
+  const talk = new Talk(view, settings);
   const show = () => fill(samples, code(talk.samples(), view.session.copiedKey));
   const side = h(
     "div.stack",
@@ -23,7 +36,7 @@ export async function page(view) {
   );
   fill(
     view.root,
-    head("Playground", "The answer streams to this page; nothing is stored."),
+    head("Playground", mode[2], switcher(mode[0])),
     h("div.columns.play", { oninput: show }, talk.element, side),
     models,
   );
@@ -36,8 +49,16 @@ export async function page(view) {
   );
 }
 
+function switcher(current) {
+  const links = MODES.map(([name, words]) => {
+    const here = name === current ? { "aria-current": "page" } : {};
+    return h("a", { href: changed("", { by: name }), ...here }, words);
+  });
+  return h("nav.switch", { "aria-label": "How to ask" }, links);
+}
+
 /** The fields beside the talk. `read` gives those that hold something, by the names of the API. */
-function settingsOf(view) {
+function settingsOf(mode, view) {
   const model = input({ list: "models", placeholder: view.session.default_model ?? "The default model" });
   const system = area({ placeholder: "You are a helpful assistant.", rows: 2 });
   const temperature = input({ type: "number", min: 0, max: 2, step: 0.1, placeholder: "Default" });
@@ -53,7 +74,15 @@ function settingsOf(view) {
     temperature: temperature.value === "" ? "" : Number(temperature.value),
     max_tokens: longest.value === "" ? "" : Number(longest.value),
   });
-  return { element: h("div.form", {}, fields), read: () => given(read()) };
+  if (mode !== "webhook") return { element: h("div.form", {}, fields), read: () => given(read()) };
+  const session = input({ value: "playground" });
+  const url = input({ type: "url", placeholder: "The inbox of this page" });
+  fields.unshift(
+    field("Conversation", session, "Its session_id. Messages with the same one are answered in order and remembered."),
+  );
+  fields.push(field("Callback URL", url, "Empty: the answer comes to this page."));
+  const all = () => given({ ...read(), session_id: session.value.trim(), callback_url: url.value.trim() });
+  return { element: h("div.form", {}, fields), read: all };
 }
 
 const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ""));

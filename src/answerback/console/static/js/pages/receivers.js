@@ -54,7 +54,7 @@ function draw(parts, items, again) {
 }
 
 function nothing() {
-  const start = h("a.button", { href: "/console/playground" }, "Open the playground");
+  const start = h("a.button", { href: "/console/playground?by=webhook" }, "Send a test message");
   return empty("No callbacks yet", "A receiver appears here with the first callback that goes to it.", start);
 }
 

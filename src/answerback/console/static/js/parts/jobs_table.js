@@ -9,7 +9,7 @@ const COLUMNS = ["State", "Job", "Conversation or model", "Callback", "Took", "A
 const COMPACT = ["State", "Conversation or model", "Callback", "Accepted"];
 
 /** A table of jobs, `compact` beside others. `draw` shows these in the place of those before, and returns the new ids. */
-export function jobsTable(name, { compact = false } = {}) {
+export function jobsTable(name, { compact = false, tenant = null } = {}) {
   const columns = compact ? COMPACT : COLUMNS;
   const body = h("tbody");
   const heads = columns.map((column) => h("th", { scope: "col", class: column === "Took" ? "number" : "" }, column));
@@ -19,7 +19,7 @@ export function jobsTable(name, { compact = false } = {}) {
   function draw(jobs) {
     const added = sync(
       body,
-      jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job, columns) })),
+      jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job, columns, tenant) })),
     );
     if (drawn) for (const key of added) body.querySelector(`[data-key="${key}"]`).classList.add("fresh");
     const news = drawn ? added : [];
@@ -30,13 +30,16 @@ export function jobsTable(name, { compact = false } = {}) {
 }
 
 const CELLS = {
-  State: (job) =>
+  State: (job, tenant) =>
     h(
       "td",
       {},
       h(
         "a.whole",
-        { href: `/console/jobs/${job.job_id}`, "aria-label": `${job.status} job ${job.job_id}` },
+        {
+          href: `/console/jobs/${job.job_id}${tenant ? `?tenant=${encodeURIComponent(tenant)}` : ""}`,
+          "aria-label": `${job.status} job ${job.job_id}`,
+        },
         jobBadge(job.status),
       ),
     ),
@@ -47,11 +50,11 @@ const CELLS = {
   Accepted: (job) => h("td.when.nowrap.muted", {}, time(job.created_at)),
 };
 
-const row = (job, columns) =>
+const row = (job, columns, tenant) =>
   h(
     "tr.link",
     {},
-    columns.map((column) => CELLS[column](job)),
+    columns.map((column) => CELLS[column](job, tenant)),
   );
 
 function about(job) {

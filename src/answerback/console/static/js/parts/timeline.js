@@ -2,19 +2,20 @@
 
 import { post } from "../api.js";
 import { h } from "../dom.js";
+import { sentence } from "../format.js";
 import { exact, span, time } from "../time.js";
 import { deliveryBadge, ENDED, toneOf } from "./badge.js";
 import { attempt, toast } from "./notice.js";
 import { inline, said } from "./text.js";
 
 /** `changed` is called after something was done to a delivery. */
-export function timeline(job, changed) {
+export function timeline(one, changed) {
   const steps = [
-    accepted(job),
-    ...tries(job),
-    standing(job),
-    end(job),
-    ...job.deliveries.map((each) => delivery(each, changed)),
+    accepted(one),
+    ...tries(one),
+    standing(one),
+    end(one),
+    ...one.deliveries.map((each) => delivery(each, changed)),
   ];
   return h("ol.timeline", {}, steps.filter(Boolean));
 }
@@ -77,57 +78,41 @@ const toneOfAttempt = (status) => (GOOD.includes(status) ? "good" : BAD.includes
 const words = (status) => WORDS[status] ?? String(status).replaceAll("_", " ");
 const reason = (text) => (text ? h("div.reason", {}, said(text)) : null);
 
+const STANDING = {
+  queued: ["busy now", "Waits in the queue"],
+  held: ["busy now", "Waits for its turn"],
+  scheduled: ["warn now", "Will be asked again"],
+  awaiting: ["busy now", "Waits for the LLM's callback"],
+  quarantined: ["warn now", "Quarantined"],
+};
+
 /** Where an open job stands now. */
-function standing(job) {
-  const due = job.run_at ? time(job.run_at, "left") : null;
-  switch (job.status) {
-    case "queued":
-      return step(
-        "busy now",
-        "Waits in the queue",
-        null,
-        because(job) ?? line("A worker takes it as soon as one has room."),
-      );
-    case "held":
-      return step(
-        "busy now",
-        "Waits for its turn",
-        null,
-        because(job) ?? line("An earlier message of its conversation is not answered yet."),
-      );
-    case "scheduled":
-      return step(
-        "warn now",
-        "Will be asked again",
-        null,
-        line("Due ", due, "."),
-        because(job),
-        job.error ? reason(job.error.message) : null,
-      );
-    case "running":
-      return step("busy now", `Asking the LLM, attempt ${job.attempt}`, null);
-    case "awaiting":
-      return step("busy now", "Waits for the LLM's callback", null, line("At the latest ", due, "."));
-    case "quarantined":
-      return step(
-        "warn now",
-        "Quarantined",
-        null,
-        line("Its workers were lost twice. It runs alone, once no other such job does."),
-      );
-    default:
-      return ENDED.includes(job.status) ? null : step("busy now", job.status, null);
-  }
+function standing(one) {
+  if (ENDED.includes(one.status)) return null;
+  if (one.status === "running") return step("busy now", `Asking the LLM, attempt ${one.attempt}`, one.claimed_at);
+  const [tone, words] = STANDING[one.status] ?? ["busy now", one.status];
+  return step(tone, words, null, because(one), one.error ? reason(one.error.message) : null);
 }
 
 /** What it waits for, as the service says. */
 function because({ waiting_for: cause }) {
-  if (!cause) return null;
-  const words = typeof cause === "string" ? inline(cause) : (cause.message ?? cause.reason ?? null);
-  const behind = cause.job_id ? h("a.mono", { href: `/console/jobs/${cause.job_id}` }, cause.job_id) : null;
-  const until = cause.until ? [" until ", time(cause.until)] : null;
-  return line(words ?? (behind ? "Behind " : null), behind ? " " : null, behind, until);
+  switch (cause?.reason) {
+    case "job":
+      return line("Behind ", cause.job_id ? linkTo(cause.job_id) : "an earlier message", " of its conversation.");
+    case "worker":
+      return line("A worker takes it as soon as one has room.");
+    case "retry":
+      return line(cause.code ? `${sentence(cause.code)}. ` : null, "Next attempt ", time(cause.until, "left"), ".");
+    case "callback":
+      return line("At the latest ", time(cause.until, "left"), ".");
+    case "quarantine":
+      return line("Its workers were lost twice. It runs alone, once no other such job does.");
+    default:
+      return null;
+  }
 }
+
+const linkTo = (id) => h("a.mono", { href: `/console/jobs/${id}` }, id);
 
 function end(job) {
   if (!ENDED.includes(job.status)) return null;

@@ -1,0 +1,148 @@
+/** A conversation: what was said, what the next message will remember, and what waits for its turn. */
+
+import { get, remove } from "../api.js";
+import { fill, h, sync } from "../dom.js";
+import { counted } from "../format.js";
+import { ENDED, jobBadge } from "../parts/badge.js";
+import { ask } from "../parts/dialog.js";
+import { shown } from "../parts/items.js";
+import { empty, head, toast } from "../parts/notice.js";
+import { bubble } from "../parts/talk.js";
+import { copyButton, inline, textOf } from "../parts/text.js";
+import { go } from "../router.js";
+import { time } from "../time.js";
+
+export const title = "Conversation";
+
+const REREAD_MS = 3000;
+const WAITING = 20;
+
+export async function page(view) {
+  const key = view.query.get("session") ?? "";
+  const address = `/v1/sessions/${encodeURIComponent(key)}`;
+  const parts = {
+    about: h("p.muted.small"),
+    earlier: h("div.earlier"),
+    said: h("ol.bubbles"),
+    waiting: h("ol.bubbles"),
+  };
+  const talk = h(
+    "section.card.conversation",
+    { "aria-label": "What was said" },
+    parts.earlier,
+    parts.said,
+    parts.waiting,
+  );
+  fill(view.root, top(key), h("div.stack", {}, parts.about, talk));
+  const older = [];
+  const read = async () => {
+    const [conversation, waiting] = await Promise.all([get(address, null, view.signal), waitingIn(key, view.signal)]);
+    draw(parts, conversation, older, waiting, (before) => back(address, older, before, view, read));
+  };
+  await read();
+  let stale = false;
+  view.feed.addEventListener("jobs", () => (stale = true), { signal: view.signal });
+  view.every(REREAD_MS, async () => {
+    if (!stale && view.feed.state === "live") return;
+    stale = false;
+    await read();
+  });
+}
+
+/** Reads one page further back. */
+async function back(address, older, before, view, read) {
+  older.unshift(await get(address, { before }, view.signal));
+  await read();
+}
+
+/** The open jobs of the conversation, the next one first, each with its message. */
+async function waitingIn(key, signal) {
+  const { items } = await get("/v1/jobs", { session_id: key, limit: 100 }, signal);
+  const open = items.filter((job) => !ENDED.includes(job.status)).sort((a, b) => a.seq - b.seq);
+  return Promise.all(open.slice(0, WAITING).map((job) => get(`/v1/jobs/${job.job_id}`, null, signal)));
+}
+
+function top(key) {
+  const name = h("h1.cut", {}, inline(key));
+  const crumb = h("p.crumb", {}, h("a", { href: "/console/conversations" }, "Conversations"));
+  const jobs = h("a.button", { href: `/console/jobs?session_id=${encodeURIComponent(key)}` }, "Its jobs");
+  const act = h("button.button.danger", { type: "button", onclick: () => erase(key) }, "Erase");
+  return h(
+    "div.head",
+    {},
+    h("div", {}, crumb, h("div.row", {}, name, copyButton(key, "Copy the name"))),
+    h("div.actions", {}, jobs, act),
+  );
+}
+
+function draw(parts, conversation, older, waiting, readBack) {
+  const first = older[0] ?? conversation;
+  const messages = [...older.flatMap((page) => page.messages), ...conversation.messages];
+  const button = first.next
+    ? h("button.button.tight", { type: "button", onclick: () => readBack(first.next) }, "Earlier messages")
+    : null;
+  fill(parts.earlier, button);
+  const entries = entriesOf(messages, conversation.remembered_from);
+  sync(parts.said, entries);
+  sync(
+    parts.waiting,
+    waiting.map((job, i) => ({ key: job.job_id, value: [job.status, i], make: () => waitingBubble(job, i) })),
+  );
+  fill(parts.about, about(messages, conversation));
+  if (!messages.length && !waiting.length)
+    fill(parts.earlier, empty("Nothing is remembered", "It was erased, or nothing was said yet."));
+}
+
+function entriesOf(messages, from) {
+  const entries = [];
+  let marked = from === null || from === undefined;
+  for (const [i, item] of messages.entries()) {
+    if (!marked && item.seq >= from) {
+      entries.push({
+        key: "memory",
+        value: from,
+        make: () => h("li.memory", {}, h("span", {}, "The next message remembers from here")),
+      });
+      marked = true;
+    }
+    const foot = () =>
+      h("span.row", {}, h("a", { href: `/console/jobs/${item.job_id}` }, `no. ${item.seq}`), time(item.created_at));
+    entries.push({ key: `${item.job_id}-${item.seq}-${i}`, value: item, make: () => shown(item, foot()) });
+  }
+  return entries;
+}
+
+function waitingBubble(job, i) {
+  const text = job.message ? textOf(job.message) : `Message ${job.seq}`;
+  const link = h("a", { href: `/console/jobs/${job.job_id}` }, "Timeline");
+  const why = job.status === "held" ? `waiting for the answer to no. ${job.seq - 1}` : null;
+  const one = bubble("user", text, h("span.row", {}, jobBadge(job.status), why, link));
+  one.classList.add("waiting");
+  one.dataset.place = String(i);
+  return one;
+}
+
+function about(messages, { pending, remembered_from: from }) {
+  const waiting = pending ? `${counted(pending, "message")} ${pending === 1 ? "waits" : "wait"}. ` : "";
+  if (!messages.length) return waiting;
+  if (from === null) return `${waiting}The next message remembers nothing of this.`;
+  return waiting;
+}
+
+async function erase(key) {
+  const words =
+    "What was said is erased, also in ended jobs and settled callbacks. Messages that still wait are answered and delivered, but not remembered.";
+  const act = () => remove(`/v1/sessions/${encodeURIComponent(key)}`);
+  if (
+    await ask({
+      title: "Erase this conversation's memory?",
+      body: h("p", {}, words),
+      action: "Erase",
+      danger: true,
+      act,
+    })
+  ) {
+    toast("The memory was erased.");
+    go("/console/conversations");
+  }
+}

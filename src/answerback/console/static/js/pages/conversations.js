@@ -1,0 +1,83 @@
+/** The conversations, the last used first. */
+
+import { get } from "../api.js";
+import { fill, h, sync } from "../dom.js";
+import { number } from "../format.js";
+import { label } from "../parts/badge.js";
+import { input } from "../parts/fields.js";
+import { empty, head } from "../parts/notice.js";
+import { inline } from "../parts/text.js";
+import { changed, conversationPath, go } from "../router.js";
+import { time } from "../time.js";
+
+export const title = "Conversations";
+
+const COLUMNS = ["Conversation", "Messages", "Waiting", "Last used"];
+const SIZE = 50;
+const REREAD_MS = 5000;
+
+export async function page(view) {
+  const place = h("div");
+  const body = h("tbody");
+  const heads = COLUMNS.map((name, i) => h("th", { scope: "col", class: i === 1 || i === 2 ? "number" : "" }, name));
+  const table = h(
+    "div.scroll",
+    {},
+    h("table.cards", { "aria-label": "Conversations" }, h("thead", {}, h("tr", {}, heads)), body),
+  );
+  const lead = "What the service remembers, and which messages wait for their turn.";
+  fill(view.root, head("Conversations", lead, opener()), h("section.card", { "aria-label": "Conversations" }, place));
+  const before = view.query.get("before");
+  const read = async () => {
+    const { items, following } = await get("/v1/sessions", { limit: SIZE, before }, view.signal);
+    sync(
+      body,
+      items.map((each) => ({ key: each.key, value: each, make: () => row(each) })),
+    );
+    fill(place, items.length ? [table, pager(view.query, following)] : nothing());
+  };
+  await read();
+  if (!before) view.every(REREAD_MS, read);
+}
+
+function row(one) {
+  return h(
+    "tr.link",
+    {},
+    h("td", {}, h("a.whole.cut", { href: conversationPath(one.key) }, inline(one.key))),
+    h("td.number", {}, number(one.messages)),
+    h("td.number", {}, one.waiting ? label(number(one.waiting), "warn") : h("span.none.muted", {}, "–")),
+    h("td.when.nowrap.muted", {}, time(one.updated_at)),
+  );
+}
+
+/** Opens a conversation by its name. */
+function opener() {
+  const name = input({
+    type: "search",
+    placeholder: "Open by session_id",
+    "aria-label": "Open a conversation by its session_id",
+  });
+  const open = (event) => {
+    event.preventDefault();
+    if (name.value.trim()) go(conversationPath(name.value.trim()));
+  };
+  return h("form", { onsubmit: open }, name);
+}
+
+function nothing() {
+  const start = h("a.button.primary", { href: "/console/playground?by=webhook" }, "Send a test message");
+  return empty(
+    "No conversations yet",
+    "Messages with the same session_id are one conversation: answered in order, and remembered.",
+    start,
+  );
+}
+
+function pager(query, following) {
+  const newest = query.get("before") ? h("a.button.tight", { href: "/console/conversations" }, "Last used") : h("span");
+  const older = following ? h("a.button.tight", { href: changed(query, { before: following }) }, "Earlier ones") : null;
+  return older || query.get("before")
+    ? h("nav.pager", { "aria-label": "Pages of conversations" }, newest, older)
+    : null;
+}

@@ -1,0 +1,102 @@
+/** The providers in the order they are asked, and benchmarks of their models. */
+
+import { get } from "../api.js";
+import { fill, h, sync } from "../dom.js";
+import { counted, milliseconds, number, sentence } from "../format.js";
+import { badge, label } from "../parts/badge.js";
+import { benchmark } from "../parts/benchmark.js";
+import { card, head } from "../parts/notice.js";
+import { inline } from "../parts/text.js";
+import { time } from "../time.js";
+
+export const title = "Models";
+
+const COLUMNS = ["", "Provider", "Health", "Calls", "Failed", "Median latency", "Models"];
+const NUMBERS = ["Calls", "Failed", "Median latency"];
+const SHOWN = 3;
+const REREAD_MS = 5000;
+
+export async function page(view) {
+  const body = h("tbody");
+  const heads = COLUMNS.map((name) =>
+    h("th", { scope: "col", class: NUMBERS.includes(name) ? "number" : "" }, name || h("span.unseen", {}, "Order")),
+  );
+  const table = h(
+    "div.scroll",
+    {},
+    h("table.cards", { "aria-label": "Providers" }, h("thead", {}, h("tr", {}, heads)), body),
+  );
+  const lead = "A call goes to the first provider that is not resting; where it fails, the next one is asked.";
+  const list = h("datalist", { id: "models" });
+  fill(view.root, head("Models", lead), h("div.stack", {}, card("Providers", table), benchmark(view)), list);
+  const read = async () => {
+    const { items } = await get("/v1/providers", null, view.signal);
+    sync(
+      body,
+      items.map((one, i) => ({ key: `${i}-${one.name}`, value: one, make: () => row(one, i) })),
+    );
+  };
+  await read();
+  view.every(REREAD_MS, read);
+  const { data } = await get("/v1/models", null, view.signal);
+  fill(
+    list,
+    data.map(({ id }) => h("option", { value: id })),
+  );
+}
+
+function row(one, i) {
+  const failed = one.failures
+    ? h("span.problem", {}, `${number(one.failures)} (${Math.round((100 * one.failures) / one.calls)} %)`)
+    : "0";
+  return h(
+    "tr",
+    {},
+    h("td.muted", {}, String(i + 1)),
+    h(
+      "td.wide",
+      {},
+      h("div", {}, inline(one.name)),
+      one.last_error ? h("p.small.muted.cut", { title: one.last_error }, `Last error: ${one.last_error}`) : null,
+    ),
+    h("td", {}, health(one)),
+    h("td.number", {}, number(one.calls)),
+    h("td.number", {}, failed),
+    h(
+      "td.number",
+      {},
+      one.latency_ms_p50 === null ? h("span.none.muted", {}, "–") : milliseconds(Math.round(one.latency_ms_p50)),
+    ),
+    h("td.nowrap", {}, models(one.models)),
+  );
+}
+
+function health(one) {
+  if (one.resting_until) {
+    return h(
+      "span.row",
+      {},
+      badge("Resting", "warn"),
+      h(
+        "span.small.muted",
+        { title: one.reason ?? "" },
+        time(one.resting_until, "left"),
+        one.reason ? `: ${sentence(one.reason)}` : null,
+      ),
+    );
+  }
+  if (!one.calls) return badge("Not asked yet");
+  return one.failures === one.calls ? badge("Failing", "bad") : badge("Healthy", "good");
+}
+
+function models(names) {
+  if (!names) return h("span.muted", {}, "Any");
+  const more = names.length - SHOWN;
+  const rest = more > 0 ? h("span.small.muted", { title: names.join("\n") }, counted(more, "other")) : null;
+  return h(
+    "span.row",
+    {},
+    names.slice(0, SHOWN).map((name) => label(name)),
+    rest,
+  );
+}

@@ -1,0 +1,164 @@
+/** Benchmarks: run with a progress bar, one model after the other, compared in a chart; and those of before. */
+
+import { eventsOf, get, send } from "../api.js";
+import { fill, h } from "../dom.js";
+import { counted, number } from "../format.js";
+import { span, time } from "../time.js";
+import { bars } from "./chart.js";
+import { area, field, input } from "./fields.js";
+import { card, empty, failure } from "./notice.js";
+import { inline } from "./text.js";
+
+const PROMPTS = "Say hello in three languages.\nWhat is the capital of France?";
+const MEASURES = [
+  ["Latency, p50", (all) => all.latency?.p50, span],
+  ["Latency, p95", (all) => all.latency?.p95, span],
+  ["First token, p50", (all) => all.time_to_first_token?.p50, span],
+  ["Tokens a second, p50", (all) => all.tokens_per_second?.p50, (value) => number(Math.round(value))],
+];
+
+/** The cards of a page. */
+export function benchmark(view) {
+  const past = h("div");
+  const results = h("div.stack");
+  const progress = h("div");
+  const readPast = async () =>
+    fill(
+      past,
+      before((await get("/v1/benchmarks", null, view.signal)).items, (one) => open(one, results)),
+    );
+  const form = formOf(view, (asked) => run(view, asked, progress, results, readPast));
+  readPast().catch((error) => error.name === "AbortError" || fill(past, h("div.card-body", {}, failure(error))));
+  const columns = h(
+    "div.columns",
+    {},
+    h("div.stack", {}, progress, results, card("Past benchmarks", past)),
+    card("Run a benchmark", h("div.card-body", {}, form)),
+  );
+  return columns;
+}
+
+function formOf(view, start) {
+  const models = input({ list: "models", value: view.session.default_model, required: true });
+  const prompts = area({ rows: 4, value: PROMPTS, required: true });
+  const whole = (value, max) => input({ type: "number", min: 1, max, step: 1, value, required: true });
+  const [runs, concurrency, longest] = [whole(3, 100), whole(5, 100), whole(256, 100_000)];
+  const button = h("button.button.primary", { type: "submit" }, "Run");
+  const about = h("p.muted.small", {}, "Each call counts against your rate, and the provider charges for it.");
+  const submit = async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    const names = models.value
+      .split(",")
+      .map((name) => name.trim())
+      .filter(Boolean);
+    await start({
+      names,
+      prompts: prompts.value,
+      runs: runs.value,
+      concurrency: concurrency.value,
+      max_tokens: longest.value,
+    });
+    button.disabled = false;
+  };
+  return h(
+    "form.form",
+    { onsubmit: submit },
+    field("Models", models, "Several are separated by commas, and compared."),
+    field("Prompts", prompts, "One a line."),
+    h("div.pair", {}, field("Runs of each", runs), field("At once", concurrency)),
+    field("Max. tokens", longest),
+    about,
+    button,
+  );
+}
+
+/** Measures one model after the other. */
+async function run(view, asked, progress, results, readPast) {
+  const reports = [];
+  try {
+    for (const model of asked.names) {
+      reports.push(await measured(view, model, asked, progress));
+      fill(results, compared(reports));
+    }
+    fill(progress);
+  } catch (error) {
+    fill(progress, error.name === "AbortError" ? null : failure(error));
+  }
+  await readPast().catch(() => null);
+}
+
+async function measured(view, model, asked, progress) {
+  const bar = h("progress.progress", { value: 0, max: 1, "aria-label": `Benchmark of ${model}` });
+  const words = h("p", { role: "status" }, `Asking ${model}…`);
+  fill(progress, h("section.card", { "aria-label": "Progress" }, h("div.card-body.stack", {}, words, bar)));
+  const response = await send("POST", "/benchmark", {
+    body: formBody(model, asked),
+    headers: { Accept: "text/event-stream" },
+    signal: view.signal,
+  });
+  for await (const { event, data } of eventsOf(response)) {
+    const said = JSON.parse(data);
+    if (event === "progress") {
+      bar.max = said.of;
+      bar.value = said.done;
+      fill(words, `${model}: ${number(said.done)} of ${counted(said.of, "call")}`);
+    }
+    if (event === "error") throw new Error(said.error?.message ?? "The benchmark failed.");
+    if (event === "result") return said;
+  }
+  throw new Error("The benchmark broke off.");
+}
+
+function formBody(model, { prompts, runs, concurrency, max_tokens }) {
+  const form = new FormData();
+  form.set("prompt_file", new Blob([prompts], { type: "text/plain" }), "prompts.txt");
+  for (const [name, value] of Object.entries({ model, runs, concurrency, max_tokens })) form.set(name, value);
+  return form;
+}
+
+async function open(one, results) {
+  fill(results, compared([await get(`/v1/benchmarks/${encodeURIComponent(one.name)}`)]));
+  results.scrollIntoView({ block: "nearest" });
+}
+
+/** Reports side by side: a chart for each measure, and what failed. */
+function compared(reports) {
+  const charts = MEASURES.map(([name, find, words]) => {
+    const rows = reports.map((report) => ({
+      name: report.model,
+      value: find(report.overall) ?? 0,
+      words: find(report.overall) ? words(find(report.overall)) : "–",
+    }));
+    return h("section.measure", {}, h("h3", {}, name), bars(rows));
+  });
+  const failed = reports.map(({ model, overall }) =>
+    overall.failures
+      ? h("p.problem.small", {}, `${model}: ${number(overall.failures)} of ${counted(overall.calls, "call")} failed`)
+      : null,
+  );
+  return card("Result", h("div.card-body.stack", {}, h("div.measures", {}, charts), failed));
+}
+
+function before(items, show) {
+  if (!items.length)
+    return empty("No benchmarks yet", "Each one is stored with all its runs, and can be looked at here again.");
+  const row = (one) =>
+    h(
+      "li.item",
+      {},
+      h(
+        "div.item-words",
+        {},
+        h("p.strong", {}, inline(one.model ?? one.name)),
+        h(
+          "p.small.muted",
+          {},
+          one.calls ? `${counted(one.calls, "call")}, ` : null,
+          one.created_at ? time(one.created_at) : one.name,
+        ),
+      ),
+      h("button.button.tight", { type: "button", "aria-label": `Show ${one.name}`, onclick: () => show(one) }, "Show"),
+    );
+  return h("ul.items", {}, items.map(row));
+}

@@ -1,0 +1,55 @@
+"""Conversations: what was said, what is remembered, what waits, and erasing it."""
+
+from collections.abc import Sequence
+
+from browsing import Visitor
+from shop import Shop
+
+
+async def test_a_conversation_is_shown_with_what_waits_in_it(owner: Visitor, day: Sequence[str]) -> None:
+    page = await owner.open("/console/conversations")
+    await page.get_by_role("row", name="customer-31").locator(".badge", has_text="2").wait_for()
+    assert await owner.faults() == []
+
+    await owner.role("link", "customer-31").click()
+
+    waiting = page.locator(".bubble.waiting")
+    await waiting.first.wait_for()
+    texts = await waiting.all_inner_texts()
+    assert "Compare all kettles in a table." in texts[0]
+    assert "And without a table?" in texts[1]
+    assert "waiting for the answer to no. 1" in texts[1]
+    assert await owner.faults() == []
+
+
+async def test_what_was_said_is_a_chat_and_can_be_erased(visitor: Visitor, running: Shop) -> None:
+    key = visitor.key
+    for text in ("Where is my parcel 1742?", "Can it be left with a neighbour?"):
+        job = await running.say(text, key=key, session_id="a/b?c")
+        await running.receiver.wait_for(lambda came, job=job: any(job.encode() in each.body for each in came), 20)
+    page = await visitor.open("/console/conversations")
+    await visitor.role("link", "a/b?c").click()
+
+    await visitor.sees("Name the neighbour in the tracking page")
+    bubbles = await page.locator(".bubble-body").all_inner_texts()
+    assert bubbles[0] == "Where is my parcel 1742?"
+    assert len(bubbles) == 4
+    assert "session=a%2Fb%3Fc" in page.url
+
+    await visitor.role("button", "Erase").click()
+    await visitor.agrees("Erase")
+
+    await page.wait_for_url("**/console/conversations")
+    assert (await running.request("GET", "/v1/sessions/a%2Fb%3Fc", key=key))["messages"] == []
+
+
+async def test_the_beginning_of_the_memory_is_marked(visitor: Visitor, running: Shop) -> None:
+    for n in range(12):
+        job = await running.say(f"Message {n} of a long talk.", key=visitor.key, session_id="long")
+        await running.receiver.wait_for(lambda came, job=job: any(job.encode() in each.body for each in came), 20)
+
+    page = await visitor.open("/console/conversation?session=long")
+
+    await visitor.sees("The next message remembers from here")
+    before = await page.locator(".memory").evaluate("each => [...each.parentElement.children].indexOf(each)")
+    assert before > 0
