@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from answerback.conversations.model import Entry, Memory, Place
 from answerback.jobs.kind import Claimed, Ending, Job, JobState, Unreadable
 from answerback.jobs.outcome import Completed, Failed
-from answerback.kernel.errors import ErrorCode, Failure, StorageUnavailable, ToolCallUnknown
+from answerback.kernel.errors import ErrorCode, Failure, ProviderError, StorageUnavailable, ToolCallUnknown
 from answerback.kernel.usage import Usage
 from answerback.llm.model import Answer
 from answerback.relay.kind import MessageKind
@@ -155,7 +155,7 @@ async def test_a_call_ends_with_the_jobs_deadline_where_that_comes_first() -> No
     await kind_of(provider=provider).run(claim(Message("b")))
     await kind_of(provider=provider).run(claim(Message("b"), deadline_at=NOW + 600_000))
 
-    assert [request.timeout for request in provider.requests] == [5, 60]
+    assert [request.timeout for request in provider.requests] == [pytest.approx(5, abs=0.5), pytest.approx(60, abs=0.5)]
 
 
 async def test_a_stateless_message_reads_no_memory() -> None:
@@ -186,6 +186,45 @@ async def test_a_beginning_that_moves_is_handed_over_with_the_answer() -> None:
     assert isinstance(moved, Completed)
     assert isinstance(emptied, Completed)
     assert (moved.window_from, emptied.window_from) == (4, 6)
+
+
+TOO_LONG = ProviderError(
+    ErrorCode.UPSTREAM_REFUSED, "too long", retryable=False, upstream_code="context_length_exceeded"
+)
+
+
+async def test_a_model_that_takes_less_than_the_memory_holds_is_given_less_from_then_on() -> None:
+    said = ({"type": "message", "role": "user", "content": "a"}, RESULT_ITEM)
+    conversation = Conversation(*(entry(n, *said) for n in (1, 2, 3, 4, 5)))
+    provider = StubProvider(TOO_LONG, TOO_LONG, Answer("Yes.", "m-1", Usage(1, 2, 3), "stop"))
+
+    outcome = await kind_of(conversation, provider).run(claim(Message("b"), position=6))
+
+    assert [len(request.body["messages"]) for request in provider.requests] == [11, 5, 3]
+    assert isinstance(outcome, Completed)
+    assert outcome.window_from == 5
+
+
+async def test_a_message_that_is_too_long_by_itself_is_refused_as_the_model_refuses_it() -> None:
+    said = ({"type": "message", "role": "user", "content": "a"}, RESULT_ITEM)
+    provider = StubProvider(TOO_LONG, TOO_LONG)
+
+    with pytest.raises(ProviderError) as refused:
+        await kind_of(Conversation(entry(1, *said)), provider).run(claim(Message("b"), position=2))
+
+    assert refused.value is TOO_LONG
+    assert [len(request.body["messages"]) for request in provider.requests] == [3, 1]
+
+
+async def test_outputs_keep_the_turn_that_called_however_little_the_model_takes() -> None:
+    said = ({"type": "message", "role": "user", "content": "a"}, RESULT_ITEM)
+    provider = StubProvider(TOO_LONG, TOO_LONG)
+    kind = kind_of(Conversation(entry(1, *said), entry(2, *CALLED)), provider)
+
+    with pytest.raises(ProviderError):
+        await kind.run(claim(Message(tool_outputs=(ToolOutput("call_1", "sunny"),)), position=3))
+
+    assert [len(request.body["messages"]) for request in provider.requests] == [5, 3]
 
 
 async def test_outputs_go_to_the_llm_after_the_calls_they_answer() -> None:

@@ -47,6 +47,15 @@ class Window:
         return [item for turn in self.turns for item in items_of(turn.entries)]
 
 
+def shorter(remembered: Window, new: Sequence[Item]) -> Window | None:
+    """Without the older half of its turns, for a model that takes less than the memory holds; None where no turn can be
+    dropped."""
+    droppable = len(remembered.turns) - _under_way(new)
+    if droppable <= 0:
+        return None
+    return Window(remembered.turns[(droppable + 1) // 2 :], moved=True)
+
+
 def items_of(entries: Iterable[Entry]) -> list[Item]:
     return [item for entry in entries for item in entry.items]
 
@@ -101,10 +110,14 @@ def window(entries: Iterable[Entry], memory: Memory, now: int, new: Sequence[Ite
     """
     turns = turns_of(entries)
     spoken = _after_silence(turns, memory, now)
-    under_way = 0 if any(map(is_asked, new)) else 1
     fixed = sum(map(item_tokens, new)) + (estimate_tokens(system) if system else 0)
-    kept = spoken[_overflow(spoken, memory, fixed, len(spoken) - under_way) :]
+    kept = spoken[_overflow(spoken, memory, fixed, len(spoken) - _under_way(new)) :]
     return Window(kept, moved=len(kept) < len(turns))
+
+
+def _under_way(new: Sequence[Item]) -> int:
+    """How many of the newest turns the items belong to: outputs of tools to the one that called them."""
+    return 0 if any(map(is_asked, new)) else 1
 
 
 def _after_silence(turns: Sequence[Turn], memory: Memory, now: int) -> Sequence[Turn]:

@@ -10,18 +10,20 @@ from pydantic import TypeAdapter, ValidationError
 from answerback.conversations.messages import chat_messages, open_calls
 from answerback.conversations.model import Item, Memory
 from answerback.conversations.store import ConversationStore
-from answerback.conversations.window import Window, items_of, window
+from answerback.conversations.window import Window, items_of, shorter, window
 from answerback.conversations.windows import Windows
 from answerback.http.responses import plain
 from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, Queue, Unreadable
 from answerback.jobs.outcome import Completed, Failed, Outcome
 from answerback.jobs.place import place_of
-from answerback.kernel.errors import ErrorCode, Failure, ToolCallUnknown
+from answerback.kernel.errors import ErrorCode, Failure, ProviderError, ToolCallUnknown
 from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
 from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
+from answerback.llm.failures import CONTEXT_CODE
 from answerback.llm.model import Answer, ChatRequest
 from answerback.llm.provider import Provider, send_whole
+from answerback.llm.reply import WholeReply
 from answerback.relay.bodies import Callback
 from answerback.relay.model import Message, answer_items
 
@@ -78,14 +80,8 @@ class MessageKind:
         if unknown is not None:
             reason = f"tool_outputs.{unknown}.tool_call_id: {NOT_OPEN}"
             return Failed(Failure(ErrorCode.TOOL_CALL_UNKNOWN, reason))
-        said = chat_messages([*remembered.items, *message.items])
-        if message.system:
-            said.insert(0, {"role": "system", "content": message.system})
-        # From the scheduling clock, which was read at the claim, a moment ago: this machine's may be minutes off.
-        timeout = max(0.001, min(self._timeout, claim.seconds_left))
         asked_at = time.perf_counter()
-        request = ChatRequest(message.request(said), timeout, claim.tenant_id, queued=True)
-        reply = await send_whole(self._provider, request)
+        reply, remembered = await self._ask(claim, remembered)
         answer = reply.answer()
         return Completed(
             _result(answer),
@@ -98,6 +94,26 @@ class MessageKind:
             window_from=_beginning(remembered, claim) if remembered.moved else None,
             usage=answer.usage,
         )
+
+    async def _ask(self, claim: Claimed[Message], remembered: Window) -> tuple[WholeReply, Window]:
+        """The reply, and what of the memory was sent: less than all where the model takes less. Raises
+        ProviderError."""
+        message = claim.job.args
+        # From the scheduling clock, which was read at the claim, a moment ago: this machine's may be minutes off.
+        ends_at = time.perf_counter() + max(0.001, min(self._timeout, claim.seconds_left))
+        while True:
+            said = chat_messages([*remembered.items, *message.items])
+            if message.system:
+                said.insert(0, {"role": "system", "content": message.system})
+            timeout = round(max(0.001, ends_at - time.perf_counter()), 3)
+            request = ChatRequest(message.request(said), timeout, claim.tenant_id, queued=True)
+            try:
+                return await send_whole(self._provider, request), remembered
+            except ProviderError as error:
+                less = shorter(remembered, message.items) if error.failure.upstream_code == CONTEXT_CODE else None
+                if less is None:
+                    raise
+                remembered = less
 
     async def _remembered(self, claim: Claimed[Message]) -> Window:
         place = place_of(claim)
