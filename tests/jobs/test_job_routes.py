@@ -1,5 +1,6 @@
 """Lists and pages of jobs over HTTP: filters in the query, what a job waits for, what was asked."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from answerback.jobs.finish import End
+from answerback.jobs.routes import LISTS_AT_ONCE
 from whole_api import Api, whole_api
 
 CLIENT, OPERATOR = "client-token-2b7c", "operator-token-6d1f"
@@ -52,6 +54,27 @@ async def test_a_wrong_filter_is_refused_by_its_name(api: Api, query: str) -> No
     reply = await api("GET", f"/v1/jobs?{query}", CLIENT)
 
     assert (reply.status, reply.json["detail"][0]["loc"]) == (422, ["query", query.partition("=")[0]])
+
+
+async def test_few_pages_are_read_and_written_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between them the service answers others: a burst of lists delays nobody else's requests."""
+    read, running, most = api.service.jobs.list, 0, 0
+
+    async def counted(*arguments: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            return await read(*arguments)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr(api.service.jobs, "list", counted)
+
+    replies = await asyncio.gather(*(api("GET", "/v1/jobs", CLIENT) for _ in range(10)))
+
+    assert [reply.status for reply in replies] == [200] * 10
+    assert most == LISTS_AT_ONCE
 
 
 async def test_garbage_is_refused_in_plain_words(api: Api) -> None:

@@ -21,11 +21,16 @@ from answerback.jobs.model import JobFilter
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.shares import Shares
+from answerback.kernel.turns import Turns
 from answerback.webhooks.model import DeliveryState
 
 ID_PATTERN = re.compile("job_[0-9a-f]{32}")
 
 DEFAULT_PAGE_SIZE = 20
+LISTS_AT_ONCE = 2
+"""How many pages are read and written at a time, in turn between tenants: each is milliseconds of the event loop, for
+which whatever comes behind it waits."""
 
 # What limits a value stands inside: an empty one has become None when the outer constraints are checked.
 StateFilter = Annotated[JobState | None, EMPTY_IS_ABSENT, Query(description="Only jobs in this state.")]
@@ -111,6 +116,7 @@ def router(
 ) -> APIRouter:
     """`/v1/jobs…`."""
     routes = APIRouter(prefix="/v1", tags=["jobs"])
+    turns = Turns(Shares(LISTS_AT_ONCE, LISTS_AT_ONCE))
 
     @routes.get("/jobs", summary="Your jobs, newest first", response_model=JobPage, responses=LIST_ERRORS)
     async def list_jobs(
@@ -131,8 +137,12 @@ def router(
         tenant_id = await authenticator.tenant_or_asked(request, tenant)
         first, last = (None if each is None else epoch_ms(each) for each in (since, until))
         wanted = JobFilter(tenant_id, status, kind, session_id, delivery, model, error, first, last)
-        page = await store.list(wanted, before, limit or DEFAULT_PAGE_SIZE)
-        return respond(200, JobPage(items=[job_body(record) for record in page.records], next=page.following))
+        await turns.wait(tenant_id)
+        try:
+            page = await store.list(wanted, before, limit or DEFAULT_PAGE_SIZE)
+            return respond(200, JobPage(items=[job_body(record) for record in page.records], next=page.following))
+        finally:
+            turns.give(tenant_id)
 
     @routes.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS | LIST_ERRORS)
     async def get_job(request: Request, job_id: JobId, tenant: TenantFilter = None) -> Response:
