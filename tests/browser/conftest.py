@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from browsing import Browser, Visitor, started_browser
-from shop import OPERATOR, Shop, busy_day, shop
+from storefront import OPERATOR, Shop, busy_day, shop
 
 from servers import missing
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from browsing import Browser, Visitor, started_browser
-from shop import MODELS, OPERATOR, Shop, busy_day, shop
+from storefront import MODELS, OPERATOR, Shop, busy_day, shop
 
 from answerback.accounts.model import DEFAULT_TENANT
 from answerback.overview.model import ALL_TENANTS

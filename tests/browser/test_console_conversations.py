@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from browsing import Visitor
-from shop import Shop
+from storefront import Shop
 
 
 async def test_a_conversation_is_shown_with_what_waits_in_it(owner: Visitor, day: Sequence[str]) -> None:

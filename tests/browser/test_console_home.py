@@ -4,7 +4,7 @@ import re
 
 import pytest
 from browsing import Browser, Visitor
-from shop import OPERATOR, Shop, shop
+from storefront import OPERATOR, Shop, shop
 
 from answerback.testing import replies
 

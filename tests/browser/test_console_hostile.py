@@ -3,7 +3,7 @@
 import json
 
 from browsing import Visitor
-from shop import Shop
+from storefront import Shop
 
 from answerback.testing import behaviours, replies
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from browsing import Visitor
-from shop import Shop
+from storefront import Shop
 
 
 async def test_the_list_shows_what_became_of_each_job(owner: Visitor, day: Sequence[str]) -> None:

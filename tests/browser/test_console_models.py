@@ -1,7 +1,7 @@
 """Providers and benchmarks."""
 
 from browsing import Visitor
-from shop import MODEL, Shop
+from storefront import MODEL, Shop
 
 
 async def test_the_providers_and_how_they_are(owner: Visitor, running: Shop) -> None:

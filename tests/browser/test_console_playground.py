@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from browsing import Visitor
-from shop import MODEL, Shop
+from storefront import MODEL, Shop
 
 from answerback.testing import replies
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from browsing import Browser, Visitor
-from shop import OPERATOR, Shop
+from storefront import OPERATOR, Shop
 
 PAGES = ("/console/playground", "/console/jobs", "/console/responses", "/console/keys")
 

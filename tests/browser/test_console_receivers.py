@@ -1,7 +1,7 @@
 """Receivers: how they answer, resending all that match, endpoints and secrets."""
 
 from browsing import Visitor
-from shop import Shop
+from storefront import Shop
 
 from answerback.testing import behaviours
 

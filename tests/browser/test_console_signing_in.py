@@ -1,7 +1,7 @@
 """Signing in and out, and who sees what."""
 
 from browsing import Browser, Visitor
-from shop import Shop
+from storefront import Shop
 
 
 async def test_a_key_signs_in_and_stays_out_of_the_page_and_the_address(browser: Browser, running: Shop) -> None:

@@ -1,7 +1,7 @@
 """The whole story: a message of the playground, a receiver that is down, why, and all of it sent again."""
 
 from browsing import Visitor
-from shop import Shop
+from storefront import Shop
 
 from answerback.testing import behaviours
 

@@ -100,7 +100,7 @@ async def test_a_full_disk_refuses_keeps_what_was_stored_and_recovers(
     connections: list[sqlite3.Connection] = []
 
     def limited(connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA max_page_count = 70")
+        connection.execute("PRAGMA max_page_count = 120")
         connections.append(connection)
 
     patch_connections(monkeypatch, limited)

@@ -15,6 +15,8 @@ from answerback.overview.model import ALL_TENANTS, MINUTE_MS, Count, Slot
 from answerback.overview.store import OverviewStore
 
 WRITE_SECONDS = 2.0
+LAST_SECONDS = 0.5
+"""How long an end waits for the database: a supervisor kills a process that takes long to stop."""
 MAX_SLOTS = 20_000
 """How many are remembered while the database is away; then they are forgotten."""
 
@@ -70,8 +72,12 @@ class ActivityWriter:
     async def close(self) -> None:
         if self._running is not None:
             self._running.cancel()
-            await asyncio.wait([self._running])
-        await self.write()
+            await asyncio.wait([self._running], timeout=LAST_SECONDS)
+        try:
+            async with asyncio.timeout(LAST_SECONDS):
+                await self.write()
+        except TimeoutError:
+            self._log.warning("activity_lost", reason="the database did not answer in time")
 
     async def write(self) -> None:
         """Adds what has been counted; keeps it for the next time while the database is away."""
