@@ -1,6 +1,7 @@
 """Requests over real sockets: connections are kept, given up, and never shared by two exchanges."""
 
 import asyncio
+import contextlib
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -308,10 +309,14 @@ async def test_localhost_is_both_loopback_addresses_whichever_the_system_names(
     except OSError:
         pytest.skip("this machine has no such address")
     async with server:
+        port = server.sockets[0].getsockname()[1]
         client = HttpClient(5, buffer_bytes=1024, framing_bytes=1024)
-        url = URL(f"http://localhost:{server.sockets[0].getsockname()[1]}/")
 
-        response = await client.request("GET", url, {}, None, SharedLookups())
+        with socket.socket(socket.AF_INET if ":" in own else socket.AF_INET6) as other:
+            # No server of another test shall have the same port there, if there is such an address.
+            with contextlib.suppress(OSError):
+                other.bind(("127.0.0.1" if ":" in own else "::1", port))
+            response = await client.request("GET", URL(f"http://localhost:{port}/"), {}, None, SharedLookups())
 
         assert response.status == 200
         await client.close()
