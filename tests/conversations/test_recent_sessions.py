@@ -41,7 +41,7 @@ async def test_the_last_used_come_first_with_what_waits_in_them(
 
     seen = [(each["key"], each["messages"], each["waiting"]) for each in page["items"]]
     assert seen == [("a", 2, 0), ("b", 2, 1), (URL, 1, 0)]
-    assert page["following"] is None
+    assert page["next"] is None
     assert page["items"][0]["updated_at"] > page["items"][1]["updated_at"]
 
 
@@ -54,9 +54,9 @@ async def test_pages_follow_each_other_also_where_times_are_the_same(stores: Sto
     while True:
         page = await listed(client, query)
         found.append([each["key"] for each in page["items"]])
-        if page["following"] is None:
+        if page["next"] is None:
             break
-        query = f"?limit=3&before={page['following']}"
+        query = f"?limit=3&before={page['next']}"
 
     assert [len(each) for each in found] == [3, 3, 1]
     assert sorted(key for page in found for key in page) == sessions
@@ -70,4 +70,4 @@ async def test_a_wrong_position_is_refused(client: AsyncClient, before: str) -> 
 
 
 async def test_an_empty_position_is_none(client: AsyncClient) -> None:
-    assert await listed(client, "?before=&limit=") == {"items": [], "following": None}
+    assert await listed(client, "?before=&limit=") == {"items": [], "next": None}

@@ -35,7 +35,7 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class ConversationSummary:
     """A conversation as lists show it: how many messages were sent to it, how many of them wait for an answer, and when
     one was last answered, in epoch milliseconds."""
 
@@ -45,7 +45,7 @@ class Talk:
     updated_at: int
 
 
-class TalkPosition(NamedTuple):
+class ConversationPosition(NamedTuple):
     """Where a page of conversations ends."""
 
     updated_at: int
@@ -53,11 +53,11 @@ class TalkPosition(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Talks:
+class ConversationPage:
     """The last used ones first. `following` is where the page after begins, None behind the last."""
 
-    talks: Sequence[Talk]
-    following: TalkPosition | None
+    conversations: Sequence[ConversationSummary]
+    following: ConversationPosition | None
 
 
 @dataclass(frozen=True, slots=True)

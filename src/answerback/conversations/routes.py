@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.conversations.erase import erase
-from answerback.conversations.model import Conversation, Item, Memory, TalkPosition
+from answerback.conversations.model import Conversation, ConversationPosition, Item, Memory
 from answerback.conversations.store import ConversationStore, EraseJobs
 from answerback.conversations.window import Window, window
 from answerback.conversations.windows import Windows
@@ -121,10 +121,10 @@ class SessionSummary(BaseModel):
 
 
 class SessionPage(BaseModel):
-    """Conversations, the last used first; `following` goes into `before` for the page after, null on the last."""
+    """Conversations, the last used first; `next` goes into `before` for the page after, null on the last."""
 
     items: list[SessionSummary]
-    following: str | None = Field(examples=["1767268800000-17"])
+    next: str | None = Field(examples=["1767268800000-17"])
 
 
 DEFAULT_PAGE_SIZE = 20
@@ -135,7 +135,7 @@ PageSize = Annotated[
 
 def _position(value: str) -> str:
     if not POSITION.fullmatch(value):
-        raise ValueError("must be the `following` of a page")
+        raise ValueError("must be the `next` of a page")
     return value
 
 
@@ -143,7 +143,7 @@ POSITION = re.compile(r"(\d{1,18})-(\d{1,18})")
 BeforeSession = Annotated[
     Annotated[str, AfterValidator(_position)] | None,
     EMPTY_IS_ABSENT,
-    Query(description="Only those used before: the `following` of a page."),
+    Query(description="Only those used before: the `next` of a page."),
 ]
 
 UNKNOWN = not_found("there is no conversation 'customer-42'")
@@ -201,11 +201,11 @@ def _add_list(routes: APIRouter, store: ConversationStore, tenant_of: TenantOf) 
     ) -> Response:
         """Those of messages to `/webhook`; OpenAI's are at `/v1/conversations`."""
         tenant_id = await tenant_of(request)
-        position = None if before is None else TalkPosition(*map(int, before.split("-")))
+        position = None if before is None else ConversationPosition(*map(int, before.split("-")))
         page = await store.recent(tenant_id, position, limit or DEFAULT_PAGE_SIZE)
         following = None if page.following is None else f"{page.following.updated_at}-{page.following.id}"
-        items = [SessionSummary.model_validate(each, from_attributes=True) for each in page.talks]
-        return respond(200, SessionPage(items=items, following=following))
+        items = [SessionSummary.model_validate(each, from_attributes=True) for each in page.conversations]
+        return respond(200, SessionPage(items=items, next=following))
 
 
 NEXT: Sequence[Item] = ({"type": "message", "role": "user", "content": ""},)

@@ -6,7 +6,14 @@ from typing import TypeAlias
 
 from sqlalchemy import bindparam, delete, func, select, tuple_, update
 
-from answerback.conversations.model import Conversation, Entry, Recalled, Talk, TalkPosition, Talks
+from answerback.conversations.model import (
+    Conversation,
+    ConversationPage,
+    ConversationPosition,
+    ConversationSummary,
+    Entry,
+    Recalled,
+)
 from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement, Transaction
 from answerback.database.pages import fitting
 from answerback.database.sql import bound
@@ -128,12 +135,16 @@ def show(_: Transaction, tenant_id: str, key: str, before: int | None) -> Operat
     raise _unknown(key)
 
 
-def recent(_: Transaction, tenant_id: str, before: TalkPosition | None, limit: int) -> Operation[Talks]:
-    below = before or TalkPosition(AFTER_ALL, AFTER_ALL)
+def recent(
+    _: Transaction, tenant_id: str, before: ConversationPosition | None, limit: int
+) -> Operation[ConversationPage]:
+    below = before or ConversationPosition(AFTER_ALL, AFTER_ALL)
     rows = yield RECENT(tenant_id=tenant_id, limit=limit + 1, **below._asdict())
     shown = rows[:limit]
-    talks = [Talk(row.key, row.last_position, row.pending, row.updated_at) for row in shown]
-    return Talks(talks, TalkPosition(shown[-1].updated_at, shown[-1].id) if len(rows) > limit else None)
+    summaries = [ConversationSummary(row.key, row.last_position, row.pending, row.updated_at) for row in shown]
+    return ConversationPage(
+        summaries, ConversationPosition(shown[-1].updated_at, shown[-1].id) if len(rows) > limit else None
+    )
 
 
 def erase(tx: Transaction, tenant_id: str, key: str, erase_jobs: EraseJobs) -> Operation[int]:
@@ -177,7 +188,7 @@ class ConversationStore:
         """The newest 100 entries below position `before`, fewer if they are large. Raises NotFound."""
         return await self._database.read.run(lambda tx: show(tx, tenant_id, key, before), tenant_id=tenant_id)
 
-    async def recent(self, tenant_id: str, before: TalkPosition | None, limit: int) -> Talks:
+    async def recent(self, tenant_id: str, before: ConversationPosition | None, limit: int) -> ConversationPage:
         """The last used ones first, those before a position."""
         return await self._database.read.run(lambda tx: recent(tx, tenant_id, before, limit), tenant_id=tenant_id)
 

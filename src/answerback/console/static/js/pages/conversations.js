@@ -29,12 +29,12 @@ export async function page(view) {
   fill(view.root, head("Conversations", lead, opener()), h("section.card", { "aria-label": "Conversations" }, place));
   const before = view.query.get("before");
   const read = async () => {
-    const { items, following } = await get("/v1/sessions", { limit: SIZE, before }, view.signal);
+    const { items, next } = await get("/v1/sessions", { limit: SIZE, before }, view.signal);
     sync(
       body,
       items.map((each) => ({ key: each.key, value: each, make: () => row(each) })),
     );
-    fill(place, items.length ? [table, pager(view.query, following)] : nothing());
+    fill(place, items.length ? [table, pager(view.query, next)] : nothing());
   };
   await read();
   if (!before) view.every(REREAD_MS, read);
@@ -74,9 +74,9 @@ function nothing() {
   );
 }
 
-function pager(query, following) {
+function pager(query, next) {
   const newest = query.get("before") ? h("a.button.tight", { href: "/console/conversations" }, "Last used") : h("span");
-  const older = following ? h("a.button.tight", { href: changed(query, { before: following }) }, "Earlier ones") : null;
+  const older = next ? h("a.button.tight", { href: changed(query, { before: next }) }, "Earlier ones") : null;
   return older || query.get("before")
     ? h("nav.pager", { "aria-label": "Pages of conversations" }, newest, older)
     : null;
