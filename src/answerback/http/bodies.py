@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, TypeAdapter, ValidationError, model_validator
 from pydantic_core import CoreSchema, from_json
 from starlette.requests import Request
 
@@ -183,8 +183,8 @@ def _entry(error: Any, model: type[BaseModel]) -> dict[str, Any]:
 SCHEMA_REF = "#/components/schemas/{model}"
 
 
-def body_schema(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+def body_schema(model: type[Any], example: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI `requestBody` of a route that reads its body itself. The schemas of nested models are in `$defs`, and
     referred to where `openapi.install` moves them."""
-    schema = model.model_json_schema(ref_template=SCHEMA_REF)
+    schema = TypeAdapter(model).json_schema(ref_template=SCHEMA_REF)
     return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}

@@ -11,7 +11,7 @@ from answerback.responses import ids
 from answerback.responses.calls import Calls
 from answerback.responses.model import Asked, Item
 from answerback.responses.output import Event, OpenItem, OpenMessage, OpenReasoning
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools import NO_TOOLS, Toolbox
 
 REASONS: Mapping[FinishReason, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why a response is incomplete, by the end of its completion."""
@@ -58,7 +58,7 @@ class Answer:
         yield from self._close(status)
         yield from self._calls.close(status)
         self._done += [(each.index, each.item(status)) for each in self._calls.items]
-        self._calls = Calls(Toolbox(), self._make_room)
+        self._calls = Calls(NO_TOOLS, self._make_room)
 
     def say(self, delta: Mapping[str, Json], text: str, logprobs: Json) -> Iterator[Event]:
         """What a delta adds, of which `text` is the text. Raises ProviderError."""

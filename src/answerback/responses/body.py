@@ -1,12 +1,12 @@
 """The response object, whole or as far as it has come: every field of OpenAI's, always."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
 from answerback.responses.model import SEALED, Asked, Item
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools import NO_TOOLS, Toolbox
 
 HIDDEN = frozenset({"extra"})
 """Fields of stored items that only an upstream reads."""
@@ -36,7 +36,7 @@ class Progress:
     reason: str | None = None
     error: Mapping[str, Json] | None = None
     completed_at: int | None = None
-    toolbox: Toolbox = field(default_factory=Toolbox)
+    toolbox: Toolbox = NO_TOOLS
 
     @property
     def cost(self) -> Usage | None:

@@ -1,9 +1,10 @@
 """The request for a response: its parameters, each named if it is wrong."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Required
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from answerback.http.fields import at_most
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, UnsupportedValue
@@ -46,29 +47,41 @@ def _is_model(value: str) -> str:
     return value
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+_LENIENT_ABOUT_OTHERS = ConfigDict(strict=True, extra="ignore")
 
 
-class Reasoning(_Part):
-    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
-    summary: Literal["auto", "concise", "detailed"] | None = None
-    generate_summary: Literal["auto", "concise", "detailed"] | None = None
+def _without_nulls(given: dict[str, Json]) -> dict[str, Json]:
+    """A null says as much as an absent field."""
+    return {name: value for name, value in given.items() if value is not None}
 
 
-class Format(_Part):
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", populate_by_name=True)
-
-    type: Literal["text", "json_object", "json_schema"]
-    name: Annotated[str, StringConstraints(pattern="^[a-zA-Z0-9_-]{1,64}$")] | None = None
-    json_schema: dict[str, Any] | None = Field(None, alias="schema")
-    description: str | None = None
-    strict: bool | None = None
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Summary = Literal["auto", "concise", "detailed"]
 
 
-class TextOptions(_Part):
-    format: Format | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
+class Reasoning(TypedDict, total=False):
+    __pydantic_config__ = _LENIENT_ABOUT_OTHERS  # type: ignore[misc]
+
+    effort: Effort | None
+    summary: Summary | None
+    generate_summary: Summary | None
+
+
+class Format(TypedDict, total=False):
+    __pydantic_config__ = _LENIENT_ABOUT_OTHERS  # type: ignore[misc]
+
+    type: Required[Literal["text", "json_object", "json_schema"]]
+    name: Annotated[str, StringConstraints(pattern="^[a-zA-Z0-9_-]{1,64}$")] | None
+    schema: dict[str, Any] | None
+    description: str | None
+    strict: bool | None
+
+
+class TextOptions(TypedDict, total=False):
+    __pydantic_config__ = _LENIENT_ABOUT_OTHERS  # type: ignore[misc]
+
+    format: Annotated[Format, AfterValidator(_without_nulls)] | None
+    verbosity: Literal["low", "medium", "high"] | None
 
 
 Text = Annotated[str, StringConstraints(max_length=10_485_760)]
@@ -80,50 +93,66 @@ Metadata = Annotated[
 ]
 
 
-class ConversationName(_Part):
+class ConversationName(TypedDict):
+    __pydantic_config__ = _LENIENT_ABOUT_OTHERS  # type: ignore[misc]
+
     id: str
 
 
-class RequestBody(_Part):
+class RequestBody(TypedDict, total=False):
     """What a response is made of. Parameters that are unknown here are ignored, but for those of chat completions that
     the model's provider may know (`seed`, `stop`, `top_k`, `provider` and the like), which are passed on."""
 
-    model: Annotated[str, StringConstraints(min_length=1), AfterValidator(_is_model)] | None = Field(
-        None, description="Without it the service's default answers."
-    )
-    input: Any = Field(description="A text, or OpenAI's items: messages, calls and their outputs, thoughts.")
-    instructions: Text | None = Field(None, description="The system prompt. A next response does not inherit it.")
-    previous_response_id: ShortText | None = Field(
-        None, description="The response whose input and output, and those before it, stand before this input."
-    )
-    conversation: ShortText | ConversationName | None = Field(
-        None,
-        description="The conversation, or its id, whose items stand before this input, and to which input and output "
-        "are added in the end. Requests for the same one are answered one after the other.",
-    )
-    background: bool | None = Field(
-        None, description="True: the response is queued, and fetched by its id once it is there."
-    )
-    store: bool | None = Field(None, description="False: it can neither be fetched nor be gone on from.")
-    stream: bool | None = None
-    stream_options: dict[str, Any] | None = None
-    include: Annotated[list[str], Field(fail_fast=True)] | None = None
-    metadata: Metadata | None = None
-    tools: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = None
-    tool_choice: Any = None
-    parallel_tool_calls: bool | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    max_output_tokens: Annotated[int, Field(ge=1, le=2**31)] | None = None
-    max_tool_calls: Annotated[int, Field(ge=1, le=2**31)] | None = None
-    reasoning: Reasoning | None = None
-    text: TextOptions | None = None
-    truncation: Literal["auto", "disabled"] | None = None
-    user: ShortText | None = None
-    safety_identifier: ShortText | None = None
-    prompt_cache_key: ShortText | None = None
-    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"] | None = None
+    __pydantic_config__ = _LENIENT_ABOUT_OTHERS  # type: ignore[misc]
+
+    model: Annotated[
+        Annotated[str, StringConstraints(min_length=1), AfterValidator(_is_model)] | None,
+        Field(description="Without it the service's default answers."),
+    ]
+    input: Required[
+        Annotated[Any, Field(description="A text, or OpenAI's items: messages, calls and their outputs, thoughts.")]
+    ]
+    instructions: Annotated[Text | None, Field(description="The system prompt. A next response does not inherit it.")]
+    previous_response_id: Annotated[
+        ShortText | None,
+        Field(description="The response whose input and output, and those before it, stand before this input."),
+    ]
+    conversation: Annotated[
+        ShortText | ConversationName | None,
+        Field(
+            description="The conversation, or its id, whose items stand before this input, and to which input and "
+            "output are added in the end. Requests for the same one are answered one after the other.",
+        ),
+    ]
+    background: Annotated[
+        bool | None, Field(description="True: the response is queued, and fetched by its id once it is there.")
+    ]
+    store: Annotated[bool | None, Field(description="False: it can neither be fetched nor be gone on from.")]
+    stream: bool | None
+    stream_options: dict[str, Any] | None
+    include: Annotated[list[str], Field(fail_fast=True)] | None
+    metadata: Metadata | None
+    tools: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None
+    tool_choice: Any
+    parallel_tool_calls: bool | None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None
+    max_output_tokens: Annotated[int, Field(ge=1, le=2**31)] | None
+    max_tool_calls: Annotated[int, Field(ge=1, le=2**31)] | None
+    reasoning: Annotated[Reasoning, AfterValidator(_without_nulls)] | None
+    text: Annotated[TextOptions, AfterValidator(_without_nulls)] | None
+    truncation: Literal["auto", "disabled"] | None
+    user: ShortText | None
+    safety_identifier: ShortText | None
+    prompt_cache_key: ShortText | None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"] | None
+
+
+REQUEST_BODY: TypeAdapter[RequestBody] = TypeAdapter(RequestBody)
+"""Dictionaries cost a third of models, and parameters are stored as such."""
+
+_READ_ELSEWHERE = frozenset({"input", "tools", "conversation"})
 
 
 def asked(body: Mapping[str, Json]) -> Asked:
@@ -137,17 +166,17 @@ def asked(body: Mapping[str, Json]) -> Asked:
         raise MissingParameter("input", "missing required parameter: 'input'")
     conversation = _conversation(body)
     try:
-        checked = RequestBody.model_validate(body)
+        checked = REQUEST_BODY.validator.validate_python(body)
     except ValidationError as error:
         raise refusal(error.errors(include_url=False, include_input=False)[0]) from None
     _check_format(checked)
     _check_background(checked)
-    parameters = checked.model_dump(exclude_none=True, exclude={"input", "tools", "conversation"}, by_alias=True)
+    parameters = {name: value for name, value in checked.items() if value is not None and name not in _READ_ELSEWHERE}
     if conversation is not None:
         parameters["conversation"] = conversation
     parameters |= {name: value for name, value in body.items() if name in PASSED_ON and value is not None}
-    items, added = items_of(checked.input)
-    if tools := [*(checked.tools or ()), *added]:
+    items, added = items_of(checked["input"])
+    if tools := [*(checked.get("tools") or ()), *added]:
         parameters["tools"] = tools
     Toolbox.of(parameters)
     return Asked(parameters, tuple(items))
@@ -173,15 +202,15 @@ def _conversation(body: Mapping[str, Json]) -> str | None:
 
 
 def _check_background(checked: RequestBody) -> None:
-    if checked.background and checked.store is False:
+    if checked.get("background") and checked.get("store") is False:
         raise InvalidParameter("store", "a background response is stored: leave 'store' out, or send true")
 
 
 def _check_format(checked: RequestBody) -> None:
-    wanted = checked.text.format if checked.text else None
-    if wanted is not None and wanted.type == "json_schema":
-        for field, value in (("name", wanted.name), ("schema", wanted.json_schema)):
-            if value is None:
+    wanted = (checked.get("text") or {}).get("format")
+    if wanted and wanted["type"] == "json_schema":
+        for field in ("name", "schema"):
+            if field not in wanted:
                 raise MissingParameter(f"text.format.{field}", f"missing required parameter: 'text.format.{field}'")
 
 

@@ -51,7 +51,7 @@ class Toolbox:
         """Raises InvalidField, which names the tool."""
         given: Sequence[Item] = parameters.get("tools", ())
         if not given and "tool_choice" not in parameters:
-            return cls()
+            return NO_TOOLS
         functions: dict[str, Item] = {}
         tools: dict[str, Tool] = {}
         echoed: list[Item] = []
@@ -83,6 +83,9 @@ class Toolbox:
     def tool(self, function: str) -> Tool:
         """What the function stands for; models also call what nobody offered."""
         return self.by_function.get(function) or Tool("function", function, None)
+
+
+NO_TOOLS = Toolbox()
 
 
 def function_name(name: str, namespace: str | None) -> str:
