@@ -7,6 +7,7 @@ import pytest
 from starlette.requests import Request
 
 from answerback.accounts.auth import FRESH_SECONDS, Authenticator
+from answerback.accounts.key_use import KeyUses
 from answerback.accounts.model import DEFAULT_TENANT, hash_key
 from answerback.accounts.ratelimit import MovingWindows, RateLimiter
 from answerback.http.errors import RateLimited
@@ -40,7 +41,7 @@ def request(authorization: str | None = None, client: str = HERE, host: str = "l
 
 def authenticator(stores: Stores, clock: FakeClock, rate: Rate | None = None, **options: object) -> Authenticator:
     limiter = RateLimiter(MovingWindows(clock.monotonic), rate)
-    return Authenticator(stores.accounts, limiter, clock, **options)  # type: ignore[arg-type]
+    return Authenticator(stores.accounts, limiter, clock, KeyUses(stores.accounts, clock), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER {}", "{}", "Bearer   {}"])

@@ -31,7 +31,11 @@ async def test_a_key_works_at_once_and_is_listed_without_itself(api: Api) -> Non
 
     assert (await api("GET", "/v1/jobs", made["key"])).headers["ratelimit-limit"] == "5"
     (listed,) = (await api("GET", "/v1/keys", OPERATOR)).json["items"]
-    assert listed == {name: value for name, value in made.items() if name not in ("key", "signing_secret")}
+    shown_once = ("key", "signing_secret")
+    assert listed == {name: made[name] for name in made if name not in shown_once} | {
+        "last_used_at": listed["last_used_at"]
+    }
+    assert (made["last_used_at"], listed["last_used_at"] is None) == (None, False)
     assert (listed["name"], listed["operator"], listed["revoked_at"]) == ("shop", False, None)
 
 

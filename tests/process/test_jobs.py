@@ -20,7 +20,7 @@ JOB = {
         "completed_at",
         "deadline_at",
     ),
-    *("model", "usage", "finish_reason", "error", "callback_url", "retry_of", "delivery"),
+    *("model", "usage", "finish_reason", "error", "callback_url", "retry_of", "key_id", "delivery"),
 }
 DETAILS = JOB | {
     *("message", "system", "params", "response", "metadata", "claimed_at", "waiting_for", "lease_losses"),

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from answerback.accounts.key_use import KeyUses
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, Caller, hash_key
 from answerback.accounts.ratelimit import RateLimiter, address_of
 from answerback.accounts.session_cookie import key_of_cookie, reads_for_a_page
@@ -44,6 +45,7 @@ class Authenticator:
         store: AccountStore,
         limiter: RateLimiter,
         clock: Clock,
+        uses: KeyUses,
         *,
         token: str | None = None,
         operator_token: str | None = None,
@@ -54,6 +56,7 @@ class Authenticator:
         self._store = store
         self._limiter = limiter
         self._clock = clock
+        self._uses = uses
         self._disabled = disabled
         self._trusts_proxies = trusts_proxies
         self._hosts = frozenset(filter(None, map(_host, hosts)))
@@ -97,6 +100,11 @@ class Authenticator:
         if asked is not None:
             _require_operator(caller, ASKS_FOR_TENANT)
         return caller
+
+    async def polling_tenant_or_asked(self, request: Request, asked: str | None) -> str:
+        """As `tenant_or_asked`, by `polling_caller`."""
+        caller = await self.polling_caller(request, asked)
+        return asked or caller.tenant_id
 
     async def polling_tenant(self, request: Request) -> str:
         """The tenant id of `polling_caller`."""
@@ -145,6 +153,8 @@ class Authenticator:
         key_hash, caller = self._live.get(presented[:INDEXED], _NOBODY)
         if caller is None or not hmac.compare_digest(key_hash, presented):
             raise Unauthorized("this key is not valid; check it, or ask the operator for a new one")
+        if caller.key_id is not None:
+            self._uses.seen(caller.key_id)
         return caller
 
     async def _refresh(self) -> None:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
+from answerback.accounts.key_use import KeyUses
 from answerback.accounts.model import hash_key, key_name, new_key
 from answerback.accounts.store import AccountStore
 from answerback.http.bodies import StrictBody, body_schema, read_body
@@ -27,8 +28,8 @@ KEY = "key_01a1fc8454427e0488ed70bfee41f52c"
 
 
 class KeyBody(BaseModel):
-    """A key, without its text. `rate_limit` is null where the setting RATE_LIMIT counts, `revoked_at` while the key is
-    valid."""
+    """A key, without its text. `rate_limit` is null where the setting RATE_LIMIT counts, `last_used_at` before the
+    first request, `revoked_at` while the key is valid."""
 
     id: str = Field(examples=[KEY])
     tenant_id: str = Field(examples=["tnt_01a1fc8454427e0488ed70bfd1c5a7e4"])
@@ -36,6 +37,7 @@ class KeyBody(BaseModel):
     operator: bool = Field(examples=[False])
     rate_limit: str | None = Field(examples=["1000/hour"])
     created_at: Time
+    last_used_at: Time | None = Field(description="A minute late at most.", examples=["2026-01-01T12:00:00.000Z"])
     revoked_at: Time | None = Field(examples=[None])
 
 
@@ -91,16 +93,18 @@ Before = Annotated[
 OPERATOR_ERRORS = KEY_ERRORS | errors(_403="The key is not an operator's")
 
 
-def router(store: AccountStore, authenticator: Authenticator, idempotent: Idempotent, secret_of: SecretOf) -> APIRouter:
+def router(
+    store: AccountStore, uses: KeyUses, authenticator: Authenticator, idempotent: Idempotent, secret_of: SecretOf
+) -> APIRouter:
     """`/v1/keys…`"""
     routes = APIRouter(prefix="/v1/keys", tags=["keys"])
-    _add_list(routes, store, authenticator)
+    _add_list(routes, store, uses, authenticator)
     _add_create(routes, store, authenticator, idempotent, secret_of)
     _add_revoke(routes, store, authenticator)
     return routes
 
 
-def _add_list(routes: APIRouter, store: AccountStore, authenticator: Authenticator) -> None:
+def _add_list(routes: APIRouter, store: AccountStore, uses: KeyUses, authenticator: Authenticator) -> None:
     @routes.get(
         "",
         summary="Keys, newest first",
@@ -110,6 +114,7 @@ def _add_list(routes: APIRouter, store: AccountStore, authenticator: Authenticat
     async def list_keys(request: Request, limit: PageSize = MAX_PAGE_SIZE, before: Before = None) -> Response:
         """Revoked ones too; none of them shows the key itself. For operators."""
         await authenticator.operator(request)
+        await uses.write()
         page = await store.page_of_keys(before, limit or MAX_PAGE_SIZE)
         return respond(200, KeyList(items=[KeyBody(**asdict(key)) for key in page.keys], next=page.following))
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ClauseElement, bindparam, insert, literal_column, or_, select, update
+from sqlalchemy import BigInteger, ClauseElement, bindparam, insert, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, KeyPage
@@ -45,6 +45,14 @@ LIST_KEYS = Statement(select(*api_keys.c).order_by(api_keys.c.id))
 _newest_keys = select(*api_keys.c).order_by(api_keys.c.id.desc()).limit(bindparam("at_most"))
 NEWEST_KEYS = Statement(_newest_keys)
 OLDER_KEYS = Statement(_newest_keys.where(api_keys.c.id < bindparam("before")))
+NOTE_USE = Statement(
+    update(api_keys)
+    .where(
+        api_keys.c.id == bindparam("row_id"),
+        or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < bindparam("used_at", type_=BigInteger)),
+    )
+    .values(last_used_at=bindparam("used_at", type_=BigInteger))
+)
 REVOKE_KEY = Statement(
     update(api_keys)
     .where(api_keys.c.id == bindparam("row_id"), api_keys.c.revoked_at.is_(None))
@@ -66,7 +74,7 @@ def create_key(
     if tenant is None or weight is not None:
         # The default tenant has no row before it is weighed.
         yield WEIGH_TENANT(id=tenant_id, weight=weight or 1, wall=tx.wall)
-    key = ApiKey(new_id("key_", tx.wall), tenant_id, name, key_hash, operator, rate_limit, tx.wall, None)
+    key = ApiKey(new_id("key_", tx.wall), tenant_id, name, key_hash, operator, rate_limit, tx.wall)
     yield INSERT_KEY(
         id=key.id,
         tenant_id=tenant_id,
@@ -106,6 +114,11 @@ def weights(_: Transaction) -> Operation[dict[str, int]]:
     return {row.id: row.weight for row in (yield WEIGHTS())}
 
 
+def note_use(_: Transaction, used: Mapping[str, int]) -> Operation[None]:
+    # In one order, so that processes that write the same rows do not deadlock.
+    yield NOTE_USE.many([{"row_id": key_id, "used_at": used[key_id]} for key_id in sorted(used)])
+
+
 def revoke_key(tx: Transaction, key_id: str) -> Operation[None]:
     if not (yield REVOKE_KEY(row_id=key_id, wall=tx.wall)):
         raise NotFound(f"there is no live key {key_id!r}")
@@ -120,6 +133,7 @@ def _key(row: Row) -> ApiKey:
         operator=bool(row.operator),
         rate_limit=row.rate_limit,
         created_at=row.created_at,
+        last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
     )
 
@@ -162,6 +176,10 @@ class AccountStore:
     async def weights(self) -> Mapping[str, int]:
         """Of the tenants that weigh more than 1."""
         return await self._database.count.run(weights)
+
+    async def note_use(self, used: Mapping[str, int]) -> None:
+        """`used` says when, by the ids of keys; an earlier time than the one that is stored changes nothing."""
+        await self._database.write.run(lambda tx: note_use(tx, used))
 
     async def revoke_key(self, key_id: str) -> None:
         """Raises NotFound unless it is a live key."""

@@ -3,6 +3,7 @@
 from pydantic import SecretStr
 
 from answerback.accounts.auth import Authenticator
+from answerback.accounts.key_use import KeyUses
 from answerback.accounts.model import DEFAULT_TENANT
 from answerback.accounts.ratelimit import RateLimiter, Rates
 from answerback.accounts.store import AccountStore
@@ -11,11 +12,14 @@ from answerback.settings import Settings
 from answerback.webhooks.secrets import SecretStore, SigningSecrets
 
 
-def make_authenticator(settings: Settings, store: AccountStore, rates: Rates, clock: Clock) -> Authenticator:
+def make_authenticator(
+    settings: Settings, store: AccountStore, rates: Rates, clock: Clock, uses: KeyUses
+) -> Authenticator:
     return Authenticator(
         store,
         RateLimiter(rates, settings.rate),
         clock,
+        uses,
         token=_text(settings.auth_token),
         operator_token=_text(settings.operator_token),
         disabled=settings.auth_disabled,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from answerback.accounts.auth import Authenticator
+from answerback.accounts.key_use import KeyUses
 from answerback.ask.ask import Questions
 from answerback.benchmark.results import ResultsFolder
 from answerback.benchmark.retention import Retention
@@ -105,6 +106,7 @@ class Service:
     feeds: Feeds
     inbox: Inbox
     activity: ActivityWriter
+    key_uses: KeyUses
 
     @property
     def notifier(self) -> Notifier:
@@ -123,6 +125,7 @@ class Service:
         self.depths.start()
         self.retention.start()
         self.activity.start()
+        self.key_uses.start()
         if self.engine is not None:
             self.engine.start(broke)
         self.notifiers.start()
@@ -174,6 +177,8 @@ async def build(
     lifetimes.push_async_callback(depths.close)
     overviews = Overviews(stores.overview, instruments.clock.monotonic)
     lifetimes.push_async_callback(overviews.close)
+    key_uses = KeyUses(stores.accounts, instruments.clock)
+    lifetimes.push_async_callback(key_uses.close)
     activity = ActivityWriter(process.activity, stores.overview, instruments.log)
     lifetimes.push_async_callback(activity.close)
     local, ends = LocalNotifier(), JobEnds()
@@ -197,7 +202,7 @@ async def build(
         kinds=kinds,
         jobs=jobs,
         submitter=submitter,
-        authenticator=make_authenticator(settings, stores.accounts, sharing.rates, instruments.clock),
+        authenticator=make_authenticator(settings, stores.accounts, sharing.rates, instruments.clock, key_uses),
         signing_secrets=signing_secrets,
         endpoints=make_endpoints(stores, signing_secrets, guard, sender, instruments.clock),
         receivers=make_receivers(stores, signing_secrets, guard, sender, instruments.clock),
@@ -223,6 +228,7 @@ async def build(
         feeds=Feeds(instruments.log),
         inbox=inbox,
         activity=activity,
+        key_uses=key_uses,
     )
 
 

@@ -79,9 +79,11 @@ api_keys = Table(
     Column("operator", Integer, nullable=False),
     Column("rate_limit", Text),
     Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
 )
-"""The tenant of a key may be `default`, which may have no row of its own."""
+"""The tenant of a key may be `default`, which may have no row of its own. `last_used_at` is written at most once a
+minute."""
 
 signing_secrets = Table(
     "signing_secrets",
@@ -164,6 +166,7 @@ jobs = Table(
     Column("idempotency_key", Text),
     Column("request_hash", Text),
     Column("retry_of", Text),
+    Column("key_id", Text),
     Column("callback_url", Text),
     Column("args", Text, nullable=False),
     Column("result", Text),
@@ -202,7 +205,7 @@ jobs = Table(
 )
 """`attempt` counts those that the retry schedule counts, the current one included: what is given back, snoozed or lost
 does not count. `attempts` is the record of those that ended, with a gap between the first and the last of very many;
-`attempts_made` is how many ended, counted or not.
+`attempts_made` is how many ended, counted or not. `key_id` is the key that its request carried.
 
 `rank` is the place in the queue: a claim takes queued jobs in its order. It is the time at which the job could first be
 claimed or, after a retry was scheduled, when that was due; one that is given back or lost keeps it.

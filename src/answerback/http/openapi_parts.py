@@ -94,6 +94,7 @@ SPENT_KEY = (
 )
 KEY_ERRORS = errors(**KEY_REASONS)
 QUERY_ERRORS = KEY_ERRORS | errors(_422="A parameter is wrong; each is named")
+TENANT_ERRORS = errors(_403="`tenant` is for operators", _422="A parameter is wrong; each is named")
 JOB_ERRORS = KEY_ERRORS | not_found(f"there is no job '{JOB}'")
 ACCEPT_ERRORS = KEY_ERRORS | errors(
     _409="The Idempotency-Key was used with another body",

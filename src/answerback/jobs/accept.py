@@ -53,7 +53,7 @@ JOIN_CONVERSATION = Statement(_join(sqlite.insert), postgresql=_join(postgresql.
 
 _GIVEN = (
     *("id", "tenant_id", "kind", "queue", "run_at", "deadline_at", "conversation_id", "position", "idempotency_key"),
-    *("request_hash", "retry_of", "callback_url", "args", "traceparent"),
+    *("request_hash", "retry_of", "key_id", "callback_url", "args", "traceparent"),
 )
 
 
@@ -170,6 +170,7 @@ def _insert_job(job: NewJob, claim: Claimed[Any], lease: dict[str, object], *, h
         idempotency_key=job.idempotency_key,
         request_hash=job.request_hash,
         retry_of=job.retry_of,
+        key_id=job.key_id,
         callback_url=job.callback_url,
         args=job.args,
         wall=claim.at,

@@ -59,6 +59,13 @@ class JobBody(BaseModel):
     error: ErrorBody | None = Field(examples=[None])
     callback_url: str | None = Field(examples=["https://example.com/callback"])
     retry_of: str | None = Field(examples=[None])
+    key_id: str | None = Field(description="The key that sent it.", examples=["key_01a1fc8454427e0488ed70bfee41f52c"])
+    tenant_id: str | None = Field(
+        None,
+        description="For operators: whose job it is.",
+        examples=["tnt_01a1fc8454427e0488ed70bfd1c5a7e4"],
+        exclude_if=lambda value: value is None,
+    )
     delivery: DeliverySummary | None
 
 
@@ -109,9 +116,10 @@ class Retried(BaseModel):
     retry_of: str = Field(examples=[JOB[:-1] + "0"])
 
 
-def job_body(record: JobRecord) -> JobBody:
-    """A job as lists show it."""
-    return JobBody(**_common(record), **described(record).summary, delivery=_own_delivery(record))
+def job_body(record: JobRecord, *, operator: bool = False) -> JobBody:
+    """A job as lists show it; `operator`: to an operator."""
+    common = _common(record, operator=operator)
+    return JobBody(**common, **described(record).summary, delivery=_own_delivery(record))
 
 
 def retried_body(record: JobRecord) -> Retried:
@@ -126,7 +134,7 @@ def job_details(record: JobRecord, *, operator: bool = False) -> JobDetails:
     attempts = record.attempts if operator else [replace(each, remark=None) for each in record.attempts]
     description = described(record)
     return JobDetails(
-        **_common(record),
+        **_common(record, operator=operator),
         **description.summary,
         **description.details,
         claimed_at=record.claimed_at,
@@ -168,7 +176,7 @@ def described(record: JobRecord) -> Description:
     return record.kind.describe(record.job, record.ending)
 
 
-def _common(record: JobRecord) -> dict[str, Any]:
+def _common(record: JobRecord, *, operator: bool) -> dict[str, Any]:
     job = record.job
     return {
         "job_id": job.id,
@@ -183,4 +191,6 @@ def _common(record: JobRecord) -> dict[str, Any]:
         "error": record.failure,
         "callback_url": job.callback_url,
         "retry_of": record.retry_of,
+        "key_id": record.key_id,
+        "tenant_id": job.tenant_id if operator else None,
     }

@@ -15,7 +15,8 @@ from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord, DeliveryS
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A job as a feature submits it. `callback_url` is None where no callback is owed; `conversation_key` is None for a
-    job outside of any conversation. `url_field` names the callback URL in the caller's request."""
+    job outside of any conversation. `url_field` names the callback URL in the caller's request. `key_id` is the key
+    that the request carried."""
 
     kind: AnyKind
     args: Any
@@ -24,6 +25,7 @@ class Submission:
     conversation_key: str | None = None
     idempotency_key: str | None = None
     url_field: str = "callback_url"
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class NewJob:
     request_hash: str | None = None
     retry_of: str | None = None
     traceparent: str | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class EndedJob:
     created_at: int
     traceparent: str | None = None
     usage: Usage | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ class JobRecord:
     ending: Ending | None
     failure: StoredFailure | None
     retry_of: str | None
+    key_id: str | None = None
     claimed_at: int | None = None
     behind: str | None = None
     retried_as: str | None = None
@@ -154,11 +159,16 @@ class JobRecord:
     deliveries: tuple[DeliveryRecord, ...] = ()
 
 
+EVERY_TENANT = "*"
+"""Stands for the id of a tenant where the jobs of all are listed."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobFilter:
     """Which jobs a list shows; what is None is not asked for. `delivery` is the state of a job's own delivery, the one
     to the callback URL of its request; `model` the one that answered, or was asked for; `error` a part of the code or
-    of the message of its error, in any case. Accepted from `since` on and before `until`, in epoch milliseconds."""
+    of the message of its error, in any case; `key_id` the key that sent it. Accepted from `since` on and before
+    `until`, in epoch milliseconds."""
 
     tenant_id: str
     state: JobState | None = None
@@ -169,6 +179,7 @@ class JobFilter:
     error: str | None = None
     since: int | None = None
     until: int | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from answerback.database.pages import fitting
 from answerback.database.range_scan import newest
 from answerback.database.sql import among, at_most, in_state
 from answerback.database.tables import JOB_HEAD_STATES, jobs
+from answerback.jobs import everyone
 from answerback.jobs.kind import ENDED, JobState, Registry
-from answerback.jobs.model import JobFilter, JobRecord, JobRecords
+from answerback.jobs.model import EVERY_TENANT, JobFilter, JobRecord, JobRecords
 from answerback.jobs.rows import LISTED_COLUMNS, record_of
 from answerback.jobs.sift import NEVER_FAILING, is_of_model, is_sifted, sift
 from answerback.webhooks.listed import jobs_by_delivery, own_deliveries, with_delivery
@@ -129,6 +130,8 @@ def _find(tx: Transaction, wanted: JobFilter, before: str, limit: int) -> Operat
 
 
 def _walk(wanted: JobFilter, asked: _Asked, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:
+    if wanted.tenant_id == EVERY_TENANT:
+        return (yield from everyone.newest(before, limit)), None
     if wanted.delivery is None:
         return (yield from _jobs(asked, before, limit)), None
     if wanted.state is None and wanted.kind is None and wanted.session_id is None and not is_sifted(wanted):
@@ -152,7 +155,9 @@ def _is_wanted(record: JobRecord, wanted: JobFilter) -> bool:
 
 
 def _resolve(wanted: JobFilter) -> Operation[_Asked | None]:
-    """None if there is no such conversation."""
+    """None if there is no such conversation. Of all tenants nothing is looked up."""
+    if wanted.tenant_id == EVERY_TENANT:
+        return _Asked(wanted.tenant_id, None, (), ())
     conversation_id = None
     if wanted.session_id is not None:
         found = yield FIND_CONVERSATION(tenant_id=wanted.tenant_id, key=wanted.session_id)

@@ -9,10 +9,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
+from answerback.http.caller import AskedTenant
 from answerback.http.fields import EMPTY_IS_ABSENT, Moment, epoch_ms, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi import headers
-from answerback.http.openapi_parts import IDEMPOTENCY_KEY, JOB_ERRORS, QUERY_ERRORS, JobId, conflict, errors, invalid
+from answerback.http.openapi_parts import (
+    IDEMPOTENCY_KEY,
+    JOB_ERRORS,
+    QUERY_ERRORS,
+    TENANT_ERRORS,
+    JobId,
+    conflict,
+    errors,
+    invalid,
+)
 from answerback.http.responses import respond
 from answerback.jobs.bodies import JobDetails, JobPage, Retried, job_body, job_details, retried_body
 from answerback.jobs.canceller import Canceller
@@ -59,6 +69,11 @@ ErrorFilter = Annotated[
     EMPTY_IS_ABSENT,
     Query(description="Only jobs whose error has this in its code or message, in upper or lower case."),
 ]
+KeyFilter = Annotated[
+    Annotated[str, Field(max_length=64), AfterValidator(no_nul)] | None,
+    EMPTY_IS_ABSENT,
+    Query(description="Only jobs that the key of this id sent."),
+]
 SinceFilter = Annotated[
     Moment | None, EMPTY_IS_ABSENT, Query(description="Only jobs accepted then or later, in RFC 3339.")
 ]
@@ -81,15 +96,18 @@ Before = Annotated[
 ]
 TenantFilter = Annotated[
     Annotated[str, AfterValidator(no_nul)] | None,
-    Query(max_length=64, description="This tenant's jobs instead of yours: for operators."),
+    Query(max_length=64, description="This tenant's jobs instead of yours, or with `*` those of all: for operators."),
 ]
 
-LIST_ERRORS = QUERY_ERRORS | errors(_403="`tenant` is for operators")
-CANCEL_ERRORS = JOB_ERRORS | conflict(
-    "The job has ended otherwise", "this job is completed already and cannot be cancelled"
+LIST_ERRORS = QUERY_ERRORS | TENANT_ERRORS
+CANCEL_ERRORS = (
+    JOB_ERRORS
+    | TENANT_ERRORS
+    | conflict("The job has ended otherwise", "this job is completed already and cannot be cancelled")
 )
 RETRY_RESPONSES = (
     JOB_ERRORS
+    | TENANT_ERRORS
     | conflict(
         "The job has not ended, or completed",
         "only a failed, cancelled or expired job can be retried; this one is running",
@@ -127,6 +145,7 @@ def router(
         delivery: DeliveryFilter = None,
         model: ModelFilter = None,
         error: ErrorFilter = None,
+        key: KeyFilter = None,
         since: SinceFilter = None,
         until: UntilFilter = None,
         limit: PageSize = DEFAULT_PAGE_SIZE,
@@ -134,18 +153,20 @@ def router(
         tenant: TenantFilter = None,
     ) -> Response:
         """Long fields, such as an answer, are shown by single jobs only."""
-        tenant_id = await authenticator.tenant_or_asked(request, tenant)
+        caller = await authenticator.caller(request, tenant)
+        tenant_id = tenant or caller.tenant_id
         first, last = (None if each is None else epoch_ms(each) for each in (since, until))
-        wanted = JobFilter(tenant_id, status, kind, session_id, delivery, model, error, first, last)
+        wanted = JobFilter(tenant_id, status, kind, session_id, delivery, model, error, first, last, key)
         await turns.wait(tenant_id)
         try:
             page = await store.list(wanted, before, limit or DEFAULT_PAGE_SIZE)
-            return respond(200, JobPage(items=[job_body(record) for record in page.records], next=page.following))
+            items = [job_body(record, operator=caller.operator) for record in page.records]
+            return respond(200, JobPage(items=items, next=page.following))
         finally:
             turns.give(tenant_id)
 
     @routes.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS | LIST_ERRORS)
-    async def get_job(request: Request, job_id: JobId, tenant: TenantFilter = None) -> Response:
+    async def get_job(request: Request, job_id: JobId, tenant: AskedTenant = None) -> Response:
         """State, answer, every attempt, and the deliveries with their attempts."""
         caller = await authenticator.caller(request, tenant)
         return respond(200, job_details(await store.get(tenant or caller.tenant_id, job_id), operator=caller.operator))
@@ -159,11 +180,12 @@ def _add_cancel(
     routes: APIRouter, store: JobStore, canceller: Canceller, authenticator: Authenticator, instruments: Instruments
 ) -> None:
     @routes.post("/jobs/{job_id}/cancel", summary="Cancel a job", response_model=JobDetails, responses=CANCEL_ERRORS)
-    async def cancel_job(request: Request, job_id: JobId) -> Response:
+    async def cancel_job(request: Request, job_id: JobId, tenant: AskedTenant = None) -> Response:
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
-        caller = await authenticator.caller(request)
-        await canceller.cancel(caller.tenant_id, job_id)
-        record = await store.get(caller.tenant_id, job_id)
+        caller = await authenticator.caller(request, tenant)
+        tenant_id = tenant or caller.tenant_id
+        await canceller.cancel(tenant_id, job_id)
+        record = await store.get(tenant_id, job_id)
         for owed in record.deliveries:
             if owed.held_by is not None:
                 instruments.log.info("callback_held", job=job_id, delivery=owed.id, behind=owed.held_by)
@@ -181,14 +203,15 @@ def _add_retry(
         responses=RETRY_RESPONSES,
         openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
     )
-    async def retry_job(request: Request, job_id: JobId) -> Response:
+    async def retry_job(request: Request, job_id: JobId, tenant: AskedTenant = None) -> Response:
         """Accepts the same arguments as a new job at the end of its conversation. The old job keeps its ending and its
         callback. Retrying twice gives the same new job."""
-        tenant_id = await authenticator.tenant(request)
+        caller = await authenticator.caller(request, tenant)
+        tenant_id = tenant or caller.tenant_id
         await request.body()
 
         async def retry() -> Response:
-            accepted = await submitter.retry(tenant_id, job_id)
+            accepted = await submitter.retry(tenant_id, job_id, caller.key_id)
             record = await store.get(tenant_id, accepted.job_id)
             return respond(202, retried_body(record), {"Location": f"/v1/jobs/{accepted.job_id}"})
 

@@ -48,6 +48,7 @@ _STATUS_COLUMNS = (
     jobs.c.finished_at,
     jobs.c.error,
     jobs.c.retry_of,
+    jobs.c.key_id,
     jobs.c.claimed_at,
 )
 RECORD_COLUMNS = (*JOB_COLUMNS, *_STATUS_COLUMNS, jobs.c.result, jobs.c.attempts, jobs.c.attempts_made)
@@ -125,6 +126,7 @@ def record_of(row: Row, kinds: Registry, tx: Transaction) -> JobRecord:
         ending=ending,
         failure=failure,
         retry_of=row.retry_of,
+        key_id=row.key_id,
         claimed_at=row.claimed_at,
         attempts=attempts_of(row.attempts),
         attempts_made=row.attempts_made,

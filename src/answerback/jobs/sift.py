@@ -1,4 +1,4 @@
-"""What no index has: jobs of a list by their model, or by a text of their error.
+"""What no index has: jobs of a list by their model, by a text of their error, or by the key that sent them.
 
 A list walks along its index, chunk by chunk, and looks into the rows. What it looks at in one request is bounded, so
 that its page may be short, or empty, and not the last.
@@ -14,6 +14,7 @@ from sqlalchemy import Text, bindparam, func, or_, select
 from answerback.database.operation import Operation, Statement
 from answerback.database.sql import among
 from answerback.database.tables import jobs
+from answerback.jobs import everyone
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import JobFilter, JobRecord
 from answerback.jobs.rows import failure_of
@@ -46,9 +47,14 @@ _failing = select(jobs.c.id, jobs.c.error).where(jobs.c.error.is_not(None))
 FAILING = Statement(_failing.where(_listed.sqlite), postgresql=_failing.where(_listed.postgresql))
 
 
+_of_key = select(jobs.c.id).where(jobs.c.key_id == bindparam("key_id"))
+OF_KEY = Statement(_of_key.where(_listed.sqlite), postgresql=_of_key.where(_listed.postgresql))
+
+
 def is_sifted(wanted: JobFilter) -> bool:
     """Whether it takes a look into rows."""
-    return wanted.model is not None or wanted.error is not None
+    looked_at = (wanted.model, wanted.error, wanted.key_id)
+    return any(each is not None for each in looked_at) or everyone.looks_into_rows(wanted)
 
 
 def sift(wanted: JobFilter, walk: Walk, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:
@@ -68,6 +74,10 @@ def sift(wanted: JobFilter, walk: Walk, before: str, limit: int) -> Operation[tu
 
 def _suiting(wanted: JobFilter, ids: Sequence[str]) -> Operation[list[str]]:
     kept = set(ids)
+    if everyone.looks_into_rows(wanted) and kept:
+        kept = yield from everyone.suiting(wanted, ids)
+    if wanted.key_id is not None and kept:
+        kept = {row.id for row in (yield OF_KEY(ids=json.dumps(sorted(kept)), key_id=wanted.key_id))}
     if wanted.error is not None and kept:
         rows = yield FAILING(ids=json.dumps(sorted(kept)))
         kept = {row.id for row in rows if _says(row.error, wanted.error.casefold())}

@@ -76,12 +76,13 @@ class Submitter:
                 idempotency_key=wanted.idempotency_key,
                 request_hash=request_hash,
                 traceparent=self._instruments.tracer.current(),
+                key_id=wanted.key_id,
             )
         )
 
-    async def retry(self, tenant_id: str, job_id: str) -> Accepted:
+    async def retry(self, tenant_id: str, job_id: str, key_id: str | None = None) -> Accepted:
         """Accepts an unsuccessful job's arguments anew, at the end of its conversation; a repeated call returns the
-        same new job.
+        same new job. `key_id` is the key that asks for it.
 
         The ended job keeps its ending and its callback. Raises NotFound, Conflict, and what `submit` raises.
         """
@@ -90,7 +91,7 @@ class Submitter:
         if isinstance(again, Accepted):
             return again
         await self._check(Submission(source.kind, again.parsed, tenant_id, again.callback_url, again.conversation_key))
-        traced = replace(again, traceparent=self._instruments.tracer.current())
+        traced = replace(again, traceparent=self._instruments.tracer.current(), key_id=key_id)
         return await self._accept(traced)
 
     async def _check(self, wanted: Submission) -> None:

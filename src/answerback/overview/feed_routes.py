@@ -11,7 +11,7 @@ from answerback.accounts.auth import Authenticator
 from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
 from answerback.http.sse import EVENT_STREAM, named_event, sse_response
 from answerback.jobs.bodies import JobBody, job_body
-from answerback.jobs.model import JobFilter
+from answerback.jobs.model import EVERY_TENANT, JobFilter
 from answerback.jobs.store import JobStore
 from answerback.llm.health import Health
 from answerback.overview.bodies import Answering, overview_body
@@ -62,22 +62,22 @@ def router(
         responses={**OVERVIEW_ERRORS, 200: FEED},
     )
     async def get_feed(request: Request, tenant: TenantFilter = None) -> Response:
-        """Server-sent events: the overview, and the newest jobs. An operator sees the overview of all tenants, and the
-        jobs of its own, or both of the tenant that it asks for. Open as many as there are pages: they cost hardly more
+        """Server-sent events: the overview, and the newest jobs. An operator sees those of all tenants, or of the
+        tenant that it asks for. Open as many as there are pages: they cost hardly more
         than one. It does not count against the rate."""
         caller = await authenticator.polling_caller(request, tenant)
-        seen, owner, operator = shown_tenant(caller, tenant), tenant or caller.tenant_id, caller.operator
+        seen, operator = shown_tenant(caller, tenant), caller.operator
 
         async def make() -> Events:
             at_a_glance = overview_body(answering, health.standings(), await overviews.of(seen), operator=operator)
-            newest = await jobs.list(JobFilter(owner), None, NEWEST)
-            shown = NewestJobs(items=[job_body(record) for record in newest.records])
+            newest = await jobs.list(JobFilter(seen or EVERY_TENANT), None, NEWEST)
+            shown = NewestJobs(items=[job_body(record, operator=operator) for record in newest.records])
             return {"overview": named_event("overview", at_a_glance), "jobs": named_event("jobs", shown)}
 
         async def check() -> None:
             await authenticator.check(request)
 
-        events = feeds.open(caller.tenant_id, (seen, owner, operator), make, check)
+        events = feeds.open(caller.tenant_id, (seen, operator), make, check)
         return sse_response(events, quiet_seconds=KEEP_ALIVE_SECONDS)
 
     return routes

@@ -30,7 +30,7 @@ def router(kind: MessageKind, submitter: Submitter, authenticator: Authenticator
     async def create_message(request: Request) -> Response:
         """Stores the message and answers 202 at once; the LLM's answer goes to `callback_url`, signed, in the
         conversation's order. Once the 202 is there nothing is lost."""
-        tenant_id = await authenticator.tenant(request)
+        caller = await authenticator.caller(request)
         key = idempotency_key(request)
         body = await read_body(request, WebhookMessage, check_url)
         args = body.args()
@@ -38,10 +38,11 @@ def router(kind: MessageKind, submitter: Submitter, authenticator: Authenticator
             Submission(
                 kind=kind,
                 args=args,
-                tenant_id=tenant_id,
+                tenant_id=caller.tenant_id,
                 callback_url=body.callback_url,
                 conversation_key=args.conversation_key(body.callback_url),
                 idempotency_key=key,
+                key_id=caller.key_id,
             )
         )
         message = AcceptedMessage(

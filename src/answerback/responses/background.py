@@ -1,5 +1,6 @@
 """Responses that run as jobs: those that nobody waits for, and those of conversations."""
 
+from answerback.accounts.model import Caller
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.kind import ENDED
@@ -40,14 +41,14 @@ class Background:
         self._contexts = contexts
         self._default_model = default_model
 
-    async def start(self, tenant_id: str, asked: Asked, idempotency_key: str | None) -> tuple[StoredResponse, bool]:
+    async def start(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> tuple[StoredResponse, bool]:
         """The response, stored, and whether this call created it. Raises what a submission and a context raise."""
-        accepted = await self.submit(tenant_id, asked, idempotency_key)
-        return await self._store.get(tenant_id, ids.response_id(accepted.job_id)), accepted.created
+        accepted = await self.submit(caller, asked, idempotency_key)
+        return await self._store.get(caller.tenant_id, ids.response_id(accepted.job_id)), accepted.created
 
-    async def submit(self, tenant_id: str, asked: Asked, idempotency_key: str | None) -> Accepted:
+    async def submit(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> Accepted:
         """Raises what a submission and a context raise; NotFound where there is no such conversation."""
-        key = None
+        tenant_id, key = caller.tenant_id, None
         if asked.conversation is not None:
             await self._log.get(tenant_id, asked.conversation)
             key = ids.conversation_key(asked.conversation)
@@ -55,7 +56,9 @@ class Background:
         if key is None:
             # What stands in a conversation before this input is known once its turn has come.
             Opening(asked, items, Toolbox.of(asked.parameters))
-        return await self._submitter.submit(Submission(self._kind, asked, tenant_id, None, key, idempotency_key))
+        return await self._submitter.submit(
+            Submission(self._kind, asked, tenant_id, None, key, idempotency_key, key_id=caller.key_id)
+        )
 
     async def cancel(self, tenant_id: str, response_id: str) -> dict[str, Json]:
         """The response, unchanged where it has ended. Raises NotFound, InvalidParameter."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
+from answerback.accounts.model import Caller
 from answerback.http.keep_alive import KEEP_ALIVE_SECONDS, stream
 from answerback.http.sse import sse_response
 from answerback.http.upstream import code_of, status_of
@@ -48,30 +49,30 @@ class Responder:
         self._default_model = default_model
         self._instruments = instruments
 
-    async def respond(self, tenant_id: str, asked: Asked) -> Response:
+    async def respond(self, caller: Caller, asked: Asked) -> Response:
         """The response, whole or as a stream. Raises PreviousResponseNotFound, ChainTooLong, NotFound, UnansweredCall,
         ProviderError."""
-        asked, items = await self._contexts.resolve(tenant_id, asked)
+        asked, items = await self._contexts.resolve(caller.tenant_id, asked)
         toolbox = Toolbox.of(asked.parameters)
         opening = Opening(asked, items, toolbox)
         created_at = self._instruments.clock.now()
         response_id = ids.response_id(new_id(ids.JOB, created_at))
         start = Start(response_id, created_at, asked.model or self._default_model, toolbox)
         if asked.streamed:
-            response = await self._stream(tenant_id, asked, opening, start)
+            response = await self._stream(caller, asked, opening, start)
         else:
-            at = await self._whole(tenant_id, asked, opening, start)
-            kept = asked.stored and await self._keep(tenant_id, asked, at)
+            at = await self._whole(caller.tenant_id, asked, opening, start)
+            kept = asked.stored and await self._keep(caller, asked, at)
             response = json_response(response_body(asked, at, stored=kept))
         name_ignored(response, toolbox)
         return response
 
-    async def _stream(self, tenant_id: str, asked: Asked, opening: Opening, start: Start) -> Response:
+    async def _stream(self, caller: Caller, asked: Asked, opening: Opening, start: Start) -> Response:
         async def keep(at: Progress) -> bool:
-            return await self._keep(tenant_id, asked, at)
+            return await self._keep(caller, asked, at)
 
         answering = Answering(asked, start, self._instruments.clock, keep)
-        events = await stream(self._open(tenant_id, opening), answering.events, begin=answering.begin)
+        events = await stream(self._open(caller.tenant_id, opening), answering.events, begin=answering.begin)
         return sse_response(events, answering.failed, KEEP_ALIVE_SECONDS)
 
     async def _whole(self, tenant_id: str, asked: Asked, opening: Opening, start: Start) -> Progress:
@@ -90,13 +91,13 @@ class Responder:
         except ProviderError as error:
             raise _as_of_openai(error) from None
 
-    async def _keep(self, tenant_id: str, asked: Asked, at: Progress) -> bool:
+    async def _keep(self, caller: Caller, asked: Asked, at: Progress) -> bool:
         """Only logs a database that cannot store it: the answer exists and was paid for, so it is sent anyway."""
         try:
             await self._jobs.record(
                 EndedJob(
                     id=ids.JOB + at.id.removeprefix(ids.RESPONSE),
-                    tenant_id=tenant_id,
+                    tenant_id=caller.tenant_id,
                     kind=KIND,
                     queue=Queue.INTERACTIVE,
                     args=stored.encode(asked),
@@ -104,6 +105,7 @@ class Responder:
                     created_at=at.created_at,
                     traceparent=self._instruments.tracer.current(),
                     usage=at.cost,
+                    key_id=caller.key_id,
                 )
             )
         except StorageUnavailable as error:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
+from answerback.accounts.model import Caller
 from answerback.http.headers import REPLAYED, idempotency_key
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_bodies import read_object
@@ -82,11 +83,12 @@ def router(
         With a `conversation` the response goes on from its items, and input and output are added to them once it is
         whole. Requests for one conversation that come at the same time are answered in their order.
         """
-        tenant_id = await authenticator.tenant(request)
+        caller = await authenticator.caller(request)
+        tenant_id = caller.tenant_id
         body = await read_object(request, WANTED, MAX_VALUES)
         asked = read_asked(body)
         if asked.background:
-            found, created = await background.start(tenant_id, asked, idempotency_key(request))
+            found, created = await background.start(caller, asked, idempotency_key(request))
             if asked.streamed:
                 response = streams.stream(tenant_id, found)
             else:
@@ -96,20 +98,20 @@ def router(
             name_ignored(response, Toolbox.of(asked.parameters))
             return response
         if asked.conversation is not None:
-            return await take_turn(request, tenant_id, asked, body)
+            return await take_turn(request, caller, asked, body)
         return await idempotent(
-            request, tenant_id, body, lambda: responder.respond(tenant_id, asked), streamed=asked.streamed
+            request, tenant_id, body, lambda: responder.respond(caller, asked), streamed=asked.streamed
         )
 
-    async def take_turn(request: Request, tenant_id: str, asked: Asked, body: Json) -> Response:
+    async def take_turn(request: Request, caller: Caller, asked: Asked, body: Json) -> Response:
         # The job itself holds the key: a repeated request waits for the same turn, also after a restart.
         key = idempotency_key(request)
 
         async def answer() -> Response:
             if asked.streamed:
-                response, created = await turns.stream(tenant_id, asked, key)
+                response, created = await turns.stream(caller, asked, key)
             else:
-                whole, created = await turns.respond(tenant_id, asked, key)
+                whole, created = await turns.respond(caller, asked, key)
                 response = json_response(whole)
             if not created:
                 response.headers.update(REPLAYED)
@@ -117,7 +119,9 @@ def router(
             return response
 
         return await (
-            answer() if key is not None else idempotent(request, tenant_id, body, answer, streamed=asked.streamed)
+            answer()
+            if key is not None
+            else idempotent(request, caller.tenant_id, body, answer, streamed=asked.streamed)
         )
 
     _add_reads(router, streams, store, contexts, authenticator, default_model)

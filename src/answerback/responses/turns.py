@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from starlette.responses import Response
 
+from answerback.accounts.model import Caller
 from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.ends import JobEnds
@@ -43,13 +44,14 @@ class Turns:
         self._ends = ends
         self._default_model = default_model
 
-    async def respond(self, tenant_id: str, asked: Asked, idempotency_key: str | None) -> tuple[dict[str, Json], bool]:
+    async def respond(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> tuple[dict[str, Json], bool]:
         """The response once it is whole, and whether this call created it. Without a key, cancelling this call cancels
         the response: nobody could read it.
 
         Raises what a submission and a context raise, NotFound, Conflict, InvalidParameter, ProviderError.
         """
-        accepted = await self._background.submit(tenant_id, asked, idempotency_key)
+        tenant_id = caller.tenant_id
+        accepted = await self._background.submit(caller, asked, idempotency_key)
         job_id, response_id = accepted.job_id, ids.response_id(accepted.job_id)
         try:
             found = await self._ends.wait(job_id, lambda: self._store.end(tenant_id, response_id))
@@ -62,14 +64,14 @@ class Turns:
         body = response_body(found.asked, found.progress(self._default_model), stored=found.asked.stored)
         return body, accepted.created
 
-    async def stream(self, tenant_id: str, asked: Asked, idempotency_key: str | None) -> tuple[Response, bool]:
+    async def stream(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> tuple[Response, bool]:
         """The response as its events, and whether this call created it. Nothing is sent before the first one of an
         item, for at most 15 s, so that a failure has its status. Without a key, hanging up cancels the response.
 
         Raises as `respond` does.
         """
-        accepted = await self._background.submit(tenant_id, asked, idempotency_key)
-        events = self._events(tenant_id, accepted.job_id, lasting=idempotency_key is not None)
+        accepted = await self._background.submit(caller, asked, idempotency_key)
+        events = self._events(caller.tenant_id, accepted.job_id, lasting=idempotency_key is not None)
         try:
             # What its failure raises still has a status; and only a generator that has begun cancels when it is closed.
             await anext(events)

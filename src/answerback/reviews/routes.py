@@ -194,17 +194,18 @@ def _add_requests(
         """Stores the request and answers 202 at once; the review goes to `webhook_url`, signed. It is done by the LLM
         at LLM_API_URL, which answers by webhook; where there is none, by the chat provider, which reads the files and
         gives `{"score": 0..1, "feedback": text}`."""
-        tenant_id = await authenticator.tenant(request)
+        caller = await authenticator.caller(request)
         key = idempotency_key(request)
         body = await read_body(request, asked, check_url)
         accepted = await submitter.submit(
             Submission(
                 kind=kind,
                 args=_review(body),
-                tenant_id=tenant_id,
+                tenant_id=caller.tenant_id,
                 callback_url=body.webhook_url,
                 idempotency_key=key,
                 url_field="webhook_url",
+                key_id=caller.key_id,
             )
         )
         again = {} if accepted.created else REPLAYED

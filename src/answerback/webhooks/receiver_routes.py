@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.bodies import StrictBody, body_schema, read_body
-from answerback.http.caller import TenantOf
+from answerback.http.caller import AskedTenant, AskedTenantOf
 from answerback.http.fields import CallbackUrl
-from answerback.http.openapi_parts import KEY_ERRORS, NOT_JSON, errors
+from answerback.http.openapi_parts import KEY_ERRORS, NOT_JSON, TENANT_ERRORS, errors
 from answerback.http.responses import Time, respond
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.receiver_trial import ReceiverTrial
@@ -65,15 +65,20 @@ class Receivers:
     trial: ReceiverTrial
 
 
-def router(receivers: Receivers, polling_tenant_of: TenantOf, tenant_of: TenantOf) -> APIRouter:
+def router(receivers: Receivers, polling_tenant_of: AskedTenantOf, tenant_of: AskedTenantOf) -> APIRouter:
     """`/v1/receivers` and `/v1/receivers/test`. `polling_tenant_of` counts no request."""
     routes = APIRouter(prefix="/v1", tags=["jobs"])
 
-    @routes.get("/receivers", summary="Where your callbacks go", response_model=ReceiverList, responses=KEY_ERRORS)
-    async def list_receivers(request: Request) -> Response:
+    @routes.get(
+        "/receivers",
+        summary="Where your callbacks go",
+        response_model=ReceiverList,
+        responses=KEY_ERRORS | TENANT_ERRORS,
+    )
+    async def list_receivers(request: Request, tenant: AskedTenant = None) -> Response:
         """By server, a hundred at most: those that are owed something, then those that took one of the newest
         callbacks. It does not count against the rate."""
-        tenant_id = await polling_tenant_of(request)
+        tenant_id = await polling_tenant_of(request, tenant)
         found = await receivers.store.receivers(tenant_id)
         return respond(200, ReceiverList(items=[ReceiverBody.model_validate(each) for each in found]))
 
@@ -82,13 +87,14 @@ def router(receivers: Receivers, polling_tenant_of: TenantOf, tenant_of: TenantO
         summary="Send a sample callback to a URL",
         response_model=ReceiverTested,
         responses=KEY_ERRORS
+        | TENANT_ERRORS
         | errors(_413="The body is too large", _415=NOT_JSON, _422="The URL may not be called, or did not answer"),
         openapi_extra={"requestBody": body_schema(TestedUrl, {"url": "https://example.com/callback"})},
     )
-    async def test_receiver(request: Request) -> Response:
+    async def test_receiver(request: Request, tenant: AskedTenant = None) -> Response:
         """Signed like a real one, and sent once. `status_code` is what the receiver answers with; one that does not
         answer is a 422, whose message says why."""
-        tenant_id = await tenant_of(request)
+        tenant_id = await tenant_of(request, tenant)
         url = (await read_body(request, TestedUrl, receivers.guard.check_unresolved)).url
         await receivers.guard.check(url, tenant_id)
         return respond(200, ReceiverTested(url=url, status_code=await receivers.trial.send(tenant_id, url)))

@@ -8,10 +8,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.bodies import StrictBody, body_schema, read_body
-from answerback.http.caller import TenantOf
+from answerback.http.caller import AskedTenant, AskedTenantOf
 from answerback.http.fields import Moment, epoch_ms, no_nul
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.openapi_parts import DELIVERY, IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors, not_found
+from answerback.http.openapi_parts import (
+    DELIVERY,
+    IDEMPOTENCY_KEY,
+    KEY_ERRORS,
+    NOT_JSON,
+    TENANT_ERRORS,
+    conflict,
+    errors,
+    not_found,
+)
 from answerback.http.responses import respond
 from answerback.kernel.log import Log
 from answerback.queue.notifier import Notifier
@@ -25,18 +34,23 @@ DeliveryId = Annotated[str, Path(description="A delivery's id: the `webhook-id` 
 
 RESEND_ERRORS = (
     KEY_ERRORS
+    | TENANT_ERRORS
     | not_found(f"there is no delivery '{DELIVERY}'")
     | conflict(
         "An attempt is under way, or the body was erased",
         "an attempt of this delivery is under way; resend it once that has ended",
     )
 )
-RESEND_ALL_ERRORS = KEY_ERRORS | errors(
-    _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
-    "`Retry-After`)",
-    _413="The body is too large",
-    _415=NOT_JSON,
-    _422="A field is wrong; each is named",
+RESEND_ALL_ERRORS = (
+    KEY_ERRORS
+    | TENANT_ERRORS
+    | errors(
+        _409="The Idempotency-Key was used with another body, or its first request is still being answered (then with "
+        "`Retry-After`)",
+        _413="The body is too large",
+        _415=NOT_JSON,
+        _422="A field is wrong; each is named",
+    )
 )
 
 
@@ -75,7 +89,7 @@ RESEND_ALL_BODY: dict[str, Any] = {
 
 
 def router(
-    store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: TenantOf, idempotent: Idempotent
+    store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: AskedTenantOf, idempotent: Idempotent
 ) -> APIRouter:
     """`/v1/deliveries…`."""
     routes = APIRouter(prefix="/v1", tags=["jobs"])
@@ -84,7 +98,9 @@ def router(
     return routes
 
 
-def _add_resend(routes: APIRouter, store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: TenantOf) -> None:
+def _add_resend(
+    routes: APIRouter, store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: AskedTenantOf
+) -> None:
     @routes.post("/deliveries/{delivery_id}/replay", status_code=202, include_in_schema=False)
     @routes.post(
         "/deliveries/{delivery_id}/resend",
@@ -93,9 +109,9 @@ def _add_resend(routes: APIRouter, store: DeliveryStore, notifier: Notifier, log
         response_model=DeliveryBody,
         responses=RESEND_ERRORS,
     )
-    async def resend_delivery(request: Request, delivery_id: DeliveryId) -> Response:
+    async def resend_delivery(request: Request, delivery_id: DeliveryId, tenant: AskedTenant = None) -> Response:
         """Owes the same body under the same `webhook-id` once more, with a full schedule of attempts."""
-        tenant_id = await tenant_of(request)
+        tenant_id = await tenant_of(request, tenant)
         delivery = await store.resend_delivery(tenant_id, delivery_id)
         notifier.delivery_ready()
         log.info("resent", job=delivery.job_id, delivery=delivery_id, tenant=tenant_id)
@@ -107,7 +123,7 @@ def _add_resend_all(
     store: DeliveryStore,
     notifier: Notifier,
     log: Log,
-    tenant_of: TenantOf,
+    tenant_of: AskedTenantOf,
     idempotent: Idempotent,
 ) -> None:
     @routes.post(
@@ -121,10 +137,10 @@ def _add_resend_all(
         },
         openapi_extra=RESEND_ALL_BODY,
     )
-    async def resend_deliveries(request: Request) -> Response:
+    async def resend_deliveries(request: Request, tenant: AskedTenant = None) -> Response:
         """As for one callback: the same bodies under the same `webhook-id`s, each with a full schedule of attempts.
         What becomes dead or pending after the request came is left as it is, and so are erased bodies."""
-        tenant_id = await tenant_of(request)
+        tenant_id = await tenant_of(request, tenant)
         body = await read_body(request, ResendAllBody)
         if body.dry_run:
             return respond(200, MatchedBody(matched=await store.count_matching(body.filter(tenant_id))))

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("operator", sa.Integer(), nullable=False),
         sa.Column("rate_limit", sa.Text()),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_at", sa.BigInteger()),
         sa.Column("revoked_at", sa.BigInteger()),
     )
     op.create_table(
@@ -107,6 +108,7 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sa.Text()),
         sa.Column("request_hash", sa.Text()),
         sa.Column("retry_of", sa.Text()),
+        sa.Column("key_id", sa.Text()),
         sa.Column("callback_url", sa.Text()),
         sa.Column("args", sa.Text(), nullable=False),
         sa.Column("result", sa.Text()),

@@ -1,0 +1,50 @@
+"""Jobs of all tenants in one list, as operators see them."""
+
+from typing import Any
+
+from answerback.jobs.kind import JobState
+from answerback.jobs.model import EVERY_TENANT, JobFilter
+from answerback.testing.clock import FakeClock
+from answerback.webhooks.model import DeliveryState
+from builders import TENANT, accept, ended_job
+from stores import Stores
+
+OTHER = "tenant-b"
+
+
+async def listed(stores: Stores, **wanted: Any) -> list[str]:
+    """The ids of all pages, the newest first."""
+    found: list[str] = []
+    before = None
+    while True:
+        page = await stores.jobs.list(JobFilter(EVERY_TENANT, **wanted), before, 2)
+        found += [record.job.id for record in page.records]
+        if page.following is None:
+            return found
+        before = page.following
+
+
+async def test_the_newest_of_all_tenants_come_first(stores: Stores, clock: FakeClock) -> None:
+    made = []
+    for tenant in (TENANT, OTHER, TENANT, OTHER, OTHER):
+        clock.advance(0.001)
+        made.append((await accept(stores, tenant_id=tenant, session=None)).job_id)
+
+    assert await listed(stores) == made[::-1]
+    assert await listed(stores, since=clock.now()) == [made[-1]]
+
+
+async def test_filters_hold_for_all_tenants(stores: Stores, clock: FakeClock) -> None:
+    ended = await ended_job(stores, session="s")
+    clock.advance(0.001)
+    theirs = (await accept(stores, tenant_id=OTHER, session="s", kind="retired", key_id="key_1")).job_id
+    clock.advance(0.001)
+    held = (await accept(stores, tenant_id=OTHER, session="s")).job_id
+
+    assert await listed(stores, session_id="s") == [held, theirs, ended]
+    assert await listed(stores, kind="retired") == [theirs]
+    assert await listed(stores, state=JobState.COMPLETED) == [ended]
+    assert await listed(stores, state=JobState.HELD, session_id="s") == [held]
+    assert await listed(stores, delivery=DeliveryState.PENDING) == [ended]
+    assert await listed(stores, delivery=DeliveryState.DEAD) == []
+    assert await listed(stores, key_id="key_1") == [theirs]
