@@ -27,3 +27,17 @@ def test_a_new_database_and_a_current_one_are_opened_without_what_migrates_one(t
 
     assert "answerback.bootstrap.server" in again
     assert again & UNUSED == set()
+
+
+def test_the_whole_document_has_a_model_that_is_not_built_before_it_is_asked_for(tmp_path: Path) -> None:
+    printing = (
+        "import atexit, sys; from answerback.__main__ import main; sys.argv = ['answerback', '--version']\n"
+        "def show():\n"
+        "    from answerback.relay.request import WebhookMessage as ours; from fastapi.openapi.models import OpenAPI\n"
+        "    print(ours.__pydantic_complete__, OpenAPI.__pydantic_complete__)\n"
+        "atexit.register(show); main()"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", printing], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.splitlines()[-1] == "True False"

@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from answerback.http.openapi_parts import EXAMPLES, KEY_REASONS
+from answerback.http.openapi_parts import EXAMPLES, KEY_REASONS, error_response
 from answerback.http.responses import respond
 from answerback.kernel.errors import InvalidField
 
@@ -92,8 +92,7 @@ def openai_refusal(status: int, reason: str, code: str, message: str = "") -> di
 
 
 def _documented(status: int, reason: str, of: tuple[str, str] | None = None) -> dict[str, Any]:
-    example = openai_problem(status, *(of or EXAMPLES[status])).model_dump()
-    return {"model": OpenAIProblem, "description": reason, "content": {"application/json": {"example": example}}}
+    return error_response(reason, openai_problem(status, *(of or EXAMPLES[status])))
 
 
 OPENAI_KEY_ERRORS = openai_errors(**KEY_REASONS)

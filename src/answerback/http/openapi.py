@@ -6,8 +6,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
 
 from answerback.http.bodies import SCHEMA_REF
+from answerback.http.errors import Problem
+from answerback.http.openai_errors import OpenAIProblem
 from answerback.http.openapi_folding import fold
 
 SCHEME = "key"
@@ -17,6 +20,9 @@ KEY_OR_NOT: dict[str, Any] = {"security": [{}, {SCHEME: []}]}
 
 FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
 """Schemas of FastAPI's own errors, which no route answers."""
+
+ERRORS = (Problem, OpenAIProblem)
+"""The bodies of error responses, which refer to their schemas."""
 
 _SECURITY = {
     "type": "http",
@@ -70,7 +76,9 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     components = document["components"]
     components["securitySchemes"] = {SCHEME: _SECURITY}
     components["headers"] = _HEADERS
-    schemas, examples = components["schemas"], components.setdefault("examples", {})
+    _, errors = models_json_schema([(model, "serialization") for model in ERRORS], ref_template=SCHEMA_REF)
+    components["schemas"] = schemas = errors["$defs"] | components["schemas"]
+    examples = components.setdefault("examples", {})
     for path in document["paths"].values():
         for operation in path.values():
             _drop_framework_errors(operation["responses"])

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Path
+from pydantic import BaseModel
 
+from answerback.http.bodies import SCHEMA_REF
 from answerback.http.errors import ErrorBody, Problem
+from answerback.http.responses import JSON
 
 JOB = "job_01a1fc8454427e0488ed70bfee41f52c"
 DELIVERY = "msg_01a1fc8455127d23bd4fb85716e42dde"
@@ -63,16 +66,19 @@ def invalid(reason: str, field: str, message: str, code: str) -> dict[int | str,
     """The OpenAPI response of a request with a wrong value, named by an error of its own `code`."""
     entry = {"type": code, "loc": ["body", field], "msg": message}
     body = Problem(detail=[entry], error=ErrorBody(code=code, message=f"{field}: {message}"))
-    return {422: _documented(reason, body)}
+    return {422: error_response(reason, body)}
 
 
 def _error(status: int, reason: str, of: tuple[str, str] | None = None) -> dict[str, Any]:
     code, message = of or EXAMPLES[status]
-    return _documented(reason, Problem(detail=message, error=ErrorBody(code=code, message=message)))
+    return error_response(reason, Problem(detail=message, error=ErrorBody(code=code, message=message)))
 
 
-def _documented(reason: str, body: Problem) -> dict[str, Any]:
-    return {"model": Problem, "description": reason, "content": {"application/json": {"example": body.model_dump()}}}
+def error_response(reason: str, example: BaseModel) -> dict[str, Any]:
+    """The OpenAPI response of an error. It refers to the schema that `openapi.install` adds: of a model FastAPI would
+    build a validator for each of 400 responses at every start."""
+    schema = {"$ref": SCHEMA_REF.format(model=type(example).__name__)}
+    return {"description": reason, "content": {JSON: {"schema": schema, "example": example.model_dump()}}}
 
 
 NOT_JSON = "The body is a form; send JSON"
