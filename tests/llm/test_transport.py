@@ -105,6 +105,8 @@ class Flood:
     async def read_some(self, _: int | None = None) -> bytes:
         return b": nothing\n\n"
 
+    ready = True
+
     def interrupt(self) -> None:
         return
 

@@ -1,5 +1,6 @@
 """What reaches the log, in which shape, and what never does."""
 
+import asyncio
 import io
 import json
 import logging
@@ -270,3 +271,32 @@ def test_a_closed_stream_loses_lines_only() -> None:
     printed.stream.close()
 
     printed.log.info("lost")
+
+
+class Counted(io.StringIO):
+    """Counts how often it must write what it holds."""
+
+    flushes = 0
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+
+async def test_the_lines_of_one_turn_of_the_loop_are_written_together() -> None:
+    stream = Counted()
+    log = configure("INFO", "text", stream)
+
+    for number in range(3):
+        log.info("event", number=number)
+    before = stream.flushes
+    await asyncio.sleep(0)
+
+    assert (before, stream.flushes) == (0, 1)
+
+
+def test_a_line_without_a_loop_is_written_at_once() -> None:
+    stream = Counted()
+
+    configure("INFO", "text", stream).info("event")
+
+    assert stream.flushes == 1

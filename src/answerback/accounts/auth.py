@@ -141,7 +141,8 @@ class Authenticator:
     async def _identify(self, request: Request) -> Caller:
         if self._disabled:
             return Caller(DEFAULT_TENANT, None, operator=False, rate=self._limiter.default)
-        await self._refresh()
+        if not self._is_fresh():
+            await self._refresh()
         if self._keyless:
             self.refuse_other_sites(request)
             operator = self._is_on_this_machine(request)
@@ -158,8 +159,6 @@ class Authenticator:
         return caller
 
     async def _refresh(self) -> None:
-        if self._is_fresh():
-            return
         async with self._reading:
             if self._is_fresh():
                 return

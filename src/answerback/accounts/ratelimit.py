@@ -8,8 +8,8 @@ from typing import Protocol
 
 from starlette.requests import Request
 
-from answerback.http.errors import RateLimited, rate_headers
-from answerback.http.headers import set_header
+from answerback.http.errors import NO_RETRY, RateLimited, rate_headers
+from answerback.http.headers import set_headers
 from answerback.http.upstream import SDK_PATIENCE_SECONDS
 from answerback.kernel.rate import Rate, Standing
 
@@ -74,16 +74,15 @@ class RateLimiter:
             return
         standing = await self._rates.hit(caller, rate, count)
         seconds = max(1, math.ceil(standing.seconds))
-        for name, value in rate_headers(rate.amount, max(0, standing.remaining), seconds).items():
-            set_header(request, name, value)
+        set_headers(request, rate_headers(rate.amount, max(0, standing.remaining), seconds))
         if standing.admitted:
             return
         if count > rate.amount:
-            set_header(request, "x-should-retry", "false")
+            set_headers(request, NO_RETRY)
             raise RateLimited(f"it makes more calls than your rate ever admits, {_words(rate)}; make fewer at once")
-        set_header(request, "Retry-After", str(seconds))
+        set_headers(request, {"Retry-After": str(seconds)})
         if seconds > SDK_PATIENCE_SECONDS:
-            set_header(request, "x-should-retry", "false")
+            set_headers(request, NO_RETRY)
         raise RateLimited(f"more than {_words(rate)}; try again in {seconds} s")
 
 

@@ -41,8 +41,9 @@ def add_header(request: Request, name: str, value: str) -> None:
     added.append((name.lower().encode(), value.encode("latin-1")))
 
 
-def set_header(request: Request, name: str, value: str) -> None:
-    """As `add_header`, in place of one of this name that was added before."""
+def set_headers(request: Request, headers: Mapping[str, str]) -> None:
+    """As `add_header`, in place of those of these names that were added before."""
     added: list[tuple[bytes, bytes]] = request.scope[RESPONSE_HEADERS]
-    added[:] = [each for each in added if each[0] != name.lower().encode()]
-    add_header(request, name, value)
+    new = {name.lower().encode(): value.encode("latin-1") for name, value in headers.items()}
+    added[:] = [each for each in added if each[0] not in new]
+    added.extend(new.items())

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.assembling import Assembly
-from answerback.llm.blank_errors import without_blank_error
+from answerback.llm.blank_errors import is_error, without_blank_error
 from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.conforming import conforming_whole
-from answerback.llm.failures import read_document
+from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
+from answerback.llm.finish_reasons import check_end, reason_of
 from answerback.llm.framing import is_event_stream
 from answerback.llm.heads import COMPLETION, Head
 from answerback.llm.model import Chunk
+from answerback.llm.plain import is_plain
 from answerback.llm.sse import first_data
 from answerback.llm.streams import chunks
 from answerback.llm.transport import OpenResponse
@@ -23,38 +25,45 @@ async def read_completion(
     response: OpenResponse, now: Callable[[], int], model: str, *, several: bool
 ) -> tuple[bytes, dict[str, Json]]:
     """The completion's bytes and the same decoded. `model` was asked for; `several` says that more than one choice was.
-    Raises ProviderError for an error in its place, and for a stream that is not whole. JSON says itself where it ends:
-    a document is whole, though its connection broke before the body's end."""
+    Raises ProviderError for what holds no answer, for an error in its place, and for a stream that is not whole. JSON
+    says itself where it ends: a document is whole, though its connection broke before the body's end."""
     good = 200 <= response.status < 300
     head = Head(COMPLETION, model, now)
     if good and await is_event_stream(response):
         assembly = Assembly(several=several)
         async for chunk in chunks(response, now, model, several=several):
             assembly.add(chunk)
-        return _encoded(assembly, head)
+        return _assembled(assembly, head, now)
     body, broken = await response.read_what_came()
     body = completions.in_utf8(body)
     document = completions.decode(body) if good else None
+    if is_plain(document):
+        return body.removeprefix(BOM_UTF8), document
     if isinstance(document, dict):
         document = without_blank_error(document)
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
-        return _conforming(body, document, head)
+        return _conforming(body, document, head, now)
     reader = ChunkReader(now, model, several=several)
     if good and not isinstance(document, dict) and (read := list(_chunks(reader, body))):
         assembly = Assembly(several=several)
         for chunk in read:
             assembly.add(chunk)
-        return _encoded(assembly, head)
+        return _assembled(assembly, head, now)
     if good and broken is not None and document is None:
         raise completions.broken_within(broken)
     if good:
         completions.check_structure(body)
-    return body, read_document(response.status, response.headers, body if good else first_data(body), now())
+    document = read_document(response.status, response.headers, body if good else first_data(body), now())
+    _check(document, now)
+    return body, document
 
 
-def _conforming(body: bytes, document: dict[str, Json], head: Head) -> tuple[bytes, dict[str, Json]]:
+def _conforming(
+    body: bytes, document: dict[str, Json], head: Head, now: Callable[[], int]
+) -> tuple[bytes, dict[str, Json]]:
     """The completion as it came, unless OpenAI's clients could not read it."""
     document = _readable(document, head)
+    _check(document, now)
     if isinstance(document, completions.Mended):
         return json.dumps(document).encode(), document
     # OpenAI's SDK for Node cannot parse a byte order mark.
@@ -79,6 +88,21 @@ def _chunks(reader: ChunkReader, body: bytes) -> Iterator[Chunk]:
         reader.check_whole()
 
 
-def _encoded(assembly: Assembly, head: Head) -> tuple[bytes, dict[str, Json]]:
+def _assembled(assembly: Assembly, head: Head, now: Callable[[], int]) -> tuple[bytes, dict[str, Json]]:
     document = _readable(assembly.completion(), head)
+    _check(document, now)
     return json.dumps(document).encode(), document
+
+
+def _check(document: dict[str, Json], now: Callable[[], int]) -> None:
+    """Raises ProviderError for a document without an answer."""
+    choices = document.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise completions.invalid("holds no choices")
+    choice = choices[0]
+    for each in choices:
+        if isinstance(each, dict) and is_error(each.get("error")):
+            raise error_in_body(each["error"], NO_HEADERS, now())
+    completions.check(choice)
+    for other in choices[1:]:
+        check_end(reason_of(other) if isinstance(other, dict) else None)

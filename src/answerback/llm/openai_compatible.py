@@ -11,10 +11,8 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions, embeddings
 from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, change_after, changed
-from answerback.llm.blank_errors import is_error
 from answerback.llm.documents import read_completion
-from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
-from answerback.llm.finish_reasons import check_end, reason_of
+from answerback.llm.failures import read_document
 from answerback.llm.model import Api, ChatRequest, ModelList
 from answerback.llm.model_lists import models_of
 from answerback.llm.redaction import place
@@ -120,7 +118,6 @@ class OpenAICompatible:
             whole, document = await read_completion(response, self._now, asked["model"], several=several)
         finally:
             response.close()
-        self._check(document)
         return WholeReply(whole, document, asked["model"])
 
     async def _embed(self, request: ChatRequest) -> Reply:
@@ -170,19 +167,6 @@ class OpenAICompatible:
         if not body.get("model"):
             body["model"] = self._default_model
         return body, optional
-
-    def _check(self, document: dict[str, Json]) -> None:
-        """Raises ProviderError for a document without an answer."""
-        choices = document.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            raise completions.invalid("holds no choices")
-        choice = choices[0]
-        for each in choices:
-            if isinstance(each, dict) and is_error(each.get("error")):
-                raise error_in_body(each["error"], NO_HEADERS, self._now())
-        completions.check(choice)
-        for other in choices[1:]:
-            check_end(reason_of(other) if isinstance(other, dict) else None)
 
 
 def _choices(asked: Mapping[str, Json]) -> int:

@@ -40,7 +40,7 @@ class WholeReply:
         """The word for the end of the first choice: OpenAI's, or the upstream's own one of unknown meaning."""
         return word_of(reason_of(self.document["choices"][0]))
 
-    @property
+    @cached_property
     def finish_reason(self) -> FinishReason | None:
         choice = self.document["choices"][0]
         calls = choice["message"].get("tool_calls") or choice["message"].get("function_call")

@@ -71,14 +71,14 @@ class OpenResponse:
         if self._unread:
             received, self._unread = self._unread, b""
             return received
-        if self._timer is None:
+        if self._timer is None and not self._response.ready:
             self._timer = asyncio.get_running_loop().call_at(self._deadline, self._expire)
         try:
-            return await self.next_part()
+            return await self._next_part()
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             raise self._explain(error) from None
 
-    async def next_part(self) -> bytes:
+    async def _next_part(self) -> bytes:
         """As `read_some`; a read that finds something waiting never pauses, and no timeout would end it. Raises
         HttpError, TimeoutError."""
         if asyncio.get_running_loop().time() >= self._deadline:
@@ -109,32 +109,18 @@ class OpenResponse:
     async def read_what_came(self) -> tuple[bytes, ProviderError | None]:
         """The whole body; or as much as came of one that broke, and what broke it. Raises ProviderError for one that is
         too large."""
-        parts: list[bytes] = []
-        broken: ProviderError | None = None
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                await self._collect(parts)
-        except TooLarge as error:
-            raise self._explain(error) from None
-        except Exception as error:  # noqa: BLE001 (as above)
-            broken = self._explain(error)
-        return b"".join(parts), broken
-
-    async def whole(self) -> bytes:
-        """The whole body, without a deadline of its own. Raises HttpError, TooLarge."""
-        parts: list[bytes] = []
-        await self._collect(parts)
-        return b"".join(parts)
-
-    async def _collect(self, parts: list[bytes]) -> None:
-        part, self._unread = self._unread, b""
-        parts.append(part)
-        size = len(part)
-        while part := await self.next_part():
+        parts, size = list[bytes](), 0
+        while True:
+            try:
+                part = await self.read_some()
+            except ProviderError as broken:
+                return b"".join(parts), broken
+            if not part:
+                return b"".join(parts), None
             parts.append(part)
             size += len(part)
             if size > self._max_bytes:
-                raise TooLarge(self._max_bytes)
+                raise self._explain(TooLarge(self._max_bytes))
 
     def close(self) -> None:
         """Closes the connection, unless the body has come whole: then another call may use it."""
@@ -159,17 +145,11 @@ class Transport:
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:
         """A whole response. Raises as `open` does."""
-        explain = partial(self._explain, url, timeout)
+        response = await self.open(method, url, headers, body, timeout)
         try:
-            async with asyncio.timeout(timeout) as deadline:
-                asked = await self._client.request(method, url, headers, body, self._resolve)
-                response = OpenResponse(asked, deadline.when() or 0.0, explain)
-                try:
-                    return Response(response.status, response.headers, await response.whole())
-                finally:
-                    response.close()
-        except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
-            raise explain(error) from None
+            return Response(response.status, response.headers, await response.read())
+        finally:
+            response.close()
 
     async def open(
         self,

@@ -1,13 +1,9 @@
 """The log: one line an event on stdout, as text or JSON, that no field can forge and that redacts what looks secret."""
 
-import contextlib
-import io
 import json
 import logging
-import os
 import re
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -19,6 +15,7 @@ from typing import Literal, Protocol, TextIO
 from answerback.kernel.current_request import REQUEST_ID
 from answerback.kernel.log import Log
 from answerback.observability.logfile import LogFile
+from answerback.observability.sink import Sink
 
 REDACTED = "[redacted]"
 PRIVATE = frozenset(
@@ -50,48 +47,6 @@ def configure(
     lowest = logging.getLevelNamesMapping()[level]
     _route_standard_logging(_Bridge(max(logging.WARNING, lowest), sink, render))
     return _Log(lowest, sink, render)
-
-
-class Sink:
-    """Writes whole lines. Once the stream's reader is gone, the stream gets no more lines, and the service goes on."""
-
-    def __init__(self, stream: TextIO | None, file: LogFile | None = None) -> None:
-        self._stream = stream
-        self._file = file
-        self._lock = threading.Lock()
-        if isinstance(stream, io.TextIOWrapper):
-            with contextlib.suppress(OSError, ValueError):
-                stream.reconfigure(errors="backslashreplace")
-
-    def write(self, line: str) -> None:
-        with self._lock:
-            if self._file is not None:
-                self._file.write(line)
-            if self._stream is not None:
-                self._print(self._stream, line)
-
-    def close(self) -> None:
-        """Closes the file, which the next line opens again."""
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-
-    def _print(self, stream: TextIO, line: str) -> None:
-        try:
-            stream.write(line + "\n")
-            stream.flush()
-        except BrokenPipeError:
-            self._silence(stream)
-        except (OSError, ValueError):
-            pass  # a full disk, a closed stream: the next line may do better
-
-    @staticmethod
-    def _silence(stream: TextIO) -> None:
-        # The stream keeps what it could not write, and would fail again at exit and change the exit code.
-        with contextlib.suppress(OSError, ValueError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
-            os.close(null)
 
 
 class Render(Protocol):

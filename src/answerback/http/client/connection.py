@@ -23,6 +23,11 @@ class Response:
         self._error: HttpError | None = None
         self._reader: asyncio.Future[None] | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether a read would not wait."""
+        return bool(self._parts) or self._error is not None or self._connection is None
+
     async def read_some(self, limit: int | None = None) -> bytes:
         """What has come of the body, at least a byte and at most `limit`; none at its end. Raises HttpError. Cancelling
         loses nothing."""
