@@ -19,12 +19,20 @@ from answerback.kernel.errors import ErrorCode, Failure, ProviderError
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.persistence import persist, persist_report
+from answerback.kernel.shares import Shares
 from answerback.kernel.telemetry import Span, SpanKind
+from answerback.kernel.turns import Turns
 from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
 from answerback.webhooks.birth import DeliveryBirths
 
 UNSTORED = "the relay failed while storing this job's outcome; the operator's log says why"
+
+SETTLING_AT_ONCE = 32
+"""How many outcomes a process stores at once. Calls that began together are answered together: stored together,
+hundreds would take each step before another tenant's job takes its next."""
+TENANT_FACTOR = 4.0
+"""Of these places a tenant that is alone has four fifths."""
 
 
 class Runner:
@@ -50,6 +58,7 @@ class Runner:
         self._metrics = instruments.metrics
         self._tracer = instruments.tracer
         self._failpoint = instruments.failpoint
+        self._settling = Turns(Shares(SETTLING_AT_ONCE, TENANT_FACTOR))
 
     async def run(self, claim: Claimed[Any]) -> None:
         """One attempt, and the commit of its outcome. Cancelling it leaves the row to the holder of the lease."""
@@ -71,7 +80,7 @@ class Runner:
         if isinstance(outcome, Failed | Retry | Snooze):
             span.fail(outcome.failure.code.value)
         # A paid answer is worth more than a prompt cancellation: once it is there, it is committed.
-        settled = await asyncio.shield(self._settle(claim, outcome, duration_ms))
+        settled = await asyncio.shield(self._settle_in_turn(claim, outcome, duration_ms))
         if settled is not None:
             self._measure(claim, settled, time.perf_counter() - started)
 
@@ -88,6 +97,13 @@ class Runner:
                 ErrorCode.INTERNAL, "the relay failed while asking the LLM; the operator's log says why", retryable=True
             )
             return after_provider_error(failure, claim.attempt, kind.retries, random.random)
+
+    async def _settle_in_turn(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int) -> Outcome | None:
+        await self._settling.wait(claim.tenant_id)
+        try:
+            return await self._settle(claim, outcome, duration_ms)
+        finally:
+            self._settling.give(claim.tenant_id)
 
     async def _settle(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int) -> Outcome | None:
         """The outcome that was stored; None where another worker has taken the row."""
