@@ -7,7 +7,7 @@ from storefront import Shop
 
 
 async def test_the_list_shows_what_became_of_each_job(owner: Visitor, day: Sequence[str]) -> None:
-    page = await owner.open("/console/jobs")
+    page = await owner.open("/console/jobs?tenant=default")
 
     table = page.get_by_role("table", name="Jobs")
     await owner.sees("customer-55")
@@ -38,7 +38,7 @@ async def test_filters_stand_in_the_address_and_the_back_button_takes_them_away(
 
 
 async def test_an_address_with_filters_can_be_opened(owner: Visitor) -> None:
-    page = await owner.open("/console/jobs?delivery=dead&session_id=customer-08")
+    page = await owner.open("/console/jobs?tenant=default&delivery=dead&session_id=customer-08")
 
     await owner.sees("customer-08")
     assert len(await page.get_by_role("table", name="Jobs").get_by_role("row").all()) == 2
@@ -73,14 +73,43 @@ async def test_a_job_that_waits_names_the_one_before_it(owner: Visitor, day: Seq
     await owner.sees("Compare all kettles in a table.")
 
 
-async def test_an_operator_opens_a_job_of_another_tenant(owner: Visitor, running: Shop) -> None:
+async def test_an_operator_sees_the_jobs_of_all_tenants_and_mends_one(owner: Visitor, running: Shop) -> None:
     made = await running.request("POST", "/v1/keys", {"name": "neighbour"}, running.operator)
-    job = await running.say("Do you ship to Norway?", key=made["key"], session_id="at-the-neighbours")
-    page = await owner.open(f"/console/jobs?tenant={made['tenant_id']}")
+    job = await running.say("Compare all kettles in a table.", key=made["key"], session_id="at-the-neighbours")
+    page = await owner.open("/console/jobs")
+
+    row = page.locator(f"tr[data-key='{job}']")
+    await row.get_by_text("neighbour", exact=True).wait_for()
+    await row.locator("a.whole").click()
+    await owner.role("button", "Cancel").click()
+    await owner.agrees("Cancel the job")
+    await owner.sees("Cancelled")
+    assert (await running.request("GET", f"/v1/jobs/{job}", key=made["key"]))["status"] == "cancelled"
+    await owner.role("button", "Ask again").click()
+    await owner.sees("Asked again of")
+    await owner.role("button", "Cancel").click()
+    await owner.agrees("Cancel the job")
+
+    await page.goto(f"{owner.url}/console/jobs")
+    await page.get_by_label("Tenant").select_option("neighbour")
+    await page.wait_for_url(f"**/console/jobs?tenant={made['tenant_id']}")
+    await row.wait_for()
+    await page.get_by_text("customer-42").first.wait_for(state="detached")
+
+
+async def test_a_key_leads_to_the_jobs_that_it_sent(owner: Visitor, running: Shop) -> None:
+    made = await running.request("POST", "/v1/keys", {"name": "florist"}, running.operator)
+    further = {"name": "florist, again", "tenant": made["tenant_id"]}
+    other = await running.request("POST", "/v1/keys", further, running.operator)
+    job, theirs = [await running.say("Do you ship to Norway?", key=each["key"]) for each in (made, other)]
+    page = await owner.open("/console/keys")
+    await page.get_by_role("row", name="florist").get_by_text("ago").first.wait_for()
+
+    await owner.role("link", "Jobs of florist", exact=True).click()
 
     await page.locator(f"tr[data-key='{job}'] a.whole").click()
-
-    await owner.sees("three to five days")
+    await page.get_by_role("link", name=made["id"]).wait_for()
+    assert await page.locator(f"tr[data-key='{theirs}']").count() == 0
 
 
 async def test_pages_of_jobs_go_back_in_time(owner: Visitor, running: Shop) -> None:
@@ -109,6 +138,7 @@ async def test_a_job_is_a_timeline_of_all_that_happened(owner: Visitor, day: Seq
     assert steps[0] == "Accepted"
     assert asked == ["Asked the LLM, attempt 1", "Asked the LLM, attempt 2"]
     assert [step for step in steps if step.startswith("Waited")]
+    await owner.sees("For another try.")
     await owner.sees("HTTP 503")
     await owner.sees("The Aurora, at 48 decibels.")
     assert await owner.faults() == []

@@ -16,8 +16,9 @@ from answerback.database.postgres import migrate
 from answerback.database.postgres import open_database as open_postgres
 from answerback.database.tables import metadata
 from answerback.jobs.kind import Registry
-from answerback.kernel.clock import Clock
+from answerback.kernel.clock import Clock, SystemClock
 from answerback.kernel.telemetry import UNMEASURED, Metrics
+from answerback.overview.activity import Activity
 from answerback.testing.backends.postgres import create_database, drop_database
 from builders import dump, raw, rows
 from stores import Commits, Stores, make_stores
@@ -45,7 +46,7 @@ class SqliteDatabase:
         self.path = path
 
     async def open(self, clock: Clock, metrics: Metrics = UNMEASURED, kinds: Registry | None = None) -> Stores:
-        commits = Commits()
+        commits = Commits(activity=Activity(clock.now))
         database = await sqlite.open_database(self.path, clock, metrics, commits.committed)
         return await make_stores(database, commits, kinds)
 
@@ -65,7 +66,7 @@ class PostgresDatabase:
         self.url = url
 
     async def open(self, clock: Clock | None, metrics: Metrics = UNMEASURED, kinds: Registry | None = None) -> Stores:
-        commits = Commits()
+        commits = Commits(activity=Activity((clock or SystemClock()).now))
         database = await open_postgres(self.url, clock, metrics, commits.committed)
         return await make_stores(database, commits, kinds)
 

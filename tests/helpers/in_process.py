@@ -27,5 +27,5 @@ class AnyKey:
     async def caller(self, _: object) -> Caller:
         return Caller(TENANT, None, operator=False, rate=None)
 
-    async def tenant(self, _: object) -> str:
+    async def tenant(self, _: object, asked: str | None = None) -> str:
         return TENANT

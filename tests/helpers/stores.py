@@ -52,7 +52,7 @@ class Commits:
     """What counts the transactions that commit."""
 
     backlog: Backlog = field(default_factory=Backlog)
-    activity: Activity = field(default_factory=Activity)
+    activity: Activity = field(default_factory=lambda: Activity(lambda: 0))
 
     def committed(self, transaction: Transaction) -> None:
         self.backlog.committed(transaction)

@@ -8,6 +8,7 @@ from scripting import chunk, streamed
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import ShortRetries
+from answerback.kernel.telemetry import ANSWERED, JobEnd
 from answerback.kernel.usage import Usage
 from answerback.llm.asking import TIMER_SLACK, Asker
 from answerback.llm.limiter import LimitedProvider, UpstreamLimiter
@@ -219,3 +220,20 @@ async def test_a_caller_waits_for_places_no_longer_than_for_an_answer(made: Made
         await asker.ask("t1", BODY)
 
     assert (provider.asked, len(waits)) == (2, 1)
+
+
+async def test_calls_that_clients_wait_for_are_counted_as_they_end(clock: FakeClock, journal: Journal) -> None:
+    ended: list[JobEnd] = []
+    provider = Scripted(clock, [said("one", Usage(3, 7, 10))], [said("half"), trouble()], [trouble()], [trouble()])
+    asker = Asker(provider, ShortRetries(0, 1, 1, 1), 60.0, Instruments(journal, clock), ended=ended.append)
+
+    async for _ in await asker.stream("t1", BODY):
+        pass
+    with pytest.raises(ProviderError):
+        async for _ in await asker.stream("t1", BODY):
+            pass
+    with pytest.raises(ProviderError):
+        await asker.stream("t2", BODY)
+
+    code = trouble().failure.code
+    assert ended == [JobEnd("t1", ANSWERED, Usage(3, 7, 10)), JobEnd("t1", code), JobEnd("t2", code)]

@@ -3,9 +3,8 @@
 import pytest
 
 from answerback.jobs.finish import End
-from answerback.jobs.model import EndedJob
 from answerback.kernel.errors import StorageUnavailable
-from answerback.kernel.ids import new_id
+from answerback.kernel.telemetry import ANSWERED, JobEnd
 from answerback.kernel.usage import Usage
 from answerback.overview.activity import ActivityWriter
 from answerback.overview.model import ALL_TENANTS, MINUTE_MS, Count, Overview, Slot
@@ -56,13 +55,13 @@ async def test_ends_are_counted_by_minute_tenant_and_code(
 
 
 async def test_an_answer_that_was_waited_for_counts_too(stores: Stores, writer: ActivityWriter) -> None:
-    job_id = new_id("job_", 1)
-    await stores.jobs.record(EndedJob(job_id, TENANT, "echo", "interactive", "{}", "{}", 1, usage=Usage(3, 4, 7)))
+    stores.activity.called(JobEnd(TENANT, ANSWERED, Usage(3, 4, 7)))
+    stores.activity.called(JobEnd(TENANT, "upstream_timeout"))
 
     await writer.write()
 
     seen = await stores.overview.overview(TENANT)
-    assert (endings(seen)[-1], seen.today) == ((1, 0), Count(prompt_tokens=3, completion_tokens=4))
+    assert (endings(seen)[-1], seen.today) == ((1, 1), Count(prompt_tokens=3, completion_tokens=4))
 
 
 async def test_several_processes_add_to_the_same_minute(

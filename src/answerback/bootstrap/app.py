@@ -202,7 +202,7 @@ def _routers(service: Service) -> tuple[APIRouter, ...]:
             stores.conversations,
             service.sharing.windows,
             partial(erase, kinds=kinds.registry),
-            authenticator.tenant,
+            authenticator.tenant_or_asked,
             memory_of(settings),
             instruments.clock.now,
         ),

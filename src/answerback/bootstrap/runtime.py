@@ -48,7 +48,7 @@ async def open_process(
     tracer = make_tracer(os.environ, log)
     lifetimes.push_async_callback(asyncio.to_thread, tracer.close)
     instruments = Instruments(log, SystemClock(), metrics, tracer, failpoint)
-    backlog, activity = Backlog(), Activity()
+    backlog, activity = Backlog(), Activity(instruments.clock.now)
 
     def committed(transaction: Transaction) -> None:
         backlog.committed(transaction)

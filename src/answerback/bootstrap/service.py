@@ -34,7 +34,8 @@ from answerback.jobs.model import Limits
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
 from answerback.kernel.instruments import Instruments
-from answerback.llm.asking import Asker
+from answerback.kernel.telemetry import JobEnd
+from answerback.llm.asking import Asker, uncounted
 from answerback.llm.catalog import Catalog
 from answerback.llm.health import Health
 from answerback.llm.provider import Provider
@@ -189,7 +190,7 @@ async def build(
         )
     notifiers = make_notifiers(settings, local, engine, instruments, siblings, serves=role is not Role.WORKER)
     submitter = _make_submitter(settings, jobs, guard, notifiers.notifier, engine, instruments)
-    asker = make_asker(settings, provider, instruments)
+    asker = make_asker(settings, provider, instruments, process.activity.called)
     catalog = Catalog(asker, settings.cache_ttl, instruments, always=(upstreams.default_model,))
     results = _make_results(settings, role)
     retention = Retention(results, settings.retention_days * DAY_SECONDS, instruments.log)
@@ -264,6 +265,8 @@ def _make_results(settings: Settings, role: Role) -> ResultsFolder:
     return results
 
 
-def make_asker(settings: Settings, provider: Provider, instruments: Instruments) -> Asker:
-    """The `Asker` of all synchronous routes."""
-    return Asker(provider, short_retries(settings), settings.llm_timeout_seconds, instruments)
+def make_asker(
+    settings: Settings, provider: Provider, instruments: Instruments, ended: Callable[[JobEnd], None] = uncounted
+) -> Asker:
+    """The `Asker` of all synchronous routes. `ended` counts how calls end."""
+    return Asker(provider, short_retries(settings), settings.llm_timeout_seconds, instruments, ended=ended)

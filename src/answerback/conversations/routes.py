@@ -15,9 +15,9 @@ from answerback.conversations.model import Conversation, ConversationPosition, I
 from answerback.conversations.store import ConversationStore, EraseJobs
 from answerback.conversations.window import Window, window
 from answerback.conversations.windows import Windows
-from answerback.http.caller import TenantOf
+from answerback.http.caller import AskedTenant, AskedTenantOf
 from answerback.http.fields import EMPTY_IS_ABSENT
-from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, errors, not_found
+from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, TENANT_ERRORS, errors, not_found
 from answerback.http.responses import Time, respond
 from answerback.kernel.json import Json
 
@@ -153,7 +153,7 @@ def router(
     store: ConversationStore,
     windows: Windows,
     erase_jobs: EraseJobs,
-    tenant_of: TenantOf,
+    tenant_of: AskedTenantOf,
     memory: Memory,
     now: Callable[[], int],
 ) -> APIRouter:
@@ -166,11 +166,13 @@ def router(
         "/sessions/{key:session_key}",
         summary="What a conversation remembers",
         response_model=Session,
-        responses=QUERY_ERRORS | UNKNOWN,
+        responses=QUERY_ERRORS | TENANT_ERRORS | UNKNOWN,
     )
-    async def get_session(request: Request, key: SessionKey, before: Before = None) -> Response:
+    async def get_session(
+        request: Request, key: SessionKey, before: Before = None, tenant: AskedTenant = None
+    ) -> Response:
         """The newest 100 answered messages with their answers; fewer where they are large."""
-        tenant_id = await tenant_of(request)
+        tenant_id = await tenant_of(request, tenant)
         shown = await store.show(tenant_id, key, before)
         remembered = window(await store.remembered(tenant_id, key), memory, now(), NEXT, None)
         return respond(200, session(shown, remembered))
@@ -180,27 +182,36 @@ def router(
         status_code=204,
         response_description="Erased",
         summary="Erase a conversation's memory",
-        responses=KEY_ERRORS | UNKNOWN | errors(_503="The database or Redis cannot be reached now; send it again"),
+        responses=KEY_ERRORS
+        | TENANT_ERRORS
+        | UNKNOWN
+        | errors(_503="The database or Redis cannot be reached now; send it again"),
     )
-    async def delete_session(request: Request, key: SessionKey) -> Response:
+    async def delete_session(request: Request, key: SessionKey, tenant: AskedTenant = None) -> Response:
         """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and
         delivered as owed, but not remembered."""
-        tenant_id = await tenant_of(request)
+        tenant_id = await tenant_of(request, tenant)
         await erase(store, windows, erase_jobs, tenant_id, key)
         return Response(status_code=204)
 
     return routes
 
 
-def _add_list(routes: APIRouter, store: ConversationStore, tenant_of: TenantOf) -> None:
+def _add_list(routes: APIRouter, store: ConversationStore, tenant_of: AskedTenantOf) -> None:
     @routes.get(
-        "/sessions", summary="Conversations, the last used first", response_model=SessionPage, responses=QUERY_ERRORS
+        "/sessions",
+        summary="Conversations, the last used first",
+        response_model=SessionPage,
+        responses=QUERY_ERRORS | TENANT_ERRORS,
     )
     async def list_sessions(
-        request: Request, limit: PageSize = DEFAULT_PAGE_SIZE, before: BeforeSession = None
+        request: Request,
+        limit: PageSize = DEFAULT_PAGE_SIZE,
+        before: BeforeSession = None,
+        tenant: AskedTenant = None,
     ) -> Response:
         """Those of messages to `/webhook`; OpenAI's are at `/v1/conversations`."""
-        tenant_id = await tenant_of(request)
+        tenant_id = await tenant_of(request, tenant)
         position = None if before is None else ConversationPosition(*map(int, before.split("-")))
         page = await store.recent(tenant_id, position, limit or DEFAULT_PAGE_SIZE)
         following = None if page.following is None else f"{page.following.updated_at}-{page.following.id}"

@@ -7,7 +7,6 @@ from typing import Any
 
 from answerback.conversations.model import Entry
 from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState, StoredFailure
-from answerback.kernel.usage import Usage
 from answerback.queue.attempts import Attempt
 from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord, DeliveryState, Held
 
@@ -51,7 +50,7 @@ class NewJob:
 @dataclass(frozen=True, slots=True)
 class EndedJob:
     """A completed job whose caller waited for it. `args` and `result` are as stored; `created_at` is in epoch
-    milliseconds of the wall clock; `usage` is what the answer cost."""
+    milliseconds of the wall clock."""
 
     id: str
     tenant_id: str
@@ -61,7 +60,6 @@ class EndedJob:
     result: str
     created_at: int
     traceparent: str | None = None
-    usage: Usage | None = None
     key_id: str | None = None
 
 

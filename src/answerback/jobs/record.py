@@ -6,7 +6,6 @@ from answerback.database.operation import BatchPlan, Operation, Statement, Trans
 from answerback.database.tables import jobs
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import EndedJob
-from answerback.kernel.telemetry import JobEnd
 
 _ZERO = literal_column("0", Integer)
 INSERT = Statement(
@@ -38,8 +37,7 @@ RECORD_PLAN = BatchPlan((INSERT,), "record")
 
 
 def record(tx: Transaction, job: EndedJob) -> Operation[None]:
-    """It was never open: it counts in no backlog, and notifies nobody."""
-    tx.ended.append(JobEnd(job.tenant_id, JobState.COMPLETED.value, job.usage))
+    """It was never open: it counts in no backlog, and notifies nobody. The call that answered it was counted."""
     yield INSERT(
         job_id=job.id,
         tenant_id=job.tenant_id,

@@ -36,10 +36,14 @@ class Depth:
     oldest_delivery_seconds: float = 0.0
 
 
+ANSWERED = "completed"
+"""The outcome of what was answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """The end of a job, as statistics count it. `outcome` is `completed` or an error code; `usage` is None where no
-    tokens were counted."""
+    """The end of a job, or of a call whose client waited for it, as statistics count it. `outcome` is `ANSWERED` or an
+    error code; `usage` is None where no tokens were counted."""
 
     tenant_id: str
     outcome: str

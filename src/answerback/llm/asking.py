@@ -11,6 +11,7 @@ from answerback.kernel.errors import UNUSABLE, ErrorCode, Failure, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.json import Json
 from answerback.kernel.retry import ShortRetries
+from answerback.kernel.telemetry import ANSWERED, JobEnd
 from answerback.kernel.usage import Usage
 from answerback.llm import completions
 from answerback.llm.model import Answer, Api, ChatRequest, FinishReason, ModelList
@@ -63,9 +64,14 @@ class StreamedText:
         return self.reply.finish_reason
 
 
+def uncounted(_: JobEnd) -> None:
+    """Nobody looks at how calls end."""
+
+
 class Asker:
     """One request path for every synchronous route. Bodies are those of OpenAI chat completion requests. `timeout`
-    bounds one call, in seconds, and how long a caller waits for places at the upstream; tests replace `sleep`."""
+    bounds one call, in seconds, and how long a caller waits for places at the upstream. `ended` counts how calls end;
+    tests replace `sleep`."""
 
     def __init__(
         self,
@@ -74,6 +80,7 @@ class Asker:
         timeout: float,
         instruments: Instruments,
         *,
+        ended: Callable[[JobEnd], None] = uncounted,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._provider = provider
@@ -81,6 +88,7 @@ class Asker:
         self._timeout = timeout
         self._log = instruments.log
         self._monotonic = instruments.clock.monotonic
+        self._ended = ended
         self._sleep = sleep
 
     async def ask(self, tenant_id: str, body: Mapping[str, Json]) -> Timed:
@@ -94,8 +102,9 @@ class Asker:
                 raise completions.empty()
             return Timed(answer.text, answer, self._monotonic() - started)
 
-        timed = await self._retried(attempt)
-        self._report("asked", timed.answer.model, timed.seconds, timed.answer.usage, timed.answer.finish_reason)
+        timed = await self._retried(tenant_id, attempt)
+        answer = timed.answer
+        self._report(tenant_id, "asked", answer.model, timed.seconds, answer.usage, answer.finish_reason)
         return timed
 
     async def relay(
@@ -108,8 +117,8 @@ class Asker:
         """A whole answer as the upstream sent it; `optional` as in `ChatRequest`. Raises ProviderError."""
         started = self._monotonic()
         request = ChatRequest(body, self._timeout, tenant_id, optional=optional, api=api)
-        reply = await self._retried(lambda: send_whole(self._provider, request))
-        self._report("relayed", reply.model, self._monotonic() - started, reply.usage, reply.finish_reason)
+        reply = await self._retried(tenant_id, lambda: send_whole(self._provider, request))
+        self._report(tenant_id, "relayed", reply.model, self._monotonic() - started, reply.usage, reply.finish_reason)
         return reply
 
     async def stream(
@@ -123,13 +132,14 @@ class Asker:
         stream does if it breaks. Close it to stop the upstream call."""
         started = self._monotonic()
         request = ChatRequest(body, self._timeout, tenant_id, stream=True, optional=optional, api=api)
-        reply = await self._retried(lambda: send_streamed(self._provider, request))
+        reply = await self._retried(tenant_id, lambda: send_streamed(self._provider, request))
 
         def report(error: BaseException | None) -> None:
             seconds = self._monotonic() - started
             if error is None:
-                self._report("streamed", reply.model, seconds, reply.usage, reply.finish_reason)
+                self._report(tenant_id, "streamed", reply.model, seconds, reply.usage, reply.finish_reason)
             elif isinstance(error, ProviderError):
+                self._ended(JobEnd(tenant_id, error.failure.code))
                 self._log.warning("stream_broke", code=error.failure.code.value, ms=int(seconds * 1000))
 
         reply.when_over(report)
@@ -170,17 +180,25 @@ class Asker:
             return Measured(tries, seconds, first_token_seconds, kept, reply.model, reply.usage, finish)
 
         try:
-            measured = await self._retried(attempt)
+            measured = await self._retried(tenant_id, attempt)
         except ProviderError as error:
             return Measured(tries, self._monotonic() - started, 0.0, failure=error.failure)
-        self._report("measured", measured.model, measured.seconds, measured.usage, measured.finish_reason)
+        self._report(tenant_id, "measured", measured.model, measured.seconds, measured.usage, measured.finish_reason)
         return measured
 
     async def models(self) -> ModelList:
         """The models that the provider lists. Raises ProviderError."""
-        return await self._retried(self._provider.models)
+        return await self._tried(self._provider.models)
 
-    async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _retried(self, tenant_id: str, call: Callable[[], Awaitable[T]]) -> T:
+        """As `_tried`; a failure is counted."""
+        try:
+            return await self._tried(call)
+        except ProviderError as error:
+            self._ended(JobEnd(tenant_id, error.failure.code))
+            raise
+
+    async def _tried(self, call: Callable[[], Awaitable[T]]) -> T:
         """A refusal of our own limiter spends no try: the upstream was not asked."""
         tries, give_up_at = 0, self._monotonic() + self._timeout
         while True:
@@ -201,8 +219,15 @@ class Asker:
             await self._sleep(delay)
 
     def _report(
-        self, event: str, model: str | None, seconds: float, usage: Usage | None, finish: FinishReason | None
+        self,
+        tenant_id: str,
+        event: str,
+        model: str | None,
+        seconds: float,
+        usage: Usage | None,
+        finish: FinishReason | None,
     ) -> None:
+        self._ended(JobEnd(tenant_id, ANSWERED, usage))
         tokens = usage.total_tokens if usage else None
         self._log.info(event, model=model, ms=int(seconds * 1000), tokens=tokens, finish=finish)
 

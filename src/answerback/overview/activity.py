@@ -1,10 +1,10 @@
-"""Counting how jobs end: in memory as transactions commit, in the database every few seconds.
+"""Counting how jobs and calls end: in memory as they do, in the database every few seconds.
 
 No job pays a statement for it. What was counted since the last write is lost with the process: it is for looking at.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from queue import Empty, SimpleQueue
 
 from answerback.database.operation import Transaction
@@ -22,9 +22,11 @@ MAX_SLOTS = 20_000
 
 
 class Activity:
-    """The ends of jobs that this process has committed and not yet taken out."""
+    """The ends of jobs that this process has committed, and of calls that clients waited for, not yet taken out.
+    `now` is in epoch milliseconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
         # The database's thread puts, the event loop takes.
         self._ended: SimpleQueue[tuple[int, list[JobEnd]]] = SimpleQueue()
 
@@ -32,6 +34,10 @@ class Activity:
         """Of any thread."""
         if transaction.ended:
             self._ended.put((transaction.wall // MINUTE_MS, transaction.ended))
+
+    def called(self, end: JobEnd) -> None:
+        """A call that its client waited for has ended."""
+        self._ended.put((self._now() // MINUTE_MS, [end]))
 
     def take(self) -> dict[Slot, Count]:
         """What ended since the last call: of each tenant, and of all."""

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from answerback.kernel.telemetry import Depth
+from answerback.kernel.telemetry import ANSWERED, Depth
 
 ALL_TENANTS = ""
 """Stands for the id of a tenant where all are meant together."""
 
-COMPLETED = "completed"
-NO_FAILURE = frozenset({COMPLETED, "cancelled"})
+NO_FAILURE = frozenset({ANSWERED, "cancelled"})
 """Outcomes that nobody needs to look into."""
 
 MINUTE_MS = 60_000
@@ -68,5 +67,5 @@ def last_minutes(ended: Mapping[tuple[int, str], int], now: int) -> Sequence[Min
     for minute in range(now - SHOWN_MINUTES + 1, now + 1):
         by_outcome = {outcome: jobs for (at, outcome), jobs in ended.items() if at == minute}
         failed = sum(jobs for outcome, jobs in by_outcome.items() if outcome not in NO_FAILURE)
-        made.append(Minute(minute * MINUTE_MS, by_outcome.get(COMPLETED, 0), failed))
+        made.append(Minute(minute * MINUTE_MS, by_outcome.get(ANSWERED, 0), failed))
     return made

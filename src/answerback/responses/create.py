@@ -104,7 +104,6 @@ class Responder:
                     result=stored.encode_result(at),
                     created_at=at.created_at,
                     traceparent=self._instruments.tracer.current(),
-                    usage=at.cost,
                     key_id=caller.key_id,
                 )
             )

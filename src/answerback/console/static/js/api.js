@@ -12,7 +12,7 @@ export class ApiError extends Error {
 
 export const get = (path, query, signal) => call("GET", path, { query, signal });
 export const post = (path, body = {}, options = {}) => call("POST", path, { body, ...options });
-export const remove = (path) => call("DELETE", path);
+export const remove = (path, query) => call("DELETE", path, { query });
 
 /** The decoded body of a success, null where there is none. Raises ApiError; a 401 also signs out. */
 export async function call(method, path, options = {}) {
@@ -43,6 +43,11 @@ export async function send(method, path, { query, body, headers = {}, signal } =
   if (failure.status === 401) dispatchEvent(new CustomEvent("signed-out"));
   throw failure;
 }
+
+/** A fresh Idempotency-Key. `crypto.randomUUID` is not there for pages that come over http from another host. */
+export const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), hex).join("");
+
+const hex = (byte) => byte.toString(16).padStart(2, "0");
 
 /** The query without what is empty. */
 export function written(query = {}) {

@@ -1,5 +1,7 @@
 /** Addresses and pages: each page is a module, loaded when it is first shown. */
 
+import { written } from "./api.js";
+
 const PAGES = [
   ["/console", "home"],
   ["/console/playground", "playground"],
@@ -72,5 +74,8 @@ export function changed(query, changes) {
   return location.pathname + (text ? `?${text}` : "");
 }
 
+/** A job's page; `tenant` is another's than the reader's own. */
+export const jobPath = (id, tenant = null) => `/console/jobs/${id}${written({ tenant })}`;
+
 /** A conversation's page. Its key stands in the query: paths are logged, and a key may be a callback URL. */
-export const conversationPath = (key) => `/console/conversation?session=${encodeURIComponent(key)}`;
+export const conversationPath = (session, tenant = null) => `/console/conversation${written({ session, tenant })}`;

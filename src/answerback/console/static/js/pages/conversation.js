@@ -1,6 +1,6 @@
 /** A conversation: what was said, what the next message will remember, and what waits for its turn. */
 
-import { get, remove } from "../api.js";
+import { get, remove, written } from "../api.js";
 import { fill, h, sync } from "../dom.js";
 import { counted } from "../format.js";
 import { ENDED, jobBadge } from "../parts/badge.js";
@@ -9,7 +9,7 @@ import { shown } from "../parts/items.js";
 import { empty, head, toast } from "../parts/notice.js";
 import { bubble } from "../parts/talk.js";
 import { copyButton, inline, textOf } from "../parts/text.js";
-import { go } from "../router.js";
+import { go, jobPath } from "../router.js";
 import { time } from "../time.js";
 
 export const title = "Conversation";
@@ -19,6 +19,7 @@ const WAITING = 20;
 
 export async function page(view) {
   const key = view.query.get("session") ?? "";
+  const tenant = view.query.get("tenant");
   const address = `/v1/sessions/${encodeURIComponent(key)}`;
   const parts = {
     about: h("p.muted.small"),
@@ -33,11 +34,15 @@ export async function page(view) {
     parts.said,
     parts.waiting,
   );
-  fill(view.root, top(key), h("div.stack", {}, parts.about, talk));
+  fill(view.root, top(key, tenant), h("div.stack", {}, parts.about, talk));
   const older = [];
   const read = async () => {
-    const [conversation, waiting] = await Promise.all([get(address, null, view.signal), waitingIn(key, view.signal)]);
-    draw(parts, conversation, older, waiting, (before) => back(address, older, before, view, read));
+    const [conversation, waiting] = await Promise.all([
+      get(address, { tenant }, view.signal),
+      waitingIn(key, tenant, view.signal),
+    ]);
+    const readBack = (before) => back(address, older, { before, tenant }, view, read);
+    draw(parts, conversation, { older, waiting, readBack, tenant });
   };
   await read();
   let stale = false;
@@ -50,23 +55,23 @@ export async function page(view) {
 }
 
 /** Reads one page further back. */
-async function back(address, older, before, view, read) {
-  older.unshift(await get(address, { before }, view.signal));
+async function back(address, older, query, view, read) {
+  older.unshift(await get(address, query, view.signal));
   await read();
 }
 
 /** The open jobs of the conversation, the next one first, each with its message. */
-async function waitingIn(key, signal) {
-  const { items } = await get("/v1/jobs", { session_id: key, limit: 100 }, signal);
+async function waitingIn(key, tenant, signal) {
+  const { items } = await get("/v1/jobs", { session_id: key, tenant, limit: 100 }, signal);
   const open = items.filter((job) => !ENDED.includes(job.status)).sort((a, b) => a.seq - b.seq);
-  return Promise.all(open.slice(0, WAITING).map((job) => get(`/v1/jobs/${job.job_id}`, null, signal)));
+  return Promise.all(open.slice(0, WAITING).map((job) => get(`/v1/jobs/${job.job_id}`, { tenant }, signal)));
 }
 
-function top(key) {
+function top(key, tenant) {
   const name = h("h1.cut", {}, inline(key));
   const crumb = h("p.crumb", {}, h("a", { href: "/console/conversations" }, "Conversations"));
-  const jobs = h("a.button", { href: `/console/jobs?session_id=${encodeURIComponent(key)}` }, "Its jobs");
-  const act = h("button.button.danger", { type: "button", onclick: () => erase(key) }, "Erase");
+  const jobs = h("a.button", { href: `/console/jobs${written({ session_id: key, tenant })}` }, "Its jobs");
+  const act = h("button.button.danger", { type: "button", onclick: () => erase(key, tenant) }, "Erase");
   return h(
     "div.head",
     {},
@@ -75,25 +80,25 @@ function top(key) {
   );
 }
 
-function draw(parts, conversation, older, waiting, readBack) {
+function draw(parts, conversation, { older, waiting, readBack, tenant }) {
   const first = older[0] ?? conversation;
   const messages = [...older.flatMap((page) => page.messages), ...conversation.messages];
   const button = first.next
     ? h("button.button.tight", { type: "button", onclick: () => readBack(first.next) }, "Earlier messages")
     : null;
   fill(parts.earlier, button);
-  const entries = entriesOf(messages, conversation.remembered_from);
+  const entries = entriesOf(messages, conversation.remembered_from, tenant);
   sync(parts.said, entries);
   sync(
     parts.waiting,
-    waiting.map((job, i) => ({ key: job.job_id, value: [job.status, i], make: () => waitingBubble(job, i) })),
+    waiting.map((job, i) => ({ key: job.job_id, value: [job.status, i], make: () => waitingBubble(job, i, tenant) })),
   );
   fill(parts.about, about(messages, conversation));
   if (!messages.length && !waiting.length)
     fill(parts.earlier, empty("Nothing is remembered", "It was erased, or nothing was said yet."));
 }
 
-function entriesOf(messages, from) {
+function entriesOf(messages, from, tenant) {
   const entries = [];
   let marked = from === null || from === undefined;
   for (const [i, item] of messages.entries()) {
@@ -106,15 +111,15 @@ function entriesOf(messages, from) {
       marked = true;
     }
     const foot = () =>
-      h("span.row", {}, h("a", { href: `/console/jobs/${item.job_id}` }, `no. ${item.seq}`), time(item.created_at));
+      h("span.row", {}, h("a", { href: jobPath(item.job_id, tenant) }, `no. ${item.seq}`), time(item.created_at));
     entries.push({ key: `${item.job_id}-${item.seq}-${i}`, value: item, make: () => shown(item, foot()) });
   }
   return entries;
 }
 
-function waitingBubble(job, i) {
+function waitingBubble(job, i, tenant) {
   const text = job.message ? textOf(job.message) : `Message ${job.seq}`;
-  const link = h("a", { href: `/console/jobs/${job.job_id}` }, "Timeline");
+  const link = h("a", { href: jobPath(job.job_id, tenant) }, "Timeline");
   const why = job.status === "held" ? `waiting for the answer to no. ${job.seq - 1}` : null;
   const one = bubble("user", text, h("span.row", {}, jobBadge(job.status), why, link));
   one.classList.add("waiting");
@@ -129,10 +134,10 @@ function about(messages, { pending, remembered_from: from }) {
   return waiting;
 }
 
-async function erase(key) {
+async function erase(key, tenant) {
   const words =
     "What was said is erased, also in ended jobs and settled callbacks. Messages that still wait are answered and delivered, but not remembered.";
-  const act = () => remove(`/v1/sessions/${encodeURIComponent(key)}`);
+  const act = () => remove(`/v1/sessions/${encodeURIComponent(key)}`, { tenant });
   if (
     await ask({
       title: "Erase this conversation's memory?",

@@ -7,6 +7,7 @@ import { label } from "../parts/badge.js";
 import { input } from "../parts/fields.js";
 import { empty, head } from "../parts/notice.js";
 import { inline } from "../parts/text.js";
+import { tenantNames, whose } from "../parts/tenants.js";
 import { changed, conversationPath, go } from "../router.js";
 import { time } from "../time.js";
 
@@ -17,6 +18,8 @@ const SIZE = 50;
 const REREAD_MS = 5000;
 
 export async function page(view) {
+  const names = await tenantNames(view);
+  const tenant = view.query.get("tenant");
   const place = h("div");
   const body = h("tbody");
   const heads = COLUMNS.map((name, i) => h("th", { scope: "col", class: i === 1 || i === 2 ? "number" : "" }, name));
@@ -26,13 +29,13 @@ export async function page(view) {
     h("table.cards", { "aria-label": "Conversations" }, h("thead", {}, h("tr", {}, heads)), body),
   );
   const lead = "What the service remembers, and which messages wait for their turn.";
-  fill(view.root, head("Conversations", lead, opener()), h("section.card", { "aria-label": "Conversations" }, place));
+  fill(view.root, head("Conversations", lead, whose(view, names), opener(tenant)), h("section.card", { "aria-label": "Conversations" }, place));
   const before = view.query.get("before");
   const read = async () => {
-    const { items, next } = await get("/v1/sessions", { limit: SIZE, before }, view.signal);
+    const { items, next } = await get("/v1/sessions", { limit: SIZE, before, tenant }, view.signal);
     sync(
       body,
-      items.map((each) => ({ key: each.key, value: each, make: () => row(each) })),
+      items.map((each) => ({ key: each.key, value: each, make: () => row(each, tenant) })),
     );
     fill(place, items.length ? [table, pager(view.query, next)] : nothing());
   };
@@ -40,19 +43,19 @@ export async function page(view) {
   if (!before) view.every(REREAD_MS, read);
 }
 
-function row(one) {
+function row(one, tenant) {
   return h(
     "tr.link",
     {},
-    h("td", {}, h("a.whole.cut", { href: conversationPath(one.key) }, inline(one.key))),
-    h("td.number", {}, number(one.messages)),
-    h("td.number", {}, one.waiting ? label(number(one.waiting), "warn") : h("span.none.muted", {}, "–")),
+    h("td", {}, h("a.whole.cut", { href: conversationPath(one.key, tenant) }, inline(one.key))),
+    h("td.number", { "data-name": "Messages" }, number(one.messages)),
+    h("td.number", { "data-name": "Waiting" }, one.waiting ? label(number(one.waiting), "warn") : h("span.none.muted", {}, "–")),
     h("td.when.nowrap.muted", {}, time(one.updated_at)),
   );
 }
 
 /** Opens a conversation by its name. */
-function opener() {
+function opener(tenant) {
   const name = input({
     type: "search",
     placeholder: "Open by session_id",
@@ -60,7 +63,7 @@ function opener() {
   });
   const open = (event) => {
     event.preventDefault();
-    if (name.value.trim()) go(conversationPath(name.value.trim()));
+    if (name.value.trim()) go(conversationPath(name.value.trim(), tenant));
   };
   return h("form", { onsubmit: open }, name);
 }
@@ -75,7 +78,7 @@ function nothing() {
 }
 
 function pager(query, next) {
-  const newest = query.get("before") ? h("a.button.tight", { href: "/console/conversations" }, "Last used") : h("span");
+  const newest = query.get("before") ? h("a.button.tight", { href: changed(query, { before: "" }) }, "Last used") : h("span");
   const older = next ? h("a.button.tight", { href: changed(query, { before: next }) }, "Earlier ones") : null;
   return older || query.get("before")
     ? h("nav.pager", { "aria-label": "Pages of conversations" }, newest, older)

@@ -16,7 +16,7 @@ export const title = "Home";
 const RECENT = 8;
 
 export async function page(view) {
-  const parts = { figures: h("div.figures"), failures: h("div.card-body"), chart: minuteChart(), recent: recent() };
+  const parts = { figures: h("div.figures"), failures: h("div.card-body"), chart: minuteChart(), recent: recent(view.session.tenant) };
   const test = h("a.button.primary", { href: "/console/playground?by=webhook" }, "Send a test message");
   fill(
     view.root,
@@ -119,8 +119,8 @@ function failures(rows) {
   );
 }
 
-function recent() {
-  const table = jobsTable("Newest jobs", { compact: true });
+function recent(own) {
+  const table = jobsTable("Newest jobs", { compact: true, own });
   const nothing = empty("No jobs yet", "Send a first message with the command beside this, or with the button above.");
   const place = h("div", {}, nothing);
   const all = h("a.small", { href: "/console/jobs" }, "All jobs");

@@ -8,7 +8,7 @@ import { ask } from "../parts/dialog.js";
 import { attempt, card, toast } from "../parts/notice.js";
 import { copyButton, inline, said, textOf } from "../parts/text.js";
 import { timeline } from "../parts/timeline.js";
-import { conversationPath, go } from "../router.js";
+import { conversationPath, go, jobPath } from "../router.js";
 import { exact, span } from "../time.js";
 
 export const title = "Job";
@@ -18,15 +18,27 @@ const OPEN = ["held", "pending", "sending"];
 
 export async function page(view) {
   const address = `/v1/jobs/${encodeURIComponent(view.params.id)}`;
+  const tenant = view.query.get("tenant");
   let shown = null;
+  let behind;
   const read = async () => {
-    const job = await get(address, { tenant: view.query.get("tenant") }, view.signal);
+    const job = await get(address, { tenant }, view.signal);
+    behind ??= await waitedBehind(job, tenant, view.signal);
     const written = JSON.stringify(job);
-    if (written !== shown) draw(view, job, read);
+    if (written !== shown) draw(view, job, { read, tenant, behind });
     shown = written;
     return !isSettled(job);
   };
   if (await read()) view.every(REREAD_MS, read);
+}
+
+/** The job before it in its conversation, if that ended after this one was accepted; null if not. */
+async function waitedBehind(job, tenant, signal) {
+  const session_id = job.session_id ?? job.callback_url;
+  if (job.kind !== "message" || !(job.seq > 1) || !session_id) return null;
+  const { items } = await get("/v1/jobs", { session_id, tenant, before: job.job_id, limit: 1 }, signal);
+  const ended = items[0]?.completed_at;
+  return ended && ended > job.created_at ? items[0].job_id : null;
 }
 
 /** Nothing will happen to it any more by itself. */
@@ -34,23 +46,23 @@ function isSettled(job) {
   return ENDED.includes(job.status) && !job.deliveries.some((each) => OPEN.includes(each.status));
 }
 
-function draw(view, job, read) {
+function draw(view, job, how) {
   const focused = document.activeElement?.dataset?.act;
   const texts = [asked(job), answer(job)].filter(Boolean);
   fill(
     view.root,
-    top(job, read),
+    top(job, how),
     h(
       "div.columns",
       {},
-      card("Timeline", h("div.card-body", {}, timeline(job, read))),
-      h("div.stack", {}, card("Facts", h("div.card-body", {}, facts(job))), texts),
+      card("Timeline", h("div.card-body", {}, timeline(job, how))),
+      h("div.stack", {}, card("Facts", h("div.card-body", {}, facts(job, view.session, how))), texts),
     ),
   );
   if (focused) view.root.querySelector(`[data-act="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
-function top(job, read) {
+function top(job, how) {
   const name = h("h1.mono.wrap", {}, job.job_id);
   const words = h(
     "div",
@@ -58,21 +70,21 @@ function top(job, read) {
     h("p.crumb", {}, h("a", { href: "/console/jobs" }, "Jobs")),
     h("div.row", {}, name, copyButton(job.job_id, "Copy the id"), jobBadge(job.status), label(job.kind)),
   );
-  return h("div.head", {}, words, h("div.actions", {}, actions(job, read)));
+  return h("div.head", {}, words, h("div.actions", {}, actions(job, how)));
 }
 
-function actions(job, read) {
+function actions(job, how) {
   const button = (name, act, props = {}) =>
     h("button.button", { type: "button", "data-act": name, onclick: act, ...props }, name);
   const made = [];
-  if (!ENDED.includes(job.status)) made.push(button("Cancel", () => cancel(job, read), { class: "danger" }));
+  if (!ENDED.includes(job.status)) made.push(button("Cancel", () => cancel(job, how), { class: "danger" }));
   else if (job.status !== "completed" && !job.retried_as)
-    made.push(button("Ask again", ({ currentTarget }) => again(job, currentTarget), { class: "primary" }));
+    made.push(button("Ask again", ({ currentTarget }) => again(job, currentTarget, how), { class: "primary" }));
   return made;
 }
 
-async function cancel(job, read) {
-  const act = () => post(`/v1/jobs/${job.job_id}/cancel`);
+async function cancel(job, { read, tenant }) {
+  const act = () => post(`/v1/jobs/${job.job_id}/cancel`, {}, { query: { tenant } });
   const words = "The job ends at once, whatever it is doing. Its callback says that it was cancelled.";
   if (await ask({ title: "Cancel this job?", body: h("p", {}, words), action: "Cancel the job", danger: true, act })) {
     toast("The job was cancelled.");
@@ -80,20 +92,20 @@ async function cancel(job, read) {
   }
 }
 
-async function again(job, button) {
+async function again(job, button, { tenant }) {
   await attempt(button, async () => {
-    const accepted = await post(`/v1/jobs/${job.job_id}/retry`);
+    const accepted = await post(`/v1/jobs/${job.job_id}/retry`, {}, { query: { tenant } });
     toast("Asked again, as a job of its own.");
-    go(`/console/jobs/${accepted.job_id}`);
+    go(jobPath(accepted.job_id, tenant));
   });
 }
 
-function facts(job) {
+function facts(job, session, { tenant }) {
   const link = (href, words) => h("a", { href }, inline(words));
-  const to = (id) => h("a.mono", { href: `/console/jobs/${id}` }, id);
+  const to = (id) => h("a.mono", { href: jobPath(id, tenant) }, id);
   const conversation = job.session_id ?? (job.kind === "message" && job.seq ? job.callback_url : null);
   const rows = [
-    ["Conversation", conversation && link(conversationPath(conversation), conversation)],
+    ["Conversation", conversation && link(conversationPath(conversation, tenant), conversation)],
     ["Place in it", job.seq],
     ["Model", job.model && inline(job.model)],
     [
@@ -106,6 +118,8 @@ function facts(job) {
     ["Took", job.completed_at && span((new Date(job.completed_at) - new Date(job.created_at)) / 1000)],
     ["Accepted", exact(job.created_at)],
     ["Deadline", !job.completed_at && exact(job.deadline_at)],
+    ["Tenant", job.tenant_id !== session.tenant && job.tenant_id],
+    ["Key", job.key_id && link(`/console/jobs?${new URLSearchParams({ key: job.key_id, ...(tenant && { tenant }) })}`, job.key_id)],
     ["Callback URL", job.callback_url && h("bdi.wrap", {}, job.callback_url)],
     ["Asked again of", job.retry_of && to(job.retry_of)],
     ["Asked again as", job.retried_as && to(job.retried_as)],

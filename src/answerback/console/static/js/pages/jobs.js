@@ -7,11 +7,12 @@ import { DELIVERY_STATES, JOB_STATES } from "../parts/badge.js";
 import { field, input, select } from "../parts/fields.js";
 import { jobsTable } from "../parts/jobs_table.js";
 import { empty, head } from "../parts/notice.js";
+import { ALL, tenantChoice, tenantNames } from "../parts/tenants.js";
 import { changed, go } from "../router.js";
 
 export const title = "Jobs";
 
-const FILTERS = ["status", "delivery", "kind", "model", "session_id", "error", "since", "tenant"];
+const FILTERS = ["status", "delivery", "kind", "model", "session_id", "error", "since", "key", "tenant"];
 const KINDS = ["message", "response", "review"];
 const AGES = [
   ["", "Any time"],
@@ -26,8 +27,10 @@ const REREAD_MS = 5000;
 const ANNOUNCE_MS = 10_000;
 
 export async function page(view) {
+  const names = await tenantNames(view);
+  const all = tenantOf(view, names) === ALL;
   const place = {
-    table: jobsTable("Jobs", { tenant: view.query.get("tenant") }),
+    table: jobsTable("Jobs", { own: view.session.tenant, tenants: all ? names : undefined }),
     list: h("div"),
     pager: h("div"),
     news: h("p.unseen", { role: "status" }),
@@ -36,9 +39,9 @@ export async function page(view) {
   fill(
     view.root,
     head("Jobs", lead),
-    h("div.stack", {}, filters(view), h("section.card", { "aria-label": "Jobs" }, place.list, place.pager), place.news),
+    h("div.stack", {}, filters(view, names), h("section.card", { "aria-label": "Jobs" }, place.list, place.pager), place.news),
   );
-  const read = async () => draw(view, place, await found(asked(view.query), view.signal));
+  const read = async () => draw(view, place, await found(asked(view, names), view.signal));
   await read();
   if (!view.query.get("before")) live(view, read);
 }
@@ -63,11 +66,15 @@ async function found(query, signal) {
   return page;
 }
 
-function asked(query) {
+/** Without a choice an operator sees all tenants, where there are several. */
+const tenantOf = ({ query }, names) => query.get("tenant") ?? (names.size > 1 ? ALL : null);
+
+function asked(view, names) {
+  const { query } = view;
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
   const hours = Number(wanted.since);
   const since = hours ? new Date(Date.now() - hours * 3_600_000).toISOString() : null;
-  return { ...wanted, since, before: query.get("before"), limit: SIZE };
+  return { ...wanted, tenant: tenantOf(view, names), since, before: query.get("before"), limit: SIZE };
 }
 
 function draw(view, place, { items, next }) {
@@ -109,19 +116,21 @@ function pager(query, next) {
   return older || query.get("before") ? h("nav.pager", { "aria-label": "Pages of jobs" }, newest, older) : null;
 }
 
-function filters({ query, session }) {
+function filters(view, names) {
+  const { query } = view;
   const set = (event) => go(changed(query, { [event.target.name]: event.target.value.trim(), before: "" }));
   const choice = (name, values, all) => select([["", all], ...values], query.get(name) ?? "", { name, onchange: set });
   const text = (name, placeholder) =>
     input({ type: "search", name, placeholder, value: query.get(name) ?? "", onchange: set });
-  const more = ["kind", "model", "since", "tenant"].some((name) => query.get(name));
+  const more = ["kind", "model", "since", "key"].some((name) => query.get(name));
   const rest = [
     field("Kind", choice("kind", KINDS, "Any kind")),
     field("Model", text("model", "Any model")),
     field("Accepted", select(AGES, query.get("since") ?? "", { name: "since", onchange: set })),
   ];
-  if (session.operator) rest.push(field("Tenant", text("tenant", "Your own")));
+  rest.push(field("Key", text("key", "Its id: key_…")));
   const first = [
+    names.size > 1 ? field("Tenant", tenantChoice(names, tenantOf(view, names), { all: true, onchange: set })) : null,
     field("State", choice("status", JOB_STATES, "Any state")),
     field("Callback", choice("delivery", DELIVERY_STATES, "Any state")),
     field("Conversation", text("session_id", "session_id or callback URL")),

@@ -12,7 +12,7 @@ import { time } from "../time.js";
 
 export const title = "Keys";
 
-const COLUMNS = ["Name", "Key", "Tenant", "Limit", "Made", ""];
+const COLUMNS = ["Name", "Key", "Tenant", "Limit", "Made", "Last used", ""];
 const SIZE = 100;
 
 export async function page(view) {
@@ -88,13 +88,21 @@ function row(key, read) {
         revoked ? label("revoked", "bad") : null,
       ),
     ),
-    h("td.nowrap", {}, id(key.id)),
-    h("td.nowrap", {}, id(key.tenant_id)),
-    h("td.nowrap", {}, key.rate_limit ?? h("span.muted", {}, "default")),
-    h("td.when.nowrap.muted", {}, time(key.created_at)),
-    h("td.number", {}, revoked ? h("span.none") : act),
+    h("td.nowrap", { "data-name": "Key" }, id(key.id)),
+    h("td.nowrap", { "data-name": "Tenant" }, id(key.tenant_id)),
+    h("td.nowrap", { "data-name": "Limit" }, key.rate_limit ?? h("span.muted", {}, "default")),
+    h("td.nowrap.muted", { "data-name": "Made" }, time(key.created_at)),
+    h("td.nowrap.muted", { "data-name": "Last used" }, key.last_used_at ? time(key.last_used_at) : "never"),
+    h("td.number.nowrap", {}, h("span.row.end", {}, jobsOf(key), revoked ? null : act)),
   );
 }
+
+const jobsOf = (key) =>
+  h(
+    "a.button.tight",
+    { href: `/console/jobs?${new URLSearchParams({ key: key.id, tenant: key.tenant_id })}`, "aria-label": `Jobs of ${key.name}` },
+    "Jobs",
+  );
 
 async function create(session, read) {
   const name = input({ name: "name", required: true, maxlength: 64 });

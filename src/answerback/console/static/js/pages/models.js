@@ -60,14 +60,14 @@ function row(one, i) {
       one.last_error ? h("p.small.muted.cut", { title: one.last_error }, `Last error: ${one.last_error}`) : null,
     ),
     h("td", {}, health(one)),
-    h("td.number", {}, number(one.calls)),
-    h("td.number", {}, failed),
+    h("td.number", { "data-name": "Calls" }, number(one.calls)),
+    h("td.number", { "data-name": "Failed" }, failed),
     h(
       "td.number",
-      {},
+      { "data-name": "Median latency" },
       one.latency_ms_p50 === null ? h("span.none.muted", {}, "–") : milliseconds(Math.round(one.latency_ms_p50)),
     ),
-    h("td.nowrap", {}, models(one.models)),
+    h("td.nowrap", { "data-name": "Models" }, models(one.models)),
   );
 }
 

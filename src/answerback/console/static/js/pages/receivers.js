@@ -8,6 +8,7 @@ import { endpoints } from "../parts/endpoints.js";
 import { attempt, card, empty, head, toast } from "../parts/notice.js";
 import { resend } from "../parts/resend.js";
 import { secret } from "../parts/secret.js";
+import { tenantNames, whose } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
 import { time } from "../time.js";
 
@@ -17,6 +18,8 @@ const COLUMNS = ["Receiver", "Health", "Waiting", "Dead", "Last attempt", "Next 
 const REREAD_MS = 3000;
 
 export async function page(view) {
+  const names = await tenantNames(view);
+  const tenant = view.query.get("tenant");
   const parts = { body: h("tbody"), place: h("div"), progress: h("div"), more: h("div.stack") };
   const heads = COLUMNS.map((name) =>
     h(
@@ -30,25 +33,25 @@ export async function page(view) {
     {},
     h("table.cards", { "aria-label": "Receivers" }, h("thead", {}, h("tr", {}, heads)), parts.body),
   );
-  const again = (server) => resend(view, server, parts.progress);
+  const again = (server) => resend(view, server, parts.progress, tenant);
   const lead =
     "Each server that your callbacks go to. One that is down holds up no other; what it is owed is sent again for days.";
   const act = h("button.button.primary", { type: "button", onclick: () => again("") }, "Resend all that failed");
   fill(
     view.root,
-    head("Receivers", lead, act),
+    head("Receivers", lead, whose(view, names), act),
     h("div.stack", {}, parts.progress, h("section.card", { "aria-label": "Receivers" }, parts.place), parts.more),
   );
-  const read = async () => draw(parts, (await get("/v1/receivers", null, view.signal)).items, again);
+  const read = async () => draw(parts, (await get("/v1/receivers", { tenant }, view.signal)).items, { again, tenant });
   await read();
   view.every(REREAD_MS, read);
-  fill(parts.more, await endpoints(view), secret());
+  if (!tenant || tenant === view.session.tenant) fill(parts.more, await endpoints(view), secret());
 }
 
-function draw(parts, items, again) {
+function draw(parts, items, how) {
   sync(
     parts.body,
-    items.map((one) => ({ key: one.origin, value: one, make: () => row(one, again) })),
+    items.map((one) => ({ key: one.origin, value: one, make: () => row(one, how) })),
   );
   fill(parts.place, items.length ? parts.table : nothing());
 }
@@ -58,7 +61,7 @@ function nothing() {
   return empty("No callbacks yet", "A receiver appears here with the first callback that goes to it.", start);
 }
 
-function row(one, again) {
+function row(one, { again, tenant }) {
   const server = serverOf(one.url);
   const button = (name, act) =>
     h("button.button.tight", { type: "button", "aria-label": `${name}: ${server}`, onclick: act }, name);
@@ -76,17 +79,17 @@ function row(one, again) {
         : null,
     ),
     h("td", {}, health(one)),
-    h("td.number", {}, waiting ? number(waiting) : h("span.none.muted", {}, "–")),
-    h("td.number", {}, one.dead ? h("span.problem", {}, number(one.dead)) : h("span.none.muted", {}, "–")),
-    h("td.nowrap.muted", {}, one.last_attempt_at ? time(one.last_attempt_at) : "–"),
-    h("td.nowrap.muted", {}, one.next_attempt_at ? time(one.next_attempt_at, "left") : h("span.none", {}, "–")),
+    h("td.number", { "data-name": "Waiting" }, waiting ? number(waiting) : h("span.none.muted", {}, "–")),
+    h("td.number", { "data-name": "Dead" }, one.dead ? h("span.problem", {}, number(one.dead)) : h("span.none.muted", {}, "–")),
+    h("td.nowrap.muted", { "data-name": "Last attempt" }, one.last_attempt_at ? time(one.last_attempt_at) : "–"),
+    h("td.nowrap.muted", { "data-name": "Next attempt" }, one.next_attempt_at ? time(one.next_attempt_at, "left") : h("span.none", {}, "–")),
     h(
       "td.number.nowrap",
       {},
       h(
         "span.row.end",
         {},
-        button("Send test", ({ currentTarget }) => test(one, currentTarget)),
+        button("Send test", ({ currentTarget }) => test(one, currentTarget, tenant)),
         failed ? button("Resend", () => again(server)) : null,
       ),
     ),
@@ -99,9 +102,9 @@ function health({ healthy }) {
 }
 
 /** Sends a sample to where one of its newest callbacks goes. */
-async function test({ url }, button) {
+async function test({ url }, button, tenant) {
   await attempt(button, async () => {
-    const { status_code: status } = await post("/v1/receivers/test", { url });
+    const { status_code: status } = await post("/v1/receivers/test", { url }, { query: { tenant } });
     toast(`${serverOf(url)} answered ${status}.`);
   });
 }

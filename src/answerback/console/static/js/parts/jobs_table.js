@@ -1,6 +1,7 @@
 /** Jobs as rows. */
 
 import { h, sync } from "../dom.js";
+import { jobPath } from "../router.js";
 import { span, time } from "../time.js";
 import { deliveryBadge, jobBadge } from "./badge.js";
 import { id, inline } from "./text.js";
@@ -8,9 +9,12 @@ import { id, inline } from "./text.js";
 const COLUMNS = ["State", "Job", "Conversation or model", "Callback", "Took", "Accepted"];
 const COMPACT = ["State", "Conversation or model", "Callback", "Accepted"];
 
-/** A table of jobs, `compact` beside others. `draw` shows these in the place of those before, and returns the new ids. */
-export function jobsTable(name, { compact = false, tenant = null } = {}) {
-  const columns = compact ? COMPACT : COLUMNS;
+/**
+ * A table of jobs, `compact` beside others. `draw` shows these in the place of those before, and returns the new
+ * ids. `own` is the reader's tenant; where `tenants` are several, each job says whose it is.
+ */
+export function jobsTable(name, { compact = false, own = null, tenants = new Map() } = {}) {
+  const columns = compact ? COMPACT : tenants.size > 1 ? [...COLUMNS.slice(0, 2), "Tenant", ...COLUMNS.slice(2)] : COLUMNS;
   const body = h("tbody");
   const heads = columns.map((column) => h("th", { scope: "col", class: column === "Took" ? "number" : "" }, column));
   const table = h("table.cards", { "aria-label": name }, h("thead", {}, h("tr", {}, heads)), body);
@@ -19,7 +23,7 @@ export function jobsTable(name, { compact = false, tenant = null } = {}) {
   function draw(jobs) {
     const added = sync(
       body,
-      jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job, columns, tenant) })),
+      jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job, columns, { own, tenants }) })),
     );
     if (drawn) for (const key of added) body.querySelector(`[data-key="${key}"]`).classList.add("fresh");
     const news = drawn ? added : [];
@@ -30,31 +34,32 @@ export function jobsTable(name, { compact = false, tenant = null } = {}) {
 }
 
 const CELLS = {
-  State: (job, tenant) =>
+  State: (job, { own }) =>
     h(
       "td",
       {},
       h(
         "a.whole",
         {
-          href: `/console/jobs/${job.job_id}${tenant ? `?tenant=${encodeURIComponent(tenant)}` : ""}`,
+          href: jobPath(job.job_id, job.tenant_id === own ? null : job.tenant_id),
           "aria-label": `${job.status} job ${job.job_id}`,
         },
         jobBadge(job.status),
       ),
     ),
   Job: (job) => h("td.nowrap", {}, h("span.row", {}, h("span", {}, job.kind), id(job.job_id))),
+  Tenant: (job, { tenants }) => h("td", { "data-name": "Tenant" }, h("div.cut", {}, inline(tenants.get(job.tenant_id) ?? job.tenant_id))),
   "Conversation or model": (job) => h("td.wide", {}, about(job)),
   Callback: (job) => h("td", {}, delivery(job.delivery)),
-  Took: (job) => h("td.number.nowrap", {}, took(job)),
+  Took: (job) => h("td.number.nowrap", { "data-name": "Took" }, took(job)),
   Accepted: (job) => h("td.when.nowrap.muted", {}, time(job.created_at)),
 };
 
-const row = (job, columns, tenant) =>
+const row = (job, columns, seen) =>
   h(
     "tr.link",
     {},
-    columns.map((column) => CELLS[column](job, tenant)),
+    columns.map((column) => CELLS[column](job, seen)),
   );
 
 function about(job) {

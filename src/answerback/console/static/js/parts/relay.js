@@ -1,6 +1,6 @@
 /** Messages of the relay: accepted, answered by a worker, and called back, by default to the inbox of this page. */
 
-import { get, post } from "../api.js";
+import { get, newKey, post } from "../api.js";
 import { fill, h } from "../dom.js";
 import { badge, deliveryBadge, ENDED, jobBadge } from "./badge.js";
 import { empty, failure } from "./notice.js";
@@ -53,7 +53,7 @@ export class Relay {
       const own = this.settings.read().callback_url;
       if (!own) this.#inbox ??= (await post("/v1/inbox")).url;
       const body = { message: text, callback_url: this.#inbox, ...this.settings.read() };
-      const accepted = await post("/webhook", body, { headers: { "Idempotency-Key": crypto.randomUUID() } });
+      const accepted = await post("/webhook", body, { headers: { "Idempotency-Key": newKey() } });
       this.#follow(
         accepted.job_id,
         foot,

@@ -1,6 +1,6 @@
 /** Sending again all callbacks that match: how many there are before, how far it is after. */
 
-import { get, post } from "../api.js";
+import { get, newKey, post } from "../api.js";
 import { fill, h } from "../dom.js";
 import { counted, number, serverOf } from "../format.js";
 import { ask } from "./dialog.js";
@@ -20,22 +20,25 @@ const STATES = [
 const ASK_MS = 250;
 const REREAD_MS = 1000;
 
-/** Asks which; then shows in `place` how many are left. `server` is where they go, empty for all. */
-export async function resend(view, server, place) {
+/**
+ * Asks which; then shows in `place` how many are left. `server` is where they go, empty for all; `tenant` whose they
+ * are, null for the reader's own.
+ */
+export async function resend(view, server, place, tenant) {
   const state = select(STATES, "dead", { name: "status" });
   const url = input({ name: "url", value: server, placeholder: "Any URL" });
   const age = select(AGES, "", { name: "age" });
   const count = h("p.strong", { role: "status" }, "…");
   const fields = [field("State", state), field("URL begins with", url), field("Owed since", age), count];
   const body = () => asked(state.value, url.value.trim(), Number(age.value));
-  const counter = counting(count, body);
+  const counter = counting(count, body, tenant);
   const form = h("div.form", { oninput: () => counter.soon() }, fields);
   counter.soon();
-  const act = () => post("/v1/deliveries/resend", body(), { headers: { "Idempotency-Key": crypto.randomUUID() } });
+  const act = () => post("/v1/deliveries/resend", body(), { query: { tenant }, headers: { "Idempotency-Key": newKey() } });
   const done = await ask({ title: "Resend callbacks", body: form, action: "Resend them", act });
   if (done === null) return;
   toast(`${counted(done.resent, "callback")} will be sent again.`);
-  if (done.resent) progress(view, place, url.value.trim(), done.resent);
+  if (done.resent) progress(view, place, url.value.trim(), done.resent, tenant);
 }
 
 function asked(status, url, hours) {
@@ -46,13 +49,13 @@ function asked(status, url, hours) {
 }
 
 /** Says how many match, a moment after the last change. */
-function counting(count, body) {
+function counting(count, body, tenant) {
   let timer = null;
   let asking = 0;
   const find = async () => {
     const mine = ++asking;
     try {
-      const { matched } = await post("/v1/deliveries/resend", { ...body(), dry_run: true });
+      const { matched } = await post("/v1/deliveries/resend", { ...body(), dry_run: true }, { query: { tenant } });
       if (mine === asking)
         fill(count, matched ? `${counted(matched, "callback")} will be sent again.` : "No callback matches.");
     } catch (error) {
@@ -63,7 +66,7 @@ function counting(count, body) {
 }
 
 /** Until nothing waits at these receivers any more. */
-function progress(view, place, prefix, all) {
+function progress(view, place, prefix, all, tenant) {
   const bar = h("progress.progress", { max: all, value: 0, "aria-label": "Callbacks sent again" });
   const words = h("p", { role: "status" }, `0 of ${number(all)} sent`);
   const close = h("button.button.plain.tight", { type: "button", onclick: () => fill(place) }, "Close");
@@ -76,7 +79,7 @@ function progress(view, place, prefix, all) {
     ),
   );
   view.every(REREAD_MS, async () => {
-    const { items } = await get("/v1/receivers", null, view.signal);
+    const { items } = await get("/v1/receivers", { tenant }, view.signal);
     const theirs = items.filter(({ url }) => prefix.startsWith(serverOf(url)) || serverOf(url).startsWith(prefix));
     const waiting = theirs.reduce((so, one) => so + one.waiting + one.held, 0);
     const sent = Math.max(bar.value, all - Math.min(all, waiting));

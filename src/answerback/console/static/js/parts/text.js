@@ -40,6 +40,18 @@ export function copyButton(value, name) {
 }
 
 export async function copy(value) {
-  await navigator.clipboard.writeText(value);
+  if (navigator.clipboard) await navigator.clipboard.writeText(value);
+  else copySelected(value);
   toast("Copied.");
+}
+
+/** Pages that come over http from another host have no clipboard of their own. */
+function copySelected(value) {
+  const focused = document.activeElement;
+  const text = h("textarea.unseen", { value });
+  (focused?.closest("dialog") ?? document.body).append(text);
+  text.select();
+  document.execCommand("copy");
+  text.remove();
+  focused?.focus();
 }

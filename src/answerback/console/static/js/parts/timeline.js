@@ -3,19 +3,24 @@
 import { post } from "../api.js";
 import { h } from "../dom.js";
 import { sentence } from "../format.js";
+import { jobPath } from "../router.js";
 import { exact, span, time } from "../time.js";
 import { deliveryBadge, ENDED, toneOf } from "./badge.js";
 import { attempt, toast } from "./notice.js";
-import { inline, said } from "./text.js";
+import { said } from "./text.js";
 
-/** `changed` is called after something was done to a delivery. */
-export function timeline(one, changed) {
+/**
+ * `read` is called after something was done to a delivery; `behind` is the job that ended before this one could begin;
+ * `tenant` is another's than the reader's own.
+ */
+export function timeline(one, { read, behind, tenant }) {
+  const linkTo = (id) => h("a.mono", { href: jobPath(id, tenant) }, id);
   const steps = [
     accepted(one),
-    ...tries(one),
-    standing(one),
+    ...tries(one, behind && linkTo(behind)),
+    standing(one, linkTo),
     end(one),
-    ...one.deliveries.map((each) => delivery(each, changed)),
+    ...one.deliveries.map((each) => delivery(each, { read, tenant, linkTo })),
   ];
   return h("ol.timeline", {}, steps.filter(Boolean));
 }
@@ -34,19 +39,27 @@ function accepted(job) {
   return step("mark", "Accepted", job.created_at, line("Stored on disk. ", place));
 }
 
-/** The waits and attempts that have ended. */
-function tries(job) {
+/** The waits and attempts that have ended; `behind` links to the job that it waited for first. */
+function tries(job, behind) {
   const shown = [];
   let since = job.created_at;
+  let last = null;
   for (const each of job.attempts) {
     const waited = (new Date(each.started_at) - new Date(since)) / 1000;
-    if (waited >= 0.1) shown.push(step("wait", `Waited ${span(waited)}`, null));
+    if (waited >= 0.1) shown.push(step("wait", `Waited ${span(waited)}`, null, whatFor(last, behind)));
     shown.push(tried(each));
     since = each.finished_at;
+    last = each;
   }
   const left = (job.attempts_made ?? 0) - job.attempts.length;
   if (left > 0) shown.splice(-1, 0, step("wait", `${left} more attempts, not kept`, null));
   return shown;
+}
+
+/** What was waited for after the attempt `last`; before the first one it is null. */
+function whatFor(last, behind) {
+  if (last === null) return behind ? line("Behind ", behind, " of its conversation.") : line("For a worker.");
+  return line(last.http_status === 429 ? "For the provider's quota." : "For another try.");
 }
 
 const GOOD = ["answered", "handed_over", "completed", "delivered"];
@@ -63,7 +76,7 @@ function tried(one) {
   const took = one.duration_ms === null ? null : span(one.duration_ms / 1000);
   const status = one.http_status ? `HTTP ${one.http_status}` : null;
   const facts = [words(one.status), status, took && `took ${took}`].filter(Boolean).join(" · ");
-  const remark = one.remark && one.remark !== one.error ? line("For operators: ", inline(one.remark)) : null;
+  const remark = one.remark && one.remark !== one.error ? line("For operators: ", h("bdi", {}, one.remark)) : null;
   return step(
     toneOfAttempt(one.status),
     `Asked the LLM, attempt ${one.number}`,
@@ -87,15 +100,15 @@ const STANDING = {
 };
 
 /** Where an open job stands now. */
-function standing(one) {
+function standing(one, linkTo) {
   if (ENDED.includes(one.status)) return null;
   if (one.status === "running") return step("busy now", `Asking the LLM, attempt ${one.attempt}`, one.claimed_at);
   const [tone, words] = STANDING[one.status] ?? ["busy now", one.status];
-  return step(tone, words, null, because(one), one.error ? reason(one.error.message) : null);
+  return step(tone, words, null, because(one, linkTo), one.error ? reason(one.error.message) : null);
 }
 
 /** What it waits for, as the service says. */
-function because({ waiting_for: cause }) {
+function because({ waiting_for: cause }, linkTo) {
   switch (cause?.reason) {
     case "job":
       return line("Behind ", cause.job_id ? linkTo(cause.job_id) : "an earlier message", " of its conversation.");
@@ -112,8 +125,6 @@ function because({ waiting_for: cause }) {
   }
 }
 
-const linkTo = (id) => h("a.mono", { href: `/console/jobs/${id}` }, id);
-
 function end(job) {
   if (!ENDED.includes(job.status)) return null;
   const title = { completed: "Answered", failed: "Failed", cancelled: "Cancelled", expired: "Expired" }[job.status];
@@ -127,10 +138,10 @@ function end(job) {
   return step(toneOf(job.status), title, job.completed_at, about, said);
 }
 
-function delivery(one, changed) {
+function delivery(one, { read, tenant, linkTo }) {
   const title = h("span.row", {}, one.endpoint_id ? "Event to an endpoint" : "Callback", deliveryBadge(one.status));
   const settled = ["delivered", "dead", "pending"].includes(one.status);
-  const act = ({ currentTarget }) => resend(one, currentTarget, changed);
+  const act = ({ currentTarget }) => resend(one, currentTarget, read, tenant);
   const again = settled
     ? h("button.button.tight", { type: "button", "data-act": one.id, onclick: act }, "Resend")
     : null;
@@ -141,7 +152,7 @@ function delivery(one, changed) {
     h("p.small.wrap", {}, h("bdi", {}, one.url)),
     line(h("span.mono", {}, one.id)),
     one.attempts.length ? h("ol.attempts", {}, one.attempts.map(called)) : null,
-    next(one),
+    next(one, linkTo),
   );
 }
 
@@ -155,24 +166,24 @@ function called(one) {
     h("span", {}, `Attempt ${one.number}: ${outcome}${took}`),
     time(one.started_at, "clock"),
   );
-  return h("li", { class: toneOfAttempt(one.status) }, head, one.error ? line(inline(one.error)) : null, snippet);
+  return h("li", { class: toneOfAttempt(one.status) }, head, one.error ? line(h("bdi", {}, one.error)) : null, snippet);
 }
 
-function next(one) {
+function next(one, linkTo) {
   if (one.held_by)
     return line(
       "Waits until the callback of ",
-      h("a.mono", { href: `/console/jobs/${one.held_by}` }, one.held_by),
+      linkTo(one.held_by),
       " has ended.",
     );
   if (one.next_attempt_at) return h("p.small.countdown", {}, "Next attempt ", time(one.next_attempt_at, "left"));
   return null;
 }
 
-async function resend(one, button, changed) {
+async function resend(one, button, read, tenant) {
   await attempt(button, async () => {
-    await post(`/v1/deliveries/${one.id}/resend`);
+    await post(`/v1/deliveries/${one.id}/resend`, {}, { query: { tenant } });
     toast("The callback will be sent again.");
-    await changed();
+    await read();
   });
 }

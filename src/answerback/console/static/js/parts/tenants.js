@@ -1,0 +1,33 @@
+/** Whose objects an operator looks at: `?tenant=` of the address. */
+
+import { get } from "../api.js";
+import { changed, go } from "../router.js";
+import { select } from "./fields.js";
+
+/** Stands for all tenants together, where a list takes that. */
+export const ALL = "*";
+
+/** The names of tenants by their ids, as their first keys are named; none for who is no operator. */
+export async function tenantNames(view) {
+  if (!view.session.operator || view.session.keyless) return new Map();
+  const own = view.session.tenant;
+  const { items } = await get("/v1/keys", null, view.signal);
+  const names = new Map(items.map((key) => [key.tenant_id, key.name]));
+  names.delete(own);
+  return new Map([[own, "Your own"], ...names]);
+}
+
+/** The names, to choose from, with `all` also all together. */
+export function tenantChoice(names, chosen, { all = false, onchange }) {
+  const options = all ? [[ALL, "All tenants"], ...names] : [...names];
+  if (!options.some(([id]) => id === chosen)) options.push([chosen, chosen]);
+  return select(options, chosen, { name: "tenant", "aria-label": "Tenant", onchange });
+}
+
+/** A choice of the tenant whose objects a page shows; null where there is none. */
+export function whose(view, names) {
+  if (names.size < 2) return null;
+  const chosen = view.query.get("tenant") ?? view.session.tenant;
+  const onchange = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));
+  return tenantChoice(names, chosen, { onchange });
+}
