@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,6 +21,8 @@ from bench.tools import SERVICE_CORE, BenchError, on_cores
 
 TICKS = os.sysconf("SC_CLK_TCK")
 STOP_SECONDS = 12.0
+MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+ *", re.MULTILINE)
+"""What stands before a mapping's file in /proc/<pid>/smaps."""
 
 
 class Measured(AbstractContextManager["Measured"]):
@@ -74,13 +78,13 @@ class Measured(AbstractContextManager["Measured"]):
         return total / TICKS
 
     def memory(self) -> float:
-        """MiB; what processes share counts once."""
-        total = 0
+        """MiB. What its processes share counts once, and in full: as `Pss`, it would depend on who else runs Python."""
+        own, files = 0, Counter[str]()
         for pid in self.pids:
             with contextlib.suppress(OSError):
-                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-                total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-        return total / 1024
+                own += _kib(Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss_Anon")
+                files |= _mapped(Path(f"/proc/{pid}/smaps").read_text())
+        return (own + files.total()) / 1024
 
     def stop(self) -> None:
         pids = self.pids
@@ -116,3 +120,17 @@ class Measured(AbstractContextManager["Measured"]):
 
     def _tail(self) -> str:
         return " | ".join(self._log.read_text(errors="replace").splitlines()[-5:])
+
+
+def _mapped(smaps: str) -> Counter[str]:
+    """How many KiB of each file are in memory, without the pages that the process has changed."""
+    found = Counter[str]()
+    for each in MAPPING.split(smaps)[1:]:
+        name = each.partition("\n")[0]
+        if name.startswith("/"):
+            found[name] += _kib(each, "Rss") - _kib(each, "Anonymous")
+    return found
+
+
+def _kib(fields: str, name: str) -> int:
+    return int(fields.partition(f"\n{name}:")[2].split(maxsplit=1)[0])
