@@ -1,5 +1,6 @@
 """The official `openai` package against the running service, with nothing but `base_url` changed."""
 
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -95,6 +96,23 @@ async def test_what_the_relay_does_not_know_passes_through(http: aiohttp.ClientS
 
     assert response.status == 200
     assert llm.calls[-1].body == asked
+
+
+async def test_large_images_pass_through(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 5_000_000}}
+
+    body = io.BytesIO(json.dumps({"model": "fake", "messages": [{"role": "user", "content": [image]}]}).encode())
+
+    async with http.post("/v1/chat/completions", data=body) as response:
+        assert response.status == 200
+    assert llm.calls[-1].messages[0]["content"] == [image]
+
+
+async def test_a_body_may_be_long_but_not_of_many_values(http: aiohttp.ClientSession) -> None:
+    response = await post(http, model="fake", messages=[{"role": "user", "content": [""] * 100_001}])
+
+    assert response.status == 400
+    assert "values" in (await response.json())["error"]["message"]
 
 
 async def test_a_tool_call_comes_back(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
@@ -360,7 +378,8 @@ async def test_every_error_of_these_routes_reads_as_openais(http: aiohttp.Client
     chat, wrong = "/v1/chat/completions", {"Authorization": "wrong"}
     assert await seen("GET", chat) == (405, "invalid_request_error", "method_not_allowed")
     assert await seen("POST", "/v1/chat/nothing") == (404, "invalid_request_error", "not_found")
-    assert await seen("POST", chat, data=b"x" * 100_001) == (413, "invalid_request_error", "body_too_large")
+    large = io.BytesIO(bytes(33 * 1024 * 1024))
+    assert await seen("POST", chat, data=large) == (413, "invalid_request_error", "body_too_large")
     assert await seen("POST", chat, headers=wrong) == (401, "invalid_request_error", "invalid_api_key")
     assert await seen("GET", "/v1/models", headers=wrong) == (401, "invalid_request_error", "invalid_api_key")
     async with http.get("/v1/jobs/none") as response:

@@ -45,6 +45,15 @@ async def test_they_come_byte_for_byte(http: aiohttp.ClientSession, llm: FakeLLM
         assert (response.status, await response.read()) == (200, said)
 
 
+async def test_as_many_tokens_as_openai_embeds_at_once_are_taken(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    tokens = [[100_000 + place for place in range(293)]] * 1024
+
+    embedded = await sdk.embeddings.create(model="fake", input=tokens)
+
+    assert len(embedded.data) == 1024
+    assert llm.calls[-1].body["input"] == tokens
+
+
 async def test_large_ones_are_taken(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     numbers = [0.123456789] * 100_000
     llm.on("much", replies.raw(vectors(*({"object": "embedding", "index": n, "embedding": numbers} for n in range(9)))))

@@ -366,7 +366,7 @@ async def test_a_long_conversation_is_cut_where_the_request_allows_it(
 async def test_a_request_may_be_larger_than_on_other_routes(http: aiohttp.ClientSession) -> None:
     status, _ = await post(http, model="fake", input="x" * 200_000)
     assert status == 200
-    async with http.post("/v1/chat/completions", json={"messages": [{"content": "x" * 200_000}]}) as response:
+    async with http.post("/webhook", json={"message": "x" * 200_000}) as response:
         assert response.status == 413
 
 

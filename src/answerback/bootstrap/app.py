@@ -31,6 +31,7 @@ from answerback.http.cors import Cors
 from answerback.http.error_handlers import ErrorHandlers, ErrorRenderers
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.middleware import ASGIApp, RequestMiddleware
+from answerback.http.openai_bodies import MAX_BODY_BYTES
 from answerback.http.openai_errors import openai_error
 from answerback.http.paths import Paths
 from answerback.http.readiness import Readiness
@@ -50,7 +51,6 @@ from answerback.relay import routes as relay
 from answerback.responses import conversation_routes
 from answerback.responses import routes as responses
 from answerback.responses.background import Background
-from answerback.responses.request import MAX_BODY_BYTES
 from answerback.responses.stored_streams import StoredStreams
 from answerback.responses.turns import Turns
 from answerback.reviews import routes as reviews
@@ -116,15 +116,18 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
 
 
 def _limits(most: int) -> BodyLimits:
-    items = max(most, MAX_BODY_BYTES)
+    openais = max(most, MAX_BODY_BYTES)
     return BodyLimits(
         most,
         {
             # A form wraps its file.
             benchmark.PATH: most + benchmark.FORM_BYTES,
-            responses.PATH: items,
-            conversation_routes.ROOT: items,
-            f"{conversation_routes.ROOT}/": items,
+            chat.PATH: openais,
+            text_completions.PATH: openais,
+            embeddings.PATH: openais,
+            responses.PATH: openais,
+            conversation_routes.ROOT: openais,
+            f"{conversation_routes.ROOT}/": openais,
         },
     )
 

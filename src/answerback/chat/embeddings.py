@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.chat.openapi_parts import TEXTS_OR_TOKENS, relayed_body, relayed_responses
-from answerback.chat.requests import check_model, check_texts
+from answerback.chat.requests import MAX_VALUES, check_model, check_texts
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_bodies import read_object
 from answerback.http.openai_errors import MissingParameter, OpenAIRoute
@@ -15,6 +15,7 @@ from answerback.kernel.json import Json
 from answerback.llm.asking import Asker
 from answerback.llm.model import Api
 
+PATH = "/v1/embeddings"
 WANTED = """send {"model": …, "input": "…"} with 'Content-Type: application/json'"""
 
 _ANSWER = {
@@ -60,7 +61,7 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
 
 async def _read(request: Request) -> dict[str, Json]:
     """Raises as `read_object`, and InvalidParameter, MissingParameter."""
-    body = await read_object(request, WANTED)
+    body = await read_object(request, WANTED, MAX_VALUES)
     if not body.get("model"):
         raise MissingParameter("model", "missing required parameter: 'model'")
     check_model(body)

@@ -37,7 +37,7 @@ _RELAY_ERRORS = (
     | openai_errors(
         _400="The request is wrong, or the upstream refused it: `param` and `message` say what to change",
         _409=SPENT_KEY,
-        _413="The body is too large, for the service or for the upstream",
+        _413="The body is larger than 32 MiB, or too large for the upstream",
         _415=NOT_JSON,
     )
     | openai_refusal(404, "The upstream has no such model", "model_not_found", "nonesuch is not a valid model ID")

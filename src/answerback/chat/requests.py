@@ -8,6 +8,9 @@ from answerback.llm.model import name
 MOST_TEXTS = 2048
 """How many texts one request may embed or go on with (OpenAI API reference, "Embeddings")."""
 
+MAX_VALUES = 2**19
+"""Of JSON in such a request: 300,000 tokens are the most that OpenAI embeds at once."""
+
 
 def check_model(body: dict[str, Json]) -> None:
     """Raises InvalidParameter: the name becomes a label of metrics and a field of the log."""

@@ -19,6 +19,7 @@ from answerback.http.sse import sse_response
 from answerback.kernel.json import Json
 from answerback.llm.asking import Asker
 
+PATH = "/v1/chat/completions"
 WANTED = """send {"model": …, "messages": […]} with 'Content-Type: application/json'"""
 
 

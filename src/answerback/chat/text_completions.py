@@ -19,7 +19,7 @@ from answerback.chat.openapi_parts import (
     relayed_body,
     relayed_responses,
 )
-from answerback.chat.requests import check_model, check_texts
+from answerback.chat.requests import MAX_VALUES, check_model, check_texts
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.keep_alive import stream
 from answerback.http.openai_bodies import check_type, read_object
@@ -31,6 +31,7 @@ from answerback.llm.asking import Asker
 from answerback.llm.model import Api, Chunk
 from answerback.llm.reply import StreamedReply
 
+PATH = "/v1/completions"
 WANTED = """send {"model": …, "prompt": "…"} with 'Content-Type: application/json'"""
 TEXT_COMPLETION = "text_completion"
 """The `object` of a plain completion, and of a chunk of one."""
@@ -92,7 +93,7 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
 
 async def _read(request: Request) -> dict[str, Json]:
     """Raises as `read_object`, and InvalidParameter, MissingParameter."""
-    body = await read_object(request, WANTED)
+    body = await read_object(request, WANTED, MAX_VALUES)
     check_texts(body, "prompt")
     check_model(body)
     check_type(body, "stream", bool, "true or false")

@@ -40,7 +40,7 @@ class InvalidRequest(Refusal):
 
 
 class BodyTooLarge(Refusal):
-    """The body is larger than `MAX_BODY_BYTES`."""
+    """The body is larger than `MAX_BODY_BYTES`, or on OpenAI's routes than 32 MiB."""
 
     code = "body_too_large"
 

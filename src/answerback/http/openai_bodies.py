@@ -17,15 +17,21 @@ _TEXT = re.compile(rb'"[^"\\]*(?:\\(?:.|\Z)[^"\\]*)*(?:"|\Z)', re.DOTALL)
 """A text of JSON, also one that never ends: what matches at the first try costs a look at each byte."""
 
 
-async def read_object(request: Request, wanted: str, most_values: int | None = None) -> dict[str, Json]:
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""Of a request that holds messages, items or texts: histories, images and files are long."""
+MAX_VALUES = 100_000
+"""Of JSON in such a request: a history of thousands of messages has fewer."""
+
+
+async def read_object(request: Request, wanted: str, most_values: int = MAX_VALUES) -> dict[str, Json]:
     """The request's JSON object; `wanted` says what to send instead of what is none. Raises InvalidParameter,
     UnsupportedMediaType, and BodyTooLarge from the middleware.
 
-    `most_values` bounds the values within, for routes whose bodies are large because of a few long texts: many small
-    values cost far more than as many bytes of text.
+    `most_values` bounds the values within: such bodies are large because of a few long texts, and many small values
+    cost far more than as many bytes of text.
     """
     raw = (await request.body()).removeprefix(BOM_UTF8)
-    if most_values is not None and _has_more_values(raw, most_values):
+    if _has_more_values(raw, most_values):
         raise InvalidParameter("body", f"the body holds more than {most_values} values")
     try:
         body = _decode(raw, wanted)

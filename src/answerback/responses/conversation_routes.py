@@ -31,7 +31,6 @@ from answerback.responses.conversation_request import items_in, metadata_of
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.openapi_parts import INCLUDE_QUERY, ITEM_QUERIES
 from answerback.responses.paging import json_response, listed, page_query, seals
-from answerback.responses.request import MAX_VALUES
 
 ROOT = "/v1/conversations"
 PATH = "/conversations/{conversation_id}"
@@ -64,7 +63,7 @@ def _add_conversations(
         its items until `RETENTION_DAYS` after its last use."""
         tenant_id = await authenticator.tenant(request)
         wanted = """send {"items": […], "metadata": {…}}"""
-        body = await read_object(request, wanted, MAX_VALUES) if await request.body() else {}
+        body = await read_object(request, wanted) if await request.body() else {}
         items, metadata = items_in(body, required=False), metadata_of(body, required=False)
 
         async def create() -> Response:
@@ -88,7 +87,7 @@ def _add_conversations(
     async def update_conversation(request: Request, conversation_id: ConversationId) -> Response:
         """The new metadata replace the old."""
         tenant_id = await authenticator.tenant(request)
-        body = await read_object(request, """send {"metadata": {…}}""", MAX_VALUES)
+        body = await read_object(request, """send {"metadata": {…}}""")
         metadata = metadata_of(body, required=True)
 
         async def change() -> Response:
@@ -115,7 +114,7 @@ def _add_items(router: APIRouter, log: ConversationLog, authenticator: Authentic
     async def create_conversation_items(request: Request, conversation_id: ConversationId) -> Response:
         """Behind all that is there. A response that was asked for before them does not read them."""
         tenant_id = await authenticator.tenant(request)
-        body = await read_object(request, """send {"items": […]}""", MAX_VALUES)
+        body = await read_object(request, """send {"items": […]}""")
         items, sealed = items_in(body, required=True), seals(request)
 
         async def add() -> Response:

@@ -31,11 +31,6 @@ NOT_OFFERED: Mapping[str, str] = {
     "moderation": "moderation is not offered here",
 }
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Of a request that holds items: histories and images are long."""
-MAX_VALUES = 100_000
-"""Of JSON in such a request: a history of thousands of items has fewer."""
-
 MAX_PAIRS = 16
 """Of metadata, as OpenAI's."""
 

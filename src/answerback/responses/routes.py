@@ -32,7 +32,6 @@ from answerback.responses.openapi_parts import (
     SHOWN_RESPONSES,
 )
 from answerback.responses.paging import included, json_response, page_of, seals
-from answerback.responses.request import MAX_VALUES
 from answerback.responses.request import asked as read_asked
 from answerback.responses.store import ResponseStore
 from answerback.responses.stored_streams import StoredStreams
@@ -85,7 +84,7 @@ def router(
         """
         caller = await authenticator.caller(request)
         tenant_id = caller.tenant_id
-        body = await read_object(request, WANTED, MAX_VALUES)
+        body = await read_object(request, WANTED)
         asked = read_asked(body)
         if asked.background:
             found, created = await background.start(caller, asked, idempotency_key(request))

@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     rate_limit: RateText = "60/minute"
     """Requests of one key (of one address without keys), such as `60/minute` or `1000/hour`; `0`: no limit."""
     max_body_bytes: Count = 1_048_576
-    """The largest request body."""
+    """The largest request body; OpenAI's routes take 32 MiB, if this is not more."""
     mock_mode: bool = False
     """Let the mock answer, whatever keys are set."""
     mock_delay_seconds: Annotated[float, Field(ge=0, le=DAY, allow_inf_nan=False)] = 1
