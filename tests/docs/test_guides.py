@@ -13,6 +13,7 @@ from answerback.kernel import signature
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
 from doc_pages import Block, blocks
+from npm import OPENAI, installed
 from surroundings import SECRET
 from terminals import reader
 from whole_api import whole_api
@@ -27,8 +28,12 @@ def serves_itself(page: Sequence[Block]) -> bool:
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
-async def test_a_guide_shows_what_happens(path: Path, tmp_path: Path, ports: dict[str, str], llm: FakeLLM) -> None:
+async def test_a_guide_shows_what_happens(
+    path: Path, tmp_path: Path, ports: dict[str, str], llm: FakeLLM, pytestconfig: pytest.Config
+) -> None:
     page = blocks(path)
+    for_node = any("npm install openai" in block.text for block in page)
+    modules = {"NODE_MODULES": str(installed(pytestconfig, OPENAI) / "node_modules")} if for_node else {}
     places = ports | {"11434": str(llm.port)}
     if serves_itself(page):
         async with reader(tmp_path, places, APP_PORT=ports["8080"]) as follower:
@@ -37,7 +42,7 @@ async def test_a_guide_shows_what_happens(path: Path, tmp_path: Path, ports: dic
     settings = {"MOCK_MODE": "true", "MOCK_DELAY_SECONDS": "0"}
     async with (
         Service(settings, folder=tmp_path) as service,
-        reader(tmp_path, places | {"8080": str(service.port)}) as follower,
+        reader(tmp_path, places | {"8080": str(service.port)}, **modules) as follower,
     ):
         await follower.follow(page)
 

@@ -1,8 +1,6 @@
 """README.md, followed by a reader: every command runs, and what is shown is what the reader sees."""
 
 import json
-import shutil
-import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,14 +14,13 @@ from answerback.kernel import signature
 from answerback.settings import Settings
 from answerback.settings.describing import describe
 from doc_pages import Block, blocks
+from npm import installed
 from surroundings import SECRET
 from terminals import Reader, reader
 
 PAGE = Path(__file__).parents[2] / "README.md"
 BLOCKS = blocks(PAGE)
 ENV_FILES = [block for block in BLOCKS if block.title == ".env"]
-PACKAGES = ("express@5", "standardwebhooks@1")
-INSTALL_SECONDS = 90
 RECEIVERS = {"receiver.py": "9001", "receiver.mjs": "9002"}
 
 
@@ -33,20 +30,8 @@ def is_express(block: Block) -> bool:
 
 @pytest.fixture(scope="session")
 def node_modules(request: pytest.FixtureRequest) -> Path:
-    """The packages of the receiver for Express, kept in pytest's cache."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are not installed")
-    assert request.config.cache is not None
-    folder = request.config.cache.mkdir("receiver-express-5")
-    if not (folder / "node_modules" / "standardwebhooks" / "package.json").exists():
-        command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES]
-        try:
-            installed = subprocess.run(command, capture_output=True, timeout=INSTALL_SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            pytest.skip(f"npm did not install {PACKAGES} within {INSTALL_SECONDS} s")
-        if installed.returncode:
-            pytest.skip(f"npm cannot install {PACKAGES} here")
-    return folder / "node_modules"
+    """Those of the receiver for Express."""
+    return installed(request.config, "express@5", "standardwebhooks@1") / "node_modules"
 
 
 def test_it_has_200_lines_at_most() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,13 +11,12 @@ import pytest
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from npm import OPENAI, installed
 from troubles import TROUBLES, chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCRIPT = Path(__file__).with_name("openai_client.mjs")
-PACKAGE = "openai@7"
-INSTALL_SECONDS = 90
 
 
 @pytest.fixture(scope="module")
@@ -28,19 +26,8 @@ def settings() -> Mapping[str, str]:
 
 @pytest.fixture(scope="module")
 def project(request: pytest.FixtureRequest) -> Path:
-    """A folder with the package installed, kept in pytest's cache."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are not installed")
-    assert request.config.cache is not None
-    folder = request.config.cache.mkdir("openai-node-7")
-    if not (folder / "node_modules" / "openai" / "package.json").exists():
-        command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE]
-        try:
-            installed = subprocess.run(command, capture_output=True, timeout=INSTALL_SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            pytest.skip(f"npm did not install {PACKAGE} within {INSTALL_SECONDS} s")
-        if installed.returncode:
-            pytest.skip(f"npm cannot install {PACKAGE} here")
+    """A folder with the package installed, and the script."""
+    folder = installed(request.config, OPENAI)
     shutil.copy(SCRIPT, folder)
     return folder
 
