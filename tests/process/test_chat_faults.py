@@ -1,4 +1,4 @@
-"""200 ways for a stream to break (`FAULTS=1000` for more), on the routes that stream: none looks like success."""
+"""200 ways for a stream to break (`FAULTS=1000` for more), and as many for a whole answer: none looks like success."""
 
 import asyncio
 import json
@@ -10,10 +10,11 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
+from aiohttp import web
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
-from answerback.testing.replies import Reply
+from answerback.testing.replies import Call, Reply
 from answerback.testing.service import Service
 from troubles import chunk, sse
 
@@ -112,6 +113,132 @@ KINDS: tuple[Callable[[random.Random], Reply], ...] = (
     two_ends,
     ends_twice,
 )
+
+
+def whole(rng: random.Random) -> dict[str, Any]:
+    said = {"role": "assistant", "content": " ".join(f"word{n}" for n in range(rng.randrange(1, 40)))}
+    choice = {"index": 0, "message": said, "finish_reason": "stop"}
+    return {"id": "c", "object": "chat.completion", "created": 1, "model": "fake", "choices": [choice], "usage": USAGE}
+
+
+def cut_whole(rng: random.Random) -> Reply:
+    """Anywhere, by a closed connection or a body that is over."""
+    data = replies.encoded(whole(rng))
+    kept, broken = data[: rng.randrange(len(data))], rng.random() < 0.5
+
+    async def reply(request: web.BaseRequest, _: Call) -> web.StreamResponse:
+        length = len(data) if broken else len(kept)
+        headers = {"Content-Type": "application/json", "Content-Length": str(length)}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        await response.write(kept)
+        if broken and request.transport is not None:
+            request.transport.close()
+        return response
+
+    return reply
+
+
+def without_reason(rng: random.Random) -> Reply:
+    document = whole(rng)
+    choice = document["choices"][0]
+    choice["finish_reason"] = None
+    if rng.random() < 0.5:
+        del choice["finish_reason"]
+    return replies.raw(replies.encoded(document))
+
+
+def error_within(rng: random.Random) -> Reply:
+    document, said = whole(rng), {"code": rng.choice([429, 500, "server_error", None]), "message": "scripted"}
+    choice = document["choices"][0]
+    match rng.randrange(4):
+        case 0:
+            document = {"error": said}
+        case 1:
+            document["error"] = said
+        case 2:
+            choice["error"] = said
+        case _:
+            choice["finish_reason"] = rng.choice(["error", "network_error", "abort"])
+    return replies.raw(replies.encoded(document))
+
+
+def garbage_whole(rng: random.Random) -> Reply:
+    data = replies.encoded(whole(rng))
+    place = rng.randrange(1, len(data) - 1)
+    noise = rng.choice([b"<html>busy</html>", b"\xff\xfe\x00", b"}{", b'"'])
+    return replies.raw(rng.choice([data[:place] + noise, noise, b"null", b"[]", b"{}", b"0", b""]))
+
+
+def stall_whole(_: random.Random) -> Reply:
+    return replies.hang()
+
+
+def one_of_two_whole(rng: random.Random) -> Reply:
+    """Two answers, of which one has no end."""
+    document = whole(rng)
+    document["choices"].append({"index": 1, "message": {"role": "assistant", "content": "other"}})
+    return replies.raw(replies.encoded(document))
+
+
+WHOLE_KINDS: tuple[Callable[[random.Random], Reply], ...] = (
+    cut_whole,
+    cut_whole,
+    cut_whole,
+    without_reason,
+    error_within,
+    error_within,
+    garbage_whole,
+    garbage_whole,
+    stall_whole,
+    one_of_two_whole,
+)
+
+
+async def test_no_broken_whole_answer_looks_like_success(llm: FakeLLM, service: Service) -> None:
+    rng = random.Random(SEED)
+    for n in range(FAULTS):
+        llm.on(f"whole fault {n}", WHOLE_KINDS[n % len(WHOLE_KINDS)](rng))
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
+
+        async def seen(n: int) -> list[bool]:
+            async with slots:
+                text = f"whole fault {n}"
+                # Asked for as a stream, an upstream of this kind answers whole all the same.
+                return [
+                    await completed(client, text),
+                    await responded(client, text, streamed=False),
+                    await chatted(client, text, include_usage=n % 2 == 0),
+                    await responded(client, text, streamed=True),
+                ]
+
+        seen_by_clients = await asyncio.gather(*(seen(n) for n in range(FAULTS)))
+        as_success = [
+            (n, WHOLE_KINDS[n % len(WHOLE_KINDS)].__name__, routes)
+            for n, routes in enumerate(seen_by_clients)
+            if any(routes)
+        ]
+        llm.on("whole", replies.raw(replies.encoded(whole(rng))))
+        good = [
+            await completed(client, "whole"),
+            await responded(client, "whole", streamed=False),
+            await chatted(client, "whole", include_usage=True),
+            await responded(client, "whole", streamed=True),
+        ]
+
+    assert as_success == []
+    assert all(good)
+
+
+async def completed(client: openai.AsyncOpenAI, text: str) -> bool:
+    """Whether the SDK got a completion."""
+    try:
+        await client.chat.completions.create(model="fake", messages=[{"role": "user", "content": text}])
+    except openai.APIError:
+        return False
+    return True
 
 
 async def test_no_broken_stream_looks_like_success(llm: FakeLLM, service: Service, http: aiohttp.ClientSession) -> None:
