@@ -13,7 +13,7 @@ from answerback.http.codes import HEADERS_TOO_LARGE, INVALID_HTTP, REQUEST_TIMEO
 from answerback.http.descriptors import leaves_reserve
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
-from answerback.http.flow import Flow, LingeringTransport
+from answerback.http.flow import Flow, JoinedWrites, LingeringTransport
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog, request_id
 from answerback.http.unread import UnreadResponses
@@ -89,6 +89,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
         self.flow = Flow(transport)
+        self._responses = JoinedWrites(transport, self.loop)
         self._await_request()
         self._heard_at = self.loop.time()
         if not leaves_reserve(transport.get_extra_info("socket").fileno()):
@@ -170,8 +171,10 @@ class BoundedHttp(HttpToolsProtocol):
             self._running = self.cycle
         if self._leaving:
             self.cycle.keep_alive = False
-        if not self.cycle.keep_alive:
-            self.cycle.transport = LingeringTransport(self.transport, self._close)  # type: ignore[assignment]
+        self._responses.head_comes()
+        cycle = self.cycle
+        writes = self._responses if cycle.keep_alive else LingeringTransport(self._responses, self._close)
+        cycle.transport = writes  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._framing = max(0, self._framing - (1 + FRAMING) * len(body))
@@ -260,6 +263,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _close(self) -> None:
         """Closes the connection once the rest of the body has come, which is dropped within the usual bounds."""
+        self._responses.flush()
         if self._begun_at is None or self.transport.is_closing() or not self.transport.can_write_eof():
             self.transport.close()
         else:
@@ -268,6 +272,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _hang_up(self) -> None:
         """Closes the connection once the client has read what was written, or has not read it in time."""
+        self._responses.flush()
         self.transport.close()
         if self._writing is None:
             self._writing = self.loop.call_later(self.stalled, self.transport.abort)

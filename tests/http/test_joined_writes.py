@@ -1,0 +1,108 @@
+"""A response's head leaves in one write with its body, and alone where nothing follows it at once."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, cast
+
+from answerback.http.flow import JoinedWrites
+from answerback.testing.service import HOST
+from bounded_http import PATIENCE, rest, serving
+
+REQUEST = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
+
+
+class Transport:
+    """Remembers each write of a connection, and whether it was closed behind them."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed
+        self.writes.append(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        self.write(b"".join(parts))
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def joined(transport: Transport) -> JoinedWrites:
+    return JoinedWrites(cast(asyncio.Transport, transport), asyncio.get_running_loop())
+
+
+async def test_a_head_leaves_with_the_body_that_follows_at_once() -> None:
+    transport = Transport()
+    writes = joined(transport)
+
+    writes.head_comes()
+    for data in (b"head", b"body", b"more"):
+        writes.write(data)
+
+    assert transport.writes == [b"headbody", b"more"]
+
+
+async def test_a_head_that_nothing_follows_leaves_with_the_turn_of_the_loop() -> None:
+    transport = Transport()
+    writes = joined(transport)
+
+    writes.head_comes()
+    writes.write(b"head")
+    before = list(transport.writes)
+    await asyncio.sleep(0)
+
+    assert (before, transport.writes) == ([], [b"head"])
+
+
+async def test_a_head_leaves_before_its_connection_closes() -> None:
+    transport = Transport()
+    writes = joined(transport)
+
+    writes.head_comes()
+    writes.write(b"head")
+    writes.close()
+
+    assert (transport.writes, transport.closed) == ([b"head"], True)
+
+
+async def test_a_head_for_a_client_that_is_gone_is_dropped() -> None:
+    transport = Transport()
+    writes = joined(transport)
+
+    writes.head_comes()
+    writes.write(b"head")
+    transport.close()
+    await asyncio.sleep(0)
+
+    assert transport.writes == []
+
+
+class Late:
+    """Sends a head, and the body when `goes_on` is set."""
+
+    def __init__(self) -> None:
+        self.goes_on = asyncio.Event()
+
+    async def __call__(self, _: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        await self.goes_on.wait()
+        await send({"type": "http.response.body", "body": b"late"})
+
+
+async def test_a_client_has_the_head_before_a_late_body() -> None:
+    app = Late()
+    async with serving(app) as port:
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(REQUEST)
+
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        app.goes_on.set()
+
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"late" in await rest(reader)
+        writer.close()
