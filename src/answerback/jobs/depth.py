@@ -1,9 +1,9 @@
 """How many jobs wait, and for how long: counts that partial indexes answer without touching a row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, literal_column, select
 
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.sql import at_most, in_state
@@ -24,7 +24,25 @@ def _where(state: JobState) -> Sequence[Any]:
     return [in_state(jobs, state), has_rank(jobs)] if state is JobState.QUEUED else [in_state(jobs, state)]
 
 
-COUNT = {state: Statement(select(func.count().label("rows")).where(*_where(state))) for state in OPEN_STATES}
+_INDEXED: Mapping[JobState, Any] = {
+    JobState.SCHEDULED: jobs.c.run_at,
+    JobState.HELD: jobs.c.conversation_id,
+    JobState.RUNNING: jobs.c.lease_expires_at,
+    JobState.AWAITING: jobs.c.run_at,
+    JobState.QUARANTINED: jobs.c.run_at,
+}
+"""What the index of a state begins with: never negative there. Where nothing is asked of it, SQLite reads the index of
+all jobs instead, whatever their state."""
+
+
+def _count(state: JobState) -> Statement:
+    counted = select(func.count().label("rows")).where(*_where(state))
+    if state is JobState.QUEUED:
+        return Statement(counted)
+    return Statement(counted.where(_INDEXED[state] >= literal_column("0")), postgresql=counted)
+
+
+COUNT = {state: _count(state) for state in OPEN_STATES}
 NEXT_QUEUED = Statement(
     select(jobs.c.run_at)
     .where(*_where(JobState.QUEUED), jobs.c.queue == Queue.INTERACTIVE.value)
