@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 from scripting import chunk, streamed
 
+from answerback.kernel.current_request import CURRENT_REQUEST, CurrentRequest
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import ShortRetries
@@ -237,3 +238,22 @@ async def test_calls_that_clients_wait_for_are_counted_as_they_end(clock: FakeCl
 
     code = trouble().failure.code
     assert ended == [JobEnd("t1", ANSWERED, Usage(3, 7, 10)), JobEnd("t1", code), JobEnd("t2", code)]
+
+
+async def test_an_answer_is_noted_on_the_line_of_its_request(made: Made, journal: Journal) -> None:
+    asker, _ = made([1.0])
+    request = CurrentRequest("req_1")
+    CURRENT_REQUEST.set(request)
+
+    await asker.ask("t1", BODY)
+
+    assert request.notes == {"model": "model-1", "tokens": 3, "finish": "stop", "llm_ms": 1000}
+    assert journal.lines == []
+
+
+async def test_an_answer_without_a_request_leaves_a_line_of_its_own(made: Made, journal: Journal) -> None:
+    asker, _ = made([1.0])
+
+    await asker.ask("t1", BODY)
+
+    assert journal.lines == [("asked", {"model": "model-1", "ms": 1000, "tokens": 3, "finish": "stop"})]

@@ -101,5 +101,6 @@ async def test_the_log_names_the_model_that_streamed(
     async with http.post("/api/streaming", json={"question": "who?", "model": "fake/streamer"}) as response:
         await response.read()
 
-    (line,) = [line for line in service.logs.splitlines() if '"streamed"' in line and "fake/streamer" in line]
-    assert '"model":"fake/streamer"' in line
+    await service.until_logged('"model":"fake/streamer"')
+    (line,) = [line for line in service.logs.splitlines() if '"model":"fake/streamer"' in line]
+    assert '"path":"/api/streaming"' in line

@@ -137,6 +137,9 @@ async def test_a_good_stream_is_timed_to_its_end(service: Service, http: aiohttp
     seconds = re.search(r"time=(\d+\.\d+)s", line)
     assert seconds is not None
     assert float(seconds[1]) >= 0.3
+    assert re.search(
+        r" \| status_code=200 \| model=\S+ \| tokens=\d+ \| finish=stop \| llm_ms=\d+ \| request_id=", line
+    )
 
 
 @ON_CONSOLE

@@ -55,6 +55,7 @@ async def test_a_request_refused_before_routing_has_an_id_and_a_log_line() -> No
             problem = json.loads(body)
             assert problem == {"detail": problem["error"]["message"], "error": problem["error"]}
             assert problem["error"]["code"] == code
+            await service.until_logged(headers["x-request-id"])
             line = service.logs.splitlines()[-1]
             assert f"ERROR | {asked} | handler=- | time=" in line
             assert line.endswith(f" | status_code={status} | code={code} | request_id={headers['x-request-id']}")

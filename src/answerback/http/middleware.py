@@ -16,7 +16,7 @@ from answerback.http.paths import Paths
 from answerback.http.request_log import ERROR_CODE, NO_HANDLER, RequestLog, request_id
 from answerback.http.routing import RouteLabels
 from answerback.http.sse import Aborted
-from answerback.kernel.current_request import REQUEST_ID
+from answerback.kernel.current_request import CURRENT_REQUEST, CurrentRequest
 from answerback.kernel.errors import NotFound
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import UNTRACED, Span, SpanKind
@@ -71,7 +71,8 @@ class RequestMiddleware:
         started = time.perf_counter()
         scope["path"] = self._paths.canonical(scope["path"])
         exchange = _Exchange(scope, receive, send, self._limits.of(scope["path"]))
-        REQUEST_ID.set(exchange.request_id)
+        current = CurrentRequest(exchange.request_id)
+        CURRENT_REQUEST.set(current)
         exchange.added += self._cors.headers(exchange.origin)
         scope[RESPONSE_HEADERS] = exchange.added
         about = {"http.request.method": scope["method"]}
@@ -80,7 +81,7 @@ class RequestMiddleware:
             try:
                 await self._answer(scope, receive, exchange)
             finally:
-                self._record(scope, exchange, time.perf_counter() - started, span)
+                self._record(scope, exchange, current, time.perf_counter() - started, span)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         try:
@@ -117,7 +118,7 @@ class RequestMiddleware:
         await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
         return True
 
-    def _record(self, scope: Scope, exchange: "_Exchange", seconds: float, span: Span) -> None:
+    def _record(self, scope: Scope, exchange: "_Exchange", current: CurrentRequest, seconds: float, span: Span) -> None:
         status, broken = exchange.ended()
         method, route = scope["method"], self._labels.of(scope)
         handler = getattr(scope.get("endpoint"), "__name__", NO_HANDLER)
@@ -131,6 +132,7 @@ class RequestMiddleware:
             handler=handler,
             code=scope.get(ERROR_CODE),
             broken=broken,
+            notes=current.notes,
         )
         span.rename(f"{method} {route}")
         span.note({"http.route": route, "http.response.status_code": status})

@@ -62,7 +62,7 @@ def _separators(raw: bytes) -> int:
 
 def _decode(raw: bytes, wanted: str) -> Json:
     try:
-        decoded: Json = json.loads(raw.decode(), parse_constant=_no_number, parse_float=_finite)
+        decoded: Json = _DECODER.decode(raw.decode())
         if may_hold_surrogates(raw):
             json.dumps(decoded, ensure_ascii=False).encode()
         return decoded
@@ -85,3 +85,6 @@ def _finite(literal: str) -> float:
 
 def _no_number(literal: str) -> NoReturn:
     raise InvalidParameter("body", f"the body holds {literal}, which is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite)

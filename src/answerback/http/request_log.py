@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 from answerback.kernel.log import Log
@@ -16,6 +16,8 @@ NO_HANDLER = "-"
 
 ERROR_CODE = "answerback.error_code"
 """The key of a request's scope under which the code of the error that answers it is noted, for its line of the log."""
+
+NO_NOTES: Mapping[str, object] = {}
 
 MAX_LOGGED_PATH = 256
 _VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
@@ -50,9 +52,10 @@ class RequestLog:
         handler: str = NO_HANDLER,
         code: str | None = None,
         broken: bool = False,
+        notes: Mapping[str, object] = NO_NOTES,
     ) -> None:
         """`route` is a template, such as `/v1/jobs/{job_id}`; `code` that of the error, None without one; a `broken`
-        response ended early."""
+        response ended early. `notes` are more fields of the line."""
         log = self._log.info if status < 400 else self._log.warning
         if status >= 500 or broken:
             log = self._log.error
@@ -69,6 +72,7 @@ class RequestLog:
             status=status,
             ms=ms,
             **fields,
+            **notes,
             request_id=request_id,
         )
         self._metrics.requested(method, route, status, seconds)

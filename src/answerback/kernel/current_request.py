@@ -1,8 +1,18 @@
 """The HTTP request that the current task works for, so that every line of the log which it leaves names it."""
 
 from contextvars import Context, ContextVar
+from dataclasses import dataclass, field
 
-REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+@dataclass(frozen=True, slots=True)
+class CurrentRequest:
+    """`notes` are what the request's own line of the log says besides: which model answered it, and how."""
+
+    id: str
+    notes: dict[str, object] = field(default_factory=dict)
+
+
+CURRENT_REQUEST: ContextVar[CurrentRequest | None] = ContextVar("current_request", default=None)
 """Set by the HTTP middleware. Tasks inherit it from the task that creates them."""
 
 

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
+from answerback.kernel.current_request import CURRENT_REQUEST
 from answerback.kernel.errors import UNUSABLE, ErrorCode, Failure, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.json import Json
@@ -22,6 +23,9 @@ T = TypeVar("T")
 
 TIMER_SLACK = 0.005
 """Seconds added to a wait whose end is known: an event loop's timers may fire a millisecond or two early."""
+
+MEASURED = "measured"
+"""The event of each answer of a benchmark, whose request asks for many."""
 
 MEASURED_TEXT = 32_000
 """How many characters of an answer are kept: a spreadsheet's cell holds few more."""
@@ -183,7 +187,7 @@ class Asker:
             measured = await self._retried(tenant_id, attempt)
         except ProviderError as error:
             return Measured(tries, self._monotonic() - started, 0.0, failure=error.failure)
-        self._report(tenant_id, "measured", measured.model, measured.seconds, measured.usage, measured.finish_reason)
+        self._report(tenant_id, MEASURED, measured.model, measured.seconds, measured.usage, measured.finish_reason)
         return measured
 
     async def models(self) -> ModelList:
@@ -227,9 +231,14 @@ class Asker:
         usage: Usage | None,
         finish: FinishReason | None,
     ) -> None:
+        """Notes an answer on the line of its request; one without a request of its own gets a line."""
         self._ended(JobEnd(tenant_id, ANSWERED, usage))
-        tokens = usage.total_tokens if usage else None
-        self._log.info(event, model=model, ms=int(seconds * 1000), tokens=tokens, finish=finish)
+        ms, tokens = int(seconds * 1000), usage.total_tokens if usage else None
+        request = None if event == MEASURED else CURRENT_REQUEST.get()
+        if request is None:
+            self._log.info(event, model=model, ms=ms, tokens=tokens, finish=finish)
+        else:
+            request.notes.update(model=model, tokens=tokens, finish=finish, llm_ms=ms)
 
 
 async def _text(first: str, reply: StreamedReply) -> AsyncGenerator[str, None]:

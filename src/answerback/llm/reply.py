@@ -3,7 +3,6 @@ only as far as a caller asks."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from functools import cached_property
 from typing import TypeAlias
 
 from answerback.kernel.errors import ErrorCode, ProviderError
@@ -23,49 +22,40 @@ None."""
 
 
 class WholeReply:
-    """A whole completion that `completions.check` has passed. `body` is the upstream's JSON, `document` the same
-    decoded. `model` is the one that answered, or `asked_model` if the upstream does not name it."""
+    """A whole completion that `read_completion` has taken. `body` is the upstream's JSON, `document` the same decoded.
+    `model` is the one that answered, or `asked_model` if the upstream does not name it. `finish_word` is the word for
+    the end of the first choice: OpenAI's, or the upstream's own one of unknown meaning."""
 
     def __init__(self, body: bytes, document: Mapping[str, Json], asked_model: str) -> None:
         self.body = body
         self.document = document
         self.model = name(document.get("model")) or asked_model
-
-    @cached_property
-    def usage(self) -> Usage | None:
-        return usage_of(self.document)
-
-    @property
-    def finish_word(self) -> str | None:
-        """The word for the end of the first choice: OpenAI's, or the upstream's own one of unknown meaning."""
-        return word_of(reason_of(self.document["choices"][0]))
-
-    @cached_property
-    def finish_reason(self) -> FinishReason | None:
-        choice = self.document["choices"][0]
-        calls = choice["message"].get("tool_calls") or choice["message"].get("function_call")
-        return normalised(classify(reason_of(choice)), calls_tools=bool(calls))
+        self.usage = self._usage()
+        self.finish_word, self.finish_reason = self._end()
 
     def answer(self) -> Answer:
         """The first choice. Raises ProviderError if it holds neither text nor tool calls."""
         return completions.answer(self.document["choices"][0], self.model, self.usage)
 
+    def _usage(self) -> Usage | None:
+        return usage_of(self.document)
+
+    def _end(self) -> tuple[str | None, FinishReason | None]:
+        choice = self.document["choices"][0]
+        reason, message = reason_of(choice), choice["message"]
+        calls = message.get("tool_calls") or message.get("function_call")
+        return word_of(reason), normalised(classify(reason), calls_tools=bool(calls))
+
 
 class EmbeddingsReply(WholeReply):
     """Whole embeddings, which `embeddings.check` has passed: they have no choices, and so no end."""
 
-    @cached_property
-    def usage(self) -> Usage | None:
+    def _usage(self) -> Usage | None:
         counts = self.document.get("usage")
         return usage({**counts, "completion_tokens": 0}) if isinstance(counts, dict) else None
 
-    @property
-    def finish_word(self) -> None:
-        return None
-
-    @property
-    def finish_reason(self) -> None:
-        return None
+    def _end(self) -> tuple[None, None]:
+        return None, None
 
 
 class StreamedReply:

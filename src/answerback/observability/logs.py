@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
 
-from answerback.kernel.current_request import REQUEST_ID
+from answerback.kernel.current_request import CURRENT_REQUEST
 from answerback.kernel.log import Log
 from answerback.observability.logfile import LogFile
 from answerback.observability.sink import Sink
@@ -80,8 +80,8 @@ class _Log:
             self._write("error", event, fields, _trace(sys.exception()))
 
     def _write(self, level: str, event: str, fields: dict[str, object], trace: str = "") -> None:
-        if (request_id := REQUEST_ID.get()) is not None:
-            fields.setdefault("request_id", request_id)
+        if (request := CURRENT_REQUEST.get()) is not None:
+            fields.setdefault("request_id", request.id)
         self._sink.write(self._render(level, event, fields, trace))
 
 
@@ -123,7 +123,7 @@ def _request_words(level: str, fields: Mapping[str, object]) -> str:
         f"{'INFO - OK' if level == 'info' else 'ERROR - ERROR'} | {fields.get('method')} {fields.get('path')} | "
         f"handler={fields.get('handler')} | time={seconds:.4f}s | status_code={fields.get('status')}"
     )
-    for key in ("code", "stream", "request_id"):
+    for key in ("code", "stream", "model", "tokens", "finish", "llm_ms", "request_id"):
         if (value := fields.get(key)) is not None:
             line += f" | {key}={value}"
     return _escape(line)
