@@ -14,6 +14,7 @@ from stores import Stores
 
 SHOP, BLOG = "https://shop.example/hook", "https://blog.example/hook"
 DOWN = Report("retry", error="the receiver answered 503", http_status=503)
+AWAY = Report("retry", error="connection refused")
 GONE = Report("dead", error="the receiver answered 410", http_status=410)
 TOOK = Report("delivered", http_status=200)
 
@@ -21,8 +22,8 @@ TOOK = Report("delivered", http_status=200)
 async def attempt(stores: Stores, report: Report) -> None:
     """One attempt at all that is due."""
     for each in (await claim(stores)).deliveries:
-        if report is DOWN:
-            await stores.deliveries.send_later(each, 300.0, report)
+        if report is DOWN or report is AWAY:
+            await stores.deliveries.send_later(each, 300.0, report, unreached=report is AWAY)
         elif report is GONE:
             await stores.deliveries.dead(each, report)
         else:
@@ -57,6 +58,25 @@ async def test_each_receiver_has_what_it_is_owed_and_how_it_answers(stores: Stor
     assert blog.next_attempt_at == blog.last_attempt_at + 300_000
     assert blog.delivered_at is None
     assert list(found) == ["https://blog.example:443", "https://shop.example:443"]
+
+
+async def test_one_that_could_not_be_reached_is_tried_before_its_schedules_step(
+    stores: Stores, clock: FakeClock
+) -> None:
+    await owe(stores, 1, BLOG)
+    await attempt(stores, AWAY)
+
+    (blog,) = (await shown(stores)).values()
+
+    assert blog.last_attempt_at is not None
+    assert blog.next_attempt_at == blog.last_attempt_at + 5_000
+
+    # After an outage of an hour a probe comes each minute.
+    for _ in range(12):
+        clock.advance(300)
+        await attempt(stores, AWAY)
+    (blog,) = (await shown(stores)).values()
+    assert blog.next_attempt_at == blog.last_attempt_at + 60_000
 
 
 async def test_the_newest_attempt_decides(stores: Stores, clock: FakeClock) -> None:

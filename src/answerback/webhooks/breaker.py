@@ -45,6 +45,12 @@ FORGET_AFTER = 900.0
 MAX_ORIGINS = 10_000
 
 
+def pause_after(outage: float, seconds: float) -> float:
+    """Seconds between a failure and the next probe, in an outage of so many seconds, after an attempt that took
+    `seconds`."""
+    return max(HANG_PAUSES * seconds, SHORTEST_PAUSE, min(OUTAGE_SHARE * outage, LONGEST_PAUSE))
+
+
 @dataclass(slots=True)
 class _Origin:
     moved_at: float
@@ -205,8 +211,7 @@ class CircuitBreakers:
             state.failing_since = now - seconds
         state.failures += 1
         state.failed_at = now
-        pause = OUTAGE_SHARE * (now - state.failing_since)
-        state.probes_at = now + max(HANG_PAUSES * seconds, SHORTEST_PAUSE, min(pause, LONGEST_PAUSE))
+        state.probes_at = now + pause_after(now - state.failing_since, seconds)
 
     @staticmethod
     def _is_probe(state: _Origin, now: float, seconds: float) -> bool:

@@ -34,7 +34,9 @@ class ReceiverBody(BaseModel):
     dead: int = Field(description=f"Given up, of the newest {NEWEST:,}.", examples=[0])
     last_error: str | None = Field(description="Why the last attempt failed.", examples=["the receiver answered 503"])
     last_attempt_at: Time | None
-    next_attempt_at: Time | None
+    next_attempt_at: Time | None = Field(
+        description="By the schedule, or the probe of one that could not be reached, where that comes first."
+    )
     delivered_at: Time | None = Field(description="When it last took one of those that were looked at.")
 
 

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import any_, func, literal_column, select
@@ -17,6 +18,7 @@ from answerback.database.operation import Operation, Row, Rows, Statement, Trans
 from answerback.database.sql import among, at_most, bound, in_state
 from answerback.database.tables import deliveries
 from answerback.queue.attempts import Attempt, attempts_of
+from answerback.webhooks.breaker import pause_after
 from answerback.webhooks.model import DeliveryState
 
 MAX_RECEIVERS = 100
@@ -31,7 +33,8 @@ ENDS = 2
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """One origin. `url` is where the newest delivery went that was read; `healthy` is None before the first attempt.
-    Times are epoch milliseconds of the wall clock."""
+    `next_attempt_at` is the schedule's, or that of a probe where it comes first. Times are epoch milliseconds of the
+    wall clock."""
 
     origin: str
     url: str
@@ -163,9 +166,19 @@ def _receiver(origin: str, rows: Sequence[Row], *, waiting: int, held: int, dead
         dead=dead,
         last_error=last.error if last is not None else None,
         last_attempt_at=last.finished_at if last is not None else None,
-        next_attempt_at=due,
+        next_attempt_at=due if due is None else min(due, _probed_at(attempts) or due),
         delivered_at=max((row.delivered_at for row in rows if row.delivered_at is not None), default=None),
     )
+
+
+def _probed_at(attempts: Sequence[Attempt]) -> int | None:
+    """When an origin that could not be reached is probed, as far as these attempts at it say, oldest first."""
+    failing = list(takewhile(lambda attempt: attempt.http_status is None, reversed(attempts)))
+    if not failing:
+        return None
+    last, first = failing[0], failing[-1]
+    outage, took = last.finished_at - first.started_at, last.finished_at - last.started_at
+    return last.finished_at + int(1000 * pause_after(outage / 1000, took / 1000))
 
 
 def _finished(attempt: Attempt) -> int:
