@@ -117,9 +117,8 @@ class StoredResponse:
 
     def progress(self, default_model: str) -> Progress:
         result = self.result or {}
-        error = None
-        if self.failure is not None and self.state is not JobState.CANCELLED:
-            error = _error_of(self.failure)
+        # That of a try which is followed by another one is no error of the response.
+        failure = self.failure if STATUSES[self.state] == "failed" else None
         return Progress(
             id=self.id,
             created_at=self.created_at,
@@ -128,7 +127,7 @@ class StoredResponse:
             output=self.output,
             usage=result.get("usage"),
             reason=result.get("reason"),
-            error=error,
+            error=None if failure is None else _error_of(failure),
             completed_at=self.finished_at if self.state is JobState.COMPLETED else None,
             toolbox=Toolbox.of(self.asked.parameters),
         )

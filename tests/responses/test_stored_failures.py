@@ -1,0 +1,28 @@
+"""The error of a stored response: there once it has failed, and not before."""
+
+import pytest
+
+from answerback.jobs.kind import JobState, StoredFailure
+from answerback.responses.model import Asked
+from answerback.responses.stored import StoredResponse
+
+LIMITED = StoredFailure("upstream_rate_limited", "slow down")
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "code"),
+    [
+        (JobState.SCHEDULED, "queued", None),
+        (JobState.RUNNING, "in_progress", None),
+        (JobState.CANCELLED, "cancelled", None),
+        (JobState.FAILED, "failed", "rate_limit_exceeded"),
+        (JobState.EXPIRED, "failed", "rate_limit_exceeded"),
+    ],
+)
+def test_a_failure_that_is_followed_by_another_try_is_no_error(state: JobState, status: str, code: str | None) -> None:
+    response = StoredResponse("resp_1", Asked({}, ()), state, None, LIMITED, 0, None)
+
+    at = response.progress("m")
+
+    assert at.status == status
+    assert (None if at.error is None else at.error["code"]) == code
