@@ -24,10 +24,13 @@ assert given[0] == "compose"
 assert "--profile" not in given or given[given.index("--profile") + 1] in profiles
 assert "run" not in given or services.keys() & set(given)"""
 
+MAKE = f"""[ "$1" != run ] || exec {sys.executable} -m answerback serve
+exec {shutil.which("make")} --dry-run --directory "{ROOT}" "$@" > /dev/null"""
+
 COMMANDS = {
     **{name: f'exec {sys.executable} -m {name} "$@"' for name in MODULES},
     "python": f'exec {sys.executable} "$@"',
-    "make": f'exec {shutil.which("make")} --dry-run --directory "{ROOT}" "$@" > /dev/null',
+    "make": MAKE,
     "pip": f"exec {sys.executable} -c '{PIP}' \"$@\"",
     "npm": 'ln -s "$NODE_MODULES" node_modules',
     "docker": f"exec {sys.executable} -c '{DOCKER}' \"$@\"",

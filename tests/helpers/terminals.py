@@ -18,6 +18,7 @@ PATIENCE = 60.0
 """Seconds until a wait gives up: far more than anything takes here, so that a busy machine fails no story."""
 
 READY = {
+    r"\bmake run\b": "listening",
     r"\banswerback (?:--\S+ )*serve\b": "listening",
     r"\banswerback worker\b": "working",
     r"\bcelery -A\b": "working",

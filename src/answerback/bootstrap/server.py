@@ -150,7 +150,10 @@ def _warn(settings: Settings, log: Log) -> None:
     for name in settings.short_secrets:
         log.warning("short_secret", setting=name, note=f"{SHORT_SECRET} bytes at least, or it can be found by trying")
     if settings.mock:
-        log.warning("mock_mode", note="no LLM is asked: set OPENROUTER_API_KEY, and unset MOCK_MODE, for real answers")
+        remedy = (
+            "unset MOCK_MODE" if settings.mock_mode else "set OPENROUTER_API_KEY, OPENAI_API_KEY or OPENAI_BASE_URL"
+        )
+        log.warning("mock_mode", note=f"no LLM is asked: {remedy} for real answers")
 
 
 def _listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
