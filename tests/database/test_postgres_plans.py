@@ -82,6 +82,7 @@ async def test_no_hot_statement_reads_a_whole_table(planner: Any, name: str) -> 
         ("HELD_AT_RECEIVERS", "deliveries_listed"),
         ("DEAD_AT_RECEIVERS", "deliveries_dead"),
         ("DELIVERED_AT_RECEIVERS", "deliveries_listed"),
+        ("TO_ENDPOINTS_AT_RECEIVERS", "deliveries_of_endpoints"),
         ("DUE_FIRST_AT_RECEIVERS", "deliveries_ready"),
         ("DUE_LAST_AT_RECEIVERS", "deliveries_ready"),
         ("OWN_DELIVERIES", "deliveries_event"),

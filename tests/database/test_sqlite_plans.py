@@ -90,6 +90,7 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("HELD_AT_RECEIVERS", "deliveries_listed (tenant_id=? AND state=? AND job_id>?)"),
         ("DEAD_AT_RECEIVERS", "deliveries_dead (tenant_id=? AND id>?)"),
         ("DELIVERED_AT_RECEIVERS", "deliveries_listed (tenant_id=? AND state=? AND job_id>?)"),
+        ("TO_ENDPOINTS_AT_RECEIVERS", "deliveries_of_endpoints (tenant_id=? AND id>?)"),
         ("DUE_FIRST_AT_RECEIVERS", "deliveries_ready (tenant_id=? AND origin=?)"),
         ("DUE_LAST_AT_RECEIVERS", "deliveries_ready (tenant_id=? AND origin=?)"),
         ("OWN_DELIVERIES", "deliveries_event (job_id=?)"),

@@ -170,6 +170,7 @@ DELIVERIES: dict[str, Statement] = {
     "HELD_AT_RECEIVERS": receivers.HELD,
     "DEAD_AT_RECEIVERS": receivers.DEAD,
     "DELIVERED_AT_RECEIVERS": receivers.DELIVERED,
+    "TO_ENDPOINTS_AT_RECEIVERS": receivers.TO_ENDPOINTS,
     "DUE_FIRST_AT_RECEIVERS": receivers.DUE_FIRST,
     "DUE_LAST_AT_RECEIVERS": receivers.DUE_LAST,
     "SHOWN_AT_RECEIVERS": receivers.SHOWN,

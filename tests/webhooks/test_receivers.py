@@ -1,7 +1,7 @@
 """The receivers of a tenant: how each answers, and what it is owed."""
 
 import pytest
-from owing import claim, owe
+from owing import COMPLETED, claim, owe
 
 from answerback.queue.attempts import Report
 from answerback.testing.clock import FakeClock
@@ -77,6 +77,17 @@ async def test_one_that_could_not_be_reached_is_tried_before_its_schedules_step(
         await attempt(stores, AWAY)
     (blog,) = (await shown(stores)).values()
     assert blog.next_attempt_at == blog.last_attempt_at + 60_000
+
+
+async def test_an_endpoint_that_takes_all_is_shown_too(stores: Stores) -> None:
+    endpoint = await stores.deliveries.create_endpoint(TENANT, "blog", BLOG, [COMPLETED])
+    await owe(stores, 2, SHOP)
+    await attempt(stores, TOOK)
+
+    blog = (await shown(stores))["https://blog.example:443"]
+
+    assert (blog.healthy, blog.waiting, blog.url) == (True, 0, endpoint.url)
+    assert blog.delivered_at is not None
 
 
 async def test_the_newest_attempt_decides(stores: Stores, clock: FakeClock) -> None:

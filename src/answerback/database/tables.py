@@ -270,6 +270,7 @@ deliveries = Table(
     Index("deliveries_unreached", "tenant_id", "origin", "created_at", **_when(f"state = 'pending' AND {UNREACHED}")),
     Index("deliveries_deadline", "deadline_at", **_when("state = 'pending'", compared="deadline_at")),
     Index("deliveries_dead", "tenant_id", "id", **_when("state = 'dead'", compared="id")),
+    Index("deliveries_of_endpoints", "tenant_id", "id", **_when("endpoint_id IS NOT NULL", compared="id")),
     Index("deliveries_leased", "lease_expires_at", **_when("state = 'sending'")),
     Index("deliveries_listed", "tenant_id", "state", "job_id", "endpoint_id", **_when(LISTED, compared="job_id")),
 )

@@ -1,7 +1,8 @@
 """The receivers of a tenant's deliveries, by origin: how each answers, and what it is owed.
 
 What is counted is bounded, however many deliveries there are: all that wait for an attempt, the newest of those that
-are held, dead, or were delivered. How a receiver answers, its newest attempt says that one of these rows remembers.
+are held, dead, were delivered, or go to endpoints. How a receiver answers, its newest attempt says that one of these
+rows remembers.
 """
 
 import json
@@ -25,7 +26,7 @@ MAX_RECEIVERS = 100
 COUNTED = 100_000
 """How many deliveries that wait for an attempt are counted."""
 NEWEST = 1_000
-"""How many that are held, how many that are dead, and how many that were delivered are looked at: the newest."""
+"""How many of each other sort are looked at: the newest."""
 ENDS = 2
 """How many of an origin's pending deliveries are read, due first and due last."""
 
@@ -86,15 +87,20 @@ def _newest_listed(state: DeliveryState) -> Statement:
 
 HELD = _newest_listed(DeliveryState.HELD)
 DELIVERED = _newest_listed(DeliveryState.DELIVERED)
-_dead = (
-    select(deliveries.c.id, deliveries.c.origin)
-    .where(in_state(deliveries, DeliveryState.DEAD), deliveries.c.id > _NO_TEXT)
-    .limit(at_most(NEWEST))
-)
-DEAD = Statement(
-    _dead.where(_of_tenant).order_by(deliveries.c.id.desc()),
-    postgresql=_dead.where(_of_one_tenant).order_by(deliveries.c.tenant_id.desc(), deliveries.c.id.desc()),
-)
+
+
+def _newest(where: Any) -> Statement:
+    """Those for which there is an index by id."""
+    rows = select(deliveries.c.id, deliveries.c.origin).where(where, deliveries.c.id > _NO_TEXT).limit(at_most(NEWEST))
+    by_id = deliveries.c.id.desc()
+    return Statement(
+        rows.where(_of_tenant).order_by(by_id),
+        postgresql=rows.where(_of_one_tenant).order_by(deliveries.c.tenant_id.desc(), by_id),
+    )
+
+
+DEAD = _newest(in_state(deliveries, DeliveryState.DEAD))
+TO_ENDPOINTS = _newest(deliveries.c.endpoint_id.is_not(None))
 
 _here = (
     in_state(deliveries, DeliveryState.PENDING),
@@ -117,12 +123,13 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
     held = yield HELD(tenant_id=tenant_id)
     dead = yield DEAD(tenant_id=tenant_id)
     delivered = yield DELIVERED(tenant_id=tenant_id)
+    to_endpoints = yield TO_ENDPOINTS(tenant_id=tenant_id)
     owed = Counter({origin: row.rows for origin, row in waiting.items()})
     owed.update(row.origin for row in (*held, *dead))
     origins = [origin for origin, _ in owed.most_common(MAX_RECEIVERS)]
-    others = dict.fromkeys(row.origin for row in delivered if row.origin not in owed)
+    others = dict.fromkeys(row.origin for row in (*delivered, *to_endpoints) if row.origin not in owed)
     origins += list(others)[: MAX_RECEIVERS - len(origins)]
-    rows = yield from _rows(tenant_id, waiting, origins, (held, dead, delivered))
+    rows = yield from _rows(tenant_id, waiting, origins, (held, dead, delivered, to_endpoints))
     due = {origin: row.run_at + tx.wall_ahead for origin, row in waiting.items()}
     counted = {"held": Counter(row.origin for row in held), "dead": Counter(row.origin for row in dead)}
     return [

@@ -275,6 +275,7 @@ def _create_deliveries() -> None:
     _index("deliveries_event", "deliveries", "job_id", "event_type", "destination", unique=True)
     _index("deliveries_held", "deliveries", "conversation_id", "destination", "position", where="state = 'held'")
     _index("deliveries_leased", "deliveries", "lease_expires_at", where="state = 'sending'")
+    _index("deliveries_of_endpoints", "deliveries", "tenant_id", "id", where="endpoint_id IS NOT NULL", compared="id")
     _index(
         "deliveries_listed",
         "deliveries",
