@@ -2,7 +2,7 @@
 
 import json
 
-from browsing import Visitor
+from browsing import Browser, Visitor
 from storefront import Shop
 
 from answerback.testing import behaviours, replies
@@ -53,3 +53,22 @@ async def test_a_text_from_right_to_left_turns_nothing_around_it(visitor: Visito
     await cell.wait_for()
     assert json.loads(await cell.evaluate("each => JSON.stringify(each.textContent)")) == RTL
     assert await cell.evaluate("each => getComputedStyle(each).unicodeBidi") == "isolate"
+
+
+async def test_long_names_widen_no_page(browser: Browser, running: Shop) -> None:
+    name = "conversation" * 10
+    key = await running.new_key("a key with rather many words, which nobody cut")
+    job = await running.say("hello", key=key, session_id=name, path="/" + "x" * 300)
+    phone = {"viewport": {"width": 390, "height": 844}}
+    async with browser.visit(running.service.url, key, **phone) as visitor:
+        for path, seen in (
+            ("/console", name),
+            ("/console/jobs", name),
+            (f"/console/jobs/{job}", name),
+            ("/console/conversations", name),
+            (f"/console/conversation?session={name}", "hello"),
+            ("/console/receivers", "127.0.0.1"),
+        ):
+            page = await visitor.open(path)
+            await page.get_by_text(seen).first.wait_for(state="attached")
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

@@ -28,7 +28,7 @@ async def test_pages_have_no_serious_fault_on_a_phone(
 
 
 async def test_the_keyboard_reaches_a_job(owner: Visitor) -> None:
-    page = await owner.open("/console/jobs")
+    page = await owner.open("/console/jobs?tenant=default")
     await owner.sees("customer-42")
 
     await page.keyboard.press("Tab")

@@ -25,7 +25,7 @@ export class View {
 
   /**
    * Calls `work` again and again, `milliseconds` after it ended, while the page is looked at; slower after a failure.
-   * `work` returns false once there is nothing more to find out.
+   * `work` returns false once there is nothing more to find out, or for how long it waits next.
    */
   async every(milliseconds, work) {
     let wait = milliseconds;
@@ -34,8 +34,9 @@ export class View {
       if (this.signal.aborted) return;
       if (document.hidden) continue;
       try {
-        if ((await work()) === false) return;
-        wait = milliseconds;
+        const next = await work();
+        if (next === false) return;
+        wait = typeof next === "number" ? next : milliseconds;
       } catch (error) {
         if (error.name === "AbortError") return;
         wait = Math.max((error.retryAfter ?? 0) * 1000, Math.min(wait * 2, 30_000));

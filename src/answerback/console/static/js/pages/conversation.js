@@ -15,6 +15,7 @@ import { time } from "../time.js";
 export const title = "Conversation";
 
 const REREAD_MS = 3000;
+const SELDOM_MS = 15_000;
 const WAITING = 20;
 
 export async function page(view) {
@@ -46,12 +47,14 @@ export async function page(view) {
   };
   await read();
   let stale = false;
-  view.feed.addEventListener("jobs", () => (stale = true), { signal: view.signal });
+  const isOfIt = (job) => (job.session_id ?? job.callback_url) === key;
+  view.feed.addEventListener("jobs", ({ detail }) => (stale ||= detail.items.some(isOfIt)), { signal: view.signal });
   view.every(REREAD_MS, async () => {
-    if (!stale && view.feed.state === "live") return;
+    if (!stale) return;
     stale = false;
     await read();
   });
+  view.every(SELDOM_MS, read);
 }
 
 /** Reads one page further back. */

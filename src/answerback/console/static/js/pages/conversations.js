@@ -15,7 +15,7 @@ export const title = "Conversations";
 
 const COLUMNS = ["Conversation", "Messages", "Waiting", "Last used"];
 const SIZE = 50;
-const REREAD_MS = 5000;
+const REREAD_MS = 10_000;
 
 export async function page(view) {
   const names = await tenantNames(view);
@@ -29,7 +29,11 @@ export async function page(view) {
     h("table.cards", { "aria-label": "Conversations" }, h("thead", {}, h("tr", {}, heads)), body),
   );
   const lead = "What the service remembers, and which messages wait for their turn.";
-  fill(view.root, head("Conversations", lead, whose(view, names), opener(tenant)), h("section.card", { "aria-label": "Conversations" }, place));
+  fill(
+    view.root,
+    head("Conversations", lead, whose(view, names), opener(tenant)),
+    h("section.card", { "aria-label": "Conversations" }, place),
+  );
   const before = view.query.get("before");
   const read = async () => {
     const { items, next } = await get("/v1/sessions", { limit: SIZE, before, tenant }, view.signal);
@@ -49,7 +53,11 @@ function row(one, tenant) {
     {},
     h("td", {}, h("a.whole.cut", { href: conversationPath(one.key, tenant) }, inline(one.key))),
     h("td.number", { "data-name": "Messages" }, number(one.messages)),
-    h("td.number", { "data-name": "Waiting" }, one.waiting ? label(number(one.waiting), "warn") : h("span.none.muted", {}, "–")),
+    h(
+      "td.number",
+      { "data-name": "Waiting" },
+      one.waiting ? label(number(one.waiting), "warn") : h("span.none.muted", {}, "–"),
+    ),
     h("td.when.nowrap.muted", {}, time(one.updated_at)),
   );
 }
@@ -78,7 +86,9 @@ function nothing() {
 }
 
 function pager(query, next) {
-  const newest = query.get("before") ? h("a.button.tight", { href: changed(query, { before: "" }) }, "Last used") : h("span");
+  const newest = query.get("before")
+    ? h("a.button.tight", { href: changed(query, { before: "" }) }, "Last used")
+    : h("span");
   const older = next ? h("a.button.tight", { href: changed(query, { before: next }) }, "Earlier ones") : null;
   return older || query.get("before")
     ? h("nav.pager", { "aria-label": "Pages of conversations" }, newest, older)

@@ -16,7 +16,12 @@ export const title = "Home";
 const RECENT = 8;
 
 export async function page(view) {
-  const parts = { figures: h("div.figures"), failures: h("div.card-body"), chart: minuteChart(), recent: recent(view.session.tenant) };
+  const parts = {
+    figures: h("div.figures"),
+    failures: h("div.card-body"),
+    chart: minuteChart(),
+    recent: recent(view.session.tenant),
+  };
   const test = h("a.button.primary", { href: "/console/playground?by=webhook" }, "Send a test message");
   fill(
     view.root,

@@ -1,6 +1,6 @@
 /** A job: all that happened to it on one timeline, and what can be done about it. */
 
-import { get, post } from "../api.js";
+import { get, post, written } from "../api.js";
 import { fill, h } from "../dom.js";
 import { number } from "../format.js";
 import { ENDED, jobBadge, label } from "../parts/badge.js";
@@ -14,6 +14,7 @@ import { exact, span } from "../time.js";
 export const title = "Job";
 
 const REREAD_MS = 2000;
+const SELDOM_MS = 8000;
 const OPEN = ["held", "pending", "sending"];
 
 export async function page(view) {
@@ -27,9 +28,9 @@ export async function page(view) {
     const written = JSON.stringify(job);
     if (written !== shown) draw(view, job, { read, tenant, behind });
     shown = written;
-    return !isSettled(job);
+    return isSettled(job) ? false : isPutOff(job) ? SELDOM_MS : REREAD_MS;
   };
-  if (await read()) view.every(REREAD_MS, read);
+  if ((await read()) !== false) view.every(REREAD_MS, read);
 }
 
 /** The job before it in its conversation, if that ended after this one was accepted; null if not. */
@@ -39,6 +40,13 @@ async function waitedBehind(job, tenant, signal) {
   const { items } = await get("/v1/jobs", { session_id, tenant, before: job.job_id, limit: 1 }, signal);
   const ended = items[0]?.completed_at;
   return ended && ended > job.created_at ? items[0].job_id : null;
+}
+
+/** What happens next is a while away. */
+function isPutOff(job) {
+  const due = [job.waiting_for?.until, ...job.deliveries.map((each) => each.next_attempt_at)].filter(Boolean);
+  const busy = job.status === "running" || job.deliveries.some((each) => each.status === "sending");
+  return !busy && due.length > 0 && due.every((at) => new Date(at) - Date.now() > SELDOM_MS);
 }
 
 /** Nothing will happen to it any more by itself. */
@@ -119,7 +127,7 @@ function facts(job, session, { tenant }) {
     ["Accepted", exact(job.created_at)],
     ["Deadline", !job.completed_at && exact(job.deadline_at)],
     ["Tenant", job.tenant_id !== session.tenant && job.tenant_id],
-    ["Key", job.key_id && link(`/console/jobs?${new URLSearchParams({ key: job.key_id, ...(tenant && { tenant }) })}`, job.key_id)],
+    ["Key", job.key_id && h("a.mono", { href: `/console/jobs${written({ key: job.key_id, tenant })}` }, job.key_id)],
     ["Callback URL", job.callback_url && h("bdi.wrap", {}, job.callback_url)],
     ["Asked again of", job.retry_of && to(job.retry_of)],
     ["Asked again as", job.retried_as && to(job.retried_as)],

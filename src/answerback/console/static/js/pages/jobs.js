@@ -23,7 +23,7 @@ const AGES = [
 const SIZE = 50;
 /** How many pages that are empty are read on from by themselves. */
 const MOST_READ = 10;
-const REREAD_MS = 5000;
+const REREAD_MS = 15_000;
 const ANNOUNCE_MS = 10_000;
 
 export async function page(view) {
@@ -39,22 +39,45 @@ export async function page(view) {
   fill(
     view.root,
     head("Jobs", lead),
-    h("div.stack", {}, filters(view, names), h("section.card", { "aria-label": "Jobs" }, place.list, place.pager), place.news),
+    h(
+      "div.stack",
+      {},
+      filters(view, names),
+      h("section.card", { "aria-label": "Jobs" }, place.list, place.pager),
+      place.news,
+    ),
   );
-  const read = async () => draw(view, place, await found(asked(view, names), view.signal));
+  let page;
+  const show = (next) => draw(view, place, (page = next));
+  const read = async () => show(await found(asked(view, names), view.signal));
   await read();
-  if (!view.query.get("before")) live(view, read);
+  if (!view.query.get("before")) live(view, read, (newest) => show(joined(newest, page)));
 }
 
-/** Reads the list again after the feed said that jobs changed, not more often than every few seconds. */
-function live(view, read) {
+/** Without filters the feed says what changed; with some, or where it says nothing of older jobs, the list is read again. */
+function live(view, read, join) {
+  const filtered = FILTERS.some((name) => view.query.get(name));
   let stale = false;
-  view.feed.addEventListener("jobs", () => (stale = true), { signal: view.signal });
+  const changed = ({ detail: { items } }) => {
+    stale = true;
+    if (!filtered) join(items);
+  };
+  view.feed.addEventListener("jobs", changed, { signal: view.signal });
   view.every(REREAD_MS, async () => {
     if (!stale) return;
     stale = false;
     await read();
   });
+}
+
+/** A page that begins with these jobs, the newest; none is left out between those and the ones before. */
+function joined(newest, { items, next }) {
+  const known = new Set(newest.map((job) => job.job_id));
+  const meets = items.some((job) => known.has(job.job_id)) || !items.length;
+  const older = meets ? items.filter((job) => !known.has(job.job_id)) : [];
+  const all = [...newest, ...older].slice(0, SIZE);
+  const isCut = !meets || newest.length + older.length > SIZE;
+  return { items: all, next: isCut ? all.at(-1).job_id : next };
 }
 
 /** The first page that has jobs: where many are passed over, pages are short or empty and others follow. */

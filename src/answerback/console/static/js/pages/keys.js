@@ -100,7 +100,10 @@ function row(key, read) {
 const jobsOf = (key) =>
   h(
     "a.button.tight",
-    { href: `/console/jobs?${new URLSearchParams({ key: key.id, tenant: key.tenant_id })}`, "aria-label": `Jobs of ${key.name}` },
+    {
+      href: `/console/jobs?${new URLSearchParams({ key: key.id, tenant: key.tenant_id })}`,
+      "aria-label": `Jobs of ${key.name}`,
+    },
     "Jobs",
   );
 

@@ -15,7 +15,7 @@ import { time } from "../time.js";
 export const title = "Receivers";
 
 const COLUMNS = ["Receiver", "Health", "Waiting", "Dead", "Last attempt", "Next attempt", ""];
-const REREAD_MS = 3000;
+const REREAD_MS = 5000;
 
 export async function page(view) {
   const names = await tenantNames(view);
@@ -80,9 +80,17 @@ function row(one, { again, tenant }) {
     ),
     h("td", {}, health(one)),
     h("td.number", { "data-name": "Waiting" }, waiting ? number(waiting) : h("span.none.muted", {}, "–")),
-    h("td.number", { "data-name": "Dead" }, one.dead ? h("span.problem", {}, number(one.dead)) : h("span.none.muted", {}, "–")),
+    h(
+      "td.number",
+      { "data-name": "Dead" },
+      one.dead ? h("span.problem", {}, number(one.dead)) : h("span.none.muted", {}, "–"),
+    ),
     h("td.nowrap.muted", { "data-name": "Last attempt" }, one.last_attempt_at ? time(one.last_attempt_at) : "–"),
-    h("td.nowrap.muted", { "data-name": "Next attempt" }, one.next_attempt_at ? time(one.next_attempt_at, "left") : h("span.none", {}, "–")),
+    h(
+      "td.nowrap.muted",
+      { "data-name": "Next attempt" },
+      one.next_attempt_at ? time(one.next_attempt_at, "left") : h("span.none", {}, "–"),
+    ),
     h(
       "td.number.nowrap",
       {},

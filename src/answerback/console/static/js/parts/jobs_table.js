@@ -14,7 +14,11 @@ const COMPACT = ["State", "Conversation or model", "Callback", "Accepted"];
  * ids. `own` is the reader's tenant; where `tenants` are several, each job says whose it is.
  */
 export function jobsTable(name, { compact = false, own = null, tenants = new Map() } = {}) {
-  const columns = compact ? COMPACT : tenants.size > 1 ? [...COLUMNS.slice(0, 2), "Tenant", ...COLUMNS.slice(2)] : COLUMNS;
+  const columns = compact
+    ? COMPACT
+    : tenants.size > 1
+      ? [...COLUMNS.slice(0, 2), "Tenant", ...COLUMNS.slice(2)]
+      : COLUMNS;
   const body = h("tbody");
   const heads = columns.map((column) => h("th", { scope: "col", class: column === "Took" ? "number" : "" }, column));
   const table = h("table.cards", { "aria-label": name }, h("thead", {}, h("tr", {}, heads)), body);
@@ -48,7 +52,8 @@ const CELLS = {
       ),
     ),
   Job: (job) => h("td.nowrap", {}, h("span.row", {}, h("span", {}, job.kind), id(job.job_id))),
-  Tenant: (job, { tenants }) => h("td", { "data-name": "Tenant" }, h("div.cut", {}, inline(tenants.get(job.tenant_id) ?? job.tenant_id))),
+  Tenant: (job, { tenants }) =>
+    h("td", { "data-name": "Tenant" }, h("div.cut", {}, inline(tenants.get(job.tenant_id) ?? job.tenant_id))),
   "Conversation or model": (job) => h("td.wide", {}, about(job)),
   Callback: (job) => h("td", {}, delivery(job.delivery)),
   Took: (job) => h("td.number.nowrap", { "data-name": "Took" }, took(job)),

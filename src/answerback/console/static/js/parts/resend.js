@@ -34,7 +34,8 @@ export async function resend(view, server, place, tenant) {
   const counter = counting(count, body, tenant);
   const form = h("div.form", { oninput: () => counter.soon() }, fields);
   counter.soon();
-  const act = () => post("/v1/deliveries/resend", body(), { query: { tenant }, headers: { "Idempotency-Key": newKey() } });
+  const act = () =>
+    post("/v1/deliveries/resend", body(), { query: { tenant }, headers: { "Idempotency-Key": newKey() } });
   const done = await ask({ title: "Resend callbacks", body: form, action: "Resend them", act });
   if (done === null) return;
   toast(`${counted(done.resent, "callback")} will be sent again.`);

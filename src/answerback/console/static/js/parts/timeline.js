@@ -170,12 +170,7 @@ function called(one) {
 }
 
 function next(one, linkTo) {
-  if (one.held_by)
-    return line(
-      "Waits until the callback of ",
-      linkTo(one.held_by),
-      " has ended.",
-    );
+  if (one.held_by) return line("Waits until the callback of ", linkTo(one.held_by), " has ended.");
   if (one.next_attempt_at) return h("p.small.countdown", {}, "Next attempt ", time(one.next_attempt_at, "left"));
   return null;
 }
