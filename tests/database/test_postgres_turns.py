@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import BigInteger, Text, bindparam, cast, func, select
 
 from answerback.database.operation import MAX_GROUP, SERVICE, BatchPlan, Database, Operation, Statement
-from answerback.database.postgres import open_database
+from answerback.database.postgres import open_database, runner
 from answerback.database.postgres.connections import POOL_SIZE, TENANT_PLACES
+from answerback.database.postgres.runner import GROUPS_AT_ONCE
+from answerback.database.postgres.session import NO_LOCK_TIMEOUT
 from databases import PostgresDatabase
 
 LOCKED, FREE = 1, 2
@@ -53,6 +55,12 @@ class Reads:
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group waits for its lock, in place of leaving the wait to its operations."""
+    monkeypatch.setattr(runner, "SHORT_LOCK_TIMEOUT", NO_LOCK_TIMEOUT)
+
+
+@pytest.fixture
 async def reads(postgres: PostgresDatabase) -> AsyncIterator[Reads]:
     database = await open_database(postgres.url)
     holder = await asyncpg.connect(postgres.url)
@@ -76,9 +84,21 @@ async def test_one_tenants_slow_reads_delay_neither_another_tenants_nor_the_serv
     assert reads.ended == ["few", SERVICE, "few"]
 
 
-async def test_a_group_takes_from_tenants_in_turn(reads: Reads) -> None:
-    reads.begin("many", LOCKED, PLAN)
+@pytest.mark.usefixtures("patient")
+async def test_while_one_group_waits_for_the_server_another_of_its_plan_runs(reads: Reads) -> None:
+    reads.begin("held", LOCKED, PLAN)
     await reads.until_blocked(1)
+
+    await asyncio.wait_for(reads.begin("free", plan=PLAN), 5)
+
+    assert reads.ended == ["free"]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_group_takes_from_tenants_in_turn(reads: Reads) -> None:
+    for group in range(1, GROUPS_AT_ONCE + 1):
+        reads.begin("many", LOCKED, PLAN)
+        await reads.until_blocked(group)
     for _ in range(MAX_GROUP + 1):
         reads.begin("many", plan=PLAN)
     reads.begin("few", plan=PLAN)
@@ -86,4 +106,4 @@ async def test_a_group_takes_from_tenants_in_turn(reads: Reads) -> None:
     await reads.release()
 
     assert reads.ended.index("few") < MAX_GROUP
-    assert len(reads.ended) == MAX_GROUP + 3
+    assert len(reads.ended) == MAX_GROUP + GROUPS_AT_ONCE + 2

@@ -22,8 +22,8 @@ from answerback.kernel.turns import Turns
 T = TypeVar("T")
 
 POOL_SIZE = 10
-"""Each is a process of the server. Each batch plan uses one at a time, operations without a plan the rest; ten workers
-of this size fit a server's usual limit of 100."""
+"""Each is a process of the server. Each batch plan uses two at most, operations without a plan the rest; ten workers of
+this size fit a server's usual limit of 100."""
 TENANT_PLACES = 5
 """In how many at once operations of single tenants run, such as their lists: the other connections are left to the
 groups, which serve all tenants."""

@@ -1,13 +1,13 @@
 """Group commit for PostgreSQL: operations of one plan that have queued run batched in one transaction.
 
-No operation waits for others to come: a group takes those that queued while the plan's previous group ran. So a lone
-one commits at once, and a hundred share the round trips and the flush of one commit. Tenants take turns: in groups, and
-for the connections in which operations without a plan run.
+No operation waits for others to come: a group takes those that queued while two groups of the plan ran. So a lone one
+commits at once, and a hundred share the round trips and the flush of one commit. Tenants take turns: in groups, and for
+the connections in which operations without a plan run.
 """
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +40,8 @@ from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
 
 T = TypeVar("T")
 
+GROUPS_AT_ONCE = 2
+"""Of one plan: while the server works on one group, this process prepares the other. More would make groups small."""
 TRIES = 5
 """How often an operation that conflicts is run in a transaction of its own."""
 
@@ -102,7 +104,7 @@ class PostgresRunner:
         self._metrics = metrics
         self._driver = Driver()
         self._queues: defaultdict[BatchPlan, RoundRobin[_Entry]] = defaultdict(RoundRobin)
-        self._serving: set[BatchPlan] = set()
+        self._serving: Counter[BatchPlan] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._separate = asyncio.Semaphore(SEPARATE_PLACES)
         self._waiting: set[asyncio.Future[Any]] = set()
@@ -122,8 +124,8 @@ class PostgresRunner:
             self._spawn(self._run_in_turn(entry))
         else:
             self._queues[plan].add(tenant_id, entry)
-            if plan not in self._serving:
-                self._serving.add(plan)
+            if self._serving[plan] < GROUPS_AT_ONCE:
+                self._serving[plan] += 1
                 self._spawn(self._serve_queue(plan))
         result: T = await entry.future
         return result
@@ -157,11 +159,11 @@ class PostgresRunner:
             while queue:
                 await self._serve(_next_group(queue), plan)
         finally:
-            self._serving.discard(plan)
+            self._serving[plan] -= 1
 
     async def _serve(self, entries: Sequence[_Entry], plan: BatchPlan) -> None:
         if len(entries) == 1:
-            # Awaited, so that operations that come meanwhile form a group.
+            # Awaited, so that operations that come meanwhile form groups.
             with contextlib.suppress(Locked):
                 await self._run_alone(entries[0], SHORT_LOCK_TIMEOUT)
                 return
