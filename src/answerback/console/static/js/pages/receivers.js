@@ -15,7 +15,7 @@ import { time } from "../time.js";
 export const title = "Receivers";
 
 const COLUMNS = ["Receiver", "Health", "Waiting", "Dead", "Last attempt", "Next attempt", ""];
-const REREAD_MS = 5000;
+const REREAD_MS = 10_000;
 
 export async function page(view) {
   const names = await tenantNames(view);
