@@ -13,7 +13,7 @@ from answerback.http.codes import HEADERS_TOO_LARGE, INVALID_HTTP, REQUEST_TIMEO
 from answerback.http.descriptors import leaves_reserve
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
-from answerback.http.flow import Flow, JoinedWrites, LingeringTransport
+from answerback.http.flow import Flow, LingeringTransport, ResponseWriter
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog, request_id
 from answerback.http.unread import UnreadResponses
@@ -89,7 +89,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
         self.flow = Flow(transport)
-        self._responses = JoinedWrites(transport, self.loop)
+        self._responses = ResponseWriter(transport, self.loop)
         self._await_request()
         self._heard_at = self.loop.time()
         if not leaves_reserve(transport.get_extra_info("socket").fileno()):
@@ -171,7 +171,6 @@ class BoundedHttp(HttpToolsProtocol):
             self._running = self.cycle
         if self._leaving:
             self.cycle.keep_alive = False
-        self._responses.head_comes()
         cycle = self.cycle
         writes = self._responses if cycle.keep_alive else LingeringTransport(self._responses, self._close)
         cycle.transport = writes  # type: ignore[assignment]

@@ -103,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._exchanges = 0
         self._silent = True
         self._early = b""
+        self._unsent: tuple[bytes, ...] = ()
         self._paused = False
 
     @property
@@ -118,9 +119,9 @@ class Connection(asyncio.Protocol):
         self._parser = ResponseParser(self._framing_bytes)
         awaited: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._awaited = awaited
-        self._transport.writelines(request)
-        if self._early:
-            self.data_received(b"")
+        self._unsent = request
+        # With the other requests of this turn of the loop: each write for itself would wake its reader for one.
+        asyncio.get_running_loop().call_soon(self._send)
         try:
             return await awaited
         except BaseException:
@@ -130,6 +131,16 @@ class Connection(asyncio.Protocol):
             elif not awaited.cancelled() and awaited.exception() is None:
                 awaited.result().close()
             raise
+
+    def _send(self) -> None:
+        self._write()
+        if self._early and self._parser is not None:
+            self.data_received(b"")
+
+    def _write(self) -> None:
+        request, self._unsent = self._unsent, ()
+        if request and self._transport is not None and self.open:
+            self._transport.writelines(request)
 
     def resume(self) -> None:
         """The reader has taken what had come."""
@@ -158,6 +169,8 @@ class Connection(asyncio.Protocol):
         if parser is None:
             self._unasked(data)
             return
+        # What comes first is no answer to a request that was never sent.
+        self._write()
         if self._early:
             data, self._early = self._early + data, b""
         self._silent = False

@@ -1,10 +1,10 @@
-"""A response's head leaves in one write with its body, and alone where nothing follows it at once."""
+"""What is written of a response in one turn of the event loop leaves at its end, in one write."""
 
 import asyncio
 from collections.abc import Iterable
 from typing import Any, cast
 
-from answerback.http.flow import JoinedWrites
+from answerback.http.flow import ResponseWriter
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, rest, serving
 
@@ -32,38 +32,28 @@ class Transport:
         self.closed = True
 
 
-def joined(transport: Transport) -> JoinedWrites:
-    return JoinedWrites(cast(asyncio.Transport, transport), asyncio.get_running_loop())
+def writer_to(transport: Transport) -> ResponseWriter:
+    return ResponseWriter(cast(asyncio.Transport, transport), asyncio.get_running_loop())
 
 
-async def test_a_head_leaves_with_the_body_that_follows_at_once() -> None:
+async def test_what_is_written_in_a_turn_leaves_at_its_end_in_one_write() -> None:
     transport = Transport()
-    writes = joined(transport)
+    writes = writer_to(transport)
 
-    writes.head_comes()
-    for data in (b"head", b"body", b"more"):
+    for data in (b"head", b"body"):
         writes.write(data)
-
-    assert transport.writes == [b"headbody", b"more"]
-
-
-async def test_a_head_that_nothing_follows_leaves_with_the_turn_of_the_loop() -> None:
-    transport = Transport()
-    writes = joined(transport)
-
-    writes.head_comes()
-    writes.write(b"head")
     before = list(transport.writes)
     await asyncio.sleep(0)
+    writes.write(b"more")
+    await asyncio.sleep(0)
 
-    assert (before, transport.writes) == ([], [b"head"])
+    assert (before, transport.writes) == ([], [b"headbody", b"more"])
 
 
 async def test_a_head_leaves_before_its_connection_closes() -> None:
     transport = Transport()
-    writes = joined(transport)
+    writes = writer_to(transport)
 
-    writes.head_comes()
     writes.write(b"head")
     writes.close()
 
@@ -72,9 +62,8 @@ async def test_a_head_leaves_before_its_connection_closes() -> None:
 
 async def test_a_head_for_a_client_that_is_gone_is_dropped() -> None:
     transport = Transport()
-    writes = joined(transport)
+    writes = writer_to(transport)
 
-    writes.head_comes()
     writes.write(b"head")
     transport.close()
     await asyncio.sleep(0)
