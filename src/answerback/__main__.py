@@ -1,6 +1,7 @@
 """`python -m answerback`, and the command of that name."""
 
 import gc
+import sys
 
 
 def main() -> None:
@@ -15,9 +16,11 @@ def main() -> None:
 
 
 def _import_fastapi() -> None:
-    """FastAPI has a model of everything that OpenAPI knows. They are built when the document is first asked for."""
+    """FastAPI has a model of everything that OpenAPI knows. They are built when the document is first asked for. It
+    would also import the whole of Pydantic's first version, to find out that no model here is of that."""
     from pydantic import BaseModel, ConfigDict
 
+    sys.modules["pydantic.v1"] = None  # type: ignore[assignment]
     BaseModel.model_config = ConfigDict(defer_build=True)
     import fastapi.openapi.models  # noqa: F401
 

@@ -21,6 +21,8 @@ async def test_what_the_service_needs_is_imported_before_it_listens() -> None:
     async with FakeLLM() as llm, Receiver() as receiver, Service(upstream(llm.base_url) | PRINTING) as service:
         started = len(service.logs)
         assert IMPORT in service.logs
+        # What FastAPI would import in vain is left out
+        assert "pydantic.v1.main" not in service.logs
         # When names are looked up, and texts of all the world come and go
         async with aiohttp.ClientSession(service.url) as http:
             url = receiver.url("/cb").replace("127.0.0.1", "localhost")
