@@ -54,6 +54,7 @@ async def test_a_failure_is_found_by_its_words(owner: Visitor) -> None:
     await page.keyboard.press("Enter")
 
     await page.wait_for_url("**/console/jobs?tenant=default&error=CONTEXT+LENGTH")
+    await page.get_by_text("customer-42").first.wait_for(state="detached")
     await owner.sees("customer-64")
     assert len(await page.get_by_role("table", name="Jobs").get_by_role("row").all()) == 2
 
