@@ -28,7 +28,7 @@ from answerback.webhooks.birth import DeliveryBirths
 
 UNSTORED = "the relay failed while storing this job's outcome; the operator's log says why"
 
-SETTLING_AT_ONCE = 32
+SETTLING_AT_ONCE = 50
 """How many outcomes a process stores at once. Calls that began together are answered together: stored together,
 hundreds would take each step before another tenant's job takes its next."""
 TENANT_FACTOR = 4.0
