@@ -95,6 +95,26 @@ async def test_a_retry_joins_while_the_first_try_is_still_there(upstream: Upstre
     assert upstream.calls == 1
 
 
+async def test_what_changes_something_is_joined_only_once_its_client_has_hung_up(upstream: Upstream) -> None:
+    calls, lost = JoinableCalls(), Client()
+    clients = [lost, Client(tries=1), Client(tries=1)]
+    first, other = (
+        asyncio.create_task(calls.answer(each.request, "a", upstream.answer, changes=True)) for each in clients[:2]
+    )
+    await upstream.asked.acquire()
+    await upstream.asked.acquire()
+    clients[1].gone.set()
+    with pytest.raises(ClientGone):
+        await other
+
+    retry = asyncio.create_task(calls.answer(clients[2].request, "a", upstream.answer, changes=True))
+    await settle()
+    upstream.may.set()
+
+    assert ((await first).body, (await retry).body) == (b"answer 1", b"answer 2")
+    assert upstream.calls == 2
+
+
 async def test_nobody_coming_back_stops_the_call(upstream: Upstream) -> None:
     calls, lost = JoinableCalls(grace_seconds=0.01), Client()
     first = ask(calls, lost, upstream)

@@ -211,6 +211,23 @@ async def test_a_cut_answer_is_added_and_a_failed_one_is_not(sdk: openai.AsyncOp
     assert await texts(sdk, conversation.id, order="asc") == ["cut me", "Half"]
 
 
+async def test_retries_of_two_clients_are_two_turns(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    conversation = await sdk.conversations.create()
+    llm.on("the same", replies.delayed(0.3, replies.say("done")))
+    retrying: Any = {"X-Stainless-Retry-Count": "1"}
+
+    made = await asyncio.gather(
+        *(
+            sdk.responses.create(model="fake", input="the same", conversation=conversation.id, extra_headers=retrying)
+            for _ in range(2)
+        )
+    )
+
+    kept = await texts(sdk, conversation.id)
+    assert len({each.id for each in made}) == 2
+    assert [text for text in kept if text == "the same"] == ["the same"] * 2
+
+
 async def test_a_call_and_its_output_are_two_turns(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("weather?", replies.message(None, "tool_calls", tool_calls=[WEATHER]), replies.say("Sunny."))
     tool: Any = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}

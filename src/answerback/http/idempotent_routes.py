@@ -39,12 +39,14 @@ class Idempotent:
         *,
         streamed: bool = False,
         stored: bool = True,
+        changes: bool = False,
     ) -> Response:
         """The response of `answer`, or the stored one of a request that `asked` the same (JSON, models, dataclasses).
 
         Only for a request whose body has been read. A hang-up stops a request that is `streamed` or has no key. A whole
         answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key. One
-        without a key that an SDK asks for goes on for a moment, so that the SDK's own retry joins it. With
+        without a key that an SDK asks for goes on for a moment, so that the SDK's own retry joins it; where the answer
+        `changes` something, such as a conversation, it joins none that another client may wait for. With
         `stored=False` the response, which shows a secret, is sent but not stored; the same request again raises
         ResponseNotStored.
 
@@ -54,7 +56,7 @@ class Idempotent:
         key = idempotency_key(request)
         if key is None:
             if may_be_retried(request) and not streamed:
-                return await self._joinable.answer(request, tenant_id, answer)
+                return await self._joinable.answer(request, tenant_id, answer, changes=changes)
             return await while_connected(request, answer())
         record = await self._records.claim(IdempotentRequest(tenant_id, request.scope["path"], key, _hash(asked)))
         if isinstance(record, StoredResponse):

@@ -37,15 +37,21 @@ class JoinableCalls:
         self._calls: dict[Key, _Call] = {}
 
     async def answer(
-        self, request: Request, tenant_id: str, answer: Callable[[], Coroutine[Any, Any, Response]]
+        self,
+        request: Request,
+        tenant_id: str,
+        answer: Callable[[], Coroutine[Any, Any, Response]],
+        *,
+        changes: bool = False,
     ) -> Response:
-        """The response of `answer`, or, for an SDK's retry, that of the same request which is still being answered.
-        Two first tries are two requests, though they be the same. Only for a request whose body has been read. Raises
-        as `answer` does, and ClientGone."""
+        """The response of `answer`, or, for an SDK's retry, that of the same request which is still being answered; of
+        one that `changes` something only where nobody waits for it any more: it may be another client's. Two first
+        tries are two requests, though they be the same. Only for a request whose body has been read. Raises as
+        `answer` does, and ClientGone."""
         body = hashlib.blake2b(await request.body()).digest()
         key = (tenant_id, request.scope["path"], body)
         call = self._calls.get(key) if is_retry(request) else None
-        if call is None:
+        if call is None or (changes and call.waiting):
             call = self._calls[key] = _Call(key, asyncio.ensure_future(answer()))
             call.task.add_done_callback(lambda _: self._ended(call))
             return await self._wait(request, call)

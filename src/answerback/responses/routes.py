@@ -120,7 +120,7 @@ def router(
         return await (
             answer()
             if key is not None
-            else idempotent(request, caller.tenant_id, body, answer, streamed=asked.streamed)
+            else idempotent(request, caller.tenant_id, body, answer, streamed=asked.streamed, changes=True)
         )
 
     _add_reads(router, streams, store, contexts, authenticator, default_model)
