@@ -25,7 +25,7 @@ async def test_all_that_a_receiver_missed_is_sent_again(visitor: Visitor, runnin
     assert await visitor.faults() == []
     await visitor.agrees("Resend them")
 
-    await visitor.sees("2 callbacks sent again")
+    await visitor.sees("2 callbacks sent again: 2 delivered")
     await row.get_by_text("Healthy").wait_for()
     await row.get_by_text("2", exact=True).wait_for(state="detached")
 

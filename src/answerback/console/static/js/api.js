@@ -10,6 +10,8 @@ export class ApiError extends Error {
   }
 }
 
+export const unreachable = () => new ApiError(0, "unreachable", "The service cannot be reached. Is it running?");
+
 export const get = (path, query, signal) => call("GET", path, { query, signal });
 export const post = (path, body = {}, options = {}) => call("POST", path, { body, ...options });
 export const remove = (path, query) => call("DELETE", path, { query });
@@ -36,7 +38,7 @@ export async function send(method, path, { query, body, headers = {}, signal } =
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "unreachable", "The service cannot be reached. Is it running?");
+    throw unreachable();
   }
   if (response.ok) return response;
   const failure = await failureOf(response);

@@ -1,6 +1,6 @@
 /** Starts the console: the session, the frame, and the page of the address. */
 
-import { ApiError } from "./api.js";
+import { ApiError, unreachable } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Feed } from "./feed.js";
 import { failure } from "./parts/notice.js";
@@ -11,6 +11,7 @@ import { tick } from "./time.js";
 import { View } from "./view.js";
 
 const app = document.getElementById("app");
+const RETRY_MS = 3000;
 
 class Console {
   #view = null;
@@ -22,7 +23,7 @@ class Console {
     follow((how) => this.#show(how));
     addEventListener("signed-out", () => this.#session && this.#askForKey());
     setInterval(tick, 1000);
-    load(here());
+    load(here()).catch(() => null);
     try {
       this.#enter(await Session.current());
     } catch (error) {
@@ -64,28 +65,39 @@ class Console {
     const view = new View(root, { ...place, session: this.#session, feed: this.#feed });
     this.#view = view;
     this.#shell.show(found.name);
-    const module = await load(found);
-    if (view !== this.#view) return;
-    fill(this.#shell.main, root);
-    document.title = `${module.title} · Answerback`;
-    if (!back) {
-      scrollTo(0, 0);
-      this.#shell.main.focus({ preventScroll: true });
-    }
     try {
+      const module = await load(found);
+      if (view !== this.#view) return;
+      fill(this.#shell.main, root);
+      document.title = `${module.title} · Answerback`;
+      if (!back) {
+        scrollTo(0, 0);
+        this.#shell.main.focus({ preventScroll: true });
+      }
       await module.page(view);
     } catch (error) {
-      if (error.name === "AbortError" || error.status === 401) return;
-      fill(
-        root,
-        failure(error, () => this.#show({ back: true })),
-      );
+      if (error.name === "AbortError" || error.status === 401 || view !== this.#view) return;
+      this.#failed(view, root, error);
     }
+  }
+
+  /** A page that could not be loaded is loaded once the service can be reached. */
+  #failed(view, root, error) {
+    const again = () => view === this.#view && this.#show({ back: true });
+    fill(this.#shell.main, root);
+    fill(root, failure(error, again));
+    if (error.status === 0) setTimeout(again, RETRY_MS);
   }
 }
 
 const here = () => match(location.pathname) ?? { name: "missing", params: {} };
 
-const load = ({ name }) => import(`./pages/${name}.js`);
+async function load({ name }) {
+  try {
+    return await import(`./pages/${name}.js`);
+  } catch {
+    throw unreachable();
+  }
+}
 
 new Console().start();

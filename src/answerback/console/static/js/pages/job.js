@@ -94,7 +94,8 @@ function actions(job, how) {
 async function cancel(job, { read, tenant }) {
   const act = () => post(`/v1/jobs/${job.job_id}/cancel`, {}, { query: { tenant } });
   const words = "The job ends at once, whatever it is doing. Its callback says that it was cancelled.";
-  if (await ask({ title: "Cancel this job?", body: h("p", {}, words), action: "Cancel the job", danger: true, act })) {
+  const asked = { title: "Cancel this job?", body: h("p", {}, words), leaving: "Keep it", danger: true, act };
+  if (await ask({ ...asked, action: "Cancel the job" })) {
     toast("The job was cancelled.");
     await read();
   }

@@ -6,11 +6,11 @@ import { fill, h } from "../dom.js";
  * Shows a form. `act` runs when it is submitted: the dialog closes when it succeeds, and shows why when it does not.
  * Resolves to what `act` returned, null when it was left.
  */
-export function ask({ title, body = [], action, danger = false, act }) {
+export function ask({ title, body = [], action, leaving = "Cancel", danger = false, act }) {
   return new Promise((resolve) => {
     const problem = h("p.problem", { role: "alert", hidden: true });
     const submit = h("button.button.primary", { type: "submit", class: danger ? "danger" : "" }, action);
-    const leave = h("button.button", { type: "button", onclick: () => dialog.close() }, "Cancel");
+    const leave = h("button.button", { type: "button", onclick: () => dialog.close() }, leaving);
     const form = h(
       "form",
       { onsubmit: run },

@@ -1,4 +1,4 @@
-/** Sending again all callbacks that match: how many there are before, how far it is after. */
+/** Sending again all callbacks that match: how many there are before, what became of them after. */
 
 import { get, newKey, post } from "../api.js";
 import { fill, h } from "../dom.js";
@@ -18,10 +18,10 @@ const STATES = [
   ["pending", "Pending: waiting for their next attempt"],
 ];
 const ASK_MS = 250;
-const REREAD_MS = 1000;
+const REREAD_MS = 2000;
 
 /**
- * Asks which; then shows in `place` how many are left. `server` is where they go, empty for all; `tenant` whose they
+ * Asks which; then shows in `place` what becomes of them. `server` is where they go, empty for all; `tenant` whose they
  * are, null for the reader's own.
  */
 export async function resend(view, server, place, tenant) {
@@ -34,12 +34,17 @@ export async function resend(view, server, place, tenant) {
   const counter = counting(count, body, tenant);
   const form = h("div.form", { oninput: () => counter.soon() }, fields);
   counter.soon();
-  const act = () =>
-    post("/v1/deliveries/resend", body(), { query: { tenant }, headers: { "Idempotency-Key": newKey() } });
+  const owed = () => owedAt(view, url.value.trim(), tenant);
+  const act = async () => {
+    const before = await owed();
+    const headers = { "Idempotency-Key": newKey() };
+    const { resent } = await post("/v1/deliveries/resend", body(), { query: { tenant }, headers });
+    return { resent, others: othersOf(before, state.value, resent) };
+  };
   const done = await ask({ title: "Resend callbacks", body: form, action: "Resend them", act });
   if (done === null) return;
   toast(`${counted(done.resent, "callback")} will be sent again.`);
-  if (done.resent) progress(view, place, url.value.trim(), done.resent, tenant);
+  if (done.resent) progress(view, place, done, owed);
 }
 
 function asked(status, url, hours) {
@@ -66,10 +71,23 @@ function counting(count, body, tenant) {
   return { soon: () => (clearTimeout(timer), (timer = setTimeout(find, ASK_MS))) };
 }
 
-/** Until nothing waits at these receivers any more. */
-function progress(view, place, prefix, all, tenant) {
-  const bar = h("progress.progress", { max: all, value: 0, "aria-label": "Callbacks sent again" });
-  const words = h("p", { role: "status" }, `0 of ${number(all)} sent`);
+/** How many callbacks wait, and how many are dead, at the receivers whose URLs begin so. */
+async function owedAt(view, prefix, tenant) {
+  const { items } = await get("/v1/receivers", { tenant }, view.signal);
+  const theirs = items.filter(({ url }) => prefix.startsWith(serverOf(url)) || serverOf(url).startsWith(prefix));
+  const sum = (of) => theirs.reduce((so, one) => so + of(one), 0);
+  return { waiting: sum((one) => one.waiting + one.held), dead: sum((one) => one.dead) };
+}
+
+/** Those of them that are not sent again. */
+function othersOf({ waiting, dead }, state, resent) {
+  return state === "dead" ? { waiting, dead: Math.max(0, dead - resent) } : { waiting: waiting - resent, dead };
+}
+
+/** Until none of them waits any more. */
+function progress(view, place, { resent, others }, owed) {
+  const bar = h("progress.progress", { max: resent, value: 0, "aria-label": "Callbacks sent again" });
+  const words = h("p", { role: "status" }, `${counted(resent, "callback")} sent again`);
   const close = h("button.button.plain.tight", { type: "button", onclick: () => fill(place) }, "Close");
   fill(
     place,
@@ -80,12 +98,14 @@ function progress(view, place, prefix, all, tenant) {
     ),
   );
   view.every(REREAD_MS, async () => {
-    const { items } = await get("/v1/receivers", { tenant }, view.signal);
-    const theirs = items.filter(({ url }) => prefix.startsWith(serverOf(url)) || serverOf(url).startsWith(prefix));
-    const waiting = theirs.reduce((so, one) => so + one.waiting + one.held, 0);
-    const sent = Math.max(bar.value, all - Math.min(all, waiting));
-    bar.value = sent;
-    fill(words, sent === all ? `${counted(all, "callback")} sent again` : `${number(sent)} of ${number(all)} sent`);
-    return sent < all && bar.isConnected;
+    const now = await owed();
+    const failed = Math.min(resent, Math.max(0, now.dead - others.dead));
+    const waiting = Math.min(resent - failed, Math.max(0, now.waiting - others.waiting));
+    const delivered = resent - failed - waiting;
+    bar.value = resent - waiting;
+    const parts = [[delivered, "delivered"], [failed, "failed again"], [waiting, "waiting"]];
+    const said = parts.filter(([n, what]) => n || what === "delivered").map(([n, what]) => `${number(n)} ${what}`);
+    fill(words, `${counted(resent, "callback")} sent again: ${said.join(", ")}`);
+    return waiting > 0 && bar.isConnected;
   });
 }
