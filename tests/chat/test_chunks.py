@@ -1,6 +1,7 @@
 """A stream as a client of OpenAI's route gets it: the usage where OpenAI has it, wherever the upstream had it."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from answerback.chat.chunks import events
+from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk
@@ -78,3 +80,38 @@ async def test_a_character_that_chunks_part_stays_whole(include_usage: bool) -> 
 
 async def test_usage_that_the_upstream_does_not_count_is_not_made_up() -> None:
     assert [each["usage"] for each in await sent(chunk(), chunk())] == [None, None]
+
+
+async def begun(word: str, broken: BaseException | None) -> list[bytes]:
+    """What a client receives of a stream that ends in a word, and then breaks or does not."""
+    reader = ChunkReader(lambda: 0, "m", several=False)
+    ending = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": word}])
+
+    async def stream() -> AsyncGenerator[Chunk, None]:
+        for document in (chunk(), ending):
+            for each in reader.read(b"data: %b\n\n" % json.dumps(document).encode()):
+                yield each
+        if broken is not None:
+            raise broken
+
+    reply = await StreamedReply.open(stream(), 60, asyncio.get_running_loop().time() + 60)
+    received: list[bytes] = []
+    with contextlib.suppress(ProviderError):
+        async for event in events(reply, include_usage=False):
+            received.append(event)
+    return received
+
+
+async def test_a_word_of_unknown_meaning_ends_no_stream_that_broke() -> None:
+    broken = ProviderError(ErrorCode.UPSTREAM_INVALID, "broke off", retryable=True)
+
+    received = await begun("a_word_of_its_own", broken)
+
+    assert [b"a_word_of_its_own" in event for event in received] == [False]
+
+
+async def test_a_word_of_unknown_meaning_ends_a_whole_stream() -> None:
+    received = await begun("a_word_of_its_own", None)
+
+    assert [b"a_word_of_its_own" in event for event in received] == [False, True, False]
+    assert received[-1] == b"data: [DONE]\n\n"

@@ -8,6 +8,7 @@ from typing import Protocol
 from answerback.http.openai_errors import openai_problem
 from answerback.http.sse import DONE, data_event
 from answerback.kernel.json import Json
+from answerback.llm.finish_reasons import Finish, classify
 from answerback.llm.model import Chunk
 
 _NO_USAGE = re.compile(rb'"usage"\s*:\s*null')
@@ -25,16 +26,24 @@ async def events(reply: Chunks, include_usage: bool) -> AsyncGenerator[bytes, No
     """The stream as OpenAI sends it.
 
     With `include_usage` every chunk has `"usage": null` and a last one without choices has the counts, if the upstream
-    counted; otherwise none has. `[DONE]` comes after a whole answer only.
+    counted; otherwise none has. `[DONE]` comes after a whole answer only, and so does an end in a word of unknown
+    meaning: clients stop at any.
     """
     counted: Chunk | None = None
+    held = list[bytes]()
     try:
         async for chunk in reply:
             if chunk.usage is not None:
                 # Upstreams send `usage` in different chunks, some more than once: the last one counts.
                 counted = chunk
             if chunk.has_choices or chunk.usage is None:
-                yield data_event(_without_usage(chunk, include_usage))
+                event = data_event(_without_usage(chunk, include_usage))
+                if held or _may_be_no_end(chunk):
+                    held.append(event)
+                else:
+                    yield event
+        for event in held:
+            yield event
         if include_usage and counted is not None:
             yield data_event(_counts(counted))
         yield DONE
@@ -45,6 +54,10 @@ async def events(reply: Chunks, include_usage: bool) -> AsyncGenerator[bytes, No
 def error_chunk(status: int, code: str, message: str, param: str | None = None) -> bytes:
     """The last event of a stream that broke."""
     return data_event(openai_problem(status, code, message, param))
+
+
+def _may_be_no_end(chunk: Chunk) -> bool:
+    return chunk.finish_reason is not None and classify(chunk.finish_reason) is Finish.UNKNOWN
 
 
 def _counts(counted: Chunk) -> bytes | dict[str, Json]:
