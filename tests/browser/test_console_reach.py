@@ -22,8 +22,8 @@ async def test_pages_have_no_serious_fault_on_a_phone(
             assert await visitor.faults() == [], path
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         await visitor.role("button", "Menu").click()
-        await page.get_by_role("navigation", name="Pages").get_by_role("link", name="Jobs").click()
-        await page.get_by_role("navigation", name="Pages").wait_for(state="hidden")
+        await page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="Jobs").click()
+        await page.get_by_role("navigation", name="Pages", exact=True).wait_for(state="hidden")
         await visitor.role("heading", "Jobs").wait_for()
 
 
