@@ -103,7 +103,9 @@ function asked(view, names) {
 function draw(view, place, { items, next }) {
   const news = place.table.draw(items);
   if (news.length) announce(place, news.length);
-  fill(place.list, items.length ? place.table.element : nothing(view.query, next));
+  // A table that stays where it is keeps the focus within.
+  if (!items.length) fill(place.list, nothing(view.query, next));
+  else if (!place.table.element.isConnected) fill(place.list, place.table.element);
   fill(place.pager, pager(view.query, next));
 }
 
