@@ -7,6 +7,8 @@ from bench.tools import CORES, listening, load, until
 from bench.workloads.streams import stream
 
 MUST = 1.5
+STREAMS = 1000
+"""More than one process can relay: it takes the 500 of (b) as they are offered."""
 ALL = tuple(CORES)
 
 
@@ -17,7 +19,7 @@ def run(stage: Stage) -> None:
             with answerback(stage.upstream, processes=processes, cores=ALL) as running:
                 _all_listen(running, processes)
                 measured.setdefault(("requests a second", processes), []).append(_requests(stage, running))
-                measured.setdefault(("chunks a second", processes), []).append(stream(stage, running.port, ALL).events)
+                measured.setdefault(("chunks a second", processes), []).append(_chunks(stage, running))
             if stage.postgres is not None:
                 measured.setdefault(("jobs a second, PostgreSQL", processes), []).append(_jobs(stage, processes))
     for what in dict.fromkeys(name for name, _ in measured):
@@ -36,6 +38,10 @@ def _all_listen(running: Measured, processes: int) -> None:
 
 def _requests(stage: Stage, running: Measured) -> float:
     return load(running.port, CHAT, question(model()), seconds=stage.plan.seconds, headers=BEARER, cores=ALL).rate
+
+
+def _chunks(stage: Stage, running: Measured) -> float:
+    return stream(stage, running.port, ALL, STREAMS).events
 
 
 def _jobs(stage: Stage, processes: int) -> float:

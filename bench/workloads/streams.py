@@ -28,10 +28,10 @@ def run(stage: Stage) -> None:
     stage.results.aim("b", "added time to the first chunk", figure.median, 0.4, 0.3, "ms", more=False)
 
 
-def stream(stage: Stage, port: int, cores: tuple[int, ...] = (LOAD_CORE,)) -> Load:
+def stream(stage: Stage, port: int, cores: tuple[int, ...] = (LOAD_CORE,), streams: int = STREAMS) -> Load:
     body = question(model(0, 200, 1_000_000 // CHUNKS_PER_SECOND), stream=True)
     seconds = stage.plan.seconds
-    return load(port, CHAT, body, connections=STREAMS, seconds=seconds, warm_up=1.0, headers=BEARER, cores=cores)
+    return load(port, CHAT, body, connections=streams, seconds=seconds, warm_up=1.0, headers=BEARER, cores=cores)
 
 
 def _one(stage: Stage, port: int) -> Load:
