@@ -123,7 +123,13 @@ SAMPLES = [
             st.lists(st.builds(lambda item, kind: item | {"type": kind}, objects, st.text()), max_size=3).map(tuple),
             st.lists(st.text(), max_size=3).map(tuple),
         ),
-        secret=(Asked({"model": SECRET, SECRET: SECRET}, ({"type": "message", "content": SECRET},), (SECRET,)),),
+        secret=(
+            Asked(
+                {"background": True, "model": SECRET, SECRET: SECRET},
+                ({"type": "message", "content": SECRET},),
+                (SECRET,),
+            ),
+        ),
         results=(
             {"status": "completed", "reason": None, "model": "m", "usage": None, "output": []},
             {"status": "incomplete", "reason": "max_output_tokens", "model": "m", "usage": usage, "output": [{}]},

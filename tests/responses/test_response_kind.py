@@ -56,6 +56,10 @@ def test_without_a_conversation_nothing_is_remembered(kind: ResponseKind) -> Non
     assert kind.effects(job(background=True), whole("completed")).items == ()
 
 
+def test_one_whose_caller_waits_notifies_nobody(kind: ResponseKind) -> None:
+    assert kind.effects(job(), whole("completed")).events == ()
+
+
 async def test_one_that_was_deleted_is_not_tried_again(kind: ResponseKind) -> None:
     with pytest.raises(Conflict, match="deleted"):
         await kind.check(ERASED, "tenant", None)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from answerback.jobs.kind import JobState
 from answerback.jobs.model import EndedJob
 from answerback.kernel.errors import NotFound
 from answerback.responses import ids, store
@@ -12,7 +13,7 @@ from answerback.responses.model import Asked
 from answerback.responses.store import KIND, ChainTooLong, PreviousResponseNotFound
 from answerback.responses.stored import encode
 from answerback.testing.clock import FakeClock
-from builders import DAY_MS, TENANT
+from builders import DAY_MS, TENANT, accept
 from stores import Stores
 
 STRANGER = "tenant-b"
@@ -47,6 +48,24 @@ async def test_it_is_there_as_it_was_recorded(stores: Stores, clock: FakeClock) 
     assert found.asked.input == (message("user", "hi"),)
     assert found.progress("").status == "completed"
     assert await stores.jobs.count_open() == 0
+
+
+async def test_one_that_failed_is_discarded_by_the_first_who_hears_of_it_and_the_others_hear_of_it_too(
+    stores: Stores,
+) -> None:
+    args = encode(Asked({}, (message("user", "hi"),)))
+    job_id = (await accept(stores, session=None, kind=KIND, args=args, idempotency_key="k", request_hash="h")).job_id
+    name = ids.response_id(job_id)
+    await stores.jobs.cancel(TENANT, job_id)
+
+    await stores.responses.discard(TENANT, job_id)
+
+    found = await stores.responses.end(TENANT, name)
+    assert found is not None
+    assert found.state is JobState.CANCELLED
+    with pytest.raises(NotFound):
+        await stores.responses.find(TENANT, name)
+    assert await stores.jobs.find_accepted(TENANT, "k", "another") is None
 
 
 async def test_a_chain_is_read_in_its_order(stores: Stores) -> None:

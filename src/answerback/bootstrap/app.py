@@ -50,9 +50,9 @@ from answerback.overview.bodies import Answering
 from answerback.relay import routes as relay
 from answerback.responses import conversation_routes
 from answerback.responses import routes as responses
+from answerback.responses.awaited import Awaited
 from answerback.responses.background import Background
 from answerback.responses.stored_streams import StoredStreams
-from answerback.responses.turns import Turns
 from answerback.reviews import routes as reviews
 from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.webhooks import endpoint_routes, receiver_routes, secret_routes
@@ -144,11 +144,11 @@ def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -
         model,
     )
     streams = StoredStreams(store, service.stores.job_events, model)
-    turns = Turns(background, store, streams, service.ends, model)
+    awaited = Awaited(background, store, streams, service.ends, model)
     return responses.router(
         service.responder,
         background,
-        turns,
+        awaited,
         streams,
         store,
         service.contexts,

@@ -79,6 +79,7 @@ STATUSES: Mapping[type[Refusal], int] = {
 HEADERS: Mapping[type[Refusal], Mapping[str, str]] = {
     Unauthorized: {"WWW-Authenticate": "Bearer"},
     RequestInProgress: RETRY_AFTER,
+    Conflict: NO_RETRY,
     IdempotencyConflict: NO_RETRY,
     ResponseNotStored: NO_RETRY,
     Overloaded: {"Retry-After": "5"},

@@ -14,8 +14,9 @@ from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord, DeliveryS
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A job as a feature submits it. `callback_url` is None where no callback is owed; `conversation_key` is None for a
-    job outside of any conversation. `url_field` names the callback URL in the caller's request. `key_id` is the key
-    that the request carried."""
+    job outside of any conversation. `request_hash` is there where the feature has looked the idempotency key up itself,
+    because its `args` hold more than the request did. `url_field` names the callback URL in the caller's request.
+    `key_id` is the key that the request carried."""
 
     kind: AnyKind
     args: Any
@@ -23,6 +24,7 @@ class Submission:
     callback_url: str | None
     conversation_key: str | None = None
     idempotency_key: str | None = None
+    request_hash: str | None = None
     url_field: str = "callback_url"
     key_id: str | None = None
 

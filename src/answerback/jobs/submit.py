@@ -55,11 +55,11 @@ class Submitter:
         IdempotencyConflict, StorageUnavailable.
         """
         kind, args = wanted.kind, wanted.kind.encode(wanted.args)
-        request_hash = None
-        if wanted.idempotency_key is not None:
+        request_hash = wanted.request_hash
+        if wanted.idempotency_key is not None and request_hash is None:
             request_hash = fingerprint(args, wanted.callback_url)
             # Before the checks: a repeated request gets its first answer, whatever a name resolves to today.
-            earlier = await self._store.find_accepted(wanted.tenant_id, wanted.idempotency_key, request_hash)
+            earlier = await self.earlier(wanted.tenant_id, wanted.idempotency_key, request_hash)
             if earlier is not None:
                 return earlier
         await self._check(wanted)
@@ -79,6 +79,10 @@ class Submitter:
                 key_id=wanted.key_id,
             )
         )
+
+    async def earlier(self, tenant_id: str, idempotency_key: str, request_hash: str) -> Accepted | None:
+        """The acceptance of the same request under this key. Raises IdempotencyConflict, StorageUnavailable."""
+        return await self._store.find_accepted(tenant_id, idempotency_key, request_hash)
 
     async def retry(self, tenant_id: str, job_id: str, key_id: str | None = None) -> Accepted:
         """Accepts an unsuccessful job's arguments anew, at the end of its conversation; a repeated call returns the

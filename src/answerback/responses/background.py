@@ -1,11 +1,11 @@
-"""Responses that run as jobs: those that nobody waits for, and those of conversations."""
+"""Responses that run as jobs: those that nobody waits for, and those of conversations or with an `Idempotency-Key`."""
 
 from answerback.accounts.model import Caller
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.kind import ENDED
 from answerback.jobs.model import Accepted, Submission
-from answerback.jobs.submit import Submitter
+from answerback.jobs.submit import Submitter, fingerprint
 from answerback.kernel.errors import Conflict
 from answerback.kernel.json import Json
 from answerback.responses import ids
@@ -48,7 +48,14 @@ class Background:
 
     async def submit(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> Accepted:
         """Raises what a submission and a context raise; NotFound where there is no such conversation."""
-        tenant_id, key = caller.tenant_id, None
+        tenant_id, request_hash = caller.tenant_id, None
+        if idempotency_key is not None:
+            # Before what it goes on from is read: that may be deleted by the time a request is repeated.
+            request_hash = fingerprint(self._kind.encode(asked), None)
+            earlier = await self._submitter.earlier(tenant_id, idempotency_key, request_hash)
+            if earlier is not None:
+                return earlier
+        key = None
         if asked.conversation is not None:
             await self._log.get(tenant_id, asked.conversation)
             key = ids.conversation_key(asked.conversation)
@@ -57,7 +64,16 @@ class Background:
             # What stands in a conversation before this input is known once its turn has come.
             Opening(asked, items, Toolbox.of(asked.parameters))
         return await self._submitter.submit(
-            Submission(self._kind, asked, tenant_id, None, key, idempotency_key, key_id=caller.key_id)
+            Submission(
+                kind=self._kind,
+                args=asked,
+                tenant_id=tenant_id,
+                callback_url=None,
+                conversation_key=key,
+                idempotency_key=idempotency_key,
+                request_hash=request_hash,
+                key_id=caller.key_id,
+            )
         )
 
     async def cancel(self, tenant_id: str, response_id: str) -> dict[str, Json]:

@@ -110,7 +110,7 @@ class ResponseKind:
         items: tuple[Item, ...] = ()
         if asked is not None and asked.conversation is not None and result is not None:
             items = (*stored.named(response_id, asked.input), *result["output"])
-        if asked is not None and asked.conversation is not None and not asked.background:
+        if asked is not None and not asked.background:
             return Effects(items=items)
         status = (result or {}).get("status") or stored.STATUSES[ending.state]
         return Effects((Event(f"{self.name}.{status}", {"job_id": job.id, "id": response_id}),), items)

@@ -14,7 +14,7 @@ from answerback.http.openai_bodies import read_object
 from answerback.http.openai_errors import InvalidParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.kernel.errors import NotFound
-from answerback.kernel.json import Json
+from answerback.responses.awaited import Awaited
 from answerback.responses.background import Background
 from answerback.responses.body import response_body, shown
 from answerback.responses.context import Contexts
@@ -36,7 +36,6 @@ from answerback.responses.request import asked as read_asked
 from answerback.responses.store import ResponseStore
 from answerback.responses.stored_streams import StoredStreams
 from answerback.responses.tools import Toolbox
-from answerback.responses.turns import Turns
 
 PATH = "/v1/responses"
 WANTED = """send {"model": …, "input": …} with 'Content-Type: application/json'"""
@@ -48,7 +47,7 @@ ResponseId = Annotated[str, Path(description="A response's `id`.", examples=[EXA
 def router(
     responder: Responder,
     background: Background,
-    turns: Turns,
+    awaited: Awaited,
     streams: StoredStreams,
     store: ResponseStore,
     contexts: Contexts,
@@ -81,47 +80,47 @@ def router(
 
         With a `conversation` the response goes on from its items, and input and output are added to them once it is
         whole. Requests for one conversation that come at the same time are answered in their order.
+
+        With an `Idempotency-Key` the response is answered once, also where its client hangs up or the service is
+        killed: the same request later waits for it, and gets it.
         """
         caller = await authenticator.caller(request)
         tenant_id = caller.tenant_id
         body = await read_object(request, WANTED)
         asked = read_asked(body)
+        key = idempotency_key(request)
         if asked.background:
-            found, created = await background.start(caller, asked, idempotency_key(request))
+            found, created = await background.start(caller, asked, key)
             if asked.streamed:
                 response = streams.stream(tenant_id, found)
             else:
                 response = json_response(found.opening(default_model, "queued"))
-            if not created:
-                response.headers.update(REPLAYED)
-            name_ignored(response, Toolbox.of(asked.parameters))
-            return response
-        if asked.conversation is not None:
-            return await take_turn(request, caller, asked, body)
+            return finished(response, asked, created=created)
+        if key is not None:
+            return await job(caller, asked, key)
+        in_conversation = asked.conversation is not None
         return await idempotent(
-            request, tenant_id, body, lambda: responder.respond(caller, asked), streamed=asked.streamed
+            request,
+            tenant_id,
+            body,
+            lambda: job(caller, asked, None) if in_conversation else responder.respond(caller, asked),
+            streamed=asked.streamed,
+            changes=in_conversation,
         )
 
-    async def take_turn(request: Request, caller: Caller, asked: Asked, body: Json) -> Response:
-        # The job itself holds the key: a repeated request waits for the same turn, also after a restart.
-        key = idempotency_key(request)
+    async def job(caller: Caller, asked: Asked, key: str | None) -> Response:
+        if asked.streamed:
+            response, created = await awaited.stream(caller, asked, key)
+        else:
+            whole, created = await awaited.respond(caller, asked, key)
+            response = json_response(whole)
+        return finished(response, asked, created=created)
 
-        async def answer() -> Response:
-            if asked.streamed:
-                response, created = await turns.stream(caller, asked, key)
-            else:
-                whole, created = await turns.respond(caller, asked, key)
-                response = json_response(whole)
-            if not created:
-                response.headers.update(REPLAYED)
-            name_ignored(response, Toolbox.of(asked.parameters))
-            return response
-
-        return await (
-            answer()
-            if key is not None
-            else idempotent(request, caller.tenant_id, body, answer, streamed=asked.streamed, changes=True)
-        )
+    def finished(response: Response, asked: Asked, *, created: bool) -> Response:
+        if not created:
+            response.headers.update(REPLAYED)
+        name_ignored(response, Toolbox.of(asked.parameters))
+        return response
 
     _add_reads(router, streams, store, contexts, authenticator, default_model)
     _add_ends(router, background, authenticator)

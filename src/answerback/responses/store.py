@@ -90,7 +90,8 @@ class ResponseStore:
         return await self._read(lambda _: _known(tenant_id, response_id), tenant_id=tenant_id)
 
     async def end(self, tenant_id: str, response_id: str) -> StoredResponse | None:
-        """A response that has ended, also one that is not to be stored; None while it is open. Raises NotFound."""
+        """A response that has ended, also one that is not to be stored, or that was discarded; None while it is open.
+        Raises NotFound, also once it is deleted."""
         return await self._read(lambda _: _end(tenant_id, response_id), tenant_id=tenant_id)
 
     async def discard(self, tenant_id: str, job_id: str, *, events: bool = False) -> None:
@@ -111,7 +112,9 @@ def _get(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
 
 
 def _end(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
-    found = yield from _known(tenant_id, response_id)
+    found = yield from _row(tenant_id, response_id)
+    if found is None or (found.asked == ERASED and found.state is JobState.COMPLETED):
+        raise _no_such_response(response_id)
     return found if found.state in ENDED else None
 
 
@@ -128,9 +131,17 @@ def _discard(tenant_id: str, job_id: str, *, events: bool) -> Operation[None]:
 
 
 def _find(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
+    return _unerased((yield from _row(tenant_id, response_id)))
+
+
+def _row(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
     job_id = ids.job_id(response_id)
     rows = [] if job_id is None else (yield FIND(row_id=job_id, tenant_id=tenant_id))
     return _stored(rows[0]) if rows else None
+
+
+def _unerased(found: StoredResponse | None) -> StoredResponse | None:
+    return None if found is None or found.asked == ERASED else found
 
 
 def _chain(tenant_id: str, last_id: str) -> Operation[Sequence[StoredResponse]]:
@@ -170,7 +181,8 @@ def _many(tenant_id: str, response_ids: Iterable[str], field: str) -> Operation[
     if ((yield SIZES(tenant_id=tenant_id, ids=named))[0].size or 0) > MOST_CHARACTERS:
         words = f"the responses before this one hold more than {MOST_CHARACTERS} characters: begin a new chain"
         raise ChainTooLong(field, words)
-    return list(filter(None, map(_stored, (yield MANY(tenant_id=tenant_id, ids=named)))))
+    rows = yield MANY(tenant_id=tenant_id, ids=named)
+    return [found for row in rows if (found := _unerased(_stored(row))) is not None]
 
 
 def _items(tenant_id: str, wanted: Sequence[str]) -> Operation[Mapping[str, Item]]:
@@ -195,12 +207,10 @@ def _erase(_: Transaction, tenant_id: str, response_id: str) -> Operation[None]:
 
 
 def _stored(row: Row) -> StoredResponse | None:
-    """None for one that was deleted, or that only another version can read."""
+    """None for one that only another version can read."""
     try:
         asked = decode(row.args)
     except Unreadable:
-        return None
-    if asked == ERASED:
         return None
     return StoredResponse(
         id=ids.response_id(row.id),

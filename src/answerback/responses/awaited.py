@@ -1,5 +1,6 @@
-"""Responses with a conversation, whose callers wait. Each is a job of that conversation: so they are answered in their
-order, what was said is added at once with the end, and a restart loses nothing."""
+"""Responses whose callers wait for a job: turns of conversations, and those with an `Idempotency-Key`. So turns are
+answered in their order, what was said is added at once with the end, a key is one response in whatever way it is
+asked for, and a restart loses nothing."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -27,7 +28,7 @@ STATUSES: Mapping[ErrorCode, int] = {ErrorCode.EXPIRED: 503, ErrorCode.POISONED:
 """Of ends that no upstream brought."""
 
 
-class Turns:
+class Awaited:
     """`default_model` is shown where no other is known."""
 
     def __init__(
@@ -85,10 +86,11 @@ class Turns:
         response_id, whole = ids.response_id(job_id), False
         try:
             begun = await self._streams.begun(tenant_id, job_id, KEEP_ALIVE_SECONDS)
-            found = await self._store.find(tenant_id, response_id)
-            if begun is False and found.state is not JobState.COMPLETED:
+            ended = await self._store.end(tenant_id, response_id) if begun is False else None
+            if ended is not None and ended.state is not JobState.COMPLETED:
                 whole = True
-                raise await self._failed(tenant_id, found)
+                raise await self._failed(tenant_id, ended)
+            found = await self._store.find(tenant_id, response_id)
             yield b""
             async with aclosing(self._streams.read(tenant_id, found)) as events:
                 async for event in events:
