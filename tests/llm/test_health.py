@@ -8,7 +8,7 @@ import pytest
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import LLMCall
-from answerback.llm.health import WINDOW_SECONDS, Health, Rest, Standing
+from answerback.llm.health import AWAY_AFTER, WINDOW_SECONDS, Health, Rest, Standing
 from answerback.llm.model import ModelList
 from answerback.llm.observed import ObservedProvider
 from answerback.testing.clock import FakeClock
@@ -58,6 +58,34 @@ def test_it_says_since_when_a_provider_is_away_and_since_when_it_is_back(health:
     back = first(health)
     assert (back.reachable, back.since, back.error) == (True, clock.now(), None)
     assert back.last_error == "the upstream: upstream_auth"
+
+
+@pytest.mark.parametrize("code", [ErrorCode.UPSTREAM_TIMEOUT, ErrorCode.UPSTREAM_ERROR])
+def test_one_call_that_broke_does_not_make_a_provider_unreachable(health: Health, code: ErrorCode) -> None:
+    health.called(call(), failure(code))
+    assert first(health).reachable is None
+    health.called(call(), None)
+    answering_since = first(health).since
+
+    for _ in range(AWAY_AFTER - 1):
+        health.called(call(), failure(code))
+
+    assert (first(health).reachable, first(health).since) == (True, answering_since)
+    assert (first(health).error, first(health).last_error) == (None, f"the upstream: {code}")
+
+
+def test_calls_that_broke_in_a_row_do_since_the_first_of_them(health: Health, clock: FakeClock) -> None:
+    health.called(call(), failure(ErrorCode.UPSTREAM_TIMEOUT))
+    health.called(call(), None)
+    clock.advance(10)
+    away_since = clock.now()
+    for _ in range(AWAY_AFTER):
+        health.called(call(), failure(ErrorCode.UPSTREAM_TIMEOUT))
+        clock.advance(10)
+
+    away = first(health)
+
+    assert (away.reachable, away.since, away.error) == (False, away_since, "the upstream: upstream_timeout")
 
 
 @pytest.mark.parametrize("code", [ErrorCode.UPSTREAM_REFUSED, ErrorCode.UPSTREAM_RATE_LIMITED])
@@ -111,6 +139,15 @@ async def test_a_list_of_models_shows_it_too(clock: FakeClock, journal: Journal)
     assert (first(health).reachable, first(health).calls) == (False, 0)
     await provider.models()
     assert first(health).reachable
+
+
+@pytest.mark.parametrize("code", [ErrorCode.UPSTREAM_AUTH, ErrorCode.UPSTREAM_CREDIT])
+def test_a_list_of_models_does_not_say_that_calls_are_answered(health: Health, code: ErrorCode) -> None:
+    health.called(call(), failure(code))
+
+    health.listed("first", None)
+
+    assert (first(health).reachable, first(health).error) == (False, f"the upstream: {code}")
 
 
 def test_who_rests_is_shown_until_the_rest_ends(health: Health, clock: FakeClock) -> None:

@@ -16,21 +16,17 @@ MAX_CALLS = 1_000
 MAX_RESTS = 100
 """How many models of a provider rest at most, as it is shown."""
 
-AWAY = frozenset(
-    {
-        ErrorCode.UPSTREAM_UNREACHABLE,
-        ErrorCode.UPSTREAM_TIMEOUT,
-        ErrorCode.UPSTREAM_ERROR,
-        ErrorCode.UPSTREAM_AUTH,
-        ErrorCode.UPSTREAM_CREDIT,
-    }
-)
-"""After these the next call will hardly fare better; any other failure is an answer of a kind."""
+AWAY = frozenset({ErrorCode.UPSTREAM_UNREACHABLE, ErrorCode.UPSTREAM_AUTH, ErrorCode.UPSTREAM_CREDIT})
+"""After one of these the next call will hardly fare better."""
+DOUBTFUL = frozenset({ErrorCode.UPSTREAM_TIMEOUT, ErrorCode.UPSTREAM_ERROR})
+"""One of these may be of one call only; any other failure is an answer of a kind."""
+AWAY_AFTER = 3
+"""So many doubtful calls in a row show that the provider is not reachable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a provider does. `reachable` is None before its first call; `since` is when that began, in epoch
+    """How a provider does. `reachable` is None until a call has shown it; `since` is when that began, in epoch
     milliseconds. `models` are those that it is asked for by routes, None: any. `calls`, `failures` and `latency_ms_p50`
     (of answers) are those of the window. `error` is why it is not reachable, `last_error` the last failure of all; both
     are for operators."""
@@ -68,8 +64,13 @@ class _Call:
 class _Record:
     reachable: bool | None = None
     since: int | None = None
+    away: ErrorCode | None = None
+    """Why it is not reachable."""
     error: str | None = None
     last_error: str | None = None
+    doubtful: int = 0
+    """How many calls in a row were, up to the last one."""
+    doubtful_since: int = 0
     calls: deque[_Call] = field(default_factory=lambda: deque(maxlen=MAX_CALLS))
     models: Sequence[str] | None = None
     rests: dict[str | None, tuple[float, ErrorCode]] = field(default_factory=dict)
@@ -109,8 +110,11 @@ class Health:
             self._records[call.provider].calls.append(_Call(self._clock.monotonic(), call.seconds, failed))
 
     def listed(self, name: str, error: BaseException | None) -> None:
-        """The provider was asked for its models."""
-        self._answered(name, error)
+        """The provider was asked for its models. A list that comes, which some give to anybody, does not say that calls
+        are answered: it shows that a provider is there of which nothing else was known."""
+        record = self._records.setdefault(name, _Record())
+        if error is not None or record.reachable is None or record.away is ErrorCode.UPSTREAM_UNREACHABLE:
+            self._answered(name, error)
 
     def standings(self) -> Sequence[Standing]:
         now, wall = self._clock.monotonic(), self._clock.now()
@@ -122,12 +126,26 @@ class Health:
             return False
         record = self._records.setdefault(name, _Record())
         reason = error.for_operator if isinstance(error, ProviderError) else None
-        reachable = not (isinstance(error, ProviderError) and error.failure.code in AWAY)
-        if record.reachable is not reachable:
-            record.reachable, record.since = reachable, self._clock.now()
-        record.error = None if reachable else reason
         record.last_error = reason or record.last_error
+        self._judge(record, error.failure.code if isinstance(error, ProviderError) else None, reason)
         return True
+
+    def _judge(self, record: _Record, code: ErrorCode | None, reason: str | None) -> None:
+        """What a call that ended with this code, None: with an answer, shows."""
+        since = self._clock.now()
+        if code in DOUBTFUL:
+            record.doubtful += 1
+            if record.doubtful == 1:
+                record.doubtful_since = since
+            if record.doubtful < AWAY_AFTER and record.reachable is not False:
+                return
+            since = record.doubtful_since
+        else:
+            record.doubtful = 0
+        reachable = code not in AWAY | DOUBTFUL
+        if record.reachable is not reachable:
+            record.reachable, record.since = reachable, since
+        record.away, record.error = (None, None) if reachable else (code, reason)
 
 
 def _standing(name: str, record: _Record, now: float, wall: int) -> Standing:

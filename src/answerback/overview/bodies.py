@@ -24,11 +24,11 @@ class Answering:
 
 
 class ProviderStanding(BaseModel):
-    """A provider, as the process that answers this request has seen it. It is not reachable when its last call found it
-    away, out of order, or refusing the service itself; `error` says why, to operators."""
+    """A provider, as the process that answers this request has seen it. It is not reachable once a call found it away
+    or refusing the service itself, or three in a row timed out or failed in it; `error` says why, to operators."""
 
     name: str = Field(examples=["openrouter"])
-    reachable: bool | None = Field(description="Null before its first call.", examples=[True])
+    reachable: bool | None = Field(description="Null until a call has shown it.", examples=[True])
     since: Time | None = Field(description="Since when it has been so.", examples=[AT])
     error: str | None = Field(examples=[None])
 
