@@ -92,6 +92,21 @@ async def test_an_operator_cancels_a_tenants_job_asks_again_and_resends(api: Api
     assert receiver["waiting"] == 1
 
 
+@pytest.mark.parametrize("asked", ["", "?tenant=*"])
+async def test_an_operator_needs_no_tenant_to_find_a_job_and_to_mend_it(api: Api, shop: Shop, asked: str) -> None:
+    job = await sent(api, shop.key)
+
+    seen = await api("GET", f"/v1/jobs/{job}{asked}", OPERATOR)
+    cancelled = await api("POST", f"/v1/jobs/{job}/cancel{asked}", OPERATOR)
+    again = await api("POST", f"/v1/jobs/{job}/retry{asked}", OPERATOR)
+
+    assert (seen.status, seen.json["tenant_id"]) == (200, shop.tenant)
+    assert cancelled.json["status"] == "cancelled"
+    assert (await api("GET", f"/v1/jobs/{again.json['job_id']}", shop.key)).json["retry_of"] == job
+    assert (await api("GET", f"/v1/jobs/job_{'0' * 32}{asked}", OPERATOR)).code == "not_found"
+    assert (await api("GET", f"/v1/jobs/{job}", CLIENT)).code == "not_found"
+
+
 @pytest.mark.parametrize(
     "act",
     [

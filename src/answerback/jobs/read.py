@@ -20,6 +20,7 @@ from answerback.webhooks.store import deliveries_of
 FIND_JOB = Statement(
     select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.tenant_id == bindparam("tenant_id"))
 )
+OWNER = Statement(select(jobs.c.tenant_id).where(jobs.c.id == bindparam("row_id")))
 HELD_AHEAD = Statement(
     select(jobs.c.id)
     .where(
@@ -49,6 +50,14 @@ def get_job(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Op
     behind = (yield from _behind(record.job)) if record.state is JobState.HELD else None
     retried_as = retried[0].id if retried else None
     return replace(record, behind=behind, retried_as=retried_as, deliveries=tuple(owed))
+
+
+def owner(_: Transaction, job_id: str) -> Operation[str]:
+    """Raises NotFound."""
+    rows = yield OWNER(row_id=job_id)
+    if not rows:
+        raise no_such_job(job_id)
+    return str(rows[0].tenant_id)
 
 
 def _behind(job: Job[Any]) -> Operation[str | None]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
+from answerback.accounts.model import Caller
 from answerback.http.caller import AskedTenant
 from answerback.http.fields import EMPTY_IS_ABSENT, Moment, epoch_ms, no_nul
 from answerback.http.idempotent_routes import Idempotent
@@ -27,7 +28,7 @@ from answerback.http.responses import respond
 from answerback.jobs.bodies import JobDetails, JobPage, Retried, job_body, job_details, retried_body
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.kind import JobState
-from answerback.jobs.model import JobFilter
+from answerback.jobs.model import EVERY_TENANT, JobFilter
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
 from answerback.kernel.instruments import Instruments
@@ -167,13 +168,22 @@ def router(
 
     @routes.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS | LIST_ERRORS)
     async def get_job(request: Request, job_id: JobId, tenant: AskedTenant = None) -> Response:
-        """State, answer, every attempt, and the deliveries with their attempts."""
+        """State, answer, every attempt, and the deliveries with their attempts. An operator sees any tenant's."""
         caller = await authenticator.caller(request, tenant)
-        return respond(200, job_details(await store.get(tenant or caller.tenant_id, job_id), operator=caller.operator))
+        tenant_id = await _owner(store, caller, tenant, job_id)
+        return respond(200, job_details(await store.get(tenant_id, job_id), operator=caller.operator))
 
     _add_cancel(routes, store, canceller, authenticator, instruments)
     _add_retry(routes, store, submitter, authenticator, idempotent)
     return routes
+
+
+async def _owner(store: JobStore, caller: Caller, asked: str | None, job_id: str) -> str:
+    """Whose job is meant: the tenant's that is asked for, else the caller's; an operator without a choice means it
+    whosever it is. Raises NotFound."""
+    if asked and asked != EVERY_TENANT:
+        return asked
+    return await store.owner(job_id) if caller.operator else caller.tenant_id
 
 
 def _add_cancel(
@@ -183,7 +193,7 @@ def _add_cancel(
     async def cancel_job(request: Request, job_id: JobId, tenant: AskedTenant = None) -> Response:
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
         caller = await authenticator.caller(request, tenant)
-        tenant_id = tenant or caller.tenant_id
+        tenant_id = await _owner(store, caller, tenant, job_id)
         await canceller.cancel(tenant_id, job_id)
         record = await store.get(tenant_id, job_id)
         for owed in record.deliveries:
@@ -207,7 +217,7 @@ def _add_retry(
         """Accepts the same arguments as a new job at the end of its conversation. The old job keeps its ending and its
         callback. Retrying twice gives the same new job."""
         caller = await authenticator.caller(request, tenant)
-        tenant_id = tenant or caller.tenant_id
+        tenant_id = await _owner(store, caller, tenant, job_id)
         await request.body()
 
         async def retry() -> Response:

@@ -158,6 +158,10 @@ class JobStore:
         """Raises NotFound."""
         return await self._read(lambda tx: read.get_job(tx, self._kinds, tenant_id, job_id), tenant_id=tenant_id)
 
+    async def owner(self, job_id: str) -> str:
+        """The id of the job's tenant. Raises NotFound."""
+        return await self._read(lambda tx: read.owner(tx, job_id))
+
     async def list(self, wanted: JobFilter, before: str | None, limit: int) -> JobRecords:
         """Newest first, without long results and attempts; `before` is the `following` of the page before."""
         return await self._read(
