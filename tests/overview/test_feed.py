@@ -148,6 +148,22 @@ async def test_it_ends_when_its_key_is_revoked(world: World, refusal: Exception)
         assert [event async for event in events] == []
 
 
+async def test_it_ends_when_its_key_is_revoked_though_nothing_changes(world: World) -> None:
+    async with aclosing(world.open()) as events:
+        assert [await anext(events), await anext(events)] == [b"1", b"a"]
+        await world.looked()
+        rest = asyncio.create_task(_all(events))
+        await asyncio.sleep(0)
+        world.refusal = StorageUnavailable("away")
+        await world.tick()
+        assert not rest.done()
+
+        world.refusal = Unauthorized("revoked")
+        await world.tick()
+
+        assert await rest == []
+
+
 async def test_the_end_of_the_service_ends_it(world: World) -> None:
     events = world.open()
     await anext(events)

@@ -7,6 +7,7 @@ client that reads slowly misses events: the one it gets next is the newest.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 from answerback.http.errors import RateLimited
@@ -32,32 +33,29 @@ class _Channel:
         self._log = log
         self.readers = 0
         self.newest: dict[str, bytes] = {}
-        self.changed = asyncio.Event()
-        """Set at the next change, which puts another one in its place."""
+        self.looked = asyncio.Event()
+        """Set after the next look, which puts another one in its place."""
         self._running = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         while True:
             await self._look()
+            self.wake()
             await self._pause(EVERY_SECONDS)
 
     async def _look(self) -> None:
         try:
-            self._take(await self._make())
+            events = await self._make()
         except StorageUnavailable:
             return
         except Exception:  # noqa: BLE001 - the feed goes on with what can be made later
             self._log.exception("feed_broke")
-
-    def _take(self, events: Events) -> None:
-        different = {name: event for name, event in events.items() if self.newest.get(name) != event}
-        if different:
-            self.newest |= different
-            self.wake()
+        else:
+            self.newest |= {name: event for name, event in events.items() if self.newest.get(name) != event}
 
     def wake(self) -> None:
-        changed, self.changed = self.changed, asyncio.Event()
-        changed.set()
+        looked, self.looked = self.looked, asyncio.Event()
+        looked.set()
 
     async def close(self) -> None:
         self._running.cancel()
@@ -78,8 +76,8 @@ class Feeds:
         self, tenant_id: str, shown: object, make: Make, check: Callable[[], Awaitable[None]]
     ) -> AsyncGenerator[bytes, None]:
         """A feed of the tenant: what `make` makes, the same for all feeds that are `shown` the same. It ends where
-        `check` raises something before an event, and with the service. Raises RateLimited where too many are
-        open."""
+        `check` raises Unauthorized, at the next look at the latest, and with the service. Raises RateLimited where too
+        many are open."""
         if self._full(tenant_id):
             raise RateLimited("too many feeds are open; close some, or try again later")
         return self._follow(tenant_id, shown, make, check)
@@ -103,14 +101,16 @@ class Feeds:
         sent: dict[str, bytes] = {}
         try:
             while not self._closed:
-                # Before the look: what changes during it must lead to another.
-                changed = channel.changed
+                # Before the events: what comes during them must lead to another look at them.
+                looked = channel.looked
                 for name, event in tuple(channel.newest.items()):
                     if sent.get(name) is not event:
                         await check()
                         sent[name] = event
                         yield event
-                await changed.wait()
+                await looked.wait()
+                with suppress(StorageUnavailable):
+                    await check()
         except (Unauthorized, StorageUnavailable):
             return
         finally:
