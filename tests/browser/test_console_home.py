@@ -62,7 +62,7 @@ async def test_a_service_without_keys_asks_for_none_and_names_the_mock(browser: 
         page = await visitor.open("/")
 
         await page.wait_for_url("**/console")
-        await visitor.sees("a mock answers" if mock == "true" else "Not asked yet")
+        await visitor.sees("a mock answers" if mock == "true" else "No answer yet")
         assert "Bearer" not in await page.locator(".code").first.inner_text()
         await visitor.role("link", "Keys").wait_for()
         assert await page.get_by_role("button", name="Sign out").count() == 0

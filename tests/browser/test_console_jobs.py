@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from browsing import Visitor
 from storefront import Shop
 
+from answerback.testing import behaviours
+
 
 async def test_the_list_shows_what_became_of_each_job(owner: Visitor, day: Sequence[str]) -> None:
     page = await owner.open("/console/jobs?tenant=default")
@@ -64,6 +66,41 @@ async def test_a_failure_is_found_by_its_words(owner: Visitor) -> None:
     assert await page.get_by_text("customer-42").count() == 0
 
 
+async def test_a_filter_is_applied_while_it_is_typed(owner: Visitor) -> None:
+    page = await owner.open("/console/jobs?tenant=default")
+    await owner.sees("customer-42")
+    steps = await page.evaluate("history.length")
+    field = page.get_by_label("Conversation", exact=True)
+
+    await field.press_sequentially("customer-0")
+    await owner.sees("No job matches")
+    await field.press_sequentially("8")
+
+    await page.wait_for_url("**/console/jobs?tenant=default&session_id=customer-08")
+    await page.get_by_role("table", name="Jobs").get_by_text("customer-08").first.wait_for()
+    assert await page.evaluate("history.length") == steps + 1
+    assert await field.evaluate("each => each === document.activeElement")
+    assert await field.input_value() == "customer-08"
+
+    await page.go_back()
+
+    await owner.sees("customer-42")
+    assert await field.input_value() == ""
+
+
+async def test_a_choice_of_filters_keeps_the_focus(owner: Visitor) -> None:
+    page = await owner.open("/console/jobs?tenant=default")
+    await owner.sees("customer-42")
+    state = page.get_by_label("State")
+
+    await state.focus()
+    await state.select_option("failed")
+    await page.get_by_text("customer-42").first.wait_for(state="detached")
+
+    assert await state.evaluate("each => each === document.activeElement")
+    await owner.role("link", "Clear filters").wait_for()
+
+
 async def test_a_job_that_waits_names_the_one_before_it(owner: Visitor, day: Sequence[str]) -> None:
     page = await owner.open(f"/console/jobs/{day[9]}")
 
@@ -96,6 +133,27 @@ async def test_an_operator_sees_the_jobs_of_all_tenants_and_mends_one(owner: Vis
     await page.wait_for_url(f"**/console/jobs?tenant={made['tenant_id']}")
     await row.wait_for()
     await page.get_by_text("customer-42").first.wait_for(state="detached")
+
+
+async def test_a_link_to_a_job_opens_for_its_tenant_and_for_operators(
+    owner: Visitor, visitor: Visitor, running: Shop
+) -> None:
+    running.receiver.on("/down", behaviours.gone())
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key, session_id="shared", path="/down")
+    page = await visitor.open("/console/jobs")
+    await page.locator(f"tr[data-key='{job}'] a.whole").click()
+    await visitor.sees("Attempt 1: HTTP 410")
+
+    operators = await owner.open(page.url.removeprefix(visitor.url))
+    await owner.sees("Attempt 1: HTTP 410")
+    running.receiver.on("/down", behaviours.status(200))
+    await owner.role("button", "Resend").click()
+    await operators.get_by_text("Delivered", exact=True).wait_for()
+    await owner.role("link", "shared").click()
+    await operators.wait_for_url("**/console/conversation?session=shared&tenant=*")
+
+    await visitor.open(operators.url.removeprefix(owner.url))
+    await visitor.sees("Everything that touches water is steel or glass.")
 
 
 async def test_a_key_leads_to_the_jobs_that_it_sent(owner: Visitor, running: Shop) -> None:

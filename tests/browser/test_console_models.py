@@ -1,7 +1,9 @@
 """Providers and benchmarks."""
 
-from browsing import Visitor
-from storefront import MODEL, Shop
+from browsing import Browser, Visitor
+from storefront import KEY, MODEL, OPERATOR, Shop, shop
+
+from answerback.testing import replies
 
 
 async def test_the_providers_and_how_they_are(owner: Visitor, running: Shop) -> None:
@@ -9,8 +11,30 @@ async def test_the_providers_and_how_they_are(owner: Visitor, running: Shop) -> 
 
     table = page.get_by_role("table", name="Providers")
     await table.get_by_text("127.0.0.1").first.wait_for()
-    await table.get_by_text("Healthy").or_(table.get_by_text("Failing")).first.wait_for()
+    await table.get_by_text("Reachable").first.wait_for()
     assert await owner.faults() == []
+
+
+async def test_home_and_models_say_the_same_of_a_provider(browser: Browser) -> None:
+    settings = {"MAX_RETRIES": "0", "LLM_TIMEOUT_SECONDS": "1"}
+    async with shop(**settings) as running, browser.visit(running.service.url, OPERATOR) as visitor:
+        running.llm.on("Answer me.", replies.say("Here I am."), replies.status(503), replies.hang(running.never))
+
+        async def ask(status: int) -> None:
+            url, body = f"{running.service.url}/api/ask", {"question": "Answer me."}
+            async with running.http.post(url, json=body, headers={"Authorization": f"Bearer {KEY}"}) as response:
+                assert response.status == status
+
+        async def seen_everywhere(words: str) -> None:
+            for path in ("/console/models", "/console"):
+                page = await visitor.open(path)
+                await page.get_by_text(words, exact=True).wait_for()
+
+        for status in (200, 502, 503):
+            await ask(status)
+        await seen_everywhere("Reachable")
+        await ask(503)
+        await seen_everywhere("Not reachable")
 
 
 async def test_models_are_measured_and_compared(visitor: Visitor, running: Shop) -> None:

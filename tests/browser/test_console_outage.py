@@ -10,7 +10,7 @@ async def test_a_page_that_could_not_be_loaded_comes_once_the_service_answers(vi
     await page.context.set_offline(True)
 
     await visitor.role("link", "Models").click()
-    await visitor.sees("The service cannot be reached.")
+    await visitor.sees("The service cannot be reached")
     await page.context.set_offline(False)
 
     await page.get_by_role("heading", name="Models", exact=True).wait_for()

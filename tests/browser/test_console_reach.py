@@ -27,6 +27,23 @@ async def test_pages_have_no_serious_fault_on_a_phone(
         await visitor.role("heading", "Jobs").wait_for()
 
 
+async def test_escape_closes_the_menu_of_a_phone_and_gives_the_focus_back(browser: Browser, running: Shop) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}}
+    async with browser.visit(running.service.url, OPERATOR, **phone) as visitor:
+        page = await visitor.open("/console/playground")
+        menu, pages = visitor.role("button", "Menu"), page.get_by_role("navigation", name="Pages", exact=True)
+        await menu.focus()
+        await page.keyboard.press("Enter")
+        await pages.wait_for()
+        await page.keyboard.press("Tab")
+
+        await page.keyboard.press("Escape")
+
+        await pages.wait_for(state="hidden")
+        assert await menu.evaluate("each => each === document.activeElement")
+        assert await menu.get_attribute("aria-expanded") == "false"
+
+
 async def test_the_keyboard_reaches_a_job(owner: Visitor) -> None:
     page = await owner.open("/console/jobs?tenant=default")
     await owner.sees("customer-42")

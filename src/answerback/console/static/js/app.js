@@ -3,10 +3,12 @@
 import { ApiError, unreachable } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Feed } from "./feed.js";
-import { failure } from "./parts/notice.js";
+import { closeAll } from "./parts/dialog.js";
+import { failed, passes } from "./parts/failed.js";
 import { follow, match } from "./router.js";
 import { Session } from "./session.js";
 import { Shell } from "./shell.js";
+import { Tabs } from "./tabs.js";
 import { tick } from "./time.js";
 import { View } from "./view.js";
 
@@ -18,41 +20,59 @@ class Console {
   #shell = null;
   #session = null;
   #feed = null;
+  #tabs = new Tabs({ left: () => this.#signOut(), lost: () => this.#lose(), entered: () => location.reload() });
 
   async start() {
     follow((how) => this.#show(how));
-    addEventListener("signed-out", () => this.#session && this.#askForKey());
+    addEventListener("signed-out", () => this.#session && (this.#tabs.say("lost"), this.#lose()));
+    addEventListener("keydown", (event) => event.key === "Escape" && this.#shell?.escape());
+    // A browser may bring back a page as it was left, also after the key was.
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
     setInterval(tick, 1000);
     load(here()).catch(() => null);
     try {
       this.#enter(await Session.current());
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return this.#askForKey();
-      fill(
-        app,
-        h(
-          "div.entry",
-          {},
-          failure(error, () => location.reload()),
-        ),
-      );
+      const again = () => location.reload();
+      fill(app, h("main.entry", { id: "main" }, failed(error, { again }).element));
+      if (passes(error)) afterwards(error, again);
     }
   }
 
   #enter(session) {
     this.#session = session;
     this.#feed = new Feed();
-    this.#shell = new Shell(app, session, this.#feed);
+    // The service ends the feed of a key that was revoked, and refuses it.
+    this.#feed.addEventListener("broken", () => Session.current().catch(() => null));
+    const leave = () => (this.#tabs.say("left"), this.#signOut());
+    this.#shell = new Shell(app, { session, feed: this.#feed, leave });
     this.#feed.start();
     this.#show({ back: true });
   }
 
-  async #askForKey() {
-    this.#session = null;
-    this.#feed?.close();
+  /** The reader has signed out, here or in another tab: nothing of the address stays either. */
+  #signOut() {
+    history.replaceState(null, "", "/console");
+    this.#lose();
+  }
+
+  /** The key is valid no more: nothing that it opened stays in the page. */
+  #lose() {
+    if (!this.#session) return;
+    this.#feed.end();
     this.#view?.leave();
+    this.#session = this.#feed = this.#view = this.#shell = null;
+    closeAll();
+    fill(document.getElementById("toasts"));
+    document.title = "Answerback";
+    fill(app, h("main.entry", { id: "main" }));
+    this.#askForKey();
+  }
+
+  async #askForKey() {
     const { signIn } = await import("./pages/sign_in.js");
-    signIn(app, (session) => this.#enter(session));
+    signIn(app, (session) => (this.#tabs.say("entered"), this.#enter(session)));
   }
 
   /** Draws the page of the address. Those that come by a link begin at the top, with the focus on the page. */
@@ -68,7 +88,7 @@ class Console {
     try {
       const module = await load(found);
       if (view !== this.#view) return;
-      fill(this.#shell.main, root);
+      fill(this.#shell.main, view.late, root);
       document.title = `${module.title} · Answerback`;
       if (!back) {
         scrollTo(0, 0);
@@ -77,16 +97,19 @@ class Console {
       await module.page(view);
     } catch (error) {
       if (error.name === "AbortError" || error.status === 401 || view !== this.#view) return;
-      this.#failed(view, root, error);
+      if (!(error instanceof ApiError)) console.error(error);
+      this.#failed(view, found, error);
     }
   }
 
-  /** A page that could not be loaded is loaded once the service can be reached. */
-  #failed(view, root, error) {
+  /** A page that could not be loaded is loaded once the service can bring it. */
+  #failed(view, { name }, error) {
+    view.leave();
     const again = () => view === this.#view && this.#show({ back: true });
-    fill(this.#shell.main, root);
-    fill(root, failure(error, again));
-    if (error.status === 0) setTimeout(again, RETRY_MS);
+    const { title, element } = failed(error, { section: this.#shell.sectionOf(name), again });
+    fill(this.#shell.main, h("div.page", {}, element));
+    document.title = `${title} · Answerback`;
+    if (passes(error)) afterwards(error, again);
   }
 }
 
@@ -98,6 +121,19 @@ async function load({ name }) {
   } catch {
     throw unreachable();
   }
+}
+
+/** Calls `again` once the service answers. */
+function afterwards(error, again) {
+  const wait = (error.retryAfter ?? 0) * 1000 || RETRY_MS;
+  setTimeout(async () => {
+    try {
+      await Session.current();
+    } catch (still) {
+      if (passes(still)) return afterwards(still, again);
+    }
+    again();
+  }, wait);
 }
 
 new Console().start();

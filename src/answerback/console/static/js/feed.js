@@ -6,6 +6,7 @@ export class Feed extends EventTarget {
   #source = null;
   #retry = null;
   #state = "off";
+  #ended = new AbortController();
   #last = new Map();
 
   /** "off", "live" or "lost". */
@@ -19,8 +20,15 @@ export class Feed extends EventTarget {
   }
 
   start() {
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()));
+    const look = () => (document.hidden ? this.close() : this.open());
+    document.addEventListener("visibilitychange", look, { signal: this.#ended.signal });
     this.open();
+  }
+
+  /** Closes it for good. */
+  end() {
+    this.#ended.abort();
+    this.close();
   }
 
   open() {
@@ -44,6 +52,7 @@ export class Feed extends EventTarget {
 
   /** A browser connects again by itself, unless the service refused. */
   #failed(source) {
+    this.dispatchEvent(new Event("broken"));
     this.#become("lost");
     if (source.readyState !== EventSource.CLOSED) return;
     this.#source = null;

@@ -2,6 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { icon, mark } from "./icons.js";
+import { attempt } from "./parts/notice.js";
 import { Session } from "./session.js";
 
 /** In the order of the navigation; `only` says whom a page is for. */
@@ -25,7 +26,8 @@ const NAVIGATION = [
 const FEED = { live: "Live", lost: "Connecting…", off: "Paused" };
 
 export class Shell {
-  constructor(app, session, feed) {
+  /** `leave` is called once the reader has signed out. */
+  constructor(app, { session, feed, leave }) {
     this.main = h("main.main", { id: "main", tabindex: "-1" });
     this.links = NAVIGATION.filter((each) => each.only?.(session) ?? true).map(linkOf);
     this.side = h(
@@ -41,7 +43,7 @@ export class Shell {
           this.links.map((link) => h("li", {}, link)),
         ),
       ),
-      footer(session, feed),
+      footer(session, feed, leave),
     );
     fill(app, h("div.shell", {}, this.side, this.main));
   }
@@ -53,6 +55,19 @@ export class Shell {
       if (link.dataset.pages.split(" ").includes(page)) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+  }
+
+  /** Where a page belongs, `{href, name}`. */
+  sectionOf(page) {
+    const link = this.links.find(({ dataset }) => dataset.pages.split(" ").includes(page)) ?? this.links[0];
+    return { href: link.getAttribute("href"), name: link.textContent };
+  }
+
+  /** Closes the menu of a phone, if it is open. */
+  escape() {
+    if (!this.side.hasAttribute("data-open")) return;
+    this.#toggle(false);
+    this.button.focus();
   }
 
   #menuButton() {
@@ -73,7 +88,7 @@ function linkOf(each) {
   return h("a", { href: each.href, "data-pages": pages }, icon(each.icon), each.name);
 }
 
-function footer(session, feed) {
+function footer(session, feed, leave) {
   const live = h("span.live", { "data-state": feed.state }, FEED[feed.state]);
   feed.addEventListener("state", ({ detail }) => {
     live.dataset.state = detail;
@@ -89,11 +104,15 @@ function footer(session, feed) {
       h("strong.cut", { title: session.tenant }, session.name),
       h("span", {}, `${role} · ${session.version}`),
     ),
-    h("div.row", {}, live, session.keyless ? null : h("button.button.plain.tight", { onclick: signOut }, "Sign out")),
+    h("div.row", {}, live, session.keyless ? null : signOut(leave)),
   );
 }
 
-async function signOut() {
-  await Session.signOut();
-  location.assign("/console");
+function signOut(leave) {
+  const act = ({ currentTarget }) =>
+    attempt(currentTarget, async () => {
+      await Session.signOut();
+      leave();
+    });
+  return h("button.button.plain.tight", { type: "button", onclick: act }, "Sign out");
 }

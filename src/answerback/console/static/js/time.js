@@ -10,7 +10,7 @@ const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-
 export const exact = (at) => EXACT.format(new Date(at));
 export const minute = (at) => MINUTE.format(new Date(at));
 
-/** `at` is RFC 3339 or epoch milliseconds. `form`: "ago" (also "in 5 s"), "clock" or "left" (a countdown). */
+/** `at` is RFC 3339 or epoch milliseconds. `form`: "ago" (also "in 5 s"), "for", "clock" or "left" (a countdown). */
 export function time(at, form = "ago") {
   if (at === null || at === undefined) return h("span.muted", {}, "–");
   const iso = new Date(at).toISOString();
@@ -20,6 +20,7 @@ export function time(at, form = "ago") {
 export function words(at, form, now = Date.now()) {
   const seconds = (new Date(at).getTime() - now) / 1000;
   if (form === "clock") return CLOCK.format(new Date(at));
+  if (form === "for") return span(Math.max(1, Math.floor(-seconds)));
   if (form === "left") return seconds > 0 ? `in ${span(Math.ceil(seconds))}` : "now";
   if (Math.abs(seconds) > 7 * 86400) return DAY.format(new Date(at));
   if (Math.abs(seconds) < 1) return "just now";

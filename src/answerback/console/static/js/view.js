@@ -1,15 +1,29 @@
 /** What a page gets: where it draws, its address, the session and the feed. Everything it starts ends when it is left. */
 
+import { fill, h } from "./dom.js";
+
+/** A connection that breaks for less is not worth a word. */
+const PATIENCE_MS = 4000;
+
 export class View {
   #left = new AbortController();
 
   constructor(root, { params, query, session, feed }) {
     Object.assign(this, { root, params, query, session, feed });
+    /** Says that what is shown is no longer the newest, and why. */
+    this.late = h("div", { role: "status" });
+    this.#watch();
   }
 
   /** Aborted when the page is left. */
   get signal() {
     return this.#left.signal;
+  }
+
+  /** The tenant that the address names, null for the reader's own. */
+  get tenant() {
+    const named = this.query.get("tenant");
+    return named === this.session.tenant ? null : named;
   }
 
   leave() {
@@ -35,13 +49,39 @@ export class View {
       if (document.hidden) continue;
       try {
         const next = await work();
+        this.#say(null);
         if (next === false) return;
         wait = typeof next === "number" ? next : milliseconds;
       } catch (error) {
         if (error.name === "AbortError") return;
+        this.#say(`${error.message} What is shown may have changed; it is read again.`);
         wait = Math.max((error.retryAfter ?? 0) * 1000, Math.min(wait * 2, 30_000));
       }
     }
+  }
+
+  /** Does what the reader asked for; where that fails, the page stays as it is and says why. */
+  async again(work) {
+    try {
+      await work();
+      this.#say(null);
+    } catch (error) {
+      if (error.name !== "AbortError") this.#say(`${error.message} What is shown is what was there before.`);
+    }
+  }
+
+  #say(words) {
+    fill(this.late, words ? h("p.notice.warn.late", {}, words) : null);
+  }
+
+  #watch() {
+    const changed = async () => {
+      if (this.feed.state === "lost") await pause(PATIENCE_MS, this.signal);
+      if (this.signal.aborted) return;
+      this.#say(this.feed.state === "lost" ? "The connection to the service is interrupted. What is shown may have changed." : null);
+    };
+    this.feed.addEventListener("state", changed, { signal: this.signal });
+    changed();
   }
 }
 

@@ -20,7 +20,7 @@ const WAITING = 20;
 
 export async function page(view) {
   const key = view.query.get("session") ?? "";
-  const tenant = view.query.get("tenant");
+  const tenant = view.tenant;
   const address = `/v1/sessions/${encodeURIComponent(key)}`;
   const parts = {
     about: h("p.muted.small"),

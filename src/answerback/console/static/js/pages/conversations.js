@@ -19,7 +19,7 @@ const REREAD_MS = 10_000;
 
 export async function page(view) {
   const names = await tenantNames(view);
-  const tenant = view.query.get("tenant");
+  const tenant = view.tenant;
   const place = h("div");
   const body = h("tbody");
   const heads = COLUMNS.map((name, i) => h("th", { scope: "col", class: i === 1 || i === 2 ? "number" : "" }, name));

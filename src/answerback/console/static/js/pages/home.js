@@ -9,7 +9,9 @@ import { code } from "../parts/code.js";
 import { jobsTable } from "../parts/jobs_table.js";
 import { card, empty, head } from "../parts/notice.js";
 import { relaySamples } from "../parts/samples.js";
-import { span, time } from "../time.js";
+import { standing } from "../parts/standing.js";
+import { inline } from "../parts/text.js";
+import { span } from "../time.js";
 
 export const title = "Home";
 
@@ -63,22 +65,13 @@ function provider({ mock, providers, default_model: model }) {
       badge("Mock", "warn"),
       h("span", {}, "No key of a provider is set: a mock answers, as ", h("code", {}, model), "."),
     );
-  const down = providers.find((each) => each.reachable === false);
-  const first = providers[0];
-  const state = down
-    ? badge("Not reachable", "bad")
-    : first?.reachable
-      ? badge("Reachable", "good")
-      : badge("Not asked yet");
-  const named = down ?? first;
-  const since = named?.since ? [" since ", time(named.since)] : null;
-  const why = down?.error ? h("div.cut", { title: down.error }, down.error) : null;
-  return figure(
-    "Provider",
-    state,
-    h("div", {}, named?.name ?? "", since),
-    why ?? h("div.cut", {}, "Default ", h("code", {}, model)),
-  );
+  const away = providers.find((each) => each.reachable === false);
+  const [first, ...others] = providers;
+  const rest = others.map((each) => h("div.row", {}, inline(each.name), standing(each)));
+  const why = away?.error ? h("div.cut", { title: away.error }, away.error) : null;
+  const named = first ? h("div", {}, inline(first.name)) : null;
+  const about = why ?? h("div.cut", {}, "Default ", h("code", {}, model));
+  return figure("Provider", first ? standing(first) : badge("None"), named, rest, about);
 }
 
 function open({ jobs, oldest_queued_seconds: oldest }) {

@@ -19,18 +19,27 @@ const OPEN = ["held", "pending", "sending"];
 
 export async function page(view) {
   const address = `/v1/jobs/${encodeURIComponent(view.params.id)}`;
-  const tenant = view.query.get("tenant");
+  let tenant = view.tenant;
   let shown = null;
   let behind;
+  let following = false;
   const read = async () => {
     const job = await get(address, { tenant }, view.signal);
+    // An operator is shown the job whosever it is; what is asked for with it is the same tenant's.
+    if (job.tenant_id && job.tenant_id !== view.session.tenant) tenant = job.tenant_id;
     behind ??= await waitedBehind(job, tenant, view.signal);
     const written = JSON.stringify(job);
-    if (written !== shown) draw(view, job, { read, tenant, behind });
+    if (written !== shown) draw(view, job, { read: follow, tenant, behind });
     shown = written;
     return isSettled(job) ? false : isPutOff(job) ? SELDOM_MS : REREAD_MS;
   };
-  if ((await read()) !== false) view.every(REREAD_MS, read);
+  /** Reads it, and goes on reading while something may happen: also after the reader did something about it. */
+  const follow = async () => {
+    if ((await read()) === false || following) return;
+    following = true;
+    view.every(REREAD_MS, read).then(() => (following = false));
+  };
+  await follow();
 }
 
 /** The job before it in its conversation, if that ended after this one was accepted; null if not. */
@@ -123,7 +132,7 @@ function facts(job, session, { tenant }) {
         `${number(tokens(job.usage, "prompt", "input"))} read, ${number(tokens(job.usage, "completion", "output"))} written`,
     ],
     ["Finish reason", job.finish_reason],
-    ["Response", job.response_id && link(`/console/responses/${job.response_id}`, job.response_id)],
+    ["Response", job.response_id && response(job, tenant)],
     ["Took", job.completed_at && span((new Date(job.completed_at) - new Date(job.created_at)) / 1000)],
     ["Accepted", exact(job.created_at)],
     ["Deadline", !job.completed_at && exact(job.deadline_at)],
@@ -143,6 +152,10 @@ function facts(job, session, { tenant }) {
     given.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
   );
 }
+
+/** A response is shown to its own tenant only. */
+const response = ({ response_id: id }, tenant) =>
+  tenant ? h("span.mono.wrap", {}, id) : h("a", { href: `/console/responses/${id}` }, inline(id));
 
 const tokens = (usage, chat, responses) => usage[`${chat}_tokens`] ?? usage[`${responses}_tokens`];
 

@@ -25,6 +25,8 @@ const SIZE = 50;
 const MOST_READ = 10;
 const REREAD_MS = 15_000;
 const ANNOUNCE_MS = 10_000;
+/** How long a reader who types is waited for. */
+const TYPED_MS = 350;
 
 export async function page(view) {
   const names = await tenantNames(view);
@@ -34,41 +36,44 @@ export async function page(view) {
     list: h("div"),
     pager: h("div"),
     news: h("p.unseen", { role: "status" }),
+    clear: h("a.button.plain.tight", { href: "/console/jobs" }, "Clear filters"),
   };
-  const lead = "Each message, review or response that was accepted, and what became of it.";
-  fill(
-    view.root,
-    head("Jobs", lead),
-    h(
-      "div.stack",
-      {},
-      filters(view, names),
-      h("section.card", { "aria-label": "Jobs" }, place.list, place.pager),
-      place.news,
-    ),
-  );
   let page;
-  const show = (next) => draw(view, place, (page = next));
-  const read = async () => show(await found(asked(view, names), view.signal));
+  let asking = 0;
+  const show = (next, isOther = false) => draw(view, place, (page = next), isOther);
+  /** `isOther`: other jobs are asked for than before. */
+  const read = async (isOther = false) => {
+    const mine = ++asking;
+    const next = await found(asked(view, names), view.signal);
+    if (mine === asking) show(next, isOther);
+  };
+  const list = h("section.card", { "aria-label": "Jobs" }, place.list, place.pager);
+  const lead = "Each message, review or response that was accepted, and what became of it.";
+  fill(view.root, head("Jobs", lead), h("div.stack", {}, filters(view, names, place, read), list, place.news));
   await read();
-  if (!view.query.get("before")) live(view, read, (newest) => show(joined(newest, page)));
+  live(view, read, (newest) => show(joined(newest, page)));
 }
 
-/** Without filters the feed says what changed; with some, or where it says nothing of older jobs, the list is read again. */
+/**
+ * Without filters the feed says what changed; with some, or where it says nothing of older jobs, the list is read again.
+ * A page of older jobs stays as it is.
+ */
 function live(view, read, join) {
-  const filtered = FILTERS.some((name) => view.query.get(name));
+  const isOld = () => view.query.get("before");
   let stale = false;
   const changed = ({ detail: { items } }) => {
     stale = true;
-    if (!filtered) join(items);
+    if (!isFiltered(view) && !isOld()) join(items);
   };
   view.feed.addEventListener("jobs", changed, { signal: view.signal });
   view.every(REREAD_MS, async () => {
-    if (!stale) return;
+    if (!stale || isOld()) return;
     stale = false;
     await read();
   });
 }
+
+const isFiltered = ({ query }) => FILTERS.some((name) => query.get(name));
 
 /** A page that begins with these jobs, the newest; none is left out between those and the ones before. */
 function joined(newest, { items, next }) {
@@ -90,7 +95,7 @@ async function found(query, signal) {
 }
 
 /** Without a choice an operator sees all tenants, where there are several. */
-const tenantOf = ({ query }, names) => query.get("tenant") ?? (names.size > 1 ? ALL : null);
+const tenantOf = (view, names) => (names.size > 1 ? (view.query.get("tenant") ?? ALL) : view.tenant);
 
 function asked(view, names) {
   const { query } = view;
@@ -100,13 +105,15 @@ function asked(view, names) {
   return { ...wanted, tenant: tenantOf(view, names), since, before: query.get("before"), limit: SIZE };
 }
 
-function draw(view, place, { items, next }) {
-  const news = place.table.draw(items);
-  if (news.length) announce(place, news.length);
+function draw(view, place, { items, next }, isOther) {
+  const news = place.table.draw(items, isOther);
+  if (isOther) fill(place.news, items.length ? counted(items.length, "job") : "No job matches");
+  else if (news.length) announce(place, news.length);
   // A table that stays where it is keeps the focus within.
   if (!items.length) fill(place.list, nothing(view.query, next));
   else if (!place.table.element.isConnected) fill(place.list, place.table.element);
   fill(place.pager, pager(view.query, next));
+  place.clear.hidden = !isFiltered(view);
 }
 
 /** A screen reader hears of new jobs now and then. */
@@ -119,7 +126,7 @@ function announce(place, n) {
 
 function nothing(query, next) {
   if (next) return empty("None of the newer jobs matches", "Older ones may: go on below.");
-  if (FILTERS.some((name) => query.get(name)) || query.get("before")) {
+  if (isFiltered({ query }) || query.get("before")) {
     return empty(
       "No job matches",
       "Loosen a filter, or take all of them away.",
@@ -141,34 +148,51 @@ function pager(query, next) {
   return older || query.get("before") ? h("nav.pager", { "aria-label": "Pages of jobs" }, newest, older) : null;
 }
 
-function filters(view, names) {
+/** Changes the address and reads the list anew; the fields stay as they are, with the focus. */
+function setter(view, read) {
+  let timer = null;
+  const apply = ({ name, value }, state) => {
+    clearTimeout(timer);
+    if (view.signal.aborted || value.trim() === (view.query.get(name) ?? "")) return;
+    // What is typed on in one field is one step of the history.
+    const isSame = state !== null && history.state?.typed === state.typed;
+    const address = changed(view.query, { [name]: value.trim(), before: "" });
+    history[isSame ? "replaceState" : "pushState"](state, "", address);
+    view.query = new URLSearchParams(location.search);
+    view.again(() => read(true));
+  };
+  const set = ({ target }) => apply(target, null);
+  const typed = ({ target }) => apply(target, { typed: target.name });
+  const soon = (event) => (clearTimeout(timer), (timer = setTimeout(typed, TYPED_MS, event)));
+  return { set, typed, soon };
+}
+
+function filters(view, names, place, read) {
   const { query } = view;
-  const set = (event) => go(changed(query, { [event.target.name]: event.target.value.trim(), before: "" }));
+  const { set, typed, soon } = setter(view, read);
   const choice = (name, values, all) => select([["", all], ...values], query.get(name) ?? "", { name, onchange: set });
   const text = (name, placeholder) =>
-    input({ type: "search", name, placeholder, value: query.get(name) ?? "", onchange: set });
+    input({ type: "search", name, placeholder, value: query.get(name) ?? "", oninput: soon, onchange: typed });
   const more = ["kind", "model", "since", "key"].some((name) => query.get(name));
   const rest = [
     field("Kind", choice("kind", KINDS, "Any kind")),
     field("Model", text("model", "Any model")),
     field("Accepted", select(AGES, query.get("since") ?? "", { name: "since", onchange: set })),
+    field("Key", text("key", "Its id: key_…")),
   ];
-  rest.push(field("Key", text("key", "Its id: key_…")));
+  const move = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));
   const first = [
-    names.size > 1 ? field("Tenant", tenantChoice(names, tenantOf(view, names), { all: true, onchange: set })) : null,
+    names.size > 1 ? field("Tenant", tenantChoice(names, tenantOf(view, names), { all: true, onchange: move })) : null,
     field("State", choice("status", JOB_STATES, "Any state")),
     field("Callback", choice("delivery", DELIVERY_STATES, "Any state")),
     field("Conversation", text("session_id", "session_id or callback URL")),
     field("Error", text("error", "Code or words")),
   ];
-  const clear = FILTERS.some((name) => query.get(name))
-    ? h("a.button.plain.tight", { href: "/console/jobs" }, "Clear filters")
-    : null;
   const details = h("details", { open: more }, h("summary.small", {}, "More filters"), h("div.filters", {}, rest));
   return h(
     "search",
     { "aria-label": "Filters" },
     h("div.filters", {}, first),
-    h("div.filter-foot", {}, details, clear),
+    h("div.filter-foot", {}, details, place.clear),
   );
 }

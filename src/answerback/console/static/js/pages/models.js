@@ -5,7 +5,9 @@ import { fill, h, sync } from "../dom.js";
 import { counted, milliseconds, number, sentence } from "../format.js";
 import { badge, label } from "../parts/badge.js";
 import { benchmark } from "../parts/benchmark.js";
+import { modelList } from "../parts/model_list.js";
 import { card, head } from "../parts/notice.js";
+import { standing } from "../parts/standing.js";
 import { inline } from "../parts/text.js";
 import { time } from "../time.js";
 
@@ -27,8 +29,8 @@ export async function page(view) {
     h("table.cards", { "aria-label": "Providers" }, h("thead", {}, h("tr", {}, heads)), body),
   );
   const lead = "A call goes to the first provider that is not resting; where it fails, the next one is asked.";
-  const list = h("datalist", { id: "models" });
-  fill(view.root, head("Models", lead), h("div.stack", {}, card("Providers", table), benchmark(view)), list);
+  const cards = h("div.stack", {}, card("Providers", table), benchmark(view));
+  fill(view.root, head("Models", lead), cards, modelList(view));
   const read = async () => {
     const { items } = await get("/v1/providers", null, view.signal);
     sync(
@@ -38,11 +40,6 @@ export async function page(view) {
   };
   await read();
   view.every(REREAD_MS, read);
-  const { data } = await get("/v1/models", null, view.signal);
-  fill(
-    list,
-    data.map(({ id }) => h("option", { value: id })),
-  );
 }
 
 function row(one, i) {
@@ -72,22 +69,16 @@ function row(one, i) {
 }
 
 function health(one) {
-  if (one.resting_until) {
-    return h(
-      "span.row",
-      {},
-      badge("Resting", "warn"),
-      h(
-        "span.small.muted",
-        { title: one.reason ?? "" },
-        time(one.resting_until, "left"),
-        one.reason ? `: ${sentence(one.reason)}` : null,
-      ),
-    );
-  }
-  if (!one.calls) return badge("Not asked yet");
-  return one.failures === one.calls ? badge("Failing", "bad") : badge("Healthy", "good");
+  return h("div.stack.close", {}, standing(one), one.resting_until ? rest(one) : null);
 }
+
+const rest = ({ resting_until: until, reason }) =>
+  h(
+    "span.row",
+    {},
+    badge("Resting", "warn"),
+    h("span.small.muted", {}, time(until, "left"), reason ? `: ${sentence(reason)}` : null),
+  );
 
 function models(names) {
   if (!names) return h("span.muted", {}, "Any");

@@ -1,10 +1,10 @@
 /** A place to try things: a chat that streams, or messages of the relay with a built-in inbox for their callbacks. */
 
-import { get } from "../api.js";
 import { fill, h } from "../dom.js";
 import { Chat } from "../parts/chat.js";
 import { code } from "../parts/code.js";
 import { area, field, input } from "../parts/fields.js";
+import { modelList } from "../parts/model_list.js";
 import { card, head } from "../parts/notice.js";
 import { Relay } from "../parts/relay.js";
 import { changed } from "../router.js";
@@ -22,7 +22,6 @@ const MODES = [
 
 export async function page(view) {
   const mode = MODES.find(([name]) => name === view.query.get("by")) ?? MODES[0];
-  const models = h("datalist", { id: "models" });
   const settings = settingsOf(mode[0], view);
   const Talk = mode[0] === "webhook" ? Relay : Chat;
   const samples = h("div");
@@ -38,15 +37,10 @@ export async function page(view) {
     view.root,
     head("Playground", mode[2], switcher(mode[0])),
     h("div.columns.play", { oninput: show }, talk.element, side),
-    models,
+    modelList(view),
   );
   show();
   talk.focus();
-  const { data } = await get("/v1/models", null, view.signal);
-  fill(
-    models,
-    data.map(({ id }) => h("option", { value: id })),
-  );
 }
 
 function switcher(current) {

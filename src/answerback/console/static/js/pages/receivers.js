@@ -19,7 +19,7 @@ const REREAD_MS = 10_000;
 
 export async function page(view) {
   const names = await tenantNames(view);
-  const tenant = view.query.get("tenant");
+  const tenant = view.tenant;
   const parts = { body: h("tbody"), place: h("div"), progress: h("div"), more: h("div.stack") };
   const heads = COLUMNS.map((name) =>
     h(

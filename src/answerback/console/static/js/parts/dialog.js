@@ -10,52 +10,51 @@ export function ask({ title, body = [], action, leaving = "Cancel", danger = fal
   return new Promise((resolve) => {
     const problem = h("p.problem", { role: "alert", hidden: true });
     const submit = h("button.button.primary", { type: "submit", class: danger ? "danger" : "" }, action);
-    const leave = h("button.button", { type: "button", onclick: () => dialog.close() }, leaving);
-    const form = h(
-      "form",
-      { onsubmit: run },
-      h("h2", { id: "dialog-title" }, title),
-      body,
-      problem,
-      h("div.actions", {}, leave, submit),
-    );
-    const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, form);
+    const leave = h("button.button", { type: "button", onclick: () => close() }, leaving);
+    const close = open(title, [body, problem], [leave, submit], { run, closed: () => resolve(result) });
     let result = null;
 
-    async function run(event) {
-      event.preventDefault();
+    async function run(form) {
       submit.disabled = true;
       problem.hidden = true;
       try {
-        result = (await act(new FormData(form))) ?? true;
-        dialog.close();
+        result = (await act(form)) ?? true;
+        close();
       } catch (error) {
         problem.hidden = false;
         fill(problem, error.message);
         submit.disabled = false;
       }
     }
-    dialog.addEventListener("close", () => (dialog.remove(), resolve(result)));
-    document.body.append(dialog);
-    dialog.showModal();
   });
 }
 
 /** Shows something until it is closed. */
 export function show(title, ...body) {
-  const dialog = h("dialog", { "aria-labelledby": "dialog-title" });
-  const close = h("button.button.primary", { type: "button", onclick: () => dialog.close() }, "Done");
-  fill(
-    dialog,
-    h(
-      "form",
-      { onsubmit: (event) => event.preventDefault() },
-      h("h2", { id: "dialog-title" }, title),
-      body,
-      h("div.actions", {}, close),
-    ),
+  const done = h("button.button.primary", { type: "submit" }, "Done");
+  const close = open(title, body, [done], { run: () => close() });
+}
+
+/** Closes whatever is open: nothing of it stays in the page. */
+export function closeAll() {
+  for (const dialog of document.querySelectorAll("dialog")) (dialog.close(), dialog.remove());
+}
+
+/** `run` gets what was submitted; `closed` is called at the end. Returns what closes it. */
+function open(title, body, actions, { run, closed = () => null }) {
+  const submitted = (event) => (event.preventDefault(), run(new FormData(event.target)));
+  const form = h(
+    "form",
+    { onsubmit: submitted },
+    h("h2", { id: "dialog-title" }, title),
+    body,
+    h("div.actions", {}, actions),
   );
-  dialog.addEventListener("close", () => dialog.remove());
+  const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, form);
+  // A browser may say only later that it was closed, and what it shows may be a secret.
+  const close = () => (dialog.close(), dialog.remove(), closed());
+  dialog.addEventListener("close", () => (dialog.remove(), closed()));
   document.body.append(dialog);
   dialog.showModal();
+  return close;
 }

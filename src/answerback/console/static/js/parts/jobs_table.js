@@ -11,7 +11,8 @@ const COMPACT = ["State", "Conversation or model", "Callback", "Accepted"];
 
 /**
  * A table of jobs, `compact` beside others. `draw` shows these in the place of those before, and returns the new
- * ids. `own` is the reader's tenant; where `tenants` are several, each job says whose it is.
+ * ids; none where `isOther` jobs are asked for than before. `own` is the reader's tenant; where `tenants` are several,
+ * each job says whose it is.
  */
 export function jobsTable(name, { compact = false, own = null, tenants = new Map() } = {}) {
   const columns = compact
@@ -24,7 +25,8 @@ export function jobsTable(name, { compact = false, own = null, tenants = new Map
   const table = h("table.cards", { "aria-label": name }, h("thead", {}, h("tr", {}, heads)), body);
   let drawn = false;
 
-  function draw(jobs) {
+  function draw(jobs, isOther = false) {
+    drawn &&= !isOther;
     const added = sync(
       body,
       jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job, columns, { own, tenants }) })),

@@ -4,6 +4,8 @@ import { get } from "../api.js";
 import { changed, go } from "../router.js";
 import { select } from "./fields.js";
 
+const MOST = 100;
+
 /** Stands for all tenants together, where a list takes that. */
 export const ALL = "*";
 
@@ -11,7 +13,7 @@ export const ALL = "*";
 export async function tenantNames(view) {
   if (!view.session.operator || view.session.keyless) return new Map();
   const own = view.session.tenant;
-  const { items } = await get("/v1/keys", null, view.signal);
+  const { items } = await get("/v1/keys", { limit: MOST }, view.signal);
   const names = new Map(items.map((key) => [key.tenant_id, key.name]));
   names.delete(own);
   return new Map([[own, "Your own"], ...names]);
