@@ -1,7 +1,7 @@
 """Group commit for SQLite: one thread owns the connection, and the operations that have queued share its transaction.
 
 The thread never waits for more operations to come: a lone one commits at once, and a hundred that have queued pay for
-one `fdatasync` together. It takes them in turn between tenants.
+one `fdatasync` together. What one turn of the event loop asks for comes together. Tenants take turns.
 """
 
 import asyncio
@@ -94,7 +94,8 @@ class GroupCommit:
         self._metrics = metrics
         self._group_seconds = group_seconds
         self._compiled: dict[Statement, _Compiled] = {}
-        self._arrivals: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
+        self._arrivals: queue.SimpleQueue[list[_Entry] | None] = queue.SimpleQueue()
         self._receiving = True
         self._waiting: RoundRobin[_Entry] = RoundRobin()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -109,13 +110,24 @@ class GroupCommit:
             raise StorageUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._arrivals.put(_Entry(tenant_id, begin, future, loop, plan, payload_bytes))
+        gathered = self._gathered.get(loop)
+        if gathered is None:
+            gathered = self._gathered[loop] = []
+            loop.call_soon(self._hand_over, loop)
+        gathered.append(_Entry(tenant_id, begin, future, loop, plan, payload_bytes))
         return await future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        """At the end of a loop's turn: one by one, its operations would wake the thread for a transaction each."""
+        if gathered := self._gathered.pop(loop, None):
+            self._arrivals.put(gathered)
 
     async def close(self) -> None:
         """Finishes the operations that have queued, then closes the connection."""
         if not self._closed:
             self._closed = True
+            for loop in list(self._gathered):
+                self._hand_over(loop)
             self._arrivals.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -140,9 +152,9 @@ class GroupCommit:
         and has served them all."""
         try:
             while self._receiving:
-                if (entry := self._arrivals.get(block=not self._waiting)) is None:
+                if (entries := self._arrivals.get(block=not self._waiting)) is None:
                     self._receiving = False
-                else:
+                for entry in entries or ():
                     self._waiting.add(entry.tenant_id, entry)
         except queue.Empty:
             pass
