@@ -98,6 +98,39 @@ async def test_items_are_added_listed_and_deleted(sdk: openai.AsyncOpenAI) -> No
     assert (await sdk.conversations.items.list(conversation.id, order="asc")).data == listed.data[1:]
 
 
+@pytest.mark.parametrize("made", [True, False])
+async def test_an_output_without_its_call_is_not_added(sdk: openai.AsyncOpenAI, made: bool) -> None:
+    items: Any = [said("one"), {"type": "function_call_output", "call_id": "call_nowhere", "output": "sunny"}]
+    conversation = await sdk.conversations.create()
+
+    with pytest.raises(openai.BadRequestError, match="call_nowhere") as refused:
+        await (
+            sdk.conversations.create(items=items)
+            if made
+            else sdk.conversations.items.create(conversation.id, items=items)
+        )
+
+    assert (refused.value.param, refused.value.code) == ("items[1].call_id", "invalid_value")
+    assert await texts(sdk, conversation.id) == []
+
+
+async def test_a_conversation_that_lost_a_call_says_which_output_to_delete(sdk: openai.AsyncOpenAI) -> None:
+    calls: Any = [
+        {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
+    ]
+    conversation = await sdk.conversations.create(items=calls)
+    output, call = [str(item.id) for item in (await sdk.conversations.items.list(conversation.id)).data]
+    await sdk.conversations.items.delete(call, conversation_id=conversation.id)
+
+    with pytest.raises(openai.BadRequestError, match=f"delete the item '{output}'"):
+        await sdk.responses.create(model="fake", input="and?", conversation=conversation.id)
+    await sdk.conversations.items.delete(output, conversation_id=conversation.id)
+
+    answered = await sdk.responses.create(model="fake", input="and?", conversation=conversation.id)
+    assert answered.output_text == 'You said: "and?". I was given 1 message.'
+
+
 async def test_the_sdk_walks_over_all_pages(sdk: openai.AsyncOpenAI) -> None:
     conversation = await sdk.conversations.create(items=[said(f"{n}") for n in range(20)])
     for begin in (20, 23):

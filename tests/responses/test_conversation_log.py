@@ -6,6 +6,7 @@ import pytest
 
 from answerback.kernel.errors import NotFound
 from answerback.responses import conversation_store, ids
+from answerback.responses.items import Given
 from answerback.responses.store import ChainTooLong
 from answerback.testing.clock import FakeClock
 from builders import DAY_MS, TENANT, accept, claim_job, finish
@@ -18,8 +19,12 @@ def message(text: str) -> dict[str, Any]:
     return {"type": "message", "role": "user", "content": [{"text": text}]}
 
 
+def given(*items: dict[str, Any]) -> Given:
+    return Given(items, tuple(f"items[{n}]" for n in range(len(items))))
+
+
 async def create(stores: Stores, *said: str) -> str:
-    return (await stores.conversation_log.create(TENANT, list(map(message, said)), {})).id
+    return (await stores.conversation_log.create(TENANT, given(*map(message, said)), {})).id
 
 
 async def turn(stores: Stores, conversation_id: str, text: str = "turn") -> int:
@@ -45,7 +50,7 @@ def text_of(items: Any) -> list[str]:
 async def test_a_turn_reads_what_stood_before_it_alone(stores: Stores) -> None:
     conversation = await create(stores, "one", "two")
     place = await turn(stores, conversation)
-    await stores.conversation_log.add(TENANT, conversation, [message("after")])
+    await stores.conversation_log.add(TENANT, conversation, given(message("after")))
     row = await row_of(stores, conversation)
 
     before = await stores.conversation_log.before(TENANT, row, place)
@@ -70,7 +75,7 @@ async def test_it_is_no_longer_than_memory_allows(stores: Stores, monkeypatch: p
 async def test_a_page_of_large_items_is_shorter_and_says_so(stores: Stores) -> None:
     conversation = await create(stores)
     for n in range(4):
-        await stores.conversation_log.add(TENANT, conversation, [message(f"{n}" * 900_000)])
+        await stores.conversation_log.add(TENANT, conversation, given(message(f"{n}" * 900_000)))
 
     read: list[str] = []
     after, pages, more = None, 0, True
@@ -165,7 +170,7 @@ async def test_an_idle_one_goes_with_its_items(stores: Stores, clock: FakeClock)
     used = await create(stores, "two")
 
     clock.advance(1.5 * DAY_MS / 1000)
-    await stores.conversation_log.add(TENANT, used, [message("three")])
+    await stores.conversation_log.add(TENANT, used, given(message("three")))
     await stores.jobs.prune(DAY_MS)
 
     with pytest.raises(NotFound):
@@ -183,7 +188,7 @@ async def test_another_tenant_finds_nothing(stores: Stores) -> None:
     for call in (
         log.get(STRANGER, conversation),
         log.change(STRANGER, conversation, {}),
-        log.add(STRANGER, conversation, [message("x")]),
+        log.add(STRANGER, conversation, given(message("x"))),
         log.page(STRANGER, conversation, None, 1, newest_first=True),
         log.item(STRANGER, conversation, item),
         log.delete_item(STRANGER, conversation, item),

@@ -7,7 +7,7 @@ import pytest
 from answerback.kernel.errors import InvalidField
 from answerback.llm.instructions import folded
 from answerback.responses.chat_body import chat_body
-from answerback.responses.messages import UnansweredCall
+from answerback.responses.pairs import UnansweredCall
 from answerback.responses.request import asked
 from answerback.responses.thoughts import sealed
 from answerback.responses.tools import Toolbox

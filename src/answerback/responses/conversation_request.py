@@ -1,6 +1,6 @@
 """The bodies of requests for conversations; each wrong value is named by its place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter
 from answerback.kernel.json import Json
 from answerback.responses.context import REFERENCE
-from answerback.responses.items import items_of
-from answerback.responses.model import Item
+from answerback.responses.items import Given, items_of
 from answerback.responses.request import Metadata, refusal
 
 MOST_ITEMS = 20
@@ -51,22 +50,21 @@ def metadata_of(body: Mapping[str, Json], *, required: bool) -> dict[str, str]:
     return dict(checked.metadata or {})
 
 
-def items_in(body: Mapping[str, Json], *, required: bool) -> Sequence[Item]:
+def items_in(body: Mapping[str, Json], *, required: bool) -> Given:
     """Raises InvalidField."""
     given = body.get("items")
     if given is None and not required:
-        return ()
+        return Given()
     if given is None:
         raise MissingParameter("items", "missing required parameter: 'items'")
     if not isinstance(given, list):
         raise InvalidType("items", "invalid 'items': must be a list of items")
     if len(given) > MOST_ITEMS:
         raise InvalidParameter("items", f"invalid 'items': a request adds at most {MOST_ITEMS}; send more requests")
-    items, _ = items_of(given, "items")
-    for reference in (each for each in items if each["type"] == REFERENCE):
-        index = next(n for n, each in enumerate(given) if each.get("id") == reference["id"])
-        words = f"invalid 'items[{index}]': send the item itself, not an item_reference"
-        raise InvalidParameter(f"items[{index}]", words)
-    if required and not items:
+    read = items_of(given, "items")
+    for item, path in zip(read.items, read.paths, strict=True):
+        if item["type"] == REFERENCE:
+            raise InvalidParameter(path, f"invalid '{path}': send the item itself, not an item_reference")
+    if required and not read.items:
         raise InvalidParameter("items", "invalid 'items': nothing in it is an item that a chat model could read")
-    return items
+    return read

@@ -15,7 +15,9 @@ from answerback.kernel.errors import NotFound
 from answerback.kernel.ids import new_id
 from answerback.responses import ids
 from answerback.responses.conversation_model import Conversation, ItemPage
+from answerback.responses.items import Given
 from answerback.responses.model import Item
+from answerback.responses.pairs import are_paired, check_added
 from answerback.responses.reference_store import added_items
 from answerback.responses.store import MOST_CHARACTERS, ChainTooLong
 from answerback.responses.stored import named
@@ -96,8 +98,10 @@ class ConversationLog:
         self._write = database.write.run
         self._read = database.read.run
 
-    async def create(self, tenant_id: str, items: Sequence[Item], metadata: Mapping[str, str]) -> Conversation:
-        return await self._write(lambda tx: _create(tx, tenant_id, items, metadata), tenant_id=tenant_id)
+    async def create(self, tenant_id: str, given: Given, metadata: Mapping[str, str]) -> Conversation:
+        """Raises UnansweredCall."""
+        check_added((), given.items, given.paths)
+        return await self._write(lambda tx: _create(tx, tenant_id, given.items, metadata), tenant_id=tenant_id)
 
     async def get(self, tenant_id: str, conversation_id: str) -> Conversation:
         return await self._read(lambda _: _get(tenant_id, conversation_id), tenant_id=tenant_id)
@@ -110,9 +114,13 @@ class ConversationLog:
         """Deletes it with its items. Responses that wait in it fail; those that run are not added."""
         await self._write(lambda _: _delete(tenant_id, conversation_id), tenant_id=tenant_id)
 
-    async def add(self, tenant_id: str, conversation_id: str, items: Sequence[Item]) -> Sequence[Item]:
-        """The items as they are stored, with their ids: behind all that was there, or is being answered."""
-        return await self._write(lambda tx: _add(tx, tenant_id, conversation_id, items), tenant_id=tenant_id)
+    async def add(self, tenant_id: str, conversation_id: str, given: Given) -> Sequence[Item]:
+        """The items as they are stored, with their ids: behind all that was there, or is being answered. Raises
+        UnansweredCall, ChainTooLong."""
+        if are_paired(given.items):
+            before = await self._read(lambda _: _all(tenant_id, conversation_id), tenant_id=tenant_id)
+            check_added(before, given.items, given.paths)
+        return await self._write(lambda tx: _add(tx, tenant_id, conversation_id, given.items), tenant_id=tenant_id)
 
     async def page(
         self, tenant_id: str, conversation_id: str, after: str | None, limit: int, *, newest_first: bool
@@ -255,6 +263,11 @@ def _entry_of(row_id: int, item_id: str) -> Operation[Row | None]:
         if any(item["id"] == item_id for item in json.loads(entry.items)):
             return entry
     return None
+
+
+def _all(tenant_id: str, conversation_id: str) -> Operation[Sequence[Item]]:
+    row = yield from _find(tenant_id, conversation_id)
+    return (yield from _before(row.id, AFTER_ALL)) or ()
 
 
 def _before(row_id: int, position: int) -> Operation[Sequence[Item] | None]:

@@ -1,6 +1,7 @@
 """The items of an input in one shape, whatever way a client writes them. What is wrong is named by its place."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter
@@ -22,15 +23,23 @@ SKIPPED = frozenset(
 """What tools that OpenAI itself runs leave in a history: other models know nothing of it."""
 
 
-def items_of(given: Json, field: str = "input") -> tuple[list[Item], list[Item]]:
-    """The items of an `input`, and the tools that stand among them (`additional_tools`). `field` is what the request
-    calls it. Raises InvalidField."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The items of a request, each with its `path` in it; `tools` stand among them (`additional_tools`)."""
+
+    items: tuple[Item, ...] = ()
+    paths: tuple[str, ...] = ()
+    tools: tuple[Item, ...] = ()
+
+
+def items_of(given: Json, field: str = "input") -> Given:
+    """`field` is what the request calls them. Raises InvalidField."""
     if isinstance(given, str):
         said: list[Item] = [{"type": "input_text", "text": given}]
-        return [{"type": "message", "role": "user", "status": COMPLETED, "content": said}], []
+        return Given(({"type": "message", "role": "user", "status": COMPLETED, "content": said},), (field,))
     if not isinstance(given, list):
         raise InvalidType(field, f"invalid '{field}': must be a string or a list of items")
-    items: list[Item] = []
+    items: dict[str, Item] = {}
     tools: list[Item] = []
     for index, item in enumerate(given):
         path = f"{field}[{index}]"
@@ -40,8 +49,8 @@ def items_of(given: Json, field: str = "input") -> tuple[list[Item], list[Item]]
         if kind == "additional_tools":
             tools += _tools(item, path)
         elif not isinstance(kind, str) or kind not in SKIPPED:
-            items.append(_shaped(kind, item, path))
-    return items, tools
+            items[path] = _shaped(kind, item, path)
+    return Given(tuple(items.values()), tuple(items), tuple(tools))
 
 
 def _shaped(kind: Json, item: Item, path: str) -> Item:

@@ -1,25 +1,16 @@
 """Items as the messages of chat completions, which carry calls of tools and thoughts within the assistant's message."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from answerback.kernel.errors import InvalidField
 from answerback.kernel.json import Json
 from answerback.llm.instructions import INSTRUCTING
 from answerback.responses import thoughts
 from answerback.responses.content import chat_content, is_media, text_of
 from answerback.responses.model import Item
+from answerback.responses.pairs import CALLS, OUTPUTS, are_paired, matched
 from answerback.responses.tools import function_name
-
-CALLS = ("function_call", "custom_tool_call")
-OUTPUTS = ("function_call_output", "custom_tool_call_output")
-
-
-class UnansweredCall(InvalidField):
-    """A call without its output, or the reverse."""
-
-    code = "invalid_value"
 
 
 @dataclass(slots=True)
@@ -59,7 +50,7 @@ class _Said:
 def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]:
     """Each output right behind the message that makes its call; instructions that stand between a model's words and
     calls follow these. Raises UnansweredCall."""
-    outputs = _matched(items)
+    outputs = matched(items) if are_paired(items) else {}
     ordered: list[Item] = [{"role": "system", "content": instructions}] if instructions else []
     said = _Said()
 
@@ -95,30 +86,6 @@ def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]
 def _instruction(item: Item) -> list[Item]:
     text = text_of(item["content"])
     return [{"role": item["role"], "content": text}] if text else []
-
-
-def _matched(items: Iterable[Item]) -> Mapping[int, Item]:
-    """The output of each call, by the call's identity: ids of calls come again in later turns. A call that was cut off
-    needs none."""
-    waiting: dict[str, Item] = {}
-    matched: dict[int, Item] = {}
-    if not any("call_id" in item for item in items):
-        return matched
-    for item in items:
-        call_id = item.get("call_id", "")
-        if item["type"] in CALLS:
-            if call_id in waiting and waiting[call_id]["status"] != "incomplete":
-                raise UnansweredCall("input", f"no output stands behind the call {call_id!r}: add it to 'input'")
-            waiting[call_id] = item
-        elif item["type"] in OUTPUTS:
-            if call_id not in waiting:
-                raise UnansweredCall("input", f"no call {call_id!r} stands before its output: add it to 'input'")
-            matched[id(waiting.pop(call_id))] = item
-    unanswered = [each for each in waiting.values() if each["status"] != "incomplete"]
-    if unanswered:
-        call_id = unanswered[0]["call_id"]
-        raise UnansweredCall("input", f"no tool output found for the call {call_id!r}: add it to 'input'")
-    return matched
 
 
 def _tool_call(call: Item) -> Item:

@@ -170,11 +170,11 @@ def asked(body: Mapping[str, Json]) -> Asked:
     if conversation is not None:
         parameters["conversation"] = conversation
     parameters |= {name: value for name, value in body.items() if name in PASSED_ON and value is not None}
-    items, added = items_of(checked["input"])
-    if tools := [*(checked.get("tools") or ()), *added]:
+    given = items_of(checked["input"])
+    if tools := [*(checked.get("tools") or ()), *given.tools]:
         parameters["tools"] = tools
     Toolbox.of(parameters)
-    return Asked(parameters, tuple(items))
+    return Asked(parameters, given.items)
 
 
 def _conversation(body: Mapping[str, Json]) -> str | None:
