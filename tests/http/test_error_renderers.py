@@ -96,6 +96,31 @@ def test_openais_renderer_names_the_first_field_as_param() -> None:
 
 
 @pytest.mark.parametrize(
+    ("entry", "param", "code", "message"),
+    [
+        (("missing", "body", "name"), "name", "missing_required_parameter", "missing required parameter: 'name'"),
+        (("string_type", "body", "types", 0), "types[0]", "invalid_type", "invalid 'types[0]': words"),
+        (("too_long", "body", "a", "body"), "a.body", "invalid_value", "invalid 'a.body': words"),
+        (("too_long", "metadata", "k", "[key]"), "metadata", "invalid_value", "invalid 'metadata': the key 'k': words"),
+        (("extra_forbidden", "body", "x"), "x", "unknown_parameter", "unknown parameter: 'x'; words"),
+        (("callback_refused", "body", "url"), "url", "callback_refused", "words"),
+        (("json_invalid", "body"), None, "invalid_value", "words"),
+        (("int_parsing", "query", "limit"), "limit", "invalid_value", "invalid 'limit': words"),
+    ],
+)
+def test_openais_renderer_names_what_is_wrong_as_openai_does(
+    entry: tuple[object, ...], param: str | None, code: str, message: str
+) -> None:
+    kind, *where = entry
+
+    response = render_refusal(InvalidRequest([{"type": kind, "loc": where, "msg": "words"}]), openai_error)
+
+    assert body(response) == {
+        "error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    }
+
+
+@pytest.mark.parametrize(
     ("refusal", "status", "headers"),
     [
         (Unauthorized("no key"), 401, {"www-authenticate": "Bearer"}),

@@ -53,10 +53,10 @@ async def test_one_that_has_not_ended_is_not_gone_on_from(sdk: openai.AsyncOpenA
     llm.on("never", replies.hang())
     queued = await sdk.responses.create(model="fake", input="never", background=True)
 
-    with pytest.raises(openai.BadRequestError) as refused:
+    with pytest.raises(openai.BadRequestError, match="only one that is whole") as refused:
         await sdk.responses.create(model="fake", input="x", previous_response_id=queued.id)
 
-    assert refused.value.code == "previous_response_not_found"
+    assert (refused.value.code, refused.value.param) == ("invalid_value", "previous_response_id")
     await sdk.responses.cancel(queued.id)
 
 

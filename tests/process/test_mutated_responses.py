@@ -31,7 +31,7 @@ CODEX: Any = {
         {"type": "web_search_call", "id": "ws_1", "status": "completed"},
         {
             "role": "user",
-            "content": [{"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "low"}],
+            "content": [{"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"}],
         },
     ],
     "tools": [

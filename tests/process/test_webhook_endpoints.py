@@ -201,8 +201,8 @@ async def test_another_tenants_endpoint_is_not_there(client: Client, other: Clie
         ({"url": None}, "url"),
         ({"event_types": []}, "event_types"),
         ({"event_types": "message.failed"}, "event_types"),
-        ({"event_types": ["message.failed", "message.read"]}, "event_types.1"),
-        ({"event_types": ["video.completed"]}, "event_types.0"),
+        ({"event_types": ["message.failed", "message.read"]}, "event_types[1]"),
+        ({"event_types": ["video.completed"]}, "event_types[0]"),
     ],
 )
 async def test_a_wrong_endpoint_is_a_400_that_names_its_parameter(
@@ -234,6 +234,7 @@ async def test_a_body_that_is_no_object_is_a_400_of_openais(client: Client, body
         ("limit=many", "limit"),
         ("after=%00", "after"),
         (f"after={'a' * 65}", "after"),
+        ("after=zz", "after"),
     ],
 )
 async def test_a_wrong_page_is_a_400(client: Client, query: str, param: str) -> None:

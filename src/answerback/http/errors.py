@@ -144,7 +144,7 @@ def problem(
     param: str | None = None,
 ) -> Response:
     """The ErrorRenderer of our own routes."""
-    error = ErrorBody(code=code, message=message, param=param)
+    error = ErrorBody(code=code, message=message, param=param if detail is None else None)
     return respond(status, Problem(detail=message if detail is None else detail, error=error), headers)
 
 
@@ -154,15 +154,19 @@ def render_refusal(refusal: Refusal, renderer: ErrorRenderer = problem) -> Respo
     if kind is None:
         raise refusal
     detail: Any = None
+    param: str | None = None
     if isinstance(refusal, InvalidRequest):
         detail = refusal.errors
+    elif isinstance(refusal, NotFound):
+        param = refusal.param
     elif isinstance(refusal, InvalidField):
+        param = refusal.field
         detail = [{"type": refusal.code, "loc": ["body", *_steps(refusal.field)], "msg": refusal.message}]
     headers = HEADERS.get(kind)
     if isinstance(refusal, TooManyUnanswered):
         # The limit that was hit is not the rate: a place is free again once a message is answered.
         headers = {**RETRY_AFTER, **rate_headers(refusal.limit, 0, 1)}
-    return renderer(STATUSES[kind], refusal.code, refusal.message, detail, headers)
+    return renderer(STATUSES[kind], refusal.code, refusal.message, detail, headers, param)
 
 
 def rate_headers(limit: int, remaining: int, seconds: int) -> dict[str, str]:

@@ -9,12 +9,18 @@ from starlette.responses import Response
 
 from answerback.http.openapi_parts import EXAMPLES, KEY_REASONS, error_response
 from answerback.http.responses import respond
-from answerback.kernel.errors import InvalidField
+from answerback.kernel.errors import CallbackRefused, InvalidField
 
 STATUSES: Mapping[int, int] = {422: 400}
 """OpenAI knows no 422: its clients take 400 for a wrong request."""
 
 TYPES: Mapping[int, str] = {429: "rate_limit_error"}
+_NOT_NAMED = ("body", "query", "path", "header")
+"""Where a parameter stands in a request."""
+_KEY = "[key]"
+"""What Pydantic puts behind the key of a dictionary, if the key is wrong."""
+LONGEST_SHOWN = 100
+"""Characters of a key that a message repeats."""
 CODES: Mapping[str, str] = {"unauthorized": "invalid_api_key"}
 """Codes of ours that OpenAI names otherwise."""
 
@@ -50,6 +56,12 @@ class UnsupportedValue(InvalidField):
     code = "unsupported_value"
 
 
+class UnknownParameter(InvalidField):
+    """A parameter that the route does not have."""
+
+    code = "unknown_parameter"
+
+
 class MissingParameter(InvalidField):
     """A parameter that OpenAI's protocol requires is missing."""
 
@@ -64,9 +76,35 @@ def openai_error(
     headers: Mapping[str, str] | None = None,
     param: str | None = None,
 ) -> Response:
-    """The ErrorRenderer of the OpenAI routes. Without a `param`, the field that `detail` names first becomes it."""
+    """The ErrorRenderer of the OpenAI routes. Of the fields that `detail` names the first is shown, as OpenAI does."""
     status = STATUSES.get(status, status)
-    return respond(status, openai_problem(status, code, message, param or _param(detail)), headers)
+    if param is None and isinstance(detail, list) and detail:
+        wrong = wrong_parameter(detail[0])
+        code, message, param = wrong.code, wrong.message, wrong.field or None
+    return respond(status, openai_problem(status, code, message, param), headers)
+
+
+def wrong_parameter(entry: Mapping[str, Any]) -> InvalidField:
+    """The refusal of what Pydantic found (`type`, `loc`, `msg`), named as OpenAI names it: `input[0].content`."""
+    kind, where = entry["type"], list(entry["loc"])
+    if where and where[0] in _NOT_NAMED:
+        del where[0]
+    words = entry["msg"].removeprefix("Value error, ")
+    if where and where[-1] == _KEY:
+        # OpenAI has no name for a key itself.
+        words = f"the key {where[-2][:LONGEST_SHOWN]!r}: {words}"
+        where = where[:-2]
+    param = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in where).lstrip(".")
+    match kind:
+        case "missing":
+            return MissingParameter(param, f"missing required parameter: '{param}'")
+        case "extra_forbidden":
+            return UnknownParameter(param, f"unknown parameter: '{param}'; {words}")
+        case CallbackRefused.code:
+            return CallbackRefused(words, param)
+        case _:
+            kept = f"invalid '{param}': {words}" if param else words
+            return InvalidType(param, kept) if kind.endswith("_type") else InvalidParameter(param, kept)
 
 
 def openai_problem(status: int, code: str, message: str, param: str | None = None) -> OpenAIProblem:
@@ -96,9 +134,3 @@ def _documented(status: int, reason: str, of: tuple[str, str] | None = None) -> 
 
 
 OPENAI_KEY_ERRORS = openai_errors(**KEY_REASONS)
-
-
-def _param(detail: Any) -> str | None:
-    if not isinstance(detail, list) or not detail:
-        return None
-    return ".".join(str(part) for part in detail[0]["loc"] if part not in ("body", "query", "path")) or None

@@ -162,6 +162,11 @@ class NotFound(Refusal):
 
     code = "not_found"
 
+    def __init__(self, message: str, param: str | None = None) -> None:
+        """`param` is what the request calls it, where that is not its path."""
+        super().__init__(message)
+        self.param = param
+
 
 class Conflict(Refusal):
     """The state of the object excludes the request; the message names the state."""

@@ -53,14 +53,15 @@ def _without(text: str, secret: str) -> str:
 
 def place(error: BaseException | None, base_url: str, secrets: Iterable[str]) -> None:
     """Says in a ProviderError whose it is, and redacts every text that it holds; until then these are the upstream's
-    own. Every provider does so before it raises one."""
+    own. The message, which clients see, does not name the `base_url` either. Every provider does so before it raises
+    one."""
     if not isinstance(error, ProviderError):
         return
     error.base_url = base_url
     failure = error.failure
     error.failure = replace(
         failure,
-        message=redact(failure.message, secrets),
+        message=redact(failure.message.replace(base_url, REDACTED), secrets),
         param=redact(failure.param, secrets) if failure.param else None,
         upstream_code=redact(failure.upstream_code, secrets) if failure.upstream_code else None,
     )

@@ -114,9 +114,8 @@ def _read(part: Item, path: str) -> Item:
 def _image(part: Item, path: str) -> Item:
     _refuse(part, path, "file_id", FILES)
     url = _text(part, "image_url", path)
-    if not url.startswith(("https://", "http://", "data:")):
-        param = f"{path}.image_url"
-        raise InvalidParameter(param, f"invalid '{param}': must be an http, https or data URL")
+    if not url.startswith(("https://", "http://")):
+        _check_data(url, f"{path}.image_url", "an http or https URL, or a data URL as 'data:image/png;base64,…'")
     detail = part.get("detail")
     return {"type": "input_image", "image_url": url, "detail": detail if detail in DETAILS else "auto"}
 
@@ -125,7 +124,21 @@ def _file(part: Item, path: str) -> Item:
     _refuse(part, path, "file_id", FILES)
     _refuse(part, path, "file_url", "files are not fetched here: send 'file_data'")
     named = {} if part.get("filename") is None else {"filename": _text(part, "filename", path)}
-    return {"type": "input_file", **named, "file_data": _text(part, "file_data", path)}
+    data = _text(part, "file_data", path)
+    _check_data(data, f"{path}.file_data", "a data URL, as 'data:application/pdf;base64,…'")
+    return {"type": "input_file", **named, "file_data": data}
+
+
+def _check_data(url: str, param: str, wanted: str) -> None:
+    kind, _, encoded = url.partition(",")
+    if not (kind.startswith("data:") and kind.endswith(";base64")):
+        raise InvalidParameter(param, f"invalid '{param}': must be {wanted}")
+    try:
+        whole = bool(base64.b64decode(encoded, validate=True))
+    except (binascii.Error, ValueError):
+        whole = False
+    if not whole:
+        raise InvalidParameter(param, f"invalid '{param}': what follows ';base64,' is empty or no base64")
 
 
 def _refuse(part: Item, path: str, field: str, why: str) -> None:

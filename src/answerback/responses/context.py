@@ -63,7 +63,7 @@ class Contexts:
         found = dict(await self._store.items(tenant_id, wanted))
         if others := [each for each in wanted if each not in found]:
             found |= await self._log.items(tenant_id, others)
-        return tuple(_referred(item["id"], found) if item["type"] == REFERENCE else item for item in items)
+        return tuple(_referred(item, found) if item["type"] == REFERENCE else item for item in items)
 
 
 def said(responses: Sequence[StoredResponse]) -> list[Item]:
@@ -71,12 +71,12 @@ def said(responses: Sequence[StoredResponse]) -> list[Item]:
     return [item for each in responses for item in (*each.input_items, *each.output)]
 
 
-def _referred(item_id: str, found: dict[str, Item]) -> Item:
+def _referred(reference: Item, found: dict[str, Item]) -> Item:
     """Takes the item out of those that were found: a second reference would make one more of it for a few bytes."""
-    item = found.pop(item_id, None)
+    item = found.pop(reference["id"], None)
     if item is None:
         words = "send it whole, not as an item_reference; each can be referred to once"
-        raise NotFound(f"there is no item {item_id[:100]!r}: {words}")
+        raise NotFound(f"there is no item {reference['id'][:100]!r}: {words}", reference["param"])
     return {name: value for name, value in item.items() if name != "id"}
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter
+from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, wrong_parameter
 from answerback.kernel.json import Json
 from answerback.responses.context import REFERENCE
 from answerback.responses.items import Given, items_of
-from answerback.responses.request import Metadata, refusal
+from answerback.responses.request import Metadata
 
 MOST_ITEMS = 20
 """Of one request."""
@@ -46,7 +46,7 @@ def metadata_of(body: Mapping[str, Json], *, required: bool) -> dict[str, str]:
     try:
         checked = kind.model_validate({"metadata": body["metadata"]} if "metadata" in body else {})
     except ValidationError as error:
-        raise refusal(error.errors(include_url=False, include_input=False)[0]) from None
+        raise wrong_parameter(error.errors(include_url=False, include_input=False)[0]) from None
     return dict(checked.metadata or {})
 
 

@@ -100,7 +100,7 @@ def _reasoning(item: Item, path: str) -> Item:
 
 
 def _reference(item: Item, path: str) -> Item:
-    return {"type": "item_reference", "id": _text(item, "id", path)}
+    return {"type": "item_reference", "id": _text(item, "id", path), "param": f"{path}.id"}
 
 
 _SHAPES: Mapping[str, Callable[[Item, str], Item]] = {

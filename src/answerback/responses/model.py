@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from answerback.kernel.json import Json
 
@@ -10,9 +10,19 @@ Item: TypeAlias = dict[str, Json]
 """One of OpenAI's items, in the shape that `items.py` gives it. Items of an input have no `id`: it follows from the
 response's and their place (`ids.py`)."""
 
-SEALED = "reasoning.encrypted_content"
-LOGPROBS = "message.output_text.logprobs"
-"""What a request may `include`."""
+Includable = Literal[
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+    "message.input_image.image_url",
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+]
+"""What OpenAI's requests may `include`. All but the first two concern its own tools, or change nothing here."""
+SEALED: Includable = "reasoning.encrypted_content"
+LOGPROBS: Includable = "message.output_text.logprobs"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,9 +10,10 @@ from starlette.responses import Response
 from answerback.http.openai_errors import InvalidParameter
 from answerback.http.responses import JSON, encoded
 from answerback.kernel.json import Json
-from answerback.responses.model import SEALED, Item
+from answerback.responses.model import SEALED, Includable, Item
 
 DEFAULT_PAGE, LARGEST_PAGE = 20, 100
+INCLUDABLE: Sequence[str] = get_args(Includable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,17 @@ def listed(page: Sequence[Item], *, has_more: bool) -> dict[str, Json]:
 
 
 def included(request: Request) -> Sequence[str]:
+    """Raises InvalidParameter."""
     query = request.query_params
-    return [*query.getlist("include[]"), *query.getlist("include")]
+    asked = [*query.getlist("include[]"), *query.getlist("include")]
+    for each in asked:
+        if each not in INCLUDABLE:
+            raise InvalidParameter("include", f"'include' may hold {', '.join(INCLUDABLE)}; not {each[:100]!r}")
+    return asked
 
 
 def seals(request: Request) -> bool:
-    """Whether the request wants to see `encrypted_content`."""
+    """Whether the request wants to see `encrypted_content`. Raises InvalidParameter."""
     return SEALED in included(request)
 
 

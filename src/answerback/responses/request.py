@@ -7,13 +7,18 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeA
 from typing_extensions import TypedDict
 
 from answerback.http.fields import at_most
-from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, UnsupportedValue
-from answerback.kernel.errors import InvalidField
+from answerback.http.openai_errors import (
+    InvalidParameter,
+    InvalidType,
+    MissingParameter,
+    UnsupportedValue,
+    wrong_parameter,
+)
 from answerback.kernel.json import Json
 from answerback.llm.model import name
 from answerback.responses import ids
 from answerback.responses.items import items_of
-from answerback.responses.model import Asked
+from answerback.responses.model import Asked, Includable
 from answerback.responses.tools import Toolbox
 
 PASSED_ON = frozenset(
@@ -125,7 +130,7 @@ class RequestBody(TypedDict, total=False):
     store: Annotated[bool | None, Field(description="False: it can neither be fetched nor be gone on from.")]
     stream: bool | None
     stream_options: dict[str, Any] | None
-    include: Annotated[list[str], Field(fail_fast=True)] | None
+    include: Annotated[list[Includable], Field(fail_fast=True)] | None
     metadata: Metadata | None
     tools: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None
     tool_choice: Any
@@ -163,7 +168,7 @@ def asked(body: Mapping[str, Json]) -> Asked:
     try:
         checked = REQUEST_BODY.validator.validate_python(body)
     except ValidationError as error:
-        raise refusal(error.errors(include_url=False, include_input=False)[0]) from None
+        raise wrong_parameter(error.errors(include_url=False, include_input=False)[0]) from None
     _check_format(checked)
     _check_background(checked)
     parameters = {name: value for name, value in checked.items() if value is not None and name not in _READ_ELSEWHERE}
@@ -207,12 +212,3 @@ def _check_format(checked: RequestBody) -> None:
         for field in ("name", "schema"):
             if field not in wanted:
                 raise MissingParameter(f"text.format.{field}", f"missing required parameter: 'text.format.{field}'")
-
-
-def refusal(error: Any) -> InvalidField:
-    """That of the first error which pydantic found in a body."""
-    param = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in error["loc"]).lstrip(".")
-    words = f"invalid '{param}': {error['msg'].removeprefix('Value error, ')}"
-    if error["type"] == "missing":
-        return MissingParameter(param, f"missing required parameter: '{param}'")
-    return InvalidType(param, words) if error["type"].endswith("_type") else InvalidParameter(param, words)

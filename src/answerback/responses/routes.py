@@ -151,8 +151,9 @@ def _add_reads(
         """
         tenant_id = await authenticator.polling_tenant(request)
         found = await store.get(tenant_id, response_id)
-        if request.query_params.get("stream", "").lower() in ("true", "1"):
-            return streams.stream(tenant_id, found, _after(request.query_params.get("starting_after")))
+        after = _after(request.query_params.get("starting_after"))
+        if _streamed(request.query_params.get("stream")):
+            return streams.stream(tenant_id, found, after)
         asked = found.asked.including(included(request))
         return json_response(response_body(asked, found.progress(default_model), stored=True))
 
@@ -199,6 +200,15 @@ def _add_ends(router: APIRouter, background: Background, authenticator: Authenti
         """Paths of OpenAI's that would be ids of responses."""
         await authenticator.tenant(request)
         raise NotFound(f"{request.scope['path']} is not offered here; '/docs' lists what there is")
+
+
+def _streamed(given: str | None) -> bool:
+    match (given or "false").lower():
+        case "true" | "1":
+            return True
+        case "false" | "0":
+            return False
+    raise InvalidParameter("stream", "'stream' must be true or false")
 
 
 def _after(given: str | None) -> int:

@@ -8,13 +8,14 @@ from sqlalchemy import bindparam, func, select, update
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
 from answerback.database.sql import among
 from answerback.database.tables import jobs
+from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.kind import ENDED, JobState, Unreadable
 from answerback.jobs.rows import failure_of
 from answerback.kernel.errors import InvalidField, NotFound
 from answerback.responses import ids
 from answerback.responses.model import Item
-from answerback.responses.stored import ERASED, Place, StoredResponse, decode, encode
+from answerback.responses.stored import ERASED, STATUSES, Place, StoredResponse, decode, encode
 
 KIND = "response"
 
@@ -150,10 +151,11 @@ def _chain(tenant_id: str, last_id: str) -> Operation[Sequence[StoredResponse]]:
         raise _no_previous(last_id)
     if last.asked.conversation is not None:
         words = f"{last_id!r} is part of a conversation: send 'conversation': {last.asked.conversation!r} instead"
-        raise InvalidField("previous_response_id", words)
+        raise InvalidParameter("previous_response_id", words)
     if last.state is not JobState.COMPLETED:
-        words = f"the previous response {last_id!r} is {last.state}: only one that is whole can be gone on from"
-        raise PreviousResponseNotFound("previous_response_id", words)
+        status = STATUSES[last.state]
+        words = f"the previous response {last_id!r} is {status}: only one that is whole can be gone on from"
+        raise InvalidParameter("previous_response_id", words)
     before = yield from _ancestors(tenant_id, last)
     found = {each.id for each in before}
     for each in last.asked.ancestors:

@@ -18,6 +18,8 @@ MOST_FUNCTIONS = 1024
 CLIENT_TOOLS = frozenset({"function", "custom", "namespace"})
 """Tools that the client itself runs."""
 
+OFFERED = "'function', 'custom', 'namespace'"
+
 _INPUT_SCHEMA: Mapping[str, Json] = {
     "type": "object",
     "properties": {"input": {"type": "string", "description": "The whole input of the tool."}},
@@ -205,5 +207,5 @@ def _find(tools: Mapping[str, Tool], kind: str, wanted: Item, path: str) -> str:
 
 
 def _not_offered(kind: str, param: str) -> UnsupportedValue:
-    words = f"tools that OpenAI runs itself, as {kind!r}, are not offered here: use tools that the client runs"
+    words = f"tools of the type {kind[:LONGEST_NAME]!r} are not offered here, but those that the client runs: {OFFERED}"
     return UnsupportedValue(param, words)

@@ -1,5 +1,6 @@
 """`/v1/webhook_endpoints` and `/v1/webhook_event_types`, as OpenAI's."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from answerback.http.bodies import body_schema, read_body
 from answerback.http.caller import TenantOf
-from answerback.http.fields import EMPTY_IS_ABSENT, no_nul
+from answerback.http.fields import EMPTY_IS_ABSENT
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_errors import OPENAI_KEY_ERRORS, OpenAIRoute, openai_errors, openai_refusal
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, NOT_JSON
@@ -40,9 +41,19 @@ from answerback.webhooks.store import DeliveryStore
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 
+_ID = re.compile(r"whe_[0-9a-f]{32}")
+
+
+def _is_id(value: str) -> str:
+    """Also of one that was deleted meanwhile: the page behind it is still there."""
+    if not _ID.fullmatch(value):
+        raise ValueError("must be the id of a webhook endpoint")
+    return value
+
+
 EndpointId = Annotated[str, Path(description="A webhook endpoint's id.", examples=[ENDPOINT_ID])]
 After = Annotated[
-    Annotated[str, Field(max_length=64), AfterValidator(no_nul)] | None,
+    Annotated[str, AfterValidator(_is_id)] | None,
     EMPTY_IS_ABSENT,
     Query(description="Only those after this one: the `last_id` of a page."),
 ]
@@ -55,7 +66,7 @@ Limit = Annotated[
 _ONE_ERRORS = OPENAI_KEY_ERRORS | openai_refusal(
     404, "No such endpoint among yours", "not_found", f"there is no webhook endpoint '{ENDPOINT_ID}'"
 )
-_PARAMETER_ERRORS = openai_refusal(400, "A parameter is wrong; it is named", "validation_error")
+_PARAMETER_ERRORS = openai_refusal(400, "A parameter is wrong; it is named", "invalid_value")
 _BODY_ERRORS = _PARAMETER_ERRORS | openai_errors(
     _409="The Idempotency-Key was used with another body, or you have as many endpoints as there may be",
     _413="The body is too large",
@@ -76,7 +87,7 @@ class Endpoints:
     async def check(self, tenant_id: str, url: str | None, event_types: list[str] | None) -> None:
         """Raises CallbackRefused, InvalidParameter."""
         for number, event_type in enumerate(event_types or ()):
-            self.types.check(f"event_types.{number}", event_type)
+            self.types.check(f"event_types[{number}]", event_type)
         if url is not None:
             try:
                 await self.guard.check(url, tenant_id)
