@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -433,11 +433,23 @@ async def test_a_joined_answer_holds_all_that_its_chunks_said() -> None:
 async def test_more_tool_calls_than_any_answer_has_are_refused() -> None:
     calls = [{"index": n, "id": str(n), "function": {"name": "f", "arguments": "{}"}} for n in range(1_025)]
 
-    with pytest.raises(ProviderError, match="1024 tool calls"):
+    with pytest.raises(ProviderError, match="256 tool calls"):
         await joined(sse({"choices": [{"index": 0, "delta": {"tool_calls": calls}}]}, piece(finish="stop")))
 
 
-async def test_endless_heartbeats_leave_others_their_turns() -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\n".join(json.dumps(each).encode() for each in (*HELLO * 2_000, piece(finish="stop"))),
+        json.dumps([*HELLO * 2_000, piece(finish="stop")]).encode(),
+        b"data: " + json.dumps([*HELLO * 2_000, piece(finish="stop")]).encode() + b"\n\n",
+    ],
+    ids=["lines", "list", "list in an event"],
+)
+@pytest.mark.parametrize("read", [streamed, joined])
+async def test_thousands_of_chunks_that_come_at_once_leave_others_their_turns(
+    read: Callable[..., Awaitable[object]], body: bytes
+) -> None:
     turns = 0
 
     async def others() -> None:
@@ -447,10 +459,39 @@ async def test_endless_heartbeats_leave_others_their_turns() -> None:
             turns += 1
 
     task = asyncio.create_task(others())
-    await streamed(*[b"data:\n\n"] * 100, sse(*WHOLE))
+    await read(body, kind=JSON)
     task.cancel()
 
-    assert turns >= 90
+    assert turns > 4_000 // (2 * streams.A_TURN)
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (b'{"choices": [' + b",".join([b"{}"] * 257) + b"]}", "256 choices"),
+        (b'{"choices": [], "usage": [' + b",".join([b"0"] * 500_001) + b"]}", "500000 values"),
+    ],
+    ids=["choices", "values"],
+)
+@pytest.mark.parametrize("read", [streamed, joined])
+async def test_an_event_of_more_than_any_answer_holds_is_refused_unread(
+    read: Callable[..., Awaitable[object]], event: bytes, words: str
+) -> None:
+    with pytest.raises(ProviderError, match=words):
+        await read(b"data: " + event + b"\n\n", sse(*WHOLE))
+
+
+@pytest.mark.parametrize("read", [streamed, joined])
+async def test_a_document_of_more_values_than_any_answer_has_is_refused_unread(
+    read: Callable[..., Awaitable[object]],
+) -> None:
+    def holding(values: int, text: str = "") -> bytes:
+        return json.dumps({**COMPLETION, "values": [0] * values, "text": text}).encode()
+
+    with pytest.raises(ProviderError, match="500000 values"):
+        await read(holding(500_001), kind=JSON)
+    # In a text they are no values.
+    await read(holding(400_000, "[0, 0]" * 200_000), kind=JSON)
 
 
 async def test_choices_that_were_asked_for_are_joined_apart() -> None:

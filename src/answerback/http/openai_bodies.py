@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from codecs import BOM_UTF8
 from typing import Any, NoReturn
 
@@ -11,11 +10,7 @@ from starlette.requests import Request
 from answerback.http.bodies import may_hold_surrogates
 from answerback.http.content_types import refuse_other_than_json
 from answerback.http.openai_errors import InvalidParameter
-from answerback.kernel.json import Json
-
-_TEXT = re.compile(rb'"[^"\\]*(?:\\(?:.|\Z)[^"\\]*)*(?:"|\Z)', re.DOTALL)
-"""A text of JSON, also one that never ends: what matches at the first try costs a look at each byte."""
-
+from answerback.kernel.json import Json, has_more_values
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Of a request that holds messages, items or texts: histories, images and files are long."""
@@ -31,7 +26,7 @@ async def read_object(request: Request, wanted: str, most_values: int = MAX_VALU
     cost far more than as many bytes of text.
     """
     raw = (await request.body()).removeprefix(BOM_UTF8)
-    if _has_more_values(raw, most_values):
+    if has_more_values(raw, most_values):
         raise InvalidParameter("body", f"the body holds more than {most_values} values")
     try:
         body = _decode(raw, wanted)
@@ -48,16 +43,6 @@ def check_type(body: dict[str, Json], field: str, kind: type[Any], wanted: str) 
     value = body.get(field)
     if value is not None and not isinstance(value, kind):
         raise InvalidParameter(field, f"'{field}' must be {wanted}")
-
-
-def _has_more_values(raw: bytes, limit: int) -> bool:
-    """Whether JSON has more values than that. Each but the first of an object or a list follows a comma, and those
-    begin with a bracket; in texts both mean nothing."""
-    return _separators(raw) > limit and _separators(_TEXT.sub(b"", raw)) > limit
-
-
-def _separators(raw: bytes) -> int:
-    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
 def _decode(raw: bytes, wanted: str) -> Json:

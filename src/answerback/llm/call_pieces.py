@@ -4,12 +4,17 @@ id, its type and its name once."""
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from answerback.kernel.errors import ProviderError
 from answerback.kernel.json import Json
 from answerback.llm.completions import invalid
 from answerback.llm.tool_calls import as_text, is_usable_id, names_no_tool, new_id, type_of
 
-MOST_CALLS = 1024
-"""Tool calls of one answer. Each piece looks for the call that it belongs to."""
+MOST_CALLS = 256
+"""Tool calls of one answer, and pieces of them in one delta: each piece looks for the call that it belongs to."""
+
+
+def too_many_calls() -> ProviderError:
+    return invalid(f"holds more than {MOST_CALLS} tool calls")
 
 
 @dataclass(slots=True)
@@ -37,6 +42,8 @@ class CallPieces:
         """The pieces of one delta as clients can join them. Raises ProviderError beyond `MOST_CALLS`."""
         joinable = list[Json]()
         taken = set[int]()
+        if len(pieces) > MOST_CALLS:
+            raise too_many_calls()
         for piece in pieces:
             if not isinstance(piece, dict):
                 continue
@@ -44,7 +51,7 @@ class CallPieces:
             begins = position == len(self._calls)
             if begins:
                 if position == MOST_CALLS:
-                    raise invalid(f"holds more than {MOST_CALLS} tool calls")
+                    raise too_many_calls()
                 self._calls.append(_Begun(piece.get("index"), piece.get("id")))
             taken.add(position)
             joinable.append(self._piece(piece, position, begins=begins))

@@ -11,12 +11,17 @@ from answerback.llm.failures import NO_HEADERS, error_in_body
 from answerback.llm.finish_reasons import Finish, classify, reason_of, word_of
 from answerback.llm.model import name
 
+MOST_CHOICES = 256
+"""Of one chunk: most have one, and OpenAI's at most as many as were asked for, 128."""
+
 
 def checked(choices: Json, now: Callable[[], int]) -> tuple[list[dict[str, Json]], bool]:
     """The choices, and whether they are ordinary: pieces of the first choice, and neither its end nor odd. Raises
     ProviderError where they are none, or one of them is an error."""
     if not isinstance(choices, list):
         raise invalid("holds an event without choices")
+    if len(choices) > MOST_CHOICES:
+        raise invalid(f"holds an event of more than {MOST_CHOICES} choices")
     ordinary = True
     for choice in choices:
         if not isinstance(choice, dict):

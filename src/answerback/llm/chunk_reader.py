@@ -21,7 +21,7 @@ from answerback.llm.pieces import TextPieces
 from answerback.llm.progress import Progress, says
 from answerback.llm.sse import Event, EventParser, EventTooLarge
 from answerback.llm.tool_calls import calls_tools
-from answerback.llm.transport import MAX_RESPONSE_BYTES
+from answerback.llm.transport import MAX_RESPONSE_BYTES, READ_BYTES
 from answerback.llm.usage_fields import usage_of
 
 MAX_HELD = 1000
@@ -82,7 +82,8 @@ class ChunkReader:
         where it is neither, or where it is an error. Raises ProviderError."""
         document = completions.decode(body)
         if document is None:
-            yield from self.read(body)
+            for at in range(0, len(body), READ_BYTES):
+                yield from self.read(body[at : at + READ_BYTES])
             yield from self.end()
         elif isinstance(document, dict) and error_in(without_blank_error(document)) is None:
             self.began = True

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.kernel.json import Json
+from answerback.kernel.json import Json, has_more_values
 from answerback.kernel.usage import Usage
 from answerback.llm.content import has_media, is_blank, text_of
 from answerback.llm.finish_reasons import Finish, check_end, classify, normalised, reason_of
@@ -30,6 +30,9 @@ MAX_DEPTH = 200
 
 LONGEST_REWRITTEN = 128 * 1024
 """In characters: how long a document may be that is read in spite of words in place of numbers."""
+
+MOST_VALUES = 500_000
+"""Of one document: the chances of twenty tokens beside each of three thousand."""
 
 LONGEST_NUMBER = 4_000
 """In digits. Python reads integers of 4300."""
@@ -97,6 +100,12 @@ def check_structure(body: bytes) -> None:
     """Raises ProviderError for a mere value, such as null, in place of a document."""
     if body.strip() == b"null" or isinstance(decode(body), str | int | float):
         raise invalid("is not a JSON object")
+
+
+def check_values(body: bytes) -> None:
+    """Raises ProviderError for JSON of so many values that decoding it would hold up all others."""
+    if has_more_values(body, MOST_VALUES):
+        raise invalid(f"holds more than {MOST_VALUES} values")
 
 
 def _mended(text: str) -> Json:

@@ -2,7 +2,7 @@
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from answerback.kernel.json import Json
 from answerback.llm import completions
@@ -14,10 +14,9 @@ from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
 from answerback.llm.finish_reasons import check_end, reason_of
 from answerback.llm.framing import is_event_stream
 from answerback.llm.heads import COMPLETION, Head
-from answerback.llm.model import Chunk
 from answerback.llm.plain import is_plain
 from answerback.llm.sse import first_data
-from answerback.llm.streams import chunks
+from answerback.llm.streams import chunks, in_turn
 from answerback.llm.transport import OpenResponse
 
 
@@ -36,6 +35,7 @@ async def read_completion(
         return _assembled(assembly, head, now)
     body, broken = await response.read_what_came()
     body = completions.in_utf8(body)
+    completions.check_values(body)
     document = completions.decode(body) if good else None
     if is_plain(document):
         return body.removeprefix(BOM_UTF8), document
@@ -43,12 +43,10 @@ async def read_completion(
         document = without_blank_error(document)
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
         return _conforming(body, document, head, now)
-    reader = ChunkReader(now, model, several=several)
-    if good and not isinstance(document, dict) and (read := list(_chunks(reader, body))):
-        assembly = Assembly(several=several)
-        for chunk in read:
-            assembly.add(chunk)
-        return _assembled(assembly, head, now)
+    if good and not isinstance(document, dict):
+        reader, assembly = ChunkReader(now, model, several=several), Assembly(several=several)
+        if await _assemble(assembly, reader, body):
+            return _assembled(assembly, head, now)
     if good and broken is not None and document is None:
         raise completions.broken_within(broken)
     if good:
@@ -81,11 +79,13 @@ def _readable(document: dict[str, Json], head: Head) -> dict[str, Json]:
     return document
 
 
-def _chunks(reader: ChunkReader, body: bytes) -> Iterator[Chunk]:
-    """The chunks of JSON lines, or of a completion with events behind it."""
-    yield from reader.read_whole(body)
+async def _assemble(assembly: Assembly, reader: ChunkReader, body: bytes) -> bool:
+    """Joins JSON lines, or a completion with events behind it; whether the body holds any. Raises ProviderError."""
+    async for chunk in in_turn(reader.read_whole(body)):
+        assembly.add(chunk)
     if reader.began:
         reader.check_whole()
+    return reader.began
 
 
 def _assembled(assembly: Assembly, head: Head, now: Callable[[], int]) -> tuple[bytes, dict[str, Json]]:

@@ -4,7 +4,7 @@ import json
 from enum import Enum, auto
 
 from answerback.kernel.json import Json
-from answerback.llm.completions import decode
+from answerback.llm.completions import check_values, decode
 from answerback.llm.sse import Event
 
 LIVENESS_WORDS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
@@ -42,7 +42,9 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
 
 def apart(events: list[Event]) -> list[Event]:
     """The events, where lines of data that are a document each are an event each, and so are documents in a list: some
-    upstreams leave out the blank lines between events, others put lists around them."""
+    upstreams leave out the blank lines between events, others put lists around them. Raises ProviderError."""
+    for event in events:
+        check_values(event.data)
     if not any(b"\n" in event.data or event.data.startswith(b"[") for event in events):
         return events
     return [part for event in events for part in _parts(event)]

@@ -1,7 +1,7 @@
 """Reading the response of a streamed completion: as far as it comes, and for a while beyond the answer's end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable
 
 from answerback.kernel.errors import ProviderError
 from answerback.llm import completions
@@ -14,6 +14,9 @@ from answerback.llm.transport import OpenResponse
 
 END_SECONDS = 10.0
 """How long the usage and the end of the body are waited for after the `finish_reason`."""
+
+A_TURN = 64
+"""How many chunks are read in one turn of the event loop: thousands may have come at once."""
 
 TAIL_SECONDS = 1.0
 """How long the usage is waited for after `[DONE]`."""
@@ -36,37 +39,43 @@ async def chunks(
         if await is_event_stream(response):
             source = _Source(response, stream)
             while received := await source.more():
-                silent = True
-                for chunk in stream.read(received):
-                    silent = False
+                for number, chunk in enumerate(stream.read(received), 1):
                     yield chunk
-                if silent:
-                    # What has been received already is read without a pause: an endless heartbeat would hold the loop.
-                    await asyncio.sleep(0)
+                    if not number % A_TURN:
+                        await asyncio.sleep(0)
             if received is not None:
                 for chunk in stream.end():
                     yield chunk
             if source.broken is not None and not stream.done and not stream.complete:
                 raise completions.broken_within(source.broken) if stream.speaks else source.broken
         else:
-            for chunk in await _of_body(response, stream, now):
+            async for chunk in _of_body(response, stream, now):
                 yield chunk
         stream.check_whole()
     finally:
         response.close()
 
 
-async def _of_body(response: OpenResponse, stream: ChunkReader, now: Callable[[], int]) -> Sequence[Chunk]:
+async def _of_body(response: OpenResponse, stream: ChunkReader, now: Callable[[], int]) -> AsyncGenerator[Chunk, None]:
     """The chunks of a body that is no event stream. Raises ProviderError."""
     body, broken = await response.read_what_came()
     body = completions.in_utf8(body)
-    read = list(stream.read_whole(body))
+    completions.check_values(body)
+    async for chunk in in_turn(stream.read_whole(body)):
+        yield chunk
     if not stream.began:
         if broken is not None:
             raise completions.broken_within(broken)
         completions.check_structure(body)
         read_document(response.status, response.headers, body, now())
-    return read
+
+
+async def in_turn(read: Iterable[Chunk]) -> AsyncGenerator[Chunk, None]:
+    """The chunks of a whole body, a few in each turn of the event loop."""
+    for number, chunk in enumerate(read, 1):
+        yield chunk
+        if not number % A_TURN:
+            await asyncio.sleep(0)
 
 
 class _Source:

@@ -25,9 +25,12 @@ MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 SHORTAGE_SECONDS = 2.0
 """How long a call waits, on average, for a descriptor."""
 
-READ_BYTES = 32 * 1024
-"""How much of a stream is taken at once: it is held, twice over, while a client does not read. As much waits before no
-more is read from the upstream."""
+READ_BYTES = 4 * 1024
+"""How much of a stream is taken at once, in one turn of the event loop: a hundred events may be in it."""
+WHOLE_BYTES = 64 * 1024
+"""The same of a body that is only collected."""
+BUFFER_BYTES = 16 * 1024
+"""How much waits for its reader before no more is read from the upstream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +69,34 @@ class OpenResponse:
         """These bytes are read again."""
         self._unread = received
 
-    async def read_some(self) -> bytes:
-        """The bytes that have come, at least one; none at the end."""
+    async def read_some(self, limit: int = READ_BYTES) -> bytes:
+        """The bytes that have come, at least one and at most `limit`; none at the end."""
         if self._unread:
             received, self._unread = self._unread, b""
             return received
         if self._timer is None and not self._response.ready:
             self._timer = asyncio.get_running_loop().call_at(self._deadline, self._expire)
         try:
-            return await self._next_part()
+            return await self._next_part(limit)
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             raise self._explain(error) from None
 
-    async def _next_part(self) -> bytes:
+    async def _next_part(self, limit: int) -> bytes:
         """As `read_some`; a read that finds something waiting never pauses, and no timeout would end it. Raises
         HttpError, TimeoutError."""
         if asyncio.get_running_loop().time() >= self._deadline:
             raise TimeoutError
         if self._inflate is None:
-            return await self._response.read_some(READ_BYTES)
+            return await self._response.read_some(limit)
         while True:
-            data = b"" if self._inflate.rest else await self._response.read_some(READ_BYTES)
+            if self._inflate.rest:
+                await asyncio.sleep(0)
+            data = b"" if self._inflate.rest else await self._response.read_some(limit)
             if not data and not self._inflate.rest:
                 if not self._inflate.whole:
                     raise errors.BodyBroken("the compressed body ends too early")
                 return b""
-            if content := self._inflate.feed(data, READ_BYTES):
+            if content := self._inflate.feed(data, limit):
                 return content
 
     def _expire(self) -> None:
@@ -112,7 +117,7 @@ class OpenResponse:
         parts, size = list[bytes](), 0
         while True:
             try:
-                part = await self.read_some()
+                part = await self.read_some(WHOLE_BYTES)
             except ProviderError as broken:
                 return b"".join(parts), broken
             if not part:
@@ -138,7 +143,7 @@ class Transport:
 
     def __init__(self, connect_timeout: float) -> None:
         self._connect_timeout = connect_timeout
-        self._client = HttpClient(connect_timeout, buffer_bytes=READ_BYTES // 2, framing_bytes=FRAMING_BYTES)
+        self._client = HttpClient(connect_timeout, buffer_bytes=BUFFER_BYTES, framing_bytes=FRAMING_BYTES)
         self._resolve = SharedLookups()
 
     async def request(

@@ -6,6 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from threading import Event, Thread
 
 import pytest
 import pytest_asyncio
@@ -13,7 +14,7 @@ from yarl import URL
 
 from answerback.http.client import client as module
 from answerback.http.client.client import HttpClient
-from answerback.http.client.connection import Response
+from answerback.http.client.connection import TURN_BYTES, Response
 from answerback.http.client.errors import (
     BodyBroken,
     ConnectFailed,
@@ -258,6 +259,68 @@ async def test_a_reader_that_stops_makes_the_server_wait(client: HttpClient) -> 
         # Then what it read is at most what was asked for
         assert 0 < len(await response.read_some(1000)) <= 1000
         response.close()
+
+
+async def turns_of_others(turns: list[int]) -> None:
+    while True:
+        await asyncio.sleep(0)
+        turns[0] += 1
+
+
+MUCH = {
+    "content": b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 350_000,
+    "chunks of one byte": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 58_000,
+    "interim responses": (b"HTTP/1.1 103 Early\r\n" + b"a:\n" * 1_000 + b"\r\n") * 15
+    + b"HTTP/1.1 200 OK\r\n\r\n"
+    + b"x" * 300_000,
+}
+
+
+def send_at_once(server: socket.socket, response: bytes, asked: Event, go: Event, sent: Event) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_000_000)
+        connection.recv(65_536)
+        asked.set()
+        go.wait(5)
+        connection.sendall(response)
+        sent.set()
+
+
+@pytest.mark.parametrize("name", MUCH)
+async def test_a_server_that_sends_much_at_once_leaves_others_their_turns(name: str) -> None:
+    client = HttpClient(5.0, buffer_bytes=1_000_000, framing_bytes=1_000_000)
+    asked, go, sent = Event(), Event(), Event()
+    turns = [0]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=send_at_once, args=(server, MUCH[name], asked, go, sent))
+        thread.start()
+        request = asyncio.create_task(post(client, URL(f"http://127.0.0.1:{server.getsockname()[1]}/")))
+        await asyncio.to_thread(asked.wait, 5)
+        # Given all of its bytes in the kernel before the event loop turns again
+        go.set()
+        assert sent.wait(5)
+        others = asyncio.create_task(turns_of_others(turns))
+        with contextlib.suppress(BodyBroken):
+            await whole(await request)
+        others.cancel()
+        thread.join()
+    await client.close()
+
+    # Then others had a turn after every few of them
+    assert turns[0] > len(MUCH[name]) // TURN_BYTES
+
+
+async def test_a_reader_that_finds_something_waiting_lets_others_go_first(client: HttpClient) -> None:
+    async with serving(echo(Counter(), b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000)) as url:
+        response = await post(client, url)
+        turns = [0]
+        others = asyncio.create_task(turns_of_others(turns))
+        while await response.read_some(10):
+            pass
+        others.cancel()
+
+    assert turns[0] >= 98
 
 
 async def test_a_body_that_breaks_off_fails_after_what_has_come(client: HttpClient) -> None:

@@ -9,6 +9,10 @@ from multidict import CIMultiDict
 from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection
 from answerback.http.client.parser import ResponseParser
 
+TURN_BYTES = 8 * 1024
+"""What a connection may bring in one turn of the event loop. More waits in the kernel while others have their turns:
+framing can cost a hundred times as much as content."""
+
 
 class Response:
     """A response whose head has come; its body comes as it is read. To be closed."""
@@ -22,6 +26,8 @@ class Response:
         self._size = 0
         self._error: HttpError | None = None
         self._reader: asyncio.Future[None] | None = None
+        self._at_once = False
+        """Whether the last read found something waiting."""
 
     @property
     def ready(self) -> bool:
@@ -30,7 +36,10 @@ class Response:
 
     async def read_some(self, limit: int | None = None) -> bytes:
         """What has come of the body, at least a byte and at most `limit`; none at its end. Raises HttpError. Cancelling
-        loses nothing."""
+        loses nothing. Of reads that all find something waiting each lets the event loop turn first."""
+        if self._parts and self._at_once:
+            await asyncio.sleep(0)
+        self._at_once = bool(self._parts)
         while not self._parts:
             if self._error is not None:
                 raise self._error
@@ -76,7 +85,7 @@ class Response:
             self._reader.set_result(None)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """`made` is called when it is open, `idle` when an exchange is over and another may follow, `lost` once, when it is
     closed; `closed` is done then. Of a body, `buffer_bytes` wait for its reader before the server is made to wait;
     `framing_bytes` are as for `ResponseParser`."""
@@ -104,7 +113,9 @@ class Connection(asyncio.Protocol):
         self._silent = True
         self._early = b""
         self._unsent: tuple[bytes, ...] = ()
-        self._paused = False
+        self._buffer = bytearray(TURN_BYTES)
+        self._turn_over = False
+        self._reader_behind = False
 
     @property
     def open(self) -> bool:
@@ -135,7 +146,7 @@ class Connection(asyncio.Protocol):
     def _send(self) -> None:
         self._write()
         if self._early and self._parser is not None:
-            self.data_received(b"")
+            self._received(b"")
 
     def _write(self) -> None:
         request, self._unsent = self._unsent, ()
@@ -144,9 +155,9 @@ class Connection(asyncio.Protocol):
 
     def resume(self) -> None:
         """The reader has taken what had come."""
-        if self._paused and self._transport is not None and self.open:
-            self._paused = False
-            self._transport.resume_reading()
+        if self._reader_behind:
+            self._reader_behind = False
+            self._read_on()
 
     def close(self) -> None:
         """For a connection between exchanges."""
@@ -164,7 +175,21 @@ class Connection(asyncio.Protocol):
         self.descriptor = int(transport.get_extra_info("socket").fileno())
         self._made(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 (a turn's bytes)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if nbytes == TURN_BYTES:
+            self._turn_over = True
+            self._pause()
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        self._received(bytes(self._buffer[:nbytes]))
+
+    def _next_turn(self) -> None:
+        self._turn_over = False
+        self._read_on()
+
+    def _received(self, data: bytes) -> None:
         parser = self._parser
         if parser is None:
             self._unasked(data)
@@ -181,7 +206,8 @@ class Connection(asyncio.Protocol):
             self._fail(error)
             return
         self._head_came(parser)
-        if content and self._response is not None and self._response.brought(content) and not self._paused:
+        if content and self._response is not None and self._response.brought(content):
+            self._reader_behind = True
             self._pause()
         if parser.error is not None:
             self._fail(parser.error)
@@ -224,8 +250,12 @@ class Connection(asyncio.Protocol):
 
     def _pause(self) -> None:
         if self._transport is not None and self.open:
-            self._paused = True
             self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        waits = self._turn_over or self._reader_behind
+        if not waits and self._transport is not None and self.open:
+            self._transport.resume_reading()
 
     def _complete(self, parser: ResponseParser) -> None:
         self._parser = None
