@@ -152,7 +152,7 @@ class Shop:
                 lease,
                 instruments,
                 jobs.may_have_room,
-                Pace(),
+                Pace(jobs.started_lately),
             ),
             deliveries,
             self.sweep,

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from shop import Shop, SlowEcho
 
 from answerback.jobs.kind import Claimed, JobState, Queue, Registry
-from answerback.jobs.model import Accepted, Submission
+from answerback.jobs.model import Accepted, JobClaims, Submission
 from answerback.jobs.outcome import Outcome
+from answerback.jobs.store import JobStore
+from answerback.queue import pace
 from answerback.queue import worker_pool as pools
 from builders import LEASE, TENANT, URL, RealClock, accept, claim_jobs, roomy
 from databases import Database
@@ -122,6 +125,31 @@ async def test_interactive_jobs_take_the_places_that_batch_jobs_leave(
         while len(shop.kind.texts) < 9:
             shop.kind.asked.clear()
             await shop.kind.asked.wait()
+
+
+@pytest.mark.parametrize(("live", "at_once"), [(False, 6), (True, 1)])
+async def test_beside_live_jobs_batch_jobs_begin_one_by_one(
+    shop: Shop, batched: Batched, monkeypatch: pytest.MonkeyPatch, live: bool, at_once: int
+) -> None:
+    monkeypatch.setattr(pace, "LEAST", pace.MOST)
+    monkeypatch.setattr(pace, "INCREASE", pace.MOST)
+    claim, limits = JobStore.claim, []
+
+    async def noting(self: JobStore, owner: str, limit: int, *arguments: Any) -> JobClaims:
+        if arguments[-1] is Queue.BATCH:
+            limits.append(limit)
+        return await claim(self, owner, limit, *arguments)
+
+    monkeypatch.setattr(JobStore, "claim", noting)
+    if live:
+        await shop.submit("live", session=None)
+        await shop.mailbox.until(lambda: len(shop.mailbox.sent) == 1)
+        limits.clear()
+
+    await submit(shop, batched, 30)
+
+    await batched.until(running=6)
+    assert max(limits) == at_once
 
 
 async def test_a_cancelled_batch_job_stops_running(shop: Shop, batched: Batched) -> None:

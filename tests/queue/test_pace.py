@@ -1,4 +1,4 @@
-"""Batch work begins as fast as the event loop is on time, and never stands still."""
+"""Batch work begins as fast as the event loop is on time, one by one beside live work, and never stands still."""
 
 import pytest
 from stage import Row, Stage
@@ -7,13 +7,20 @@ from answerback.queue.pace import INCREASE, LATE_SECONDS, MOST, Pace
 
 
 class Loop:
-    """An event loop that is as late as the test says."""
+    """An event loop that is as late as the test says, with live work or without."""
 
     def __init__(self, late: float = 0.0) -> None:
         self.late = late
+        self.live = False
 
     async def lateness(self) -> float:
         return self.late
+
+    def has_live_work(self) -> bool:
+        return self.live
+
+    def pace(self) -> Pace:
+        return Pace(self.has_live_work, self.lateness)
 
 
 @pytest.fixture
@@ -23,7 +30,7 @@ def loop() -> Loop:
 
 @pytest.fixture
 def pace(loop: Loop) -> Pace:
-    return Pace(loop.lateness)
+    return loop.pace()
 
 
 async def begun(pace: Pace, ticks: int) -> int:
@@ -46,11 +53,28 @@ async def test_a_late_loop_gets_fewer_within_a_few_ticks(pace: Pace, loop: Loop)
     assert await begun(pace, 50) == 20
 
 
+async def test_beside_live_work_each_claim_brings_one(pace: Pace, loop: Loop) -> None:
+    await begun(pace, int(MOST / INCREASE))
+    loop.live = True
+
+    assert [await pace.next() for _ in range(50)] == [1] * 50
+
+    loop.live = False
+    assert await begun(pace, 100) > 150
+
+
+async def test_beside_live_work_that_makes_the_loop_late_some_begin_too(pace: Pace, loop: Loop) -> None:
+    loop.live, loop.late = True, LATE_SECONDS
+    await begun(pace, 10)
+
+    assert await begun(pace, 50) == 20
+
+
 async def test_a_loop_that_is_always_late_stops_no_batch_work(stage: Stage) -> None:
     stage.table.due = [Row(f"r{n}") for n in range(5)]
     stage.table.let_go.set()
 
-    stage.start(pace=Pace(Loop(late=1.0).lateness))
+    stage.start(pace=Loop(late=1.0).pace())
 
     await stage.table.until(lambda: len(stage.table.ended) == 5)
     assert stage.table.limits[:5] == [1] * 5

@@ -47,6 +47,21 @@ async def test_a_run_that_is_cancelled_as_soon_as_it_is_claimed_still_begins_and
 
 
 @pytest.mark.usefixtures("no_poll")
+async def test_for_a_while_after_a_row_was_started_more_are_expected(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = stage.start()
+    assert not pool.started_lately()
+
+    stage.table.due = [Row("r")]
+    await pool.claim_once()
+
+    assert pool.started_lately()
+    monkeypatch.setattr(pools, "LATELY_SECONDS", 0.0)
+    assert not pool.started_lately()
+
+
+@pytest.mark.usefixtures("no_poll")
 async def test_a_notification_wakes_it(stage: Stage) -> None:
     table = stage.table
     stage.start()

@@ -68,8 +68,8 @@ def make_engine(
     batch_queue = JobQueue(jobs, runner, stores.job_events.moved, lease_seconds, instruments.log, Queue.BATCH)
     # Nobody waits for a batch job within a second: its pool is not notified, it polls.
     polled = asyncio.Event()
-    leaves = job_pool.may_have_room
-    batch_pool = WorkerPool(batch_queue, polled, batch_shares, lease_seconds, instruments, leaves, Pace())
+    leaves, pace = job_pool.may_have_room, Pace(job_pool.started_lately)
+    batch_pool = WorkerPool(batch_queue, polled, batch_shares, lease_seconds, instruments, leaves, pace)
     sweep = _make_sweep(settings, jobs, stores, deliverer, weights, notifier, instruments)
     births = Births(job_pool, jobs.unconfirmed)
     return Engine(job_pool, births, batch_pool, delivery_pool, sweep, notifier, instruments)

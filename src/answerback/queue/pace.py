@@ -1,8 +1,10 @@
-"""How fast batch work begins: as fast as the event loop is on time, else at the least pace.
+"""How fast batch work begins: as fast as the event loop is on time, but one by one beside live work.
 
-A process has one event loop, and whatever runs in it delays all else. Places are no measure of that: with an LLM that
-answers soon, few jobs in flight keep the loop busy. So before each claim the loop is measured. On time, claims bring a
-little more; late, half as many (additive increase, multiplicative decrease).
+A process has one event loop, and on SQLite one writer, and whatever runs there delays all else. Places are no measure
+of that: with an LLM that answers soon, few jobs in flight keep both busy. So before each claim the loop is measured. On
+time, claims bring a little more; late, half as many (additive increase, multiplicative decrease). Jobs that begin
+together take each of their steps together, and a live message would wait for all of them: while there is live work, a
+claim brings one at most.
 """
 
 import asyncio
@@ -16,6 +18,8 @@ LEAST = 0.4
 """Jobs a claim: 20 a second, a twentieth of what one process answers at most."""
 INCREASE = 0.02
 """A second of claims in time brings 50 jobs a second more: what they cost shows when their LLM answers."""
+MOST_BESIDE_LIVE = 1.0
+"""50 a second."""
 MOST = 20.0
 """1,000 a second, more than a process answers."""
 
@@ -29,20 +33,21 @@ async def lateness() -> float:
 
 
 class Pace:
-    """`late` takes its time, and returns how late the event loop is, in seconds."""
+    """`live` is whether there is work that batch work must not delay. `late` takes its time, and returns how late the
+    event loop is, in seconds."""
 
-    def __init__(self, late: Callable[[], Awaitable[float]] = lateness) -> None:
+    def __init__(self, live: Callable[[], bool], late: Callable[[], Awaitable[float]] = lateness) -> None:
+        self._live = live
         self._late = late
         self._at_once = LEAST
-        self._credit = 1.0
+        self._credit = 1.0 - LEAST
 
     async def next(self) -> int:
         """How many the next claim may bring; where that is none, the one after it may."""
-        if await self._late() < LATE_SECONDS:
-            self._at_once = min(self._at_once + INCREASE, MOST)
-        else:
-            self._at_once = max(self._at_once / 2, LEAST)
-        self._credit = min(self._credit, 1.0) + self._at_once
+        on_time = await self._late() < LATE_SECONDS
+        at_once = self._at_once + INCREASE if on_time else max(self._at_once / 2, LEAST)
+        self._at_once = min(at_once, MOST_BESIDE_LIVE if self._live() else MOST)
+        self._credit += self._at_once
         whole = int(self._credit)
         self._credit -= whole
         return whole

@@ -1,6 +1,7 @@
 """A worker pool: claims rows of one kind, runs each in a task, and gives back unfinished rows when it stops."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from typing import Generic
 
@@ -17,6 +18,8 @@ POLL_SECONDS = 1.0
 LOCKED_SECONDS = 0.05
 """How long a pool waits for a due row that another transaction has locked."""
 CLAIM_BATCH = 100
+LATELY_SECONDS = 10.0
+"""For how long after a row was started more of its kind are expected."""
 RELEASE_SECONDS = 1.5
 """How long a stop waits for the database to take unfinished rows back."""
 
@@ -53,11 +56,16 @@ class WorkerPool(Generic[C]):
         """Places for the rows that a claim under way may bring."""
         self._begun = False
         self._stopping = False
+        self._started_at = -math.inf
 
     @property
     def full(self) -> bool:
         """Whether it has no room, or none for a tenant whose rows wait."""
         return self._held_back or not self._shares.free
+
+    def started_lately(self) -> bool:
+        """Whether more rows are expected to start soon."""
+        return self._clock.monotonic() - self._started_at < LATELY_SECONDS
 
     async def room(self) -> None:
         """Returns when there is room for another claim, or the pool stops."""
@@ -144,6 +152,7 @@ class WorkerPool(Generic[C]):
             self._start(claim, leased_until)
 
     def _start(self, claim: C, leased_until: float) -> None:
+        self._started_at = self._clock.monotonic()
         if (older := self._held.get(claim.id)) is not None:
             # The older claim's lease ended before this process noticed, as after a stall of the whole process.
             older.cancel()
