@@ -132,6 +132,18 @@ async def test_one_that_is_not_stored_is_fetched_with_its_key_alone(sdk: openai.
         await sdk.responses.retrieve(first.id)
 
 
+@pytest.mark.parametrize("mode", ["whole", "streamed", "background"])
+async def test_one_that_was_deleted_is_not_asked_again_either(sdk: openai.AsyncOpenAI, llm: FakeLLM, mode: str) -> None:
+    asked = keyed(f"deleted {mode}", **MODES[mode])
+    await sdk.responses.delete((await ended(sdk, asked)).id)
+
+    with pytest.raises(openai.ConflictError, match="deleted") as conflict:
+        await sdk.responses.create(**asked)
+
+    assert conflict.value.response.headers["x-should-retry"] == "false"
+    assert llm.count(f"deleted {mode}") == 1
+
+
 async def test_one_that_is_deleted_while_its_caller_waits_is_not_asked_again(
     sdk: openai.AsyncOpenAI, http: aiohttp.ClientSession, llm: FakeLLM
 ) -> None:

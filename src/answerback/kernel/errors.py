@@ -187,8 +187,8 @@ class RequestInProgress(Refusal):
 
 
 class ResponseNotStored(Refusal):
-    """The first request with this `Idempotency-Key` succeeded, but its response was not stored: it is too large, or it
-    showed a key. Nothing is done twice."""
+    """The first request with this `Idempotency-Key` succeeded, but its response was not stored (it is too large, or it
+    showed a key), or was deleted. Nothing is done twice."""
 
     code = "idempotency_response_not_kept"
 

@@ -6,7 +6,7 @@ from answerback.jobs.canceller import Canceller
 from answerback.jobs.kind import ENDED
 from answerback.jobs.model import Accepted, Submission
 from answerback.jobs.submit import Submitter, fingerprint
-from answerback.kernel.errors import Conflict
+from answerback.kernel.errors import Conflict, NotFound, ResponseNotStored
 from answerback.kernel.json import Json
 from answerback.responses import ids
 from answerback.responses.body import response_body
@@ -44,16 +44,22 @@ class Background:
     async def start(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> tuple[StoredResponse, bool]:
         """The response, stored, and whether this call created it. Raises what a submission and a context raise."""
         accepted = await self.submit(caller, asked, idempotency_key)
-        return await self._store.get(caller.tenant_id, ids.response_id(accepted.job_id)), accepted.created
+        try:
+            found = await self._store.get(caller.tenant_id, ids.response_id(accepted.job_id))
+        except NotFound:
+            raise _deleted() from None
+        return found, accepted.created
 
     async def submit(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> Accepted:
-        """Raises what a submission and a context raise; NotFound where there is no such conversation."""
+        """Raises what a submission and a context raise; NotFound where there is no such conversation, ResponseNotStored
+        where the response of this key was deleted."""
         tenant_id, request_hash = caller.tenant_id, None
         if idempotency_key is not None:
             # Before what it goes on from is read: that may be deleted by the time a request is repeated.
             request_hash = fingerprint(self._kind.encode(asked), None)
             earlier = await self._submitter.earlier(tenant_id, idempotency_key, request_hash)
             if earlier is not None:
+                await self._check_kept(tenant_id, earlier)
                 return earlier
         key = None
         if asked.conversation is not None:
@@ -75,6 +81,12 @@ class Background:
                 key_id=caller.key_id,
             )
         )
+
+    async def _check_kept(self, tenant_id: str, earlier: Accepted) -> None:
+        try:
+            await self._store.end(tenant_id, ids.response_id(earlier.job_id))
+        except NotFound:
+            raise _deleted() from None
 
     async def cancel(self, tenant_id: str, response_id: str) -> dict[str, Json]:
         """The response, unchanged where it has ended. Raises NotFound, InvalidParameter."""
@@ -99,3 +111,7 @@ class Background:
         except Conflict:
             # It has ended already, by itself.
             return
+
+
+def _deleted() -> ResponseNotStored:
+    return ResponseNotStored("the response of this request was deleted; use a new key to ask anew")
