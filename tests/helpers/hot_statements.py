@@ -27,6 +27,7 @@ from answerback.jobs import order as order_of_jobs
 from answerback.overview import store as overview
 from answerback.queue import fifo
 from answerback.responses import conversation_store as log
+from answerback.responses import entry_store as entries
 from answerback.responses import reference_store as references
 from answerback.webhooks import bulk_resend, listed, notify, order, receivers
 from answerback.webhooks import claim as claiming
@@ -126,14 +127,13 @@ CONVERSATIONS: dict[str, Statement] = {
     "EXTEND_CONVERSATION": log.EXTEND,
     "LOCK_CONVERSATION": log.LOCK,
     "DELETE_CONVERSATION": log.DELETE,
-    "NEWEST_SIZES": log.NEWEST_SIZES,
-    "OLDEST_SIZES": log.OLDEST_SIZES,
-    "ENTRIES_OF_CONVERSATION": log.ENTRIES,
-    "ENTRY_OF_ITEM": log.ENTRY,
-    "REPLACE_ENTRY": log.REPLACE_ENTRY,
-    "DELETE_ENTRY": log.DELETE_ENTRY,
+    "NEWEST_SIZES": entries.NEWEST_SIZES,
+    "OLDEST_SIZES": entries.OLDEST_SIZES,
+    "ENTRIES_OF_CONVERSATION": entries.ENTRIES,
+    "ENTRY_OF_ITEM": entries.ENTRY,
+    "REPLACE_ENTRY": entries.REPLACE_ENTRY,
     "KEPT_CONVERSATION": log.KEPT,
-    "SIZE_BEFORE": log.SIZE_BEFORE,
+    "SIZE_BEFORE": entries.SIZE_BEFORE,
     "SIZE_OF_ADDED": references.SIZE_OF_ADDED,
     "ADDED_ENTRIES": references.ADDED_ENTRIES,
 }

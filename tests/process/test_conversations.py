@@ -142,6 +142,16 @@ async def test_the_sdk_walks_over_all_pages(sdk: openai.AsyncOpenAI) -> None:
         assert await texts(sdk, conversation.id, limit=limit, order="asc") == [str(n) for n in range(26)]
 
 
+async def test_items_are_deleted_while_the_sdk_walks_over_them(sdk: openai.AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create(items=[said(f"{n}") for n in range(20)])
+    await sdk.conversations.items.create(conversation.id, items=[said("20")])
+
+    async for item in sdk.conversations.items.list(conversation.id):
+        await sdk.conversations.items.delete(str(item.id), conversation_id=conversation.id)
+
+    assert await texts(sdk, conversation.id) == []
+
+
 async def test_a_response_goes_on_from_it_and_is_added(sdk: openai.AsyncOpenAI) -> None:
     conversation = await sdk.conversations.create(items=[said("before")])
 

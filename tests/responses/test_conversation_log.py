@@ -108,6 +108,29 @@ async def test_of_the_items_of_an_entry_one_goes_after_the_other(stores: Stores)
             await stores.conversation_log.delete_item(TENANT, conversation, gone)
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_a_page_begins_behind_an_item_that_was_deleted(stores: Stores, newest_first: bool) -> None:
+    said = [f"{n}" for n in range(6)]
+    conversation = await create(stores, *said[:3])
+    await stores.conversation_log.add(TENANT, conversation, given(message("3")))
+    await stores.conversation_log.add(TENANT, conversation, given(*map(message, said[4:])))
+    read: list[str] = []
+    after, more = None, True
+    while more:
+        page = await stores.conversation_log.page(TENANT, conversation, after, 2, newest_first=newest_first)
+        assert page is not None
+        read += text_of(page.items)
+        for item in page.items:
+            await stores.conversation_log.delete_item(TENANT, conversation, item["id"])
+        after, more = page.items[-1]["id"], page.has_more
+
+    assert read == (said[::-1] if newest_first else said)
+    left = await stores.conversation_log.page(TENANT, conversation, after, 2, newest_first=newest_first)
+    assert left is not None
+    assert (list(left.items), left.has_more) == ([], False)
+    assert await stores.conversation_log.page(TENANT, conversation, "msg_1", 2, newest_first=newest_first) is None
+
+
 async def test_one_that_is_deleted_takes_no_answer_any_more(stores: Stores) -> None:
     conversation = await create(stores, "one")
     await accept(stores, "open", ids.conversation_key(conversation))

@@ -4,17 +4,17 @@ they hold. A response with a conversation appends to it when its job ends (`jobs
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from answerback.conversations.store import AFTER_ALL, ERASE_ITEMS
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
-from answerback.database.pages import fitting
-from answerback.database.tables import conversation_items, conversations
+from answerback.database.tables import conversations
 from answerback.jobs.finish import INSERT_ITEMS
 from answerback.kernel.errors import NotFound
 from answerback.kernel.ids import new_id
 from answerback.responses import ids
 from answerback.responses.conversation_model import Conversation, ItemPage
+from answerback.responses.entry_store import ENTRIES, SIZE_BEFORE, delete_from, entry_of, page_of
 from answerback.responses.items import Given
 from answerback.responses.model import Item
 from answerback.responses.pairs import are_paired, check_added
@@ -67,27 +67,7 @@ DELETE = Statement(
     .returning(conversations.c.id)
 )
 
-_items = conversation_items.c["items"]  # `c.items` is a method
-_position = conversation_items.c.position
-_of_conversation = conversation_items.c.conversation_id == bindparam("conversation_id")
-_within = (_of_conversation, _position >= bindparam("first"), _position <= bindparam("last"))
-_size = func.length(_items).label("size")
-_sizes = select(_position, _size).where(*_within).limit(bindparam("limit"))
-_entries = select(_position, _items).where(*_within)
-NEWEST_SIZES, OLDEST_SIZES = Statement(_sizes.order_by(_position.desc())), Statement(_sizes.order_by(_position))
-ENTRIES = Statement(_entries.order_by(_position))
-ENTRY = Statement(
-    select(_position, _items).where(
-        _of_conversation, conversation_items.c.job_id.in_((bindparam("job_id"), bindparam("entry_id")))
-    )
-)
-_at_position = (_of_conversation, _position == bindparam("at"))
-REPLACE_ENTRY = Statement(update(conversation_items).where(*_at_position).values(items=bindparam("new_items")))
-DELETE_ENTRY = Statement(delete(conversation_items).where(*_at_position))
 KEPT = Statement(select(conversations.c.metadata).where(conversations.c.id == bindparam("conversation_id")))
-SIZE_BEFORE = Statement(
-    select(func.sum(func.length(_items)).label("size")).where(_of_conversation, _position < bindparam("before"))
-)
 
 
 class ConversationLog:
@@ -125,7 +105,7 @@ class ConversationLog:
     async def page(
         self, tenant_id: str, conversation_id: str, after: str | None, limit: int, *, newest_first: bool
     ) -> ItemPage | None:
-        """At most `limit` items, fewer where they are large; None if `after` is no item of it."""
+        """At most `limit` items, fewer where they are large; None if `after` was never an item of it."""
         return await self._read(
             lambda _: _page(tenant_id, conversation_id, after, limit, newest_first=newest_first), tenant_id=tenant_id
         )
@@ -204,36 +184,12 @@ def _page(
     tenant_id: str, conversation_id: str, after: str | None, limit: int, *, newest_first: bool
 ) -> Operation[ItemPage | None]:
     row = yield from _find(tenant_id, conversation_id)
-    first, last = 0, AFTER_ALL
-    if after is not None:
-        entry = yield from _entry_of(row.id, after)
-        if entry is None:
-            return None
-        first, last = (0, entry.position) if newest_first else (entry.position, AFTER_ALL)
-    among = {"conversation_id": row.id, "first": first, "last": last}
-    # Each entry has an item: so many hold a page, the one that begins with `after`, and one more.
-    sizes = yield (NEWEST_SIZES if newest_first else OLDEST_SIZES)(**among, limit=limit + 2)
-    shown = _at_least_two(fitting((each.size for each in sizes), limit + 2), sizes)
-    if not shown:
-        return ItemPage((), has_more=False)
-    positions = [each.position for each in sizes[:shown]]
-    rows = yield ENTRIES(conversation_id=row.id, first=min(positions), last=max(positions))
-    items = [item for each in rows for item in json.loads(each.items)]
-    if newest_first:
-        items.reverse()
-    if after is not None:
-        items = items[1 + next(n for n, item in enumerate(items) if item["id"] == after) :]
-    return ItemPage(items[:limit], has_more=len(items) > limit or shown < len(sizes))
-
-
-def _at_least_two(shown: int, sizes: Sequence[Row]) -> int:
-    """The first entry may be that of `after`, and bring nothing."""
-    return max(shown, min(2, len(sizes)))
+    return (yield from page_of(row.id, after, limit, newest_first=newest_first))
 
 
 def _item(tenant_id: str, conversation_id: str, item_id: str) -> Operation[Item]:
     row = yield from _find(tenant_id, conversation_id)
-    entry = yield from _entry_of(row.id, item_id)
+    entry = yield from entry_of(row.id, item_id)
     for item in json.loads(entry.items) if entry is not None else ():
         if item["id"] == item_id:
             return dict(item)
@@ -244,25 +200,9 @@ def _delete_item(tx: Transaction, tenant_id: str, conversation_id: str, item_id:
     yield from _item(tenant_id, conversation_id, item_id)
     for row in (yield LOCK(tenant_id=tenant_id, key=ids.conversation_key(conversation_id), wall=tx.wall)):
         # Read under the lock: another request may have deleted a neighbour meanwhile.
-        entry = yield from _entry_of(row.id, item_id)
-        if entry is not None:
-            left = [item for item in json.loads(entry.items) if item["id"] != item_id]
-            at = {"conversation_id": row.id, "at": entry.position}
-            yield REPLACE_ENTRY(**at, new_items=json.dumps(left, ensure_ascii=False)) if left else DELETE_ENTRY(**at)
+        yield from delete_from(row.id, item_id)
         return _conversation(conversation_id, row)
     raise _no_such_conversation(conversation_id)
-
-
-def _entry_of(row_id: int, item_id: str) -> Operation[Row | None]:
-    """The entry that holds this item."""
-    place = ids.place_of(item_id)
-    if place is None:
-        return None
-    digits = place[0].removeprefix(ids.RESPONSE)
-    for entry in (yield ENTRY(conversation_id=row_id, job_id=ids.JOB + digits, entry_id=ids.ENTRY + digits)):
-        if any(item["id"] == item_id for item in json.loads(entry.items)):
-            return entry
-    return None
 
 
 def _all(tenant_id: str, conversation_id: str) -> Operation[Sequence[Item]]:

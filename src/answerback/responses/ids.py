@@ -2,6 +2,7 @@
 its place: each is found by the key of one row."""
 
 import re
+from typing import NamedTuple
 
 RESPONSE, JOB = "resp_", "job_"
 CONVERSATION, ENTRY = "conv_", "items_"
@@ -48,7 +49,15 @@ def item_id(response_id: str, kind: str, listed: str, place: int) -> str:
     return f"{PREFIXES.get(kind, 'item')}_{response_id.removeprefix(RESPONSE)}{listed}{place}"
 
 
-def place_of(item_id: str) -> tuple[str, str, int] | None:
-    """The response of an item, which of its lists, and where in it; None for what is no id of an item here."""
+class Place(NamedTuple):
+    """The response of an item, which of its lists, and where in it; in the order of the items."""
+
+    response_id: str
+    listed: str
+    number: int
+
+
+def place_of(item_id: str) -> Place | None:
+    """None for what is no id of an item here."""
     match = _ITEM.fullmatch(item_id)
-    return None if match is None else (RESPONSE + match[1], match[2], int(match[3]))
+    return None if match is None else Place(RESPONSE + match[1], match[2], int(match[3]))

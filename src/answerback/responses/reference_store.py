@@ -27,9 +27,8 @@ ADDED_ENTRIES = Statement(_ENTRIES.where(_wanted.sqlite), postgresql=_ENTRIES.wh
 
 def added_items(tenant_id: str, wanted: Sequence[str]) -> Operation[Mapping[str, Item]]:
     """The items with these ids, by them, as far as there are any. Raises ChainTooLong."""
-    entries = {
-        place[0].replace(ids.RESPONSE, ids.ENTRY) for each in wanted if (place := ids.place_of(each)) is not None
-    }
+    places = filter(None, map(ids.place_of, wanted))
+    entries = {place.response_id.replace(ids.RESPONSE, ids.ENTRY) for place in places}
     if not entries:
         return {}
     among_them = {"tenant_id": tenant_id, "ids": json.dumps(sorted(entries))}

@@ -191,7 +191,7 @@ def _items(tenant_id: str, wanted: Sequence[str]) -> Operation[Mapping[str, Item
     places = [place for each in wanted if (place := ids.place_of(each)) is not None]
     if not places:
         return {}
-    responses = yield from _many(tenant_id, {place[0] for place in places}, "input")
+    responses = yield from _many(tenant_id, {place.response_id for place in places}, "input")
     held = {each["id"]: each for response in responses if response.asked.stored for each in _items_of(response)}
     return {each: held[each] for each in wanted if each in held}
 

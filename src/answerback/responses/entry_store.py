@@ -1,0 +1,99 @@
+"""Entries of conversations in the database: what one turn, or one request of a client, added. Found by an item, and
+paged."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, func, select, update
+
+from answerback.conversations.store import AFTER_ALL
+from answerback.database.operation import Operation, Row, Statement
+from answerback.database.pages import fitting
+from answerback.database.tables import conversation_items
+from answerback.responses import ids
+from answerback.responses.conversation_model import ItemPage
+from answerback.responses.model import Item
+
+_items = conversation_items.c["items"]  # `c.items` is a method
+_position = conversation_items.c.position
+_of_conversation = conversation_items.c.conversation_id == bindparam("conversation_id")
+_within = (_of_conversation, _position >= bindparam("first"), _position <= bindparam("last"))
+_size = func.length(_items).label("size")
+_EMPTY = "[]"
+"""What is left of an entry whose items are deleted, so that a page can begin behind them."""
+_sizes = select(_position, _size).where(*_within, _items != _EMPTY).limit(bindparam("limit"))
+_entries = select(_position, _items).where(*_within)
+NEWEST_SIZES, OLDEST_SIZES = Statement(_sizes.order_by(_position.desc())), Statement(_sizes.order_by(_position))
+ENTRIES = Statement(_entries.order_by(_position))
+ENTRY = Statement(
+    select(_position, _items).where(
+        _of_conversation, conversation_items.c.job_id.in_((bindparam("job_id"), bindparam("entry_id")))
+    )
+)
+_at_position = (_of_conversation, _position == bindparam("at"))
+REPLACE_ENTRY = Statement(update(conversation_items).where(*_at_position).values(items=bindparam("new_items")))
+SIZE_BEFORE = Statement(
+    select(func.sum(func.length(_items)).label("size")).where(_of_conversation, _position < bindparam("before"))
+)
+
+
+def page_of(row_id: int, after: str | None, limit: int, *, newest_first: bool) -> Operation[ItemPage | None]:
+    """At most `limit` items behind `after`, fewer where they are large; None if `after` was never an item of it."""
+    first, last = 0, AFTER_ALL
+    if after is not None:
+        entry = yield from _entry_with(row_id, ids.place_of(after))
+        if entry is None:
+            return None
+        first, last = (0, entry.position) if newest_first else (entry.position, AFTER_ALL)
+    among = {"conversation_id": row_id, "first": first, "last": last}
+    # Each entry has an item: so many hold a page, the one that begins with `after`, and one more.
+    sizes = yield (NEWEST_SIZES if newest_first else OLDEST_SIZES)(**among, limit=limit + 2)
+    shown = _at_least_two(fitting((each.size for each in sizes), limit + 2), sizes)
+    if not shown:
+        return ItemPage((), has_more=False)
+    positions = [each.position for each in sizes[:shown]]
+    rows = yield ENTRIES(conversation_id=row_id, first=min(positions), last=max(positions))
+    items = [item for each in rows for item in json.loads(each.items)]
+    if newest_first:
+        items.reverse()
+    if after is not None:
+        items = [item for item in items if _is_behind(after, item, newest_first=newest_first)]
+    return ItemPage(items[:limit], has_more=len(items) > limit or shown < len(sizes))
+
+
+def _at_least_two(shown: int, sizes: Sequence[Row]) -> int:
+    """The first entry may be that of `after`, and bring nothing."""
+    return max(shown, min(2, len(sizes)))
+
+
+def entry_of(row_id: int, item_id: str) -> Operation[Row | None]:
+    """The entry that holds this item."""
+    entry = yield from _entry_with(row_id, ids.place_of(item_id))
+    held = () if entry is None else json.loads(entry.items)
+    return entry if any(item["id"] == item_id for item in held) else None
+
+
+def _entry_with(row_id: int, place: ids.Place | None) -> Operation[Row | None]:
+    """The entry that holds the item of this place, or held it before it was deleted."""
+    if place is None:
+        return None
+    digits = place.response_id.removeprefix(ids.RESPONSE)
+    rows = yield ENTRY(conversation_id=row_id, job_id=ids.JOB + digits, entry_id=ids.ENTRY + digits)
+    return rows[0] if rows else None
+
+
+def _is_behind(after: str, item: Item, *, newest_first: bool) -> bool:
+    """Whether an item of the page's entries comes behind the one with this id, which may be deleted."""
+    begin, place = ids.place_of(after), ids.place_of(item["id"])
+    if begin is None or place is None or begin.response_id != place.response_id:
+        return True
+    return place < begin if newest_first else place > begin
+
+
+def delete_from(row_id: int, item_id: str) -> Operation[None]:
+    """Does nothing where the item is not there."""
+    entry = yield from entry_of(row_id, item_id)
+    if entry is not None:
+        left = [item for item in json.loads(entry.items) if item["id"] != item_id]
+        new_items = json.dumps(left, ensure_ascii=False) if left else _EMPTY
+        yield REPLACE_ENTRY(conversation_id=row_id, at=entry.position, new_items=new_items)
