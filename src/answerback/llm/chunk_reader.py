@@ -12,6 +12,7 @@ from answerback.llm.blank_errors import without_blank_error
 from answerback.llm.call_pieces import CallPieces
 from answerback.llm.choices import as_delta, checked, finish_word, text_in
 from answerback.llm.conforming import conforming_chunk
+from answerback.llm.error_bodies import read_error
 from answerback.llm.events import Sign, apart, error_of, read_event
 from answerback.llm.failures import NO_HEADERS, error_in, error_in_body
 from answerback.llm.filler import Filler, TooMuchFiller
@@ -50,6 +51,8 @@ class ChunkReader:
         self._size = 0
         self._filler = Filler()
         self._came_whole = False
+        self._aside: dict[str, Json] = {}
+        """The first event of nothing of a completion."""
         self.began = False
         self.done = False
         self.counted = False
@@ -108,6 +111,10 @@ class ChunkReader:
         """Raises ProviderError unless the answer is whole."""
         ended = self.done or self._came_whole or not self._progress.doubtful
         if not self._progress.finished or not ended:
+            if read_error(self._aside).message:
+                raise error_in_body(self._aside, NO_HEADERS, self._now())
+            if not self._progress.begun:
+                raise completions.invalid("holds no choices")
             words = "the upstream's stream broke off before the answer was whole"
             raise ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
         if not self._progress.speaks:
@@ -152,17 +159,16 @@ class ChunkReader:
         return held
 
     def _chunk(self, data: bytes, document: dict[str, Json]) -> Chunk | None:
-        """None for an event of neither choices nor usage. Raises ProviderError for one that is an error, and for one
-        that is nothing of a completion."""
+        """None for an event of neither choices nor usage: gateways say various things beside an answer. Raises
+        ProviderError for one that is an error."""
         document = without_blank_error(document)
         if (error := error_in(document)) is not None:
             raise error_in_body(error, NO_HEADERS, self._now())
         usage, choices = usage_of(document), document.get("choices")
         self.counted = self.counted or usage is not None
         if not choices and not isinstance(choices, list) and usage is None:
-            if str(document.get("object")).startswith(CHUNK.removesuffix(".chunk")):
-                return None
-            raise completions.invalid("holds an event without choices")
+            self._aside = self._aside or document
+            return None
         document = self._head.conforming(document)
         if not choices:
             return _made(data, document, "", None, usage)

@@ -45,19 +45,30 @@ class Mended(dict[str, Json]):
 
 def decode(body: bytes) -> Json:
     """The decoded document, None if the body is not JSON, or is nested deeper than `MAX_DEPTH`. NaN and Infinity, which
-    are not JSON, are read as null, and so are numbers that Python would read as infinite or not at all; an object that
-    has some is `Mended`. A byte order mark is skipped (RFC 8259, section 8.1)."""
+    are not JSON, are read as null, and so are numbers that Python would read as infinite or not at all; bytes that are
+    no UTF-8 are read as the sign for such. An object that has any of them is `Mended`. A byte order mark is skipped
+    (RFC 8259, section 8.1)."""
+    text = body.removeprefix(BOM_UTF8).decode(errors="replace")
     try:
-        text = body.removeprefix(BOM_UTF8).decode()
         document = _STRICT.decode(text)
-    except (UnicodeDecodeError, RecursionError):
+    except RecursionError:
         return None
     except json.JSONDecodeError as error:
         known = len(text) <= LONGEST_REWRITTEN and _WORD.match(text, error.pos)
         document = _mended(_WORDS.sub(_as_null, text)) if known else None
     except ValueError:
         document = _mended(text)
+    if isinstance(document, dict) and "\ufffd" in text and not _is_utf8(body):
+        document = Mended(document)
     return None if _too_deep(text, document) else document
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 _WORD = re.compile(r"[-+]?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)

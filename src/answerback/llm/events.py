@@ -1,6 +1,7 @@
 """What an event of a stream is: a document, or one of the few signs beside documents."""
 
 import json
+import re
 from enum import Enum, auto
 
 from answerback.kernel.json import Json
@@ -11,6 +12,11 @@ LIVENESS_WORDS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "kee
 """Names, types or data of events that only say that the upstream lives."""
 
 END_NAMES = frozenset({b"done", b"end"})
+END_WORDS = frozenset({b"done", b"end", b"finished"})
+NOTHING = frozenset({b"", b"null", b"true", b"[]"})
+"""Data that holds nothing."""
+
+_SIGNS = re.compile(rb"\\[nr]|[^a-z]")
 
 
 class Sign(Enum):
@@ -35,7 +41,7 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
         return document
     if _lives(event.name, document):
         return Sign.LIVENESS
-    if event.name in END_NAMES:
+    if event.name in END_NAMES or document == {"done": True}:
         return Sign.DONE
     return document if isinstance(document, dict) else Sign.NOISE
 
@@ -45,9 +51,17 @@ def apart(events: list[Event]) -> list[Event]:
     upstreams leave out the blank lines between events, others put lists around them. Raises ProviderError."""
     for event in events:
         check_values(event.data)
-    if not any(b"\n" in event.data or event.data.startswith(b"[") for event in events):
+    if not any(b"\n" in event.data or event.data.startswith((b"[", b"data:")) for event in events):
         return events
-    return [part for event in events for part in _parts(event)]
+    return [part for event in events for part in _parts(_unwrapped(event))]
+
+
+def _unwrapped(event: Event) -> Event:
+    """An event that some gateway took for data, and put into another."""
+    data = event.data
+    while data.startswith(b"data:"):
+        data = data.removeprefix(b"data:").lstrip()
+    return event if data is event.data else event._replace(data=data)
 
 
 def _parts(event: Event) -> list[Event]:
@@ -67,9 +81,10 @@ def error_of(event: Event) -> Json:
 
 def _sign(data: bytes) -> Sign | None:
     word = data.strip(b' \t"').lower()
-    if word == b"[done]":
-        return Sign.DONE
-    return Sign.LIVENESS if not word or word.decode("latin-1") in LIVENESS_WORDS else None
+    if word in NOTHING or word.decode("latin-1") in LIVENESS_WORDS:
+        return Sign.LIVENESS
+    # `[DONE]`, and what others make of it: `DONE`, `<done>`, `[END]`.
+    return Sign.DONE if _SIGNS.sub(b"", word) in END_WORDS else None
 
 
 def _lives(name: bytes, document: Json) -> bool:

@@ -12,6 +12,7 @@ from typing import assert_never
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
 from answerback.kernel.waits import parse_retry_after, sane, wait_in_text
+from answerback.llm.blank_errors import is_error
 from answerback.llm.completions import decode, invalid
 from answerback.llm.dialects import LONGEST_SENTENCE, classify
 from answerback.llm.error_bodies import ErrorBody, read_error
@@ -93,7 +94,9 @@ def error_in(document: Json) -> Json:
     reported = document.get("base_resp")
     refused = isinstance(reported, dict) and reported.get("status_code") not in (0, None)
     refused = refused or document.get("object") == "error" or document.get("success") is False
-    named = "code" in document and ("message" in document or "msg" in document)
+    refused = refused or "error" in (document.get("type"), document.get("status"))
+    coded = "code" in document and (document["code"] is None or is_error(document["code"]))
+    named = coded and ("message" in document or "msg" in document)
     return document if refused or named or document.get("errors") or document.get("error_code") else None
 
 

@@ -46,10 +46,11 @@ _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.DONE, "TGI, Together", "eos eos_token"),
     (Finish.DONE, "AI21, Aleph Alpha", "endoftext end_of_text"),
     (Finish.DONE, "Llama", "eot eot_id eom eom_id end_of_turn im_end end_of_sentence </s>"),
+    (Finish.DONE, "gpt-oss, Command", "return end_of_turn_token"),
     (Finish.DONE, "llama.cpp", "word"),
     (Finish.DONE, "LM Studio", "eosFound stopStringFound stop_string stop_word stop_token"),
     (Finish.DONE, "Baidu", "normal"),
-    (Finish.DONE, "gateways", "end done finished success ok"),
+    (Finish.DONE, "gateways", "end done finished success ok natural"),
     (Finish.CUT, "OpenAI", "length max_output_tokens max_completion_tokens incomplete"),
     (Finish.CUT, "Anthropic", "max_tokens model_context_window_exceeded pause_turn compaction"),
     (Finish.CUT, "Mistral", "model_length"),
@@ -60,11 +61,11 @@ _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.CUT, "xAI", "max_len max_context"),
     (Finish.CUT, "llama.cpp", "limit"),
     (Finish.CUT, "vLLM", "repetition"),
-    (Finish.CUT, "gateways", "max_length truncated context_length_exceeded max_time"),
+    (Finish.CUT, "gateways", "max_length truncated context_length context_length_exceeded max_time"),
     (Finish.TOOLS, "OpenAI", "tool_calls function_call"),
     (Finish.TOOLS, "Anthropic, Bedrock", "tool_use"),
     (Finish.TOOLS, "Cohere", "tool_call"),
-    (Finish.TOOLS, "gateways", "tools function_calls"),
+    (Finish.TOOLS, "gateways, gpt-oss", "tools function_calls call"),
     (Finish.FILTERED, "OpenAI", "content_filter"),
     (Finish.FILTERED, "Anthropic", "refusal"),
     (Finish.FILTERED, "Gemini", "SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII MODEL_ARMOR"),
@@ -87,6 +88,7 @@ _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.NONE, "texts of no value", "null none nil undefined nan na false unset unspecified not_set not_specified"),
     (Finish.NONE, "texts of no value", "not_available unknown empty string default placeholder no_reason objectObject"),
     (Finish.NONE, "DashScope, watsonx.ai", "not_finished unfinished in_progress pending running generating"),
+    (Finish.NONE, "gateways", "streaming processing continue todo tbd"),
 )
 """What it means, whose word it is, the words: separators and case do not matter."""
 
@@ -104,15 +106,15 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
         Finish.CUT,
         re.compile(
             r"max\w*(token|len|turn|step|iteration|round|time|output)"
-            r"|(token|length|context|output|completion|size|time(?!d?out)|char|turn|step)s?\w*"
-            r"(limit|exceed|exhaust|reach|overflow|window|full)|^limit|truncat|toolong|budget|cutoff|partial"
+            r"|(token|length|context|ctx|output|completion|size|time(?!d?out)|char|turn|step)s?\w*"
+            r"(limit|exceed|exhaust|reach|overflow|window|full|capped)|^limit|truncat|toolong|budget|cutoff|partial"
         ),
     ),
     (
         Finish.FILTERED,
         re.compile(
             r"filter|safety|unsafe|sensitiv|moderat|refus|prohibit|blocked|blocklist|recitation|guardrail|censor|violat"
-            r"|flagged|harm|toxic|policy|risk|jailbreak|copyright"
+            r"|flagged|harm|toxic|policy|risk|jailbreak|copyright|csam|nsfw"
         ),
     ),
     (
@@ -120,10 +122,13 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
         re.compile(
             r"error|fail|abort|cancel|timeout|timedout|deadline|exception|interrupt|disconnect|overload|unavailable"
             r"|unreachable|insufficient|exhaust|malformed|invalid|unexpected|crash|killed|preempt|evict|limit|throttl"
-            r"|quota|busy|broke|lost|corrupt|reject|byuser|outofmemory"
+            r"|quota|busy|broke|lost|corrupt|reject|byuser|outofmemory|^oom|reset|closed|hangup|hungup|dropped|panic"
+            r"|incomplete|prematur|eof$|logits|^[45]\d\d$"
         ),
     ),
     (Finish.TOOLS, re.compile(r"tool|function")),
+    (Finish.DONE, re.compile(r"^stop(seq|str|text|tok|word|crit|cond)|^(hit)?eos")),
+    (Finish.NONE, re.compile(r"^your|here$")),
 )
 """For words of no row; the first that is found counts."""
 
@@ -153,14 +158,21 @@ def classify(value: Json) -> Finish:
         return known
     key = _key(word) if len(word) <= LONGEST_WORD else ""
     bare = key[prefix.end() :] if (prefix := _PREFIXES.match(key)) else key
-    if not bare or _offers_alternatives(word):
+    if not bare or _is_of_a_schema(word):
         return Finish.NONE
     return _CLASSES.get(key) or _CLASSES.get(bare) or _in_parts(word) or _by_stem(bare) or Finish.UNKNOWN
 
 
-def _offers_alternatives(word: str) -> bool:
-    """Whether it is the text of a schema: `stop|length`."""
-    return sum(bool(_key(part)) for part in word.split("|")) > 1
+_PLACEHOLDER = re.compile(r"%\w|\$?\{.*\}", re.DOTALL)
+"""What a template leaves where nothing was put in."""
+
+
+def _is_of_a_schema(word: str) -> bool:
+    """Whether it is a text in place of a word: `stop|length`, `stop, length or tool_calls`, `{{reason}}`."""
+    if _PLACEHOLDER.fullmatch(word.strip()) or sum(bool(_key(part)) for part in word.split("|")) > 1:
+        return True
+    offered = (_CLASSES.get(_key(part.rpartition(":")[2])) for part in re.split(r"[,/]|\bor\b", word))
+    return sum(each not in (None, Finish.NONE) for each in offered) > 1
 
 
 def _in_parts(word: str) -> Finish | None:

@@ -29,6 +29,10 @@ class Progress:
         """Whether a token came, or a reason why none will."""
 
     @property
+    def begun(self) -> bool:
+        return self._answer is not None
+
+    @property
     def finished(self) -> bool:
         return bool(self._ended) and not self._open
 

@@ -9,6 +9,8 @@ MAX_EVENT_BYTES = MAX_RESPONSE_BYTES
 """An answer may come in one event. Counted alike for events that come at once and in pieces."""
 
 
+_FIELDS = frozenset({b"data", b"event", b"id", b"retry", b""})
+
 BLANK = frozenset({b"\n", b"\r", b"\r\n"})
 
 
@@ -32,13 +34,17 @@ def first_data(body: bytes) -> bytes:
     return events[0].data if events else body
 
 
+def _name(field: bytes) -> bytes:
+    return field if field in _FIELDS else field.strip(b" \t\0").lower()
+
+
 class EventParser:
     """Finds the events in bytes as they come.
 
     Liberties are taken with the standard, so that nothing is lost in silence. An event that lacks only its blank line
-    counts at the end of a whole body. A byte order mark is passed over in front of any line. A line that begins like
-    JSON is no field: it is an event of its own, for upstreams write errors, and even answers, between or in place of
-    events.
+    counts at the end of a whole body. A byte order mark, blanks and NULs are passed over in front of any line; names of
+    fields may be in capitals. A line that begins like JSON is no field: it is an event of its own, for upstreams write
+    errors, and even answers, between or in place of events.
     """
 
     def __init__(self) -> None:
@@ -111,7 +117,7 @@ class EventParser:
             self._dispatch()
             return
         field, colon, value = line.partition(b":")
-        match field:
+        match _name(field):
             case b"data":
                 self._end_bare()
                 self._data.append(value.removeprefix(b" "))
