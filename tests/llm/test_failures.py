@@ -99,7 +99,8 @@ TABLE = [
     limited("429 after a negative time", status(429, "-5"), None),
     limited("429 with a reset", reset(str(NOW + 12_500)), 12.5),
     limited("429 with a reset in the past", reset(str(NOW - 1)), None),
-    limited("429 with a reset in seconds", reset(str(NOW // 1000 + 5)), None),
+    limited("429 with a reset in seconds", reset(str(NOW // 1000 + 5)), NOW // 1000 + 5 - NOW / 1000),
+    limited("429 with a reset after seconds", reset("7"), 7.0),
     limited("429 with a reset in nonsense", reset("tomorrow"), None),
     limited(
         "429 with both",

@@ -188,7 +188,19 @@ LIVENESS = [
     b"\n\r\n\r",
     b"\xef\xbb\xbf",
     b'data: {"object": "chat.completion.chunk", "choices": null}\n\n',
+    b"data: null\n\n",
+    b"data: []\n\n",
+    b"data: {}\n\n",
+    b'data: {"hook_results": {"before_request_hooks": []}}\n\n',
+    b'data: {"citations": ["https://a.test"], "search_results": []}\n\n',
+    b'data: {"id": "x", "provider": "OpenAI"}\n\n',
+    b'data: {"x_groq": {"id": "r"}}\n\n',
+    b'data: {"usage": null}\n\n',
+    b'data: {"code": 0, "msg": "success"}\n\n',
+    b'data: {"type": "session.created", "session_id": "s"}\n\n',
+    b'data: {"prompt_progress": {"total": 3, "processed": 1}}\n\n',
 ]
+"""What gateways say beside an answer (Portkey, Perplexity, OpenRouter, Groq, llama.cpp)."""
 
 
 @pytest.mark.parametrize("sign", LIVENESS, ids=str)
@@ -197,6 +209,59 @@ async def test_signs_of_life_are_no_events(sign: bytes) -> None:
 
     assert await streamed(sign, first, sign, *rest, sign) == ("Hello", None)
     assert text_of(await joined(sign + first, *rest)) == "Hello"
+
+
+ENDS = (b"[done]", b"[Done] ", b"DONE", b"[END]", b"<DONE>", b"[ DONE ]", b"[DONE].", b"[DONE]\\n", b'{"done": true}')
+
+
+@pytest.mark.parametrize("end", ENDS, ids=str)
+async def test_whatever_is_made_of_done_ends_a_stream_properly(end: bytes) -> None:
+    doubtful = sse(*HELLO, piece(finish="a_word_of_its_own")) + b"data: " + end + b"\n\n"
+
+    assert (await streamed(sse(*WHOLE) + b"data: " + end + b"\n\n"))[0] == "Hello"
+    assert (await streamed(doubtful))[0] == "Hello"
+    assert text_of(await joined(doubtful)) == "Hello"
+
+
+@pytest.mark.parametrize(
+    "before", [b"\0data: ", b" data: ", b"DATA: ", b"data : ", b"data: data: ", b"data:\t"], ids=str
+)
+async def test_no_event_is_lost_for_how_its_line_begins(before: bytes) -> None:
+    events = sse(*WHOLE, DONE)
+
+    for body in (events.replace(b"data: ", before), events.replace(b"data: ", before, 1)):
+        assert (await streamed(body))[0] == "Hello"
+        assert text_of(await joined(body)) == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"detail": "Insufficient credits"}, ErrorCode.UPSTREAM_CREDIT),
+        ({"message": "boom"}, ErrorCode.UPSTREAM_ERROR),
+        ({"type": "error", "message": "boom"}, ErrorCode.UPSTREAM_ERROR),
+        ({"status": "error", "message": "boom"}, ErrorCode.UPSTREAM_ERROR),
+        ({"data": {"choices": []}}, ErrorCode.UPSTREAM_INVALID),
+    ],
+    ids=str,
+)
+async def test_a_stream_of_no_answer_says_why_where_an_event_does(said: dict[str, Any], code: ErrorCode) -> None:
+    for read in (streamed, joined):
+        with pytest.raises(ProviderError) as raised:
+            await read(sse(said, DONE))
+        assert raised.value.failure.code is code
+        if "message" in said:
+            assert raised.value.reason == "boom"
+
+
+@pytest.mark.parametrize("read", [streamed, joined])
+async def test_bytes_that_are_no_utf8_cost_no_answer(read: Callable[..., Awaitable[Any]]) -> None:
+    whole = json.dumps(COMPLETION).encode().replace(b"Hello", b"H\xe9llo")
+    events = sse(*WHOLE, DONE).replace(b"Hel", b"H\xe9l")
+
+    for body in (whole, events):
+        answer = await read(body)
+        assert (answer[0] if isinstance(answer, tuple) else text_of(answer)) == "H\ufffdllo"
 
 
 async def test_azures_chunk_without_choices_is_passed_on() -> None:
@@ -289,7 +354,6 @@ BROKEN: dict[str, tuple[Any, ...]] = {
     "half an event": (*WHOLE, '{"choices": [], "usa'),
     "two choices, one whole": (piece("a"), piece("b"), piece("c", index=1), piece(None, "stop")),
     "choices that were not asked for": (piece("a"), piece("b", index=1), piece("c"), piece(None, "stop")),
-    "an event of nothing": (*HELLO, {}, piece(finish="stop"), DONE),
     "an answer of nothing": (piece(""), piece(finish="stop"), DONE),
     "an answer of blanks": (piece(" \n"), piece(finish="stop"), DONE),
     "whole answers, longer and longer": ({"choices": [COMPLETION["choices"][0] | {"finish_reason": None}]}, COMPLETION),

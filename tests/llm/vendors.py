@@ -121,7 +121,44 @@ DENIED = [
 ]
 """Errors of a provider that has others of its models for the account."""
 
+ANTHROPIC_SPENT = "You have reached your specified API usage limits. You will regain access on 2026-08-01 at 00:00 UTC."
+NO_CHANNEL = "当前分组 default 下对于模型 m 无可用渠道"
+BEDROCK_OLD = "This model version has reached the end of its life."
+BEDROCK_FORM = "Model use case details have not been submitted for this account."
+NO_MEMORY = "model requires more system memory (5.5 GiB) than is available (3.1 GiB)"
+REPEATED = "Error code: 402 - {'error': {'message': 'x', 'code': 'invalid_request_error'}}"
+
+SEEN = [
+    Example("anthropic, spent", 400, error(ANTHROPIC_SPENT, type="invalid_request_error"), M.CREDIT),
+    Example("groq, spent", 400, error("Organization has exceeded its limit", code="blocked_api_access"), M.CREDIT),
+    Example("a gateway that repeats", 500, {"detail": REPEATED}, M.CREDIT),
+    Example("anthropic, disabled", 400, error("This organization has been disabled."), M.AUTH),
+    Example("groq, restricted", 400, error("Reach out to support", code="organization_restricted"), M.AUTH),
+    Example("baidu", 0, {"error_code": 110, "error_msg": "Access token invalid or no longer valid"}, M.AUTH),
+    Example("azure, embeddings", 400, error("Choose another model", code="OperationNotSupported"), M.MODEL),
+    Example("moonshot", 404, error("Not found the model k", type="resource_not_found_error"), M.MODEL),
+    Example("bedrock, old", 404, {"message": BEDROCK_OLD}, M.MODEL),
+    Example("bedrock, form", 404, {"message": BEDROCK_FORM}, M.MODEL),
+    Example("hugging face, paused", 400, {"error": "The endpoint is paused, ask a maintainer"}, M.MODEL),
+    Example("volcengine", 404, error("endpoint is closed", code="InvalidEndpoint.ClosedEndpoint"), M.MODEL),
+    Example("nvidia", 404, {"title": "Not Found", "detail": "Function 'x': Not found for account 'y'"}, M.MODEL),
+    Example("new api, no channel", 503, error(NO_CHANNEL, code="model_not_found"), M.MODEL),
+    Example("ollama, memory", 500, error(NO_MEMORY, type="api_error"), M.MODEL),
+    Example("xinference", 500, {"detail": "[address=0.0.0.0:1, pid=2] Model not found, uid: x"}, M.MODEL),
+    Example("tabbyapi", 503, {"detail": "No models are currently loaded."}, M.MODEL),
+    Example("lm studio, crashed", 400, {"error": "The model has crashed without additional information."}, M.FAILED),
+    Example("lm studio, unloaded", 400, {"error": "Model unloaded."}, M.FAILED),
+    Example("sambanova", 400, error("but the maximum supported sequence length is just 8192!"), M.CONTEXT),
+    Example("spark", 0, {"code": 11202, "message": "AppIdQpsOverFlowError"}, M.LIMITED),
+    Example("one api, wrapped", 500, error("bad response status code 429", type="upstream_error"), M.LIMITED),
+    Example("litellm", 429, error("No deployments available for this model, Try again in 5 seconds."), M.LIMITED, 5),
+    Example("chatgpt", 429, error("The limit is reached", resets_in_seconds=7), M.LIMITED, 7),
+    Example("zhipu", 429, error("请在 30 秒后重试"), M.LIMITED, 30),
+]
+"""Errors that users of gateways and clients have reported."""
+
 EXAMPLES = [
+    *SEEN,
     # The account cannot pay.
     Example("openai", 429, error(QUOTA, type="insufficient_quota", param=None, code="insufficient_quota"), M.CREDIT),
     Example("openai, quota without a code", 429, error(QUOTA, type=None, code=None), M.CREDIT),

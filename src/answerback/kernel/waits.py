@@ -20,8 +20,11 @@ _PIECE = re.compile(
 )
 _DURATION = re.compile(rf"(?:{_PIECE.pattern}(?:,? (?:and )?)?){{1,5}}", re.IGNORECASE)
 _ASKED = re.compile(
-    r"\b(?:try(?:ing)? again|retry(?:ing)?|wait|resets?|available|replenished|resume)\b[^0-9.]{0,30}\b", re.IGNORECASE
+    r"\b(?:try(?:ing)? again|retry(?:ing)?|wait|resets?|available|replenished|resume)\b(?=([^0-9.]{0,30}\b))",
+    re.IGNORECASE,
 )
+_ASKED_CHINESE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(毫秒|秒|分|小?时)钟?[之以]?后")
+_CHINESE = {"毫秒": 0.001, "秒": 1.0, "分": 60.0, "时": 3_600.0, "小时": 3_600.0}
 _SPAN = re.compile(r"(?:([0-9]{1,3})\.)?([0-9]{1,2}):([0-9]{2}):([0-9]{2})")
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
@@ -29,7 +32,8 @@ _MOMENT = re.compile(
 
 FIELDS = frozenset(
     {"retry_after", "retryafter", "retry_after_seconds", "retryafterseconds", "retrydelay", "retry_delay"}
-    | {"estimated_time", "retry_after_ms", "retryafterms"}
+    | {"estimated_time", "retry_after_ms", "retryafterms", "retry_in", "retry_in_seconds", "reset_in", "resets_in"}
+    | {"resets_in_seconds", "reset_in_seconds", "wait_seconds"}
 )
 """Names of fields that hold a wait: Google's RetryInfo (`retryDelay`), Discord's and others' `retry_after`, Hugging
 Face's `estimated_time`. In lower case, with underscores for hyphens."""
@@ -83,14 +87,16 @@ def wait_in_field(name: str, value: Json) -> float | None:
 
 def wait_in_text(text: str, now_ms: int) -> float | None:
     """Seconds that a sentence asks for: "Please try again in 7.66s", "wait 60 seconds before retrying", "will reset
-    after 8h44m7s", "resets at 2026-01-01T00:00:00Z"."""
+    after 8h44m7s", "resets at 2026-01-01T00:00:00Z", "30 秒后重试"."""
     for asked in _ASKED.finditer(text):
-        rest = text[asked.end() : asked.end() + 60]
+        rest = text[asked.end(1) : asked.end(1) + 60]
         if (moment := _MOMENT.match(rest)) is not None:
             return _until(datetime.fromisoformat(moment.group()), now_ms)
         found = _SPAN.match(rest) or _DURATION.match(rest)
         if found is not None and (seconds := duration(found.group())) is not None:
             return sane(seconds)
+    if (chinese := _ASKED_CHINESE.search(text)) is not None:
+        return sane(float(chinese[1]) * _CHINESE[chinese[2]])
     return None
 
 

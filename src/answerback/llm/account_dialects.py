@@ -92,7 +92,7 @@ ACCOUNT: tuple[Row, ...] = (
         "failedoperation.resourcepackexhausted failedoperation.freeresourcepackexhausted "
         "failedoperation.servicestopunpaid token_quota_reached pre_consume_token_quota_failed limit_source "
         "servicequotaexceededexception "
-        "personal-team-blocked:spending-limit spend_limit_exceeded",
+        "personal-team-blocked:spending-limit spend_limit_exceeded blocked_api_access",
     ),
     row(Meaning.CREDIT, "Zhipu, error codes: 1113 arrears, 1309 plan expired", statuses=(429,), words="1113 1309"),
     row(
@@ -147,8 +147,9 @@ ACCOUNT: tuple[Row, ...] = (
         statuses=(NO_STATUS, 400, 500),
         says=_BEGINS
         + r"(?:your (?:credit|account)\b[^.]{0,20} (?:balance )?is (?:too low|insufficient)|budget has been exceeded"
-        r"|exceededbudget|(?:litellm \w+: [^;]{0,60})?exceeded budget|insufficient balance"
-        r"|access denied, please make sure)",
+        r"|exceededbudget|(?:litellm \w+: [^;]{0,60})?exceeded budget|insufficient (?:balance|credits?|funds)"
+        r"|access denied, please make sure|you have reached your specified api usage limits"
+        r"|organization has exceeded its spend limit)",
     ),
     # It may not from here.
     row(
@@ -181,14 +182,15 @@ ACCOUNT: tuple[Row, ...] = (
         "invalid_authentication invalid_authentication_error api_key_invalid unauthenticated unauthorized auth_error "
         "permission_denied permission_error permission_denied_error invalidapikey accessdenied accessdeniedexception "
         "unrecognizedclientexception expiredtokenexception invalidsignatureexception "
-        "service_disabled consumer_suspended account_suspended api_key_expired",
+        "service_disabled consumer_suspended account_suspended api_key_expired organization_restricted",
     ),
     row(
         Meaning.AUTH,
-        "xAI (400, incorrect API key), Cloudflare (400, authentication)",
+        "xAI (400, incorrect API key), Cloudflare (400, authentication), Anthropic (400, organization), Baidu (110)",
         statuses=(NO_STATUS, 400),
         says=_BEGINS + r"(?:(?:incorrect|invalid) api[ -]?key|api[ -]?key (?:not valid|not found|expired|is invalid)"
-        r"|authentication (?:failed|error))",
+        r"|authentication (?:failed|error)|access token (?:is )?(?:invalid|expired)"
+        r"|(?:this |your )?(?:organization|workspace|account) (?:has been|is) (?:disabled|restricted|suspended))",
     ),
     row(Meaning.AUTH, "MiniMax, error codes: 1004, 2049", statuses=(NO_STATUS,), words="1004 2049"),
 )

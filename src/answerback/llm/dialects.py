@@ -11,7 +11,7 @@ from answerback.kernel.errors import Concerns
 from answerback.llm.account_dialects import ACCOUNT, FIREWALL
 from answerback.llm.error_bodies import HTTPS_WANTED, ErrorBody
 from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
-from answerback.llm.sentences import CONTEXT, FILTERED, NO_MODEL, NOWHERE, UNREADABLE
+from answerback.llm.sentences import CONTEXT, FILTERED, NO_MODEL, NOT_LOADED, NOWHERE, UNREADABLE
 
 SPEAKS_TLS = "the upstream speaks TLS at this port; its base URL should begin with https://"
 
@@ -99,7 +99,22 @@ TABLE: tuple[Row, ...] = (
         "OpenAI, Azure (DeploymentNotFound), Groq, Mistral (1500), Together, Hugging Face, DashScope, GitHub Models",
         statuses=_LOOKUP,
         words="model_not_found modelnotfound model_not_available deploymentnotfound model_decommissioned invalid_model "
-        "model_not_supported unknown_model model_not_exist resourcenotfoundexception model_deprecated",
+        "model_not_supported unknown_model model_not_exist resourcenotfoundexception model_deprecated "
+        "operationnotsupported resource_not_found_error resource_does_not_exist invalidendpoint.closedendpoint "
+        "invalidendpointormodel.notfound",
+    ),
+    row(
+        Meaning.MODEL,
+        "New API (503 model_not_found: no channel has the model), Ollama (500, memory), Xinference, TabbyAPI",
+        statuses=(500, 503),
+        words="model_not_found",
+    ),
+    row(Meaning.MODEL, "The same in their sentences", statuses=(500, 503), says=NOT_LOADED),
+    row(
+        Meaning.FAILED,
+        "LM Studio (400): its model crashed, or was taken out, under the request",
+        statuses=(NO_STATUS, 400),
+        says=r"^(?:the )?model (?:has crashed|(?:re|un)loaded)",
     ),
     row(
         Meaning.MODEL,
@@ -120,7 +135,8 @@ TABLE: tuple[Row, ...] = (
         statuses=(NO_STATUS, 400, 500, 503),
         words="throttlingexception throttling toomanyrequestsexception too_many_requests toomanyrequests "
         "rate_limit_exceeded rate_limit_error rate_limited rate_limit ratelimitreached ratelimiterror "
-        "rate_limit_reached_error requestlimitexceeded resource_exhausted limit_requests token_quota_exceeded",
+        "rate_limit_reached_error requestlimitexceeded limitexceeded resource_exhausted limit_requests "
+        "token_quota_exceeded",
     ),
     row(
         Meaning.LIMITED,
@@ -128,7 +144,12 @@ TABLE: tuple[Row, ...] = (
         statuses=(NO_STATUS, 403, 500, 503),
         says=r"\brate[ -]limit(?:s|ed|ing)?\b|too many requests|request limit reached",
     ),
-    row(Meaning.LIMITED, "MiniMax, error codes: 1002, 1039", statuses=(NO_STATUS,), words="1002 1039"),
+    row(
+        Meaning.LIMITED,
+        "MiniMax: 1002, 1039, 2056; Spark: 11202, 11203",
+        statuses=(NO_STATUS,),
+        words="1002 1039 2056 11202 11203",
+    ),
     row(Meaning.REFUSED, "MiniMax, error codes: 2013", statuses=(NO_STATUS,), words="2013"),
     row(
         Meaning.CAPACITY,
@@ -206,7 +227,7 @@ def classify(status: int, body: ErrorBody, *, asks_wait: bool, retry_after: bool
     of that name does."""
     if status == 403 and body.is_page:
         return BLOCKED
-    passed_on = _PASSED_ON & body.words
+    passed_on = _PASSED_ON & (body.words if status in _REFUSALS else body.words | body.wrapped)
     if status in _GATEWAY and len(passed_on) == 1:
         status = int(next(iter(passed_on)))
     words = body.words if status in _REFUSALS else body.words | body.wrapped

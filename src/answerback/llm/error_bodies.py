@@ -35,6 +35,7 @@ _MARKS = frozenset({"flagged_input", "content_filter_result", "limit_source"})
 _WORD = re.compile(r"[\w.:/ -]{1,128}")
 _WRAPPED = re.compile(r"^(?:[\w.]+(?:Error|Exception)\b|Error code: [0-9]{3}\b)")
 _WRAPPED_WORD = re.compile(r"""['"](?:code|type|status|reason)['"]\s*:\s*['"]([\w.-]{1,64})['"]""")
+_WRAPPED_STATUS = re.compile(r"\b(?:error code:|status code:?) ([45][0-9]{2})\b(?! ?[0-9])", re.IGNORECASE)
 _PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|center|title)\b", re.IGNORECASE)
 
 
@@ -52,7 +53,7 @@ _HTTPS_WANTED = re.compile(
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
     """What an error says. `words` are its codes, types, reasons and status names, in lower case, `wrapped` those that
-    stand in a gateway's sentence around another error; `code` is the first
+    stand in a gateway's sentence around another error, with its status; `code` is the first
     that is no mere number, as it was written; `wait` is in seconds. `is_page`: it is a web page. `headers` are
     those of the response that the error reports (OpenRouter's `metadata.headers`), in lower case."""
 
@@ -147,6 +148,7 @@ class _Reader:
     def _add_text(self, text: str) -> None:
         if _WRAPPED.match(text):
             self._wrapped.update(word.lower() for word in _WRAPPED_WORD.findall(text))
+        self._wrapped.update(_WRAPPED_STATUS.findall(text[:LONGEST]))
         if len(self._texts) < MOST_TEXTS and not any(text in each for each in self._texts):
             self._texts.append(text)
 

@@ -33,6 +33,9 @@ CONTEXT_SENTENCE = f"This model's maximum context length is exceeded ({CONTEXT_C
 QUOTA_OF_DAYS_WAIT = 300.0
 """The shortest wait, in seconds, for a quota of a day or longer: upstreams name one second for it (Gemini)."""
 
+_FIRST_MOMENT = 1e9
+"""A number of seconds beyond which it is a moment since 1970."""
+
 _DAYS = re.compile(OF_DAYS, re.IGNORECASE)
 _WORD = re.compile(r"[a-z0-9_.-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
@@ -208,15 +211,19 @@ def _header(name: str, headers: Mapping[str, str], body: ErrorBody) -> str | Non
 
 
 def _wait(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) -> float | None:
-    """Seconds that the headers ask for. The finer one is read first, as by OpenAI's SDKs; OpenRouter's
-    X-RateLimit-Reset, of a 429, is a moment in epoch milliseconds (other units end up beyond what is sane)."""
+    """Seconds that the headers ask for. The finer one is read first, as by OpenAI's SDKs; then, of a 429, when a limit
+    is reset: at a moment in epoch milliseconds (OpenRouter) or seconds (GitHub), or in seconds from now (Together, the
+    IETF's draft)."""
     value = _header("retry-after-ms", headers, body)
     if value is not None and _NUMBER.fullmatch(value):
         return sane(float(value) / 1000)
     wait = parse_retry_after(_header("Retry-After", headers, body), now)
     if wait is not None:
         return sane(wait)
-    value = _header("X-RateLimit-Reset", headers, body) if status == 429 else None
-    if value is None or not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", value):
+    value = _header("X-RateLimit-Reset", headers, body) or _header("RateLimit-Reset", headers, body)
+    if status != 429 or value is None or not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", value):
         return None
-    return sane((float(value) - now) / 1000)
+    reset = float(value)
+    if reset < _FIRST_MOMENT:
+        return sane(reset)
+    return sane((reset if reset >= 1000 * _FIRST_MOMENT else reset * 1000) / 1000 - now / 1000)

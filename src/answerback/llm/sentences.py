@@ -26,7 +26,8 @@ CONTEXT = (
     r"|exceed\w{0,6}[^.]{0,40}maximum (?:input|sequence|prompt) length|input token count is \d+ but"
     r"|current length is \d+ while limit is|range of input length"
     r"|input (?:\(\d+ tokens\) )?is too large to process"
-    r"|prompt contains \d+ tokens[^.]{0,60}too large|max size: \d+ tokens|prompt超长|超出最大长度"
+    r"|prompt contains \d+ tokens[^.]{0,60}too large|max size: \d+ tokens|prompt ?超长|超出最大长度"
+    r"|maximum supported sequence length|the max length of current question"
 )
 NO_MODEL = (
     r"\bmodels?\b[^;]{0,80}(?:does not exist|not exist|not found|is not (?:a valid|supported by|available)"
@@ -34,7 +35,15 @@ NO_MODEL = (
     r"|(?:unknown|invalid|unsupported|no such) model|not a valid model|no (?:endpoints|allowed providers) (?:found|are)"
     r"|model identifier is invalid|on-demand throughput isn.t supported|unable to access model|模型不存在"
     r"|deployment for this resource does not exist|no deployments? (?:found|available) (?:for|with) model"
+    r"|does not work with the specified model|not found the model|model version has reached the end"
+    r"|marked by provider as legacy|model use case details have not been submitted"
+    r"|\bendpoint (?:is (?:paused|closed|disabled|scaled to zero)|does not exist)"
+    r"|^function\b[^;\n]{0,60}(?:not found for account|degraded)"
 )
+NOT_LOADED = (
+    r"model requires more system memory|no models? (?:is|are) (?:currently )?loaded|\bmodel not found, uid|无可用渠道"
+)
+"""A server that runs, without the model."""
 MODEL_DENIED = (
     r"(?:do(?:es)?(?: not|n.t) have|has no|have no|no) (?:access|permission)\b[^;\n]{0,60}\bmodels?\b"
     r"|must be verified to use the model|access to (?:the )?model\b[^;\n]{0,80}(?:denied|restricted|forbidden|not )"
