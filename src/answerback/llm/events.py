@@ -13,9 +13,6 @@ LIVENESS_WORDS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "kee
 
 END_NAMES = frozenset({b"done", b"end"})
 END_WORDS = frozenset({b"done", b"end", b"finished"})
-NOTHING = frozenset({b"", b"null", b"true", b"[]"})
-"""Data that holds nothing."""
-
 _SIGNS = re.compile(rb"\\[nr]|[^a-z]")
 
 
@@ -81,7 +78,7 @@ def error_of(event: Event) -> Json:
 
 def _sign(data: bytes) -> Sign | None:
     word = data.strip(b' \t"').lower()
-    if word in NOTHING or word.decode("latin-1") in LIVENESS_WORDS:
+    if not word or word.decode("latin-1") in LIVENESS_WORDS:
         return Sign.LIVENESS
     # `[DONE]`, and what others make of it: `DONE`, `<done>`, `[END]`.
     return Sign.DONE if _SIGNS.sub(b"", word) in END_WORDS else None
