@@ -81,7 +81,8 @@ def openai_error(
     if param is None and isinstance(detail, list) and detail:
         wrong = wrong_parameter(detail[0])
         code, message, param = wrong.code, wrong.message, wrong.field or None
-    return respond(status, openai_problem(status, code, message, param), headers)
+    # What is wrong with the whole body has no name of a parameter.
+    return respond(status, openai_problem(status, code, message, None if param in _NOT_NAMED else param), headers)
 
 
 def wrong_parameter(entry: Mapping[str, Any]) -> InvalidField:
