@@ -366,7 +366,7 @@ def test_nothing_of_a_message_is_left_once_it_is_redacted(args: Message) -> None
     redacted = kind.redact(args)
 
     assert redacted == kind.redact(redacted) == kind.decode(kind.encode(redacted))
-    assert kind.encode(redacted) == '{"message": ""}'
+    assert kind.encode(redacted) == '{"message":""}'
 
 
 @pytest.mark.parametrize(

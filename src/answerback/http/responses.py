@@ -1,11 +1,9 @@
 """JSON responses from Pydantic models: one model is the bytes, the documentation and the example of a response."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, PlainSerializer, WithJsonSchema
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from answerback.kernel.clock import rfc3339
@@ -29,15 +27,6 @@ def respond(status: int, body: BaseModel, headers: Mapping[str, str] | None = No
     than 200 levels."""
     # The serializer itself, since `model_dump_json` would decode its bytes to a text.
     return Response(body.__pydantic_serializer__.to_json(body), status, headers, JSON)
-
-
-def encoded(value: Any) -> bytes:
-    """Plain data as compact JSON in UTF-8. What UTF-8 cannot express is replaced."""
-    try:
-        return to_json(value)
-    except ValueError:
-        # Half a surrogate pair, or deeper than 200 levels.
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def plain(body: BaseModel) -> dict[str, Any]:

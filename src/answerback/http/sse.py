@@ -11,9 +11,9 @@ from starlette.types import Receive, Scope, Send
 
 from answerback.http.codes import STOPPING
 from answerback.http.request_log import ERROR_CODE
-from answerback.http.responses import encoded
 from answerback.http.upstream import code_of, status_of
 from answerback.kernel.errors import ProviderError
+from answerback.kernel.json import encoded
 
 EVENT_STREAM = "text/event-stream"
 

@@ -1,8 +1,6 @@
 """Ending a job: its state and attempt, what its conversation remembers, the notifications it owes, and the release of
 the next job of its conversation, in one transaction."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +15,7 @@ from answerback.jobs.model import Finished
 from answerback.jobs.order import RELEASE_NEXT
 from answerback.jobs.rows import error_of, failure_json
 from answerback.kernel.errors import Failure
-from answerback.kernel.json import Json
+from answerback.kernel.json import Json, encoded
 from answerback.kernel.telemetry import JobEnd
 from answerback.kernel.usage import Usage
 from answerback.queue import attempts
@@ -89,8 +87,8 @@ class End:
 
     @classmethod
     def completed(cls, result: Json, window_from: int | None = None, usage: Usage | None = None) -> "End":
-        encoded = json.dumps(result, ensure_ascii=False, allow_nan=False)
-        return cls(JobState.COMPLETED, result, window_from=window_from, encoded=encoded, usage=usage)
+        text = encoded(result).decode()
+        return cls(JobState.COMPLETED, result, window_from=window_from, encoded=text, usage=usage)
 
     @property
     def outcome(self) -> str:
@@ -171,7 +169,7 @@ def _settle(
             conversation_id=job.conversation_id,
             position=job.position,
             job_id=job.id,
-            items=json.dumps(effects.items, ensure_ascii=False),
+            items=encoded(effects.items).decode(),
             wall=tx.wall,
         )
     released = rows[0].pending > 0 and bool((yield RELEASE_NEXT(conversation_id=job.conversation_id, now=tx.now)))
@@ -196,9 +194,5 @@ def _notice(job: Job[Any], effects: Effects) -> Notice:
         position=job.position,
         callback_url=job.callback_url,
         traceparent=job.traceparent,
-        events=tuple(EventBody(event.type, _encoded(event.data)) for event in effects.events),
+        events=tuple(EventBody(event.type, encoded(event.data)) for event in effects.events),
     )
-
-
-def _encoded(data: Mapping[str, Json]) -> bytes:
-    return json.dumps(data, ensure_ascii=False, allow_nan=False).encode()

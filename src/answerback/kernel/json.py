@@ -1,10 +1,24 @@
-"""JSON as Python holds it, and how many values it has."""
+"""JSON as Python holds it, as it is written, and how many values it has."""
 
+import json
 import re
 from typing import Any
 
+from pydantic_core import to_json
+
 Json = Any
 """A decoded JSON value."""
+
+
+def encoded(value: Any) -> bytes:
+    """Plain data, and dataclasses, as compact JSON in UTF-8. What UTF-8 cannot express is replaced, and a number that
+    JSON cannot express is null."""
+    try:
+        return to_json(value, inf_nan_mode="null")
+    except ValueError:
+        # Half a surrogate pair, or deeper than 200 levels.
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
 
 _TEXT = re.compile(rb'"[^"\\]*(?:\\(?:.|\Z)[^"\\]*)*(?:"|\Z)', re.DOTALL)
 """A text of JSON, also one that never ends: what matches at the first try costs a look at each byte."""

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import JSONB
 
 from answerback.database.operation import Statement
+from answerback.kernel.json import encoded
 from answerback.queue.leases import HELD_LEASE
 
 KEPT_FIRST, KEPT_LAST = 3, 20
@@ -62,7 +63,7 @@ def entry(report: Report, at: int) -> str:
         "snippet": snippet,
         "finished_at": at,
     }
-    return json.dumps(fields if report.remark is None else fields | {"remark": report.remark})
+    return encoded(fields if report.remark is None else fields | {"remark": report.remark}).decode()
 
 
 def attempts_of(stored: str) -> tuple[Attempt, ...]:

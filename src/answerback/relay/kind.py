@@ -1,7 +1,6 @@
 """The kind `message`: the LLM is asked with what the conversation remembers, and its answer goes to a webhook."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +16,7 @@ from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, J
 from answerback.jobs.outcome import Completed, Failed, Outcome
 from answerback.jobs.place import place_of
 from answerback.kernel.errors import ErrorCode, Failure, ProviderError, ToolCallUnknown
-from answerback.kernel.json import Json
+from answerback.kernel.json import Json, encoded
 from answerback.kernel.persistence import persist
 from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
 from answerback.llm.failures import CONTEXT_CODE
@@ -53,7 +52,7 @@ class MessageKind:
     def encode(self, args: Message) -> str:
         fields = {name: getattr(args, name) for name in FIELDS}
         given = {name: value for name, value in fields.items() if not (value is None or value is False or value == ())}
-        return json.dumps(given, ensure_ascii=False, default=dataclasses.asdict)
+        return encoded(given).decode()
 
     def decode(self, raw: str) -> Message:
         try:

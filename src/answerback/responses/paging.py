@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.openai_errors import InvalidParameter
-from answerback.http.responses import JSON, encoded
-from answerback.kernel.json import Json
+from answerback.http.responses import JSON
+from answerback.kernel.json import Json, encoded
 from answerback.responses.model import SEALED, Includable, Item
 
 DEFAULT_PAGE, LARGEST_PAGE = 20, 100

@@ -4,11 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from answerback.http.responses import encoded
 from answerback.http.upstream import STATUSES as OF_FAILURES
 from answerback.jobs.kind import JobState, StoredFailure, Unreadable
 from answerback.kernel.errors import ErrorCode
-from answerback.kernel.json import Json
+from answerback.kernel.json import Json, encoded
 from answerback.responses import ids
 from answerback.responses.body import Progress, error_code, response_body
 from answerback.responses.model import Asked, Item
