@@ -10,7 +10,7 @@ from functools import partial
 
 from yarl import URL
 
-from answerback.http.client.connection import Connection, Response
+from answerback.http.client.connection import TURN_BYTES, Connection, Response
 from answerback.http.client.dial import Dialer, Origin, Resolve
 from answerback.http.client.errors import StaleConnection
 from answerback.http.descriptors import may_wait
@@ -34,7 +34,8 @@ class HttpClient:
         buffer_bytes: int,
         framing_bytes: int,
     ) -> None:
-        self._make = partial(Connection, buffer_bytes=buffer_bytes, framing_bytes=framing_bytes)
+        into = memoryview(bytearray(TURN_BYTES))
+        self._make = partial(Connection, into=into, buffer_bytes=buffer_bytes, framing_bytes=framing_bytes)
         self._dialer = Dialer(connect_seconds, tls)
         self._open: set[Connection] = set()
         self._idle: defaultdict[Origin, list[tuple[Connection, float]]] = defaultdict(list)

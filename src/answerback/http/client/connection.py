@@ -88,16 +88,19 @@ class Response:
 class Connection(asyncio.BufferedProtocol):
     """`made` is called when it is open, `idle` when an exchange is over and another may follow, `lost` once, when it is
     closed; `closed` is done then. Of a body, `buffer_bytes` wait for its reader before the server is made to wait;
-    `framing_bytes` are as for `ResponseParser`."""
+    `framing_bytes` are as for `ResponseParser`. What comes passes through `into`, where nothing stays: all connections
+    of an event loop may share it."""
 
     def __init__(
         self,
         idle: Callable[["Connection"], None],
         made: Callable[["Connection"], None],
         lost: Callable[["Connection"], None],
+        into: memoryview,
         buffer_bytes: int,
         framing_bytes: int,
     ) -> None:
+        self._into = into
         self._framing_bytes = framing_bytes
         self._buffer_bytes = buffer_bytes
         self._idle = idle
@@ -113,7 +116,6 @@ class Connection(asyncio.BufferedProtocol):
         self._silent = True
         self._early = b""
         self._unsent: tuple[bytes, ...] = ()
-        self._buffer = bytearray(TURN_BYTES)
         self._turn_over = False
         self._reader_behind = False
 
@@ -175,15 +177,15 @@ class Connection(asyncio.BufferedProtocol):
         self.descriptor = int(transport.get_extra_info("socket").fileno())
         self._made(self)
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 (a turn's bytes)
-        return self._buffer
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (a turn's bytes)
+        return self._into
 
     def buffer_updated(self, nbytes: int) -> None:
-        if nbytes == TURN_BYTES:
+        if nbytes == len(self._into):
             self._turn_over = True
             self._pause()
             asyncio.get_running_loop().call_soon(self._next_turn)
-        self._received(bytes(self._buffer[:nbytes]))
+        self._received(bytes(self._into[:nbytes]))
 
     def _next_turn(self) -> None:
         self._turn_over = False

@@ -1,0 +1,55 @@
+"""Over TLS a turn's bytes come out of several records."""
+
+import asyncio
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from yarl import URL
+
+from answerback.http.client.client import HttpClient
+from answerback.http.client.names import SharedLookups
+
+RECORDS = [b"%06d," % number * 100 for number in range(400)]
+BODY = b"".join(RECORDS)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1, signed by itself, with its key in the same file."""
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subject = ["-days", "2", "-subj", "/CN=server.test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    key = path.with_suffix(".key")
+    subprocess.run([*command, *subject, "-keyout", key, "-out", path], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + key.read_bytes())
+    return path
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY))
+    for record in RECORDS:
+        writer.write(record)
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.starts_processes
+async def test_a_body_of_many_records_comes_whole(certificate: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    client = HttpClient(5.0, ssl.create_default_context(cafile=certificate), buffer_bytes=65_536, framing_bytes=1024)
+    async with server:
+        url = URL(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+
+        response = await client.request("GET", url, {}, None, SharedLookups())
+
+        body = b""
+        while part := await response.read_some():
+            body += part
+        assert body == BODY
+        response.close()
+        await client.close()
