@@ -59,6 +59,7 @@ async def filled(server_database: PostgresDatabase) -> AsyncIterator[Any]:
 @pytest.mark.parametrize(
     ("name", "index"),
     [
+        ("TENANTS_WITH_JOBS", "jobs_listed"),
         ("KINDS_OF_TENANT", "jobs_listed"),
         ("LIST_OF_TENANT", "jobs_listed"),
         ("LIST_ENDED_OF_CONVERSATION", "jobs_conversation"),
@@ -107,7 +108,7 @@ async def test_a_list_reads_nothing_of_other_states_where_it_finds_none(filled: 
     await filled.execute(f"PREPARE listing AS {HOT['LIST_OF_TENANT'].postgresql.compile(dialect=DIALECT)}")
 
     found = await filled.fetchval(
-        "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE listing('tenant-1', 'message', 'zzz', 'jobz', 20)"
+        "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE listing('tenant-1', 'message', 'zzz', 'jobz', '', 20)"
     )
 
     (explained,) = json.loads(found)

@@ -66,6 +66,7 @@ async def test_no_hot_statement_reads_a_whole_table(planner: Any, name: str) -> 
         ("PRUNE_CONVERSATIONS", "conversations_idle"),
         ("PRUNE_CONVERSATIONS", "jobs_conversation"),
         ("ENDED_OF", "jobs_conversation"),
+        ("TENANTS_WITH_JOBS", "jobs_listed"),
         ("KINDS_OF_TENANT", "jobs_listed"),
         ("LIST_OF_TENANT", "jobs_listed"),
         ("LIST_ENDED_OF_CONVERSATION", "jobs_conversation"),

@@ -81,6 +81,7 @@ JOBS: dict[str, Statement] = {
     "FIND_JOB": read.FIND_JOB,
     "ATTEMPTS_OF": read.ATTEMPTS_OF,
     "CONVERSATION": read.CONVERSATION,
+    "TENANTS_WITH_JOBS": everyone.TENANTS,
     "KINDS_OF_TENANT": pages.KINDS,
     "LIST_OF_TENANT": pages.OF_TENANT,
     "LIST_ENDED_OF_CONVERSATION": pages.ENDED_OF_CONVERSATION,

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import pytest
+
+from answerback.database import range_scan
+from answerback.jobs import everyone
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import EVERY_TENANT, JobFilter
 from answerback.testing.clock import FakeClock
@@ -24,6 +28,15 @@ async def listed(stores: Stores, **wanted: Any) -> list[str]:
         before = page.following
 
 
+@pytest.fixture(params=["by index", "by the newest of each index", "by rows"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way to find them."""
+    if request.param == "by the newest of each index":
+        monkeypatch.setattr(range_scan, "FEW", 1)
+    if request.param == "by rows":
+        monkeypatch.setattr(everyone, "MOST_TENANTS", 1)
+
+
 async def test_the_newest_of_all_tenants_come_first(stores: Stores, clock: FakeClock) -> None:
     made = []
     for tenant in (TENANT, OTHER, TENANT, OTHER, OTHER):
@@ -34,6 +47,7 @@ async def test_the_newest_of_all_tenants_come_first(stores: Stores, clock: FakeC
     assert await listed(stores, since=clock.now()) == [made[-1]]
 
 
+@pytest.mark.usefixtures("way")
 async def test_filters_hold_for_all_tenants(stores: Stores, clock: FakeClock) -> None:
     ended = await ended_job(stores, session="s")
     clock.advance(0.001)
@@ -48,3 +62,18 @@ async def test_filters_hold_for_all_tenants(stores: Stores, clock: FakeClock) ->
     assert await listed(stores, delivery=DeliveryState.PENDING) == [ended]
     assert await listed(stores, delivery=DeliveryState.DEAD) == []
     assert await listed(stores, key_id="key_1") == [theirs]
+    assert await listed(stores, delivery=DeliveryState.PENDING, kind="echo") == [ended]
+    assert await listed(stores, session_id="of nobody") == []
+
+
+@pytest.mark.usefixtures("way")
+async def test_many_of_many_tenants_come_in_their_order(stores: Stores, clock: FakeClock) -> None:
+    made = []
+    for number in range(40):
+        clock.advance(0.001)
+        tenant = f"tenant-{number * number % 7}"
+        kind = "retired" if number % 3 else "echo"
+        made.append((await accept(stores, tenant_id=tenant, session=None, kind=kind)).job_id)
+
+    assert await listed(stores, state=JobState.QUEUED) == made[::-1]
+    assert await listed(stores, kind="echo") == made[::-3]

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, literal_column, select
 from answerback.conversations.store import FIND as FIND_CONVERSATION
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.pages import fitting
-from answerback.database.range_scan import newest
+from answerback.database.range_scan import merged, newest
 from answerback.database.sql import among, at_most, in_state
 from answerback.database.tables import JOB_HEAD_STATES, jobs
 from answerback.jobs import everyone
@@ -82,12 +82,16 @@ SHOWN = Statement(_SHOWN.where(among(jobs.c.id).sqlite), postgresql=_SHOWN.where
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A filter, resolved. `conversation_id` is None where none was asked for."""
+    """A filter, resolved. Without `tenants` all rows are looked at. `conversations` is None where none was asked for;
+    `kinds` are those of each tenant."""
 
-    tenant_id: str
-    conversation_id: int | None
-    kinds: Sequence[str]
+    tenants: Sequence[str]
+    conversations: Sequence[int] | None
+    kinds: Sequence[tuple[str, str]]
     states: Sequence[JobState]
+
+
+BY_ROWS = _Asked((), None, (), ())
 
 
 def list_jobs(
@@ -126,16 +130,17 @@ def _find(tx: Transaction, wanted: JobFilter, before: str, limit: int) -> Operat
         is_over = len(recent) < len(ids) or (reached is not None and reached < first)
         return recent, None if is_over else reached
 
-    return (yield from (sift(wanted, walk, before, limit) if is_sifted(wanted) else walk(before, limit)))
+    is_looked_for = is_sifted(wanted) or (not asked.tenants and everyone.looks_into_rows(wanted))
+    return (yield from (sift(wanted, walk, before, limit) if is_looked_for else walk(before, limit)))
 
 
 def _walk(wanted: JobFilter, asked: _Asked, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:
-    if wanted.tenant_id == EVERY_TENANT:
+    if not asked.tenants:
         return (yield from everyone.newest(before, limit)), None
     if wanted.delivery is None:
         return (yield from _jobs(asked, before, limit)), None
     if wanted.state is None and wanted.kind is None and wanted.session_id is None and not is_sifted(wanted):
-        return (yield from jobs_by_delivery(wanted.tenant_id, wanted.delivery, before, limit)), None
+        return (yield from jobs_by_delivery(asked.tenants, wanted.delivery, before, limit)), None
     return (yield from _jobs_with_delivery(asked, wanted.delivery, before, limit))
 
 
@@ -155,39 +160,49 @@ def _is_wanted(record: JobRecord, wanted: JobFilter) -> bool:
 
 
 def _resolve(wanted: JobFilter) -> Operation[_Asked | None]:
-    """None if there is no such conversation. Of all tenants nothing is looked up."""
+    """None if there is no such conversation."""
+    tenants = [wanted.tenant_id]
     if wanted.tenant_id == EVERY_TENANT:
-        return _Asked(wanted.tenant_id, None, (), ())
-    conversation_id = None
+        has_indexes = everyone.looks_into_rows(wanted) and not is_sifted(wanted)
+        tenants = (yield from everyone.tenants_of(wanted)) if has_indexes else []
+        if not tenants:
+            return BY_ROWS
+    conversations = None
     if wanted.session_id is not None:
-        found = yield FIND_CONVERSATION(tenant_id=wanted.tenant_id, key=wanted.session_id)
+        found = yield FIND_CONVERSATION.each([{"tenant_id": each, "key": wanted.session_id} for each in tenants])
         if not found:
             return None
-        conversation_id = found[0].id
-    kinds = [wanted.kind] if wanted.kind else [row.kind for row in (yield KINDS(tenant_id=wanted.tenant_id))]
+        conversations = [row.id for _, row in found]
+    if wanted.kind:
+        kinds = [(each, wanted.kind) for each in tenants]
+    else:
+        of_each = yield KINDS.each([{"tenant_id": each} for each in tenants])
+        kinds = [(tenants[place], row.kind) for place, row in of_each]
     # Only the end of a job makes a delivery.
     possible = [state for state in JobState if wanted.delivery is None or state in ENDED]
     if wanted.error is not None:
         possible = [state for state in possible if state not in NEVER_FAILING]
-    states = [state for state in possible if wanted.state in (None, state)]
-    return _Asked(wanted.tenant_id, conversation_id, kinds, states)
+    return _Asked(tenants, conversations, kinds, [state for state in possible if wanted.state in (None, state)])
 
 
 def _jobs(asked: _Asked, before: str, limit: int) -> Operation[list[str]]:
     below = {"before": before, "limit": limit}
-    if asked.conversation_id is None:
-        sets = [{"kind": kind, "state": state} for kind in asked.kinds for state in asked.states]
-        found = yield OF_TENANT.each([{**below, "tenant_id": asked.tenant_id, **each} for each in sets])
-        return _first(limit, [row.id for _, row in found])
-    below["conversation_id"] = asked.conversation_id
-    ended = [{"kind": kind, "state": state} for kind in asked.kinds for state in asked.states if state in ENDED]
-    found = yield ENDED_OF_CONVERSATION.each([{**below, **each} for each in ended])
-    ids = [row.id for _, row in found]
+    if asked.conversations is None:
+        sets = [
+            {"tenant_id": tenant, "kind": kind, "state": each} for tenant, kind in asked.kinds for each in asked.states
+        ]
+        return (yield from merged(OF_TENANT, sets, before, limit))
+    kinds = sorted({kind for _, kind in asked.kinds})
+    ended = [{"kind": kind, "state": state} for kind in kinds for state in asked.states if state in ENDED]
+    places = [{"conversation_id": each} for each in asked.conversations]
+    ids = yield from merged(
+        ENDED_OF_CONVERSATION, [{**place, **each} for place in places for each in ended], before, limit
+    )
     if JobState.HELD in asked.states:
-        held = yield HELD_OF_CONVERSATION.each([{**below, "kind": kind} for kind in asked.kinds])
+        held = yield HELD_OF_CONVERSATION.each([{**below, **place, "kind": kind} for place in places for kind in kinds])
         ids += [row.id for _, row in held]
-    for row in (yield HEAD_OF_CONVERSATION(conversation_id=asked.conversation_id)):
-        ids += [row.id] if row.id < before and _suits(asked, row) else []
+    heads = yield HEAD_OF_CONVERSATION.each(places)
+    ids += [row.id for _, row in heads if row.id < before and _suits(asked, row)]
     return _first(limit, ids)
 
 
@@ -198,15 +213,15 @@ def _first(limit: int, ids: list[str]) -> list[str]:
 def _jobs_with_delivery(
     asked: _Asked, state: DeliveryState, before: str, limit: int
 ) -> Operation[tuple[list[str], str | None]]:
-    """Reads a chunk of each of the two indexes, and takes the one that reaches further back: it has fewer entries, and
-    each is looked up in the other table."""
+    """Of one tenant. Reads a chunk of each of the two indexes, and takes the one that reaches further back: it has
+    fewer entries, and each is looked up in the other table."""
     matched: list[str] = []
     for _ in range(CHUNKS):
         suiting = yield from _jobs(asked, before, CHUNK)
-        owing = yield from jobs_by_delivery(asked.tenant_id, state, before, CHUNK)
+        owing = yield from jobs_by_delivery(asked.tenants, state, before, CHUNK)
         chunk = min((suiting, owing), key=lambda ids: ids[-1] if len(ids) == CHUNK else "")
         if chunk is suiting:
-            matched += yield from with_delivery(asked.tenant_id, state, chunk)
+            matched += yield from with_delivery(asked.tenants[0], state, chunk)
         else:
             matched += yield from _suiting(asked, chunk)
         if len(chunk) < CHUNK:
@@ -224,5 +239,7 @@ def _suiting(asked: _Asked, ids: Sequence[str]) -> Operation[list[str]]:
 
 def _suits(asked: _Asked, row: Any) -> bool:
     return (
-        asked.conversation_id in (None, row.conversation_id) and row.kind in asked.kinds and row.state in asked.states
+        (asked.conversations is None or row.conversation_id in asked.conversations)
+        and row.kind in {kind for _, kind in asked.kinds}
+        and row.state in asked.states
     )

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, literal_column, select
 
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.range_scan import newest
+from answerback.database.range_scan import merged, newest
 from answerback.database.sql import among, in_state
 from answerback.database.tables import deliveries
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
@@ -37,27 +37,23 @@ _own = select(*_columns, literal_column("'[]'").label("attempts")).where(deliver
 OWN = Statement(_own.where(_listed.sqlite), postgresql=_own.where(_listed.postgresql))
 
 
-def jobs_by_delivery(tenant_id: str, state: DeliveryState, before: str, limit: int) -> Operation[list[str]]:
-    """Ids of jobs whose own delivery is in the state, the newest below `before` first."""
+def jobs_by_delivery(tenant_ids: Sequence[str], state: DeliveryState, before: str, limit: int) -> Operation[list[str]]:
+    """Ids of the tenants' jobs whose own delivery is in the state, the newest below `before` first."""
     if state is DeliveryState.SENDING:
-        sending = yield from _sending(tenant_id)
-        return sorted((each for each in sending if each < before), reverse=True)[:limit]
-    rows = yield JOBS_BY_DELIVERY(tenant_id=tenant_id, state=state, before=before, limit=limit)
-    return sorted((row.job_id for row in rows), reverse=True)
+        sending = yield JOBS_SENDING.each([{"tenant_id": each} for each in tenant_ids])
+        return sorted((row.job_id for _, row in sending if row.job_id < before), reverse=True)[:limit]
+    keys = [{"tenant_id": each, "state": state} for each in tenant_ids]
+    return (yield from merged(JOBS_BY_DELIVERY, keys, before, limit))
 
 
 def with_delivery(tenant_id: str, state: DeliveryState, job_ids: Sequence[str]) -> Operation[list[str]]:
     """Those of these jobs whose own delivery is in the state."""
     if state is DeliveryState.SENDING:
-        kept = yield from _sending(tenant_id)
+        kept = {row.job_id for row in (yield JOBS_SENDING(tenant_id=tenant_id))}
     else:
         found = yield AMONG_JOBS(tenant_id=tenant_id, in_state=state, ids=json.dumps(list(job_ids)))
         kept = {row.job_id for row in found}
     return [each for each in job_ids if each in kept]
-
-
-def _sending(tenant_id: str) -> Operation[set[str]]:
-    return {row.job_id for row in (yield JOBS_SENDING(tenant_id=tenant_id))}
 
 
 def own_deliveries(tx: Transaction, job_ids: Sequence[str]) -> Operation[list[DeliveryRecord]]:
