@@ -88,6 +88,19 @@ async def test_a_filter_is_applied_while_it_is_typed(owner: Visitor) -> None:
     assert await field.input_value() == ""
 
 
+async def test_a_search_that_takes_long_says_how_far_it_got_and_goes_on(visitor: Visitor) -> None:
+    reached = "job_01a22a5b78e0" + "0" * 20
+    page, empty = visitor.page, {"items": [], "next": reached}
+    await page.route("**/v1/jobs?*error=*", lambda route: route.fulfill(json=empty))
+
+    await visitor.open("/console/jobs?error=rare")
+
+    await visitor.sees("None that was accepted in the last")
+    assert "2026" in str(await page.locator(".empty time").get_attribute("datetime"))
+    await visitor.role("link", "Look further back").click()
+    await page.wait_for_url(f"**/console/jobs?error=rare&before={reached}")
+
+
 async def test_a_choice_of_filters_keeps_the_focus(owner: Visitor) -> None:
     page = await owner.open("/console/jobs?tenant=default")
     await owner.sees("customer-42")

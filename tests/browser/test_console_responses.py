@@ -35,10 +35,10 @@ async def test_a_background_response_is_watched_and_cancelled(visitor: Visitor, 
     visitor.expected.append("400")
 
     page = await visitor.open(f"/console/responses/{made['id']}")
-    await page.get_by_text("queued").or_(page.get_by_text("in progress")).first.wait_for()
+    await page.get_by_text("Queued").or_(page.get_by_text("In progress")).first.wait_for()
     await visitor.role("button", "Cancel").click()
 
-    await page.get_by_text("cancelled", exact=True).wait_for()
+    await page.get_by_text("Cancelled", exact=True).wait_for()
     never.set()
 
 

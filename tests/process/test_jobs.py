@@ -29,7 +29,20 @@ DETAILS = JOB | {
 ATTEMPT = {
     *("number", "status", "started_at", "finished_at", "duration_ms", "http_status", "error", "response_snippet"),
 }
-DELIVERY = {"id", "job_id", "status", "held_by", "url", "attempt", "next_attempt_at", "delivered_at", "attempts"}
+DELIVERY = {
+    *(
+        "id",
+        "job_id",
+        "status",
+        "held_by",
+        "url",
+        "endpoint_id",
+        "attempt",
+        "next_attempt_at",
+        "delivered_at",
+        "attempts",
+    )
+}
 
 
 async def test_a_tenant_without_jobs_sees_an_empty_page(client: Client) -> None:

@@ -47,6 +47,7 @@ class DeliverySummary(BaseModel):
 
 
 class DeliveryBody(DeliverySummary):
-    """A callback that a job owes, with its attempts."""
+    """A callback that a job owes, with its attempts; or an event, to the webhook endpoint that `endpoint_id` names."""
 
+    endpoint_id: str | None = Field(description="Null for the callback URL of the request.", examples=[None])
     attempts: list[AttemptBody]

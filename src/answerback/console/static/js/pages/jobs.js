@@ -9,6 +9,7 @@ import { jobsTable } from "../parts/jobs_table.js";
 import { empty, head } from "../parts/notice.js";
 import { ALL, tenantChoice, tenantNames } from "../parts/tenants.js";
 import { changed, go } from "../router.js";
+import { time } from "../time.js";
 
 export const title = "Jobs";
 
@@ -124,8 +125,14 @@ function announce(place, n) {
   fill(place.news, counted(n, "new job"));
 }
 
+/** An id begins with when its job was accepted. */
+const acceptedAt = (id) => parseInt(id.slice(4, 16), 16);
+
 function nothing(query, next) {
-  if (next) return empty("None of the newer jobs matches", "Older ones may: go on below.");
+  if (next) {
+    const further = h("a.button.primary", { href: changed(query, { before: next }) }, "Look further back");
+    return empty("No newer job matches", ["None that was accepted in the last ", time(acceptedAt(next), "for"), "."], further);
+  }
   if (isFiltered({ query }) || query.get("before")) {
     return empty(
       "No job matches",

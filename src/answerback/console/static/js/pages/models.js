@@ -49,14 +49,14 @@ function row(one, i) {
   return h(
     "tr",
     {},
-    h("td.muted", {}, String(i + 1)),
+    h("td.place.muted", {}, String(i + 1)),
     h(
       "td.wide",
       {},
       h("div", {}, inline(one.name)),
       one.last_error ? h("p.small.muted.cut", { title: one.last_error }, `Last error: ${one.last_error}`) : null,
     ),
-    h("td", {}, health(one)),
+    h("td.nowrap", {}, health(one)),
     h("td.number", { "data-name": "Calls" }, number(one.calls)),
     h("td.number", { "data-name": "Failed" }, failed),
     h(

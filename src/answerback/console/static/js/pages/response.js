@@ -2,7 +2,7 @@
 
 import { eventsOf, get, post, remove, send } from "../api.js";
 import { fill, h } from "../dom.js";
-import { number } from "../format.js";
+import { number, sentence } from "../format.js";
 import { badge, label } from "../parts/badge.js";
 import { ask } from "../parts/dialog.js";
 import { items as shownItems } from "../parts/items.js";
@@ -75,7 +75,7 @@ async function follow(view, address, parts, live) {
 function draw(parts, response, view, read) {
   const name = h("h1.mono.wrap", {}, response.id);
   const marks = [
-    badge(response.status.replace("_", " "), TONES[response.status] ?? ""),
+    badge(sentence(response.status), TONES[response.status] ?? ""),
     response.background ? label("background") : null,
   ];
   const words = h(

@@ -20,10 +20,12 @@ function wordsOf({ status }) {
 /** Whether it may pass by itself. */
 export const passes = ({ status }) => status === 0 || status === 429 || status >= 500;
 
+const upper = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 /** The element, and its title. `section` is where the page belongs, `{href, name}`; `again` tries it once more. */
 export function failed(error, { section = null, again }) {
   const [title, next] = wordsOf(error);
-  const why = error.status === 0 ? null : h("p.wrap", {}, h("bdi", { dir: "auto" }, error.message));
+  const why = error.status === 0 ? null : h("p.wrap", {}, h("bdi", { dir: "auto" }, upper(error.message)));
   const retry = passes(error) || error.status === undefined;
   const ways = [
     retry ? h("button.button.primary", { type: "button", onclick: again }, "Try again") : null,

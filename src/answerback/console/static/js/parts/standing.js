@@ -8,5 +8,5 @@ import { badge } from "./badge.js";
 export function standing({ reachable, since }) {
   if (reachable === null) return badge("No answer yet");
   const state = reachable ? badge("Reachable", "good") : badge("Not reachable", "bad");
-  return h("span.row", {}, state, since ? h("span.small.muted", {}, "for ", time(since, "for")) : null);
+  return h("span.row", {}, state, since ? h("span.small.muted.nowrap", {}, "for ", time(since, "for")) : null);
 }

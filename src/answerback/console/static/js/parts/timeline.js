@@ -2,7 +2,7 @@
 
 import { post } from "../api.js";
 import { h } from "../dom.js";
-import { sentence } from "../format.js";
+import { number, sentence } from "../format.js";
 import { jobPath } from "../router.js";
 import { exact, span, time } from "../time.js";
 import { deliveryBadge, ENDED, toneOf } from "./badge.js";
@@ -130,7 +130,7 @@ function end(job) {
   const title = { completed: "Answered", failed: "Failed", cancelled: "Cancelled", expired: "Expired" }[job.status];
   const facts = [
     job.model,
-    job.usage && `${job.usage.total_tokens} tokens`,
+    job.usage && `${number(job.usage.total_tokens)} tokens`,
     job.finish_reason && `finish reason ${job.finish_reason}`,
   ];
   const said = job.error ? [h("p.small", {}, h("code", {}, job.error.code)), reason(job.error.message)] : null;
