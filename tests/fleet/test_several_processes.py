@@ -64,6 +64,24 @@ async def test_whichever_process_answers_shows_the_metrics_of_all(llm: FakeLLM, 
     assert {page.value("processes") for page in pages} == {2}
 
 
+async def test_whichever_process_answers_shows_the_same_of_a_provider(llm: FakeLLM) -> None:
+    llm.on("hello", replies.status(401))
+    async with serving(two_processes(llm)) as http:
+        async with http.post("/api/ask", json={"question": "hello"}) as response:
+            assert response.status == 502
+
+        async def seen() -> set[bool | None]:
+            found = set()
+            for _ in range(16):
+                async with http.get("/v1/overview") as response:
+                    found |= {each["reachable"] for each in (await response.json())["providers"]}
+            return found
+
+        async with asyncio.timeout(10):
+            while await seen() != {False}:
+                pass
+
+
 async def test_a_process_that_is_killed_is_started_again_and_nothing_is_lost(llm: FakeLLM, receiver: Receiver) -> None:
     service = two_processes(llm, LEASE_SECONDS="2")
     async with serving(service) as http:

@@ -150,6 +150,22 @@ def test_a_list_of_models_does_not_say_that_calls_are_answered(health: Health, c
     assert (first(health).reachable, first(health).error) == (False, f"the upstream: {code}")
 
 
+def test_processes_show_the_same_of_a_provider(health: Health, clock: FakeClock) -> None:
+    other = Health(clock)
+    health.on_verdict, other.on_verdict = other.heard, health.heard
+    health.called(call(), failure(ErrorCode.UPSTREAM_AUTH))
+    away_since = clock.now()
+    clock.advance(10)
+    assert (first(other).reachable, first(other).since) == (False, away_since)
+    assert first(other).error == "the upstream: upstream_auth"
+
+    other.called(call(), None)
+
+    assert [(each.reachable, each.since, each.error) for each in (first(health), first(other))] == [
+        (True, clock.now(), None)
+    ] * 2
+
+
 def test_who_rests_is_shown_until_the_rest_ends(health: Health, clock: FakeClock) -> None:
     health.rests("first", "m", 30, ErrorCode.UPSTREAM_RATE_LIMITED)
     health.rests("first", None, 60, ErrorCode.UPSTREAM_CREDIT)

@@ -33,11 +33,12 @@ from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.model import Limits
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import JobEnd
 from answerback.llm.asking import Asker, uncounted
 from answerback.llm.catalog import Catalog
-from answerback.llm.health import Health
+from answerback.llm.health import Health, Verdict
 from answerback.llm.provider import Provider
 from answerback.overview.activity import ActivityWriter
 from answerback.overview.feed import Feeds
@@ -161,7 +162,7 @@ async def build(
     instruments = process.instruments
     stores = make_stores(process.database)
     sharing = make_sharing(settings, stores, instruments, lifetimes, siblings)
-    health = Health(instruments.clock)
+    health = _make_health(instruments, siblings)
     provider = upstreams.provider(instruments, health)
     lifetimes.push_async_callback(provider.close)
     signing_secrets = make_signing_secrets(settings, stores.secrets)
@@ -231,6 +232,22 @@ async def build(
         activity=activity,
         key_uses=key_uses,
     )
+
+
+def _make_health(instruments: Instruments, siblings: Link | None) -> Health:
+    """How providers do; processes of one `serve` show the same of who can be reached."""
+    health = Health(instruments.clock)
+    if siblings is None:
+        return health
+
+    def heard(name: str, reachable: bool, since: int, away: str | None, error: str | None) -> None:
+        health.heard(name, Verdict(reachable, since, None if away is None else ErrorCode(away), error))
+
+    health.on_verdict = lambda name, seen: siblings.provider(
+        name, seen.reachable is True, seen.since or 0, seen.away, seen.error
+    )
+    siblings.on_provider = heard
+    return health
 
 
 def _make_guard(settings: Settings, inbox: Inbox, instruments: Instruments) -> AddressGuard:

@@ -1,7 +1,7 @@
 """How the calls of each provider went lately, as this process saw them."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -54,6 +54,17 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a provider can be reached, since when in epoch milliseconds, and why not: `away` for us, `error` for
+    operators. `reachable` is None until a call has shown it."""
+
+    reachable: bool | None = None
+    since: int | None = None
+    away: ErrorCode | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Call:
     at: float
     seconds: float
@@ -62,11 +73,7 @@ class _Call:
 
 @dataclass(slots=True)
 class _Record:
-    reachable: bool | None = None
-    since: int | None = None
-    away: ErrorCode | None = None
-    """Why it is not reachable."""
-    error: str | None = None
+    verdict: Verdict = Verdict()
     last_error: str | None = None
     doubtful: int = 0
     """How many calls in a row were, up to the last one."""
@@ -78,11 +85,13 @@ class _Record:
 
 
 class Health:
-    """Of each provider, in the order in which they were added."""
+    """Of each provider, in the order in which they were added. `on_verdict` is called with a provider's name when a
+    call of this process has shown something else of it than was known."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._records: dict[str, _Record] = {}
+        self.on_verdict: Callable[[str, Verdict], None] = _ignore
 
     def add(self, name: str) -> None:
         self._records.setdefault(name, _Record())
@@ -113,8 +122,14 @@ class Health:
         """The provider was asked for its models. A list that comes, which some give to anybody, does not say that calls
         are answered: it shows that a provider is there of which nothing else was known."""
         record = self._records.setdefault(name, _Record())
-        if error is not None or record.reachable is None or record.away is ErrorCode.UPSTREAM_UNREACHABLE:
+        known = record.verdict
+        if error is not None or known.reachable is None or known.away is ErrorCode.UPSTREAM_UNREACHABLE:
             self._answered(name, error)
+
+    def heard(self, name: str, verdict: Verdict) -> None:
+        """What a call of another process has shown."""
+        record = self._records.setdefault(name, _Record())
+        record.verdict, record.doubtful = verdict, 0
 
     def standings(self) -> Sequence[Standing]:
         now, wall = self._clock.monotonic(), self._clock.now()
@@ -127,25 +142,32 @@ class Health:
         record = self._records.setdefault(name, _Record())
         reason = error.for_operator if isinstance(error, ProviderError) else None
         record.last_error = reason or record.last_error
+        before = record.verdict
         self._judge(record, error.failure.code if isinstance(error, ProviderError) else None, reason)
+        if (before.reachable, before.away) != (record.verdict.reachable, record.verdict.away):
+            self.on_verdict(name, record.verdict)
         return True
 
     def _judge(self, record: _Record, code: ErrorCode | None, reason: str | None) -> None:
         """What a call that ended with this code, None: with an answer, shows."""
-        since = self._clock.now()
+        before, since = record.verdict, self._clock.now()
         if code in DOUBTFUL:
             record.doubtful += 1
             if record.doubtful == 1:
                 record.doubtful_since = since
-            if record.doubtful < AWAY_AFTER and record.reachable is not False:
+            if record.doubtful < AWAY_AFTER and before.reachable is not False:
                 return
             since = record.doubtful_since
         else:
             record.doubtful = 0
-        reachable = code not in AWAY | DOUBTFUL
-        if record.reachable is not reachable:
-            record.reachable, record.since = reachable, since
-        record.away, record.error = (None, None) if reachable else (code, reason)
+        if code not in AWAY | DOUBTFUL:
+            code = reason = None
+        reachable = code is None
+        record.verdict = Verdict(reachable, before.since if before.reachable is reachable else since, code, reason)
+
+
+def _ignore(_name: str, _verdict: Verdict) -> None:
+    """No other process is there to hear it."""
 
 
 def _standing(name: str, record: _Record, now: float, wall: int) -> Standing:
@@ -153,9 +175,9 @@ def _standing(name: str, record: _Record, now: float, wall: int) -> Standing:
     answered = [call.seconds for call in calls if not call.failed]
     return Standing(
         name=name,
-        reachable=record.reachable,
-        since=record.since,
-        error=record.error,
+        reachable=record.verdict.reachable,
+        since=record.verdict.since,
+        error=record.verdict.error,
         calls=len(calls),
         failures=len(calls) - len(answered),
         latency_ms_p50=round(median(answered) * 1000) if answered else None,

@@ -24,7 +24,7 @@ class Answering:
 
 
 class ProviderStanding(BaseModel):
-    """A provider, as the process that answers this request has seen it. It is not reachable once a call found it away
+    """A provider, as the processes of this `serve` have seen it. It is not reachable once a call found it away
     or refusing the service itself, or three in a row timed out or failed in it; `error` says why, to operators."""
 
     name: str = Field(examples=["openrouter"])

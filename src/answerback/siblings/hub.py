@@ -1,4 +1,4 @@
-"""What a supervisor does for its processes: it passes notifications on, counts requests, and gathers figures."""
+"""What a supervisor does for its processes: it passes on what concerns all, counts requests, and gathers figures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,6 +52,8 @@ class Hub:
         """Raises ValueError for a message that it does not know."""
         match message:
             case ["wake" | "cancelled", str()]:
+                self._to_others(number, encode(*message))
+            case ["provider", str(), bool(), int(), _, _]:
                 self._to_others(number, encode(*message))
             case ["hit", int(ticket), str(caller), int(amount), int(seconds), int(count)]:
                 standing = self._count(caller, Rate(amount, seconds), count)
