@@ -228,6 +228,19 @@ async def test_a_callback_that_failed_shows_each_attempt_and_when_the_next_is_du
     assert await page.locator(".countdown time").first.get_attribute("title")
 
 
+async def test_an_event_to_an_endpoint_is_named_as_one(visitor: Visitor, running: Shop) -> None:
+    endpoint = {"name": "log", "url": running.receiver.url("/log"), "event_types": ["message.completed"]}
+    await running.request("POST", "/v1/webhook_endpoints", endpoint, visitor.key)
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key)
+
+    page = await visitor.open(f"/console/jobs/{job}")
+
+    timeline = page.locator(".timeline > li")
+    event, callback = timeline.filter(has_text="Event to an endpoint"), timeline.filter(has_text="Callback")
+    await event.get_by_text("/log").wait_for()
+    await callback.get_by_text("/answers").wait_for()
+
+
 async def test_an_open_job_can_be_cancelled_and_asked_again(
     visitor: Visitor, running: Shop, day: Sequence[str]
 ) -> None:

@@ -6,6 +6,8 @@ import pytest
 from browsing import Browser, Visitor
 from storefront import OPERATOR, Shop
 
+from answerback.testing import behaviours
+
 PAGES = ("/console/playground", "/console/jobs", "/console/responses", "/console/keys")
 
 
@@ -59,6 +61,27 @@ async def test_the_keyboard_reaches_a_job(owner: Visitor) -> None:
 
     await page.wait_for_url("**/console/jobs/job_*")
     await page.locator("#main:focus").wait_for()
+
+
+async def test_the_keyboard_goes_on_from_where_it_was(browser: Browser, running: Shop) -> None:
+    key = await running.new_key()
+    running.receiver.on("/closed", behaviours.gone())
+    job = await running.say("Is the kettle BPA-free?", key=key, path="/closed")
+    async with browser.visit(running.service.url) as visitor:
+        visitor.expected.append("401")
+        page = await visitor.open(f"/console/jobs/{job}")
+        await page.keyboard.type(key)
+        await page.keyboard.press("Enter")
+        await page.locator("#main:focus").wait_for()
+        await visitor.sees("Attempt 1: HTTP 410")
+        running.receiver.on("/closed", behaviours.status(200))
+        await visitor.role("button", "Resend").focus()
+
+        await page.keyboard.press("Enter")
+        await page.get_by_text("Delivered", exact=True).wait_for()
+
+        # While it is being sent there is no such button.
+        assert await page.evaluate("document.activeElement.matches('button, #main')")
 
 
 async def test_times_are_of_the_readers_zone_and_exact_in_the_title(browser: Browser, running: Shop) -> None:

@@ -40,7 +40,7 @@ class Console {
     }
   }
 
-  #enter(session) {
+  #enter(session, how = { back: true }) {
     this.#session = session;
     this.#feed = new Feed();
     // The service ends the feed of a key that was revoked, and refuses it.
@@ -48,7 +48,7 @@ class Console {
     const leave = () => (this.#tabs.say("left"), this.#signOut());
     this.#shell = new Shell(app, { session, feed: this.#feed, leave });
     this.#feed.start();
-    this.#show({ back: true });
+    this.#show(how);
   }
 
   /** The reader has signed out, here or in another tab: nothing of the address stays either. */
@@ -72,7 +72,7 @@ class Console {
 
   async #askForKey() {
     const { signIn } = await import("./pages/sign_in.js");
-    signIn(app, (session) => (this.#tabs.say("entered"), this.#enter(session)));
+    signIn(app, (session) => (this.#tabs.say("entered"), this.#enter(session, { back: false })));
   }
 
   /** Draws the page of the address. Those that come by a link begin at the top, with the focus on the page. */

@@ -71,10 +71,18 @@ export function sync(parent, entries) {
   return added;
 }
 
+/** The same; what takes the place of an element with the focus gets it. */
+export function refill(parent, ...children) {
+  const at = stopsIn(parent).indexOf(document.activeElement);
+  fill(parent, ...children);
+  if (at >= 0) stopsIn(parent)[at]?.focus({ preventScroll: true });
+  return parent;
+}
+
 /** The element that replaces one with the focus gets it, at the same place. */
 function takeFocus(old, made) {
-  if (!old.contains(document.activeElement)) return;
-  const stops = "a, button, input, select, textarea";
-  const at = [...old.querySelectorAll(stops)].indexOf(document.activeElement);
-  queueMicrotask(() => made.querySelectorAll(stops)[at]?.focus({ preventScroll: true }));
+  const at = stopsIn(old).indexOf(document.activeElement);
+  if (at >= 0) queueMicrotask(() => stopsIn(made)[at]?.focus({ preventScroll: true }));
 }
+
+const stopsIn = (element) => [...element.querySelectorAll("a, button, input, select, textarea")];

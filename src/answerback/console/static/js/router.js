@@ -50,11 +50,18 @@ export function follow(show) {
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
     const modified = event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey;
+    if (link?.hash === "#main") return skip(event);
     if (!link || modified || link.target || !link.getAttribute("href").startsWith("/console")) return;
     event.preventDefault();
     go(link.getAttribute("href"));
   });
   addEventListener("go", () => show({ back: false }));
+}
+
+/** To what the page shows, past the navigation; the address stays as it is. */
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
 }
 
 /** To an address of the console. */

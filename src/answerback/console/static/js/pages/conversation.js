@@ -1,7 +1,7 @@
 /** A conversation: what was said, what the next message will remember, and what waits for its turn. */
 
 import { get, remove, written } from "../api.js";
-import { fill, h, sync } from "../dom.js";
+import { fill, h, refill, sync } from "../dom.js";
 import { counted } from "../format.js";
 import { ENDED, jobBadge } from "../parts/badge.js";
 import { ask } from "../parts/dialog.js";
@@ -89,7 +89,7 @@ function draw(parts, conversation, { older, waiting, readBack, tenant }) {
   const button = first.next
     ? h("button.button.tight", { type: "button", onclick: () => readBack(first.next) }, "Earlier messages")
     : null;
-  fill(parts.earlier, button);
+  refill(parts.earlier, button);
   const entries = entriesOf(messages, conversation.remembered_from, tenant);
   sync(parts.said, entries);
   sync(

@@ -1,7 +1,7 @@
 /** The conversations, the last used first. */
 
 import { get } from "../api.js";
-import { fill, h, sync } from "../dom.js";
+import { fill, h, refill, sync } from "../dom.js";
 import { number } from "../format.js";
 import { label } from "../parts/badge.js";
 import { input } from "../parts/fields.js";
@@ -41,7 +41,7 @@ export async function page(view) {
       body,
       items.map((each) => ({ key: each.key, value: each, make: () => row(each, tenant) })),
     );
-    fill(place, items.length ? [table, pager(view.query, next)] : nothing());
+    refill(place, items.length ? [table, pager(view.query, next)] : nothing());
   };
   await read();
   if (!before) view.every(REREAD_MS, read);

@@ -76,8 +76,11 @@ function draw(view, job, how) {
       h("div.stack", {}, card("Facts", h("div.card-body", {}, facts(job, view.session, how))), texts),
     ),
   );
-  if (focused) view.root.querySelector(`[data-act="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  // What was done may be over, and its button gone.
+  if (focused) (view.root.querySelector(`[data-act="${CSS.escape(focused)}"]`) ?? main()).focus({ preventScroll: true });
 }
+
+const main = () => document.getElementById("main");
 
 function top(job, how) {
   const name = h("h1.mono.wrap", {}, job.job_id);

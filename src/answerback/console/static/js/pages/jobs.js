@@ -1,7 +1,7 @@
 /** The jobs, newest first: filters stand in the address, the first page is live. */
 
 import { get } from "../api.js";
-import { fill, h } from "../dom.js";
+import { fill, h, refill } from "../dom.js";
 import { counted } from "../format.js";
 import { DELIVERY_STATES, JOB_STATES } from "../parts/badge.js";
 import { field, input, select } from "../parts/fields.js";
@@ -113,7 +113,7 @@ function draw(view, place, { items, next }, isOther) {
   // A table that stays where it is keeps the focus within.
   if (!items.length) fill(place.list, nothing(view.query, next));
   else if (!place.table.element.isConnected) fill(place.list, place.table.element);
-  fill(place.pager, pager(view.query, next));
+  refill(place.pager, pager(view.query, next));
   place.clear.hidden = !isFiltered(view);
 }
 

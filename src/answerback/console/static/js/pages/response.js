@@ -27,9 +27,12 @@ export async function page(view) {
     events: h("ol.events"),
     input: h("div.card-body.stack"),
   };
+  let shown = null;
   const read = async () => {
     const response = await get(address, null, view.signal);
-    draw(parts, response, view, read);
+    const written = JSON.stringify(response);
+    if (written !== shown) draw(parts, response, view, read);
+    shown = written;
     return OPEN.includes(response.status);
   };
   const isOpen = await read();

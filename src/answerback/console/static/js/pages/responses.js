@@ -1,7 +1,7 @@
 /** Stored responses, as OpenAI's API makes them: those that are answered in the background, and those that have ended. */
 
 import { get } from "../api.js";
-import { fill, h, sync } from "../dom.js";
+import { fill, h, refill, sync } from "../dom.js";
 import { number } from "../format.js";
 import { jobBadge, label } from "../parts/badge.js";
 import { curl } from "../parts/samples.js";
@@ -35,7 +35,7 @@ export async function page(view) {
       body,
       items.map((job) => ({ key: job.job_id, value: job, make: () => row(job) })),
     );
-    fill(place, items.length ? [table, pager(view.query, next)] : nothing(view.session));
+    refill(place, items.length ? [table, pager(view.query, next)] : nothing(view.session));
   };
   await read();
   if (!before) view.every(REREAD_MS, read);

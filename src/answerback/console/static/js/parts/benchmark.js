@@ -6,7 +6,7 @@ import { counted, number } from "../format.js";
 import { span, time } from "../time.js";
 import { bars } from "./chart.js";
 import { area, field, input } from "./fields.js";
-import { card, empty, failure } from "./notice.js";
+import { card, empty, failure, once } from "./notice.js";
 import { inline } from "./text.js";
 
 const PROMPTS = "Say hello in three languages.\nWhat is the capital of France?";
@@ -47,19 +47,12 @@ function formOf(view, start) {
   const about = h("p.muted.small", {}, "Each call counts against your rate, and the provider charges for it.");
   const submit = async (event) => {
     event.preventDefault();
-    button.disabled = true;
     const names = models.value
       .split(",")
       .map((name) => name.trim())
       .filter(Boolean);
-    await start({
-      names,
-      prompts: prompts.value,
-      runs: runs.value,
-      concurrency: concurrency.value,
-      max_tokens: longest.value,
-    });
-    button.disabled = false;
+    const counts = { runs: runs.value, concurrency: concurrency.value, max_tokens: longest.value };
+    await once(button, () => start({ names, prompts: prompts.value, ...counts }));
   };
   return h(
     "form.form",

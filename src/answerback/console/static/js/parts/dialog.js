@@ -1,6 +1,7 @@
 /** Dialogs: asked before what cannot be undone, and for what a form needs. */
 
 import { fill, h } from "../dom.js";
+import { once } from "./notice.js";
 
 /**
  * Shows a form. `act` runs when it is submitted: the dialog closes when it succeeds, and shows why when it does not.
@@ -11,21 +12,19 @@ export function ask({ title, body = [], action, leaving = "Cancel", danger = fal
     const problem = h("p.problem", { role: "alert", hidden: true });
     const submit = h("button.button.primary", { type: "submit", class: danger ? "danger" : "" }, action);
     const leave = h("button.button", { type: "button", onclick: () => close() }, leaving);
-    const close = open(title, [body, problem], [leave, submit], { run, closed: () => resolve(result) });
     let result = null;
-
-    async function run(form) {
-      submit.disabled = true;
-      problem.hidden = true;
-      try {
-        result = (await act(form)) ?? true;
-        close();
-      } catch (error) {
-        problem.hidden = false;
-        fill(problem, error.message);
-        submit.disabled = false;
-      }
-    }
+    const run = (form) =>
+      once(submit, async () => {
+        problem.hidden = true;
+        try {
+          result = (await act(form)) ?? true;
+          close();
+        } catch (error) {
+          problem.hidden = false;
+          fill(problem, error.message);
+        }
+      });
+    const close = open(title, [body, problem], [leave, submit], { run, closed: () => resolve(result) });
   });
 }
 

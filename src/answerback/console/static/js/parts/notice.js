@@ -17,24 +17,31 @@ export function empty(title, words, ...actions) {
 
 /** Says for a moment what an action did. */
 export function toast(words, kind = "good") {
-  const shown = h("div.toast", { "data-kind": kind }, words);
+  const shown = h("div.toast", { "data-kind": kind, role: kind === "bad" ? "alert" : null }, words);
   document.getElementById("toasts").append(shown);
   setTimeout(() => shown.remove(), SHOWN_MS);
 }
 
-/** Runs an action of a button, which is disabled meanwhile; a failure is shown. Returns whether it succeeded. */
-export async function attempt(button, action) {
-  button.disabled = true;
+/** Does what a button is for; pressed once more meanwhile it does nothing. It keeps the focus: a disabled one would not. */
+export async function once(button, work) {
+  if (button.hasAttribute("aria-disabled")) return;
+  button.setAttribute("aria-disabled", "true");
   try {
-    await action();
-    return true;
-  } catch (error) {
-    toast(error.message, "bad");
-    return false;
+    await work();
   } finally {
-    button.disabled = false;
+    button.removeAttribute("aria-disabled");
   }
 }
+
+/** Runs an action of a button; a failure is shown. */
+export const attempt = (button, action) =>
+  once(button, async () => {
+    try {
+      await action();
+    } catch (error) {
+      toast(error.message, "bad");
+    }
+  });
 
 /** The head of a page. */
 export function head(title, lead = null, ...actions) {
