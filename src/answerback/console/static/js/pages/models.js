@@ -69,7 +69,7 @@ function row(one, i) {
 }
 
 function health(one) {
-  return h("div.stack.close", {}, standing(one), one.resting_until ? rest(one) : null);
+  return h("div.lines", {}, standing(one), one.resting_until ? rest(one) : null);
 }
 
 const rest = ({ resting_until: until, reason }) =>
