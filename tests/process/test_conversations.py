@@ -114,6 +114,22 @@ async def test_an_output_without_its_call_is_not_added(sdk: openai.AsyncOpenAI, 
     assert await texts(sdk, conversation.id) == []
 
 
+@pytest.mark.parametrize("mode", [{}, {"stream": True}, {"background": True}])
+async def test_an_output_without_its_call_is_no_turn(sdk: openai.AsyncOpenAI, mode: Mapping[str, Any]) -> None:
+    call: Any = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"}
+    output: Any = {"type": "function_call_output", "call_id": "call_1", "output": "sunny"}
+    conversation = await sdk.conversations.create(items=[call])
+
+    with pytest.raises(openai.BadRequestError, match="call_2") as refused:
+        await sdk.responses.create(
+            model="fake", input=[output, {**output, "call_id": "call_2"}], conversation=conversation.id, **mode
+        )
+
+    assert refused.value.param == "input"
+    answered = await sdk.responses.create(model="fake", input=[output, said("so?")], conversation=conversation.id)
+    assert answered.status == "completed"
+
+
 async def test_a_conversation_that_lost_a_call_says_which_output_to_delete(sdk: openai.AsyncOpenAI) -> None:
     calls: Any = [
         {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"},

@@ -15,6 +15,7 @@ from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.kind import ResponseKind
 from answerback.responses.model import Asked
 from answerback.responses.opening import Opening
+from answerback.responses.pairs import are_paired, check_input
 from answerback.responses.store import ResponseStore
 from answerback.responses.stored import StoredResponse
 from answerback.responses.tools import Toolbox
@@ -61,14 +62,8 @@ class Background:
             if earlier is not None:
                 await self._check_kept(tenant_id, earlier)
                 return earlier
-        key = None
-        if asked.conversation is not None:
-            await self._log.get(tenant_id, asked.conversation)
-            key = ids.conversation_key(asked.conversation)
-        asked, items = await self._contexts.resolve(tenant_id, asked)
-        if key is None:
-            # What stands in a conversation before this input is known once its turn has come.
-            Opening(asked, items, Toolbox.of(asked.parameters))
+        asked = await self._checked(tenant_id, asked)
+        key = None if asked.conversation is None else ids.conversation_key(asked.conversation)
         return await self._submitter.submit(
             Submission(
                 kind=self._kind,
@@ -81,6 +76,19 @@ class Background:
                 key_id=caller.key_id,
             )
         )
+
+    async def _checked(self, tenant_id: str, asked: Asked) -> Asked:
+        """The request with its references resolved."""
+        if asked.conversation is not None:
+            await self._log.get(tenant_id, asked.conversation)
+        resolved, items = await self._contexts.resolve(tenant_id, asked)
+        if asked.conversation is None:
+            Opening(resolved, items, Toolbox.of(asked.parameters))
+        elif asked.background and are_paired(resolved.input):
+            # What stands before this input is known once its turn has come; but nobody can have the output of a call
+            # that is still to be made.
+            check_input(await self._log.all(tenant_id, asked.conversation), resolved.input)
+        return resolved
 
     async def _check_kept(self, tenant_id: str, earlier: Accepted) -> None:
         try:

@@ -98,9 +98,12 @@ class ConversationLog:
         """The items as they are stored, with their ids: behind all that was there, or is being answered. Raises
         UnansweredCall, ChainTooLong."""
         if are_paired(given.items):
-            before = await self._read(lambda _: _all(tenant_id, conversation_id), tenant_id=tenant_id)
-            check_added(before, given.items, given.paths)
+            check_added(await self.all(tenant_id, conversation_id), given.items, given.paths)
         return await self._write(lambda tx: _add(tx, tenant_id, conversation_id, given.items), tenant_id=tenant_id)
+
+    async def all(self, tenant_id: str, conversation_id: str) -> Sequence[Item]:
+        """All that stands in it now. Raises ChainTooLong."""
+        return await self._read(lambda _: _all(tenant_id, conversation_id), tenant_id=tenant_id)
 
     async def page(
         self, tenant_id: str, conversation_id: str, after: str | None, limit: int, *, newest_first: bool

@@ -63,17 +63,33 @@ def matched(items: Iterable[Item]) -> Mapping[int, Item]:
 def check_added(before: Iterable[Item], items: Sequence[Item], paths: Sequence[str]) -> None:
     """Raises UnansweredCall, which names the path of an item that could never be read behind those before it. A call
     whose output comes later can."""
-    calls = _OpenCalls()
-    for item in before:
-        try:
-            calls.take(item)
-        except _Unpaired:
-            continue
+    calls = _behind(before)
     for item, path in zip(items, paths, strict=True):
         try:
             calls.take(item)
         except _Unpaired as why:
             raise UnansweredCall(f"{path}.call_id", f"invalid '{path}.call_id': {why}") from None
+
+
+def check_input(before: Iterable[Item], items: Sequence[Item]) -> None:
+    """As `check_added`, for the input of a response."""
+    calls = _behind(before)
+    for item in items:
+        try:
+            calls.take(item)
+        except _Unpaired as why:
+            raise UnansweredCall("input", f"{why}: {_remedy(item)}") from None
+
+
+def _behind(items: Iterable[Item]) -> _OpenCalls:
+    """The calls that are open behind these items."""
+    calls = _OpenCalls()
+    for item in items:
+        try:
+            calls.take(item)
+        except _Unpaired:
+            continue
+    return calls
 
 
 def are_paired(items: Iterable[Item]) -> bool:
