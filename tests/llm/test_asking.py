@@ -256,4 +256,4 @@ async def test_an_answer_without_a_request_leaves_a_line_of_its_own(made: Made, 
 
     await asker.ask("t1", BODY)
 
-    assert journal.lines == [("asked", {"model": "model-1", "ms": 1000, "tokens": 3, "finish": "stop"})]
+    assert journal.lines == [("answered", {"model": "model-1", "ms": 1000, "tokens": 3, "finish": "stop"})]

@@ -24,9 +24,6 @@ T = TypeVar("T")
 TIMER_SLACK = 0.005
 """Seconds added to a wait whose end is known: an event loop's timers may fire a millisecond or two early."""
 
-MEASURED = "measured"
-"""The event of each answer of a benchmark, whose request asks for many."""
-
 MEASURED_TEXT = 32_000
 """How many characters of an answer are kept: a spreadsheet's cell holds few more."""
 
@@ -107,8 +104,7 @@ class Asker:
             return Timed(answer.text, answer, self._monotonic() - started)
 
         timed = await self._retried(tenant_id, attempt)
-        answer = timed.answer
-        self._report(tenant_id, "asked", answer.model, timed.seconds, answer.usage, answer.finish_reason)
+        self._report(tenant_id, timed.answer, timed.seconds)
         return timed
 
     async def relay(
@@ -122,7 +118,7 @@ class Asker:
         started = self._monotonic()
         request = ChatRequest(body, self._timeout, tenant_id, optional=optional, api=api)
         reply = await self._retried(tenant_id, lambda: send_whole(self._provider, request))
-        self._report(tenant_id, "relayed", reply.model, self._monotonic() - started, reply.usage, reply.finish_reason)
+        self._report(tenant_id, reply, self._monotonic() - started)
         return reply
 
     async def stream(
@@ -141,7 +137,7 @@ class Asker:
         def report(error: BaseException | None) -> None:
             seconds = self._monotonic() - started
             if error is None:
-                self._report(tenant_id, "streamed", reply.model, seconds, reply.usage, reply.finish_reason)
+                self._report(tenant_id, reply, seconds)
             elif isinstance(error, ProviderError):
                 self._ended(JobEnd(tenant_id, error.failure.code))
                 self._log.warning("stream_broke", code=error.failure.code.value, ms=int(seconds * 1000))
@@ -187,7 +183,8 @@ class Asker:
             measured = await self._retried(tenant_id, attempt)
         except ProviderError as error:
             return Measured(tries, self._monotonic() - started, 0.0, failure=error.failure)
-        self._report(tenant_id, MEASURED, measured.model, measured.seconds, measured.usage, measured.finish_reason)
+        # The request of a benchmark asks for many answers, each of which gets a line.
+        self._report(tenant_id, measured, measured.seconds, noted=False)
         return measured
 
     async def models(self) -> ModelList:
@@ -225,20 +222,20 @@ class Asker:
     def _report(
         self,
         tenant_id: str,
-        event: str,
-        model: str | None,
+        answer: Answer | WholeReply | StreamedReply | Measured,
         seconds: float,
-        usage: Usage | None,
-        finish: FinishReason | None,
+        *,
+        noted: bool = True,
     ) -> None:
-        """Notes an answer on the line of its request; one without a request of its own gets a line."""
+        """Notes an answer on the line of its request; one without such a line gets one of its own."""
+        usage, finish = answer.usage, answer.finish_reason
         self._ended(JobEnd(tenant_id, ANSWERED, usage))
         ms, tokens = int(seconds * 1000), usage.total_tokens if usage else None
-        request = None if event == MEASURED else CURRENT_REQUEST.get()
+        request = CURRENT_REQUEST.get() if noted else None
         if request is None:
-            self._log.info(event, model=model, ms=ms, tokens=tokens, finish=finish)
+            self._log.info("answered", model=answer.model, ms=ms, tokens=tokens, finish=finish)
         else:
-            request.notes.update(model=model, tokens=tokens, finish=finish, llm_ms=ms)
+            request.notes.update(model=answer.model, tokens=tokens, finish=finish, llm_ms=ms)
 
 
 async def _text(first: str, reply: StreamedReply) -> AsyncGenerator[str, None]:

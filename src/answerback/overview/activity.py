@@ -3,20 +3,18 @@
 No job pays a statement for it. What was counted since the last write is lost with the process: it is for looking at.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from queue import Empty, SimpleQueue
 
 from answerback.database.operation import Transaction
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.late_writes import LateWrites
 from answerback.kernel.log import Log
 from answerback.kernel.telemetry import JobEnd
 from answerback.overview.model import ALL_TENANTS, MINUTE_MS, Count, Slot
 from answerback.overview.store import OverviewStore
 
 WRITE_SECONDS = 2.0
-LAST_SECONDS = 0.5
-"""How long an end waits for the database: a supervisor kills a process that takes long to stop."""
 MAX_SLOTS = 20_000
 """How many are remembered while the database is away; then they are forgotten."""
 
@@ -70,19 +68,13 @@ class ActivityWriter:
         self._store = store
         self._log = log
         self._unwritten: Mapping[Slot, Count] = {}
-        self._running: asyncio.Task[None] | None = None
+        self._writes = LateWrites(self.write, WRITE_SECONDS)
 
     def start(self) -> None:
-        self._running = asyncio.create_task(self._run())
+        self._writes.start()
 
     async def close(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running], timeout=LAST_SECONDS)
-        try:
-            async with asyncio.timeout(LAST_SECONDS):
-                await self.write()
-        except TimeoutError:
+        if not await self._writes.close():
             self._log.warning("activity_lost", reason="the database did not answer in time")
 
     async def write(self) -> None:
@@ -100,8 +92,3 @@ class ActivityWriter:
                 self._unwritten = counts
             else:
                 self._log.warning("activity_lost", reason=str(error))
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(WRITE_SECONDS)
-            await self.write()
