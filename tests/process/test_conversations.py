@@ -57,8 +57,9 @@ async def test_it_is_created_changed_and_deleted(sdk: openai.AsyncOpenAI) -> Non
     for call in (sdk.conversations.retrieve, sdk.conversations.delete, sdk.conversations.items.list):
         with pytest.raises(openai.NotFoundError):
             await call(made.id)
-    with pytest.raises(openai.NotFoundError):
+    with pytest.raises(openai.NotFoundError) as gone:
         await sdk.responses.create(model="fake", input="x", conversation=made.id)
+    assert gone.value.param == "conversation"
 
 
 async def test_an_empty_request_makes_an_empty_one(sdk: openai.AsyncOpenAI, http: aiohttp.ClientSession) -> None:

@@ -354,7 +354,7 @@ async def test_a_long_conversation_is_cut_where_the_request_allows_it(
     llm.then(replies.status(400, too_long))
 
     status, refused = await post(http, **asked)
-    assert (status, refused["error"]["code"]) == (400, "context_length_exceeded")
+    assert (status, refused["error"]["code"], refused["error"]["param"]) == (400, "context_length_exceeded", "input")
 
     llm.then(replies.status(400, too_long))
     status, answered = await post(http, **asked, truncation="auto")

@@ -80,7 +80,10 @@ class Background:
     async def _checked(self, tenant_id: str, asked: Asked) -> Asked:
         """The request with its references resolved."""
         if asked.conversation is not None:
-            await self._log.get(tenant_id, asked.conversation)
+            try:
+                await self._log.get(tenant_id, asked.conversation)
+            except NotFound as gone:
+                raise NotFound(gone.message, "conversation") from None
         resolved, items = await self._contexts.resolve(tenant_id, asked)
         if asked.conversation is None:
             Opening(resolved, items, Toolbox.of(asked.parameters))

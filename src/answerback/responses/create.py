@@ -17,6 +17,7 @@ from answerback.kernel.ids import new_id
 from answerback.kernel.instruments import Instruments
 from answerback.llm.adaptation import wants_stream
 from answerback.llm.asking import Asker
+from answerback.llm.failures import CONTEXT_CODE
 from answerback.llm.reply import StreamedReply
 from answerback.responses import ids, stored
 from answerback.responses.answering import Answering
@@ -121,8 +122,10 @@ def name_ignored(response: Response, toolbox: Toolbox) -> None:
 
 
 def _as_of_openai(error: ProviderError) -> ProviderError:
-    """A model that is not there is a wrong parameter on this route, not a missing path."""
+    """A model that is not there is a wrong parameter on this route, no missing path; what is too long is the input."""
     if status_of(error) == 404 and code_of(error) == "model_not_found":
         error.shown_status = 400
         error.failure = replace(error.failure, param="model")
+    elif code_of(error) == CONTEXT_CODE:
+        error.failure = replace(error.failure, param="input")
     return error
