@@ -421,9 +421,9 @@ async def test_a_key_makes_one_conversation(sdk: openai.AsyncOpenAI) -> None:
         ({"conversation": {"id": "x"}}, 400, "conversation.id"),
         ({"conversation": {}}, 400, "conversation.id"),
         ({"conversation": []}, 400, "conversation"),
-        ({"conversation": UNKNOWN}, 404, None),
+        ({"conversation": UNKNOWN}, 404, "conversation"),
         ({"conversation": UNKNOWN, "previous_response_id": "resp_1"}, 400, "previous_response_id"),
-        ({"conversation": UNKNOWN, "stream": True}, 404, None),
+        ({"conversation": UNKNOWN, "stream": True}, 404, "conversation"),
     ],
 )
 async def test_a_wrong_conversation_is_named(
