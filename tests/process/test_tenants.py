@@ -125,12 +125,6 @@ async def test_operators_list_the_jobs_of_the_tenant_they_ask_for(operator: Clie
     assert accepted["job_id"] not in await listed("")
 
 
-async def test_an_operators_own_tenant_holds_no_job_of_another(operator: Client, client: Client) -> None:
-    accepted = await client.say()
-
-    problem(await operator.request("GET", f"/v1/jobs/{accepted['job_id']}"), 404, "not_found")
-
-
 @pytest.mark.parametrize("key", ["a tenant's", "AUTH_TOKEN"])
 async def test_clients_may_not_ask_for_a_tenant_not_even_their_own(operator: Client, key: str) -> None:
     client, made = await make_tenant(operator)
