@@ -26,6 +26,11 @@ CODECS = ("ascii", "idna", "latin-1", "utf-8", "utf-8-sig", "utf-16")
 no descriptor is free."""
 
 
+SWITCH_SECONDS = 0.0005
+"""After how long an event loop that has work in hand lets the database's thread go on, which asks many times for each
+group of writes. Python's own 5 ms would hold up a message by half a second."""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """`metrics` are those of the instruments, as they are exposed. `backlog` counts the open jobs that the database
@@ -44,6 +49,7 @@ async def open_process(
     """`models` have their own labels in metrics; what it opens is closed by `lifetimes`. Raises StorageUnavailable."""
     for name in CODECS:
         codecs.lookup(name)
+    sys.setswitchinterval(SWITCH_SECONDS)
     metrics = PrometheusMetrics(models)
     tracer = make_tracer(os.environ, log)
     lifetimes.push_async_callback(asyncio.to_thread, tracer.close)
