@@ -45,3 +45,7 @@ def test_what_holds_no_list_is_none(document: Json) -> None:
         models_of(document)
 
     assert caught.value.failure.code is ErrorCode.UPSTREAM_INVALID
+
+
+def test_a_list_of_none_may_be_null() -> None:
+    assert models_of({"object": "list", "data": None}) == []

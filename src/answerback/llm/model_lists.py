@@ -10,6 +10,9 @@ def models_of(document: Json) -> list[Model]:
     """The models of a list; entries that name none are skipped. Raises ProviderError for a document without a list,
     and for a list of other things."""
     listed = document.get("data", document.get("models")) if isinstance(document, dict) else document
+    if listed is None and isinstance(document, dict) and document.get("object") == "list":
+        # A list without entries, as Go writes one.
+        listed = []
     if not isinstance(listed, list):
         raise invalid("holds no list of models")
     if all(isinstance(entry, str) for entry in listed):

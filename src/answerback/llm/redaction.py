@@ -23,9 +23,20 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\1\2{REDACTED}",
     ),
-    # Keys that vendors issue, whole or starred: sk-…, gsk_…, xai-…, hf_…, AIza…, AKIA….
+    # In a header, in JSON, and as OpenAI repeats it: `x-api-key: …`, `"api_key": "…"`, `API key provided: …`.
+    (
+        re.compile(
+            r"(?i)(\b(?:x-)?(?:api[ _-]?key|access[_-]?token|auth[_-]?token|client[_-]?secret|authorization)\b"
+            r"(?: provided)?['\"]?(?:\s*[:=]\s*|\s+)['\"]?)(?=[^\s'\",;]*[0-9])[^\s'\",;]{12,}"
+        ),
+        rf"\1{REDACTED}",
+    ),
+    # Keys that vendors issue, whole or starred: sk-…, gsk_…, xai-…, hf_…, ghp_…, AIza…, AKIA…, a JWT, Zhipu's.
     (re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|nvapi|r8|pplx|csk|fw|tgp|whsec)[-_][A-Za-z0-9_*-]{8,}"), REDACTED),
-    (re.compile(r"\b(?:AIza[A-Za-z0-9_-]{20,}|AKIA[A-Z0-9]{12,}|ya29\.[A-Za-z0-9_.-]{10,})"), REDACTED),
+    (re.compile(r"\b(?:AIza[A-Za-z0-9_-]{20,}|A[KS]IA[A-Z0-9]{12,}|ya29\.[A-Za-z0-9_.-]{10,})"), REDACTED),
+    (re.compile(r"\b(?:gh[pousr]_|github_pat_|xox[abprs]-|lsv2_)[\w*-]{8,}"), REDACTED),
+    (re.compile(r"\b(?:dapi[0-9a-f]{20,}|pa-\w{20,})"), REDACTED),
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|\b[0-9a-f]{32}\.\w{16}\b"), REDACTED),
 )
 """RFC 6750, section 2.1; RFC 3986, section 3.2.1; the key formats that vendors document."""
 
