@@ -102,7 +102,7 @@ def rewrite_the_record(talk: Talk) -> None:
     """From now on what comes from the database differs from what does not."""
     with closing(sqlite3.connect(talk.service.database, timeout=20)) as connection, connection:
         connection.execute(
-            "UPDATE conversation_items SET items = replace(items, ?, ?)", ('"content": "', '"content": "recorded ')
+            "UPDATE conversation_items SET items = replace(items, ?, ?)", ('"content":"', '"content":"recorded ')
         )
 
 
