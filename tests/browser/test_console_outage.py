@@ -23,6 +23,7 @@ async def test_a_page_that_is_live_says_when_it_is_not(browser: Browser) -> None
         page = await visitor.open("/console")
         await page.get_by_text("Live", exact=True).wait_for()
         await visitor.sees("Open jobs")
+        await visitor.sees("No jobs yet")
 
         await running.service.kill()
 
