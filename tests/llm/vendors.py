@@ -183,6 +183,7 @@ EXAMPLES = [
     ),
     Example("moonshot", 429, error("Your account is suspended", type="exceeded_current_quota_error"), M.CREDIT),
     Example("zhipu", 429, {"error": {"code": "1113", "message": "您的账户已欠费"}}, M.CREDIT),
+    Example("zhipu, arrears in a 200", 0, {"code": 1113, "msg": "no balance", "success": False}, M.CREDIT),
     Example("z.ai", 429, {"error": {"code": 1309, "message": "Your plan has expired"}}, M.CREDIT),
     Example(
         "dashscope", 400, {"error": {"code": "Arrearage", "type": "Arrearage", "message": "Access denied"}}, M.CREDIT

@@ -94,7 +94,12 @@ ACCOUNT: tuple[Row, ...] = (
         "servicequotaexceededexception "
         "personal-team-blocked:spending-limit spend_limit_exceeded blocked_api_access",
     ),
-    row(Meaning.CREDIT, "Zhipu, error codes: 1113 arrears, 1309 plan expired", statuses=(429,), words="1113 1309"),
+    row(
+        Meaning.CREDIT,
+        "Zhipu, error codes: 1113 arrears, 1309 plan expired; also in a 200",
+        statuses=(NO_STATUS, 429),
+        words="1113 1309",
+    ),
     row(
         Meaning.CREDIT,
         "SiliconFlow, error codes: 30001; MiniMax, error codes: 1008",
