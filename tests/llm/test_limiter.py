@@ -311,6 +311,15 @@ class TestAWaitThatIsFalse:
 
         assert await self.asked(limited, clock, named=7_200.0) == 7_200
 
+    async def test_a_longer_one_is_not_multiplied_by_what_shorter_ones_proved(
+        self, limiter: Made, clock: FakeClock
+    ) -> None:
+        limited = limiter()
+
+        waits = [await self.asked(limited, clock, named) for named in (2.5, 1.66, 0.34, 2.0, 90.0)]
+
+        assert waits == [2.5, 1.66, 0.34, 2.0, 90.0]
+
 
 class Scripted:
     """A provider that waits or fails as scripted, and counts its calls."""

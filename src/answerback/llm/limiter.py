@@ -35,7 +35,8 @@ WAITING_JOBS = 2
 """How many jobs of a tenant wait for each place of the upstream: enough that no place stands empty. More go back to the
 queue, where they hold no worker's slot."""
 TOLERATED_FALSE_WAITS = 2
-"""How often in a row a model may limit calls again right after the wait that it named, before the next wait grows."""
+"""How often in a row a model may limit calls again right after the wait that it named, before the next wait has a least
+length, which doubles."""
 LONGEST_GROWN_WAIT = 3_600.0
 """In seconds; an upstream may name a longer one."""
 REMEMBERED_AFTER_PAUSE = 3_600.0
@@ -102,7 +103,7 @@ class UpstreamLimiter:
     async def begin(self, model: str, tenant_id: str, patience: float, *, queued: bool) -> OnEnd:
         """Takes a slot, which is free again once the returned function is called with the call's end. An end that says
         until when the upstream's own limit is used up pauses `model` until then; where what the upstream said was false
-        several times in a row, it pauses for longer, and the error says how long.
+        several times in a row, it may pause for longer, and the error says how long.
 
         While all places are taken, it waits for the tenant's turn, at most `patience` seconds. Without a free slot it
         raises ProviderError. Its `retry_after` is the time of a slot reserved for a `queued` call; for other calls it
@@ -202,11 +203,10 @@ class UpstreamLimiter:
 
 
 def _grown(named: float, false_waits: int) -> float:
-    """The wait that an upstream names, doubled for each one that was false beyond those tolerated."""
-    if false_waits <= TOLERATED_FALSE_WAITS:
-        return named
-    doubled = max(named, 1.0) * 2.0 ** min(false_waits - TOLERATED_FALSE_WAITS, 16)
-    return max(named, min(doubled, LONGEST_GROWN_WAIT))
+    """The wait that an upstream names, and no less than 2 s after the first false one beyond those tolerated, 4 s after
+    the second, and so on. It is not multiplied: an upstream that was wrong about seconds may be right about minutes."""
+    beyond = false_waits - TOLERATED_FALSE_WAITS
+    return max(named, min(2.0 ** min(beyond, 16), LONGEST_GROWN_WAIT)) if beyond > 0 else named
 
 
 class LimitedProvider:
