@@ -47,6 +47,35 @@ async def test_cancelling_the_head_releases_the_next_and_cancelling_a_held_one_d
     assert await state_of(stores, last) == JobState.QUEUED
 
 
+async def test_the_callback_of_a_job_cancelled_before_its_turn_holds_back_none_of_its_conversation(
+    stores: Stores, clock: FakeClock
+) -> None:
+    first, second, third = [(await accept(stores)).job_id for _ in range(3)]
+    await stores.jobs.cancel(TENANT, third)
+    early = await claim_delivery(stores)
+
+    # When its receiver refuses it, and the earlier ones are answered
+    await stores.deliveries.send_later(early, 3600.0, REPORT)
+    await finish(stores, await claim_job(stores))
+    await finish(stores, await claim_job(stores))
+
+    # Then those are called back in their order
+    assert early.job_id == third
+    for job_id in (first, second):
+        claim = await claim_delivery(stores)
+        assert claim.job_id == job_id
+        await stores.deliveries.delivered(claim, REPORT)
+
+
+async def test_the_callback_of_a_job_cancelled_in_its_turn_keeps_its_place(stores: Stores) -> None:
+    first, second = [(await accept(stores)).job_id for _ in range(2)]
+    await finish(stores, await claim_job(stores))
+
+    await stores.jobs.cancel(TENANT, second)
+
+    assert [claim.job_id for claim in await claim_deliveries(stores)] == [first]
+
+
 async def test_cancelling_a_scheduled_job_releases_the_next(stores: Stores) -> None:
     head, behind = [(await accept(stores)).job_id for _ in range(2)]
     await stores.jobs.put_off(await claim_job(stores), later(300.0), REPORT)

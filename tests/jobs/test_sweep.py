@@ -55,12 +55,15 @@ async def test_what_it_moved_is_logged_and_the_workers_are_notified(
 ) -> None:
     await accept(stores)
     await claim_jobs(stores)
-    await accept(stores, session=None, deadline_seconds=1.0)
+    overdue = (await accept(stores, session=None, deadline_seconds=1.0)).job_id
     clock.advance(LEASE)
 
     assert await sweep.sweep() == 2
 
-    assert journal.lines == [("swept", {"jobs_requeued": 1, "jobs_expired": 1})]
+    assert journal.lines == [
+        ("expired", {"job": overdue, "code": "expired", "reason": "no answer came before the deadline"}),
+        ("swept", {"jobs_requeued": 1, "jobs_expired": 1}),
+    ]
     assert (notifier.jobs, notifier.deliveries) == (1, 1)
 
 
@@ -76,7 +79,7 @@ async def test_callbacks_of_jobs_that_it_ends_are_logged_where_they_wait_behind_
     await sweep.sweep()
 
     (owed,) = (await stores.jobs.get(TENANT, overdue)).deliveries
-    assert journal.lines[0] == ("callback_held", {"job": overdue, "delivery": owed.id, "behind": answered})
+    assert journal.lines[1] == ("callback_held", {"job": overdue, "delivery": owed.id, "behind": answered})
 
 
 async def test_with_nothing_to_do_it_is_silent(sweep: Sweep, journal: Journal, notifier: Notifier) -> None:

@@ -21,6 +21,7 @@ def cancel(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Ope
         if rows[0].state in ENDED:
             raise Conflict(f"this job is {rows[0].state} already and cannot be cancelled")
         _, job = job_of(rows[0], kinds)
-        if (yield from end_open(tx, kinds, job, CANCELLED)):
+        in_turn = rows[0].state != JobState.HELD
+        if (yield from end_open(tx, kinds, job, CANCELLED, in_turn=in_turn)):
             return True
         # Another transaction ended it between the two statements: PostgreSQL runs writers side by side.

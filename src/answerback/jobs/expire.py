@@ -10,7 +10,7 @@ from answerback.database.sql import at_most, in_state
 from answerback.database.tables import jobs
 from answerback.jobs.finish import OVERDUE_PLAN, End, end_overdue
 from answerback.jobs.kind import JobState, Registry
-from answerback.jobs.model import Finished, Swept, held_callbacks
+from answerback.jobs.model import Finished, Swept
 from answerback.jobs.rows import JOB_COLUMNS, by_position, job_of
 from answerback.kernel.errors import ErrorCode, Failure
 
@@ -44,7 +44,7 @@ def expire(tx: Transaction, kinds: Registry) -> Operation[Swept]:
     unanswered = yield from _end(tx, kinds, (yield UNANSWERED_JOBS(now=tx.now)), UNANSWERED)
     expired = yield from _end(tx, kinds, (yield OVERDUE_JOBS(now=tx.now)), EXPIRED)
     swept = Swept(jobs_expired=len(expired), jobs_unanswered=len(unanswered))
-    swept.held = held_callbacks((*unanswered, *expired))
+    swept.ended = (*unanswered, *expired)
     return swept
 
 

@@ -113,12 +113,15 @@ def finish(
     return (yield from _settle(tx, kinds, job, end, offer)) if rows else None
 
 
-def end_open(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[Finished | None]:
-    """Ends a job whatever it is doing; None if it had ended already."""
+def end_open(
+    tx: Transaction, kinds: Registry, job: Job[Any], end: End, *, in_turn: bool = True
+) -> Operation[Finished | None]:
+    """Ends a job whatever it is doing; None if it had ended already. Before its turn in its conversation it is notified
+    beside the order of callbacks: in it, those of earlier jobs would come behind."""
     if job.conversation_id is not None:
         yield LOCK_CONVERSATIONS(conversation_ids=[job.conversation_id])
     rows = yield END_OPEN(row_id=job.id, **_ending_values(tx, end, Report(end.state)))
-    return (yield from _settle(tx, kinds, job, end)) if rows else None
+    return (yield from _settle(tx, kinds, job, end, in_turn=in_turn)) if rows else None
 
 
 def end_overdue(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[Finished | None]:
@@ -150,13 +153,13 @@ def _ending_values(tx: Transaction, end: End, report: Report) -> dict[str, objec
 
 
 def _settle(
-    tx: Transaction, kinds: Registry, job: Job[Any], end: End, offer: Offer | None = None
+    tx: Transaction, kinds: Registry, job: Job[Any], end: End, offer: Offer | None = None, *, in_turn: bool = True
 ) -> Operation[Finished]:
     tx.opened[job.tenant_id] -= 1
     tx.ended.append(JobEnd(job.tenant_id, end.outcome, end.usage))
     ending = Ending(end.state, tx.wall, end.result, end.failure)
     effects = effects_of(kinds.find(job.kind), job, ending)
-    notified = yield from notify(tx, _notice(job, effects), offer)
+    notified = yield from notify(tx, _notice(job, effects, in_turn=in_turn), offer)
     if job.conversation_id is None:
         return Finished(ending, owes=notified.owes, claim=notified.claim, held=notified.held)
     rows = yield LEAVE_CONVERSATION(
@@ -186,11 +189,11 @@ def effects_of(kind: AnyKind | None, job: Job[Any], ending: Ending) -> Effects:
     return Effects(events=(Event(f"{job.kind}.{ending.state}", data),))
 
 
-def _notice(job: Job[Any], effects: Effects) -> Notice:
+def _notice(job: Job[Any], effects: Effects, *, in_turn: bool) -> Notice:
     return Notice(
         job_id=job.id,
         tenant_id=job.tenant_id,
-        conversation_id=job.conversation_id,
+        conversation_id=job.conversation_id if in_turn else None,
         position=job.position,
         callback_url=job.callback_url,
         traceparent=job.traceparent,

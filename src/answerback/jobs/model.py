@@ -1,7 +1,7 @@
 """Jobs as values: submitted, accepted, recorded, counted."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,12 +192,7 @@ class JobRecords:
 
 
 class Swept(Counter[str]):
-    """How many rows a sweep moved, by the names that its log line shows: `jobs_requeued`, `deliveries_expired`. `held`
-    are callbacks that wait behind another, each with the id of its job, which the sweep ended."""
+    """How many rows a sweep moved, by the names that its log line shows: `jobs_requeued`, `deliveries_expired`. `ended`
+    are the jobs that it ended, by their ids."""
 
-    held: Sequence[tuple[str, Held]] = ()
-
-
-def held_callbacks(ended: Iterable[tuple[str, Finished]]) -> Sequence[tuple[str, Held]]:
-    """Those of the jobs that ended, each with the id of its job."""
-    return [(job_id, held) for job_id, finished in ended for held in finished.held]
+    ended: Sequence[tuple[str, Finished]] = ()

@@ -11,7 +11,7 @@ from answerback.database.sql import array_of, at_most, in_state
 from answerback.database.tables import ON_PROBATION, jobs
 from answerback.jobs.finish import END_LOST, SETTLING, End, end_lost
 from answerback.jobs.kind import JobState, Registry
-from answerback.jobs.model import Finished, Swept, held_callbacks
+from answerback.jobs.model import Finished, Swept
 from answerback.jobs.rows import JOB_COLUMNS, job_of
 from answerback.kernel.errors import ErrorCode, Failure
 from answerback.queue.attempts import Report, ending_attempt, entry
@@ -80,7 +80,7 @@ def recover(tx: Transaction, kinds: Registry) -> Operation[Swept]:
         jobs_quarantined=moved.count(JobState.QUARANTINED),
         jobs_poisoned=len(poisoned),
     )
-    swept.held = held_callbacks(poisoned)
+    swept.ended = poisoned
     return swept
 
 

@@ -4,7 +4,7 @@ number of processes."""
 from collections.abc import Awaitable, Callable, Sequence
 
 from answerback.jobs.kind import JobState
-from answerback.jobs.model import Swept
+from answerback.jobs.model import Finished, Swept
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.queue.notifier import Notifier
@@ -94,12 +94,19 @@ class Sweep:
                 self._log.exception("sweep_broke")
             else:
                 moved += swept
-                for job_id, held in swept.held:
-                    self._log.info("callback_held", job=job_id, delivery=held.id, behind=held.behind)
+                for job_id, finished in swept.ended:
+                    self._log_end(job_id, finished)
                 self._await_reunion()
                 self._away = False
                 self._answered_at = self._clock.monotonic()
         return moved
+
+    def _log_end(self, job_id: str, finished: Finished) -> None:
+        ending = finished.ending
+        if ending.failure is not None:
+            self._log.warning(ending.state, job=job_id, code=ending.failure.code, reason=ending.failure.message)
+        for held in finished.held:
+            self._log.info("callback_held", job=job_id, delivery=held.id, behind=held.behind)
 
     async def _look_at_clock(self) -> None:
         """What waits for its time waits that much longer after a step back: the log says so."""
