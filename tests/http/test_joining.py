@@ -1,4 +1,4 @@
-"""An SDK's retry joins the call that it lost the connection of."""
+"""An SDK's retry joins the call that it lost the connection of, or gets the answer that came meanwhile."""
 
 import asyncio
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from answerback.http import joining
 from answerback.http.disconnect import ClientGone
 from answerback.http.joining import JoinableCalls
 
@@ -55,8 +56,20 @@ def upstream() -> Upstream:
     return Upstream()
 
 
-def ask(calls: JoinableCalls, client: Client, upstream: Upstream, tenant: str = "a") -> asyncio.Task[Response]:
-    return asyncio.create_task(calls.answer(client.request, tenant, upstream.answer))
+def ask(
+    calls: JoinableCalls, client: Client, upstream: Upstream, tenant: str = "a", *, changes: bool = False
+) -> asyncio.Task[Response]:
+    return asyncio.create_task(calls.answer(client.request, tenant, upstream.answer, changes=changes))
+
+
+async def leave(calls: JoinableCalls, upstream: Upstream, body: bytes = b"{}") -> None:
+    """A client that hangs up before its answer."""
+    client = Client(body=body)
+    call = ask(calls, client, upstream, changes=True)
+    await upstream.asked.acquire()
+    client.gone.set()
+    with pytest.raises(ClientGone):
+        await call
 
 
 async def settle() -> None:
@@ -201,3 +214,110 @@ async def test_a_call_that_has_ended_is_not_joined(upstream: Upstream) -> None:
     again = await ask(calls, Client(tries=1), upstream)
 
     assert (first.body, again.body) == (b"answer 1", b"answer 2")
+
+
+@pytest.mark.parametrize("changes", [True, False])
+async def test_an_answer_that_nobody_received_is_the_retrys(upstream: Upstream, changes: bool) -> None:
+    calls = JoinableCalls()
+    await leave(calls, upstream)
+    upstream.may.set()
+    await settle()
+
+    retry = await ask(calls, Client(tries=1), upstream, changes=changes)
+    another = await ask(calls, Client(tries=1), upstream, changes=changes)
+
+    assert (retry.body, another.body) == (b"answer 1", b"answer 2")
+
+
+async def test_a_retry_that_leaves_as_well_loses_no_answer(upstream: Upstream) -> None:
+    calls, lost = JoinableCalls(), Client(tries=1)
+    await leave(calls, upstream)
+    second = ask(calls, lost, upstream, changes=True)
+    await settle()
+    lost.gone.set()
+    with pytest.raises(ClientGone):
+        await second
+    upstream.may.set()
+    await settle()
+
+    assert (await ask(calls, Client(tries=2), upstream, changes=True)).body == b"answer 1"
+    assert upstream.calls == 1
+
+
+async def test_each_of_two_that_asked_the_same_gets_an_answer_of_its_own(upstream: Upstream) -> None:
+    calls = JoinableCalls()
+    await leave(calls, upstream)
+    await leave(calls, upstream)
+    upstream.may.set()
+    await settle()
+
+    retries = [await ask(calls, Client(tries=1), upstream, changes=True) for _ in range(2)]
+
+    assert [each.body for each in retries] == [b"answer 1", b"answer 2"]
+    assert upstream.calls == 2
+
+
+async def test_nobody_coming_back_lets_the_answer_go(upstream: Upstream) -> None:
+    calls = JoinableCalls(kept_seconds=0)
+    await leave(calls, upstream)
+    upstream.may.set()
+    await settle()
+
+    assert (await ask(calls, Client(tries=1), upstream)).body == b"answer 2"
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MOST_KEPT", 1), ("MOST_KEPT_BYTES", 15)])
+async def test_the_oldest_answer_goes_first(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(joining, bound, most)
+    calls = JoinableCalls()
+    await leave(calls, upstream, b"1")
+    await leave(calls, upstream, b"2")
+    upstream.may.set()
+    await settle()
+
+    assert (await ask(calls, Client(tries=1, body=b"2"), upstream)).body == b"answer 2"
+    assert (await ask(calls, Client(tries=1, body=b"1"), upstream)).body == b"answer 3"
+
+
+async def test_a_failure_that_nobody_heard_of_is_tried_again(upstream: Upstream) -> None:
+    calls, lost = JoinableCalls(), Client()
+
+    async def fail() -> Response:
+        await upstream.may.wait()
+        raise ValueError("broken")
+
+    first = asyncio.create_task(calls.answer(lost.request, "a", fail))
+    await settle()
+    lost.gone.set()
+    with pytest.raises(ClientGone):
+        await first
+    upstream.may.set()
+    await settle()
+
+    assert (await ask(calls, Client(tries=1), upstream)).body == b"answer 1"
+
+
+async def test_a_stop_waits_until_calls_are_cancelled(upstream: Upstream) -> None:
+    calls, cancelled = JoinableCalls(), asyncio.Event()
+
+    async def slow_to_stop() -> Response:
+        try:
+            return await upstream.answer()
+        finally:
+            await cancelled.wait()
+
+    lost = Client()
+    first = asyncio.create_task(calls.answer(lost.request, "a", slow_to_stop))
+    await upstream.asked.acquire()
+    lost.gone.set()
+    with pytest.raises(ClientGone):
+        await first
+
+    stop = asyncio.create_task(calls.stop())
+    await upstream.stop.wait()
+    await settle()
+    assert not stop.done()
+    cancelled.set()
+    await stop

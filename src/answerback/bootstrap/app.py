@@ -83,19 +83,23 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
     """The routes of a service that is built; its engine runs as long as the app. `broke` is called if that ever ends by
     itself."""
 
+    idempotent = Idempotent(service.idempotency)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start(broke)
         try:
             yield
         finally:
+            # What it cancels is cancelled in the database.
+            await idempotent.stop()
             await service.stop()
 
     # /docs with files of its own works in a network without internet.
     app = FastAPIOffline(
         title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan, redirect_slashes=False
     )
-    routers = _routers(service)
+    routers = _routers(service, idempotent)
     ours = [route for router in routers for route in router.routes]
     renderers = ErrorRenderers(ours, UNOWNED)
     routes = DirectRoutes(app, routers, ErrorHandlers(renderers, Signposts([*ours, *app.routes])))
@@ -164,12 +168,11 @@ def _readiness(service: Service) -> Readiness:
     return Readiness(partial(run, look), partial(run, probe), lambda: service.healthy, clock.monotonic)
 
 
-def _routers(service: Service) -> tuple[APIRouter, ...]:
+def _routers(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
     authenticator, settings, stores = service.authenticator, service.settings, service.stores
     kinds, submitter, notifier = service.kinds, service.submitter, service.notifier
     canceller = Canceller(service.jobs, notifier, service.process.instruments)
     instruments = service.process.instruments
-    idempotent = Idempotent(service.idempotency)
     check_url = service.guard.check_unresolved
     answering = Answering(settings.mock, service.default_model)
     return (

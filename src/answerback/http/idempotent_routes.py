@@ -45,10 +45,10 @@ class Idempotent:
 
         Only for a request whose body has been read. A hang-up stops a request that is `streamed` or has no key. A whole
         answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key. One
-        without a key that an SDK asks for goes on for a moment, so that the SDK's own retry joins it; where the answer
-        `changes` something, such as a conversation, it joins none that another client may wait for. With
-        `stored=False` the response, which shows a secret, is sent but not stored; the same request again raises
-        ResponseNotStored.
+        without a key that an SDK asks for goes on for a moment, so that the SDK's own retry joins it, and is kept for
+        some seconds if nobody received it; where the answer `changes` something, such as a conversation, the retry
+        joins none that another client may wait for. With `stored=False` the response, which shows a secret, is sent but
+        not stored; the same request again raises ResponseNotStored.
 
         Raises ClientGone, InvalidRequest, InvalidField, IdempotencyConflict, RequestInProgress, ResponseNotStored,
         StorageUnavailable.
@@ -67,6 +67,10 @@ class Idempotent:
             await record.release()
             raise
         return _Recorded(response, record, stored=stored)
+
+    async def stop(self) -> None:
+        """Cancels what goes on for SDKs that may come back: once the service has stopped, they find another one."""
+        await self._joinable.stop()
 
 
 class _Recorded(Response):

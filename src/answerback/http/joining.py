@@ -1,4 +1,5 @@
-"""An SDK that lost its connection sends the same request again by itself: its retry joins the call that still runs."""
+"""An SDK that lost its connection sends the same request again by itself: its retry joins the call that still runs, or
+gets the answer that came meanwhile."""
 
 import asyncio
 import hashlib
@@ -17,24 +18,35 @@ RETRY_COUNT = "x-stainless-retry-count"
 GRACE_SECONDS = 1.1
 """How long a call goes on that nobody waits for: the SDKs' first two retries come within 0.5 and 1 s."""
 
+KEPT_SECONDS = 10.0
+"""How long an answer is kept that nobody received: the SDKs wait for 8 s at most before they try again."""
+
+MOST_KEPT, MOST_KEPT_BYTES = 1_000, 16 * 1024 * 1024
+"""Of such answers; the oldest go first."""
+
 Key: TypeAlias = tuple[str, str, bytes]
 """The tenant, the path, and a hash of the body."""
 
 
 @dataclass(slots=True, eq=False)
 class _Call:
+    """`timer` stops it, or forgets its answer, where nobody comes back for it."""
+
     key: Key
     task: asyncio.Task[Response]
     waiting: int = 0
-    stop: asyncio.TimerHandle | None = None
+    timer: asyncio.TimerHandle | None = None
 
 
 class JoinableCalls:
-    """Whole answers under way, in this process."""
+    """Whole answers of this process: those under way, and those that nobody has received."""
 
-    def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
+    def __init__(self, grace_seconds: float = GRACE_SECONDS, kept_seconds: float = KEPT_SECONDS) -> None:
         self._grace_seconds = grace_seconds
-        self._calls: dict[Key, _Call] = {}
+        self._kept_seconds = kept_seconds
+        self._calls: dict[Key, list[_Call]] = {}
+        self._kept: dict[_Call, int] = {}
+        """The sizes of their answers, the oldest first."""
 
     async def answer(
         self,
@@ -44,47 +56,87 @@ class JoinableCalls:
         *,
         changes: bool = False,
     ) -> Response:
-        """The response of `answer`, or, for an SDK's retry, that of the same request which is still being answered; of
-        one that `changes` something only where nobody waits for it any more: it may be another client's. Two first
-        tries are two requests, though they be the same. Only for a request whose body has been read. Raises as
-        `answer` does, and ClientGone."""
+        """The response of `answer`, or, for an SDK's retry, that of the same request which is still being answered, or
+        whose client left before its answer came; of one that `changes` something only where nobody waits for it any
+        more: it may be another client's. Two first tries are two requests, though they be the same. Only for a request
+        whose body has been read. Raises as `answer` does, and ClientGone."""
         body = hashlib.blake2b(await request.body()).digest()
         key = (tenant_id, request.scope["path"], body)
-        call = self._calls.get(key) if is_retry(request) else None
-        if call is None or (changes and call.waiting):
-            call = self._calls[key] = _Call(key, asyncio.ensure_future(answer()))
+        call = self._joined(key, changes=changes) if is_retry(request) else None
+        if call is None:
+            call = _Call(key, asyncio.ensure_future(answer()))
+            self._calls.setdefault(key, []).append(call)
             call.task.add_done_callback(lambda _: self._ended(call))
             return await self._wait(request, call)
         response = await self._wait(request, call)
         return Response(response.body, response.status_code, dict(response.headers))
 
+    async def stop(self) -> None:
+        """Cancels what is under way, while what that takes is still there: nobody can join it any more."""
+        calls = [call for calls in self._calls.values() for call in calls]
+        for call in calls:
+            self._stop(call)
+        await asyncio.gather(*(call.task for call in calls), return_exceptions=True)
+
+    def _joined(self, key: Key, *, changes: bool) -> _Call | None:
+        calls = self._calls.get(key, [])
+        left = next((call for call in calls if not call.waiting), None)
+        return calls[-1] if left is None and calls and not changes else left
+
     async def _wait(self, request: Request, call: _Call) -> Response:
         call.waiting += 1
-        if call.stop is not None:
-            call.stop.cancel()
+        self._unkeep(call)
+        received = False
         try:
-            return await while_connected(request, _result(call.task))
+            response = await while_connected(request, _result(call.task))
+            received = True
+            return response
         finally:
             call.waiting -= 1
-            if not call.waiting and not call.task.done():
-                call.stop = asyncio.get_running_loop().call_later(self._grace_seconds, self._stop, call)
+            if not call.waiting:
+                if not call.task.done():
+                    self._later(call, self._grace_seconds, self._stop)
+                elif received:
+                    self._forget(call)
+                else:
+                    self._keep(call)
 
     def _stop(self, call: _Call) -> None:
         # First forgotten: a retry that comes while the call is being stopped must not join it.
         self._forget(call)
         call.task.cancel()
 
-    def _forget(self, call: _Call) -> None:
-        if self._calls.get(call.key) is call:
-            del self._calls[call.key]
-
     def _ended(self, call: _Call) -> None:
-        self._forget(call)
-        if call.stop is not None:
-            call.stop.cancel()
-        if not call.task.cancelled():
-            # Nobody may be left who would take the failure.
-            call.task.exception()
+        if not call.waiting:
+            self._keep(call)
+
+    def _keep(self, call: _Call) -> None:
+        """A failure is not kept: there is nothing that a second try would repeat."""
+        if call.task.cancelled() or call.task.exception() is not None:
+            self._forget(call)
+            return
+        self._unkeep(call)
+        self._later(call, self._kept_seconds, self._forget)
+        self._kept[call] = len(call.task.result().body)
+        while len(self._kept) > MOST_KEPT or sum(self._kept.values()) > MOST_KEPT_BYTES:
+            self._forget(next(iter(self._kept)))
+
+    def _forget(self, call: _Call) -> None:
+        self._unkeep(call)
+        calls = self._calls.get(call.key, [])
+        if call in calls:
+            calls.remove(call)
+            if not calls:
+                del self._calls[call.key]
+
+    def _later(self, call: _Call, seconds: float, act: Callable[[_Call], None]) -> None:
+        call.timer = asyncio.get_running_loop().call_later(seconds, act, call)
+
+    def _unkeep(self, call: _Call) -> None:
+        self._kept.pop(call, None)
+        if call.timer is not None:
+            call.timer.cancel()
+            call.timer = None
 
 
 def may_be_retried(request: Request) -> bool:
