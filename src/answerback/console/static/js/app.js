@@ -24,7 +24,8 @@ class Console {
 
   async start() {
     follow((how) => this.#show(how));
-    addEventListener("signed-out", () => this.#session && (this.#tabs.say("lost"), this.#lose()));
+    addEventListener("signed-out", () => this.#isOpen() && (this.#tabs.say("lost"), this.#lose()));
+    addEventListener("signed-in", () => this.#tabs.say("entered"));
     addEventListener("keydown", (event) => event.key === "Escape" && this.#shell?.escape());
     // A browser may bring back a page as it was left, also after the key was.
     addEventListener("pageshow", (event) => event.persisted && location.reload());
@@ -57,9 +58,13 @@ class Console {
     this.#lose();
   }
 
+  #isOpen() {
+    return this.#session !== null && !this.#session.isEnding;
+  }
+
   /** The key is valid no more: nothing that it opened stays in the page. */
   #lose() {
-    if (!this.#session) return;
+    if (!this.#isOpen()) return;
     this.#feed.end();
     this.#view?.leave();
     this.#session = this.#feed = this.#view = this.#shell = null;

@@ -4,6 +4,8 @@ import { call, get } from "./api.js";
 
 export class Session {
   #key = null;
+  /** Whether a key is being made that ends this session: what is refused meanwhile empties no page. */
+  #ending = false;
 
   constructor(facts) {
     Object.assign(this, facts);
@@ -24,6 +26,27 @@ export class Session {
 
   static async signOut() {
     await call("DELETE", "/v1/session");
+  }
+
+  /** The first key of a service, by `make`; this browser is signed in with it. Its maker sees it before the page goes. */
+  async first(make) {
+    this.#ending = true;
+    try {
+      const made = await make();
+      await Session.signIn(made.key).then(
+        () => dispatchEvent(new Event("signed-in")),
+        () => null,
+      );
+      return made;
+    } catch (error) {
+      this.#ending = false;
+      if (error.status === 401) dispatchEvent(new Event("signed-out"));
+      throw error;
+    }
+  }
+
+  get isEnding() {
+    return this.#ending;
   }
 
   /** The key for commands that are copied, null where none is needed. */

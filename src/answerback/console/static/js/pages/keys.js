@@ -112,30 +112,29 @@ async function create(session, read) {
   const tenant = input({ name: "tenant", placeholder: "A tenant of its own" });
   const rate = input({ name: "rate_limit", placeholder: "As the setting RATE_LIMIT says" });
   const operator = check("Operator: may manage keys and see every tenant's jobs", { name: "operator" });
+  const first =
+    "This is the first key: from then on every request needs one. It is an operator's, which may manage keys, and this browser is signed in with it.";
   const fields = [
     field("Name", name, "What you will know it by."),
     field("Tenant", tenant, "Its id, or the name of one of its keys: the new key opens the same things."),
     field("Rate limit", rate, "For example 1000/hour."),
-    operator.element,
+    session.keyless ? h("p.notice.warn", {}, first) : operator.element,
   ];
-  if (session.keyless)
-    fields.push(
-      h(
-        "p.notice.warn",
-        {},
-        "This is the first key. From then on every request needs one, this console too. Make it an operator's to go on managing keys.",
-      ),
-    );
-  operator.box.checked = session.keyless;
   const made = await ask({
     title: "Make a key",
     body: fields,
     action: "Make the key",
-    act: (form) => post("/v1/keys", asked(form)),
+    act: (form) => makeKey(session, asked(form)),
   });
   if (made === null) return;
-  shown(made);
-  if (!session.keyless) await read();
+  await shown(made);
+  if (session.keyless) location.reload();
+  else await read();
+}
+
+function makeKey(session, body) {
+  if (!session.keyless) return post("/v1/keys", body);
+  return session.first(() => post("/v1/keys", { ...body, operator: true }));
 }
 
 function asked(form) {
@@ -148,7 +147,7 @@ function shown(made) {
   const secret = made.signing_secret
     ? [h("p", {}, "The secret that signs its tenant's callbacks:"), code({ Secret: made.signing_secret })]
     : [];
-  show(`The key ${made.name}`, h("p", {}, "Copy it now: it is not shown again."), code({ Key: made.key }), ...secret);
+  return show(`The key ${made.name}`, h("p", {}, "Copy it now: it is not shown again."), code({ Key: made.key }), ...secret);
 }
 
 async function revoke(key, read) {

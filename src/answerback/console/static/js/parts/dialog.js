@@ -28,10 +28,12 @@ export function ask({ title, body = [], action, leaving = "Cancel", danger = fal
   });
 }
 
-/** Shows something until it is closed. */
+/** Shows what is shown once, until its button is pressed: the key Esc closes other dialogs, but not this. */
 export function show(title, ...body) {
-  const done = h("button.button.primary", { type: "submit" }, "Done");
-  const close = open(title, body, [done], { run: () => close() });
+  return new Promise((resolve) => {
+    const done = h("button.button.primary", { type: "submit" }, "Done");
+    const close = open(title, body, [done], { run: () => close(), closed: resolve, closedby: "none" });
+  });
 }
 
 /** Closes whatever is open: nothing of it stays in the page. */
@@ -40,7 +42,7 @@ export function closeAll() {
 }
 
 /** `run` gets what was submitted; `closed` is called at the end. Returns what closes it. */
-function open(title, body, actions, { run, closed = () => null }) {
+function open(title, body, actions, { run, closed, closedby = "closerequest" }) {
   const submitted = (event) => (event.preventDefault(), run(new FormData(event.target)));
   const form = h(
     "form",
@@ -49,7 +51,7 @@ function open(title, body, actions, { run, closed = () => null }) {
     body,
     h("div.actions", {}, actions),
   );
-  const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, form);
+  const dialog = h("dialog", { "aria-labelledby": "dialog-title", closedby }, form);
   // A browser may say only later that it was closed, and what it shows may be a secret.
   const close = () => (dialog.close(), dialog.remove(), closed());
   dialog.addEventListener("close", () => (dialog.remove(), closed()));
