@@ -14,6 +14,7 @@ from starlette.requests import Request
 from answerback.http.content_types import refuse_other_than_json
 from answerback.http.errors import InvalidRequest
 from answerback.http.fields import CheckUrl
+from answerback.http.plain_words import plain_words
 from answerback.kernel.errors import CallbackRefused
 
 M = TypeVar("M", bound=BaseModel)
@@ -172,7 +173,7 @@ def _invalid(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:
 
 
 def _entry(error: Any, model: type[BaseModel]) -> dict[str, Any]:
-    message = error["msg"].removeprefix("Value error, ")
+    message = plain_words(error["msg"])
     if error["type"] == "extra_forbidden":
         message = "there is no such field"
         if len(error["loc"]) == 1:

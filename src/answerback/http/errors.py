@@ -183,4 +183,5 @@ def _steps(field: str) -> list[str | int]:
 
 
 def _path(loc: list[Any]) -> str:
-    return ".".join(str(part) for part in loc if part != "body") or "body"
+    """Without where it stood, unless that is all."""
+    return ".".join(map(str, loc[1:] or loc)) or "body"

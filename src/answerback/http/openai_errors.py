@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from answerback.http.openapi_parts import EXAMPLES, KEY_REASONS, error_response
+from answerback.http.plain_words import plain_words
 from answerback.http.responses import respond
 from answerback.kernel.errors import CallbackRefused, InvalidField
 
@@ -90,7 +91,7 @@ def wrong_parameter(entry: Mapping[str, Any]) -> InvalidField:
     kind, where = entry["type"], list(entry["loc"])
     if where and where[0] in _NOT_NAMED:
         del where[0]
-    words = entry["msg"].removeprefix("Value error, ")
+    words = plain_words(entry["msg"])
     if where and where[-1] == _KEY:
         # OpenAI has no name for a key itself.
         words = f"the key {where[-2][:LONGEST_SHOWN]!r}: {words}"
