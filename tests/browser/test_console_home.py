@@ -63,6 +63,7 @@ async def test_a_service_without_keys_asks_for_none_and_names_the_mock(browser: 
 
         await page.wait_for_url("**/console")
         await visitor.sees("a mock answers" if mock == "true" else "No answer yet")
+        assert await page.get_by_text("No key of a provider").count() == 0
         assert "Bearer" not in await page.locator(".code").first.inner_text()
         await visitor.role("link", "Keys").wait_for()
         assert await page.get_by_role("button", name="Sign out").count() == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pytest
 from browsing import Visitor
 from storefront import Shop
 
@@ -263,3 +264,25 @@ async def test_a_job_that_is_not_there_says_so(visitor: Visitor) -> None:
     await visitor.page.goto(f"{visitor.url}/console/jobs/job_{'0' * 32}")
 
     await visitor.sees("no job")
+
+
+async def test_a_link_may_name_the_times_between_which_jobs_were_accepted(visitor: Visitor, running: Shop) -> None:
+    job = await running.say("Do you ship to Norway?", key=visitor.key, session_id="in-time")
+    accepted = (await running.job(job, key=visitor.key))["created_at"]
+
+    page = await visitor.open(f"/console/jobs?since={accepted}")
+    await visitor.sees("in-time")
+    assert await page.get_by_label("Accepted", exact=True).input_value() == accepted
+
+    await visitor.open(f"/console/jobs?until={accepted}")
+    await visitor.sees("No job matches")
+    await page.get_by_label("Accepted before").select_option("Any time")
+    await visitor.sees("in-time")
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+async def test_a_time_that_is_none_is_refused(visitor: Visitor, name: str) -> None:
+    visitor.expected.append("422")
+    await visitor.open(f"/console/jobs?{name}=garbage")
+
+    await visitor.sees(f"{name.capitalize()}: must be a time in RFC 3339")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from browsing import Visitor
 from storefront import MODEL, Shop
 
@@ -81,3 +82,37 @@ async def test_an_answer_can_be_stopped(visitor: Visitor, running: Shop) -> None
     await visitor.role("button", "Stop").click()
 
     await visitor.sees("Stopped.")
+
+
+async def test_the_code_says_what_was_sent(visitor: Visitor, running: Shop) -> None:
+    for address in ("/console/playground", "/console/playground?by=webhook"):
+        page = await visitor.open(address)
+        message = page.get_by_label("Message", exact=True)
+        await message.fill("Is the kettle BPA-free?")
+        await message.press("Enter")
+        await visitor.sees("Everything that touches water")
+
+        shown = await page.locator(".code pre").last.inner_text()
+
+        assert await message.input_value() == ""
+        assert "Is the kettle BPA-free?" in shown
+        assert "touches water" not in shown
+
+
+@pytest.mark.parametrize("address", ["/console/playground", "/console/playground?by=webhook"])
+async def test_what_is_refused_can_be_sent_once_more(visitor: Visitor, running: Shop, address: str) -> None:
+    visitor.expected.append("ERR_CONNECTION_REFUSED")
+    page = await visitor.open(address)
+    paths = "**/{webhook,completions}"
+    await page.route(paths, lambda route: route.abort("connectionrefused"))
+    message = page.get_by_label("Message", exact=True)
+    await message.fill("Do you ship to Norway?")
+    await message.press("Enter")
+    await visitor.sees("cannot be reached")
+
+    assert await message.input_value() == "Do you ship to Norway?"
+    await page.unroute(paths)
+    await message.press("Enter")
+
+    await visitor.sees("three to five days")
+    assert await message.input_value() == ""

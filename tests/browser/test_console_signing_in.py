@@ -1,5 +1,6 @@
 """Signing in and out, and who sees what."""
 
+import pytest
 from browsing import Browser, Visitor
 from storefront import Shop
 
@@ -99,3 +100,15 @@ async def test_a_form_that_is_refused_says_why_and_stays(owner: Visitor) -> None
 
     await page.get_by_role("alert").filter(has_text="rate").wait_for()
     assert await page.get_by_label("Rate limit").input_value() == "many"
+
+
+@pytest.mark.parametrize("mistyped", ["ab_\u0445", "\u201cab_x\u201d", "ab_\u200bx"])
+async def test_a_key_of_characters_that_no_key_has_is_not_valid(browser: Browser, running: Shop, mistyped: str) -> None:
+    async with browser.visit(running.service.url) as visitor:
+        visitor.expected.append("401")
+        page = await visitor.open("/console")
+
+        await page.get_by_label("Key").fill(mistyped)
+        await page.keyboard.press("Enter")
+
+        await visitor.sees("not valid")

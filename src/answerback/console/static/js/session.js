@@ -1,6 +1,10 @@
 /** Who uses the console. The key goes into a cookie that scripts cannot read; here it stays until the page is left. */
 
-import { call, get } from "./api.js";
+import { ApiError, call, get } from "./api.js";
+
+/** What a header can hold: fetch() fails for anything else as it does where nobody answers. */
+const KEY = /^[\x21-\x7e]+$/;
+const NOT_VALID = "this key is not valid: it has a character that no key has; copy it once more";
 
 export class Session {
   #key = null;
@@ -18,6 +22,7 @@ export class Session {
 
   /** Raises ApiError: 401 for a key that is not valid. */
   static async signIn(key) {
+    if (!KEY.test(key)) throw new ApiError(401, "unauthorized", NOT_VALID);
     await call("POST", "/v1/session", { headers: { Authorization: `Bearer ${key}` } });
     const session = await Session.current();
     session.#key = key;

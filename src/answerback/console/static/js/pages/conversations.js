@@ -87,9 +87,9 @@ function nothing() {
 
 function pager(query, next) {
   const newest = query.get("before")
-    ? h("a.button.tight", { href: changed(query, { before: "" }) }, "Last used")
+    ? h("a.button.tight", { href: changed(query, { before: "" }) }, "Newest conversations")
     : h("span");
-  const older = next ? h("a.button.tight", { href: changed(query, { before: next }) }, "Earlier ones") : null;
+  const older = next ? h("a.button.tight", { href: changed(query, { before: next }) }, "Older conversations") : null;
   return older || query.get("before")
     ? h("nav.pager", { "aria-label": "Pages of conversations" }, newest, older)
     : null;

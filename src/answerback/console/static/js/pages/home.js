@@ -63,7 +63,8 @@ function provider({ mock, providers, default_model: model }) {
     return figure(
       "Provider",
       badge("Mock", "warn"),
-      h("span", {}, "No key of a provider is set: a mock answers, as ", h("code", {}, model), "."),
+      h("span", {}, "No LLM is asked: a mock answers, as ", h("code", {}, model), "."),
+      h("span", {}, "For real answers set a provider's key, and no MOCK_MODE."),
     );
   const away = providers.find((each) => each.reachable === false);
   const [first, ...others] = providers;

@@ -9,11 +9,11 @@ import { jobsTable } from "../parts/jobs_table.js";
 import { empty, head } from "../parts/notice.js";
 import { ALL, tenantChoice, tenantNames } from "../parts/tenants.js";
 import { changed, go } from "../router.js";
-import { time } from "../time.js";
+import { exact, time } from "../time.js";
 
 export const title = "Jobs";
 
-const FILTERS = ["status", "delivery", "kind", "model", "session_id", "error", "since", "key", "tenant"];
+const FILTERS = ["status", "delivery", "kind", "model", "session_id", "error", "since", "until", "key", "tenant"];
 const KINDS = ["message", "response", "review"];
 const AGES = [
   ["", "Any time"],
@@ -101,9 +101,24 @@ const tenantOf = (view, names) => (names.size > 1 ? (view.query.get("tenant") ??
 function asked(view, names) {
   const { query } = view;
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
-  const hours = Number(wanted.since);
-  const since = hours ? new Date(Date.now() - hours * 3_600_000).toISOString() : null;
+  const since = wanted.since && isAge(wanted.since) ? new Date(Date.now() - wanted.since * 3_600_000).toISOString() : wanted.since;
   return { ...wanted, tenant: tenantOf(view, names), since, before: query.get("before"), limit: SIZE };
+}
+
+/** Whether it is a number of hours that the field offers; a link may have a time in RFC 3339 instead. */
+const isAge = (since) => AGES.some(([hours]) => hours === since);
+
+const moment = (at) => (Number.isNaN(Date.parse(at)) ? at : exact(at));
+
+/** When the jobs were accepted: an age, or the times of a link. */
+function accepted({ query }, set) {
+  const [since, until] = [query.get("since") ?? "", query.get("until")];
+  const ages = isAge(since) ? AGES : [...AGES, [since, `Since ${moment(since)}`]];
+  const before = [["", "Any time"], [until, moment(until)]];
+  return [
+    field("Accepted", select(ages, since, { name: "since", onchange: set })),
+    until ? field("Accepted before", select(before, until, { name: "until", onchange: set })) : null,
+  ];
 }
 
 function draw(view, place, { items, next }, isOther) {
@@ -180,11 +195,11 @@ function filters(view, names, place, read) {
   const choice = (name, values, all) => select([["", all], ...values], query.get(name) ?? "", { name, onchange: set });
   const text = (name, placeholder) =>
     input({ type: "search", name, placeholder, value: query.get(name) ?? "", oninput: soon, onchange: typed });
-  const more = ["kind", "model", "since", "key"].some((name) => query.get(name));
+  const more = ["kind", "model", "since", "until", "key"].some((name) => query.get(name));
   const rest = [
     field("Kind", choice("kind", KINDS, "Any kind")),
     field("Model", text("model", "Any model")),
-    field("Accepted", select(AGES, query.get("since") ?? "", { name: "since", onchange: set })),
+    accepted(view, set),
     field("Key", text("key", "Its id: key_…")),
   ];
   const move = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));

@@ -13,6 +13,7 @@ const EXAMPLE = "Say hello in three languages.";
 
 export class Chat {
   #messages = [];
+  #sent = [];
   #stopping = null;
 
   constructor(view, settings) {
@@ -31,7 +32,7 @@ export class Chat {
 
   samples() {
     const next = this.composer.text.value.trim();
-    const asked = next ? [...this.#messages, { role: "user", content: next }] : this.#messages;
+    const asked = next ? [...this.#messages, { role: "user", content: next }] : this.#sent;
     return chatSamples(this.#body(asked), this.view.session.copiedKey);
   }
 
@@ -43,6 +44,7 @@ export class Chat {
 
   async #send(text) {
     this.#messages.push({ role: "user", content: text });
+    this.#sent = [...this.#messages];
     this.log.add(bubble("user", text));
     const words = document.createTextNode("");
     const place = h("div.said", { dir: "auto" }, words);
@@ -59,6 +61,7 @@ export class Chat {
       else this.#messages.push({ role: "assistant", content: answer.text });
       fill(foot, error.name === "AbortError" ? "Stopped." : failure(error));
     }
+    return answer.text !== "";
   }
 
   async #read(answer, words) {

@@ -11,6 +11,8 @@ import { inline } from "./text.js";
 
 const SIZE = 100;
 const SHOWN_TYPES = 3;
+/** Of what the service does not do yet: nothing would come. */
+const isToCome = (type) => type.startsWith("batch.");
 
 /** The card with the endpoints of the tenant. */
 export async function endpoints(view) {
@@ -76,14 +78,13 @@ function item(one, types, read) {
 async function create(types, read) {
   const name = input({ name: "name", required: true, maxlength: 256 });
   const url = input({ name: "url", type: "url", required: true, placeholder: "https://example.com/events" });
-  const boxes = types.map((type) => check(type, { name: "event_types", value: type }).element);
+  const boxes = types.filter((type) => !isToCome(type)).map((type) => check(type, { name: "event_types", value: type }).element);
   const choices = h("fieldset.fieldset", {}, h("legend", {}, "Events"), h("div.checks", {}, boxes));
-  const act = (form) =>
-    post("/v1/webhook_endpoints", {
-      name: form.get("name"),
-      url: form.get("url"),
-      event_types: form.getAll("event_types"),
-    });
+  const act = (form) => {
+    const chosen = form.getAll("event_types");
+    if (!chosen.length) throw new Error("Choose at least one event.");
+    return post("/v1/webhook_endpoints", { name: form.get("name"), url: form.get("url"), event_types: chosen });
+  };
   const made = await ask({
     title: "Create an endpoint",
     body: [field("Name", name), field("URL", url), choices],

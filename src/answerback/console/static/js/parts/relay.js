@@ -20,6 +20,7 @@ const SIGNATURES = {
 
 export class Relay {
   #inbox = null;
+  #sent = EXAMPLE;
 
   constructor(view, settings) {
     this.view = view;
@@ -42,7 +43,7 @@ export class Relay {
 
   samples() {
     const url = this.#inbox ?? "http://127.0.0.1:9000/callback";
-    const message = this.composer.text.value.trim() || EXAMPLE;
+    const message = this.composer.text.value.trim() || this.#sent;
     return relaySamples({ message, callback_url: url, ...this.settings.read() }, this.view.session.copiedKey);
   }
 
@@ -59,8 +60,11 @@ export class Relay {
         foot,
         own ? null : h("li", {}, h("p.muted.small", {}, "Waiting for the callback…")),
       );
+      this.#sent = text;
+      return true;
     } catch (error) {
       fill(foot, failure(error));
+      return false;
     }
   }
 

@@ -38,7 +38,10 @@ export function transcript(name, nothing) {
   return { element, add, grow };
 }
 
-/** Enter sends, Shift+Enter begins a line. `stop` is called while an answer comes. */
+/**
+ * Enter sends, Shift+Enter begins a line. `stop` is called while an answer comes. Where `send` resolves to false, what
+ * was written comes back, to be sent once more.
+ */
 export function composer({ value = "", send, stop }) {
   const text = h("textarea", { rows: 2, placeholder: "Write a message", "aria-label": "Message", value });
   const button = h("button.button.primary", { type: "submit", "aria-label": "Send" }, icon("send"), "Send");
@@ -56,7 +59,8 @@ export function composer({ value = "", send, stop }) {
     if (!words) return;
     text.value = "";
     become(true);
-    await send(words).finally(() => become(false));
+    const sent = await send(words).finally(() => become(false));
+    if (!sent && !text.value) text.value = words;
     text.dispatchEvent(new Event("input", { bubbles: true }));
   }
   text.addEventListener("keydown", (event) => {
