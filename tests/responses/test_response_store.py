@@ -68,6 +68,15 @@ async def test_one_that_failed_is_discarded_by_the_first_who_hears_of_it_and_the
     assert await stores.jobs.find_accepted(TENANT, "k", "another") is None
 
 
+@pytest.mark.parametrize("stored", [True, False])
+async def test_one_that_its_only_caller_has_is_forgotten_unless_it_is_stored(stores: Stores, stored: bool) -> None:
+    name = await record(stores, 1, "secret")
+
+    await stores.responses.forget(TENANT, str(ids.job_id(name)), stored=stored)
+
+    assert ("secret" in repr(await stores.jobs.get(TENANT, str(ids.job_id(name))))) is stored
+
+
 async def test_a_chain_is_read_in_its_order(stores: Stores) -> None:
     await record(stores, 3, "one")
     await record(stores, 2, "two", 3)

@@ -148,7 +148,7 @@ def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -
         model,
     )
     streams = StoredStreams(store, service.stores.job_events, model)
-    awaited = Awaited(background, store, streams, service.ends, model)
+    awaited = Awaited(background, store, streams, service.ends, model, service.process.instruments.log)
     return responses.router(
         service.responder,
         background,

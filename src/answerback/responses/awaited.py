@@ -3,7 +3,7 @@ answered in their order, what was said is added at once with the end, a key is o
 asked for, and a restart loses nothing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 
 from starlette.responses import Response
@@ -13,8 +13,9 @@ from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.ends import JobEnds
 from answerback.jobs.kind import JobState, StoredFailure
-from answerback.kernel.errors import Conflict, ErrorCode, ProviderError
+from answerback.kernel.errors import Conflict, ErrorCode, ProviderError, StorageUnavailable
 from answerback.kernel.json import Json
+from answerback.kernel.log import Log
 from answerback.llm.failures import CONTEXT_CODE
 from answerback.responses import ids
 from answerback.responses.background import Background
@@ -38,12 +39,14 @@ class Awaited:
         streams: StoredStreams,
         ends: JobEnds,
         default_model: str,
+        log: Log,
     ) -> None:
         self._background = background
         self._store = store
         self._streams = streams
         self._ends = ends
         self._default_model = default_model
+        self._log = log
 
     async def respond(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> tuple[dict[str, Json], bool]:
         """The response once it is whole, and whether this call created it. Without a key, cancelling this call cancels
@@ -59,10 +62,13 @@ class Awaited:
         except asyncio.CancelledError:
             if idempotency_key is None:
                 await self._background.end(tenant_id, job_id)
+                await self._forget(tenant_id, job_id, asked)
             raise
         if found.state is not JobState.COMPLETED:
             raise await self._failed(tenant_id, found)
-        body = response_body(found.asked, found.progress(self._default_model), stored=found.asked.stored)
+        body = response_body(found.asked, found.progress(self._default_model), stored=asked.stored)
+        if idempotency_key is None and not asked.stored:
+            await self._forget(tenant_id, job_id, asked)
         return body, accepted.created
 
     async def stream(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> tuple[Response, bool]:
@@ -72,7 +78,7 @@ class Awaited:
         Raises as `respond` does.
         """
         accepted = await self._background.submit(caller, asked, idempotency_key)
-        events = self._events(caller.tenant_id, accepted.job_id, lasting=idempotency_key is not None)
+        events = self._events(caller.tenant_id, accepted.job_id, asked, lasting=idempotency_key is not None)
         try:
             # What its failure raises still has a status; and only a generator that has begun cancels when it is closed.
             await anext(events)
@@ -81,7 +87,7 @@ class Awaited:
             raise
         return as_response(events), accepted.created
 
-    async def _events(self, tenant_id: str, job_id: str, *, lasting: bool) -> AsyncGenerator[bytes, None]:
+    async def _events(self, tenant_id: str, job_id: str, asked: Asked, *, lasting: bool) -> AsyncGenerator[bytes, None]:
         """First nothing, once there is something to send; then the events. `lasting` goes on where nobody reads."""
         response_id, whole = ids.response_id(job_id), False
         try:
@@ -96,10 +102,24 @@ class Awaited:
                 async for event in events:
                     yield event
             whole = True
-            await self._store.discard(tenant_id, job_id, events=not lasting)
+            if lasting:
+                # One that failed on the way frees its key.
+                await self._clean_up(job_id, self._store.discard(tenant_id, job_id))
         finally:
-            if not whole and not lasting:
-                await self._background.end(tenant_id, job_id)
+            if not lasting:
+                if not whole:
+                    await self._background.end(tenant_id, job_id)
+                await self._forget(tenant_id, job_id, asked)
+
+    async def _forget(self, tenant_id: str, job_id: str, asked: Asked) -> None:
+        await self._clean_up(job_id, self._store.forget(tenant_id, job_id, stored=asked.stored))
+
+    async def _clean_up(self, job_id: str, deletion: Awaitable[None]) -> None:
+        """Only logs a database that is away: the answer is whole, or its caller is gone."""
+        try:
+            await deletion
+        except StorageUnavailable as error:
+            self._log.error("response_not_cleaned_up", job=job_id, reason=str(error))
 
     async def _failed(self, tenant_id: str, found: StoredResponse) -> Exception:
         """It failed with a status of HTTP: nothing of it is stored, and its key may try again."""

@@ -109,8 +109,8 @@ class Background:
         return response_body(found.asked, found.progress(self._default_model), stored=True)
 
     async def delete(self, tenant_id: str, response_id: str) -> None:
-        """One that has not ended is cancelled. Raises NotFound."""
-        found = await self._store.get(tenant_id, response_id)
+        """One that has not ended is cancelled; one that is not to be stored is held for its key. Raises NotFound."""
+        found = await self._store.find(tenant_id, response_id)
         if found.state not in ENDED:
             await self.end(tenant_id, found.job_id)
         await self._store.erase(tenant_id, response_id)

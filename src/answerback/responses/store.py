@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Boolean, bindparam, func, or_, select, update
 
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
 from answerback.database.sql import among
@@ -44,7 +44,7 @@ DISCARD = Statement(
         jobs.c.id == bindparam("row_id"),
         *_own,
         jobs.c.finished_at.is_not(None),
-        jobs.c.state != JobState.COMPLETED,
+        or_(jobs.c.state != JobState.COMPLETED, bindparam("unstored", type_=Boolean)),
     )
     .values(args=bindparam("erased"), result=None, idempotency_key=None)
     .returning(jobs.c.id)
@@ -95,10 +95,14 @@ class ResponseStore:
         Raises NotFound, also once it is deleted."""
         return await self._read(lambda _: _end(tenant_id, response_id), tenant_id=tenant_id)
 
-    async def discard(self, tenant_id: str, job_id: str, *, events: bool = False) -> None:
-        """Deletes all that is held of one that failed, and frees its idempotency key; `events`: also those of one that
-        is whole."""
-        await self._write(lambda _: _discard(tenant_id, job_id, events=events))
+    async def discard(self, tenant_id: str, job_id: str) -> None:
+        """Deletes all that is held of one that failed, and frees its idempotency key."""
+        await self._write(lambda _: _discard(tenant_id, job_id))
+
+    async def forget(self, tenant_id: str, job_id: str, *, stored: bool) -> None:
+        """Deletes what nobody can ask for any more of one that has ended, and whose only caller has it or is gone: what
+        it emitted, and all else unless it is whole and `stored`."""
+        await self._write(lambda _: _forget(tenant_id, job_id, stored=stored))
 
     async def erase(self, tenant_id: str, response_id: str) -> None:
         """Deletes all that a response holds. Raises NotFound."""
@@ -126,9 +130,14 @@ def _known(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
     return found
 
 
-def _discard(tenant_id: str, job_id: str, *, events: bool) -> Operation[None]:
-    if (yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED))) or events:
+def _discard(tenant_id: str, job_id: str) -> Operation[None]:
+    if (yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED), unstored=False)):
         yield DELETE_EVENTS(row_id=job_id)
+
+
+def _forget(tenant_id: str, job_id: str, *, stored: bool) -> Operation[None]:
+    yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED), unstored=not stored)
+    yield DELETE_EVENTS(row_id=job_id)
 
 
 def _find(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:

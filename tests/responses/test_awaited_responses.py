@@ -1,0 +1,91 @@
+"""A response whose caller waits, while the database is away at its end."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+import pytest
+
+from answerback.accounts.model import Caller
+from answerback.jobs.ends import JobEnds
+from answerback.jobs.kind import JobState
+from answerback.jobs.model import Accepted
+from answerback.kernel.errors import StorageUnavailable
+from answerback.responses.awaited import Awaited
+from answerback.responses.background import Background
+from answerback.responses.model import Asked
+from answerback.responses.store import ResponseStore
+from answerback.responses.stored import StoredResponse
+from answerback.responses.stored_streams import StoredStreams
+from builders import TENANT, Journal
+
+CALLER = Caller(TENANT, None, operator=False, rate=None)
+UNSTORED = Asked({"stream": True, "store": False, "conversation": "conv_1"}, ())
+RESULT = {"status": "completed", "reason": None, "model": "m", "usage": None, "output": []}
+FOUND = StoredResponse("resp_1", UNSTORED, JobState.COMPLETED, RESULT, None, 1_000, 2_000)
+
+
+class Answered:
+    """In place of what submits: its job has ended at once."""
+
+    async def submit(self, *_: Any) -> Accepted:
+        return Accepted("job_1", 1, created=True)
+
+
+class Leaving:
+    """A database that is away once the response has been read."""
+
+    async def end(self, *_: Any) -> StoredResponse:
+        return FOUND
+
+    find = end
+
+    async def forget(self, *_: Any, **__: Any) -> None:
+        raise StorageUnavailable("the database is away")
+
+    discard = forget
+
+
+class Events:
+    async def begun(self, *_: Any) -> bool:
+        return True
+
+    async def read(self, *_: Any) -> AsyncGenerator[bytes, None]:
+        yield b"data: [DONE]\n\n"
+
+
+@pytest.fixture
+def log() -> Journal:
+    return Journal()
+
+
+@pytest.fixture
+def awaited(log: Journal) -> Awaited:
+    background, store, streams = cast("Background", Answered()), cast("ResponseStore", Leaving()), Events()
+    return Awaited(background, store, cast("StoredStreams", streams), JobEnds(), "m", log)
+
+
+@pytest.mark.parametrize("key", [None, "key"])
+async def test_a_stream_that_is_whole_ends_as_whole(awaited: Awaited, log: Journal, key: str | None) -> None:
+    response, _ = await awaited.stream(CALLER, UNSTORED, key)
+
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await response({"type": "http"}, receive, send)
+
+    assert sent[-1]["body"] == b""
+    assert b"".join(each.get("body", b"") for each in sent) == b"data: [DONE]\n\n"
+    assert "response_not_cleaned_up" in log.events
+
+
+async def test_a_whole_answer_is_given(awaited: Awaited, log: Journal) -> None:
+    body, created = await awaited.respond(CALLER, UNSTORED, None)
+
+    assert (body["status"], body["store"], created) == ("completed", False, True)
+    assert "response_not_cleaned_up" in log.events
