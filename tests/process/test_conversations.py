@@ -227,6 +227,24 @@ async def test_items_may_be_as_large_as_those_of_responses(http: aiohttp.ClientS
         assert refused.status == 400
 
 
+async def test_one_that_is_too_long_says_so_in_every_mode(http: aiohttp.ClientSession, sdk: openai.AsyncOpenAI) -> None:
+    conversation = (await sdk.conversations.create()).id
+    for _ in range(2):
+        items = io.BytesIO(json.dumps({"items": [said("x" * 17 * 1024 * 1024)]}).encode())
+        async with http.post(f"/v1/conversations/{conversation}/items", data=items) as added:
+            assert added.status == 200
+
+    for stream in (False, True):
+        with pytest.raises(openai.BadRequestError, match="begin a new one") as refused:
+            await sdk.responses.create(model="fake", input="and?", conversation=conversation, stream=stream)
+        assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "conversation")
+    queued = await sdk.responses.create(model="fake", input="and?", conversation=conversation, background=True)
+    while (found := await sdk.responses.retrieve(queued.id)).status in ("queued", "in_progress"):
+        pass
+    assert found.error is not None
+    assert (found.error.code, found.error.type) == ("invalid_prompt", "context_length_exceeded")  # type: ignore[attr-defined]
+
+
 async def test_one_that_is_part_of_a_conversation_starts_no_chain(sdk: openai.AsyncOpenAI) -> None:
     conversation = await sdk.conversations.create()
     made = await sdk.responses.create(model="fake", input="x", conversation=conversation.id)

@@ -63,8 +63,8 @@ class ErrorCode(StrEnum):
     """The `tool_outputs` answer calls that are no longer open: they were answered already, or another message came
     after them."""
     CONTEXT_GONE = "context_gone"
-    """Responses: what this one goes on from (a response, a conversation) was deleted before it was answered, or leaves
-    a call without its output."""
+    """Responses: what this one goes on from (a response, a conversation) was deleted before it was answered, leaves a
+    call without its output, or is too long (`upstream_code` is then `context_length_exceeded`)."""
     POISONED = "poisoned"
     """The workers that ran the job stopped three times within 72 hours, the last time while no other such job ran."""
     EXPIRED = "expired"

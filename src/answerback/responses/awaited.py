@@ -21,7 +21,7 @@ from answerback.responses import ids
 from answerback.responses.background import Background
 from answerback.responses.body import response_body
 from answerback.responses.model import Asked
-from answerback.responses.store import ResponseStore
+from answerback.responses.store import ChainTooLong, ResponseStore
 from answerback.responses.stored import StoredResponse
 from answerback.responses.stored_streams import StoredStreams, as_response
 
@@ -133,7 +133,8 @@ def _error_of(found: StoredResponse) -> Exception:
     if code is ErrorCode.CANCELLED:
         return Conflict("the response was cancelled before it was answered")
     if code is ErrorCode.CONTEXT_GONE:
-        return InvalidParameter(failure.param or "conversation", failure.message)
+        refusal = ChainTooLong if failure.upstream_code == ChainTooLong.code else InvalidParameter
+        return refusal(failure.param or "conversation", failure.message)
     param, status = failure.param, failure.status or STATUSES.get(code)
     if failure.upstream_code == "model_not_found":
         # A wrong parameter of this route.

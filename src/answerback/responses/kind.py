@@ -24,7 +24,7 @@ from answerback.responses.context import Contexts
 from answerback.responses.emission import emitted
 from answerback.responses.model import Asked, Item
 from answerback.responses.opening import Opening
-from answerback.responses.store import KIND
+from answerback.responses.store import KIND, ChainTooLong
 from answerback.responses.stored import Place
 from answerback.responses.tools import Toolbox
 
@@ -70,6 +70,8 @@ class ResponseKind:
         try:
             items = await persist(lambda: self._contexts.items(claim.tenant_id, asked, _place(claim.job)))
             opening = Opening(asked, items, toolbox)
+        except ChainTooLong as refusal:
+            return Failed(Failure(ErrorCode.CONTEXT_GONE, refusal.message, refusal.field, refusal.code))
         except InvalidField as refusal:
             return Failed(Failure(ErrorCode.CONTEXT_GONE, refusal.message, refusal.field))
         timeout = max(0.001, min(self._timeout, claim.seconds_left))
