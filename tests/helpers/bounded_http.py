@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import uvicorn
 
+from answerback.http.early_responses import EarlyResponses
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.protocol import BoundedHttp
 from answerback.http.request_log import RequestLog
@@ -20,8 +21,7 @@ PATIENCE = 10.0
 
 
 class Impatient(BoundedHttp):
-    requests = RequestLog(Journal(), UNMEASURED)
-    renderers = ErrorRenderers((), {})
+    early = EarlyResponses(RequestLog(Journal(), UNMEASURED), ErrorRenderers((), {}))
     unread = UnreadResponses()
     patience = 0.2
     whole_request = 0.6

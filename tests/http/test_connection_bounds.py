@@ -13,8 +13,9 @@ from answerback.http.protocol import MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, 
 from bounded_http import PATIENCE, App, Counting, Headers, Patient, connected, exchange, flood, rest, serving
 
 HEAD = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
-LAST = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ async def test_small_chunks_are_a_body(counting: type[Counting]) -> None:
 
 @pytest.mark.parametrize(("fields", "status"), [(MAX_FIELDS, 200), (MAX_FIELDS + 1, 431), (50_000, 431)])
 async def test_the_fields_of_a_head_are_counted(counting: type[Counting], fields: int, status: int) -> None:
-    head = b"GET / HTTP/1.1\r\nconnection: close\r\n" + b"a:\r\n" * (fields - 1) + b"\r\n"
+    head = b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n" + b"a:\r\n" * (fields - 2) + b"\r\n"
     async with serving(Headers(), http=counting) as port:
         answer = await exchange(port, head)
 
@@ -82,7 +83,7 @@ async def test_the_fields_of_a_head_are_counted(counting: type[Counting], fields
 @pytest.mark.parametrize("requests", [1, MAX_PIPELINED])
 async def test_pipelined_requests_are_answered_in_order(requests: int) -> None:
     app = Headers()
-    posts = [b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n%02d" % n for n in range(requests)]
+    posts = [b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n%02d" % n for n in range(requests)]
     async with serving(app, http=Patient) as port:
         answer = await exchange(port, b"".join(posts) + LAST)
 
@@ -90,22 +91,72 @@ async def test_pipelined_requests_are_answered_in_order(requests: int) -> None:
     assert app.bodies == [b"%02d" % n for n in range(requests)] + [b""]
 
 
-async def test_more_pipelined_requests_end_the_connection(counting: type[Counting]) -> None:
-    async with serving(App(streams=60.0), http=counting) as port:
-        assert b"the end" not in await exchange(port, b"GET / HTTP/1.1\r\n\r\n" * 10_000)
+async def test_of_too_many_pipelined_requests_those_in_hand_are_answered_before_the_connection_ends(
+    counting: type[Counting],
+) -> None:
+    app = Headers()
+    async with serving(app, http=counting) as port:
+        answer = await exchange(port, GET * 10_000)
 
+    assert answer.count(b"HTTP/1.1 200") == len(app.bodies) == 1 + MAX_PIPELINED
+    assert answer.count(b"HTTP/1.1 ") == 1 + MAX_PIPELINED
     assert counting.most_pipelined <= MAX_PIPELINED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        GET[:-2] + b"a:\r\n" * MAX_FIELDS + b"\r\n",
+        GET[:-2] + b"x: " + b"y" * 200_000,
+    ],
+    ids=["nonsense", "no host", "many fields", "a large field"],
+)
+async def test_what_is_refused_behind_a_request_does_not_cut_its_response(wrong: bytes) -> None:
+    app = App(streams=0.3)
+    async with serving(app, http=Patient) as port:
+        answer = await exchange(port, GET + wrong)
+
+    assert answer.endswith(b"the end\r\n0\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert not app.gone.is_set()
+
+
+async def test_a_client_that_stays_after_the_last_response_is_closed_like_an_idle_one() -> None:
+    lost = asyncio.Event()
+
+    class Watched(Patient):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.set()
+
+    async with serving(Headers(), http=Watched, keep_alive=0.2) as port, connected(port) as (reader, writer):
+        writer.write(GET + b"nonsense\r\n\r\n")
+        assert (await rest(reader)).startswith(b"HTTP/1.1 200")
+        writer.write(b"more nonsense")
+
+        await asyncio.wait_for(lost.wait(), PATIENCE)
+
+
+async def test_what_comes_behind_the_last_request_is_bounded(counting: type[Counting]) -> None:
+    async with serving(App(streams=60.0), http=counting) as port, connected(port) as (_, writer):
+        writer.write(GET + b"nonsense\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            await flood(writer, bytes(1_000_000))
+
+    assert counting.received < MAX_UNWANTED_BYTES + 1_000_000
 
 
 async def test_requests_behind_an_unread_response_are_not_read(counting: type[Counting]) -> None:
     app = App(streams=60.0)
     async with serving(app, http=counting) as port, connected(port) as (reader, writer):
-        writer.write(b"GET / HTTP/1.1\r\n\r\n" * 2)
+        writer.write(GET * 2)
         # The stream waits for a hang-up by now, which needs reading.
         await asyncio.wait_for(reader.readuntil(b"1\r\nx\r\n1\r\nx\r\n"), PATIENCE)
         waiting = counting.received
 
-        writer.write(b"GET / HTTP/1.1\r\n\r\n" * 100_000)
+        writer.write(GET * 100_000)
         await asyncio.wait_for(reader.readuntil(b"1\r\nx\r\n1\r\nx\r\n"), PATIENCE)
 
         assert counting.received == waiting
@@ -113,7 +164,7 @@ async def test_requests_behind_an_unread_response_are_not_read(counting: type[Co
 
 async def test_the_rest_of_a_body_behind_its_answer_is_bounded(counting: type[Counting]) -> None:
     async with serving(Headers(early=True), http=counting) as port, connected(port) as (reader, writer):
-        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 1000000000000\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1000000000000\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         with pytest.raises(ConnectionError):
             await flood(writer, bytes(1_000_000))
@@ -124,7 +175,7 @@ async def test_the_rest_of_a_body_behind_its_answer_is_bounded(counting: type[Co
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 async def test_a_client_that_sends_on_reads_the_answer_before_its_connection_is_closed(version: str) -> None:
     body = bytes(12_000_000)
-    head = f"POST / HTTP/{version}\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    head = f"POST / HTTP/{version}\r\nhost: h\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode()
 
     def ask(port: int) -> bytes:
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
@@ -159,11 +210,11 @@ def uncollected() -> Iterator[None]:
     "sent",
     [
         b"",
-        b"GET / HTTP/1.1\r\n\r\n",
+        GET,
         HEAD + b"half",
         b"GET / HTTP/1.1\r\nx: " + b"y" * 1000,
-        b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 1000 + b"\r\n",
-        b"GET / HTTP/1.1\r\n\r\n" * 10,
+        b"GET / HTTP/1.1\r\nhost: h\r\n" + b"a:\r\n" * 1000 + b"\r\n",
+        GET * 10,
         b"nonsense\r\n\r\n",
         CHUNKED + b"0\r\nx: y\r\n",
     ],
@@ -195,7 +246,7 @@ async def test_a_client_that_hangs_up_before_its_pipelined_requests_are_answered
 ) -> None:
     app = App(streams=60.0)
     async with serving(app, http=counting) as port, connected(port) as (reader, writer):
-        writer.write(b"GET / HTTP/1.1\r\n\r\n" * 2)
+        writer.write(GET * 2)
         await reader.readline()
         writer.transport.abort()
 

@@ -110,7 +110,7 @@ async def test_idle_connections_make_room_for_a_new_one(limit: Limit) -> None:
         assert (await idle.readline()).startswith(b"HTTP/1.1 200")
         limit(3)
 
-        answer = await exchange(port, b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+        answer = await exchange(port, b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
 
         assert answer.startswith(b"HTTP/1.1 200")
         assert (await rest(idle)).endswith(b"host")

@@ -122,3 +122,15 @@ async def test_a_client_that_does_not_read_its_stream_is_disconnected() -> None:
         await asyncio.wait_for(app.gone.wait(), PATIENCE)
 
         writer.close()
+
+
+async def test_a_client_that_closes_its_sending_side_has_hung_up() -> None:
+    app = App(streams=60.0)
+    async with serving(app) as port:
+        _, writer = await asyncio.open_connection(HOST, port)
+        writer.write(REQUEST)
+        writer.write_eof()
+
+        await asyncio.wait_for(app.gone.wait(), PATIENCE)
+
+        writer.close()

@@ -61,7 +61,7 @@ def stand_in(folder: Path) -> Iterator[Service]:
 
 async def get(service: Service, path: str) -> str:
     reader, writer = await asyncio.open_connection(HOST, service.port)
-    writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: h\r\n\r\n".encode())
     answer = await reader.read()
     writer.close()
     return answer.decode().partition("\r\n\r\n")[2]

@@ -4,19 +4,27 @@ arrive, and on how long a response may wait for its reader."""
 import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
-from urllib.parse import unquote
 
-from httptools import HttpParserError, parse_url
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from answerback.http.codes import HEADERS_TOO_LARGE, INVALID_HTTP, REQUEST_TIMEOUT, TOO_MANY_CONNECTIONS, Code
 from answerback.http.descriptors import leaves_reserve
+from answerback.http.early_responses import (
+    INVALID,
+    NO_ROOM,
+    TOO_LARGE,
+    TOO_LATE,
+    WRONG_HOST,
+    EarlyResponses,
+    Wrong,
+    arrived,
+)
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
 from answerback.http.flow import Flow, LingeringTransport, ResponseWriter
 from answerback.http.middleware import HANG_UP
-from answerback.http.request_log import RequestLog, request_id
+from answerback.http.request_log import RequestLog
 from answerback.http.unread import UnreadResponses
+from answerback.http.write_watch import WriteWatch
 
 MAX_HEAD_BYTES = 64 * 1024
 """The most that the request line and all headers may take, and then whatever is not the body: the framing of its
@@ -35,20 +43,15 @@ IDLE_SECONDS = 1.0
 LEAVING_SECONDS = 0.3
 """How long a stop keeps idle connections open: a client may have sent a request that has not arrived."""
 
-UNKNOWN = "-"
-"""The logged method and path of a request whose request line did not arrive."""
 
-TOO_LARGE = (HEADERS_TOO_LARGE, "the headers are too large, or too many")
-INVALID = (INVALID_HTTP, "what came is not a valid HTTP request")
-
-
-class _TooMuch(Exception):
+class _Refused(Exception):
     """Ends the parsing of what has been read."""
 
 
 class BoundedHttp(HttpToolsProtocol):
     """Closes a connection that sends too much besides bodies, whose request arrives too slowly, or whose response is
-    not read. What comes as a trailer is no header of the request.
+    not read. What comes as a trailer is no header of the request. What is refused behind requests that still wait for
+    their responses is answered by the end of the connection, after those responses.
 
     Times in seconds: `patience` without a byte of a request that has begun, `whole_request` for all of it; `stalled`
     without a byte taken of a response that waits. A connection between requests, or before its first, may be silent for
@@ -57,8 +60,7 @@ class BoundedHttp(HttpToolsProtocol):
     """
 
     flow: Flow
-    requests: ClassVar[RequestLog]
-    renderers: ClassVar[ErrorRenderers]
+    early: ClassVar[EarlyResponses]
     unread: ClassVar[UnreadResponses]
 
     patience: ClassVar[float] = 30.0
@@ -68,7 +70,7 @@ class BoundedHttp(HttpToolsProtocol):
     @classmethod
     def configured(cls, requests: RequestLog, renderers: ErrorRenderers) -> "type[BoundedHttp]":
         """The protocol class of a server; uvicorn makes its instances."""
-        return type(cls.__name__, (cls,), {"requests": requests, "renderers": renderers, "unread": UnreadResponses()})
+        return type(cls.__name__, (cls,), {"early": EarlyResponses(requests, renderers), "unread": UnreadResponses()})
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -76,20 +78,21 @@ class BoundedHttp(HttpToolsProtocol):
         self._framing = 0
         self._fields = 0
         self._unwanted = 0
-        self._too_much = False
+        self.url = b""
+        self._wrong = INVALID
+        self._deaf = False
         self._lingering = False
         self._leaving = False
         self._running: RequestResponseCycle | None = None
         self._begun_at: float | None = None
         self._heard_at = 0.0
-        self._unsent = 0
         self._reading: asyncio.TimerHandle | None = None
-        self._writing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
         self.flow = Flow(transport)
         self._responses = ResponseWriter(transport, self.loop)
+        self._writing = WriteWatch(transport, self.loop, self.stalled)
         self._await_request()
         self._heard_at = self.loop.time()
         if not leaves_reserve(transport.get_extra_info("socket").fileno()):
@@ -101,7 +104,7 @@ class BoundedHttp(HttpToolsProtocol):
         for each in idle:
             each.transport.close()
         if not idle:
-            self._answer(TOO_MANY_CONNECTIONS, "too many connections are open; try again soon", RETRY_AFTER)
+            self._answer(NO_ROOM, RETRY_AFTER)
             self._hang_up()
 
     @property
@@ -114,9 +117,10 @@ class BoundedHttp(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._reading, self._writing, self.timeout_keep_alive_task):
+        for timer in (self._reading, self.timeout_keep_alive_task):
             if timer is not None:
                 timer.cancel()
+        self._writing.end()
         self.unread.goes_on(self)
         super().connection_lost(exc)
         if self._running is not None:
@@ -128,6 +132,14 @@ class BoundedHttp(HttpToolsProtocol):
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            self._unwanted += len(data)
+        else:
+            self._parse(data)
+        if self._unwanted > MAX_UNWANTED_BYTES:
+            self._hang_up()
+
+    def _parse(self, data: bytes) -> None:
         # What is counted is reset where a part of a request begins, so of the read that brings this only the later ones
         # count; one read is bounded anyway.
         self._framing += len(data)
@@ -142,27 +154,29 @@ class BoundedHttp(HttpToolsProtocol):
             # Line breaks before a request begin none.
             self._await_request()
         if self._framing > MAX_HEAD_BYTES:
-            self._refuse(*TOO_LARGE)
-        elif self._unwanted > MAX_UNWANTED_BYTES:
-            self._hang_up()
+            self._refuse(TOO_LARGE)
 
     def on_message_begin(self) -> None:
         self._in_head = True
         self._framing = self._fields = self._unwanted = 0
         self._begun_at = self.loop.time()
         if len(self.pipeline) >= MAX_PIPELINED:
-            self._stop_parsing()
+            self._stop_parsing(TOO_LARGE)
         super().on_message_begin()
         self.scope["extensions"] = {HANG_UP: {"now": self._hang_up}}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += 1
         if self._fields > MAX_FIELDS:
-            self._stop_parsing()
+            self._stop_parsing(TOO_LARGE)
         if self._in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        # RFC 9112, section 3.2.
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
+            self._stop_parsing(WRONG_HOST)
         super().on_headers_complete()
         self._in_head = False
         self._framing = 0
@@ -171,9 +185,14 @@ class BoundedHttp(HttpToolsProtocol):
             self._running = self.cycle
         if self._leaving:
             self.cycle.keep_alive = False
-        cycle = self.cycle
-        writes = self._responses if cycle.keep_alive else LingeringTransport(self._responses, self._close)
-        cycle.transport = writes  # type: ignore[assignment]
+        if self.cycle.keep_alive:
+            self.cycle.transport = self._responses  # type: ignore[assignment]
+        else:
+            self._close_after(self.cycle)
+
+    def _close_after(self, cycle: RequestResponseCycle) -> None:
+        cycle.keep_alive = False
+        cycle.transport = LingeringTransport(self._responses, self._close)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._framing = max(0, self._framing - (1 + FRAMING) * len(body))
@@ -217,53 +236,44 @@ class BoundedHttp(HttpToolsProtocol):
         if due > now:
             self._reading = self.loop.call_at(due, self._watch_reading)
         else:
-            self._refuse(REQUEST_TIMEOUT, "the request did not come in time; send it again")
+            self._refuse(TOO_LATE)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours is fixed)
-        self._refuse(*(TOO_LARGE if self._too_much else INVALID))
+        self._refuse(self._wrong)
 
-    def _stop_parsing(self) -> NoReturn:
-        self._too_much = True
-        raise _TooMuch
+    def _stop_parsing(self, wrong: Wrong) -> NoReturn:
+        self._wrong = wrong
+        raise _Refused
 
-    def _refuse(self, code: Code, message: str) -> None:
-        """Ends the connection, with an error response unless that would stand in the middle of another response."""
+    def _refuse(self, wrong: Wrong) -> None:
+        """Ends the connection: after the responses to the requests in hand if these are whole, else at once, with an
+        error response unless that would stand in the middle of another response."""
         if self.transport.is_closing():
             return
         in_body = self._begun_at is not None and not self._in_head
-        silent = bool(self.pipeline) or (self.cycle.response_started if in_body else self._answering())
-        if not silent:
-            self._answer(code, message)
+        if not in_body and self._answering():
+            self._deaf, self._begun_at, self._unwanted = True, None, 0
+            self._close_after(self.cycle)
+            return
+        if not (self.pipeline or (in_body and self.cycle.response_started)):
+            self._answer(wrong)
         self._hang_up()
 
-    def _answer(self, code: Code, message: str, more: Mapping[str, str] | None = None) -> None:
-        request = request_id(next((value for name, value in self.headers or () if name == b"x-request-id"), b""))
-        method, path = self._request_line()
-        response = self.renderers.at(path)(*code, message, None, more)
-        headers = [*self.server_state.default_headers, *response.raw_headers, (b"x-request-id", request.encode())]
-        lines = [b"%b: %b\r\n" % header for header in (*headers, (b"connection", b"close"))]
-        self.transport.write(b"".join([STATUS_LINE[code.status], *lines, b"\r\n", response.body]))
+    def _answer(self, wrong: Wrong, more: Mapping[str, str] | None = None) -> None:
         seconds = 0.0 if self._begun_at is None else self.loop.time() - self._begun_at
-        self.requests.answered(method, path, code.status, seconds, request, code=code.code)
-
-    def _request_line(self) -> tuple[str, str]:
-        """Method and path, as far as they have arrived."""
-        try:
-            path = parse_url(self.url).path
-        except (AttributeError, TypeError, HttpParserError):
-            path = None
-        if not path:
-            return UNKNOWN, UNKNOWN
-        return self.parser.get_method().decode("ascii", "replace"), unquote(path.decode("ascii", "replace"))
+        request = arrived(self.parser, self.url, self.headers or (), seconds)
+        self._responses.write(self.early.response(request, wrong, more, self.server_state.default_headers))
 
     def _answering(self) -> bool:
         """Whether the response to the previous request is under way."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _close(self) -> None:
-        """Closes the connection once the rest of the body has come, which is dropped within the usual bounds."""
+        """Closes the connection once the rest of the body has come, or the client has gone where something else came.
+        What comes is dropped within the usual bounds."""
         self._responses.flush()
-        if self._begun_at is None or self.transport.is_closing() or not self.transport.can_write_eof():
+        expects_more = self._deaf or self._begun_at is not None
+        if not expects_more or self.transport.is_closing() or not self.transport.can_write_eof():
             self.transport.close()
         else:
             self._lingering = True
@@ -272,15 +282,11 @@ class BoundedHttp(HttpToolsProtocol):
     def _hang_up(self) -> None:
         """Closes the connection once the client has read what was written, or has not read it in time."""
         self._responses.flush()
-        self.transport.close()
-        if self._writing is None:
-            self._writing = self.loop.call_later(self.stalled, self.transport.abort)
+        self._writing.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unsent = self.transport.get_write_buffer_size()
-        self._writing = self.loop.call_later(self.stalled, self._watch_writing)
-        self.unread.waits(self, self.client[0] if self.client else "", self._unsent)
+        self.unread.waits(self, self.client[0] if self.client else "", self._writing.begin())
 
     def abort(self) -> None:
         """Ends the connection without waiting for its reader."""
@@ -288,17 +294,5 @@ class BoundedHttp(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         self.unread.goes_on(self)
-        if self._writing is not None:
-            self._writing.cancel()
-            self._writing = None
+        self._writing.end()
         super().resume_writing()
-
-    def _watch_writing(self) -> None:
-        unsent = self.transport.get_write_buffer_size()
-        if unsent < self._unsent:
-            self._unsent = unsent
-            self._writing = self.loop.call_later(self.stalled, self._watch_writing)
-        else:
-            self._writing = None
-            # `close` would wait for the reader.
-            self.abort()

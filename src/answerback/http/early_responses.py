@@ -1,0 +1,72 @@
+"""Responses of the server itself, to requests that never reach the application."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from httptools import HttpParserError, HttpRequestParser, parse_url
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from answerback.http.codes import HEADERS_TOO_LARGE, INVALID_HTTP, REQUEST_TIMEOUT, TOO_MANY_CONNECTIONS, Code
+from answerback.http.error_handlers import ErrorRenderers
+from answerback.http.request_log import RequestLog, request_id
+
+UNKNOWN = "-"
+"""The logged method and path of a request whose request line did not arrive."""
+
+Wrong = tuple[Code, str]
+"""Why a request, or a connection, is refused: the code and the message."""
+
+TOO_LARGE: Wrong = (HEADERS_TOO_LARGE, "the headers are too large, or too many")
+INVALID: Wrong = (INVALID_HTTP, "what came is not a valid HTTP request")
+WRONG_HOST: Wrong = (INVALID_HTTP, "a request names its host in one Host header; send it, and no second one")
+TOO_LATE: Wrong = (REQUEST_TIMEOUT, "the request did not come in time; send it again")
+NO_ROOM: Wrong = (TOO_MANY_CONNECTIONS, "too many connections are open; try again soon")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What has come of a request, and the seconds that it took."""
+
+    method: str
+    path: str
+    request_id: str
+    seconds: float
+
+
+def arrived(parser: HttpRequestParser, url: bytes, headers: Iterable[tuple[bytes, bytes]], seconds: float) -> Arrived:
+    """`url` and `headers` are empty as long as they have not come."""
+    given = request_id(next((value for name, value in headers if name == b"x-request-id"), b""))
+    try:
+        path = parse_url(url).path
+    except HttpParserError:
+        path = None
+    if not path:
+        return Arrived(UNKNOWN, UNKNOWN, given, seconds)
+    method = parser.get_method().decode("ascii", "replace")
+    return Arrived(method, unquote(path.decode("ascii", "replace")), given, seconds)
+
+
+class EarlyResponses:
+    """Each is logged and counted, and the last of its connection."""
+
+    def __init__(self, requests: RequestLog, renderers: ErrorRenderers) -> None:
+        self._requests = requests
+        self._renderers = renderers
+
+    def response(
+        self,
+        request: Arrived,
+        wrong: Wrong,
+        more: Mapping[str, str] | None,
+        every: Iterable[tuple[bytes, bytes]],
+    ) -> bytes:
+        """`more` headers of this response, and those of `every` response of the server."""
+        code, message = wrong
+        response = self._renderers.at(request.path)(*code, message, None, more)
+        named = ((b"x-request-id", request.request_id.encode()), (b"connection", b"close"))
+        lines = [b"%b: %b\r\n" % header for header in (*every, *response.raw_headers, *named)]
+        self._requests.answered(
+            request.method, request.path, code.status, request.seconds, request.request_id, code=code.code
+        )
+        return b"".join([STATUS_LINE[code.status], *lines, b"\r\n", response.body])
