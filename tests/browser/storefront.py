@@ -18,7 +18,8 @@ from surroundings import SECRET
 KEY = "ab_of-the-shop-5d1f"
 OPERATOR = "ab_of-the-operator-90ab"
 MODEL = "openai/gpt-oss-20b"
-MODELS = (MODEL, "openai/gpt-5-mini", "anthropic/claude-haiku-4.5", "meta-llama/llama-3.3-70b")
+LONGEST_NAME = "nousresearch/hermes-3-llama-3.1-405b-instruct-fp8-extended:free"
+MODELS = (MODEL, "openai/gpt-5-mini", "anthropic/claude-haiku-4.5", "meta-llama/llama-3.3-70b", LONGEST_NAME)
 
 ANSWERS = {
     "Where is my parcel 1742?": "It left the depot in Leipzig this morning and should arrive tomorrow before noon.",

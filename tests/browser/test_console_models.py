@@ -1,9 +1,16 @@
 """Providers and benchmarks."""
 
 from browsing import Browser, Visitor
-from storefront import KEY, MODEL, OPERATOR, Shop, shop
+from storefront import KEY, LONGEST_NAME, MODEL, OPERATOR, Shop, shop
 
 from answerback.testing import replies
+
+OUTSIDE = """
+[...document.querySelectorAll(".measure *, .items p, .items bdi")]
+  .filter((each) => each.getBoundingClientRect().right > each.closest(".measure, .card").getBoundingClientRect().right)
+  .map((each) => each.textContent)
+"""
+"""The words that do not end within their chart or card."""
 
 
 async def test_the_providers_and_how_they_are(owner: Visitor, running: Shop) -> None:
@@ -35,6 +42,21 @@ async def test_home_and_models_say_the_same_of_a_provider(browser: Browser) -> N
         await seen_everywhere("Reachable")
         await ask(503)
         await seen_everywhere("Not reachable")
+
+
+async def test_long_names_of_models_stay_within_the_results(visitor: Visitor, running: Shop) -> None:
+    page = await visitor.open("/console/models")
+    await page.get_by_label("Models", exact=True).fill(LONGEST_NAME)
+    await page.get_by_label("Runs of each").fill("1")
+    await visitor.role("button", "Run").click()
+    await page.locator(".measure").last.get_by_text(LONGEST_NAME).wait_for()
+    await visitor.role("button", "Show benchmark").wait_for()
+
+    for width in (1280, 390, 320):
+        await page.set_viewport_size({"width": width, "height": 844})
+
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+        assert await page.evaluate(OUTSIDE) == [], width
 
 
 async def test_models_are_measured_and_compared(visitor: Visitor, running: Shop) -> None:

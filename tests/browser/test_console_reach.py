@@ -11,11 +11,11 @@ from answerback.testing import behaviours
 PAGES = ("/console/playground", "/console/jobs", "/console/responses", "/console/keys")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 320)])
 async def test_pages_have_no_serious_fault_on_a_phone(
-    browser: Browser, running: Shop, day: Sequence[str], scheme: str
+    browser: Browser, running: Shop, day: Sequence[str], scheme: str, width: int
 ) -> None:
-    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+    phone = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
     async with browser.visit(running.service.url, OPERATOR, **phone) as visitor:
         for path in (*PAGES, f"/console/jobs/{day[3]}"):
             page = await visitor.open(path)

@@ -72,8 +72,8 @@ function draw(view, job, how) {
     h(
       "div.columns",
       {},
-      card("Timeline", h("div.card-body", {}, timeline(job, how))),
-      h("div.stack", {}, card("Facts", h("div.card-body", {}, facts(job, view.session, how))), texts),
+      h("div.stack", {}, card("Timeline", h("div.card-body", {}, timeline(job, how))), texts),
+      card("Facts", h("div.card-body", {}, facts(job, view.session, how))),
     ),
   );
   // What was done may be over, and its button gone.

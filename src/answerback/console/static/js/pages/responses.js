@@ -56,7 +56,7 @@ function row(job) {
       ),
     ),
     h("td.nowrap", {}, h("span.row", {}, id(job.response_id), job.background ? label("background") : null)),
-    h("td", {}, inline(job.model ?? "")),
+    h("td", {}, job.model ? inline(job.model) : h("span.none.muted", {}, "–")),
     h("td.number", { "data-name": "Tokens" }, total ? number(total) : h("span.none.muted", {}, "–")),
     h("td.when.nowrap.muted", {}, time(job.created_at)),
   );

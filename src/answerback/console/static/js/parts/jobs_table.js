@@ -71,7 +71,8 @@ const row = (job, columns, seen) =>
 
 function about(job) {
   const named = job.session_id ?? job.submission_id ?? null;
-  const first = named ? h("div.cut", {}, inline(named)) : h("div.cut.muted", {}, inline(job.model ?? ""));
+  if (!named && !job.model && !job.error) return h("span.none.muted", {}, "–");
+  const first = named ? h("div.cut", {}, inline(named)) : job.model ? h("div.cut.muted", {}, inline(job.model)) : null;
   return job.error ? [first, h("div.cut.small.problem", {}, inline(`${job.error.code}: ${job.error.message}`))] : first;
 }
 
