@@ -299,9 +299,7 @@ async def test_a_failure_that_nobody_heard_of_is_tried_again(upstream: Upstream)
     assert (await ask(calls, Client(tries=1), upstream)).body == b"answer 1"
 
 
-async def test_a_stop_waits_until_calls_are_cancelled(upstream: Upstream) -> None:
-    calls, cancelled = JoinableCalls(), asyncio.Event()
-
+async def leave_what_is_slow_to_stop(calls: JoinableCalls, upstream: Upstream, cancelled: asyncio.Event) -> None:
     async def slow_to_stop() -> Response:
         try:
             return await upstream.answer()
@@ -315,9 +313,27 @@ async def test_a_stop_waits_until_calls_are_cancelled(upstream: Upstream) -> Non
     with pytest.raises(ClientGone):
         await first
 
+
+async def test_a_stop_waits_until_calls_are_cancelled(upstream: Upstream) -> None:
+    calls, cancelled = JoinableCalls(), asyncio.Event()
+    await leave_what_is_slow_to_stop(calls, upstream, cancelled)
+
     stop = asyncio.create_task(calls.stop())
     await upstream.stop.wait()
     await settle()
     assert not stop.done()
     cancelled.set()
     await stop
+
+
+async def test_a_call_that_cannot_be_cancelled_does_not_hold_up_a_stop(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "STOP_SECONDS", 0)
+    calls, cancelled = JoinableCalls(), asyncio.Event()
+    await leave_what_is_slow_to_stop(calls, upstream, cancelled)
+
+    await calls.stop()
+
+    assert upstream.stopped == 1
+    cancelled.set()

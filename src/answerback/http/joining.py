@@ -21,6 +21,9 @@ GRACE_SECONDS = 1.1
 KEPT_SECONDS = 10.0
 """How long an answer is kept that nobody received: the SDKs wait for 8 s at most before they try again."""
 
+STOP_SECONDS = 2.0
+"""How long a stop waits until calls are cancelled: a database that is away must not hold it up."""
+
 MOST_KEPT, MOST_KEPT_BYTES = 1_000, 16 * 1024 * 1024
 """Of such answers; the oldest go first."""
 
@@ -76,7 +79,8 @@ class JoinableCalls:
         calls = [call for calls in self._calls.values() for call in calls]
         for call in calls:
             self._stop(call)
-        await asyncio.gather(*(call.task for call in calls), return_exceptions=True)
+        if calls:
+            await asyncio.wait([call.task for call in calls], timeout=STOP_SECONDS)
 
     def _joined(self, key: Key, *, changes: bool) -> _Call | None:
         calls = self._calls.get(key, [])
