@@ -43,6 +43,24 @@ async def test_what_was_said_is_a_chat_and_can_be_erased(visitor: Visitor, runni
     assert (await running.request("GET", "/v1/sessions/a%2Fb%3Fc", key=key))["messages"] == []
 
 
+async def test_a_job_whose_conversation_was_erased_names_no_other_one(visitor: Visitor, running: Shop) -> None:
+    key = visitor.key
+    await running.say("Do you ship to Norway?", key=key)
+    job = await running.say("Where is my parcel 1742?", key=key, session_id="private")
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    page = await visitor.open(f"/console/jobs/{job}")
+    await page.locator(".facts").get_by_role("link", name="private").wait_for()
+    await visitor.role("button", "Resend").wait_for()
+
+    await running.request("DELETE", "/v1/sessions/private", key=key)
+    await page.reload()
+
+    await visitor.sees("It was erased with its conversation.")
+    await visitor.sees("it cannot be sent again")
+    assert await page.locator(".facts a[href*=conversation]").count() == 0
+    assert await page.get_by_role("button", name="Resend").count() == 0
+
+
 async def test_the_beginning_of_the_memory_is_marked(visitor: Visitor, running: Shop) -> None:
     for n in range(12):
         job = await running.say(f"Message {n} of a long talk.", key=visitor.key, session_id="long")

@@ -93,6 +93,8 @@ async def test_what_was_erased_is_gone_everywhere(client: Client) -> None:
     erased = await client.job(accepted["job_id"])
     assert erased["status"] == "completed"
     assert (erased["response"], erased["metadata"]) == (None, None)
+    assert (erased["session_id"], erased["erased"], erased["delivery"]["erased"]) == (None, True, True)
+    assert not {"erased"} & {*job, *job["delivery"]}
     problem(await client.resend(job["delivery"]["id"]), 409, "conflict")
 
 

@@ -43,7 +43,7 @@ class JobBody(BaseModel):
     """A job. `error` is the last failure, also while it waits for another try. `run_at` is when it is due; while it is
     `awaiting` an LLM's callback, until when. `delivery` is the one to its own callback URL, once it has ended. A
     `status` that is not listed is a newer version's, during an upgrade. Each kind adds fields of its own; the example
-    is a `message`."""
+    is a `message`. One that was erased with its conversation has `erased`, true, and names no conversation any more."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_also(MESSAGE_SUMMARY))
 

@@ -28,6 +28,8 @@ from answerback.relay.model import Message, answer_items
 
 STORED = TypeAdapter(Message)
 FIELDS = tuple(field.name for field in dataclasses.fields(Message))
+ERASED = ""
+"""Stands in the place of a message that was erased; one that is asked is never empty."""
 NOT_OPEN = "no call of this conversation with this id waits for an output; it is answered, or a message came after it"
 
 
@@ -126,16 +128,18 @@ class MessageKind:
         return Effects((Event(f"message.{ending.state}", _callback(job, ending)),), tuple(items))
 
     def redact(self, args: Message) -> Message:  # noqa: ARG002 (nothing of it is left)
-        return Message("")
+        return Message(ERASED)
 
     def describe(self, job: Job[Message], ending: Ending | None) -> Description:
         message, result = job.args, (ending.result if ending else None) or {}
-        summary = {
+        summary: dict[str, Json] = {
             "session_id": message.session_id,
             "model": result.get("model", message.model),
             "usage": result.get("usage"),
             "finish_reason": result.get("finish_reason"),
         }
+        if message.message == ERASED:
+            summary["erased"] = True
         chosen = {"temperature": message.temperature, "max_tokens": message.max_tokens}
         params = {**(message.params or {}), **{name: value for name, value in chosen.items() if value is not None}}
         details: dict[str, Json] = {

@@ -50,4 +50,9 @@ class DeliveryBody(DeliverySummary):
     """A callback that a job owes, with its attempts; or an event, to the webhook endpoint that `endpoint_id` names."""
 
     endpoint_id: str | None = Field(description="Null for the callback URL of the request.", examples=[None])
+    erased: bool = Field(
+        False,
+        description="True, and there only then, where its body was erased with its conversation: it cannot be resent.",
+        exclude_if=lambda value: not value,
+    )
     attempts: list[AttemptBody]

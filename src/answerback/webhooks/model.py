@@ -138,7 +138,8 @@ class DeliveryClaims:
 class DeliveryRecord:
     """A delivery as its owner may see it. Times are epoch milliseconds of the wall clock; the attempt under way is not
     among `attempts`, of which some may have been dropped: `attempts_made` counts them all. `held_by` is the job whose
-    delivery it is held behind. `state` is a text where only another version knows it."""
+    delivery it is held behind. Of an `erased` one nothing is left to send. `state` is a text where only another version
+    knows it."""
 
     id: str
     job_id: str
@@ -153,6 +154,7 @@ class DeliveryRecord:
     attempts: tuple[Attempt, ...]
     attempts_made: int
     held_by: str | None = None
+    erased: bool = False
 
     @property
     def next_attempt_at(self) -> int | None:

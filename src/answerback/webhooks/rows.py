@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import case, literal_column, select
+from sqlalchemy import case, func, literal_column, select
 
 from answerback.database.operation import Row, Transaction
 from answerback.database.sql import in_state
@@ -38,6 +38,8 @@ RECORD_COLUMNS: tuple[Any, ...] = (
     deliveries.c.attempts,
     deliveries.c.attempts_made,
     case((in_state(deliveries, DeliveryState.HELD), _head)).label("held_by"),
+    # By its length: a long body is not read for that.
+    (func.length(deliveries.c.body) == literal_column("0")).label("erased"),
 )
 
 
@@ -56,4 +58,5 @@ def delivery_record(tx: Transaction, row: Row) -> DeliveryRecord:
         attempts=attempts_of(row.attempts),
         attempts_made=row.attempts_made,
         held_by=row.held_by,
+        erased=bool(row.erased),
     )

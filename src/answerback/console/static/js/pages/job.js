@@ -42,10 +42,15 @@ export async function page(view) {
   await follow();
 }
 
+/** The name of its conversation; null where it has none, or was erased with it. */
+function conversationOf({ kind, seq, erased, session_id, callback_url }) {
+  return kind === "message" && seq && !erased ? (session_id ?? callback_url) : null;
+}
+
 /** The job before it in its conversation, if that ended after this one was accepted; null if not. */
 async function waitedBehind(job, tenant, signal) {
-  const session_id = job.session_id ?? job.callback_url;
-  if (job.kind !== "message" || !(job.seq > 1) || !session_id) return null;
+  const session_id = conversationOf(job);
+  if (!(job.seq > 1) || !session_id) return null;
   const { items } = await get("/v1/jobs", { session_id, tenant, before: job.job_id, limit: 1 }, signal);
   const ended = items[0]?.completed_at;
   return ended && ended > job.created_at ? items[0].job_id : null;
@@ -98,7 +103,7 @@ function actions(job, how) {
     h("button.button", { type: "button", "data-act": name, onclick: act, ...props }, name);
   const made = [];
   if (!ENDED.includes(job.status)) made.push(button("Cancel", () => cancel(job, how), { class: "danger" }));
-  else if (job.status !== "completed" && !job.retried_as)
+  else if (job.status !== "completed" && !job.retried_as && !job.erased)
     made.push(button("Ask again", ({ currentTarget }) => again(job, currentTarget, how), { class: "primary" }));
   return made;
 }
@@ -124,9 +129,9 @@ async function again(job, button, { tenant }) {
 function facts(job, session, { tenant }) {
   const link = (href, words) => h("a", { href }, inline(words));
   const to = (id) => h("a.mono", { href: jobPath(id, tenant) }, id);
-  const conversation = job.session_id ?? (job.kind === "message" && job.seq ? job.callback_url : null);
+  const conversation = conversationOf(job);
   const rows = [
-    ["Conversation", conversation && link(conversationPath(conversation, tenant), conversation)],
+    ["Conversation", job.erased ? "Erased" : conversation && link(conversationPath(conversation, tenant), conversation)],
     ["Place in it", job.seq],
     ["Model", job.model && inline(job.model)],
     [
@@ -163,6 +168,7 @@ const response = ({ response_id: id }, tenant) =>
 const tokens = (usage, chat, responses) => usage[`${chat}_tokens`] ?? usage[`${responses}_tokens`];
 
 function asked(job) {
+  if (job.erased) return card("Message", h("div.card-body.muted", {}, "It was erased with its conversation."));
   if (!job.message && !job.system && !job.tool_outputs) return null;
   const system = job.system ? h("div.quote", {}, h("h3", {}, "System prompt"), said(job.system)) : null;
   const outputs = job.tool_outputs ? said(JSON.stringify(job.tool_outputs, null, 2), "pre.wrap") : null;

@@ -140,7 +140,7 @@ function end(job) {
 
 function delivery(one, { read, tenant, linkTo }) {
   const title = h("span.row", {}, one.endpoint_id ? "Event to an endpoint" : "Callback", deliveryBadge(one.status));
-  const settled = ["delivered", "dead", "pending"].includes(one.status);
+  const settled = ["delivered", "dead", "pending"].includes(one.status) && !one.erased;
   const act = ({ currentTarget }) => resend(one, currentTarget, read, tenant);
   const again = settled
     ? h("button.button.tight", { type: "button", "data-act": one.id, onclick: act }, "Resend")
@@ -151,6 +151,7 @@ function delivery(one, { read, tenant, linkTo }) {
     h("div.step-head", {}, h("span.strong", {}, title), again),
     h("p.small.wrap", {}, h("bdi", {}, one.url)),
     line(h("span.mono", {}, one.id)),
+    one.erased ? line("Its body was erased with its conversation: it cannot be sent again.") : null,
     one.attempts.length ? h("ol.attempts", {}, one.attempts.map(called)) : null,
     next(one, linkTo),
   );
