@@ -55,6 +55,24 @@ async def test_a_copied_command_has_the_key_that_the_page_does_not_show(browser:
         assert f"{running.service.url}/webhook" in copied
 
 
+async def test_failures_are_counted_as_the_list_behind_their_link_shows_them(visitor: Visitor, running: Shop) -> None:
+    text = "Recite every catalogue."
+    refusal = {"error": {"message": "too long", "type": "invalid_request_error", "code": "context_length_exceeded"}}
+    running.llm.on(text, replies.status(400, refusal))
+    await running.say(text, key=visitor.key)
+    url, body = f"{running.service.url}/v1/chat/completions", {"messages": [{"role": "user", "content": text}]}
+    async with running.http.post(url, json=body, headers={"Authorization": f"Bearer {visitor.key}"}) as response:
+        assert response.status == 400
+
+    page = await visitor.open("/console")
+    await visitor.sees("1 job, 1 call")
+    await visitor.role("link", "Upstream refused").click()
+
+    await page.wait_for_url("**/console/jobs?status=failed&error=upstream_refused&since=24")
+    await visitor.sees("upstream_refused: too long")
+    assert await page.locator("tbody tr").count() == 1
+
+
 @pytest.mark.parametrize("mock", ["true", "false"])
 async def test_a_service_without_keys_asks_for_none_and_names_the_mock(browser: Browser, mock: str) -> None:
     settings = {"AUTH_TOKEN": "", "OPERATOR_TOKEN": "", "MOCK_MODE": mock, "MOCK_DELAY_SECONDS": "0"}

@@ -48,7 +48,7 @@ async def test_ends_are_counted_by_minute_tenant_and_code(
     assert endings(seen)[-3:] == [(1, 0), (0, 0), (1, 1)]
     assert set(endings(seen)[:-3]) == {(0, 0)}
     assert seen.minutes[-1].at == clock.now() // MINUTE_MS * MINUTE_MS
-    assert dict(seen.failures) == {"upstream_error": 1}
+    assert (dict(seen.failures), dict(seen.failed_calls)) == ({"upstream_error": 1}, {"upstream_error": 0})
     assert seen.today == Count(prompt_tokens=11, completion_tokens=7)
     assert endings(await stores.overview.overview(OTHER))[-1] == (0, 0)
     assert endings(await stores.overview.overview(ALL_TENANTS)) == endings(seen)
@@ -62,6 +62,7 @@ async def test_an_answer_that_was_waited_for_counts_too(stores: Stores, writer: 
 
     seen = await stores.overview.overview(TENANT)
     assert (endings(seen)[-1], seen.today) == ((1, 1), Count(prompt_tokens=3, completion_tokens=4))
+    assert (dict(seen.failures), dict(seen.failed_calls)) == ({"upstream_timeout": 1}, {"upstream_timeout": 1})
 
 
 async def test_several_processes_add_to_the_same_minute(

@@ -57,7 +57,7 @@ async def test_it_shows_how_jobs_ended_and_who_answers(api: Api) -> None:
 
     body = await seen(api, CLIENT)
 
-    assert body["failures"] == [{"code": "expired", "count": 1}]
+    assert body["failures"] == [{"code": "expired", "count": 1, "calls": 0}]
     assert (len(body["minutes"]), body["minutes"][-1]["completed"], body["minutes"][-1]["failed"]) == (60, 0, 1)
     assert body["minutes"][0]["minute"] < body["minutes"][-1]["minute"]
     assert body["tokens_today"] == {"prompt": 0, "completion": 0, "total": 0}

@@ -309,11 +309,13 @@ activity = Table(
     Column("jobs", BigInteger, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
+    Column("calls", BigInteger, nullable=False),
     Index("activity_age", "minute"),
     sqlite_with_rowid=False,
 )
 """How many jobs ended in a minute (minutes since the epoch), by tenant and outcome (`completed` or an error code), and
-what their answers cost. Rows without a tenant are of all tenants together. Statistics: a kill loses seconds of them."""
+what their answers cost; `calls` of them were calls whose clients waited, and are no rows of `jobs`. Rows without a
+tenant are of all tenants together. Statistics: a kill loses seconds of them."""
 
 inbox = Table(
     "inbox",

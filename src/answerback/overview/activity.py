@@ -26,23 +26,24 @@ class Activity:
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
         # The database's thread puts, the event loop takes.
-        self._ended: SimpleQueue[tuple[int, list[JobEnd]]] = SimpleQueue()
+        self._ended: SimpleQueue[tuple[int, list[JobEnd], int]] = SimpleQueue()
 
     def committed(self, transaction: Transaction) -> None:
         """Of any thread."""
         if transaction.ended:
-            self._ended.put((transaction.wall // MINUTE_MS, transaction.ended))
+            self._ended.put((transaction.wall // MINUTE_MS, transaction.ended, 0))
 
     def called(self, end: JobEnd) -> None:
         """A call that its client waited for has ended."""
-        self._ended.put((self._now() // MINUTE_MS, [end]))
+        self._ended.put((self._now() // MINUTE_MS, [end], 1))
 
     def take(self) -> dict[Slot, Count]:
         """What ended since the last call: of each tenant, and of all."""
         taken: dict[Slot, Count] = {}
-        for minute, end in self._taken():
+        for minute, end, calls in self._taken():
             usage = end.usage
-            count = Count(1) if usage is None else Count(1, usage.prompt_tokens, usage.completion_tokens)
+            tokens = (0, 0) if usage is None else (usage.prompt_tokens, usage.completion_tokens)
+            count = Count(1, *tokens, calls)
             slot = Slot(end.tenant_id, minute, end.outcome)
             taken[slot] = taken[slot] + count if slot in taken else count
         for slot, count in tuple(taken.items()):
@@ -50,14 +51,14 @@ class Activity:
             taken[of_all] = taken.get(of_all, Count()) + count
         return taken
 
-    def _taken(self) -> Iterator[tuple[int, JobEnd]]:
+    def _taken(self) -> Iterator[tuple[int, JobEnd, int]]:
         while True:
             try:
-                minute, ended = self._ended.get_nowait()
+                minute, ended, calls = self._ended.get_nowait()
             except Empty:
                 return
             for end in ended:
-                yield minute, end
+                yield minute, end, calls
 
 
 class ActivityWriter:

@@ -63,10 +63,11 @@ class MinuteBody(BaseModel):
 
 
 class FailureCount(BaseModel):
-    """Jobs that failed with this code."""
+    """Jobs, and calls whose clients waited, that failed with this code. The calls are not listed as jobs."""
 
     code: str = Field(examples=["upstream_timeout"])
-    count: int = Field(examples=[1])
+    count: int = Field(examples=[3])
+    calls: int = Field(description="How many of `count` were calls whose clients waited.", examples=[1])
 
 
 class Tokens(BaseModel):
@@ -120,7 +121,9 @@ def overview_body(
             dead=owed[DeliveryState.DEAD],
         ),
         minutes=[MinuteBody(minute=each.at, completed=each.completed, failed=each.failed) for each in seen.minutes],
-        failures=[FailureCount(code=code, count=count) for code, count in seen.failures.items()],
+        failures=[
+            FailureCount(code=code, count=count, calls=seen.failed_calls[code]) for code, count in seen.failures.items()
+        ],
         tokens_today=Tokens(
             prompt=today.prompt_tokens,
             completion=today.completion_tokens,

@@ -27,17 +27,19 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Jobs that ended, and the tokens of their answers."""
+    """Jobs that ended, and the tokens of their answers; `calls` of the jobs are calls whose clients waited."""
 
     jobs: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    calls: int = 0
 
     def __add__(self, more: "Count") -> "Count":
         return Count(
             self.jobs + more.jobs,
             self.prompt_tokens + more.prompt_tokens,
             self.completion_tokens + more.completion_tokens,
+            self.calls + more.calls,
         )
 
 
@@ -53,12 +55,14 @@ class Minute:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """What waits in the database now, and how jobs ended: `minutes` are the last ones, oldest first and the current one
-    last, `failures` those of 24 hours by error code, `today` what answers cost since midnight, UTC."""
+    last, `failures` those of 24 hours by error code, `failed_calls` how many of these were calls whose clients waited,
+    `today` what answers cost since midnight, UTC."""
 
     depth: Depth
     minutes: Sequence[Minute]
     failures: Mapping[str, int]
     today: Count
+    failed_calls: Mapping[str, int]
 
 
 def last_minutes(ended: Mapping[tuple[int, str], int], now: int) -> Sequence[Minute]:

@@ -29,7 +29,7 @@ from answerback.webhooks.model import DeliveryState
 PRUNED = 1_000
 """Rows of one batch."""
 
-COUNTED = ("jobs", "prompt_tokens", "completion_tokens")
+COUNTED = ("jobs", "prompt_tokens", "completion_tokens", "calls")
 
 
 def _add(upsert: Any) -> Any:
@@ -53,6 +53,7 @@ DAY = Statement(
     select(
         activity.c.outcome,
         func.sum(activity.c.jobs).label("jobs"),
+        func.sum(activity.c.calls).label("calls"),
         _of_today(activity.c.prompt_tokens),
         _of_today(activity.c.completion_tokens),
     )
@@ -77,6 +78,7 @@ def add(_: Transaction, counts: Mapping[Slot, Count]) -> Operation[None]:
                 "jobs": counts[slot].jobs,
                 "prompt_tokens": counts[slot].prompt_tokens,
                 "completion_tokens": counts[slot].completion_tokens,
+                "calls": counts[slot].calls,
             }
             for slot in sorted(counts)
         ]
@@ -99,6 +101,7 @@ def overview(tx: Transaction, tenant_id: str) -> Operation[Overview]:
             prompt_tokens=sum(int(row.prompt_tokens) for row in day),
             completion_tokens=sum(int(row.completion_tokens) for row in day),
         ),
+        {row.outcome: int(row.calls) for row in day if row.outcome in failures},
     )
 
 

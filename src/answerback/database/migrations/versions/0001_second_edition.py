@@ -188,6 +188,7 @@ def upgrade() -> None:
         sa.Column("jobs", sa.BigInteger(), nullable=False),
         sa.Column("prompt_tokens", sa.BigInteger(), nullable=False),
         sa.Column("completion_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("calls", sa.BigInteger(), nullable=False),
         sqlite_with_rowid=False,
     )
     _index("activity_age", "activity", "minute")

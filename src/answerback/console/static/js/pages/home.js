@@ -1,6 +1,6 @@
 /** How the service is: its provider, what waits, what was answered, and how to send a first message. */
 
-import { get } from "../api.js";
+import { get, written } from "../api.js";
 import { fill, h } from "../dom.js";
 import { counted, number, sentence, short } from "../format.js";
 import { badge, label } from "../parts/badge.js";
@@ -108,14 +108,19 @@ function tokens({ tokens_today: today }) {
 function failures(rows) {
   if (!rows.length) return h("p.muted", {}, "None.");
   return bars(
-    rows.map(({ code: name, count }) => ({
+    rows.map(({ code: name, count, calls }) => ({
       name: sentence(name),
       value: count,
-      words: counted(count, "job"),
+      words: [count - calls && counted(count - calls, "job"), calls && counted(calls, "call")].filter(Boolean).join(", "),
       tone: "failed",
-      href: `/console/jobs?error=${encodeURIComponent(name)}`,
+      href: count > calls ? jobsThatFailed(name) : null,
     })),
   );
+}
+
+/** Calls whose clients waited for them are not listed. */
+function jobsThatFailed(code) {
+  return `/console/jobs${written({ status: code === "expired" ? "expired" : "failed", error: code, since: 24 })}`;
 }
 
 function recent(own) {
