@@ -1,12 +1,16 @@
 """The list of jobs, its filters, and a job's timeline."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 from browsing import Visitor
 from storefront import Shop
 
-from answerback.testing import behaviours
+from answerback.testing import behaviours, replies
+
+SOON_MS = 11_000
+"""Much longer than a change takes to be shown, and shorter than what is read again now and then takes."""
 
 
 async def test_the_list_shows_what_became_of_each_job(owner: Visitor, day: Sequence[str]) -> None:
@@ -113,6 +117,32 @@ async def test_a_choice_of_filters_keeps_the_focus(owner: Visitor) -> None:
 
     assert await state.evaluate("each => each === document.activeElement")
     await owner.role("link", "Clear filters").wait_for()
+
+
+async def test_a_list_with_filters_follows_what_happens(visitor: Visitor, running: Shop) -> None:
+    key, text = visitor.key, "Count all kettles that were ever sold."
+    running.llm.on(text, replies.hang(running.never))
+    first, second, third = [await running.say(text, key=key, session_id="stuck") for _ in range(3)]
+    page = await visitor.open("/console/jobs?status=held")
+    await page.locator(f"tr[data-key='{second}']").wait_for()
+
+    await running.request("POST", f"/v1/jobs/{second}/cancel", {}, key)
+
+    await page.locator(f"tr[data-key='{second}']").wait_for(state="detached", timeout=SOON_MS)
+    await page.locator(f"tr[data-key='{third}']").wait_for()
+    assert await page.locator(f"tr[data-key='{first}']").count() == 0
+    for job in (third, first):
+        await running.request("POST", f"/v1/jobs/{job}/cancel", {}, key)
+
+
+async def test_many_new_jobs_leave_none_out_of_the_list(visitor: Visitor, running: Shop) -> None:
+    await running.say("Do you ship to Norway?", key=visitor.key)
+    page = await visitor.open("/console/jobs")
+    await page.locator("tbody tr").nth(0).wait_for()
+
+    await asyncio.gather(*(running.say(f"Is kettle {n} quiet?", key=visitor.key, stateless=True) for n in range(40)))
+
+    await page.locator("tbody tr").nth(40).wait_for(timeout=SOON_MS)
 
 
 async def test_a_job_that_waits_names_the_one_before_it(owner: Visitor, day: Sequence[str]) -> None:

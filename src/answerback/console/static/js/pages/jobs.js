@@ -25,6 +25,8 @@ const SIZE = 50;
 /** How many pages that are empty are read on from by themselves. */
 const MOST_READ = 10;
 const REREAD_MS = 15_000;
+/** How long a change waits at most until a list with filters shows it. */
+const SOON_MS = 2000;
 const ANNOUNCE_MS = 10_000;
 /** How long a reader who types is waited for. */
 const TYPED_MS = 350;
@@ -39,60 +41,70 @@ export async function page(view) {
     news: h("p.unseen", { role: "status" }),
     clear: h("a.button.plain.tight", { href: "/console/jobs" }, "Clear filters"),
   };
+  const last = { at: 0, requests: 0 };
   let page;
   let asking = 0;
   const show = (next, isOther = false) => draw(view, place, (page = next), isOther);
   /** `isOther`: other jobs are asked for than before. */
   const read = async (isOther = false) => {
     const mine = ++asking;
-    const next = await found(asked(view, names), view.signal);
+    const { page: next, requests } = await found(asked(view, names), view.signal);
+    Object.assign(last, { at: Date.now(), requests });
     if (mine === asking) show(next, isOther);
   };
   const list = h("section.card", { "aria-label": "Jobs" }, place.list, place.pager);
   const lead = "Each message, review or response that was accepted, and what became of it.";
   fill(view.root, head("Jobs", lead), h("div.stack", {}, filters(view, names, place, read), list, place.news));
   await read();
-  live(view, read, (newest) => show(joined(newest, page)));
+  live(view, last, read, (newest) => {
+    const next = joined(newest, page);
+    if (next) show(next);
+    return next !== null;
+  });
 }
 
 /**
- * Without filters the feed says what changed; with some, or where it says nothing of older jobs, the list is read again.
- * A page of older jobs stays as it is.
+ * Without filters the feed brings the newest jobs, which `join` puts in front. The list is read again soon where it has
+ * filters, or where `join` says that jobs are missing in between; now and then for what the feed does not say of older
+ * jobs, and where a read takes several requests. A page of older jobs stays as it is.
  */
-function live(view, read, join) {
+function live(view, last, read, join) {
   const isOld = () => view.query.get("before");
   let stale = false;
-  const changed = ({ detail: { items } }) => {
+  let gap = false;
+  const listen = (name, listener) => view.feed.addEventListener(name, listener, { signal: view.signal });
+  listen("overview", () => (stale = true));
+  listen("jobs", ({ detail: { items } }) => {
     stale = true;
-    if (!isFiltered(view) && !isOld()) join(items);
-  };
-  view.feed.addEventListener("jobs", changed, { signal: view.signal });
-  view.every(REREAD_MS, async () => {
-    if (!stale || isOld()) return;
-    stale = false;
+    if (!isFiltered(view) && !isOld()) gap = !join(items);
+  });
+  view.every(SOON_MS, async () => {
+    const soon = last.requests === 1 && (gap || isFiltered(view));
+    if (!stale || isOld() || (!soon && Date.now() - last.at < REREAD_MS)) return;
+    stale = gap = false;
     await read();
   });
 }
 
 const isFiltered = ({ query }) => FILTERS.some((name) => query.get(name));
 
-/** A page that begins with these jobs, the newest; none is left out between those and the ones before. */
+/** A page that begins with these jobs, the newest; null where others may be missing between those and the ones before. */
 function joined(newest, { items, next }) {
   const known = new Set(newest.map((job) => job.job_id));
-  const meets = items.some((job) => known.has(job.job_id)) || !items.length;
-  const older = meets ? items.filter((job) => !known.has(job.job_id)) : [];
-  const all = [...newest, ...older].slice(0, SIZE);
-  const isCut = !meets || newest.length + older.length > SIZE;
-  return { items: all, next: isCut ? all.at(-1).job_id : next };
+  if (items.length && !items.some((job) => known.has(job.job_id))) return null;
+  const all = [...newest, ...items.filter((job) => !known.has(job.job_id))];
+  return all.length > SIZE ? { items: all.slice(0, SIZE), next: all[SIZE - 1].job_id } : { items: all, next };
 }
 
 /** The first page that has jobs: where many are passed over, pages are short or empty and others follow. */
 async function found(query, signal) {
   let page = await get("/v1/jobs", query, signal);
-  for (let more = MOST_READ; more && page.next && !page.items.length; more -= 1) {
+  let requests = 1;
+  while (requests <= MOST_READ && page.next && !page.items.length) {
     page = await get("/v1/jobs", { ...query, before: page.next }, signal);
+    requests += 1;
   }
-  return page;
+  return { page, requests };
 }
 
 /** Without a choice an operator sees all tenants, where there are several. */
@@ -124,7 +136,7 @@ function accepted({ query }, set) {
 function draw(view, place, { items, next }, isOther) {
   const news = place.table.draw(items, isOther);
   if (isOther) fill(place.news, items.length ? counted(items.length, "job") : "No job matches");
-  else if (news.length) announce(place, news.length);
+  else if (news.length) announce(place, news.length, items.length);
   // A table that stays where it is keeps the focus within.
   if (!items.length) fill(place.list, nothing(view.query, next));
   else if (!place.table.element.isConnected) fill(place.list, place.table.element);
@@ -132,12 +144,12 @@ function draw(view, place, { items, next }, isOther) {
   place.clear.hidden = !isFiltered(view);
 }
 
-/** A screen reader hears of new jobs now and then. */
-function announce(place, n) {
+/** A screen reader hears of new jobs now and then; where all of the page are new, there may be more. */
+function announce(place, n, shown) {
   const now = Date.now();
   if (now - (place.announced ?? 0) < ANNOUNCE_MS) return;
   place.announced = now;
-  fill(place.news, counted(n, "new job"));
+  fill(place.news, n < shown ? counted(n, "new job") : `${n}+ new jobs`);
 }
 
 /** An id begins with when its job was accepted. */
@@ -173,12 +185,14 @@ function pager(query, next) {
 /** Changes the address and reads the list anew; the fields stay as they are, with the focus. */
 function setter(view, read) {
   let timer = null;
-  const apply = ({ name, value }, state) => {
+  const apply = ({ name, value: given }, state) => {
     clearTimeout(timer);
-    if (view.signal.aborted || value.trim() === (view.query.get(name) ?? "")) return;
+    // A session_id may begin with a space.
+    const value = name === "session_id" && given.trim() ? given : given.trim();
+    if (view.signal.aborted || value === (view.query.get(name) ?? "")) return;
     // What is typed on in one field is one step of the history.
     const isSame = state !== null && history.state?.typed === state.typed;
-    const address = changed(view.query, { [name]: value.trim(), before: "" });
+    const address = changed(view.query, { [name]: value, before: "" });
     history[isSame ? "replaceState" : "pushState"](state, "", address);
     view.query = new URLSearchParams(location.search);
     view.again(() => read(true));
