@@ -1,5 +1,7 @@
 """Providers and benchmarks."""
 
+import asyncio
+
 from browsing import Browser, Visitor
 from storefront import KEY, LONGEST_NAME, MODEL, OPERATOR, Shop, shop
 
@@ -57,6 +59,24 @@ async def test_long_names_of_models_stay_within_the_results(visitor: Visitor, ru
 
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
         assert await page.evaluate(OUTSIDE) == [], width
+
+
+async def test_a_benchmark_goes_on_while_its_reader_looks_at_another_page(visitor: Visitor, running: Shop) -> None:
+    asked, answered = "Which kettle lasts longest?", asyncio.Event()
+    running.llm.on(asked, replies.hang(answered))
+    page = await visitor.open("/console/models")
+    await page.get_by_label("Prompts").fill(asked)
+    await page.get_by_label("Runs of each").fill("2")
+    await visitor.role("button", "Run").click()
+    await visitor.sees(f"Asking {MODEL}")
+
+    await visitor.role("link", "Jobs").click()
+    await visitor.sees("No jobs yet")
+    answered.set()
+    await visitor.role("link", "Models").click()
+
+    await page.locator(".measure", has_text="Latency, p50").get_by_text(MODEL).wait_for()
+    await visitor.role("button", "Show benchmark").wait_for()
 
 
 async def test_models_are_measured_and_compared(visitor: Visitor, running: Shop) -> None:

@@ -10,6 +10,7 @@ export class Session {
   #key = null;
   /** Whether a key is being made that ends this session: what is refused meanwhile empties no page. */
   #ending = false;
+  #ended = new AbortController();
 
   constructor(facts) {
     Object.assign(this, facts);
@@ -52,6 +53,15 @@ export class Session {
 
   get isEnding() {
     return this.#ending;
+  }
+
+  /** Aborted when the reader has signed out, or the key is valid no more. */
+  get signal() {
+    return this.#ended.signal;
+  }
+
+  end() {
+    this.#ended.abort();
   }
 
   /** The key for commands that are copied, null where none is needed. */

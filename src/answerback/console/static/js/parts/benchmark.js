@@ -17,29 +17,37 @@ const MEASURES = [
   ["Tokens a second, p50", (all) => all.tokens_per_second?.p50, (value) => number(Math.round(value))],
 ];
 
-/** The cards of a page. */
-export function benchmark(view) {
+/** The cards of a page. They stay with the session: a benchmark goes on while its reader looks at other pages. */
+export function benchmark({ session, signal }) {
+  session.benchmarks ??= cards(session);
+  session.benchmarks.readPast(signal);
+  return session.benchmarks.element;
+}
+
+function cards(session) {
   const past = h("div");
   const results = h("div.stack");
   const progress = h("div");
-  const readPast = async () =>
-    fill(
-      past,
-      before((await get("/v1/benchmarks", null, view.signal)).items, (one) => open(one, results)),
-    );
-  const form = formOf(view, (asked) => run(view, asked, progress, results, readPast));
-  readPast().catch((error) => error.name === "AbortError" || fill(past, h("div.card-body", {}, failure(error))));
-  const columns = h(
+  const readPast = async (signal) => {
+    try {
+      const { items } = await get("/v1/benchmarks", null, signal);
+      fill(past, before(items, (one) => open(one, results)));
+    } catch (error) {
+      if (error.name !== "AbortError") fill(past, h("div.card-body", {}, failure(error)));
+    }
+  };
+  const form = formOf(session, (asked) => run(session, asked, progress, results, readPast));
+  const element = h(
     "div.columns",
     {},
     h("div.stack", {}, progress, results, card("Past benchmarks", past)),
     card("Run a benchmark", h("div.card-body", {}, form)),
   );
-  return columns;
+  return { element, readPast };
 }
 
-function formOf(view, start) {
-  const models = input({ list: "models", value: view.session.default_model, required: true });
+function formOf(session, start) {
+  const models = input({ list: "models", value: session.default_model, required: true });
   const prompts = area({ rows: 4, value: PROMPTS, required: true });
   const whole = (value, max) => input({ type: "number", min: 1, max, step: 1, value, required: true });
   const [runs, concurrency, longest] = [whole(3, 100), whole(5, 100), whole(256, 100_000)];
@@ -66,29 +74,33 @@ function formOf(view, start) {
   );
 }
 
-/** Measures one model after the other. */
-async function run(view, asked, progress, results, readPast) {
+/** Measures one model after the other. The service ends a benchmark whose client is gone: closing the page asks first. */
+async function run({ signal }, asked, progress, results, readPast) {
   const reports = [];
+  const stay = (event) => event.preventDefault();
+  addEventListener("beforeunload", stay);
   try {
     for (const model of asked.names) {
-      reports.push(await measured(view, model, asked, progress));
+      reports.push(await measured(signal, model, asked, progress));
       fill(results, compared(reports));
     }
     fill(progress);
   } catch (error) {
     fill(progress, error.name === "AbortError" ? null : failure(error));
+  } finally {
+    removeEventListener("beforeunload", stay);
   }
-  await readPast().catch(() => null);
+  await readPast(signal);
 }
 
-async function measured(view, model, asked, progress) {
+async function measured(signal, model, asked, progress) {
   const bar = h("progress.progress", { value: 0, max: 1, "aria-label": `Benchmark of ${model}` });
   const words = h("p", { role: "status" }, `Asking ${model}…`);
   fill(progress, h("section.card", { "aria-label": "Progress" }, h("div.card-body.stack", {}, words, bar)));
   const response = await send("POST", "/benchmark", {
     body: formBody(model, asked),
     headers: { Accept: "text/event-stream" },
-    signal: view.signal,
+    signal,
   });
   for await (const { event, data } of eventsOf(response)) {
     const said = JSON.parse(data);
