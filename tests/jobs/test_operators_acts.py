@@ -85,6 +85,7 @@ async def test_an_operator_cancels_a_tenants_job_asks_again_and_resends(api: Api
     resent = await api("POST", f"/v1/deliveries/{claim.id}/resend{asked}", OPERATOR)
 
     assert (cancelled.status, cancelled.json["status"]) == (200, "cancelled")
+    assert cancelled.json["error"]["message"] == "cancelled by an operator of the service"
     assert (again.status, again.json["retry_of"]) == (202, job)
     assert (await api("GET", f"/v1/jobs/{again.json['job_id']}", shop.key)).status == 200
     assert (count.json, resent.status, resent.json["status"]) == ({"matched": 1}, 202, "pending")

@@ -15,9 +15,9 @@ class Canceller:
         self._notifier = notifier
         self._instruments = instruments
 
-    async def cancel(self, tenant_id: str, job_id: str) -> None:
-        """Raises NotFound; Conflict for a job that ended otherwise."""
-        if await self._store.cancel(tenant_id, job_id):
+    async def cancel(self, tenant_id: str, job_id: str, *, by_operator: bool = False) -> None:
+        """`by_operator`: not by its own tenant. Raises NotFound; Conflict for a job that ended otherwise."""
+        if await self._store.cancel(tenant_id, job_id, by_operator=by_operator):
             self._instruments.metrics.ended(JobState.CANCELLED, ErrorCode.CANCELLED)
         self._notifier.job_cancelled(job_id)
         self._instruments.log.info("cancelled", job=job_id, tenant=tenant_id)

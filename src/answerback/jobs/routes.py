@@ -194,7 +194,7 @@ def _add_cancel(
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
         caller = await authenticator.caller(request, tenant)
         tenant_id = await _owner(store, caller, tenant, job_id)
-        await canceller.cancel(tenant_id, job_id)
+        await canceller.cancel(tenant_id, job_id, by_operator=tenant_id != caller.tenant_id)
         record = await store.get(tenant_id, job_id)
         for owed in record.deliveries:
             if owed.held_by is not None:

@@ -143,10 +143,12 @@ class JobStore:
         """Ends a job by an LLM's callback, in any open state. Raises NotFound; Conflict if it ended otherwise."""
         return await self._write(lambda tx: resolve.resolve(tx, self._kinds, job_id, kind, end))
 
-    async def cancel(self, tenant_id: str, job_id: str) -> bool:
+    async def cancel(self, tenant_id: str, job_id: str, *, by_operator: bool = False) -> bool:
         """Whether this call ended the job; cancelling twice is no error. Raises NotFound; Conflict if it ended
         otherwise."""
-        return await self._write(lambda tx: cancel.cancel(tx, self._kinds, tenant_id, job_id), tenant_id=tenant_id)
+        return await self._write(
+            lambda tx: cancel.cancel(tx, self._kinds, tenant_id, job_id, by_operator=by_operator), tenant_id=tenant_id
+        )
 
     async def retry_source(self, tenant_id: str, job_id: str, deadline_seconds: float) -> Repeatable:
         """Raises NotFound, Conflict."""
