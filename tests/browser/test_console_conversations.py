@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pytest
 from browsing import Visitor
 from storefront import Shop
 
@@ -59,6 +60,53 @@ async def test_a_job_whose_conversation_was_erased_names_no_other_one(visitor: V
     await visitor.sees("it cannot be sent again")
     assert await page.locator(".facts a[href*=conversation]").count() == 0
     assert await page.get_by_role("button", name="Resend").count() == 0
+
+
+async def test_a_conversation_says_which_messages_were_not_answered(visitor: Visitor, running: Shop) -> None:
+    job = await running.say("Read this whole catalogue.", key=visitor.key, session_id="unlucky")
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+
+    page = await visitor.open("/console/conversation?session=unlucky")
+
+    await visitor.sees("No message has been answered")
+    await visitor.role("link", "1 message failed").click()
+    await page.wait_for_url("**/console/jobs?session_id=unlucky&status=failed")
+    await page.locator(f"tr[data-key='{job}']").wait_for()
+
+
+@pytest.mark.parametrize("name", ["..", " sp ", "a%2F.."], ids=repr)
+async def test_a_conversation_of_any_name_is_opened_and_erased(visitor: Visitor, running: Shop, name: str) -> None:
+    job = await running.say("Do you ship to Norway?", key=visitor.key, session_id=name)
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    page = await visitor.open("/console/conversations")
+    await page.get_by_label("Open a conversation").fill(name)
+    await page.keyboard.press("Enter")
+
+    await visitor.sees("in three to five days")
+    await visitor.role("button", "Erase").click()
+    await visitor.agrees("Erase")
+
+    await page.wait_for_url("**/console/conversations")
+    await page.locator("tbody").get_by_role("link").first.click()
+    await visitor.sees("What was said was erased.")
+
+
+async def test_an_operator_stays_with_a_tenant_from_page_to_page(owner: Visitor, running: Shop) -> None:
+    made = await running.request("POST", "/v1/keys", {"name": "branch"}, running.operator)
+    job = await running.say("Do you ship to Norway?", key=made["key"], session_id="branch-1")
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    page = await owner.open(f"/console/conversation?session=branch-1&tenant={made['tenant_id']}")
+    await owner.sees("in three to five days")
+
+    await owner.role("button", "Erase").click()
+    await owner.agrees("Erase")
+    await page.wait_for_url(f"**/console/conversations?tenant={made['tenant_id']}")
+    await page.get_by_role("navigation", name="Pages").get_by_role("link", name="Receivers").click()
+
+    await page.wait_for_url(f"**/console/receivers?tenant={made['tenant_id']}")
+    await page.get_by_role("navigation", name="Pages").get_by_role("link", name="Jobs").click()
+    await page.wait_for_url(f"**/console/jobs?tenant={made['tenant_id']}")
+    await page.locator(f"tr[data-key='{job}']").wait_for()
 
 
 async def test_the_beginning_of_the_memory_is_marked(visitor: Visitor, running: Shop) -> None:

@@ -56,6 +56,21 @@ async def test_any_session_id_can_be_shown_and_erased(client: Client, session_id
     assert (await client.get(path))["messages"] == []
 
 
+@pytest.mark.parametrize("session_id", [".", ".."])
+async def test_a_session_id_that_no_path_can_hold_stands_in_the_query(client: Client, session_id: str) -> None:
+    await client.say(session_id=session_id)
+    await client.callbacks()
+    path = f"/v1/sessions/?session_id={session_id}"
+
+    shown = await client.get(path)
+    erased = await client.request("DELETE", path)
+
+    assert (shown["key"], len(shown["messages"])) == (session_id, 2)
+    assert erased.status == 204
+    assert (await client.get(path))["messages"] == []
+    problem(await client.request("GET", "/v1/sessions/"), 404, "not_found")
+
+
 @pytest.mark.parametrize("suffix", ["", "/", "/a%20b?x=1&y=%2F", "?q=http://other/path"])
 async def test_a_conversation_named_by_its_callback_url_is_found_under_it(client: Client, suffix: str) -> None:
     url = client.callback_url + suffix

@@ -39,6 +39,15 @@ Before = Annotated[
     int | None, Query(ge=1, lt=2**62, description="Only messages with a smaller `seq`: the `next` of a page.")
 ]
 
+NamedByQuery = Annotated[
+    str | None,
+    Query(
+        max_length=128,
+        description="In place of the key in the path, for `.` and `..`, which a URL's path cannot hold: "
+        "`/v1/sessions/?session_id=..`.",
+    ),
+]
+
 
 def _is_none(value: object) -> bool:
     return value is None
@@ -169,12 +178,17 @@ def router(
         responses=QUERY_ERRORS | TENANT_ERRORS | UNKNOWN,
     )
     async def get_session(
-        request: Request, key: SessionKey, before: Before = None, tenant: AskedTenant = None
+        request: Request,
+        key: SessionKey,
+        session_id: NamedByQuery = None,
+        before: Before = None,
+        tenant: AskedTenant = None,
     ) -> Response:
         """The newest 100 answered messages with their answers; fewer where they are large."""
         tenant_id = await tenant_of(request, tenant)
-        shown = await store.show(tenant_id, key, before)
-        remembered = window(await store.remembered(tenant_id, key), memory, now(), NEXT, None)
+        named = key or session_id or ""
+        shown = await store.show(tenant_id, named, before)
+        remembered = window(await store.remembered(tenant_id, named), memory, now(), NEXT, None)
         return respond(200, session(shown, remembered))
 
     @routes.delete(
@@ -187,11 +201,13 @@ def router(
         | UNKNOWN
         | errors(_503="The database or Redis cannot be reached now; send it again"),
     )
-    async def delete_session(request: Request, key: SessionKey, tenant: AskedTenant = None) -> Response:
+    async def delete_session(
+        request: Request, key: SessionKey, session_id: NamedByQuery = None, tenant: AskedTenant = None
+    ) -> Response:
         """Erases what was said, also in ended jobs and settled callbacks. Messages still waiting are answered and
         delivered as owed, but not remembered."""
         tenant_id = await tenant_of(request, tenant)
-        await erase(store, windows, erase_jobs, tenant_id, key)
+        await erase(store, windows, erase_jobs, tenant_id, key or session_id or "")
         return Response(status_code=204)
 
     return routes

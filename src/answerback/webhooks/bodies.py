@@ -51,7 +51,7 @@ class DeliveryBody(DeliverySummary):
 
     endpoint_id: str | None = Field(description="Null for the callback URL of the request.", examples=[None])
     erased: bool = Field(
-        False,
+        default=False,
         description="True, and there only then, where its body was erased with its conversation: it cannot be resent.",
         exclude_if=lambda value: not value,
     )

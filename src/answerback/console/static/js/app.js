@@ -65,6 +65,7 @@ class Console {
   /** The key is valid no more: nothing that it opened stays in the page. */
   #lose() {
     if (!this.#isOpen()) return;
+    this.#session.end();
     this.#feed.end();
     this.#view?.leave();
     this.#session = this.#feed = this.#view = this.#shell = null;
@@ -89,7 +90,7 @@ class Console {
     const place = { params: found.params, query: new URLSearchParams(location.search) };
     const view = new View(root, { ...place, session: this.#session, feed: this.#feed });
     this.#view = view;
-    this.#shell.show(found.name);
+    this.#shell.show(found.name, place.query.get("tenant"));
     try {
       const module = await load(found);
       if (view !== this.#view) return;

@@ -1,23 +1,26 @@
 /** The frame: navigation, who is signed in, whether the feed is live. */
 
+import { written } from "./api.js";
 import { fill, h } from "./dom.js";
 import { icon, mark } from "./icons.js";
 import { attempt } from "./parts/notice.js";
+import { ALL } from "./parts/tenants.js";
 import { Session } from "./session.js";
 
-/** In the order of the navigation; `only` says whom a page is for. */
+/** In the order of the navigation; `only` says whom a page is for; one of `tenants` has a choice of them. */
 const NAVIGATION = [
   { page: "home", href: "/console", name: "Home", icon: "home" },
   { page: "playground", href: "/console/playground", name: "Playground", icon: "play" },
-  { page: "jobs", href: "/console/jobs", name: "Jobs", icon: "jobs", under: ["job"] },
+  { page: "jobs", href: "/console/jobs", name: "Jobs", icon: "jobs", under: ["job"], tenants: true },
   {
     page: "conversations",
     href: "/console/conversations",
     name: "Conversations",
     icon: "talk",
     under: ["conversation"],
+    tenants: true,
   },
-  { page: "receivers", href: "/console/receivers", name: "Receivers", icon: "receivers" },
+  { page: "receivers", href: "/console/receivers", name: "Receivers", icon: "receivers", tenants: true },
   { page: "models", href: "/console/models", name: "Models", icon: "models" },
   { page: "responses", href: "/console/responses", name: "Responses", icon: "responses", under: ["response"] },
   { page: "keys", href: "/console/keys", name: "Keys", icon: "keys", only: (session) => session.operator },
@@ -48,10 +51,11 @@ export class Shell {
     fill(app, h("div.shell", {}, this.side, this.main));
   }
 
-  /** Marks the page in the navigation, and closes the menu of a phone. */
-  show(page) {
+  /** Marks the page in the navigation, and closes the menu of a phone. The links keep the `tenant` of the address. */
+  show(page, tenant) {
     this.#toggle(false);
     for (const link of this.links) {
+      if ("tenants" in link.dataset) link.href = link.pathname + written({ tenant: tenant === ALL ? null : tenant });
       if (link.dataset.pages.split(" ").includes(page)) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
@@ -85,7 +89,8 @@ export class Shell {
 
 function linkOf(each) {
   const pages = [each.page, ...(each.under ?? [])].join(" ");
-  return h("a", { href: each.href, "data-pages": pages }, icon(each.icon), each.name);
+  const tenants = each.tenants ? { "data-tenants": "" } : {};
+  return h("a", { href: each.href, "data-pages": pages, ...tenants }, icon(each.icon), each.name);
 }
 
 function footer(session, feed, leave) {

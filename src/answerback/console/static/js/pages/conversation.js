@@ -17,11 +17,14 @@ export const title = "Conversation";
 const REREAD_MS = 3000;
 const SELDOM_MS = 15_000;
 const WAITING = 20;
+/** How many jobs of the conversation are looked at. */
+const NEWEST = 100;
+const UNANSWERED = ["failed", "expired", "cancelled"];
 
 export async function page(view) {
   const key = view.query.get("session") ?? "";
   const tenant = view.tenant;
-  const address = `/v1/sessions/${encodeURIComponent(key)}`;
+  const address = addressOf(key);
   const parts = {
     about: h("p.muted.small"),
     earlier: h("div.earlier"),
@@ -38,12 +41,13 @@ export async function page(view) {
   fill(view.root, top(key, tenant), h("div.stack", {}, parts.about, talk));
   const older = [];
   const read = async () => {
-    const [conversation, waiting] = await Promise.all([
-      get(address, { tenant }, view.signal),
-      waitingIn(key, tenant, view.signal),
+    const [conversation, { items: jobs }] = await Promise.all([
+      get(address.path, { ...address.query, tenant }, view.signal),
+      get("/v1/jobs", { session_id: key, tenant, limit: NEWEST }, view.signal),
     ]);
+    const waiting = await waitingOf(jobs, tenant, view.signal);
     const readBack = (before) => back(address, older, { before, tenant }, view, read);
-    draw(parts, conversation, { older, waiting, readBack, tenant });
+    draw(parts, conversation, { older, jobs, waiting, readBack, tenant });
   };
   await read();
   let stale = false;
@@ -57,22 +61,27 @@ export async function page(view) {
   view.every(SELDOM_MS, read);
 }
 
+/** Where the API has it. What a browser would take out of a path stands in the query. */
+function addressOf(key) {
+  if (key === "." || key === "..") return { path: "/v1/sessions/", query: { session_id: key } };
+  return { path: `/v1/sessions/${encodeURIComponent(key)}`, query: {} };
+}
+
 /** Reads one page further back. */
 async function back(address, older, query, view, read) {
-  older.unshift(await get(address, query, view.signal));
+  older.unshift(await get(address.path, { ...address.query, ...query }, view.signal));
   await read();
 }
 
-/** The open jobs of the conversation, the next one first, each with its message. */
-async function waitingIn(key, tenant, signal) {
-  const { items } = await get("/v1/jobs", { session_id: key, tenant, limit: 100 }, signal);
-  const open = items.filter((job) => !ENDED.includes(job.status)).sort((a, b) => a.seq - b.seq);
+/** The open ones of these jobs, the next one first, each with its message. */
+async function waitingOf(jobs, tenant, signal) {
+  const open = jobs.filter((job) => !ENDED.includes(job.status)).sort((a, b) => a.seq - b.seq);
   return Promise.all(open.slice(0, WAITING).map((job) => get(`/v1/jobs/${job.job_id}`, { tenant }, signal)));
 }
 
 function top(key, tenant) {
   const name = h("h1.cut", {}, inline(key));
-  const crumb = h("p.crumb", {}, h("a", { href: "/console/conversations" }, "Conversations"));
+  const crumb = h("p.crumb", {}, h("a", { href: `/console/conversations${written({ tenant })}` }, "Conversations"));
   const jobs = h("a.button", { href: `/console/jobs${written({ session_id: key, tenant })}` }, "Its jobs");
   const act = h("button.button.danger", { type: "button", onclick: () => erase(key, tenant) }, "Erase");
   return h(
@@ -83,7 +92,7 @@ function top(key, tenant) {
   );
 }
 
-function draw(parts, conversation, { older, waiting, readBack, tenant }) {
+function draw(parts, conversation, { older, jobs, waiting, readBack, tenant }) {
   const first = older[0] ?? conversation;
   const messages = [...older.flatMap((page) => page.messages), ...conversation.messages];
   const button = first.next
@@ -96,9 +105,27 @@ function draw(parts, conversation, { older, waiting, readBack, tenant }) {
     parts.waiting,
     waiting.map((job, i) => ({ key: job.job_id, value: [job.status, i], make: () => waitingBubble(job, i, tenant) })),
   );
-  fill(parts.about, about(messages, conversation));
-  if (!messages.length && !waiting.length)
-    fill(parts.earlier, empty("Nothing is remembered", "It was erased, or nothing was said yet."));
+  fill(parts.about, about(messages, conversation), unanswered(conversation.key, jobs, tenant));
+  if (!messages.length && !waiting.length) fill(parts.earlier, empty(...nothing(jobs)));
+}
+
+/** What is said where nothing is remembered and nothing waits. */
+function nothing(jobs) {
+  if (jobs.some((job) => job.erased)) return ["Nothing is remembered", "What was said was erased."];
+  if (jobs.some((job) => UNANSWERED.includes(job.status)))
+    return ["No message has been answered", "What was not answered is not remembered."];
+  return ["Nothing is remembered", "It was erased, or is too old to be kept."];
+}
+
+/** Links to the jobs whose messages were not answered: they are not in what was said. */
+function unanswered(session_id, jobs, tenant) {
+  const links = UNANSWERED.map((status) => {
+    const n = jobs.filter((job) => job.status === status).length;
+    const words = `${counted(n, "message")} ${status}`;
+    return n ? h("a", { href: `/console/jobs${written({ session_id, status, tenant })}` }, words) : null;
+  }).filter(Boolean);
+  const of = jobs.length === NEWEST ? `Of the newest ${NEWEST}: ` : null;
+  return links.length ? h("span.row", {}, of, links) : null;
 }
 
 function entriesOf(messages, from, tenant) {
@@ -140,7 +167,8 @@ function about(messages, { pending, remembered_from: from }) {
 async function erase(key, tenant) {
   const words =
     "What was said is erased, also in ended jobs and settled callbacks. Messages that still wait are answered and delivered, but not remembered.";
-  const act = () => remove(`/v1/sessions/${encodeURIComponent(key)}`, { tenant });
+  const { path, query } = addressOf(key);
+  const act = () => remove(path, { ...query, tenant });
   if (
     await ask({
       title: "Erase this conversation's memory?",
@@ -151,6 +179,6 @@ async function erase(key, tenant) {
     })
   ) {
     toast("The memory was erased.");
-    go("/console/conversations");
+    go(`/console/conversations${written({ tenant })}`);
   }
 }

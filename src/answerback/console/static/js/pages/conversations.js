@@ -71,7 +71,7 @@ function opener(tenant) {
   });
   const open = (event) => {
     event.preventDefault();
-    if (name.value.trim()) go(conversationPath(name.value.trim(), tenant));
+    if (name.value.trim()) go(conversationPath(name.value, tenant));
   };
   return h("form", { onsubmit: open }, name);
 }
