@@ -174,6 +174,7 @@ DELIVERIES: dict[str, Statement] = {
     "TO_ENDPOINTS_AT_RECEIVERS": receivers.TO_ENDPOINTS,
     "DUE_FIRST_AT_RECEIVERS": receivers.DUE_FIRST,
     "DUE_LAST_AT_RECEIVERS": receivers.DUE_LAST,
+    "UNREACHED_FIRST_AT_RECEIVERS": receivers.UNREACHED_FIRST,
     "SHOWN_AT_RECEIVERS": receivers.SHOWN,
     "COUNT_DEAD": deliveries_depth.DEAD,
     **{f"COUNT_{state}_OF_TENANT": statement for state, statement in deliveries_depth.COUNT_OF_TENANT.items()},

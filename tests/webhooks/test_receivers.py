@@ -79,6 +79,49 @@ async def test_one_that_could_not_be_reached_is_tried_before_its_schedules_step(
     assert blog.next_attempt_at == blog.last_attempt_at + 60_000
 
 
+async def test_while_nothing_but_a_probe_is_sent_that_comes_next(stores: Stores, clock: FakeClock) -> None:
+    await owe(stores, 3, BLOG)
+    await attempt(stores, AWAY)
+    clock.advance(310)
+
+    # Now the breaker is open: of what is due nothing else is tried.
+    (probe,) = (await claim(stores, limit=1)).deliveries
+    await stores.deliveries.send_later(probe, 2.0, AWAY, unreached=True)
+
+    clock.advance(3)
+    (blog,) = (await shown(stores)).values()
+    assert blog.last_attempt_at is not None
+    assert blog.next_attempt_at == blog.last_attempt_at + 60_000
+
+
+async def test_attempts_at_old_deliveries_that_were_resent_are_the_newest(stores: Stores, clock: FakeClock) -> None:
+    seen = []
+
+    async def look() -> None:
+        clock.advance(1)
+        seen.append((await shown(stores))["https://shop.example:443"].last_attempt_at or 0)
+
+    await owe(stores, 3, SHOP)
+    await attempt(stores, GONE)
+    await look()
+    await owe(stores, 1, SHOP)
+    await attempt(stores, TOOK)
+    await look()
+    await stores.deliveries.resend_all(ResendFilter(TENANT, DeliveryState.DEAD))
+    for report in (DOWN, TOOK, GONE):
+        for each in (await claim(stores, limit=1)).deliveries:
+            match report:
+                case Report(status="delivered"):
+                    await stores.deliveries.delivered(each, report)
+                case Report(status="dead"):
+                    await stores.deliveries.dead(each, report)
+                case _:
+                    await stores.deliveries.send_later(each, 1.0, report, unreached=False)
+        await look()
+
+    assert seen == sorted(set(seen))
+
+
 async def test_an_endpoint_that_takes_all_is_shown_too(stores: Stores) -> None:
     endpoint = await stores.deliveries.create_endpoint(TENANT, "blog", BLOG, [COMPLETED])
     await owe(stores, 2, SHOP)

@@ -2,7 +2,7 @@
 
 What is counted is bounded, however many deliveries there are: all that wait for an attempt, the newest of those that
 are held, dead, were delivered, or go to endpoints. How a receiver answers, its newest attempt says that one of these
-rows remembers.
+rows remembers: of each sort, the one that was claimed last.
 """
 
 import json
@@ -19,7 +19,7 @@ from answerback.database.operation import Operation, Row, Rows, Statement, Trans
 from answerback.database.sql import among, at_most, bound, in_state
 from answerback.database.tables import deliveries
 from answerback.queue.attempts import Attempt, attempts_of
-from answerback.webhooks.breaker import pause_after
+from answerback.webhooks.breaker import FAILURES_TO_OPEN, pause_after
 from answerback.webhooks.model import DeliveryState
 
 MAX_RECEIVERS = 100
@@ -27,8 +27,9 @@ COUNTED = 100_000
 """How many deliveries that wait for an attempt are counted."""
 NEWEST = 1_000
 """How many of each other sort are looked at: the newest."""
-ENDS = 2
-"""How many of an origin's pending deliveries are read, due first and due last."""
+ENDS = 20
+"""How many of an origin's pending deliveries are looked at: of those due first, due last, and not reached the
+oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Receiver:
     delivered_at: int | None
 
 
+_LOOKED_AT = (deliveries.c.id, deliveries.c.origin, deliveries.c.claimed_at)
 _NO_TEXT: Any = literal_column("''")
 _tenant: Any = bound(deliveries.c.tenant_id)
 _of_tenant: Any = deliveries.c.tenant_id == _tenant
@@ -77,7 +79,7 @@ def _newest_listed(state: DeliveryState) -> Statement:
         literal_column("deliveries.state <> 'sending'"),
         deliveries.c.job_id > _NO_TEXT,
     )
-    rows = select(deliveries.c.id, deliveries.c.origin).where(*listed).limit(at_most(NEWEST))
+    rows = select(*_LOOKED_AT).where(*listed).limit(at_most(NEWEST))
     by_job = deliveries.c.job_id.desc()
     return Statement(
         rows.where(_of_tenant).order_by(by_job),
@@ -91,7 +93,7 @@ DELIVERED = _newest_listed(DeliveryState.DELIVERED)
 
 def _newest(where: Any) -> Statement:
     """Those for which there is an index by id."""
-    rows = select(deliveries.c.id, deliveries.c.origin).where(where, deliveries.c.id > _NO_TEXT).limit(at_most(NEWEST))
+    rows = select(*_LOOKED_AT).where(where, deliveries.c.id > _NO_TEXT).limit(at_most(NEWEST))
     by_id = deliveries.c.id.desc()
     return Statement(
         rows.where(_of_tenant).order_by(by_id),
@@ -107,9 +109,11 @@ _here = (
     _of_tenant,
     deliveries.c.origin == bound(deliveries.c.origin),
 )
-_end = select(deliveries.c.id).where(*_here).limit(at_most(ENDS))
+_end = select(*_LOOKED_AT).where(*_here).limit(at_most(ENDS))
 DUE_FIRST = Statement(_end.order_by(deliveries.c.run_at))
 DUE_LAST = Statement(_end.order_by(deliveries.c.run_at.desc()))
+UNREACHED_FIRST = Statement(_end.where(deliveries.c.unreached_at.is_not(None)).order_by(deliveries.c.created_at))
+"""Those that are tried before their turn."""
 _found = among(deliveries.c.id)
 _shown = select(
     *(deliveries.c.id, deliveries.c.origin, deliveries.c.url, deliveries.c.attempts, deliveries.c.delivered_at)
@@ -140,6 +144,7 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
             held=counted["held"][origin],
             dead=counted["dead"][origin],
             due=due.get(origin),
+            now=tx.wall,
         )
         for origin in origins
     ]
@@ -151,16 +156,26 @@ def _rows(
     """The rows that say how the origins answer."""
     pending = set(waiting)
     keys = [{"tenant_id": tenant_id, "origin": origin} for origin in origins if origin in pending]
+    sorts = list(newest)
     ids = set()
-    for end in (DUE_FIRST, DUE_LAST) if keys else ():
-        ids |= {row.id for _, row in (yield end.each(keys))}
-    for rows in newest:
-        # Of several rows of an origin the first stays, which is the newest.
-        ids |= set({row.origin: row.id for row in reversed(rows)}.values())
+    for end in (DUE_FIRST, DUE_LAST, UNREACHED_FIRST) if keys else ():
+        found = [row for _, row in (yield end.each(keys))]
+        # The first of an origin, whose attempts may go back furthest.
+        ids |= set({row.origin: row.id for row in reversed(found)}.values())
+        sorts.append(found)
+    for rows in sorts:
+        # Of several rows of an origin the last stays.
+        ids |= set({row.origin: row.id for row in sorted(rows, key=_claimed)}.values())
     return (yield SHOWN(ids=json.dumps(sorted(ids))))
 
 
-def _receiver(origin: str, rows: Sequence[Row], *, waiting: int, held: int, dead: int, due: int | None) -> Receiver:
+def _claimed(row: Row) -> tuple[int, str]:
+    return (row.claimed_at or 0, row.id)
+
+
+def _receiver(
+    origin: str, rows: Sequence[Row], *, waiting: int, held: int, dead: int, due: int | None, now: int
+) -> Receiver:
     attempts = sorted((each for row in rows for each in attempts_of(row.attempts)), key=_finished)
     last = attempts[-1] if attempts else None
     healthy = None if last is None else last.status == DeliveryState.DELIVERED
@@ -173,19 +188,21 @@ def _receiver(origin: str, rows: Sequence[Row], *, waiting: int, held: int, dead
         dead=dead,
         last_error=last.error if last is not None else None,
         last_attempt_at=last.finished_at if last is not None else None,
-        next_attempt_at=due if due is None else min(due, _probed_at(attempts) or due),
+        next_attempt_at=None if due is None else _next_attempt(due, attempts, now),
         delivered_at=max((row.delivered_at for row in rows if row.delivered_at is not None), default=None),
     )
 
 
-def _probed_at(attempts: Sequence[Attempt]) -> int | None:
-    """When an origin that could not be reached is probed, as far as these attempts at it say, oldest first."""
+def _next_attempt(due: int, attempts: Sequence[Attempt], now: int) -> int:
+    """When the delivery `due` first, or a probe, is tried, as far as these attempts at the origin say, oldest first."""
     failing = list(takewhile(lambda attempt: attempt.http_status is None, reversed(attempts)))
     if not failing:
-        return None
+        return due
     last, first = failing[0], failing[-1]
     outage, took = last.finished_at - first.started_at, last.finished_at - last.started_at
-    return last.finished_at + int(1000 * pause_after(outage / 1000, took / 1000))
+    probed = last.finished_at + int(1000 * pause_after(outage / 1000, took / 1000))
+    # What is due and was not tried waits for the probe, like all others while the breaker is open.
+    return probed if due <= now or len(failing) >= FAILURES_TO_OPEN else min(due, probed)
 
 
 def _finished(attempt: Attempt) -> int:
