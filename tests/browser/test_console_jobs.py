@@ -255,8 +255,26 @@ async def test_a_callback_that_failed_shows_each_attempt_and_when_the_next_is_du
     await owner.sees("the CRM is being updated")
     await owner.sees("Attempt 1: HTTP 503")
     due = await page.locator(".countdown time").first.inner_text()
-    assert due.startswith("in ")
+    assert due.startswith("Next attempt in ")
     assert await page.locator(".countdown time").first.get_attribute("title")
+
+
+async def test_a_callback_that_is_due_while_its_receiver_rests_says_so(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/gone", behaviours.gone())
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key, path="/gone")
+    page = await visitor.open(f"/console/jobs/{job}")
+    await visitor.sees("Attempt 1: HTTP 410")
+    body = await running.job(job, visitor.key)
+    (owed,) = body["deliveries"]
+    owed |= {"status": "pending", "next_attempt_at": "2026-01-01T12:00:00.000Z"}
+    owed["attempts"][-1] |= {"http_status": None, "status": "retry"}
+    await visitor.page.route(f"**/v1/jobs/{job}*", lambda route: route.fulfill(json=body))
+
+    await page.reload()
+
+    await visitor.sees("Due; its receiver rests")
+    await page.locator(".countdown").get_by_role("link", name="Its receiver").click()
+    await page.wait_for_url("**/console/receivers")
 
 
 async def test_an_event_to_an_endpoint_is_named_as_one(visitor: Visitor, running: Shop) -> None:

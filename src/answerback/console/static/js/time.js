@@ -7,10 +7,16 @@ const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short",
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
+/** An attempt begins within this time, unless its receiver rests. */
+const OVERDUE_SECONDS = 3;
+
 export const exact = (at) => EXACT.format(new Date(at));
 export const minute = (at) => MINUTE.format(new Date(at));
 
-/** `at` is RFC 3339 or epoch milliseconds. `form`: "ago" (also "in 5 s"), "for", "clock" or "left" (a countdown). */
+/**
+ * `at` is RFC 3339 or epoch milliseconds. `form`: "ago" (also "in 5 s"), "for", "clock", "left" (a countdown), or "due"
+ * (one to an attempt).
+ */
 export function time(at, form = "ago") {
   if (at === null || at === undefined) return h("span.muted", {}, "–");
   const iso = new Date(at).toISOString();
@@ -21,10 +27,17 @@ export function words(at, form, now = Date.now()) {
   const seconds = (new Date(at).getTime() - now) / 1000;
   if (form === "clock") return CLOCK.format(new Date(at));
   if (form === "for") return span(Math.max(1, Math.floor(-seconds)));
+  if (form === "due") return due(seconds);
   if (form === "left") return seconds > 0 ? `in ${span(Math.ceil(seconds))}` : "now";
   if (Math.abs(seconds) > 7 * 86400) return DAY.format(new Date(at));
   if (Math.abs(seconds) < 1) return "just now";
   return seconds < 0 ? `${span(Math.floor(-seconds))} ago` : `in ${span(Math.ceil(seconds))}`;
+}
+
+/** An attempt that did not begin when it was due waits for its receiver. */
+function due(seconds) {
+  if (seconds < -OVERDUE_SECONDS) return "Due; its receiver rests";
+  return seconds > 0 ? `Next attempt in ${span(Math.ceil(seconds))}` : "Next attempt now";
 }
 
 /** A length of time in two units at most: "340 ms", "1.2 s", "5 min", "3 h 20 min". */

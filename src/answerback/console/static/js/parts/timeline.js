@@ -1,6 +1,6 @@
 /** What happened to a job, in order: accepted, waited, each attempt, its end, each callback and each of its attempts. */
 
-import { post } from "../api.js";
+import { post, written } from "../api.js";
 import { h } from "../dom.js";
 import { number, sentence } from "../format.js";
 import { jobPath } from "../router.js";
@@ -153,7 +153,7 @@ function delivery(one, { read, tenant, linkTo }) {
     line(h("span.mono", {}, one.id)),
     one.erased ? line("Its body was erased with its conversation: it cannot be sent again.") : null,
     one.attempts.length ? h("ol.attempts", {}, one.attempts.map(called)) : null,
-    next(one, linkTo),
+    next(one, { linkTo, tenant }),
   );
 }
 
@@ -170,9 +170,15 @@ function called(one) {
   return h("li", { class: toneOfAttempt(one.status) }, head, one.error ? line(h("bdi", {}, one.error)) : null, snippet);
 }
 
-function next(one, linkTo) {
+/** A callback that got no response may wait for the next try at its receiver, whatever its schedule says. */
+function trouble({ attempts }, tenant) {
+  if (!attempts.length || attempts.at(-1).http_status !== null) return [];
+  return [" · ", h("a", { href: `/console/receivers${written({ tenant })}` }, "Its receiver")];
+}
+
+function next(one, { linkTo, tenant }) {
   if (one.held_by) return line("Waits until the callback of ", linkTo(one.held_by), " has ended.");
-  if (one.next_attempt_at) return h("p.small.countdown", {}, "Next attempt ", time(one.next_attempt_at, "left"));
+  if (one.next_attempt_at) return h("p.small.countdown", {}, time(one.next_attempt_at, "due"), ...trouble(one, tenant));
   return null;
 }
 
