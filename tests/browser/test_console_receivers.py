@@ -85,3 +85,18 @@ async def test_an_endpoint_is_made_tested_rotated_and_deleted(visitor: Visitor, 
     await visitor.agrees("Delete")
 
     await visitor.sees("No endpoints")
+
+
+async def test_an_endpoint_shows_how_its_server_is(visitor: Visitor, running: Shop) -> None:
+    for path in ("/events-lost", "/lost"):
+        running.receiver.on(path, behaviours.gone())
+    endpoint = {"name": "log", "url": running.receiver.url("/events-lost"), "event_types": ["message.completed"]}
+    await running.request("POST", "/v1/webhook_endpoints", endpoint, visitor.key)
+    page = await visitor.open("/console/receivers")
+    item = page.get_by_role("listitem").filter(has_text="log")
+    await item.get_by_text("Not called yet").wait_for()
+
+    await running.say("Is the kettle BPA-free?", key=visitor.key, path="/lost")
+
+    await item.get_by_text("Failing").wait_for()
+    await item.get_by_text("the receiver answered 410").wait_for()

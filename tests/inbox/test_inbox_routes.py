@@ -110,7 +110,10 @@ async def test_the_newest_are_shown_first_and_the_oldest_go(api: Api) -> None:
         await api("POST", address, body=b"%d" % number)
 
     shown = [int(each["body"]) for each in await items(api, query=f"?limit={MAX_ITEMS}")]
-    assert sorted(shown) == list(range(3, MAX_ITEMS + 3))
+    gone = set(range(MAX_ITEMS + 3)) - set(shown)
+    # What came within one millisecond has no order.
+    assert len(gone) == 3
+    assert max(gone) < 20
     assert len(await items(api, query="?limit=2")) == 2
     assert len(await items(api, query="?limit=")) == 20
 

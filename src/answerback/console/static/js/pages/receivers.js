@@ -3,11 +3,11 @@
 import { get, post } from "../api.js";
 import { fill, h, sync } from "../dom.js";
 import { number, serverOf } from "../format.js";
-import { badge } from "../parts/badge.js";
 import { endpoints } from "../parts/endpoints.js";
 import { attempt, card, empty, head, toast } from "../parts/notice.js";
 import { resend } from "../parts/resend.js";
 import { secret } from "../parts/secret.js";
+import { health } from "../parts/standing.js";
 import { tenantNames, whose } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
 import { time } from "../time.js";
@@ -42,10 +42,19 @@ export async function page(view) {
     head("Receivers", lead, whose(view, names), act),
     h("div.stack", {}, parts.progress, h("section.card", { "aria-label": "Receivers" }, parts.place), parts.more),
   );
-  const read = async () => draw(parts, (await get("/v1/receivers", { tenant }, view.signal)).items, { again, tenant });
-  await read();
-  view.every(REREAD_MS, read);
-  if (!tenant || tenant === view.session.tenant) fill(parts.more, await endpoints(view), secret());
+  let own = null;
+  const read = async () => {
+    const { items } = await get("/v1/receivers", { tenant }, view.signal);
+    draw(parts, items, { again, tenant });
+    own?.drawHealth(items);
+    return items;
+  };
+  const items = await read();
+  view.every(REREAD_MS, async () => void (await read()));
+  if (tenant && tenant !== view.session.tenant) return;
+  own = await endpoints(view);
+  own.drawHealth(items);
+  fill(parts.more, own.element, secret());
 }
 
 function draw(parts, items, how) {
@@ -102,11 +111,6 @@ function row(one, { again, tenant }) {
       ),
     ),
   );
-}
-
-function health({ healthy }) {
-  if (healthy === null) return badge("Not called yet");
-  return healthy ? badge("Healthy", "good") : badge("Failing", "bad");
 }
 
 /** Sends a sample to where one of its newest callbacks goes. */

@@ -2,11 +2,13 @@
 
 import { get, post, remove } from "../api.js";
 import { fill, h } from "../dom.js";
+import { serverOf } from "../format.js";
 import { label } from "./badge.js";
 import { code } from "./code.js";
 import { ask, show } from "./dialog.js";
 import { check, field, input, select } from "./fields.js";
 import { card, empty, toast } from "./notice.js";
+import { health } from "./standing.js";
 import { inline } from "./text.js";
 
 const SIZE = 100;
@@ -14,18 +16,36 @@ const SHOWN_TYPES = 3;
 /** Of what the service does not do yet: nothing would come. */
 const isToCome = (type) => type.startsWith("batch.");
 
-/** The card with the endpoints of the tenant. */
+/** The card with the endpoints of the tenant, and what draws how their servers are: of GET /v1/receivers. */
 export async function endpoints(view) {
   const place = h("div");
+  const standings = new Map();
+  let servers = [];
+  const drawStandings = () => {
+    for (const [standing, url] of standings) {
+      const server = servers.find((each) => serverOf(each.url) === serverOf(url));
+      fill(standing, health(server ?? { healthy: null }), server?.healthy === false ? problem(server) : null);
+    }
+  };
   const { data: types } = await get("/v1/webhook_event_types", null, view.signal);
-  const read = async () =>
-    draw(place, (await get("/v1/webhook_endpoints", { limit: SIZE }, view.signal)).data, types, read);
+  const read = async () => {
+    const list = (await get("/v1/webhook_endpoints", { limit: SIZE }, view.signal)).data;
+    standings.clear();
+    draw(place, list, standings, read);
+    drawStandings();
+  };
   await read();
   const make = h("button.button.tight", { type: "button", onclick: () => create(types, read) }, "Create an endpoint");
-  return card("Webhook endpoints", place, make);
+  const drawHealth = (items) => {
+    servers = items;
+    drawStandings();
+  };
+  return { element: card("Webhook endpoints", place, make), drawHealth };
 }
 
-function draw(place, list, types, read) {
+const problem = ({ last_error: why }) => (why ? h("span.small.problem.cut", { title: why }, why) : null);
+
+function draw(place, list, standings, read) {
   if (!list.length) {
     return fill(
       place,
@@ -40,12 +60,14 @@ function draw(place, list, types, read) {
     h(
       "ul.items",
       {},
-      list.map((one) => item(one, types, read)),
+      list.map((one) => item(one, standings, read)),
     ),
   );
 }
 
-function item(one, types, read) {
+function item(one, standings, read) {
+  const standing = h("div.row");
+  standings.set(standing, one.url);
   const button = (name, act, tone = "") =>
     h("button.button.tight", { type: "button", class: tone, "aria-label": `${name}: ${one.name}`, onclick: act }, name);
   const more = one.event_types.length - SHOWN_TYPES;
@@ -58,6 +80,7 @@ function item(one, types, read) {
       {},
       h("p.strong", {}, inline(one.name)),
       h("p.small.muted.wrap", {}, h("bdi", {}, one.url)),
+      standing,
       h(
         "div.row",
         {},

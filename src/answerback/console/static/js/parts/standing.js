@@ -1,4 +1,4 @@
-/** Whether a provider can be reached and for how long it has been so: in the same words wherever it is shown. */
+/** How a provider or a receiver is: in the same words wherever it is shown. */
 
 import { h } from "../dom.js";
 import { time } from "../time.js";
@@ -9,4 +9,10 @@ export function standing({ reachable, since }) {
   if (reachable === null) return badge("No answer yet");
   const state = reachable ? badge("Reachable", "good") : badge("Not reachable", "bad");
   return h("span.row", {}, state, since ? h("span.small.muted.nowrap", {}, "for ", time(since, "for")) : null);
+}
+
+/** `healthy` is that of a receiver of GET /v1/receivers. */
+export function health({ healthy }) {
+  if (healthy === null) return badge("Not called yet");
+  return healthy ? badge("Healthy", "good") : badge("Failing", "bad");
 }
