@@ -39,7 +39,7 @@ def remember_an_hour(running: Shop) -> None:
             rows.append((now - ago, "upstream_rate_limited", 1, 0, 0))
     with sqlite3.connect(running.service.database) as database:
         for tenant in (ALL_TENANTS, DEFAULT_TENANT):
-            database.executemany("INSERT INTO activity VALUES (?, ?, ?, ?, ?, ?)", [(tenant, *row) for row in rows])
+            database.executemany("INSERT INTO activity VALUES (?, ?, ?, ?, ?, ?, 0)", [(tenant, *row) for row in rows])
     database.close()
 
 
