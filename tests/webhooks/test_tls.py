@@ -1,7 +1,6 @@
 """Who a receiver is, is checked by its certificate; where it is, by the guard."""
 
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,18 +9,12 @@ from sending import BODY, sending
 from answerback.testing.receiver import Receiver
 from answerback.webhooks.errors import SendError
 from answerback.webhooks.sender import WebhookSender
+from certificates import self_signed
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for hooks.test, signed by itself, with its key in the same file."""
-    path = tmp_path_factory.mktemp("tls") / "hooks.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-days", "2", "-subj", "/CN=hooks.test", "-addext", "subjectAltName=DNS:hooks.test"]
-    key = path.with_suffix(".key")
-    subprocess.run([*command, *subject, "-keyout", key, "-out", path], check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + key.read_bytes())
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls") / "hooks.pem", "DNS:hooks.test")
 
 
 @pytest.mark.starts_processes

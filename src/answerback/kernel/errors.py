@@ -163,9 +163,8 @@ class NotFound(Refusal):
     code = "not_found"
 
     def __init__(self, message: str, param: str | None = None) -> None:
-        """`param` is what the request calls it, where that is not its path."""
         super().__init__(message)
-        self.param = param
+        self.param = param  # what the request calls it, where that is not its path
 
 
 class Conflict(Refusal):

@@ -12,6 +12,7 @@ from answerback.database.tables import conversations
 from answerback.jobs.finish import INSERT_ITEMS
 from answerback.kernel.errors import NotFound
 from answerback.kernel.ids import new_id
+from answerback.kernel.json import encoded
 from answerback.responses import ids
 from answerback.responses.conversation_model import Conversation, ItemPage
 from answerback.responses.entry_store import ENTRIES, SIZE_BEFORE, delete_from, entry_of, page_of
@@ -176,7 +177,7 @@ def _add(tx: Transaction, tenant_id: str, conversation_id: str, items: Sequence[
             conversation_id=row.id,
             position=row.last_position,
             job_id=entry_id,
-            items=json.dumps(stored, ensure_ascii=False),
+            items=encoded(stored).decode(),
             wall=tx.wall,
         )
         return stored

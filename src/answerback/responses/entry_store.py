@@ -10,6 +10,7 @@ from answerback.conversations.store import AFTER_ALL
 from answerback.database.operation import Operation, Row, Statement
 from answerback.database.pages import fitting
 from answerback.database.tables import conversation_items
+from answerback.kernel.json import encoded
 from answerback.responses import ids
 from answerback.responses.conversation_model import ItemPage
 from answerback.responses.model import Item
@@ -95,5 +96,4 @@ def delete_from(row_id: int, item_id: str) -> Operation[None]:
     entry = yield from entry_of(row_id, item_id)
     if entry is not None:
         left = [item for item in json.loads(entry.items) if item["id"] != item_id]
-        new_items = json.dumps(left, ensure_ascii=False) if left else _EMPTY
-        yield REPLACE_ENTRY(conversation_id=row_id, at=entry.position, new_items=new_items)
+        yield REPLACE_ENTRY(conversation_id=row_id, at=entry.position, new_items=encoded(left).decode())

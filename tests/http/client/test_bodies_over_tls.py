@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from yarl import URL
 
 from answerback.http.client.client import HttpClient
 from answerback.http.client.names import SharedLookups
+from certificates import self_signed
 
 RECORDS = [b"%06d," % number * 100 for number in range(400)]
 BODY = b"".join(RECORDS)
@@ -17,14 +17,7 @@ BODY = b"".join(RECORDS)
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1, signed by itself, with its key in the same file."""
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-days", "2", "-subj", "/CN=server.test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    key = path.with_suffix(".key")
-    subprocess.run([*command, *subject, "-keyout", key, "-out", path], check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + key.read_bytes())
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls") / "server.pem", "IP:127.0.0.1")
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -25,7 +25,7 @@ const SIZE = 50;
 /** How many pages that are empty are read on from by themselves. */
 const MOST_READ = 10;
 const REREAD_MS = 15_000;
-/** How long a change waits at most until a list with filters shows it. */
+/** How long a change waits until a list with filters shows it; longer, up to `REREAD_MS`, while changes do not stop. */
 const SOON_MS = 2000;
 const ANNOUNCE_MS = 10_000;
 /** How long a reader who types is waited for. */
@@ -78,9 +78,12 @@ function live(view, last, read, join) {
     stale = true;
     if (!isFiltered(view) && !isOld()) gap = !join(items);
   });
+  let apart = 0;
   view.every(SOON_MS, async () => {
     const soon = last.requests === 1 && (gap || isFiltered(view));
-    if (!stale || isOld() || (!soon && Date.now() - last.at < REREAD_MS)) return;
+    if (!stale) apart = 0;
+    if (!stale || isOld() || Date.now() - last.at < (soon ? apart : REREAD_MS)) return;
+    apart = Math.min(2 * Math.max(apart, SOON_MS), REREAD_MS);
     stale = gap = false;
     await read();
   });
