@@ -4,6 +4,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+PORTKEY_WHERE_SET = 932.0
+"""Chat completions a second of Portkey on the machine on which the absolute targets were set (913 to 952)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -39,13 +42,31 @@ class Target:
 
     @property
     def reached(self) -> bool:
-        return self.measured >= self.must if self.more else self.measured <= self.must
+        return self._is(self.must)
+
+    def reached_at(self, pace: float) -> bool | None:
+        """Whether it is reached with what it is `at` that pace; None where pace does not matter."""
+        must = self.at(pace)
+        return None if must is None else self._is(must)
+
+    def at(self, pace: float) -> float | None:
+        """What it must be on a machine of that pace; None for what does not depend on it."""
+        match self.unit:
+            case "/s":
+                return self.must * pace
+            case "ms" | "s":
+                return self.must / pace
+            case _:
+                return None
 
     @property
     def verdict(self) -> str:
-        if self.go_for is not None and (self.measured >= self.go_for if self.more else self.measured <= self.go_for):
+        if self.go_for is not None and self._is(self.go_for):
             return "better"
         return "reached" if self.reached else "short"
+
+    def _is(self, wanted: float) -> bool:
+        return self.measured >= wanted if self.more else self.measured <= wanted
 
 
 @dataclass(slots=True)
@@ -82,6 +103,15 @@ class Results:
             f"  ({workload}) {what}: {shown(measured)} {unit}, target {sign} {shown(must)}: {target.verdict}",
             flush=True,
         )
+
+    @property
+    def pace(self) -> float | None:
+        """How fast this machine is beside the one on which the absolute targets were set, by what Portkey does on
+        both. None where Portkey was not measured."""
+        for each in self.figures:
+            if (each.system, each.what) == ("Portkey", "requests a second, upstream of 0 ms"):
+                return each.median / PORTKEY_WHERE_SET
+        return None
 
     @property
     def failed(self) -> list[Target]:

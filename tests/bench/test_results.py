@@ -7,7 +7,7 @@ import pytest
 
 from bench.plan import QUICK
 from bench.report import write
-from bench.results import Results
+from bench.results import PORTKEY_WHERE_SET, Results
 
 
 def compared(ours: float, theirs: float) -> Results:
@@ -43,10 +43,24 @@ def test_the_page_shows_targets_medians_and_spread_and_what_is_absent(tmp_path: 
 
     page = write(results, QUICK, tmp_path, 120).read_text()
 
-    assert "| (a) | over Portkey's | 5.00 x | ≥ 4.00 x | ≥ 8.00 x | reached |" in page
+    assert "| (a) | over Portkey's | 5.00 x | ≥ 4.00 x | ≥ 8.00 x | reached | | |" in page
     assert "| chunks a second | Answerback | 24,000 /s | 22,000 to 25,000 |" in page
     assert "- LiteLLM: no network" in page
     assert "![Synchronous requests a second, one core](sync.svg)" in page
+
+
+@pytest.mark.starts_processes
+def test_targets_of_rates_and_times_are_shown_at_the_pace_of_the_machine_too(tmp_path: Path) -> None:
+    results = compared(2000, PORTKEY_WHERE_SET / 2)
+    results.aim("c", "accepts a second", 2500, 4500, 8000, "/s", more=True)
+    results.aim("e", "POST until callback", 6, 2.5, 1.5, "ms", more=False)
+    results.aim("h", "idle memory", 80, 70, None, "MiB", more=False)
+
+    page = write(results, QUICK, tmp_path, 120).read_text()
+
+    assert "| 2,500 /s | ≥ 4,500 /s | ≥ 8,000 /s | short | ≥ 2,250 /s | reached |" in page
+    assert "| 6.00 ms | ≤ 2.50 ms | ≤ 1.50 ms | short | ≤ 5.00 ms | short |" in page
+    assert "| 80.0 MiB | ≤ 70.0 MiB |  | short | | |" in page
 
 
 @pytest.mark.starts_processes
