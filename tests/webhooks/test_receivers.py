@@ -122,6 +122,54 @@ async def test_attempts_at_old_deliveries_that_were_resent_are_the_newest(stores
     assert seen == sorted(set(seen))
 
 
+async def test_an_attempt_under_way_does_not_hide_the_one_before(stores: Stores, clock: FakeClock) -> None:
+    await stores.deliveries.create_endpoint(TENANT, "blog", BLOG, [COMPLETED])
+    await owe(stores, 2, SHOP)
+    await attempt(stores, DOWN)
+    before = await shown(stores)
+    clock.advance(310)
+
+    under_way = (await claim(stores)).deliveries
+
+    assert len(under_way) == 4
+    after = await shown(stores)
+    assert after.keys() == before.keys()
+    for origin, receiver in after.items():
+        assert (receiver.healthy, receiver.last_error, receiver.waiting) == (False, DOWN.error, 0)
+        assert receiver.last_attempt_at == before[origin].last_attempt_at is not None
+
+
+async def test_of_attempts_under_way_the_newest_that_ended_counts(stores: Stores, clock: FakeClock) -> None:
+    await owe(stores, 2, SHOP)
+    first, second = (await claim(stores)).deliveries
+    await stores.deliveries.send_later(first, 30.0, DOWN, unreached=False)
+    clock.advance(10)
+    await stores.deliveries.send_later(second, 10.0, DOWN, unreached=False)
+    (before,) = (await shown(stores)).values()
+    clock.advance(12)
+    assert [each.id for each in (await claim(stores)).deliveries] == [second.id]
+    clock.advance(10)
+    assert [each.id for each in (await claim(stores)).deliveries] == [first.id]
+
+    (receiver,) = (await shown(stores)).values()
+
+    assert receiver.last_attempt_at == before.last_attempt_at
+
+
+async def test_an_event_under_way_does_not_hide_the_one_that_an_endpoint_took(stores: Stores, clock: FakeClock) -> None:
+    await stores.deliveries.create_endpoint(TENANT, "blog", BLOG, [COMPLETED])
+    await owe(stores, 1, SHOP)
+    await attempt(stores, TOOK)
+    clock.advance(10)
+    before = (await shown(stores))["https://blog.example:443"]
+    await owe(stores, 1, SHOP)
+
+    await claim(stores)
+
+    blog = (await shown(stores))["https://blog.example:443"]
+    assert (blog.healthy, blog.last_attempt_at) == (True, before.last_attempt_at)
+
+
 async def test_an_endpoint_that_takes_all_is_shown_too(stores: Stores) -> None:
     endpoint = await stores.deliveries.create_endpoint(TENANT, "blog", BLOG, [COMPLETED])
     await owe(stores, 2, SHOP)

@@ -1,8 +1,8 @@
 """The receivers of a tenant's deliveries, by origin: how each answers, and what it is owed.
 
 What is counted is bounded, however many deliveries there are: all that wait for an attempt, the newest of those that
-are held, dead, were delivered, or go to endpoints. How a receiver answers, its newest attempt says that one of these
-rows remembers: of each sort, the one that was claimed last.
+are held, dead, being sent, were delivered, or go to endpoints. How a receiver answers, its newest attempt says that one of
+these rows remembers: of each sort, the one that was claimed last; of those being sent, whose last attempt ended last.
 """
 
 import json
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import any_, func, literal_column, select
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy import BigInteger, any_, cast, func, literal_column, select
+from sqlalchemy.dialects.postgresql import JSONB, array
 
 from answerback.database.operation import Operation, Row, Rows, Statement, Transaction
-from answerback.database.sql import among, at_most, bound, in_state
+from answerback.database.sql import among, as_text, at_most, bound, in_state
 from answerback.database.tables import deliveries
 from answerback.queue.attempts import Attempt, attempts_of
 from answerback.webhooks.breaker import FAILURES_TO_OPEN, pause_after
@@ -91,9 +91,9 @@ HELD = _newest_listed(DeliveryState.HELD)
 DELIVERED = _newest_listed(DeliveryState.DELIVERED)
 
 
-def _newest(where: Any) -> Statement:
+def _newest(*where: Any) -> Statement:
     """Those for which there is an index by id."""
-    rows = select(*_LOOKED_AT).where(where, deliveries.c.id > _NO_TEXT).limit(at_most(NEWEST))
+    rows = select(*_LOOKED_AT).where(*where, deliveries.c.id > _NO_TEXT).limit(at_most(NEWEST))
     by_id = deliveries.c.id.desc()
     return Statement(
         rows.where(_of_tenant).order_by(by_id),
@@ -102,7 +102,23 @@ def _newest(where: Any) -> Statement:
 
 
 DEAD = _newest(in_state(deliveries, DeliveryState.DEAD))
-TO_ENDPOINTS = _newest(deliveries.c.endpoint_id.is_not(None))
+TO_ENDPOINTS = _newest(deliveries.c.endpoint_id.is_not(None), deliveries.c.state != DeliveryState.SENDING)
+
+
+def _sending(last: Any) -> Any:
+    """`last` is when the last attempt ended: their `claimed_at` is that of the attempt under way."""
+    ended = cast(last, BigInteger).label("claimed_at")
+    sending = in_state(deliveries, DeliveryState.SENDING)
+    rows = select(deliveries.c.id, deliveries.c.origin, ended).where(sending, _of_tenant)
+    return rows.order_by(deliveries.c.lease_expires_at.desc()).limit(at_most(NEWEST))
+
+
+SENDING = Statement(
+    _sending(func.json_extract(deliveries.c.attempts, as_text("$[#-1].finished_at"))),
+    postgresql=_sending(
+        cast(deliveries.c.attempts, JSONB).op("->")(literal_column("-1")).op("->>")(as_text("finished_at"))
+    ),
+)
 
 _here = (
     in_state(deliveries, DeliveryState.PENDING),
@@ -128,12 +144,13 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
     dead = yield DEAD(tenant_id=tenant_id)
     delivered = yield DELIVERED(tenant_id=tenant_id)
     to_endpoints = yield TO_ENDPOINTS(tenant_id=tenant_id)
+    sending = yield SENDING(tenant_id=tenant_id)
     owed = Counter({origin: row.rows for origin, row in waiting.items()})
     owed.update(row.origin for row in (*held, *dead))
     origins = [origin for origin, _ in owed.most_common(MAX_RECEIVERS)]
-    others = dict.fromkeys(row.origin for row in (*delivered, *to_endpoints) if row.origin not in owed)
+    others = dict.fromkeys(row.origin for row in (*sending, *delivered, *to_endpoints) if row.origin not in owed)
     origins += list(others)[: MAX_RECEIVERS - len(origins)]
-    rows = yield from _rows(tenant_id, waiting, origins, (held, dead, delivered, to_endpoints))
+    rows = yield from _rows(tenant_id, waiting, origins, (held, dead, delivered, to_endpoints, sending))
     due = {origin: row.run_at + tx.wall_ahead for origin, row in waiting.items()}
     counted = {"held": Counter(row.origin for row in held), "dead": Counter(row.origin for row in dead)}
     return [
