@@ -109,6 +109,28 @@ async def test_an_operator_stays_with_a_tenant_from_page_to_page(owner: Visitor,
     await page.locator(f"tr[data-key='{job}']").wait_for()
 
 
+async def test_an_operator_stays_with_a_tenant_over_pages_that_have_no_choice_of_one(
+    owner: Visitor, running: Shop
+) -> None:
+    made = await running.request("POST", "/v1/keys", {"name": "outlet"}, running.operator)
+    response = await running.request("POST", "/v1/responses", {"input": "Do you ship to Norway?"}, made["key"])
+    page = await owner.open("/console/jobs")
+    await page.get_by_label("Tenant").select_option("outlet")
+    await page.wait_for_url(f"**/console/jobs?tenant={made['tenant_id']}")
+    pages = page.get_by_role("navigation", name="Pages")
+
+    for name in ("Home", "Playground", "Models", "Keys"):
+        await pages.get_by_role("link", name=name).click()
+        await page.get_by_role("heading", name=name, exact=True).wait_for()
+    await pages.get_by_role("link", name="Responses").click()
+
+    await page.wait_for_url(f"**/console/responses?tenant={made['tenant_id']}")
+    await page.get_by_role("link", name=f"Response {response['id']}").click()
+    await owner.sees("Answered")
+    await pages.get_by_role("link", name="Conversations").click()
+    await page.wait_for_url(f"**/console/conversations?tenant={made['tenant_id']}")
+
+
 async def test_the_beginning_of_the_memory_is_marked(visitor: Visitor, running: Shop) -> None:
     for n in range(12):
         job = await running.say(f"Message {n} of a long talk.", key=visitor.key, session_id="long")

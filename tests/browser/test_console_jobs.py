@@ -277,6 +277,36 @@ async def test_a_callback_that_is_due_while_its_receiver_rests_says_so(visitor: 
     await page.wait_for_url("**/console/receivers")
 
 
+async def test_the_list_says_what_is_due_and_what_comes_next(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/busy", behaviours.status(503))
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key, path="/busy")
+    page = await visitor.open("/console/jobs")
+    callback = page.locator(f"tr[data-key='{job}'] td", has_text="Pending")
+    await callback.locator("time", has_text="in ").wait_for()
+    listed = await running.request("GET", "/v1/jobs", key=visitor.key)
+    listed["items"][0]["delivery"]["next_attempt_at"] = "2026-01-01T12:00:00.000Z"
+    await page.route("**/v1/jobs?*", lambda route: route.fulfill(json=listed))
+
+    await page.goto(f"{visitor.url}/console/jobs?delivery=pending")
+
+    await callback.get_by_text("due", exact=True).wait_for()
+
+
+async def test_taking_filters_away_leaves_the_tenant(owner: Visitor) -> None:
+    page = await owner.open("/console/jobs?tenant=default")
+    await owner.sees("customer-42")
+    assert await page.get_by_role("link", name="Clear filters").is_hidden()
+
+    await page.goto(f"{owner.url}/console/jobs?tenant=default&session_id=nobody")
+    await owner.role("link", "Clear filters").click()
+
+    await page.wait_for_url("**/console/jobs?tenant=default")
+    await owner.sees("customer-42")
+    await page.goto(f"{owner.url}/console/jobs?tenant=default&session_id=nobody")
+    await owner.role("link", "Show all jobs").click()
+    await page.wait_for_url("**/console/jobs?tenant=default")
+
+
 async def test_an_event_to_an_endpoint_is_named_as_one(visitor: Visitor, running: Shop) -> None:
     endpoint = {"name": "log", "url": running.receiver.url("/log"), "event_types": ["message.completed"]}
     await running.request("POST", "/v1/webhook_endpoints", endpoint, visitor.key)

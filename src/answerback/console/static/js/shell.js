@@ -22,7 +22,14 @@ const NAVIGATION = [
   },
   { page: "receivers", href: "/console/receivers", name: "Receivers", icon: "receivers", tenants: true },
   { page: "models", href: "/console/models", name: "Models", icon: "models" },
-  { page: "responses", href: "/console/responses", name: "Responses", icon: "responses", under: ["response"] },
+  {
+    page: "responses",
+    href: "/console/responses",
+    name: "Responses",
+    icon: "responses",
+    under: ["response"],
+    tenants: true,
+  },
   { page: "keys", href: "/console/keys", name: "Keys", icon: "keys", only: (session) => session.operator },
 ];
 
@@ -51,13 +58,18 @@ export class Shell {
     fill(app, h("div.shell", {}, this.side, this.main));
   }
 
-  /** Marks the page in the navigation, and closes the menu of a phone. The links keep the `tenant` of the address. */
+  /**
+   * Marks the page in the navigation, and closes the menu of a phone. The links keep the `tenant` of the address, also
+   * over pages that have no choice of it.
+   */
   show(page, tenant) {
     this.#toggle(false);
+    const current = this.links.find(({ dataset }) => dataset.pages.split(" ").includes(page));
+    const chosen = written({ tenant: tenant === ALL ? null : tenant });
     for (const link of this.links) {
-      if ("tenants" in link.dataset) link.href = link.pathname + written({ tenant: tenant === ALL ? null : tenant });
-      if (link.dataset.pages.split(" ").includes(page)) link.setAttribute("aria-current", "page");
+      if (link === current) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
+      if (current && "tenants" in current.dataset && "tenants" in link.dataset) link.search = chosen;
     }
   }
 

@@ -7,15 +7,15 @@ const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short",
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
-/** An attempt begins within this time, unless its receiver rests. */
+/** What is due begins within this time, unless its receiver rests or no worker has room. */
 const OVERDUE_SECONDS = 3;
 
 export const exact = (at) => EXACT.format(new Date(at));
 export const minute = (at) => MINUTE.format(new Date(at));
 
 /**
- * `at` is RFC 3339 or epoch milliseconds. `form`: "ago" (also "in 5 s"), "for", "clock", "left" (a countdown), or "due"
- * (one to an attempt).
+ * `at` is RFC 3339 or epoch milliseconds. `form`: "ago" (also "in 5 s"), "for", "clock", "left" (a countdown), "next"
+ * (one to what may begin later than it is due), or "due" (one to an attempt, in words).
  */
 export function time(at, form = "ago") {
   if (at === null || at === undefined) return h("span.muted", {}, "–");
@@ -28,7 +28,8 @@ export function words(at, form, now = Date.now()) {
   if (form === "clock") return CLOCK.format(new Date(at));
   if (form === "for") return span(Math.max(1, Math.floor(-seconds)));
   if (form === "due") return due(seconds);
-  if (form === "left") return seconds > 0 ? `in ${span(Math.ceil(seconds))}` : "now";
+  if (form === "next" && seconds < -OVERDUE_SECONDS) return "due";
+  if (form === "left" || form === "next") return seconds > 0 ? `in ${span(Math.ceil(seconds))}` : "now";
   if (Math.abs(seconds) > 7 * 86400) return DAY.format(new Date(at));
   if (Math.abs(seconds) < 1) return "just now";
   return seconds < 0 ? `${span(Math.floor(-seconds))} ago` : `in ${span(Math.ceil(seconds))}`;

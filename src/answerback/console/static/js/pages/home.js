@@ -25,9 +25,10 @@ export async function page(view) {
     recent: recent(view.session.tenant),
   };
   const test = h("a.button.primary", { href: "/console/playground?by=webhook" }, "Send a test message");
+  const lead = view.session.operator && !view.session.keyless ? "All tenants together." : null;
   fill(
     view.root,
-    head("Home", null, test),
+    head("Home", lead, test),
     h(
       "div.stack",
       {},

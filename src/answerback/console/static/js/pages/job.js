@@ -92,7 +92,7 @@ function top(job, how) {
   const words = h(
     "div",
     {},
-    h("p.crumb", {}, h("a", { href: "/console/jobs" }, "Jobs")),
+    h("p.crumb", {}, h("a", { href: `/console/jobs${written({ tenant: how.tenant })}` }, "Jobs")),
     h("div.row", {}, name, copyButton(job.job_id, "Copy the id"), jobBadge(job.status), label(job.kind)),
   );
   return h("div.head", {}, words, h("div.actions", {}, actions(job, how)));

@@ -13,7 +13,8 @@ import { exact, time } from "../time.js";
 
 export const title = "Jobs";
 
-const FILTERS = ["status", "delivery", "kind", "model", "session_id", "error", "since", "until", "key", "tenant"];
+const FIELDS = ["status", "delivery", "kind", "model", "session_id", "error", "since", "until", "key"];
+const FILTERS = [...FIELDS, "tenant"];
 const KINDS = ["message", "response", "review"];
 const AGES = [
   ["", "Any time"],
@@ -39,7 +40,7 @@ export async function page(view) {
     list: h("div"),
     pager: h("div"),
     news: h("p.unseen", { role: "status" }),
-    clear: h("a.button.plain.tight", { href: "/console/jobs" }, "Clear filters"),
+    clear: h("a.button.plain.tight", {}, "Clear filters"),
   };
   const last = { at: 0, requests: 0 };
   let page;
@@ -90,6 +91,10 @@ function live(view, last, read, join) {
 }
 
 const isFiltered = ({ query }) => FILTERS.some((name) => query.get(name));
+const hasFields = (query) => FIELDS.some((name) => query.get(name));
+
+/** The newest jobs of the same tenant, without filters. */
+const cleared = (query) => changed(query, Object.fromEntries([...FIELDS, "before"].map((name) => [name, ""])));
 
 /** A page that begins with these jobs, the newest; null where others may be missing between those and the ones before. */
 function joined(newest, { items, next }) {
@@ -144,7 +149,8 @@ function draw(view, place, { items, next }, isOther) {
   if (!items.length) fill(place.list, nothing(view.query, next));
   else if (!place.table.element.isConnected) fill(place.list, place.table.element);
   refill(place.pager, pager(view.query, next));
-  place.clear.hidden = !isFiltered(view);
+  place.clear.hidden = !hasFields(view.query);
+  place.clear.href = cleared(view.query);
 }
 
 /** A screen reader hears of new jobs now and then; where all of the page are new, there may be more. */
@@ -163,11 +169,11 @@ function nothing(query, next) {
     const further = h("a.button.primary", { href: changed(query, { before: next }) }, "Look further back");
     return empty("No newer job matches", ["None that was accepted in the last ", time(acceptedAt(next), "for"), "."], further);
   }
-  if (isFiltered({ query }) || query.get("before")) {
+  if (hasFields(query) || query.get("before")) {
     return empty(
       "No job matches",
       "Loosen a filter, or take all of them away.",
-      h("a.button", { href: "/console/jobs" }, "Show all jobs"),
+      h("a.button", { href: cleared(query) }, "Show all jobs"),
     );
   }
   return empty(

@@ -98,7 +98,7 @@ function row(one, { again, tenant }) {
     h(
       "td.nowrap.muted",
       { "data-name": "Next attempt" },
-      one.next_attempt_at ? time(one.next_attempt_at, "left") : h("span.none", {}, "–"),
+      one.next_attempt_at ? time(one.next_attempt_at, "next") : h("span.none", {}, "–"),
     ),
     h(
       "td.number.nowrap",

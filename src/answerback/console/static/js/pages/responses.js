@@ -7,8 +7,9 @@ import { jobBadge, label } from "../parts/badge.js";
 import { curl } from "../parts/samples.js";
 import { code } from "../parts/code.js";
 import { empty, head } from "../parts/notice.js";
+import { tenantNames, whose } from "../parts/tenants.js";
 import { id, inline } from "../parts/text.js";
-import { changed } from "../router.js";
+import { changed, jobPath } from "../router.js";
 import { time } from "../time.js";
 
 export const title = "Responses";
@@ -18,6 +19,8 @@ const SIZE = 50;
 const REREAD_MS = 5000;
 
 export async function page(view) {
+  const names = await tenantNames(view);
+  const tenant = view.tenant;
   const place = h("div");
   const body = h("tbody");
   const heads = COLUMNS.map((name) => h("th", { scope: "col", class: name === "Tokens" ? "number" : "" }, name));
@@ -27,13 +30,13 @@ export async function page(view) {
     h("table.cards", { "aria-label": "Responses" }, h("thead", {}, h("tr", {}, heads)), body),
   );
   const lead = "What OpenAI's SDKs asked for with responses.create, stored under its id.";
-  fill(view.root, head("Responses", lead), h("section.card", { "aria-label": "Responses" }, place));
+  fill(view.root, head("Responses", lead, whose(view, names)), h("section.card", { "aria-label": "Responses" }, place));
   const before = view.query.get("before");
   const read = async () => {
-    const { items, next } = await get("/v1/jobs", { kind: "response", limit: SIZE, before }, view.signal);
+    const { items, next } = await get("/v1/jobs", { kind: "response", limit: SIZE, before, tenant }, view.signal);
     sync(
       body,
-      items.map((job) => ({ key: job.job_id, value: job, make: () => row(job) })),
+      items.map((job) => ({ key: job.job_id, value: job, make: () => row(job, tenant) })),
     );
     refill(place, items.length ? [table, pager(view.query, next)] : nothing(view.session));
   };
@@ -41,7 +44,9 @@ export async function page(view) {
   if (!before) view.every(REREAD_MS, read);
 }
 
-function row(job) {
+/** A response is shown to its own tenant only; another's is shown as the job that it is. */
+function row(job, tenant) {
+  const href = tenant ? jobPath(job.job_id, tenant) : `/console/responses/${job.response_id}`;
   const total = job.usage?.total_tokens;
   return h(
     "tr.link",
@@ -51,7 +56,7 @@ function row(job) {
       {},
       h(
         "a.whole",
-        { href: `/console/responses/${job.response_id}`, "aria-label": `Response ${job.response_id}` },
+        { href, "aria-label": `Response ${job.response_id}` },
         jobBadge(job.status),
       ),
     ),
@@ -74,7 +79,7 @@ function nothing(session) {
 
 function pager(query, next) {
   const newest = query.get("before")
-    ? h("a.button.tight", { href: "/console/responses" }, "Newest responses")
+    ? h("a.button.tight", { href: changed(query, { before: "" }) }, "Newest responses")
     : h("span");
   const older = next ? h("a.button.tight", { href: changed(query, { before: next }) }, "Older responses") : null;
   return older || query.get("before") ? h("nav.pager", { "aria-label": "Pages of responses" }, newest, older) : null;

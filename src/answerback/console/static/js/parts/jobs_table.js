@@ -78,7 +78,7 @@ function about(job) {
 
 function delivery(one) {
   if (!one) return h("span.none.muted", {}, "–");
-  const due = one.next_attempt_at ? h("span.muted.small", {}, time(one.next_attempt_at, "left")) : null;
+  const due = one.next_attempt_at ? h("span.muted.small", {}, time(one.next_attempt_at, "next")) : null;
   return h("span.row.nowrap", {}, deliveryBadge(one.status), due);
 }
 

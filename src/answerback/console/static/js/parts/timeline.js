@@ -115,7 +115,7 @@ function because({ waiting_for: cause }, linkTo) {
     case "worker":
       return line("A worker takes it as soon as one has room.");
     case "retry":
-      return line(cause.code ? `${sentence(cause.code)}. ` : null, "Next attempt ", time(cause.until, "left"), ".");
+      return line(cause.code ? `${sentence(cause.code)}. ` : null, "Next attempt ", time(cause.until, "next"), ".");
     case "callback":
       return line("At the latest ", time(cause.until, "left"), ".");
     case "quarantine":
