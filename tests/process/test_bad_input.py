@@ -147,7 +147,7 @@ async def test_an_address_that_may_not_be_called_is_named_with_whatever_else_is_
 async def test_the_length_of_a_text_is_counted_in_characters(client: Client, field: str) -> None:
     (detail,) = await refused(client, json.dumps(client.body(**{field: "x" * 40_000})).encode())
 
-    assert re.fullmatch(r"String should have at most \d+ characters", detail["msg"])
+    assert re.fullmatch(r"must have at most \d+ characters", detail["msg"])
 
 
 @pytest.mark.parametrize("url", REFUSED_URLS)

@@ -1,6 +1,7 @@
 """Every operation of the OpenAPI document, called with what fits it and what does not: no 5xx, nothing undocumented."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 OPERATIONS = 20
 """At least so many there are; a document that lost some would be fuzzed in no time."""
 
+TERMS = re.compile(r"(Input|String|List|Dictionary|Keys) should|Field required|Value error|Input tag|after validation")
+
 ENDLESS = {"GET /v1/feed"}
 """Its response has no end that a call could wait for."""
 
@@ -41,7 +44,15 @@ def status_is_documented(_: Any, response: Any, case: Any) -> None:
     assert str(response.status_code) in {*responses, *errors}, f"{response.status_code} is not documented"
 
 
+def what_is_wrong_is_said_plainly(_: Any, response: Any, __: Any) -> None:
+    """Not as the library says it that checks requests."""
+    if 400 <= response.status_code < 500:
+        found = TERMS.search(response.text)
+        assert found is None, f"{found and found.group()!r} is not for users: {response.text[:500]}"
+
+
 CHECKS = [
+    what_is_wrong_is_said_plainly,
     not_a_server_error,
     status_is_documented,
     content_type_conformance,

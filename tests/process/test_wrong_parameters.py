@@ -35,9 +35,9 @@ def part(**fields: Any) -> dict[str, Any]:
     ("wrong", "param", "words"),
     [
         ({"include": ["reasoning.everything"]}, "include[0]", "reasoning.encrypted_content"),
-        ({"stream": "maybe"}, "stream", "boolean"),
+        ({"stream": "maybe"}, "stream", "must be true or false"),
         ({"metadata": {LONG: "a"}}, "metadata", LONG),
-        ({"metadata": {"a": 1}}, "metadata.a", "string"),
+        ({"metadata": {"a": 1}}, "metadata.a", "must be a string"),
         ({"metadata": {"path": 1}}, "metadata.path", "string"),
         ({"metadata": {"7": 1}}, "metadata.7", "string"),
         ({"tools": [{"type": "zzz"}]}, "tools[0].type", "'function', 'custom', 'namespace'"),

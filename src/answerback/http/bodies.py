@@ -14,7 +14,7 @@ from starlette.requests import Request
 from answerback.http.content_types import refuse_other_than_json
 from answerback.http.errors import InvalidRequest
 from answerback.http.fields import CheckUrl
-from answerback.http.plain_words import plain_words
+from answerback.http.plain_words import plain_errors
 from answerback.kernel.errors import CallbackRefused
 
 M = TypeVar("M", bound=BaseModel)
@@ -169,16 +169,12 @@ def from_form(values: Mapping[str, str], model: type[M]) -> M:
 
 
 def _invalid(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:
-    return InvalidRequest([_entry(each, model) for each in error.errors(include_url=False, include_input=False)])
-
-
-def _entry(error: Any, model: type[BaseModel]) -> dict[str, Any]:
-    message = plain_words(error["msg"])
-    if error["type"] == "extra_forbidden":
-        message = "there is no such field"
-        if len(error["loc"]) == 1:
-            message += f"; there are {', '.join(model.model_fields)}"
-    return {"type": error["type"], "loc": ["body", *error["loc"]], "msg": message}
+    errors = plain_errors(error.errors(include_url=False, include_input=False))
+    for each in errors:
+        if each["type"] == "extra_forbidden" and len(each["loc"]) == 1:
+            each["msg"] += f"; there are {', '.join(model.model_fields)}"
+        each["loc"].insert(0, "body")
+    return InvalidRequest(errors)
 
 
 SCHEMA_REF = "#/components/schemas/{model}"

@@ -16,7 +16,7 @@ from answerback.http.caller import is_operator
 from answerback.http.codes import BAD_FORM, RESULTS_UNWRITABLE, STORAGE_UNAVAILABLE, UNKNOWN_PATH, WRONG_METHOD, Code
 from answerback.http.disconnect import ClientGone
 from answerback.http.errors import RETRY_AFTER, ErrorRenderer, InvalidRequest, problem, render_refusal
-from answerback.http.plain_words import plain_words
+from answerback.http.plain_words import plain_errors
 from answerback.http.request_log import ERROR_CODE
 from answerback.http.unknown_paths import Signposts
 from answerback.http.upstream import code_of, headers_of, message_of, status_of
@@ -130,10 +130,7 @@ class ErrorHandlers:
         return self._renderers.noting(request.scope)(*RESULTS_UNWRITABLE, str(error))
 
     def _invalid(self, request: Request, error: RequestValidationError) -> Response:
-        errors = [
-            {"type": each["type"], "loc": list(each["loc"]), "msg": plain_words(each["msg"])} for each in error.errors()
-        ]
-        return render_refusal(InvalidRequest(errors), self._renderers.noting(request.scope))
+        return render_refusal(InvalidRequest(plain_errors(error.errors())), self._renderers.noting(request.scope))
 
     def _http_error(self, request: Request, error: HTTPException) -> Response:
         status, headers, words = error.status_code, error.headers, str(error.detail)

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from answerback.http.plain_words import AN_EXAMPLE
 from answerback.kernel.errors import CallbackRefused
 
 MAX_METADATA_BYTES = 16 * 1024
@@ -50,7 +51,7 @@ def at_most(limit: int) -> BeforeValidator:
 def _written_out(value: Any) -> Any:
     """Without it, numbers of seconds would be times, too."""
     if not isinstance(value, str) or value[4:5] != "-":
-        raise ValueError("must be a time in RFC 3339, such as 2026-01-01T12:00:00Z")
+        raise ValueError(f"must be a time in RFC 3339, {AN_EXAMPLE}")
     return value
 
 

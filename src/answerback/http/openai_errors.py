@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from answerback.http.openapi_parts import EXAMPLES, KEY_REASONS, error_response
-from answerback.http.plain_words import plain_words
 from answerback.http.responses import respond
 from answerback.kernel.errors import CallbackRefused, InvalidField
 
@@ -87,11 +86,11 @@ def openai_error(
 
 
 def wrong_parameter(entry: Mapping[str, Any]) -> InvalidField:
-    """The refusal of what Pydantic found (`type`, `loc`, `msg`), named as OpenAI names it: `input[0].content`."""
+    """The refusal of what was found wrong (`type`, `loc`, `msg`), named as OpenAI names it: `input[0].content`."""
     kind, where = entry["type"], list(entry["loc"])
     if where and where[0] in _NOT_NAMED:
         del where[0]
-    words = plain_words(entry["msg"])
+    words = entry["msg"]
     if where and where[-1] == _KEY:
         # OpenAI has no name for a key itself.
         words = f"the key {where[-2][:LONGEST_SHOWN]!r}: {words}"

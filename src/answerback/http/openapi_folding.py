@@ -4,6 +4,8 @@ each. A response of its own for every status would bury what a route is for, in 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from answerback.http.plain_words import plain_words
+
 FOLDED = "default"
 LARGEST_SUCCESS = 399
 ABOUT_THE_ROUTE = frozenset({"404", "409"})
@@ -69,19 +71,16 @@ def _wrong(operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """What a request may be refused for, the plainest first, as the entries of a `detail`."""
     for content in operation.get("requestBody", {}).get("content", {}).values():
         for field in content["schema"].get("required", ()):
-            yield {"type": "missing", "loc": ["body", field], "msg": "Field required"}
+            yield _entry("missing", ["body", field])
     for parameter in operation.get("parameters", ()):
         where = [parameter["in"], parameter["name"]]
         for schema in (parameter["schema"], *parameter["schema"].get("anyOf", ())):
             if (most := schema.get("maximum")) is not None:
-                words = f"Input should be less than or equal to {most}"
-                yield {"type": "less_than_equal", "loc": where, "msg": words}
+                yield _entry("less_than_equal", where, le=most)
             if (least := schema.get("minimum")) is not None:
-                words = f"Input should be greater than or equal to {least}"
-                yield {"type": "greater_than_equal", "loc": where, "msg": words}
+                yield _entry("greater_than_equal", where, ge=least)
             if (longest := schema.get("maxLength")) is not None:
-                words = f"String should have at most {longest} characters"
-                yield {"type": "string_too_long", "loc": where, "msg": words}
+                yield _entry("string_too_long", where, max_length=longest)
         if "enum" in parameter["schema"]:
             words = f"must be one of {', '.join(parameter['schema']['enum'])}"
             yield {"type": "enum", "loc": where, "msg": words}
@@ -89,3 +88,7 @@ def _wrong(operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             words = "must be 1 to 255 printable ASCII characters"
             yield {"type": "idempotency_key", "loc": where, "msg": words}
     yield {"type": "value_error", "loc": ["query", "parameter"], "msg": UNKNOWN}
+
+
+def _entry(kind: str, loc: list[str], **facts: int) -> dict[str, Any]:
+    return {"type": kind, "loc": loc, "msg": plain_words({"type": kind, "ctx": facts})}

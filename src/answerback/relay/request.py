@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from answerback.http.bodies import StrictBody
 from answerback.http.fields import CallbackUrl, Metadata, ModelName, bounded, no_nul, not_blank
+from answerback.http.plain_words import plain_words
 from answerback.kernel.json import Json
 from answerback.relay.model import Content, Message, ToolOutput
 
@@ -85,7 +86,7 @@ def _parts(value: list[Any]) -> list[dict[str, Json]]:
         # After the number comes the part's type.
         place = ".".join(map(str, (number, *within[1:])))
         raise PydanticCustomError(
-            "content_part", "{place}: {reason}", {"place": place, "reason": first["msg"]}
+            "content_part", "{place}: {reason}", {"place": place, "reason": plain_words(first)}
         ) from None
     if not any(isinstance(part, TextPart) and part.text.strip() for part in parts):
         raise ValueError("must have at least one part of text that is not blank")

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, wrong_parameter
+from answerback.http.plain_words import plain_errors
 from answerback.kernel.json import Json
 from answerback.responses.context import REFERENCE
 from answerback.responses.items import Given, items_of
@@ -46,7 +47,7 @@ def metadata_of(body: Mapping[str, Json], *, required: bool) -> dict[str, str]:
     try:
         checked = kind.model_validate({"metadata": body["metadata"]} if "metadata" in body else {})
     except ValidationError as error:
-        raise wrong_parameter(error.errors(include_url=False, include_input=False)[0]) from None
+        raise wrong_parameter(plain_errors(error.errors(include_url=False, include_input=False))[0]) from None
     return dict(checked.metadata or {})
 
 

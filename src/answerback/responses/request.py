@@ -14,6 +14,7 @@ from answerback.http.openai_errors import (
     UnsupportedValue,
     wrong_parameter,
 )
+from answerback.http.plain_words import plain_errors
 from answerback.kernel.json import Json
 from answerback.llm.model import name
 from answerback.responses import ids
@@ -168,7 +169,7 @@ def asked(body: Mapping[str, Json]) -> Asked:
     try:
         checked = REQUEST_BODY.validator.validate_python(body)
     except ValidationError as error:
-        raise wrong_parameter(error.errors(include_url=False, include_input=False)[0]) from None
+        raise wrong_parameter(plain_errors(error.errors(include_url=False, include_input=False))[0]) from None
     _check_format(checked)
     _check_background(checked)
     parameters = {name: value for name, value in checked.items() if value is not None and name not in _READ_ELSEWHERE}

@@ -1,8 +1,9 @@
 """The receivers of a tenant's deliveries, by origin: how each answers, and what it is owed.
 
 What is counted is bounded, however many deliveries there are: all that wait for an attempt, the newest of those that
-are held, dead, being sent, were delivered, or go to endpoints. How a receiver answers, its newest attempt says that one of
-these rows remembers: of each sort, the one that was claimed last; of those being sent, whose last attempt ended last.
+are held, dead, being sent, were delivered, or go to endpoints. How a receiver answers, its newest attempt says that
+one of these rows remembers: of each sort, the one that was claimed last; of those being sent, the one whose last
+attempt ended last.
 """
 
 import json
