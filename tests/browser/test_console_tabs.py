@@ -1,4 +1,4 @@
-"""A key that is gone: every tab asks for one at once, and shows nothing of what it opened."""
+"""Tabs of one browser: all are live, and once their key is gone all ask for one and show nothing of what it opened."""
 
 from browsing import Browser, Visitor
 from playwright.async_api import Page
@@ -60,3 +60,42 @@ async def test_who_signs_in_with_another_key_sees_its_objects_in_every_tab(brows
 
         await visitor.sees("second-owner")
         assert "first-owner" not in await page.content()
+
+
+async def test_more_windows_are_live_than_a_browser_opens_connections(visitor: Visitor, running: Shop) -> None:
+    pages = [await visitor.open("/console")]
+    while len(pages) < 8:
+        pages.append(await other_tab(visitor, "/console"))
+    for page in pages:
+        await page.get_by_text("Live", exact=True).wait_for()
+        assert not await page.evaluate("document.hidden")
+
+    job = await running.say("Do you ship to Norway?", key=visitor.key)
+
+    for page in pages:
+        await page.locator(f"tr[data-key='{job}']").wait_for()
+
+
+async def test_windows_stay_live_as_others_are_closed(visitor: Visitor, running: Shop) -> None:
+    first = await visitor.open("/console")
+    second, third = [await other_tab(visitor, "/console") for _ in range(2)]
+    for page in (first, second, third):
+        await page.get_by_text("Live", exact=True).wait_for()
+
+    await first.close()
+    await third.goto("about:blank")
+
+    job = await running.say("Do you ship to Norway?", key=visitor.key)
+    await second.locator(f"tr[data-key='{job}']").wait_for()
+    await third.go_back()
+    await third.locator(f"tr[data-key='{job}']").wait_for()
+
+
+async def test_a_window_without_shared_workers_is_live_too(visitor: Visitor, running: Shop) -> None:
+    await visitor.page.add_init_script("delete globalThis.SharedWorker")
+    page = await visitor.open("/console")
+    await page.get_by_text("Live", exact=True).wait_for()
+
+    job = await running.say("Do you ship to Norway?", key=visitor.key)
+
+    await page.locator(f"tr[data-key='{job}']").wait_for()

@@ -43,7 +43,7 @@ class Console {
 
   #enter(session, how = { back: true }) {
     this.#session = session;
-    this.#feed = new Feed();
+    this.#feed = new Feed(session.key?.id ?? "");
     // The service ends the feed of a key that was revoked, and refuses it.
     this.#feed.addEventListener("broken", () => Session.current().catch(() => null));
     const leave = () => (this.#tabs.say("left"), this.#signOut());

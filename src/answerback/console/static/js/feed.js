@@ -1,13 +1,20 @@
-/** The live feed (GET /v1/feed): open while the page is looked at, shared by all that listen. */
+/** The live feed (GET /v1/feed): open while the page is looked at, shared by all that listen, and by all windows. */
 
-const RETRY_MS = 10_000;
+import { FeedSource } from "./feed_source.js";
 
 export class Feed extends EventTarget {
-  #source = null;
-  #retry = null;
+  #source;
+  #open = false;
   #state = "off";
   #ended = new AbortController();
   #last = new Map();
+
+  /** Windows with the same `name`, that of their key, share one connection. */
+  constructor(name) {
+    super();
+    const tell = (said) => this.#came(said);
+    this.#source = globalThis.SharedWorker ? shared(name, tell, this.#ended.signal) : new FeedSource(tell);
+  }
 
   /** "off", "live" or "lost". */
   get state() {
@@ -20,48 +27,35 @@ export class Feed extends EventTarget {
   }
 
   start() {
-    const look = () => (document.hidden ? this.close() : this.open());
-    document.addEventListener("visibilitychange", look, { signal: this.#ended.signal });
-    this.open();
+    const { signal } = this.#ended;
+    document.addEventListener("visibilitychange", () => this.#look(!document.hidden), { signal });
+    addEventListener("pagehide", () => this.#look(false), { signal });
+    this.#look(!document.hidden);
   }
 
   /** Closes it for good. */
   end() {
+    this.#look(false);
     this.#ended.abort();
-    this.close();
   }
 
-  open() {
-    if (this.#source !== null || document.hidden) return;
-    clearTimeout(this.#retry);
-    const source = new EventSource("/v1/feed");
-    source.onopen = () => this.#become("live");
-    source.onerror = () => this.#failed(source);
-    for (const name of ["overview", "jobs"]) {
-      source.addEventListener(name, (event) => this.#came(name, JSON.parse(event.data)));
+  #look(open) {
+    if (open === this.#open) return;
+    this.#open = open;
+    if (open) this.#source.open();
+    else this.#source.close();
+    if (!open) this.#become("off");
+  }
+
+  #came({ state, broken, name, detail }) {
+    // What was said before the feed was closed may come after.
+    if (!this.#open) return;
+    if (state) this.#become(state);
+    else if (broken) this.dispatchEvent(new Event("broken"));
+    else {
+      this.#last.set(name, detail);
+      this.dispatchEvent(new CustomEvent(name, { detail }));
     }
-    this.#source = source;
-  }
-
-  close() {
-    clearTimeout(this.#retry);
-    this.#source?.close();
-    this.#source = null;
-    this.#become("off");
-  }
-
-  /** A browser connects again by itself, unless the service refused. */
-  #failed(source) {
-    this.dispatchEvent(new Event("broken"));
-    this.#become("lost");
-    if (source.readyState !== EventSource.CLOSED) return;
-    this.#source = null;
-    this.#retry = setTimeout(() => this.open(), RETRY_MS);
-  }
-
-  #came(name, detail) {
-    this.#last.set(name, detail);
-    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
   #become(state) {
@@ -69,4 +63,12 @@ export class Feed extends EventTarget {
     this.#state = state;
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
   }
+}
+
+/** A window's part of a feed in a shared worker, until the `signal`. */
+function shared(name, tell, signal) {
+  const { port } = new SharedWorker(new URL("./feed_worker.js", import.meta.url), { type: "module", name });
+  port.onmessage = ({ data }) => tell(data);
+  signal.addEventListener("abort", () => port.close());
+  return { open: () => port.postMessage("open"), close: () => port.postMessage("close") };
 }
