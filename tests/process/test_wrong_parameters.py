@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
+from multidict import CIMultiDict
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
@@ -99,6 +100,24 @@ async def test_a_key_that_is_none(http: aiohttp.ClientSession, path: str) -> Non
 
     assert (response.status, error["param"], error["code"]) == (400, "Idempotency-Key", "invalid_value")
     assert error["message"] == "invalid 'Idempotency-Key': must be 1 to 255 printable ASCII characters"
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/chat/completions", "/v1/conversations"])
+async def test_two_keys(http: aiohttp.ClientSession, llm: FakeLLM, path: str) -> None:
+    """The same key twice is one."""
+    text = f"two keys {path}"
+    asked = {"model": "fake", "input": text, "messages": [{"role": "user", "content": text}]}
+    if path == "/v1/conversations":
+        asked = {}
+    keys = [("Idempotency-Key", text), ("Idempotency-Key", "another")]
+    async with http.post(path, json=asked, headers=CIMultiDict(keys)) as response:
+        error = (await response.json())["error"]
+    assert llm.count(text) == 0
+    async with http.post(path, json=asked, headers=CIMultiDict(keys[:1] * 2)) as response:
+        assert response.status == 200
+
+    assert (error["param"], error["code"]) == ("Idempotency-Key", "invalid_value")
+    assert error["message"] == "invalid 'Idempotency-Key': was sent more than once, with different values: send one"
 
 
 async def test_a_reference_to_nothing(sdk: openai.AsyncOpenAI) -> None:

@@ -94,6 +94,20 @@ def test_a_character_that_chunks_part_is_one() -> None:
     assert [event["delta"] for event in events if event["type"].endswith("text.delta")] == ["😀"]
 
 
+def test_a_character_of_a_call_that_chunks_part_is_one() -> None:
+    output, events = answered(piece(0, "a", "find", "\ud83d"), piece(0, arguments="\ude00 \ud83d"), tools=[FIND])
+
+    assert calls(output) == [("find", "😀 \ufffd")]
+    assert [event["delta"] for event in events if event["type"].endswith("arguments.delta")] == ["😀 ", "\ufffd"]
+
+
+def test_half_a_character_is_the_same_in_the_input_of_a_tool_as_in_a_text() -> None:
+    said = {"content": "a\ud83db\0"}, piece(0, "a", "sql", r'{"input": "a\ud83db\u0000"}')
+    output, _ = answered(*said, tools=[SQL])
+
+    assert output[0]["content"][0]["text"] == output[1]["input"] == "a\ufffdb"
+
+
 def test_a_refusal() -> None:
     output, events = answered({"refusal": "I will"}, {"refusal": " not."})
 

@@ -18,12 +18,18 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The `Idempotency-Key`, None without one. Raises InvalidRequest for one that cannot be stored."""
-    key = request.headers.get("idempotency-key")
+    """The `Idempotency-Key`, None without one. Raises InvalidRequest for one that cannot be stored, and for several."""
+    keys = set(request.headers.getlist("idempotency-key"))
+    if len(keys) > 1:
+        raise _invalid_key("was sent more than once, with different values: send one")
+    key = keys.pop() if keys else None
     if key is not None and not _KEY.match(key):
-        entry = {"type": "idempotency_key", "loc": ["header", "Idempotency-Key"]}
-        raise InvalidRequest([{**entry, "msg": "must be 1 to 255 printable ASCII characters"}])
+        raise _invalid_key("must be 1 to 255 printable ASCII characters")
     return key
+
+
+def _invalid_key(words: str) -> InvalidRequest:
+    return InvalidRequest([{"type": "idempotency_key", "loc": ["header", "Idempotency-Key"], "msg": words}])
 
 
 def accepts(request: Request, media_type: str) -> bool:

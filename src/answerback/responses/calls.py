@@ -63,7 +63,7 @@ class Calls:
         call.extra.update({key: storable_json(value) for key, value in piece.items() if key not in _KNOWN})
         said = next((each for each in (piece.get("function"), piece.get("custom")) if isinstance(each, dict)), {})
         text = said.get("arguments", said.get("input"))
-        text = storable(text) if isinstance(text, str) else ""
+        text = text if isinstance(text, str) else ""
         if call.opened is None and isinstance(name := said.get("name"), str) and name:
             yield from self._open(call, storable(name))
             text = "".join([*call.waiting, text])

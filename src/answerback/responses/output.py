@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from answerback.kernel.json import Json
+from answerback.llm.model import storable
+from answerback.llm.pieces import TextPieces
 from answerback.llm.thoughts import DETAILS, Thought, merged
 from answerback.responses.model import Item
 from answerback.responses.thoughts import sealed
@@ -156,6 +158,7 @@ class OpenCall(OpenItem):
         super().__init__(item_id, index)
         self._call_id = call_id
         self._tool = tool
+        self._text = TextPieces()
         self._pieces: list[str] = []
         self.extra: Item = {}
         """What an upstream wants back with the call, as Gemini its thought signatures."""
@@ -170,13 +173,14 @@ class OpenCall(OpenItem):
     def begin(self) -> Event:
         return self._added(self._item("in_progress", ""))
 
-    def add(self, arguments: str) -> Iterator[Event]:
-        if arguments:
+    def add(self, arguments: str, *, last: bool = False) -> Iterator[Event]:
+        if arguments := self._text.next(arguments, last=last):
             self._pieces.append(arguments)
             if not self._custom:
                 yield {"type": "response.function_call_arguments.delta", **self._at, "delta": arguments}
 
     def close(self, status: str) -> Iterator[Event]:
+        yield from self.add("", last=True)
         item = self.item(status)
         if self._custom:
             given = item["input"]
@@ -214,7 +218,8 @@ def _input_of(arguments: str) -> str:
         return arguments
     match given:
         case {"input": str(text)}:
-            return text
+            # The escapes of its JSON may stand for characters that databases refuse.
+            return storable(text)
         case dict() if not given:
             return ""
         case _:
