@@ -101,6 +101,32 @@ async def test_all_who_wait_under_one_key_hear_why_it_failed(sdk: openai.AsyncOp
     assert (await sdk.responses.create(**keyed("failing at once"))).output_text == "Now."
 
 
+async def test_all_who_read_a_stream_under_one_key_see_the_same_end_of_it(
+    sdk: openai.AsyncOpenAI, llm: FakeLLM
+) -> None:
+    go = asyncio.Event()
+    llm.on("breaking at once", replies.hang(go, replies.break_off("Half of")), replies.say("Now."))
+    asked = keyed("breaking at once", stream=True)
+
+    async def read() -> list[Any]:
+        stream: Any = await sdk.responses.create(**asked)
+        return [event async for event in stream]
+
+    calls = [asyncio.ensure_future(read()) for _ in range(5)]
+    await llm.wait_for_calls(llm.total + 1)
+    await sdk.models.list()
+    go.set()
+    seen, *others = await asyncio.gather(*calls)
+
+    assert others == [seen] * 4
+    failed = seen[-1].response
+    assert (seen[-1].type, failed.output_text, failed.error.code) == ("response.failed", "Half", "server_error")
+    for ask in (sdk.responses.retrieve, sdk.responses.input_items.list):
+        with pytest.raises(openai.NotFoundError):
+            await ask(failed.id)
+    assert (await ended(sdk, asked)).output_text == "Now."
+
+
 async def test_a_client_that_left_fetches_it_with_its_key(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     for mode in ("whole", "streamed"):
         text, go = f"left {mode}", asyncio.Event()

@@ -12,6 +12,8 @@ import pytest
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
+from serving import client_of
+from troubles import upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,6 +63,22 @@ async def test_a_turn_whose_caller_left_is_nowhere(
     await sdk.responses.create(model="fake", input="next", conversation=conversation)
 
     assert held(service, text) == 0
+
+
+async def test_one_that_is_held_for_its_key_goes_after_a_day(llm: FakeLLM) -> None:
+    async with Service(upstream(llm.base_url)) as service:
+        async with client_of(service) as sdk:
+            keyed: Any = {"extra_headers": {"Idempotency-Key": "for a day"}}
+            await sdk.responses.create(model="fake", input="private for a day", store=False, **keyed)
+        await service.terminate()
+        assert held(service, "private for a day") == 1
+        with closing(sqlite3.connect(service.database)) as database, database:
+            database.execute("UPDATE jobs SET erase_at = erase_at - 86400000")
+
+        await service.start()
+        await service.until_logged("responses_erased")
+
+        assert held(service, "private for a day") == 0
 
 
 async def test_one_that_is_held_for_its_key_can_be_deleted(service: Service, sdk: openai.AsyncOpenAI) -> None:

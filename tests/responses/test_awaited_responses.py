@@ -43,7 +43,7 @@ class Leaving:
     async def forget(self, *_: Any, **__: Any) -> None:
         raise StorageUnavailable("the database is away")
 
-    discard = forget
+    release_key = forget
 
 
 class Events:

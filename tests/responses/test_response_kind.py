@@ -9,17 +9,10 @@ from answerback.kernel.errors import Conflict, ErrorCode, Failure
 from answerback.responses.kind import ResponseKind
 from answerback.responses.model import Asked
 from answerback.responses.stored import ERASED
-from builders import StubProvider
 
 CONVERSATION = "conv_" + "0" * 32
 ASKED = {"type": "message", "role": "user", "status": "completed", "content": []}
 SAID = {"id": "msg_1", "type": "message", "role": "assistant", "status": "incomplete", "content": []}
-anything: Any = None
-
-
-@pytest.fixture
-def kind() -> ResponseKind:
-    return ResponseKind(StubProvider(), anything, anything, 60.0, anything, anything)
 
 
 def job(**parameters: Any) -> Job[Asked | None]:

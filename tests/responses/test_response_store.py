@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 
 from answerback.jobs.kind import JobState
-from answerback.jobs.model import EndedJob
+from answerback.jobs.model import EndedJob, NewJob
 from answerback.kernel.errors import NotFound
 from answerback.responses import ids, store
 from answerback.responses.model import Asked
 from answerback.responses.store import KIND, ChainTooLong, PreviousResponseNotFound
 from answerback.responses.stored import encode
 from answerback.testing.clock import FakeClock
-from builders import DAY_MS, TENANT, accept
+from builders import DAY, DAY_MS, TENANT, accept, claim_job, claim_jobs
+from databases import Database
 from stores import Stores
 
 STRANGER = "tenant-b"
@@ -66,6 +67,61 @@ async def test_one_that_failed_is_discarded_by_the_first_who_hears_of_it_and_the
     with pytest.raises(NotFound):
         await stores.responses.find(TENANT, name)
     assert await stores.jobs.find_accepted(TENANT, "k", "another") is None
+
+
+async def test_one_whose_key_is_freed_is_there_for_those_who_read_it_and_for_nobody_else(stores: Stores) -> None:
+    job_id = await keyed(stores, "hi")
+    name = ids.response_id(job_id)
+    await stores.responses.release_key(TENANT, job_id)
+    assert await stores.jobs.find_accepted(TENANT, "k", "h") is not None
+    await stores.jobs.cancel(TENANT, job_id)
+
+    await stores.responses.release_key(TENANT, job_id)
+
+    assert (await stores.responses.find(TENANT, name)).asked.input == (message("user", "hi"),)
+    with pytest.raises(NotFound):
+        await stores.responses.get(TENANT, name)
+    assert await stores.jobs.find_accepted(TENANT, "k", "another") is None
+
+
+async def keyed(stores: Stores, text: str, **changes: Any) -> str:
+    args = encode(Asked({}, (message("user", text),)))
+    given: Any = {"session": None, "kind": KIND, "args": args, "idempotency_key": "k", "request_hash": "h"}
+    return (await accept(stores, **given | changes)).job_id
+
+
+async def test_what_is_not_to_be_stored_is_held_for_a_day(stores: Stores, clock: FakeClock, database: Database) -> None:
+    job_id = await keyed(stores, "my words", transient=True)
+    await stores.job_events.append(await claim_job(stores), 3, b"my words")
+    clock.advance(DAY)
+    assert await stores.responses.erase_unstored() == 0  # It is open.
+    await stores.jobs.cancel(TENANT, job_id)
+    assert "my words" in str(await database.dump())
+
+    assert [await stores.responses.erase_unstored() for _ in range(2)] == [1, 0]
+
+    assert "my words" not in str(await database.dump())
+    assert await stores.jobs.find_accepted(TENANT, "k", "another") is None
+
+
+async def test_what_is_stored_or_younger_than_a_day_is_not_erased(stores: Stores, clock: FakeClock) -> None:
+    await keyed(stores, "stored")
+    await keyed(stores, "young", transient=True, idempotency_key="other")
+    for claim in await claim_jobs(stores):
+        await stores.jobs.cancel(TENANT, claim.id)
+    clock.advance(DAY - 0.001)
+
+    assert await stores.responses.erase_unstored() == 0
+
+
+async def test_a_retry_of_what_is_not_to_be_stored_is_not_stored_either(stores: Stores, clock: FakeClock) -> None:
+    job_id = await keyed(stores, "secret", transient=True)
+    await stores.jobs.cancel(TENANT, job_id)
+
+    source = await stores.jobs.retry_source(TENANT, job_id, 10.0)
+
+    assert isinstance(source.again, NewJob)
+    assert source.again.transient
 
 
 @pytest.mark.parametrize("stored", [True, False])

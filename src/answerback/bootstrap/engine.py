@@ -102,6 +102,7 @@ def _make_sweep(
             _counting("deliveries_orphaned", deliveries.release_orphaned_deliveries),
             lambda: jobs.prune(retention_ms),
             _counting("questions_pruned", lambda: stores.questions.prune(retention_ms)),
+            _counting("responses_erased", stores.responses.erase_unstored),
             _counting("responses_pruned", lambda: stores.idempotency.prune(retention_ms)),
             _counting("activity_pruned", lambda: stores.overview.prune(retention_ms)),
             _counting("inbox_pruned", stores.inbox.prune),

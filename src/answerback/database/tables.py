@@ -1,6 +1,6 @@
 """The tables. Times are epoch milliseconds: of the scheduling clock where they decide when something happens (`run_at`,
-`deadline_at`, `lease_expires_at`, `rank`, `first_loss_at`, `unreached_at`, `idempotency_records.updated_at`), else of
-the wall clock.
+`deadline_at`, `lease_expires_at`, `rank`, `first_loss_at`, `erase_at`, `unreached_at`,
+`idempotency_records.updated_at`), else of the wall clock.
 
 Order is held by the database itself: `jobs_head` lets only one job of a conversation be scheduled, queued, running,
 awaiting or quarantined, and `deliveries_order` only one of its deliveries to one destination be pending or sending; the
@@ -183,6 +183,7 @@ jobs = Table(
     Column("claimed_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("traceparent", Text),
+    Column("erase_at", BigInteger),
     # On SQLite only: no index has all jobs by conversation, so PostgreSQL would read the table to check it.
     ForeignKeyConstraint(["conversation_id"], ["conversations.id"]).ddl_if(dialect="sqlite"),
     Index("jobs_ready", "queue", "rank", **_when("state = 'queued'", compared="rank")),
@@ -202,10 +203,12 @@ jobs = Table(
     Index("jobs_conversation", "conversation_id", "kind", "state", "id", **_when("finished_at IS NOT NULL")),
     Index("jobs_held_listed", "conversation_id", "kind", "id", **_when("state = 'held'", compared="kind")),
     Index("jobs_finished", "finished_at", **_when("finished_at IS NOT NULL")),
+    Index("jobs_transient", "erase_at", **_when("erase_at IS NOT NULL")),
 )
 """`attempt` counts those that the retry schedule counts, the current one included: what is given back, snoozed or lost
 does not count. `attempts` is the record of those that ended, with a gap between the first and the last of very many;
-`attempts_made` is how many ended, counted or not. `key_id` is the key that its request carried.
+`attempts_made` is how many ended, counted or not. `key_id` is the key that its request carried. `erase_at` is when the
+row is to lose what it holds, null where it keeps that.
 
 `rank` is the place in the queue: a claim takes queued jobs in its order. It is the time at which the job could first be
 claimed or, after a retry was scheduled, when that was due; one that is given back or lost keeps it.

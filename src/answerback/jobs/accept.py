@@ -17,6 +17,9 @@ from answerback.kernel.ids import new_id
 from answerback.queue.fair_order import has_rank, ranking
 from answerback.queue.leases import Offer, born, offer_values, offered
 
+TRANSIENT_MS = 86_400_000
+"""How long a transient job keeps what it holds: a day, as long as an `Idempotency-Key` of other routes."""
+
 _accepted = select(jobs.c.id, jobs.c.request_hash, jobs.c.position)
 FIND_BY_KEY = Statement(
     _accepted.where(jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.idempotency_key == bindparam("idempotency_key"))
@@ -53,7 +56,7 @@ JOIN_CONVERSATION = Statement(_join(sqlite.insert), postgresql=_join(postgresql.
 
 _GIVEN = (
     *("id", "tenant_id", "kind", "queue", "run_at", "deadline_at", "conversation_id", "position", "idempotency_key"),
-    *("request_hash", "retry_of", "key_id", "callback_url", "args", "traceparent"),
+    *("request_hash", "retry_of", "key_id", "callback_url", "args", "traceparent", "erase_at"),
 )
 
 
@@ -175,6 +178,7 @@ def _insert_job(job: NewJob, claim: Claimed[Any], lease: dict[str, object], *, h
         args=job.args,
         wall=claim.at,
         traceparent=job.traceparent,
+        erase_at=claim.due_at + TRANSIENT_MS if job.transient else None,
         **lease,
     )
     state = rows[0].state

@@ -16,7 +16,7 @@ class Submission:
     """A job as a feature submits it. `callback_url` is None where no callback is owed; `conversation_key` is None for a
     job outside of any conversation. `request_hash` is there where the feature has looked the idempotency key up itself,
     because its `args` hold more than the request did. `url_field` names the callback URL in the caller's request.
-    `key_id` is the key that the request carried."""
+    `key_id` is the key that the request carried. `transient`: what is held of it is erased after a day."""
 
     kind: AnyKind
     args: Any
@@ -27,6 +27,7 @@ class Submission:
     request_hash: str | None = None
     url_field: str = "callback_url"
     key_id: str | None = None
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class NewJob:
     retry_of: str | None = None
     traceparent: str | None = None
     key_id: str | None = None
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

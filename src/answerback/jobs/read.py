@@ -18,7 +18,9 @@ from answerback.queue.attempts import Report, attempts_of
 from answerback.webhooks.store import deliveries_of
 
 FIND_JOB = Statement(
-    select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.tenant_id == bindparam("tenant_id"))
+    select(*RECORD_COLUMNS, jobs.c.erase_at).where(
+        jobs.c.id == bindparam("row_id"), jobs.c.tenant_id == bindparam("tenant_id")
+    )
 )
 OWNER = Statement(select(jobs.c.tenant_id).where(jobs.c.id == bindparam("row_id")))
 HELD_AHEAD = Statement(
@@ -110,6 +112,7 @@ def retry_source(
         conversation_key=key,
         deadline_seconds=deadline_seconds,
         retry_of=job_id,
+        transient=rows[0].erase_at is not None,
     )
     return Repeatable(kind, again)
 

@@ -77,6 +77,7 @@ class Submitter:
                 request_hash=request_hash,
                 traceparent=self._instruments.tracer.current(),
                 key_id=wanted.key_id,
+                transient=wanted.transient,
             )
         )
 

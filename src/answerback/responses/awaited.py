@@ -95,18 +95,19 @@ class Awaited:
             ended = await self._store.end(tenant_id, response_id) if begun is False else None
             if ended is not None and ended.state is not JobState.COMPLETED:
                 whole = True
-                raise await self._failed(tenant_id, ended)
+                raise _error_of(ended)
             found = await self._store.find(tenant_id, response_id)
             yield b""
             async with aclosing(self._streams.read(tenant_id, found)) as events:
                 async for event in events:
                     yield event
             whole = True
-            if lasting:
-                # One that failed on the way frees its key.
-                await self._clean_up(job_id, self._store.discard(tenant_id, job_id))
         finally:
-            if not lasting:
+            if lasting:
+                if whole:
+                    # One that failed frees its key; others may read its events still.
+                    await self._clean_up(job_id, self._store.release_key(tenant_id, job_id))
+            else:
                 if not whole:
                     await self._background.end(tenant_id, job_id)
                 await self._forget(tenant_id, job_id, asked)

@@ -74,6 +74,7 @@ class Background:
                 idempotency_key=idempotency_key,
                 request_hash=request_hash,
                 key_id=caller.key_id,
+                transient=not asked.stored,
             )
         )
 

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import Boolean, bindparam, func, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, any_, bindparam, func, or_, select, update
 
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
-from answerback.database.sql import among
+from answerback.database.sql import among, array_of, as_text, at_most
 from answerback.database.tables import jobs
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.events import DELETE as DELETE_EVENTS
@@ -48,6 +48,33 @@ DISCARD = Statement(
     )
     .values(args=bindparam("erased"), result=None, idempotency_key=None)
     .returning(jobs.c.id)
+)
+
+
+def _in(states: Iterable[JobState]) -> ColumnElement[bool]:
+    return jobs.c.state.in_([as_text(each) for each in sorted(states)])
+
+
+BATCH = 50
+"""Rows erased at once: each may have megabytes."""
+_transient = (
+    select(jobs.c.id)
+    # Not by `finished_at`, which has an index of its own that holds all jobs.
+    .where(jobs.c.erase_at <= bindparam("now"), jobs.c.kind == KIND, _in(ENDED))
+    .order_by(jobs.c.erase_at)
+    .limit(at_most(BATCH))
+    .with_for_update(skip_locked=True)
+)
+_erasure = (
+    update(jobs).values(args=bindparam("erased"), result=None, idempotency_key=None, erase_at=None).returning(jobs.c.id)
+)
+ERASE_UNSTORED = Statement(
+    _erasure.where(jobs.c.id.in_(_transient)), postgresql=_erasure.where(jobs.c.id == any_(array_of(_transient)))
+)
+RELEASE_KEY = Statement(
+    update(jobs)
+    .where(jobs.c.id == bindparam("row_id"), *_own, _in(ENDED - {JobState.COMPLETED}))
+    .values(idempotency_key=None)
 )
 
 
@@ -99,6 +126,15 @@ class ResponseStore:
         """Deletes all that is held of one that failed, and frees its idempotency key."""
         await self._write(lambda _: _discard(tenant_id, job_id))
 
+    async def release_key(self, tenant_id: str, job_id: str) -> None:
+        """Frees the idempotency key of one that failed; those who read its stream still have it to its end."""
+        await self._write(lambda _: _release_key(tenant_id, job_id))
+
+    async def erase_unstored(self) -> int:
+        """Deletes what is held of a batch of those that are not to be stored, a day after they were asked for; how
+        many."""
+        return await self._write(_erase_unstored)
+
     async def forget(self, tenant_id: str, job_id: str, *, stored: bool) -> None:
         """Deletes what nobody can ask for any more of one that has ended, and whose only caller has it or is gone: what
         it emitted, and all else unless it is whole and `stored`."""
@@ -111,7 +147,7 @@ class ResponseStore:
 
 def _get(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
     found = yield from _find(tenant_id, response_id)
-    if found is None or not found.asked.stored:
+    if found is None or not found.asked.stored or found.failed_as_a_call:
         raise _no_such_response(response_id)
     return found
 
@@ -133,6 +169,17 @@ def _known(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
 def _discard(tenant_id: str, job_id: str) -> Operation[None]:
     if (yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED), unstored=False)):
         yield DELETE_EVENTS(row_id=job_id)
+
+
+def _release_key(tenant_id: str, job_id: str) -> Operation[None]:
+    yield RELEASE_KEY(row_id=job_id, tenant_id=tenant_id)
+
+
+def _erase_unstored(tx: Transaction) -> Operation[int]:
+    erased = yield ERASE_UNSTORED(now=tx.now, erased=encode(ERASED))
+    if erased:
+        yield DELETE_EVENTS.many([{"row_id": row.id} for row in erased])
+    return len(erased)
 
 
 def _forget(tenant_id: str, job_id: str, *, stored: bool) -> Operation[None]:

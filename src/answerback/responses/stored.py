@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from answerback.http.upstream import STATUSES as OF_FAILURES
-from answerback.jobs.kind import JobState, StoredFailure, Unreadable
+from answerback.jobs.kind import ENDED, JobState, StoredFailure, Unreadable
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json, encoded
 from answerback.responses import ids
@@ -93,6 +93,11 @@ class StoredResponse:
     @property
     def background(self) -> bool:
         return self.asked.background
+
+    @property
+    def failed_as_a_call(self) -> bool:
+        """Its caller waited for it, and heard that it failed: to all others there is no such response."""
+        return not self.background and self.state in ENDED and self.state is not JobState.COMPLETED
 
     @property
     def output(self) -> Sequence[Item]:

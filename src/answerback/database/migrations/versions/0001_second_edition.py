@@ -125,6 +125,7 @@ def upgrade() -> None:
         sa.Column("claimed_at", sa.BigInteger()),
         sa.Column("finished_at", sa.BigInteger()),
         sa.Column("traceparent", sa.Text()),
+        sa.Column("erase_at", sa.BigInteger()),
         *only_on_sqlite,
     )
     _index("jobs_awaiting", "jobs", "run_at", where="state = 'awaiting'")
@@ -162,6 +163,7 @@ def upgrade() -> None:
     _index("jobs_retry", "jobs", "retry_of", unique=True, where="retry_of IS NOT NULL")
     _index("jobs_running", "jobs", "queue", "rank", where="state = 'running'")
     _index("jobs_scheduled", "jobs", "run_at", where="state = 'scheduled'")
+    _index("jobs_transient", "jobs", "erase_at", where="erase_at IS NOT NULL")
     op.create_table(
         "job_events",
         sa.Column("job_id", sa.Text(), primary_key=True),
@@ -192,19 +194,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     _index("activity_age", "activity", "minute")
-    op.create_table(
-        "inbox",
-        sa.Column("id", sa.Text(), primary_key=True),
-        sa.Column("tenant_id", sa.Text(), nullable=False),
-        sa.Column("received_at", sa.BigInteger(), nullable=False),
-        sa.Column("headers", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("signature", sa.Text(), nullable=False),
-        sa.Column("job_id", sa.Text()),
-    )
-    _index("inbox_tenant", "inbox", "tenant_id", "id")
-    _index("inbox_age", "inbox", "received_at")
+    _create_inbox()
     op.create_table(
         "webhook_endpoints",
         sa.Column("id", sa.Text(), primary_key=True),
@@ -240,6 +230,22 @@ def upgrade() -> None:
     )
     _index("idempotency_records_age", "idempotency_records", "updated_at")
     _index("idempotency_records_key", "idempotency_records", "tenant_id", "route", "key", unique=True)
+
+
+def _create_inbox() -> None:
+    op.create_table(
+        "inbox",
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("headers", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("signature", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text()),
+    )
+    _index("inbox_tenant", "inbox", "tenant_id", "id")
+    _index("inbox_age", "inbox", "received_at")
 
 
 def _create_deliveries() -> None:
