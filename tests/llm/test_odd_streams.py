@@ -529,6 +529,19 @@ async def test_thousands_of_chunks_that_come_at_once_leave_others_their_turns(
     assert turns > 4_000 // (2 * streams.A_TURN)
 
 
+async def test_a_stream_that_never_pauses_is_read_at_a_rate() -> None:
+    loop = asyncio.get_running_loop()
+    endless = Scripted(*([sse(*HELLO) * 20] * 10_000))
+    began, read = loop.time(), 0
+    async for _ in chunks(endless, lambda: 0, "m"):  # type: ignore[arg-type]
+        read += 1
+        if loop.time() - began > 1.0:
+            break
+    seconds = loop.time() - began
+
+    assert 1_000 < read < streams.CHUNKS_AT_ONCE + streams.CHUNKS_A_SECOND * seconds + streams.A_TURN
+
+
 @pytest.mark.parametrize(
     ("event", "words"),
     [

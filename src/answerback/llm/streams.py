@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 
+from answerback.kernel.allowance import Allowance
 from answerback.kernel.errors import ProviderError
 from answerback.llm import completions
 from answerback.llm.chunk_reader import ChunkReader
@@ -17,6 +18,9 @@ END_SECONDS = 10.0
 
 A_TURN = 64
 """How many chunks are read in one turn of the event loop: thousands may have come at once."""
+
+CHUNKS_A_SECOND, CHUNKS_AT_ONCE = 5_000, 2_000
+"""How many chunks of a stream are read: one that never pauses would slow down all others. No model is as fast."""
 
 TAIL_SECONDS = 1.0
 """How long the usage is waited for after `[DONE]`."""
@@ -37,12 +41,11 @@ async def chunks(
             body, _ = await response.read_what_came()
             read_document(response.status, response.headers, first_data(body), now())
         if await is_event_stream(response):
-            source = _Source(response, stream)
+            source, turns = _Source(response, stream), _Turns()
             while received := await source.more():
-                for number, chunk in enumerate(stream.read(received), 1):
+                for chunk in stream.read(received):
                     yield chunk
-                    if not number % A_TURN:
-                        await asyncio.sleep(0)
+                    await turns.read_one()
             if received is not None:
                 for chunk in stream.end():
                     yield chunk
@@ -54,6 +57,19 @@ async def chunks(
         stream.check_whole()
     finally:
         response.close()
+
+
+class _Turns:
+    """Shares the event loop between the streams."""
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
+
+    async def read_one(self) -> None:
+        self._read += 1
+        if not self._read % A_TURN:
+            await asyncio.sleep(self._allowance.rest_after(A_TURN, asyncio.get_running_loop().time()))
 
 
 async def _of_body(response: OpenResponse, stream: ChunkReader, now: Callable[[], int]) -> AsyncGenerator[Chunk, None]:

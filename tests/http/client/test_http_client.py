@@ -13,8 +13,9 @@ import pytest_asyncio
 from yarl import URL
 
 from answerback.http.client import client as module
+from answerback.http.client import connection as connections
 from answerback.http.client.client import HttpClient
-from answerback.http.client.connection import TURN_BYTES, Response
+from answerback.http.client.connection import CHUNKS_A_SECOND, CHUNKS_AT_ONCE, TURN_BYTES, Response
 from answerback.http.client.errors import (
     BodyBroken,
     ConnectFailed,
@@ -309,6 +310,54 @@ async def test_a_server_that_sends_much_at_once_leaves_others_their_turns(name: 
 
     # Then others had a turn after every few of them
     assert turns[0] > len(MUCH[name]) // TURN_BYTES
+
+
+LITTLE = {
+    "chunks of one byte": b"1\r\nx\r\n" * 1_000,
+    "lines of chunks": b"000000001\r\nx\r\n" * 1_000,
+    "chunks with extensions": b"1;a=b\r\nx\r\n" * 1_000,
+}
+
+
+@pytest.mark.parametrize("name", LITTLE)
+async def test_a_server_that_sends_next_to_nothing_without_end_is_read_at_a_rate(name: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await take(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(LITTLE[name])
+            await writer.drain()
+
+    client = HttpClient(5.0, buffer_bytes=1_000_000, framing_bytes=100_000_000)
+    async with serving(serve) as url:
+        response = await post(client, url)
+        loop = asyncio.get_running_loop()
+        began, content = loop.time(), 0
+        while loop.time() - began < 1.0:
+            content += len(await response.read_some())
+        seconds = loop.time() - began
+        response.close()
+    await client.close()
+
+    assert 1_000 < content < CHUNKS_AT_ONCE + CHUNKS_A_SECOND * seconds + TURN_BYTES
+
+
+ENOUGH = {
+    "content": (b"Content-Length: 4000000", b"x" * 4_000_000),
+    "large chunks": (b"Transfer-Encoding: chunked", b"1000\r\n%b\r\n" % (b"x" * 4096) * 1_000 + b"0\r\n\r\n"),
+    "chunks of an event": (b"Transfer-Encoding: chunked", b"fa\r\n%b\r\n" % (b"x" * 250) * 10_000 + b"0\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", ENOUGH)
+async def test_content_that_comes_fast_never_rests(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given rests that would never end
+    monkeypatch.setattr(connections, "CHUNKS_A_SECOND", 1e-6)
+    head, body = ENOUGH[name]
+    client = HttpClient(5.0, buffer_bytes=1_000_000, framing_bytes=1024)
+    async with serving(echo(Counter(), b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body)) as url, asyncio.timeout(20):
+        assert len(await whole(await post(client, url))) >= 2_500_000
+    await client.close()
 
 
 async def test_a_reader_that_finds_something_waiting_lets_others_go_first(client: HttpClient) -> None:

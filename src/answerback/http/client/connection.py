@@ -8,10 +8,20 @@ from multidict import CIMultiDict
 
 from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection
 from answerback.http.client.parser import ResponseParser
+from answerback.kernel.allowance import Allowance
 
 TURN_BYTES = 8 * 1024
 """What a connection may bring in one turn of the event loop. More waits in the kernel while others have their turns:
 framing can cost a hundred times as much as content."""
+CHUNKS_A_SECOND, CHUNKS_AT_ONCE = 10_000, 4_000
+"""How many chunks that hold next to nothing are taken of a response. Then the connection rests, and the kernel collects
+what comes for one read: no model writes as fast."""
+CHUNKS_OF_A_READ = 32
+"""A read costs as much as so many chunks."""
+CONTENT_OF_A_CHUNK = 16
+"""So many bytes of content make up for a chunk."""
+CHUNKS_A_LOOK = 256
+"""After how many chunks the clock is looked at."""
 
 
 class Response:
@@ -118,6 +128,9 @@ class Connection(asyncio.BufferedProtocol):
         self._unsent: tuple[bytes, ...] = ()
         self._turn_over = False
         self._reader_behind = False
+        self._resting = False
+        self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
+        self._chunks = 0
 
     @property
     def open(self) -> bool:
@@ -129,6 +142,8 @@ class Connection(asyncio.BufferedProtocol):
             raise self._disconnected()
         self._exchanges += 1
         self._silent = True
+        self._chunks = 0
+        self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
         self._parser = ResponseParser(self._framing_bytes)
         awaited: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._awaited = awaited
@@ -201,12 +216,14 @@ class Connection(asyncio.BufferedProtocol):
         if self._early:
             data, self._early = self._early + data, b""
         self._silent = False
+        chunks = parser.chunks
         try:
             content = parser.feed(data)
         except HttpError as error:
             self._head_came(parser)
             self._fail(error)
             return
+        self._count(CHUNKS_OF_A_READ + parser.chunks - chunks - len(content) // CONTENT_OF_A_CHUNK)
         self._head_came(parser)
         if content and self._response is not None and self._response.brought(content):
             self._reader_behind = True
@@ -215,6 +232,23 @@ class Connection(asyncio.BufferedProtocol):
             self._fail(parser.error)
         elif parser.complete:
             self._complete(parser)
+
+    def _count(self, chunks: int) -> None:
+        if chunks > 0:
+            self._chunks += chunks
+        if self._chunks < CHUNKS_A_LOOK or self._resting:
+            return
+        loop = asyncio.get_running_loop()
+        rest = self._allowance.rest_after(self._chunks, loop.time())
+        self._chunks = 0
+        if rest:
+            self._resting = True
+            self._pause()
+            loop.call_later(rest, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._read_on()
 
     def eof_received(self) -> None:
         """Lets the transport close: a server that has ended its side gets nothing more."""
@@ -255,7 +289,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.pause_reading()
 
     def _read_on(self) -> None:
-        waits = self._turn_over or self._reader_behind
+        waits = self._turn_over or self._reader_behind or self._resting
         if not waits and self._transport is not None and self.open:
             self._transport.resume_reading()
 

@@ -67,6 +67,8 @@ class ResponseParser:
         self.error: HttpError | None = None
         self.reusable = False
         """Once complete: whether the connection may carry another exchange."""
+        self.chunks = 0
+        """How many chunks, and lines of chunks, have been read."""
         self._kept = b""
         self._head_bytes = 0
         self._interim = 0
@@ -173,6 +175,7 @@ class ResponseParser:
     def _chunks(self, data: bytes) -> bytes:
         if self._chunk is _Chunk.SIZE and not self._kept and (size := _one_chunk(data)):
             # What a stream of small events is made of.
+            self.chunks += 1
             self._overhead += len(data) - size
             self._content += size
             self._check_overhead(0)
@@ -187,6 +190,7 @@ class ResponseParser:
     def _walk_chunks(self, data: bytes, content: list[bytes]) -> None:
         at = 0
         while at < len(data) and not self.complete:
+            self.chunks += 1
             if self._chunk is _Chunk.SIZE and (size := _chunk_at(data, at)) is not None:
                 begins, ends = size
                 content.append(data[begins:ends])
