@@ -92,8 +92,9 @@ async def test_upstream_trouble_is_an_error_line_with_its_true_status_and_code_a
         assert response.status == status
 
     line = await line_with(service, f"status_code={status}")
+    level = "ERROR" if status >= 500 else "WARNING"
     assert re.fullmatch(
-        STAMP + r"ERROR - ERROR \| POST /api/ask \| handler=ask \| time=\d\.\d{4}s \| "
+        STAMP + rf"{level} - ERROR \| POST /api/ask \| handler=ask \| time=\d\.\d{{4}}s \| "
         rf"status_code={status} \| code={code} \| request_id=req_\w+",
         line,
     )

@@ -115,12 +115,12 @@ def text_line(level: str, event: str, fields: Mapping[str, object], trace: str, 
 
 def _request_words(level: str, fields: Mapping[str, object]) -> str:
     """The request line that clients of earlier services read: `INFO - OK | GET /models | handler=get_models |
-    time=0.5164s | status_code=200`, or `ERROR - ERROR | …` for every request that failed, the client's own faults
-    too. What those did not have comes behind. `ms` comes as a number."""
+    time=0.5164s | status_code=200`, or `ERROR - ERROR | …` for one that failed; `WARNING - ERROR | …` where its client
+    is to blame. What those did not have comes behind. `ms` comes as a number."""
     ms = fields.get("ms")
     seconds = ms / 1000 if isinstance(ms, int | float) else 0.0
     line = (
-        f"{'INFO - OK' if level == 'info' else 'ERROR - ERROR'} | {fields.get('method')} {fields.get('path')} | "
+        f"{level.upper()} - {'OK' if level == 'info' else 'ERROR'} | {fields.get('method')} {fields.get('path')} | "
         f"handler={fields.get('handler')} | time={seconds:.4f}s | status_code={fields.get('status')}"
     )
     for key in ("code", "stream", "model", "tokens", "finish", "llm_ms", "request_id"):
