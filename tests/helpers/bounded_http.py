@@ -12,6 +12,7 @@ from answerback.http.early_responses import EarlyResponses
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.protocol import BoundedHttp
 from answerback.http.request_log import RequestLog
+from answerback.http.turns import TURN_BYTES
 from answerback.http.unread import UnreadResponses
 from answerback.kernel.telemetry import UNMEASURED
 from answerback.testing.service import HOST
@@ -23,6 +24,7 @@ PATIENCE = 10.0
 class Impatient(BoundedHttp):
     early = EarlyResponses(RequestLog(Journal(), UNMEASURED), ErrorRenderers((), {}))
     unread = UnreadResponses()
+    into = memoryview(bytearray(TURN_BYTES))
     patience = 0.2
     whole_request = 0.6
     stalled = 0.2
@@ -36,6 +38,7 @@ class Counting(Patient):
     """Counts what all connections have sent."""
 
     received = 0
+    most_at_once = 0
     most_fields = 0
     most_pipelined = 0
 
@@ -43,6 +46,7 @@ class Counting(Patient):
         super().data_received(data)
         kind = type(self)
         kind.received += len(data)
+        kind.most_at_once = max(kind.most_at_once, len(data))
         kind.most_fields = max(kind.most_fields, len(self.headers or ()))
         kind.most_pipelined = max(kind.most_pipelined, len(self.pipeline))
 

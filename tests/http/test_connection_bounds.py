@@ -3,13 +3,16 @@
 import asyncio
 import gc
 import socket
+import struct
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from answerback.http import turns
 from answerback.http.protocol import MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES, BoundedHttp
+from answerback.http.turns import CHUNKS_A_SECOND, CHUNKS_AT_ONCE, TURN_BYTES
 from bounded_http import PATIENCE, App, Counting, Headers, Patient, connected, exchange, flood, rest, serving
 
 HEAD = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n"
@@ -64,10 +67,39 @@ async def test_what_surrounds_a_body_is_bounded(
 async def test_small_chunks_are_a_body(counting: type[Counting]) -> None:
     app = Headers()
     async with serving(app, http=counting) as port:
-        answer = await exchange(port, CHUNKED + b"1\r\na\r\n" * 100_000 + b"0\r\n\r\n" + LAST)
+        answer = await exchange(port, CHUNKED + b"1\r\na\r\n" * 10_000 + b"0\r\n\r\n" + LAST)
 
     assert answer.count(b"HTTP/1.1 200") == 2
-    assert app.bodies == [b"a" * 100_000, b""]
+    assert app.bodies == [b"a" * 10_000, b""]
+
+
+async def test_chunks_of_next_to_nothing_without_end_are_read_at_a_rate(counting: type[Counting]) -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(Headers(), http=counting) as port, connected(port) as (_, writer):
+        writer.write(CHUNKED)
+        began = loop.time()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await flood(writer, b"1\r\na\r\n" * 5_000)
+        seconds, received = loop.time() - began, counting.received
+        # What the kernel holds is not read then.
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    assert 1_000 < received / 6 < CHUNKS_AT_ONCE + CHUNKS_A_SECOND * seconds + TURN_BYTES
+
+
+async def test_a_body_that_comes_fast_is_read_in_turns_and_never_rests(
+    counting: type[Counting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given rests that would never end
+    monkeypatch.setattr(turns, "CHUNKS_A_SECOND", 1e-6)
+    app = Headers()
+    body = b"1000\r\n%b\r\n" % (b"x" * 4096) * 2_000 + b"0\r\n\r\n"
+    async with serving(app, http=counting) as port:
+        await exchange(port, CHUNKED + body + LAST)
+
+    assert len(app.bodies[0]) == 4096 * 2_000
+    assert 1_000 < counting.most_at_once <= TURN_BYTES
 
 
 @pytest.mark.parametrize(("fields", "status"), [(MAX_FIELDS, 200), (MAX_FIELDS + 1, 431), (50_000, 431)])

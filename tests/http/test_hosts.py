@@ -1,4 +1,6 @@
-"""A request names its host once (RFC 9112, section 3.2)."""
+"""A request names its host once, in a target of absolute form before all (RFC 9112, section 3.2)."""
+
+from typing import Any
 
 import pytest
 
@@ -39,4 +41,47 @@ async def test_a_request_without_a_host_is_not_run_nor_what_stands_behind_it() -
         )
 
     assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 400 ") == 1
+    assert app.bodies == []
+
+
+class NamedHosts:
+    """Answers with the `Host` that the request has for the application."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        hosts = b",".join(value for name, value in scope["headers"] if name == b"host")
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(hosts))]})
+        await send({"type": "http.response.body", "body": hosts, "more_body": False})
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        (b"http://other.example/", b"other.example"),
+        (b"http://other.example:81/a?b", b"other.example:81"),
+        (b"HTTPS://user:pass@Other.example/", b"Other.example"),
+        (b"http://[2001:db8::1]:80/", b"[2001:db8::1]:80"),
+        (b"/http://other.example/", b"h"),
+        (b"//other.example/", b"h"),
+        (b"/?to=http://other.example/", b"h"),
+    ],
+)
+async def test_the_authority_of_a_target_counts_and_not_the_host_beside_it(target: bytes, host: bytes) -> None:
+    async with serving(NamedHosts(), http=Patient) as port:
+        answer = await exchange(port, b"GET %b HTTP/1.1\r\n%b%b\r\n" % (target, HOST, CLOSE))
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.partition(b"\r\n\r\n")[2] == host
+
+
+@pytest.mark.parametrize(
+    "coding", [b"gzip, chunked", b"gzip", b"identity", b"chunked, chunked", b"gzip\r\nTransfer-Encoding: chunked"]
+)
+async def test_a_transfer_coding_other_than_chunked_is_refused(coding: bytes) -> None:
+    app = Headers()
+    async with serving(app, http=Patient) as port:
+        head = b"POST / HTTP/1.1\r\n%bTransfer-Encoding: %b\r\n\r\n" % (HOST, coding)
+        answer = await exchange(port, head + b"2\r\n{}\r\n0\r\n\r\n")
+
+    assert answer.startswith((b"HTTP/1.1 501 ", b"HTTP/1.1 400 "))
+    assert b"Transfer-Encoding" in answer or b"not a valid HTTP request" in answer
     assert app.bodies == []

@@ -57,7 +57,7 @@ async def test_a_request_refused_before_routing_has_an_id_and_a_log_line() -> No
             assert problem["error"]["code"] == code
             await service.until_logged(headers["x-request-id"])
             line = service.logs.splitlines()[-1]
-            assert f"ERROR | {asked} | handler=- | time=" in line
+            assert f" - WARNING - ERROR | {asked} | handler=- | time=" in line
             assert line.endswith(f" | status_code={status} | code={code} | request_id={headers['x-request-id']}")
 
         named = b"GET /v1/models HTTP/1.1\r\nx-request-id: mine\r\nhost: h\r\nbad header\r\n\r\n"
@@ -65,6 +65,13 @@ async def test_a_request_refused_before_routing_has_an_id_and_a_log_line() -> No
         assert b"x-request-id: mine" in head
         assert json.loads(body)["error"].keys() == {"message", "type", "param", "code"}
         assert "Invalid HTTP" not in service.logs
+
+
+async def test_a_target_that_names_another_host_is_not_answered_as_this_one() -> None:
+    async with Service({"MOCK_MODE": "true"}) as service:
+        for target, status in ((b"http://rebound.example", 421), (b"http://localhost", 200), (b"", 200)):
+            head = b"GET %b/v1/jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n" % target
+            assert (await _exchange(service.port, head)).startswith(b"HTTP/1.1 %d " % status)
 
 
 async def _exchange(port: int, data: bytes) -> bytes:

@@ -27,6 +27,8 @@ HEADERS_TOO_LARGE = Code(431, "headers_too_large")
 """The headers are too large, or too many. The connection is closed."""
 INTERNAL = Code(500, "internal")
 """A fault of the service, which its log describes under the request's `x-request-id`."""
+CODING_UNKNOWN = Code(501, "transfer_coding_unknown")
+"""The request's `Transfer-Encoding` is not `chunked`. The connection is closed."""
 NOT_READY = Code(503, "not_ready")
 """`/readyz`: the service cannot take work now; the message says why."""
 RESULTS_UNWRITABLE = Code(503, "results_unwritable")

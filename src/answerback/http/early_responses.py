@@ -7,7 +7,14 @@ from urllib.parse import unquote
 from httptools import HttpParserError, HttpRequestParser, parse_url
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from answerback.http.codes import HEADERS_TOO_LARGE, INVALID_HTTP, REQUEST_TIMEOUT, TOO_MANY_CONNECTIONS, Code
+from answerback.http.codes import (
+    CODING_UNKNOWN,
+    HEADERS_TOO_LARGE,
+    INVALID_HTTP,
+    REQUEST_TIMEOUT,
+    TOO_MANY_CONNECTIONS,
+    Code,
+)
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.request_log import RequestLog, request_id
 
@@ -20,6 +27,7 @@ Wrong = tuple[Code, str]
 TOO_LARGE: Wrong = (HEADERS_TOO_LARGE, "the headers are too large, or too many")
 INVALID: Wrong = (INVALID_HTTP, "what came is not a valid HTTP request")
 WRONG_HOST: Wrong = (INVALID_HTTP, "a request names its host in one Host header; send it, and no second one")
+UNKNOWN_CODING: Wrong = (CODING_UNKNOWN, "the only Transfer-Encoding that is known here is 'chunked'")
 TOO_LATE: Wrong = (REQUEST_TIMEOUT, "the request did not come in time; send it again")
 NO_ROOM: Wrong = (TOO_MANY_CONNECTIONS, "too many connections are open; try again soon")
 

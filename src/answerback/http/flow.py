@@ -11,10 +11,26 @@ class Flow(FlowControl):
     to notice a client that hangs up."""
 
     pipelined = False
+    resting = False
 
     def resume_reading(self) -> None:
-        if not self.pipelined:
+        if self.pipelined:
+            return
+        if self.resting:
+            self.read_paused = False
+        else:
             super().resume_reading()
+
+    def rest(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Reads nothing meanwhile; at least until the event loop has turned."""
+        self.resting = True
+        self._transport.pause_reading()
+        loop.call_later(seconds, self._rested)
+
+    def _rested(self) -> None:
+        self.resting = False
+        if not self.read_paused and not self._transport.is_closing():
+            self._transport.resume_reading()
 
 
 class ResponseWriter:

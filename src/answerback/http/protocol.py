@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from answerback.http.descriptors import leaves_reserve
 from answerback.http.early_responses import (
@@ -13,7 +13,6 @@ from answerback.http.early_responses import (
     NO_ROOM,
     TOO_LARGE,
     TOO_LATE,
-    WRONG_HOST,
     EarlyResponses,
     Wrong,
     arrived,
@@ -21,8 +20,10 @@ from answerback.http.early_responses import (
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
 from answerback.http.flow import Flow, LingeringTransport, ResponseWriter
+from answerback.http.heads import name_host_of, wrong_head
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog
+from answerback.http.turns import TURN_BYTES, TurnTaking
 from answerback.http.unread import UnreadResponses
 from answerback.http.write_watch import WriteWatch
 
@@ -48,7 +49,7 @@ class _Refused(Exception):
     """Ends the parsing of what has been read."""
 
 
-class BoundedHttp(HttpToolsProtocol):
+class BoundedHttp(TurnTaking):
     """Closes a connection that sends too much besides bodies, whose request arrives too slowly, or whose response is
     not read. What comes as a trailer is no header of the request. What is refused behind requests that still wait for
     their responses is answered by the end of the connection, after those responses.
@@ -59,7 +60,6 @@ class BoundedHttp(HttpToolsProtocol):
     it.
     """
 
-    flow: Flow
     early: ClassVar[EarlyResponses]
     unread: ClassVar[UnreadResponses]
 
@@ -70,7 +70,8 @@ class BoundedHttp(HttpToolsProtocol):
     @classmethod
     def configured(cls, requests: RequestLog, renderers: ErrorRenderers) -> "type[BoundedHttp]":
         """The protocol class of a server; uvicorn makes its instances."""
-        return type(cls.__name__, (cls,), {"early": EarlyResponses(requests, renderers), "unread": UnreadResponses()})
+        of_server = {"early": EarlyResponses(requests, renderers), "unread": UnreadResponses()}
+        return type(cls.__name__, (cls,), {**of_server, "into": memoryview(bytearray(TURN_BYTES))})
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -173,10 +174,9 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        # RFC 9112, section 3.2.
-        hosts = [name for name, _ in self.headers].count(b"host")
-        if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
-            self._stop_parsing(WRONG_HOST)
+        if (wrong := wrong_head(self.headers, self.parser.get_http_version())) is not None:
+            self._stop_parsing(wrong)
+        name_host_of(self.url, self.headers)
         super().on_headers_complete()
         self._in_head = False
         self._framing = 0

@@ -1,0 +1,33 @@
+"""What the head of a request says of its host and of its body's form (RFC 9112)."""
+
+from answerback.http.early_responses import UNKNOWN_CODING, WRONG_HOST, Wrong
+
+Fields = list[tuple[bytes, bytes]]
+
+
+def wrong_head(fields: Fields, version: str) -> Wrong | None:
+    """Why the request cannot be answered, if so (sections 3.2 and 6.1). Names are in lower case."""
+    hosts, codings = 0, b""
+    for name, value in fields:
+        if name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding":
+            codings += b"," + value
+    if hosts != 1 and (hosts or version != "1.0"):
+        return WRONG_HOST
+    if codings and codings.strip(b", \t").lower() != b"chunked":
+        return UNKNOWN_CODING
+    return None
+
+
+def name_host_of(target: bytes, fields: Fields) -> None:
+    """A target that names an authority itself counts for more than the `Host` beside it, which is replaced (section
+    3.2.2)."""
+    if target[:1] in (b"/", b"*"):
+        return
+    scheme, _, rest = target.partition(b"://")
+    if not rest or not scheme.isalpha():
+        return
+    authority = rest.replace(b"?", b"/").replace(b"#", b"/").partition(b"/")[0]
+    fields[:] = [field for field in fields if field[0] != b"host"]
+    fields.append((b"host", authority.rpartition(b"@")[2]))
