@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from answerback.conversations.windows import DatabaseWindows
+from answerback.jobs.deadline import CUT_OFF
 from answerback.jobs.ends import JobEnds
 from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import JobRecord
@@ -108,6 +109,20 @@ async def test_the_log_says_that_a_callback_is_held_and_behind_which(desk: Desk)
     fields = dict(desk.journal.lines)["callback_held"]
     assert (fields["job"], fields["behind"]) == (second.job_id, first.job_id)
     assert fields["delivery"] == record.deliveries[0].id
+
+
+@pytest.mark.parametrize(
+    ("deadline", "words"), [(0.005, CUT_OFF), (60.0, "the upstream did not answer within 0.005 s")]
+)
+async def test_a_call_that_the_deadline_cuts_off_names_it(desk: Desk, deadline: float, words: str) -> None:
+    await accept(desk.stores, deadline_seconds=deadline)
+    late = ProviderError(ErrorCode.UPSTREAM_TIMEOUT, "the upstream did not answer within 0.005 s", retryable=True)
+
+    record = await desk.attempt(Scripted(late))
+
+    assert record.failure is not None
+    assert record.failure.message == words
+    assert [each.error for each in record.attempts] == [f"upstream_timeout: {words}"]
 
 
 async def test_an_answer_that_makes_nothing_due_wakes_no_worker_pool(desk: Desk) -> None:

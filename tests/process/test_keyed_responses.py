@@ -101,6 +101,36 @@ async def test_all_who_wait_under_one_key_hear_why_it_failed(sdk: openai.AsyncOp
     assert (await sdk.responses.create(**keyed("failing at once"))).output_text == "Now."
 
 
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_a_failure_says_the_same_of_retries_with_a_key_and_without(llm: FakeLLM, retries: int) -> None:
+    """Each has a service of its own, which does not know of the limit yet."""
+    said = set[tuple[int, str | None, str | None]]()
+    for n, key in enumerate(({}, {"Idempotency-Key": "limited"})):
+        text = f"limited {retries} {n}"
+        llm.on(text, replies.status(429, headers={"Retry-After": "9"}))
+        settings = upstream(llm.base_url) | TOKENS | {"MAX_RETRIES": str(retries)}
+        async with Service(settings) as service, client_of(service) as sdk:
+            with pytest.raises(openai.RateLimitError) as limited:
+                await sdk.responses.create(model="fake", input=text, extra_headers=key)
+        answered = limited.value.response.headers
+        said.add((limited.value.status_code, answered["retry-after"], answered.get("x-should-retry")))
+
+    # What is longer than a caller's patience is not waited for, so that a retry is left.
+    assert said == {(429, "9", None if retries else "false")}
+
+
+@pytest.mark.parametrize("mode", ["whole", "streamed"])
+async def test_one_that_the_deadline_cuts_off_says_so(llm: FakeLLM, mode: str) -> None:
+    llm.on(f"too late {mode}", replies.hang())
+    settings = upstream(llm.base_url) | TOKENS | {"JOB_DEADLINE_SECONDS": "1"}
+    async with Service(settings) as service, client_of(service) as sdk:
+        # Or, where the sweep was faster: no answer came before the deadline.
+        with pytest.raises(openai.InternalServerError, match=r"before the (job's )?deadline") as late:
+            await ended(sdk, keyed(f"too late {mode}", **MODES[mode]))
+
+    assert late.value.status_code == 503
+
+
 async def test_all_who_read_a_stream_under_one_key_see_the_same_end_of_it(
     sdk: openai.AsyncOpenAI, llm: FakeLLM
 ) -> None:

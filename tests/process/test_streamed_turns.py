@@ -119,7 +119,7 @@ async def test_a_failure_before_the_first_event_has_its_status(sdk: openai.Async
 async def test_a_rate_limit_says_when_it_ends(llm: FakeLLM, streamed: bool) -> None:
     """Also that of a turn which the service holds back, because it knows of the limit."""
     llm.on("limit turn", replies.status(429, headers={"Retry-After": "31"}))
-    async with Service(upstream(llm.base_url) | TOKENS) as service, client_of(service) as sdk:
+    async with Service(upstream(llm.base_url) | TOKENS | {"MAX_RETRIES": "1"}) as service, client_of(service) as sdk:
         conversation = (await sdk.conversations.create()).id
         for longest in (31, 30):
             with pytest.raises(openai.RateLimitError) as limited:

@@ -159,6 +159,7 @@ class StoredFailure:
     upstream_code: str | None = None
     status: int | None = None
     retry_after: float | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def error_of(failure: Failure | None) -> str | None:
     """A failure as stored."""
     if failure is None:
         return None
-    waited_for = {"status": failure.status, "retry_after": failure.retry_after}
+    waited_for = {"status": failure.status, "retry_after": failure.retry_after, "final": failure.final}
     return json.dumps({**failure_json(failure), **{name: value for name, value in waited_for.items() if value}})
 
 
@@ -157,7 +157,7 @@ def failure_of(stored: str | None) -> StoredFailure | None:
         return None
     error = json.loads(stored)
     named = (error.get(name) for name in ("param", "upstream_code", "status", "retry_after"))
-    return StoredFailure(error["code"], error["message"], *named)
+    return StoredFailure(error["code"], error["message"], *named, final=error.get("final", False))
 
 
 def by_position(found: list[Row]) -> list[Row]:

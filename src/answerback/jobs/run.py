@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, assert_never
 
 from answerback.conversations.windows import Windows
+from answerback.jobs.deadline import named_deadline
 from answerback.jobs.ends import JobEnds
 from answerback.jobs.finish import End
 from answerback.jobs.kind import Claimed, JobState, Registry
@@ -88,7 +89,8 @@ class Runner:
         kind = self._kinds.find(claim.job.kind)
         assert kind is not None, "a job of an unknown kind is never claimed"  # noqa: S101
         try:
-            return await kind.run(claim)
+            with named_deadline(claim):
+                return await kind.run(claim)
         except ProviderError as error:
             return after_provider_error(error, claim.attempt, kind.retries, random.random)
         except Exception:  # noqa: BLE001 - whatever breaks, the job must end or be tried again

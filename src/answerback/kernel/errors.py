@@ -83,8 +83,8 @@ UNUSABLE = frozenset({ErrorCode.UPSTREAM_EMPTY, ErrorCode.UPSTREAM_INVALID})
 class Failure:
     """An error as the client reads it. `message` is ours, or why an upstream refuses the request, in its own words,
     redacted; then `param` and `upstream_code` are its names of the parameter and of the reason, where it gave any.
-    `status` and `retry_after` (seconds) are for a caller who waits for a job: those that the failure would have had
-    without the job."""
+    `status`, `retry_after` (seconds) and `final` (trying again is no use, or our own retries are used up) are for a
+    caller who waits for a job: those that the failure would have had without the job."""
 
     code: ErrorCode
     message: str
@@ -92,6 +92,7 @@ class Failure:
     upstream_code: str | None = None
     status: int | None = None
     retry_after: float | None = None
+    final: bool = False
 
 
 class Refusal(Exception):

@@ -151,5 +151,5 @@ def _error_of(found: StoredResponse) -> Exception:
         param=param,
         upstream_code=failure.upstream_code,
     )
-    error.exhausted = failure.retry_after is None
+    error.exhausted = failure.final or failure.retry_after is None
     return error

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 
+from answerback.jobs.deadline import named_deadline
 from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, JobState, Queue
 from answerback.jobs.outcome import Completed, Failed, Outcome, Retry
@@ -84,8 +85,9 @@ class ResponseKind:
         start = Start(ids.response_id(claim.id), claim.job.created_at, asked.model or "", toolbox)
         answering = Answering(asked, start, self._clock)
         try:
-            reply = await opening.reply(send)
-            at = await (emitted(self._events, claim, answering, reply) if asked.streamed else answering.read(reply))
+            with named_deadline(claim):
+                reply = await opening.reply(send)
+                at = await (emitted(self._events, claim, answering, reply) if asked.streamed else answering.read(reply))
         except ProviderError as error:
             if asked.background or self._is_put_off(error):
                 raise
@@ -102,7 +104,8 @@ class ResponseKind:
             delay = self._waited_for.delay(attempt, error.retry_after, random.random)
         remark = None if error.base_url is None else error.for_operator
         if delay is None:
-            failure = replace(error.failure, status=error.shown_status, retry_after=error.retry_after)
+            final = not error.retryable or (error.asked and attempt > self._waited_for.retries)
+            failure = replace(error.failure, status=error.shown_status, retry_after=error.retry_after, final=final)
             return Failed(failure, error.http_status, remark)
         return Retry(delay, error.failure, http_status=error.http_status, remark=remark)
 
