@@ -157,7 +157,7 @@ def failure_of(stored: str | None) -> StoredFailure | None:
         return None
     error = json.loads(stored)
     named = (error.get(name) for name in ("param", "upstream_code", "status", "retry_after"))
-    return StoredFailure(error["code"], error["message"], *named, final=error.get("final", False))
+    return StoredFailure(error["code"], error["message"], *named, error.get("final", False))
 
 
 def by_position(found: list[Row]) -> list[Row]:
