@@ -156,8 +156,12 @@ def failure_of(stored: str | None) -> StoredFailure | None:
     if stored is None:
         return None
     error = json.loads(stored)
-    named = (error.get(name) for name in ("param", "upstream_code", "status", "retry_after"))
-    return StoredFailure(error["code"], error["message"], *named, error.get("final", False))
+    param, upstream_code, status, wait = (
+        error.get(each) for each in ("param", "upstream_code", "status", "retry_after")
+    )
+    return StoredFailure(
+        error["code"], error["message"], param, upstream_code, status, wait, final=error.get("final", False)
+    )
 
 
 def by_position(found: list[Row]) -> list[Row]:
