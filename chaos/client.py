@@ -21,7 +21,7 @@ class Client:
     """Posts each message to one API process after the other until one answers 202, always under the same key.
 
     After a refused connection a balancer tries the next server, and so does this client. Any other request without a
-    202 has failed: `cut` (connected, no response) or `declined` (by status).
+    202 has failed: `cut` (connected, no response) or `declined` (by status and error code).
     """
 
     def __init__(self, api_urls: Sequence[str], ledger: Ledger, callback_url: str) -> None:
@@ -32,7 +32,7 @@ class Client:
         self._http: aiohttp.ClientSession | None = None
         self.refused = 0
         self.cut = 0
-        self.declined: Counter[int] = Counter()
+        self.declined: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
@@ -73,7 +73,7 @@ class Client:
                 if response.status == 202:
                     said: dict[str, Any] = await response.json()
                     return said
-                self.declined[response.status] += 1
+                self.declined[await _reason(response)] += 1
         except aiohttp.ClientConnectorError:
             self.refused += 1
             return None
@@ -81,3 +81,12 @@ class Client:
             self.cut += 1
         await asyncio.sleep(PAUSE_SECONDS)
         return None
+
+
+async def _reason(response: aiohttp.ClientResponse) -> str:
+    """The status and the error's code, `503 stopping`; the status alone where a body has none."""
+    try:
+        code = (await response.json())["error"]["code"]
+    except (ValueError, LookupError, TypeError, aiohttp.ContentTypeError):
+        return str(response.status)
+    return f"{response.status} {code}"

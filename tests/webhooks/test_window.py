@@ -3,6 +3,7 @@
 import heapq
 import random
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -164,6 +165,34 @@ def test_an_origin_with_one_pair_of_hands_never_gets_more_than_its_rate(clock: F
     assert slow.busiest <= 53.0
     assert len(slow.came) / 60.0 > 49.0
     assert slow.most_in_flight <= 16
+
+
+def heard(clock: FakeClock, places: int, late: bool) -> Counter[AttemptEnd]:
+    """What one process hears of a receiver that takes so many at once, and refuses more without a delay, until a
+    thousand callbacks are taken, or refused."""
+    breakers, heard, taken = CircuitBreakers(clock.monotonic), Counter[AttemptEnd](), 0
+    ends: list[tuple[float, int, AttemptEnd, float]] = []
+    while max(heard[AttemptEnd.ANSWERED], heard[AttemptEnd.BUSY]) < 1000:
+        while begins(breakers, late):
+            end = AttemptEnd.ANSWERED if taken < places else AttemptEnd.BUSY
+            taken += end is AttemptEnd.ANSWERED
+            seconds = 0.1 if end is AttemptEnd.ANSWERED else 0.002
+            now = clock.monotonic()
+            heapq.heappush(ends, (now + seconds, heard.total() + len(ends), end, seconds))
+        at, _, end, seconds = heapq.heappop(ends)
+        clock.advance(max(0.0, at - clock.monotonic()))
+        taken -= end is AttemptEnd.ANSWERED
+        heard[end] += 1
+        breakers.ended(HERE, end, seconds)
+    return heard
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("places", [1, 2, 3, 5, 8, 20, 40])
+def test_a_receiver_that_refuses_above_some_number_refuses_fewer_than_it_takes(
+    clock: FakeClock, places: int, late: bool
+) -> None:
+    assert heard(clock, places, late)[AttemptEnd.BUSY] < 700
 
 
 def test_an_origin_that_is_back_starts_with_one_again(clock: FakeClock) -> None:
