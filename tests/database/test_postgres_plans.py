@@ -113,6 +113,8 @@ async def test_no_hot_statement_reads_a_whole_table(planner: Any, name: str) -> 
         ("MINUTES_OF_ACTIVITY", "activity_pkey"),
         ("DAY_OF_ACTIVITY", "activity_pkey"),
         ("PRUNE_ACTIVITY", "activity_age"),
+        ("PROVIDER_REPORTS_OF_OTHERS", "provider_reports_age"),
+        ("PRUNE_PROVIDER_REPORTS", "provider_reports_age"),
         ("DELIVERIES_OF_JOB", "deliveries_event"),
         # By its id, however empty some partial index looks at the moment.
         ("FINISH", "jobs_pkey"),

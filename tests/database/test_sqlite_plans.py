@@ -124,6 +124,8 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("MINUTES_OF_ACTIVITY", "PRIMARY KEY (tenant_id=? AND minute>?)"),
         ("DAY_OF_ACTIVITY", "PRIMARY KEY (tenant_id=? AND minute>?)"),
         ("PRUNE_ACTIVITY", "activity_age (minute<?)"),
+        ("PROVIDER_REPORTS_OF_OTHERS", "provider_reports_age (seen_at>?)"),
+        ("PRUNE_PROVIDER_REPORTS", "provider_reports_age (seen_at<?)"),
         ("PENDING_PAGE", "deliveries_ready (tenant_id=? AND (origin,run_at)>(?,?))"),
         ("DELIVERIES_OF_JOB", "deliveries_event (job_id=?)"),
         ("STORE_RESPONSE", "idempotency_records_key (tenant_id=? AND route=? AND key=?)"),

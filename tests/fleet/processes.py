@@ -64,6 +64,11 @@ class Fleet:
             assert response.status == 200, await response.text()
             return await response.json()
 
+    async def providers(self) -> Any:
+        async with self._http.get(f"{self.service.url}/v1/providers") as response:
+            assert response.status == 200, await response.text()
+            return (await response.json())["items"]
+
     async def one_after_the_other(self, messages: int) -> float:
         """The seconds until as many messages were delivered, each posted when the one before was.
 

@@ -116,3 +116,18 @@ async def refusal(environment: dict[str, str], *arguments: str) -> str:
     _, said = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode not in (0, None)
     return said.decode()
+
+
+async def test_the_process_of_the_routes_shows_how_the_calls_of_workers_went(llm: FakeLLM, receiver: Receiver) -> None:
+    async with fleet(settings(llm), receiver, workers=2) as shop:
+        for n in range(6):
+            await shop.post(f"m{n}")
+        await receiver.wait_for(6)
+
+        async with asyncio.timeout(20):
+            while (await shop.providers())[0]["calls"] != 6:
+                pass
+
+        (shown,) = await shop.providers()
+        assert shown["reachable"]
+        assert shown["latency_ms_p50"] is not None

@@ -8,9 +8,10 @@ import pytest
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import LLMCall
-from answerback.llm.health import AWAY_AFTER, WINDOW_SECONDS, Health, Rest, Standing
+from answerback.llm.health import AWAY_AFTER, Health
 from answerback.llm.model import ModelList
 from answerback.llm.observed import ObservedProvider
+from answerback.llm.standing import WINDOW_MS, Rest, Standing
 from answerback.testing.clock import FakeClock
 from builders import Journal
 
@@ -107,7 +108,7 @@ def test_calls_are_those_of_the_window(health: Health, clock: FakeClock) -> None
         health.called(call(seconds), None)
         clock.advance(1)
     health.called(call(5.0), failure())
-    clock.advance(WINDOW_SECONDS - 1.5)
+    clock.advance(WINDOW_MS / 1000 - 1.5)
 
     seen = first(health)
 
@@ -150,20 +151,77 @@ def test_a_list_of_models_does_not_say_that_calls_are_answered(health: Health, c
     assert (first(health).reachable, first(health).error) == (False, f"the upstream: {code}")
 
 
+def told(*processes: Health) -> None:
+    """Each knows what the others have seen."""
+    for health in processes:
+        health.others = [other.seen() for other in processes if other is not health]
+
+
 def test_processes_show_the_same_of_a_provider(health: Health, clock: FakeClock) -> None:
     other = Health(clock)
-    health.on_verdict, other.on_verdict = other.heard, health.heard
+    other.add("first")
     health.called(call(), failure(ErrorCode.UPSTREAM_AUTH))
     away_since = clock.now()
     clock.advance(10)
+    told(health, other)
     assert (first(other).reachable, first(other).since) == (False, away_since)
-    assert first(other).error == "the upstream: upstream_auth"
+    assert first(other).error == first(other).last_error == "the upstream: upstream_auth"
 
     other.called(call(), None)
+    told(health, other)
 
     assert [(each.reachable, each.since, each.error) for each in (first(health), first(other))] == [
         (True, clock.now(), None)
     ] * 2
+
+
+def test_the_calls_of_all_processes_are_counted(health: Health, clock: FakeClock) -> None:
+    other = Health(clock)
+    other.add("first")
+    other.called(call(4.0), None)
+    clock.advance(WINDOW_MS / 1000 - 5)
+    health.called(call(1.0), None)
+    other.called(call(2.0), None)
+    other.called(call(9.0), failure(ErrorCode.UPSTREAM_TIMEOUT))
+    told(health, other)
+    for each in (first(health), first(other)):
+        assert (each.calls, each.failures, each.latency_ms_p50) == (4, 1, 2000)
+
+    clock.advance(10)
+
+    for each in (first(health), first(other)):
+        assert (each.calls, each.failures, each.latency_ms_p50) == (3, 1, 1500)
+
+
+def test_since_when_is_what_the_process_knows_that_saw_it_first(health: Health, clock: FakeClock) -> None:
+    other = Health(clock)
+    other.add("first")
+    health.called(call(), None)
+    reachable_since = clock.now()
+    clock.advance(10)
+    other.called(call(), None)
+    told(health, other)
+    assert first(health).since == first(other).since == reachable_since
+
+    # One process could not reach it in between.
+    clock.advance(10)
+    other.called(call(), failure())
+    away = clock.now()
+    clock.advance(10)
+    health.called(call(), None)
+    told(health, other)
+
+    assert [(each.reachable, each.since) for each in (first(health), first(other))] == [(True, away)] * 2
+
+
+def test_who_rests_in_any_process_is_shown_until_the_last_rest_ends(health: Health, clock: FakeClock) -> None:
+    other = Health(clock)
+    other.add("first")
+    health.rests("first", "m", 30, ErrorCode.UPSTREAM_RATE_LIMITED)
+    other.rests("first", "m", 60, ErrorCode.UPSTREAM_CREDIT)
+    told(health, other)
+
+    assert first(health).rests == [Rest("m", clock.now() + 60_000, ErrorCode.UPSTREAM_CREDIT)]
 
 
 def test_who_rests_is_shown_until_the_rest_ends(health: Health, clock: FakeClock) -> None:

@@ -68,7 +68,7 @@ async def test_it_shows_how_jobs_ended_and_who_answers(api: Api) -> None:
 async def test_only_an_operator_sees_why_a_provider_is_not_reachable(api: Api) -> None:
     error = ProviderError(ErrorCode.UPSTREAM_AUTH, "the upstream refuses our key", retryable=False)
     error.base_url = "https://llm.example"
-    api.service.health.called(LLMCall("mock", "m", 0.1, code=error.failure.code), error)
+    api.service.providers.health.called(LLMCall("mock", "m", 0.1, code=error.failure.code), error)
 
     (to_operator,) = (await seen(api, OPERATOR))["providers"]
     (to_client,) = (await seen(api, CLIENT))["providers"]

@@ -53,15 +53,6 @@ def test_a_notification_reaches_all_others(hub: Hub) -> None:
     assert processes.received(3) == [["wake", "jobs"], ["cancelled", "job_1"]]
 
 
-def test_what_is_known_of_a_provider_reaches_all_others(hub: Hub) -> None:
-    processes = Processes(hub, 1, 2)
-    away: Message = ["provider", "openrouter", False, 1, "upstream_auth", "refuses the key"]
-
-    hub.received(1, away)
-
-    assert (processes.received(1), processes.received(2)) == ([], [away])
-
-
 def test_requests_are_counted_for_all_processes_together(hub: Hub) -> None:
     processes = Processes(hub, 1, 2)
 

@@ -214,9 +214,9 @@ def _routers(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
         ),
         session_routes.router(authenticator, About(__version__, settings.mock, service.default_model)),
         accounts.router(stores.accounts, service.key_uses, authenticator, idempotent, service.signing_secrets.current),
-        providers.router(service.health, authenticator),
-        overview.router(service.overviews, service.health, answering, authenticator),
-        feed_routes.router(service.feeds, service.overviews, service.jobs, service.health, answering, authenticator),
+        providers.router(service.providers, authenticator),
+        overview.router(service.overviews, service.providers, answering, authenticator),
+        feed_routes.router(service.feeds, service.overviews, service.jobs, service.providers, answering, authenticator),
         inbox_routes.router(service.inbox, stores.inbox, authenticator.tenant),
         health.router(_readiness(service), service.provider.name, settings.mock),
         metrics.router(

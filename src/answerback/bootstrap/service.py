@@ -33,16 +33,17 @@ from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.model import Limits
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
-from answerback.kernel.errors import ErrorCode
+from answerback.kernel.ids import new_id
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import JobEnd
 from answerback.llm.asking import Asker, uncounted
 from answerback.llm.catalog import Catalog
-from answerback.llm.health import Health, Verdict
+from answerback.llm.health import Health
 from answerback.llm.provider import Provider
 from answerback.overview.activity import ActivityWriter
 from answerback.overview.feed import Feeds
 from answerback.overview.overviews import Overviews
+from answerback.overview.provider_reports import ProviderReports
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.responses.context import Contexts
@@ -103,7 +104,7 @@ class Service:
     engine: Engine | None
     notifiers: Notifiers
     page: Page
-    health: Health
+    providers: ProviderReports
     overviews: Overviews
     feeds: Feeds
     inbox: Inbox
@@ -127,6 +128,7 @@ class Service:
         self.depths.start()
         self.retention.start()
         self.activity.start()
+        self.providers.start()
         self.key_uses.start()
         if self.engine is not None:
             self.engine.start(broke)
@@ -162,7 +164,7 @@ async def build(
     instruments = process.instruments
     stores = make_stores(process.database)
     sharing = make_sharing(settings, stores, instruments, lifetimes, siblings)
-    health = _make_health(instruments, siblings)
+    health = Health(instruments.clock)
     provider = upstreams.provider(instruments, health)
     lifetimes.push_async_callback(provider.close)
     signing_secrets = make_signing_secrets(settings, stores.secrets)
@@ -179,6 +181,9 @@ async def build(
     lifetimes.push_async_callback(depths.close)
     overviews = Overviews(stores.overview, instruments.clock.monotonic)
     lifetimes.push_async_callback(overviews.close)
+    process_id = new_id("process_", instruments.clock.now())
+    providers = ProviderReports(health, stores.overview, process_id, instruments.clock.monotonic)
+    lifetimes.push_async_callback(providers.close)
     key_uses = KeyUses(stores.accounts, instruments.clock)
     lifetimes.push_async_callback(key_uses.close)
     activity = ActivityWriter(process.activity, stores.overview, instruments.log)
@@ -225,29 +230,13 @@ async def build(
         engine=engine,
         notifiers=notifiers,
         page=make_page(process.metrics, siblings),
-        health=health,
+        providers=providers,
         overviews=overviews,
         feeds=Feeds(instruments.log),
         inbox=inbox,
         activity=activity,
         key_uses=key_uses,
     )
-
-
-def _make_health(instruments: Instruments, siblings: Link | None) -> Health:
-    """How providers do; processes of one `serve` show the same of who can be reached."""
-    health = Health(instruments.clock)
-    if siblings is None:
-        return health
-
-    def heard(name: str, reachable: bool, since: int, away: str | None, error: str | None) -> None:
-        health.heard(name, Verdict(reachable, since, None if away is None else ErrorCode(away), error))
-
-    health.on_verdict = lambda name, seen: siblings.provider(
-        name, seen.reachable is True, seen.since or 0, seen.away, seen.error
-    )
-    siblings.on_provider = heard
-    return health
 
 
 def _make_guard(settings: Settings, inbox: Inbox, instruments: Instruments) -> AddressGuard:

@@ -320,6 +320,17 @@ activity = Table(
 what their answers cost; `calls` of them were calls whose clients waited, and are no rows of `jobs`. Rows without a
 tenant are of all tenants together. Statistics: a kill loses seconds of them."""
 
+provider_reports = Table(
+    "provider_reports",
+    metadata,
+    Column("process_id", Text, primary_key=True),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("report", Text, nullable=False),
+    Index("provider_reports_age", "seen_at"),
+    sqlite_with_rowid=False,
+)
+"""What each process has seen of the providers, as JSON, for all others to show."""
+
 inbox = Table(
     "inbox",
     metadata,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from answerback.http.openapi_parts import USAGE
 from answerback.http.responses import Time
 from answerback.jobs.kind import JobState
-from answerback.llm.health import Standing
+from answerback.llm.standing import Standing
 from answerback.overview.model import Overview
 from answerback.webhooks.model import DeliveryState
 
@@ -24,7 +24,7 @@ class Answering:
 
 
 class ProviderStanding(BaseModel):
-    """A provider, as the processes of this `serve` have seen it. It is not reachable once a call found it away
+    """A provider, as all processes have seen it, some seconds late. It is not reachable once a call found it away
     or refusing the service itself, or three in a row timed out or failed in it; `error` says why, to operators."""
 
     name: str = Field(examples=["openrouter"])

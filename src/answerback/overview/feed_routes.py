@@ -13,10 +13,10 @@ from answerback.http.sse import EVENT_STREAM, named_event, sse_response
 from answerback.jobs.bodies import JobBody, job_body
 from answerback.jobs.model import EVERY_TENANT, JobFilter
 from answerback.jobs.store import JobStore
-from answerback.llm.health import Health
 from answerback.overview.bodies import Answering, overview_body
 from answerback.overview.feed import Events, Feeds
 from answerback.overview.overviews import Overviews
+from answerback.overview.provider_reports import ProviderReports
 from answerback.overview.routes import OVERVIEW_ERRORS, TenantFilter, shown_tenant
 
 NEWEST = 25
@@ -48,7 +48,7 @@ def router(
     feeds: Feeds,
     overviews: Overviews,
     jobs: JobStore,
-    health: Health,
+    providers: ProviderReports,
     answering: Answering,
     authenticator: Authenticator,
 ) -> APIRouter:
@@ -69,7 +69,8 @@ def router(
         seen, operator = shown_tenant(caller, tenant), caller.operator
 
         async def make() -> Events:
-            at_a_glance = overview_body(answering, health.standings(), await overviews.of(seen), operator=operator)
+            standings = await providers.standings()
+            at_a_glance = overview_body(answering, standings, await overviews.of(seen), operator=operator)
             newest = await jobs.list(JobFilter(seen or EVERY_TENANT), None, NEWEST)
             shown = NewestJobs(items=[job_body(record, operator=operator) for record in newest.records])
             return {"overview": named_event("overview", at_a_glance), "jobs": named_event("jobs", shown)}

@@ -8,8 +8,9 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.http.openapi_parts import KEY_ERRORS
 from answerback.http.responses import Time, respond
-from answerback.llm.health import Health, Standing
+from answerback.llm.standing import Standing
 from answerback.overview.bodies import ProviderStanding
+from answerback.overview.provider_reports import ProviderReports
 
 UNTIL = "2026-01-01T12:00:30.000Z"
 
@@ -25,7 +26,7 @@ class RestBody(BaseModel):
 
 class ProviderBody(ProviderStanding):
     """A provider. `calls`, `failures` and `latency_ms_p50` (the median of answers) are those of the last 15 minutes, a
-    thousand calls at most. `last_error` is shown to operators."""
+    thousand calls of each process at most. `last_error` is shown to operators."""
 
     models: list[str] | None = Field(
         description="Those that routes ask it for, in their order; null: any.", examples=[["openai/gpt-oss-20b:free"]]
@@ -45,16 +46,16 @@ class ProviderList(BaseModel):
     items: list[ProviderBody]
 
 
-def router(health: Health, authenticator: Authenticator) -> APIRouter:
+def router(providers: ProviderReports, authenticator: Authenticator) -> APIRouter:
     """`/v1/providers`"""
     routes = APIRouter(prefix="/v1", tags=["overview"])
 
     @routes.get("/providers", summary="How the providers do", response_model=ProviderList, responses=KEY_ERRORS)
     async def list_providers(request: Request) -> Response:
-        """Which models they are asked for, whether they answer, and which of them rest: as the process that answers
-        this request has seen it. It does not count against the rate."""
+        """Which models they are asked for, whether they answer, and which of them rest: as all processes have seen it,
+        some seconds late. It does not count against the rate."""
         caller = await authenticator.polling_caller(request)
-        items = [_body(each, operator=caller.operator) for each in health.standings()]
+        items = [_body(each, operator=caller.operator) for each in await providers.standings()]
         return respond(200, ProviderList(items=items))
 
     return routes

@@ -12,10 +12,10 @@ from answerback.accounts.model import Caller
 from answerback.http.fields import EMPTY_IS_ABSENT, no_nul
 from answerback.http.openapi_parts import QUERY_ERRORS, errors
 from answerback.http.responses import respond
-from answerback.llm.health import Health
 from answerback.overview.bodies import Answering, OverviewBody, overview_body
 from answerback.overview.model import ALL_TENANTS
 from answerback.overview.overviews import Overviews
+from answerback.overview.provider_reports import ProviderReports
 
 TenantFilter = Annotated[
     Annotated[str, Field(max_length=64), AfterValidator(no_nul)] | None,
@@ -25,7 +25,9 @@ TenantFilter = Annotated[
 OVERVIEW_ERRORS = QUERY_ERRORS | errors(_403="`tenant` is for operators")
 
 
-def router(overviews: Overviews, health: Health, answering: Answering, authenticator: Authenticator) -> APIRouter:
+def router(
+    overviews: Overviews, providers: ProviderReports, answering: Answering, authenticator: Authenticator
+) -> APIRouter:
     """`/v1/overview`"""
     routes = APIRouter(prefix="/v1", tags=["overview"])
 
@@ -35,7 +37,8 @@ def router(overviews: Overviews, health: Health, answering: Answering, authentic
         together. It does not count against the rate."""
         caller = await authenticator.polling_caller(request, tenant)
         seen = await overviews.of(shown_tenant(caller, tenant))
-        return respond(200, overview_body(answering, health.standings(), seen, operator=caller.operator))
+        standings = await providers.standings()
+        return respond(200, overview_body(answering, standings, seen, operator=caller.operator))
 
     return routes
 

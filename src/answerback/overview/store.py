@@ -1,6 +1,6 @@
 """How jobs ended, and what waits, in the database."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.sql import at_most
-from answerback.database.tables import activity
+from answerback.database.tables import activity, provider_reports
 from answerback.jobs.depth import depth, depth_of_tenant
 from answerback.kernel.telemetry import Depth
 from answerback.overview.model import (
@@ -68,6 +68,31 @@ _old = (
 )
 PRUNE = Statement(delete(activity).where(tuple_(*activity.primary_key).in_(_old)).returning(activity.c.minute))
 
+OLDEST_REPORT_MS = DAY_MINUTES * MINUTE_MS
+MAX_REPORTS = 100
+"""How many processes' reports are read: those that were written last."""
+
+
+def _write_report(upsert: Any) -> Any:
+    new = upsert(provider_reports).values({column.name: bindparam(column.name) for column in provider_reports.c})
+    told = {"seen_at": new.excluded.seen_at, "report": new.excluded.report}
+    return new.on_conflict_do_update(index_elements=[provider_reports.c.process_id], set_=told)
+
+
+WRITE_REPORT = Statement(_write_report(sqlite.insert), postgresql=_write_report(postgresql.insert))
+REPORTS_OF_OTHERS = Statement(
+    select(provider_reports.c.report)
+    .where(
+        provider_reports.c.process_id != bindparam("process_id"),
+        provider_reports.c.seen_at >= bindparam("since", type_=BigInteger),
+    )
+    .order_by(provider_reports.c.seen_at.desc())
+    .limit(at_most(MAX_REPORTS))
+)
+PRUNE_REPORTS = Statement(
+    delete(provider_reports).where(provider_reports.c.seen_at < bindparam("before", type_=BigInteger))
+)
+
 
 def add(_: Transaction, counts: Mapping[Slot, Count]) -> Operation[None]:
     # In one order, so that processes that add to the same rows do not deadlock.
@@ -115,6 +140,16 @@ def prune(tx: Transaction, retention_ms: int) -> Operation[int]:
     return len((yield PRUNE(before=(tx.wall - retention_ms) // MINUTE_MS)))
 
 
+def write_report(tx: Transaction, process_id: str, report: str) -> Operation[None]:
+    yield WRITE_REPORT(process_id=process_id, seen_at=tx.wall, report=report)
+    yield PRUNE_REPORTS(before=tx.wall - OLDEST_REPORT_MS)
+
+
+def reports_of_others(tx: Transaction, process_id: str) -> Operation[Sequence[str]]:
+    rows = yield REPORTS_OF_OTHERS(process_id=process_id, since=tx.wall - OLDEST_REPORT_MS)
+    return [row.report for row in rows]
+
+
 class OverviewStore:
     """How jobs ended, and what waits."""
 
@@ -127,6 +162,14 @@ class OverviewStore:
     async def overview(self, tenant_id: str) -> Overview:
         """Of one tenant, or of all together."""
         return await self._database.count.run(lambda tx: overview(tx, tenant_id), tenant_id=tenant_id)
+
+    async def write_report(self, process_id: str, report: str) -> None:
+        """In the place of the process's last one; those of a day ago are deleted."""
+        await self._database.write.run(lambda tx: write_report(tx, process_id, report))
+
+    async def reports_of_others(self, process_id: str) -> Sequence[str]:
+        """What other processes have seen of the providers in the last 24 hours."""
+        return await self._database.read.run(lambda tx: reports_of_others(tx, process_id))
 
     async def prune(self, retention_ms: int) -> int:
         """Deletes a batch of what was counted more than `retention_ms` ago; returns how many rows."""

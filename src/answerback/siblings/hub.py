@@ -53,8 +53,6 @@ class Hub:
         match message:
             case ["wake" | "cancelled", str()]:
                 self._to_others(number, encode(*message))
-            case ["provider", str(), bool(), int(), _, _]:
-                self._to_others(number, encode(*message))
             case ["hit", int(ticket), str(caller), int(amount), int(seconds), int(count)]:
                 standing = self._count(caller, Rate(amount, seconds), count)
                 answer = encode("answer", ticket, standing.admitted, standing.remaining, standing.seconds)

@@ -22,8 +22,8 @@ class Link(asyncio.Protocol):
     """Sends and receives in the event loop that `connect` was called in.
 
     `on_wake` is called with a topic when rows of it may be due that another process has no room for, `on_cancelled`
-    with the id of a job that was cancelled there, `on_provider` with what a call there has shown of a provider,
-    `on_gone` when the supervisor has ended. `figures` are this process's counts.
+    with the id of a job that was cancelled there, `on_gone` when the supervisor has ended. `figures` are this process's
+    counts.
     """
 
     def __init__(self, end: socket.socket, log: Log) -> None:
@@ -37,7 +37,6 @@ class Link(asyncio.Protocol):
         self._put_off: set[str] = set()
         self.on_wake: Callable[[str], None] = _ignore
         self.on_cancelled: Callable[[str], None] = _ignore
-        self.on_provider: Callable[[str, bool, int, str | None, str | None], None] = _ignore
         self.on_gone: Callable[[], None] = _ignore
         self.figures: Callable[[], Figures] = list
 
@@ -64,10 +63,6 @@ class Link(asyncio.Protocol):
     def cancelled(self, job_id: str) -> None:
         """Lets a sibling that runs the job stop."""
         self._send("cancelled", job_id)
-
-    def provider(self, name: str, reachable: bool, since: int, away: str | None, error: str | None) -> None:
-        """Lets siblings show the same of a provider."""
-        self._send("provider", name, reachable, since, away, error)
 
     async def hit(self, caller: str, rate: Rate, count: int) -> Standing:
         """Counts requests for all processes. Raises Gone."""
@@ -104,8 +99,6 @@ class Link(asyncio.Protocol):
                 self.on_wake(topic)
             case ["cancelled", str(job_id)]:
                 self.on_cancelled(job_id)
-            case ["provider", str(name), bool(reachable), int(since), away, error]:
-                self.on_provider(name, reachable, since, away, error)
             case ["report"]:
                 self._send("figures", self.figures())
             case _:

@@ -182,18 +182,7 @@ def upgrade() -> None:
     _index("questions_age", "questions", "created_at")
     _index("questions_tenant", "questions", "tenant_id", "id")
     _create_deliveries()
-    op.create_table(
-        "activity",
-        sa.Column("tenant_id", sa.Text(), primary_key=True),
-        sa.Column("minute", sa.BigInteger(), primary_key=True),
-        sa.Column("outcome", sa.Text(), primary_key=True),
-        sa.Column("jobs", sa.BigInteger(), nullable=False),
-        sa.Column("prompt_tokens", sa.BigInteger(), nullable=False),
-        sa.Column("completion_tokens", sa.BigInteger(), nullable=False),
-        sa.Column("calls", sa.BigInteger(), nullable=False),
-        sqlite_with_rowid=False,
-    )
-    _index("activity_age", "activity", "minute")
+    _create_statistics()
     _create_inbox()
     op.create_table(
         "webhook_endpoints",
@@ -246,6 +235,29 @@ def _create_inbox() -> None:
     )
     _index("inbox_tenant", "inbox", "tenant_id", "id")
     _index("inbox_age", "inbox", "received_at")
+
+
+def _create_statistics() -> None:
+    op.create_table(
+        "activity",
+        sa.Column("tenant_id", sa.Text(), primary_key=True),
+        sa.Column("minute", sa.BigInteger(), primary_key=True),
+        sa.Column("outcome", sa.Text(), primary_key=True),
+        sa.Column("jobs", sa.BigInteger(), nullable=False),
+        sa.Column("prompt_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("completion_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("calls", sa.BigInteger(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    _index("activity_age", "activity", "minute")
+    op.create_table(
+        "provider_reports",
+        sa.Column("process_id", sa.Text(), primary_key=True),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    _index("provider_reports_age", "provider_reports", "seen_at")
 
 
 def _create_deliveries() -> None:

@@ -1,0 +1,104 @@
+"""How a provider does, put together from what each process has seen of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import NamedTuple
+
+from answerback.kernel.errors import ErrorCode
+
+WINDOW_MS = 900_000
+
+
+class Call(NamedTuple):
+    """A call that ended `at` epoch milliseconds, and took so many."""
+
+    at: int
+    took_ms: int
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A provider is not asked for a model (None: for any) until then, in epoch milliseconds, or only where no other
+    answers; `code` is why."""
+
+    model: str | None
+    until: int
+    code: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a provider can be reached, since when in epoch milliseconds, and why not: `away` for us, `error` for
+    operators. `reachable` is None until a call has shown it; `seen_at` is when the last one did."""
+
+    reachable: bool | None = None
+    since: int | None = None
+    away: ErrorCode | None = None
+    error: str | None = None
+    seen_at: int = 0
+
+
+UNKNOWN = Verdict()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one process has seen of a provider: its last calls, and the last failure of all, with its time."""
+
+    verdict: Verdict = UNKNOWN
+    last_error: str | None = None
+    last_error_at: int = 0
+    calls: Sequence[Call] = ()
+    rests: Sequence[Rest] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a provider does. `reachable` is None until a call has shown it; `since` is when that began, in epoch
+    milliseconds. `models` are those that it is asked for by routes, None: any. `calls`, `failures` and `latency_ms_p50`
+    (of answers) are those of the window. `error` is why it is not reachable, `last_error` the last failure of all; both
+    are for operators."""
+
+    name: str
+    reachable: bool | None
+    since: int | None
+    error: str | None
+    calls: int
+    failures: int
+    latency_ms_p50: int | None
+    last_error: str | None
+    models: Sequence[str] | None = None
+    rests: Sequence[Rest] = ()
+
+
+def standing(name: str, models: Sequence[str] | None, seen: Sequence[Seen], now: int) -> Standing:
+    """From what at least one process has seen; `now` in epoch milliseconds."""
+    calls = [call for each in seen for call in each.calls if call.at >= now - WINDOW_MS]
+    answered = [call.took_ms for call in calls if not call.failed]
+    newest = max((each.verdict for each in seen), key=lambda verdict: verdict.seen_at)
+    failed = max(seen, key=lambda each: each.last_error_at)
+    rests: dict[str | None, Rest] = {}
+    for rest in sorted((rest for each in seen for rest in each.rests), key=lambda rest: rest.until):
+        if rest.until > now:
+            rests[rest.model] = rest
+    return Standing(
+        name=name,
+        reachable=newest.reachable,
+        since=_since(newest.reachable, [each.verdict for each in seen]),
+        error=newest.error,
+        calls=len(calls),
+        failures=len(calls) - len(answered),
+        latency_ms_p50=round(median(answered)) if answered else None,
+        last_error=failed.last_error,
+        models=models,
+        rests=list(rests.values()),
+    )
+
+
+def _since(reachable: bool | None, verdicts: Sequence[Verdict]) -> int | None:
+    """Since when it has been so: in the process that saw it first, or since another saw the opposite last."""
+    began = [each.since for each in verdicts if each.reachable is reachable and each.since is not None]
+    opposite = [each.seen_at for each in verdicts if each.reachable is not None and each.reachable is not reachable]
+    return max([min(began), *opposite]) if began else None

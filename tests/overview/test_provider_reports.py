@@ -1,0 +1,91 @@
+"""What each process saw of the providers is shown by all."""
+
+import pytest
+
+from answerback.kernel.errors import ErrorCode, ProviderError, StorageUnavailable
+from answerback.kernel.telemetry import LLMCall
+from answerback.llm.health import Health
+from answerback.llm.standing import Rest
+from answerback.overview.provider_reports import FRESH_SECONDS, ProviderReports
+from answerback.overview.store import OLDEST_REPORT_MS
+from answerback.testing.clock import FakeClock
+from stores import Stores
+
+CALL = LLMCall("openrouter", "m", 0.25)
+REFUSED = ProviderError(ErrorCode.UPSTREAM_AUTH, "the key is refused", retryable=False)
+
+
+def process(stores: Stores, clock: FakeClock, name: str) -> ProviderReports:
+    health = Health(clock)
+    health.add("openrouter")
+    return ProviderReports(health, stores.overview, name, clock.monotonic)
+
+
+async def test_what_a_worker_saw_is_shown_by_the_process_of_the_routes(stores: Stores, clock: FakeClock) -> None:
+    routes, worker = process(stores, clock, "routes"), process(stores, clock, "worker")
+    worker.health.called(CALL, None)
+    worker.health.called(CALL, REFUSED)
+    worker.health.rests("openrouter", None, 60, ErrorCode.UPSTREAM_AUTH)
+    await worker.write()
+
+    (shown,) = await routes.standings()
+
+    assert (shown.reachable, shown.since, shown.error) == (False, clock.now(), "the key is refused")
+    assert (shown.calls, shown.failures, shown.latency_ms_p50) == (2, 1, 250)
+    assert (shown.last_error, list(shown.rests)) == (
+        "the key is refused",
+        [Rest(None, clock.now() + 60_000, ErrorCode.UPSTREAM_AUTH)],
+    )
+
+
+async def test_a_process_counts_its_own_calls_once(stores: Stores, clock: FakeClock) -> None:
+    routes, worker = process(stores, clock, "routes"), process(stores, clock, "worker")
+    for each in (routes, worker):
+        each.health.called(CALL, None)
+        await each.write()
+    worker.health.called(CALL, None)
+    await worker.write()
+
+    for each in (routes, worker):
+        assert (await each.standings())[0].calls == 3
+
+
+async def test_what_was_read_is_shown_for_a_while(stores: Stores, clock: FakeClock) -> None:
+    routes, worker = process(stores, clock, "routes"), process(stores, clock, "worker")
+    assert (await routes.standings())[0].reachable is None
+    worker.health.called(CALL, None)
+    await worker.write()
+    assert (await routes.standings())[0].reachable is None
+
+    clock.advance(FRESH_SECONDS + 1)
+
+    assert (await routes.standings())[0].reachable is True
+
+
+async def test_a_process_that_ended_a_day_ago_is_forgotten(stores: Stores, clock: FakeClock) -> None:
+    routes, worker = process(stores, clock, "routes"), process(stores, clock, "worker")
+    worker.health.called(CALL, REFUSED)
+    await worker.write()
+    assert (await routes.standings())[0].reachable is False
+
+    clock.advance(OLDEST_REPORT_MS / 1000 + 1)
+
+    assert (await routes.standings())[0].reachable is None
+
+
+async def test_what_cannot_be_written_now_is_written_later(
+    stores: Stores, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes, worker = process(stores, clock, "routes"), process(stores, clock, "worker")
+    worker.health.called(CALL, None)
+
+    async def away(*_: object) -> None:
+        raise StorageUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.overview, "write_report", away)
+        await worker.write()
+
+    await worker.write()
+
+    assert (await routes.standings())[0].calls == 1
