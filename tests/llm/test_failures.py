@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import socket
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
@@ -72,6 +74,11 @@ def reset(value: str) -> replies.Reply:
     return replies.status(429, headers={"X-RateLimit-Reset": value})
 
 
+def of_kinds(left: Mapping[str, str] | None = None, **resets: str) -> replies.Reply:
+    named = {f"x-ratelimit-reset-{kind}": value for kind, value in resets.items()}
+    return replies.status(429, headers=named | {f"x-ratelimit-remaining-{k}": v for k, v in (left or {}).items()})
+
+
 def refusal(code: int, word: str) -> replies.Reply:
     return replies.status(code, {"error": {"message": "Bearer sk-secret", "code": word}})
 
@@ -80,6 +87,13 @@ def unpaid(**fields: Any) -> replies.Reply:
     return replies.status(402, {"error": {"code": 402, "message": "pay", **fields}}, {"Retry-After": "3"})
 
 
+ANTHROPIC_RESETS = {
+    "anthropic-ratelimit-requests-reset": datetime.fromtimestamp(NOW / 1000 + 5, UTC).isoformat(),
+    "anthropic-ratelimit-input-tokens-reset": datetime.fromtimestamp(NOW / 1000 + 60, UTC).isoformat(),
+    "anthropic-ratelimit-requests-remaining": "3",
+    "anthropic-ratelimit-input-tokens-remaining": "0",
+}
+AGAIN_IN_2 = {"error": {"message": "Rate limit reached. Please try again in 2s.", "code": "rate_limit_exceeded"}}
 IN_FLIGHT = {"reason": "in_flight_budget_exhausted"}
 TOO_HEAVY = {"reason": "weight_exceeds_budget"}
 RESET_LATER = {"headers": {"X-RateLimit-Reset": str(NOW + 30_000)}}
@@ -107,6 +121,17 @@ TABLE = [
         replies.status(429, headers={"Retry-After": "2", "X-RateLimit-Reset": str(NOW + 60_000)}),
         2.0,
     ),
+    limited("429 of tokens", of_kinds(requests="6m0s", tokens="20ms", left={"requests": "59", "tokens": "0"}), 0.02),
+    limited("429 of requests", of_kinds(requests="6m0s", tokens="20ms", left={"requests": "0", "tokens": "9"}), 360.0),
+    limited("429 of both", of_kinds(requests="1s", tokens="6.5s", left={"requests": "0", "tokens": "0"}), 6.5),
+    limited("429 of either", of_kinds(requests="2m59.56s", tokens="7.66s"), 7.66),
+    limited("429 of a minute and a day", of_kinds(**{"requests-day": "33011.38", "tokens-minute": "11.38"}), 11.38),
+    limited("429 of kinds in nonsense", of_kinds(requests="soon", tokens="-1"), None),
+    limited("429 of Anthropic's kinds", replies.status(429, headers=ANTHROPIC_RESETS), 60.0),
+    limited("429 of kinds in words too", replies.status(429, AGAIN_IN_2, {"x-ratelimit-reset-tokens": "9s"}), 2.0),
+    limited("429 by the draft", replies.status(429, headers={"RateLimit": "limit=9, remaining=0, reset=50"}), 50.0),
+    limited("429 by the later draft", replies.status(429, headers={"RateLimit": '"default";r=0;t=30'}), 30.0),
+    failed("503 beside kinds", replies.status(503, headers={"x-ratelimit-reset-tokens": "9s"})),
     limited("429 in a 200", replies.error_in_200(429), None),
     limited("429 as text in a 200", replies.error_in_200("429"), None),
     limited("429 as a word in a 200", replies.error_in_200("rate_limit_exceeded"), None),

@@ -17,6 +17,7 @@ from answerback.llm.completions import decode, invalid
 from answerback.llm.dialects import LONGEST_SENTENCE, classify
 from answerback.llm.error_bodies import ErrorBody, read_error
 from answerback.llm.meaning import NO_STATUS, Meaning, Row
+from answerback.llm.rate_headers import reset, resets_of_kinds
 from answerback.llm.sentences import OF_DAYS
 
 NO_HEADERS: Mapping[str, str] = {}
@@ -32,9 +33,6 @@ CONTEXT_SENTENCE = f"This model's maximum context length is exceeded ({CONTEXT_C
 
 QUOTA_OF_DAYS_WAIT = 300.0
 """The shortest wait, in seconds, for a quota of a day or longer: upstreams name one second for it (Gemini)."""
-
-_FIRST_MOMENT = 1e9
-"""A number of seconds beyond which it is a moment since 1970."""
 
 _DAYS = re.compile(OF_DAYS, re.IGNORECASE)
 _WORD = re.compile(r"[a-z0-9_.-]{1,64}")
@@ -118,6 +116,8 @@ def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int)
     if status == NO_STATUS:
         status = _STATUS_OF.get(decided.meaning, NO_STATUS)
     wait = wait if wait is not None else said
+    if wait is None and status == 429:
+        wait = resets_of_kinds({**body.headers, **headers}, now)
     if decided.meaning is Meaning.LIMITED and _DAYS.search(" ".join((body.message[:LONGEST_SENTENCE], *body.words))):
         wait = max(wait or 0.0, QUOTA_OF_DAYS_WAIT)
     error = _explained(decided, status, body, wait)
@@ -211,9 +211,8 @@ def _header(name: str, headers: Mapping[str, str], body: ErrorBody) -> str | Non
 
 
 def _wait(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) -> float | None:
-    """Seconds that the headers ask for. The finer one is read first, as by OpenAI's SDKs; then, of a 429, when a limit
-    is reset: at a moment in epoch milliseconds (OpenRouter) or seconds (GitHub), or in seconds from now (Together, the
-    IETF's draft)."""
+    """Seconds that the headers ask for. The finer one is read first, as by OpenAI's SDKs; then, of a 429, when the
+    limit is reset."""
     value = _header("retry-after-ms", headers, body)
     if value is not None and _NUMBER.fullmatch(value):
         return sane(float(value) / 1000)
@@ -221,9 +220,4 @@ def _wait(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) ->
     if wait is not None:
         return sane(wait)
     value = _header("X-RateLimit-Reset", headers, body) or _header("RateLimit-Reset", headers, body)
-    if status != 429 or value is None or not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", value):
-        return None
-    reset = float(value)
-    if reset < _FIRST_MOMENT:
-        return sane(reset)
-    return sane((reset if reset >= 1000 * _FIRST_MOMENT else reset * 1000) / 1000 - now / 1000)
+    return reset(value, now) if status == 429 and value is not None else None
