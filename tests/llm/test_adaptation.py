@@ -8,6 +8,7 @@ import pytest
 from scripting import ask, read
 
 from answerback.kernel.errors import ProviderError
+from answerback.kernel.heavy import HeavyWork
 from answerback.llm.adaptation import MOST_MODELS, Adaptations, Change
 from answerback.llm.instructions import IN_PLACE
 from answerback.llm.model import ChatRequest
@@ -83,7 +84,9 @@ class TestMaxTokens:
     ) -> None:
         here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", llm.port))]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
-        provider = OpenAICompatible(f"http://api.openai.com:{llm.port}/v1", "k", "gpt-5-mini", now=lambda: 0)
+        provider = OpenAICompatible(
+            f"http://api.openai.com:{llm.port}/v1", "k", "gpt-5-mini", now=lambda: 0, heavy=HeavyWork()
+        )
 
         await ask(provider, ChatRequest({"messages": MESSAGES, "max_tokens": 512}, 10))
         await ask(provider, request(max_tokens=1, max_completion_tokens=2))

@@ -10,6 +10,7 @@ from scripting import ask
 
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.heavy import HeavyWork
 from answerback.llm.model import Answer, ChatRequest, Json, Usage
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.provider import send_whole
@@ -84,7 +85,7 @@ async def test_the_upstream_learns_who_calls(llm: FakeLLM, provider: OpenAICompa
 
 
 async def test_without_a_key_no_credentials_are_sent(llm: FakeLLM) -> None:
-    provider = OpenAICompatible(llm.base_url + "/", None, "m", now=SystemClock().now)
+    provider = OpenAICompatible(llm.base_url + "/", None, "m", now=SystemClock().now, heavy=HeavyWork())
 
     await ask(provider, request())
     await provider.close()
@@ -102,8 +103,8 @@ async def test_without_a_key_no_credentials_are_sent(llm: FakeLLM) -> None:
     ],
 )
 def test_a_provider_is_named_after_its_host(base_url: str, name: str) -> None:
-    assert OpenAICompatible(base_url, None, "m", now=SystemClock().now).name == name
-    assert OpenAICompatible(base_url, None, "m", now=SystemClock().now, name="mine").name == "mine"
+    assert OpenAICompatible(base_url, None, "m", now=SystemClock().now, heavy=HeavyWork()).name == name
+    assert OpenAICompatible(base_url, None, "m", now=SystemClock().now, heavy=HeavyWork(), name="mine").name == "mine"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ async def test_hundreds_of_calls_wait_for_the_llm_at_once(llm: FakeLLM, provider
 
 async def test_cookies_are_not_kept(llm: FakeLLM) -> None:
     # By name: aiohttp would not keep an address's cookies anyway.
-    provider = OpenAICompatible(f"http://localhost:{llm.port}/v1", None, "m", now=SystemClock().now)
+    provider = OpenAICompatible(f"http://localhost:{llm.port}/v1", None, "m", now=SystemClock().now, heavy=HeavyWork())
     llm.then(replies.raw(ANSWER, {"Set-Cookie": "who=you; Path=/"}))
     await ask(provider, request())
 

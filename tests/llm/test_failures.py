@@ -16,6 +16,7 @@ from vendors import DENIED, Example
 
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.heavy import HeavyWork
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.transport import MAX_RESPONSE_BYTES, NO_TLS, PERHAPS_TLS, TLS
@@ -277,7 +278,7 @@ async def test_cancelling_hangs_up_on_the_upstream(llm: FakeLLM, provider: OpenA
 
 
 async def ask(base_url: str, connect_timeout: float = 5.0) -> ProviderError:
-    provider = OpenAICompatible(base_url, "sk-secret", "m", connect_timeout, now=SystemClock().now)
+    provider = OpenAICompatible(base_url, "sk-secret", "m", connect_timeout, now=SystemClock().now, heavy=HeavyWork())
     try:
         with pytest.raises(ProviderError) as raised:
             await complete(provider, QUESTION)

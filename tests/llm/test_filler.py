@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.heavy import HeavyWork
 from answerback.llm import filler
 from answerback.llm.documents import read_completion
 from answerback.llm.streams import chunks
@@ -88,7 +89,7 @@ async def test_a_flood_that_carries_nothing_ends_the_call(
 
 async def test_a_flood_ends_a_call_for_a_whole_answer_too() -> None:
     with pytest.raises(ProviderError) as failure:
-        await read_completion(Flood(b": x\n\n", HELLO), lambda: 0, "m", several=False)  # type: ignore[arg-type]
+        await read_completion(Flood(b": x\n\n", HELLO), lambda: 0, "m", HeavyWork(), several=False)  # type: ignore[arg-type]
 
     assert failure.value.failure.code is ErrorCode.UPSTREAM_INVALID
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
 from answerback.llm import streams
 from answerback.llm.documents import read_completion
@@ -91,7 +92,7 @@ async def chunks_of(*pieces: bytes, several: bool = False, **how: Any) -> list[C
 async def joined(*pieces: bytes, several: bool = False, **how: Any) -> dict[str, Any]:
     """The same body as a whole completion."""
     response = Scripted(*pieces, **how)
-    body, document = await read_completion(response, lambda: 0, "m", several=several)  # type: ignore[arg-type]
+    body, document = await read_completion(response, lambda: 0, "m", HeavyWork(), several=several)  # type: ignore[arg-type]
     assert json.loads(body) == document
     return document
 

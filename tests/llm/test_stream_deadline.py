@@ -9,6 +9,7 @@ from scripting import ask, chunk, streamed
 
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.instruments import Instruments
 from answerback.llm.limiter import LimitedProvider, UpstreamLimiter
 from answerback.llm.model import ChatRequest, Chunk
@@ -96,7 +97,7 @@ async def test_the_slot_at_an_upstream_is_free_and_its_connection_closed_though_
     stream = ChatRequest({"messages": [{"role": "user", "content": "at length"}]}, timeout=0.2, stream=True)
     async with FakeLLM() as llm:
         llm.on("at length", replies.stream(b'data: {"choices": [{"delta": {"content": "on"}}]}\n\n' * 1000, "never"))
-        direct = OpenAICompatible(llm.base_url, None, "m", now=SystemClock().now)
+        direct = OpenAICompatible(llm.base_url, None, "m", now=SystemClock().now, heavy=HeavyWork())
         observed = ObservedProvider(direct, "m", instruments)
         provider = LimitedProvider(observed, UpstreamLimiter("llm", instruments, concurrency=1), "m")
         reply = await send_streamed(provider, stream)

@@ -12,6 +12,7 @@ import pytest
 
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ProviderError
+from answerback.kernel.heavy import HeavyWork
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.provider import send_whole
@@ -153,7 +154,7 @@ async def test_waiting_in_vain_says_what_came(llm: FakeLLM, provider: OpenAIComp
 
 async def test_it_closes_promptly_on_callers_that_hang(provider: OpenAICompatible) -> None:
     async with FakeLLM(default=replies.hang()) as llm:
-        lonely = OpenAICompatible(llm.base_url, None, "m", now=SystemClock().now)
+        lonely = OpenAICompatible(llm.base_url, None, "m", now=SystemClock().now, heavy=HeavyWork())
         call = asyncio.create_task(ask(lonely, "hi"))
         await llm.wait_for_calls(1)
 
@@ -172,7 +173,9 @@ async def test_it_can_be_a_process_of_its_own_that_logs_every_call(tmp_path: Pat
     try:
         assert process.stdout is not None
         said = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
-        provider = OpenAICompatible(said.removeprefix("listening on ").strip(), None, "m", now=SystemClock().now)
+        provider = OpenAICompatible(
+            said.removeprefix("listening on ").strip(), None, "m", now=SystemClock().now, heavy=HeavyWork()
+        )
 
         await asyncio.gather(*(ask(provider, f"hi {n}") for n in range(5)))
 

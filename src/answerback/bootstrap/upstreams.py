@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from dotenv import dotenv_values
 
+from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.instruments import Instruments
 from answerback.llm.health import Health
 from answerback.llm.limiter import LimitedProvider, UpstreamLimiter
@@ -27,6 +28,7 @@ class Upstreams:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._heavy = HeavyWork()
         self._entries: Mapping[str, ProviderEntry] = {THE_ONE: _entry(settings)}
         self._routes: Mapping[str, Sequence[tuple[str, str]]] = {}
         self.default_model = MODEL if settings.mock else settings.default_model
@@ -75,6 +77,7 @@ class Upstreams:
             default_model=self.default_model,
             connect_timeout=self._settings.connection_timeout,
             now=instruments.clock.now,
+            heavy=self._heavy,
             app_url=self._settings.public_base_url,
             name=name or None,
         )

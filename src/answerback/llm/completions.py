@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from answerback.kernel.errors import ErrorCode, ProviderError
-from answerback.kernel.json import Json, has_more_values
+from answerback.kernel.heavy import HEAVY_BYTES
+from answerback.kernel.json import Json, has_more_values, without_collecting
 from answerback.kernel.usage import Usage
 from answerback.llm.content import has_media, is_blank, text_of
 from answerback.llm.finish_reasons import Finish, check_end, classify, normalised, reason_of
@@ -48,6 +49,13 @@ def decode(body: bytes) -> Json:
     are not JSON, are read as null, and so are numbers that Python would read as infinite or not at all; bytes that are
     no UTF-8 are read as the sign for such. An object that has any of them is `Mended`. A byte order mark is skipped
     (RFC 8259, section 8.1)."""
+    if len(body) < HEAVY_BYTES:
+        return _decode(body)
+    with without_collecting():
+        return _decode(body)
+
+
+def _decode(body: bytes) -> Json:
     text = body.removeprefix(BOM_UTF8).decode(errors="replace")
     try:
         document = _STRICT.decode(text)

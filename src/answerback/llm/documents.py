@@ -4,6 +4,8 @@ import json
 from codecs import BOM_UTF8
 from collections.abc import Callable
 
+from answerback.kernel.errors import ProviderError
+from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.assembling import Assembly
@@ -21,20 +23,31 @@ from answerback.llm.transport import OpenResponse
 
 
 async def read_completion(
-    response: OpenResponse, now: Callable[[], int], model: str, *, several: bool
+    response: OpenResponse, now: Callable[[], int], model: str, heavy: HeavyWork, *, several: bool
 ) -> tuple[bytes, dict[str, Json]]:
     """The completion's bytes and the same decoded. `model` was asked for; `several` says that more than one choice was.
     Raises ProviderError for what holds no answer, for an error in its place, and for a stream that is not whole. JSON
     says itself where it ends: a document is whole, though its connection broke before the body's end."""
-    good = 200 <= response.status < 300
-    head = Head(COMPLETION, model, now)
-    if good and await is_event_stream(response):
+    if 200 <= response.status < 300 and await is_event_stream(response):
         assembly = Assembly(several=several)
         async for chunk in chunks(response, now, model, several=several):
             assembly.add(chunk)
-        return _assembled(assembly, head, now)
+        return _assembled(assembly, Head(COMPLETION, model, now), now)
     body, broken = await response.read_what_came()
-    body = completions.in_utf8(body)
+    async with heavy.on(len(body)):
+        return await _read_document(response, completions.in_utf8(body), broken, now, model, several=several)
+
+
+async def _read_document(
+    response: OpenResponse,
+    body: bytes,
+    broken: ProviderError | None,
+    now: Callable[[], int],
+    model: str,
+    *,
+    several: bool,
+) -> tuple[bytes, dict[str, Json]]:
+    good = 200 <= response.status < 300
     completions.check_values(body)
     document = completions.decode(body) if good else None
     if is_plain(document):
@@ -42,11 +55,11 @@ async def read_completion(
     if isinstance(document, dict):
         document = without_blank_error(document)
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
-        return _conforming(body, document, head, now)
+        return _conforming(body, document, Head(COMPLETION, model, now), now)
     if good and not isinstance(document, dict):
         reader, assembly = ChunkReader(now, model, several=several), Assembly(several=several)
         if await _assemble(assembly, reader, body):
-            return _assembled(assembly, head, now)
+            return _assembled(assembly, Head(COMPLETION, model, now), now)
     if good and broken is not None and document is None:
         raise completions.broken_within(broken)
     if good:

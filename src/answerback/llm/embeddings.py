@@ -1,7 +1,10 @@
 """Reading embeddings: what an upstream's document holds, or why it cannot be used."""
 
+import asyncio
+import re
 from collections.abc import Callable, Mapping
 
+from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork
 from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.failures import read_document
@@ -11,12 +14,32 @@ MAX_BYTES = 32 * 1024 * 1024
 """Of a response: 500 vectors of 3,072 numbers, as text."""
 
 
-async def read_embeddings(response: OpenResponse, now: Callable[[], int]) -> tuple[bytes, dict[str, Json]]:
-    """The bytes and the same decoded. Raises ProviderError."""
+_NUMBERS = re.compile(rb"\[[-+0-9.eE,\s]{256,}\]")
+"""A vector, as text."""
+
+
+async def read_embeddings(
+    response: OpenResponse, now: Callable[[], int], heavy: HeavyWork
+) -> tuple[bytes, dict[str, Json]]:
+    """The bytes and the same decoded, but for the numbers of long vectors: they are passed on as they came, and a
+    million of them would be decoded for seconds. Raises ProviderError."""
     body = await response.read()
-    document = read_document(response.status, response.headers, body, now())
+    shortened = await _without_numbers(body)
+    async with heavy.on(len(shortened)):
+        document = read_document(response.status, response.headers, shortened, now())
     check(document)
     return body, document
+
+
+async def _without_numbers(body: bytes) -> bytes:
+    parts, at, turn = list[bytes](), 0, 0
+    for vector in _NUMBERS.finditer(body):
+        parts += [body[at : vector.start()], b"[0]"]
+        at = vector.end()
+        if at - turn > HEAVY_BYTES:
+            turn = at
+            await asyncio.sleep(0)
+    return b"".join([*parts, body[at:]])
 
 
 def check(document: Mapping[str, Json]) -> None:

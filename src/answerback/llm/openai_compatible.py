@@ -8,6 +8,7 @@ from yarl import URL
 
 from answerback import __version__
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
 from answerback.llm import completions, embeddings
 from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, change_after, changed
@@ -32,8 +33,8 @@ class OpenAICompatible:
     retries, but a request that is refused for a field of the service's own is asked again without it.
 
     `default_model` answers requests that name none. `connect_timeout` is in seconds. `now` is the wall clock in epoch
-    milliseconds, for waits that upstreams give as a moment. `app_url` and the title "Answerback" show OpenRouter which
-    app calls. `name` defaults to `openrouter` or the host.
+    milliseconds, for waits that upstreams give as a moment. `heavy` is shared by all of an event loop. `app_url` and
+    the title "Answerback" show OpenRouter which app calls. `name` defaults to `openrouter` or the host.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class OpenAICompatible:
         connect_timeout: float = 10.0,
         *,
         now: Callable[[], int],
+        heavy: HeavyWork,
         app_url: str = "http://localhost:8080",
         name: str | None = None,
     ) -> None:
@@ -53,6 +55,7 @@ class OpenAICompatible:
         self._models_url = URL(self._base_url + "/models")
         self._default_model = default_model
         self._now = now
+        self._heavy = heavy
         self._list_timeout = min(LIST_TIMEOUT, connect_timeout)
         self._transport = Transport(connect_timeout)
         self._adaptations = Adaptations(self._models_url.host)
@@ -115,7 +118,7 @@ class OpenAICompatible:
             return await StreamedReply.open(read, request.timeout, deadline)
         response = await self._transport.open("POST", url, self._headers, body, timeout)
         try:
-            whole, document = await read_completion(response, self._now, asked["model"], several=several)
+            whole, document = await read_completion(response, self._now, asked["model"], self._heavy, several=several)
         finally:
             response.close()
         return WholeReply(whole, document, asked["model"])
@@ -125,7 +128,7 @@ class OpenAICompatible:
         url, body = self._urls[request.api], _encode(asked)
         response = await self._transport.open("POST", url, self._headers, body, request.timeout, embeddings.MAX_BYTES)
         try:
-            whole, document = await embeddings.read_embeddings(response, self._now)
+            whole, document = await embeddings.read_embeddings(response, self._now, self._heavy)
         finally:
             response.close()
         return EmbeddingsReply(whole, document, asked["model"])

@@ -1,0 +1,57 @@
+"""Embeddings are passed on as they came, and however many numbers they hold, others have their turns."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from answerback.kernel.errors import ProviderError
+from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork
+from answerback.llm.embeddings import read_embeddings
+
+VECTOR = ", ".join(str(n * 1.25e-7) for n in range(3_072))
+
+
+class Whole:
+    status = 200
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, *vectors: str) -> None:
+        data = ", ".join(f'{{"index": {n}, "embedding": {vector}}}' for n, vector in enumerate(vectors))
+        self.body = f'{{"model": "m[1, 2]", "data": [{data}], "usage": {{"prompt_tokens": 7}}}}'.encode()
+
+    async def read(self) -> bytes:
+        return self.body
+
+
+async def test_millions_of_numbers_are_passed_on_while_others_have_their_turns() -> None:
+    response = Whole(*[f"[{VECTOR}]"] * 100)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    task = asyncio.create_task(others())
+    body, document = await read_embeddings(response, lambda: 0, HeavyWork())  # type: ignore[arg-type]
+    task.cancel()
+
+    assert body == response.body
+    assert (document["model"], document["usage"], len(document["data"])) == ("m[1, 2]", {"prompt_tokens": 7}, 100)
+    assert [each["index"] for each in document["data"]] == list(range(100))
+    assert turns >= len(body) // (2 * HEAVY_BYTES)
+
+
+@pytest.mark.parametrize("vector", [f"[{VECTOR}, NaN]", f"[{VECTOR}, Infinity]", f"[{VECTOR}", f"[{VECTOR}, [1]", "[]"])
+async def test_a_long_vector_that_is_none_is_refused(vector: str) -> None:
+    with pytest.raises(ProviderError):
+        await read_embeddings(Whole(f"[{VECTOR}]", vector), lambda: 0, HeavyWork())  # type: ignore[arg-type]
+
+
+async def test_short_vectors_are_read_as_they_are() -> None:
+    _, document = await read_embeddings(Whole("[0.5, -1]"), lambda: 0, HeavyWork())  # type: ignore[arg-type]
+
+    assert json.dumps(document["data"]) == '[{"index": 0, "embedding": [0.5, -1]}]'
