@@ -40,6 +40,9 @@ be megabytes, and the LLM would be read and paid for that much further."""
 LAST_WORDS_SECONDS = 1.0
 """How long a stop waits for clients to read the end of responses that it cut short."""
 
+LATE_SECONDS = 0.05
+"""Within this time after the end of listening, what was accepted before is a connection."""
+
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep idle connections (aiohttp 15 s, proxies 60 s): if the service closed first, a request sent
 at that moment would be lost."""
@@ -115,7 +118,7 @@ async def _serve(
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         facts = _facts(settings, role, service.provider.name, upstreams.default_model)
-        server = _Server(config, service.stop_engine, facts, log)
+        server = Server(config, service.stop_engine, facts, log)
         if member is not None and siblings is not None:
             server.join(siblings, first=member.first)
         await server.serve(sockets)
@@ -182,7 +185,7 @@ def _listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket
     return sockets
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Says when it listens, and ends with exit code 0 on SIGTERM and SIGINT."""
 
     def __init__(
@@ -229,9 +232,16 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.
-        await asyncio.gather(super().shutdown(sockets), self._stop_engine())
+        await asyncio.gather(super().shutdown(sockets), self._late_connections(), self._stop_engine())
         if self.server_state.tasks:
             await self._last_words()
+
+    async def _late_connections(self) -> None:
+        """Asks those to leave, too, that were accepted as the server ended listening, and that uvicorn did not know
+        yet: on one whose client goes on asking, the stop would wait for the end of the grace and cut a request off."""
+        await asyncio.sleep(LATE_SECONDS)
+        for connection in tuple(self.server_state.connections):
+            connection.shutdown()
 
     async def _last_words(self) -> None:
         """Lets the requests that outlasted the grace answer; a client that reads nothing is not waited for."""
