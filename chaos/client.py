@@ -21,7 +21,7 @@ class Client:
     """Posts each message to one API process after the other until one answers 202, always under the same key.
 
     After a refused connection a balancer tries the next server, and so does this client. Any other request without a
-    202 has failed: `cut` (connected, no response) or `declined` (by status and error code).
+    202 has failed: `cut` (connected, no response; by error) or `declined` (by status and error code).
     """
 
     def __init__(self, api_urls: Sequence[str], ledger: Ledger, callback_url: str) -> None:
@@ -31,7 +31,7 @@ class Client:
         self._numbers = itertools.count(1)
         self._http: aiohttp.ClientSession | None = None
         self.refused = 0
-        self.cut = 0
+        self.cut: Counter[str] = Counter()
         self.declined: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
@@ -48,7 +48,7 @@ class Client:
     @property
     def failed(self) -> int:
         """Requests that a client behind a balancer would have seen fail."""
-        return self.cut + self.declined.total()
+        return self.cut.total() + self.declined.total()
 
     async def send(self, text: str, session: str) -> Accepted:
         """Raises TimeoutError when no process takes the message."""
@@ -77,8 +77,8 @@ class Client:
         except aiohttp.ClientConnectorError:
             self.refused += 1
             return None
-        except (aiohttp.ClientError, ConnectionError, TimeoutError):
-            self.cut += 1
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            self.cut[repr(error)] += 1
         await asyncio.sleep(PAUSE_SECONDS)
         return None
 

@@ -46,7 +46,7 @@ async def run(fleet: Fleet, size: Size) -> Figures:
         client = stage.client
         consumed = await fleet.books.value(CONSUMED, stage.ledger.prefix)
         broken = [
-            *([f"{client.cut} requests cut off"] if client.cut else ()),
+            *([f"requests cut off: {dict(client.cut)}"] if client.cut else ()),
             *([f"requests declined: {dict(client.declined)}"] if client.declined else ()),
             *([f"{consumed} attempts consumed"] if consumed else ()),
         ]

@@ -41,8 +41,9 @@ MAX_UNWANTED_BYTES = 16 * 1024 * 1024
 
 IDLE_SECONDS = 1.0
 """A connection that has been silent for so long makes room for another where descriptors are short."""
-LEAVING_SECONDS = 0.3
-"""How long a stop keeps idle connections open: a client may have sent a request that has not arrived."""
+LEAVING_SECONDS = 1.0
+"""How long a stop keeps idle connections open: a client may have sent a request that has not arrived. Those that are in
+use each get their last answer within that time, so that few are left to be closed."""
 
 
 class _Refused(Exception):
