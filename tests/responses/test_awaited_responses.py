@@ -89,3 +89,26 @@ async def test_a_whole_answer_is_given(awaited: Awaited, log: Journal) -> None:
 
     assert (body["status"], body["store"], created) == ("completed", False, True)
     assert "response_not_cleaned_up" in log.events
+
+
+async def test_a_key_is_free_before_its_caller_hears_of_a_failure() -> None:
+    happened: list[str] = []
+
+    class Freeing(Leaving):
+        async def release_key(self, *_: Any) -> None:
+            happened.append("freed")
+
+    background, store, streams = cast("Background", Answered()), cast("ResponseStore", Freeing()), Events()
+    awaited = Awaited(background, store, cast("StoredStreams", streams), JobEnds(), "m", Journal())
+    response, _ = await awaited.stream(CALLER, UNSTORED, "key")
+
+    async def send(message: Any) -> None:
+        if message.get("body"):
+            happened.append("heard")
+
+    async def stay() -> Any:
+        await asyncio.Event().wait()
+
+    await response({"type": "http"}, stay, send)
+
+    assert happened == ["freed", "heard"]

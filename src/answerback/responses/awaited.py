@@ -11,6 +11,7 @@ from starlette.responses import Response
 from answerback.accounts.model import Caller
 from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
 from answerback.http.openai_errors import InvalidParameter
+from answerback.http.sse import DONE
 from answerback.jobs.ends import JobEnds
 from answerback.jobs.kind import JobState, StoredFailure
 from answerback.kernel.errors import Conflict, ErrorCode, ProviderError, StorageUnavailable
@@ -95,22 +96,26 @@ class Awaited:
             ended = await self._store.end(tenant_id, response_id) if begun is False else None
             if ended is not None and ended.state is not JobState.COMPLETED:
                 whole = True
+                if lasting:
+                    await self._free_key(tenant_id, job_id)
                 raise _error_of(ended)
             found = await self._store.find(tenant_id, response_id)
             yield b""
             async with aclosing(self._streams.read(tenant_id, found)) as events:
                 async for event in events:
+                    if lasting and event.endswith(DONE):
+                        await self._free_key(tenant_id, job_id)
                     yield event
             whole = True
         finally:
-            if lasting:
-                if whole:
-                    # One that failed frees its key; others may read its events still.
-                    await self._clean_up(job_id, self._store.release_key(tenant_id, job_id))
-            else:
+            if not lasting:
                 if not whole:
                     await self._background.end(tenant_id, job_id)
                 await self._forget(tenant_id, job_id, asked)
+
+    async def _free_key(self, tenant_id: str, job_id: str) -> None:
+        """That of one that failed, before its caller knows; others may read its events still."""
+        await self._clean_up(job_id, self._store.release_key(tenant_id, job_id))
 
     async def _forget(self, tenant_id: str, job_id: str, asked: Asked) -> None:
         await self._clean_up(job_id, self._store.forget(tenant_id, job_id, stored=asked.stored))
