@@ -1,10 +1,12 @@
-"""The list of jobs, its filters, and a job's timeline."""
+"""The list of jobs and its filters."""
 
 import asyncio
 from collections.abc import Sequence
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from browsing import Visitor
+from playwright.async_api import Route
 from storefront import Shop
 
 from answerback.testing import behaviours, replies
@@ -106,6 +108,25 @@ async def test_a_search_that_takes_long_says_how_far_it_got_and_goes_on(visitor:
     await page.wait_for_url(f"**/console/jobs?error=rare&before={reached}")
 
 
+async def test_short_pages_of_a_search_are_shown_together(visitor: Visitor, running: Shop) -> None:
+    """As where among many jobs few suit: a page has what one request found."""
+    jobs = [await running.say("Do you ship to Norway?", key=visitor.key) for _ in range(3)]
+    listed = (await running.request("GET", "/v1/jobs", key=visitor.key))["items"]
+    later = {listed[0]["job_id"]: listed[1], listed[1]["job_id"]: listed[2]}
+
+    async def one(route: Route) -> None:
+        before = parse_qs(urlsplit(route.request.url).query).get("before", [""])[0]
+        found = later[before] if before else listed[0]
+        await route.fulfill(json={"items": [found], "next": found["job_id"] if found["job_id"] in later else None})
+
+    await visitor.page.route("**/v1/jobs?*error=*", one)
+
+    page = await visitor.open("/console/jobs?error=rare")
+
+    for job in jobs:
+        await page.locator(f"tr[data-key='{job}']").wait_for()
+
+
 async def test_a_choice_of_filters_keeps_the_focus(owner: Visitor) -> None:
     page = await owner.open("/console/jobs?tenant=default")
     await owner.sees("customer-42")
@@ -145,16 +166,6 @@ async def test_many_new_jobs_leave_none_out_of_the_list(visitor: Visitor, runnin
     await page.locator("tbody tr").nth(40).wait_for(timeout=SOON_MS)
 
 
-async def test_a_job_that_waits_names_the_one_before_it(owner: Visitor, day: Sequence[str]) -> None:
-    page = await owner.open(f"/console/jobs/{day[9]}")
-
-    await owner.sees("Waits for its turn")
-    await owner.sees("And without a table?")
-    await page.get_by_role("link", name=day[8]).click()
-    await page.wait_for_url(f"**/console/jobs/{day[8]}")
-    await owner.sees("Compare all kettles in a table.")
-
-
 async def test_an_operator_sees_the_jobs_of_all_tenants_and_mends_one(owner: Visitor, running: Shop) -> None:
     made = await running.request("POST", "/v1/keys", {"name": "neighbour"}, running.operator)
     job = await running.say("Compare all kettles in a table.", key=made["key"], session_id="at-the-neighbours")
@@ -177,27 +188,6 @@ async def test_an_operator_sees_the_jobs_of_all_tenants_and_mends_one(owner: Vis
     await page.wait_for_url(f"**/console/jobs?tenant={made['tenant_id']}")
     await row.wait_for()
     await page.get_by_text("customer-42").first.wait_for(state="detached")
-
-
-async def test_a_link_to_a_job_opens_for_its_tenant_and_for_operators(
-    owner: Visitor, visitor: Visitor, running: Shop
-) -> None:
-    running.receiver.on("/down", behaviours.gone())
-    job = await running.say("Is the kettle BPA-free?", key=visitor.key, session_id="shared", path="/down")
-    page = await visitor.open("/console/jobs")
-    await page.locator(f"tr[data-key='{job}'] a.whole").click()
-    await visitor.sees("Attempt 1: HTTP 410")
-
-    operators = await owner.open(page.url.removeprefix(visitor.url))
-    await owner.sees("Attempt 1: HTTP 410")
-    running.receiver.on("/down", behaviours.status(200))
-    await owner.role("button", "Resend").click()
-    await operators.get_by_text("Delivered", exact=True).wait_for()
-    await owner.role("link", "shared").click()
-    await operators.wait_for_url("**/console/conversation?session=shared&tenant=*")
-
-    await visitor.open(operators.url.removeprefix(owner.url))
-    await visitor.sees("Everything that touches water is steel or glass.")
 
 
 async def test_a_key_leads_to_the_jobs_that_it_sent(owner: Visitor, running: Shop) -> None:
@@ -231,52 +221,6 @@ async def test_pages_of_jobs_go_back_in_time(owner: Visitor, running: Shop) -> N
     await owner.role("link", "Older jobs").wait_for()
 
 
-async def test_a_job_is_a_timeline_of_all_that_happened(owner: Visitor, day: Sequence[str]) -> None:
-    overloaded = day[-1]
-    page = await owner.open(f"/console/jobs/{overloaded}")
-
-    await owner.sees("Answered")
-    steps = [text.split("\n")[0] for text in await page.locator(".timeline > li").all_inner_texts()]
-    asked = [step for step in steps if step.startswith("Asked the LLM")]
-    assert steps[0] == "Accepted"
-    assert asked == ["Asked the LLM, attempt 1", "Asked the LLM, attempt 2"]
-    assert [step for step in steps if step.startswith("Waited")]
-    await owner.sees("For another try.")
-    await owner.sees("HTTP 503")
-    await owner.sees("The Aurora, at 48 decibels.")
-    assert await owner.faults() == []
-
-
-async def test_a_callback_that_failed_shows_each_attempt_and_when_the_next_is_due(
-    owner: Visitor, day: Sequence[str]
-) -> None:
-    page = await owner.open(f"/console/jobs/{day[3]}")
-
-    await owner.sees("the CRM is being updated")
-    await owner.sees("Attempt 1: HTTP 503")
-    due = await page.locator(".countdown time").first.inner_text()
-    assert due.startswith("Next attempt in ")
-    assert await page.locator(".countdown time").first.get_attribute("title")
-
-
-async def test_a_callback_that_is_due_while_its_receiver_rests_says_so(visitor: Visitor, running: Shop) -> None:
-    running.receiver.on("/gone", behaviours.gone())
-    job = await running.say("Is the kettle BPA-free?", key=visitor.key, path="/gone")
-    page = await visitor.open(f"/console/jobs/{job}")
-    await visitor.sees("Attempt 1: HTTP 410")
-    body = await running.job(job, visitor.key)
-    (owed,) = body["deliveries"]
-    owed |= {"status": "pending", "next_attempt_at": "2026-01-01T12:00:00.000Z"}
-    owed["attempts"][-1] |= {"http_status": None, "status": "retry"}
-    await visitor.page.route(f"**/v1/jobs/{job}*", lambda route: route.fulfill(json=body))
-
-    await page.reload()
-
-    await visitor.sees("Due; its receiver rests")
-    await page.locator(".countdown").get_by_role("link", name="Its receiver").click()
-    await page.wait_for_url("**/console/receivers")
-
-
 async def test_the_list_says_what_is_due_and_what_comes_next(visitor: Visitor, running: Shop) -> None:
     running.receiver.on("/busy", behaviours.status(503))
     job = await running.say("Is the kettle BPA-free?", key=visitor.key, path="/busy")
@@ -305,43 +249,6 @@ async def test_taking_filters_away_leaves_the_tenant(owner: Visitor) -> None:
     await page.goto(f"{owner.url}/console/jobs?tenant=default&session_id=nobody")
     await owner.role("link", "Show all jobs").click()
     await page.wait_for_url("**/console/jobs?tenant=default")
-
-
-async def test_an_event_to_an_endpoint_is_named_as_one(visitor: Visitor, running: Shop) -> None:
-    endpoint = {"name": "log", "url": running.receiver.url("/log"), "event_types": ["message.completed"]}
-    await running.request("POST", "/v1/webhook_endpoints", endpoint, visitor.key)
-    job = await running.say("Is the kettle BPA-free?", key=visitor.key)
-
-    page = await visitor.open(f"/console/jobs/{job}")
-
-    timeline = page.locator(".timeline > li")
-    event, callback = timeline.filter(has_text="Event to an endpoint"), timeline.filter(has_text="Callback")
-    await event.get_by_text("/log").wait_for()
-    await callback.get_by_text("/answers").wait_for()
-
-
-async def test_an_open_job_can_be_cancelled_and_asked_again(
-    visitor: Visitor, running: Shop, day: Sequence[str]
-) -> None:
-    assert visitor.key is not None
-    job = await running.say("Compare all kettles in a table.", key=visitor.key)
-    page = await visitor.open(f"/console/jobs/{job}")
-    await visitor.sees("Asking the LLM")
-
-    await visitor.role("button", "Cancel").click()
-    await visitor.agrees("Cancel the job")
-
-    await page.get_by_role("heading", name=job).wait_for()
-    await visitor.role("button", "Ask again").click()
-    await page.wait_for_url(lambda url: "/console/jobs/job_" in url and job not in url)
-    await visitor.sees("Asked again of")
-
-
-async def test_a_job_that_is_not_there_says_so(visitor: Visitor) -> None:
-    visitor.expected.append("404")
-    await visitor.page.goto(f"{visitor.url}/console/jobs/job_{'0' * 32}")
-
-    await visitor.sees("no job")
 
 
 async def test_a_link_may_name_the_times_between_which_jobs_were_accepted(visitor: Visitor, running: Shop) -> None:

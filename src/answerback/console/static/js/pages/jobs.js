@@ -23,8 +23,9 @@ const AGES = [
   ["168", "Last 7 days"],
 ];
 const SIZE = 50;
-/** How many pages that are empty are read on from by themselves. */
+/** Where many jobs are passed over, pages are short: so many more are read, until there are a few jobs. */
 const MOST_READ = 10;
+const FEW = 10;
 const REREAD_MS = 15_000;
 /** How long a change waits until a list with filters shows it; longer, up to `REREAD_MS`, while changes do not stop. */
 const SOON_MS = 2000;
@@ -83,7 +84,7 @@ function live(view, last, read, join) {
   view.every(SOON_MS, async () => {
     const soon = last.requests === 1 && (gap || isFiltered(view));
     if (!stale) apart = 0;
-    if (!stale || isOld() || Date.now() - last.at < (soon ? apart : REREAD_MS)) return;
+    if (!stale || isOld() || Date.now() - last.at < (soon ? apart : REREAD_MS * last.requests)) return;
     apart = Math.min(2 * Math.max(apart, SOON_MS), REREAD_MS);
     stale = gap = false;
     await read();
@@ -104,12 +105,13 @@ function joined(newest, { items, next }) {
   return all.length > SIZE ? { items: all.slice(0, SIZE), next: all[SIZE - 1].job_id } : { items: all, next };
 }
 
-/** The first page that has jobs: where many are passed over, pages are short or empty and others follow. */
+/** The first page, and what it was read with. */
 async function found(query, signal) {
   let page = await get("/v1/jobs", query, signal);
   let requests = 1;
-  while (requests <= MOST_READ && page.next && !page.items.length) {
-    page = await get("/v1/jobs", { ...query, before: page.next }, signal);
+  while (requests <= MOST_READ && page.next && page.items.length < FEW) {
+    const { items, next } = await get("/v1/jobs", { ...query, before: page.next }, signal);
+    page = { items: [...page.items, ...items], next };
     requests += 1;
   }
   return { page, requests };

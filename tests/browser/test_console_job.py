@@ -1,0 +1,122 @@
+"""A job's timeline, and what can be done from it."""
+
+from collections.abc import Sequence
+
+from browsing import Visitor
+from storefront import Shop
+
+from answerback.testing import behaviours
+
+
+async def test_a_job_that_waits_names_the_one_before_it(owner: Visitor, day: Sequence[str]) -> None:
+    page = await owner.open(f"/console/jobs/{day[9]}")
+
+    await owner.sees("Waits for its turn")
+    await owner.sees("And without a table?")
+    await page.get_by_role("link", name=day[8]).click()
+    await page.wait_for_url(f"**/console/jobs/{day[8]}")
+    await owner.sees("Compare all kettles in a table.")
+
+
+async def test_a_link_to_a_job_opens_for_its_tenant_and_for_operators(
+    owner: Visitor, visitor: Visitor, running: Shop
+) -> None:
+    running.receiver.on("/down", behaviours.gone())
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key, session_id="shared", path="/down")
+    page = await visitor.open("/console/jobs")
+    await page.locator(f"tr[data-key='{job}'] a.whole").click()
+    await visitor.sees("Attempt 1: HTTP 410")
+
+    operators = await owner.open(page.url.removeprefix(visitor.url))
+    await owner.sees("Attempt 1: HTTP 410")
+    running.receiver.on("/down", behaviours.status(200))
+    await owner.role("button", "Resend").click()
+    await operators.get_by_text("Delivered", exact=True).wait_for()
+    await owner.role("link", "shared").click()
+    await operators.wait_for_url("**/console/conversation?session=shared&tenant=*")
+
+    await visitor.open(operators.url.removeprefix(owner.url))
+    await visitor.sees("Everything that touches water is steel or glass.")
+
+
+async def test_a_job_is_a_timeline_of_all_that_happened(owner: Visitor, day: Sequence[str]) -> None:
+    overloaded = day[-1]
+    page = await owner.open(f"/console/jobs/{overloaded}")
+
+    await owner.sees("Answered")
+    steps = [text.split("\n")[0] for text in await page.locator(".timeline > li").all_inner_texts()]
+    asked = [step for step in steps if step.startswith("Asked the LLM")]
+    assert steps[0] == "Accepted"
+    assert asked == ["Asked the LLM, attempt 1", "Asked the LLM, attempt 2"]
+    assert [step for step in steps if step.startswith("Waited")]
+    await owner.sees("For another try.")
+    await owner.sees("HTTP 503")
+    await owner.sees("The Aurora, at 48 decibels.")
+    assert await owner.faults() == []
+
+
+async def test_a_callback_that_failed_shows_each_attempt_and_when_the_next_is_due(
+    owner: Visitor, day: Sequence[str]
+) -> None:
+    page = await owner.open(f"/console/jobs/{day[3]}")
+
+    await owner.sees("the CRM is being updated")
+    await owner.sees("Attempt 1: HTTP 503")
+    due = await page.locator(".countdown time").first.inner_text()
+    assert due.startswith("Next attempt in ")
+    assert await page.locator(".countdown time").first.get_attribute("title")
+
+
+async def test_a_callback_that_is_due_while_its_receiver_rests_says_so(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/gone", behaviours.gone())
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key, path="/gone")
+    page = await visitor.open(f"/console/jobs/{job}")
+    await visitor.sees("Attempt 1: HTTP 410")
+    body = await running.job(job, visitor.key)
+    (owed,) = body["deliveries"]
+    owed |= {"status": "pending", "next_attempt_at": "2026-01-01T12:00:00.000Z"}
+    owed["attempts"][-1] |= {"http_status": None, "status": "retry"}
+    await visitor.page.route(f"**/v1/jobs/{job}*", lambda route: route.fulfill(json=body))
+
+    await page.reload()
+
+    await visitor.sees("Due; its receiver rests")
+    await page.locator(".countdown").get_by_role("link", name="Its receiver").click()
+    await page.wait_for_url("**/console/receivers")
+
+
+async def test_an_event_to_an_endpoint_is_named_as_one(visitor: Visitor, running: Shop) -> None:
+    endpoint = {"name": "log", "url": running.receiver.url("/log"), "event_types": ["message.completed"]}
+    await running.request("POST", "/v1/webhook_endpoints", endpoint, visitor.key)
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key)
+
+    page = await visitor.open(f"/console/jobs/{job}")
+
+    timeline = page.locator(".timeline > li")
+    event, callback = timeline.filter(has_text="Event to an endpoint"), timeline.filter(has_text="Callback")
+    await event.get_by_text("/log").wait_for()
+    await callback.get_by_text("/answers").wait_for()
+
+
+async def test_an_open_job_can_be_cancelled_and_asked_again(
+    visitor: Visitor, running: Shop, day: Sequence[str]
+) -> None:
+    assert visitor.key is not None
+    job = await running.say("Compare all kettles in a table.", key=visitor.key)
+    page = await visitor.open(f"/console/jobs/{job}")
+    await visitor.sees("Asking the LLM")
+
+    await visitor.role("button", "Cancel").click()
+    await visitor.agrees("Cancel the job")
+
+    await page.get_by_role("heading", name=job).wait_for()
+    await visitor.role("button", "Ask again").click()
+    await page.wait_for_url(lambda url: "/console/jobs/job_" in url and job not in url)
+    await visitor.sees("Asked again of")
+
+
+async def test_a_job_that_is_not_there_says_so(visitor: Visitor) -> None:
+    visitor.expected.append("404")
+    await visitor.page.goto(f"{visitor.url}/console/jobs/job_{'0' * 32}")
+
+    await visitor.sees("no job")
