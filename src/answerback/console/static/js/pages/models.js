@@ -28,7 +28,8 @@ export async function page(view) {
     {},
     h("table.cards", { "aria-label": "Providers" }, h("thead", {}, h("tr", {}, heads)), body),
   );
-  const lead = "A call goes to the first provider that is not resting; where it fails, the next one is asked.";
+  const lead =
+    "A call goes to the first provider that is not resting; where it fails, the next one is asked. The figures are those of the last 15 minutes.";
   const cards = h("div.stack", {}, card("Providers", table), benchmark(view));
   fill(view.root, head("Models", lead), cards, modelList(view));
   const read = async () => {
