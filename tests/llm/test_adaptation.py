@@ -54,6 +54,17 @@ class TestMaxTokens:
         old, new = {"max_tokens": 7, "max_completion_tokens": None}, {"max_tokens": None, "max_completion_tokens": 7}
         assert sent == [old, new, new]
 
+    async def test_a_second_call_that_hangs_had_the_time_of_both(
+        self, llm: FakeLLM, provider: OpenAICompatible
+    ) -> None:
+        llm.then(refusal(400, {"error": NO_MAX_TOKENS}), replies.hang())
+        asked = ChatRequest({"messages": MESSAGES, "model": "m", "max_tokens": 7}, 0.5)
+
+        with pytest.raises(ProviderError, match=r"did not answer within 0\.5 s"):
+            await ask(provider, asked)
+
+        assert llm.total == 2
+
     async def test_another_model_of_the_same_provider_keeps_it(self, llm: FakeLLM, provider: OpenAICompatible) -> None:
         llm.then(refusal(400, {"error": NO_MAX_TOKENS}))
         await ask(provider, request("new", max_tokens=7))

@@ -112,11 +112,10 @@ class OpenAICompatible:
     async def _ask(self, asked: dict[str, Json], request: ChatRequest, deadline: float, timeout: float) -> Reply:
         body, url = _encode(asked), self._urls[request.api]
         several = _choices(asked) > 1
+        response = await self._transport.open("POST", url, self._headers, body, timeout, within=request.timeout)
         if request.stream:
-            response = await self._transport.open("POST", url, self._headers, body, timeout)
             read = chunks(response, self._now, asked["model"], several=several)
             return await StreamedReply.open(read, request.timeout, deadline)
-        response = await self._transport.open("POST", url, self._headers, body, timeout)
         try:
             whole, document = await read_completion(response, self._now, asked["model"], self._heavy, several=several)
         finally:

@@ -164,14 +164,16 @@ class Transport:
         body: bytes | None,
         timeout: float,
         max_bytes: int = MAX_RESPONSE_BYTES,
+        within: float | None = None,
     ) -> OpenResponse:
         """Asks once (again only as `HttpClient.request` does), following no redirect; `timeout` covers the response to
-        its end. The caller closes it. Cancelling closes the connection, so that the LLM may stop.
+        its end; where it is the rest of a longer one, that is `within`. The caller closes it. Cancelling closes the
+        connection, so that the LLM may stop.
 
         Raises ProviderError, always retryable: `upstream_timeout` after `timeout` seconds, `upstream_unreachable` where
         no whole response came, `upstream_invalid` where it is not valid HTTP or exceeds the limit in bytes.
         """
-        explain = partial(self._explain, url, timeout)
+        explain = partial(self._explain, url, timeout if within is None else within)
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
