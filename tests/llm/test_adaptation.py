@@ -30,6 +30,10 @@ NO_STREAM_OPTIONS = [
     (400, {"error": {"code": "Invalid input", "status": 422, "message": json.dumps({"detail": [FORBIDDEN]})}}),
     (400, {"error": {"message": "Unknown parameter: 'stream_options'.", "param": "stream_options"}}),
     (400, {"error": {"message": "Unrecognized request argument supplied: stream_options"}}),
+    (400, {"error": 'json: unknown field "stream_options"'}),
+    (400, {"error": {"message": 'Invalid JSON payload received. Unknown name "streamOptions": Cannot find field.'}}),
+    (501, {"error": {"message": "StreamOptions is not implemented"}}),
+    (500, {"detail": "create() got an unexpected keyword argument 'stream_options'"}),
 ]
 
 
@@ -42,10 +46,19 @@ def request(model: str = "m", *, stream: bool = False, **fields: Any) -> ChatReq
 
 
 class TestMaxTokens:
+    @pytest.mark.parametrize(
+        "said",
+        [
+            NO_MAX_TOKENS,
+            {"message": "this model is not supported MaxTokens, please use MaxCompletionTokens", "code": "BadRequest"},
+            {"message": "litellm.UnsupportedParamsError: azure does not support parameters: ['max_tokens']"},
+        ],
+        ids=["OpenAI", "Azure", "LiteLLM"],
+    )
     async def test_a_model_that_refuses_it_gets_its_newer_name_at_once_and_ever_after(
-        self, llm: FakeLLM, provider: OpenAICompatible
+        self, llm: FakeLLM, provider: OpenAICompatible, said: Any
     ) -> None:
-        llm.then(refusal(400, {"error": NO_MAX_TOKENS}))
+        llm.then(refusal(400, {"error": said}))
 
         for _ in range(2):
             await ask(provider, request(max_tokens=7))

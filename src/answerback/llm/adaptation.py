@@ -32,9 +32,11 @@ _IN_MESSAGES = frozenset(SENT_BACK)
 _ALIASES: Mapping[str, tuple[str, ...]] = {STREAM_OPTIONS: (STREAM_OPTIONS, "include_usage")}
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|unknown|unrecognized|unexpected|extra|not permitted|not allowed|does not support"
-    rf"|invalid parameter|{MAX_COMPLETION_TOKENS}",
+    r"|invalid parameter|max_?completion_?tokens",
     re.IGNORECASE,
 )
+
+_NO_ARGUMENT = re.compile(r"unexpected keyword argument|extra inputs are not permitted", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +84,27 @@ def change_after(error: ProviderError, body: Mapping[str, Json], optional: froze
     """What to change after a refusal, so that the request may be asked again at once; None where nothing of ours is
     refused. `optional` are fields of ours that the answer can do without."""
     failure = error.failure
-    if failure.code is not ErrorCode.UPSTREAM_REFUSED or error.http_status is None or error.elsewhere:
+    if not _refuses(error) or error.http_status is None or error.elsewhere:
         return None
-    said = " ".join(filter(None, (failure.param, failure.upstream_code, failure.message)))
+    said = " ".join(filter(None, (failure.param, failure.upstream_code, failure.message, error.reason)))
     for field in (*sorted(optional), MAX_TOKENS):
         if _has(body, field) and any(_names(said, name) for name in _ALIASES.get(field, (field,))):
             if field != MAX_TOKENS:
                 return Change(field, certain=True)
             if MAX_COMPLETION_TOKENS not in body and _UNSUPPORTED.search(said):
                 return Change(field, certain=True)
+    if failure.code is not ErrorCode.UPSTREAM_REFUSED:
+        return None
     guesses = sorted(field for field in optional - {STREAM, STREAM_OPTIONS} - OF_OPENAI if field in body)
     # Some servers refuse a field without saying which.
     return Change(guesses[0], certain=False) if guesses else None
+
+
+def _refuses(error: ProviderError) -> bool:
+    """Whether the request is refused; servers in Python that pass fields on as arguments fail with a 500."""
+    if error.failure.code is ErrorCode.UPSTREAM_ERROR:
+        return _NO_ARGUMENT.search(error.reason or "") is not None
+    return error.failure.code is ErrorCode.UPSTREAM_REFUSED
 
 
 def wants_stream(error: ProviderError) -> bool:
@@ -127,4 +138,6 @@ def _without(said: Mapping[str, Json], field: str) -> dict[str, Json]:
 
 
 def _names(said: str, field: str) -> bool:
-    return re.search(rf"(?<![\w]){re.escape(field)}(?![\w])", said) is not None
+    """Whether the field is named, as it is sent or as servers in Go, Java and C# call it: `streamOptions`,
+    `MaxTokens`."""
+    return re.search(rf"(?<!\w){field.replace('_', '_?')}(?!\w)", said, re.IGNORECASE) is not None
