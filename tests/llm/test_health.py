@@ -151,7 +151,7 @@ def test_a_list_of_models_does_not_say_that_calls_are_answered(health: Health, c
     assert (first(health).reachable, first(health).error) == (False, f"the upstream: {code}")
 
 
-def told(*processes: Health) -> None:
+def share(*processes: Health) -> None:
     """Each knows what the others have seen."""
     for health in processes:
         health.others = [other.seen() for other in processes if other is not health]
@@ -163,12 +163,12 @@ def test_processes_show_the_same_of_a_provider(health: Health, clock: FakeClock)
     health.called(call(), failure(ErrorCode.UPSTREAM_AUTH))
     away_since = clock.now()
     clock.advance(10)
-    told(health, other)
+    share(health, other)
     assert (first(other).reachable, first(other).since) == (False, away_since)
     assert first(other).error == first(other).last_error == "the upstream: upstream_auth"
 
     other.called(call(), None)
-    told(health, other)
+    share(health, other)
 
     assert [(each.reachable, each.since, each.error) for each in (first(health), first(other))] == [
         (True, clock.now(), None)
@@ -183,7 +183,7 @@ def test_the_calls_of_all_processes_are_counted(health: Health, clock: FakeClock
     health.called(call(1.0), None)
     other.called(call(2.0), None)
     other.called(call(9.0), failure(ErrorCode.UPSTREAM_TIMEOUT))
-    told(health, other)
+    share(health, other)
     for each in (first(health), first(other)):
         assert (each.calls, each.failures, each.latency_ms_p50) == (4, 1, 2000)
 
@@ -200,7 +200,7 @@ def test_since_when_is_what_the_process_knows_that_saw_it_first(health: Health, 
     reachable_since = clock.now()
     clock.advance(10)
     other.called(call(), None)
-    told(health, other)
+    share(health, other)
     assert first(health).since == first(other).since == reachable_since
 
     # One process could not reach it in between.
@@ -209,7 +209,7 @@ def test_since_when_is_what_the_process_knows_that_saw_it_first(health: Health, 
     away = clock.now()
     clock.advance(10)
     health.called(call(), None)
-    told(health, other)
+    share(health, other)
 
     assert [(each.reachable, each.since) for each in (first(health), first(other))] == [(True, away)] * 2
 
@@ -219,7 +219,7 @@ def test_who_rests_in_any_process_is_shown_until_the_last_rest_ends(health: Heal
     other.add("first")
     health.rests("first", "m", 30, ErrorCode.UPSTREAM_RATE_LIMITED)
     other.rests("first", "m", 60, ErrorCode.UPSTREAM_CREDIT)
-    told(health, other)
+    share(health, other)
 
     assert first(health).rests == [Rest("m", clock.now() + 60_000, ErrorCode.UPSTREAM_CREDIT)]
 

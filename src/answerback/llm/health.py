@@ -1,4 +1,4 @@
-"""How the calls of each provider went lately, as this process saw them, and others that tell of theirs."""
+"""How the calls of each provider went lately, as this process saw them, and others that report theirs."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence

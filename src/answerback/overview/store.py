@@ -75,8 +75,8 @@ MAX_REPORTS = 100
 
 def _write_report(upsert: Any) -> Any:
     new = upsert(provider_reports).values({column.name: bindparam(column.name) for column in provider_reports.c})
-    told = {"seen_at": new.excluded.seen_at, "report": new.excluded.report}
-    return new.on_conflict_do_update(index_elements=[provider_reports.c.process_id], set_=told)
+    reported = {"seen_at": new.excluded.seen_at, "report": new.excluded.report}
+    return new.on_conflict_do_update(index_elements=[provider_reports.c.process_id], set_=reported)
 
 
 WRITE_REPORT = Statement(_write_report(sqlite.insert), postgresql=_write_report(postgresql.insert))

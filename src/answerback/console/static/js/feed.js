@@ -12,8 +12,8 @@ export class Feed extends EventTarget {
   /** Windows with the same `name`, that of their key, share one connection. */
   constructor(name) {
     super();
-    const tell = (said) => this.#came(said);
-    this.#source = globalThis.SharedWorker ? shared(name, tell, this.#ended.signal) : new FeedSource(tell);
+    const report = (said) => this.#came(said);
+    this.#source = globalThis.SharedWorker ? shared(name, report, this.#ended.signal) : new FeedSource(report);
   }
 
   /** "off", "live" or "lost". */
@@ -66,9 +66,9 @@ export class Feed extends EventTarget {
 }
 
 /** A window's part of a feed in a shared worker, until the `signal`. */
-function shared(name, tell, signal) {
+function shared(name, report, signal) {
   const { port } = new SharedWorker(new URL("./feed_worker.js", import.meta.url), { type: "module", name });
-  port.onmessage = ({ data }) => tell(data);
+  port.onmessage = ({ data }) => report(data);
   signal.addEventListener("abort", () => port.close());
   return { open: () => port.postMessage("open"), close: () => port.postMessage("close") };
 }

@@ -5,21 +5,21 @@ const RETRY_MS = 10_000;
 export class FeedSource {
   #source = null;
   #retry = null;
-  #tell;
+  #report;
 
-  /** `tell` gets `{state}` ("off", "live" or "lost"), `{broken: true}` at each failure, and `{name, detail}` of events. */
-  constructor(tell) {
-    this.#tell = tell;
+  /** `report` gets `{state}` ("off", "live" or "lost"), `{broken: true}` at each failure, and `{name, detail}` of events. */
+  constructor(report) {
+    this.#report = report;
   }
 
   open() {
     if (this.#source !== null) return;
     clearTimeout(this.#retry);
     const source = new EventSource("/v1/feed");
-    source.onopen = () => this.#tell({ state: "live" });
+    source.onopen = () => this.#report({ state: "live" });
     source.onerror = () => this.#failed(source);
     for (const name of ["overview", "jobs"]) {
-      source.addEventListener(name, (event) => this.#tell({ name, detail: JSON.parse(event.data) }));
+      source.addEventListener(name, (event) => this.#report({ name, detail: JSON.parse(event.data) }));
     }
     this.#source = source;
   }
@@ -28,13 +28,13 @@ export class FeedSource {
     clearTimeout(this.#retry);
     this.#source?.close();
     this.#source = null;
-    this.#tell({ state: "off" });
+    this.#report({ state: "off" });
   }
 
   /** A browser connects again by itself, unless the service refused. */
   #failed(source) {
-    this.#tell({ broken: true });
-    this.#tell({ state: "lost" });
+    this.#report({ broken: true });
+    this.#report({ state: "lost" });
     if (source.readyState !== EventSource.CLOSED) return;
     this.#source = null;
     this.#retry = setTimeout(() => this.open(), RETRY_MS);
