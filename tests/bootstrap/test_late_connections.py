@@ -1,7 +1,8 @@
-"""A stop ends a connection that was accepted in the moment in which it ended listening."""
+"""A stop answers what came in the moment in which it ended listening."""
 
 import asyncio
 import socket
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -48,8 +49,9 @@ class Listening:
         self._moment = moment
 
     def close(self) -> None:
-        self._server.close()
-        asyncio.get_running_loop().call_soon(self._moment.end)
+        if self._server.is_serving():
+            self._server.close()
+            asyncio.get_running_loop().call_soon(self._moment.end)
 
     async def wait_closed(self) -> None:
         await self._server.wait_closed()
@@ -88,3 +90,24 @@ async def test_a_connection_made_after_the_end_of_listening_is_closed_after_its_
         assert (await asyncio.wait_for(rest(reader), PATIENCE)).startswith(b"HTTP/1.1 200")
         await asyncio.wait_for(running, PATIENCE)
         writer.close()
+
+
+async def test_connections_that_only_the_kernel_knows_are_answered() -> None:
+    # Given requests that came since the event loop last looked
+    config = uvicorn.Config(Headers(), http=Patient, lifespan="off", log_config=None, timeout_keep_alive=75)  # type: ignore[arg-type]
+    server = Server(config, nothing, {}, Journal())
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server((HOST, 0)))
+        address = listening.getsockname()
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        await server.startup([listening])
+        clients = [stack.enter_context(socket.create_connection(address, PATIENCE)) for _ in range(3)]
+        for client in clients:
+            client.sendall(REQUEST)
+
+        # When the server stops
+        await asyncio.wait_for(server.shutdown([listening]), PATIENCE)
+
+        # Then each is answered
+        assert [client.recv(12) for client in clients] == [b"HTTP/1.1 200"] * 3

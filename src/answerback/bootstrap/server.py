@@ -8,8 +8,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 import uvicorn
 
@@ -231,17 +232,42 @@ class Server(uvicorn.Server):
             self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        waiting = self._end_listening(sockets or [])
         # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.
-        await asyncio.gather(super().shutdown(sockets), self._late_connections(), self._stop_engine())
+        await asyncio.gather(super().shutdown(sockets), self._late_connections(waiting), self._stop_engine())
         if self.server_state.tasks:
             await self._last_words()
 
-    async def _late_connections(self) -> None:
-        """Asks those to leave, too, that were accepted as the server ended listening, and that uvicorn did not know
-        yet: on one whose client goes on asking, the stop would wait for the end of the grace and cut a request off."""
+    def _end_listening(self, sockets: Sequence[socket.socket]) -> Sequence[socket.socket]:
+        """Returns the connections that the kernel had made and the event loop not yet accepted: with the sockets that
+        listen it would reset them."""
+        waiting: list[socket.socket] = []
+        for listening in sockets:
+            with contextlib.suppress(OSError):
+                while True:
+                    waiting.append(listening.accept()[0])
+        for server in self.servers:
+            server.close()
+        return waiting
+
+    async def _late_connections(self, waiting: Sequence[socket.socket]) -> None:
+        """Serves what was `waiting`. Asks those to leave, too, that were accepted as the server ended listening, and
+        that uvicorn did not know yet: on one whose client goes on asking, the stop would wait for the end of the grace
+        and cut a request off."""
+        loop = asyncio.get_running_loop()
+        for each in waiting:
+            await loop.connect_accepted_socket(self._protocol, each)
         await asyncio.sleep(LATE_SECONDS)
         for connection in tuple(self.server_state.connections):
             connection.shutdown()
+
+    def _protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes it for what it accepts itself."""
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     async def _last_words(self) -> None:
         """Lets the requests that outlasted the grace answer; a client that reads nothing is not waited for."""
