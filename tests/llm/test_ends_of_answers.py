@@ -61,6 +61,62 @@ async def test_an_end_in_another_field_is_shown_in_openais(
     assert json.loads((await send_whole(provider, REQUEST)).body)["choices"][0]["finish_reason"] == "length"
 
 
+@pytest.mark.parametrize("field", ["native_finish_reason", "finishReason"])
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [("MAX_TOKENS", "length"), ("length", "length"), ("pause_turn", "length"), ("SAFETY", "content_filter")],
+)
+@pytest.mark.parametrize("reason", ["stop", "STOP", "tool_calls", "a reason of its own"])
+async def test_an_answer_told_as_done_is_not_whole_where_the_models_own_word_says_so(
+    reason: str, own: str, said: str, field: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "An ans"}, "finish_reason": reason, field: own}
+    llm.then(replies.completion(choices=[choice]))
+
+    reply = await send_whole(provider, REQUEST)
+
+    (shown,) = json.loads(reply.body)["choices"]
+    assert (reply.finish_reason, reply.answer().finish_reason) == (said, said)
+    assert (shown["finish_reason"], shown[field]) == (said, own)
+
+
+@pytest.mark.parametrize("own", ["MALFORMED_FUNCTION_CALL", "network_error", "OTHER", "abort"])
+async def test_an_answer_told_as_done_is_none_where_the_models_own_word_says_that_it_failed(
+    own: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    choice = {"message": {"content": "half"}, "finish_reason": "stop", "native_finish_reason": own}
+    llm.then(replies.completion(choices=[choice]))
+
+    failure = await failure_of(provider)
+
+    assert (failure.failure.code, failure.retryable) == (ErrorCode.UPSTREAM_ERROR, True)
+
+
+@pytest.mark.parametrize(
+    ("reason", "own", "said"),
+    [
+        ("stop", "STOP", "stop"),
+        ("stop", "end_turn", "stop"),
+        ("stop", "a reason of its own", "stop"),
+        ("stop", "", "stop"),
+        ("stop", "FINISH_REASON_UNSPECIFIED", "stop"),
+        ("length", "stop", "length"),
+        ("content_filter", "STOP", "content_filter"),
+        ("", "STOP", "stop"),
+        ("null", "MAX_TOKENS", "length"),
+    ],
+)
+async def test_any_other_word_of_the_models_own_counts_only_where_there_is_no_finish_reason(
+    reason: str, own: str, said: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    choice = {"message": {"content": "An answer."}, "finish_reason": reason, "native_finish_reason": own}
+    llm.then(replies.completion(choices=[choice]))
+
+    reply = await send_whole(provider, REQUEST)
+
+    assert (reply.finish_reason, json.loads(reply.body)["choices"][0]["finish_reason"]) == (said, said)
+
+
 @pytest.mark.parametrize(("reason", "said"), [("STOP", "tool_calls"), ("tool_use", "tool_calls"), ("stop", "stop")])
 async def test_calls_end_in_openais_word_for_calls_unless_the_upstream_said_another_of_openais(
     reason: str, said: str, llm: FakeLLM, provider: OpenAICompatible

@@ -5,6 +5,7 @@ import json
 import pytest
 from scripting import read
 
+from answerback.kernel.errors import ProviderError
 from answerback.kernel.json import Json
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
@@ -39,6 +40,10 @@ async def ends(provider: OpenAICompatible, **asked: Json) -> list[tuple[int, Jso
         ({"finish_reason": "FINISH_REASON_MAX_TOKENS"}, "length"),
         ({"finish_reason": "BLOCKLIST"}, "content_filter"),
         ({"native_finish_reason": "MAX_TOKENS"}, "length"),
+        ({"finish_reason": "stop", "native_finish_reason": "MAX_TOKENS"}, "length"),
+        ({"finish_reason": "stop", "native_finish_reason": "SAFETY"}, "content_filter"),
+        ({"finish_reason": "stop", "native_finish_reason": "STOP"}, "stop"),
+        ({"finish_reason": "length", "native_finish_reason": "STOP"}, "length"),
         ({"finish_reason": "a_word_of_its_own"}, "a_word_of_its_own"),
     ],
     ids=str,
@@ -49,6 +54,16 @@ async def test_a_word_of_another_dialect_is_openais_word(
     llm.then(replies.stream(sse(piece({"content": "Hello"}), piece({}, **end))))
 
     assert await ends(provider) == [(0, said)]
+
+
+async def test_a_stream_told_as_done_broke_where_the_models_own_word_says_that_it_failed(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    last = piece({}, finish_reason="stop", native_finish_reason="MALFORMED_FUNCTION_CALL")
+    llm.then(replies.stream(sse(piece({"content": "Hel"}), last)))
+
+    with pytest.raises(ProviderError, match="broke the answer off"):
+        await ends(provider)
 
 
 @pytest.mark.parametrize(("word", "said"), [("STOP", "tool_calls"), ("tool_use", "tool_calls"), ("stop", "stop")])

@@ -38,6 +38,9 @@ class Finish(Enum):
     UNKNOWN = auto()
 
 
+NOT_WHOLE = frozenset({Finish.CUT, Finish.FILTERED, Finish.FAILED})
+
+
 _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.DONE, "OpenAI", "stop completed"),
     (Finish.DONE, "Anthropic", "end_turn stop_sequence"),
@@ -134,12 +137,20 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
 
 
 def reason_of(choice: Mapping[str, Json]) -> Json:
-    """What the choice says of its end: its `finish_reason`, else what stands in its place at OpenRouter, at Gemini and
-    in OpenAI's vision preview."""
+    """What the choice says of its end: its `finish_reason`, or what stands beside it at OpenRouter, at Gemini and in
+    OpenAI's vision preview: the model's own word, which counts where `finish_reason` is none, and where it says that
+    an answer which is told as done is not whole."""
     reason = choice.get("finish_reason")
-    if reason is None:
-        reason = choice.get("native_finish_reason") or choice.get("finishReason") or choice.get("finish_details")
-    return reason
+    own = choice.get("native_finish_reason") or choice.get("finishReason") or choice.get("finish_details")
+    if reason is None or own is None or own == reason:
+        return own if reason is None else reason
+    match classify(reason):
+        case Finish.NONE:
+            return own
+        case Finish.DONE | Finish.TOOLS | Finish.UNKNOWN:
+            return own if classify(own) in NOT_WHOLE else reason
+        case Finish.CUT | Finish.FILTERED | Finish.FAILED:
+            return reason
 
 
 def word_of(value: Json) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TypeGuard
 
 from answerback.kernel.json import Json
-from answerback.llm.finish_reasons import OPENAI_WORDS
+from answerback.llm.finish_reasons import OPENAI_WORDS, reason_of
 from answerback.llm.heads import COMPLETION, TIERS
 from answerback.llm.usage_fields import DETAILS, LARGEST_COUNT
 
@@ -28,6 +28,7 @@ def _is_plain_choice(choice: Mapping[str, Json]) -> bool:
     return (
         type(reason := choice.get("finish_reason")) is str
         and reason in OPENAI_WORDS
+        and reason_of(choice) == reason
         and type(choice.get("index")) is int
         and choice.get("logprobs") is None
         and not choice.get("error")
