@@ -1,6 +1,7 @@
 """A stop answers what came in the moment in which it ended listening."""
 
 import asyncio
+import os
 import socket
 from contextlib import ExitStack
 from typing import Any
@@ -10,7 +11,7 @@ import uvicorn
 
 from answerback.bootstrap.server import Server
 from answerback.testing.service import HOST
-from bounded_http import PATIENCE, Headers, Patient, rest
+from bounded_http import PATIENCE, Headers, Patient, connected, rest, serving
 from builders import Journal
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
@@ -111,3 +112,70 @@ async def test_connections_that_only_the_kernel_knows_are_answered() -> None:
 
         # Then each is answered
         assert [client.recv(12) for client in clients] == [b"HTTP/1.1 200"] * 3
+
+
+class Slow:
+    """Begins to answer, and goes on when it may."""
+
+    def __init__(self) -> None:
+        self.goes_on = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        await self.goes_on.wait()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Known(Patient):
+    """Remembers its connections."""
+
+    seen: list["Known"]
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.seen.append(self)
+
+
+@pytest.fixture
+def known() -> type[Known]:
+    return type("Connections", (Known,), {"seen": []})
+
+
+async def test_an_idle_connection_on_which_a_request_has_just_come_is_not_closed(known: type[Known]) -> None:
+    async with serving(Headers(), http=known) as port, connected(port) as (reader, writer):
+        # Given a request that the kernel has, and the event loop not yet
+        writer.write(REQUEST)
+        await reader.readuntil(b"host")
+        [connection] = known.seen
+        connection.shutdown()
+        os.write(writer.get_extra_info("socket").fileno(), REQUEST)
+
+        # When the time of idle connections is over
+        connection._leave()
+
+        # Then it is answered, as the last one
+        said = await rest(reader)
+        assert said.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in said
+
+
+async def test_a_client_whose_response_had_begun_may_ask_once_more(known: type[Known]) -> None:
+    app = Slow()
+    async with serving(app, http=known) as port, connected(port) as (reader, writer):
+        # Given a response whose head says nothing of an end
+        writer.write(REQUEST)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"connection: close" not in head
+        [connection] = known.seen
+
+        # When the server stops, the response ends, and the client asks again
+        connection.shutdown()
+        app.goes_on.set()
+        await reader.readuntil(b"0\r\n\r\n")
+        writer.write(REQUEST)
+
+        # Then it is answered, as the last one
+        said = await rest(reader)
+        assert said.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in said

@@ -1,9 +1,15 @@
 """How a connection is read, and how it is closed, so that no client loses a response."""
 
+import array
 import asyncio
+import sys
 from collections.abc import Callable
 
 from uvicorn.protocols.http.flow_control import FlowControl
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
 
 
 class Flow(FlowControl):
@@ -68,3 +74,12 @@ class LingeringTransport:
         self.write = transport.write
         self.is_closing = transport.is_closing
         self.close = close
+
+
+def has_unread(transport: asyncio.BaseTransport) -> bool:
+    """Whether the kernel holds something that came and was not read: closing would reset the connection."""
+    if sys.platform == "win32":
+        return False
+    size = array.array("i", [0])
+    fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, size)
+    return size[0] > 0

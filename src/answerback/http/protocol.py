@@ -19,7 +19,7 @@ from answerback.http.early_responses import (
 )
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
-from answerback.http.flow import Flow, LingeringTransport, ResponseWriter
+from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, has_unread
 from answerback.http.heads import name_host_of, wrong_head
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog
@@ -214,15 +214,18 @@ class BoundedHttp(TurnTaking):
         super().on_response_complete()
 
     def shutdown(self) -> None:
-        """Of a server that stops: a request under way, or on its way, is the connection's last."""
+        """Of a server that stops: a request under way, or on its way, is the connection's last. A client whose response
+        has begun does not know of the end, and may ask once more."""
         self._leaving = True
-        if self._answering():
+        if self._answering() and not self.cycle.response_started:
             super().shutdown()
         else:
             self.loop.call_later(LEAVING_SECONDS, self._leave)
 
     def _leave(self) -> None:
-        if self._begun_at is None and not self._answering():
+        if self._answering():
+            super().shutdown()
+        elif self._begun_at is None and not has_unread(self.transport):
             self.transport.close()
 
     def _watch_reading(self) -> None:
