@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, text
@@ -121,6 +122,37 @@ async def test_operations_that_have_queued_share_one_commit(writer: Writer) -> N
     assert results == list(range(100))
     assert writer.kept == results
     assert writer.transactions.count("COMMIT") == 2
+
+
+async def test_who_comes_while_a_lock_is_waited_for_does_not_wait_for_it_anew(path: Path) -> None:
+    # Given a writer that waits for another process's lock
+    loop, waits, gave_up = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    begun: list[str] = []
+
+    class Locked(sqlite3.Connection):
+        def execute(self, sql: str, /, *values: Any) -> sqlite3.Cursor:
+            if sql == "BEGIN IMMEDIATE":
+                begun.append(sql)
+                loop.call_soon_threadsafe(waits.set)
+                gave_up.wait(20)
+                raise sqlite3.OperationalError("database is locked")
+            return super().execute(sql, *values)
+
+    group = GroupCommit("locked", lambda: Locked(path), "BEGIN IMMEDIATE", FixedClock())
+    first = asyncio.ensure_future(group.run(lambda _: put(1)))
+    await waits.wait()
+
+    # When others come, and it gives up
+    others = [asyncio.ensure_future(group.run(lambda _: put(2))) for _ in range(MAX_GROUP + 1)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gave_up.set()
+    outcomes = await asyncio.gather(first, *others, return_exceptions=True)
+
+    # Then all are refused after this one wait
+    assert {type(each) for each in outcomes} == {StorageUnavailable}
+    assert begun == ["BEGIN IMMEDIATE"]
+    await group.close()
 
 
 async def test_results_of_a_large_group_leave_turns_of_the_event_loop_to_others(writer: Writer) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from answerback.http import readiness
 from answerback.http.readiness import FRESH_SECONDS, PROVEN_SECONDS, Readiness
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
@@ -62,3 +63,16 @@ async def test_after_trouble_only_a_write_will_do(subject: Subject, clock: FakeC
 async def test_an_engine_that_stopped_is_trouble(subject: Subject) -> None:
     subject.healthy = False
     assert await subject.readiness.trouble() == "the engine is not running"
+
+
+async def test_a_database_that_does_not_answer_is_not_waited_for_long(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 0.01)
+
+    trouble = await Readiness(hangs, hangs, lambda: True, clock.monotonic).trouble()
+
+    assert trouble == "the database does not take writes now"

@@ -67,7 +67,7 @@ async def test_an_end_in_another_field_is_shown_in_openais(
     [("MAX_TOKENS", "length"), ("length", "length"), ("pause_turn", "length"), ("SAFETY", "content_filter")],
 )
 @pytest.mark.parametrize("reason", ["stop", "STOP", "tool_calls", "a reason of its own"])
-async def test_an_answer_told_as_done_is_not_whole_where_the_models_own_word_says_so(
+async def test_an_answer_shown_as_done_is_not_whole_where_the_models_own_word_says_so(
     reason: str, own: str, said: str, field: str, llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": "An ans"}, "finish_reason": reason, field: own}
@@ -81,7 +81,7 @@ async def test_an_answer_told_as_done_is_not_whole_where_the_models_own_word_say
 
 
 @pytest.mark.parametrize("own", ["MALFORMED_FUNCTION_CALL", "network_error", "OTHER", "abort"])
-async def test_an_answer_told_as_done_is_none_where_the_models_own_word_says_that_it_failed(
+async def test_an_answer_shown_as_done_is_none_where_the_models_own_word_says_that_it_failed(
     own: str, llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
     choice = {"message": {"content": "half"}, "finish_reason": "stop", "native_finish_reason": own}

@@ -56,7 +56,7 @@ async def test_a_word_of_another_dialect_is_openais_word(
     assert await ends(provider) == [(0, said)]
 
 
-async def test_a_stream_told_as_done_broke_where_the_models_own_word_says_that_it_failed(
+async def test_a_stream_shown_as_done_broke_where_the_models_own_word_says_that_it_failed(
     llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
     last = piece({}, finish_reason="stop", native_finish_reason="MALFORMED_FUNCTION_CALL")

@@ -135,25 +135,24 @@ class GroupCommit:
     def _work(self) -> None:
         connection: sqlite3.Connection | None = None
         # Before each group begins: what its operations read must not be older than what came before them.
-        while self._receive():
+        while self._receive(wait=True):
             entries: list[_Entry] = []
             try:
                 connection = connection or self._connect()
             except sqlite3.Error as error:
-                entries.extend(self._group())
-                _fail(entries, error)
+                self._refuse_waiting(error)
             else:
                 self._serve(connection, self._group(), entries)
             _settle(entries)
         if connection is not None:
             connection.close()
 
-    def _receive(self) -> bool:
-        """Takes in the operations that have come, and waits for one if there are none. False once the runner is closed
-        and has served them all."""
+    def _receive(self, *, wait: bool) -> bool:
+        """Takes in the operations that have come, and may wait for one if there are none. False once the runner is
+        closed and has served them all."""
         try:
             while self._receiving:
-                if (entries := self._arrivals.get(block=not self._waiting)) is None:
+                if (entries := self._arrivals.get(block=wait and not self._waiting)) is None:
                     self._receiving = False
                 for entry in entries or ():
                     self._waiting.add(entry.tenant_id, entry)
@@ -173,6 +172,16 @@ class GroupCommit:
             if size == MAX_GROUP or payload_bytes >= MAX_GROUP_BYTES or time.monotonic() >= ends_at:
                 return
 
+    def _refuse_waiting(self, error: sqlite3.Error) -> None:
+        """Of a transaction that could not begin. Those that came while it waited for a lock have found it held for as
+        long: another wait would be of no more use, and they would be refused late."""
+        self._receive(wait=False)
+        entries: list[_Entry] = []
+        while (turn := self._waiting.take()) is not None:
+            entries.append(turn[1])
+        _fail(entries, error)
+        _settle(entries)
+
     def _serve(self, connection: sqlite3.Connection, group: Iterable[_Entry], entries: list[_Entry]) -> None:
         """Runs the operations of a group, and adds them to `entries` as they begin."""
         try:
@@ -182,6 +191,8 @@ class GroupCommit:
             if not entries:
                 # The transaction itself did not begin.
                 entries.extend(group)
+                if isinstance(error, sqlite3.OperationalError):
+                    self._refuse_waiting(error)
             self._after_failure(connection, entries, error)
 
     def _after_failure(self, connection: sqlite3.Connection, entries: Sequence[_Entry], error: Exception) -> None:

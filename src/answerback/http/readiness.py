@@ -9,6 +9,8 @@ FRESH_SECONDS = 1.0
 """How long an answer is given again."""
 PROVEN_SECONDS = 30.0
 """How long a write proves that the database takes writes; in between a transaction without one has to do."""
+PATIENCE_SECONDS = 2.0
+"""How long the database may take to answer: probes give up soon."""
 
 Check = Callable[[], Awaitable[None]]
 """Raises StorageUnavailable."""
@@ -47,12 +49,13 @@ class Readiness:
 
     async def _ask(self) -> str | None:
         try:
-            if self._monotonic() < self._proven_until:
-                await self._look()
-            else:
-                await self._prove()
-                self._proven_until = self._monotonic() + PROVEN_SECONDS
-        except StorageUnavailable:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                if self._monotonic() < self._proven_until:
+                    await self._look()
+                else:
+                    await self._prove()
+                    self._proven_until = self._monotonic() + PROVEN_SECONDS
+        except (StorageUnavailable, TimeoutError):
             self._proven_until = float("-inf")
             return "the database does not take writes now"
         return None if self._engine_healthy() else "the engine is not running"

@@ -139,7 +139,7 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
 def reason_of(choice: Mapping[str, Json]) -> Json:
     """What the choice says of its end: its `finish_reason`, or what stands beside it at OpenRouter, at Gemini and in
     OpenAI's vision preview: the model's own word, which counts where `finish_reason` is none, and where it says that
-    an answer which is told as done is not whole."""
+    an answer which is shown as done is not whole."""
     reason = choice.get("finish_reason")
     own = choice.get("native_finish_reason") or choice.get("finishReason") or choice.get("finish_details")
     if reason is None or own is None or own == reason:
