@@ -3,17 +3,20 @@
 import asyncio
 import os
 import socket
-from contextlib import ExitStack
-from typing import Any
+from contextlib import AsyncExitStack, ExitStack
+from typing import Any, Self
 
 import pytest
 import uvicorn
 
-from answerback.bootstrap.server import Server
+from answerback.bootstrap import http_server
+from answerback.bootstrap.http_server import Server
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, Headers, Patient, connected, rest, serving
 from builders import Journal
 
+QUIET = 0.3
+"""Seconds without a request after which idle connections are closed, where a test says so."""
 REQUEST = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
 
 
@@ -93,25 +96,42 @@ async def test_a_connection_made_after_the_end_of_listening_is_closed_after_its_
         writer.close()
 
 
-async def test_connections_that_only_the_kernel_knows_are_answered() -> None:
-    # Given requests that came since the event loop last looked
-    config = uvicorn.Config(Headers(), http=Patient, lifespan="off", log_config=None, timeout_keep_alive=75)  # type: ignore[arg-type]
-    server = Server(config, nothing, {}, Journal())
-    with ExitStack() as stack:
-        listening = stack.enter_context(socket.create_server((HOST, 0)))
-        address = listening.getsockname()
+class Started:
+    """A server that stops when it is asked to, without a turn of the event loop before."""
+
+    def __init__(self, app: Any) -> None:
+        config = uvicorn.Config(app, http=Patient, lifespan="off", log_config=None, timeout_keep_alive=75)  # type: ignore[arg-type]
         config.load()
-        server.lifespan = config.lifespan_class(config)
-        await server.startup([listening])
-        clients = [stack.enter_context(socket.create_connection(address, PATIENCE)) for _ in range(3)]
-        for client in clients:
-            client.sendall(REQUEST)
+        self._server = Server(config, nothing, {}, Journal())
+        self._server.lifespan = config.lifespan_class(config)
+        self._listening = socket.create_server((HOST, 0))
+        self.port: int = self._listening.getsockname()[1]
 
-        # When the server stops
-        await asyncio.wait_for(server.shutdown([listening]), PATIENCE)
+    async def __aenter__(self) -> Self:
+        await self._server.startup([self._listening])
+        return self
 
-        # Then each is answered
-        assert [client.recv(12) for client in clients] == [b"HTTP/1.1 200"] * 3
+    async def __aexit__(self, *_: object) -> None:
+        self._listening.close()
+
+    async def stop(self) -> None:
+        await asyncio.wait_for(self._server.shutdown([self._listening]), PATIENCE)
+
+
+async def test_connections_that_only_the_kernel_knows_are_answered() -> None:
+    async with Started(Headers()) as server:
+        with ExitStack() as stack:
+            # Given requests that came since the event loop last looked
+            address = (HOST, server.port)
+            clients = [stack.enter_context(socket.create_connection(address, PATIENCE)) for _ in range(3)]
+            for client in clients:
+                client.sendall(REQUEST)
+
+            # When the server stops
+            await server.stop()
+
+            # Then each is answered
+            assert [client.recv(12) for client in clients] == [b"HTTP/1.1 200"] * 3
 
 
 class Slow:
@@ -142,6 +162,36 @@ def known() -> type[Known]:
     return type("Connections", (Known,), {"seen": []})
 
 
+class Unhurried:
+    """Takes longer to answer than half of the time after which idle connections are closed."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.6 * QUIET)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def test_idle_connections_stay_while_clients_still_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "QUIET_SECONDS", QUIET)
+    async with Started(Unhurried()) as server, AsyncExitStack() as stack:
+        # Given a client with several connections
+        pool = [await stack.enter_async_context(connected(server.port)) for _ in range(5)]
+        for reader, writer in pool:
+            writer.write(REQUEST)
+            await reader.readuntil(b"\r\n\r\n")
+
+        # When the server stops while it asks on one after the other
+        stopping = asyncio.ensure_future(server.stop())
+        answered = []
+        for reader, writer in pool:
+            writer.write(REQUEST)
+            answered.append(await rest(reader))
+
+        # Then each is answered
+        assert [each[:12] for each in answered] == [b"HTTP/1.1 200"] * len(pool)
+        await stopping
+
+
 async def test_an_idle_connection_on_which_a_request_has_just_come_is_not_closed(known: type[Known]) -> None:
     async with serving(Headers(), http=known) as port, connected(port) as (reader, writer):
         # Given a request that the kernel has, and the event loop not yet
@@ -151,8 +201,8 @@ async def test_an_idle_connection_on_which_a_request_has_just_come_is_not_closed
         connection.shutdown()
         os.write(writer.get_extra_info("socket").fileno(), REQUEST)
 
-        # When the time of idle connections is over
-        connection._leave()
+        # When idle connections are closed
+        connection.leave()
 
         # Then it is answered, as the last one
         said = await rest(reader)

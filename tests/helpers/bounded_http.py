@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import uvicorn
 
+from answerback.bootstrap.http_server import Server
 from answerback.http.early_responses import EarlyResponses
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.protocol import BoundedHttp
@@ -77,11 +78,14 @@ class App:
         await send({"type": "http.response.body", "body": b"the end", "more_body": False})
 
 
+async def _nothing() -> None: ...
+
+
 @asynccontextmanager
 async def serving(app: Any, keep_alive: float = 75, http: type[BoundedHttp] = Impatient) -> AsyncIterator[int]:
     """The port of a server with short timeouts."""
     config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, timeout_keep_alive=keep_alive)  # type: ignore[arg-type]
-    server = uvicorn.Server(config)
+    server = Server(config, _nothing, {}, Journal())
     with socket.create_server((HOST, 0)) as listening:
         running = asyncio.ensure_future(server.serve([listening]))
         yield listening.getsockname()[1]

@@ -1,22 +1,19 @@
 """The service as a process that listens."""
 
 import asyncio
-import contextlib
 import errno
-import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
 
 import uvicorn
 
 from answerback.accounts.ratelimit import MovingWindows
 from answerback.accounts.store import AccountStore
 from answerback.bootstrap.app import create_app
+from answerback.bootstrap.http_server import Server
 from answerback.bootstrap.processes import Membership, Supervisor
 from answerback.bootstrap.runtime import loop_factory, open_log, open_process, shown_at_start
 from answerback.bootstrap.service import Role, build
@@ -37,12 +34,6 @@ BACKLOG = 2048
 SEND_BUFFER_BYTES = 128 * 1024
 """How much of a response the kernel takes for a client that does not read; Linux allows twice that. By default it would
 be megabytes, and the LLM would be read and paid for that much further."""
-
-LAST_WORDS_SECONDS = 1.0
-"""How long a stop waits for clients to read the end of responses that it cut short."""
-
-LATE_SECONDS = 0.05
-"""Within this time after the end of listening, what was accepted before is a connection."""
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep idle connections (aiohttp 15 s, proxies 60 s): if the service closed first, a request sent
@@ -184,108 +175,3 @@ def _listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket
         reason = str(error.strerror).partition(" (")[0]
         raise StartError(f"cannot listen on {host}:{port}: {reason}") from error
     return sockets
-
-
-class Server(uvicorn.Server):
-    """Says when it listens, and ends with exit code 0 on SIGTERM and SIGINT."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        stop_engine: Callable[[], Awaitable[None]],
-        facts: Mapping[str, object],
-        log: Log,
-    ) -> None:
-        super().__init__(config)
-        self._stop_engine = stop_engine
-        self._facts = facts
-        self._log = log
-        self._siblings: Link | None = None
-        self._speaks = True
-        self.code = 0
-
-    def join(self, siblings: Link, *, first: bool) -> None:
-        """One of several processes: it stops when their supervisor ends. The `first` speaks for all."""
-        self._siblings = siblings
-        self._speaks = first
-        siblings.on_gone = self._supervisor_gone
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if not self.started:
-            return
-        if self._speaks:
-            self._log.info("listening", **self._facts)
-        else:
-            self._log.info("joined", pid=os.getpid())
-        if self._siblings is not None:
-            self._siblings.ready()
-
-    def broke(self) -> None:
-        """Ends, so that the supervisor starts another."""
-        self.code = 1
-        self.should_exit = True
-
-    def _supervisor_gone(self) -> None:
-        if not self.should_exit:
-            self._log.error("supervisor_gone")
-            self.should_exit = True
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        waiting = self._end_listening(sockets or [])
-        # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.
-        await asyncio.gather(super().shutdown(sockets), self._late_connections(waiting), self._stop_engine())
-        if self.server_state.tasks:
-            await self._last_words()
-
-    def _end_listening(self, sockets: Sequence[socket.socket]) -> Sequence[socket.socket]:
-        """Returns the connections that the kernel had made and the event loop not yet accepted: with the sockets that
-        listen it would reset them."""
-        waiting: list[socket.socket] = []
-        for listening in sockets:
-            with contextlib.suppress(OSError):
-                while True:
-                    waiting.append(listening.accept()[0])
-        for server in self.servers:
-            server.close()
-        return waiting
-
-    async def _late_connections(self, waiting: Sequence[socket.socket]) -> None:
-        """Serves what was `waiting`. Asks those to leave, too, that were accepted as the server ended listening, and
-        that uvicorn did not know yet: on one whose client goes on asking, the stop would wait for the end of the grace
-        and cut a request off."""
-        loop = asyncio.get_running_loop()
-        for each in waiting:
-            await loop.connect_accepted_socket(self._protocol, each)
-        await asyncio.sleep(LATE_SECONDS)
-        for connection in tuple(self.server_state.connections):
-            connection.shutdown()
-
-    def _protocol(self) -> asyncio.Protocol:
-        """As uvicorn makes it for what it accepts itself."""
-        make: Any = self.config.http_protocol_class
-        protocol: asyncio.Protocol = make(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-        return protocol
-
-    async def _last_words(self) -> None:
-        """Lets the requests that outlasted the grace answer; a client that reads nothing is not waited for."""
-        tasks = tuple(self.server_state.tasks)
-        _, silent = await asyncio.wait(tasks, timeout=LAST_WORDS_SECONDS)
-        if silent:
-            for connection in tuple(self.server_state.connections):
-                connection.transport.abort()
-            await asyncio.wait(silent, timeout=LAST_WORDS_SECONDS)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
-            self._log.info("stopped")

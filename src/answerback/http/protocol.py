@@ -41,9 +41,6 @@ MAX_UNWANTED_BYTES = 16 * 1024 * 1024
 
 IDLE_SECONDS = 1.0
 """A connection that has been silent for so long makes room for another where descriptors are short."""
-LEAVING_SECONDS = 1.0
-"""How long a stop keeps idle connections open: a client may have sent a request that has not arrived. Those that are in
-use each get their last answer within that time, so that few are left to be closed."""
 
 
 class _Refused(Exception):
@@ -219,10 +216,9 @@ class BoundedHttp(TurnTaking):
         self._leaving = True
         if self._answering() and not self.cycle.response_started:
             super().shutdown()
-        else:
-            self.loop.call_later(LEAVING_SECONDS, self._leave)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Closes the connection, at once where no request is on its way."""
         if self._answering():
             super().shutdown()
         elif self._begun_at is None and not has_unread(self.transport):
