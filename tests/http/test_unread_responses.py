@@ -3,8 +3,10 @@
 import asyncio
 import socket
 from contextlib import AsyncExitStack
+from typing import Any
 
-from answerback.http.unread import STREAM_BYTES, UnreadResponses
+from answerback.http.unread import STILL_SECONDS, STREAM_BYTES, UnreadResponses
+from answerback.testing.clock import FakeClock
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, App, Patient, serving
 
@@ -12,15 +14,19 @@ ELSEWHERE = "127.0.0.2"
 
 
 class Connection:
-    def __init__(self) -> None:
+    def __init__(self, unsent: int = 0) -> None:
         self.aborted = False
+        self.left = unsent
+
+    def unsent(self) -> int:
+        return self.left
 
     def abort(self) -> None:
         self.aborted = True
 
 
 def waiting(unread: UnreadResponses, client: str, number: int, unsent: int = 0) -> list[Connection]:
-    connections = [Connection() for _ in range(number)]
+    connections = [Connection(unsent) for _ in range(number)]
     for each in connections:
         unread.waits(each, client, unsent)
     return connections
@@ -48,13 +54,65 @@ def test_the_client_with_most_loses() -> None:
     assert sum(aborted(many)) == 97
 
 
-def test_bytes_count() -> None:
-    unread = UnreadResponses(4 * STREAM_BYTES)
-    small = waiting(unread, "a", 2)
+WHOLE = 3 * STREAM_BYTES
+"""What waits of a whole response; it counts as four streams."""
 
-    (large,) = waiting(unread, "b", 1, unsent=3 * STREAM_BYTES)
 
-    assert (aborted(small), large.aborted) == ([False, False], True)
+def test_whole_responses_that_are_read_all_come_whole(clock: FakeClock) -> None:
+    # Given room for two whole responses, and six clients that take a byte now and then
+    unread = UnreadResponses(8 * STREAM_BYTES, monotonic=clock.monotonic)
+    readers = waiting(unread, "a", 6, WHOLE)
+
+    # When one more comes after each of some long pauses
+    for _ in range(3):
+        clock.advance(STILL_SECONDS)
+        for each in readers:
+            each.left -= 1
+        readers += waiting(unread, "a", 1, WHOLE)
+
+    # Then all of them go on
+    assert not any(aborted(readers))
+
+
+def test_whole_responses_that_nobody_takes_make_room_after_a_while(clock: FakeClock) -> None:
+    unread = UnreadResponses(12 * STREAM_BYTES, monotonic=clock.monotonic)
+    silent = waiting(unread, "a", 3, WHOLE)
+    (reader,) = waiting(unread, "a", 1, WHOLE)
+    assert not any(aborted([*silent, reader]))
+
+    clock.advance(STILL_SECONDS)
+    reader.left -= 1
+    (late,) = waiting(unread, "a", 1, WHOLE)
+
+    assert aborted([*silent, reader, late]) == [True, True, False, False, False]
+
+
+def test_whole_responses_never_hold_more_than_their_limit(clock: FakeClock) -> None:
+    unread = UnreadResponses(4 * STREAM_BYTES, 12 * STREAM_BYTES, clock.monotonic)
+
+    at_once = waiting(unread, "a", 5, WHOLE)
+
+    assert aborted(at_once) == [True, True, False, False, False]
+
+
+def test_what_was_taken_of_them_is_not_held(clock: FakeClock) -> None:
+    unread = UnreadResponses(4 * STREAM_BYTES, 12 * STREAM_BYTES, clock.monotonic)
+    readers = waiting(unread, "a", 3, WHOLE)
+    for each in readers:
+        each.left -= 2 * STREAM_BYTES
+
+    more = waiting(unread, "a", 1, WHOLE)
+
+    assert not any(aborted([*readers, *more]))
+
+
+def test_whole_responses_cost_no_stream(clock: FakeClock) -> None:
+    unread = UnreadResponses(4 * STREAM_BYTES, monotonic=clock.monotonic)
+    streams = waiting(unread, "a", 4)
+
+    whole = waiting(unread, "a", 4, WHOLE)
+
+    assert not any(aborted([*streams, *whole]))
 
 
 def test_one_that_reads_on_holds_nothing_and_begins_anew() -> None:
@@ -96,3 +154,30 @@ async def test_streams_that_are_not_read_end_and_a_slow_readers_does_not() -> No
         await asyncio.wait_for(app.gone.wait(), PATIENCE)
         # Then the other's goes on, past all that waited for it.
         await asyncio.wait_for(slow.readexactly(16 * 256 * 1024), PATIENCE)
+
+
+LARGE = 2 * 1024 * 1024
+
+
+async def large(_: Any, receive: Any, send: Any) -> None:
+    """Answers as embeddings are: all at once."""
+    await receive()
+    length = (b"content-length", b"%d" % LARGE)
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": b"x" * LARGE})
+
+
+async def test_a_burst_of_large_responses_comes_whole(clock: FakeClock) -> None:
+    # Given a service where three of them are much, and clients of which one is far behind the others
+    class Small(Patient):
+        unread = UnreadResponses(8 * 1024 * 1024, monotonic=clock.monotonic)
+
+    async with serving(large, http=Small) as port, AsyncExitStack() as stack:
+        clients = [await unread_stream(stack, port, HOST) for _ in range(10)]
+        heads = await asyncio.gather(*(each.readuntil(b"\r\n\r\n") for each in clients))
+
+        # When they read
+        bodies = [await asyncio.wait_for(each.readexactly(LARGE), PATIENCE) for each in clients]
+
+    # Then each gets all of its own
+    assert len(heads) == len(bodies) == 10

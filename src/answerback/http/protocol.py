@@ -292,6 +292,9 @@ class BoundedHttp(TurnTaking):
         """Ends the connection without waiting for its reader."""
         self.transport.abort()
 
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
     def resume_writing(self) -> None:
         self.unread.goes_on(self)
         self._writing.end()
