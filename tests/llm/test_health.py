@@ -175,6 +175,35 @@ def test_processes_show_the_same_of_a_provider(health: Health, clock: FakeClock)
     ] * 2
 
 
+@pytest.mark.parametrize("step", [-86_400, 86_400])
+def test_a_clock_that_is_set_changes_nothing_of_what_is_shown(health: Health, clock: FakeClock, step: int) -> None:
+    # Given a provider that rests for a minute after a failure, and another process that saw it answer before
+    other = Health(clock)
+    other.add("first")
+    other.called(call(), None)
+    clock.advance(10)
+    health.called(call(), failure())
+    health.rests("first", None, 60, ErrorCode.UPSTREAM_UNREACHABLE)
+
+    # When the clock is set
+    clock.step(step)
+    share(health, other)
+
+    # Then both show the same, in its times
+    for each in (first(health), first(other)):
+        assert (each.reachable, each.since, each.calls, each.failures) == (False, clock.now(), 2, 1)
+        assert [rest.until for rest in each.rests] == [clock.now() + 60_000]
+
+    # And the next call counts, and what is over is over
+    clock.advance(61)
+    other.called(call(), None)
+    share(health, other)
+    for each in (first(health), first(other)):
+        assert (each.reachable, each.calls, list(each.rests)) == (True, 3, [])
+    clock.advance(WINDOW_MS / 1000 + 1)
+    assert first(other).calls == 0
+
+
 def test_the_calls_of_all_processes_are_counted(health: Health, clock: FakeClock) -> None:
     other = Health(clock)
     other.add("first")

@@ -1,5 +1,7 @@
 """What each process saw of the providers is shown by all."""
 
+from pathlib import Path
+
 import pytest
 
 from answerback.kernel.errors import ErrorCode, ProviderError, StorageUnavailable
@@ -9,6 +11,7 @@ from answerback.llm.standing import Rest
 from answerback.overview.provider_reports import FRESH_SECONDS, ProviderReports
 from answerback.overview.store import OLDEST_REPORT_MS
 from answerback.testing.clock import FakeClock
+from databases import SqliteDatabase
 from stores import Stores
 
 CALL = LLMCall("openrouter", "m", 0.25)
@@ -89,3 +92,19 @@ async def test_what_cannot_be_written_now_is_written_later(
     await worker.write()
 
     assert (await routes.standings())[0].calls == 1
+
+
+async def test_a_process_that_is_gone_is_forgotten_though_the_clock_was_set_back(path: Path, clock: FakeClock) -> None:
+    # Given SQLite, whose time no step moves
+    stores = await SqliteDatabase(path).open(clock)
+    routes, gone = process(stores, clock, "routes"), process(stores, clock, "gone")
+    gone.health.called(CALL, REFUSED)
+    await gone.write()
+
+    # When a day passes on a clock that was set back by one
+    clock.step(-86_400)
+    clock.advance(OLDEST_REPORT_MS / 1000 + 1)
+
+    # Then it is shown no more
+    assert (await routes.standings())[0].reachable is None
+    await stores.close()

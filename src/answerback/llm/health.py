@@ -41,10 +41,15 @@ class _Record:
 
 
 class Health:
-    """Of each provider, in the order in which they were added. `others` is what other processes have seen."""
+    """Of each provider, in the order in which they were added. `others` is what other processes have seen.
+
+    Times are kept on a clock that nobody sets, and move with the wall clock where they are shown: after a step back by
+    a day what is over would be shown for a day.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._boot = clock.now() - clock.since_boot()
         self._records: dict[str, _Record] = {}
         self.others: Sequence[Mapping[str, Seen]] = ()
 
@@ -61,7 +66,7 @@ class Health:
 
     def rests(self, name: str, model: str | None, seconds: float, code: ErrorCode) -> None:
         """The provider is not asked for this long, for one model or for any."""
-        now = self._clock.now()
+        now = self._now()
         record = self._records.setdefault(name, _Record())
         record.rests = {each: rest for each, rest in record.rests.items() if rest.until > now}
         if model in record.rests or len(record.rests) < MAX_RESTS:
@@ -72,7 +77,7 @@ class Health:
         if self._answered(call.provider, error):
             failed = error is not None
             took_ms = round(call.seconds * 1000)
-            self._records[call.provider].calls.append(Call(self._clock.now(), took_ms, failed))
+            self._records[call.provider].calls.append(Call(self._now(), took_ms, failed))
 
     def listed(self, name: str, error: BaseException | None) -> None:
         """The provider was asked for its models. A list that comes, which some give to anybody, does not say that calls
@@ -83,17 +88,20 @@ class Health:
             self._answered(name, error)
 
     def seen(self) -> Mapping[str, Seen]:
-        """What this process has seen of each provider."""
-        return {name: record.seen() for name, record in self._records.items()}
+        """What this process has seen of each provider, in times of the wall clock as it is set now."""
+        # To the second: the two clocks are not read at the same moment, and what has not changed must be the same.
+        ahead = round(self._clock.now() - self._now(), -3)
+        return {name: record.seen().moved(ahead) for name, record in self._records.items()}
 
     def standings(self) -> Sequence[Standing]:
-        now = self._clock.now()
+        now, own = self._clock.now(), self.seen()
         return [
-            standing(
-                name, record.models, [record.seen(), *(other[name] for other in self.others if name in other)], now
-            )
+            standing(name, record.models, [own[name], *(other[name] for other in self.others if name in other)], now)
             for name, record in self._records.items()
         ]
+
+    def _now(self) -> int:
+        return self._boot + self._clock.since_boot()
 
     def _answered(self, name: str, error: BaseException | None) -> bool:
         """Whether the call says something of the provider."""
@@ -102,13 +110,13 @@ class Health:
         record = self._records.setdefault(name, _Record())
         reason = error.for_operator if isinstance(error, ProviderError) else None
         if reason:
-            record.last_error, record.last_error_at = reason, self._clock.now()
+            record.last_error, record.last_error_at = reason, self._now()
         self._judge(record, error.failure.code if isinstance(error, ProviderError) else None, reason)
         return True
 
     def _judge(self, record: _Record, code: ErrorCode | None, reason: str | None) -> None:
         """What a call that ended with this code, None: with an answer, shows."""
-        before, now = record.verdict, self._clock.now()
+        before, now = record.verdict, self._now()
         since = now
         if code in DOUBTFUL:
             record.doubtful += 1

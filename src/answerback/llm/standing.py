@@ -1,7 +1,7 @@
 """How a provider does, put together from what each process has seen of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
@@ -52,6 +52,21 @@ class Seen:
     last_error_at: int = 0
     calls: Sequence[Call] = ()
     rests: Sequence[Rest] = ()
+
+    def moved(self, by: int) -> "Seen":
+        """The same, with all times so many milliseconds later."""
+        if not by:
+            return self
+        verdict = self.verdict
+        if verdict.since is not None:
+            verdict = replace(verdict, since=verdict.since + by, seen_at=verdict.seen_at + by)
+        return Seen(
+            verdict,
+            self.last_error,
+            self.last_error_at + by if self.last_error_at else 0,
+            tuple(call._replace(at=call.at + by) for call in self.calls),
+            tuple(replace(rest, until=rest.until + by) for rest in self.rests),
+        )
 
 
 @dataclass(frozen=True, slots=True)

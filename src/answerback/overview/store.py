@@ -141,12 +141,12 @@ def prune(tx: Transaction, retention_ms: int) -> Operation[int]:
 
 
 def write_report(tx: Transaction, process_id: str, report: str) -> Operation[None]:
-    yield WRITE_REPORT(process_id=process_id, seen_at=tx.wall, report=report)
-    yield PRUNE_REPORTS(before=tx.wall - OLDEST_REPORT_MS)
+    yield WRITE_REPORT(process_id=process_id, seen_at=tx.now, report=report)
+    yield PRUNE_REPORTS(before=tx.now - OLDEST_REPORT_MS)
 
 
 def reports_of_others(tx: Transaction, process_id: str) -> Operation[Sequence[str]]:
-    rows = yield REPORTS_OF_OTHERS(process_id=process_id, since=tx.wall - OLDEST_REPORT_MS)
+    rows = yield REPORTS_OF_OTHERS(process_id=process_id, since=tx.now - OLDEST_REPORT_MS)
     return [row.report for row in rows]
 
 
