@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from answerback.testing.signatures import InvalidSignatureError, verify
 from answerback.webhooks import signer
 from answerback.webhooks.secrets import MAX_LIVE, SecretStore, SigningSecret, SigningSecrets
 from answerback.webhooks.signer import FRESH_SECONDS, Signer
-from databases import Database, PostgresDatabase
+from databases import Database, PostgresDatabase, SqliteDatabase
 from racing import blocked, held
 from stores import Stores
 
@@ -52,6 +53,24 @@ async def test_a_rotated_secret_signs_beside_the_new_one_for_24_hours(stores: St
     assert await live(stores) == [new.value, old]
     clock.advance(0.001)
     assert await live(stores) == [new.value]
+
+
+@pytest.mark.parametrize("step", [-86_400, 86_400])
+async def test_on_sqlite_it_signs_for_24_hours_though_the_clock_is_set(path: Path, clock: FakeClock, step: int) -> None:
+    stores = await SqliteDatabase(path).open(clock)
+    (old,) = await live(stores)
+    (new, _) = await stores.secrets.rotate_secret(A)
+
+    clock.step(step)
+
+    shown = await stores.secrets.live_secrets(A, None)
+    assert [(each.value, each.expires_at) for each in shown] == [
+        (new.value, None),
+        (old, clock.now() + 24 * 3_600_000),
+    ]
+    clock.advance(24 * HOUR)
+    assert await live(stores) == [new.value]
+    await stores.close()
 
 
 async def test_a_rotation_leaves_other_owners_alone(stores: Stores) -> None:

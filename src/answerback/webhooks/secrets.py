@@ -31,13 +31,13 @@ LIVE = Statement(
     select(table.c.value, table.c.created_at, table.c.expires_at)
     .where(
         table.c.owner == bindparam("owner"),
-        or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("wall")),
+        or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("now")),
     )
     .order_by(table.c.id.desc())
     .limit(MAX_LIVE)
 )
 ALL_LIVE = Statement(
-    select(table.c.value).where(or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("wall")))
+    select(table.c.value).where(or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("now")))
 )
 RETIRE = Statement(
     update(table)
@@ -47,7 +47,7 @@ RETIRE = Statement(
 DELETE_ENDED = Statement(
     delete(table).where(
         table.c.owner == bindparam("owner"),
-        or_(table.c.expires_at <= bindparam("wall"), table.c.value == bindparam("value")),
+        or_(table.c.expires_at <= bindparam("now"), table.c.value == bindparam("value")),
     )
 )
 FORGET = Statement(delete(table).where(table.c.owner == bindparam("owner")))
@@ -69,13 +69,13 @@ class SigningSecret:
 
 def live_secrets(tx: Transaction, owner: str) -> Operation[list[SigningSecret]]:
     """Those that sign now, the current one first."""
-    rows = yield LIVE(owner=owner, wall=tx.wall)
-    return [SigningSecret(row.value, row.created_at, row.expires_at) for row in rows]
+    rows = yield LIVE(owner=owner, now=tx.now)
+    return [SigningSecret(row.value, row.created_at, row.expires_at and row.expires_at + tx.wall_ahead) for row in rows]
 
 
 def all_live(tx: Transaction) -> Operation[list[str]]:
     """Whatever signs now, for any owner."""
-    return [row.value for row in (yield ALL_LIVE(wall=tx.wall))]
+    return [row.value for row in (yield ALL_LIVE(now=tx.now))]
 
 
 def ensure_current(tx: Transaction, owner: str, configured: str | None) -> Operation[list[SigningSecret]]:
@@ -122,9 +122,9 @@ def _require(owner: str) -> Operation[None]:
 
 
 def _replace(tx: Transaction, owner: str, value: str) -> Operation[list[SigningSecret]]:
-    yield RETIRE(of=owner, retired_at=tx.wall + OVERLAP_MS)
+    yield RETIRE(of=owner, retired_at=tx.now + OVERLAP_MS)
     # A configured secret may be one that was replaced before; it must not sign twice.
-    yield DELETE_ENDED(owner=owner, wall=tx.wall, value=value)
+    yield DELETE_ENDED(owner=owner, now=tx.now, value=value)
     yield INSERT(owner=owner, value=value, wall=tx.wall)
     return (yield from live_secrets(tx, owner))
 
