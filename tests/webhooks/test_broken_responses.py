@@ -33,8 +33,40 @@ BROKEN = {
     "after an interim response": b"HTTP/1.1 103 Early\r\n\r\n" + HEAD + b"Content-Length: 2\r\n\r\nhello",
 }
 
+EMPTY = b"Content-Length: 0\r\n\r\n"
+ODD = {
+    "lines that end in LF": (200, b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"),
+    "no reason": (200, b"HTTP/1.1 200\r\n" + EMPTY),
+    "HTTP/1.0, ended by its end": (200, b"HTTP/1.0 200 OK\r\n\r\nhello"),
+    "a status that nobody knows": (299, b"HTTP/1.1 299 Odd\r\n" + EMPTY),
+    "a reset of a form": (205, b"HTTP/1.1 205 Reset Content\r\n" + EMPTY),
+    "the same length twice": (200, HEAD + b"Content-Length: 0\r\n" + EMPTY),
+    "bytes that are no ASCII": (200, HEAD + b"X: \xe9\xff\r\n" + EMPTY),
+    "a charset of its own": (
+        200,
+        HEAD + b"Content-Type: text/plain; charset=punycode\r\nContent-Length: 5\r\n\r\nab-cd",
+    ),
+    "a space before the colon": (200, HEAD + b"X : y\r\n" + EMPTY),
+    "processing, then early hints": (
+        202,
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 202 Accepted\r\n"
+        + EMPTY,
+    ),
+    "go on, three times": (200, b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + HEAD + EMPTY),
+    "trailers": (200, CHUNKED + b"2\r\nhi\r\n0\r\nX: y\r\n\r\n"),
+}
+
 
 class TestStatus:
+    @pytest.mark.parametrize("piecewise", [False, True], ids=["at once", "byte by byte"])
+    @pytest.mark.parametrize(("status", "said"), ODD.values(), ids=ODD)
+    async def test_it_counts_however_odd_the_response(
+        self, status: int, said: bytes, piecewise: bool, sender: WebhookSender
+    ) -> None:
+        pieces = [bytes([each]) for each in said] if piecewise else [said]
+        async with answering(pieces) as url:
+            assert (await sender.send("t1", url, {}, BODY)).status == status
+
     @pytest.mark.parametrize("piecewise", [False, True], ids=["at once", "byte by byte"])
     @pytest.mark.parametrize("said", BROKEN.values(), ids=BROKEN)
     async def test_it_counts_whatever_is_wrong_behind_its_head(
