@@ -29,12 +29,14 @@ def assistant_parts(content: Json, path: str) -> list[Item]:
     """The parts of a message that a model has said. Raises InvalidField."""
     said: list[Item] = []
     for part, where in _parts(content, path):
-        if part.get("type") == "refusal":
-            said.append({"type": "refusal", "refusal": _text(part, "refusal", where)})
-        elif part.get("type") in TEXTS:
-            said.append({"type": "output_text", "text": _text(part, "text", where), "annotations": [], "logprobs": []})
-        else:
-            raise _unknown(part, where, "output_text, refusal")
+        match part.get("type"):
+            case "refusal":
+                said.append({"type": "refusal", "refusal": _text(part, "refusal", where)})
+            case str(kind) if kind in TEXTS:
+                text = _text(part, "text", where)
+                said.append({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
+            case _:
+                raise _unknown(part, where, "output_text, refusal")
     return said
 
 
