@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from answerback.http.openai_errors import InvalidParameter
 from answerback.kernel.json import Json
 from answerback.llm.adaptation import OF_OPENAI, STREAM
 from answerback.llm.instructions import IN_PLACE
@@ -19,10 +20,12 @@ _SAME = frozenset({"model", "temperature", "top_p", "user", *OF_OPENAI, *PASSED_
 
 
 def chat_body(asked: Asked, context: Sequence[Item], toolbox: Toolbox) -> dict[str, Json]:
-    """The body that asks for the response to these items. Raises UnansweredCall."""
+    """The body that asks for the response to these items. Raises UnansweredCall, InvalidParameter."""
     given = asked.parameters
     body = {name: value for name, value in given.items() if name in _SAME}
     body["messages"] = chat_messages(context, given.get("instructions"))
+    if not body["messages"]:
+        raise InvalidParameter("input", "invalid 'input': nothing in it is an item that a chat model could read")
     body |= _tools(given, toolbox)
     if "max_output_tokens" in given:
         body["max_tokens"] = given["max_output_tokens"]

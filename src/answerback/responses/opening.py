@@ -16,7 +16,7 @@ R = TypeVar("R", bound=Reply)
 
 
 class Opening:
-    """A request that may be asked for. Raises UnansweredCall."""
+    """A request that may be asked for. Raises UnansweredCall, InvalidParameter."""
 
     def __init__(self, asked: Asked, items: Sequence[Item], toolbox: Toolbox) -> None:
         self._asked = asked
