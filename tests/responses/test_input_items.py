@@ -172,6 +172,24 @@ def test_a_call_that_was_cut_off_needs_no_output() -> None:
     assert read == [user("go"), user("on")]
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+        {"type": "reasoning", "summary": []},
+        {"role": "assistant", "content": ""},
+        {"role": "developer", "content": ""},
+        {"type": "additional_tools", "tools": []},
+    ],
+)
+def test_an_input_that_leaves_the_model_nothing_to_read_is_refused(item: Any) -> None:
+    with pytest.raises(InvalidField) as refused:
+        messages(item)
+
+    assert refused.value.field == "input"
+    assert messages(item, instructions="Go on.") == [{"role": "system", "content": "Go on."}]
+
+
 @pytest.mark.parametrize("items", [[user("a"), OUTPUT], [user("a"), CALL], [CALL, user("b")], [OUTPUT, CALL]])
 def test_a_call_and_its_output_stand_together(items: list[Any]) -> None:
     with pytest.raises(UnansweredCall) as refused:
@@ -249,6 +267,15 @@ def test_parameters_have_the_names_of_chat_completions() -> None:
         ({"input": [5]}, "input[0]", "invalid_type"),
         ({"input": [{"type": "song"}]}, "input[0]", "invalid_value"),
         ({"input": [{}]}, "input[0]", "invalid_value"),
+        *[({"input": [{"type": odd, **user("x")}]}, "input[0].type", "invalid_type") for odd in (False, 0, [], {}, 5)],
+        ({"input": [{"role": 0, "content": "x"}]}, "input[0].role", "invalid_value"),
+        ({"input": [{"type": "reasoning", "summary": False}]}, "input[0].summary", "invalid_type"),
+        ({"input": [{"type": "reasoning", "summary": [], "content": 0}]}, "input[0].content", "invalid_type"),
+        (
+            {"input": [{"type": "reasoning", "summary": [], "encrypted_content": 5}]},
+            "input[0].encrypted_content",
+            "invalid_type",
+        ),
         ({"input": [{"role": "king", "content": "x"}]}, "input[0].role", "invalid_value"),
         ({"input": [user("a"), {"role": "user"}]}, "input[1].content", "missing_required_parameter"),
         ({"input": [{"role": "user", "content": 5}]}, "input[0].content", "invalid_type"),

@@ -1,7 +1,7 @@
 """Whatever value stands in whatever place of a request, it is read or refused by name: it is never a fault."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -93,6 +93,14 @@ def converse(body: dict[str, Any]) -> None:
     metadata_of(body, required=True)
 
 
+def refusal(read: Callable[[dict[str, Any]], None], body: dict[str, Any]) -> InvalidField | None:
+    try:
+        read(body)
+    except InvalidField as refused:
+        return refused
+    return None
+
+
 @pytest.mark.parametrize(
     ("read", "request_body"),
     [(respond, REQUEST), (converse, {"items": ITEMS, "metadata": {"a": "b"}})],
@@ -103,7 +111,5 @@ def test_an_odd_value_is_read_or_refused_by_name(read: Any, request_body: dict[s
 
     for place in places(request_body):
         for value in ODD:
-            try:
-                read(changed(request_body, place, value))
-            except InvalidField as refused:
-                assert refused.field, (place, value)
+            refused = refusal(read, changed(request_body, place, value))
+            assert refused is None or refused.field, (place, value)

@@ -96,11 +96,57 @@ def test_allowed_tools_are_the_only_ones() -> None:
 
 
 @pytest.mark.parametrize(
+    ("allowed", "param"),
+    [([], "tool_choice.tools"), ([SEARCH], "tools[1].type")],
+    ids=["there is none", "it is one that OpenAI runs"],
+)
+def test_a_call_cannot_be_required_of_no_tool_where(allowed: list[Any], param: str) -> None:
+    with pytest.raises(InvalidField) as refused:
+        toolbox(FIND, SEARCH, choice={"type": "allowed_tools", "mode": "required", "tools": allowed})
+
+    assert refused.value.field == param
+    assert names(toolbox(FIND, SEARCH, choice={"type": "allowed_tools", "mode": "auto", "tools": allowed})) == []
+
+
+def test_the_format_of_a_custom_tool_is_repeated_as_it_came() -> None:
+    grammar = {"type": "grammar", "syntax": "regex", "definition": "a+"}
+
+    for given, echoed in ((grammar, {"format": grammar}), ({"type": "text"}, {"format": {"type": "text"}}), (None, {})):
+        (made,) = toolbox({**SQL, "format": given}).echoed
+        assert made == {**SQL, **echoed}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "param", "code"),
+    [
+        (5, "format", "invalid_type"),
+        ({}, "format.type", "missing_required_parameter"),
+        ({"type": "song"}, "format.type", "invalid_value"),
+        ({"type": []}, "format.type", "invalid_type"),
+        ({"type": "grammar", "syntax": "nope", "definition": "x"}, "format.syntax", "invalid_value"),
+        ({"type": "grammar", "definition": "x"}, "format.syntax", "missing_required_parameter"),
+        ({"type": "grammar", "syntax": "lark"}, "format.definition", "missing_required_parameter"),
+        ({"type": "grammar", "syntax": "lark", "definition": 5}, "format.definition", "invalid_type"),
+    ],
+)
+def test_a_wrong_format_of_a_custom_tool_is_named(wrong: Any, param: str, code: str) -> None:
+    made = {**SQL, "format": wrong}
+
+    for tool, path in ((made, "tools[0]"), ({**CRM, "tools": [made]}, "tools[0].tools[0]")):
+        with pytest.raises(InvalidField) as refused:
+            toolbox(tool)
+        assert (refused.value.field, refused.value.code) == (f"{path}.{param}", code)
+
+
+@pytest.mark.parametrize(
     ("tools", "choice", "param"),
     [
         ([{"name": "x"}], None, "tools[0].type"),
         ([{"type": "function"}], None, "tools[0].name"),
         ([FIND, {**FIND, "parameters": "x"}], None, "tools[1].parameters"),
+        ([{**FIND, "strict": "x"}], None, "tools[0].strict"),
+        ([{**CRM, "tools": [{**FIND, "strict": 0}]}], None, "tools[0].tools[0].strict"),
+        ([{"type": 0}], None, "tools[0].type"),
         ([FIND, FIND], None, "tools[1].name"),
         ([{"type": "namespace", "name": "n"}], None, "tools[0].tools"),
         ([{**CRM, "tools": [SEARCH]}], None, "tools[0].tools[0].type"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, UnsupportedValue
 from answerback.kernel.json import Json
+from answerback.responses.fields import required_text
 from answerback.responses.model import Item
 
 TEXTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
@@ -31,9 +32,9 @@ def assistant_parts(content: Json, path: str) -> list[Item]:
     for part, where in _parts(content, path):
         match part.get("type"):
             case "refusal":
-                said.append({"type": "refusal", "refusal": _text(part, "refusal", where)})
+                said.append({"type": "refusal", "refusal": required_text(part, "refusal", where)})
             case str(kind) if kind in TEXTS:
-                text = _text(part, "text", where)
+                text = required_text(part, "text", where)
                 said.append({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
             case _:
                 raise _unknown(part, where, "output_text, refusal")
@@ -102,20 +103,20 @@ def _parts(content: Json, path: str) -> Iterator[tuple[Item, str]]:
 def _read(part: Item, path: str) -> Item:
     match part.get("type"):
         case str(kind) if kind in TEXTS:
-            return {"type": "input_text", "text": _text(part, "text", path)}
+            return {"type": "input_text", "text": required_text(part, "text", path)}
         case "input_image":
             return _image(part, path)
         case "input_file":
             return _file(part, path)
         case "refusal":
-            return {"type": "input_text", "text": _text(part, "refusal", path)}
+            return {"type": "input_text", "text": required_text(part, "refusal", path)}
         case _:
             raise _unknown(part, path, "input_text, input_image, input_file")
 
 
 def _image(part: Item, path: str) -> Item:
     _refuse(part, path, "file_id", FILES)
-    url = _text(part, "image_url", path)
+    url = required_text(part, "image_url", path)
     if not url.startswith(("https://", "http://")):
         _check_data(url, f"{path}.image_url", "an http or https URL, or a data URL as 'data:image/png;base64,…'")
     detail = part.get("detail")
@@ -125,8 +126,8 @@ def _image(part: Item, path: str) -> Item:
 def _file(part: Item, path: str) -> Item:
     _refuse(part, path, "file_id", FILES)
     _refuse(part, path, "file_url", "files are not fetched here: send 'file_data'")
-    named = {} if part.get("filename") is None else {"filename": _text(part, "filename", path)}
-    data = _text(part, "file_data", path)
+    named = {} if part.get("filename") is None else {"filename": required_text(part, "filename", path)}
+    data = required_text(part, "file_data", path)
     _check_data(data, f"{path}.file_data", "a data URL, as 'data:application/pdf;base64,…'")
     return {"type": "input_file", **named, "file_data": data}
 
@@ -146,15 +147,6 @@ def _check_data(url: str, param: str, wanted: str) -> None:
 def _refuse(part: Item, path: str, field: str, why: str) -> None:
     if part.get(field) is not None:
         raise UnsupportedValue(f"{path}.{field}", why)
-
-
-def _text(part: Item, field: str, path: str) -> str:
-    value = part.get(field)
-    if value is None:
-        raise MissingParameter(f"{path}.{field}", f"missing required parameter: '{path}.{field}'")
-    if not isinstance(value, str):
-        raise InvalidType(f"{path}.{field}", f"invalid '{path}.{field}': must be a string")
-    return value
 
 
 def _unknown(part: Item, path: str, known: str) -> InvalidParameter:

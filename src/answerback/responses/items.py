@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter
 from answerback.kernel.json import Json
 from answerback.responses.content import assistant_parts, output_parts, user_parts
+from answerback.responses.fields import required_text
 from answerback.responses.model import Item
 
 COMPLETED = "completed"
@@ -45,18 +45,28 @@ def items_of(given: Json, field: str = "input") -> Given:
         path = f"{field}[{index}]"
         if not isinstance(item, dict):
             raise InvalidType(path, f"invalid '{path}': must be an object")
-        kind = item.get("type") or ("message" if item.get("role") else "item_reference" if "id" in item else None)
+        kind = _kind(item, path)
         if kind == "additional_tools":
             tools += _tools(item, path)
-        elif not isinstance(kind, str) or kind not in SKIPPED:
+        elif kind not in SKIPPED:
             items[path] = _shaped(kind, item, path)
     return Given(tuple(items.values()), tuple(items), tuple(tools))
 
 
-def _shaped(kind: Json, item: Item, path: str) -> Item:
-    shape = _SHAPES.get(kind) if isinstance(kind, str) else None
+def _kind(item: Item, path: str) -> str:
+    if item.get("type") is not None:
+        return required_text(item, "type", path)
+    if item.get("role") is not None:
+        return "message"
+    if "id" in item:
+        return "item_reference"
+    raise InvalidParameter(path, f"invalid '{path}': an item needs a 'type'; known are {', '.join(_SHAPES)}")
+
+
+def _shaped(kind: str, item: Item, path: str) -> Item:
+    shape = _SHAPES.get(kind)
     if shape is None:
-        words = f"'{kind}' is no type of an item here" if isinstance(kind, str) else "an item needs a 'type'"
+        words = f"{kind[:64]!r} is no type of an item here"
         raise InvalidParameter(path, f"invalid '{path}': {words}; known are {', '.join(_SHAPES)}")
     return shape(item, path)
 
@@ -72,12 +82,12 @@ def _message(item: Item, path: str) -> Item:
 
 
 def _function_call(item: Item, path: str) -> Item:
-    texts = {field: _text(item, field, path) for field in ("call_id", "name", "arguments")}
+    texts = {field: required_text(item, field, path) for field in ("call_id", "name", "arguments")}
     return {"type": "function_call", **texts, **_namespace(item, path), "status": _status(item)}
 
 
 def _custom_tool_call(item: Item, path: str) -> Item:
-    texts = {field: _text(item, field, path) for field in ("call_id", "name", "input")}
+    texts = {field: required_text(item, field, path) for field in ("call_id", "name", "input")}
     return {"type": "custom_tool_call", **texts, **_namespace(item, path), "status": _status(item)}
 
 
@@ -86,7 +96,7 @@ def _output(item: Item, path: str) -> Item:
     if output is None:
         raise MissingParameter(f"{path}.output", f"missing required parameter: '{path}.output'")
     said = output if isinstance(output, str) else output_parts(output, f"{path}.output")
-    call_id = _text(item, "call_id", path)
+    call_id = required_text(item, "call_id", path)
     return {"type": item["type"], "call_id": call_id, "output": said, "status": COMPLETED}
 
 
@@ -94,13 +104,13 @@ def _reasoning(item: Item, path: str) -> Item:
     shaped: Item = {"type": "reasoning", "summary": _thoughts(item, "summary", path)}
     if content := _thoughts(item, "content", path):
         shaped["content"] = content
-    if isinstance(sealed := item.get("encrypted_content"), str) and sealed:
+    if item.get("encrypted_content") is not None and (sealed := required_text(item, "encrypted_content", path)):
         shaped["encrypted_content"] = sealed
     return shaped | {"status": COMPLETED}
 
 
 def _reference(item: Item, path: str) -> Item:
-    return {"type": "item_reference", "id": _text(item, "id", path), "param": f"{path}.id"}
+    return {"type": "item_reference", "id": required_text(item, "id", path), "param": f"{path}.id"}
 
 
 _SHAPES: Mapping[str, Callable[[Item, str], Item]] = {
@@ -116,23 +126,14 @@ _SHAPES: Mapping[str, Callable[[Item, str], Item]] = {
 
 def _thoughts(item: Item, field: str, path: str) -> Sequence[Item]:
     kind = "summary_text" if field == "summary" else "reasoning_text"
-    parts = item.get(field) or []
+    parts = [] if item.get(field) is None else item[field]
     if not isinstance(parts, list) or not all(isinstance(each, dict) for each in parts):
         raise InvalidType(f"{path}.{field}", f"invalid '{path}.{field}': must be a list of objects")
-    return [{"type": kind, "text": _text(each, "text", f"{path}.{field}[{n}]")} for n, each in enumerate(parts)]
-
-
-def _text(item: Mapping[str, Any], field: str, path: str) -> str:
-    value = item.get(field)
-    if value is None:
-        raise MissingParameter(f"{path}.{field}", f"missing required parameter: '{path}.{field}'")
-    if not isinstance(value, str):
-        raise InvalidType(f"{path}.{field}", f"invalid '{path}.{field}': must be a string")
-    return value
+    return [{"type": kind, "text": required_text(each, "text", f"{path}.{field}[{n}]")} for n, each in enumerate(parts)]
 
 
 def _namespace(item: Item, path: str) -> Item:
-    return {} if item.get("namespace") is None else {"namespace": _text(item, "namespace", path)}
+    return {} if item.get("namespace") is None else {"namespace": required_text(item, "namespace", path)}
 
 
 def _status(item: Item) -> str:

@@ -5,8 +5,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from answerback.http.openai_errors import InvalidParameter, MissingParameter, UnsupportedValue
+from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, UnsupportedValue
+from answerback.kernel.errors import InvalidField
 from answerback.kernel.json import Json
+from answerback.responses.fields import required_text
 from answerback.responses.model import Item
 
 LONGEST_NAME = 64
@@ -26,6 +28,14 @@ _INPUT_SCHEMA: Mapping[str, Json] = {
     "required": ["input"],
     "additionalProperties": False,
 }
+
+
+_TYPES = (
+    ("parameters", dict, "an object"),
+    ("description", str, "a string"),
+    ("strict", bool, "true or false"),
+    ("format", dict, "an object"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +69,7 @@ class Toolbox:
         echoed: list[Item] = []
         hosted: dict[str, int] = {}
         for index, tool in enumerate(given):
-            kind = tool.get("type")
-            if not isinstance(kind, str):
-                raise MissingParameter(f"tools[{index}].type", f"missing required parameter: 'tools[{index}].type'")
+            kind = required_text(tool, "type", f"tools[{index}]")
             if kind not in CLIENT_TOOLS:
                 hosted.setdefault(kind, index)
                 continue
@@ -117,13 +125,28 @@ def _members(tool: Item, path: str) -> Iterator[tuple[str | None, Item, str]]:
 
 
 def _name(tool: Item, path: str) -> str:
-    name = tool.get("name")
-    if not isinstance(name, str) or not name:
+    """Its name, if the rest of it can be read as well."""
+    name = required_text(tool, "name", path)
+    if not name:
         raise MissingParameter(f"{path}.name", f"missing required parameter: '{path}.name'")
-    for field_, kind, wanted in (("parameters", dict, "an object"), ("description", str, "a string")):
+    for field_, kind, wanted in _TYPES:
         if tool.get(field_) is not None and not isinstance(tool[field_], kind):
-            raise InvalidParameter(f"{path}.{field_}", f"invalid '{path}.{field_}': must be {wanted}")
+            raise InvalidType(f"{path}.{field_}", f"invalid '{path}.{field_}': must be {wanted}")
+    if tool["type"] == "custom" and tool.get("format") is not None:
+        _check_format(tool["format"], f"{path}.format")
     return name
+
+
+def _check_format(form: Item, path: str) -> None:
+    match required_text(form, "type", path):
+        case "text":
+            return
+        case "grammar":
+            if required_text(form, "syntax", path) not in ("lark", "regex"):
+                raise InvalidParameter(f"{path}.syntax", f"invalid '{path}.syntax': must be 'lark' or 'regex'")
+            required_text(form, "definition", path)
+        case _:
+            raise InvalidParameter(f"{path}.type", f"invalid '{path}.type': must be 'text' or 'grammar'")
 
 
 def _function(named: str, tool: Item) -> Item:
@@ -140,10 +163,10 @@ def _function(named: str, tool: Item) -> Item:
     return {"type": "function", "function": {key: value for key, value in made.items() if value is not None}}
 
 
-def _with_grammar(description: str | None, form: Json) -> str | None:
-    if not isinstance(form, dict) or form.get("type") != "grammar":
+def _with_grammar(description: str | None, form: Item | None) -> str | None:
+    if form is None or form["type"] != "grammar":
         return description
-    grammar = f"The input must match this {form.get('syntax', '')} grammar:\n{form.get('definition', '')}"
+    grammar = f"The input must match this {form['syntax']} grammar:\n{form['definition']}"
     return grammar if description is None else f"{description}\n\n{grammar}"
 
 
@@ -151,18 +174,15 @@ def _echoed(tool: Item) -> Item:
     """A tool as OpenAI's SDKs read it again, without fields that are none of OpenAI's."""
     match tool["type"]:
         case "function":
-            fields = {key: tool.get(key) for key in ("name", "description", "parameters")}
-            strict = tool.get("strict")
-            return {"type": "function", **fields, "strict": strict if isinstance(strict, bool) else None}
+            fields = {key: tool.get(key) for key in ("name", "description", "parameters", "strict")}
+            return {"type": "function", **fields}
         case "custom":
             form = tool.get("format")
-            known = isinstance(form, dict) and form.get("type") in ("text", "grammar")
             fields = {"name": tool.get("name"), "description": tool.get("description")}
-            return {"type": "custom", **fields, **({"format": form} if known else {})}
+            return {"type": "custom", **fields, **({} if form is None else {"format": form})}
         case _:
             members = [_echoed(each) for each in tool["tools"]]
-            description = tool.get("description")
-            named = {"name": tool.get("name"), "description": description if isinstance(description, str) else ""}
+            named = {"name": tool.get("name"), "description": tool.get("description") or ""}
             return {"type": "namespace", **named, "tools": members}
 
 
@@ -179,6 +199,8 @@ def _choice(given: Json, tools: Mapping[str, Tool], hosted: Mapping[str, int]) -
                 for index, each in enumerate(_objects(allowed))
                 if str(each.get("type")) not in hosted
             ]
+            if mode == "required" and not named:
+                raise _nothing_allowed(allowed, hosted)
             return mode, frozenset(named)
         case {"type": str(kind)} if kind in hosted:
             raise _not_offered(kind, f"tools[{hosted[kind]}].type")
@@ -187,6 +209,14 @@ def _choice(given: Json, tools: Mapping[str, Tool], hosted: Mapping[str, int]) -
         case _:
             words = "must be 'auto', 'none', 'required', or name a function or custom tool of 'tools'"
             raise InvalidParameter("tool_choice", f"invalid 'tool_choice': {words}")
+
+
+def _nothing_allowed(allowed: Sequence[Item], hosted: Mapping[str, int]) -> InvalidField:
+    """The refusal of a choice that requires a call and leaves no tool to call."""
+    if allowed:
+        kind = allowed[0]["type"]
+        return _not_offered(kind, f"tools[{hosted[kind]}].type")
+    return InvalidParameter("tool_choice.tools", "invalid 'tool_choice.tools': must name a tool that can be called")
 
 
 def _objects(given: Iterable[Json]) -> Iterator[Item]:
