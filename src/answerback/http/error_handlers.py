@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -95,13 +96,16 @@ class ErrorHandlers:
         }
 
     def install(self, app: FastAPI) -> None:
-        """For the errors that pass through FastAPI."""
+        """For the errors that pass through FastAPI; a fault passes through it to whoever calls it."""
 
         async def handle(request: Request, error: Exception) -> Response:
             return self.response(request, error)
 
         for kind in self._by_kind:
             app.add_exception_handler(kind, handle)
+        stack = app.build_middleware_stack()
+        # The outermost layer would answer a fault itself, in plain text, before it raises it again.
+        app.middleware_stack = stack.app if isinstance(stack, ServerErrorMiddleware) else stack
 
     def response(self, request: Request, error: Exception) -> Response:
         """Raises an error that has no response."""
