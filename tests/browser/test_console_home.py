@@ -1,9 +1,11 @@
 """Home: how the service is, and a first message."""
 
+import asyncio
 import re
 
 import pytest
 from browsing import Browser, Visitor
+from playwright.async_api import Route
 from storefront import OPERATOR, Shop, shop
 
 from answerback.testing import replies
@@ -96,3 +98,38 @@ async def test_an_operator_sees_what_is_open_of_all_tenants(browser: Browser, ru
 
         value = page.locator(".figure", has_text="Open jobs").locator(".value")
         await value.filter(has_text=re.compile("[1-9]")).wait_for()
+
+
+async def test_an_operator_sees_the_newest_jobs_of_all_tenants_before_the_feed_brings_them(
+    browser: Browser, running: Shop
+) -> None:
+    job = await running.say("Do you ship to Norway?", key=await running.new_key())
+    async with browser.visit(running.service.url, OPERATOR) as visitor:
+        visitor.expected.append("net::ERR_")
+        await visitor.page.add_init_script("delete globalThis.SharedWorker")
+        await visitor.page.route("**/v1/feed*", lambda route: route.abort())
+
+        page = await visitor.open("/console")
+
+        await page.locator(f"tr[data-key='{job}']").wait_for()
+
+
+async def test_an_answer_that_comes_late_takes_no_place_of_newer_jobs(visitor: Visitor, running: Shop) -> None:
+    late = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await late.wait()
+        await route.fulfill(json={"items": [], "next": None})
+
+    await visitor.page.route("**/v1/jobs?*", hold)
+    page = await visitor.open("/console")
+    job = await running.say("Do you ship to Norway?", key=visitor.key)
+    row = page.locator(f"tr[data-key='{job}']")
+    await row.wait_for()
+
+    async with page.expect_response("**/v1/jobs?*") as answered:
+        late.set()
+    await (await answered.value).finished()
+    await page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+
+    assert await row.is_visible()

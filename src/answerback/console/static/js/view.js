@@ -37,6 +37,14 @@ export class View {
     this.feed.addEventListener(name, (event) => listener(event.detail), { signal: this.signal });
   }
 
+  /** The same; until the feed says something it is what `read` brings, which may come after. */
+  async onLatest(name, read, listener) {
+    this.onFeed(name, listener);
+    if (this.feed.last(name) !== null) return;
+    const found = await read();
+    if (this.feed.last(name) === null) listener(found);
+  }
+
   /**
    * Calls `work` again and again, `milliseconds` after it ended, while the page is looked at; slower after a failure.
    * `work` returns false once there is nothing more to find out, or for how long it waits next.

@@ -10,6 +10,7 @@ import { jobsTable } from "../parts/jobs_table.js";
 import { card, empty, head } from "../parts/notice.js";
 import { relaySamples } from "../parts/samples.js";
 import { standing } from "../parts/standing.js";
+import { ALL } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
 import { span } from "../time.js";
 
@@ -25,7 +26,8 @@ export async function page(view) {
     recent: recent(view.session.tenant),
   };
   const test = h("a.button.primary", { href: "/console/playground?by=webhook" }, "Send a test message");
-  const lead = view.session.operator && !view.session.keyless ? "All tenants together." : null;
+  const all = view.session.operator && !view.session.keyless;
+  const lead = all ? "All tenants together." : null;
   fill(
     view.root,
     head("Home", lead, test),
@@ -42,12 +44,12 @@ export async function page(view) {
       h("div.columns", {}, parts.recent.element, first(view.session)),
     ),
   );
-  view.onFeed("overview", (overview) => draw(parts, overview));
-  view.onFeed("jobs", ({ items }) => parts.recent.draw(items.slice(0, RECENT)));
-  if (view.feed.last("overview") === null) draw(parts, await get("/v1/overview", null, view.signal));
-  if (view.feed.last("jobs") === null) {
-    parts.recent.draw((await get("/v1/jobs", { limit: RECENT }, view.signal)).items);
-  }
+  const overview = () => get("/v1/overview", null, view.signal);
+  const jobs = () => get("/v1/jobs", { limit: RECENT, tenant: all ? ALL : null }, view.signal);
+  await Promise.all([
+    view.onLatest("overview", overview, (latest) => draw(parts, latest)),
+    view.onLatest("jobs", jobs, ({ items }) => parts.recent.draw(items.slice(0, RECENT))),
+  ]);
 }
 
 function draw(parts, overview) {
