@@ -1,20 +1,24 @@
 """A page that the service could not bring says so, and comes by itself once it can."""
 
+import pytest
 from browsing import Browser, Visitor
 from storefront import OPERATOR, shop
 
 
-async def test_a_page_that_could_not_be_loaded_comes_once_the_service_answers(visitor: Visitor) -> None:
+@pytest.mark.parametrize("name", ["Models", "Receivers"])
+async def test_a_page_that_could_not_be_loaded_comes_once_the_service_answers(visitor: Visitor, name: str) -> None:
     visitor.expected.append("ERR_INTERNET_DISCONNECTED")
     page = await visitor.open("/console/jobs")
     await page.get_by_role("heading", name="Jobs", exact=True).wait_for()
+    await page.evaluate("globalThis.isTheSame = true")
     await page.context.set_offline(True)
 
-    await visitor.role("link", "Models").click()
+    await visitor.role("link", name).click()
     await visitor.sees("The service cannot be reached")
     await page.context.set_offline(False)
 
-    await page.get_by_role("heading", name="Models", exact=True).wait_for()
+    await page.get_by_role("heading", name=name, exact=True).wait_for()
+    assert await page.evaluate("globalThis.isTheSame")
 
 
 async def test_a_page_that_is_live_says_when_it_is_not(browser: Browser) -> None:

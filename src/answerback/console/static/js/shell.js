@@ -69,7 +69,7 @@ export class Shell {
     for (const link of this.links) {
       if (link === current) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
-      if (current && "tenants" in current.dataset && "tenants" in link.dataset) link.search = chosen;
+      if (current && "tenants" in current.dataset && "tenants" in link.dataset) link.setAttribute("href", link.pathname + chosen);
     }
   }
 
