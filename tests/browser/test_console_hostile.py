@@ -11,6 +11,9 @@ ACT = "document.title='owned'"
 SCRIPT = f"<script>{ACT}</script><img src=x onerror=\"{ACT}\"><a href='javascript:alert(1)'>x</a>"
 RTL = "\u202eevil\u202c مرحبا بالعالم \u2066"
 LONG = "A long answer. " * 70_000
+WORD = "A" * 1_000_000
+QUICK_MS = 5000
+"""Far more than it takes, so that a busy machine fails no test; it was minutes."""
 
 
 async def test_markup_in_every_field_is_text(visitor: Visitor, running: Shop) -> None:
@@ -72,3 +75,43 @@ async def test_long_names_widen_no_page(browser: Browser, running: Shop) -> None
             page = await visitor.open(path)
             await page.get_by_text(seen).first.wait_for(state="attached")
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+async def test_a_megabyte_in_one_word_keeps_the_page_quick(visitor: Visitor, running: Shop) -> None:
+    running.llm.on("Write a word.", replies.say(WORD))
+    job = await running.say("Write a word.", key=visitor.key)
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    page = await visitor.open(f"/console/jobs/{job}")
+    button = visitor.role("button", "Show all")
+    await button.wait_for()
+
+    took = await button.evaluate("""(button) => {
+        const began = performance.now();
+        button.click();
+        document.body.getBoundingClientRect();
+        return performance.now() - began;
+    }""")
+
+    assert took < QUICK_MS
+    copied = await page.locator(".said").last.evaluate("""(said) => {
+        getSelection().selectAllChildren(said);
+        return String(getSelection());
+    }""")
+    assert copied == WORD
+
+
+async def test_an_answer_in_one_word_streams_into_a_page_that_stays_quick(visitor: Visitor, running: Shop) -> None:
+    text = f"Here: {WORD} ends."
+    chunks = [{"content": text[n : n + 1000]} for n in range(0, len(text), 1000)]
+    sent = [{"id": "x", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in chunks]
+    sent.append({"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    events = "".join(f"data: {json.dumps(each)}\n\n" for each in sent)
+    running.llm.on("Spell a word.", replies.stream(f"{events}data: [DONE]\n\n".encode()))
+    page = await visitor.open("/console/playground")
+    message = page.get_by_label("Message", exact=True)
+    await message.fill("Spell a word.")
+
+    await message.press("Enter")
+
+    await visitor.role("button", "Copy the answer").wait_for()
+    assert await page.locator(".said").last.text_content() == text

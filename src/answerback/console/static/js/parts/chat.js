@@ -7,9 +7,12 @@ import { span } from "../time.js";
 import { empty, failure } from "./notice.js";
 import { chatSamples } from "./samples.js";
 import { bubble, composer, transcript } from "./talk.js";
-import { copyButton } from "./text.js";
+import { append, copyButton } from "./text.js";
 
 const EXAMPLE = "Say hello in three languages.";
+const FRAME_MS = 16;
+/** The share of the time that goes into drawing an answer while it comes, so that the page stays quick. */
+const DRAWING = 1 / 4;
 
 export class Chat {
   #messages = [];
@@ -46,14 +49,13 @@ export class Chat {
     this.#messages.push({ role: "user", content: text });
     this.#sent = [...this.#messages];
     this.log.add(bubble("user", text));
-    const words = document.createTextNode("");
-    const place = h("div.said", { dir: "auto" }, words);
+    const place = h("div.said", { dir: "auto" });
     const foot = h("div.row", {}, "…");
     this.log.add(bubble("assistant", place, foot));
     const answer = { text: "", finish: null, usage: null, started: performance.now() };
     this.#stopping = new AbortController();
     try {
-      await this.#read(answer, words);
+      await this.#read(answer, place);
       fill(foot, ending(answer), copyButton(answer.text, "Copy the answer"));
       this.#messages.push({ role: "assistant", content: answer.text });
     } catch (error) {
@@ -64,15 +66,22 @@ export class Chat {
     return answer.text !== "";
   }
 
-  async #read(answer, words) {
+  async #read(answer, place) {
     const body = { ...this.#body(this.#messages), stream_options: { include_usage: true } };
     const response = await send("POST", "/v1/chat/completions", { body, signal: this.#stopping.signal });
-    const draw = () => this.log.grow(() => words.appendData(answer.text.slice(words.length)));
+    let drawn = 0;
+    let wait = FRAME_MS;
     let asked = null;
+    const draw = () => {
+      const began = performance.now();
+      this.log.grow(() => append(place, answer.text.slice(drawn)));
+      drawn = answer.text.length;
+      wait = Math.max(FRAME_MS, (performance.now() - began) / DRAWING);
+    };
     for await (const { data } of eventsOf(response)) {
       if (data === "[DONE]") break;
       take(answer, JSON.parse(data));
-      asked ??= requestAnimationFrame(() => ((asked = null), draw()));
+      asked ??= setTimeout(() => ((asked = null), draw()), wait);
     }
     draw();
     if (answer.finish === null) throw new Error("The answer broke off.");

@@ -6,14 +6,43 @@ import { icon } from "../icons.js";
 import { toast } from "./notice.js";
 
 const SHOWN = 6000;
+/** Characters that a line breaks at no other place than spaces; unlike those of Thai, Chinese, and emoji. */
+const WORD = "[^\\s\\u0e00-\\u109f\\u1780-\\u17ff\\u2e80-\\uffff]";
+const LONG = 500;
+const LONG_WORD = new RegExp(`(${WORD}{${LONG},})`);
+const WORD_AT_START = new RegExp(`^${WORD}*`);
+const WORD_AT_END = new RegExp(`${WORD}*$`);
+
+/** Long words in elements of their own: else a browser shapes all that is left of one again for each line (`.long`). */
+const pieces = (text) =>
+  text
+    .split(LONG_WORD)
+    .map((piece, i) => (i % 2 ? h("span.long", {}, piece) : piece))
+    .filter((piece) => piece !== "");
+
+/** Adds to a text that grows; what it has stays, with what the reader has selected of it. */
+export function append(element, text) {
+  const last = element.lastChild;
+  if (last === null || text === "") return element.append(...pieces(text));
+  if (last.nodeType !== Node.TEXT_NODE) {
+    const [more] = WORD_AT_START.exec(text);
+    last.firstChild.appendData(more);
+    return element.append(...pieces(text.slice(more.length)));
+  }
+  const [word] = WORD_AT_END.exec(last.data.slice(-LONG));
+  const [first, ...rest] = pieces(word + text);
+  if (typeof first === "string") last.appendData(first.slice(word.length));
+  else last.deleteData(last.length - word.length, word.length);
+  element.append(...(typeof first === "string" ? rest : [first, ...rest]));
+}
 
 /** A text of any length. */
 export function said(text, tag = "div.said") {
   const element = h(tag, { dir: "auto" });
-  if (text.length <= SHOWN) return fill(element, text);
-  const all = () => fill(element, text);
+  if (text.length <= SHOWN) return fill(element, pieces(text));
+  const all = () => fill(element, pieces(text));
   const more = `Show all ${text.length.toLocaleString("en")} characters`;
-  return fill(element, text.slice(0, SHOWN), "… ", h("button.button.tight", { type: "button", onclick: all }, more));
+  return fill(element, pieces(text.slice(0, SHOWN)), "… ", h("button.button.tight", { type: "button", onclick: all }, more));
 }
 
 /** A short text in a line with others: its direction does not reach them. */
