@@ -47,10 +47,9 @@ ODD = {
         HEAD + b"Content-Type: text/plain; charset=punycode\r\nContent-Length: 5\r\n\r\nab-cd",
     ),
     "a space before the colon": (200, HEAD + b"X : y\r\n" + EMPTY),
-    "processing, then early hints": (
+    "two interim responses": (
         202,
-        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 202 Accepted\r\n"
-        + EMPTY,
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early\r\nLink: </x>\r\n\r\nHTTP/1.1 202 Accepted\r\n" + EMPTY,
     ),
     "go on, three times": (200, b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + HEAD + EMPTY),
     "trailers": (200, CHUNKED + b"2\r\nhi\r\n0\r\nX: y\r\n\r\n"),
