@@ -96,7 +96,7 @@ class ErrorHandlers:
         }
 
     def install(self, app: FastAPI) -> None:
-        """For the errors that pass through FastAPI; a fault passes through it to whoever calls it."""
+        """For the errors that pass through FastAPI; a fault passes through it to the middleware around it."""
 
         async def handle(request: Request, error: Exception) -> Response:
             return self.response(request, error)
