@@ -23,7 +23,7 @@ DONE = b"data: [DONE]\n\n"
 WORDS_DONE = b'data: {"done":true}\n\n'
 """The last event of a whole stream on our own routes. That of an answer that was cut says so, too."""
 
-COMMENT = b": keep-alive\n\n"
+COMMENT = b": keepalive\n\n"
 """Clients skip it."""
 
 HEADERS: Mapping[str, str] = {"cache-control": "no-cache", "x-accel-buffering": "no"}
