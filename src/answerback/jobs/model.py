@@ -53,8 +53,8 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class EndedJob:
-    """A completed job whose caller waited for it. `args` and `result` are as stored; `created_at` is in epoch
-    milliseconds of the wall clock."""
+    """A completed job whose caller waited for it. `args` and `result` are as stored; times are in epoch milliseconds of
+    the wall clock."""
 
     id: str
     tenant_id: str
@@ -63,6 +63,7 @@ class EndedJob:
     args: str
     result: str
     created_at: int
+    finished_at: int
     traceparent: str | None = None
     key_id: str | None = None
 

@@ -28,7 +28,7 @@ INSERT = Statement(
         lease_epoch=_ZERO,
         lease_losses=_ZERO,
         created_at=bindparam("created_at"),
-        finished_at=bindparam("wall"),
+        finished_at=bindparam("finished_at"),
         traceparent=bindparam("traceparent"),
     ),
     by=("job_id",),
@@ -48,6 +48,6 @@ def record(tx: Transaction, job: EndedJob) -> Operation[None]:
         args=job.args,
         result=job.result,
         created_at=job.created_at,
-        wall=tx.wall,
+        finished_at=job.finished_at,
         traceparent=job.traceparent,
     )

@@ -104,6 +104,7 @@ class Responder:
                     args=stored.encode(asked),
                     result=stored.encode_result(at),
                     created_at=at.created_at,
+                    finished_at=at.completed_at or self._instruments.clock.now(),
                     traceparent=self._instruments.tracer.current(),
                     key_id=caller.key_id,
                 )
