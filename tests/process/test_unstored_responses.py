@@ -91,3 +91,7 @@ async def test_one_that_is_held_for_its_key_can_be_deleted(service: Service, sdk
     assert held(service, "private and keyed") == 0
     with pytest.raises(openai.NotFoundError):
         await sdk.responses.delete(made.id)
+    # Its key stands for what was deleted.
+    with pytest.raises(openai.ConflictError) as conflict:
+        await sdk.responses.create(model="fake", input="private and keyed", store=False, **keyed)
+    assert conflict.value.code == "idempotency_response_not_kept"
