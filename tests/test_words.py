@@ -33,6 +33,7 @@ ALLOWED = (
     r"/replay\b",  # an alias of the route `resend`, known to clients
     r"\bboundary(?:=|\")",  # of a multipart body
     r"type hints?",
+    r"[Ee]arly [Hh]ints",  # the status 103 of HTTP
     r"\bsigning_secret_hint\b",  # a field of OpenAI's
     # Names of the first edition, in CHANGELOG.md.
     r"`(?:hints_awaited|answerback_hints_dropped_total|response_replayed|response_not_kept|replayed)`",
