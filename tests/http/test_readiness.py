@@ -1,13 +1,17 @@
 """Readiness is found out once a second at most, by a write only now and then."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from answerback.database.operation import Operation, Statement, Transaction
 from answerback.http import readiness
 from answerback.http.readiness import FRESH_SECONDS, PROVEN_SECONDS, Readiness
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
+from whole_api import whole_api
 
 
 class Subject:
@@ -15,7 +19,8 @@ class Subject:
         self.asked: list[str] = []
         self.broken = False
         self.healthy = True
-        self.readiness = Readiness(self._look, self._prove, lambda: self.healthy, clock.monotonic)
+        self.failed = 0
+        self.readiness = Readiness(self._look, self._prove, lambda: self.failed, lambda: self.healthy, clock.monotonic)
 
     async def _look(self) -> None:
         await self._ask("look")
@@ -60,6 +65,37 @@ async def test_after_trouble_only_a_write_will_do(subject: Subject, clock: FakeC
     assert subject.asked == ["write", "look", "write"]
 
 
+async def test_after_a_write_that_failed_only_a_write_will_do_once(subject: Subject, clock: FakeClock) -> None:
+    await subject.readiness.trouble()
+    subject.failed += 1
+    for _ in range(2):
+        clock.advance(FRESH_SECONDS)
+        assert await subject.readiness.trouble() is None
+    assert subject.asked == ["write", "write", "look"]
+
+
+async def test_a_message_that_could_not_be_stored_ends_the_readiness(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+
+    def fill(_: Transaction) -> Operation[None]:
+        yield Statement(text("PRAGMA max_page_count = 1"))()
+
+    # Given a service that has proven that its database takes writes, which then may not grow any more
+    async with whole_api(path) as api:
+        assert (await api("GET", "/readyz")).status == 200
+        await api.service.stores.database.write.run(fill)
+
+        # When messages come until one cannot be stored
+        message = {"message": "Hello!" * 1_000, "callback_url": "https://203.0.114.1/hook"}
+        replies = [await api("POST", "/webhook", body=message) for _ in range(20)]
+        assert replies[-1].code == "storage_unavailable"
+
+        # Then the service is not ready
+        assert (await api("GET", "/readyz")).code == "not_ready"
+
+
 async def test_an_engine_that_stopped_is_trouble(subject: Subject) -> None:
     subject.healthy = False
     assert await subject.readiness.trouble() == "the engine is not running"
@@ -73,6 +109,6 @@ async def test_a_database_that_does_not_answer_is_not_waited_for_long(
 
     monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 0.01)
 
-    trouble = await Readiness(hangs, hangs, lambda: True, clock.monotonic).trouble()
+    trouble = await Readiness(hangs, hangs, lambda: 0, lambda: True, clock.monotonic).trouble()
 
     assert trouble == "the database does not take writes now"

@@ -163,9 +163,15 @@ def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -
 
 
 def _readiness(service: Service) -> Readiness:
-    run = service.stores.database.write.run
+    write = service.stores.database.write
     clock = service.process.instruments.clock
-    return Readiness(partial(run, look), partial(run, probe), lambda: service.healthy, clock.monotonic)
+    return Readiness(
+        partial(write.run, look),
+        partial(write.run, probe),
+        lambda: write.failures,
+        lambda: service.healthy,
+        clock.monotonic,
+    )
 
 
 def _routers(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:

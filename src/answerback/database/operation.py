@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.selectable import ReturnsRows
 
+from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.telemetry import JobEnd
 
 T = TypeVar("T")
@@ -147,13 +148,33 @@ class Runner(Protocol):
     async def close(self) -> None: ...
 
 
+class CountedFailures:
+    """Implements `Runner` around another: counts the operations that could not be served."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self.failures = 0
+
+    async def run(
+        self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0, tenant_id: str = SERVICE
+    ) -> T:
+        try:
+            return await self._runner.run(begin, plan, payload_bytes, tenant_id)
+        except StorageUnavailable:
+            self.failures += 1
+            raise
+
+    async def close(self) -> None:
+        await self._runner.close()
+
+
 class Database:
     """The database's sides: `write` commits operations, `read` serves them from a snapshot, and so does `count` where
     reading takes long: it delays no other read. Every method of a room's store is one transaction, and raises
     StorageUnavailable when the database cannot serve it now."""
 
     def __init__(self, write: Runner, read: Runner, count: Runner) -> None:
-        self.write = write
+        self.write = CountedFailures(write)
         self.read = read
         self.count = count
 

@@ -8,7 +8,8 @@ from answerback.kernel.errors import StorageUnavailable
 FRESH_SECONDS = 1.0
 """How long an answer is given again."""
 PROVEN_SECONDS = 30.0
-"""How long a write proves that the database takes writes; in between a transaction without one has to do."""
+"""How long a write proves that the database takes writes; in between a transaction without one has to do,
+unless a write has failed since."""
 PATIENCE_SECONDS = 2.0
 """How long the database may take to answer: probes give up soon."""
 
@@ -17,23 +18,27 @@ Check = Callable[[], Awaitable[None]]
 
 
 class Readiness:
-    """`look` begins a transaction and writes nothing; `prove` writes."""
+    """`look` begins a transaction and writes nothing; `prove` writes. `failed_writes` is how many of all writes the
+    database has refused."""
 
     def __init__(
         self,
         look: Check,
         prove: Check,
+        failed_writes: Callable[[], int],
         engine_healthy: Callable[[], bool],
         monotonic: Callable[[], float],
     ) -> None:
         self._look = look
         self._prove = prove
+        self._failed_writes = failed_writes
         self._engine_healthy = engine_healthy
         self._monotonic = monotonic
         self._asking = asyncio.Lock()
         self._trouble: str | None = None
         self._fresh_until = float("-inf")
         self._proven_until = float("-inf")
+        self._failed_before = 0
 
     async def trouble(self) -> str | None:
         """Why the service can take no work now; None if it can."""
@@ -50,10 +55,13 @@ class Readiness:
     async def _ask(self) -> str | None:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                if self._monotonic() < self._proven_until:
+                failed = self._failed_writes()
+                if failed == self._failed_before and self._monotonic() < self._proven_until:
                     await self._look()
                 else:
                     await self._prove()
+                    # What failed while it was proving counts: the next probe proves again.
+                    self._failed_before = failed
                     self._proven_until = self._monotonic() + PROVEN_SECONDS
         except (StorageUnavailable, TimeoutError):
             self._proven_until = float("-inf")
