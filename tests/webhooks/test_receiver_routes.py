@@ -84,3 +84,6 @@ async def test_a_sample_goes_to_no_address_that_a_callback_may_not_go_to(api: Ap
     reply = await api("POST", "/v1/receivers/test", OWN, body={"url": "http://10.0.0.1/hook"})
 
     assert (reply.status, reply.code) == (422, "callback_refused")
+    (named,) = reply.json["detail"]
+    assert named["loc"] == ["body", "url"]
+    assert named["msg"].startswith("url's address '10.0.0.1' may not be called")

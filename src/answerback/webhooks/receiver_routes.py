@@ -13,6 +13,7 @@ from answerback.http.caller import AskedTenant, AskedTenantOf
 from answerback.http.fields import CallbackUrl
 from answerback.http.openapi_parts import KEY_ERRORS, NOT_JSON, TENANT_ERRORS, errors
 from answerback.http.responses import Time, respond
+from answerback.kernel.errors import CallbackRefused
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.receiver_trial import ReceiverTrial
 from answerback.webhooks.receivers import COUNTED, NEWEST
@@ -98,7 +99,10 @@ def router(receivers: Receivers, polling_tenant_of: AskedTenantOf, tenant_of: As
         answer is a 422, whose message says why."""
         tenant_id = await tenant_of(request, tenant)
         url = (await read_body(request, TestedUrl, receivers.guard.check_unresolved)).url
-        await receivers.guard.check(url, tenant_id)
+        try:
+            await receivers.guard.check(url, tenant_id)
+        except CallbackRefused as refusal:
+            raise refusal.named("url") from None
         return respond(200, ReceiverTested(url=url, status_code=await receivers.trial.send(tenant_id, url)))
 
     return routes
