@@ -39,6 +39,8 @@ REFUSED = [
     (b"nonsense\r\n\r\n", 400, "invalid_http", "- -"),
     (b"GET /v1/jobs HTTP/1.1\r\nbad header\r\n\r\n", 400, "invalid_http", "GET /v1/jobs"),
     (b"GET /v1/sessions/secret HTTP/1.1\r\nbad header\r\n\r\n", 400, "invalid_http", "GET /v1/sessions/…"),
+    (b"FOO /v1/jobs HTTP/1.1\r\nhost: h\r\n\r\n", 501, "method_unknown", "- -"),
+    (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nhost: h\r\n\r\n", 431, "headers_too_large", "- -"),
     (b"POST /webhook?x HTTP/1.1\r\nx: " + b"a" * 200_000, 431, "headers_too_large", "POST /webhook"),
 ]
 
@@ -57,7 +59,8 @@ async def test_a_request_refused_before_routing_has_an_id_and_a_log_line() -> No
             assert problem["error"]["code"] == code
             await service.until_logged(headers["x-request-id"])
             line = service.logs.splitlines()[-1]
-            assert f" - WARNING - ERROR | {asked} | handler=- | time=" in line
+            level = "WARNING" if status < 500 else "ERROR"
+            assert f" - {level} - ERROR | {asked} | handler=- | time=" in line
             assert line.endswith(f" | status_code={status} | code={code} | request_id={headers['x-request-id']}")
 
         named = b"GET /v1/models HTTP/1.1\r\nx-request-id: mine\r\nhost: h\r\nbad header\r\n\r\n"

@@ -24,11 +24,13 @@ WRONG_METHOD = Code(405, "method_not_allowed")
 REQUEST_TIMEOUT = Code(408, "request_timeout")
 """The request did not arrive in time. The connection is closed; send it again."""
 HEADERS_TOO_LARGE = Code(431, "headers_too_large")
-"""The headers are too large, or too many. The connection is closed."""
+"""The path and the headers are too long, or the headers too many. The connection is closed."""
 INTERNAL = Code(500, "internal")
 """A fault of the service, which its log describes under the request's `x-request-id`."""
 CODING_UNKNOWN = Code(501, "transfer_coding_unknown")
 """The request's `Transfer-Encoding` is not `chunked`. The connection is closed."""
+METHOD_UNKNOWN = Code(501, "method_unknown")
+"""The request's method is none of HTTP's. The connection is closed."""
 NOT_READY = Code(503, "not_ready")
 """`/readyz`: the service cannot take work now; the message says why."""
 RESULTS_UNWRITABLE = Code(503, "results_unwritable")

@@ -11,6 +11,7 @@ from answerback.http.codes import (
     CODING_UNKNOWN,
     HEADERS_TOO_LARGE,
     INVALID_HTTP,
+    METHOD_UNKNOWN,
     REQUEST_TIMEOUT,
     TOO_MANY_CONNECTIONS,
     Code,
@@ -24,10 +25,11 @@ UNKNOWN = "-"
 Wrong = tuple[Code, str]
 """Why a request, or a connection, is refused: the code and the message."""
 
-TOO_LARGE: Wrong = (HEADERS_TOO_LARGE, "the headers are too large, or too many")
+TOO_LARGE: Wrong = (HEADERS_TOO_LARGE, "the path and the headers are too long, or the headers too many")
 INVALID: Wrong = (INVALID_HTTP, "what came is not a valid HTTP request")
 WRONG_HOST: Wrong = (INVALID_HTTP, "a request names its host in one Host header; send it, and no second one")
 UNKNOWN_CODING: Wrong = (CODING_UNKNOWN, "the only Transfer-Encoding that is known here is 'chunked'")
+UNKNOWN_METHOD: Wrong = (METHOD_UNKNOWN, "the request's method is none of HTTP's; methods are in upper case")
 TOO_LATE: Wrong = (REQUEST_TIMEOUT, "the request did not come in time; send it again")
 NO_ROOM: Wrong = (TOO_MANY_CONNECTIONS, "too many connections are open; try again soon")
 

@@ -1,12 +1,21 @@
 """What the head of a request says of its host and of its body's form (RFC 9112)."""
 
-from answerback.http.early_responses import UNKNOWN_CODING, WRONG_HOST, Wrong
+import re
+
+from answerback.http.early_responses import INVALID, TOO_LARGE, UNKNOWN_CODING, UNKNOWN_METHOD, WRONG_HOST, Wrong
+
+_REQUEST_LINE = re.compile(rb"(?:\r?\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [\x21-\x7e]+ HTTP/1\.[01]\r?\n")
+
+LONGEST_TARGET = 65_535
+"""The parser of URLs takes no more bytes."""
 
 Fields = list[tuple[bytes, bytes]]
 
 
-def wrong_head(fields: Fields, version: str) -> Wrong | None:
+def wrong_head(target: bytes, fields: Fields, version: str) -> Wrong | None:
     """Why the request cannot be answered, if so (sections 3.2 and 6.1). Names are in lower case."""
+    if len(target) > LONGEST_TARGET:
+        return TOO_LARGE
     hosts, codings = 0, b""
     for name, value in fields:
         if name == b"host":
@@ -31,3 +40,8 @@ def name_host_of(target: bytes, fields: Fields) -> None:
     authority = rest.replace(b"?", b"/").replace(b"#", b"/").partition(b"/")[0]
     fields[:] = [field for field in fields if field[0] != b"host"]
     fields.append((b"host", authority.rpartition(b"@")[2]))
+
+
+def wrong_start(data: bytes) -> Wrong:
+    """Why what begins with no method of HTTP's cannot be answered: a request line (section 3) names another one."""
+    return INVALID if _REQUEST_LINE.match(data) is None else UNKNOWN_METHOD

@@ -2,25 +2,19 @@
 arrive, and on how long a response may wait for its reader."""
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
+from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from answerback.http.descriptors import leaves_reserve
-from answerback.http.early_responses import (
-    INVALID,
-    NO_ROOM,
-    TOO_LARGE,
-    TOO_LATE,
-    EarlyResponses,
-    Wrong,
-    arrived,
-)
+from answerback.http.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, Wrong, arrived
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
 from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, has_unread
-from answerback.http.heads import name_host_of, wrong_head
+from answerback.http.heads import name_host_of, wrong_head, wrong_start
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog
 from answerback.http.turns import TURN_BYTES, TurnTaking
@@ -77,7 +71,7 @@ class BoundedHttp(TurnTaking):
         self._framing = 0
         self._fields = 0
         self._unwanted = 0
-        self.url = b""
+        self.url = self._came = b""
         self._wrong = INVALID
         self._deaf = False
         self._lingering = False
@@ -142,7 +136,9 @@ class BoundedHttp(TurnTaking):
         # What is counted is reset where a part of a request begins, so of the read that brings this only the later ones
         # count; one read is bounded anyway.
         self._framing += len(data)
+        self._came = data
         super().data_received(data)
+        self._came = b""
         if self.transport.is_closing():
             return
         self._heard_at = self.loop.time()
@@ -172,7 +168,7 @@ class BoundedHttp(TurnTaking):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if (wrong := wrong_head(self.headers, self.parser.get_http_version())) is not None:
+        if (wrong := wrong_head(self.url, self.headers, self.parser.get_http_version())) is not None:
             self._stop_parsing(wrong)
         name_host_of(self.url, self.headers)
         super().on_headers_complete()
@@ -239,7 +235,8 @@ class BoundedHttp(TurnTaking):
             self._refuse(TOO_LATE)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours is fixed)
-        self._refuse(self._wrong)
+        has_no_method = isinstance(sys.exc_info()[1], HttpParserInvalidMethodError)
+        self._refuse(wrong_start(self._came) if has_no_method else self._wrong)
 
     def _stop_parsing(self, wrong: Wrong) -> NoReturn:
         self._wrong = wrong
