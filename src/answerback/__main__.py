@@ -3,8 +3,16 @@
 import gc
 import sys
 
+from answerback.bootstrap.signals import stop_at_once
+
+SERVICES = (["serve"], ["worker"])
+"""The commands that run until they are stopped."""
+
 
 def main() -> None:
+    if sys.argv[1:2] in SERVICES:
+        # Importing alone takes a second.
+        stop_at_once()
     # What is imported stays: collections between the imports would take a fifth of the time of a start.
     gc.disable()
     _import_fastapi()

@@ -17,6 +17,7 @@ from answerback.bootstrap.http_server import Server
 from answerback.bootstrap.processes import Membership, Supervisor
 from answerback.bootstrap.runtime import loop_factory, open_log, open_process, shown_at_start
 from answerback.bootstrap.service import Role, build
+from answerback.bootstrap.signals import STOPS
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.http.descriptors import raise_limit
 from answerback.http.protocol import BoundedHttp
@@ -69,6 +70,8 @@ def _run(serving: Coroutine[None, None, int]) -> int:
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(serving)
+    except asyncio.CancelledError:
+        return 0
     except (StartError, StorageUnavailable, RoutesFileError, ResultsUnwritable, SettingsError) as error:
         return _refuse(error)
 
@@ -81,6 +84,7 @@ def _refuse(error: Exception) -> int:
 async def _serve(
     settings: Settings, role: Role, log: Log, failpoint: OnFailpoint, member: Membership | None = None
 ) -> int:
+    _stop_before_listening()
     async with AsyncExitStack() as lifetimes:
         siblings = None
         if member is not None:
@@ -115,6 +119,14 @@ async def _serve(
             server.join(siblings, first=member.first)
         await server.serve(sockets)
         return server.code if server.started else 1
+
+
+def _stop_before_listening() -> None:
+    """A stop that comes while the service opens what it needs cancels that. The server replaces this as it starts."""
+    loop, opening = asyncio.get_running_loop(), asyncio.current_task()
+    if opening is not None:
+        for number in STOPS:
+            loop.add_signal_handler(number, lambda: opening.cancelling() or opening.cancel())
 
 
 def _facts(settings: Settings, role: Role, provider: str, model: str) -> Mapping[str, object]:
