@@ -100,8 +100,9 @@ def test_host_and_port_of_the_command_line_win_over_the_environment(run: Run, se
     assert served[0].public_base_url == "http://localhost:8181"
 
 
-def test_a_wrong_port_of_the_command_line_is_refused_like_a_setting(run: Run, served: list[Settings]) -> None:
-    assert "APP_PORT" in refusal(run("serve", "--port", "99999"))
+def test_a_wrong_port_is_refused_by_the_name_under_which_it_was_given(run: Run, served: list[Settings]) -> None:
+    assert refusal(run("serve", "--port", "99999")).startswith("answerback: --port is '99999' but ")
+    assert refusal(run("serve", APP_PORT="99999")).startswith("answerback: APP_PORT is '99999' but ")
 
     assert not served
 

@@ -88,7 +88,8 @@ def serve(
     'answerback init' writes a .env that explains every setting.
     """
     given = {"app_host": host, "app_port": port}
-    settings = settings_or_fail(**{name: value for name, value in given.items() if value is not None})
+    options = {"app_host": "--host", "app_port": "--port"}
+    settings = settings_or_fail(options, **{name: value for name, value in given.items() if value is not None})
     raise typer.Exit(serve_app(settings, Role(role), processes=processes))
 
 

@@ -1,7 +1,7 @@
 """What commands share: the settings, and the stores of the database that these name; failures end in one line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import NoReturn, TypeVar
 
@@ -22,10 +22,10 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def settings_or_fail(**given: object) -> Settings:
-    """The settings, with those that the command line gives in place of the environment's."""
+def settings_or_fail(options: Mapping[str, str] | None = None, **given: object) -> Settings:
+    """The settings, with those that the command line gives in place of the environment's, by these `options`."""
     try:
-        return load_settings(**given)
+        return load_settings(options, **given)
     except SettingsError as error:
         fail(str(error))
 

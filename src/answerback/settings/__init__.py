@@ -1,6 +1,6 @@
 """What an operator may set: read once at start, from the environment and `.env`, checked, then frozen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
@@ -276,23 +276,25 @@ class Settings(BaseSettings):
         return any(host == domain or host.endswith("." + domain) for domain in domains)
 
 
-def load_settings(**given: Any) -> Settings:
+def load_settings(shown: Mapping[str, str] | None = None, **given: Any) -> Settings:
     """The settings of this process; those `given`, by their names in lower case, win over its environment. Raises
-    SettingsError, with every problem in one line."""
+    SettingsError, with every problem in one line; those `given` are `shown` there by other names."""
     try:
         return Settings(**given)
     except ValidationError as error:
         # A default that depends on another, wrong setting is no error of its own.
         details = [detail for detail in error.errors() if detail["type"] != "default_factory_not_called"]
-        found = dict.fromkeys(_problem(detail) for detail in details)
+        names = {name: label for name, label in (shown or {}).items() if name in given}
+        found = dict.fromkeys(_problem(detail, names) for detail in details)
         raise SettingsError("; ".join(found)) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it must be UTF-8 text"
         raise SettingsError(f".env cannot be read: {reason}") from None
 
 
-def _problem(detail: ErrorDetails) -> str:
-    name = str(detail["loc"][0]).upper()
+def _problem(detail: ErrorDetails, names: Mapping[str, str]) -> str:
+    field = str(detail["loc"][0])
+    name = names.get(field, field.upper())
     if detail["type"] == "value_error":
         return f"{name} {detail['ctx']['error']}"
     wanted = detail["msg"].partition(", unable")[0].removeprefix("Input ").replace("a valid boolean", "true or false")
