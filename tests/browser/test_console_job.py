@@ -120,3 +120,36 @@ async def test_a_job_that_is_not_there_says_so(visitor: Visitor) -> None:
     await visitor.page.goto(f"{visitor.url}/console/jobs/job_{'0' * 32}")
 
     await visitor.sees("no job")
+
+
+async def test_a_try_before_its_turn_in_the_schedule_is_said_to_cost_no_attempt(
+    visitor: Visitor, running: Shop
+) -> None:
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key)
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    body = await running.job(job, visitor.key)
+    (owed,) = body["deliveries"]
+    refused = {"status": "retry", "started_at": body["created_at"], "finished_at": body["created_at"]}
+    refused |= {"http_status": None, "duration_ms": 1, "error": "the connection was refused", "response_snippet": None}
+    owed |= {"status": "pending", "attempt": 2, "next_attempt_at": "2099-01-01T12:00:00.000Z"}
+    owed["attempts"] = [{**refused, "number": number} for number in (1, 2, 2, 3)]
+    await visitor.page.route(f"**/v1/jobs/{job}*", lambda route: route.fulfill(json=body))
+
+    page = await visitor.open(f"/console/jobs/{job}")
+
+    await visitor.sees("at the latest")
+    calls = [text.split(":")[0] for text in await page.locator(".attempts > li").all_inner_texts()]
+    free = "Tried, costs no attempt"
+    assert calls == ["Attempt 1", free, "Attempt 2", free]
+
+
+async def test_a_wait_whose_cause_is_not_kept_claims_none(visitor: Visitor, running: Shop) -> None:
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key)
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    body = await running.job(job, visitor.key)
+    body["created_at"] = "2026-01-01T12:00:00.000Z"
+    await visitor.page.route(f"**/v1/jobs/{job}*", lambda route: route.fulfill(json=body))
+
+    await visitor.open(f"/console/jobs/{job}")
+
+    await visitor.sees("For a worker, or for the provider's quota.")

@@ -58,7 +58,9 @@ function tries(job, behind) {
 
 /** What was waited for after the attempt `last`; before the first one it is null. */
 function whatFor(last, behind) {
-  if (last === null) return behind ? line("Behind ", behind, " of its conversation.") : line("For a worker.");
+  // Whether no worker was free, or the provider's quota held it, is not kept.
+  if (last === null)
+    return line(behind ? ["Behind ", behind, " of its conversation."] : "For a worker, or for the provider's quota.");
   return line(last.http_status === 429 ? "For the provider's quota." : "For another try.");
 }
 
@@ -152,34 +154,42 @@ function delivery(one, { read, tenant, linkTo }) {
     h("p.small.wrap", {}, h("bdi", {}, one.url)),
     line(h("span.mono", {}, one.id)),
     one.erased ? line("Its body was erased with its conversation: it cannot be sent again.") : null,
-    one.attempts.length ? h("ol.attempts", {}, one.attempts.map(called)) : null,
+    one.attempts.length ? h("ol.attempts", {}, calls(one)) : null,
     next(one, { linkTo, tenant }),
   );
 }
 
-function called(one) {
+const calls = ({ status, attempt: made, attempts }) => {
+  const pending = status === "pending" ? made + 1 : null;
+  return attempts.map((each, i) => called(each, isFree(each, attempts[i + 1]?.number ?? pending)));
+};
+
+/** A try before its turn in the schedule, without a response: what comes next has its number. A resend begins at 1. */
+const isFree = ({ number, http_status: got }, next) => number > 1 && got === null && number === next;
+
+function called(one, free) {
   const outcome = one.http_status ? `HTTP ${one.http_status}` : words(one.status);
   const took = one.duration_ms === null ? "" : ` after ${span(one.duration_ms / 1000)}`;
   const snippet = one.response_snippet ? h("div.reason", {}, said(one.response_snippet, "div.said.mono")) : null;
   const head = h(
     "div.step-head",
     {},
-    h("span", {}, `Attempt ${one.number}: ${outcome}${took}`),
+    h("span", {}, `${free ? "Tried, costs no attempt" : `Attempt ${one.number}`}: ${outcome}${took}`),
     time(one.started_at, "clock"),
   );
   return h("li", { class: toneOfAttempt(one.status) }, head, one.error ? line(h("bdi", {}, one.error)) : null, snippet);
 }
 
 /** A callback that got no response may wait for the next try at its receiver, whatever its schedule says. */
-function trouble({ attempts }, tenant) {
-  if (!attempts.length || attempts.at(-1).http_status !== null) return [];
-  return [" · ", h("a", { href: `/console/receivers${written({ tenant })}` }, "Its receiver")];
-}
+const isTroubled = ({ attempts }) => attempts.length > 0 && attempts.at(-1).http_status === null;
+
+const trouble = (tenant) => [" · ", h("a", { href: `/console/receivers${written({ tenant })}` }, "Its receiver")];
 
 function next(one, { linkTo, tenant }) {
   if (one.held_by) return line("Waits until the callback of ", linkTo(one.held_by), " has ended.");
-  if (one.next_attempt_at) return h("p.small.countdown", {}, time(one.next_attempt_at, "due"), ...trouble(one, tenant));
-  return null;
+  if (!one.next_attempt_at) return null;
+  const troubled = isTroubled(one);
+  return h("p.small.countdown", {}, time(one.next_attempt_at, troubled ? "latest" : "due"), troubled ? trouble(tenant) : null);
 }
 
 async function resend(one, button, read, tenant) {
