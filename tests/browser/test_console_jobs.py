@@ -271,3 +271,24 @@ async def test_a_time_that_is_none_is_refused(visitor: Visitor, name: str) -> No
     await visitor.open(f"/console/jobs?{name}=garbage")
 
     await visitor.sees(f"{name.capitalize()}: must be a time in RFC 3339")
+
+
+async def test_a_tenant_that_is_not_there_is_named_and_can_be_left(owner: Visitor) -> None:
+    page = await owner.open("/console/jobs?tenant=nope")
+    await owner.sees("No jobs of this tenant")
+    assert await page.get_by_label("Tenant").input_value() == "nope"
+
+    await owner.role("link", "Show all jobs").click()
+
+    await owner.sees("customer-42")
+
+
+async def test_tenants_can_be_chosen_however_many_there_are(owner: Visitor, running: Shop) -> None:
+    await running.new_key("the-oldest-of-many")
+    for n in range(100):
+        await running.new_key(f"one-of-many-{n}")
+
+    page = await owner.open("/console/jobs")
+
+    await page.get_by_label("Tenant").select_option(label="the-oldest-of-many")
+    await owner.sees("No jobs of this tenant")

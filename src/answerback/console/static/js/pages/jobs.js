@@ -178,6 +178,11 @@ function nothing(query, next) {
       h("a.button", { href: cleared(query) }, "Show all jobs"),
     );
   }
+  const tenant = query.get("tenant");
+  if (tenant && tenant !== ALL) {
+    const all = h("a.button", { href: changed(query, { tenant: "" }) }, "Show all jobs");
+    return empty("No jobs of this tenant", ["There is none of ", h("code", {}, tenant), "."], all);
+  }
   return empty(
     "No jobs yet",
     "Each message that the service accepts appears here.",
@@ -229,7 +234,9 @@ function filters(view, names, place, read) {
   ];
   const move = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));
   const first = [
-    names.size > 1 ? field("Tenant", tenantChoice(names, tenantOf(view, names), { all: true, onchange: move })) : null,
+    names.size > 1 || (view.session.operator && view.tenant !== null)
+      ? field("Tenant", tenantChoice(names, tenantOf(view, names), { all: true, onchange: move }))
+      : null,
     field("State", choice("status", JOB_STATES, "Any state")),
     field("Callback", choice("delivery", DELIVERY_STATES, "Any state")),
     field("Conversation", text("session_id", "session_id or callback URL")),

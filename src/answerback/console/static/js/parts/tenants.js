@@ -4,7 +4,9 @@ import { get } from "../api.js";
 import { changed, go } from "../router.js";
 import { select } from "./fields.js";
 
-const MOST = 100;
+/** So many keys are read for their tenants. */
+const SIZE = 100;
+const MOST_READ = 50;
 
 /** Stands for all tenants together, where a list takes that. */
 export const ALL = "*";
@@ -13,8 +15,13 @@ export const ALL = "*";
 export async function tenantNames(view) {
   if (!view.session.operator || view.session.keyless) return new Map();
   const own = view.session.tenant;
-  const { items } = await get("/v1/keys", { limit: MOST }, view.signal);
-  const names = new Map(items.map((key) => [key.tenant_id, key.name]));
+  const names = new Map();
+  for (let before = null, requests = 0; requests < MOST_READ; requests += 1) {
+    const { items, next } = await get("/v1/keys", { limit: SIZE, before }, view.signal);
+    for (const key of items) names.set(key.tenant_id, key.name);
+    if (!next) break;
+    before = next;
+  }
   names.delete(own);
   return new Map([[own, "Your own"], ...names]);
 }
