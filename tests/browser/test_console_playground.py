@@ -116,3 +116,10 @@ async def test_what_is_refused_can_be_sent_once_more(visitor: Visitor, running: 
 
     await visitor.sees("three to five days")
     assert await message.input_value() == ""
+
+
+@pytest.mark.parametrize(("by", "name"), [("", "Chat"), ("webhook", "Messages")])
+async def test_a_talk_is_one_landmark(visitor: Visitor, by: str, name: str) -> None:
+    page = await visitor.open(f"/console/playground?by={by}")
+
+    assert await page.get_by_role("region", name=name, exact=True).count() == 1

@@ -112,3 +112,27 @@ async def test_a_key_of_characters_that_no_key_has_is_not_valid(browser: Browser
         await page.keyboard.press("Enter")
 
         await visitor.sees("not valid")
+
+
+async def test_an_operator_who_revokes_the_key_in_use_is_warned_and_signed_out(browser: Browser, running: Shop) -> None:
+    key = await running.new_key("in-use", operator=True)
+    async with browser.visit(running.service.url, key) as visitor:
+        visitor.expected.append("401")
+        page = await visitor.open("/console/keys")
+
+        await visitor.role("button", "Revoke in-use").click()
+        await visitor.sees("You are signed in with this key")
+        await visitor.agrees("Revoke the key")
+
+        await page.get_by_role("heading", name="Sign in").wait_for()
+
+
+async def test_a_key_may_be_pasted_as_a_header_has_it(browser: Browser, running: Shop) -> None:
+    async with browser.visit(running.service.url) as visitor:
+        visitor.expected.append("401")
+        page = await visitor.open("/console")
+
+        await page.get_by_label("Key").fill(f"Bearer {await running.new_key()}")
+        await page.keyboard.press("Enter")
+
+        await page.get_by_role("heading", name="Home").wait_for()

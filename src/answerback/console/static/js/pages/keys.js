@@ -22,16 +22,17 @@ export async function page(view) {
       view.session,
       place,
       await get("/v1/keys", { limit: SIZE, before: view.query.get("before") }, view.signal),
-      read,
+      reread,
     );
-  const make = h("button.button.primary", { type: "button", onclick: () => create(view.session, read) }, "Make a key");
+  const reread = () => view.again(read);
+  const make = h("button.button.primary", { type: "button", onclick: () => create(view.session, reread) }, "Make a key");
   const lead =
     "Each key opens the jobs, conversations and receivers of one tenant. A key itself is shown once, when it is made.";
   fill(view.root, head("Keys", lead, make), h("section.card", { "aria-label": "Keys" }, place));
   await read();
 }
 
-function draw({ keyless }, place, { items, next }, read) {
+function draw({ keyless, key: used }, place, { items, next }, read) {
   if (!items.length) {
     const first =
       "Without keys the service serves this machine only. The first key ends that: every request needs one from then on.";
@@ -53,7 +54,7 @@ function draw({ keyless }, place, { items, next }, read) {
     h(
       "tbody",
       {},
-      items.map((key) => row(key, read)),
+      items.map((key) => row(key, key.id === used?.id, read)),
     ),
   );
   const older = next
@@ -67,11 +68,11 @@ function draw({ keyless }, place, { items, next }, read) {
   return fill(place, h("div.scroll", {}, table), older);
 }
 
-function row(key, read) {
+function row(key, isUsed, read) {
   const revoked = key.revoked_at !== null;
   const act = h(
     "button.button.tight.danger",
-    { type: "button", "aria-label": `Revoke ${key.name}`, onclick: () => revoke(key, read) },
+    { type: "button", "aria-label": `Revoke ${key.name}`, onclick: () => revoke(key, isUsed, read) },
     "Revoke",
   );
   return h(
@@ -150,11 +151,12 @@ function shown(made) {
   return show(`The key ${made.name}`, h("p", {}, "Copy it now: it is not shown again."), code({ Key: made.key }), ...secret);
 }
 
-async function revoke(key, read) {
+async function revoke(key, isUsed, read) {
   const words = "It is refused from now on. Its tenant's jobs and conversations stay, for other keys of that tenant.";
+  const used = isUsed ? h("p.notice.warn", {}, "You are signed in with this key: you are signed out with it.") : null;
   const act = () => remove(`/v1/keys/${key.id}`);
   if (
-    await ask({ title: `Revoke ${key.name}?`, body: h("p", {}, words), action: "Revoke the key", danger: true, act })
+    await ask({ title: `Revoke ${key.name}?`, body: [used, h("p", {}, words)], action: "Revoke the key", danger: true, act })
   ) {
     toast("The key was revoked.");
     await read();

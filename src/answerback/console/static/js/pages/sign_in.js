@@ -16,7 +16,7 @@ export function signIn(app, enter) {
     button.disabled = true;
     problem.hidden = true;
     try {
-      enter(await Session.signIn(field.value.trim()));
+      enter(await Session.signIn(field.value.trim().replace(/^Bearer\s+/i, "")));
     } catch (error) {
       problem.hidden = false;
       fill(problem, error.message);

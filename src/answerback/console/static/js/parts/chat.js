@@ -24,7 +24,7 @@ export class Chat {
     this.settings = settings;
     this.log = transcript("Chat", empty("Ask something", "The answer appears here as it comes."));
     this.composer = composer({ value: EXAMPLE, send: (text) => this.#send(text), stop: () => this.#stopping?.abort() });
-    this.element = h("section.card.talk", { "aria-label": "Chat" }, this.log.element, this.composer.element);
+    this.element = h("section.card.talk", {}, this.log.element, this.composer.element);
     view.signal.addEventListener("abort", () => this.#stopping?.abort());
   }
 

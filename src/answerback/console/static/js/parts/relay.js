@@ -33,7 +33,7 @@ export class Relay {
       ),
     );
     this.composer = composer({ value: EXAMPLE, send: (text) => this.#send(text) });
-    this.element = h("section.card.talk", { "aria-label": "Messages" }, this.log.element, this.composer.element);
+    this.element = h("section.card.talk", {}, this.log.element, this.composer.element);
   }
 
   focus() {
