@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from answerback.kernel.waits import parse_retry_after, wait_in_answer, wait_in_field, wait_in_text
+from answerback.kernel.waits import LONGEST_WAIT, parse_retry_after, wait_in_answer, wait_in_field, wait_in_text
 
 NOW_MS = 1_750_000_000_000
 
@@ -15,6 +15,10 @@ NOW_MS = 1_750_000_000_000
         ("0", 0.0),
         (" 120 ", 120.0),
         ("1.5", 1.5),
+        ("604800", 604_800.0),
+        ("99999999", LONGEST_WAIT),
+        ("99999999999999999999", LONGEST_WAIT),
+        ("9" * 4000, LONGEST_WAIT),
         ("Sun, 15 Jun 2025 15:07:40 GMT", 60.0),
         ("7.66s", 7.66),
         ("1m30s", 90.0),
@@ -28,7 +32,7 @@ def test_seconds_and_moments_are_read(value: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, "-5", "soon", "", "1.", "٣", "9" * 4000, "Sun, 15 Jun 2025 15:06:39 GMT", "Sun, 99 Jun 2025 99:99:99"],
+    [None, "-5", "soon", "", "1.", "٣", "Sun, 15 Jun 2025 15:06:39 GMT", "Sun, 99 Jun 2025 99:99:99"],
 )
 def test_a_senseless_wait_is_none(value: str | None) -> None:
     assert parse_retry_after(value, NOW_MS) is None

@@ -12,6 +12,8 @@ LONGEST_WAIT = 31 * 86_400.0
 """In seconds. A longer wait, and one in the past, is none."""
 
 _SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
+_MOMENTS = (1e9, 1e14)
+"""Whole numbers from and below which may be moments since 1970, in seconds or milliseconds."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _PIECE = re.compile(
     r"([0-9]{1,11}(?:\.[0-9]{1,9})?)\s?"
@@ -41,11 +43,13 @@ Face's `estimated_time`. In lower case, with underscores for hyphens."""
 
 def parse_retry_after(value: str | None, now_ms: int) -> float | None:
     """Seconds that a Retry-After header asks for: a number, a date (RFC 9110, section 10.2.3), or, as some servers
-    write them, fractions, durations such as `1m30s` and dates of RFC 3339. None for garbage and for the past. `now_ms`
-    is the wall clock's."""
+    write them, fractions, durations such as `1m30s` and dates of RFC 3339. None for garbage and for the past; a
+    number too large for a wait, and for a moment, is the longest one. `now_ms` is the wall clock's."""
     if value is None:
         return None
     value = value.strip()
+    if value.isascii() and value.isdigit() and not _MOMENTS[0] <= float(value) < _MOMENTS[1]:
+        return min(float(value), LONGEST_WAIT)
     if (seconds := duration(value)) is not None:
         return seconds
     try:
