@@ -15,7 +15,7 @@ from yarl import URL
 from answerback.http.client import client as module
 from answerback.http.client import connection as connections
 from answerback.http.client.client import HttpClient
-from answerback.http.client.connection import CHUNKS_A_SECOND, CHUNKS_AT_ONCE, TURN_BYTES, Response
+from answerback.http.client.connection import CHUNKS_A_SECOND, CHUNKS_AT_ONCE, TURN_BYTES, Connection, Response
 from answerback.http.client.errors import (
     BodyBroken,
     ConnectFailed,
@@ -438,3 +438,25 @@ def test_a_localhost_that_is_elsewhere_stays_there(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, None, None, "", ("10.1.2.3", 0))])
 
     assert look_up("localhost") == ["10.1.2.3"]
+
+
+async def test_a_request_that_is_cancelled_in_the_moment_it_is_connected_leaves_nothing_to_wait_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a request that is cancelled when its connection has been made, before it hears of that
+    client = HttpClient(5.0, buffer_bytes=65_536, framing_bytes=1024)
+    made = Connection.connection_made
+
+    def cancelled(connection: Connection, transport: asyncio.BaseTransport) -> None:
+        made(connection, transport)
+        request.cancel()
+
+    monkeypatch.setattr(Connection, "connection_made", cancelled)
+    async with serving(answer) as url:
+        request = asyncio.create_task(post(client, url))
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+        # Then the client closes
+        async with asyncio.timeout(5):
+            await client.close()

@@ -60,6 +60,9 @@ class HttpClient:
             except StaleConnection:
                 pass
         connection = await self._dialer.connect(origin, resolve, partial(self._connection, origin))
+        # Only now: uvloop does not call `connection_lost` on one whose connecting is cancelled after `connection_made`.
+        if connection.open:
+            self._open.add(connection)
         return await connection.exchange(*sent)
 
     async def close(self) -> None:
@@ -73,7 +76,7 @@ class HttpClient:
         await asyncio.gather(*(connection.closed for connection in closing))
 
     def _connection(self, origin: Origin) -> Connection:
-        return self._make(partial(self._keep, origin), self._open.add, self._open.discard)
+        return self._make(partial(self._keep, origin), self._open.discard)
 
     def _take(self, origin: Origin) -> Connection | None:
         """The connection that was used last, so that those which are not needed close."""

@@ -96,15 +96,14 @@ class Response:
 
 
 class Connection(asyncio.BufferedProtocol):
-    """`made` is called when it is open, `idle` when an exchange is over and another may follow, `lost` once, when it is
-    closed; `closed` is done then. Of a body, `buffer_bytes` wait for its reader before the server is made to wait;
-    `framing_bytes` are as for `ResponseParser`. What comes passes through `into`, where nothing stays: all connections
-    of an event loop may share it."""
+    """`idle` is called when an exchange is over and another may follow, `lost` once, when it is closed; `closed` is
+    done then. Of a body, `buffer_bytes` wait for its reader before the server is made to wait; `framing_bytes` are as for
+    `ResponseParser`. What comes passes through `into`, where nothing stays: all connections of an event loop may share
+    it."""
 
     def __init__(
         self,
         idle: Callable[["Connection"], None],
-        made: Callable[["Connection"], None],
         lost: Callable[["Connection"], None],
         into: memoryview,
         buffer_bytes: int,
@@ -114,7 +113,6 @@ class Connection(asyncio.BufferedProtocol):
         self._framing_bytes = framing_bytes
         self._buffer_bytes = buffer_bytes
         self._idle = idle
-        self._made = made
         self._lost = lost
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
@@ -190,7 +188,6 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.descriptor = int(transport.get_extra_info("socket").fileno())
-        self._made(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (a turn's bytes)
         return self._into
