@@ -97,9 +97,9 @@ class Response:
 
 class Connection(asyncio.BufferedProtocol):
     """`idle` is called when an exchange is over and another may follow, `lost` once, when it is closed; `closed` is
-    done then. Of a body, `buffer_bytes` wait for its reader before the server is made to wait; `framing_bytes` are as for
-    `ResponseParser`. What comes passes through `into`, where nothing stays: all connections of an event loop may share
-    it."""
+    done then. Of a body, `buffer_bytes` wait for its reader before the server is made to wait; `framing_bytes` are as
+    for `ResponseParser`. What comes passes through `into`, where nothing stays: all connections of an event loop may
+    share it."""
 
     def __init__(
         self,
