@@ -16,7 +16,7 @@ CONTENT_OF_A_CHUNK = 16
 """So many bytes make up for a chunk."""
 
 
-class TurnTaking(HttpToolsProtocol, asyncio.BufferedProtocol):
+class TurnTaking(HttpToolsProtocol):
     """uvicorn's protocol, which would read a quarter of a megabyte at once, and again. What comes passes through
     `into`, where nothing stays: all connections of an event loop share it."""
 
@@ -28,10 +28,12 @@ class TurnTaking(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._chunks = 0
         self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (a turn's bytes)
-        return self.into
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        transport.set_protocol(_Reader(self))
 
-    def buffer_updated(self, nbytes: int) -> None:
+    def read(self, nbytes: int) -> None:
+        """Takes what came `into` the buffer."""
         self._chunks = 0
         self.data_received(bytes(self.into[:nbytes]))
         rest, small = 0.0, self._chunks - nbytes // CONTENT_OF_A_CHUNK
@@ -43,3 +45,28 @@ class TurnTaking(HttpToolsProtocol, asyncio.BufferedProtocol):
     def on_body(self, body: bytes) -> None:
         self._chunks += 1
         super().on_body(body)
+
+
+class _Reader(asyncio.BufferedProtocol):
+    """What the transport calls for a connection: uvloop gives its own buffers to whatever is an `asyncio.Protocol`."""
+
+    def __init__(self, connection: TurnTaking) -> None:
+        self._connection = connection
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (a turn's bytes)
+        return self._connection.into
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._connection.read(nbytes)
+
+    def eof_received(self) -> None:
+        self._connection.eof_received()
+
+    def pause_writing(self) -> None:
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._connection.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)

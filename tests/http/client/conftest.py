@@ -1,10 +1,5 @@
-"""The client runs on both event loops: the service's is uvloop, where there is one."""
+"""Both event loops."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from event_loops import pytest_asyncio_loop_factories
 
-import uvloop
-
-
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+__all__ = ["pytest_asyncio_loop_factories"]

@@ -1,0 +1,5 @@
+"""Both event loops."""
+
+from event_loops import pytest_asyncio_loop_factories
+
+__all__ = ["pytest_asyncio_loop_factories"]
