@@ -250,14 +250,14 @@ async def test_closing_finishes_what_has_queued_and_refuses_the_rest(writer: Wri
 
 async def test_a_busy_store_commits_far_less_often_than_it_accepts(stores: Stores) -> None:
     commits = 0
-    committed = stores.database.write._committed
+    committed = stores.database.write.runner._committed
 
     def counting(transaction: Transaction) -> None:
         nonlocal commits
         commits += 1
         committed(transaction)
 
-    stores.database.write._committed = counting
+    stores.database.write.runner._committed = counting
 
     await asyncio.gather(*(accept(stores, session=None) for _ in range(500)))
 

@@ -224,7 +224,7 @@ async def test_a_server_that_has_become_a_standby_is_left_for_another(
 ) -> None:
     await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
     # As on a standby: the server that these connections lead to takes no writes any more.
-    for connection, _ in stores.database.write._connections._idle:
+    for connection, _ in stores.database.write.runner._connections._idle:
         await connection.execute("SET default_transaction_read_only = on")
 
     with pytest.raises(StorageUnavailable, match="read-only"):
@@ -237,7 +237,7 @@ async def test_a_read_only_database_refuses_writes_and_serves_reads(
     stores: Stores, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = (await accept(stores)).job_id
-    monkeypatch.setattr(stores.database.write, "_begin", "BEGIN READ ONLY")
+    monkeypatch.setattr(stores.database.write.runner, "_begin", "BEGIN READ ONLY")
 
     for attempt in (accept(stores), stores.database.write.run(probe)):
         with pytest.raises(StorageUnavailable, match="read-only"):

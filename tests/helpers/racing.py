@@ -30,7 +30,7 @@ class Held:
 @asynccontextmanager
 async def held(stores: Stores, work: Coroutine[Any, Any, Any]) -> AsyncIterator[Held]:
     """Runs `work` of this store up to its commit."""
-    driver, failpoint, go = stores.database.write._driver, asyncio.Event(), asyncio.Event()
+    driver, failpoint, go = stores.database.write.runner._driver, asyncio.Event(), asyncio.Event()
     run = driver.run
 
     async def run_and_wait(connection: Any, operation: Operation[T]) -> T:

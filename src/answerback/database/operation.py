@@ -152,20 +152,20 @@ class CountedFailures:
     """Implements `Runner` around another: counts the operations that could not be served."""
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        self.runner = runner
         self.failures = 0
 
     async def run(
         self, begin: Begin[T], plan: BatchPlan | None = None, payload_bytes: int = 0, tenant_id: str = SERVICE
     ) -> T:
         try:
-            return await self._runner.run(begin, plan, payload_bytes, tenant_id)
+            return await self.runner.run(begin, plan, payload_bytes, tenant_id)
         except StorageUnavailable:
             self.failures += 1
             raise
 
     async def close(self) -> None:
-        await self._runner.close()
+        await self.runner.close()
 
 
 class Database:

@@ -92,8 +92,7 @@ class Settings(BaseSettings):
     connection_timeout: Seconds = 10
     """How long connecting to the LLM may take, in seconds."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 3
-    """How often a synchronous call is tried again, not counting the one more on a fresh connection where a reused one
-    closes without a byte; queued jobs wait longer, in the database."""
+    """How often a synchronous call is tried again, a reused connection that closes without a byte not counted."""
     min_retry_delay: Seconds = 0.5
     """First wait of a synchronous call, in seconds."""
     max_retry_delay: Seconds = 8
