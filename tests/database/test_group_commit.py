@@ -13,7 +13,6 @@ from sqlalchemy import bindparam, text
 
 from answerback.database.group_commit import GroupCommit
 from answerback.database.operation import MAX_GROUP, MAX_GROUP_BYTES, Operation, Statement, Transaction
-from answerback.database.settling import SETTLED_AT_ONCE
 from answerback.database.sqlite import connector
 from answerback.kernel.errors import Conflict, StorageUnavailable
 from builders import accept, rows
@@ -153,30 +152,6 @@ async def test_who_comes_while_a_lock_is_waited_for_does_not_wait_for_it_anew(pa
     assert {type(each) for each in outcomes} == {StorageUnavailable}
     assert begun == ["BEGIN IMMEDIATE"]
     await group.close()
-
-
-async def test_results_of_a_large_group_leave_turns_of_the_event_loop_to_others(writer: Writer) -> None:
-    # Given other work in the event loop, and a hundred operations that share a commit
-    order: list[str] = []
-
-    async def works() -> None:
-        while order.count("result") < 100:
-            order.append("other")
-            await asyncio.sleep(0)
-
-    async def puts(n: int) -> None:
-        await writer.put(n)
-        order.append("result")
-
-    async with writer.held():
-        waiting = [asyncio.ensure_future(puts(n)) for n in range(100)]
-        await asyncio.sleep(0)
-    # When their results come
-    await asyncio.gather(works(), *waiting)
-
-    # Then the other work goes on among them
-    assert writer.transactions.count("COMMIT") == 2
-    assert order[order.index("result") :].count("other") >= 100 // SETTLED_AT_ONCE - 1
 
 
 async def test_a_group_is_bounded(writer: Writer) -> None:

@@ -29,7 +29,6 @@ from answerback.database.operation import (
     Statement,
     Transaction,
 )
-from answerback.database.settling import settle_in_turns
 from answerback.kernel.errors import Refusal, StorageUnavailable
 from answerback.kernel.round_robin import RoundRobin
 from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
@@ -285,12 +284,17 @@ def _fail(entries: Sequence[_Entry], error: sqlite3.Error) -> None:
 
 def _settle(entries: Sequence[_Entry]) -> None:
     """Wakes each event loop one time, however many of its operations are done."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
     for entry in entries:
-        by_loop.setdefault(entry.loop, []).append(entry.settle)
-    for loop, settle in by_loop.items():
+        by_loop.setdefault(entry.loop, []).append(entry)
+    for loop, done in by_loop.items():
         try:
-            loop.call_soon_threadsafe(settle_in_turns, loop, settle)
+            loop.call_soon_threadsafe(_settle_all, done)
         except RuntimeError:
             # The loop is closed, and with it every task that could have waited.
             continue
+
+
+def _settle_all(entries: Sequence[_Entry]) -> None:
+    for entry in entries:
+        entry.settle()

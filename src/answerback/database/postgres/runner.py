@@ -34,7 +34,6 @@ from answerback.database.postgres.connections import (
 )
 from answerback.database.postgres.driver import Driver
 from answerback.database.postgres.session import LONG_LOCK_TIMEOUT, NO_LOCK_TIMEOUT, SHORT_LOCK_TIMEOUT
-from answerback.database.settling import settle_in_turns
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.round_robin import RoundRobin
 from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
@@ -194,8 +193,8 @@ class PostgresRunner:
             except Exception:  # noqa: BLE001 - running each alone shows which one failed
                 self._metrics.fell_back(plan.name, fallback)
                 continue
-            pairs = zip(entries, results, strict=True)
-            settle_in_turns(asyncio.get_running_loop(), [partial(entry.settle, result) for entry, result in pairs])
+            for entry, result in zip(entries, results, strict=True):
+                entry.settle(result)
             return True
         return False
 
