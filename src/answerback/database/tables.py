@@ -1,6 +1,6 @@
 """The tables. Times are epoch milliseconds: of the scheduling clock where they decide when something happens (`run_at`,
 `deadline_at`, `lease_expires_at`, `rank`, `first_loss_at`, `erase_at`, `unreached_at`,
-`idempotency_records.updated_at`), else of the wall clock.
+`idempotency_records.updated_at`, `signing_secrets.expires_at`), else of the wall clock.
 
 Order is held by the database itself: `jobs_head` lets only one job of a conversation be scheduled, queued, running,
 awaiting or quarantined, and `deliveries_order` only one of its deliveries to one destination be pending or sending; the
