@@ -180,4 +180,4 @@ class Database:
 
     async def close(self) -> None:
         """Ends what is under way, then closes the connections."""
-        await asyncio.gather(*(side.close() for side in {self.write, self.read, self.count}))
+        await asyncio.gather(*(side.close() for side in {self.write.runner, self.read, self.count}))
