@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import uvicorn
 
+from answerback.bootstrap.signals import STOPS
 from answerback.kernel.log import Log
 from answerback.siblings.link import Link
 
@@ -128,11 +128,11 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPS:
             loop.add_signal_handler(number, self.handle_exit, number, None)
         try:
             yield
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in STOPS:
                 loop.remove_signal_handler(number)
             self._log.info("stopped")
