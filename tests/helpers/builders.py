@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -171,11 +171,13 @@ class Journal:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, dict[str, object]]] = []
-        self._seen: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._counts: Counter[str] = Counter()
+        self._seen: defaultdict[tuple[str, int], asyncio.Event] = defaultdict(asyncio.Event)
 
     def info(self, event: str, /, **fields: object) -> None:
         self.lines.append((event, fields))
-        self._seen[event].set()
+        self._counts[event] += 1
+        self._seen[event, self._counts[event]].set()
 
     warning = error = exception = info
 
@@ -183,8 +185,8 @@ class Journal:
     def events(self) -> list[str]:
         return [event for event, _ in self.lines]
 
-    async def seen(self, event: str) -> None:
-        await asyncio.wait_for(self._seen[event].wait(), 20)
+    async def seen(self, event: str, times: int = 1) -> None:
+        await asyncio.wait_for(self._seen[event, times].wait(), 20)
 
 
 class Notifier:
