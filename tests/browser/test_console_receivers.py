@@ -1,6 +1,7 @@
 """Receivers: how they answer, resending all that match, endpoints and secrets."""
 
 from browsing import Visitor
+from playwright.async_api import expect
 from storefront import Shop
 
 from answerback.testing import behaviours
@@ -53,9 +54,14 @@ async def test_what_would_be_resent_is_counted_before(visitor: Visitor, running:
     await visitor.role("link", "Receivers").click()
     await visitor.role("button", "Resend all that failed").click()
     await visitor.sees("1 callback will be sent again.")
+    resend = page.get_by_role("dialog").get_by_role("button", name="Resend them")
+    await expect(resend).to_be_enabled()
 
     await page.get_by_label("URL begins with").fill("https://elsewhere.example/")
+    await expect(resend).to_be_disabled()
     await visitor.sees("No callback matches.")
+    await expect(resend).to_be_disabled()
+    await page.keyboard.press("Enter")
     await page.keyboard.press("Escape")
 
     assert (await running.job(job, visitor.key))["delivery"]["status"] == "dead"
@@ -85,6 +91,20 @@ async def test_an_endpoint_is_made_tested_rotated_and_deleted(visitor: Visitor, 
     await visitor.agrees("Delete")
 
     await visitor.sees("No endpoints")
+
+
+async def test_a_path_that_fails_is_named_beside_one_that_is_taken(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/crm-of-one", behaviours.gone())
+    await running.say("Do you ship to Norway?", key=visitor.key, path="/crm-of-one")
+    await visitor.open("/console/receivers")
+    await visitor.sees("Failing")
+    await visitor.sees("/crm-of-one: the receiver answered 410")
+
+    await running.say("Do you ship to Norway?", key=visitor.key, path="/taken")
+
+    await visitor.sees("Partly failing")
+    await visitor.sees("/crm-of-one: the receiver answered 410")
+    assert await visitor.faults() == []
 
 
 async def test_an_endpoint_shows_how_its_server_is(visitor: Visitor, running: Shop) -> None:

@@ -29,7 +29,7 @@ from answerback.queue import fifo
 from answerback.responses import conversation_store as log
 from answerback.responses import entry_store as entries
 from answerback.responses import reference_store as references
-from answerback.webhooks import bulk_resend, listed, notify, order, receivers
+from answerback.webhooks import bulk_resend, listed, notify, order, receiver_rows
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import depth as deliveries_depth
 from answerback.webhooks import erase as erasing
@@ -167,16 +167,16 @@ DELIVERIES: dict[str, Statement] = {
     "RESEND_PAGE": bulk_resend.RESEND_PAGE,
     "ERASE_BODIES": erasing.ERASE_BODIES,
     "COUNT_PAGE": bulk_resend.COUNT_PAGE,
-    "WAITING_AT_RECEIVERS": receivers.WAITING,
-    "HELD_AT_RECEIVERS": receivers.HELD,
-    "DEAD_AT_RECEIVERS": receivers.DEAD,
-    "DELIVERED_AT_RECEIVERS": receivers.DELIVERED,
-    "TO_ENDPOINTS_AT_RECEIVERS": receivers.TO_ENDPOINTS,
-    "SENDING_AT_RECEIVERS": receivers.SENDING,
-    "DUE_FIRST_AT_RECEIVERS": receivers.DUE_FIRST,
-    "DUE_LAST_AT_RECEIVERS": receivers.DUE_LAST,
-    "UNREACHED_FIRST_AT_RECEIVERS": receivers.UNREACHED_FIRST,
-    "SHOWN_AT_RECEIVERS": receivers.SHOWN,
+    "WAITING_AT_RECEIVERS": receiver_rows.WAITING,
+    "HELD_AT_RECEIVERS": receiver_rows.HELD,
+    "DEAD_AT_RECEIVERS": receiver_rows.DEAD,
+    "DELIVERED_AT_RECEIVERS": receiver_rows.DELIVERED,
+    "TO_ENDPOINTS_AT_RECEIVERS": receiver_rows.TO_ENDPOINTS,
+    "SENDING_AT_RECEIVERS": receiver_rows.SENDING,
+    "DUE_FIRST_AT_RECEIVERS": receiver_rows.DUE_FIRST,
+    "DUE_LAST_AT_RECEIVERS": receiver_rows.DUE_LAST,
+    "UNREACHED_FIRST_AT_RECEIVERS": receiver_rows.UNREACHED_FIRST,
+    "SHOWN_AT_RECEIVERS": receiver_rows.SHOWN,
     "COUNT_DEAD": deliveries_depth.DEAD,
     **{f"COUNT_{state}_OF_TENANT": statement for state, statement in deliveries_depth.COUNT_OF_TENANT.items()},
 }

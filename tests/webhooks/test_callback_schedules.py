@@ -44,7 +44,7 @@ async def attempted(stores: Stores, clock: FakeClock, own: dict[str, RetrySchedu
     for claim in claims:
         await deliverer.run(claim)
     job = await stores.jobs.get(TENANT, claims[0].job_id)
-    return {each.url: (each.state, each.run_at - clock.now()) for each in job.deliveries}
+    return {each.url: (each.state, (each.next_attempt_at or 0) - clock.now()) for each in job.deliveries}
 
 
 async def test_the_callback_of_a_request_follows_its_kinds_schedule_and_an_endpoint_the_common_one(

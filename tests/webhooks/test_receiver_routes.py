@@ -43,6 +43,7 @@ async def test_a_tenant_sees_where_its_own_callbacks_go(api: Api) -> None:
         "held": 0,
         "dead": 0,
         "last_error": None,
+        "failing": [],
         "last_attempt_at": None,
         "delivered_at": None,
     }

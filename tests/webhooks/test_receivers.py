@@ -192,6 +192,42 @@ async def test_the_newest_attempt_decides(stores: Stores, clock: FakeClock) -> N
     assert receiver.dead == 1
 
 
+async def test_a_path_that_failed_last_is_named_beside_those_that_are_taken(stores: Stores, clock: FakeClock) -> None:
+    crm, late = "https://shop.example/crm", "https://shop.example/late"
+    for url, report in (
+        (f"{crm}?of=1", GONE),
+        ("https://shop.example/late", DOWN),
+        (f"{crm}?of=2", GONE),
+        (SHOP, TOOK),
+    ):
+        await owe(stores, 1, url)
+        await attempt(stores, report)
+        clock.advance(1)
+
+    (receiver,) = (await shown(stores)).values()
+    assert receiver.healthy
+    assert [(each.url, each.error) for each in receiver.failing] == [
+        (f"{crm}?of=2", GONE.error),
+        (late, DOWN.error),
+    ]
+
+    await owe(stores, 1, f"{crm}?of=3")
+    await attempt(stores, TOOK)
+    (receiver,) = (await shown(stores)).values()
+    assert [each.url for each in receiver.failing] == [late]
+
+
+async def test_what_was_taken_and_is_sent_again_does_not_fail(stores: Stores) -> None:
+    await owe(stores, 1, SHOP)
+    (taken,) = (await claim(stores)).deliveries
+    await stores.deliveries.delivered(taken, TOOK)
+    await stores.deliveries.resend_delivery(TENANT, taken.id)
+
+    (receiver,) = (await shown(stores)).values()
+
+    assert (receiver.waiting, receiver.failing) == (1, ())
+
+
 async def test_what_is_held_behind_another_is_counted_for_itself(stores: Stores) -> None:
     await owe(stores, 3, SHOP, session="one")
     await attempt(stores, DOWN)

@@ -31,8 +31,9 @@ class AttemptBody(BaseModel):
 
 class DeliverySummary(BaseModel):
     """A callback that a job owes, as lists of jobs show it. `id` is its `webhook-id`; `held_by` is the job whose
-    callback goes out before this one; `next_attempt_at` is null once nothing is due. A `status` that is not listed is a
-    newer version's, during an upgrade."""
+    callback goes out before this one; `next_attempt_at` is null once nothing is due, and, where the receiver did not
+    respond, when that is tried next, perhaps with another callback. A `status` that is not listed is a newer version's,
+    during an upgrade."""
 
     model_config = ConfigDict(from_attributes=True)
 

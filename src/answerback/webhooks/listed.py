@@ -11,7 +11,7 @@ from answerback.database.range_scan import merged, newest
 from answerback.database.sql import among, in_state
 from answerback.database.tables import deliveries
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
-from answerback.webhooks.rows import RECORD_COLUMNS, delivery_record
+from answerback.webhooks.rows import RECORD_COLUMNS, delivery_records
 
 _own_of_tenant = (deliveries.c.tenant_id == bindparam("tenant_id"), deliveries.c.endpoint_id.is_(None))
 
@@ -58,4 +58,5 @@ def with_delivery(tenant_id: str, state: DeliveryState, job_ids: Sequence[str]) 
 
 def own_deliveries(tx: Transaction, job_ids: Sequence[str]) -> Operation[list[DeliveryRecord]]:
     """Of these jobs, without their attempts."""
-    return [delivery_record(tx, row) for row in (yield OWN(ids=json.dumps(list(job_ids))))]
+    rows = yield OWN(ids=json.dumps(list(job_ids)))
+    return (yield from delivery_records(tx, rows))

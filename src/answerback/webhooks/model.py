@@ -137,9 +137,9 @@ class DeliveryClaims:
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
     """A delivery as its owner may see it. Times are epoch milliseconds of the wall clock; the attempt under way is not
-    among `attempts`, of which some may have been dropped: `attempts_made` counts them all. `held_by` is the job whose
-    delivery it is held behind. Of an `erased` one nothing is left to send. `state` is a text where only another version
-    knows it."""
+    among `attempts`, of which some may have been dropped: `attempts_made` counts them all. `next_attempt_at` is None
+    unless it is pending; `held_by` is the job whose delivery it is held behind. Of an `erased` one nothing is left to
+    send. `state` is a text where only another version knows it."""
 
     id: str
     job_id: str
@@ -148,17 +148,13 @@ class DeliveryRecord:
     url: str
     state: DeliveryState | str
     attempt: int
-    run_at: int
+    next_attempt_at: int | None
     deadline_at: int
     delivered_at: int | None
     attempts: tuple[Attempt, ...]
     attempts_made: int
     held_by: str | None = None
     erased: bool = False
-
-    @property
-    def next_attempt_at(self) -> int | None:
-        return self.run_at if self.state == DeliveryState.PENDING else None
 
 
 def origin_of(url: str) -> str:

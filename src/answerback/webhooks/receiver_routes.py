@@ -15,9 +15,19 @@ from answerback.http.openapi_parts import KEY_ERRORS, NOT_JSON, TENANT_ERRORS, e
 from answerback.http.responses import Time, respond
 from answerback.kernel.errors import CallbackRefused
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.receiver_rows import COUNTED, NEWEST
 from answerback.webhooks.receiver_trial import ReceiverTrial
-from answerback.webhooks.receivers import COUNTED, NEWEST
+from answerback.webhooks.receivers import MAX_FAILING
 from answerback.webhooks.store import DeliveryStore
+
+
+class FailingPathBody(BaseModel):
+    """A path whose newest attempt failed, while others may be taken."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    url: str = Field(description="Where that attempt went.", examples=["https://example.com/crm"])
+    error: str = Field(examples=["the receiver answered 503"])
 
 
 class ReceiverBody(BaseModel):
@@ -34,6 +44,7 @@ class ReceiverBody(BaseModel):
     held: int = Field(description=f"Held behind those, of the newest {NEWEST:,}.", examples=[1])
     dead: int = Field(description=f"Given up, of the newest {NEWEST:,}.", examples=[0])
     last_error: str | None = Field(description="Why the last attempt failed.", examples=["the receiver answered 503"])
+    failing: list[FailingPathBody] = Field(description=f"The newest {MAX_FAILING} of those that were looked at.")
     last_attempt_at: Time | None
     next_attempt_at: Time | None = Field(
         description="By the schedule, or the probe of one that could not be reached, where that comes first."

@@ -8,7 +8,7 @@ from answerback.database.operation import Operation, Rows, Statement, Transactio
 from answerback.database.tables import deliveries
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.webhooks.model import DEADLINE_MS, DeliveryRecord, DeliveryState
-from answerback.webhooks.rows import RECORD_COLUMNS, delivery_record
+from answerback.webhooks.rows import RECORD_COLUMNS, delivery_records
 
 _own: Any = (deliveries.c.id == bindparam("row_id"), deliveries.c.tenant_id == bindparam("tenant_id"))
 
@@ -43,7 +43,8 @@ def resend(tx: Transaction, tenant_id: str, delivery_id: str) -> Operation[Deliv
         _require_resendable(delivery_id, (yield FIND(row_id=delivery_id, tenant_id=tenant_id)))
         # No row if another transaction claimed or erased it in between: then `FIND` is repeated.
         resent = yield RESEND(row_id=delivery_id, tenant_id=tenant_id, now=tx.now, new_deadline_at=tx.now + DEADLINE_MS)
-    return delivery_record(tx, resent[0])
+    (record,) = yield from delivery_records(tx, resent)
+    return record
 
 
 def _require_resendable(delivery_id: str, rows: Rows) -> None:

@@ -1,15 +1,17 @@
 """A delivery's row as its owner may see it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import case, func, literal_column, select
 
-from answerback.database.operation import Row, Transaction
+from answerback.database.operation import Operation, Row, Transaction
 from answerback.database.sql import in_state
 from answerback.database.tables import OWED_STATES, deliveries
 from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
+from answerback.webhooks.next_attempts import next_attempts
 
 _ahead = deliveries.alias("ahead")
 _head: Any = (
@@ -29,10 +31,13 @@ RECORD_COLUMNS: tuple[Any, ...] = (
     deliveries.c.job_id,
     deliveries.c.event_type,
     deliveries.c.endpoint_id,
+    deliveries.c.tenant_id,
+    deliveries.c.origin,
     deliveries.c.url,
     deliveries.c.state,
     deliveries.c.attempt,
     deliveries.c.run_at,
+    deliveries.c.unreached_at,
     deliveries.c.deadline_at,
     deliveries.c.delivered_at,
     deliveries.c.attempts,
@@ -43,7 +48,12 @@ RECORD_COLUMNS: tuple[Any, ...] = (
 )
 
 
-def delivery_record(tx: Transaction, row: Row) -> DeliveryRecord:
+def delivery_records(tx: Transaction, rows: Sequence[Row]) -> Operation[list[DeliveryRecord]]:
+    due = yield from next_attempts(tx, rows)
+    return [_record(tx, row, due.get(row.id)) for row in rows]
+
+
+def _record(tx: Transaction, row: Row, next_attempt_at: int | None) -> DeliveryRecord:
     return DeliveryRecord(
         id=row.id,
         job_id=row.job_id,
@@ -52,7 +62,7 @@ def delivery_record(tx: Transaction, row: Row) -> DeliveryRecord:
         url=row.url,
         state=state_of(DeliveryState, row.state),
         attempt=row.attempt,
-        run_at=row.run_at + tx.wall_ahead,
+        next_attempt_at=next_attempt_at,
         deadline_at=row.deadline_at + tx.wall_ahead,
         delivered_at=row.delivered_at,
         attempts=attempts_of(row.attempts),

@@ -26,14 +26,15 @@ from answerback.webhooks.model import (
     Reported,
 )
 from answerback.webhooks.receivers import Receiver, receivers
-from answerback.webhooks.rows import RECORD_COLUMNS, delivery_record
+from answerback.webhooks.rows import RECORD_COLUMNS, delivery_records
 
 OF_JOB = Statement(select(*RECORD_COLUMNS).where(deliveries.c.job_id == bindparam("job_id")).order_by(deliveries.c.id))
 
 
 def deliveries_of(tx: Transaction, job_id: str) -> Operation[tuple[DeliveryRecord, ...]]:
     """The deliveries that a job owes or owed."""
-    return tuple(delivery_record(tx, row) for row in (yield OF_JOB(job_id=job_id)))
+    rows = yield OF_JOB(job_id=job_id)
+    return tuple((yield from delivery_records(tx, rows)))
 
 
 class DeliveryStore:

@@ -15,7 +15,7 @@ export const minute = (at) => MINUTE.format(new Date(at));
 
 /**
  * `at` is RFC 3339 or epoch milliseconds. `form`: "ago" (also "in 5 s"), "for", "clock", "left" (a countdown), "next"
- * (one to what may begin later than it is due), "due" (one to an attempt, in words), or "latest" (one that may come sooner).
+ * (one to what may begin later than it is due), or "due" (one to an attempt, in words).
  */
 export function time(at, form = "ago") {
   if (at === null || at === undefined) return h("span.muted", {}, "–");
@@ -28,7 +28,6 @@ export function words(at, form, now = Date.now()) {
   if (form === "clock") return CLOCK.format(new Date(at));
   if (form === "for") return span(Math.max(1, Math.floor(-seconds)));
   if (form === "due") return due(seconds);
-  if (form === "latest") return seconds > 0 ? `${due(seconds)} at the latest` : due(seconds);
   if (form === "next" && seconds < -OVERDUE_SECONDS) return "due";
   if (form === "left" || form === "next") return seconds > 0 ? `in ${span(Math.ceil(seconds))}` : "now";
   if (Math.abs(seconds) > 7 * 86400) return DAY.format(new Date(at));

@@ -16,6 +16,8 @@ export const title = "Receivers";
 
 const COLUMNS = ["Receiver", "Health", "Waiting", "Dead", "Last attempt", "Next attempt", ""];
 const REREAD_MS = 10_000;
+/** How many failing paths of a receiver are named. */
+const SHOWN_PATHS = 3;
 
 export async function page(view) {
   const names = await tenantNames(view);
@@ -83,9 +85,7 @@ function row(one, { again, tenant }) {
       "td.wide",
       {},
       h("div.cut", {}, inline(server)),
-      one.healthy === false && one.last_error
-        ? h("p.small.problem.cut", { title: one.last_error }, one.last_error)
-        : null,
+      problems(one),
     ),
     h("td", {}, health(one)),
     h("td.number", { "data-name": "Waiting" }, waiting ? number(waiting) : h("span.none.muted", {}, "–")),
@@ -111,6 +111,14 @@ function row(one, { again, tenant }) {
       ),
     ),
   );
+}
+
+/** Why the last attempt failed, or why those at some of its paths did. */
+function problems({ healthy, last_error: why, failing }) {
+  const line = (words) => h("p.small.problem.cut", { title: words }, words);
+  const path = (url) => url.slice(serverOf(url).length - 1);
+  if (failing.length) return failing.slice(0, SHOWN_PATHS).map((each) => line(`${path(each.url)}: ${each.error}`));
+  return healthy === false && why ? line(why) : null;
 }
 
 /** Sends a sample to where one of its newest callbacks goes. */

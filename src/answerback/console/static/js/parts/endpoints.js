@@ -23,8 +23,7 @@ export async function endpoints(view) {
   let servers = [];
   const drawStandings = () => {
     for (const [standing, url] of standings) {
-      const server = servers.find((each) => serverOf(each.url) === serverOf(url));
-      fill(standing, health(server ?? { healthy: null }), server?.healthy === false ? problem(server) : null);
+      fill(standing, how(url, servers));
     }
   };
   const { data: types } = await get("/v1/webhook_event_types", null, view.signal);
@@ -43,7 +42,14 @@ export async function endpoints(view) {
   return { element: card("Webhook endpoints", place, make), drawHealth };
 }
 
-const problem = ({ last_error: why }) => (why ? h("span.small.problem.cut", { title: why }, why) : null);
+/** Its own failure, if its path is known to fail; else how its server is. */
+function how(url, servers) {
+  const server = servers.find((each) => serverOf(each.url) === serverOf(url));
+  const own = server?.failing.find((each) => each.url === url);
+  const shown = own ? { healthy: false, last_error: own.error } : (server ?? { healthy: null, failing: [] });
+  const why = shown.healthy === false ? shown.last_error : null;
+  return [health(shown), why ? h("span.small.problem.cut", { title: why }, why) : null];
+}
 
 function draw(place, list, standings, read) {
   if (!list.length) {

@@ -11,8 +11,9 @@ export function standing({ reachable, since }) {
   return h("span.row", {}, state, since ? h("span.small.muted.nowrap", {}, "for ", time(since, "for")) : null);
 }
 
-/** `healthy` is that of a receiver of GET /v1/receivers. */
-export function health({ healthy }) {
+/** Of a receiver of GET /v1/receivers. */
+export function health({ healthy, failing }) {
   if (healthy === null) return badge("Not called yet");
-  return healthy ? badge("Healthy", "good") : badge("Failing", "bad");
+  if (!healthy) return badge("Failing", "bad");
+  return failing.length ? badge("Partly failing", "warn") : badge("Healthy", "good");
 }

@@ -180,7 +180,7 @@ function called(one, free) {
   return h("li", { class: toneOfAttempt(one.status) }, head, one.error ? line(h("bdi", {}, one.error)) : null, snippet);
 }
 
-/** A callback that got no response may wait for the next try at its receiver, whatever its schedule says. */
+/** A callback that got no response waits for the next try at its receiver, perhaps with another one. */
 const isTroubled = ({ attempts }) => attempts.length > 0 && attempts.at(-1).http_status === null;
 
 const trouble = (tenant) => [" · ", h("a", { href: `/console/receivers${written({ tenant })}` }, "Its receiver")];
@@ -188,8 +188,7 @@ const trouble = (tenant) => [" · ", h("a", { href: `/console/receivers${written
 function next(one, { linkTo, tenant }) {
   if (one.held_by) return line("Waits until the callback of ", linkTo(one.held_by), " has ended.");
   if (!one.next_attempt_at) return null;
-  const troubled = isTroubled(one);
-  return h("p.small.countdown", {}, time(one.next_attempt_at, troubled ? "latest" : "due"), troubled ? trouble(tenant) : null);
+  return h("p.small.countdown", {}, time(one.next_attempt_at, "due"), isTroubled(one) ? trouble(tenant) : null);
 }
 
 async function resend(one, button, read, tenant) {

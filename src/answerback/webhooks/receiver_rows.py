@@ -1,0 +1,149 @@
+"""What is looked at of a tenant's deliveries, to say how their receivers answer.
+
+How one answers, its newest attempt says that one of these rows remembers: of each sort, the one that was claimed last;
+of those being sent, the one whose last attempt ended last.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, any_, cast, func, literal_column, select
+from sqlalchemy.dialects.postgresql import JSONB, array
+
+from answerback.database.operation import Operation, Row, Rows, Statement
+from answerback.database.sql import among, as_text, at_most, bound, in_state
+from answerback.database.tables import deliveries
+from answerback.webhooks.model import DeliveryState, OriginKey
+
+COUNTED = 100_000
+"""How many deliveries that wait for an attempt are counted."""
+NEWEST = 1_000
+"""How many of each other sort are looked at: the newest."""
+ENDS = 20
+"""How many of an origin's pending deliveries are looked at: of those due first, due last, and not reached the
+oldest."""
+
+
+_LOOKED_AT = (
+    *(deliveries.c.id, deliveries.c.tenant_id, deliveries.c.origin, deliveries.c.url, deliveries.c.state),
+    deliveries.c.claimed_at,
+)
+_NO_TEXT: Any = literal_column("''")
+_tenant: Any = bound(deliveries.c.tenant_id)
+_of_tenant: Any = deliveries.c.tenant_id == _tenant
+# Of an array PostgreSQL does not know that it has one element, so that it keeps to the index that has this order.
+_of_one_tenant: Any = deliveries.c.tenant_id == any_(array([_tenant]))
+
+_waiting = (
+    select(deliveries.c.origin, deliveries.c.run_at)
+    .where(in_state(deliveries, DeliveryState.PENDING), _of_tenant)
+    .order_by(deliveries.c.tenant_id, deliveries.c.origin, deliveries.c.run_at)
+    .limit(at_most(COUNTED))
+    .subquery()
+)
+WAITING = Statement(
+    select(_waiting.c.origin, func.count().label("rows"), func.min(_waiting.c.run_at).label("run_at")).group_by(
+        _waiting.c.origin
+    )
+)
+
+
+def _newest_listed(state: DeliveryState) -> Statement:
+    """Those to the callback URLs of requests, whose index has them by job."""
+    listed: tuple[Any, ...] = (
+        in_state(deliveries, state),
+        deliveries.c.endpoint_id.is_(None),
+        literal_column("deliveries.state <> 'sending'"),
+        deliveries.c.job_id > _NO_TEXT,
+    )
+    rows = select(*_LOOKED_AT).where(*listed).limit(at_most(NEWEST))
+    by_job = deliveries.c.job_id.desc()
+    return Statement(
+        rows.where(_of_tenant).order_by(by_job),
+        postgresql=rows.where(_of_one_tenant).order_by(deliveries.c.tenant_id.desc(), by_job),
+    )
+
+
+HELD = _newest_listed(DeliveryState.HELD)
+DELIVERED = _newest_listed(DeliveryState.DELIVERED)
+
+
+def _newest(*where: Any) -> Statement:
+    """Those for which there is an index by id."""
+    rows = select(*_LOOKED_AT).where(*where, deliveries.c.id > _NO_TEXT).limit(at_most(NEWEST))
+    by_id = deliveries.c.id.desc()
+    return Statement(
+        rows.where(_of_tenant).order_by(by_id),
+        postgresql=rows.where(_of_one_tenant).order_by(deliveries.c.tenant_id.desc(), by_id),
+    )
+
+
+DEAD = _newest(in_state(deliveries, DeliveryState.DEAD))
+TO_ENDPOINTS = _newest(deliveries.c.endpoint_id.is_not(None), deliveries.c.state != DeliveryState.SENDING)
+
+
+def _sending(last: Any) -> Any:
+    """`last` is when the last attempt ended: their `claimed_at` is that of the attempt under way."""
+    ended = cast(last, BigInteger).label("claimed_at")
+    sending = in_state(deliveries, DeliveryState.SENDING)
+    rows = select(*_LOOKED_AT[:-1], ended).where(sending, _of_tenant)
+    return rows.order_by(deliveries.c.lease_expires_at.desc()).limit(at_most(NEWEST))
+
+
+SENDING = Statement(
+    _sending(func.json_extract(deliveries.c.attempts, as_text("$[#-1].finished_at"))),
+    postgresql=_sending(
+        cast(deliveries.c.attempts, JSONB).op("->")(literal_column("-1")).op("->>")(as_text("finished_at"))
+    ),
+)
+
+_here = (
+    in_state(deliveries, DeliveryState.PENDING),
+    _of_tenant,
+    deliveries.c.origin == bound(deliveries.c.origin),
+)
+_end = select(*_LOOKED_AT).where(*_here).limit(at_most(ENDS))
+DUE_FIRST = Statement(_end.order_by(deliveries.c.run_at))
+DUE_LAST = Statement(_end.order_by(deliveries.c.run_at.desc()))
+UNREACHED_FIRST = Statement(_end.where(deliveries.c.unreached_at.is_not(None)).order_by(deliveries.c.created_at))
+"""Those that are tried before their turn."""
+_found = among(deliveries.c.id)
+_shown = select(
+    *(deliveries.c.id, deliveries.c.tenant_id, deliveries.c.origin, deliveries.c.url, deliveries.c.attempts),
+    deliveries.c.delivered_at,
+)
+SHOWN = Statement(_shown.where(_found.sqlite), postgresql=_shown.where(_found.postgresql))
+ENDS_OF_PENDING = (UNREACHED_FIRST, DUE_FIRST, DUE_LAST)
+
+
+def key_of(row: Row) -> OriginKey:
+    return OriginKey(row.tenant_id, row.origin)
+
+
+def ends(keys: Sequence[OriginKey], which: Sequence[Statement] = ENDS_OF_PENDING) -> Operation[list[list[Row]]]:
+    """Of the pending deliveries of each origin."""
+    found = []
+    for end in which if keys else ():
+        found.append([row for _, row in (yield end.each([key._asdict() for key in keys]))])
+    return found
+
+
+def telling(newest: Iterable[Rows], of_pending: Iterable[Rows]) -> set[str]:
+    """The ids of those that say how each origin answers."""
+    ids: set[str] = set()
+    for rows in of_pending:
+        # The first of an origin, whose attempts may go back furthest.
+        ids |= set({key_of(row): row.id for row in reversed(rows)}.values())
+    for rows in (*newest, *of_pending):
+        # Of several rows of an origin the last stays.
+        ids |= set({key_of(row): row.id for row in sorted(rows, key=claimed)}.values())
+    return ids
+
+
+def claimed(row: Row) -> tuple[int, str]:
+    return (row.claimed_at or 0, row.id)
+
+
+def with_attempts(ids: Iterable[str]) -> Operation[Rows]:
+    return (yield SHOWN(ids=json.dumps(sorted(ids))))
