@@ -284,6 +284,17 @@ async def test_a_tenant_that_is_not_there_is_named_and_can_be_left(owner: Visito
     assert "nope" not in page.url
 
 
+async def test_taking_filters_away_takes_a_tenant_away_that_is_not_there(owner: Visitor) -> None:
+    page = await owner.open("/console/jobs?tenant=nope&status=failed")
+    await owner.sees("No job matches")
+
+    await owner.role("link", "Clear filters").click()
+
+    await page.wait_for_url("**/console/jobs")
+    await page.get_by_text("No job matches").wait_for(state="detached")
+    assert await page.get_by_label("Tenant").locator("option:checked").inner_text() == "All tenants"
+
+
 async def test_tenants_can_be_chosen_however_many_there_are(owner: Visitor, running: Shop) -> None:
     await running.new_key("the-oldest-of-many")
     for n in range(100):

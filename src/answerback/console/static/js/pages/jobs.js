@@ -37,6 +37,7 @@ export async function page(view) {
   const names = await tenantNames(view);
   const all = tenantOf(view, names) === ALL;
   const place = {
+    names,
     table: jobsTable("Jobs", { own: view.session.tenant, tenants: all ? names : undefined }),
     list: h("div"),
     pager: h("div"),
@@ -94,8 +95,12 @@ function live(view, last, read, join) {
 const isFiltered = ({ query }) => FILTERS.some((name) => query.get(name));
 const hasFields = (query) => FIELDS.some((name) => query.get(name));
 
-/** The newest jobs of the same tenant, without filters. */
-const cleared = (query) => changed(query, Object.fromEntries([...FIELDS, "before"].map((name) => [name, ""])));
+/** The newest jobs without filters, of the same tenant if it is one. */
+function cleared(query, names) {
+  const tenant = query.get("tenant");
+  const gone = tenant && tenant !== ALL && names.size && !names.has(tenant) ? ["tenant"] : [];
+  return changed(query, Object.fromEntries([...FIELDS, "before", ...gone].map((name) => [name, ""])));
+}
 
 /** A page that begins with these jobs, the newest; null where others may be missing between those and the ones before. */
 function joined(newest, { items, next }) {
@@ -148,11 +153,11 @@ function draw(view, place, { items, next }, isOther) {
   if (isOther) fill(place.news, items.length ? counted(items.length, "job") : "No job matches");
   else if (news.length) announce(place, news.length, items.length);
   // A table that stays where it is keeps the focus within.
-  if (!items.length) fill(place.list, nothing(view.query, next));
+  if (!items.length) fill(place.list, nothing(view.query, place.names, next));
   else if (!place.table.element.isConnected) fill(place.list, place.table.element);
   refill(place.pager, pager(view.query, next));
   place.clear.hidden = !hasFields(view.query);
-  place.clear.href = cleared(view.query);
+  place.clear.href = cleared(view.query, place.names);
 }
 
 /** A screen reader hears of new jobs now and then; where all of the page are new, there may be more. */
@@ -166,7 +171,7 @@ function announce(place, n, shown) {
 /** An id begins with when its job was accepted. */
 const acceptedAt = (id) => parseInt(id.slice(4, 16), 16);
 
-function nothing(query, next) {
+function nothing(query, names, next) {
   if (next) {
     const further = h("a.button.primary", { href: changed(query, { before: next }) }, "Look further back");
     return empty("No newer job matches", ["None that was accepted in the last ", time(acceptedAt(next), "for"), "."], further);
@@ -175,7 +180,7 @@ function nothing(query, next) {
     return empty(
       "No job matches",
       "Loosen a filter, or take all of them away.",
-      h("a.button", { href: cleared(query) }, "Show all jobs"),
+      h("a.button", { href: cleared(query, names) }, "Show all jobs"),
     );
   }
   const tenant = query.get("tenant");

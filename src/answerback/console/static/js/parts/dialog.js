@@ -3,14 +3,17 @@
 import { fill, h } from "../dom.js";
 import { once } from "./notice.js";
 
+/** The button that submits a form; nothing is submitted while it is `aria-disabled`. */
+export const submitter = (action, danger = false) =>
+  h("button.button.primary", { type: "submit", class: danger ? "danger" : "" }, action);
+
 /**
- * Shows a form. `act` runs when it is submitted: the dialog closes when it succeeds, and shows why when it does not.
- * Resolves to what `act` returned, null when it was left.
+ * Shows a form with the button `submit`, by default one that is named `action`. `act` runs when it is submitted: the
+ * dialog closes when it succeeds, and shows why when it does not. Resolves to what `act` returned, null when it was left.
  */
-export function ask({ title, body = [], action, leaving = "Cancel", danger = false, act }) {
+export function ask({ title, body = [], action, danger = false, submit = submitter(action, danger), leaving = "Cancel", act }) {
   return new Promise((resolve) => {
     const problem = h("p.problem", { role: "alert", hidden: true });
-    const submit = h("button.button.primary", { type: "submit", class: danger ? "danger" : "" }, action);
     const leave = h("button.button", { type: "button", onclick: () => close() }, leaving);
     let result = null;
     const run = (form) =>

@@ -3,7 +3,7 @@
 import { get, newKey, post } from "../api.js";
 import { fill, h } from "../dom.js";
 import { counted, number, serverOf } from "../format.js";
-import { ask } from "./dialog.js";
+import { ask, submitter } from "./dialog.js";
 import { field, input, select } from "./fields.js";
 import { toast } from "./notice.js";
 
@@ -31,7 +31,8 @@ export async function resend(view, server, place, tenant) {
   const count = h("p.strong", { role: "status" }, "…");
   const fields = [field("State", state), field("URL begins with", url), field("Owed since", age), count];
   const body = () => asked(state.value, url.value.trim(), Number(age.value));
-  const counter = counting(count, body, tenant);
+  const submit = submitter("Resend them");
+  const counter = counting(count, submit, body, tenant);
   const form = h("div.form", { oninput: () => counter.soon() }, fields);
   counter.soon();
   const owed = () => owedAt(view, url.value.trim(), tenant);
@@ -41,7 +42,7 @@ export async function resend(view, server, place, tenant) {
     const { resent } = await post("/v1/deliveries/resend", body(), { query: { tenant }, headers });
     return { resent, others: othersOf(before, state.value, resent) };
   };
-  const done = await ask({ title: "Resend callbacks", body: form, action: "Resend them", act });
+  const done = await ask({ title: "Resend callbacks", body: form, submit, act });
   if (done === null) return;
   toast(`${counted(done.resent, "callback")} will be sent again.`);
   if (done.resent) progress(view, place, done, owed);
@@ -54,21 +55,29 @@ function asked(status, url, hours) {
   return body;
 }
 
-/** Says how many match, a moment after the last change. */
-function counting(count, body, tenant) {
+/** Says how many match, a moment after the last change; `submit` waits for that, and for a match. */
+function counting(count, submit, body, tenant) {
   let timer = null;
   let asking = 0;
-  const find = async () => {
-    const mine = ++asking;
+  const say = (words, isReady) => {
+    fill(count, words);
+    if (isReady) submit.removeAttribute("aria-disabled");
+  };
+  const find = async (mine) => {
     try {
       const { matched } = await post("/v1/deliveries/resend", { ...body(), dry_run: true }, { query: { tenant } });
-      if (mine === asking)
-        fill(count, matched ? `${counted(matched, "callback")} will be sent again.` : "No callback matches.");
+      const words = matched ? `${counted(matched, "callback")} will be sent again.` : "No callback matches.";
+      if (mine === asking) say(words, matched > 0);
     } catch (error) {
-      if (mine === asking) fill(count, error.message);
+      if (mine === asking) say(error.message, true);
     }
   };
-  return { soon: () => (clearTimeout(timer), (timer = setTimeout(find, ASK_MS))) };
+  const soon = () => {
+    submit.setAttribute("aria-disabled", "true");
+    clearTimeout(timer);
+    timer = setTimeout(find, ASK_MS, ++asking);
+  };
+  return { soon };
 }
 
 /** How many callbacks wait, and how many are dead, at the receivers whose URLs begin so. */
