@@ -22,7 +22,7 @@ from answerback.webhooks.receiver_rows import (
     UNREACHED_FIRST,
     ends,
     key_of,
-    telling,
+    newest_of_each,
     with_attempts,
 )
 
@@ -82,7 +82,7 @@ def _probes(keys: Sequence[OriginKey]) -> Operation[dict[OriginKey, Probe]]:
     for statement in (DELIVERED, DEAD, TO_ENDPOINTS, SENDING):
         found = yield statement.each(tenants)
         newest.append([row for _, row in found if key_of(row) in failing])
-    rows = yield from with_attempts(telling(newest, of_pending))
+    rows = yield from with_attempts(newest_of_each(newest, of_pending))
     probes = {key: probe_after(attempts_at(key, rows)) for key in failing}
     return {key: probe for key, probe in probes.items() if probe is not None}
 

@@ -129,7 +129,7 @@ def ends(keys: Sequence[OriginKey], which: Sequence[Statement] = ENDS_OF_PENDING
     return found
 
 
-def telling(newest: Iterable[Rows], of_pending: Iterable[Rows]) -> set[str]:
+def newest_of_each(newest: Iterable[Rows], of_pending: Iterable[Rows]) -> set[str]:
     """The ids of those that say how each origin answers."""
     ids: set[str] = set()
     for rows in of_pending:

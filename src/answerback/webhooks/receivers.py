@@ -22,7 +22,7 @@ from answerback.webhooks.receiver_rows import (
     claimed,
     ends,
     key_of,
-    telling,
+    newest_of_each,
     with_attempts,
 )
 
@@ -83,7 +83,9 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
     of_pending = yield from ends([key for key in keys if key.origin in waiting])
     newest = (held, dead, delivered, to_endpoints, sending)
     failing = _failing(keys, (*of_pending, dead, delivered, to_endpoints))
-    rows = yield from with_attempts(telling(newest, of_pending) | {each for ids in failing.values() for each in ids})
+    rows = yield from with_attempts(
+        newest_of_each(newest, of_pending) | {each for ids in failing.values() for each in ids}
+    )
     all_held, all_dead = (Counter(row.origin for row in sort) for sort in (held, dead))
     return [
         _receiver(
