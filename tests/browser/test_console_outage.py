@@ -2,6 +2,7 @@
 
 import pytest
 from browsing import Browser, Visitor
+from playwright.async_api import expect
 from storefront import OPERATOR, shop
 
 
@@ -36,3 +37,67 @@ async def test_a_page_that_is_live_says_when_it_is_not(browser: Browser) -> None
         await running.service.start()
         await page.get_by_text("connection to the service is interrupted").wait_for(state="detached")
         await page.get_by_text("Live", exact=True).wait_for()
+
+
+INTERRUPTED = "connection to the service is interrupted"
+A_WHILE_MS = 8_000
+"""Longer than pages wait between their looks at what may have changed."""
+
+
+async def test_every_page_says_that_the_service_is_down_until_it_is_back(browser: Browser) -> None:
+    async with shop() as running, browser.visit(running.service.url, OPERATOR) as visitor:
+        visitor.expected.append("net::ERR_")
+        job = await running.say("Do you ship to Norway?", key=OPERATOR, session_id="customer-1")
+        paths = (
+            "",
+            "/playground",
+            "/jobs",
+            f"/jobs/{job}",
+            "/conversations",
+            "/receivers",
+            "/models",
+            "/responses",
+            "/keys",
+        )
+        pages = []
+        for path in paths:
+            page = await visitor.context.new_page()
+            await page.clock.install()
+            await page.goto(f"{running.service.url}/console{path}")
+            await page.get_by_text("Live", exact=True).wait_for()
+            pages.append(page)
+
+        await running.service.kill()
+
+        down = [page.get_by_role("status").filter(has_text="service") for page in pages]
+        for page, banner in zip(pages, down, strict=True):
+            await banner.wait_for()
+            await page.clock.run_for(A_WHILE_MS)
+            await expect(banner).to_be_visible()
+        await running.service.start()
+        for page, banner in zip(pages, down, strict=True):
+            await page.get_by_text("Live", exact=True).wait_for(timeout=60_000)
+            await page.clock.run_for(4 * A_WHILE_MS)
+            await banner.wait_for(state="hidden")
+
+
+async def test_a_service_that_stands_still_is_not_taken_for_live(browser: Browser) -> None:
+    async with shop() as running, browser.visit(running.service.url, OPERATOR) as visitor:
+        await visitor.page.add_init_script("delete globalThis.SharedWorker")
+        await visitor.page.clock.install()
+        page = await visitor.open("/console/jobs")
+        await page.get_by_text("Live", exact=True).wait_for()
+        banner = page.get_by_role("status").filter(has_text=INTERRUPTED)
+
+        running.service.stop()
+        try:
+            await page.clock.run_for(25_000)
+            await page.get_by_text("Connecting…").wait_for()
+            await page.clock.run_for(5_000)
+            await banner.wait_for()
+        finally:
+            running.service.cont()
+
+        await page.clock.run_for(10_000)
+        await page.get_by_text("Live", exact=True).wait_for()
+        await banner.wait_for(state="hidden")

@@ -4,9 +4,12 @@ import { fill, h } from "./dom.js";
 
 /** A connection that breaks for less is not worth a word. */
 const PATIENCE_MS = 4000;
+const INTERRUPTED = "The connection to the service is interrupted. What is shown may have changed.";
 
 export class View {
   #left = new AbortController();
+  /** Why what is shown may not be the newest: of the feed, and of what was read last. */
+  #late = { feed: null, read: null };
 
   constructor(root, { params, query, session, feed }) {
     Object.assign(this, { root, params, query, session, feed });
@@ -47,7 +50,7 @@ export class View {
 
   /**
    * Calls `work` again and again, `milliseconds` after it ended, while the page is looked at; slower after a failure.
-   * `work` returns false once there is nothing more to find out, or for how long it waits next.
+   * `work` returns false once there is nothing more to find out, null if it did not ask, or for how long it waits next.
    */
   async every(milliseconds, work) {
     let wait = milliseconds;
@@ -57,12 +60,12 @@ export class View {
       if (document.hidden) continue;
       try {
         const next = await work();
-        this.#say(null);
+        if (next !== null) this.#say({ read: null });
         if (next === false) return;
         wait = typeof next === "number" ? next : milliseconds;
       } catch (error) {
         if (error.name === "AbortError") return;
-        this.#say(`${error.message} What is shown may have changed; it is read again.`);
+        this.#say({ read: `${error.message} What is shown may have changed; it is read again.` });
         wait = Math.max((error.retryAfter ?? 0) * 1000, Math.min(wait * 2, 30_000));
       }
     }
@@ -72,21 +75,23 @@ export class View {
   async again(work) {
     try {
       await work();
-      this.#say(null);
+      this.#say({ read: null });
     } catch (error) {
-      if (error.name !== "AbortError") this.#say(`${error.message} What is shown is what was there before.`);
+      if (error.name !== "AbortError") this.#say({ read: `${error.message} What is shown is what was there before.` });
     }
   }
 
-  #say(words) {
-    fill(this.late, words ? h("p.notice.warn.late", {}, words) : null);
+  #say(why) {
+    Object.assign(this.#late, why);
+    const words = this.#late.read ?? this.#late.feed;
+    if (words !== this.late.textContent) fill(this.late, words && h("p.notice.warn.late", {}, words));
   }
 
   #watch() {
     const changed = async () => {
       if (this.feed.state === "lost") await pause(PATIENCE_MS, this.signal);
       if (this.signal.aborted) return;
-      this.#say(this.feed.state === "lost" ? "The connection to the service is interrupted. What is shown may have changed." : null);
+      this.#say({ feed: this.feed.state === "lost" ? INTERRUPTED : null });
     };
     this.feed.addEventListener("state", changed, { signal: this.signal });
     changed();

@@ -85,10 +85,13 @@ function live(view, last, read, join) {
   view.every(SOON_MS, async () => {
     const soon = last.requests === 1 && (gap || isFiltered(view));
     if (!stale) apart = 0;
-    if (!stale || isOld() || Date.now() - last.at < (soon ? apart : REREAD_MS * last.requests)) return;
+    if (!stale || isOld() || Date.now() - last.at < (soon ? apart : REREAD_MS * last.requests)) return null;
     apart = Math.min(2 * Math.max(apart, SOON_MS), REREAD_MS);
     stale = gap = false;
-    await read();
+    await read().catch((error) => {
+      stale = true;
+      throw error;
+    });
   });
 }
 
