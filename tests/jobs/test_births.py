@@ -1,13 +1,14 @@
 """Jobs and deliveries that are born claimed: an idle process accepts, answers and delivers without one claim."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 from shop import Shop, SlowEcho
 
 from answerback.jobs.kind import JobState, Registry
-from answerback.kernel.errors import OutcomeUnknown
+from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable
 from answerback.queue import worker_pool as pools
 from answerback.queue.leases import Offer
 from answerback.webhooks.breaker import CircuitBreakers
@@ -252,6 +253,34 @@ async def test_a_client_that_hangs_up_leaves_no_job_that_nobody_runs(
     submitting.cancel()
 
     await shop.mailbox.until(lambda: len(shop.mailbox.sent) == 1)
+
+
+@pytest.mark.usefixtures("no_claims")
+async def test_a_refusal_that_its_client_does_not_wait_for_is_not_logged_as_a_fault(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    entered, gone, refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def refuse(*_: Any) -> Any:
+        entered.set()
+        await gone.wait()
+        refused.set()
+        raise StorageUnavailable("the database is away")
+
+    monkeypatch.setattr(shop.stores.jobs, "accept", refuse)
+    submitting = asyncio.ensure_future(shop.submit("hello"))
+    await entered.wait()
+    submitting.cancel()
+    await asyncio.wait([submitting])
+
+    gone.set()
+    await refused.wait()
+    await asyncio.sleep(0)
+    gc.collect()
+
+    assert logged == []
 
 
 @pytest.mark.usefixtures("no_claims")

@@ -13,6 +13,7 @@ from answerback.jobs.store import JobStore
 from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.shielded import shielded
 from answerback.queue.birth import Births
 from answerback.queue.leases import Offer
 from answerback.queue.notifier import Notifier
@@ -111,7 +112,7 @@ class Submitter:
         if self._births is None or job.queue != Queue.INTERACTIVE:
             return self._accepted(job, await self._store.accept(job, self._limits))
         # A client that hangs up must not leave a job claimed that nobody runs.
-        return await asyncio.shield(asyncio.ensure_future(self._accept_with_offer(job, self._births)))
+        return await shielded(asyncio.ensure_future(self._accept_with_offer(job, self._births)))
 
     async def _accept_with_offer(self, job: NewJob, births: Births[Claimed[Any]]) -> Accepted:
         def insert(offer: Offer | None) -> Awaitable[Accepted]:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from answerback.kernel.shielded import shielded
+
 T = TypeVar("T")
 
 
@@ -28,9 +30,8 @@ class Shared(Generic[T]):
             return self._made
         if self._making is None:
             self._making = asyncio.create_task(self._remake())
-            self._making.add_done_callback(_retrieve)
         # The others wait on where one gives up.
-        return await asyncio.shield(self._making)
+        return await shielded(self._making)
 
     @property
     def busy(self) -> bool:
@@ -50,9 +51,3 @@ class Shared(Generic[T]):
         took = self._monotonic() - began
         self._fresh_until = began + max(self._seconds, took / self._share)
         return made
-
-
-def _retrieve(task: "asyncio.Task[T]") -> None:
-    """Where all gave up, nobody else looks at the error."""
-    if not task.cancelled():
-        task.exception()

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from threading import Event, Thread
 
@@ -14,6 +15,7 @@ from yarl import URL
 
 from answerback.http.client import client as module
 from answerback.http.client import connection as connections
+from answerback.http.client import names
 from answerback.http.client.client import HttpClient
 from answerback.http.client.connection import CHUNKS_A_SECOND, CHUNKS_AT_ONCE, TURN_BYTES, Connection, Response
 from answerback.http.client.errors import (
@@ -438,6 +440,36 @@ def test_a_localhost_that_is_elsewhere_stays_there(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, None, None, "", ("10.1.2.3", 0))])
 
     assert look_up("localhost") == ["10.1.2.3"]
+
+
+async def test_a_failed_lookup_that_nobody_waits_for_any_more_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a lookup that fails after its only caller has given up
+    logged: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: logged.append(context))
+    begun, may_fail = asyncio.Event(), Event()
+
+    def fail(_: str) -> Sequence[str]:
+        loop.call_soon_threadsafe(begun.set)
+        may_fail.wait()
+        raise OSError("no such name")
+
+    monkeypatch.setattr(names, "look_up", fail)
+    lookups = SharedLookups()
+    asking = asyncio.create_task(lookups("upstream.test", 443))
+    await begun.wait()
+    asking.cancel()
+    await asyncio.wait([asking])
+    [(lookup, _)] = lookups._found.values()
+    may_fail.set()
+    await asyncio.wait([lookup])
+
+    # When it is forgotten
+    del lookup, lookups, asking
+    gc.collect()
+
+    # Then asyncio has nothing to say
+    assert logged == []
 
 
 async def test_a_request_that_is_cancelled_in_the_moment_it_is_connected_leaves_nothing_to_wait_for(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 from answerback.http.client.errors import NameNotFound
+from answerback.kernel.shielded import shielded
 
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -70,6 +71,6 @@ class SharedLookups:
             self._found[host] = lookup, loop.time() + REMEMBER_SECONDS
         # One that gives up must not end the lookup that others wait for.
         try:
-            return await asyncio.shield(lookup)
+            return await shielded(lookup)
         except OSError as error:
             raise NameNotFound("the name has no address") from error

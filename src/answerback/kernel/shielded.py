@@ -1,0 +1,18 @@
+"""Waiting for work that goes on when its caller gives up."""
+
+import asyncio
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def shielded(work: asyncio.Future[T]) -> asyncio.Future[T]:
+    """As `asyncio.shield`, for work whose error concerns those that wait for it alone: where all have given up, asyncio
+    does not log it as never retrieved."""
+    work.add_done_callback(_retrieve)
+    return asyncio.shield(work)
+
+
+def _retrieve(work: asyncio.Future[T]) -> None:
+    if not work.cancelled():
+        work.exception()
