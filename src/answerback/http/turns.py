@@ -5,15 +5,11 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from answerback.http.chunk_rate import ChunkRate
 from answerback.http.flow import Flow
-from answerback.kernel.allowance import Allowance
 
 TURN_BYTES = 32 * 1024
 """What a connection may bring in one turn of the event loop: thousands of chunks may be in it."""
-CHUNKS_A_SECOND, CHUNKS_AT_ONCE = 10_000, 4_000
-"""How many chunks of next to nothing are taken of a connection. Then it rests."""
-CONTENT_OF_A_CHUNK = 16
-"""So many bytes make up for a chunk."""
 
 
 class TurnTaking(HttpToolsProtocol):
@@ -26,7 +22,7 @@ class TurnTaking(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._chunks = 0
-        self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
+        self._rate = ChunkRate(self.loop.time)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -36,9 +32,7 @@ class TurnTaking(HttpToolsProtocol):
         """Takes what came `into` the buffer."""
         self._chunks = 0
         self.data_received(bytes(self.into[:nbytes]))
-        rest, small = 0.0, self._chunks - nbytes // CONTENT_OF_A_CHUNK
-        if small > 0:
-            rest = self._allowance.rest_after(small, self.loop.time())
+        rest = self._rate.rest_after(self._chunks, nbytes)
         if (rest or nbytes == len(self.into)) and not self.transport.is_closing():
             self.flow.rest(rest, self.loop)
 

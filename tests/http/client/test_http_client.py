@@ -13,11 +13,11 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
+from answerback.http import chunk_rate
 from answerback.http.client import client as module
-from answerback.http.client import connection as connections
 from answerback.http.client import names
 from answerback.http.client.client import HttpClient
-from answerback.http.client.connection import CHUNKS_A_SECOND, CHUNKS_AT_ONCE, TURN_BYTES, Connection, Response
+from answerback.http.client.connection import TURN_BYTES, Connection, Response
 from answerback.http.client.errors import (
     BodyBroken,
     ConnectFailed,
@@ -341,7 +341,7 @@ async def test_a_server_that_sends_next_to_nothing_without_end_is_read_at_a_rate
         response.close()
     await client.close()
 
-    assert 1_000 < content < CHUNKS_AT_ONCE + CHUNKS_A_SECOND * seconds + TURN_BYTES
+    assert 1_000 < content < chunk_rate.CHUNKS_AT_ONCE + chunk_rate.CHUNKS_A_SECOND * seconds + TURN_BYTES
 
 
 ENOUGH = {
@@ -354,7 +354,7 @@ ENOUGH = {
 @pytest.mark.parametrize("name", ENOUGH)
 async def test_content_that_comes_fast_never_rests(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given rests that would never end
-    monkeypatch.setattr(connections, "CHUNKS_A_SECOND", 1e-6)
+    monkeypatch.setattr(chunk_rate, "CHUNKS_A_SECOND", 1e-6)
     head, body = ENOUGH[name]
     client = HttpClient(5.0, buffer_bytes=1_000_000, framing_bytes=1024)
     async with serving(echo(Counter(), b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body)) as url, asyncio.timeout(20):

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from answerback.http import turns
+from answerback.http import chunk_rate
 from answerback.http.protocol import MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES, BoundedHttp
-from answerback.http.turns import CHUNKS_A_SECOND, CHUNKS_AT_ONCE, TURN_BYTES
+from answerback.http.turns import TURN_BYTES
 from bounded_http import PATIENCE, App, Counting, Headers, Patient, connected, exchange, flood, rest, serving
 
 HEAD = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n"
@@ -85,14 +85,14 @@ async def test_chunks_of_next_to_nothing_without_end_are_read_at_a_rate(counting
         # What the kernel holds is not read then.
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    assert 1_000 < received / 6 < CHUNKS_AT_ONCE + CHUNKS_A_SECOND * seconds + TURN_BYTES
+    assert 1_000 < received / 6 < chunk_rate.CHUNKS_AT_ONCE + chunk_rate.CHUNKS_A_SECOND * seconds + TURN_BYTES
 
 
 async def test_a_body_that_comes_fast_is_read_in_turns_and_never_rests(
     counting: type[Counting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given rests that would never end
-    monkeypatch.setattr(turns, "CHUNKS_A_SECOND", 1e-6)
+    monkeypatch.setattr(chunk_rate, "CHUNKS_A_SECOND", 1e-6)
     app = Headers()
     body = b"1000\r\n%b\r\n" % (b"x" * 4096) * 2_000 + b"0\r\n\r\n"
     async with serving(app, http=counting) as port:

@@ -6,22 +6,15 @@ from typing import cast
 
 from multidict import CIMultiDict
 
+from answerback.http.chunk_rate import ChunkRate
 from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection
 from answerback.http.client.parser import ResponseParser
-from answerback.kernel.allowance import Allowance
 
 TURN_BYTES = 8 * 1024
 """What a connection may bring in one turn of the event loop. More waits in the kernel while others have their turns:
 framing can cost a hundred times as much as content."""
-CHUNKS_A_SECOND, CHUNKS_AT_ONCE = 10_000, 4_000
-"""How many chunks that hold next to nothing are taken of a response. Then the connection rests, and the kernel collects
-what comes for one read: no model writes as fast."""
 CHUNKS_OF_A_READ = 32
 """A read costs as much as so many chunks."""
-CONTENT_OF_A_CHUNK = 16
-"""So many bytes of content make up for a chunk."""
-CHUNKS_A_LOOK = 256
-"""After how many chunks the clock is looked at."""
 
 
 class Response:
@@ -127,8 +120,7 @@ class Connection(asyncio.BufferedProtocol):
         self._turn_over = False
         self._reader_behind = False
         self._resting = False
-        self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
-        self._chunks = 0
+        self._rate = ChunkRate(asyncio.get_running_loop().time)
 
     @property
     def open(self) -> bool:
@@ -140,8 +132,7 @@ class Connection(asyncio.BufferedProtocol):
             raise self._disconnected()
         self._exchanges += 1
         self._silent = True
-        self._chunks = 0
-        self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
+        self._rate = ChunkRate(asyncio.get_running_loop().time)
         self._parser = ResponseParser(self._framing_bytes)
         awaited: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._awaited = awaited
@@ -220,7 +211,7 @@ class Connection(asyncio.BufferedProtocol):
             self._head_came(parser)
             self._fail(error)
             return
-        self._count(CHUNKS_OF_A_READ + parser.chunks - chunks - len(content) // CONTENT_OF_A_CHUNK)
+        self._rest(self._rate.rest_after(CHUNKS_OF_A_READ + parser.chunks - chunks, len(content)))
         self._head_came(parser)
         if content and self._response is not None and self._response.brought(content):
             self._reader_behind = True
@@ -230,18 +221,11 @@ class Connection(asyncio.BufferedProtocol):
         elif parser.complete:
             self._complete(parser)
 
-    def _count(self, chunks: int) -> None:
-        if chunks > 0:
-            self._chunks += chunks
-        if self._chunks < CHUNKS_A_LOOK or self._resting:
-            return
-        loop = asyncio.get_running_loop()
-        rest = self._allowance.rest_after(self._chunks, loop.time())
-        self._chunks = 0
-        if rest:
+    def _rest(self, seconds: float) -> None:
+        if seconds and not self._resting:
             self._resting = True
             self._pause()
-            loop.call_later(rest, self._rested)
+            asyncio.get_running_loop().call_later(seconds, self._rested)
 
     def _rested(self) -> None:
         self._resting = False
@@ -255,14 +239,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lost(self)
         self.closed.set_result(None)
         if parser is not None and parser.head is not None:
-            try:
-                if exc is not None:
-                    raise BodyBroken("the connection broke within the body")
-                parser.closed()
-            except BodyBroken as error:
-                self._end(error)
-            else:
-                self._end(None)
+            self._end(parser.closed() if exc is None else BodyBroken("the connection broke within the body"))
         else:
             self._end(self._disconnected())
 

@@ -94,14 +94,15 @@ class ResponseParser:
             data = data[end:]
         return self._body(data) if data else b""
 
-    def closed(self) -> None:
-        """The server has closed the connection. Raises BodyBroken unless that completes the response, or its head has
-        not come."""
+    def closed(self) -> BodyBroken | None:
+        """The server has closed the connection: what is wrong then; None if that completes the response, or its head
+        has not come."""
         if self.head is None or self.complete:
-            return
+            return None
         if self._framing is not _Framing.UNTIL_CLOSE:
-            raise BodyBroken("the connection closed within the body")
+            return BodyBroken("the connection closed within the body")
         self.complete = True
+        return None
 
     def _without_blank_lines(self, data: bytes) -> bytes:
         """Some servers send one between a response and the next."""
