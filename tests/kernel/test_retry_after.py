@@ -17,6 +17,13 @@ NOW_MS = 1_750_000_000_000
         ("1.5", 1.5),
         ("604800", 604_800.0),
         ("99999999", LONGEST_WAIT),
+        ("1000000000", LONGEST_WAIT),
+        ("9999999999", LONGEST_WAIT),
+        ("99999999999.5", LONGEST_WAIT),
+        ("99999999999999", LONGEST_WAIT),
+        ("1750000060", 60.0),
+        ("1750000060.5", 60.5),
+        ("1750000060000", 60.0),
         ("99999999999999999999", LONGEST_WAIT),
         ("9" * 4000, LONGEST_WAIT),
         ("Sun, 15 Jun 2025 15:07:40 GMT", 60.0),
@@ -32,7 +39,18 @@ def test_seconds_and_moments_are_read(value: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, "-5", "soon", "", "1.", "٣", "Sun, 15 Jun 2025 15:06:39 GMT", "Sun, 99 Jun 2025 99:99:99"],
+    [
+        None,
+        "-5",
+        "soon",
+        "",
+        "1.",
+        "٣",
+        "1749999940",
+        "1749999940000",
+        "Sun, 15 Jun 2025 15:06:39 GMT",
+        "Sun, 99 Jun 2025 99:99:99",
+    ],
 )
 def test_a_senseless_wait_is_none(value: str | None) -> None:
     assert parse_retry_after(value, NOW_MS) is None

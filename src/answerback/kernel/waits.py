@@ -12,8 +12,7 @@ LONGEST_WAIT = 31 * 86_400.0
 """In seconds. A longer wait, and one in the past, is none."""
 
 _SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
-_MOMENTS = (1e9, 1e14)
-"""Whole numbers from and below which may be moments since 1970, in seconds or milliseconds."""
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]{1,9})?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _PIECE = re.compile(
     r"([0-9]{1,11}(?:\.[0-9]{1,9})?)\s?"
@@ -44,12 +43,12 @@ Face's `estimated_time`. In lower case, with underscores for hyphens."""
 def parse_retry_after(value: str | None, now_ms: int) -> float | None:
     """Seconds that a Retry-After header asks for: a number, a date (RFC 9110, section 10.2.3), or, as some servers
     write them, fractions, durations such as `1m30s` and dates of RFC 3339. None for garbage and for the past; a
-    number too large for a wait, and for a moment, is the longest one. `now_ms` is the wall clock's."""
+    number too large for a wait is the longest one. `now_ms` is the wall clock's."""
     if value is None:
         return None
     value = value.strip()
-    if value.isascii() and value.isdigit() and not _MOMENTS[0] <= float(value) < _MOMENTS[1]:
-        return min(float(value), LONGEST_WAIT)
+    if _NUMBER.fullmatch(value):
+        return _of_number(float(value), now_ms)
     if (seconds := duration(value)) is not None:
         return seconds
     try:
@@ -125,6 +124,15 @@ def _fields(body: Json) -> Iterable[tuple[str, Json]]:
         yield name, value
         if isinstance(value, dict):
             yield from value.items()
+
+
+def _of_number(number: float, now_ms: int) -> float | None:
+    """A number is of seconds; but one that is a moment of these weeks, in seconds or milliseconds since 1970, was meant
+    as that one."""
+    for moment_ms in (number * 1000, number):
+        if abs(moment_ms - now_ms) <= LONGEST_WAIT * 1000:
+            return (moment_ms - now_ms) / 1000 if moment_ms >= now_ms else None
+    return min(number, LONGEST_WAIT)
 
 
 def _until(moment: datetime, now_ms: int) -> float | None:
