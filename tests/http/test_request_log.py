@@ -20,7 +20,14 @@ class Levels(Journal):
 
 @pytest.mark.parametrize(
     ("status", "broken", "level"),
-    [(200, False, "info"), (302, False, "info"), (404, False, "warning"), (502, False, "error"), (200, True, "error")],
+    [
+        (200, False, "info"),
+        (302, False, "info"),
+        (404, False, "warning"),
+        (501, False, "warning"),
+        (502, False, "error"),
+        (200, True, "error"),
+    ],
 )
 def test_the_level_says_whether_the_request_failed(status: int, broken: bool, level: str) -> None:
     log = Levels()
