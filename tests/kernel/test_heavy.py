@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork
+from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork, HeldBytes
 from answerback.kernel.json import without_collecting
 
 SECONDS = 0.05
@@ -46,6 +46,29 @@ async def test_work_that_fails_gives_its_turn_to_the_next() -> None:
 
     async with asyncio.timeout(5), heavy.on(HEAVY_BYTES):
         pass
+
+
+async def test_beyond_what_may_be_held_only_the_first_goes_on_until_it_is_released() -> None:
+    held, went_on = HeldBytes(10), list[str]()
+
+    async def take(holder: str, *sizes: int) -> None:
+        for size in sizes:
+            await held.hold(holder, size)
+        went_on.append(holder)
+
+    await take("first", 6)
+    tasks = [asyncio.create_task(take(name, 3, 6, 9)) for name in ("second", "third")]
+    await asyncio.sleep(0)
+    await take("first", 50, 100)
+    assert went_on == ["first", "first"]
+
+    held.release("first")
+    await tasks[0]
+    assert went_on[2:] == ["second"]
+
+    held.release("second")
+    async with asyncio.timeout(5):
+        await tasks[1]
 
 
 def test_the_collector_goes_on_after_it_was_held_off() -> None:

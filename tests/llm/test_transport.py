@@ -8,6 +8,7 @@ import pytest
 from scripting import ask
 
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork, HeldBytes
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.transport import OpenResponse
@@ -114,7 +115,7 @@ class Flood:
 async def test_a_response_that_never_pauses_ends_with_its_time() -> None:
     late = ProviderError(ErrorCode.UPSTREAM_TIMEOUT, "late", retryable=True)
     soon = asyncio.get_running_loop().time() + 0.02
-    response = OpenResponse(cast(Any, Flood()), soon, lambda _: late)
+    response = OpenResponse(cast(Any, Flood()), soon, lambda _: late, HeldBytes())
 
     async def read() -> None:
         while True:
@@ -123,3 +124,37 @@ async def test_a_response_that_never_pauses_ends_with_its_time() -> None:
     with pytest.raises(ProviderError) as error:
         await read()
     assert error.value is late
+
+
+class Measured(HeldBytes):
+    most_held = 0
+
+    async def hold(self, holder: object, size: int) -> None:
+        self.most_held = max(self.most_held, sum({**self._sizes, holder: size}.values()))
+        await super().hold(holder, size)
+
+
+async def test_large_answers_that_come_at_once_share_what_they_may_hold(llm: FakeLLM) -> None:
+    # Given room for one large answer
+    heavy = HeavyWork()
+    heavy.held = measured = Measured(8 * HEAVY_BYTES)
+    provider = OpenAICompatible(llm.base_url, None, "m", now=lambda: 0, heavy=heavy)
+    llm.then(*[replies.message("x" * 8 * HEAVY_BYTES)] * 8)
+    # When eight come
+    answers = await asyncio.gather(*(ask(provider, HI) for _ in range(8)))
+    await provider.close()
+    # Then all come whole, though never more than some of their 64 quarters of a megabyte were held
+    assert {len(answer.text or "") for answer in answers} == {8 * HEAVY_BYTES}
+    assert 8 * HEAVY_BYTES < measured.most_held < 20 * HEAVY_BYTES
+
+
+async def test_an_answer_that_waits_for_room_until_its_time_is_over_is_late(llm: FakeLLM) -> None:
+    heavy = HeavyWork()
+    heavy.held = HeldBytes(HEAVY_BYTES)
+    await heavy.held.hold("another", 2 * HEAVY_BYTES)
+    provider = OpenAICompatible(llm.base_url, None, "m", now=lambda: 0, heavy=heavy)
+    llm.then(replies.message("x" * 4 * HEAVY_BYTES))
+    with pytest.raises(ProviderError) as error:
+        await ask(provider, ChatRequest(HI.body, timeout=0.3))
+    await provider.close()
+    assert error.value.failure.code == ErrorCode.UPSTREAM_TIMEOUT

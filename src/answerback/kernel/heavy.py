@@ -1,4 +1,4 @@
-"""Work that holds the event loop for long, such as decoding megabytes."""
+"""Documents of megabytes: they hold memory while they come, and the event loop while they are decoded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,13 +7,42 @@ from contextlib import asynccontextmanager
 HEAVY_BYTES = 256 * 1024
 """From how many bytes on a document is heavy: fewer are decoded within a millisecond or two."""
 
+MOST_HELD_BYTES = 128 * 1024 * 1024
+"""Of all heavy documents that are being received: four of the largest."""
+
+
+class HeldBytes:
+    """What heavy documents hold until they are released. Beyond `most` bytes only the first that came goes on, which
+    ends; what the others wait for stays at their servers. Used in one event loop."""
+
+    def __init__(self, most: int = MOST_HELD_BYTES) -> None:
+        self._most = most
+        self._sizes: dict[object, int] = {}
+        self._total = 0
+        self._less: asyncio.Event | None = None
+
+    async def hold(self, holder: object, size: int) -> None:
+        """`holder` has so many bytes now; returns once it may take more."""
+        self._total += size - self._sizes.get(holder, 0)
+        self._sizes[holder] = size
+        while self._total > self._most and next(iter(self._sizes)) is not holder:
+            self._less = self._less or asyncio.Event()
+            await self._less.wait()
+
+    def release(self, holder: object) -> None:
+        self._total -= self._sizes.pop(holder, 0)
+        if self._less is not None:
+            self._less.set()
+            self._less = None
+
 
 class HeavyWork:
     """One heavy document at a time, and behind each as much time for everything else: twenty that come at once would
-    hold up all others for a second. Used in one event loop."""
+    hold up all others for a second. `held` is what all of them hold. Used in one event loop."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
+        self.held = HeldBytes()
 
     @asynccontextmanager
     async def on(self, size: int) -> AsyncIterator[None]:

@@ -57,7 +57,7 @@ class OpenAICompatible:
         self._now = now
         self._heavy = heavy
         self._list_timeout = min(LIST_TIMEOUT, connect_timeout)
-        self._transport = Transport(connect_timeout)
+        self._transport = Transport(connect_timeout, heavy.held)
         self._adaptations = Adaptations(self._models_url.host)
         self._headers = {
             "Content-Type": "application/json",

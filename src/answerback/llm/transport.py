@@ -17,6 +17,7 @@ from answerback.http.client.errors import PLAIN_HTTP
 from answerback.http.client.names import SharedLookups
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.heavy import HEAVY_BYTES, HeldBytes
 
 FRAMING_BYTES = 64 * 1024
 """Of a response, besides as much as it has content."""
@@ -50,6 +51,7 @@ class OpenResponse:
         response: http.Response,
         deadline: float,
         explain: Callable[[Exception], ProviderError],
+        held: HeldBytes,
         max_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         self.status = response.status
@@ -57,6 +59,7 @@ class OpenResponse:
         self._response = response
         self._deadline = deadline
         self._explain = explain
+        self._held = held
         self._max_bytes = max_bytes
         named = coding(response.headers.get("Content-Encoding"))
         # Servers also name what is no compression, such as `utf-8`.
@@ -126,11 +129,21 @@ class OpenResponse:
             size += len(part)
             if size > self._max_bytes:
                 raise self._explain(TooLarge(self._max_bytes))
+            if size > HEAVY_BYTES:
+                await self._hold(size)
+
+    async def _hold(self, size: int) -> None:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await self._held.hold(self, size)
+        except TimeoutError as error:
+            raise self._explain(error) from None
 
     def close(self) -> None:
         """Closes the connection, unless the body has come whole: then another call may use it."""
         if self._timer is not None:
             self._timer.cancel()
+        self._held.release(self)
         self._response.close()
 
 
@@ -139,10 +152,12 @@ class TooLarge(Exception):
 
 
 class Transport:
-    """`connect_timeout` covers name, connection and TLS, in seconds; a call's own timeout covers the whole of it."""
+    """`connect_timeout` covers name, connection and TLS, in seconds; a call's own timeout covers the whole of it.
+    Bodies that are read whole share what `held` allows."""
 
-    def __init__(self, connect_timeout: float) -> None:
+    def __init__(self, connect_timeout: float, held: HeldBytes) -> None:
         self._connect_timeout = connect_timeout
+        self._held = held
         self._client = HttpClient(connect_timeout, buffer_bytes=BUFFER_BYTES, framing_bytes=FRAMING_BYTES)
         self._resolve = SharedLookups()
 
@@ -180,7 +195,7 @@ class Transport:
                 response = await self._client.request(method, url, headers, body, self._resolve)
         except Exception as error:  # noqa: BLE001 (as above)
             raise explain(error) from None
-        return OpenResponse(response, deadline, explain, max_bytes)
+        return OpenResponse(response, deadline, explain, self._held, max_bytes)
 
     async def close(self) -> None:
         await self._client.close()

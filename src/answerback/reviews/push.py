@@ -6,6 +6,7 @@ from yarl import URL
 
 from answerback import __version__
 from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.heavy import HeldBytes
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.json import Json
 from answerback.kernel.telemetry import SpanKind
@@ -44,7 +45,7 @@ class PushProvider:
         self._api_url = api_url.rstrip("/")
         self._secrets = (api_key,) if api_key else ()
         self._url = URL(self._api_url + "/v1/reviews")
-        self._transport = Transport(connect_timeout)
+        self._transport = Transport(connect_timeout, HeldBytes())
         self._limiter = limiter
         self._instruments = instruments
         self._headers = {
