@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from answerback.database.clock_watch import ClockWatch
+from answerback.inbox.model import Received, Verdict
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import Swept
 from answerback.jobs.sweep import Sweep
 from answerback.kernel.instruments import Instruments
+from answerback.overview.model import MINUTE_MS, Count, Slot
 from answerback.testing.clock import FakeClock
 from builders import (
     DAY,
+    DAY_MS,
     LEASE,
     REPORT,
     TENANT,
@@ -107,6 +110,32 @@ async def test_a_callback_is_tried_again_when_it_was_to_be(reopen: Reopen, clock
         assert await claim_deliveries(process) == []
     clock.advance(60)
     assert len(await claim_deliveries(await reopen())) == 1
+
+
+@pytest.mark.parametrize("step", [DAY, 1000 * DAY])
+async def test_what_is_kept_for_days_is_not_deleted_early(reopen: Reopen, clock: FakeClock, step: float) -> None:
+    stores = await reopen()
+    job_id = await ended_job(stores)
+    await stores.deliveries.delivered(await claim_delivery(stores), REPORT)
+    await stores.questions.keep_question(TENANT, "why", "so", "stop")
+    await stores.overview.add({Slot(TENANT, clock.now() // MINUTE_MS, "expired"): Count(1)})
+    await stores.inbox.add(TENANT, Received("", 0, {}, b"{}", 2, Verdict.MISSING, None))
+
+    clock.step(step)
+    stores = await reopen()
+    clock.advance(DAY - 60)
+
+    assert (await stores.jobs.prune(DAY_MS))["jobs_pruned"] == 0
+    assert (await stores.jobs.get(TENANT, job_id)).state is JobState.COMPLETED
+    assert (
+        await stores.questions.prune(DAY_MS) == await stores.overview.prune(DAY_MS) == await stores.inbox.prune() == 0
+    )
+
+    clock.advance(120)
+    assert (await stores.jobs.prune(DAY_MS))["jobs_pruned"] == 1
+    assert (
+        await stores.questions.prune(DAY_MS) == await stores.overview.prune(DAY_MS) == await stores.inbox.prune() == 1
+    )
 
 
 @STEPS

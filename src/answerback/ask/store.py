@@ -90,7 +90,7 @@ def list_questions(_: Transaction, tenant_id: str, before: int | None, limit: in
 
 
 def prune(tx: Transaction, retention_ms: int) -> Operation[int]:
-    return len((yield PRUNE_QUESTIONS(before=tx.wall - retention_ms)))
+    return len((yield PRUNE_QUESTIONS(before=tx.shown_before(retention_ms))))
 
 
 class QuestionStore:

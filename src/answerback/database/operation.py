@@ -101,6 +101,10 @@ class Transaction:
     opened: collections.Counter[str] = field(default_factory=collections.Counter)
     ended: list[JobEnd] = field(default_factory=list)
 
+    def shown_before(self, age_ms: int) -> int:
+        """Which shown times are older than that: by both clocks, since one may have been set forward in between."""
+        return min(self.now, self.wall) - age_ms
+
     @property
     def wall_ahead(self) -> int:
         """Milliseconds from the scheduling clock to the wall clock, rounded to seconds: the two are not read at the

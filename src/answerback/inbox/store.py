@@ -53,7 +53,7 @@ def clear(_: Transaction, tenant_id: str) -> Operation[None]:
 
 
 def prune(tx: Transaction) -> Operation[int]:
-    return len((yield PRUNE(before=tx.wall - KEPT_MS)))
+    return len((yield PRUNE(before=tx.shown_before(KEPT_MS))))
 
 
 def _received(row: Row) -> Received:

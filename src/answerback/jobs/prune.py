@@ -79,7 +79,7 @@ PRUNE_CONVERSATIONS = Statement(
 
 def prune(tx: Transaction, retention_ms: int) -> Operation[Swept]:
     """Deletes a batch of jobs that ended more than `retention_ms` ago, and of idle conversations."""
-    before = tx.wall - retention_ms
+    before = tx.shown_before(retention_ms)
     rows = yield OLD_JOBS(before=before)
     pruned = yield from batched((_prune(row) for row in rows), PRUNE_PLAN)
     yield PRUNE_KEPT_ITEMS(before=before)

@@ -137,7 +137,7 @@ def _depth_of_all(tx: Transaction) -> Operation[Depth]:
 
 
 def prune(tx: Transaction, retention_ms: int) -> Operation[int]:
-    return len((yield PRUNE(before=(tx.wall - retention_ms) // MINUTE_MS)))
+    return len((yield PRUNE(before=tx.shown_before(retention_ms) // MINUTE_MS)))
 
 
 def write_report(tx: Transaction, process_id: str, report: str) -> Operation[None]:
