@@ -108,7 +108,8 @@ async def test_callers_that_have_made_no_request_for_long_are_forgotten() -> Non
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
         ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("unix socket", "unix socket"),
+        ("garbage", "unknown"),
+        ("more garbage", "unknown"),
     ],
 )
 def test_what_an_address_counts_for(host: str, counted: str) -> None:

@@ -87,12 +87,13 @@ class RateLimiter:
 
 
 def address_of(request: Request) -> str:
-    """The address that a request without a key counts for; of IPv6 the /64 network, which belongs to one subscriber."""
+    """The address that a request without a key counts for; of IPv6 the /64 network, which belongs to one subscriber.
+    Whatever a proxy names that is no address counts as one: there is no end of such names."""
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
-        return host[:64]
+        return "unknown"
     if isinstance(address, IPv6Address):
         return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
     return str(address)
