@@ -22,6 +22,7 @@ WORDS: dict[Finish, list[Any]] = {
         *("vertex/MAX_TOKENS", "token_limit", "max_new_tokens", "context_overflow", "truncated", {"type": "length"}),
         *("tokens_exhausted", "pause_turn", "incomplete", "max_turns", "output_limit"),
         *("limit_reached", "budget_used_up", "cut_off", "context_length", "ctx_limit", "length_capped"),
+        *("kv_cache_full", "out_of_tokens", "ran out of context"),
     ],
     Finish.TOOLS: [
         *("tool_calls", "tool-calls", "toolCalls", "tool_use", "function_call"),
@@ -41,6 +42,8 @@ WORDS: dict[Finish, list[Any]] = {
         *("timeout_reached", "stopped_by_user", "server_busy", "tool_error", "worker_crashed", {"type": "abort"}),
         *("oom", "connection_reset", "connection closed", "socket hang up", "premature_close", "unexpected_eof"),
         *("dropped", "incomplete_stream", "panic", "nan_logits", "500", "503"),
+        *("stalled", "gave_up", "out_of_credits", "EngineDead", "engine_died", "hang", "LANGUAGE_UNSUPPORTED"),
+        *("eof_reached",),
     ],
     Finish.NONE: [
         *(None, "", " ", "null", "NULL", "None", "nil", "undefined", "NaN", "n/a", "-", "...", "string", "unset"),
@@ -49,7 +52,7 @@ WORDS: dict[Finish, list[Any]] = {
         *("{{finish_reason}}", "your_reason_here", "TODO", "streaming", "continue", "(null)", "Optional.empty"),
         *(0, 1, True, False, 1.5, [], ["stop"], {}, {"type": None}, "The answer ended as it was expected to end. " * 2),
     ],
-    Finish.UNKNOWN: ["a_word_of_its_own", "a reason of its own", "ファイン", "42"],
+    Finish.UNKNOWN: ["a_word_of_its_own", "a reason of its own", "ファイン", "42", "exchanged"],
 }
 ALL = [(word, finish) for finish, words in WORDS.items() for word in words]
 

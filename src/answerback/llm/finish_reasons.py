@@ -109,8 +109,9 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
         Finish.CUT,
         re.compile(
             r"max\w*(token|len|turn|step|iteration|round|time|output)"
-            r"|(token|length|context|ctx|output|completion|size|time(?!d?out)|char|turn|step)s?\w*"
-            r"(limit|exceed|exhaust|reach|overflow|window|full|capped)|^limit|truncat|toolong|budget|cutoff|partial"
+            r"|(token|length|context|ctx|cache|output|completion|size|time(?!d?out)|char|turn|step)s?\w*"
+            r"(limit|exceed|exhaust|reach|overflow|window|full|capped)|outof(token|context|ctx)"
+            r"|^limit|truncat|toolong|budget|cutoff|partial"
         ),
     ),
     (
@@ -125,8 +126,8 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
         re.compile(
             r"error|fail|abort|cancel|timeout|timedout|deadline|exception|interrupt|disconnect|overload|unavailable"
             r"|unreachable|insufficient|exhaust|malformed|invalid|unexpected|crash|killed|preempt|evict|limit|throttl"
-            r"|quota|busy|broke|lost|corrupt|reject|byuser|outofmemory|^oom|reset|closed|hangup|hungup|dropped|panic"
-            r"|incomplete|prematur|eof$|logits|^[45]\d\d$"
+            r"|quota|busy|broke|lost|corrupt|reject|byuser|outof|^oom|reset|closed|hangup|hung|hang$|dropped|panic|dead|died"
+            r"|incomplete|prematur|^eof|eof$|logits|stall|g[ai]veup|unsupported|^[45]\d\d$"
         ),
     ),
     (Finish.TOOLS, re.compile(r"tool|function")),
