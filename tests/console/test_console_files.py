@@ -1,5 +1,6 @@
 """The console's page and files: served to browsers without a key, under a policy that lets nothing else in."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -92,3 +93,17 @@ async def test_the_console_counts_as_what_is_asked_for_without_a_key(
     statuses = [(await api("GET", address)).status for _ in range(3)]
 
     assert statuses == [200, 200, 429]
+
+
+def test_what_the_page_begins_with_is_loaded_at_once() -> None:
+    folder = STATIC / "js"
+    needed, left = set[Path](), [folder / "app.js"]
+    while left:
+        module = left.pop()
+        found = re.findall(r'^import [^;]*?from "([^"]+)"', module.read_text(), re.MULTILINE)
+        left += {(module.parent / each).resolve() for each in found} - needed
+        needed |= set(left)
+
+    preloaded = re.findall(r'modulepreload" href="/console/assets/js/([^"]+)"', (STATIC / PAGE).read_text())
+
+    assert set(preloaded) == {each.relative_to(folder).as_posix() for each in needed}

@@ -7,7 +7,7 @@ import { label } from "../parts/badge.js";
 import { input } from "../parts/fields.js";
 import { empty, head } from "../parts/notice.js";
 import { inline } from "../parts/text.js";
-import { tenantNames, whose } from "../parts/tenants.js";
+import { whose } from "../parts/tenants.js";
 import { changed, conversationPath, go } from "../router.js";
 import { time } from "../time.js";
 
@@ -18,7 +18,6 @@ const SIZE = 50;
 const REREAD_MS = 10_000;
 
 export async function page(view) {
-  const names = await tenantNames(view);
   const tenant = view.tenant;
   const place = h("div");
   const body = h("tbody");
@@ -31,7 +30,7 @@ export async function page(view) {
   const lead = "What the service remembers, and which messages wait for their turn.";
   fill(
     view.root,
-    head("Conversations", lead, whose(view, names), opener(tenant)),
+    head("Conversations", lead, whose(view), opener(tenant)),
     h("section.card", { "aria-label": "Conversations" }, place),
   );
   const before = view.query.get("before");

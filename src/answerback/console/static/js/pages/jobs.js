@@ -34,7 +34,10 @@ const ANNOUNCE_MS = 10_000;
 const TYPED_MS = 350;
 
 export async function page(view) {
-  const names = await tenantNames(view);
+  const top = head("Jobs", "Each message, review or response that was accepted, and what became of it.");
+  fill(view.root, top);
+  const reading = found(asked(view, tenantOf(view, null)), view.signal);
+  const [names, first] = await Promise.all([tenantNames(view), reading]);
   const all = tenantOf(view, names) === ALL;
   const place = {
     names,
@@ -44,21 +47,20 @@ export async function page(view) {
     news: h("p.unseen", { role: "status" }),
     clear: h("a.button.plain.tight", {}, "Clear filters"),
   };
-  const last = { at: 0, requests: 0 };
+  const last = { at: Date.now(), requests: first.requests };
   let page;
   let asking = 0;
   const show = (next, isOther = false) => draw(view, place, (page = next), isOther);
   /** `isOther`: other jobs are asked for than before. */
   const read = async (isOther = false) => {
     const mine = ++asking;
-    const { page: next, requests } = await found(asked(view, names), view.signal);
+    const { page: next, requests } = await found(asked(view, tenantOf(view, names)), view.signal);
     Object.assign(last, { at: Date.now(), requests });
     if (mine === asking) show(next, isOther);
   };
   const list = h("section.card", { "aria-label": "Jobs" }, place.list, place.pager);
-  const lead = "Each message, review or response that was accepted, and what became of it.";
-  fill(view.root, head("Jobs", lead), h("div.stack", {}, filters(view, names, place, read), list, place.news));
-  await read();
+  fill(view.root, top, h("div.stack", {}, filters(view, names, place, read), list, place.news));
+  show(first.page);
   live(view, last, read, (newest) => {
     const next = joined(newest, page);
     if (next) show(next);
@@ -125,14 +127,17 @@ async function found(query, signal) {
   return { page, requests };
 }
 
-/** Without a choice an operator sees all tenants, where there are several. */
-const tenantOf = (view, names) => (names.size > 1 ? (view.query.get("tenant") ?? ALL) : view.tenant);
+/** Without a choice an operator sees all tenants, where there are several, or where `names` are not known yet. */
+function tenantOf(view, names) {
+  const isChoosing = names ? names.size > 1 : view.session.operator && !view.session.keyless;
+  return isChoosing ? (view.query.get("tenant") ?? ALL) : view.tenant;
+}
 
-function asked(view, names) {
+function asked(view, tenant) {
   const { query } = view;
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
   const since = wanted.since && isAge(wanted.since) ? new Date(Date.now() - wanted.since * 3_600_000).toISOString() : wanted.since;
-  return { ...wanted, tenant: tenantOf(view, names), since, before: query.get("before"), limit: SIZE };
+  return { ...wanted, tenant, since, before: query.get("before"), limit: SIZE };
 }
 
 /** Whether it is a number of hours that the field offers; a link may have a time in RFC 3339 instead. */

@@ -8,7 +8,7 @@ import { attempt, card, empty, head, toast } from "../parts/notice.js";
 import { resend } from "../parts/resend.js";
 import { secret } from "../parts/secret.js";
 import { health } from "../parts/standing.js";
-import { tenantNames, whose } from "../parts/tenants.js";
+import { whose } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
 import { time } from "../time.js";
 
@@ -20,7 +20,6 @@ const REREAD_MS = 10_000;
 const SHOWN_PATHS = 3;
 
 export async function page(view) {
-  const names = await tenantNames(view);
   const tenant = view.tenant;
   const parts = { body: h("tbody"), place: h("div"), progress: h("div"), more: h("div.stack") };
   const heads = COLUMNS.map((name) =>
@@ -41,7 +40,7 @@ export async function page(view) {
   const act = h("button.button.primary", { type: "button", onclick: () => again("") }, "Resend all that failed");
   fill(
     view.root,
-    head("Receivers", lead, whose(view, names), act),
+    head("Receivers", lead, whose(view), act),
     h("div.stack", {}, parts.progress, h("section.card", { "aria-label": "Receivers" }, parts.place), parts.more),
   );
   let own = null;

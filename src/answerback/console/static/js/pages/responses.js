@@ -7,7 +7,7 @@ import { jobBadge, label } from "../parts/badge.js";
 import { curl } from "../parts/samples.js";
 import { code } from "../parts/code.js";
 import { empty, head } from "../parts/notice.js";
-import { tenantNames, whose } from "../parts/tenants.js";
+import { whose } from "../parts/tenants.js";
 import { id, inline } from "../parts/text.js";
 import { changed, jobPath } from "../router.js";
 import { time } from "../time.js";
@@ -19,7 +19,6 @@ const SIZE = 50;
 const REREAD_MS = 5000;
 
 export async function page(view) {
-  const names = await tenantNames(view);
   const tenant = view.tenant;
   const place = h("div");
   const body = h("tbody");
@@ -30,7 +29,7 @@ export async function page(view) {
     h("table.cards", { "aria-label": "Responses" }, h("thead", {}, h("tr", {}, heads)), body),
   );
   const lead = "What OpenAI's SDKs asked for with responses.create, stored under its id.";
-  fill(view.root, head("Responses", lead, whose(view, names)), h("section.card", { "aria-label": "Responses" }, place));
+  fill(view.root, head("Responses", lead, whose(view)), h("section.card", { "aria-label": "Responses" }, place));
   const before = view.query.get("before");
   const read = async () => {
     const { items, next } = await get("/v1/jobs", { kind: "response", limit: SIZE, before, tenant }, view.signal);

@@ -1,6 +1,7 @@
 /** Whose objects an operator looks at: `?tenant=` of the address. */
 
 import { get } from "../api.js";
+import { fill, h } from "../dom.js";
 import { changed, go } from "../router.js";
 import { select } from "./fields.js";
 
@@ -33,10 +34,15 @@ export function tenantChoice(names, chosen, { all = false, onchange }) {
   return select(options, chosen, { name: "tenant", "aria-label": "Tenant", onchange });
 }
 
-/** A choice of the tenant whose objects a page shows; null where there is none. */
-export function whose(view, names) {
-  if (names.size < 2) return null;
+/** A choice of the tenant whose objects a page shows, if there is one: it comes once the names are read. */
+export function whose(view) {
+  const place = h("div", { hidden: true });
   const chosen = view.query.get("tenant") ?? view.session.tenant;
   const onchange = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));
-  return tenantChoice(names, chosen, { onchange });
+  view.again(async () => {
+    const names = await tenantNames(view);
+    place.hidden = names.size < 2;
+    if (names.size > 1) fill(place, tenantChoice(names, chosen, { onchange }));
+  });
+  return place;
 }
