@@ -21,6 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOKENS = {"AUTH_TOKEN": "the-key", "OPERATOR_TOKEN": "the-operator", "RATE_LIMIT": "0"}
 UNKNOWN = "conv_" + "0" * 32
+CALL: Any = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"}
 WEATHER = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 
 
@@ -73,7 +74,7 @@ async def test_an_empty_request_makes_an_empty_one(sdk: openai.AsyncOpenAI, http
 async def test_items_are_added_listed_and_deleted(sdk: openai.AsyncOpenAI) -> None:
     conversation = await sdk.conversations.create()
     calls: Any = [
-        {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"},
+        CALL,
         {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
         {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "sealed"},
     ]
@@ -117,9 +118,8 @@ async def test_an_output_without_its_call_is_not_added(sdk: openai.AsyncOpenAI, 
 
 @pytest.mark.parametrize("mode", [{}, {"stream": True}, {"background": True}])
 async def test_an_output_without_its_call_is_no_turn(sdk: openai.AsyncOpenAI, mode: Mapping[str, Any]) -> None:
-    call: Any = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"}
     output: Any = {"type": "function_call_output", "call_id": "call_1", "output": "sunny"}
-    conversation = await sdk.conversations.create(items=[call])
+    conversation = await sdk.conversations.create(items=[CALL])
 
     with pytest.raises(openai.BadRequestError, match="call_2") as refused:
         await sdk.responses.create(
@@ -131,9 +131,44 @@ async def test_an_output_without_its_call_is_no_turn(sdk: openai.AsyncOpenAI, mo
     assert answered.status == "completed"
 
 
+@pytest.mark.parametrize("mode", [{}, {"stream": True}, {"background": True}])
+@pytest.mark.parametrize(
+    ("before", "given", "why"),
+    [
+        ([], [{"type": "web_search_call", "id": "ws_1"}], "could read"),
+        ([], [], "could read"),
+        ([CALL], "and?", "call_1"),
+        ([], [CALL], "call_1"),
+    ],
+)
+async def test_what_a_turn_could_never_be_asked_is_refused_at_once(
+    sdk: openai.AsyncOpenAI, mode: Mapping[str, Any], before: Any, given: Any, why: str
+) -> None:
+    conversation = await sdk.conversations.create(items=before)
+
+    with pytest.raises(openai.BadRequestError, match=why) as refused:
+        await sdk.responses.create(model="fake", input=given, conversation=conversation.id, **mode)
+
+    assert refused.value.param == "input"
+
+
+async def test_a_turn_may_need_what_the_one_before_it_adds(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    go = asyncio.Event()
+    llm.on("comes first", replies.hang(go, replies.say("Now.")))
+    turn: Any = {"model": "fake", "conversation": (await sdk.conversations.create()).id, "background": True}
+    await sdk.responses.create(**turn, input="comes first")
+
+    behind = await sdk.responses.create(**turn, input=[])
+    go.set()
+
+    while (found := await sdk.responses.retrieve(behind.id)).status in ("queued", "in_progress"):
+        pass
+    assert found.status == "completed"
+
+
 async def test_a_conversation_that_lost_a_call_says_which_output_to_delete(sdk: openai.AsyncOpenAI) -> None:
     calls: Any = [
-        {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"},
+        CALL,
         {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
     ]
     conversation = await sdk.conversations.create(items=calls)
@@ -234,15 +269,11 @@ async def test_one_that_is_too_long_says_so_in_every_mode(http: aiohttp.ClientSe
         async with http.post(f"/v1/conversations/{conversation}/items", data=items) as added:
             assert added.status == 200
 
-    for stream in (False, True):
+    modes: Any = ({}, {"stream": True}, {"background": True})
+    for mode in modes:
         with pytest.raises(openai.BadRequestError, match="begin a new one") as refused:
-            await sdk.responses.create(model="fake", input="and?", conversation=conversation, stream=stream)
+            await sdk.responses.create(model="fake", input="and?", conversation=conversation, **mode)
         assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "conversation")
-    queued = await sdk.responses.create(model="fake", input="and?", conversation=conversation, background=True)
-    while (found := await sdk.responses.retrieve(queued.id)).status in ("queued", "in_progress"):
-        pass
-    assert found.error is not None
-    assert (found.error.code, found.error.type) == ("invalid_prompt", "context_length_exceeded")  # type: ignore[attr-defined]
 
 
 async def test_one_that_is_part_of_a_conversation_starts_no_chain(sdk: openai.AsyncOpenAI) -> None:

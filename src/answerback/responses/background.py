@@ -11,6 +11,7 @@ from answerback.kernel.json import Json
 from answerback.responses import ids
 from answerback.responses.body import response_body
 from answerback.responses.context import Contexts
+from answerback.responses.conversation_model import Conversation
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.kind import ResponseKind
 from answerback.responses.model import Asked
@@ -80,19 +81,28 @@ class Background:
 
     async def _checked(self, tenant_id: str, asked: Asked) -> Asked:
         """The request with its references resolved."""
+        conversation = None
         if asked.conversation is not None:
             try:
-                await self._log.get(tenant_id, asked.conversation)
+                conversation = await self._log.get(tenant_id, asked.conversation)
             except NotFound as gone:
                 raise NotFound(gone.message, "conversation") from None
         resolved, items = await self._contexts.resolve(tenant_id, asked)
-        if asked.conversation is None:
+        if conversation is None:
             Opening(resolved, items, Toolbox.of(asked.parameters))
-        elif asked.background and are_paired(resolved.input):
+        elif asked.background:
+            await self._check_turn(tenant_id, conversation, resolved)
+        return resolved
+
+    async def _check_turn(self, tenant_id: str, conversation: Conversation, asked: Asked) -> None:
+        """Refuses at once what its turn would refuse."""
+        if not conversation.pending:
+            before = await self._log.all(tenant_id, conversation.id)
+            Opening(asked, [*before, *asked.input], Toolbox.of(asked.parameters))
+        elif are_paired(asked.input):
             # What stands before this input is known once its turn has come; but nobody can have the output of a call
             # that is still to be made.
-            check_input(await self._log.all(tenant_id, asked.conversation), resolved.input)
-        return resolved
+            check_input(await self._log.all(tenant_id, conversation.id), asked.input)
 
     async def _check_kept(self, tenant_id: str, earlier: Accepted) -> None:
         try:

@@ -8,11 +8,12 @@ from answerback.responses.model import Item
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """`created_at` is in epoch milliseconds."""
+    """`created_at` is in epoch milliseconds, `pending` how many of its responses are not answered yet."""
 
     id: str
     metadata: Mapping[str, str]
     created_at: int
+    pending: int
 
 
 @dataclass(frozen=True, slots=True)

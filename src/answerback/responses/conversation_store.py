@@ -31,7 +31,7 @@ _same = (
     conversations.c.key == bindparam("key"),
     conversations.c.metadata != DELETED,
 )
-_SHOWN = (conversations.c.id, conversations.c.metadata, conversations.c.created_at)
+_SHOWN = (conversations.c.id, conversations.c.metadata, conversations.c.created_at, conversations.c.pending)
 CREATE = Statement(
     insert(conversations)
     .values(
@@ -225,7 +225,7 @@ def _before(row_id: int, position: int) -> Operation[Sequence[Item] | None]:
 
 
 def _conversation(conversation_id: str, row: Row) -> Conversation:
-    return Conversation(conversation_id, json.loads(row.metadata), row.created_at)
+    return Conversation(conversation_id, json.loads(row.metadata), row.created_at, row.pending)
 
 
 def _encoded(metadata: Mapping[str, str]) -> str:
