@@ -382,6 +382,13 @@ async def test_what_openai_does_with_inputs_alone_is_not_there(http: aiohttp.Cli
         assert (response.status, (await response.json())["error"]["code"]) == (404, "not_found")
 
 
+async def test_a_websocket_is_refused(http: aiohttp.ClientSession) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await http.ws_connect("/v1/responses")
+
+    assert refused.value.status == 405
+
+
 async def test_a_stored_response_is_a_job_like_others(http: aiohttp.ClientSession) -> None:
     _, created = await post(http, model="fake", input="list me")
 
