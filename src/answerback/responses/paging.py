@@ -7,6 +7,7 @@ from typing import Any, get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
+from answerback.database.pages import fitting
 from answerback.http.openai_errors import InvalidParameter
 from answerback.http.responses import JSON
 from answerback.kernel.json import Json, encoded
@@ -35,7 +36,8 @@ def page_query(request: Request) -> PageQuery:
 
 
 def page_of(request: Request, items: Sequence[Item]) -> dict[str, Json]:
-    """The page of these items, the oldest of which comes first. Raises InvalidParameter."""
+    """The page of these items, the oldest of which comes first; a shorter one where they are large. Raises
+    InvalidParameter."""
     query = page_query(request)
     found = list(reversed(items)) if query.newest_first else list(items)
     if query.after is not None:
@@ -43,7 +45,8 @@ def page_of(request: Request, items: Sequence[Item]) -> dict[str, Json]:
         if place is None:
             raise InvalidParameter("after", f"this response has no item {query.after[:100]!r}")
         found = found[place + 1 :]
-    return listed(found[: query.limit], has_more=len(found) > query.limit)
+    shown = fitting((len(encoded(item)) for item in found), query.limit)
+    return listed(found[:shown], has_more=len(found) > shown)
 
 
 def listed(page: Sequence[Item], *, has_more: bool) -> dict[str, Json]:
