@@ -351,6 +351,7 @@ BROKEN: dict[str, tuple[Any, ...]] = {
     "an error line": (*WHOLE, '\n{"error": {"code": 500}}'),
     "half an event": (*WHOLE, '{"choices": [], "usa'),
     "two choices, one whole": (piece("a"), piece("b"), piece("c", index=1), piece(None, "stop")),
+    "an end of a choice that did not begin": (piece("a"), piece("b"), piece(None, "stop", index=1)),
     "choices that were not asked for": (piece("a"), piece("b", index=1), piece("c"), piece(None, "stop")),
     "an event of nothing": (*HELLO, {}, piece(finish="stop"), DONE),
     "an event of null": (*HELLO, "null", piece(finish="stop"), DONE),
