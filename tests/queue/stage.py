@@ -9,6 +9,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.shares import Shares
 from answerback.queue.leased_queue import Claims
 from answerback.queue.pace import Pace
+from answerback.queue.spread import Spread
 from answerback.queue.worker_pool import WorkerPool
 from builders import Journal, RealClock
 
@@ -103,9 +104,16 @@ class Stage:
         self.tasks: list[asyncio.Task[None]] = []
 
     def start(
-        self, capacity: int = 10, lease: float = 60.0, *, outlasts_outages: bool = False, pace: Pace | None = None
+        self,
+        capacity: int = 10,
+        lease: float = 60.0,
+        *,
+        outlasts_outages: bool = False,
+        pace: Pace | None = None,
+        spread: Spread | None = None,
     ) -> WorkerPool[Row]:
         self.table.outlasts_outages = outlasts_outages
-        pool = WorkerPool(self.table, self.ready, Shares(capacity, ALONE), lease, self.instruments, pace=pace)
+        shares = Shares(capacity, ALONE)
+        pool = WorkerPool(self.table, self.ready, shares, lease, self.instruments, pace=pace, spread=spread)
         self.tasks += [asyncio.create_task(pool.claim_forever()), asyncio.create_task(pool.keep_leases_forever())]
         return pool

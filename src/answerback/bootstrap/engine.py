@@ -20,6 +20,7 @@ from answerback.kernel.shares import Shares, Weights, with_batch
 from answerback.queue.birth import Births
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.pace import Pace
+from answerback.queue.spread import Spread
 from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
 from answerback.webhooks.birth import DeliveryBirths
@@ -64,7 +65,8 @@ def make_engine(
     delivery_births = DeliveryBirths(Births(delivery_pool, deliveries.unconfirmed), origins, notifier)
     runner = Runner(jobs, kinds, notifier, windows, delivery_births, ends, instruments)
     job_queue = JobQueue(jobs, runner, stores.job_events.moved, lease_seconds, instruments.log)
-    job_pool = WorkerPool(job_queue, notifier.jobs, job_shares, lease_seconds, instruments)
+    spread = Spread(settings.worker_concurrency, instruments.clock.monotonic)
+    job_pool = WorkerPool(job_queue, notifier.jobs, job_shares, lease_seconds, instruments, spread=spread)
     batch_queue = JobQueue(jobs, runner, stores.job_events.moved, lease_seconds, instruments.log, Queue.BATCH)
     # Nobody waits for a batch job within a second: its pool is not notified, it polls.
     polled = asyncio.Event()

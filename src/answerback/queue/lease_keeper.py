@@ -25,6 +25,7 @@ class Held(Generic[C]):
     claim: C
     task: "asyncio.Task[None]"
     leased_until: float
+    started_at: float
     refused: bool = False
     """An extension found the row ended, or leased by another worker."""
 

@@ -10,8 +10,9 @@ from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.shares import Shares
 from answerback.queue.lease_keeper import Held, LeaseKeeper
-from answerback.queue.leased_queue import C, LeasedQueue
+from answerback.queue.leased_queue import C, Claims, LeasedQueue
 from answerback.queue.pace import Pace
+from answerback.queue.spread import TICK_SECONDS, Spread
 
 POLL_SECONDS = 1.0
 """How often a pool looks for rows that no notification announced."""
@@ -26,7 +27,7 @@ RELEASE_SECONDS = 1.5
 
 class WorkerPool(Generic[C]):
     """Runs claims, as many at once as `shares` has places. `ready` is set by a notifier when a row may be due; `left`
-    is called when a run has left its place. `pace` bounds what a claim brings."""
+    is called when a run has left its place. `pace` bounds what a claim brings, `spread` what claims bring together."""
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class WorkerPool(Generic[C]):
         instruments: Instruments,
         left: Callable[[], None] | None = None,
         pace: Pace | None = None,
+        spread: Spread | None = None,
     ) -> None:
         self._queue = queue
         self._ready = ready
@@ -46,6 +48,7 @@ class WorkerPool(Generic[C]):
         self._log = instruments.log
         self._left = left
         self._pace = pace
+        self._spread = spread
         self._held: dict[str, Held[C]] = {}
         self._keeper = LeaseKeeper(queue, self._held, lease_seconds, instruments)
         self._claiming = asyncio.Lock()
@@ -98,6 +101,8 @@ class WorkerPool(Generic[C]):
             return POLL_SECONDS
         if self._pace is not None and not (limit := min(limit, await self._pace.next())):
             return 0.0
+        if self._spread is not None and not (limit := min(limit, self._spread.room())):
+            return TICK_SECONDS
         leased_until = self.lease_end()
         self._promised = limit
         try:
@@ -113,7 +118,15 @@ class WorkerPool(Generic[C]):
         if self._stopping:
             await self._release(claims.rows)
             return POLL_SECONDS
+        self._begin(claims, leased_until)
+        if claims.next_in == 0 and not claims.rows:
+            return LOCKED_SECONDS
+        return POLL_SECONDS if claims.next_in is None else min(POLL_SECONDS, claims.next_in)
+
+    def _begin(self, claims: Claims[C], leased_until: float) -> None:
         self._held_back = claims.held_back
+        if self._spread is not None:
+            self._spread.began(len(claims.rows))
         for claim in claims.rows:
             self._shares.take(claim.tenant_id)
             self._start(claim, leased_until)
@@ -121,9 +134,6 @@ class WorkerPool(Generic[C]):
             self._room.clear()
         else:
             self._room.set()
-        if claims.next_in == 0 and not claims.rows:
-            return LOCKED_SECONDS
-        return POLL_SECONDS if claims.next_in is None else min(POLL_SECONDS, claims.next_in)
 
     def lease_end(self) -> float:
         """When a lease that the database grants from now on ends at the earliest, in seconds of the monotonic clock."""
@@ -157,11 +167,13 @@ class WorkerPool(Generic[C]):
             # The older claim's lease ended before this process noticed, as after a stall of the whole process.
             older.cancel()
         task = asyncio.create_task(self._queue.run(claim), context=no_request())
-        held = self._held[claim.id] = Held(claim, task, leased_until)
+        held = self._held[claim.id] = Held(claim, task, leased_until, self._started_at)
         task.add_done_callback(lambda _: self._ended(held))
 
     def _ended(self, held: Held[C]) -> None:
         self._leave(held.claim.tenant_id)
+        if self._spread is not None:
+            self._spread.ended(self._clock.monotonic() - held.started_at)
         if self._held.get(held.claim.id) is held:
             del self._held[held.claim.id]
         if not held.task.cancelled() and (error := held.task.exception()) is not None:
