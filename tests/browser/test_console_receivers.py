@@ -120,3 +120,16 @@ async def test_an_endpoint_shows_how_its_server_is(visitor: Visitor, running: Sh
 
     await item.get_by_text("Failing").wait_for()
     await item.get_by_text("the receiver answered 410").wait_for()
+
+
+async def test_an_endpoint_names_the_other_path_of_its_server_that_fails(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/crm-of-two", behaviours.gone())
+    endpoint = {"name": "log", "url": running.receiver.url("/events-of-two"), "event_types": ["message.completed"]}
+    await running.request("POST", "/v1/webhook_endpoints", endpoint, visitor.key)
+
+    await running.say("Is the kettle BPA-free?", key=visitor.key, path="/crm-of-two")
+
+    page = await visitor.open("/console/receivers")
+    item = page.get_by_role("listitem").filter(has_text="log")
+    await item.get_by_text("Partly failing").wait_for()
+    await item.get_by_text("/crm-of-two: the receiver answered 410").wait_for()

@@ -7,7 +7,7 @@ import { endpoints } from "../parts/endpoints.js";
 import { attempt, card, empty, head, toast } from "../parts/notice.js";
 import { resend } from "../parts/resend.js";
 import { secret } from "../parts/secret.js";
-import { health } from "../parts/standing.js";
+import { health, problemAt } from "../parts/standing.js";
 import { whose } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
 import { time } from "../time.js";
@@ -115,8 +115,7 @@ function row(one, { again, tenant }) {
 /** Why the last attempt failed, or why those at some of its paths did. */
 function problems({ healthy, last_error: why, failing }) {
   const line = (words) => h("p.small.problem.cut", { title: words }, words);
-  const path = (url) => url.slice(serverOf(url).length - 1);
-  if (failing.length) return failing.slice(0, SHOWN_PATHS).map((each) => line(`${path(each.url)}: ${each.error}`));
+  if (failing.length) return failing.slice(0, SHOWN_PATHS).map((each) => line(problemAt(each)));
   return healthy === false && why ? line(why) : null;
 }
 

@@ -8,7 +8,7 @@ import { code } from "./code.js";
 import { ask, show } from "./dialog.js";
 import { check, field, input, select } from "./fields.js";
 import { card, empty, toast } from "./notice.js";
-import { health } from "./standing.js";
+import { health, problemAt } from "./standing.js";
 import { inline } from "./text.js";
 
 const SIZE = 100;
@@ -42,13 +42,15 @@ export async function endpoints(view) {
   return { element: card("Webhook endpoints", place, make), drawHealth };
 }
 
-/** Its own failure, if its path is known to fail; else how its server is. */
+/** Its own failure, if its path is known to fail; else how its server is: where another path fails, that is named. */
 function how(url, servers) {
   const server = servers.find((each) => serverOf(each.url) === serverOf(url));
-  const own = server?.failing.find((each) => each.url === url);
-  const shown = own ? { healthy: false, last_error: own.error } : (server ?? { healthy: null, failing: [] });
-  const why = shown.healthy === false ? shown.last_error : null;
-  return [health(shown), why ? h("span.small.problem.cut", { title: why }, why) : null];
+  if (!server) return health({ healthy: null });
+  const failing = server.failing.find((each) => each.url === url) ?? server.failing[0];
+  const isOwn = failing?.url === url;
+  const standing = failing ? health({ healthy: !isOwn, failing: server.failing }) : health(server);
+  const why = failing ? (isOwn ? failing.error : problemAt(failing)) : server.last_error;
+  return [standing, why ? h("span.small.problem.cut", { title: why }, why) : null];
 }
 
 function draw(place, list, standings, read) {

@@ -1,6 +1,7 @@
 /** How a provider or a receiver is: in the same words wherever it is shown. */
 
 import { h } from "../dom.js";
+import { serverOf } from "../format.js";
 import { time } from "../time.js";
 import { badge } from "./badge.js";
 
@@ -10,6 +11,9 @@ export function standing({ reachable, since }) {
   const state = reachable ? badge("Reachable", "good") : badge("Not reachable", "bad");
   return h("span.row", {}, state, since ? h("span.small.muted.nowrap", {}, "for ", time(since, "for")) : null);
 }
+
+/** Of a failing path of a receiver. */
+export const problemAt = ({ url, error }) => `${url.slice(serverOf(url).length - 1)}: ${error}`;
 
 /** Of a receiver of GET /v1/receivers. */
 export function health({ healthy, failing }) {
