@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from answerback.jobs import sift
+from answerback.jobs import pages, sift
 from answerback.jobs.finish import End
 from answerback.jobs.kind import Description, Ending, Job, JobState, Registry
 from answerback.jobs.model import JobFilter
@@ -110,6 +110,23 @@ async def test_times_are_those_of_the_acceptance(stores: Stores, clock: FakeCloc
     assert await listed(stores, since=times[1] + 1, until=times[3]) == [ids[2]]
     assert await listed(stores, until=times[1]) == [ids[0]]
     assert await listed(stores, since=times[4] + 1) == []
+
+
+async def test_a_page_up_to_a_time_is_full_where_newer_jobs_follow_at_once(
+    stores: Stores, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PIECE", 2)
+    older = [await ended(stores, clock) for _ in range(4)]
+    clock.advance(0.001)
+    until = clock.now()
+    for _ in range(7):
+        await ended_job(stores, session=None)
+        clock.advance(0.1)
+
+    page = await stores.jobs.list(JobFilter(TENANT, until=until), None, 3)
+
+    assert [record.job.id for record in page.records] == older[:0:-1]
+    assert await listed(stores, until=until) == older[::-1]
 
 
 async def test_filters_join(stores: Stores, clock: FakeClock) -> None:

@@ -24,7 +24,7 @@ from answerback.jobs import everyone
 from answerback.jobs.kind import ENDED, JobState, Registry
 from answerback.jobs.model import EVERY_TENANT, JobFilter, JobRecord, JobRecords
 from answerback.jobs.rows import LISTED_COLUMNS, record_of
-from answerback.jobs.sift import NEVER_FAILING, is_of_model, is_sifted, sift
+from answerback.jobs.sift import NEVER_FAILING, Walk, is_of_model, is_sifted, sift
 from answerback.webhooks.listed import jobs_by_delivery, own_deliveries, with_delivery
 from answerback.webhooks.model import DeliveryState
 
@@ -34,6 +34,10 @@ CHUNKS = 3
 
 CLOCKS_APART_MS = 5_000
 """Ids are made of the scheduling clock, which the wall clock may have left since; what is shown is compared exactly."""
+
+PIECE = 500
+PIECES = 20
+"""So many ids at a time, so often, does a list pass over what may be too new for it."""
 
 AFTER_ALL = "jobz"
 """Sorts after every id of a job, in whatever order a database sorts text."""
@@ -76,6 +80,10 @@ HEAD_OF_CONVERSATION = Statement(
 FACTS = Statement(_FACTS.where(among(jobs.c.id).sqlite), postgresql=_FACTS.where(among(jobs.c.id).postgresql))
 _SIZES = select(jobs.c.id, func.length(jobs.c.args).label("size"))
 SIZES = Statement(_SIZES.where(among(jobs.c.id).sqlite), postgresql=_SIZES.where(among(jobs.c.id).postgresql))
+_ACCEPTED_BEFORE = select(jobs.c.id).where(jobs.c.created_at < bindparam("until"))
+ACCEPTED_BEFORE = Statement(
+    _ACCEPTED_BEFORE.where(among(jobs.c.id).sqlite), postgresql=_ACCEPTED_BEFORE.where(among(jobs.c.id).postgresql)
+)
 _SHOWN = select(*LISTED_COLUMNS)
 SHOWN = Statement(_SHOWN.where(among(jobs.c.id).sqlite), postgresql=_SHOWN.where(among(jobs.c.id).postgresql))
 
@@ -121,8 +129,6 @@ def _find(tx: Transaction, wanted: JobFilter, before: str, limit: int) -> Operat
     if asked is None:
         return [], None
     first = "" if wanted.since is None else _id_at(tx, wanted.since - CLOCKS_APART_MS)
-    if wanted.until is not None:
-        before = min(before, _id_at(tx, wanted.until + CLOCKS_APART_MS))
 
     def walk(below: str, most: int) -> Operation[tuple[list[str], str | None]]:
         ids, reached = yield from _walk(wanted, asked, below, most)
@@ -130,8 +136,26 @@ def _find(tx: Transaction, wanted: JobFilter, before: str, limit: int) -> Operat
         is_over = len(recent) < len(ids) or (reached is not None and reached < first)
         return recent, None if is_over else reached
 
+    if wanted.until is not None:
+        before = yield from _below_until(tx, wanted.until, walk, before)
     is_looked_for = is_sifted(wanted) or (not asked.tenants and everyone.looks_into_rows(wanted))
     return (yield from (sift(wanted, walk, before, limit) if is_looked_for else walk(before, limit)))
+
+
+def _below_until(tx: Transaction, until: int, walk: Walk, before: str) -> Operation[str]:
+    """Passes over those that were accepted later, as far as the two clocks may be apart."""
+    if before <= _id_at(tx, until - CLOCKS_APART_MS):
+        return before
+    before = min(before, _id_at(tx, until + CLOCKS_APART_MS))
+    for _ in range(PIECES):
+        ids, reached = yield from walk(before, PIECE)
+        older = {row.id for row in (yield ACCEPTED_BEFORE(ids=json.dumps(ids), until=until))}
+        newer = ids[: next((place for place, each in enumerate(ids) if each in older), len(ids))]
+        before = newer[-1] if newer else before
+        if older or (len(ids) < PIECE and reached is None):
+            break
+        before = reached or before
+    return before
 
 
 def _walk(wanted: JobFilter, asked: _Asked, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:
