@@ -106,13 +106,26 @@ def test_what_was_not_the_providers_says_nothing_of_it(health: Health, error: Ba
 def test_calls_are_those_of_the_window(health: Health, clock: FakeClock) -> None:
     for seconds in (9.0, 1.0, 3.0):
         health.called(call(seconds), None)
-        clock.advance(1)
+        clock.advance(60)
     health.called(call(5.0), failure())
-    clock.advance(WINDOW_MS / 1000 - 1.5)
+    clock.advance(WINDOW_MS / 1000 - 90)
 
     seen = first(health)
 
     assert (seen.calls, seen.failures, seen.latency_ms_p50) == (2, 1, 3000)
+
+
+def test_all_calls_of_the_window_are_counted_in_bounded_memory(health: Health, clock: FakeClock) -> None:
+    for _ in range(60):
+        for milliseconds in range(1_000, 1_100):
+            health.called(call(milliseconds / 1000), None)
+            health.called(call(), failure())
+        clock.advance(20)
+
+    seen = first(health)
+
+    assert (seen.calls, seen.failures, seen.latency_ms_p50) == (9_000, 4_500, 1000)
+    assert sum(len(minute.answers) for minute in health.seen()["first"].minutes) <= 16 * 2
 
 
 class Lists:

@@ -1,16 +1,15 @@
 """How the calls of each provider went lately, as this process saw them, and others that report theirs."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.telemetry import LLMCall
-from answerback.llm.standing import UNKNOWN, Call, Rest, Seen, Standing, Verdict, standing
+from answerback.llm.standing import UNKNOWN, WINDOW_MS, Minute, Rest, Seen, Standing, Verdict, standing
 
-MAX_CALLS = 1_000
-"""How many of the calls in the window are looked at: the last ones of each process."""
+MINUTE_MS = 60_000
 
 MAX_RESTS = 100
 """How many models of a provider rest at most, as it is shown."""
@@ -24,6 +23,15 @@ AWAY_AFTER = 3
 
 
 @dataclass(slots=True)
+class _Tally:
+    """A `Minute` that goes on."""
+
+    at: int
+    failures: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class _Record:
     verdict: Verdict = UNKNOWN
     last_error: str | None = None
@@ -31,13 +39,26 @@ class _Record:
     doubtful: int = 0
     """How many calls in a row were, up to the last one."""
     doubtful_since: int = 0
-    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=MAX_CALLS))
+    minutes: deque[_Tally] = field(default_factory=lambda: deque(maxlen=WINDOW_MS // MINUTE_MS + 1))
     models: Sequence[str] | None = None
     rests: dict[str | None, Rest] = field(default_factory=dict)
     """By model."""
 
     def seen(self) -> Seen:
-        return Seen(self.verdict, self.last_error, self.last_error_at, tuple(self.calls), tuple(self.rests.values()))
+        minutes = tuple(Minute(each.at, each.failures, dict(each.answers)) for each in self.minutes)
+        return Seen(self.verdict, self.last_error, self.last_error_at, minutes, tuple(self.rests.values()))
+
+    def count(self, at: int, took_ms: int, *, failed: bool) -> None:
+        if not self.minutes or at - self.minutes[-1].at >= MINUTE_MS:
+            self.minutes.append(_Tally(at))
+        if failed:
+            self.minutes[-1].failures += 1
+        else:
+            self.minutes[-1].answers[_to_two_digits(took_ms)] += 1
+
+
+def _to_two_digits(value: int) -> int:
+    return round(value, min(0, 2 - len(str(value))))
 
 
 class Health:
@@ -75,9 +96,8 @@ class Health:
     def called(self, call: LLMCall, error: BaseException | None) -> None:
         """A call ended. One that was cancelled, or not made, says nothing of the provider."""
         if self._answered(call.provider, error):
-            failed = error is not None
             took_ms = round(call.seconds * 1000)
-            self._records[call.provider].calls.append(Call(self._now(), took_ms, failed))
+            self._records[call.provider].count(self._now(), took_ms, failed=error is not None)
 
     def listed(self, name: str, error: BaseException | None) -> None:
         """The provider was asked for its models. A list that comes, which some give to anybody, does not say that calls

@@ -1,8 +1,10 @@
 """How a provider does, put together from what each process has seen of it."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from itertools import accumulate
 from typing import NamedTuple
 
 from answerback.kernel.errors import ErrorCode
@@ -10,12 +12,13 @@ from answerback.kernel.errors import ErrorCode
 WINDOW_MS = 900_000
 
 
-class Call(NamedTuple):
-    """A call that ended `at` epoch milliseconds, and took so many."""
+class Minute(NamedTuple):
+    """The calls that ended in a minute, whose first ended `at` epoch milliseconds: how many failed, and how many
+    answers took how many milliseconds, to two digits."""
 
     at: int
-    took_ms: int
-    failed: bool
+    failures: int
+    answers: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,12 @@ UNKNOWN = Verdict()
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one process has seen of a provider: its last calls, and the last failure of all, with its time."""
+    """What one process has seen of a provider: its calls of late, and the last failure of all, with its time."""
 
     verdict: Verdict = UNKNOWN
     last_error: str | None = None
     last_error_at: int = 0
-    calls: Sequence[Call] = ()
+    minutes: Sequence[Minute] = ()
     rests: Sequence[Rest] = ()
 
     def moved(self, by: int) -> "Seen":
@@ -64,7 +67,7 @@ class Seen:
             verdict,
             self.last_error,
             self.last_error_at + by if self.last_error_at else 0,
-            tuple(call._replace(at=call.at + by) for call in self.calls),
+            tuple(minute._replace(at=minute.at + by) for minute in self.minutes),
             tuple(replace(rest, until=rest.until + by) for rest in self.rests),
         )
 
@@ -90,8 +93,11 @@ class Standing:
 
 def standing(name: str, models: Sequence[str] | None, seen: Sequence[Seen], now: int) -> Standing:
     """From what at least one process has seen; `now` in epoch milliseconds."""
-    calls = [call for each in seen for call in each.calls if call.at >= now - WINDOW_MS]
-    answered = [call.took_ms for call in calls if not call.failed]
+    minutes = [minute for each in seen for minute in each.minutes if minute.at >= now - WINDOW_MS]
+    failures = sum(minute.failures for minute in minutes)
+    answers: Counter[int] = Counter()
+    for minute in minutes:
+        answers.update(minute.answers)
     newest = max((each.verdict for each in seen), key=lambda verdict: verdict.seen_at)
     failed = max(seen, key=lambda each: each.last_error_at)
     rests: dict[str | None, Rest] = {}
@@ -103,13 +109,23 @@ def standing(name: str, models: Sequence[str] | None, seen: Sequence[Seen], now:
         reachable=newest.reachable,
         since=_since(newest.reachable, [each.verdict for each in seen]),
         error=newest.error,
-        calls=len(calls),
-        failures=len(calls) - len(answered),
-        latency_ms_p50=round(median(answered)) if answered else None,
+        calls=failures + answers.total(),
+        failures=failures,
+        latency_ms_p50=_median(answers),
         last_error=failed.last_error,
         models=models,
         rests=list(rests.values()),
     )
+
+
+def _median(counts: Mapping[int, int]) -> int | None:
+    """Of values by how often each was seen."""
+    values = sorted(counts)
+    seen = list(accumulate(counts[each] for each in values))
+    if not seen:
+        return None
+    lower, upper = (values[bisect_right(seen, place)] for place in ((seen[-1] - 1) // 2, seen[-1] // 2))
+    return round((lower + upper) / 2)
 
 
 def _since(reachable: bool | None, verdicts: Sequence[Verdict]) -> int | None:

@@ -25,8 +25,8 @@ class RestBody(BaseModel):
 
 
 class ProviderBody(ProviderStanding):
-    """A provider. `calls`, `failures` and `latency_ms_p50` (the median of answers) are those of the last 15 minutes, a
-    thousand calls of each process at most. `last_error` is shown to operators."""
+    """A provider. `calls`, `failures` and `latency_ms_p50` (the median of answers, to two digits) are those of the
+    last 15 minutes, give or take one. `last_error` is shown to operators."""
 
     models: list[str] | None = Field(
         description="Those that routes ask it for, in their order; null: any.", examples=[["openai/gpt-oss-20b:free"]]
