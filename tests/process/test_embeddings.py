@@ -117,10 +117,10 @@ async def test_an_idempotency_key_pays_once(sdk: openai.AsyncOpenAI, llm: FakeLL
         ({"model": "m", "input": None}, "input", "missing_required_parameter"),
         ({"model": "m", "input": ""}, "input", "invalid_value"),
         ({"model": "m", "input": []}, "input", "invalid_value"),
-        ({"model": "m", "input": 7}, "input", "invalid_value"),
+        ({"model": "m", "input": 7}, "input", "invalid_type"),
         ({"model": "m", "input": ["x"] * 2049}, "input", "invalid_value"),
         ({"model": "", "input": "x"}, "model", "missing_required_parameter"),
-        ({"model": 7, "input": "x"}, "model", "invalid_value"),
+        ({"model": 7, "input": "x"}, "model", "invalid_type"),
         ({"model": "m" * 257, "input": "x"}, "model", "invalid_value"),
     ],
 )

@@ -115,6 +115,41 @@ def test_a_refusal() -> None:
     assert "refusal.done" in kinds(events)
 
 
+def test_a_text_and_a_refusal_that_come_at_once_are_both_there() -> None:
+    output, _ = answered({"content": "Sure. ", "refusal": "No\0."})
+
+    assert [part.get("text", part.get("refusal")) for part in output[0]["content"]] == ["Sure. ", "No."]
+
+
+CITED = {"url": "https://a", "title": "A", "start_index": 0, "end_index": 5}
+
+
+def test_the_sources_of_a_text_are_its_annotations() -> None:
+    citations = [{"type": "url_citation", "url_citation": CITED}]
+    output, events = answered({"content": "Hello"}, {"content": "", "annotations": citations}, {"content": "!"})
+
+    (part,) = output[0]["content"]
+    assert (part["text"], part["annotations"]) == ("Hello!", [{"type": "url_citation", **CITED}])
+    assert events[-2]["part"] == part
+    assert not any("annotation" in kind for kind in kinds(events))
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        "x",
+        [None],
+        [{"type": "file_citation"}],
+        [{"type": "url_citation", "url_citation": {**CITED, "title": None}}],
+        [{"type": "url_citation", "url_citation": {**CITED, "start_index": "0"}}],
+    ],
+)
+def test_sources_that_no_client_could_read_are_left_out(annotations: Any) -> None:
+    output, _ = answered({"content": "Hello", "annotations": annotations})
+
+    assert output[0]["content"][0]["annotations"] == []
+
+
 def test_a_text_that_turns_into_a_refusal_has_two_parts() -> None:
     output, _ = answered({"content": "Sure. "}, {"refusal": "No."})
 

@@ -1,5 +1,6 @@
 """Whatever way a client writes its input, the chat model reads messages that any upstream takes."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -63,6 +64,41 @@ def test_instructions_stay_in_place_where_an_upstream_reads_them_there_and_are_f
     assert read == [instructions[0], instructions[1], user("hi"), instructions[2]]
     assert folded(read) == [{"role": "system", "content": "First.\n\nSecond.\n\nThird."}, user("hi")]
     assert folded([user("hi")]) == [user("hi")]
+
+
+def test_a_file_of_text_in_instructions_is_read_with_them() -> None:
+    rules = "data:text/plain;base64," + base64.b64encode(b"Be brief.").decode()
+    content = [{"type": "input_text", "text": "Rules: "}, {"type": "input_file", "filename": "r", "file_data": rules}]
+
+    read = messages({"role": "developer", "content": content}, user("hi"), instructions="First.")
+
+    assert read[1] == {"role": "developer", "content": "Rules: r:\nBe brief.\n"}
+    assert folded(read) == [{"role": "system", "content": "First.\n\nRules: r:\nBe brief.\n"}, user("hi")]
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_image", "image_url": PIXEL},
+        {"type": "input_file", "file_data": "data:application/pdf;base64,AAAA"},
+        {"type": "input_file", "file_data": "data:text/plain;base64,/w=="},
+    ],
+)
+def test_what_instructions_cannot_hold_is_refused_and_never_left_out(role: str, part: Any) -> None:
+    content = [{"type": "input_text", "text": "Look:"}, part]
+
+    with pytest.raises(InvalidField) as refused:
+        messages(user("hi"), {"role": role, "content": content})
+
+    assert (refused.value.field, refused.value.code) == ("input[1].content[1]", "unsupported_value")
+
+
+def test_a_refusal_behind_a_text_stands_apart_from_it() -> None:
+    parts = [("output_text", "text", "Sure"), ("output_text", "text", "!"), ("refusal", "refusal", "No.")]
+    content = [{"type": kind, field: said} for kind, field, said in parts]
+
+    assert messages({"role": "assistant", "content": content})[0]["content"] == "Sure!\nNo."
 
 
 def test_instructions_part_no_call_from_its_output() -> None:

@@ -16,10 +16,13 @@ from answerback.responses.whole import whole_response
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Paris"}'}}
 TOKEN = {"token": "Hi", "logprob": -0.1, "bytes": [72, 105], "top_logprobs": []}
 USAGE = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+SOURCE = {"url": "https://a", "title": "A", "start_index": 0, "end_index": 2}
 MESSAGES: list[dict[str, Any]] = [
     {"content": "Hi"},
     {"content": "Hi", "refusal": None, "reasoning": None, "tool_calls": []},
     {"content": "", "refusal": "No."},
+    {"content": "Sure.", "refusal": "No."},
+    {"content": "Hi", "annotations": [{"type": "url_citation", "url_citation": SOURCE}]},
     {"content": None, "tool_calls": [CALL, CALL | {"id": "call_2"}]},
     {"content": "Wait.", "reasoning_content": "hm", "tool_calls": [CALL]},
     {"content": None, "reasoning": "hm"},
@@ -46,6 +49,7 @@ def test_it_is_as_if_it_had_streamed(message: dict[str, Any], finish: str, logpr
     assert list(answer.take(Chunk(b"", {"choices": [piece]}, text, finish, Usage(3, 4, 7))))
     assert list(answer.end(whole.finish_reason or "stop"))
     assert at.output == answer.output
+    assert not message.get("refusal") or message["refusal"] in str(at.output)
     assert (at.model, at.completed_at, at.status) == (
         *("answered", 5),
         "incomplete" if finish == "length" else "completed",

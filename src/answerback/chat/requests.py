@@ -1,7 +1,7 @@
 """What the relayed requests have in common."""
 
 from answerback.http.openai_bodies import check_type
-from answerback.http.openai_errors import InvalidParameter, MissingParameter
+from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter
 from answerback.kernel.json import Json
 from answerback.llm.model import name
 
@@ -13,18 +13,20 @@ MAX_VALUES = 2**19
 
 
 def check_model(body: dict[str, Json]) -> None:
-    """Raises InvalidParameter: the name becomes a label of metrics and a field of the log."""
+    """Raises InvalidType, and InvalidParameter: the name becomes a label of metrics and a field of the log."""
     check_type(body, "model", str, "a string")
     if (model := body.get("model")) and name(model) != model:
         raise InvalidParameter("model", "'model' must be the id of a model: text of at most 256 characters")
 
 
 def check_texts(body: dict[str, Json], field: str) -> None:
-    """A text, or a list of texts or of tokens. Raises InvalidParameter, MissingParameter."""
+    """A text, or a list of texts or of tokens. Raises InvalidType, InvalidParameter, MissingParameter."""
     given = body.get(field)
     if given is None:
         raise MissingParameter(field, f"missing required parameter: '{field}'")
-    if not isinstance(given, str | list) or not given:
+    if not isinstance(given, str | list):
+        raise InvalidType(field, f"'{field}' must be a text or a list")
+    if not given:
         raise InvalidParameter(field, f"'{field}' must be a text or a list, and not empty")
     if isinstance(given, list) and len(given) > MOST_TEXTS and not isinstance(given[0], int):
         raise InvalidParameter(field, f"'{field}' may hold {MOST_TEXTS} texts, not {len(given)}; send several requests")

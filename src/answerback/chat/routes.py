@@ -13,7 +13,7 @@ from answerback.chat.requests import check_model
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.keep_alive import stream
 from answerback.http.openai_bodies import check_type, read_object
-from answerback.http.openai_errors import InvalidParameter, MissingParameter, OpenAIRoute
+from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.http.sse import sse_response
 from answerback.kernel.json import Json
@@ -62,14 +62,19 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
 
 
 async def _read(request: Request) -> dict[str, Json]:
-    """The request's JSON, checked only as far as relaying it needs. Raises InvalidParameter, MissingParameter,
-    UnsupportedMediaType, and BodyTooLarge from the middleware."""
+    """The request's JSON, checked only as far as relaying it needs. Raises InvalidType, InvalidParameter,
+    MissingParameter, UnsupportedMediaType, and BodyTooLarge from the middleware."""
     body = await read_object(request, WANTED)
     if "messages" not in body:
         raise MissingParameter("messages", "missing required parameter: 'messages'")
     messages = body["messages"]
-    if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
-        raise InvalidParameter("messages", "'messages' must be a list of at least one object")
+    if not isinstance(messages, list):
+        raise InvalidType("messages", "'messages' must be a list of objects")
+    if not messages:
+        raise InvalidParameter("messages", "'messages' must hold at least one message")
+    for index, each in enumerate(messages):
+        if not isinstance(each, dict):
+            raise InvalidType(f"messages[{index}]", f"'messages[{index}]' must be an object")
     check_model(body)
     check_type(body, "stream", bool, "true or false")
     check_type(body, "stream_options", dict, "an object")

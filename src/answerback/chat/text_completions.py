@@ -92,7 +92,7 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
 
 
 async def _read(request: Request) -> dict[str, Json]:
-    """Raises as `read_object`, and InvalidParameter, MissingParameter."""
+    """Raises as `read_object`, and InvalidType, InvalidParameter, MissingParameter."""
     body = await read_object(request, WANTED, MAX_VALUES)
     check_texts(body, "prompt")
     check_model(body)

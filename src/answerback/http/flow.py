@@ -4,8 +4,13 @@ import array
 import asyncio
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 if sys.platform != "win32":
     import fcntl
@@ -64,6 +69,22 @@ class ResponseWriter:
     def close(self) -> None:
         self.flush()
         self._transport.close()
+
+
+class UnchunkedCycle(RequestResponseCycle):
+    """uvicorn's for a client of HTTP/1.0, which knows no chunks (RFC 9112, section 6.1): a response without
+    `Content-Length` ends with its connection."""
+
+    _measured = False
+
+    async def send(self, message: "ASGISendEvent") -> None:
+        if message["type"] == "http.response.start":
+            self._measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
+            if not self._measured:
+                self.chunked_encoding = False
+        elif message["type"] == "http.response.body" and not self._measured:
+            self.expected_content_length = len(message["body"])
+        await super().send(message)
 
 
 class LingeringTransport:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from answerback.http.bodies import may_hold_surrogates
 from answerback.http.content_types import refuse_other_than_json
-from answerback.http.openai_errors import InvalidParameter
+from answerback.http.openai_errors import InvalidParameter, InvalidType
 from answerback.kernel.json import Json, has_more_values
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -39,10 +39,10 @@ async def read_object(request: Request, wanted: str, most_values: int = MAX_VALU
 
 
 def check_type(body: dict[str, Json], field: str, kind: type[Any], wanted: str) -> None:
-    """Raises InvalidParameter for a field that is there, and is none of this kind."""
+    """Raises InvalidType for a field that is there, and is none of this kind."""
     value = body.get(field)
     if value is not None and not isinstance(value, kind):
-        raise InvalidParameter(field, f"'{field}' must be {wanted}")
+        raise InvalidType(field, f"'{field}' must be {wanted}")
 
 
 def _decode(raw: bytes, wanted: str) -> Json:

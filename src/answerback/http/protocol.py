@@ -13,7 +13,7 @@ from answerback.http.descriptors import leaves_reserve
 from answerback.http.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, Wrong, arrived
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
-from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, has_unread
+from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, UnchunkedCycle, has_unread
 from answerback.http.heads import name_host_of, wrong_head, wrong_start
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog
@@ -172,6 +172,8 @@ class BoundedHttp(TurnTaking):
             self._stop_parsing(wrong)
         name_host_of(self.url, self.headers)
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            self.cycle.__class__ = UnchunkedCycle
         self._in_head = False
         self._framing = 0
         self.flow.pipelined = bool(self.pipeline)

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from answerback.kernel.json import Json
 from answerback.llm import completions, thoughts
+from answerback.llm.content import text_of
 from answerback.llm.model import Chunk, FinishReason, storable
 from answerback.llm.progress import Progress
 from answerback.llm.reply import Reply
 from answerback.responses import ids
+from answerback.responses.annotations import citations_in
 from answerback.responses.calls import Calls
 from answerback.responses.model import Asked, Item
 from answerback.responses.output import Event, OpenItem, OpenMessage, OpenReasoning
@@ -68,17 +70,26 @@ class Answer:
                 self._open = OpenReasoning(*self._make_room("reasoning"), summarised=self._summarised)
                 yield from self._open.begin()
             yield from self._open.think(thoughts.Thought(storable(thought.text), thought.field, thought.details))
-        if text:
-            refused = delta.get("refusal")
-            if not isinstance(self._open, OpenMessage):
-                yield from self._close("completed")
-                self._open = OpenMessage(*self._make_room("message"))
-                yield self._open.begin()
-            if isinstance(refused, str) and refused and not delta.get("content"):
-                yield from self._open.refuse(text)
-            else:
-                yield from self._open.say(text, _read_logprobs(logprobs) if self._logprobs else ())
+        refusal = delta.get("refusal")
+        refusal = refusal if isinstance(refusal, str) else ""
+        if refusal and not text_of(delta.get("content")):
+            # The text of such a delta is its refusal.
+            text, refusal = "", text
+        if text or refusal:
+            yield from self._speak(text, storable(refusal), _read_logprobs(logprobs) if self._logprobs else ())
+        if isinstance(self._open, OpenMessage) and "annotations" in delta:
+            self._open.annotate(citations_in(delta))
         yield from self._calls.take(delta)
+
+    def _speak(self, text: str, refusal: str, logprobs: Sequence[Item]) -> Iterator[Event]:
+        if not isinstance(self._open, OpenMessage):
+            yield from self._close("completed")
+            self._open = OpenMessage(*self._make_room("message"))
+            yield self._open.begin()
+        if text:
+            yield from self._open.say(text, logprobs)
+        if refusal:
+            yield from self._open.refuse(refusal)
 
     def _close(self, status: str) -> Iterator[Event]:
         if self._open is not None:

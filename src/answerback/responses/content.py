@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, UnsupportedValue
 from answerback.kernel.json import Json
@@ -17,6 +18,17 @@ FILES = "files are not stored here: send what the file holds, as a data URL"
 def user_parts(content: Json, path: str) -> list[Item]:
     """The parts of a message that the model is to read. Raises InvalidField."""
     return [_read(part, where) for part, where in _parts(content, path)]
+
+
+def instruction_parts(content: Json, path: str) -> list[Item]:
+    """The parts of a message that instructs the model: it is text, files of text included. Raises InvalidField."""
+    parts = user_parts(content, path)
+    for index, part in enumerate(parts):
+        if is_media(part):
+            where = f"{path}[{index}]"
+            words = "a system or developer message holds texts and files of text only: send this in a user message"
+            raise UnsupportedValue(where, f"unsupported '{where}': {words}")
+    return parts
 
 
 def output_parts(output: Json, path: str) -> list[Item]:
@@ -42,8 +54,13 @@ def assistant_parts(content: Json, path: str) -> list[Item]:
 
 
 def text_of(parts: Sequence[Item]) -> str:
-    """Their texts, refusals included."""
-    return "".join(part.get("text") or part.get("refusal") or "" for part in parts)
+    """Their texts; a refusal stands on a line of its own."""
+    texts = ("".join(part.get("text") or part.get("refusal") or "" for part in alike) for _, alike in _by_type(parts))
+    return "\n".join(filter(None, texts))
+
+
+def _by_type(parts: Sequence[Item]) -> Iterator[tuple[str, Iterator[Item]]]:
+    return groupby(parts, lambda part: part["type"])
 
 
 def chat_content(parts: Sequence[Item]) -> Json:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter
 from answerback.kernel.json import Json
-from answerback.responses.content import assistant_parts, output_parts, user_parts
+from answerback.responses.content import assistant_parts, instruction_parts, output_parts, user_parts
 from answerback.responses.fields import required_text
 from answerback.responses.model import Item
 
@@ -71,13 +71,15 @@ def _shaped(kind: str, item: Item, path: str) -> Item:
     return shape(item, path)
 
 
+_PARTS: Mapping[str, Callable[[Json, str], Sequence[Item]]] = {"assistant": assistant_parts, "user": user_parts}
+
+
 def _message(item: Item, path: str) -> Item:
     role = item.get("role")
     if role not in ("user", "assistant", "system", "developer"):
         param = f"{path}.role"
         raise InvalidParameter(param, f"invalid '{param}': must be 'user', 'assistant', 'system' or 'developer'")
-    parts = assistant_parts if role == "assistant" else user_parts
-    content = parts(item.get("content"), f"{path}.content")
+    content = _PARTS.get(role, instruction_parts)(item.get("content"), f"{path}.content")
     return {"type": "message", "role": role, "status": COMPLETED, "content": content}
 
 

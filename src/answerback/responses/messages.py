@@ -84,7 +84,7 @@ def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]
 
 
 def _instruction(item: Item) -> list[Item]:
-    text = text_of(item["content"])
+    text = chat_content(item["content"])
     return [{"role": item["role"], "content": text}] if text else []
 
 

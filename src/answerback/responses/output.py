@@ -3,7 +3,7 @@ their numbers when they are sent."""
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from answerback.kernel.json import Json
@@ -48,6 +48,7 @@ class OpenMessage(OpenItem):
         self._parts: list[Item] = []
         self._pieces: list[str] = []
         self._logprobs: list[Item] = []
+        self._annotations: list[Item] = []
 
     def item(self, status: str) -> Item:
         return message_item(self.id, status, [*self._parts[:-1], self._whole()] if self._parts else [])
@@ -67,6 +68,10 @@ class OpenMessage(OpenItem):
         self._pieces.append(text)
         yield {"type": "response.refusal.delta", **self._part_at, "delta": text}
 
+    def annotate(self, annotations: Iterable[Item]) -> None:
+        """Adds them to the text that is open; its part shows them once it is whole."""
+        self._annotations += annotations
+
     def close(self, status: str) -> Iterator[Event]:
         yield from self._close_part()
         yield self._done(status)
@@ -80,7 +85,7 @@ class OpenMessage(OpenItem):
         part, text = self._parts[-1], "".join(self._pieces)
         if part["type"] == "refusal":
             return {**part, "refusal": text}
-        return {**part, "text": text, "logprobs": list(self._logprobs)}
+        return {**part, "text": text, "annotations": list(self._annotations), "logprobs": list(self._logprobs)}
 
     def _turn_to(self, part: Item) -> Iterator[Event]:
         """Opens a part, unless the open one is of this type."""
@@ -88,7 +93,7 @@ class OpenMessage(OpenItem):
             return
         yield from self._close_part()
         self._parts.append(part)
-        self._pieces, self._logprobs = [], []
+        self._pieces, self._logprobs, self._annotations = [], [], []
         yield {"type": "response.content_part.added", **self._part_at, "part": part}
 
     def _close_part(self) -> Iterator[Event]:

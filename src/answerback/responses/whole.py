@@ -11,7 +11,7 @@ from answerback.responses.model import Asked, Item
 from answerback.responses.output import message_item, text_part
 from answerback.responses.usage import usage_of
 
-MORE_THAN_TEXT = ("tool_calls", "function_call", "refusal", "thinking", *thoughts.SENT_BACK)
+MORE_THAN_TEXT = ("tool_calls", "function_call", "refusal", "annotations", "thinking", *thoughts.SENT_BACK)
 """Fields of a message that may hold something else than its text."""
 
 

@@ -26,6 +26,18 @@ def counting() -> type[Counting]:
     return type("Fresh", (Counting,), {})
 
 
+async def test_a_client_of_http_1_0_gets_a_stream_without_chunks_that_ends_with_the_connection() -> None:
+    async with serving(App(streams=0.1), http=Patient) as port:
+        older = await exchange(port, b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
+        newer = await exchange(port, LAST)
+
+    head, _, body = older.partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert b"connection: close" in head.lower()
+    assert body.strip(b"x") == b"the end"
+    assert b"transfer-encoding: chunked" in newer.lower()
+
+
 async def test_trailers_are_no_headers() -> None:
     body = b"1;name=value\r\na\r\n0\r\nauthorization: Bearer key\r\nhost: other\r\n\r\n"
     app = Headers()
