@@ -59,8 +59,7 @@ async def test_a_request_refused_before_routing_has_an_id_and_a_log_line() -> No
             assert problem["error"]["code"] == code
             await service.until_logged(headers["x-request-id"])
             line = service.logs.splitlines()[-1]
-            level = "WARNING" if status < 500 else "ERROR"
-            assert f" - {level} - ERROR | {asked} | handler=- | time=" in line
+            assert f" - WARNING - ERROR | {asked} | handler=- | time=" in line
             assert line.endswith(f" | status_code={status} | code={code} | request_id={headers['x-request-id']}")
 
         named = b"GET /v1/models HTTP/1.1\r\nx-request-id: mine\r\nhost: h\r\nbad header\r\n\r\n"

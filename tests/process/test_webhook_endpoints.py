@@ -74,6 +74,14 @@ async def test_they_are_listed_newest_first_over_pages(client: Client, sdk: open
     assert [each.id async for each in sdk.webhooks.list(limit=2)] == made[::-1]
 
 
+async def test_the_oldest_come_first_where_that_is_asked_for(client: Client, sdk: openai.AsyncOpenAI) -> None:
+    made = [(await create(sdk, client)).id for _ in range(3)]
+
+    reply = await client.request("GET", "/v1/webhook_endpoints?order=asc")
+
+    assert [each["id"] for each in reply.json["data"]] == made
+
+
 async def test_what_may_be_subscribed_to(sdk: openai.AsyncOpenAI) -> None:
     assert sorted((await sdk.webhooks.event_types.list()).data) == sorted(OURS + OPENAIS)
 
@@ -235,6 +243,7 @@ async def test_a_body_that_is_no_object_is_a_400_of_openais(client: Client, body
         ("after=%00", "after"),
         (f"after={'a' * 65}", "after"),
         ("after=zz", "after"),
+        ("order=sideways", "order"),
     ],
 )
 async def test_a_wrong_page_is_a_400(client: Client, query: str, param: str) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from answerback.kernel.errors import NotFound
 from answerback.responses import conversation_store, ids
+from answerback.responses.history import ChainTooLong
 from answerback.responses.items import Given
-from answerback.responses.store import ChainTooLong
 from answerback.testing.clock import FakeClock
 from builders import DAY_MS, TENANT, accept, claim_job, finish
 from stores import Stores
@@ -70,6 +70,23 @@ async def test_it_is_no_longer_than_memory_allows(stores: Stores, monkeypatch: p
 
     with pytest.raises(ChainTooLong):
         await stores.conversation_log.before(TENANT, row, 9)
+
+
+async def test_of_one_that_is_too_long_the_newest_turns_are_read_where_that_is_asked_for(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await create(stores, "x" * 2000)
+    for text in ("two", "three"):
+        await stores.conversation_log.add(TENANT, conversation, given(message(text)))
+    row = await row_of(stores, conversation)
+    monkeypatch.setattr(conversation_store, "MOST_CHARACTERS", 1000)
+
+    kept = await stores.conversation_log.before(TENANT, row, 9, shortened=True)
+    monkeypatch.setattr(conversation_store, "MOST_CHARACTERS", 1)
+    nothing = await stores.conversation_log.before(TENANT, row, 9, shortened=True)
+
+    assert text_of(kept) == ["two", "three"]
+    assert nothing == []
 
 
 async def test_a_page_of_large_items_is_shorter_and_says_so(stores: Stores) -> None:

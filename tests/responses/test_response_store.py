@@ -9,8 +9,10 @@ from answerback.jobs.kind import JobState
 from answerback.jobs.model import EndedJob, NewJob
 from answerback.kernel.errors import NotFound
 from answerback.responses import ids, store
+from answerback.responses.context import Contexts
+from answerback.responses.history import ChainTooLong, PreviousResponseNotFound
 from answerback.responses.model import Asked
-from answerback.responses.store import KIND, ChainTooLong, PreviousResponseNotFound
+from answerback.responses.store import KIND
 from answerback.responses.stored import encode
 from answerback.testing.clock import FakeClock
 from builders import DAY, DAY_MS, TENANT, accept, claim_job, claim_jobs
@@ -162,6 +164,37 @@ async def test_a_chain_is_no_longer_than_memory_allows(stores: Stores, monkeypat
 
     with pytest.raises(ChainTooLong):
         await stores.responses.chain(TENANT, last)
+
+
+async def test_a_chain_that_is_too_long_is_shortened_where_the_request_allows_it(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(stores, 1, "x" * 2000)
+    await record(stores, 2, "two", 1)
+    last = await record(stores, 3, "three", 1, 2)
+    monkeypatch.setattr(store, "MOST_CHARACTERS", 1000)
+    contexts = Contexts(stores.responses, stores.conversation_log)
+    parameters = {"previous_response_id": last, "truncation": "auto"}
+
+    resolved, items = await contexts.resolve(TENANT, Asked(parameters, (message("user", "four"),)))
+
+    assert [item["content"][0]["text"] for item in items] == ["two", "to two", "three", "to three", "four"]
+    assert resolved.ancestors == tuple(map(response_id, (1, 2, 3)))
+    with pytest.raises(ChainTooLong, match="truncation"):
+        await contexts.resolve(TENANT, Asked(parameters | {"truncation": "disabled"}, ()))
+
+
+async def test_a_shortened_chain_ends_where_a_response_was_deleted_too(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await record(stores, 1)
+    await record(stores, 2, "x" * 2000, 1)
+    last = await record(stores, 3, "three", 1, 2)
+    await stores.responses.erase(TENANT, first)
+    monkeypatch.setattr(store, "MOST_CHARACTERS", 1000)
+
+    with pytest.raises(PreviousResponseNotFound, match=first):
+        await stores.responses.chain(TENANT, last, shortened=True)
 
 
 async def test_items_are_found_by_their_ids(stores: Stores) -> None:

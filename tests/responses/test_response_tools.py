@@ -84,7 +84,7 @@ def test_a_choice_names_its_function() -> None:
     assert toolbox(FIND, choice="required").choice == "required"
     assert toolbox(FIND, choice={"type": "function", "name": "find"}).choice["function"] == {"name": "find"}
     assert toolbox(SQL, choice={"type": "custom", "name": "sql"}).choice["function"] == {"name": "sql"}
-    assert toolbox(choice="required").choice is None
+    assert toolbox(choice="auto").choice is None
 
 
 def test_allowed_tools_are_the_only_ones() -> None:
@@ -148,6 +148,11 @@ def test_a_wrong_format_of_a_custom_tool_is_named(wrong: Any, param: str, code: 
         ([{**CRM, "tools": [{**FIND, "strict": 0}]}], None, "tools[0].tools[0].strict"),
         ([{"type": 0}], None, "tools[0].type"),
         ([FIND, FIND], None, "tools[1].name"),
+        ([{**FIND, "name": "two words"}], None, "tools[0].name"),
+        ([{**FIND, "name": "find\n"}], None, "tools[0].name"),
+        ([{**SQL, "name": "s" * 65}], None, "tools[0].name"),
+        ([{**CRM, "tools": [{**FIND, "name": "é"}]}], None, "tools[0].tools[0].name"),
+        ([], "required", "tool_choice"),
         ([{"type": "namespace", "name": "n"}], None, "tools[0].tools"),
         ([{**CRM, "tools": [SEARCH]}], None, "tools[0].tools[0].type"),
         ([FIND], "sometimes", "tool_choice"),

@@ -56,3 +56,21 @@ async def test_one_who_reads_on_after_the_first_has_freed_the_key(stores: Stores
     assert (last["type"], last["sequence_number"]) == ("response.failed", 5)
     assert last["response"]["output"][0]["content"][0]["text"] == "Half of"
     assert last["response"]["error"]["message"] == BROKE.message
+
+
+async def test_one_that_is_deleted_while_it_runs_was_cancelled_for_every_reader(stores: Stores) -> None:
+    asked = encode(Asked({"stream": True, "background": True}, ()))
+    accepted = await accept(stores, session=None, kind=KIND, args=asked, callback_url=None)
+    await claim_job(stores)
+    streams = StoredStreams(stores.responses, stores.job_events, "m")
+    found = await stores.responses.find(TENANT, ids.response_id(accepted.job_id))
+    before, behind = streams.read(TENANT, found), streams.read(TENANT, found)
+    for reader in (before, behind):
+        await anext(reader)
+
+    await stores.jobs.cancel(TENANT, accepted.job_id)
+    heard = [data async for data in before]
+    await stores.responses.erase(TENANT, found.id)
+
+    assert b'"code":"response_cancelled"' in heard[-1]
+    assert [data async for data in behind] == heard

@@ -79,6 +79,11 @@ async def test_they_are_listed_newest_first_a_page_at_a_time(stores: Stores, clo
 
     assert [*first, *rest] == made[::-1]
 
+    oldest = await stores.deliveries.list_endpoints(TENANT, None, 2, newest_first=False)
+    behind = await stores.deliveries.list_endpoints(TENANT, oldest[-1].id, 2, newest_first=False)
+
+    assert [*oldest, *behind] == made
+
 
 async def test_a_deleted_one_is_gone_with_its_subscriptions_and_secrets(stores: Stores, database: Database) -> None:
     made, other = await create(stores), await create(stores)

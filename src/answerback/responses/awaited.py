@@ -21,8 +21,9 @@ from answerback.llm.failures import CONTEXT_CODE
 from answerback.responses import ids
 from answerback.responses.background import Background
 from answerback.responses.body import response_body
+from answerback.responses.history import ChainTooLong
 from answerback.responses.model import Asked
-from answerback.responses.store import ChainTooLong, ResponseStore
+from answerback.responses.store import ResponseStore
 from answerback.responses.stored import StoredResponse
 from answerback.responses.stored_streams import StoredStreams, as_response
 

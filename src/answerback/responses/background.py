@@ -97,12 +97,12 @@ class Background:
     async def _check_turn(self, tenant_id: str, conversation: Conversation, asked: Asked) -> None:
         """Refuses at once what its turn would refuse."""
         if not conversation.pending:
-            before = await self._log.all(tenant_id, conversation.id)
+            before = await self._log.all(tenant_id, conversation.id, shortened=asked.shortened)
             Opening(asked, [*before, *asked.input], Toolbox.of(asked.parameters))
         elif are_paired(asked.input):
             # What stands before this input is known once its turn has come; but nobody can have the output of a call
             # that is still to be made.
-            check_input(await self._log.all(tenant_id, conversation.id), asked.input)
+            check_input(await self._log.all(tenant_id, conversation.id, shortened=asked.shortened), asked.input)
 
     async def _check_kept(self, tenant_id: str, earlier: Accepted) -> None:
         try:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from answerback.kernel.errors import InvalidField, NotFound
 from answerback.responses.conversation_store import ConversationLog
+from answerback.responses.history import from_a_turn_on
 from answerback.responses.model import Asked, Item
 from answerback.responses.store import ResponseStore
 from answerback.responses.stored import Place, StoredResponse
@@ -30,16 +31,17 @@ class Contexts:
         referred = await self._referred(tenant_id, asked.input)
         if asked.previous is None:
             return (asked if referred is asked.input else replace(asked, input=referred)), list(referred)
-        before = await self._store.chain(tenant_id, asked.previous)
-        resolved = replace(asked, input=referred, ancestors=tuple(each.id for each in before))
-        return resolved, [*said(before), *referred]
+        before = await self._store.chain(tenant_id, asked.previous, shortened=asked.shortened)
+        last = before[-1]
+        resolved = replace(asked, input=referred, ancestors=(*last.asked.ancestors, last.id))
+        return resolved, [*_said_lately(before), *referred]
 
     async def items(self, tenant_id: str, asked: Asked, place: Place | None) -> list[Item]:
         """All that the model is to read, for a request that is resolved. Raises PreviousResponseNotFound,
         ConversationGone, ChainTooLong."""
         if place is None:
-            return [*said(await self._before(tenant_id, asked)), *asked.input]
-        before = await self._log.before(tenant_id, place.row_id, place.position)
+            return [*_said_lately(await self._before(tenant_id, asked)), *asked.input]
+        before = await self._log.before(tenant_id, place.row_id, place.position, shortened=asked.shortened)
         if before is None:
             raise ConversationGone("conversation", "the conversation was deleted before this response was answered")
         return [*before, *asked.input]
@@ -54,7 +56,9 @@ class Contexts:
         return [*items, *last.input_items]
 
     async def _before(self, tenant_id: str, asked: Asked) -> Sequence[StoredResponse]:
-        return [] if asked.previous is None else await self._store.chain(tenant_id, asked.previous)
+        if asked.previous is None:
+            return []
+        return await self._store.chain(tenant_id, asked.previous, shortened=asked.shortened)
 
     async def _referred(self, tenant_id: str, items: tuple[Item, ...]) -> tuple[Item, ...]:
         wanted = [item["id"] for item in items if item["type"] == REFERENCE]
@@ -71,6 +75,12 @@ def said(responses: Sequence[StoredResponse]) -> list[Item]:
     return [item for each in responses for item in (*each.input_items, *each.output)]
 
 
+def _said_lately(chain: Sequence[StoredResponse]) -> list[Item]:
+    """As `said`, of a chain whose oldest responses may be left out."""
+    items = said(chain)
+    return from_a_turn_on(items) if chain and len(chain) <= len(chain[-1].asked.ancestors) else items
+
+
 def _referred(reference: Item, found: dict[str, Item]) -> Item:
     """Takes the item out of those that were found: a second reference would make one more of it for a few bytes."""
     item = found.pop(reference["id"], None)
@@ -78,14 +88,3 @@ def _referred(reference: Item, found: dict[str, Item]) -> Item:
         words = "send it whole, not as an item_reference; each can be referred to once"
         raise NotFound(f"there is no item {reference['id'][:100]!r}: {words}", reference["param"])
     return {name: value for name, value in item.items() if name != "id"}
-
-
-def without_oldest(items: Sequence[Item]) -> list[Item] | None:
-    """Without the older half of the turns, but with what instructs the model; None where one turn is left. A turn
-    begins with what a user says, so that calls keep their outputs."""
-    turns = [place for place, item in enumerate(items) if item.get("role") == "user"]
-    if len(turns) < 2:
-        return None
-    begin = turns[(len(turns) + 1) // 2]
-    instructing = [item for item in items[:begin] if item.get("role") in ("system", "developer")]
-    return [*instructing, *items[begin:]]

@@ -15,12 +15,13 @@ from answerback.kernel.ids import new_id
 from answerback.kernel.json import encoded
 from answerback.responses import ids
 from answerback.responses.conversation_model import Conversation, ItemPage
-from answerback.responses.entry_store import ENTRIES, SIZE_BEFORE, delete_from, entry_of, page_of
+from answerback.responses.entry_store import ENTRIES, SIZE_BEFORE, delete_from, entry_of, newest_items, page_of
+from answerback.responses.history import ChainTooLong, from_a_turn_on
 from answerback.responses.items import Given
 from answerback.responses.model import Item
 from answerback.responses.pairs import are_paired, check_added
 from answerback.responses.reference_store import added_items
-from answerback.responses.store import MOST_CHARACTERS, ChainTooLong
+from answerback.responses.store import MOST_CHARACTERS
 from answerback.responses.stored import named
 
 DELETED = ""
@@ -102,9 +103,9 @@ class ConversationLog:
             check_added(await self.all(tenant_id, conversation_id), given.items, given.paths)
         return await self._write(lambda tx: _add(tx, tenant_id, conversation_id, given.items), tenant_id=tenant_id)
 
-    async def all(self, tenant_id: str, conversation_id: str) -> Sequence[Item]:
-        """All that stands in it now. Raises ChainTooLong."""
-        return await self._read(lambda _: _all(tenant_id, conversation_id), tenant_id=tenant_id)
+    async def all(self, tenant_id: str, conversation_id: str, *, shortened: bool = False) -> Sequence[Item]:
+        """All that stands in it now; `shortened` as in `before`. Raises ChainTooLong."""
+        return await self._read(lambda _: _all(tenant_id, conversation_id, shortened=shortened), tenant_id=tenant_id)
 
     async def page(
         self, tenant_id: str, conversation_id: str, after: str | None, limit: int, *, newest_first: bool
@@ -125,10 +126,12 @@ class ConversationLog:
     async def delete_item(self, tenant_id: str, conversation_id: str, item_id: str) -> Conversation:
         return await self._write(lambda tx: _delete_item(tx, tenant_id, conversation_id, item_id), tenant_id=tenant_id)
 
-    async def before(self, tenant_id: str, row_id: int, position: int) -> Sequence[Item] | None:
+    async def before(
+        self, tenant_id: str, row_id: int, position: int, *, shortened: bool = False
+    ) -> Sequence[Item] | None:
         """What stands before a response at this position of the conversation in this row; None if the conversation was
-        deleted. Raises ChainTooLong."""
-        return await self._read(lambda _: _before(row_id, position), tenant_id=tenant_id)
+        deleted. `shortened`: the newest turns of it, as many as may be held. Raises ChainTooLong."""
+        return await self._read(lambda _: _before(row_id, position, shortened=shortened), tenant_id=tenant_id)
 
 
 def _create(
@@ -209,17 +212,19 @@ def _delete_item(tx: Transaction, tenant_id: str, conversation_id: str, item_id:
     raise _no_such_conversation(conversation_id)
 
 
-def _all(tenant_id: str, conversation_id: str) -> Operation[Sequence[Item]]:
+def _all(tenant_id: str, conversation_id: str, *, shortened: bool) -> Operation[Sequence[Item]]:
     row = yield from _find(tenant_id, conversation_id)
-    return (yield from _before(row.id, AFTER_ALL)) or ()
+    return (yield from _before(row.id, AFTER_ALL, shortened=shortened)) or ()
 
 
-def _before(row_id: int, position: int) -> Operation[Sequence[Item] | None]:
+def _before(row_id: int, position: int, *, shortened: bool) -> Operation[Sequence[Item] | None]:
     if not any(row.metadata for row in (yield KEPT(conversation_id=row_id))):
         return None
     if ((yield SIZE_BEFORE(conversation_id=row_id, before=position))[0].size or 0) > MOST_CHARACTERS:
-        words = f"the conversation holds more than {MOST_CHARACTERS} characters: begin a new one"
-        raise ChainTooLong("conversation", words)
+        if shortened:
+            return from_a_turn_on((yield from newest_items(row_id, position - 1, MOST_CHARACTERS)))
+        words = f"the conversation holds more than {MOST_CHARACTERS} characters"
+        raise ChainTooLong("conversation", f"{words}: begin a new one, or ask with 'truncation': 'auto'")
     rows = yield ENTRIES(conversation_id=row_id, first=0, last=position - 1)
     return [item for row in rows for item in json.loads(row.items)]
 

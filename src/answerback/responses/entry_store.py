@@ -13,6 +13,7 @@ from answerback.database.tables import conversation_items
 from answerback.kernel.json import encoded
 from answerback.responses import ids
 from answerback.responses.conversation_model import ItemPage
+from answerback.responses.history import newest_within
 from answerback.responses.model import Item
 
 _items = conversation_items.c["items"]  # `c.items` is a method
@@ -60,6 +61,15 @@ def page_of(row_id: int, after: str | None, limit: int, *, newest_first: bool) -
     if after is not None:
         items = [item for item in items if _is_behind(after, item, newest_first=newest_first)]
     return ItemPage(items[:limit], has_more=len(items) > limit or shown < len(sizes))
+
+
+def newest_items(row_id: int, last: int, most: int) -> Operation[list[Item]]:
+    """The items of the newest entries up to position `last`, as many entries as hold `most` characters."""
+    among = {"conversation_id": row_id, "last": last}
+    sizes = yield OLDEST_SIZES(**among, first=0, limit=AFTER_ALL)
+    kept = newest_within([each.size for each in sizes], most)
+    rows = (yield ENTRIES(**among, first=sizes[-kept].position)) if kept else ()
+    return [item for each in rows for item in json.loads(each.items)]
 
 
 def _at_least_two(shown: int, sizes: Sequence[Row]) -> int:

@@ -23,9 +23,10 @@ from answerback.responses.body import Progress, Start
 from answerback.responses.chat_body import OPTIONAL
 from answerback.responses.context import Contexts
 from answerback.responses.emission import emitted
+from answerback.responses.history import ChainTooLong
 from answerback.responses.model import Asked, Item
 from answerback.responses.opening import Opening
-from answerback.responses.store import KIND, ChainTooLong
+from answerback.responses.store import KIND
 from answerback.responses.stored import Place
 from answerback.responses.tools import Toolbox
 

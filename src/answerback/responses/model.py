@@ -52,6 +52,11 @@ class Asked:
         return self.parameters.get("background") is True
 
     @property
+    def shortened(self) -> bool:
+        """Whether the oldest of what stands before the input may be left out."""
+        return self.parameters.get("truncation") == "auto"
+
+    @property
     def previous(self) -> str | None:
         previous: str | None = self.parameters.get("previous_response_id")
         return previous

@@ -8,7 +8,7 @@ from answerback.kernel.json import Json
 from answerback.llm.failures import CONTEXT_CODE
 from answerback.llm.reply import Reply
 from answerback.responses.chat_body import chat_body
-from answerback.responses.context import without_oldest
+from answerback.responses.history import without_oldest
 from answerback.responses.model import Asked, Item
 from answerback.responses.tools import Toolbox
 
@@ -35,7 +35,7 @@ class Opening:
                     raise
 
     def _shorten(self, error: ProviderError) -> bool:
-        if error.failure.upstream_code != CONTEXT_CODE or self._asked.parameters.get("truncation") != "auto":
+        if error.failure.upstream_code != CONTEXT_CODE or not self._asked.shortened:
             return False
         shorter = without_oldest(self._items)
         if shorter is None:

@@ -9,8 +9,9 @@ from answerback.database.operation import Operation, Statement
 from answerback.database.sql import among
 from answerback.database.tables import ADDED, conversation_items, conversations
 from answerback.responses import ids
+from answerback.responses.history import ChainTooLong
 from answerback.responses.model import Item
-from answerback.responses.store import MOST_CHARACTERS, ChainTooLong
+from answerback.responses.store import MOST_CHARACTERS
 
 _items = conversation_items.c["items"]  # `c.items` is a method
 _own = (

@@ -12,8 +12,9 @@ from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.kind import ENDED, JobState, Unreadable
 from answerback.jobs.rows import failure_of
-from answerback.kernel.errors import InvalidField, NotFound
+from answerback.kernel.errors import NotFound
 from answerback.responses import ids
+from answerback.responses.history import ChainTooLong, PreviousResponseNotFound, newest_within
 from answerback.responses.model import Item
 from answerback.responses.stored import ERASED, STATUSES, Place, StoredResponse, decode, encode
 
@@ -30,7 +31,7 @@ _COLUMNS = (
 FIND = Statement(select(*_COLUMNS).where(jobs.c.id == bindparam("row_id"), *_own))
 _MANY = select(*_COLUMNS).where(*_own)
 MANY = Statement(_MANY.where(among(jobs.c.id).sqlite), postgresql=_MANY.where(among(jobs.c.id).postgresql))
-_SIZES = select(func.sum(func.length(jobs.c.args) + func.length(jobs.c.result)).label("size")).where(*_own)
+_SIZES = select(jobs.c.id, (func.length(jobs.c.args) + func.length(jobs.c.result)).label("size")).where(*_own)
 SIZES = Statement(_SIZES.where(among(jobs.c.id).sqlite), postgresql=_SIZES.where(among(jobs.c.id).postgresql))
 ERASE = Statement(
     update(jobs)
@@ -78,18 +79,6 @@ RELEASE_KEY = Statement(
 )
 
 
-class PreviousResponseNotFound(InvalidField):
-    """`previous_response_id` names no stored response of yours: it was deleted, or created with `store: false`."""
-
-    code = "previous_response_not_found"
-
-
-class ChainTooLong(InvalidField):
-    """The responses before this one are too long together."""
-
-    code = "context_length_exceeded"
-
-
 class ResponseStore:
     """Every method raises StorageUnavailable when the database cannot serve it now."""
 
@@ -101,9 +90,10 @@ class ResponseStore:
         """Raises NotFound, also once it is deleted."""
         return await self._read(lambda _: _get(tenant_id, response_id), tenant_id=tenant_id)
 
-    async def chain(self, tenant_id: str, last_id: str) -> Sequence[StoredResponse]:
-        """A response and those before it, the oldest first. Raises PreviousResponseNotFound, ChainTooLong."""
-        return await self._read(lambda _: _chain(tenant_id, last_id), tenant_id=tenant_id)
+    async def chain(self, tenant_id: str, last_id: str, *, shortened: bool = False) -> Sequence[StoredResponse]:
+        """A response and those before it, the oldest first; `shortened`: the newest, as many as may be held. Raises
+        PreviousResponseNotFound, ChainTooLong."""
+        return await self._read(lambda _: _chain(tenant_id, last_id, shortened=shortened), tenant_id=tenant_id)
 
     async def with_ancestors(self, tenant_id: str, response_id: str) -> Sequence[StoredResponse]:
         """A response and those before it that are not deleted, the oldest first. Raises NotFound, ChainTooLong."""
@@ -201,7 +191,7 @@ def _unerased(found: StoredResponse | None) -> StoredResponse | None:
     return None if found is None or found.asked == ERASED else found
 
 
-def _chain(tenant_id: str, last_id: str) -> Operation[Sequence[StoredResponse]]:
+def _chain(tenant_id: str, last_id: str, *, shortened: bool) -> Operation[Sequence[StoredResponse]]:
     last = yield from _find(tenant_id, last_id)
     if last is None or not last.asked.stored:
         raise _no_previous(last_id)
@@ -212,35 +202,54 @@ def _chain(tenant_id: str, last_id: str) -> Operation[Sequence[StoredResponse]]:
         status = STATUSES[last.state]
         words = f"the previous response {last_id!r} is {status}: only one that is whole can be gone on from"
         raise InvalidParameter("previous_response_id", words)
-    before = yield from _ancestors(tenant_id, last)
+    wanted = last.asked.ancestors
+    if shortened and wanted:
+        wanted = yield from _newest(tenant_id, wanted)
+    before = yield from _those(tenant_id, wanted)
     found = {each.id for each in before}
-    for each in last.asked.ancestors:
+    for each in wanted:
         if each not in found:
             raise _no_previous(each)
     return [*before, last]
 
 
+def _newest(tenant_id: str, response_ids: Sequence[str]) -> Operation[tuple[str, ...]]:
+    """As many of them as may be held. Raises PreviousResponseNotFound for any that is deleted, and has no size."""
+    rows = yield SIZES(tenant_id=tenant_id, ids=_named(response_ids))
+    sizes = {ids.response_id(row.id): row.size for row in rows if row.size is not None}
+    for each in response_ids:
+        if each not in sizes:
+            raise _no_previous(each)
+    kept = newest_within([sizes[each] for each in response_ids], MOST_CHARACTERS)
+    return tuple(response_ids[len(response_ids) - kept :])
+
+
 def _with_ancestors(tenant_id: str, response_id: str) -> Operation[Sequence[StoredResponse]]:
     found = yield from _get(tenant_id, response_id)
-    return [*(yield from _ancestors(tenant_id, found)), found]
+    return [*(yield from _those(tenant_id, found.asked.ancestors)), found]
 
 
-def _ancestors(tenant_id: str, of: StoredResponse) -> Operation[Sequence[StoredResponse]]:
-    """Those that are not deleted."""
-    if not of.asked.ancestors:
+def _those(tenant_id: str, response_ids: Sequence[str]) -> Operation[Sequence[StoredResponse]]:
+    """The responses before another one that are not deleted."""
+    if not response_ids:
         return []
-    found = {each.id: each for each in (yield from _many(tenant_id, of.asked.ancestors, "previous_response_id"))}
-    return [found[each] for each in of.asked.ancestors if each in found]
+    found = {each.id: each for each in (yield from _many(tenant_id, response_ids, "previous_response_id"))}
+    return [found[each] for each in response_ids if each in found]
 
 
 def _many(tenant_id: str, response_ids: Iterable[str], field: str) -> Operation[Sequence[StoredResponse]]:
     """Those of them that there are; `field` of the request names them."""
-    named = json.dumps([job_id for each in response_ids if (job_id := ids.job_id(each)) is not None])
-    if ((yield SIZES(tenant_id=tenant_id, ids=named))[0].size or 0) > MOST_CHARACTERS:
-        words = f"the responses before this one hold more than {MOST_CHARACTERS} characters: begin a new chain"
-        raise ChainTooLong(field, words)
+    named = _named(response_ids)
+    sizes = yield SIZES(tenant_id=tenant_id, ids=named)
+    if sum(row.size or 0 for row in sizes) > MOST_CHARACTERS:
+        words = f"the responses before this one hold more than {MOST_CHARACTERS} characters"
+        raise ChainTooLong(field, f"{words}: begin a new chain, or send 'truncation': 'auto'")
     rows = yield MANY(tenant_id=tenant_id, ids=named)
     return [found for row in rows if (found := _unerased(_stored(row))) is not None]
+
+
+def _named(response_ids: Iterable[str]) -> str:
+    return json.dumps([job_id for each in response_ids if (job_id := ids.job_id(each)) is not None])
 
 
 def _items(tenant_id: str, wanted: Sequence[str]) -> Operation[Mapping[str, Item]]:

@@ -65,7 +65,8 @@ class StoredStreams:
                 await _set_within(moved, POLL_SECONDS)
         # What was emitted may be deleted by now.
         number = max(sent, seen.last or 0, len(first_events(found.asked, claimed=seen.claimed)) - 1) + 1
-        yield await self._last(tenant_id, found, number) if after < number else DONE
+        cancelled = seen.state is JobState.CANCELLED
+        yield await self._last(tenant_id, found, number, cancelled=cancelled) if after < number else DONE
 
     async def begun(self, tenant_id: str, job_id: str, seconds: float) -> bool | None:
         """Whether a response that is streamed has events, for the first of which this waits: False once it has ended
@@ -90,13 +91,14 @@ class StoredStreams:
         for group in seen.groups:
             yield group.last, group.data
 
-    async def _last(self, tenant_id: str, found: StoredResponse, number: int) -> bytes:
+    async def _last(self, tenant_id: str, found: StoredResponse, number: int, *, cancelled: bool) -> bytes:
+        if cancelled:
+            # Also where it was deleted, which cancels it first.
+            return error_event(number, "response_cancelled", "this response was cancelled")
         try:
             ended = await persist(lambda: self._store.find(tenant_id, found.id))
         except NotFound as gone:
             return error_event(number, gone.code, gone.message)
-        if ended.state is JobState.CANCELLED:
-            return error_event(number, "response_cancelled", "this response was cancelled")
         at = ended.progress(self._default_model)
         if at.status == "failed":
             groups = await persist(lambda: self._events.all(found.job_id))

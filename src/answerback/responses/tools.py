@@ -2,6 +2,7 @@
 itself, which are left out."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,9 @@ from answerback.kernel.errors import InvalidField
 from answerback.kernel.json import Json
 from answerback.responses.fields import required_text
 from answerback.responses.model import Item
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""Of a tool, as OpenAI takes it; most upstreams refuse any other."""
 
 LONGEST_NAME = 64
 """Of a function, in OpenAI's chat completions; other upstreams take no more."""
@@ -129,6 +133,9 @@ def _name(tool: Item, path: str) -> str:
     name = required_text(tool, "name", path)
     if not name:
         raise MissingParameter(f"{path}.name", f"missing required parameter: '{path}.name'")
+    if not _NAME.fullmatch(name):
+        words = "must be 1 to 64 letters, digits, '_' or '-'"
+        raise InvalidParameter(f"{path}.name", f"invalid '{path}.name': {words}")
     for field_, kind, wanted in _TYPES:
         if tool.get(field_) is not None and not isinstance(tool[field_], kind):
             raise InvalidType(f"{path}.{field_}", f"invalid '{path}.{field_}': must be {wanted}")
@@ -189,6 +196,8 @@ def _echoed(tool: Item) -> Item:
 def _choice(given: Json, tools: Mapping[str, Tool], hosted: Mapping[str, int]) -> tuple[Json, frozenset[str] | None]:
     """`tool_choice` as chat completions take it, and the functions that it allows, None for all."""
     match given:
+        case "required" if not tools:
+            raise InvalidParameter("tool_choice", "invalid 'tool_choice': 'required' needs a tool in 'tools'")
         case None | "auto" | "none" | "required":
             return given, None
         case {"type": "function" | "custom" as kind, "name": str()}:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, BaseModel, Field
@@ -61,6 +61,11 @@ Limit = Annotated[
     Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] | None,
     EMPTY_IS_ABSENT,
     Query(description="How many a page has at most."),
+]
+Order = Annotated[
+    Literal["asc", "desc"] | None,
+    EMPTY_IS_ABSENT,
+    Query(description="By the time of creation."),
 ]
 
 _ONE_ERRORS = OPENAI_KEY_ERRORS | openai_refusal(
@@ -141,12 +146,13 @@ def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> 
         responses=OPENAI_KEY_ERRORS | _PARAMETER_ERRORS,
     )
     async def list_webhook_endpoints(
-        request: Request, after: After = None, limit: Limit = DEFAULT_PAGE_SIZE
+        request: Request, after: After = None, limit: Limit = DEFAULT_PAGE_SIZE, order: Order = "desc"
     ) -> Response:
-        """The newest first."""
+        """The newest first, or with `order=asc` the oldest. A page begins behind its `after` also where that was
+        deleted meanwhile."""
         tenant_id = await tenant_of(request)
         most = limit or DEFAULT_PAGE_SIZE
-        found = await endpoints.store.list_endpoints(tenant_id, after, most + 1)
+        found = await endpoints.store.list_endpoints(tenant_id, after, most + 1, newest_first=order != "asc")
         return respond(200, endpoint_list(found[:most], has_more=len(found) > most))
 
     @routes.get(
@@ -168,7 +174,7 @@ def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> 
     )
     async def list_webhook_event_types(request: Request) -> Response:
         """`response.*` and `batch.*` are OpenAI's, `message.*` are the ends of `POST /webhook`, `review.*` those of
-        `POST /v1/reviews`."""
+        `POST /v1/reviews`. Of `batch.*` none occurs yet: there are no batches here."""
         await tenant_of(request)
         return respond(200, EventTypeList(data=endpoints.types.names))
 

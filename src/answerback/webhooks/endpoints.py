@@ -85,12 +85,9 @@ UPDATE = Statement(
 )
 # Two updates of one endpoint follow each other, subscriptions included.
 LOCK = Statement(select(*_COLUMNS).where(*_own).with_for_update())
-LIST = Statement(
-    select(*_COLUMNS)
-    .where(endpoints.c.tenant_id == bindparam("tenant_id"), endpoints.c.id < bindparam("before"))
-    .order_by(endpoints.c.id.desc())
-    .limit(bindparam("limit"))
-)
+_of_tenant = select(*_COLUMNS).where(endpoints.c.tenant_id == bindparam("tenant_id")).limit(bindparam("limit"))
+NEWEST = Statement(_of_tenant.where(endpoints.c.id < bindparam("after")).order_by(endpoints.c.id.desc()))
+OLDEST = Statement(_of_tenant.where(endpoints.c.id > bindparam("after")).order_by(endpoints.c.id))
 TYPES = Statement(
     select(subscriptions.c.event_type)
     .where(subscriptions.c.endpoint_id == bindparam("endpoint_id"))
@@ -117,10 +114,13 @@ def get(_: Transaction, tenant_id: str, endpoint_id: str) -> Operation[Endpoint]
     return (yield from _endpoint(_only(rows, endpoint_id)))
 
 
-def list_endpoints(_: Transaction, tenant_id: str, after: str | None, limit: int) -> Operation[list[Endpoint]]:
-    """Newest first; `after` is the last id of the page before."""
+def list_endpoints(
+    _: Transaction, tenant_id: str, after: str | None, limit: int, *, newest_first: bool
+) -> Operation[list[Endpoint]]:
+    """By the time of creation; `after` is the last id of the page before."""
     listed = []
-    for row in (yield LIST(tenant_id=tenant_id, before=after or BEFORE_ALL, limit=limit)):
+    page = NEWEST if newest_first else OLDEST
+    for row in (yield page(tenant_id=tenant_id, after=after or (BEFORE_ALL if newest_first else ""), limit=limit)):
         listed.append((yield from _endpoint(row)))
     return listed
 

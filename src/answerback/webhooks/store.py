@@ -137,10 +137,13 @@ class DeliveryStore:
         """Raises NotFound."""
         return await self._database.read.run(lambda tx: endpoints.get(tx, tenant_id, endpoint_id), tenant_id=tenant_id)
 
-    async def list_endpoints(self, tenant_id: str, after: str | None, limit: int) -> Sequence[Endpoint]:
-        """Newest first; `after` is the last id of the page before."""
+    async def list_endpoints(
+        self, tenant_id: str, after: str | None, limit: int, *, newest_first: bool = True
+    ) -> Sequence[Endpoint]:
+        """By the time of creation; `after` is the last id of the page before."""
         return await self._database.read.run(
-            lambda tx: endpoints.list_endpoints(tx, tenant_id, after, limit), tenant_id=tenant_id
+            lambda tx: endpoints.list_endpoints(tx, tenant_id, after, limit, newest_first=newest_first),
+            tenant_id=tenant_id,
         )
 
     async def update_endpoint(
