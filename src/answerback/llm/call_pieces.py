@@ -32,21 +32,36 @@ class CallPieces:
     def __init__(self) -> None:
         self._calls: list[_Begun] = []
         self._ids: set[str] = set()
+        self._function_call: _Begun | None = None
 
     def check_whole(self) -> None:
         """Raises ProviderError if a call named no tool."""
         if not all(call.named for call in self._calls):
             raise names_no_tool()
+        if self._function_call is not None and not (self._calls or self._function_call.named):
+            raise names_no_tool()
 
-    def conforming(self, pieces: list[Json]) -> list[Json]:
-        """The pieces of one delta as clients can join them. Raises ProviderError beyond `MOST_CALLS`."""
+    def note_function_call(self, piece: Json) -> None:
+        """A piece of the one call in the form of earlier models. Raises ProviderError for one that is no object."""
+        if not isinstance(piece, dict):
+            raise names_no_tool()
+        call = self._function_call = self._function_call or _Begun(None, None)
+        call.named = call.named or _name({"function": piece})
+
+    def conforming(self, pieces: Json) -> list[Json]:
+        """The pieces of one delta as clients can join them. Raises ProviderError for what is no list of objects (nulls
+        are passed over), and beyond `MOST_CALLS`."""
+        if not isinstance(pieces, list):
+            raise names_no_tool()
         joinable = list[Json]()
         taken = set[int]()
         if len(pieces) > MOST_CALLS:
             raise too_many_calls()
         for piece in pieces:
-            if not isinstance(piece, dict):
+            if piece is None:
                 continue
+            if not isinstance(piece, dict):
+                raise names_no_tool()
             position = self._position(piece, taken)
             begins = position == len(self._calls)
             if begins:
@@ -89,8 +104,11 @@ class CallPieces:
             made.pop("type", None)
         if isinstance(function := piece.get("function"), dict):
             made["function"] = self._function(function, call)
-        elif isinstance(custom := piece.get("custom"), dict) and isinstance(custom.get("name"), str):
-            call.named = call.named or custom["name"]
+        elif isinstance(custom := piece.get("custom"), dict):
+            named = custom.get("name")
+            call.named = call.named or (named if isinstance(named, str) else "")
+            if not isinstance(said := custom.get("input"), str | None):
+                made["custom"] = {**custom, "input": as_text(said)}
         return made
 
     def _function(self, function: Mapping[str, Json], call: _Begun) -> dict[str, Json]:

@@ -128,9 +128,11 @@ def _calls(message: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _pieces(delta: Mapping[str, Json], calls: CallPieces) -> dict[str, Json]:
+    if function_call := delta.get("function_call"):
+        calls.note_function_call(function_call)
     given = delta.get("tool_calls")
-    if not isinstance(given, list):
-        return {} if given is None else {"tool_calls": None}
+    if not given:
+        return {} if given is None or given == [] else {"tool_calls": None}
     pieces = calls.conforming(given)
     return {} if pieces == given else {"tool_calls": pieces}
 

@@ -29,7 +29,13 @@ def tool_calls(message: Mapping[str, Json]) -> tuple[dict[str, Json], ...]:
 
 def calls_tools(said: Json) -> bool:
     """Whether a message, or a piece of one, calls tools."""
-    return isinstance(said, dict) and bool(said.get("tool_calls") or said.get("function_call"))
+    if not isinstance(said, dict):
+        return False
+    listed = said.get("tool_calls")
+    # Entries of null stand for nothing.
+    return (any(each is not None for each in listed) if isinstance(listed, list) else bool(listed)) or bool(
+        said.get("function_call")
+    )
 
 
 def type_of(call: Mapping[str, Json]) -> str:
