@@ -67,8 +67,22 @@ def final(name: str, reply: replies.Reply, code: ErrorCode, says: str = "") -> R
     return Row(name, reply, code, retryable=False, says=says)
 
 
+DATE = formatdate(NOW / 1000, usegmt=True)
+
+
 def status(code: int, retry_after: str) -> replies.Reply:
-    return replies.status(code, headers={"Retry-After": retry_after})
+    return replies.status(code, headers={"Retry-After": retry_after, "Date": DATE})
+
+
+def at(date: str, clock: float = NOW / 1000) -> replies.Reply:
+    """Asks for 90 seconds by a date of this clock."""
+    again = formatdate(clock + 90, usegmt=True)
+    return replies.status(429, headers={"Retry-After": again, "Date": date})
+
+
+def at_an_hour(hours: int) -> replies.Reply:
+    clock = NOW / 1000 + 3600 * hours
+    return at(formatdate(clock, usegmt=True), clock)
 
 
 def reset(value: str) -> replies.Reply:
@@ -103,12 +117,17 @@ BLANK_PARTS = [{"type": "image_url", "image_url": {}}, {"type": "text", "text": 
 
 CHALLENGE = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>"
 
+SWITCHES = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+
 TABLE = [
     limited("429", replies.status(429), None),
     limited("429 in seconds", status(429, "7"), 7.0),
     limited("429 at once", status(429, "0"), 0.0),
     limited("429 by date", status(429, formatdate(NOW / 1000 + 90, usegmt=True)), 90.0),
     limited("429 by a past date", status(429, formatdate(NOW / 1000 - 90, usegmt=True)), None),
+    limited("429 by a clock that is ahead", at_an_hour(+1), 90.0),
+    limited("429 by a clock that is behind", at_an_hour(-1), 90.0),
+    limited("429 by a date without a clock", at("sometime"), 90.0),
     limited("429 by garbage", status(429, "soon"), None),
     limited("429 by infinity", status(429, "inf"), None),
     limited("429 after a negative time", status(429, "-5"), None),
@@ -170,6 +189,8 @@ TABLE = [
     refused("422", replies.status(422)),
     refused("400 in a 200", replies.error_in_200("context_length_exceeded"), "scripted"),
     refused("302", replies.status(302, headers={"Location": "/v1/chat/completions"}), "redirects"),
+    refused("306", replies.status(306), "redirects"),
+    invalid("101", replies.babble(SWITCHES), "not valid HTTP"),
     refused("307", replies.status(307, headers={"Location": "/v1/chat/completions"}), "base URL"),
     refused("filtered", replies.message(None, "content_filter"), "filter"),
     failed("408", replies.status(408)),

@@ -58,6 +58,16 @@ def parse_retry_after(value: str | None, now_ms: int) -> float | None:
     return _until(moment, now_ms)
 
 
+def clock_of(date: str | None, now_ms: int) -> int:
+    """The wall clock of a server whose response has this `Date`, in epoch milliseconds: dates that it names are of that
+    clock, which may be another than ours. Ours, `now_ms`, where it says none."""
+    try:
+        moment = parsedate_to_datetime(date or "")
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return now_ms
+
+
 def duration(value: str) -> float | None:
     """Seconds of `7.66`, `34s`, `1h2m3.5s`, `2 minutes`, or of `[days.]hh:mm:ss`; None for anything else."""
     value = value.strip()

@@ -183,7 +183,7 @@ TABLE: tuple[Row, ...] = (
         statuses=(NO_STATUS, 400, 404, 405, 421, 500),
         says=NOWHERE,
     ),
-    row(Meaning.WRONG_PATH, "RFC 9110, section 15.4: redirects", statuses=(300, 301, 302, 303, 304, 305, 307, 308)),
+    row(Meaning.WRONG_PATH, "RFC 9110, section 15.4: redirects", statuses=range(300, 400)),
     # What the status alone says.
     row(Meaning.AUTH, "RFC 9110, sections 15.5.2 and 15.5.8", statuses=(401, 407)),
     row(

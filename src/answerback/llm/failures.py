@@ -11,7 +11,7 @@ from typing import assert_never
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
-from answerback.kernel.waits import parse_retry_after, sane, wait_in_text
+from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text
 from answerback.llm.blank_errors import is_error
 from answerback.llm.completions import decode, invalid
 from answerback.llm.dialects import LONGEST_SENTENCE, classify
@@ -216,7 +216,7 @@ def _wait(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) ->
     value = _header("retry-after-ms", headers, body)
     if value is not None and _NUMBER.fullmatch(value):
         return sane(float(value) / 1000)
-    wait = parse_retry_after(_header("Retry-After", headers, body), now)
+    wait = parse_retry_after(_header("Retry-After", headers, body), clock_of(headers.get("Date"), now))
     if wait is not None:
         return sane(wait)
     value = _header("X-RateLimit-Reset", headers, body) or _header("RateLimit-Reset", headers, body)

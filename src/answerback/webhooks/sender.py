@@ -8,7 +8,7 @@ from answerback.http.client.connection import Response
 from answerback.http.client.errors import HttpError
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import CallbackRefused
-from answerback.kernel.waits import parse_retry_after, wait_in_answer
+from answerback.kernel.waits import clock_of, parse_retry_after, wait_in_answer
 from answerback.webhooks.connections import GuardedClient, as_written, explain
 from answerback.webhooks.errors import NotSent, SendError
 from answerback.webhooks.guard import AddressGuard
@@ -80,7 +80,8 @@ class WebhookSender:
             # Of a body that has not ended the rest may be endless: the connection goes rather than being drained.
             response.close()
         snippet = body.snippet()
-        wait = parse_retry_after(response.headers.get("Retry-After"), self._now())
+        now = clock_of(response.headers.get("Date"), self._now())
+        wait = parse_retry_after(response.headers.get("Retry-After"), now)
         if wait is None and response.status in HTTP_BUSY:
             wait = wait_in_answer(snippet, self._now())
         return CallbackResponse(response.status, wait, snippet)

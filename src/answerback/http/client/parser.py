@@ -26,7 +26,7 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
 _PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
-_BODILESS = frozenset({101, 204, 304})
+_BODILESS = frozenset({204, 304})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,10 @@ class ResponseParser:
     def _take_head(self, data: bytes) -> None:
         self._head_bytes += len(data)
         head = _head(data)
-        if head.status < 200 and head.status != 101:
+        if head.status == 101:
+            # Of no protocol that was asked for (RFC 9110, section 15.2.2).
+            raise NotHttp("another protocol")
+        if head.status < 200:
             self._interim += 1
             if self._interim > MAX_INTERIM_RESPONSES:
                 raise TooMuchFraming("too many interim responses")
@@ -139,7 +142,7 @@ class ResponseParser:
         """RFC 9112, section 6.3. Raises BodyBroken where the head does not say plainly where the body ends."""
         codings = [each.strip().lower() for each in ",".join(head.headers.getall("Transfer-Encoding", ())).split(",")]
         lengths = {each.strip() for each in ",".join(head.headers.getall("Content-Length", ())).split(",")}
-        self.reusable = head.keeps_connection and head.status != 101
+        self.reusable = head.keeps_connection
         if head.status in _BODILESS:
             self.complete = True
         elif codings != [""]:
