@@ -137,6 +137,34 @@ async def test_what_follows_a_whole_answer_is_waited_for_a_moment_only(
     assert text_of(await joined(sse(*WHOLE), **how)) == "Hello"
 
 
+class Silent(Scripted):
+    """A response that comes to no end. Only its silence takes time, by a clock of its own."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        super().__init__(*pieces)
+        self.seconds = 0.0
+
+    async def read_some(self) -> bytes:
+        if self._pieces:
+            return self._pieces.pop(0)
+        while True:
+            self.seconds += 0.01
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("events", "most"), [((*WHOLE, DONE), 0.1), (WHOLE, 5.0)], ids=["done", "ended"])
+async def test_an_answer_ends_soon_though_its_connection_stays_open(
+    events: Iterable[Any], most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response = Silent(sse(*events))
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: response.seconds)
+
+    read = [chunk async for chunk in chunks(response, lambda: 0, "m")]  # type: ignore[arg-type]
+
+    assert "".join(chunk.text for chunk in read) == "Hello"
+    assert response.seconds <= most
+
+
 @pytest.mark.parametrize("how", [{"hangs": True}, {"breaks": True}], ids=str)
 async def test_an_answer_that_goes_on_after_its_end_has_not_ended_yet(
     how: dict[str, bool], monkeypatch: pytest.MonkeyPatch

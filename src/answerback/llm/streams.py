@@ -13,7 +13,7 @@ from answerback.llm.model import Chunk
 from answerback.llm.sse import first_data
 from answerback.llm.transport import OpenResponse
 
-END_SECONDS = 10.0
+END_SECONDS = 3.0
 """How long the usage and the end of the body are waited for after the `finish_reason`."""
 
 A_TURN = 64
@@ -22,8 +22,8 @@ A_TURN = 64
 CHUNKS_A_SECOND, CHUNKS_AT_ONCE = 5_000, 2_000
 """How many chunks of a stream are read: one that never pauses would slow down all others. No model is as fast."""
 
-TAIL_SECONDS = 1.0
-"""How long the usage is waited for after `[DONE]`."""
+TAIL_SECONDS = 0.05
+"""How long the usage is waited for after `[DONE]`: it is there already, or does not come."""
 
 
 async def chunks(
