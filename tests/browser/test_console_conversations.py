@@ -42,6 +42,7 @@ async def test_what_was_said_is_a_chat_and_can_be_erased(visitor: Visitor, runni
 
     await page.wait_for_url("**/console/conversations")
     assert (await running.request("GET", "/v1/sessions/a%2Fb%3Fc", key=key))["messages"] == []
+    await page.get_by_role("row", name="a/b?c").get_by_text("Erased", exact=True).wait_for()
 
 
 async def test_a_job_whose_conversation_was_erased_names_no_other_one(visitor: Visitor, running: Shop) -> None:

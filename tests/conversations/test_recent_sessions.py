@@ -9,7 +9,7 @@ from httpx2 import AsyncClient
 from answerback.conversations.routes import router
 from answerback.conversations.windows import DatabaseWindows
 from answerback.testing.clock import FakeClock
-from builders import MEMORY, URL, accept, ended_job
+from builders import MEMORY, TENANT, URL, accept, ended_job
 from in_process import AnyKey, calling
 from stores import Stores
 
@@ -43,6 +43,17 @@ async def test_the_last_used_come_first_with_what_waits_in_them(
     assert seen == [("a", 2, 0), ("b", 2, 1), (URL, 1, 0)]
     assert page["next"] is None
     assert page["items"][0]["updated_at"] > page["items"][1]["updated_at"]
+
+
+async def test_messages_that_were_erased_are_not_counted(stores: Stores, client: AsyncClient) -> None:
+    for _ in range(2):
+        await ended_job(stores, session="a")
+    await stores.conversations.erase(TENANT, "a", lambda *_: iter(()))  # type: ignore[arg-type]
+    assert [each["messages"] for each in (await listed(client))["items"]] == [0]
+
+    await ended_job(stores, session="a")
+
+    assert [each["messages"] for each in (await listed(client))["items"]] == [1]
 
 
 async def test_pages_follow_each_other_also_where_times_are_the_same(stores: Stores, client: AsyncClient) -> None:

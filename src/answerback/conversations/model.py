@@ -36,8 +36,8 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class ConversationSummary:
-    """A conversation as lists show it: how many messages were sent to it, how many of them wait for an answer, and when
-    one was last answered, in epoch milliseconds."""
+    """A conversation as lists show it: how many messages were sent to it since it was erased, how many wait for an
+    answer, and when one was last answered, in epoch milliseconds."""
 
     key: str
     messages: int

@@ -124,8 +124,8 @@ class SessionSummary(BaseModel):
     """A conversation, by its session_id or else its callback URL."""
 
     key: str = Field(examples=["customer-42"])
-    messages: int = Field(description="How many were ever sent to it, erased ones too.", examples=[7])
-    waiting: int = Field(description="How many of them wait for an answer.", examples=[0])
+    messages: int = Field(description="How many were sent to it since it was last erased.", examples=[7])
+    waiting: int = Field(description="How many wait for an answer.", examples=[0])
     updated_at: Time = Field(description="When one was last answered; before that, when it began.")
 
 

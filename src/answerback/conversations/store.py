@@ -76,7 +76,7 @@ RECENT = Statement(
     select(
         conversations.c.id,
         conversations.c.key,
-        conversations.c.last_position,
+        (conversations.c.last_position - conversations.c.erased_through).label("messages"),
         conversations.c.pending,
         conversations.c.updated_at,
     )
@@ -141,7 +141,7 @@ def recent(
     below = before or ConversationPosition(AFTER_ALL, AFTER_ALL)
     rows = yield RECENT(tenant_id=tenant_id, limit=limit + 1, **below._asdict())
     shown = rows[:limit]
-    summaries = [ConversationSummary(row.key, row.last_position, row.pending, row.updated_at) for row in shown]
+    summaries = [ConversationSummary(row.key, row.messages, row.pending, row.updated_at) for row in shown]
     return ConversationPage(
         summaries, ConversationPosition(shown[-1].updated_at, shown[-1].id) if len(rows) > limit else None
     )

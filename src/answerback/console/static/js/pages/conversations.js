@@ -7,7 +7,7 @@ import { label } from "../parts/badge.js";
 import { input } from "../parts/fields.js";
 import { empty, head } from "../parts/notice.js";
 import { inline } from "../parts/text.js";
-import { whose } from "../parts/tenants.js";
+import { othersToo, whose } from "../parts/tenants.js";
 import { changed, conversationPath, go } from "../router.js";
 import { time } from "../time.js";
 
@@ -20,6 +20,7 @@ const REREAD_MS = 10_000;
 export async function page(view) {
   const tenant = view.tenant;
   const place = h("div");
+  const others = othersToo(view);
   const body = h("tbody");
   const heads = COLUMNS.map((name, i) => h("th", { scope: "col", class: i === 1 || i === 2 ? "number" : "" }, name));
   const table = h(
@@ -40,7 +41,7 @@ export async function page(view) {
       body,
       items.map((each) => ({ key: each.key, value: each, make: () => row(each, tenant) })),
     );
-    refill(place, items.length ? [table, pager(view.query, next)] : nothing());
+    refill(place, items.length ? [table, pager(view.query, next)] : nothing(others));
   };
   await read();
   if (!before) view.every(REREAD_MS, read);
@@ -51,7 +52,7 @@ function row(one, tenant) {
     "tr.link",
     {},
     h("td", {}, h("a.whole.cut", { href: conversationPath(one.key, tenant) }, inline(one.key))),
-    h("td.number", { "data-name": "Messages" }, number(one.messages)),
+    h("td.number", { "data-name": "Messages" }, one.messages ? number(one.messages) : h("span.muted", {}, "Erased")),
     h(
       "td.number",
       { "data-name": "Waiting" },
@@ -75,11 +76,12 @@ function opener(tenant) {
   return h("form", { onsubmit: open }, name);
 }
 
-function nothing() {
+function nothing(others) {
   const start = h("a.button.primary", { href: "/console/playground?by=webhook" }, "Send a test message");
   return empty(
     "No conversations yet",
     "Messages with the same session_id are one conversation: answered in order, and remembered.",
+    others,
     start,
   );
 }

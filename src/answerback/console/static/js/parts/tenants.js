@@ -12,8 +12,15 @@ const MOST_READ = 50;
 /** Stands for all tenants together, where a list takes that. */
 export const ALL = "*";
 
-/** The names of tenants by their ids, as their first keys are named; none for who is no operator. */
-export async function tenantNames(view) {
+const asked = new WeakMap();
+
+/** The names of tenants by their ids, as their first keys are named; none for who is no operator. Read once a page. */
+export function tenantNames(view) {
+  if (!asked.has(view)) asked.set(view, read(view));
+  return asked.get(view);
+}
+
+async function read(view) {
   if (!view.session.operator || view.session.keyless) return new Map();
   const own = view.session.tenant;
   const names = new Map();
@@ -36,13 +43,20 @@ export function tenantChoice(names, chosen, { all = false, onchange }) {
 
 /** A choice of the tenant whose objects a page shows, if there is one: it comes once the names are read. */
 export function whose(view) {
-  const place = h("div", { hidden: true });
+  const place = h("label.row.small.muted", { hidden: true });
   const chosen = view.query.get("tenant") ?? view.session.tenant;
   const onchange = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));
   view.again(async () => {
     const names = await tenantNames(view);
     place.hidden = names.size < 2;
-    if (names.size > 1) fill(place, tenantChoice(names, chosen, { onchange }));
+    if (names.size > 1) fill(place, "Tenant", tenantChoice(names, chosen, { onchange }));
   });
   return place;
+}
+
+/** Said where nothing is shown, if there are tenants to choose from. */
+export function othersToo(view) {
+  const words = h("p", { hidden: true }, "Only one tenant is shown here: choose another above.");
+  view.again(async () => (words.hidden = (await tenantNames(view)).size < 2));
+  return words;
 }
