@@ -39,6 +39,9 @@ async def test_the_signing_secret_is_shown_when_it_is_asked_for(visitor: Visitor
 
     await visitor.role("button", "Show it").click()
     await page.get_by_text(secret).wait_for()
+    await visitor.role("button", "Hide", exact=True).click()
+    await visitor.role("button", "Show it").wait_for()
+    assert secret not in await page.content()
     await visitor.role("button", "Rotate", exact=True).click()
     await visitor.agrees("Rotate")
 
@@ -54,6 +57,7 @@ async def test_what_would_be_resent_is_counted_before(visitor: Visitor, running:
     await visitor.role("link", "Receivers").click()
     await visitor.role("button", "Resend all that failed").click()
     await visitor.sees("1 callback will be sent again.")
+    await visitor.sees("erased with their conversation cannot be sent again")
     resend = page.get_by_role("dialog").get_by_role("button", name="Resend them")
     await expect(resend).to_be_enabled()
 
@@ -98,12 +102,12 @@ async def test_a_path_that_fails_is_named_beside_one_that_is_taken(visitor: Visi
     await running.say("Do you ship to Norway?", key=visitor.key, path="/crm-of-one")
     await visitor.open("/console/receivers")
     await visitor.sees("Failing")
-    await visitor.sees("/crm-of-one: the receiver answered 410")
+    await visitor.sees("the receiver answered 410: /crm-of-one")
 
     await running.say("Do you ship to Norway?", key=visitor.key, path="/taken")
 
     await visitor.sees("Partly failing")
-    await visitor.sees("/crm-of-one: the receiver answered 410")
+    await visitor.sees("the receiver answered 410: /crm-of-one")
     assert await visitor.faults() == []
 
 
@@ -132,4 +136,46 @@ async def test_an_endpoint_names_the_other_path_of_its_server_that_fails(visitor
     page = await visitor.open("/console/receivers")
     item = page.get_by_role("listitem").filter(has_text="log")
     await item.get_by_text("Partly failing").wait_for()
-    await item.get_by_text("/crm-of-two: the receiver answered 410").wait_for()
+    await item.get_by_text("the receiver answered 410: /crm-of-two").wait_for()
+
+
+FROZEN = "const start = Date.now(); Date.now = () => start;"
+"""Nothing is read again because time passes."""
+
+
+async def test_receivers_follow_what_jobs_do(visitor: Visitor, running: Shop) -> None:
+    await visitor.page.add_init_script(FROZEN)
+    page = await visitor.open("/console/receivers")
+    await visitor.sees("No callbacks yet")
+    await expect(visitor.role("button", "Resend all that failed")).to_be_disabled()
+    running.receiver.on("/lost-later", behaviours.gone())
+
+    await running.say("Is the kettle BPA-free?", key=visitor.key, path="/lost-later")
+
+    row = page.get_by_role("table", name="Receivers").get_by_role("row").nth(1)
+    await row.get_by_text("Failing").wait_for()
+    await expect(visitor.role("button", "Resend all that failed")).to_be_enabled()
+
+
+async def test_endpoints_are_read_again_when_the_page_is_looked_at_again(visitor: Visitor, running: Shop) -> None:
+    await visitor.page.add_init_script(FROZEN)
+    page = await visitor.open("/console/receivers")
+    await visitor.sees("No endpoints")
+    endpoint = {"name": "log", "url": running.receiver.url("/events"), "event_types": ["message.completed"]}
+    made = await running.request("POST", "/v1/webhook_endpoints", endpoint, visitor.key)
+
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+
+    await visitor.role("button", "Delete: log").wait_for()
+    await running.request("DELETE", f"/v1/webhook_endpoints/{made['id']}", key=visitor.key)
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+    await visitor.sees("No endpoints")
+
+
+async def test_an_operator_who_sees_nothing_is_sent_to_other_tenants(owner: Visitor) -> None:
+    await owner.page.route("**/v1/receivers", lambda route: route.fulfill(json={"items": []}))
+    page = await owner.open("/console/receivers")
+
+    await owner.sees("No callbacks yet")
+    await owner.sees("Only one tenant is shown here: choose another above.")
+    await page.get_by_label("Tenant").wait_for()

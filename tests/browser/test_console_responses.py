@@ -3,6 +3,7 @@
 import asyncio
 
 from browsing import Visitor
+from playwright.async_api import expect
 from storefront import Shop
 
 from answerback.testing import replies
@@ -56,3 +57,21 @@ async def test_the_events_of_a_stream_are_shown(visitor: Visitor, running: Shop)
 
         await page.locator(".events").get_by_text("response.completed").wait_for()
         await visitor.sees("Once upon a time")
+
+
+async def test_a_response_that_ended_before_it_was_cancelled_says_so(visitor: Visitor, running: Shop) -> None:
+    ready = asyncio.Event()
+    running.llm.on("Take a while.", replies.hang(ready, replies.say("Here it is")))
+    body = {"input": "Take a while.", "instructions": "Be brief. " * 100, "background": True}
+    made = await running.request("POST", "/v1/responses", body, visitor.key)
+    visitor.expected.append("400")
+    page = await visitor.open(f"/console/responses/{made['id']}")
+    await expect(page).to_have_title(f"Response …{made['id'][-8:]} · Answerback")
+    await visitor.role("button", "Show all 1,000 characters").wait_for()
+    ended = {**made, "status": "completed"}
+    await page.route("**/cancel", lambda route: route.fulfill(json=ended))
+
+    await visitor.role("button", "Cancel").click()
+
+    await visitor.sees("It had already ended: completed.")
+    ready.set()

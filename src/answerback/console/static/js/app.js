@@ -3,6 +3,7 @@
 import { ApiError, unreachable } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Feed } from "./feed.js";
+import { tail } from "./format.js";
 import { closeAll } from "./parts/dialog.js";
 import { failed, passes } from "./parts/failed.js";
 import { follow, match } from "./router.js";
@@ -95,7 +96,8 @@ class Console {
       const module = await load(found);
       if (view !== this.#view) return;
       fill(this.#shell.main, view.late, root);
-      document.title = `${module.title} · Answerback`;
+      const { id } = found.params;
+      document.title = `${module.title}${id ? ` ${tail(id)}` : ""} · Answerback`;
       if (!back) {
         scrollTo(0, 0);
         this.#shell.main.focus({ preventScroll: true });

@@ -15,6 +15,8 @@ export const title = "Job";
 
 const REREAD_MS = 2000;
 const SELDOM_MS = 8000;
+/** Characters of a long value beside others. */
+const FACT = 600;
 const OPEN = ["held", "pending", "sending"];
 
 export async function page(view) {
@@ -150,8 +152,8 @@ function facts(job, session, { tenant }) {
     ["Asked again of", job.retry_of && to(job.retry_of)],
     ["Asked again as", job.retried_as && to(job.retried_as)],
     ["Lost leases", job.lease_losses || null],
-    ["Parameters", job.params && said(JSON.stringify(job.params, null, 2), "pre.wrap")],
-    ["Metadata", job.metadata && said(JSON.stringify(job.metadata, null, 2), "pre.wrap")],
+    ["Parameters", job.params && said(JSON.stringify(job.params, null, 2), "pre.wrap", FACT)],
+    ["Metadata", job.metadata && said(JSON.stringify(job.metadata, null, 2), "pre.wrap", FACT)],
   ];
   const given = rows.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
   return h(

@@ -252,7 +252,7 @@ function filters(view, names, place, read) {
       : null,
     field("State", choice("status", JOB_STATES, "Any state")),
     field("Callback", choice("delivery", DELIVERY_STATES, "Any state")),
-    field("Conversation", text("session_id", "session_id or callback URL")),
+    field("Conversation", text("session_id", "session_id or URL")),
     field("Error", text("error", "Code or words")),
   ];
   const details = h("details", { open: more }, h("summary.small", {}, "More filters"), h("div.filters", {}, rest));

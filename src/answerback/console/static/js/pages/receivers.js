@@ -8,13 +8,15 @@ import { attempt, card, empty, head, toast } from "../parts/notice.js";
 import { resend } from "../parts/resend.js";
 import { secret } from "../parts/secret.js";
 import { health, problemAt } from "../parts/standing.js";
-import { whose } from "../parts/tenants.js";
+import { othersToo, whose } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
 import { time } from "../time.js";
 
 export const title = "Receivers";
 
 const COLUMNS = ["Receiver", "Health", "Waiting", "Dead", "Last attempt", "Next attempt", ""];
+/** How long a change waits until it is shown. */
+const SOON_MS = 2000;
 const REREAD_MS = 10_000;
 /** How many failing paths of a receiver are named. */
 const SHOWN_PATHS = 3;
@@ -43,32 +45,51 @@ export async function page(view) {
     head("Receivers", lead, whose(view), act),
     h("div.stack", {}, parts.progress, h("section.card", { "aria-label": "Receivers" }, parts.place), parts.more),
   );
+  const others = othersToo(view);
   let own = null;
   const read = async () => {
     const { items } = await get("/v1/receivers", { tenant }, view.signal);
-    draw(parts, items, { again, tenant });
+    draw(parts, items, { again, tenant, others });
+    act.disabled = !items.some(isOwed);
     own?.drawHealth(items);
     return items;
   };
   const items = await read();
-  view.every(REREAD_MS, async () => void (await read()));
+  live(view, read);
   if (tenant && tenant !== view.session.tenant) return;
   own = await endpoints(view);
+  live(view, own.read, { isSlow: true });
   own.drawHealth(items);
   fill(parts.more, own.element, secret());
 }
+
+/** Reads again now and then, when the page is looked at again, and, unless it `isSlow`, soon after jobs moved. */
+function live(view, read, { isSlow = false } = {}) {
+  let due = Date.now() + REREAD_MS;
+  const move = () => (due = 0);
+  document.addEventListener("visibilitychange", move, { signal: view.signal });
+  addEventListener("focus", move, { signal: view.signal });
+  if (!isSlow) view.feed.addEventListener("jobs", move, { signal: view.signal });
+  view.every(SOON_MS, async () => {
+    if (Date.now() < due) return null;
+    due = Date.now() + REREAD_MS;
+    await read();
+  });
+}
+
+const isOwed = (one) => one.waiting + one.held + one.dead > 0;
 
 function draw(parts, items, how) {
   sync(
     parts.body,
     items.map((one) => ({ key: one.origin, value: one, make: () => row(one, how) })),
   );
-  fill(parts.place, items.length ? parts.table : nothing());
+  fill(parts.place, items.length ? parts.table : nothing(how.others));
 }
 
-function nothing() {
+function nothing(others) {
   const start = h("a.button", { href: "/console/playground?by=webhook" }, "Send a test message");
-  return empty("No callbacks yet", "A receiver appears here with the first callback that goes to it.", start);
+  return empty("No callbacks yet", "A receiver appears here with the first callback that goes to it.", others, start);
 }
 
 function row(one, { again, tenant }) {
@@ -76,7 +97,6 @@ function row(one, { again, tenant }) {
   const button = (name, act) =>
     h("button.button.tight", { type: "button", "aria-label": `${name}: ${server}`, onclick: act }, name);
   const waiting = one.waiting + one.held;
-  const failed = waiting + one.dead > 0;
   return h(
     "tr",
     {},
@@ -106,7 +126,7 @@ function row(one, { again, tenant }) {
         "span.row.end",
         {},
         button("Send test", ({ currentTarget }) => test(one, currentTarget, tenant)),
-        failed ? button("Resend", () => again(server)) : null,
+        isOwed(one) ? button("Resend", () => again(server)) : null,
       ),
     ),
   );

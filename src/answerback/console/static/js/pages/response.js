@@ -14,6 +14,8 @@ import { exact } from "../time.js";
 export const title = "Response";
 
 const REREAD_MS = 1500;
+/** Characters of a long value beside others. */
+const FACT = 600;
 const OPEN = ["queued", "in_progress"];
 const TONES = { completed: "good", failed: "bad", incomplete: "warn", cancelled: "", queued: "", in_progress: "busy" };
 
@@ -99,8 +101,8 @@ function actions(response, read) {
   if (response.background && OPEN.includes(response.status)) {
     return button("Cancel", ({ currentTarget }) =>
       attempt(currentTarget, async () => {
-        await post(`/v1/responses/${response.id}/cancel`);
-        toast("The response was cancelled.");
+        const { status } = await post(`/v1/responses/${response.id}/cancel`);
+        toast(status === "cancelled" ? "The response was cancelled." : `It had already ended: ${sentence(status).toLowerCase()}.`);
         await read();
       }),
     );
@@ -137,7 +139,7 @@ function facts(response) {
     ["Job", h("a", { href: `/console/jobs/${job}` }, "Timeline")],
     ["Goes on from", previous && idLink(previous, `/console/responses/${previous}`)],
     ["Conversation", response.conversation?.id],
-    ["Instructions", response.instructions && said(response.instructions)],
+    ["Instructions", response.instructions && said(response.instructions, "div.said", FACT)],
     ["Incomplete", response.incomplete_details?.reason],
   ];
   return h(

@@ -1,7 +1,7 @@
 /** Charts, drawn as SVG. */
 
 import { fill, h, s } from "../dom.js";
-import { counted } from "../format.js";
+import { counted, number } from "../format.js";
 import { minute } from "../time.js";
 
 const HEIGHT = 132;
@@ -36,7 +36,7 @@ export function minuteChart() {
       minutes.map((each, i) => bar(each, i, minutes.length, peak)),
     );
     svg.setAttribute("aria-label", `Answers a minute in the last hour: ${total(minutes)}.`);
-    fill(scale, h("span", {}, String(peak)));
+    fill(scale, h("span", {}, number(peak)));
     fill(from, minutes.length ? minute(minutes[0].minute) : "");
     fill(caption, total(minutes));
   }
@@ -45,7 +45,7 @@ export function minuteChart() {
   return { figure, caption, draw };
 }
 
-const words = ({ completed, failed }) => `${counted(completed, "answer")}, ${failed} failed`;
+const words = ({ completed, failed }) => `${counted(completed, "answer")}, ${number(failed)} failed`;
 
 function total(minutes) {
   const sum = (name) => minutes.reduce((so, each) => so + each[name], 0);

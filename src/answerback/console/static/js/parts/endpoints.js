@@ -16,11 +16,12 @@ const SHOWN_TYPES = 3;
 /** Of what the service does not do yet: nothing would come. */
 const isToCome = (type) => type.startsWith("batch.");
 
-/** The card with the endpoints of the tenant, and what draws how their servers are: of GET /v1/receivers. */
+/** The card with the endpoints of the tenant, what reads them again, and what draws how their servers are. */
 export async function endpoints(view) {
   const place = h("div");
   const standings = new Map();
   let servers = [];
+  let shown = null;
   const drawStandings = () => {
     for (const [standing, url] of standings) {
       fill(standing, how(url, servers));
@@ -29,6 +30,9 @@ export async function endpoints(view) {
   const { data: types } = await get("/v1/webhook_event_types", null, view.signal);
   const read = async () => {
     const list = (await get("/v1/webhook_endpoints", { limit: SIZE }, view.signal)).data;
+    const written = JSON.stringify(list);
+    if (written === shown) return;
+    shown = written;
     standings.clear();
     draw(place, list, standings, read);
     drawStandings();
@@ -39,7 +43,7 @@ export async function endpoints(view) {
     servers = items;
     drawStandings();
   };
-  return { element: card("Webhook endpoints", place, make), drawHealth };
+  return { element: card("Webhook endpoints", place, make), read, drawHealth };
 }
 
 /** Its own failure, if its path is known to fail; else how its server is: where another path fails, that is named. */

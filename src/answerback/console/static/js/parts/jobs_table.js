@@ -57,7 +57,7 @@ const CELLS = {
   Tenant: (job, { tenants }) =>
     h("td", { "data-name": "Tenant" }, h("div.cut", {}, inline(tenants.get(job.tenant_id) ?? job.tenant_id))),
   "Conversation or model": (job) => h("td.wide", {}, about(job)),
-  Callback: (job) => h("td", {}, delivery(job.delivery)),
+  Callback: (job) => h("td.nowrap", {}, delivery(job.delivery)),
   Took: (job) => h("td.number.nowrap", { "data-name": "Took" }, took(job)),
   Accepted: (job) => h("td.when.nowrap.muted", {}, time(job.created_at)),
 };

@@ -29,7 +29,8 @@ export async function resend(view, server, place, tenant) {
   const url = input({ name: "url", value: server, placeholder: "Any URL" });
   const age = select(AGES, "", { name: "age" });
   const count = h("p.strong", { role: "status" }, "…");
-  const fields = [field("State", state), field("URL begins with", url), field("Owed since", age), count];
+  const erased = h("p.muted.small", {}, "Callbacks that were erased with their conversation cannot be sent again.");
+  const fields = [field("State", state), field("URL begins with", url), field("Owed since", age), count, erased];
   const body = () => asked(state.value, url.value.trim(), Number(age.value));
   const submit = submitter("Resend them");
   const counter = counting(count, submit, body, tenant);

@@ -7,29 +7,36 @@ import { code } from "./code.js";
 import { ask } from "./dialog.js";
 import { attempt, card, toast } from "./notice.js";
 
+const SHOW = "Show it";
+
 export function secret() {
-  const place = h(
-    "div.card-body.stack",
+  const about = h(
+    "p.muted",
     {},
-    h(
-      "p.muted",
-      {},
-      "Receivers check with it that a callback is from this service. Endpoints have secrets of their own.",
-    ),
+    "Receivers check with it that a callback is from this service. Endpoints have secrets of their own.",
   );
+  const place = h("div.card-body.stack", {}, about);
+  let shown = false;
   const reveal = h(
     "button.button.tight",
-    { type: "button", onclick: ({ currentTarget }) => attempt(currentTarget, show) },
-    "Show it",
+    { type: "button", onclick: () => attempt(reveal, shown ? hide : show) },
+    SHOW,
   );
   const rotate = h("button.button.tight", { type: "button", onclick: replace }, "Rotate");
 
   async function show() {
     draw(await get("/v1/signing_secret"));
   }
+  function hide() {
+    shown = false;
+    fill(place, about);
+    fill(reveal, SHOW);
+  }
   function draw({ secret: text, previous_expires_at: until }) {
     const both = until ? h("p.small", {}, `The secret before it signs too, until ${exact(until)}.`) : null;
+    shown = true;
     fill(place, code({ Secret: text }), both);
+    fill(reveal, "Hide");
   }
   async function replace() {
     const words =

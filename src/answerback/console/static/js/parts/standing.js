@@ -13,7 +13,7 @@ export function standing({ reachable, since }) {
 }
 
 /** Of a failing path of a receiver. */
-export const problemAt = ({ url, error }) => `${url.slice(serverOf(url).length - 1)}: ${error}`;
+export const problemAt = ({ url, error }) => `${error}: ${url.slice(serverOf(url).length - 1)}`;
 
 /** Of a receiver of GET /v1/receivers. */
 export function health({ healthy, failing }) {

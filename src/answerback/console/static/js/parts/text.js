@@ -36,13 +36,13 @@ export function append(element, text) {
   element.append(...(typeof first === "string" ? rest : [first, ...rest]));
 }
 
-/** A text of any length. */
-export function said(text, tag = "div.said") {
+/** A text of any length: so many characters at first. */
+export function said(text, tag = "div.said", most = SHOWN) {
   const element = h(tag, { dir: "auto" });
-  if (text.length <= SHOWN) return fill(element, pieces(text));
+  if (text.length <= most) return fill(element, pieces(text));
   const all = () => fill(element, pieces(text));
   const more = `Show all ${text.length.toLocaleString("en")} characters`;
-  return fill(element, pieces(text.slice(0, SHOWN)), "… ", h("button.button.tight", { type: "button", onclick: all }, more));
+  return fill(element, pieces(text.slice(0, most)), "… ", h("button.button.tight", { type: "button", onclick: all }, more));
 }
 
 /** A short text in a line with others: its direction does not reach them. */
