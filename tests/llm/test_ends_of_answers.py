@@ -249,3 +249,10 @@ async def test_reasoning_alone_is_an_answer_to_relay_but_not_one_to_read(
     with pytest.raises(ProviderError) as caught:
         reply.answer()
     assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY
+
+
+async def test_the_answer_is_the_first_choice_by_its_index(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    choices = [{"index": n, "message": {"content": f"answer {n}"}, "finish_reason": "stop"} for n in (1, 0)]
+    llm.then(replies.completion(choices=choices))
+
+    assert (await ask(provider, REQUEST)).text == "answer 0"

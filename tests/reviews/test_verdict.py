@@ -17,6 +17,8 @@ from answerback.reviews.model import LONGEST_ERROR, Verdict, not_reviewed, verdi
         '```json\n{"score": 0.25, "feedback": "so-so"}\n```',
         '```\n{"score": 0.25, "feedback": "so-so"}```',
         'I think:\n```JSON\n{"score": 0.25,\n "feedback": "so-so"}\n```\nand that {is} all.',
+        '<think>\nThe form is {"score": ...}.\n</think>\n\n{"score": 0.25, "feedback": "so-so"}',
+        '<think>```\n{"score": 1, "feedback": "draft"}\n```</think>```json\n{"score": 0.25, "feedback": "so-so"}\n```',
         'My verdict is {"score": 0.25, "feedback": "so-so"}.',
     ],
 )

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import openai
 import pytest
 
@@ -103,6 +104,13 @@ async def test_openais_client_gets_vectors(llm: FakeLLM, client: openai.AsyncOpe
 
     assert [each.embedding for each in made.data] == [[2.0, 0.0], [5.0, 1.0]]
     assert llm.calls[-1].user == "hi"
+
+
+async def test_inputs_that_are_no_texts_have_vectors_too(llm: FakeLLM) -> None:
+    async with aiohttp.ClientSession() as session:
+        for given in (["hi", 7, True, None], [1, 2], [[1, 2], None], [], {}):
+            async with session.post(f"{llm.base_url}/embeddings", json={"model": "m", "input": given}) as response:
+                assert response.status == 200, given
 
 
 async def ask(provider: OpenAICompatible, text: str) -> str:

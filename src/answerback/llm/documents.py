@@ -87,6 +87,9 @@ def _readable(document: dict[str, Json], head: Head) -> dict[str, Json]:
     choices = document["choices"]
     if isinstance(choices, list):
         readable = [conforming_whole(each, position) for position, each in enumerate(choices)]
+        if all(isinstance(each, dict) for each in readable):
+            # The first one is the answer.
+            readable.sort(key=lambda each: each["index"])
         if readable != choices:
             return completions.Mended({**document, "choices": readable})
     return document

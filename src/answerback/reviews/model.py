@@ -19,6 +19,9 @@ MAX_PAGES = 200
 MAX_CHARS = 400_000
 """The most characters of one file, and of all together: about a hundred thousand tokens, more than most models take."""
 
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+"""What models of DeepSeek and Qwen think first, where their server leaves it in the text."""
+
 _FENCED = re.compile(r"```[a-zA-Z0-9_-]*\s*\n(.*?)```", re.DOTALL)
 
 
@@ -79,11 +82,11 @@ def not_reviewed(error: str | None) -> NotReviewed:
 
 
 def verdict(text: str) -> Verdict:
-    """Reads a chat model's answer: a JSON object, alone, in a code fence, or with words around it.
+    """Reads a chat model's answer: a JSON object, alone, in a code fence, or with words or thoughts around it.
 
     Raises ValueError unless it is `{"score": 0..1, "feedback": text}`; other fields are left out.
     """
-    document = _object(text)
+    document = _object(_THOUGHT.sub("", text))
     score, feedback = document.get("score"), document.get("feedback")
     if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score) or not 0 <= score <= 1:
         raise ValueError("its score is not a number from 0 to 1")

@@ -182,7 +182,9 @@ class FakeLLM:
         if request.path == "/v1/embeddings" and request.method == "POST":
             body = await request.json()
             given = body["input"]
-            return await self._answer(request, body, str(given[0] if isinstance(given, list) else given), embeddings())
+            return await self._answer(
+                request, body, str(given[0] if isinstance(given, list) and given else given), embeddings()
+            )
         if request.path == "/v1/models" and request.method == "GET":
             self.lists += 1
             self._changed()

@@ -61,7 +61,8 @@ def embeddings() -> Reply:
 
     async def reply(request: web.BaseRequest, call: Call) -> web.StreamResponse:  # noqa: ARG001
         given = call.body["input"]
-        texts = given if isinstance(given, list) else [given]
+        inputs = given if isinstance(given, list) else [given]
+        texts = [each if isinstance(each, str | list) else json.dumps(each) for each in inputs]
         data = [
             {"object": "embedding", "index": n, "embedding": [float(len(text)), float(n)]}
             for n, text in enumerate(texts)
