@@ -1,6 +1,7 @@
 """A PostgreSQL that is killed, silent, full or read-only refuses cleanly, keeps what it has, and is used again."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from answerback.database.operation import Operation, Transaction
 from answerback.database.postgres import connections, open_database, runner
-from answerback.database.probe import probe
+from answerback.database.probe import LOOK, probe
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import JobFilter
 from answerback.kernel.errors import StorageUnavailable
@@ -132,10 +134,98 @@ async def test_a_silent_server_is_given_up_with_its_connections(
             with pytest.raises(StorageUnavailable):
                 await accept(stores)
         link.thaw()
+        await eventually_answered(stores)
 
         # The other connections are as silent, and are not tried first.
         await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
         await stores.close()
+
+
+async def eventually_answered(stores: Stores) -> None:
+    """The server is not asked before the trial that is under way has ended."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(StorageUnavailable):
+                await stores.jobs.depth()
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_while_a_server_is_silent_operations_are_refused_at_once(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "ALIVE_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "TRIAL_SECONDS", 0.0)
+    async with Link(postgres.url) as link:
+        stores = await PostgresDatabase(link.url).open(None)
+        await accept(stores)
+        link.freeze()
+        with pytest.raises(StorageUnavailable, match="did not answer within 1 s"):
+            await accept(stores)
+
+        async with asyncio.timeout(1):
+            for act in (partial(accept, stores), stores.jobs.depth, partial(stores.database.write.run, probe)) * 10:
+                with pytest.raises(StorageUnavailable, match="did not answer within 1 s"):
+                    await act()
+
+        link.thaw()
+        await eventually_answered(stores)
+        accepted = await asyncio.gather(accept(stores), *(accept(stores, session=None) for _ in range(20)))
+        assert accepted[0].position == 2
+        await stores.close()
+
+
+async def test_a_transaction_is_given_up_once_its_server_is_known_to_be_silent(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.3)
+    async with Link(postgres.url) as link:
+        stores = await PostgresDatabase(link.url).open(None)
+        frozen = asyncio.Event()
+
+        def caught(_: Transaction) -> Operation[None]:
+            yield LOOK()
+            link.freeze()
+            frozen.set()
+            yield LOOK()
+
+        under_way = asyncio.create_task(stores.database.write.run(caught))
+        await frozen.wait()
+        with pytest.raises(StorageUnavailable, match="did not answer"):
+            await accept(stores)
+
+        # Its own time would be 15 s.
+        async with asyncio.timeout(5):
+            with pytest.raises(StorageUnavailable):
+                await under_way
+        await stores.close()
+
+
+async def test_a_connection_that_cannot_be_made_while_others_are_answered_is_no_silence(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.3)
+    asked, begun = asyncio.Event(), asyncio.Event()
+
+    async def lost(*_: Any, **__: Any) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    async def waits(connection: Any) -> None:
+        begun.set()
+        await asked.wait()
+
+    pool = stores.database.write.runner._connections
+    await stores.jobs.depth()
+    monkeypatch.setattr(asyncpg, "connect", lost)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pool.transaction("BEGIN", waits))
+        await begun.wait()
+        with pytest.raises(StorageUnavailable, match=r"did not answer within 0\.3 s"):
+            await accept(stores)
+
+    assert pool._silence is None
 
 
 async def test_closing_does_not_wait_for_a_silent_server(

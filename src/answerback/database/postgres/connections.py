@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from answerback.kernel.current_request import no_request
 from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable
 from answerback.kernel.shares import Shares
 from answerback.kernel.turns import Turns
@@ -38,6 +39,8 @@ TRANSACTION_SECONDS = 15.0
 """A transaction that takes longer is given up, and its connection with it: packets to a dead host are lost silently."""
 ALIVE_SECONDS = 2.0
 """How long a connection that was idle may take to answer again."""
+TRIAL_SECONDS = 0.5
+"""For so long after a silent server began to be tried again transactions wait for that, before they are refused."""
 CLOSE_SECONDS = 1.0
 """How long closing waits for progress; a supervisor kills soon after."""
 
@@ -73,21 +76,28 @@ class Connections:
         self._slots = asyncio.Semaphore(POOL_SIZE)
         self.turns = Turns(Shares(TENANT_PLACES, TENANT_FACTOR))
         self._idle: list[tuple[Any, float]] = []
+        self._busy: set[Any] = set()
+        self._answers = 0
+        self._silence: StorageUnavailable | None = None
+        self._trial: asyncio.Task[None] | None = None
+        self._trial_is_young_until = 0.0
 
     async def transaction(self, begin: str, work: Callable[[Any], Awaitable[T]]) -> T:
         """Begins, runs `work`, commits.
 
         Raises StorageUnavailable (its subclass OutcomeUnknown where the commit was not answered), and what `work`
-        raises, rolled back.
+        raises, rolled back. While the server is silent transactions are refused at once.
         """
         async with self._slot():
             connection = await self._begun(begin)
+            self._busy.add(connection)
             watchdog = asyncio.get_running_loop().call_later(TRANSACTION_SECONDS, connection.terminate)
             committing = False
             try:
                 result = await work(connection)
                 committing = True
                 await connection.execute("COMMIT")
+                self._answers += 1
             except BaseException as error:
                 trouble = unavailable(error, self._dsn, closed=connection.is_closed())
                 await self._roll_back(connection, error)
@@ -96,12 +106,15 @@ class Connections:
                 raise OutcomeUnknown(str(trouble)) if committing else trouble from error
             finally:
                 watchdog.cancel()
+                self._busy.discard(connection)
                 if not connection.is_closed():
                     self._idle.append((connection, time.monotonic()))
             return result
 
     async def close(self) -> None:
         """Closes the idle connections; the runner has waited for the transactions in the others."""
+        if self._trial is not None:
+            self._trial.cancel()
         idle, self._idle = self._idle, []
         # `close` ends the connection even if the server does not answer; the error it then raises no longer matters.
         closing = (connection.close(timeout=CLOSE_SECONDS) for connection, _ in idle)
@@ -121,18 +134,54 @@ class Connections:
 
     async def _begun(self, begin: str) -> Any:
         """A connection in a transaction: the one used last, so that surplus ones expire, or a new one."""
+        if self._trial is not None and self._silence is not None:
+            # If the server has just come back, the trial under way is soon over.
+            await asyncio.wait([self._trial], timeout=max(self._trial_is_young_until - time.monotonic(), 0.0))
+            if self._silence is not None:
+                raise StorageUnavailable(str(self._silence))
+        answers = self._answers
+        try:
+            connection = await self._idle_or_new(begin)
+        except Exception as error:
+            trouble = unavailable(error, self._dsn, closed=True)
+            if trouble is not None and isinstance(error, TimeoutError) and self._answers == answers:
+                self._fall_silent(trouble)
+            raise trouble or error from error
+        self._answers += 1
+        return connection
+
+    async def _idle_or_new(self, begin: str) -> Any:
         while (idle := self._youngest()) is not None:
             # Nothing is lost with an idle connection that broke; the others most likely lead to the same dead server.
             with contextlib.suppress(*BROKEN):
                 await _begin(idle, begin, ALIVE_SECONDS)
                 return idle
             self._end_idle()
-        try:
-            connection = await connect(self._dsn, self._statement_cache_size)
-            await _begin(connection, begin, TRANSACTION_SECONDS)
-        except Exception as error:
-            raise unavailable(error, self._dsn, closed=True) or error from error
+        connection = await connect(self._dsn, self._statement_cache_size)
+        await _begin(connection, begin, TRANSACTION_SECONDS)
         return connection
+
+    def _fall_silent(self, trouble: StorageUnavailable) -> None:
+        """Nothing began or was committed for as long as a connection was being made: what other transactions wait for
+        will most likely not come either."""
+        for connection in self._busy:
+            connection.terminate()
+        if self._silence is None:
+            self._silence = trouble
+            self._trial = asyncio.create_task(self._try_again(), context=no_request())
+
+    async def _try_again(self) -> None:
+        """Until the server answers, be it with an error."""
+        while self._silence is not None:
+            self._trial_is_young_until = time.monotonic() + TRIAL_SECONDS
+            try:
+                connection = await connect(self._dsn, self._statement_cache_size)
+                self._idle.append((connection, time.monotonic()))
+            except TimeoutError:
+                continue
+            except Exception:  # noqa: BLE001, S110 - the next transaction meets it, too
+                pass
+            self._silence = None
 
     def _youngest(self) -> Any | None:
         while self._idle:
@@ -162,11 +211,23 @@ class Connections:
 async def _begin(connection: Any, begin: str, seconds: float) -> None:
     """Raises one of `BROKEN`, and ends the connection, when it does not begin in time."""
     try:
-        async with asyncio.timeout(seconds):
+        async with _answering_within(seconds):
             await connection.execute(begin)
     except BaseException:
         connection.terminate()
         raise
+
+
+@asynccontextmanager
+async def _answering_within(seconds: float) -> AsyncIterator[None]:
+    """Raises TimeoutError, which says so."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        if error.errno is not None:
+            raise
+        raise TimeoutError(f"did not answer within {seconds:g} s") from error
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -210,7 +271,8 @@ def _reason(error: BaseException) -> str:
 
 
 async def connect(dsn: str, statement_cache_size: int = 0) -> Any:
-    return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=statement_cache_size)
+    async with _answering_within(CONNECT_SECONDS):
+        return await asyncpg.connect(dsn, statement_cache_size=statement_cache_size)
 
 
 @asynccontextmanager
