@@ -141,12 +141,15 @@ async def test_a_database_that_is_away_is_survived(
 ) -> None:
     with monkeypatch.context() as patched:
         away(patched, stores)
-        assert await sweep.sweep() == 0
+        for _ in range(3):
+            assert await sweep.sweep() == 0
     assert journal.events == ["sweep_postponed"]
 
     await accept(stores, deadline_seconds=1.0)
     clock.advance(1)
     assert await sweep.sweep() == 1
+    assert await sweep.sweep() == 0
+    assert [event for event in journal.events if event.startswith("sweep_")] == ["sweep_postponed", "sweep_resumed"]
 
 
 async def outage(stores: Stores, sweep: Sweep, clock: FakeClock, seconds: float) -> None:

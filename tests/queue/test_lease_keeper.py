@@ -66,6 +66,31 @@ async def test_heartbeats_that_fail_cancel_before_the_lease_ends(stage: Stage, e
     assert "lease_not_kept" in stage.journal.events
 
 
+async def test_an_outage_is_logged_when_it_begins_and_when_it_is_over(stage: Stage) -> None:
+    table = stage.table
+    table.outlasts_outages = True
+    missed = 0
+
+    def failing(held: set[str]) -> set[str]:
+        nonlocal missed
+        missed += 1
+        if missed <= 4:
+            raise StorageUnavailable("the disk is full")
+        return held
+
+    table.extended = failing
+    table.due = [Row("r")]
+    stage.start(lease=SHORT)
+
+    await stage.journal.seen("heartbeat_resumed")
+    await table.until(lambda: missed >= 8)
+
+    assert [event for event in stage.journal.events if "heartbeat" in event] == [
+        "heartbeat_missed",
+        "heartbeat_resumed",
+    ]
+
+
 async def test_a_heartbeat_that_hangs_does_not_delay_the_cancellation(stage: Stage) -> None:
     table = stage.table
     stuck = asyncio.Event()

@@ -51,7 +51,7 @@ class Sweep:
         self._reunion_seconds = lease_seconds * REUNION_LEASES
         self._answered_at = self._recover_at = self._rare_at = instruments.clock.monotonic()
         self._watch_until = float("-inf")
-        self._away = self._postponed = False
+        self._away = self._postponed = self._refused = False
 
     @property
     def pause(self) -> float:
@@ -61,7 +61,7 @@ class Sweep:
     async def sweep(self) -> int:
         """One bounded batch of each due duty; returns how many rows moved. A duty that fails holds up no other, and
         what the others moved is counted all the same."""
-        self._postponed = False
+        self._refused = False
         await self._look_at_clock()
         moved = await self._run(self._due_recoveries())
         moved += await self._run(self._expiries)
@@ -71,6 +71,9 @@ class Sweep:
             if not rare:
                 self._rare_at = self._clock.monotonic() + RARE_SECONDS
             moved += rare
+        if self._postponed and not self._refused:
+            self._postponed = False
+            self._log.info("sweep_resumed")
         if moved["jobs_on_probation"]:
             self._watch_until = self._clock.monotonic() + QUARANTINE_WATCH_SECONDS
         if moved:
@@ -86,7 +89,7 @@ class Sweep:
             try:
                 swept = await duty()
             except StorageUnavailable as error:
-                self._away = True
+                self._away = self._refused = True
                 if not self._postponed:
                     self._log.warning("sweep_postponed", reason=str(error))
                 self._postponed = True

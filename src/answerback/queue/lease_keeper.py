@@ -79,8 +79,13 @@ class LeaseKeeper(Generic[C]):
                 return refused
             refused += [held for held in batch if held.refused]
         # Only after the last batch: until then, overdue claims in it must not be cancelled.
-        self._away = False
+        self._has_come_back()
         return refused
+
+    def _has_come_back(self) -> None:
+        if self._away:
+            self._log.info("heartbeat_resumed", pool=self._queue.name)
+        self._away = False
 
     async def _extend(self, batch: Sequence[Held[C]]) -> bool:
         """Whether the database answered."""
@@ -88,11 +93,12 @@ class LeaseKeeper(Generic[C]):
         try:
             extended = await self._queue.extend([(held.claim.id, held.claim.epoch) for held in batch])
         except StorageUnavailable as error:
+            if not self._away:
+                self._log.warning("heartbeat_missed", pool=self._queue.name, rows=len(batch), reason=str(error))
             self._away = True
-            self._log.warning("heartbeat_missed", pool=self._queue.name, rows=len(batch), reason=str(error))
             return False
         except Exception:  # noqa: BLE001 - without heartbeats the pool would lose every row that it holds
-            self._away = False
+            self._has_come_back()
             self._log.exception("heartbeat_broke", pool=self._queue.name, rows=len(batch))
             return False
         for held in batch:
