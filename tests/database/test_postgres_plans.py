@@ -94,6 +94,8 @@ async def test_no_hot_statement_reads_a_whole_table(planner: Any, name: str) -> 
         ("RECENT_CONVERSATIONS", "conversations_recent"),
         ("WALK", "deliveries_ready"),
         ("CLAIM_DUE", "deliveries_ready"),
+        ("CLAIM_PROBE", "deliveries_ready"),
+        ("CLAIM_PROBE", "deliveries_unreached"),
         ("CLAIM_UNREACHED", "deliveries_unreached"),
         ("NEXT_HERE", "deliveries_ready"),
         ("NOTIFY_URL", "deliveries_order"),

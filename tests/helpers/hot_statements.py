@@ -141,6 +141,7 @@ CONVERSATIONS: dict[str, Statement] = {
 DELIVERIES: dict[str, Statement] = {
     "WALK": claiming.WALK,
     "CLAIM_DUE": claiming.CLAIM_DUE,
+    "CLAIM_PROBE": claiming.CLAIM_PROBE,
     "CLAIM_UNREACHED": claiming.CLAIM_UNREACHED,
     "NEXT_HERE": claiming.NEXT_HERE,
     "NOTIFY_URL": notify.NOTIFY_URL,

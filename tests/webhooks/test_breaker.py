@@ -32,7 +32,7 @@ def begin(breakers: CircuitBreakers, count: int = 1, key: OriginKey = HERE) -> N
         breakers.began(key)
 
 
-def attempt(breakers: CircuitBreakers, end: AttemptEnd, seconds: float = 0.01, key: OriginKey = HERE) -> bool:
+def attempt(breakers: CircuitBreakers, end: AttemptEnd, seconds: float = 0.0, key: OriginKey = HERE) -> bool:
     begin(breakers, key=key)
     return breakers.ended(key, end, seconds)
 
@@ -144,6 +144,18 @@ class TestTheBreaker:
             attempt(breakers, UNREACHED, seconds=20.0)
         assert breakers.look(HERE).opens_in == pytest.approx(300.0)
 
+    def test_does_not_count_what_hung_while_another_path_answered(
+        self, breakers: CircuitBreakers, clock: FakeClock
+    ) -> None:
+        for _ in range(6):
+            begin(breakers)
+        clock.advance(10)
+        attempt(breakers, ANSWERED)
+        clock.advance(10)
+        for _ in range(6):
+            breakers.ended(HERE, UNREACHED, 20.0)
+        assert not breakers.is_open(HERE)
+
     def test_starts_over_after_a_response(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
         break_open(breakers)
         clock.advance(3_600)
@@ -195,7 +207,7 @@ class TestAProbeBeforeItsTurn:
         break_open(breakers)
         assert not breakers.look(HERE).probes
         clock.advance(5)
-        assert breakers.look(HERE) == OriginRoom(1, probes=True)
+        assert breakers.look(HERE) == OriginRoom(1, probes_only=True)
 
     def test_is_one_at_a_time(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
         attempt(breakers, UNREACHED)

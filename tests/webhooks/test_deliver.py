@@ -178,7 +178,7 @@ async def test_a_claim_takes_what_origins_have_room_for_and_each_holds_its_place
 
 
 async def test_an_origin_hears_that_it_owes_nothing_from_before_any_more(post: Post) -> None:
-    post.origins.rooms = [OriginRoom(1, recovered_for=5.0)]
+    post.origins.rooms = [OriginRoom(2, recovered_for=5.0)]
 
     await post.deliverer(StubSender()).claim("worker", 10, 60.0, roomy())
 

@@ -191,11 +191,32 @@ class TestAnOriginThatRecovers:
 
         assert (claims.deliveries, claims.drained) == ([], [ALIVE])
 
-    async def test_gets_what_was_never_tried_after_them(self, stores: Stores, clock: FakeClock) -> None:
-        (tried,) = await self.unreached(stores, clock, 1)
-        await owe(stores, 1)
+    async def test_gets_them_and_what_was_never_tried_in_equal_parts(self, stores: Stores, clock: FakeClock) -> None:
+        await self.unreached(stores, clock, 5)
+        await owe(stores, 5)
 
-        (first,) = (await claim(stores, {ALIVE: OriginRoom(1, recovered_for=0.0)})).deliveries
-        (second,) = (await claim(stores, {ALIVE: OriginRoom(1, recovered_for=0.0)})).deliveries
+        claims = [(await claim(stores, {ALIVE: OriginRoom(4, recovered_for=0.0)})).deliveries for _ in range(3)]
 
-        assert (first.id, second.attempt) == (tried, 1)
+        assert [Counter(each.attempt for each in deliveries) for deliveries in claims] == [
+            {2: 2, 1: 2},
+            {2: 2, 1: 2},
+            {2: 1, 1: 1},
+        ]
+
+    async def test_is_probed_with_what_was_tried_least_lately(self, stores: Stores, clock: FakeClock) -> None:
+        tried = await self.unreached(stores, clock, 2)
+        await owe(stores, 2)
+
+        claims = [await claim(stores, {ALIVE: OriginRoom(1, probes_only=True)}) for _ in range(4)]
+
+        assert [each.attempt for more in claims for each in more.deliveries] == [1, 1, 2, 2]
+        assert [each.id for more in claims[2:] for each in more.deliveries] == tried
+
+    async def test_is_probed_at_the_path_that_was_tried_least_lately(self, stores: Stores, clock: FakeClock) -> None:
+        await self.unreached(stores, clock, 2)
+        await owe(stores, 2)
+        await owe(stores, 1, f"{URL}/other")
+
+        (probe,) = (await claim(stores, {ALIVE: OriginRoom(1, probes_only=True)})).deliveries
+
+        assert probe.url == f"{URL}/other"

@@ -115,3 +115,24 @@ async def test_a_restart_while_it_was_away_does_not_leave_what_waits_to_the_sche
     await restarted(clock.monotonic() + 2)
 
     assert await database.rows("SELECT state FROM deliveries") == [("delivered",)]
+
+
+async def test_one_path_of_a_receiver_that_never_answers_does_not_stop_the_others(
+    stores: Stores, clock: FakeClock
+) -> None:
+    # Given a hundred callbacks to a path that never answers
+    began = clock.monotonic()
+    receiver = Away(clock, back_at=float("inf"))
+    work = working(stores, receiver, clock)
+    await owe(stores, 100, f"{URL}/hangs")
+    await work(began + 1)
+
+    # When every three seconds something is owed to another path there
+    most_waiting = 0
+    for n in range(1, 101):
+        await owe(stores, 1)
+        await work(began + 1 + 3 * n)
+        most_waiting = max(most_waiting, n - receiver.others)
+
+    # Then that comes soon: the paths take turns, and a probe is made after five seconds
+    assert most_waiting <= 3

@@ -8,6 +8,8 @@ closed ──5 failures──▶ open ──a pause──▶ half-open (one prob
    └──────response───────┼───────────────────┤
                          └──────failure──────┘
 
+A failure during which the origin answered another attempt is none of the origin.
+
 After the first failure already, and until a response, one delivery that could not be reached is tried before its turn
 each time that a pause is over: nobody waits for a step of the schedule when the outage is over. A pause is a part of
 the outage so far.
@@ -57,6 +59,7 @@ class _Origin:
     """When an attempt last ended, or began where none was in flight."""
     window: Window
     answered: int = 0
+    answered_at: float = float("-inf")
     in_flight: int = 0
     failures: int = 0
     failing_since: float = 0.0
@@ -97,6 +100,8 @@ class CircuitBreakers:
         if state.open and now < state.probes_at:
             return OriginRoom(0, opens_in=state.probes_at - now)
         free = self._free(state, 1 if late and self._is_new(state) else state.window.size, now)
+        if state.open and free:
+            return OriginRoom(free, probes_only=True)
         recovered_for = now - state.recovered_at if state.recovering else None
         return OriginRoom(free, recovered_for=recovered_for, probes=self._may_probe(state, now, unreached))
 
@@ -199,10 +204,14 @@ class CircuitBreakers:
         if state.open:
             state.window = Window(CAP, now)
         state.answered += 1
+        state.answered_at = now
         state.failures = 0
         state.probing = False
 
     def _failed(self, state: _Origin, now: float, seconds: float) -> None:
+        if now - seconds < state.answered_at:
+            # The origin answered meanwhile: what hung is a path of it.
+            return
         if self._is_probe(state, now, seconds):
             state.probing = False
         elif state.open:

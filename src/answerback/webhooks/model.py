@@ -56,6 +56,8 @@ class OriginRoom:
     """Seconds since it first answered after failing; what could not be reached before then is due now."""
     probes: bool = False
     """Whether one that could not be reached is tried now, before its turn in the schedule."""
+    probes_only: bool = False
+    """Its breaker is open: the one that is sent is a probe."""
 
 
 @dataclass(frozen=True, slots=True)
