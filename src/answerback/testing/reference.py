@@ -43,7 +43,7 @@ def job_errors() -> str:
 def response_errors() -> str:
     """The codes of error responses, by status."""
     meanings: dict[tuple[int, str], list[str]] = {}
-    for each in sorted(_response_errors(), key=lambda each: each[:2]):
+    for each in sorted(_response_errors()):
         meanings.setdefault((each.status, each.code), []).append(each.meaning)
     rows = [(str(status), f"`{code}`", " ".join(filter(None, said))) for (status, code), said in meanings.items()]
     return _table(("status", "`error.code`", "meaning"), rows)

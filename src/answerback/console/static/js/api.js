@@ -19,7 +19,7 @@ export const remove = (path, query) => call("DELETE", path, { query });
 /** The decoded body of a success, null where there is none. Raises ApiError; a 401 also signs out. */
 export async function call(method, path, options = {}) {
   const response = await send(method, path, options);
-  const text = await response.text();
+  const text = await response.text().catch(cut);
   return text ? JSON.parse(text) : null;
 }
 
@@ -37,13 +37,16 @@ export async function send(method, path, { query, body, headers = {}, signal } =
       cache: "no-store",
     });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw unreachable();
+    cut(error);
   }
   if (response.ok) return response;
   const failure = await failureOf(response);
   if (failure.status === 401) dispatchEvent(new CustomEvent("signed-out"));
   throw failure;
+}
+
+function cut(error) {
+  throw error.name === "AbortError" ? error : unreachable();
 }
 
 /** A fresh Idempotency-Key. `crypto.randomUUID` is not there for pages that come over http from another host. */
