@@ -71,7 +71,7 @@ async def test_every_page_says_that_the_service_is_down_until_it_is_back(browser
 
         down = [page.get_by_role("status").filter(has_text="service") for page in pages]
         for page, banner in zip(pages, down, strict=True):
-            await banner.wait_for()
+            await banner.wait_for(timeout=60_000)
             await page.clock.run_for(A_WHILE_MS)
             await expect(banner).to_be_visible()
         await running.service.start()
