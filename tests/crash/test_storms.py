@@ -48,8 +48,10 @@ async def test_a_hostile_receiver_slows_nobody_elses_callbacks(
         hostile.on("/", behaviour)
         calm = await lags(client, receiver, "calm")
 
-        for n in range(HOSTILE):
-            await client.accepted(f"hostile {n}", session=None, url=hostile.url())
+        # Side by side: on a slow machine the storm would be over before the last of them is sent.
+        await asyncio.gather(
+            *(client.accepted(f"hostile {n}", session=None, url=hostile.url()) for n in range(HOSTILE))
+        )
         await hostile.wait_for(50)
         stormy = await lags(client, receiver, "stormy")
 
