@@ -8,7 +8,7 @@ from typing import ClassVar
 from answerback.testing.backends.backend import Backend, binary, replies
 from answerback.testing.ports import HOST
 
-VHOSTS = 64
+VHOSTS = 96
 """Virtual hosts of the server that tests share, `test-0` and on, beside `/`. They take a third of its start; for one
 made later `rabbitmqctl` takes a second."""
 
