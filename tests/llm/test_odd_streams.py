@@ -601,6 +601,60 @@ async def test_a_document_of_more_values_than_any_answer_has_is_refused_unread(
     await read(holding(400_000, "[0, 0]" * 200_000), kind=JSON)
 
 
+UNASKED: dict[str, list[Any]] = {
+    "by turns": [piece("Hel"), piece("lo"), piece("x", index=1), piece(None, "length", 1), piece(None, "stop")],
+    "one after the other": [piece("Hello", "stop"), piece("x", "stop", 1)],
+    "the second one first": [piece("Hel", index=1), piece("x"), piece("lo", "stop", 1), piece("y", "stop")],
+    "side by side": [
+        {"choices": [*piece("Hel")["choices"], *piece("x", index=1)["choices"]]},
+        piece("y", index=1),
+        piece("lo"),
+        piece(None, "length", 1),
+        piece(None, "stop"),
+    ],
+    "side by side, the second one first": [
+        {"choices": [*piece("Hel", index=1)["choices"], *piece("x")["choices"]]},
+        piece("y"),
+        piece("lo", index=1),
+        piece(None, "length"),
+        piece(None, "stop", 1),
+    ],
+}
+
+
+@pytest.mark.parametrize("events", UNASKED.values(), ids=UNASKED)
+async def test_a_choice_that_was_not_asked_for_is_no_part_of_the_answer(events: list[Any]) -> None:
+    document = await joined(sse(*events, DONE))
+    read = await chunks_of(sse(*events, DONE))
+
+    assert text_of(document) == "Hello"
+    assert document["choices"][0]["finish_reason"] == "stop"
+    assert {chunk.finish_reason for chunk in read} == {None, "stop"}
+    sent = [choice for chunk in read for choice in json.loads(chunk.data)["choices"]]
+    assert "".join(each["delta"].get("content") or "" for each in sent if each["index"] == 0) == "Hello"
+
+
+async def test_calls_of_a_choice_that_was_not_asked_for_are_not_mixed_with_the_answers() -> None:
+    def call(index: int, **fields: Any) -> dict[str, Any]:
+        return {"choices": [{"index": index, "delta": {"tool_calls": [{"index": 0, **fields}]}}]}
+
+    events = [
+        call(0, id="a", type="function", function={"name": "f", "arguments": ""}),
+        call(0, function={"arguments": '{"x"'}),
+        call(1, id="b", type="function", function={"name": "g", "arguments": ""}),
+        call(1, function={"arguments": '{"y"'}),
+        call(0, function={"arguments": ":1}"}),
+        call(1, function={"arguments": ":2}"}),
+        piece(None, "tool_calls"),
+        piece(None, "tool_calls", 1),
+    ]
+
+    document = await joined(sse(*events, DONE))
+
+    (made,) = document["choices"][0]["message"]["tool_calls"]
+    assert made["function"] == {"name": "f", "arguments": '{"x":1}'}
+
+
 async def test_choices_that_were_asked_for_are_joined_apart() -> None:
     events = (
         piece("a"),

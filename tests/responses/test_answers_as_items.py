@@ -11,7 +11,7 @@ from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk, FinishReason
 from answerback.responses.answer import Answer
 from answerback.responses.request import asked
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools import NO_TOOLS, Toolbox
 from troubles import sse
 
 ID = "resp_" + "0" * 32
@@ -85,6 +85,29 @@ def test_a_text() -> None:
         "content_part.done",
         "output_item.done",
     ]
+
+
+def test_a_choice_that_was_not_asked_for_is_no_part_of_the_answer() -> None:
+    def choice(index: int, finish: str | None = None, **delta: Any) -> dict[str, Any]:
+        return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
+
+    reader = ChunkReader(lambda: 0, "m", several=False)
+    answer = Answer(ID, asked({"input": "x"}), NO_TOOLS)
+    sent = [
+        choice(1, content="Hel"),
+        choice(0, content="x", reasoning="y"),
+        choice(1, content="lo"),
+        choice(0, **piece(call_id="c", name="f", arguments="{}")),
+        choice(1, "stop"),
+        choice(0, "tool_calls"),
+    ]
+
+    events = [event for chunk in reader.read(sse(*sent)) for event in answer.take(chunk)]
+    events += answer.end("stop")
+
+    check(events, answer.output)
+    (message,) = answer.output
+    assert message["content"][0]["text"] == "Hello"
 
 
 def test_a_character_that_chunks_part_is_one() -> None:

@@ -8,7 +8,7 @@ from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.finish_reasons import Finish, classify
 from answerback.llm.model import Chunk
-from answerback.llm.progress import Progress
+from answerback.llm.progress import ANSWER
 from answerback.llm.transport import MAX_RESPONSE_BYTES
 
 ONCE = frozenset({"role", "id", "type", "name"})
@@ -24,7 +24,6 @@ class Assembly:
 
     def __init__(self, *, several: bool) -> None:
         self._several = several
-        self._progress = Progress(several=several)
         self._document: dict[str, Json] = {}
         self._choices: dict[int, dict[str, Json]] = {}
         self._size = 0
@@ -34,11 +33,10 @@ class Assembly:
         for field, value in chunk.document.items():
             if field != "choices" and (value is not None or field not in self._document):
                 self._document[field] = value
-        choices = chunk.document.get("choices") or ()
-        of_answer = self._progress.note(choices)
-        for choice in choices if self._several else of_answer:
-            index = choice.get("index") if self._several else 0
-            self._join(self._choices.setdefault(index if isinstance(index, int) else 0, {"index": index}), choice)
+        for choice in chunk.document.get("choices") or ():
+            index = choice.get("index")
+            if self._several or index == ANSWER:
+                self._join(self._choices.setdefault(index if isinstance(index, int) else 0, {"index": index}), choice)
 
     def completion(self) -> dict[str, Json]:
         choices = [_joined(self._choices[index]) for index in sorted(self._choices)]

@@ -175,24 +175,23 @@ class ChunkReader:
         if not choices:
             return _made(data, document, "", None, usage)
         choices, ordinary = checked(choices, self._now)
-        if ordinary:
+        if ordinary and self._progress.keeps_zero:
             chunk = self._ordinary(data, document, usage)
             if usage is None and len(choices) == 1 and chunk.data is data:
                 self._alike.learn(chunk)
             return chunk
         choices = self._of_messages(choices)
         of_answer = self._progress.note(choices)
-        self._calling.update(self._key(each) for each in choices if calls_tools(each.get("delta")))
+        indexes = [self._progress.index_of(each, of_answer) for each in choices]
         last = self._progress.finished
         text = self._pieces.next(_text(of_answer), last=last)
-        alone = not self._several and len(choices) == len(of_answer) == 1
-        joinable = [self._joinable(each, alone=alone) for each in choices]
+        joinable = [self._joinable(each, index) for each, index in zip(choices, indexes, strict=True)]
         if last:
             for calls in self._calls.values():
                 calls.check_whole()
         if joinable != document["choices"]:
             document = completions.Mended({**document, "choices": joinable})
-        return _made(data, document, text, finish_word(choices), usage)
+        return _made(data, document, text, finish_word(choices if self._several else of_answer), usage)
 
     def _ordinary(self, data: bytes, document: dict[str, Json], usage: Usage | None) -> Chunk:
         """Of choices that are pieces of the answer, and neither its end nor odd. Raises ProviderError."""
@@ -211,14 +210,12 @@ class ChunkReader:
         self._came_whole = not repeats
         return [as_delta({**each, "message": None} if repeats else each) for each in choices]
 
-    def _joinable(self, choice: dict[str, Json], *, alone: bool) -> dict[str, Json]:
-        key = self._key(choice)
+    def _joinable(self, choice: dict[str, Json], index: Json) -> dict[str, Json]:
+        key = index if isinstance(index, int) else 0
+        if calls_tools(choice.get("delta")):
+            self._calling.add(key)
         calls = self._calls.setdefault(key, CallPieces())
-        return conforming_chunk(choice, calls, alone=alone, calling=key in self._calling)
-
-    def _key(self, choice: Mapping[str, Json]) -> int:
-        index = choice.get("index") if self._several else 0
-        return index if isinstance(index, int) else 0
+        return conforming_chunk(choice, index, calls, calling=key in self._calling)
 
 
 def _text(choices: Sequence[Mapping[str, Json]]) -> str:

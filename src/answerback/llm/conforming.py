@@ -19,12 +19,12 @@ NO_CHANCE = -9999.0
 """OpenAI's logarithm of a chance of nothing, which others give as -Infinity."""
 
 
-def conforming_chunk(choice: dict[str, Json], calls: CallPieces, *, alone: bool, calling: bool) -> dict[str, Json]:
-    """A choice of a chunk: the only one has the index 0, there is a delta, and its end is said in OpenAI's words.
-    `calling` says whether it has called tools so far. Raises ProviderError as `CallPieces` does."""
+def conforming_chunk(choice: dict[str, Json], index: Json, calls: CallPieces, *, calling: bool) -> dict[str, Json]:
+    """A choice of a chunk: it has this index, there is a delta, and its end is said in OpenAI's words. `calling` says
+    whether it has called tools so far. Raises ProviderError as `CallPieces` does."""
     changes = _of_any(choice, calling)
-    if alone and choice.get("index") != 0:
-        changes["index"] = 0
+    if choice.get("index") != index:
+        changes["index"] = index
     delta = choice.get("delta")
     if not isinstance(delta, dict):
         changes["delta"] = {}

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+from answerback.kernel.errors import ProviderError
 from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.finish_reasons import Finish, broken_off, classify, reason_of
 from answerback.llm.tool_calls import calls_tools
+
+ANSWER = 0
+"""The index of the answer, in the chunks of a stream of which one choice was asked for."""
 
 
 class Progress:
@@ -32,6 +36,21 @@ class Progress:
     def begun(self) -> bool:
         return self._answer is not None
 
+    def index_of(self, choice: Mapping[str, Json], of_answer: Sequence[Mapping[str, Json]]) -> Json:
+        """The index of a choice that `note` has seen, apart from the others. The only one that was asked for has 0; an
+        upstream's own 0 beside it gets the index that it had."""
+        index = choice.get("index")
+        if self._several:
+            return index
+        if any(choice is each for each in of_answer):
+            return ANSWER
+        return self._answer if index == ANSWER else index
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Whether what has the index 0 keeps it."""
+        return self._several or self._answer in (None, ANSWER)
+
     @property
     def finished(self) -> bool:
         return bool(self._ended) and not self._open
@@ -53,6 +72,11 @@ class Progress:
         provider broke one off, or if it is not clear what belongs to which."""
         if len(choices) == 1:
             return choices if self._note(choices[0], 0, alone=True) else ()
+        if len(choices) > 1 and not self._several:
+            if self._rises:
+                raise _mixed()
+            # Side by side they differ by their index: chunks are not counted with it.
+            self._repeats = True
         return [choice for position, choice in enumerate(choices) if self._note(choice, position, alone=False)]
 
     def _note(self, choice: Mapping[str, Json], position: int, *, alone: bool) -> bool:
@@ -73,11 +97,12 @@ class Progress:
         if index == self._last:
             self._repeats = True
             return True
-        if index > self._last and not self._repeats:
+        # What begins behind an end is another choice, unless chunks are known to be counted.
+        if index > self._last and not self._repeats and (self._rises or self._answer not in self._ended):
             self._last, self._rises = index, True
             return True
         if self._rises:
-            raise completions.invalid("mixes choices that were not asked for")
+            raise _mixed()
         return False
 
     def _finish(self, choice: Mapping[str, Json], index: int) -> None:
@@ -97,6 +122,10 @@ class Progress:
         elif says(choice.get("delta")):
             self._goes_on = True
         self.speaks = self.speaks or finish in completions.WITHOUT_ANYTHING or says(choice.get("delta"))
+
+
+def _mixed() -> ProviderError:
+    return completions.invalid("mixes choices that were not asked for")
 
 
 def says(delta: Json) -> bool:

@@ -6,7 +6,7 @@ from answerback.kernel.json import Json
 from answerback.llm import completions, thoughts
 from answerback.llm.content import text_of
 from answerback.llm.model import Chunk, FinishReason, storable
-from answerback.llm.progress import Progress
+from answerback.llm.progress import ANSWER
 from answerback.llm.reply import Reply
 from answerback.responses import ids
 from answerback.responses.annotations import citations_in
@@ -27,7 +27,6 @@ class Answer:
         self._response_id = response_id
         self._logprobs = asked.logprobs
         self._summarised = asked.summarises
-        self._progress = Progress(several=False)
         self._calls = Calls(toolbox, self._make_room)
         self._room = 0
         self._open: OpenMessage | OpenReasoning | None = None
@@ -45,12 +44,11 @@ class Answer:
         """What a chunk adds. Raises ProviderError."""
         if chunk.usage is not None:
             self.usage = chunk.document.get("usage")
-        choices = chunk.document.get("choices") or ()
         # The text is that of the answer's choice already.
         text = chunk.text
-        for choice in self._progress.note(choices) if choices else ():
+        for choice in chunk.document.get("choices") or ():
             delta = choice.get("delta")
-            if isinstance(delta, dict):
+            if choice.get("index") == ANSWER and isinstance(delta, dict):
                 yield from self.say(delta, text, choice.get("logprobs"))
                 text = ""
 
