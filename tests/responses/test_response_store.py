@@ -12,8 +12,7 @@ from answerback.responses import ids, store
 from answerback.responses.context import Contexts
 from answerback.responses.history import ChainTooLong, PreviousResponseNotFound
 from answerback.responses.model import Asked
-from answerback.responses.store import KIND
-from answerback.responses.stored import encode
+from answerback.responses.stored import KIND, encode
 from answerback.testing.clock import FakeClock
 from builders import DAY, DAY_MS, TENANT, accept, claim_job, claim_jobs
 from databases import Database
@@ -182,6 +181,33 @@ async def test_a_chain_that_is_too_long_is_shortened_where_the_request_allows_it
     assert resolved.ancestors == tuple(map(response_id, (1, 2, 3)))
     with pytest.raises(ChainTooLong, match="truncation"):
         await contexts.resolve(TENANT, Asked(parameters | {"truncation": "disabled"}, ()))
+
+
+async def test_a_chain_that_its_last_response_makes_too_long_is_refused_too(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(stores, 1, "one")
+    last = await record(stores, 2, "x" * 1000, 1)
+    monkeypatch.setattr(store, "MOST_CHARACTERS", 1500)
+
+    with pytest.raises(ChainTooLong):
+        await stores.responses.chain(TENANT, last)
+    assert [each.id for each in await stores.responses.chain(TENANT, last, shortened=True)] == [last]
+
+
+async def test_what_a_response_was_made_of_is_shown_as_far_as_its_model_read_it(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(stores, 1, "x" * 2000)
+    deleted = await record(stores, 2, "two", 1)
+    await record(stores, 3, "three", 1, 2)
+    last = await record(stores, 4, "four", 1, 2, 3)
+    await stores.responses.erase(TENANT, deleted)
+    monkeypatch.setattr(store, "MOST_CHARACTERS", 1000)
+
+    items = await Contexts(stores.responses, stores.conversation_log).read_by(TENANT, last)
+
+    assert [item["content"][0]["text"] for item in items] == ["three", "to three", "four"]
 
 
 async def test_a_shortened_chain_ends_where_a_response_was_deleted_too(

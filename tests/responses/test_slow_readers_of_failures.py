@@ -11,8 +11,7 @@ from answerback.kernel.errors import ErrorCode, Failure
 from answerback.responses import ids
 from answerback.responses.events import encoded
 from answerback.responses.model import Asked
-from answerback.responses.store import KIND
-from answerback.responses.stored import encode
+from answerback.responses.stored import KIND, encode
 from answerback.responses.stored_streams import StoredStreams
 from builders import TENANT, accept, claim_job, finish
 from stores import Stores

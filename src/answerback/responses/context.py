@@ -47,12 +47,12 @@ class Contexts:
         return [*before, *asked.input]
 
     async def read_by(self, tenant_id: str, response_id: str) -> list[Item]:
-        """All that the model read for a stored response, with ids, as far as it is not deleted. Raises NotFound,
-        ChainTooLong."""
+        """All that the model read for a stored response, with ids, as far as it is not deleted, and may be held. Raises
+        NotFound."""
         *before, last = await self._store.with_ancestors(tenant_id, response_id)
         items = said(before)
         if last.place is not None:
-            items += await self._log.before(tenant_id, last.place.row_id, last.place.position) or ()
+            items += await self._log.before(tenant_id, last.place.row_id, last.place.position, shortened=True) or ()
         return [*items, *last.input_items]
 
     async def _before(self, tenant_id: str, asked: Asked) -> Sequence[StoredResponse]:

@@ -27,7 +27,7 @@ from answerback.responses.context import Contexts
 from answerback.responses.model import Asked
 from answerback.responses.opening import Opening
 from answerback.responses.paging import json_response
-from answerback.responses.store import KIND
+from answerback.responses.stored import KIND
 from answerback.responses.tools import Toolbox
 from answerback.responses.whole import whole_response
 

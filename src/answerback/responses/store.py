@@ -1,28 +1,25 @@
 """Stored responses in the database: rows of jobs of the kind `response`."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import Boolean, ColumnElement, any_, bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, select
 
-from answerback.database.operation import Database, Operation, Row, Statement, Transaction
-from answerback.database.sql import among, array_of, as_text, at_most
+from answerback.database.operation import Database, Operation, Row, Statement
+from answerback.database.sql import among
 from answerback.database.tables import jobs
 from answerback.http.openai_errors import InvalidParameter
-from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.kind import ENDED, JobState, Unreadable
 from answerback.jobs.rows import failure_of
 from answerback.kernel.errors import NotFound
+from answerback.responses import erasure_store as erasure
 from answerback.responses import ids
 from answerback.responses.history import ChainTooLong, PreviousResponseNotFound, newest_within
 from answerback.responses.model import Item
-from answerback.responses.stored import ERASED, STATUSES, Place, StoredResponse, decode, encode
-
-KIND = "response"
+from answerback.responses.stored import ERASED, KIND, STATUSES, Place, StoredResponse, decode
 
 MOST_CHARACTERS = 32 * 1024 * 1024
 """Of all that stands before an input. It is held in memory for each request."""
-
 _own = (jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.kind == KIND)
 _COLUMNS = (
     *(jobs.c.id, jobs.c.state, jobs.c.args, jobs.c.result, jobs.c.error, jobs.c.created_at, jobs.c.finished_at),
@@ -33,50 +30,6 @@ _MANY = select(*_COLUMNS).where(*_own)
 MANY = Statement(_MANY.where(among(jobs.c.id).sqlite), postgresql=_MANY.where(among(jobs.c.id).postgresql))
 _SIZES = select(jobs.c.id, (func.length(jobs.c.args) + func.length(jobs.c.result)).label("size")).where(*_own)
 SIZES = Statement(_SIZES.where(among(jobs.c.id).sqlite), postgresql=_SIZES.where(among(jobs.c.id).postgresql))
-ERASE = Statement(
-    update(jobs)
-    .where(jobs.c.id == bindparam("row_id"), *_own, jobs.c.finished_at.is_not(None), jobs.c.args != bindparam("erased"))
-    .values(args=bindparam("erased"), result=None)
-    .returning(jobs.c.id)
-)
-DISCARD = Statement(
-    update(jobs)
-    .where(
-        jobs.c.id == bindparam("row_id"),
-        *_own,
-        jobs.c.finished_at.is_not(None),
-        or_(jobs.c.state != JobState.COMPLETED, bindparam("unstored", type_=Boolean)),
-    )
-    .values(args=bindparam("erased"), result=None, idempotency_key=None)
-    .returning(jobs.c.id)
-)
-
-
-def _in(states: Iterable[JobState]) -> ColumnElement[bool]:
-    return jobs.c.state.in_([as_text(each) for each in sorted(states)])
-
-
-BATCH = 50
-"""Rows erased at once: each may have megabytes."""
-_transient = (
-    select(jobs.c.id)
-    # Not by `finished_at`, which has an index of its own that holds all jobs.
-    .where(jobs.c.erase_at <= bindparam("now"), jobs.c.kind == KIND, _in(ENDED))
-    .order_by(jobs.c.erase_at)
-    .limit(at_most(BATCH))
-    .with_for_update(skip_locked=True)
-)
-_erasure = (
-    update(jobs).values(args=bindparam("erased"), result=None, idempotency_key=None, erase_at=None).returning(jobs.c.id)
-)
-ERASE_UNSTORED = Statement(
-    _erasure.where(jobs.c.id.in_(_transient)), postgresql=_erasure.where(jobs.c.id == any_(array_of(_transient)))
-)
-RELEASE_KEY = Statement(
-    update(jobs)
-    .where(jobs.c.id == bindparam("row_id"), *_own, _in(ENDED - {JobState.COMPLETED}))
-    .values(idempotency_key=None)
-)
 
 
 class ResponseStore:
@@ -96,7 +49,8 @@ class ResponseStore:
         return await self._read(lambda _: _chain(tenant_id, last_id, shortened=shortened), tenant_id=tenant_id)
 
     async def with_ancestors(self, tenant_id: str, response_id: str) -> Sequence[StoredResponse]:
-        """A response and those before it that are not deleted, the oldest first. Raises NotFound, ChainTooLong."""
+        """A response and those before it that are not deleted, the newest, as many as may be held; the oldest of them
+        first. Raises NotFound."""
         return await self._read(lambda _: _with_ancestors(tenant_id, response_id), tenant_id=tenant_id)
 
     async def items(self, tenant_id: str, wanted: Sequence[str]) -> Mapping[str, Item]:
@@ -114,25 +68,25 @@ class ResponseStore:
 
     async def discard(self, tenant_id: str, job_id: str) -> None:
         """Deletes all that is held of one that failed, and frees its idempotency key."""
-        await self._write(lambda _: _discard(tenant_id, job_id))
+        await self._write(lambda _: erasure.discard(tenant_id, job_id))
 
     async def release_key(self, tenant_id: str, job_id: str) -> None:
         """Frees the idempotency key of one that failed; those who read its stream still have it to its end."""
-        await self._write(lambda _: _release_key(tenant_id, job_id))
+        await self._write(lambda _: erasure.release_key(tenant_id, job_id))
 
     async def erase_unstored(self) -> int:
         """Deletes what is held of a batch of those that are not to be stored, a day after they were asked for; how
         many."""
-        return await self._write(_erase_unstored)
+        return await self._write(erasure.erase_unstored)
 
     async def forget(self, tenant_id: str, job_id: str, *, stored: bool) -> None:
         """Deletes what nobody can ask for any more of one that has ended, and whose only caller has it or is gone: what
         it emitted, and all else unless it is whole and `stored`."""
-        await self._write(lambda _: _forget(tenant_id, job_id, stored=stored))
+        await self._write(lambda _: erasure.forget(tenant_id, job_id, stored=stored))
 
     async def erase(self, tenant_id: str, response_id: str) -> None:
         """Deletes all that a response holds. Raises NotFound."""
-        await self._write(lambda tx: _erase(tx, tenant_id, response_id))
+        await self._write(lambda _: _erase(tenant_id, response_id))
 
 
 def _get(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
@@ -154,27 +108,6 @@ def _known(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
     if found is None:
         raise _no_such_response(response_id)
     return found
-
-
-def _discard(tenant_id: str, job_id: str) -> Operation[None]:
-    if (yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED), unstored=False)):
-        yield DELETE_EVENTS(row_id=job_id)
-
-
-def _release_key(tenant_id: str, job_id: str) -> Operation[None]:
-    yield RELEASE_KEY(row_id=job_id, tenant_id=tenant_id)
-
-
-def _erase_unstored(tx: Transaction) -> Operation[int]:
-    erased = yield ERASE_UNSTORED(now=tx.now, erased=encode(ERASED))
-    if erased:
-        yield DELETE_EVENTS.many([{"row_id": row.id} for row in erased])
-    return len(erased)
-
-
-def _forget(tenant_id: str, job_id: str, *, stored: bool) -> Operation[None]:
-    yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED), unstored=not stored)
-    yield DELETE_EVENTS(row_id=job_id)
 
 
 def _find(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
@@ -202,50 +135,52 @@ def _chain(tenant_id: str, last_id: str, *, shortened: bool) -> Operation[Sequen
         status = STATUSES[last.state]
         words = f"the previous response {last_id!r} is {status}: only one that is whole can be gone on from"
         raise InvalidParameter("previous_response_id", words)
-    wanted = last.asked.ancestors
-    if shortened and wanted:
-        wanted = yield from _newest(tenant_id, wanted)
-    before = yield from _those(tenant_id, wanted)
-    found = {each.id for each in before}
-    for each in wanted:
-        if each not in found:
-            raise _no_previous(each)
-    return [*before, last]
+    ancestors = last.asked.ancestors
+    if not ancestors:
+        return [last]
+    sizes = yield from _sizes(tenant_id, (*ancestors, last.id))
+    _check_there((*ancestors, last.id), sizes)
+    *wanted, _ = _newest((*ancestors, last.id), sizes) or (last.id,)
+    if len(wanted) < len(ancestors) and not shortened:
+        raise _too_long("previous_response_id")
+    before = yield from _read(tenant_id, wanted)
+    _check_there(wanted, before)
+    return [*(before[each] for each in wanted), last]
 
 
-def _newest(tenant_id: str, response_ids: Sequence[str]) -> Operation[tuple[str, ...]]:
-    """As many of them as may be held. Raises PreviousResponseNotFound for any that is deleted, and has no size."""
-    rows = yield SIZES(tenant_id=tenant_id, ids=_named(response_ids))
-    sizes = {ids.response_id(row.id): row.size for row in rows if row.size is not None}
+def _check_there(response_ids: Sequence[str], there: Container[str]) -> None:
     for each in response_ids:
-        if each not in sizes:
+        if each not in there:
             raise _no_previous(each)
-    kept = newest_within([sizes[each] for each in response_ids], MOST_CHARACTERS)
-    return tuple(response_ids[len(response_ids) - kept :])
 
 
 def _with_ancestors(tenant_id: str, response_id: str) -> Operation[Sequence[StoredResponse]]:
     found = yield from _get(tenant_id, response_id)
-    return [*(yield from _those(tenant_id, found.asked.ancestors)), found]
+    ancestors = found.asked.ancestors
+    if not ancestors:
+        return [found]
+    sizes = yield from _sizes(tenant_id, ancestors)
+    wanted = _newest([each for each in ancestors if each in sizes], sizes)
+    before = yield from _read(tenant_id, wanted)
+    return [*(before[each] for each in wanted if each in before), found]
 
 
-def _those(tenant_id: str, response_ids: Sequence[str]) -> Operation[Sequence[StoredResponse]]:
-    """The responses before another one that are not deleted."""
-    if not response_ids:
-        return []
-    found = {each.id: each for each in (yield from _many(tenant_id, response_ids, "previous_response_id"))}
-    return [found[each] for each in response_ids if each in found]
+def _newest(response_ids: Sequence[str], sizes: Mapping[str, int]) -> Sequence[str]:
+    """As many of them as may be held."""
+    kept = newest_within([sizes[each] for each in response_ids], MOST_CHARACTERS)
+    return response_ids[len(response_ids) - kept :]
 
 
-def _many(tenant_id: str, response_ids: Iterable[str], field: str) -> Operation[Sequence[StoredResponse]]:
-    """Those of them that there are; `field` of the request names them."""
-    named = _named(response_ids)
-    sizes = yield SIZES(tenant_id=tenant_id, ids=named)
-    if sum(row.size or 0 for row in sizes) > MOST_CHARACTERS:
-        words = f"the responses before this one hold more than {MOST_CHARACTERS} characters"
-        raise ChainTooLong(field, f"{words}: begin a new chain, or send 'truncation': 'auto'")
-    rows = yield MANY(tenant_id=tenant_id, ids=named)
-    return [found for row in rows if (found := _unerased(_stored(row))) is not None]
+def _sizes(tenant_id: str, response_ids: Iterable[str]) -> Operation[Mapping[str, int]]:
+    """The characters of those that are not deleted, by their ids."""
+    rows = yield SIZES(tenant_id=tenant_id, ids=_named(response_ids))
+    return {ids.response_id(row.id): row.size for row in rows if row.size is not None}
+
+
+def _read(tenant_id: str, response_ids: Iterable[str]) -> Operation[Mapping[str, StoredResponse]]:
+    """Those that are not deleted, by their ids."""
+    rows = yield MANY(tenant_id=tenant_id, ids=_named(response_ids))
+    return {found.id: found for row in rows if (found := _unerased(_stored(row))) is not None}
 
 
 def _named(response_ids: Iterable[str]) -> str:
@@ -256,7 +191,10 @@ def _items(tenant_id: str, wanted: Sequence[str]) -> Operation[Mapping[str, Item
     places = [place for each in wanted if (place := ids.place_of(each)) is not None]
     if not places:
         return {}
-    responses = yield from _many(tenant_id, {place.response_id for place in places}, "input")
+    named = {place.response_id for place in places}
+    if sum((yield from _sizes(tenant_id, named)).values()) > MOST_CHARACTERS:
+        raise _too_long("input")
+    responses = (yield from _read(tenant_id, named)).values()
     held = {each["id"]: each for response in responses if response.asked.stored for each in _items_of(response)}
     return {each: held[each] for each in wanted if each in held}
 
@@ -266,11 +204,10 @@ def _items_of(response: StoredResponse) -> Iterator[Item]:
     yield from response.output
 
 
-def _erase(_: Transaction, tenant_id: str, response_id: str) -> Operation[None]:
+def _erase(tenant_id: str, response_id: str) -> Operation[None]:
     job_id = ids.job_id(response_id)
-    if job_id is None or not (yield ERASE(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED))):
+    if job_id is None or not (yield from erasure.erase(tenant_id, job_id)):
         raise _no_such_response(response_id)
-    yield DELETE_EVENTS(row_id=job_id)
 
 
 def _stored(row: Row) -> StoredResponse | None:
@@ -293,6 +230,11 @@ def _stored(row: Row) -> StoredResponse | None:
 
 def _no_such_response(response_id: str) -> NotFound:
     return NotFound(f"there is no response {response_id!r}: it was not stored, or is deleted")
+
+
+def _too_long(field: str) -> ChainTooLong:
+    words = f"the responses before this one hold more than {MOST_CHARACTERS} characters"
+    return ChainTooLong(field, f"{words}: begin a new chain, or send 'truncation': 'auto'")
 
 
 def _no_previous(response_id: str) -> PreviousResponseNotFound:

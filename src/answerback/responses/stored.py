@@ -13,6 +13,8 @@ from answerback.responses.body import Progress, error_code, response_body
 from answerback.responses.model import Asked, Item
 from answerback.responses.tools import Toolbox
 
+KIND = "response"
+
 ERASED = Asked({}, ())
 """What is left of a request once its response is deleted."""
 

@@ -20,8 +20,8 @@ from answerback.responses.body import response_body
 from answerback.responses.continuation import partial_output
 from answerback.responses.events import behind, decoded, encoded, error_event, first_events
 from answerback.responses.output import Event
-from answerback.responses.store import KIND, ResponseStore
-from answerback.responses.stored import StoredResponse
+from answerback.responses.store import ResponseStore
+from answerback.responses.stored import KIND, StoredResponse
 
 POLL_SECONDS = 0.25
 """How soon at the latest a reader sees what another process has stored."""
