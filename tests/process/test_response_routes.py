@@ -395,6 +395,7 @@ async def test_a_stored_response_is_a_job_like_others(http: aiohttp.ClientSessio
     async with http.get("/v1/jobs/" + created["id"].replace("resp_", "job_")) as response:
         job = await response.json()
     assert (job["kind"], job["status"], job["response_id"]) == ("response", "completed", created["id"])
+    assert (job["background"], job["streamed"]) == (False, False)
     async with http.get("/v1/jobs?kind=response&limit=1") as response:
         (listed,) = (await response.json())["items"]
     assert listed["response_id"] == created["id"]

@@ -74,6 +74,15 @@ async def test_they_are_listed_newest_first_over_pages(client: Client, sdk: open
     assert [each.id async for each in sdk.webhooks.list(limit=2)] == made[::-1]
 
 
+async def test_endpoints_are_deleted_while_the_sdk_walks_over_them(client: Client, sdk: openai.AsyncOpenAI) -> None:
+    made = [(await create(sdk, client)).id for _ in range(5)]
+
+    gone = [(await sdk.webhooks.delete(each.id)).id async for each in sdk.webhooks.list(limit=2)]
+
+    assert gone == made[::-1]
+    assert [each async for each in sdk.webhooks.list()] == []
+
+
 async def test_the_oldest_come_first_where_that_is_asked_for(client: Client, sdk: openai.AsyncOpenAI) -> None:
     made = [(await create(sdk, client)).id for _ in range(3)]
 
@@ -243,6 +252,8 @@ async def test_a_body_that_is_no_object_is_a_400_of_openais(client: Client, body
         ("after=%00", "after"),
         (f"after={'a' * 65}", "after"),
         ("after=zz", "after"),
+        (f"after=whe_{'0' * 32}", "after"),
+        (f"after=whe_{'f' * 32}", "after"),
         ("order=sideways", "order"),
     ],
 )

@@ -26,8 +26,7 @@ from answerback.responses.emission import emitted
 from answerback.responses.history import ChainTooLong
 from answerback.responses.model import Asked, Item
 from answerback.responses.opening import Opening
-from answerback.responses.store import KIND
-from answerback.responses.stored import Place
+from answerback.responses.stored import KIND, Place
 from answerback.responses.tools import Toolbox
 
 
@@ -132,6 +131,7 @@ class ResponseKind:
                 "model": result.get("model") or job.args.model,
                 "usage": result.get("usage"),
                 "background": job.args.background,
+                "streamed": job.args.streamed,
             }
         )
 

@@ -41,7 +41,8 @@ from answerback.webhooks.store import DeliveryStore
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 
-_ID = re.compile(r"whe_[0-9a-f]{32}")
+_ID = re.compile(r"whe_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
+"""A UUIDv7, as `kernel/ids.py` makes it."""
 
 
 def _is_id(value: str) -> str:

@@ -54,11 +54,14 @@ export async function page(view) {
   fill(parts.input, data.length ? shownItems(data) : h("p.muted", {}, "Nothing."));
   if (isOpen) {
     view.every(REREAD_MS, read);
-    follow(view, address, parts, live);
+    const job = await get(`/v1/jobs/${jobOf(id)}`, null, view.signal);
+    if (job.background && job.streamed) follow(view, address, parts, live);
   }
 }
 
-/** Shows the events of a response that was asked for as a stream; one that was not has none. */
+const jobOf = (id) => id.replace(/^resp_/, "job_");
+
+/** Shows the events of a background response that was asked for as a stream; no other has any. */
 async function follow(view, address, parts, live) {
   try {
     const response = await send("GET", address, { query: { stream: "true" }, signal: view.signal });
@@ -128,7 +131,6 @@ async function erase(response) {
 }
 
 function facts(response) {
-  const job = response.id.replace(/^resp_/, "job_");
   const usage = response.usage;
   const previous = response.previous_response_id;
   const rows = [
@@ -136,7 +138,7 @@ function facts(response) {
     ["Tokens", usage && `${number(usage.input_tokens)} read, ${number(usage.output_tokens)} written`],
     ["Asked", exact(response.created_at * 1000)],
     ["Ended", response.completed_at && exact(response.completed_at * 1000)],
-    ["Job", h("a", { href: `/console/jobs/${job}` }, "Timeline")],
+    ["Job", h("a", { href: `/console/jobs/${jobOf(response.id)}` }, "Timeline")],
     ["Goes on from", previous && idLink(previous, `/console/responses/${previous}`)],
     ["Conversation", response.conversation?.id],
     ["Instructions", response.instructions && said(response.instructions, "div.said", FACT)],
