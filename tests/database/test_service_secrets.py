@@ -7,14 +7,15 @@ from racing import blocked, held
 
 async def test_a_secret_is_made_once_and_kept(database: Database, clock: FakeClock) -> None:
     stores = await database.open(clock)
-    one = await stores.service_secrets.own_secret("one")
-    assert (await stores.service_secrets.own_secret("one"), len(bytes.fromhex(one))) == (one, 32)
-    assert await stores.service_secrets.own_secret("two") != one
+    code = await stores.service_secrets.code("one", b"message")
+    assert await stores.service_secrets.code("one", b"message") == code
+    assert await stores.service_secrets.code("one", b"another") != code
+    assert await stores.service_secrets.code("two", b"message") != code
     await stores.close()
 
     again = await database.open(clock)
     try:
-        assert await again.service_secrets.own_secret("one") == one
+        assert await again.service_secrets.code("one", b"message") == code
     finally:
         await again.close()
 
@@ -22,8 +23,8 @@ async def test_a_secret_is_made_once_and_kept(database: Database, clock: FakeClo
 async def test_processes_that_need_a_secret_at_once_make_one(postgres: PostgresDatabase, clock: FakeClock) -> None:
     stores, other = await postgres.open(clock), await postgres.open(clock)
     try:
-        async with held(other, other.service_secrets.own_secret("name")) as making:
-            asking = await blocked(postgres, stores.service_secrets.own_secret("name"))
+        async with held(other, other.service_secrets.code("name", b"")) as making:
+            asking = await blocked(postgres, stores.service_secrets.code("name", b""))
             assert await making.commit() == await asking
     finally:
         await stores.close()

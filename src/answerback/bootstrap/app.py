@@ -144,7 +144,7 @@ def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -
         canceller,
         store,
         service.stores.conversation_log,
-        service.contexts,
+        service.kinds.contexts,
         model,
     )
     streams = StoredStreams(store, service.stores.job_events, model)
@@ -155,7 +155,7 @@ def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -
         awaited,
         streams,
         store,
-        service.contexts,
+        service.kinds.contexts,
         service.authenticator,
         idempotent,
         model,

@@ -29,12 +29,13 @@ from answerback.webhooks.guard import AddressGuard
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """Each kind by itself, for the routes of its feature, and all by their names."""
+    """Each kind by itself, for the routes of its feature, with what it shares with them; and all by their names."""
 
     message: MessageKind
     review: ReviewKind
     response: ResponseKind
     tokens: CallbackTokens
+    contexts: Contexts
     registry: Registry
 
 
@@ -55,7 +56,7 @@ def make_kinds(
     contexts, timeout = Contexts(stores.responses, stores.conversation_log), settings.llm_timeout_seconds
     waited_for = short_retries(settings)
     response = ResponseKind(provider, contexts, stores.job_events, timeout, waited_for, instruments.clock)
-    return Kinds(message, review, response, tokens, Registry([message, review, response]))
+    return Kinds(message, review, response, tokens, contexts, Registry([message, review, response]))
 
 
 def memory_of(settings: Settings) -> Memory:

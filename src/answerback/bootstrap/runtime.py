@@ -88,3 +88,9 @@ def open_log(settings: Settings) -> Log:
 def shown_at_start(settings: Settings, provider: str, model: str) -> Mapping[str, object]:
     """What the line of any process says that starts: where its data is, and which LLM answers by default."""
     return {"database": settings.database_shown, "provider": provider, "model": model, "mock": settings.mock}
+
+
+def refuse(error: Exception) -> int:
+    """Says why the process does not start, to its operator; returns the exit code."""
+    sys.stderr.write(f"answerback: {error}\n")
+    return 2

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import socket
-import sys
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -15,7 +14,7 @@ from answerback.accounts.store import AccountStore
 from answerback.bootstrap.app import create_app
 from answerback.bootstrap.http_server import Server
 from answerback.bootstrap.processes import Membership, Supervisor
-from answerback.bootstrap.runtime import loop_factory, open_log, open_process, shown_at_start
+from answerback.bootstrap.runtime import loop_factory, open_log, open_process, refuse, shown_at_start
 from answerback.bootstrap.service import Role, build
 from answerback.bootstrap.signals import STOPS
 from answerback.bootstrap.upstreams import Upstreams
@@ -57,7 +56,7 @@ def serve(settings: Settings, role: Role = Role.ALL, failpoint: OnFailpoint = un
         for taken in _listen(settings.app_host, settings.app_port):
             taken.close()
     except (StartError, SettingsError) as error:
-        return _refuse(error)
+        return refuse(error)
     hub = Hub(MovingWindows(time.monotonic).count, time.monotonic)
 
     def run(member: Membership) -> int:
@@ -73,12 +72,7 @@ def _run(serving: Coroutine[None, None, int]) -> int:
     except asyncio.CancelledError:
         return 0
     except (StartError, StorageUnavailable, RoutesFileError, ResultsUnwritable, SettingsError) as error:
-        return _refuse(error)
-
-
-def _refuse(error: Exception) -> int:
-    sys.stderr.write(f"answerback: {error}\n")
-    return 2
+        return refuse(error)
 
 
 async def _serve(

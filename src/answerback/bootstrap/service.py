@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol, TypeVar
 
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.key_use import KeyUses
@@ -35,6 +36,7 @@ from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
 from answerback.kernel.ids import new_id
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.retry import DAY
 from answerback.kernel.telemetry import JobEnd
 from answerback.llm.asking import Asker, uncounted
 from answerback.llm.catalog import Catalog
@@ -46,7 +48,6 @@ from answerback.overview.overviews import Overviews
 from answerback.overview.provider_reports import ProviderReports
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
-from answerback.responses.context import Contexts
 from answerback.responses.create import Responder
 from answerback.settings import Settings
 from answerback.siblings.link import Link
@@ -61,7 +62,11 @@ YOUNG_OBJECTS = 10_000
 job's CPU: each job in flight is made of hundreds that live until its end."""
 
 
-DAY_SECONDS = 86_400
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
 
 
 class Role(StrEnum):
@@ -90,7 +95,6 @@ class Service:
     guard: AddressGuard
     provider: Provider
     asker: Asker
-    contexts: Contexts
     responder: Responder
     ends: JobEnds
     default_model: str
@@ -161,33 +165,29 @@ async def build(
 ) -> Service:
     """The whole service, not yet started; what it opens is closed by `lifetimes`. `siblings` are the other processes of
     the same `serve`. Raises StorageUnavailable, SettingsError, ResultsUnwritable."""
+
+    def opened(made: C) -> C:
+        lifetimes.push_async_callback(made.close)
+        return made
+
     instruments = process.instruments
     stores = make_stores(process.database)
     sharing = make_sharing(settings, stores, instruments, lifetimes, siblings)
     health = Health(instruments.clock)
-    provider = upstreams.provider(instruments, health)
-    lifetimes.push_async_callback(provider.close)
+    provider = opened(upstreams.provider(instruments, health))
     signing_secrets = make_signing_secrets(settings, stores.secrets)
     inbox = make_inbox(settings.public_base_url, stores, signing_secrets)
-    guard = _make_guard(settings, inbox, instruments)
-    lifetimes.push_async_callback(guard.close)
-    sender = InboxSender(WebhookSender(guard, instruments.clock.now, settings.callback_timeout_seconds), inbox)
-    lifetimes.push_async_callback(sender.close)
+    guard = opened(_make_guard(settings, inbox, instruments))
+    sender = opened(InboxSender(WebhookSender(guard, instruments.clock.now, settings.callback_timeout_seconds), inbox))
     kinds = make_kinds(settings, provider, guard, stores, sharing.windows, instruments, lifetimes)
-    jobs = JobStore(process.database, kinds.registry, process.backlog)
-    lifetimes.push_async_callback(jobs.close)
+    jobs = opened(JobStore(process.database, kinds.registry, process.backlog))
     await jobs.count_open()
-    depths = Depths(jobs, instruments.clock)
-    lifetimes.push_async_callback(depths.close)
-    overviews = Overviews(stores.overview, instruments.clock.monotonic)
-    lifetimes.push_async_callback(overviews.close)
+    depths = opened(Depths(jobs, instruments.clock))
+    overviews = opened(Overviews(stores.overview, instruments.clock.monotonic))
     process_id = new_id("process_", instruments.clock.now())
-    providers = ProviderReports(health, stores.overview, process_id, instruments.clock.monotonic)
-    lifetimes.push_async_callback(providers.close)
-    key_uses = KeyUses(stores.accounts, instruments.clock)
-    lifetimes.push_async_callback(key_uses.close)
-    activity = ActivityWriter(process.activity, stores.overview, instruments.log)
-    lifetimes.push_async_callback(activity.close)
+    providers = opened(ProviderReports(health, stores.overview, process_id, instruments.clock.monotonic))
+    key_uses = opened(KeyUses(stores.accounts, instruments.clock))
+    activity = opened(ActivityWriter(process.activity, stores.overview, instruments.log))
     local, ends = LocalNotifier(), JobEnds()
     engine = None
     if role is not Role.API:
@@ -199,8 +199,7 @@ async def build(
     asker = make_asker(settings, provider, instruments, process.activity.called)
     catalog = Catalog(asker, settings.cache_ttl, instruments, always=(upstreams.default_model,))
     results = _make_results(settings, role)
-    retention = Retention(results, settings.retention_days * DAY_SECONDS, instruments.log)
-    lifetimes.push_async_callback(retention.close)
+    retention = opened(Retention(results, settings.retention_days * DAY, instruments.log))
     return Service(
         settings=settings,
         process=process,
@@ -216,8 +215,7 @@ async def build(
         guard=guard,
         provider=provider,
         asker=asker,
-        contexts=(contexts := Contexts(stores.responses, stores.conversation_log)),
-        responder=Responder(asker, contexts, jobs, upstreams.default_model, instruments),
+        responder=Responder(asker, kinds.contexts, jobs, upstreams.default_model, instruments),
         ends=ends,
         default_model=upstreams.default_model,
         catalog=catalog,

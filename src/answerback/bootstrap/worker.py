@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -14,8 +13,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from answerback.bootstrap.notifiers import choose_broker
-from answerback.bootstrap.runtime import Process, loop_factory, open_log, open_process, shown_at_start
+from answerback.bootstrap.runtime import Process, loop_factory, open_log, open_process, refuse, shown_at_start
 from answerback.bootstrap.service import Role, Service, build
+from answerback.bootstrap.signals import STOPS
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.http.descriptors import raise_limit
 from answerback.kernel.errors import StorageUnavailable
@@ -40,22 +40,17 @@ def work(settings: Settings) -> int:
             return _run(thread)
         app = make_app(thread, thread.log)
     except SettingsError as error:
-        return _refuse(error)
+        return refuse(error)
     worker = app.Worker(hostname=f"answerback-{os.getpid()}@{socket.gethostname()}", pool_cls="threads", quiet=True)
     worker.start()
     return worker.exitcode or 0
 
 
 def _run(thread: "WorkerThread") -> int:
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPS:
         signal.signal(number, lambda *_: thread.begin_stop())
     thread.start()
     return thread.join()
-
-
-def _refuse(error: Exception) -> int:
-    sys.stderr.write(f"answerback: {error}\n")
-    return 2
 
 
 class WorkerThread:
@@ -83,7 +78,7 @@ class WorkerThread:
         try:
             self._started.result()
         except (StorageUnavailable, RoutesFileError, SettingsError) as error:
-            raise SystemExit(_refuse(error)) from error
+            raise SystemExit(refuse(error)) from error
 
     def begin_stop(self) -> None:
         """Safe to call from any thread and signal handler, any number of times."""
@@ -173,4 +168,4 @@ def celery_app() -> "NotifiedApp":
         thread = WorkerThread(settings)
         return make_app(thread, thread.log)
     except SettingsError as error:
-        raise SystemExit(_refuse(error)) from error
+        raise SystemExit(refuse(error)) from error

@@ -1,5 +1,7 @@
 """Secrets that never leave the service, each made at its first use and stored."""
 
+import hashlib
+import hmac
 import secrets
 from typing import Any
 
@@ -28,11 +30,15 @@ def own_secret(tx: Transaction, name: str) -> Operation[str]:
 
 
 class ServiceSecrets:
-    """Secrets of the service's own, such as the key under which it names things in a shared Redis."""
+    """Secrets of the service's own, each read once, such as the key under which it names things in a shared Redis."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._read: dict[str, bytes] = {}
 
-    async def own_secret(self, name: str) -> str:
-        """The secret of this name, in hex: made at its first use, the same ever after."""
-        return await self._database.write.run(lambda tx: own_secret(tx, name))
+    async def code(self, name: str, message: bytes) -> bytes:
+        """The message's HMAC-SHA256 under the secret of this name: the same ever after, in every process on the
+        database. Raises StorageUnavailable."""
+        if name not in self._read:
+            self._read[name] = bytes.fromhex(await self._database.write.run(lambda tx: own_secret(tx, name)))
+        return hmac.digest(self._read[name], message, hashlib.sha256)

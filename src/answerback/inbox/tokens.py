@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 
 from answerback.database.service_secrets import ServiceSecrets
@@ -18,13 +17,11 @@ class InboxTokens:
 
     def __init__(self, secrets: ServiceSecrets) -> None:
         self._secrets = secrets
-        self._secret: bytes | None = None
 
     async def token(self, tenant_id: str) -> str:
         """Raises StorageUnavailable."""
-        if self._secret is None:
-            self._secret = bytes.fromhex(await self._secrets.own_secret(SECRET))
-        return _text(hmac.digest(self._secret, tenant_id.encode(), hashlib.sha256)) + _text(tenant_id.encode())
+        named = tenant_id.encode()
+        return _text(await self._secrets.code(SECRET, named)) + _text(named)
 
     async def tenant_of(self, token: str) -> str | None:
         """None for a token that is nobody's. Raises StorageUnavailable."""

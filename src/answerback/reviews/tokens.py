@@ -1,7 +1,6 @@
 """The tokens that authorize an LLM to answer a review by webhook."""
 
 import base64
-import hashlib
 import hmac
 
 from answerback.database.service_secrets import ServiceSecrets
@@ -17,13 +16,11 @@ class CallbackTokens:
 
     def __init__(self, secrets: ServiceSecrets) -> None:
         self._secrets = secrets
-        self._secret: bytes | None = None
 
     async def token(self, job_id: str) -> str:
         """Raises StorageUnavailable."""
-        if self._secret is None:
-            self._secret = bytes.fromhex(await self._secrets.own_secret(SECRET))
-        return base64.urlsafe_b64encode(hmac.digest(self._secret, job_id.encode(), hashlib.sha256)).decode().rstrip("=")
+        code = await self._secrets.code(SECRET, job_id.encode())
+        return base64.urlsafe_b64encode(code).decode().rstrip("=")
 
     async def check(self, job_id: str, presented: str | None) -> None:
         """Compares in constant time. Raises Unauthorized, StorageUnavailable."""
