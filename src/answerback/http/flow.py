@@ -10,7 +10,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGISendEvent
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 
 if sys.platform != "win32":
     import fcntl
@@ -71,20 +71,26 @@ class ResponseWriter:
         self._transport.close()
 
 
-class UnchunkedCycle(RequestResponseCycle):
-    """uvicorn's for a client of HTTP/1.0, which knows no chunks (RFC 9112, section 6.1): a response without
+def unchunked(app: "ASGI3Application", cycle: RequestResponseCycle) -> "ASGI3Application":
+    """The application for a client of HTTP/1.0, which knows no chunks (RFC 9112, section 6.1): a response without
     `Content-Length` ends with its connection."""
 
-    _measured = False
+    async def answer(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        measured = False
 
-    async def send(self, message: "ASGISendEvent") -> None:
-        if message["type"] == "http.response.start":
-            self._measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
-            if not self._measured:
-                self.chunked_encoding = False
-        elif message["type"] == "http.response.body" and not self._measured:
-            self.expected_content_length = len(message["body"])
-        await super().send(message)
+        async def send_unchunked(message: "ASGISendEvent") -> None:
+            nonlocal measured
+            if message["type"] == "http.response.start":
+                measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
+                if not measured:
+                    cycle.chunked_encoding = False
+            elif message["type"] == "http.response.body" and not measured:
+                cycle.expected_content_length = len(message["body"])
+            await send(message)
+
+        await app(scope, receive, send_unchunked)
+
+    return answer
 
 
 class LingeringTransport:

@@ -13,7 +13,7 @@ from answerback.http.descriptors import leaves_reserve
 from answerback.http.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, Wrong, arrived
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
-from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, UnchunkedCycle, has_unread
+from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, has_unread, unchunked
 from answerback.http.heads import name_host_of, wrong_head, wrong_start
 from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog
@@ -68,9 +68,7 @@ class BoundedHttp(TurnTaking):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_head = False
-        self._framing = 0
-        self._fields = 0
-        self._unwanted = 0
+        self._framing = self._fields = self._unwanted = 0
         self.url = self._came = b""
         self._wrong = INVALID
         self._deaf = False
@@ -172,8 +170,6 @@ class BoundedHttp(TurnTaking):
             self._stop_parsing(wrong)
         name_host_of(self.url, self.headers)
         super().on_headers_complete()
-        if self.scope["http_version"] == "1.0":
-            self.cycle.__class__ = UnchunkedCycle
         self._in_head = False
         self._framing = 0
         self.flow.pipelined = bool(self.pipeline)
@@ -185,6 +181,9 @@ class BoundedHttp(TurnTaking):
             self.cycle.transport = self._responses  # type: ignore[assignment]
         else:
             self._close_after(self.cycle)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, unchunked(app, cycle) if cycle.scope["http_version"] == "1.0" else app)
 
     def _close_after(self, cycle: RequestResponseCycle) -> None:
         cycle.keep_alive = False

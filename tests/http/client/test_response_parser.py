@@ -3,7 +3,8 @@
 import pytest
 
 from answerback.http.client.errors import BodyBroken, HttpError, NotHttp, TooMuchFraming
-from answerback.http.client.parser import MAX_FIELDS, MAX_INTERIM_RESPONSES, ResponseParser
+from answerback.http.client.head import MAX_FIELDS
+from answerback.http.client.parser import MAX_INTERIM_RESPONSES, ResponseParser
 
 OK = b"HTTP/1.1 200 OK\r\n"
 FRAMING = 1024

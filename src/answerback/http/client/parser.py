@@ -5,46 +5,23 @@ extensions of chunks, chunks of one byte, trailers.
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 
-from multidict import CIMultiDict
-
 from answerback.http.client.errors import BodyBroken, HttpError, NotHttp, SpeaksTls, TooMuchFraming
+from answerback.http.client.head import Head, head_of
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of the heads of one response, those of its interim responses (1xx) included."""
-MAX_FIELDS = 1024
 MAX_INTERIM_RESPONSES = 16
 
 TLS_ALERT = b"\x15\x03"
 """How an alert begins (RFC 8446, section 5.1)."""
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
-_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\0]*)?")
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
 _PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _BODILESS = frozenset({204, 304})
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """`headers` finds names in any case."""
-
-    status: int
-    headers: CIMultiDict[str]
-    minor_version: int
-    plain: bool
-    """Whether every line of it is a field; those that are none are left out."""
-
-    @property
-    def keeps_connection(self) -> bool:
-        if not self.plain:
-            return False
-        tokens = ",".join(self.headers.getall("Connection", ())).lower()
-        return "close" not in tokens if self.minor_version else "keep-alive" in tokens
 
 
 class _Framing(Enum):
@@ -126,7 +103,7 @@ class ResponseParser:
 
     def _take_head(self, data: bytes) -> None:
         self._head_bytes += len(data)
-        head = _head(data)
+        head = head_of(data)
         if head.status == 101:
             # Of no protocol that was asked for (RFC 9110, section 15.2.2).
             raise NotHttp("another protocol")
@@ -270,35 +247,3 @@ class _Chunk(Enum):
     DATA = auto()
     END = auto()
     TRAILER = auto()
-
-
-def _unfolded(lines: list[bytes]) -> list[bytes]:
-    """A line that begins with a space continues the one before (RFC 9112, section 5.2)."""
-    fields: list[bytes] = []
-    for line in lines:
-        if fields and line[:1] in (b" ", b"\t"):
-            fields[-1] = fields[-1].rstrip() + b" " + line.lstrip(b" \t")
-        else:
-            fields.append(line)
-    return fields
-
-
-def _head(data: bytes) -> Head:
-    """Raises NotHttp."""
-    first, *lines = data.rstrip(b"\r\n").split(b"\n")
-    status = _STATUS_LINE.fullmatch(first.removesuffix(b"\r"))
-    if status is None:
-        raise NotHttp("no status line")
-    if len(lines) > MAX_FIELDS:
-        raise TooMuchFraming("too many fields")
-    headers: CIMultiDict[str] = CIMultiDict()
-    plain = True
-    for line in _unfolded(lines):
-        name, colon, value = line.removesuffix(b"\r").partition(b":")
-        name = name.rstrip(b" \t")
-        if not colon or not _NAME.fullmatch(name) or b"\0" in value or b"\r" in value:
-            # The status counts all the same; what a next response would look like is anybody's guess.
-            plain = False
-            continue
-        headers.add(name.decode("ascii"), value.strip(b" \t").decode("utf-8", "surrogateescape"))
-    return Head(int(status[2]), headers, int(status[1]), plain)
