@@ -10,6 +10,7 @@ from aiohttp import web
 Behaviour: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 """Answers one callback. The body has been read and recorded before."""
 
+NOT_HTTP = b"this is not HTTP\r\n\r\n"
 _STREAM_CHUNK = b"x" * 4096
 
 
@@ -95,8 +96,7 @@ def hang_up() -> Behaviour:
     """Closes the connection without a response."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        _abort(request)
-        return web.Response()
+        return aborted(request)
 
     return answer
 
@@ -115,18 +115,25 @@ def break_off() -> Behaviour:
     return answer
 
 
-def babble(data: bytes = b"this is not HTTP\r\n\r\n") -> Behaviour:
+def babble(data: bytes = NOT_HTTP) -> Behaviour:
     """Sends these bytes in place of a response, and closes the connection."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        if isinstance(request.transport, asyncio.WriteTransport):
-            request.transport.write(data)
-            request.transport.close()
-        return web.Response()
+        return garbled(request, data)
 
     return answer
 
 
-def _abort(request: web.Request) -> None:
+def aborted(request: web.BaseRequest) -> web.Response:
+    """The connection is closed without a response; what aiohttp makes of the one returned here reaches nobody."""
     if isinstance(request.transport, asyncio.WriteTransport):
         request.transport.abort()
+    return web.Response()
+
+
+def garbled(request: web.BaseRequest, data: bytes) -> web.Response:
+    """As `aborted`, after these bytes."""
+    if isinstance(request.transport, asyncio.WriteTransport):
+        request.transport.write(data)
+        request.transport.close()
+    return web.Response()

@@ -11,8 +11,10 @@ from aiohttp import web
 
 from answerback.kernel.usage import estimate_tokens
 from answerback.llm.content import text_of
+from answerback.testing.behaviours import NOT_HTTP, aborted, garbled
 
 SSE_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+DONE = b"data: [DONE]\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +90,9 @@ def text_completion() -> Reply:
 
         if not call.streamed:
             return _json({**head, "choices": choices(" and so on", "stop"), "usage": usage})
-        response = web.StreamResponse(headers=SSE_HEADERS)
-        await response.prepare(request)
-        for word in (" and", " so", " on"):
-            await response.write(_event({**head, "choices": choices(word, None)}))
-        await response.write(_event({**head, "choices": choices("", "stop"), "usage": usage}))
-        await response.write(b"data: [DONE]\n\n")
-        await response.write_eof()
-        return response
+        said = [_event({**head, "choices": choices(word, None)}) for word in (" and", " so", " on")]
+        ended = _event({**head, "choices": choices("", "stop"), "usage": usage})
+        return await _streamed(request, [*said, ended, DONE])
 
     return reply
 
@@ -176,9 +173,7 @@ def hang_up() -> Reply:
     """Closes the connection without a response."""
 
     async def reply(request: web.BaseRequest, _: Call) -> web.StreamResponse:
-        if isinstance(request.transport, asyncio.WriteTransport):
-            request.transport.abort()
-        return web.Response()
+        return aborted(request)
 
     return reply
 
@@ -219,14 +214,11 @@ def stream(data: bytes, end: Literal["whole", "broken", "never"] = "whole") -> R
     return reply
 
 
-def babble(data: bytes = b"this is not HTTP\r\n\r\n") -> Reply:
+def babble(data: bytes = NOT_HTTP) -> Reply:
     """Sends these bytes in place of a response, and closes the connection."""
 
     async def reply(request: web.BaseRequest, _: Call) -> web.StreamResponse:
-        if isinstance(request.transport, asyncio.WriteTransport):
-            request.transport.write(data)
-            request.transport.close()
-        return web.Response()
+        return garbled(request, data)
 
     return reply
 
@@ -262,7 +254,7 @@ def events(call: Call, text: str) -> list[bytes]:
     said.append(chunk({}, "stop"))
     if counted:
         said.append(_event({**head, "choices": [], "usage": _usage(call, text)}))
-    return [*said, b"data: [DONE]\n\n"]
+    return [*said, DONE]
 
 
 def last_user_text(messages: Sequence[Any]) -> str:
@@ -279,9 +271,13 @@ def last_user_text(messages: Sequence[Any]) -> str:
 async def _completion(request: web.BaseRequest, call: Call, text: str) -> web.StreamResponse:
     if not call.streamed:
         return _json(document(call, text))
+    return await _streamed(request, events(call, text))
+
+
+async def _streamed(request: web.BaseRequest, data: Sequence[bytes]) -> web.StreamResponse:
     response = web.StreamResponse(headers=SSE_HEADERS)
     await response.prepare(request)
-    for event in events(call, text):
+    for event in data:
         await response.write(event)
     await response.write_eof()
     return response
