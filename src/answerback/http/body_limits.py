@@ -7,9 +7,9 @@ class BodyLimits:
     """`most` bytes; on paths that have a limit of their own, that one, in bytes. A path that ends with a slash stands
     for all below it."""
 
-    def __init__(self, most: int, own: Mapping[str, int] | None = None) -> None:
+    def __init__(self, most: int, own: Mapping[str, int]) -> None:
         self._most = most
-        self._own = own or {}
+        self._own = own
         self._below = tuple(path for path in self._own if path.endswith("/"))
 
     def of(self, path: str) -> int:

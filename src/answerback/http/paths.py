@@ -9,7 +9,7 @@ _SLASHES = re.compile("/+")
 class Paths:
     """Below each of `verbatim`, such as `/v1/sessions/`, a path is kept as it is: what follows may be a URL."""
 
-    def __init__(self, verbatim: Iterable[str] = ()) -> None:
+    def __init__(self, verbatim: Iterable[str]) -> None:
         self._verbatim = tuple((prefix, re.compile(prefix.rstrip("/").replace("/", "/+") + "/")) for prefix in verbatim)
 
     def canonical(self, path: str) -> str:

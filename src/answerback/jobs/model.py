@@ -104,11 +104,11 @@ class JobClaims:
     `held_back`: jobs that are due were left because their tenants hold their shares. A walk past the tenants that do
     goes on behind the tenant `walked_to`, None: at the first."""
 
-    jobs: Sequence[Claimed[Any]] = ()
-    next_in: float | None = None
-    unreadable: Sequence[str] = ()
-    held_back: bool = False
-    walked_to: str | None = None
+    jobs: Sequence[Claimed[Any]]
+    next_in: float | None
+    unreadable: Sequence[str]
+    held_back: bool
+    walked_to: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +153,8 @@ class JobRecord:
     ending: Ending | None
     failure: StoredFailure | None
     retry_of: str | None
-    key_id: str | None = None
-    claimed_at: int | None = None
+    key_id: str | None
+    claimed_at: int | None
     behind: str | None = None
     retried_as: str | None = None
     attempts: tuple[Attempt, ...] = ()

@@ -5,7 +5,7 @@ Labels and attributes name no tenants, jobs or sessions, and hold no texts.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -30,9 +30,9 @@ class LLMCall:
 class Depth:
     """How many rows wait, by state, and for how long the oldest has been due."""
 
-    jobs: Mapping[str, int] = field(default_factory=dict)
-    deliveries: Mapping[str, int] = field(default_factory=dict)
-    oldest_job_seconds: float = 0.0
+    jobs: Mapping[str, int]
+    deliveries: Mapping[str, int]
+    oldest_job_seconds: float
     oldest_delivery_seconds: float = 0.0
 
 

@@ -69,7 +69,7 @@ class _Pause:
     """`false_waits`: how many pauses before it, in a row, ended too early for the upstream."""
 
     until: float
-    false_waits: int = 0
+    false_waits: int
     reservations: _Reservations = field(default_factory=_Reservations)
 
 

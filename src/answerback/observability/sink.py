@@ -17,7 +17,7 @@ class Sink:
     to another thread. Without a loop each line goes out at once.
     """
 
-    def __init__(self, stream: TextIO | None, file: LogFile | None = None) -> None:
+    def __init__(self, stream: TextIO | None, file: LogFile | None) -> None:
         self._stream = stream
         self._file = file
         self._lock = threading.Lock()

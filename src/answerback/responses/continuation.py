@@ -123,7 +123,7 @@ class _Differs(Exception):
 class Continuation:
     """Between one answer, whose items are numbered from 0, and readers who may know items of earlier tries."""
 
-    def __init__(self, response_id: str, stored: Iterable[Event] = ()) -> None:
+    def __init__(self, response_id: str, stored: Iterable[Event]) -> None:
         self._response_id = response_id
         emitted = items_in(stored)
         self._repeats = bool(emitted)

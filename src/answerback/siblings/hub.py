@@ -1,7 +1,7 @@
 """What a supervisor does for its processes: it passes on what concerns all, counts requests, and gathers figures."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from answerback.kernel.rate import Rate, Standing
 from answerback.observability.summing import Figures, counts, summed
@@ -21,7 +21,7 @@ class _Sum:
     asker: int
     ticket: int
     due: float
-    awaited: set[int] = field(default_factory=set)
+    awaited: set[int]
 
 
 class Hub:

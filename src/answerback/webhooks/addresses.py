@@ -87,8 +87,8 @@ class AddressPolicy:
     """What may be called: all of the public internet and the `allowed` networks, but not this service itself, which
     listens on `own_port`: without keys it would take a callback over loopback for its operator's request."""
 
-    allowed: Sequence[Network] = ()
-    own_port: int | None = None
+    allowed: Sequence[Network]
+    own_port: int | None
     _allowed: tuple[Network, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

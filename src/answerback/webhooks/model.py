@@ -129,11 +129,11 @@ class DeliveryClaims:
     the first origin.
     """
 
-    deliveries: Sequence[ClaimedDelivery] = ()
-    next_in: float | None = None
-    drained: Sequence[OriginKey] = ()
-    held_back: bool = False
-    walked_to: OriginKey | None = None
+    deliveries: Sequence[ClaimedDelivery]
+    next_in: float | None
+    drained: Sequence[OriginKey]
+    held_back: bool
+    walked_to: OriginKey | None
 
 
 @dataclass(frozen=True, slots=True)
