@@ -1,11 +1,12 @@
 """The history of questions: stored when answered, listed newest first, deleted with age."""
 
-from sqlalchemy import Integer, Text, bindparam, delete, func, insert, literal_column, select
+from sqlalchemy import Text, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from answerback.ask.model import Question, QuestionPage
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.pages import fitting
+from answerback.database.sql import at_most
 from answerback.database.tables import questions
 
 BATCH = 200
@@ -32,7 +33,7 @@ LAST_ANSWERED_AT = Statement(
     select(questions.c.created_at)
     .where(questions.c.tenant_id == bindparam("tenant_id"))
     .order_by(questions.c.id.desc())
-    .limit(1)
+    .limit(at_most(1))
 )
 _of_tenant = (questions.c.tenant_id == bindparam("tenant_id"), questions.c.id < bindparam("before_id"))
 SIZES = Statement(
@@ -46,7 +47,6 @@ LIST_QUESTIONS = Statement(
     .where(*_of_tenant, questions.c.id >= bindparam("first_id"))
     .order_by(questions.c.id.desc())
 )
-# The limit stands in the text: PostgreSQL's planner takes a bound one for a tenth of the table.
 PRUNE_QUESTIONS = Statement(
     delete(questions)
     .where(
@@ -54,7 +54,7 @@ PRUNE_QUESTIONS = Statement(
             select(questions.c.id)
             .where(questions.c.created_at < bindparam("before"))
             .order_by(questions.c.created_at)
-            .limit(literal_column(str(BATCH), Integer))
+            .limit(at_most(BATCH))
         )
     )
     .returning(questions.c.id)

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, literal_column, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
 from answerback.database.operation import Database, Operation, Query, Statement, Transaction
+from answerback.database.sql import at_most
 from answerback.database.tables import idempotency_records as records
 from answerback.kernel.errors import IdempotencyConflict, RequestInProgress, ResponseNotStored
 from answerback.kernel.ids import new_id
@@ -106,8 +107,7 @@ _old = (
         or_(records.c.lease_expires_at.is_(None), records.c.lease_expires_at <= bindparam("now")),
     )
     .order_by(records.c.updated_at)
-    # As text: for a bound limit PostgreSQL plans to read a tenth of the table.
-    .limit(literal_column(str(BATCH), Integer))
+    .limit(at_most(BATCH))
 )
 PRUNE = Statement(delete(records).where(records.c.id.in_(_old)).returning(records.c.id))
 

@@ -50,7 +50,7 @@ UNKNOWN = Verdict()
 class Seen:
     """What one process has seen of a provider: its calls of late, and the last failure of all, with its time."""
 
-    verdict: Verdict
+    verdict: Verdict = UNKNOWN
     last_error: str | None = None
     last_error_at: int = 0
     minutes: Sequence[Minute] = ()
