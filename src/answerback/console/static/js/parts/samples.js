@@ -63,7 +63,7 @@ export function chatSamples(body, key) {
 const indented = (text) => text.replaceAll("\n", "\n  ");
 
 /** A JSON value as Python writes it. */
-export function python(value, depth = 0) {
+function python(value, depth = 0) {
   const pad = "    ".repeat(depth + 1);
   const close = "    ".repeat(depth);
   if (value === null) return "None";
