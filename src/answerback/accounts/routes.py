@@ -14,10 +14,10 @@ from answerback.accounts.key_use import KeyUses
 from answerback.accounts.model import hash_key, key_name, new_key
 from answerback.accounts.store import AccountStore
 from answerback.http.bodies import StrictBody, body_schema, read_body
-from answerback.http.fields import EMPTY_IS_ABSENT, no_nul
+from answerback.http.fields import EMPTY_IS_ABSENT, MAX_PAGE_SIZE, PageSize, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors, not_found
-from answerback.http.responses import NO_STORE, Time, respond
+from answerback.http.responses import NO_STORE, Time, is_none, respond
 from answerback.kernel.rate import parse_rate
 from answerback.queue.fair_order import MAX_WEIGHT
 
@@ -49,10 +49,6 @@ class CreatedKey(KeyBody):
     signing_secret: str | None = Field(examples=["whsec_bm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlcg=="])
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 class KeyList(BaseModel):
     """Keys, the newest first."""
 
@@ -61,7 +57,7 @@ class KeyList(BaseModel):
         None,
         description="Goes into `before` for older keys; there only if there are some.",
         examples=[KEY],
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
 
 
@@ -81,10 +77,6 @@ class NewKey(StrictBody):
     weight: Annotated[int, Field(ge=1, le=MAX_WEIGHT)] | None = None
 
 
-MAX_PAGE_SIZE = 100
-PageSize = Annotated[
-    Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
-]
 Before = Annotated[
     Annotated[str, AfterValidator(no_nul), Field(max_length=64)] | None,
     EMPTY_IS_ABSENT,

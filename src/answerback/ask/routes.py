@@ -15,7 +15,7 @@ from answerback.http.fields import ModelName, not_blank
 from answerback.http.headers import accepts
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
-from answerback.http.responses import Time, respond
+from answerback.http.responses import Time, is_none, respond
 from answerback.http.sse import EVENT_STREAM, sse_response, text_response, word_events
 from answerback.llm.model import FinishReason
 
@@ -27,10 +27,6 @@ class AskBody(StrictBody):
         description="What to ask the LLM."
     )
     model: ModelName | None = Field(None, description="Which model answers; without it the service's default.")
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 def _is_stop(value: object) -> bool:
@@ -61,7 +57,7 @@ class History(BaseModel):
         None,
         description="Goes into `before` for older questions; there only if there are some.",
         examples=[1742],
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
 
 

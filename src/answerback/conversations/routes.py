@@ -16,9 +16,9 @@ from answerback.conversations.store import ConversationStore, EraseJobs
 from answerback.conversations.window import Window, window
 from answerback.conversations.windows import Windows
 from answerback.http.caller import AskedTenant, AskedTenantOf
-from answerback.http.fields import EMPTY_IS_ABSENT
+from answerback.http.fields import EMPTY_IS_ABSENT, PageSize
 from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, TENANT_ERRORS, errors, not_found
-from answerback.http.responses import Time, respond
+from answerback.http.responses import Time, is_none, respond
 from answerback.kernel.json import Json
 
 
@@ -47,10 +47,6 @@ NamedByQuery = Annotated[
         "`/v1/sessions/?session_id=..`.",
     ),
 ]
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class _Entry(BaseModel):
@@ -116,7 +112,7 @@ class Session(BaseModel):
         None,
         description="Goes into `before` for older messages; there only if there are some.",
         examples=[17],
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
 
 
@@ -137,9 +133,6 @@ class SessionPage(BaseModel):
 
 
 DEFAULT_PAGE_SIZE = 20
-PageSize = Annotated[
-    Annotated[int, Field(ge=1, le=100)] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
-]
 
 
 def _position(value: str) -> str:

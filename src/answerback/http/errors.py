@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from answerback.http.responses import respond
+from answerback.http.responses import is_none, respond
 from answerback.kernel.errors import (
     Conflict,
     EraseUnfinished,
@@ -87,10 +87,6 @@ HEADERS: Mapping[type[Refusal], Mapping[str, str]] = {
 }
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 class ErrorBody(BaseModel):
     """What went wrong with a request, a job or one of its attempts."""
 
@@ -102,13 +98,13 @@ class ErrorBody(BaseModel):
         None,
         description="The parameter that an upstream refuses, where it names one.",
         examples=[None],
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
     upstream_code: str | None = Field(
         None,
         description="The upstream's own code for why it refused a job.",
         examples=[None],
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
+from fastapi import Query
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -65,6 +66,12 @@ def epoch_ms(moment: datetime) -> int:
 
 EMPTY_IS_ABSENT = BeforeValidator(lambda value: None if value == "" else value)
 """For a parameter of a query, as a form sends one that was not filled in: `?status=`."""
+
+MAX_PAGE_SIZE = 100
+PageSize = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
+]
+"""Of a list's page; None where it was left empty."""
 
 CheckUrl: TypeAlias = Callable[[str], None]
 """Checks an address without resolving its name. Raises CallbackRefused."""

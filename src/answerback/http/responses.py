@@ -21,6 +21,11 @@ Time = Annotated[
 """Epoch milliseconds of the wall clock, sent as RFC 3339."""
 
 
+def is_none(value: object) -> bool:
+    """The `exclude_if` of a field that is there only where it has a value."""
+    return value is None
+
+
 def respond(status: int, body: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
     """UTF-8 JSON of all the model's fields, in their order, nothing escaped to ASCII; a field that some responses lack
     has `exclude_if`. Raises PydanticSerializationError for text that UTF-8 cannot express, and for values nested deeper

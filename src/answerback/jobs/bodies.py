@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from answerback.http.errors import ErrorBody
 from answerback.http.openapi_parts import ENDED_AT, JOB, USAGE
-from answerback.http.responses import Time
+from answerback.http.responses import Time, is_none
 from answerback.jobs.kind import ENDED, Description, JobState
 from answerback.jobs.model import JobRecord
 from answerback.webhooks.bodies import AttemptBody, DeliveryBody, DeliverySummary
@@ -64,7 +64,7 @@ class JobBody(BaseModel):
         None,
         description="For operators: whose job it is.",
         examples=["tnt_01a1fc8454427e0488ed70bfd1c5a7e4"],
-        exclude_if=lambda value: value is None,
+        exclude_if=is_none,
     )
     delivery: DeliverySummary | None
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.model import Caller
 from answerback.http.caller import AskedTenant
-from answerback.http.fields import EMPTY_IS_ABSENT, Moment, epoch_ms, no_nul
+from answerback.http.fields import EMPTY_IS_ABSENT, Moment, PageSize, epoch_ms, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi import headers
 from answerback.http.openapi_parts import (
@@ -87,9 +87,6 @@ def _job_id(value: str) -> str:
     return value
 
 
-PageSize = Annotated[
-    Annotated[int, Field(ge=1, le=100)] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
-]
 Before = Annotated[
     Annotated[str, AfterValidator(_job_id)] | None,
     EMPTY_IS_ABSENT,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from answerback.http.errors import ErrorBody
 from answerback.http.openapi_parts import ENDED_AT, JOB, USAGE
-from answerback.http.responses import Time, plain
+from answerback.http.responses import Time, is_none, plain
 from answerback.jobs.kind import ENDED, JobState
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
@@ -25,10 +25,6 @@ class AcceptedMessage(BaseModel):
     seq: int | None = Field(
         description="The message's place in its conversation; null for a stateless one.", examples=[2]
     )
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 def _with_example(schema: dict[str, Any]) -> None:
@@ -59,9 +55,9 @@ class Callback(BaseModel):
     tool_calls: list[dict[str, Any]] | None = Field(
         None,
         description="The tools that the answer calls, as OpenAI has them; send `tool_outputs` next.",
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
-    error: ErrorBody | None = Field(None, exclude_if=_is_none)
+    error: ErrorBody | None = Field(None, exclude_if=is_none)
 
 
 def samples() -> Mapping[str, Mapping[str, Json]]:

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from answerback.http.openapi_parts import DELIVERY, ENDED_AT, JOB
-from answerback.http.responses import Time
+from answerback.http.responses import Time, is_none
 from answerback.webhooks.model import DeliveryState
 
 
@@ -25,7 +25,7 @@ class AttemptBody(BaseModel):
         None,
         description="For operators: what went wrong, and at which provider.",
         examples=[None],
-        exclude_if=lambda value: value is None,
+        exclude_if=is_none,
     )
 
 
