@@ -45,8 +45,8 @@ _STREAM = "".join(
 )
 
 
-def body_of(description: str, example: Any, schema: dict[str, Any] | None = None) -> dict[str, Any]:
-    content = {"schema": schema or {"type": "object"}, "example": example}
+def body_of(description: str, example: Any) -> dict[str, Any]:
+    content = {"schema": {"type": "object"}, "example": example}
     return {"description": description, "content": {"application/json": content}}
 
 

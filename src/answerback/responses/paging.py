@@ -1,6 +1,6 @@
 """Lists of items as OpenAI pages them: what a request asks for, and the envelope."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -69,8 +69,8 @@ def seals(request: Request) -> bool:
     return SEALED in included(request)
 
 
-def json_response(body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(encoded(body), 200, headers, JSON)
+def json_response(body: Any) -> Response:
+    return Response(encoded(body), media_type=JSON)
 
 
 def _limit(given: str | None) -> int:
