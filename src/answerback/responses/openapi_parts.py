@@ -50,6 +50,12 @@ def body_of(description: str, example: Any) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": content}}
 
 
+def _whole_or_events(description: str) -> dict[str, Any]:
+    body = body_of(description, _EXAMPLE)
+    body["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM}
+    return body
+
+
 def _query(name: str, meaning: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "description": meaning, "schema": schema}
 
@@ -59,10 +65,8 @@ def _texts(names: Iterable[str]) -> dict[str, Any]:
 
 
 CREATE_BODY = body_schema(RequestBody, {"model": _MODEL, "input": "Say hello."})
-_CREATED = body_of("The response, or with `stream: true` its events", _EXAMPLE)
-_CREATED["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM}
 CREATE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: _CREATED,
+    200: _whole_or_events("The response, or with `stream: true` its events"),
     **openai_errors(
         **{
             **KEY_REASONS,
@@ -89,10 +93,8 @@ def _refused(message: str) -> dict[int | str, dict[str, Any]]:
     return openai_refusal(400, "The request cannot be carried out", "invalid_value", message)
 
 
-_shown = body_of("The response, or with `stream=true` its events", _EXAMPLE)
-_shown["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM}
 SHOWN_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: _shown,
+    200: _whole_or_events("The response, or with `stream=true` its events"),
     **_OF_ONE,
     **_refused("only a background response can be streamed again: leave 'stream' out"),
 }
