@@ -102,27 +102,23 @@ def find_page(tx: Transaction, wanted: ResendFilter, after: Position) -> Operati
 
 def resend_page(tx: Transaction, wanted: ResendFilter, positions: Sequence[Position], started: int) -> Operation[int]:
     """Starts the schedules anew of those that match still, and did when the request came; returns how many."""
-    resent = yield RESEND_PAGE(
-        ids=json.dumps([position.id for position in positions]),
-        tenant_id=wanted.tenant_id,
-        in_state=wanted.state,
-        prefix=wanted.url,
-        since=wanted.since,
-        until=started + DEADLINE_MS,
-        now=tx.now,
-        new_deadline_at=tx.now + DEADLINE_MS,
-    )
-    return len(resent)
+    matching = _matching_values(wanted, positions, started)
+    return len((yield RESEND_PAGE(**matching, now=tx.now, new_deadline_at=tx.now + DEADLINE_MS)))
 
 
 def count_page(wanted: ResendFilter, positions: Sequence[Position], started: int) -> Operation[int]:
     """How many of them `resend_page` would resend."""
-    (counted,) = yield COUNT_PAGE(
-        ids=json.dumps([position.id for position in positions]),
-        tenant_id=wanted.tenant_id,
-        in_state=wanted.state,
-        prefix=wanted.url,
-        since=wanted.since,
-        until=started + DEADLINE_MS,
-    )
+    (counted,) = yield COUNT_PAGE(**_matching_values(wanted, positions, started))
     return int(counted.rows)
+
+
+def _matching_values(wanted: ResendFilter, positions: Sequence[Position], started: int) -> dict[str, object]:
+    """The parameters of `_matching`."""
+    return {
+        "ids": json.dumps([position.id for position in positions]),
+        "tenant_id": wanted.tenant_id,
+        "in_state": wanted.state,
+        "prefix": wanted.url,
+        "since": wanted.since,
+        "until": started + DEADLINE_MS,
+    }
