@@ -25,9 +25,9 @@ SETTLE_SECONDS = 10.0
 
 OWE = """
 WITH owed AS (
-  INSERT INTO jobs (id, tenant_id, kind, queue, rank, state, run_at, deadline_at, callback_url, args,
+  INSERT INTO jobs (id, tenant_id, kind, queue, priority, rank, state, run_at, deadline_at, callback_url, args,
     attempts, attempts_made, attempt, lease_epoch, lease_losses, created_at, finished_at)
-  SELECT 'job_backlog' || n, 'default', 'message', 'interactive', $2::bigint, 'completed', $2::bigint,
+  SELECT 'job_backlog' || n, 'default', 'message', 'interactive', 0, $2::bigint, 'completed', $2::bigint,
     $2::bigint + 86400000, $3::text, '{}', '[]', 1, 1, 1, 0, $2::bigint, $2::bigint
   FROM generate_series(1, $1::int) n RETURNING id
 )

@@ -18,10 +18,10 @@ FILL = f"""
 INSERT INTO conversations (id, tenant_id, key, last_position, pending, erased_through, window_from, created_at,
                            updated_at)
 SELECT n, 'tenant-' || n % 3, 'key ' || n, 1, 0, 0, 0, 1, 1 FROM generate_series(1, 200) AS n;
-INSERT INTO jobs (id, tenant_id, kind, queue, rank, state, run_at, deadline_at, conversation_id, position,
+INSERT INTO jobs (id, tenant_id, kind, queue, priority, rank, state, run_at, deadline_at, conversation_id, position,
                   args, attempts, attempts_made, attempt, lease_epoch, lease_losses, created_at, finished_at)
 SELECT 'job_' || lpad(to_hex(n), 32, '0'), 'tenant-' || n % 3, CASE WHEN n % 10 = 0 THEN 'review' ELSE 'message' END,
-       'interactive', n, state, n, n, CASE WHEN state <> 'queued' THEN n % 200 + 1 END, n, repeat('x', 300),
+       'interactive', 0, n, state, n, n, CASE WHEN state <> 'queued' THEN n % 200 + 1 END, n, repeat('x', 300),
        '[]', 0, 0, 0, 0, n, CASE WHEN state IN ('completed', 'failed') THEN n END
 FROM (SELECT n, CASE WHEN n < {ROWS // 2} THEN CASE WHEN n % 100 = 0 THEN 'failed' ELSE 'completed' END
                      WHEN n % 20 = 0 THEN 'held' ELSE 'queued' END AS state

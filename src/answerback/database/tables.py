@@ -156,6 +156,7 @@ jobs = Table(
     Column("tenant_id", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("queue", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
     Column("rank", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("run_at", BigInteger, nullable=False),

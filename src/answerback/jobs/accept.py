@@ -82,6 +82,7 @@ def _insert(larger: Any) -> ClauseElement:
         **lease,
         "state": state,
         "rank": case((state == as_text(JobState.HELD), literal_column("0")), else_=ranked),
+        "priority": literal_column("0"),
         "attempts": literal_column("'[]'"),
         "attempts_made": literal_column("0"),
         "lease_losses": literal_column("0"),

@@ -14,6 +14,7 @@ INSERT = Statement(
         tenant_id=bindparam("tenant_id"),
         kind=bindparam("kind"),
         queue=bindparam("queue"),
+        priority=_ZERO,
         rank=_ZERO,
         state=JobState.COMPLETED,
         run_at=bindparam("now"),
