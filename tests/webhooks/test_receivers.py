@@ -10,6 +10,7 @@ from answerback.webhooks.bulk_resend import ResendFilter
 from answerback.webhooks.model import DeliveryState
 from answerback.webhooks.receivers import Receiver
 from builders import TENANT
+from databases import Database
 from stores import Stores
 
 SHOP, BLOG = "https://shop.example/hook", "https://blog.example/hook"
@@ -226,6 +227,21 @@ async def test_what_was_taken_and_is_sent_again_does_not_fail(stores: Stores) ->
     (receiver,) = (await shown(stores)).values()
 
     assert (receiver.waiting, receiver.failing) == (1, ())
+
+
+async def test_a_dead_one_that_was_erased_is_owed_no_more(stores: Stores, database: Database) -> None:
+    await owe(stores, 2, SHOP)
+    await attempt(stores, GONE)
+    erase = "UPDATE deliveries SET body = substr(body, 1, 0)"
+    await database.execute(f"{erase} WHERE id = (SELECT min(id) FROM deliveries)")
+
+    (receiver,) = (await shown(stores)).values()
+    assert (receiver.dead, receiver.last_error) == (1, GONE.error)
+
+    await database.execute(f"{erase} WHERE id = (SELECT max(id) FROM deliveries)")
+
+    (receiver,) = (await shown(stores)).values()
+    assert (receiver.dead, receiver.healthy, receiver.last_error) == (0, False, GONE.error)
 
 
 async def test_what_is_held_behind_another_is_counted_for_itself(stores: Stores) -> None:

@@ -69,9 +69,9 @@ HELD = _newest_listed(DeliveryState.HELD)
 DELIVERED = _newest_listed(DeliveryState.DELIVERED)
 
 
-def _newest(*where: Any) -> Statement:
+def _newest(*where: Any, more: Sequence[Any] = ()) -> Statement:
     """Those for which there is an index by id."""
-    rows = select(*_LOOKED_AT).where(*where, deliveries.c.id > _NO_TEXT).limit(at_most(NEWEST))
+    rows = select(*_LOOKED_AT, *more).where(*where, deliveries.c.id > _NO_TEXT).limit(at_most(NEWEST))
     by_id = deliveries.c.id.desc()
     return Statement(
         rows.where(_of_tenant).order_by(by_id),
@@ -79,7 +79,8 @@ def _newest(*where: Any) -> Statement:
     )
 
 
-DEAD = _newest(in_state(deliveries, DeliveryState.DEAD))
+_erased = (func.length(deliveries.c.body) == literal_column("0")).label("erased")
+DEAD = _newest(in_state(deliveries, DeliveryState.DEAD), more=(_erased,))
 TO_ENDPOINTS = _newest(deliveries.c.endpoint_id.is_not(None), deliveries.c.state != DeliveryState.SENDING)
 
 

@@ -75,10 +75,12 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
     delivered = yield DELIVERED(tenant_id=tenant_id)
     to_endpoints = yield TO_ENDPOINTS(tenant_id=tenant_id)
     sending = yield SENDING(tenant_id=tenant_id)
+    # Of an erased one nothing is left to send.
+    resendable = [row for row in dead if not row.erased]
     owed = Counter({origin: row.rows for origin, row in waiting.items()})
-    owed.update(row.origin for row in (*held, *dead))
+    owed.update(row.origin for row in (*held, *resendable))
     origins = [origin for origin, _ in owed.most_common(MAX_RECEIVERS)]
-    others = dict.fromkeys(row.origin for row in (*sending, *delivered, *to_endpoints) if row.origin not in owed)
+    others = dict.fromkeys(row.origin for row in (*sending, *delivered, *to_endpoints, *dead) if row.origin not in owed)
     keys = [OriginKey(tenant_id, each) for each in (*origins, *list(others)[: MAX_RECEIVERS - len(origins)])]
     of_pending = yield from ends([key for key in keys if key.origin in waiting])
     newest = (held, dead, delivered, to_endpoints, sending)
@@ -86,7 +88,7 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
     rows = yield from with_attempts(
         newest_of_each(newest, of_pending) | {each for ids in failing.values() for each in ids}
     )
-    all_held, all_dead = (Counter(row.origin for row in sort) for sort in (held, dead))
+    all_held, all_dead = (Counter(row.origin for row in sort) for sort in (held, resendable))
     return [
         _receiver(
             tx,
