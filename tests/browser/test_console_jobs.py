@@ -295,7 +295,7 @@ async def test_taking_filters_away_takes_a_tenant_away_that_is_not_there(owner: 
     assert await page.get_by_label("Tenant").locator("option:checked").inner_text() == "All tenants"
 
 
-@pytest.mark.parametrize("name", ["conversations", "receivers", "responses"])
+@pytest.mark.parametrize("name", ["conversations", "jobs", "receivers", "responses"])
 async def test_a_list_does_not_wait_for_the_names_of_tenants(owner: Visitor, name: str) -> None:
     shown = asyncio.Event()
 

@@ -36,17 +36,16 @@ const TYPED_MS = 350;
 export async function page(view) {
   const top = head("Jobs", "Each message, review or response that was accepted, and what became of it.");
   fill(view.root, top);
-  const reading = found(asked(view, tenantOf(view, null)), view.signal);
-  const [names, first] = await Promise.all([tenantNames(view), reading]);
-  const all = tenantOf(view, names) === ALL;
   const place = {
-    names,
-    table: jobsTable("Jobs", { own: view.session.tenant, tenants: all ? names : undefined }),
+    names: new Map(),
+    table: jobsTable("Jobs", { own: view.session.tenant }),
     list: h("div"),
     pager: h("div"),
+    tenant: h("div", { hidden: true }),
     news: h("p.unseen", { role: "status" }),
     clear: h("a.button.plain.tight", {}, "Clear filters"),
   };
+  const first = await found(asked(view), view.signal);
   const last = { at: Date.now(), requests: first.requests };
   let page;
   let asking = 0;
@@ -54,18 +53,33 @@ export async function page(view) {
   /** `isOther`: other jobs are asked for than before. */
   const read = async (isOther = false) => {
     const mine = ++asking;
-    const { page: next, requests } = await found(asked(view, tenantOf(view, names)), view.signal);
+    const { page: next, requests } = await found(asked(view), view.signal);
     Object.assign(last, { at: Date.now(), requests });
     if (mine === asking) show(next, isOther);
   };
   const list = h("section.card", { "aria-label": "Jobs" }, place.list, place.pager);
-  fill(view.root, top, h("div.stack", {}, filters(view, names, place, read), list, place.news));
+  fill(view.root, top, h("div.stack", {}, filters(view, place, read), list, place.news));
   show(first.page);
   live(view, last, read, (newest) => {
     const next = joined(newest, page);
     if (next) show(next);
     return next !== null;
   });
+  view.again(async () => {
+    name(view, place, await tenantNames(view));
+    show(page);
+  });
+}
+
+/** The names of tenants may take longer than the jobs: then the jobs are drawn without, and once more with them. */
+function name(view, place, names) {
+  place.names = names;
+  if (names.size < 2 && !(view.session.operator && view.tenant !== null)) return;
+  const move = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));
+  const chosen = tenantOf(view);
+  place.tenant.hidden = false;
+  fill(place.tenant, field("Tenant", tenantChoice(names, chosen, { all: true, onchange: move })));
+  if (chosen === ALL) place.table = jobsTable("Jobs", { own: view.session.tenant, tenants: names });
 }
 
 /**
@@ -127,17 +141,16 @@ async function found(query, signal) {
   return { page, requests };
 }
 
-/** Without a choice an operator sees all tenants, where there are several, or where `names` are not known yet. */
-function tenantOf(view, names) {
-  const isChoosing = names ? names.size > 1 : view.session.operator && !view.session.keyless;
-  return isChoosing ? (view.query.get("tenant") ?? ALL) : view.tenant;
+/** Without a choice an operator sees all tenants. */
+function tenantOf({ session, query, tenant }) {
+  return session.operator && !session.keyless ? (query.get("tenant") ?? ALL) : tenant;
 }
 
-function asked(view, tenant) {
+function asked(view) {
   const { query } = view;
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
   const since = wanted.since && isAge(wanted.since) ? new Date(Date.now() - wanted.since * 3_600_000).toISOString() : wanted.since;
-  return { ...wanted, tenant, since, before: query.get("before"), limit: SIZE };
+  return { ...wanted, tenant: tenantOf(view), since, before: query.get("before"), limit: SIZE };
 }
 
 /** Whether it is a number of hours that the field offers; a link may have a time in RFC 3339 instead. */
@@ -161,8 +174,8 @@ function draw(view, place, { items, next }, isOther) {
   if (isOther) fill(place.news, items.length ? counted(items.length, "job") : "No job matches");
   else if (news.length) announce(place, news.length, items.length);
   // A table that stays where it is keeps the focus within.
-  if (!items.length) fill(place.list, nothing(view.query, place.names, next));
-  else if (!place.table.element.isConnected) fill(place.list, place.table.element);
+  if (!items.length) refill(place.list, nothing(view.query, place.names, next));
+  else if (!place.table.element.isConnected) refill(place.list, place.table.element);
   refill(place.pager, pager(view.query, next));
   place.clear.hidden = !hasFields(view.query);
   place.clear.href = cleared(view.query, place.names);
@@ -232,7 +245,7 @@ function setter(view, read) {
   return { set, typed, soon };
 }
 
-function filters(view, names, place, read) {
+function filters(view, place, read) {
   const { query } = view;
   const { set, typed, soon } = setter(view, read);
   const choice = (name, values, all) => select([["", all], ...values], query.get(name) ?? "", { name, onchange: set });
@@ -245,11 +258,8 @@ function filters(view, names, place, read) {
     accepted(view, set),
     field("Key", text("key", "Its id: key_…")),
   ];
-  const move = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));
   const first = [
-    names.size > 1 || (view.session.operator && view.tenant !== null)
-      ? field("Tenant", tenantChoice(names, tenantOf(view, names), { all: true, onchange: move }))
-      : null,
+    place.tenant,
     field("State", choice("status", JOB_STATES, "Any state")),
     field("Callback", choice("delivery", DELIVERY_STATES, "Any state")),
     field("Conversation", text("session_id", "session_id or URL")),
