@@ -65,13 +65,15 @@ async def test_every_page_says_that_the_service_is_down_until_it_is_back(browser
             await page.clock.install()
             await page.goto(f"{running.service.url}/console{path}")
             await page.get_by_text("Live", exact=True).wait_for()
+            # A page that has not drawn yet what it reads first says instead that it cannot be brought.
+            await page.locator("main:not([aria-busy])").wait_for()
             pages.append(page)
 
         await running.service.kill()
 
         down = [page.get_by_role("status").filter(has_text="service") for page in pages]
         for page, banner in zip(pages, down, strict=True):
-            await banner.wait_for(timeout=60_000)
+            await banner.wait_for()
             await page.clock.run_for(A_WHILE_MS)
             await expect(banner).to_be_visible()
         await running.service.start()
@@ -91,7 +93,7 @@ async def test_a_service_that_stands_still_is_not_taken_for_live(browser: Browse
 
         running.service.stop()
         try:
-            await page.clock.run_for(25_000)
+            await page.clock.run_for(5_000)
             await page.get_by_text("Connecting…").wait_for()
             await page.clock.run_for(5_000)
             await banner.wait_for()

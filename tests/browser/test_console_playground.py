@@ -25,7 +25,7 @@ async def test_a_chat_streams_and_remembers_what_was_said(visitor: Visitor, runn
     await visitor.role("button", "Send").click()
     await visitor.role("button", "Stop").wait_for()
     more.set()
-    await visitor.sees("The Tagus it is.")
+    await page.get_by_role("status").filter(has_text="Answer: The Tagus it is.").wait_for()
 
     asked = next(call for call in running.llm.calls if call.user == "And its river?")
     assert [each["content"] for each in asked.messages] == ["Name a city.", "Lisbon, by the Tagus.", "And its river?"]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from browsing import Browser, Visitor
+from playwright.async_api import Page
 from storefront import OPERATOR, Shop
 
 from answerback.testing import behaviours
@@ -118,3 +119,32 @@ async def test_a_service_that_is_gone_is_named_and_asked_again(browser: Browser,
         await visitor.role("button", "Try again").click()
 
         await visitor.sees("No jobs yet")
+
+
+async def test_who_comes_back_is_where_they_were(browser: Browser, running: Shop, day: Sequence[str]) -> None:
+    low = {"viewport": {"width": 1280, "height": 400}}
+    async with browser.visit(running.service.url, OPERATOR, **low) as visitor:
+        page = await visitor.open("/console/jobs?tenant=default")
+        link = page.locator(f"tr[data-key='{day[0]}'] a.whole")
+        await link.focus()
+        top = await page.evaluate("scrollY")
+        assert top > 100
+        await page.keyboard.press("Enter")
+        await page.get_by_role("heading", name="Timeline").wait_for()
+        assert await page.evaluate("scrollY") == 0
+
+        await page.go_back()
+
+        await page.locator(f"tr[data-key='{day[0]}'] a.whole:focus").wait_for()
+        assert await page.evaluate("scrollY") == top
+        await page.reload()
+        await link.wait_for()
+        await until_scrolled(page, top)
+
+
+async def until_scrolled(page: Page, top: int) -> None:
+    reached = """(top) => new Promise((resolve) => {
+      const look = () => (scrollY === top ? resolve() : requestAnimationFrame(look));
+      look();
+    })"""
+    await page.evaluate(reached, top)

@@ -76,6 +76,8 @@ async def test_a_key_is_made_shown_once_and_revoked(owner: Visitor, running: Sho
     await owner.sees("not shown again")
     shown = await page.locator("dialog pre").first.inner_text()
     assert (await running.request("GET", "/v1/session", key=shown))["key"]["name"] == "greengrocer"
+    await owner.agrees("Copy: Key")
+    await page.get_by_role("dialog").get_by_role("status").get_by_text("Copied.").wait_for()
     await owner.agrees("Done")
     await owner.sees("1000/hour")
     assert shown not in await page.content()

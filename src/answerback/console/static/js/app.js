@@ -6,6 +6,7 @@ import { Feed } from "./feed.js";
 import { tail } from "./format.js";
 import { closeAll } from "./parts/dialog.js";
 import { failed, passes } from "./parts/failed.js";
+import { restoring } from "./place.js";
 import { follow, match } from "./router.js";
 import { Session } from "./session.js";
 import { Shell } from "./shell.js";
@@ -18,6 +19,7 @@ const RETRY_MS = 3000;
 
 class Console {
   #view = null;
+  #address = null;
   #shell = null;
   #session = null;
   #feed = null;
@@ -82,31 +84,41 @@ class Console {
     signIn(app, (session) => (this.#tabs.say("entered"), this.#enter(session, { back: false })));
   }
 
-  /** Draws the page of the address. Those that come by a link begin at the top, with the focus on the page. */
+  /**
+   * Draws the page of the address. Those that come by a link begin at the top, with the focus on the page; one that the
+   * reader comes `back` to is as it was left, with the focus on the link to the page that was left.
+   */
   async #show({ back }) {
     if (!this.#session) return;
     this.#view?.leave();
     const found = here();
+    const left = this.#address;
+    this.#address = location.pathname + location.search;
     const root = h("div.page");
     const place = { params: found.params, query: new URLSearchParams(location.search) };
     const view = new View(root, { ...place, session: this.#session, feed: this.#feed });
     this.#view = view;
+    const { main } = this.#shell;
+    const isShown = () => view === this.#view;
     this.#shell.show(found.name, place.query.get("tenant"));
-    try {
+    main.setAttribute("aria-busy", "true");
+    const draw = async () => {
       const module = await load(found);
-      if (view !== this.#view) return;
-      fill(this.#shell.main, view.late, root);
-      const { id } = found.params;
-      document.title = `${module.title}${id ? ` ${tail(id)}` : ""} · Answerback`;
-      if (!back) {
-        scrollTo(0, 0);
-        this.#shell.main.focus({ preventScroll: true });
-      }
+      if (!isShown()) return;
+      fill(main, view.late, root);
+      document.title = titleOf(module, found);
+      if (!back) begin(main);
       await module.page(view);
+    };
+    try {
+      await (back ? restoring(draw, isShown) : draw());
+      if (back && isShown()) focusLink(main, left);
     } catch (error) {
-      if (error.name === "AbortError" || error.status === 401 || view !== this.#view) return;
+      if (error.name === "AbortError" || error.status === 401 || !isShown()) return;
       if (!(error instanceof ApiError)) console.error(error);
       this.#failed(view, found, error);
+    } finally {
+      if (isShown()) main.removeAttribute("aria-busy");
     }
   }
 
@@ -120,6 +132,20 @@ class Console {
     if (passes(error)) afterwards(error, again);
   }
 }
+
+function begin(main) {
+  scrollTo(0, 0);
+  main.focus({ preventScroll: true });
+}
+
+/** Unless the page has put the focus elsewhere. */
+function focusLink(main, href) {
+  if (main.contains(document.activeElement) && document.activeElement !== main) return;
+  const links = [...main.querySelectorAll("a")];
+  links.find((each) => each.getAttribute("href") === href)?.focus({ preventScroll: true });
+}
+
+const titleOf = ({ title }, { params: { id } }) => `${title}${id ? ` ${tail(id)}` : ""} · Answerback`;
 
 const here = () => match(location.pathname) ?? { name: "missing", params: {} };
 

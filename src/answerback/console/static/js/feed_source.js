@@ -2,9 +2,9 @@
 
 const RETRY_MS = 10_000;
 /** A service that stands still closes no connection: where nothing came for so long it is asked whether it answers, */
-const QUIET_MS = 20_000;
+const QUIET_MS = 5000;
 /** within this time. */
-const ANSWER_MS = 5000;
+const ANSWER_MS = 2500;
 
 export class FeedSource {
   #source = null;

@@ -1,6 +1,7 @@
 /** Addresses and pages: each page is a module, loaded when it is first shown. */
 
 import { written } from "./api.js";
+import { keep } from "./place.js";
 
 const PAGES = [
   ["/console", "home"],
@@ -65,8 +66,9 @@ function skip(event) {
 }
 
 /** To an address of the console. */
-export function go(href, { replace = false } = {}) {
-  history[replace ? "replaceState" : "pushState"](null, "", href);
+export function go(href) {
+  keep();
+  history.pushState(null, "", href);
   dispatchEvent(new Event("go"));
 }
 

@@ -21,7 +21,8 @@ export function code(texts, secret = null) {
   select(chosen);
   const copied = h(
     "button.button.plain.tight",
-    { type: "button", onclick: () => copy(texts[chosen]) },
+    // A dialog may show several texts.
+    { type: "button", "aria-label": names.length === 1 ? `Copy: ${names[0]}` : null, onclick: () => copy(texts[chosen]) },
     icon("copy"),
     "Copy",
   );

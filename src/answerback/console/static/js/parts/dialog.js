@@ -54,7 +54,7 @@ function open(title, body, actions, { run, closed, closedby = "closerequest" }) 
     body,
     h("div.actions", {}, actions),
   );
-  const dialog = h("dialog", { "aria-labelledby": "dialog-title", closedby }, form);
+  const dialog = h("dialog", { "aria-labelledby": "dialog-title", closedby }, form, h("div", { role: "status" }));
   // A browser may say only later that it was closed, and what it shows may be a secret.
   const close = () => (dialog.close(), dialog.remove(), closed());
   dialog.addEventListener("close", () => (dialog.remove(), closed()));

@@ -15,10 +15,11 @@ export function empty(title, words, ...actions) {
   return h("div.empty", {}, h("h2", {}, title), h("p", {}, words), actions.length ? h("div.row", {}, actions) : null);
 }
 
-/** Says for a moment what an action did. */
+/** Says for a moment what an action did; within an open dialog, since all else is inert then. */
 export function toast(words, kind = "good") {
   const shown = h("div.toast", { "data-kind": kind, role: kind === "bad" ? "alert" : null }, words);
-  document.getElementById("toasts").append(shown);
+  const place = document.querySelector("dialog[open] > [role='status']") ?? document.getElementById("toasts");
+  place.append(shown);
   setTimeout(() => shown.remove(), SHOWN_MS);
 }
 

@@ -33,7 +33,7 @@ export class Relay {
       ),
     );
     this.composer = composer({ value: EXAMPLE, send: (text) => this.#send(text) });
-    this.element = h("section.card.talk", {}, this.log.element, this.composer.element);
+    this.element = h("section.card.talk", {}, this.log.element, this.log.news, this.composer.element);
   }
 
   focus() {
@@ -85,7 +85,11 @@ export class Relay {
       const job = await get(`/v1/jobs/${jobId}`, null, this.view.signal);
       draw(job);
       const came = coming && job.delivery?.attempts.length ? await this.#callback(jobId) : null;
-      if (came) this.log.grow(() => coming.replaceWith(callback(came)));
+      if (came) {
+        const one = callback(came);
+        this.log.grow(() => coming.replaceWith(one));
+        this.log.say(one.querySelector(".bubble-body").textContent);
+      }
       return !(ENDED.includes(job.status) && !OPEN.includes(job.delivery?.status) && (came || !coming));
     });
   }

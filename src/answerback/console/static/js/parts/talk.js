@@ -4,6 +4,9 @@ import { fill, h } from "../dom.js";
 import { icon } from "../icons.js";
 import { said } from "./text.js";
 
+/** Characters of an answer that a screen reader is given at once. */
+const SAID = 600;
+
 /** A message. `foot` stands under it, small. */
 export function bubble(role, content, foot = null) {
   const name = { user: "You", assistant: "Answer", system: "System", tool: "Tool" }[role] ?? role;
@@ -17,9 +20,13 @@ export function bubble(role, content, foot = null) {
   );
 }
 
-/** A place for bubbles that stays at its end while it grows, unless it was scrolled back. */
+/**
+ * A place for bubbles that stays at its end while it grows, unless it was scrolled back. `news` is for screen readers:
+ * `say` puts an answer there once it is whole, since its pieces would interrupt each other.
+ */
 export function transcript(name, nothing) {
   const list = h("ol.bubbles");
+  const news = h("p.unseen", { role: "status" });
   const element = h("div.transcript", { tabindex: "0", role: "region", "aria-label": name }, nothing);
   const isAtEnd = () => element.scrollHeight - element.scrollTop - element.clientHeight < 80;
   const toEnd = () => (element.scrollTop = element.scrollHeight);
@@ -35,7 +42,8 @@ export function transcript(name, nothing) {
     toEnd();
     return one;
   }
-  return { element, add, grow };
+  const say = (words) => fill(news, words.slice(0, SAID));
+  return { element, news, add, grow, say };
 }
 
 /**
