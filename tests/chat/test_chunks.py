@@ -24,7 +24,7 @@ def chunk(**fields: Any) -> dict[str, Json]:
 
 
 async def sent(*documents: dict[str, Json], include_usage: bool = True) -> list[Any]:
-    reader = ChunkReader(lambda: 0, "m", several=False)
+    reader = ChunkReader(lambda: 0, "m", asked=1)
 
     async def stream() -> AsyncGenerator[Chunk, None]:
         for document in documents:
@@ -84,7 +84,7 @@ async def test_usage_that_the_upstream_does_not_count_is_not_made_up() -> None:
 
 async def begun(word: str, broken: BaseException | None) -> list[bytes]:
     """What a client receives of a stream that ends in a word, and then breaks or does not."""
-    reader = ChunkReader(lambda: 0, "m", several=False)
+    reader = ChunkReader(lambda: 0, "m", asked=1)
     ending = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": word}])
 
     async def stream() -> AsyncGenerator[Chunk, None]:

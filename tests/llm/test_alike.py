@@ -25,7 +25,7 @@ def piece(text: object) -> bytes:
 
 def read(events: Sequence[bytes]) -> tuple[list[Chunk], str | None]:
     """The chunks, and why the stream broke."""
-    reader, chunks = ChunkReader(lambda: 0, "m", several=False), list[Chunk]()
+    reader, chunks = ChunkReader(lambda: 0, "m", asked=1), list[Chunk]()
     try:
         for event in events:
             chunks += reader.read(b"data: " + event + b"\n\n")

@@ -89,7 +89,7 @@ async def test_a_flood_that_carries_nothing_ends_the_call(
 
 async def test_a_flood_ends_a_call_for_a_whole_answer_too() -> None:
     with pytest.raises(ProviderError) as failure:
-        await read_completion(Flood(b": x\n\n", HELLO), lambda: 0, "m", HeavyWork(), several=False)  # type: ignore[arg-type]
+        await read_completion(Flood(b": x\n\n", HELLO), lambda: 0, "m", HeavyWork(), asked=1)  # type: ignore[arg-type]
 
     assert failure.value.failure.code is ErrorCode.UPSTREAM_INVALID
 

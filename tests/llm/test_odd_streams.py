@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from itertools import product
 from typing import Any
 
 import pytest
@@ -69,30 +70,31 @@ def sse(*documents: Any) -> bytes:
 
 HELLO = (piece("Hel"), piece("lo"))
 WHOLE = (*HELLO, piece(finish="stop"))
+OTHER = piece("Hello", "stop", 1)
 COMPLETION = {
     "choices": [{"message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
     "usage": USAGE,
 }
 
 
-async def streamed(*pieces: bytes, several: bool = False, **how: Any) -> tuple[str, Usage | None]:
+async def streamed(*pieces: bytes, asked: int = 1, **how: Any) -> tuple[str, Usage | None]:
     """The text of the stream and its usage."""
-    read = await chunks_of(*pieces, several=several, **how)
+    read = await chunks_of(*pieces, asked=asked, **how)
     return "".join(chunk.text for chunk in read), next((c.usage for c in reversed(read) if c.usage), None)
 
 
-async def chunks_of(*pieces: bytes, several: bool = False, **how: Any) -> list[Chunk]:
+async def chunks_of(*pieces: bytes, asked: int = 1, **how: Any) -> list[Chunk]:
     response = Scripted(*pieces, **how)
     try:
-        return [chunk async for chunk in chunks(response, lambda: 0, "m", several=several)]  # type: ignore[arg-type]
+        return [chunk async for chunk in chunks(response, lambda: 0, "m", asked=asked)]  # type: ignore[arg-type]
     finally:
         assert response.closed
 
 
-async def joined(*pieces: bytes, several: bool = False, **how: Any) -> dict[str, Any]:
+async def joined(*pieces: bytes, asked: int = 1, **how: Any) -> dict[str, Any]:
     """The same body as a whole completion."""
     response = Scripted(*pieces, **how)
-    body, document = await read_completion(response, lambda: 0, "m", HeavyWork(), several=several)  # type: ignore[arg-type]
+    body, document = await read_completion(response, lambda: 0, "m", HeavyWork(), asked=asked)  # type: ignore[arg-type]
     assert json.loads(body) == document
     return document
 
@@ -152,17 +154,29 @@ class Silent(Scripted):
             await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize(("events", "most"), [((*WHOLE, DONE), 0.1), (WHOLE, 5.0)], ids=["done", "ended"])
+@pytest.mark.parametrize(
+    ("events", "asked", "most"),
+    [((*WHOLE, DONE), 1, 0.1), (WHOLE, 1, 5.0), ((*WHOLE, OTHER), 2, 5.0), ((OTHER, *WHOLE), 2, 5.0)],
+    ids=["done", "ended", "both ended", "the second first"],
+)
 async def test_an_answer_ends_soon_though_its_connection_stays_open(
-    events: Iterable[Any], most: float, monkeypatch: pytest.MonkeyPatch
+    events: Iterable[Any], asked: int, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     response = Silent(sse(*events))
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: response.seconds)
 
-    read = [chunk async for chunk in chunks(response, lambda: 0, "m")]  # type: ignore[arg-type]
+    read = [chunk async for chunk in chunks(response, lambda: 0, "m", asked=asked)]  # type: ignore[arg-type]
 
     assert "".join(chunk.text for chunk in read) == "Hello"
     assert response.seconds <= most
+
+
+async def test_a_choice_that_has_not_begun_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "END_SECONDS", 0.01)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await streamed(sse(*WHOLE), asked=2, hangs=True)
 
 
 @pytest.mark.parametrize("how", [{"hangs": True}, {"breaks": True}], ids=str)
@@ -188,8 +202,8 @@ async def test_where_each_piece_is_an_end_the_answer_ends_with_its_body() -> Non
         await streamed(events, breaks=True)
 
 
-@pytest.mark.parametrize("how", [{"several": True}, {}], ids=str)
-async def test_a_connection_that_breaks_before_all_has_ended_breaks_the_stream(how: dict[str, bool]) -> None:
+@pytest.mark.parametrize("how", [{"asked": 2}, {}], ids=str)
+async def test_a_connection_that_breaks_before_all_has_ended_breaks_the_stream(how: dict[str, int]) -> None:
     events = WHOLE if how else (*HELLO, piece(finish="a_word_of_its_own"))
 
     with pytest.raises(ProviderError):
@@ -264,6 +278,8 @@ async def test_no_event_is_lost_for_how_its_line_begins(before: bytes) -> None:
     ("said", "code"),
     [
         ({"detail": "Insufficient credits"}, ErrorCode.UPSTREAM_CREDIT),
+        ({"errorMessage": "You have insufficient credits."}, ErrorCode.UPSTREAM_CREDIT),
+        ({"detail": "Rate limit exceeded"}, ErrorCode.UPSTREAM_RATE_LIMITED),
         ({"message": "boom"}, ErrorCode.UPSTREAM_ERROR),
         ({"type": "error", "message": "boom"}, ErrorCode.UPSTREAM_ERROR),
         ({"status": "error", "message": "boom"}, ErrorCode.UPSTREAM_ERROR),
@@ -271,10 +287,10 @@ async def test_no_event_is_lost_for_how_its_line_begins(before: bytes) -> None:
     ],
     ids=str,
 )
-async def test_a_stream_of_no_answer_says_why_where_an_event_does(said: dict[str, Any], code: ErrorCode) -> None:
-    for read in (streamed, joined):
+async def test_what_is_no_answer_says_why_where_it_can(said: dict[str, Any], code: ErrorCode) -> None:
+    for read, body in product((streamed, joined), (sse(said, DONE), json.dumps(said).encode())):
         with pytest.raises(ProviderError) as raised:
-            await read(sse(said, DONE))
+            await read(body)
         assert raised.value.failure.code is code
         if "message" in said:
             assert raised.value.reason == "boom"
@@ -398,7 +414,14 @@ async def test_what_is_not_whole_is_an_error_streamed_and_joined(events: tuple[A
             await read(sse(*events))
 
 
-@pytest.mark.parametrize("event", [b'event: error\ndata: {"message": "no"}\n\n', b"event: error\ndata: overloaded\n\n"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'event: error\ndata: {"message": "no"}\n\n',
+        b"event: error\ndata: overloaded\n\n",
+        b'error: {"code": 500, "message": "no", "type": "server_error"}\n\n',
+    ],
+)
 async def test_an_event_that_is_named_an_error_is_one(event: bytes) -> None:
     with pytest.raises(ProviderError) as caught:
         await streamed(sse(*HELLO), event, sse(piece(finish="stop"), DONE))
@@ -655,16 +678,15 @@ async def test_calls_of_a_choice_that_was_not_asked_for_are_not_mixed_with_the_a
     assert made["function"] == {"name": "f", "arguments": '{"x":1}'}
 
 
-async def test_choices_that_were_asked_for_are_joined_apart() -> None:
-    events = (
-        piece("a"),
-        piece("b", index=1),
-        piece("A"),
-        piece("B", index=1),
-        piece(None, "stop", 1),
-        piece(None, "stop"),
-    )
+@pytest.mark.parametrize("first", [0, 1])
+async def test_choices_that_were_asked_for_are_joined_apart(first: int) -> None:
+    said = [
+        (piece("a"), piece("b", index=1)),
+        (piece("A"), piece("B", index=1)),
+        (piece(None, "stop"), piece(None, "stop", 1)),
+    ]
+    events = [pair[each] for pair in said for each in (first, 1 - first)]
 
-    document = await joined(sse(*events, DONE), several=True)
+    document = await joined(sse(*events, DONE), asked=2)
 
     assert [(each["index"], each["message"]["content"]) for each in document["choices"]] == [(0, "aA"), (1, "bB")]

@@ -20,10 +20,10 @@ class _Text(list[str]):
 
 
 class Assembly:
-    """Joins the chunks of one stream. `several` says that more than one choice was asked for."""
+    """Joins the chunks of one stream, for which as many choices were `asked`."""
 
-    def __init__(self, *, several: bool) -> None:
-        self._several = several
+    def __init__(self, *, asked: int) -> None:
+        self._several = asked > 1
         self._document: dict[str, Json] = {}
         self._choices: dict[int, dict[str, Json]] = {}
         self._size = 0

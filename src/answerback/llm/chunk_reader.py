@@ -36,12 +36,12 @@ class ChunkReader:
     """Turns what is received into chunks. `began` says whether any event has come, `done` whether `[DONE]` has,
     `counted` whether the usage has, and `filled` whether more than enough of nothing has come behind a whole answer."""
 
-    def __init__(self, now: Callable[[], int], model: str, *, several: bool) -> None:
+    def __init__(self, now: Callable[[], int], model: str, *, asked: int) -> None:
         self._now = now
         self._head = Head(CHUNK, model, now)
-        self._several = several
+        self._several = asked > 1
         self._events = EventParser()
-        self._progress = Progress(several=several)
+        self._progress = Progress(asked=asked)
         self._calls: dict[int, CallPieces] = {}
         self._calling: set[int] = set()
         self._pieces = TextPieces()

@@ -12,6 +12,7 @@ from answerback.llm.assembling import Assembly
 from answerback.llm.blank_errors import is_error, without_blank_error
 from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.conforming import conforming_whole
+from answerback.llm.error_bodies import read_error
 from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
 from answerback.llm.finish_reasons import check_end, reason_of
 from answerback.llm.framing import is_event_stream
@@ -23,19 +24,19 @@ from answerback.llm.transport import OpenResponse
 
 
 async def read_completion(
-    response: OpenResponse, now: Callable[[], int], model: str, heavy: HeavyWork, *, several: bool
+    response: OpenResponse, now: Callable[[], int], model: str, heavy: HeavyWork, *, asked: int
 ) -> tuple[bytes, dict[str, Json]]:
-    """The completion's bytes and the same decoded. `model` was asked for; `several` says that more than one choice was.
+    """The completion's bytes and the same decoded. `model` was asked for, and as many choices as `asked`.
     Raises ProviderError for what holds no answer, for an error in its place, and for a stream that is not whole. JSON
     says itself where it ends: a document is whole, though its connection broke before the body's end."""
     if 200 <= response.status < 300 and await is_event_stream(response):
-        assembly = Assembly(several=several)
-        async for chunk in chunks(response, now, model, several=several):
+        assembly = Assembly(asked=asked)
+        async for chunk in chunks(response, now, model, asked=asked):
             assembly.add(chunk)
         return _assembled(assembly, Head(COMPLETION, model, now), now)
     body, broken = await response.read_what_came()
     async with heavy.on(len(body)):
-        return await _read_document(response, completions.in_utf8(body), broken, now, model, several=several)
+        return await _read_document(response, completions.in_utf8(body), broken, now, model, asked=asked)
 
 
 async def _read_document(
@@ -45,7 +46,7 @@ async def _read_document(
     now: Callable[[], int],
     model: str,
     *,
-    several: bool,
+    asked: int,
 ) -> tuple[bytes, dict[str, Json]]:
     good = 200 <= response.status < 300
     completions.check_values(body)
@@ -57,7 +58,7 @@ async def _read_document(
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
         return _conforming(body, document, Head(COMPLETION, model, now), now)
     if good and not isinstance(document, dict):
-        reader, assembly = ChunkReader(now, model, several=several), Assembly(several=several)
+        reader, assembly = ChunkReader(now, model, asked=asked), Assembly(asked=asked)
         if await _assemble(assembly, reader, body):
             return _assembled(assembly, Head(COMPLETION, model, now), now)
     if good and broken is not None and document is None:
@@ -65,6 +66,9 @@ async def _read_document(
     if good:
         completions.check_structure(body)
     document = read_document(response.status, response.headers, body if good else first_data(body), now())
+    if not document.get("choices") and read_error(document).message:
+        # It says why it is no answer.
+        raise error_in_body(document, response.headers, now())
     _check(document, now)
     return body, document
 

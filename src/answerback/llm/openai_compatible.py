@@ -111,13 +111,13 @@ class OpenAICompatible:
 
     async def _ask(self, asked: dict[str, Json], request: ChatRequest, deadline: float, timeout: float) -> Reply:
         body, url = _encode(asked), self._urls[request.api]
-        several = _choices(asked) > 1
+        choices = _choices(asked)
         response = await self._transport.open("POST", url, self._headers, body, timeout, within=request.timeout)
         if request.stream:
-            read = chunks(response, self._now, asked["model"], several=several)
+            read = chunks(response, self._now, asked["model"], asked=choices)
             return await StreamedReply.open(read, request.timeout, deadline)
         try:
-            whole, document = await read_completion(response, self._now, asked["model"], self._heavy, several=several)
+            whole, document = await read_completion(response, self._now, asked["model"], self._heavy, asked=choices)
         finally:
             response.close()
         return WholeReply(whole, document, asked["model"])

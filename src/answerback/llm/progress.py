@@ -13,14 +13,15 @@ ANSWER = 0
 
 
 class Progress:
-    """Of one stream. `several` says that more than one choice was asked for.
+    """Of one stream, for which as many choices were `asked`.
 
     Each choice has an `index`, from 0. Where only one was asked for, upstreams leave it out, begin at 1, or count their
     chunks with it: an index that rises at each chunk is still the same choice.
     """
 
-    def __init__(self, *, several: bool) -> None:
-        self._several = several
+    def __init__(self, *, asked: int) -> None:
+        self._asked = asked
+        self._several = asked > 1
         self._answer: int | None = None
         self._last = 0
         self._repeats = False
@@ -60,7 +61,8 @@ class Progress:
         """Whether nothing but the usage can follow: all that was asked for has ended, for certain, and does not go on
         after its end."""
         goes_on = self._goes_on or self._ends_each_piece
-        return self.speaks and self.finished and not (self._several or self.doubtful or goes_on)
+        all_ended = self.finished and len(self._ended) >= self._asked
+        return self.speaks and all_ended and not (self.doubtful or goes_on)
 
     @property
     def doubtful(self) -> bool:

@@ -27,7 +27,7 @@ class Event(NamedTuple):
 
 def first_data(body: bytes) -> bytes:
     """The data of the first event, for a body that begins like one; else the body. Errors come in events, too."""
-    if not body.startswith((b"data:", b"event:")):
+    if not body.startswith((b"data:", b"event:", b"error:")):
         return body
     parser = EventParser()
     events = parser.feed(body) or parser.end()
@@ -43,8 +43,8 @@ class EventParser:
 
     Liberties are taken with the standard, so that nothing is lost in silence. An event that lacks only its blank line
     counts at the end of a whole body. A byte order mark, blanks and NULs are passed over in front of any line; names of
-    fields may be in capitals. A line that begins like JSON is no field: it is an event of its own, for upstreams write
-    errors, and even answers, between or in place of events.
+    fields may be in capitals. A field `error` is the data of an event of that name. A line that begins like JSON is no
+    field: it is an event of its own, for upstreams write errors, and even answers, between or in place of events.
     """
 
     def __init__(self) -> None:
@@ -124,6 +124,10 @@ class EventParser:
                 self._count(len(line))
             case b"event":
                 self._name = value.removeprefix(b" ")
+            case b"error":
+                # llama.cpp's.
+                self._name = b"error"
+                self._line(b"data:" + value)
             case b"" | b"id" | b"retry" if colon:
                 return
             case _ if self._bare or line.startswith((b"{", b"[")):

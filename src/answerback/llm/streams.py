@@ -27,15 +27,15 @@ TAIL_SECONDS = 0.05
 
 
 async def chunks(
-    response: OpenResponse, now: Callable[[], int], model: str, *, several: bool = False
+    response: OpenResponse, now: Callable[[], int], model: str, *, asked: int = 1
 ) -> AsyncGenerator[Chunk, None]:
-    """The chunks of a streamed completion; closes the response. `model` was asked for; `several` says that more than
-    one choice was. Raises ProviderError where the stream breaks.
+    """The chunks of a streamed completion; closes the response. `model` was asked for, and as many choices as
+    `asked`. Raises ProviderError where the stream breaks.
 
     Chunks before the first token are held back until it comes: until then a failure, or an empty answer, fails the
     whole call, which may be made again.
     """
-    stream = ChunkReader(now, model, several=several)
+    stream = ChunkReader(now, model, asked=asked)
     try:
         if not 200 <= response.status < 300:
             body, _ = await response.read_what_came()
