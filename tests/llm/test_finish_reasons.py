@@ -15,6 +15,7 @@ WORDS: dict[Finish, list[Any]] = {
         *("FINISH_REASON_STOP", "FinishReason.STOP", "google.STOP", "vendor/stop", "openai:stop", "REASON_STOP"),
         *(" stop ", {"type": "stop", "matched": 2}, "eosFound", "<|return|>", "<|END_OF_TURN_TOKEN|>", "hit_eos"),
         *("stop_seq", "stop_str", "eos_id", "natural", "StopReason.END_TURN", "<FinishReason.stop: 'stop'>"),
+        *("turn_complete", "message_stop", "stop_on_eos", "ended", "end of message"),
     ],
     Finish.CUT: [
         *("length", "LENGTH", "max_tokens", "MAX_TOKENS", "maxTokens", "max-tokens", "model_length", "ERROR_LIMIT"),
@@ -23,16 +24,19 @@ WORDS: dict[Finish, list[Any]] = {
         *("tokens_exhausted", "pause_turn", "incomplete", "max_turns", "output_limit"),
         *("limit_reached", "budget_used_up", "cut_off", "context_length", "ctx_limit", "length_capped"),
         *("kv_cache_full", "out_of_tokens", "ran out of context"),
+        *("hit_max", "max_completion", "max_tool_calls", "num_predict", "reasoning_limit", "no more tokens"),
+        *("token_cap", "repetition_detected", "loop_detected", "pause"),
     ],
     Finish.TOOLS: [
         *("tool_calls", "tool-calls", "toolCalls", "tool_use", "function_call"),
-        *("TOOL_CALL", "toolcall_ready", "call_tool", "<|call|>"),
+        *("TOOL_CALL", "toolcall_ready", "call_tool", "<|call|>", "requires_action"),
     ],
     Finish.FILTERED: [
         *("content_filter", "content-filter", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "sensitive", "refusal"),
         *("BLOCKLIST", "SPII", "IMAGE_SAFETY", "ERROR_TOXIC", "guardrail_intervened", "content_filtered"),
         *("FINISH_REASON_SAFETY", "moderation_blocked", "policy_violation", "refused", "flagged", "risk_control"),
         *("csam", "google.generativeai.FinishReason.SAFETY", "input_sensitive"),
+        *("hate", "violence", "sexual_content", "self_harm", "profanity"),
     ],
     Finish.FAILED: [
         *("error", "ERROR", "network_error", "insufficient_system_resource", "abort", "aborted", "cancelled"),
@@ -43,7 +47,8 @@ WORDS: dict[Finish, list[Any]] = {
         *("oom", "connection_reset", "connection closed", "socket hang up", "premature_close", "unexpected_eof"),
         *("dropped", "incomplete_stream", "panic", "nan_logits", "500", "503"),
         *("stalled", "gave_up", "out_of_credits", "EngineDead", "engine_died", "hang", "LANGUAGE_UNSUPPORTED"),
-        *("eof_reached",),
+        *("eof_reached", "engine_shutdown", "suspended", "bad_request", "empty_response", "no_response", "HTTP 500"),
+        *("retracted", "withdrawn", "stop_button", "max_retries", "schema_violation", "exceeded", "internal"),
     ],
     Finish.NONE: [
         *(None, "", " ", "null", "NULL", "None", "nil", "undefined", "NaN", "n/a", "-", "...", "string", "unset"),

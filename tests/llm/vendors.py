@@ -157,8 +157,49 @@ SEEN = [
 ]
 """Errors that users of gateways and clients have reported."""
 
+BEDROCK_NEW = "Operation not allowed"
+GROQ_FULL = "The model is currently over capacity. Please try again and back off exponentially."
+GROQ_TERMS = "The model `x` requires terms acceptance. Please have the org admin accept the terms."
+TOGETHER_OWN = "Unable to access non-serverless model x. Please visit the site to create a dedicated endpoint."
+DEEPSEEK_BUSY = "Service is too busy. We advise users to temporarily switch to alternative services."
+NOT_A_CHAT = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
+
+DOCUMENTED = [
+    Example("mistral, inactive", 401, {"detail": "Inactive subscription or usage limit reached"}, M.CREDIT),
+    Example("portkey", 412, {"status": "failure", "message": "Portkey Error: Usage limit exceeded"}, M.CREDIT),
+    Example("stepfun, spent", 429, error("Credits exhausted"), M.CREDIT),
+    Example("zhipu, locked", 429, {"error": {"code": "1112", "message": "您的账号已被锁定"}}, M.AUTH),
+    Example("bedrock, new account", 400, {"message": BEDROCK_NEW}, M.AUTH),
+    Example("zhipu, model", 403, {"error": {"code": "1220", "message": "您无权访问glm"}}, M.MODEL),
+    Example("groq, terms", 400, error(GROQ_TERMS, code="model_terms_required"), M.MODEL),
+    Example("cohere, removed", 404, {"message": "model 'command' was removed on September 15, 2025."}, M.MODEL),
+    Example("together, own", 400, error(TOGETHER_OWN, type="invalid_request_error"), M.MODEL),
+    Example("lm studio, memory", 400, error("Failed to load it", code="model_load_failed"), M.MODEL),
+    Example("databricks", 404, {"error_code": "ENDPOINT_NOT_FOUND", "message": "no"}, M.MODEL),
+    Example("databricks, said", 404, {"message": "The endpoint 'x' does not exist."}, M.MODEL),
+    Example("openai, plain", 404, error(NOT_A_CHAT, param="model", code=None), M.MODEL),
+    Example("openai, responses", 404, error("This model is only supported in v1/responses.", param="model"), M.MODEL),
+    Example("volcengine", 400, error("no", code="OutputTextSensitiveContentDetected"), M.FILTERED),
+    Example("volcengine, image", 400, error("no", code="InputImageSensitiveContentDetected"), M.FILTERED),
+    Example("volcengine, risk", 400, error("no", code="InputTextRiskDetection"), M.FILTERED),
+    Example("stepfun", 451, error("The content is blocked", type="censorship_blocked"), M.FILTERED),
+    Example("new api", 500, error("user sensitive words detected", code="sensitive_words_detected"), M.FILTERED),
+    Example("vercel", 403, error("AI Gateway requires a valid credit card on file to service requests."), M.CREDIT),
+    Example("anthropic, workspace", 400, error(ANTHROPIC_SPENT.replace("You have", "This workspace has")), M.CREDIT),
+    Example("bedrock, marketplace", 403, {"message": "Model access is denied due to IAM user or role"}, M.MODEL),
+    Example("baseten", 400, {"error": "Model has been deactivated"}, M.MODEL),
+    Example("watsonx", 400, error("input tokens 5000 cannot exceed the total tokens limit 4096 for it"), M.CONTEXT),
+    Example("tabbyapi", 400, {"detail": "Context length 5000 is greater than max_seq_len 4096."}, M.CONTEXT),
+    Example("groq", 503, error(GROQ_FULL, type="internal_server_error"), M.CAPACITY),
+    Example("deepseek", 503, error(DEEPSEEK_BUSY, type="service_unavailable_error"), M.CAPACITY),
+    Example("fireworks", 503, error("Deployment is scaled to zero and is scaling up."), M.CAPACITY),
+    Example("openai, slow", 503, error("Slow", type="server_error", code="slow_down"), M.CAPACITY),
+]
+"""Errors that vendors document, or have documented."""
+
 EXAMPLES = [
     *SEEN,
+    *DOCUMENTED,
     # The account cannot pay.
     Example("openai", 429, error(QUOTA, type="insufficient_quota", param=None, code="insufficient_quota"), M.CREDIT),
     Example("openai, quota without a code", 429, error(QUOTA, type=None, code=None), M.CREDIT),

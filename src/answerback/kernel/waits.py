@@ -34,7 +34,8 @@ _MOMENT = re.compile(
 FIELDS = frozenset(
     {"retry_after", "retryafter", "retry_after_seconds", "retryafterseconds", "retrydelay", "retry_delay"}
     | {"estimated_time", "retry_after_ms", "retryafterms", "retry_in", "retry_in_seconds", "reset_in", "resets_in"}
-    | {"resets_in_seconds", "reset_in_seconds", "wait_seconds"}
+    | {"resets_in_seconds", "reset_in_seconds", "reset_after", "wait_seconds", "wait_time", "seconds_to_wait"}
+    | {"cooldown_seconds"}
 )
 """Names of fields that hold a wait: Google's RetryInfo (`retryDelay`), Discord's and others' `retry_after`, Hugging
 Face's `estimated_time`. In lower case, with underscores for hyphens."""

@@ -31,14 +31,14 @@ ACCOUNT: tuple[Row, ...] = (
         Meaning.MODEL,
         "Volcengine (404 ModelNotOpen); OpenAI, LiteLLM, Groq and DashScope in other statuses, or in a stream",
         words="modelnotopen model_access_denied key_model_access_denied team_model_access_denied "
-        "model_permission_blocked_org model_permission_blocked_project model.accessdenied",
+        "model_permission_blocked_org model_permission_blocked_project model.accessdenied model_terms_required",
         ours=NO_ACCESS,
     ),
     row(
         Meaning.MODEL,
-        "SiliconFlow (403), error codes: 30003; Z.ai (429), error codes: 1311",
+        "SiliconFlow (403), error codes: 30003; Zhipu and Z.ai, error codes: 1220 (403), 1311 (429)",
         statuses=(403, 429),
-        words="30003 1311",
+        words="30003 1220 1311",
         ours=NO_ACCESS,
     ),
     row(
@@ -152,10 +152,13 @@ ACCOUNT: tuple[Row, ...] = (
         statuses=(NO_STATUS, 400, 500),
         says=_BEGINS
         + r"(?:your (?:credit|account)\b[^.]{0,20} (?:balance )?is (?:too low|insufficient)|budget has been exceeded"
-        r"|exceededbudget|(?:litellm \w+: [^;]{0,60})?exceeded budget|insufficient (?:balance|credits?|funds)"
-        r"|access denied, please make sure|you have reached your specified api usage limits"
+        r"|exceededbudget|(?:litellm \w+: [^;]{0,60})?exceeded budget"
+        r"|(?:you have )?(?:insufficient|not enough) (?:balance|credits?|funds)"
+        r"|access denied, please make sure"
+        r"|(?:you have|this workspace has) reached (?:your|its) specified api usage limits"
         r"|organization has exceeded its spend limit)",
     ),
+    row(Meaning.CREDIT, "Portkey (412, a key's usage limit)", statuses=(412,), says="usage limit exceeded"),
     # It may not from here.
     row(
         Meaning.AUTH,
@@ -191,11 +194,17 @@ ACCOUNT: tuple[Row, ...] = (
     ),
     row(
         Meaning.AUTH,
-        "xAI (400, incorrect API key), Cloudflare (400, authentication), Anthropic (400, organization), Baidu (110)",
+        "xAI (400, incorrect API key), Cloudflare (400), Anthropic (400, organization), Baidu (110), Bedrock",
         statuses=(NO_STATUS, 400),
         says=_BEGINS + r"(?:(?:incorrect|invalid) api[ -]?key|api[ -]?key (?:not valid|not found|expired|is invalid)"
-        r"|authentication (?:failed|error)|access token (?:is )?(?:invalid|expired)"
+        r"|authentication (?:failed|error)|operation not allowed$|access token (?:is )?(?:invalid|expired)"
         r"|(?:this |your )?(?:organization|workspace|account) (?:has been|is) (?:disabled|restricted|suspended))",
     ),
     row(Meaning.AUTH, "MiniMax, error codes: 1004, 2049", statuses=(NO_STATUS,), words="1004 2049"),
+    row(
+        Meaning.AUTH,
+        "Zhipu, error codes: accounts that do not exist or are locked",
+        statuses=(429,),
+        words="1110 1111 1112",
+    ),
 )

@@ -26,10 +26,13 @@ TABLE: tuple[Row, ...] = (
     row(
         Meaning.FILTERED,
         "OpenAI and Azure (content_filter, ResponsibleAIPolicyViolation), OpenRouter (403 with flagged_input), "
-        "DashScope (DataInspectionFailed), Volcengine (SensitiveContentDetected), LiteLLM, Vertex",
+        "DashScope (DataInspectionFailed), Volcengine (SensitiveContentDetected), StepFun (451), LiteLLM, Vertex",
         words="content_filter content_policy_violation contentpolicyviolationerror responsibleaipolicyviolation "
         "content_filter_result flagged_input data_inspection_failed datainspectionfailed sensitivecontentdetected "
-        "inputtextsensitivecontentdetected prohibited_content content_blocked guardrail_intervened moderation",
+        "inputtextsensitivecontentdetected outputtextsensitivecontentdetected inputimagesensitivecontentdetected "
+        "outputimagesensitivecontentdetected inputvideosensitivecontentdetected inputtextriskdetection "
+        "outputtextriskdetection inputimageriskdetection outputimageriskdetection censorship_blocked "
+        "prohibited_content content_blocked guardrail_intervened moderation sensitive_words_detected",
     ),
     row(Meaning.FILTERED, "Zhipu, error codes: 1301", statuses=(400,), words="1301"),
     row(Meaning.FILTERED, "MiniMax, error codes: 1026, 1027", statuses=(NO_STATUS,), words="1026 1027"),
@@ -101,7 +104,7 @@ TABLE: tuple[Row, ...] = (
         words="model_not_found modelnotfound model_not_available deploymentnotfound model_decommissioned invalid_model "
         "model_not_supported unknown_model model_not_exist resourcenotfoundexception model_deprecated "
         "operationnotsupported resource_not_found_error resource_does_not_exist invalidendpoint.closedendpoint "
-        "invalidendpointormodel.notfound",
+        "invalidendpointormodel.notfound endpoint_not_found model_load_failed",
     ),
     row(
         Meaning.MODEL,
@@ -160,14 +163,14 @@ TABLE: tuple[Row, ...] = (
         "model_overloaded "
         "server_overloaded serveroverloaded unavailable unavailable_error service_unavailable serviceunavailable "
         "serviceunavailableexception serviceunavailableerror modelnotreadyexception model_capacity_exhausted "
-        "service_tier_capacity_exceeded insufficient_system_resource modelservingerror 3040 3505 1305 50505",
+        "service_tier_capacity_exceeded slow_down insufficient_system_resource modelservingerror 3040 3505 1305 50505",
     ),
     row(
         Meaning.CAPACITY,
-        "Ollama (server busy), Hugging Face (is currently loading), Together, Gemini: sentences",
+        "Ollama (server busy), Hugging Face (is currently loading), Together, Gemini, Groq, Databricks: sentences",
         statuses=(NO_STATUS, 498, 500, 502, 503, 529),
-        says=r"overloaded|at capacity|capacity (?:temporarily )?exceeded|server busy|currently loading"
-        r"|loading model|no capacity",
+        says=r"overloaded|(?:at|over) capacity|capacity (?:temporarily )?exceeded|(?:too|server) busy|currently loading"
+        r"|loading model|no capacity|scaling up",
     ),
     row(Meaning.CAPACITY, "Groq, errors: 498 flex tier; Anthropic, errors: 529", statuses=(498, 529)),
     row(

@@ -53,7 +53,8 @@ _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.DONE, "llama.cpp", "word"),
     (Finish.DONE, "LM Studio", "eosFound stopStringFound stop_string stop_word stop_token"),
     (Finish.DONE, "Baidu", "normal"),
-    (Finish.DONE, "gateways", "end done finished success ok natural"),
+    (Finish.DONE, "gateways", "end done finished success ok natural ended succeeded turn_complete end_of_message"),
+    (Finish.DONE, "gateways", "message_stop normal_stop natural_stop matched_stop stop_on_eos"),
     (Finish.CUT, "OpenAI", "length max_output_tokens max_completion_tokens incomplete"),
     (Finish.CUT, "Anthropic", "max_tokens model_context_window_exceeded pause_turn compaction"),
     (Finish.CUT, "Mistral", "model_length"),
@@ -65,7 +66,7 @@ _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.CUT, "llama.cpp", "limit"),
     (Finish.CUT, "vLLM", "repetition"),
     (Finish.CUT, "gateways", "max_length truncated context_length context_length_exceeded max_time"),
-    (Finish.TOOLS, "OpenAI", "tool_calls function_call"),
+    (Finish.TOOLS, "OpenAI", "tool_calls function_call requires_action"),
     (Finish.TOOLS, "Anthropic, Bedrock", "tool_use"),
     (Finish.TOOLS, "Cohere", "tool_call"),
     (Finish.TOOLS, "gateways, gpt-oss", "tools function_calls call"),
@@ -108,16 +109,17 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
     (
         Finish.CUT,
         re.compile(
-            r"max\w*(token|len|turn|step|iteration|round|time|output)"
+            r"(max|hit)\w*(token|len|turn|step|iteration|round|time|output|max|tool|completion)|^(num|n)predict|tokencap"
             r"|(token|length|context|ctx|cache|output|completion|size|time(?!d?out)|char|turn|step)s?\w*"
             r"(limit|exceed|exhaust|reach|overflow|window|full|capped)|outof(token|context|ctx)"
-            r"|^limit|truncat|toolong|budget|cutoff|partial"
+            r"|inglimit|^length|nomoretokens|^limit|truncat|toolong|budget|cutoff|partial|repetition|loopdetect|^pause"
         ),
     ),
     (
         Finish.FILTERED,
         re.compile(
-            r"filter|safety|unsafe|sensitiv|moderat|refus|prohibit|blocked|blocklist|recitation|guardrail|censor|violat"
+            r"filter|safety|unsafe|sensitiv|moderat|refus|prohibit|blocked|blocklist|recitation|guardrail|censor"
+            r"|(?<!schema)violat|^hate|violence|sexual|profan|selfharm"
             r"|flagged|harm|toxic|policy|risk|jailbreak|copyright|csam|nsfw"
         ),
     ),
@@ -127,11 +129,13 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
             r"error|fail|abort|cancel|timeout|timedout|deadline|exception|interrupt|disconnect|overload|unavailable"
             r"|unreachable|insufficient|exhaust|malformed|invalid|unexpected|crash|killed|preempt|evict|limit|throttl"
             r"|quota|busy|broke|lost|corrupt|reject|byuser|outof|^oom|reset|closed|hangup|hung|hang$|dropped|panic|dead|died"
-            r"|incomplete|prematur|^eof|eof$|logits|stall|g[ai]veup|unsupported|^[45]\d\d$"
+            r"|incomplete|prematur|^eof|eof$|logits|stall|g[ai]veup|unsupported|^(http|code|status)?[45]\d\d$"
+            r"|shutdown|suspend|badrequest|internal|(no|empty)(response|answer)|retract|recall|withdr|deleted|stopbutton"
+            r"|exceed|maxretr|schema"
         ),
     ),
     (Finish.TOOLS, re.compile(r"tool|function")),
-    (Finish.DONE, re.compile(r"^stop(seq|str|text|tok|word|crit|cond)|^(hit)?eos")),
+    (Finish.DONE, re.compile(r"^stop(seq|str|text|tok|word|crit|cond|eos)|^(hit)?eos")),
     (Finish.NONE, re.compile(r"^your|here$")),
 )
 """For words of no row; the first that is found counts."""

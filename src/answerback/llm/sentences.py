@@ -10,6 +10,7 @@ NO_MONEY = (
     r"|monthly included credits"
     r"|budget (?:has been )?exceeded|exceeded ?budget|crossed budget|overdue|in arrears|arrearage|please recharge"
     r"|top up your|good standing|payment required|calls / month|free tier of the model has been exhausted"
+    r"|inactive subscription|credits? exhausted|valid credit card|add (?:a|your|or update your) payment method"
     r"|欠费|余额不足|额度(?:不足|已?用尽|已?用完|已?耗尽)"
 )
 QUOTA = r"exceeded your (?:current|monthly|free) (?:quota|usage|allowance)|plan and billing details"
@@ -17,11 +18,11 @@ OF_DAYS = r"(?:per|by)[ _-]?(?:day|week|month)|\b(?:dai|week|month)ly\b|\b[rt]p[
 """A quota of a day or longer."""
 CONTEXT = (
     r"maximum context length|context (?:length|window|size)[^.]{0,40}(?:exceed|too|limit)"
-    r"|exceed\w{0,6}[^.]{0,60}(?:context (?:length|window|size)|maximum (?:number of |input )?tokens|token limit)"
+    r"|exceed\w{0,6}[^.]{0,60}(?:context (?:length|window|size)|maximum (?:number of |input )?tokens|tokens? limit)"
     r"|(?:prompt|input) is too long|too many tokens: total|tokens \+ [^.]{0,40} must be <="
     r"|must have less than \d+ tokens"
     r"|context length is only|max_model_len|longer than the (?:model's context|maximum model length)"
-    r"|exceed context limit"
+    r"|exceed context limit|greater than max_seq_len"
     r"|maximum prompt length|greater than the context length|context (?:the )?overflows|input tokens exceed"
     r"|exceed\w{0,6}[^.]{0,40}maximum (?:input|sequence|prompt) length|input token count is \d+ but"
     r"|current length is \d+ while limit is|range of input length"
@@ -31,13 +32,16 @@ CONTEXT = (
 )
 NO_MODEL = (
     r"\bmodels?\b[^;]{0,80}(?:does not exist|not exist|not found|is not (?:a valid|supported by|available)"
-    r"|no longer (?:available|supported)|has been (?:deprecated|decommissioned|retired))|^model: "
-    r"|(?:unknown|invalid|unsupported|no such) model|not a valid model|no (?:endpoints|allowed providers) (?:found|are)"
-    r"|model identifier is invalid|on-demand throughput isn.t supported|unable to access model|模型不存在"
+    r"|no longer (?:available|supported)|(?:has been|was) (?:deprecated|decommissioned|retired|removed|deactivated))"
+    r"|^model: |(?:unknown|invalid|unsupported|no such) model|not a valid model"
+    r"|no (?:endpoints|allowed providers) (?:found|are)"
+    r"|model identifier is invalid|on-demand throughput isn.t supported|模型不存在"
+    r"|unable to access (?:non-serverless )?model"
     r"|deployment for this resource does not exist|no deployments? (?:found|available) (?:for|with) model"
     r"|does not work with the specified model|not found the model|model version has reached the end"
     r"|marked by provider as legacy|model use case details have not been submitted"
-    r"|\bendpoint (?:is (?:paused|closed|disabled|scaled to zero)|does not exist)"
+    r"|\bendpoint (?:'' )?(?:is (?:paused|closed|disabled|scaled to zero)|does not exist)"
+    r"|not a chat model|only supported in v1/"
     r"|^function\b[^;\n]{0,60}(?:not found for account|degraded)"
 )
 NOT_LOADED = (
@@ -46,7 +50,8 @@ NOT_LOADED = (
 """A server that runs, without the model."""
 MODEL_DENIED = (
     r"(?:do(?:es)?(?: not|n.t) have|has no|have no|no) (?:access|permission)\b[^;\n]{0,60}\bmodels?\b"
-    r"|must be verified to use the model|access to (?:the )?model\b[^;\n]{0,80}(?:denied|restricted|forbidden|not )"
+    r"|model access is denied|must be verified to use the model"
+    r"|access to (?:the )?model\b[^;\n]{0,80}(?:denied|restricted|forbidden|not )"
     r"|not (?:allowed|authori[sz]ed|permitted|entitled|eligible) (?:to|for)\b[^;\n]{0,40}\bmodels?\b"
     r"|\bmodels?\b[^;\n]{0,80}(?:is |are )(?:blocked|disabled|restricted|gated"
     r"|not (?:enabled|available|included|allowed))"
@@ -63,6 +68,7 @@ FILTERED = (
     r"content management policy|content[ _](?:policy|moderation|filter)|safety system|usage guidelines"
     r"|content exists risk"
     r"|inappropriate content|sensitive (?:content|words)|considered high risk|\bflagged\b|敏感|prompt blocked"
+    r"|content (?:is|was|has been) blocked"
 )
 UNREADABLE = (
     r"^(?:image|audio|video) input is not supported|^failed to parse (?:tools|messages|tool call arguments)\b"
