@@ -7,6 +7,8 @@ from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import NoReturn
 
+from pydantic_core import from_json
+
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.heavy import HEAVY_BYTES
 from answerback.kernel.json import Json, has_more_values, without_collecting
@@ -52,7 +54,27 @@ def decode(body: bytes) -> Json:
     if len(body) < HEAVY_BYTES:
         return _decode(body)
     with without_collecting():
+        return _decode(body) if _may_be_infinite(body) else _decode_heavy(body)
+
+
+def _decode_heavy(body: bytes) -> Json:
+    """As `_decode`, in a third of its time: half a million values hold up all others while they are decoded."""
+    try:
+        return from_json(body.removeprefix(BOM_UTF8), allow_inf_nan=False)
+    except ValueError:
         return _decode(body)
+
+
+_SHAPES = bytes(
+    ord({"E": "e", "e": "e", "+": "+"}.get(each, "0" if each in "0123456789" else " ")) for each in map(chr, range(256))
+)
+_VAST = (b"e000", b"e+000", b"0" * 300)
+"""What the literals of numbers have that Python may read as infinite, in shapes: every digit as 0."""
+
+
+def _may_be_infinite(body: bytes) -> bool:
+    shape = body.translate(_SHAPES)
+    return any(each in shape for each in _VAST)
 
 
 def _decode(body: bytes) -> Json:

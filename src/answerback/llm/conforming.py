@@ -150,6 +150,11 @@ def _logprobs(logprobs: Json) -> Json:
 def _token(token: Json) -> Json:
     if not isinstance(token, dict):
         return token
-    chance, top = token.get("logprob"), token.get("top_logprobs")
-    made = {**token, "logprob": NO_CHANCE if chance is None else chance}
-    return {**made, "top_logprobs": [_token(each) for each in top or ()]} if "top_logprobs" in token or top else made
+    changes: dict[str, Json] = {"logprob": NO_CHANCE} if token.get("logprob") is None else {}
+    if "top_logprobs" in token:
+        top = token["top_logprobs"]
+        readable = [_token(each) for each in top or ()]
+        # What is as it should be is the same object, which costs no look at what it holds.
+        if readable != top:
+            changes["top_logprobs"] = readable
+    return {**token, **changes} if changes else token
