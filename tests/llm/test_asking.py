@@ -149,7 +149,20 @@ async def test_a_text_that_was_asked_for_is_not_answered_by_a_tool_call(clock: F
         await asker.ask("t1", BODY)
 
     assert caught.value.failure.code is ErrorCode.UPSTREAM_EMPTY
+    assert "called a tool" in caught.value.failure.message
+    assert "POST /v1/chat/completions" in caught.value.failure.message
+    assert not caught.value.retryable
     assert (await asker.relay("t1", BODY)).answer() == CALLS
+
+
+async def test_a_stream_of_calls_alone_says_that_a_tool_was_called(made: Made) -> None:
+    calls = {"choices": [{"delta": {"tool_calls": [{"index": 0, **CALL}]}, "finish_reason": "tool_calls"}]}
+    asker, _ = made([said(" "), Chunk(b"{}", calls, "", "tool_calls", None)])
+
+    with pytest.raises(ProviderError, match="called a tool") as caught:
+        await asker.stream_text("t1", BODY)
+
+    assert (caught.value.failure.code, caught.value.retryable) == (ErrorCode.UPSTREAM_EMPTY, False)
 
 
 async def test_a_stream_of_text_begins_with_text_and_one_without_any_is_empty(made: Made) -> None:

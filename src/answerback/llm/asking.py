@@ -100,7 +100,7 @@ class Asker:
             started = self._monotonic()
             answer = (await send_whole(self._provider, request)).answer()
             if answer.text is None:
-                raise completions.empty()
+                raise _calls_only()
             return Timed(answer.text, answer, self._monotonic() - started)
 
         timed = await self._retried(tenant_id, attempt)
@@ -155,7 +155,7 @@ class Asker:
                 blank.append(chunk.text)
                 if chunk.text.strip():
                     return StreamedText(_text("".join(blank), reply), reply)
-            raise completions.without_text(reply.finish)
+            raise _calls_only() if reply.finish_reason == "tool_calls" else completions.without_text(reply.finish)
         except BaseException:
             await reply.aclose()
             raise
@@ -236,6 +236,12 @@ class Asker:
             self._log.info("answered", model=answer.model, ms=ms, tokens=tokens, finish=finish)
         else:
             request.notes.update(model=answer.model, tokens=tokens, finish=finish, llm_ms=ms)
+
+
+def _calls_only() -> ProviderError:
+    # No tools were offered; asking again would get, and cost, the same.
+    words = "the model called a tool in place of an answer in text; ask another model, or POST /v1/chat/completions, "
+    return ProviderError(ErrorCode.UPSTREAM_EMPTY, words + "which passes tool calls on", retryable=False)
 
 
 async def _text(first: str, reply: StreamedReply) -> AsyncGenerator[str, None]:
