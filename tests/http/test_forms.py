@@ -1,10 +1,12 @@
-"""Forms are read as UTF-8, whatever charset is named."""
+"""Forms are read as UTF-8, whatever charset is named, and only as a whole."""
 
 from typing import Any
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from answerback.http.errors import InvalidRequest
 from answerback.http.forms import read_form
 
 FIELD = '--x\r\ncontent-disposition: form-data; name="{}"\r\n\r\n{}\r\n--x--\r\n'
@@ -45,6 +47,33 @@ async def test_a_separator_of_any_characters_is_taken() -> None:
     assert await fields(r'multipart/form-data; boundary="a\"b\\c"; charset=hex', body) == {"name": "value"}
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain; charset=punycode", ""])
-async def test_another_body_has_no_fields(content_type: str) -> None:
-    assert await fields(content_type, b"{}") == {}
+FILE = b'--x\r\ncontent-disposition: form-data; name="file"; filename="f"\r\n\r\none\r\ntwo\r\n--x--\r\n'
+
+
+@pytest.mark.parametrize("end", range(len(FILE) - len("--\r\n") + 2))
+async def test_a_form_is_whole_only_with_its_last_separator(end: int) -> None:
+    with pytest.raises(HTTPException, match="before its last separator") as refused:
+        await fields("multipart/form-data; boundary=x", FILE[:end])
+
+    assert refused.value.status_code == 400
+
+
+@pytest.mark.parametrize("behind", [b"", b"\r\n", b"\r\nan epilogue", b"--x\r\n"])
+async def test_what_is_behind_the_last_separator_counts_for_nothing(behind: bytes) -> None:
+    form = await fields("multipart/form-data; boundary=x", FILE.rstrip() + behind)
+
+    assert list(form) == ["file"]
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=y"])
+async def test_a_form_without_its_separator_is_none(content_type: str) -> None:
+    with pytest.raises(HTTPException):
+        await fields(content_type, FILE)
+
+
+async def test_a_field_that_is_given_twice_is_named() -> None:
+    field = FIELD.format("runs", "1")
+    body = (field.removesuffix("--\r\n") + "\r\n" + field.replace("1", "100").removeprefix("--x\r\n")).encode()
+
+    with pytest.raises(InvalidRequest, match="runs: must not be given twice"):
+        await fields("multipart/form-data; boundary=x", body)

@@ -49,6 +49,7 @@ async def test_a_wrong_method_is_answered_with_the_right_one(path: Path) -> None
         assert (reply.status, reply.headers["allow"]) == (405, "POST")
         assert reply.json["error"]["message"] == "this path does not take GET; send POST"
         assert (await api("DELETE", "/healthz")).headers["allow"] == "GET, HEAD"
+        assert (await api("HEAD", "/webhook")).headers["allow"] == "POST"
 
 
 async def test_the_root_leads_a_browser_to_the_console(path: Path) -> None:

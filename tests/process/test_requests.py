@@ -58,7 +58,7 @@ async def test_a_405_names_all_methods_of_the_path(client: Client) -> None:
     reply = await client.request("POST", "/v1/sessions/customer-42")
 
     problem(reply, 405, "method_not_allowed")
-    assert reply.headers["Allow"] == "DELETE, GET"
+    assert reply.headers["Allow"] == "DELETE, GET, HEAD"
 
 
 async def test_head_is_refused_without_a_body(client: Client) -> None:
@@ -94,6 +94,9 @@ async def test_an_unknown_path_below_v1_is_not_found_as_openais_clients_read_it(
         ("limit=-1", "limit"),
         ("limit=ten", "limit"),
         ("limit=1.5", "limit"),
+        ("limit=1.0", "limit"),
+        ("limit=1_0", "limit"),
+        ("limit=1e1", "limit"),
         ("limit=" + "9" * 5000, "limit"),
         ("status=done", "status"),
         ("delivery=sent", "delivery"),

@@ -29,6 +29,7 @@ from answerback.http import front_page, health, openapi
 from answerback.http.body_limits import BodyLimits
 from answerback.http.cors import Cors
 from answerback.http.error_handlers import ErrorHandlers, ErrorRenderers
+from answerback.http.head_requests import HeadRequests
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.middleware import ASGIApp, RequestMiddleware
 from answerback.http.openai_bodies import MAX_BODY_BYTES
@@ -107,7 +108,7 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
     instruments = service.process.instruments
     requests = RequestLog(instruments.log, instruments.metrics, PRIVATE_PATHS)
     asgi = RequestMiddleware(
-        OpenRoutes(routes, MovingWindows(instruments.clock.monotonic), ours, OPEN_PATHS),
+        HeadRequests(OpenRoutes(routes, MovingWindows(instruments.clock.monotonic), ours, OPEN_PATHS)),
         instruments=instruments,
         requests=requests,
         renderers=renderers,

@@ -46,7 +46,7 @@ def router() -> APIRouter:
         return _served(request, asset)
 
     for path, endpoint in ((HOME, console), (ANY_PAGE, console_page)):
-        routes.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False, openapi_extra=KEYLESS)
+        routes.add_api_route(path, endpoint, include_in_schema=False, openapi_extra=KEYLESS)
     return routes
 
 

@@ -3,7 +3,7 @@
 import json
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, ClassVar, TypeVar
 
@@ -150,9 +150,15 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     request."""
     made = dict(pairs)
     if len(made) < len(pairs):
-        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise InvalidRequest([{"type": "duplicate_field", "loc": ["body", name], "msg": "must not be given twice"}])
+        refuse_duplicates(name for name, _ in pairs)
     return made
+
+
+def refuse_duplicates(names: Iterable[str]) -> None:
+    """Raises InvalidRequest for the first name that comes twice."""
+    name = next((name for name, count in Counter(names).items() if count > 1), None)
+    if name is not None:
+        raise InvalidRequest([{"type": "duplicate_field", "loc": ["body", name], "msg": "must not be given twice"}])
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates)

@@ -1,6 +1,7 @@
 """Types of fields that several routes take."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
@@ -64,12 +65,24 @@ def epoch_ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
+def _decimal(value: Any) -> Any:
+    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()) is None:
+        raise PydanticKnownError("int_parsing")
+    return value
+
+
+_DECIMAL = re.compile(r"[+-]?[0-9]+", re.ASCII)
+WholeNumber = Annotated[int, BeforeValidator(_decimal)]
+"""A whole number in a query or a form. Pydantic reads `1.0` and `1_0` as such, too."""
+
 EMPTY_IS_ABSENT = BeforeValidator(lambda value: None if value == "" else value)
 """For a parameter of a query, as a form sends one that was not filled in: `?status=`."""
 
 MAX_PAGE_SIZE = 100
 PageSize = Annotated[
-    Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
+    Annotated[WholeNumber, Field(ge=1, le=MAX_PAGE_SIZE)] | None,
+    EMPTY_IS_ABSENT,
+    Query(description="How many at most."),
 ]
 """Of a list's page; None where it was left empty."""
 

@@ -18,5 +18,5 @@ def router(leads_to: str) -> APIRouter:
             raise NotFound("there is nothing at '/'; '/docs' lists what there is, such as POST /webhook")
         return RedirectResponse(leads_to)
 
-    routes.add_api_route("/", front_page, methods=["GET", "HEAD"], include_in_schema=False)
+    routes.add_api_route("/", front_page, include_in_schema=False)
     return routes

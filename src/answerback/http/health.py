@@ -57,7 +57,4 @@ def router(readiness: Readiness, provider_name: str, mock: bool) -> APIRouter:
         responses=errors(_503="Not now"),
         openapi_extra=KEYLESS,
     )
-    # Probes and load balancers ask with HEAD too.
-    router.add_api_route("/healthz", healthz, methods=["HEAD"], include_in_schema=False)
-    router.add_api_route("/readyz", readyz, methods=["HEAD"], include_in_schema=False)
     return router

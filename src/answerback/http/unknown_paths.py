@@ -6,6 +6,8 @@ from http import HTTPMethod
 
 from starlette.routing import BaseRoute, Match, Route
 
+from answerback.http.head_requests import GET, HEAD
+
 MAX_COMPARED = 64
 """Longer paths are not compared with those that exist: a client chooses how long that takes."""
 
@@ -65,7 +67,7 @@ class Signposts:
 
     def _find(self, path: str, method: str) -> str | None:
         """The template of the route."""
-        scope = {"type": "http", "path": path, "method": method}
+        scope = {"type": "http", "path": path, "method": GET if method == HEAD else method}
         return next((route.path for route in self._routes if route.matches(scope)[0] is Match.FULL), None)
 
 
@@ -83,4 +85,4 @@ def _variants(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _listed(methods: Sequence[str]) -> str:
-    return " or ".join(each for each in methods if each != "HEAD") or "HEAD"
+    return " or ".join(each for each in methods if each != HEAD)
