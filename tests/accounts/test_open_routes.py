@@ -35,7 +35,9 @@ class Front:
         await self._front({**scope, RESPONSE_HEADERS: []}, None, None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/open"), ("GET", "/nowhere"), ("POST", "/keyed")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/open"), ("GET", "/nowhere"), ("POST", "/keyed"), ("GET", "/keyed/one/and/no/more")]
+)
 async def test_a_flood_from_one_address_is_refused_and_others_are_served(method: str, path: str) -> None:
     front = Front()
     for _ in range(OPEN_RATE.amount):
