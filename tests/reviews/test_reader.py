@@ -1,6 +1,7 @@
 """Finding the text in files that strangers wrote: what is read, what is refused, and what may not take all day."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -148,13 +149,13 @@ def test_a_pdf_that_wants_all_the_memory_there_is() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")
 @pytest.mark.starts_processes
-async def test_a_cancelled_reading_leaves_no_process() -> None:
-    others = _children()
+async def test_a_reading_goes_behind_the_service_and_leaves_no_process_once_cancelled() -> None:
+    others, usual = _children(), os.getpriority(os.PRIO_PROCESS, 0)
     slow = pdf(b"BT /F1 12 Tf " + b"1 0 0 1 0 0 cm (a) Tj " * 3_000_000 + b"ET")
     task = asyncio.create_task(DocumentReader().text(File(slow, PDF, ""), None))
     async with asyncio.timeout(10):
         while True:
-            if children := _children() - others:
+            if (children := _children() - others) and all(_niceness(each) > usual for each in children):
                 break
             await asyncio.sleep(0.01)
 
@@ -167,3 +168,7 @@ async def test_a_cancelled_reading_leaves_no_process() -> None:
 
 def _children() -> set[str]:
     return set(Path("/proc/thread-self/children").read_text().split())
+
+
+def _niceness(process: str) -> int:
+    return os.getpriority(os.PRIO_PROCESS, int(process))

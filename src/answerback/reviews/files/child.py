@@ -8,6 +8,7 @@ is. The process may take neither.
 import contextlib
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from answerback.reviews.files.errors import FileError
 
 MEMORY_BYTES = 1024 * 1024 * 1024
 CPU_SECONDS = 20
+NICENESS = 10
+"""Hostile files may keep every processor busy: the service goes first."""
 
 _PDF = b"%PDF-"
 _PDF_WITHIN = 1024
@@ -66,6 +69,8 @@ def _pdf(data: bytes, pages: Sequence[int] | None, max_pages: int, max_chars: in
 
 def _bound() -> None:
     """Sets the kernel's limits, which also stop what no deadline in Python would. Not every system has them."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(NICENESS)
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
