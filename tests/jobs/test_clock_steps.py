@@ -199,7 +199,7 @@ async def test_a_clock_that_drifts_is_not_stepped(clock: FakeClock, journal: Jou
     sweep = watched(clock, journal)
 
     for _ in range(100):
-        clock.advance(LEASE)
+        clock.advance(1)
         clock.step(LEASE / 4)
         assert await sweep.sweep() == 1
 

@@ -36,6 +36,13 @@ def notifier() -> Notifier:
     return Notifier()
 
 
+async def passing(sweep: Sweep, clock: FakeClock, seconds: float) -> None:
+    """A service that sweeps all the time."""
+    for _ in range(int(seconds)):
+        clock.advance(1)
+        await sweep.sweep()
+
+
 @pytest.fixture
 def sweep(stores: Stores, notifier: Notifier, clock: FakeClock, journal: Journal) -> Sweep:
     jobs = stores.jobs
@@ -55,8 +62,9 @@ async def test_what_it_moved_is_logged_and_the_workers_are_notified(
 ) -> None:
     await accept(stores)
     await claim_jobs(stores)
+    await passing(sweep, clock, LEASE - 1)
     overdue = (await accept(stores, session=None, deadline_seconds=1.0)).job_id
-    clock.advance(LEASE)
+    clock.advance(1)
 
     assert await sweep.sweep() == 2
 
@@ -156,8 +164,7 @@ async def outage(stores: Stores, sweep: Sweep, clock: FakeClock, seconds: float)
     """A lease half over, and a database that is then away for so long."""
     await accept(stores)
     await claim_jobs(stores)
-    clock.advance(LEASE / 2)
-    await sweep.sweep()
+    await passing(sweep, clock, LEASE / 2)
     with pytest.MonkeyPatch.context() as patched:
         away(patched, stores)
         clock.advance(seconds)
@@ -186,6 +193,22 @@ async def test_after_a_short_outage_lost_leases_are_taken_at_once(
 
     clock.advance(0.001)
 
+    assert await sweep.sweep() == 1
+
+
+async def test_a_machine_that_stood_still_leaves_holders_of_leases_half_a_lease_to_extend(
+    stores: Stores, sweep: Sweep, clock: FakeClock
+) -> None:
+    await accept(stores)
+    (claim,) = await claim_jobs(stores)
+    await sweep.sweep()
+
+    clock.advance(LEASE * 2)
+
+    assert await sweep.sweep() == 0
+    assert await stores.jobs.extend([(claim.id, claim.epoch)], LEASE) == {claim.id}
+    await passing(sweep, clock, LEASE - 1)
+    clock.advance(1)
     assert await sweep.sweep() == 1
 
 

@@ -8,6 +8,7 @@ import pytest
 from stage import SHORT, Row, Stage
 
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.shielded import until_cancelled
 from answerback.queue import lease_keeper
 
 
@@ -48,6 +49,29 @@ async def test_a_run_that_ends_as_its_extension_is_refused_has_lost_no_lease(sta
 
     assert (table.ended, table.cancelled) == (["ending"], {})
     assert "lease_lost" not in stage.journal.events
+
+
+async def test_a_run_that_stores_its_outcome_as_its_extension_is_refused_has_lost_no_lease(stage: Stage) -> None:
+    # Given a run whose outcome is stored, but whose process has not read the database's answer yet
+    table, answered, stored = stage.table, asyncio.Event(), asyncio.Event()
+
+    async def store() -> None:
+        await answered.wait()
+        stored.set()
+
+    async def run(row: Row) -> None:
+        await (until_cancelled(store()) if row.id == "stored" else table.let_go.wait())
+
+    table.run = run  # type: ignore[method-assign]
+    table.due = [Row("stored"), Row("lost")]
+    table.extended = lambda _: set()
+    # When the extensions of its lease and of another are refused
+    stage.start(lease=SHORT)
+    await stage.journal.seen("lease_lost")
+    # Then the other's is lost, and the outcome is stored all the same
+    assert [line["id"] for event, line in stage.journal.lines if event == "lease_lost"] == ["lost"]
+    answered.set()
+    await asyncio.wait_for(stored.wait(), 20)
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable("database is locked"), ValueError("broken")])
@@ -149,6 +173,19 @@ async def test_a_paid_run_outlasts_an_outage_of_the_database(stage: Stage) -> No
 
     assert set(table.cancelled) == {"taken"}
     assert table.running == {"kept"}
+    assert "lease_not_kept" not in stage.journal.events
+
+
+async def test_a_paid_run_whose_process_stood_still_past_its_lease_goes_on(stage: Stage) -> None:
+    stage.table.due = [Row("r")]
+    pool = stage.start(outlasts_outages=True)
+    await stage.table.until(lambda: stage.table.running == {"r"})
+
+    pool._keeper.cancel_overdue(time.monotonic() + 3600)
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+    assert stage.table.running == {"r"}
     assert "lease_not_kept" not in stage.journal.events
 
 

@@ -137,6 +137,25 @@ async def test_a_claim_that_fails_is_made_again(
     assert stage.journal.events[0] in ("claim_postponed", "claim_broke")
 
 
+async def test_claims_that_an_outage_postpones_are_logged_when_it_begins_and_when_it_is_over(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "POLL_SECONDS", 0.01)
+    table, claim = stage.table, stage.table.claim
+
+    async def away(limit: int, shares: Shares) -> Claims[Row]:
+        if len(table.limits) < 4:
+            table.trouble = StorageUnavailable("connection refused")
+        return await claim(limit, shares)
+
+    table.claim = away  # type: ignore[method-assign]
+    stage.start()
+
+    await table.until(lambda: len(table.limits) == 8)
+
+    assert stage.journal.events == ["claim_postponed", "claim_resumed"]
+
+
 async def test_a_run_that_breaks_is_logged_and_the_pool_goes_on(stage: Stage) -> None:
     stage.table.due = [Row("broken"), Row("r")]
     stage.start()

@@ -1,6 +1,5 @@
 """Running one claimed job: its kind runs it, its outcome is committed and reported once."""
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +20,7 @@ from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.persistence import persist, persist_report
 from answerback.kernel.shares import Shares
+from answerback.kernel.shielded import until_cancelled
 from answerback.kernel.telemetry import Span, SpanKind
 from answerback.kernel.turns import Turns
 from answerback.queue.attempts import Report
@@ -62,7 +62,7 @@ class Runner:
         self._settling = Turns(Shares(SETTLING_AT_ONCE, TENANT_FACTOR))
 
     async def run(self, claim: Claimed[Any]) -> None:
-        """One attempt, and the commit of its outcome. Cancelling it leaves the row to the holder of the lease."""
+        """One attempt, and the commit of its outcome. Cancelled before that, it leaves the row to the lease's holder."""
         self._failpoint(Failpoint.AFTER_CLAIM)
         job = claim.job
         about: dict[str, str | int] = {
@@ -76,14 +76,11 @@ class Runner:
     async def _run(self, claim: Claimed[Any], span: Span) -> None:
         started = time.perf_counter()
         outcome = await self._attempt(claim)
-        duration_ms = int((time.perf_counter() - started) * 1000)
         self._failpoint(Failpoint.AFTER_ANSWER)
         if isinstance(outcome, Failed | Retry | Snooze):
             span.fail(outcome.failure.code.value)
         # A paid answer is worth more than a prompt cancellation: once it is there, it is committed.
-        settled = await asyncio.shield(self._settle_in_turn(claim, outcome, duration_ms))
-        if settled is not None:
-            self._measure(claim, settled, time.perf_counter() - started)
+        await until_cancelled(self._settle_in_turn(claim, outcome, started))
 
     async def _attempt(self, claim: Claimed[Any]) -> Outcome:
         kind = self._kinds.find(claim.job.kind)
@@ -100,12 +97,15 @@ class Runner:
             )
             return after_provider_error(failure, claim.attempt, kind.retries, random.random)
 
-    async def _settle_in_turn(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int) -> Outcome | None:
+    async def _settle_in_turn(self, claim: Claimed[Any], outcome: Outcome, started: float) -> None:
+        duration_ms = int((time.perf_counter() - started) * 1000)
         await self._settling.wait(claim.tenant_id)
         try:
-            return await self._settle(claim, outcome, duration_ms)
+            settled = await self._settle(claim, outcome, duration_ms)
         finally:
             self._settling.give(claim.tenant_id)
+        if settled is not None:
+            self._measure(claim, settled, time.perf_counter() - started)
 
     async def _settle(self, claim: Claimed[Any], outcome: Outcome, duration_ms: int) -> Outcome | None:
         """The outcome that was stored; None where another worker has taken the row."""

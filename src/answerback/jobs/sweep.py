@@ -16,8 +16,10 @@ ClockStep = Callable[[], Awaitable[float]]
 REUNION_LEASES = 0.5
 """In lease lengths: after an outage this long, recovery waits as long again, so that holders can extend first. No lease
 ends in a shorter outage: each is extended four times within its length. So it does after the database's clock was set
-forward, which ends every lease at once."""
+forward, which ends every lease at once, and after this process stood still, most likely with the whole machine."""
 SWEEP_SECONDS = 1.0
+STILL_SECONDS = 2.0
+"""Without an answer of the database for so long, and none refused, a process stood still; less may be its pause."""
 QUARANTINE_SECONDS = 0.1
 QUARANTINE_WATCH_SECONDS = 2.0
 """For so long after a release from quarantine sweeps follow each other fast: the next such job waits for the end of
@@ -124,9 +126,10 @@ class Sweep:
         return self._recoveries if self._clock.monotonic() >= self._recover_at else ()
 
     def _await_reunion(self) -> None:
-        """Postpones recoveries if the database has been away for long."""
+        """Postpones recoveries if the database has been away, or this process has stood still, for long."""
         now = self._clock.monotonic()
-        if self._away and now - self._answered_at >= self._reunion_seconds:
+        least = self._reunion_seconds if self._away else max(self._reunion_seconds, STILL_SECONDS)
+        if now - self._answered_at >= least:
             self._recover_at = now + self._reunion_seconds
 
     def _measure(self, moved: Swept) -> None:

@@ -1,7 +1,9 @@
 """Waiting for work that goes on when its caller gives up."""
 
 import asyncio
-from typing import TypeVar
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -11,6 +13,12 @@ def shielded(work: asyncio.Future[T]) -> asyncio.Future[T]:
     does not log it as never retrieved."""
     work.add_done_callback(_retrieve)
     return asyncio.shield(work)
+
+
+async def until_cancelled(work: Coroutine[Any, Any, None]) -> None:
+    """The last work of a task. A task that is cancelled meanwhile ends at once, uncancelled, and the work goes on."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.shield(work)
 
 
 def _retrieve(work: asyncio.Future[T]) -> None:

@@ -39,9 +39,9 @@ class LeaseKeeper(Generic[C]):
     """Extends each lease four times before it would end.
 
     A run is cancelled when an extension is refused, or shortly before its lease ends by the monotonic clock, because
-    another worker may claim the row then. A run that outlasts outages is not cancelled while the database is away:
-    most likely it is away for every worker, and a worker that does reach it has fenced what is still written for the
-    older claim.
+    another worker may claim the row then. A run that outlasts outages is not cancelled while the database is away, or
+    because this process stood still: most likely every worker did, a worker that did not has fenced what is still
+    written for the older claim, and the next extension says so.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class LeaseKeeper(Generic[C]):
         self._lease_seconds = lease_seconds
         self._clock = instruments.clock
         self._log = instruments.log
-        self._away = False
+        self._away = self._broke = False
 
     async def run_forever(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -95,12 +95,14 @@ class LeaseKeeper(Generic[C]):
         except StorageUnavailable as error:
             if not self._away:
                 self._log.warning("heartbeat_missed", pool=self._queue.name, rows=len(batch), reason=str(error))
-            self._away = True
+            self._away, self._broke = True, False
             return False
         except Exception:  # noqa: BLE001 - without heartbeats the pool would lose every row that it holds
             self._has_come_back()
+            self._broke = True
             self._log.exception("heartbeat_broke", pool=self._queue.name, rows=len(batch))
             return False
+        self._broke = False
         for held in batch:
             if held.claim.id in extended:
                 held.leased_until = leased_until
@@ -113,10 +115,15 @@ class LeaseKeeper(Generic[C]):
         if running:
             # The row may have been ended by this very run, and the refusal have overtaken the answer to that write.
             _, running = await asyncio.wait(running, timeout=self._lease_seconds / 16)
-        for held in refused:
-            if held.task in running:
+        cancelled = [held for held in refused if held.task in running]
+        for held in cancelled:
+            held.cancel()
+        if running:
+            await asyncio.wait(running)
+        for held in cancelled:
+            # A run that was storing its outcome has ended uncancelled: the outcome's own line says what became of it.
+            if held.task.cancelled():
                 self._log.warning("lease_lost", pool=self._queue.name, id=held.claim.id)
-                held.cancel()
 
     async def _cancel_overdue_forever(self) -> None:
         step = self._lease_seconds / 16
@@ -126,7 +133,7 @@ class LeaseKeeper(Generic[C]):
 
     def cancel_overdue(self, horizon: float) -> None:
         """Cancels the runs whose leases end before `horizon`."""
-        if self._away and self._queue.outlasts_outages:
+        if self._queue.outlasts_outages and not self._broke:
             return
         for held in list(self._held.values()):
             if held.leased_until <= horizon and not held.refused and not held.task.cancelling():

@@ -43,7 +43,7 @@ class LeasedQueue(Protocol[C]):
     """The operations on one kind of leased row; those that reach the database raise StorageUnavailable.
 
     With `outlasts_outages` a run goes on past its lease as long as the lease cannot be extended because the database is
-    away: its result is paid for.
+    away, or was not because the process stood still: its result is paid for.
     """
 
     name: str
@@ -53,7 +53,7 @@ class LeasedQueue(Protocol[C]):
         """Claims at most `limit` rows, and of each tenant no more than `shares`, a copy, allow it."""
 
     async def run(self, claim: C) -> None:
-        """Does the work of one claim."""
+        """Does the work of one claim. Cancelled while it stores the outcome it returns, and that is stored beside."""
 
     async def extend(self, held: Leases) -> set[str]:
         """The ids that are still leased."""

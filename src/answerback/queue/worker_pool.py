@@ -58,7 +58,7 @@ class WorkerPool(Generic[C]):
         self._promised = 0
         """Places for the rows that a claim under way may bring."""
         self._begun = False
-        self._stopping = False
+        self._stopping = self._postponed = False
         self._started_at = -math.inf
 
     @property
@@ -108,13 +108,18 @@ class WorkerPool(Generic[C]):
         try:
             claims = await self._queue.claim(limit, self._shares.copy())
         except StorageUnavailable as error:
-            self._log.warning("claim_postponed", pool=self._queue.name, reason=str(error))
+            if not self._postponed:
+                self._log.warning("claim_postponed", pool=self._queue.name, reason=str(error))
+            self._postponed = True
             return POLL_SECONDS
         except Exception:  # noqa: BLE001 - a row that cannot be read must not end the pool
             self._log.exception("claim_broke", pool=self._queue.name)
             return POLL_SECONDS
         finally:
             self._promised = 0
+        if self._postponed:
+            self._postponed = False
+            self._log.info("claim_resumed", pool=self._queue.name)
         if self._stopping:
             await self._release(claims.rows)
             return POLL_SECONDS

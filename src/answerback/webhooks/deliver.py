@@ -1,6 +1,5 @@
 """Delivering: signature, attempt, outcome, one report."""
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +12,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.persistence import persist, persist_report
 from answerback.kernel.retry import RetrySchedule
 from answerback.kernel.shares import Shares
+from answerback.kernel.shielded import until_cancelled
 from answerback.kernel.telemetry import CallbackEnd, SpanKind
 from answerback.queue.attempts import Report
 from answerback.queue.notifier import Notifier
@@ -127,7 +127,7 @@ class Deliverer:
             seconds = time.perf_counter() - started
             if self._origins.ended(claim.key, end, seconds):
                 self._notifier.delivery_ready()
-        await asyncio.shield(self._settle(claim, outcome, seconds, elapsed))
+        await until_cancelled(self._settle(claim, outcome, seconds, elapsed))
 
     def _elapsed(self) -> Elapsed:
         """Only differences: this machine's wall clock may be minutes off the database's."""
