@@ -4,6 +4,7 @@ circuit breaker of its origin admits probes only.
 The breakers are each process's own. What they do is computed here from the attempts that the rows remember.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -83,11 +84,16 @@ def _probes(keys: Sequence[OriginKey]) -> Operation[dict[OriginKey, Probe]]:
         found = yield statement.each(tenants)
         newest.append([row for _, row in found if key_of(row) in failing])
     rows = yield from with_attempts(newest_of_each(newest, of_pending))
-    probes = {key: probe_after(attempts_at(key, rows)) for key in failing}
+    attempts = attempts_by_origin(rows)
+    probes = {key: probe_after(attempts[key]) for key in failing}
     return {key: probe for key, probe in probes.items() if probe is not None}
 
 
-def attempts_at(key: OriginKey, rows: Iterable[Row]) -> list[Attempt]:
-    """Those that the rows remember, oldest first."""
-    made = (each for row in rows if key_of(row) == key for each in attempts_of(row.attempts))
-    return sorted(made, key=lambda attempt: attempt.finished_at)
+def attempts_by_origin(rows: Iterable[Row]) -> Mapping[OriginKey, list[Attempt]]:
+    """Those that the rows remember, oldest first; none at any other origin."""
+    made: defaultdict[OriginKey, list[Attempt]] = defaultdict(list)
+    for row in rows:
+        made[key_of(row)] += attempts_of(row.attempts)
+    for attempts in made.values():
+        attempts.sort(key=lambda attempt: attempt.finished_at)
+    return made

@@ -5,10 +5,10 @@ of those being sent, the one whose last attempt ended last.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, any_, cast, func, literal_column, select
+from sqlalchemy import BigInteger, Text, any_, bindparam, cast, column, func, literal_column, select, true
 from sqlalchemy.dialects.postgresql import JSONB, array
 
 from answerback.database.operation import Operation, Row, Rows, Statement
@@ -99,15 +99,35 @@ SENDING = Statement(
     ),
 )
 
-_here = (
-    in_state(deliveries, DeliveryState.PENDING),
-    _of_tenant,
-    deliveries.c.origin == bound(deliveries.c.origin),
-)
-_end = select(*_LOOKED_AT).where(*_here).limit(at_most(ENDS))
-DUE_FIRST = Statement(_end.order_by(deliveries.c.run_at))
-DUE_LAST = Statement(_end.order_by(deliveries.c.run_at.desc()))
-UNREACHED_FIRST = Statement(_end.where(deliveries.c.unreached_at.is_not(None)).order_by(deliveries.c.created_at))
+_keys = bindparam("keys", type_=Text)
+_listed = func.json_each(_keys).table_valued("value").alias("origins")
+_elements = func.jsonb_array_elements(cast(_keys, JSONB)).table_valued(column("value", JSONB)).alias("origins")
+
+
+def _end(order: Callable[[Any], Any], *where: Callable[[Any], Any]) -> Statement:
+    """Of each origin of `keys`, a JSON array of arrays of a tenant and an origin."""
+    near = deliveries.alias("near")
+
+    def of(tenant_id: Any, origin: Any, *columns: Any) -> Any:
+        here = (in_state(near, DeliveryState.PENDING), near.c.tenant_id == tenant_id, near.c.origin == origin)
+        rows = select(*columns).where(*here, *(each(near) for each in where))
+        return rows.order_by(order(near)).limit(at_most(ENDS))
+
+    value = _listed.c.value
+    of_key = func.json_extract(value, as_text("$[0]")), func.json_extract(value, as_text("$[1]"))
+    rowids: Any = of(*of_key, literal_column("near.rowid")).correlate(_listed)
+    is_end = literal_column("deliveries.rowid").in_(rowids)
+    found = select(*_LOOKED_AT).select_from(_listed.join(deliveries, is_end))
+    value = _elements.c.value
+    columns = (*(near.c[looked.name] for looked in _LOOKED_AT), near.c.run_at, near.c.created_at)
+    ends = of(value.op("->>")(literal_column("0")), value.op("->>")(literal_column("1")), *columns).lateral("ends")
+    each = select(*(ends.c[looked.name] for looked in _LOOKED_AT)).select_from(_elements.join(ends, true()))
+    return Statement(found.order_by(order(deliveries)), postgresql=each.order_by(order(ends)))
+
+
+DUE_FIRST = _end(lambda rows: rows.c.run_at)
+DUE_LAST = _end(lambda rows: rows.c.run_at.desc())
+UNREACHED_FIRST = _end(lambda rows: rows.c.created_at, lambda rows: rows.c.unreached_at.is_not(None))
 """Those that are tried before their turn."""
 _found = among(deliveries.c.id)
 _shown = select(
@@ -122,11 +142,11 @@ def key_of(row: Row) -> OriginKey:
     return OriginKey(row.tenant_id, row.origin)
 
 
-def ends(keys: Sequence[OriginKey], which: Sequence[Statement] = ENDS_OF_PENDING) -> Operation[list[list[Row]]]:
-    """Of the pending deliveries of each origin."""
+def ends(keys: Sequence[OriginKey], which: Sequence[Statement] = ENDS_OF_PENDING) -> Operation[list[Rows]]:
+    """Of the pending deliveries of each origin, in order."""
     found = []
     for end in which if keys else ():
-        found.append([row for _, row in (yield end.each([key._asdict() for key in keys]))])
+        found.append((yield end(keys=json.dumps(keys))))
     return found
 
 

@@ -4,14 +4,14 @@ What is counted is bounded, however many deliveries there are: all that wait for
 are held, dead, being sent, were delivered, or go to endpoints.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from answerback.database.operation import Operation, Row, Rows, Transaction
-from answerback.queue.attempts import attempts_of
+from answerback.queue.attempts import Attempt, attempts_of
 from answerback.webhooks.model import DeliveryState, OriginKey
-from answerback.webhooks.next_attempts import attempts_at, next_attempt, probe_after
+from answerback.webhooks.next_attempts import attempts_by_origin, next_attempt, probe_after
 from answerback.webhooks.receiver_rows import (
     DEAD,
     DELIVERED,
@@ -88,12 +88,17 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
     rows = yield from with_attempts(
         newest_of_each(newest, of_pending) | {each for ids in failing.values() for each in ids}
     )
+    by_origin: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_origin[row.origin].append(row)
+    attempts = attempts_by_origin(rows)
     all_held, all_dead = (Counter(row.origin for row in sort) for sort in (held, resendable))
     return [
         _receiver(
             tx,
             key,
-            [row for row in rows if row.origin == key.origin],
+            by_origin[key.origin],
+            attempts[key],
             _Owed(
                 waiting[key.origin].rows if key.origin in waiting else 0,
                 all_held[key.origin],
@@ -122,8 +127,14 @@ def _path_of(url: str) -> str:
     return url.partition("?")[0]
 
 
-def _receiver(tx: Transaction, key: OriginKey, rows: Sequence[Row], owed: _Owed, failing: Sequence[str]) -> Receiver:
-    attempts = attempts_at(key, rows)
+def _receiver(
+    tx: Transaction,
+    key: OriginKey,
+    rows: Sequence[Row],
+    attempts: Sequence[Attempt],
+    owed: _Owed,
+    failing: Sequence[str],
+) -> Receiver:
     last = attempts[-1] if attempts else None
     probe = probe_after(attempts)
     by_id = {row.id: row for row in rows}
