@@ -86,6 +86,7 @@ async def test_no_hot_statement_reads_a_whole_table(planner: Any, name: str) -> 
         ("TO_ENDPOINTS_AT_RECEIVERS", "deliveries_of_endpoints"),
         ("DUE_FIRST_AT_RECEIVERS", "deliveries_ready"),
         ("DUE_LAST_AT_RECEIVERS", "deliveries_ready"),
+        ("UNREACHED_FIRST_AT_RECEIVERS", "deliveries_unreached"),
         ("OWN_DELIVERIES", "deliveries_event"),
         ("OWN_DELIVERIES", "deliveries_order"),
         ("ERASE_BODIES", "jobs_conversation"),

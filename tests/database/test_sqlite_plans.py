@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from answerback.database.group_commit import DIALECT
+from answerback.database.compiled import DIALECT
 from answerback.database.operation import Statement
 from builders import accept, ended_job, raw
 from databases import Database, SqliteDatabase
@@ -48,8 +48,9 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
     assert not whole, steps
     # One job's deliveries are few. To read the open jobs by tenant takes ten times as long as to sort them. In a page
     # of pending deliveries those of one millisecond are sorted. The outcomes of a day are few, and so are
-    # receivers that are owed something, and what a probe is chosen from.
+    # receivers that are owed something, the ends of what each is owed, and what a probe is chosen from.
     few = ("DELIVERIES_OF_JOB", "OPEN_JOBS", "PENDING_PAGE", "DAY_OF_ACTIVITY", "WAITING_AT_RECEIVERS", "CLAIM_PROBE")
+    few += ("DUE_FIRST_AT_RECEIVERS", "DUE_LAST_AT_RECEIVERS", "UNREACHED_FIRST_AT_RECEIVERS")
     assert name in few or not [step for step in steps if "TEMP B-TREE" in step], steps
 
 
@@ -97,6 +98,7 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("TO_ENDPOINTS_AT_RECEIVERS", "deliveries_of_endpoints (tenant_id=? AND id>?)"),
         ("DUE_FIRST_AT_RECEIVERS", "deliveries_ready (tenant_id=? AND origin=?)"),
         ("DUE_LAST_AT_RECEIVERS", "deliveries_ready (tenant_id=? AND origin=?)"),
+        ("UNREACHED_FIRST_AT_RECEIVERS", "deliveries_unreached (tenant_id=? AND origin=?)"),
         ("OWN_DELIVERIES", "deliveries_event (job_id=?)"),
         ("OWN_DELIVERIES", "deliveries_order (conversation_id=? AND destination=?)"),
         ("REMEMBERED", "PRIMARY KEY (conversation_id=?"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -126,6 +127,27 @@ async def test_a_full_disk_refuses_keeps_what_was_stored_and_recovers(
     assert (await accept(roomy, "x" * 5_000)).position == len(stored) + 1
     assert await finish(roomy, await claim_job(roomy))
     await roomy.close()
+
+
+async def test_on_a_full_disk_the_wal_is_moved_into_the_database_and_begun_anew(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch_connections(monkeypatch, lambda connection: connection.execute("PRAGMA max_page_count = 120"))
+    stores = await SqliteDatabase(path).open(clock)
+    stored: list[str] = []
+
+    async def fill() -> None:
+        while True:
+            stored.append((await accept(stores, "x" * 5_000)).job_id)
+
+    with pytest.raises(StorageUnavailable, match="full"):
+        await fill()
+
+    moved = path.with_name("moved.db")
+    shutil.copy(path, moved)
+
+    assert rows(moved, "SELECT count(*) FROM jobs") == [(len(stored),)]
+    await stores.close()
 
 
 async def test_a_database_that_turns_read_only_refuses_writes_and_serves_reads(stores: Stores) -> None:

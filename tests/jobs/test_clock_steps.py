@@ -164,9 +164,13 @@ async def recovery() -> Swept:
     return Swept(jobs_requeued=1)
 
 
+async def expiry() -> Swept:
+    return Swept()
+
+
 def watched(clock: FakeClock, journal: Journal) -> Sweep:
     watch = ClockWatch(Server(clock), clock, LEASE / 4)  # type: ignore[arg-type]
-    return Sweep((recovery,), (), (), watch.step, Notifier(), LEASE, Instruments(journal, clock))
+    return Sweep((recovery,), (expiry,), (), watch.step, Notifier(), LEASE, Instruments(journal, clock))
 
 
 async def test_after_the_servers_clock_was_set_forward_holders_have_half_a_lease_to_extend(
@@ -179,7 +183,9 @@ async def test_after_the_servers_clock_was_set_forward_holders_have_half_a_lease
 
     assert await sweep.sweep() == 0
     assert journal.lines[-1] == ("database_clock_stepped", {"seconds": HOUR})
-    clock.advance(LEASE / 2 - 0.001)
+    clock.advance(LEASE / 4)
+    assert await sweep.sweep() == 0
+    clock.advance(LEASE / 4 - 0.001)
     assert await sweep.sweep() == 0
     clock.advance(0.001)
     assert await sweep.sweep() == 1

@@ -289,7 +289,7 @@ async def test_a_duty_that_breaks_holds_up_no_other(clock: FakeClock, journal: J
         rare=(broken(ZeroDivisionError("in prune")), moving(questions_pruned=3)),
         clock_step=steady,
         notifier=notifier,
-        lease_seconds=LEASE,
+        lease_seconds=3 * RARE_SECONDS,
         instruments=Instruments(journal, clock),
     )
     clock.advance(RARE_SECONDS)

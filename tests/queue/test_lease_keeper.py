@@ -32,7 +32,7 @@ async def test_a_lost_lease_cancels_its_run_and_no_other(stage: Stage) -> None:
 
     assert set(table.cancelled) == {"lost"}
     assert table.running == {"kept"}
-    assert "lease_lost" in stage.journal.events
+    await stage.journal.seen("lease_lost")
 
 
 async def test_a_run_that_ends_as_its_extension_is_refused_has_lost_no_lease(stage: Stage) -> None:

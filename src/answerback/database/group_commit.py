@@ -5,17 +5,17 @@ one `fdatasync` together. What one turn of the event loop asks for comes togethe
 """
 
 import asyncio
+import contextlib
 import math
 import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy.dialects import sqlite
-
+from answerback.database.compiled import Compiled, compiled
 from answerback.database.operation import (
     MAX_GROUP,
     MAX_GROUP_BYTES,
@@ -34,8 +34,6 @@ from answerback.kernel.round_robin import RoundRobin
 from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
 
 T = TypeVar("T")
-
-DIALECT = sqlite.dialect(paramstyle="qmark")
 
 Connect = Callable[[], sqlite3.Connection]
 
@@ -93,7 +91,7 @@ class GroupCommit:
         self._committed = committed
         self._metrics = metrics
         self._group_seconds = group_seconds
-        self._compiled: dict[Statement, _Compiled] = {}
+        self._compiled: dict[Statement, Compiled] = {}
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
         self._arrivals: queue.SimpleQueue[list[_Entry] | None] = queue.SimpleQueue()
         self._receiving = True
@@ -196,6 +194,8 @@ class GroupCommit:
 
     def _after_failure(self, connection: sqlite3.Connection, entries: Sequence[_Entry], error: Exception) -> None:
         if isinstance(error, sqlite3.OperationalError):
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+                _empty_wal(connection)
             _fail(entries, error)
             return
         if len(entries) == 1:
@@ -237,38 +237,28 @@ class GroupCommit:
         statement, parameters = query.statement, query.parameters
         if statement.only_locks:
             return ()
-        compiled = self._compile(statement)
+        known = self._compile(statement)
         if isinstance(parameters, dict):
-            return statement.named(connection.execute(compiled.sql, compiled.bind(parameters)).fetchall())
-        sets = [compiled.bind(each) for each in parameters]  # type: ignore[arg-type]
+            return statement.named(connection.execute(known.sql, known.bind(parameters)).fetchall())
+        sets = [known.bind(each) for each in parameters]  # type: ignore[arg-type]
         if not query.numbered:
-            connection.executemany(compiled.sql, sets)
+            connection.executemany(known.sql, sets)
             return ()
-        found = ((index, connection.execute(compiled.sql, each)) for index, each in enumerate(sets))
+        found = ((index, connection.execute(known.sql, each)) for index, each in enumerate(sets))
         return [(index, row) for index, rows in found for row in statement.named(rows)]
 
-    def _compile(self, statement: Statement) -> "_Compiled":
+    def _compile(self, statement: Statement) -> Compiled:
         known = self._compiled.get(statement)
         if known is None:
-            compiled = statement.clause.compile(dialect=DIALECT)
-            binds = compiled.bind_names  # type: ignore[attr-defined]
-            constants = {name: bind.value for bind, name in binds.items() if not bind.required}
-            names = tuple(compiled.positiontup)  # type: ignore[attr-defined]
-            known = self._compiled[statement] = _Compiled(str(compiled), names, constants)
+            known = self._compiled[statement] = compiled(statement)
         return known
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """A statement as SQLite takes it, its parameters by position: the driver binds those by name in twice the time."""
-
-    sql: str
-    names: tuple[str, ...]
-    constants: dict[str, Any]
-
-    def bind(self, parameters: Mapping[str, Any]) -> list[Any]:
-        given = self.constants | dict(parameters)
-        return [given[name] for name in self.names]
+def _empty_wal(connection: sqlite3.Connection) -> None:
+    """Moves what the WAL holds into the database, if that may grow as far: the next transaction then begins the WAL
+    anew, and needs no space on the full disk."""
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

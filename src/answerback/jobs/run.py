@@ -62,7 +62,7 @@ class Runner:
         self._settling = Turns(Shares(SETTLING_AT_ONCE, TENANT_FACTOR))
 
     async def run(self, claim: Claimed[Any]) -> None:
-        """One attempt, and the commit of its outcome. Cancelled before that, it leaves the row to the lease's holder."""
+        """One attempt, and the commit of its outcome. Cancelled before that, it leaves the row to its holder."""
         self._failpoint(Failpoint.AFTER_CLAIM)
         job = claim.job
         about: dict[str, str | int] = {

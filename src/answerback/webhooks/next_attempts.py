@@ -7,7 +7,7 @@ The breakers are each process's own. What they do is computed here from the atte
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 
 from answerback.database.operation import Operation, Row, Transaction
 from answerback.queue.attempts import Attempt, attempts_of
@@ -84,16 +84,13 @@ def _probes(keys: Sequence[OriginKey]) -> Operation[dict[OriginKey, Probe]]:
         found = yield statement.each(tenants)
         newest.append([row for _, row in found if key_of(row) in failing])
     rows = yield from with_attempts(newest_of_each(newest, of_pending))
-    attempts = attempts_by_origin(rows)
-    probes = {key: probe_after(attempts[key]) for key in failing}
+    made: defaultdict[OriginKey, list[Sequence[Attempt]]] = defaultdict(list)
+    for row in rows:
+        made[key_of(row)].append(attempts_of(row.attempts))
+    probes = {key: probe_after(in_order(made[key])) for key in failing}
     return {key: probe for key, probe in probes.items() if probe is not None}
 
 
-def attempts_by_origin(rows: Iterable[Row]) -> Mapping[OriginKey, list[Attempt]]:
-    """Those that the rows remember, oldest first; none at any other origin."""
-    made: defaultdict[OriginKey, list[Attempt]] = defaultdict(list)
-    for row in rows:
-        made[key_of(row)] += attempts_of(row.attempts)
-    for attempts in made.values():
-        attempts.sort(key=lambda attempt: attempt.finished_at)
-    return made
+def in_order(made: Iterable[Sequence[Attempt]]) -> list[Attempt]:
+    """The attempts at several deliveries, oldest first."""
+    return sorted(chain.from_iterable(made), key=lambda attempt: attempt.finished_at)

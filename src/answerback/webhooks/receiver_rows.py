@@ -20,7 +20,7 @@ COUNTED = 100_000
 """How many deliveries that wait for an attempt are counted."""
 NEWEST = 1_000
 """How many of each other sort are looked at: the newest."""
-ENDS = 20
+ENDS = 8
 """How many of an origin's pending deliveries are looked at: of those due first, due last, and not reached the
 oldest."""
 

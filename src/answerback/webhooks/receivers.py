@@ -7,11 +7,12 @@ are held, dead, being sent, were delivered, or go to endpoints.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from answerback.database.operation import Operation, Row, Rows, Transaction
 from answerback.queue.attempts import Attempt, attempts_of
 from answerback.webhooks.model import DeliveryState, OriginKey
-from answerback.webhooks.next_attempts import attempts_by_origin, next_attempt, probe_after
+from answerback.webhooks.next_attempts import in_order, next_attempt, probe_after
 from answerback.webhooks.receiver_rows import (
     DEAD,
     DELIVERED,
@@ -57,6 +58,10 @@ class Receiver:
     delivered_at: int | None
 
 
+_Tried: TypeAlias = tuple[Row, Sequence[Attempt]]
+"""A delivery, and the attempts at it that it remembers."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Owed:
     """What an origin is owed; `due` is when the first of it is, by its schedule."""
@@ -88,17 +93,15 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
     rows = yield from with_attempts(
         newest_of_each(newest, of_pending) | {each for ids in failing.values() for each in ids}
     )
-    by_origin: defaultdict[str, list[Row]] = defaultdict(list)
+    tried: defaultdict[str, list[_Tried]] = defaultdict(list)
     for row in rows:
-        by_origin[row.origin].append(row)
-    attempts = attempts_by_origin(rows)
+        tried[row.origin].append((row, attempts_of(row.attempts)))
     all_held, all_dead = (Counter(row.origin for row in sort) for sort in (held, resendable))
     return [
         _receiver(
             tx,
             key,
-            by_origin[key.origin],
-            attempts[key],
+            tried[key.origin],
             _Owed(
                 waiting[key.origin].rows if key.origin in waiting else 0,
                 all_held[key.origin],
@@ -128,16 +131,13 @@ def _path_of(url: str) -> str:
 
 
 def _receiver(
-    tx: Transaction,
-    key: OriginKey,
-    rows: Sequence[Row],
-    attempts: Sequence[Attempt],
-    owed: _Owed,
-    failing: Sequence[str],
+    tx: Transaction, key: OriginKey, tried: Sequence[_Tried], owed: _Owed, failing: Sequence[str]
 ) -> Receiver:
+    attempts = in_order(made for _, made in tried)
     last = attempts[-1] if attempts else None
     probe = probe_after(attempts)
-    by_id = {row.id: row for row in rows}
+    rows = [row for row, _ in tried]
+    by_id = {row.id: (row, made) for row, made in tried}
     return Receiver(
         origin=key.origin,
         url=max(rows, key=lambda row: row.id).url if rows else key.origin,
@@ -146,15 +146,14 @@ def _receiver(
         held=owed.held,
         dead=owed.dead,
         last_error=last.error if last is not None else None,
-        failing=tuple(path for each in failing if each in by_id and (path := _failing_path(by_id[each]))),
+        failing=tuple(path for each in failing if each in by_id and (path := _failing_path(*by_id[each]))),
         last_attempt_at=last.finished_at if last is not None else None,
         next_attempt_at=None if owed.due is None else next_attempt(owed.due, probe, tx.wall, unreached=True),
         delivered_at=max((row.delivered_at for row in rows if row.delivered_at is not None), default=None),
     )
 
 
-def _failing_path(row: Row) -> FailingPath | None:
+def _failing_path(row: Row, attempts: Sequence[Attempt]) -> FailingPath | None:
     """None where the newest attempt did not fail: what was taken may be sent again."""
-    attempts = attempts_of(row.attempts)
     error = attempts[-1].error if attempts else None
     return None if error is None else FailingPath(row.url, error)
