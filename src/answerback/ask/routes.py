@@ -11,7 +11,7 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.ask.ask import Questions
 from answerback.http.bodies import StrictBody, body_schema, read_body
-from answerback.http.fields import ModelName, WholeNumber, not_blank
+from answerback.http.fields import DIGITS, ModelName, not_blank
 from answerback.http.headers import accepts
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
@@ -142,10 +142,12 @@ def _add_history(router: APIRouter, questions: Questions, authenticator: Authent
     async def get_history(
         request: Request,
         limit: Annotated[
-            WholeNumber, Query(ge=1, le=100, description="How many at most; fewer come where answers are long.")
+            Annotated[int, Field(ge=1, le=100), DIGITS],
+            Query(description="How many at most; fewer come where answers are long."),
         ] = 10,
         before: Annotated[
-            WholeNumber | None, Query(ge=1, lt=2**62, description="Only older questions: the `next` of a page.")
+            Annotated[int, Field(ge=1, lt=2**62), DIGITS] | None,
+            Query(description="Only older questions: the `next` of a page."),
         ] = None,
     ) -> Response:
         """Questions with their whole answers, asked and streamed; kept for `RETENTION_DAYS`."""

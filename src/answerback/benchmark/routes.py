@@ -29,7 +29,7 @@ from answerback.benchmark.run import Benchmark, OnRun
 from answerback.http.bodies import from_form
 from answerback.http.content_types import require_form
 from answerback.http.errors import BodyTooLarge, InvalidRequest
-from answerback.http.fields import ModelName, WholeNumber
+from answerback.http.fields import DIGITS, ModelName
 from answerback.http.forms import read_form
 from answerback.http.headers import accepts
 from answerback.http.idempotent_routes import Idempotent
@@ -58,9 +58,13 @@ class BenchmarkForm(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: ModelName | None = Field(None, description="One of `GET /models`; without it the service's default.")
-    runs: WholeNumber = Field(5, ge=1, le=MAX_RUNS, description="How often each prompt is asked.")
-    concurrency: WholeNumber = Field(5, ge=1, le=MAX_CONCURRENCY, description="How many are asked at once, at most.")
-    max_tokens: WholeNumber = Field(512, ge=1, le=10_000_000, description="How long an answer may become.")
+    runs: Annotated[int, Field(ge=1, le=MAX_RUNS), DIGITS] = Field(5, description="How often each prompt is asked.")
+    concurrency: Annotated[int, Field(ge=1, le=MAX_CONCURRENCY), DIGITS] = Field(
+        5, description="How many are asked at once, at most."
+    )
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000), DIGITS] = Field(
+        512, description="How long an answer may become."
+    )
     visualize: bool = Field(default=False, description="True: the report comes as an HTML page with a chart.")
 
 

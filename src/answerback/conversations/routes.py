@@ -16,7 +16,7 @@ from answerback.conversations.store import ConversationStore, EraseJobs
 from answerback.conversations.window import Window, window
 from answerback.conversations.windows import Windows
 from answerback.http.caller import AskedTenant, AskedTenantOf
-from answerback.http.fields import EMPTY_IS_ABSENT, PageSize, WholeNumber
+from answerback.http.fields import DIGITS, EMPTY_IS_ABSENT, PageSize
 from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, TENANT_ERRORS, errors, not_found
 from answerback.http.responses import Time, is_none, respond
 from answerback.kernel.json import Json
@@ -36,7 +36,8 @@ SessionKey = Annotated[
 
 
 Before = Annotated[
-    WholeNumber | None, Query(ge=1, lt=2**62, description="Only messages with a smaller `seq`: the `next` of a page.")
+    Annotated[int, Field(ge=1, lt=2**62), DIGITS] | None,
+    Query(description="Only messages with a smaller `seq`: the `next` of a page."),
 ]
 
 NamedByQuery = Annotated[

@@ -72,15 +72,15 @@ def _decimal(value: Any) -> Any:
 
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+", re.ASCII)
-WholeNumber = Annotated[int, BeforeValidator(_decimal)]
-"""A whole number in a query or a form. Pydantic reads `1.0` and `1_0` as such, too."""
+DIGITS = BeforeValidator(_decimal)
+"""For a whole number in a query or a form, behind its limits: Pydantic reads `1.0` and `1_0` as such, too."""
 
 EMPTY_IS_ABSENT = BeforeValidator(lambda value: None if value == "" else value)
 """For a parameter of a query, as a form sends one that was not filled in: `?status=`."""
 
 MAX_PAGE_SIZE = 100
 PageSize = Annotated[
-    Annotated[WholeNumber, Field(ge=1, le=MAX_PAGE_SIZE)] | None,
+    Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), DIGITS] | None,
     EMPTY_IS_ABSENT,
     Query(description="How many at most."),
 ]

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.caller import TenantOf
-from answerback.http.fields import EMPTY_IS_ABSENT, WholeNumber
+from answerback.http.fields import DIGITS, EMPTY_IS_ABSENT
 from answerback.http.openapi import KEYLESS
 from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, errors, not_found
 from answerback.http.responses import Time, respond
@@ -22,7 +22,7 @@ DEFAULT_LIMIT = 20
 URL = "http://localhost:8080/inbox/qm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlciwgbmV2ZXIZGVmYXVsdA"
 
 Limit = Annotated[
-    Annotated[WholeNumber, Field(ge=1, le=MAX_ITEMS)] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
+    Annotated[int, Field(ge=1, le=MAX_ITEMS), DIGITS] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
 ]
 Token = Annotated[str, Path(description="What the address ends with.", examples=[URL.rpartition("/")[2]])]
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from answerback.http.bodies import body_schema, read_body
 from answerback.http.caller import TenantOf
-from answerback.http.fields import EMPTY_IS_ABSENT, WholeNumber
+from answerback.http.fields import DIGITS, EMPTY_IS_ABSENT
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openai_errors import OPENAI_KEY_ERRORS, OpenAIRoute, openai_errors, openai_refusal
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, NOT_JSON
@@ -59,7 +59,7 @@ After = Annotated[
     Query(description="Only those after this one: the `last_id` of a page."),
 ]
 Limit = Annotated[
-    Annotated[WholeNumber, Field(ge=1, le=MAX_PAGE_SIZE)] | None,
+    Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), DIGITS] | None,
     EMPTY_IS_ABSENT,
     Query(description="How many a page has at most."),
 ]
