@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http import joining
-from answerback.http.disconnect import ClientGone
+from answerback.http.disconnect import CLIENT, ClientGone
+from answerback.http.disconnect import Client as Sender
 from answerback.http.joining import JoinableCalls
 
 
@@ -34,21 +35,25 @@ class Upstream:
         return Response(b"answer %d" % number, 200, {"x-own": "kept"}, "application/json")
 
 
-class Client:
-    """One request, whose connection may be cut."""
+class Client(Sender):
+    """One request, whose connection may be cut: `went`."""
 
     def __init__(self, tries: int = 0, body: bytes = b"{}", path: str = "/v1/chat/completions") -> None:
-        self.gone = asyncio.Event()
+        super().__init__(unexpected, resume)
         self._body: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
-        self.request = Request(
-            {"type": "http", "path": path, "headers": [(b"x-stainless-retry-count", b"%d" % tries)]}, self._receive
-        )
+        scope = {"type": "http", "path": path, "headers": [(b"x-stainless-retry-count", b"%d" % tries)]}
+        self.request = Request({**scope, "extensions": {CLIENT: self}}, self._receive)
 
     async def _receive(self) -> Any:
-        if self._body:
-            return self._body.pop()
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
+        return self._body.pop()
+
+
+def resume() -> None:
+    """Nothing is read of this connection."""
+
+
+def unexpected() -> None:
+    raise AssertionError("whole responses need no hang-up")
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ async def leave(calls: JoinableCalls, upstream: Upstream, body: bytes = b"{}") -
     client = Client(body=body)
     call = ask(calls, client, upstream, changes=True)
     await upstream.asked.acquire()
-    client.gone.set()
+    client.went()
     with pytest.raises(ClientGone):
         await call
 
@@ -82,7 +87,7 @@ async def test_a_retry_gets_the_answer_of_the_call_that_still_runs(upstream: Ups
     calls, lost = JoinableCalls(), Client()
     first = ask(calls, lost, upstream)
     await upstream.asked.acquire()
-    lost.gone.set()
+    lost.went()
     with pytest.raises(ClientGone):
         await first
 
@@ -116,7 +121,7 @@ async def test_what_changes_something_is_joined_only_once_its_client_has_hung_up
     )
     await upstream.asked.acquire()
     await upstream.asked.acquire()
-    clients[1].gone.set()
+    clients[1].went()
     with pytest.raises(ClientGone):
         await other
 
@@ -132,7 +137,7 @@ async def test_nobody_coming_back_stops_the_call(upstream: Upstream) -> None:
     calls, lost = JoinableCalls(grace_seconds=0.01), Client()
     first = ask(calls, lost, upstream)
     await upstream.asked.acquire()
-    lost.gone.set()
+    lost.went()
     with pytest.raises(ClientGone):
         await first
 
@@ -155,7 +160,7 @@ async def test_a_call_that_is_being_stopped_is_not_joined(upstream: Upstream) ->
 
     first = asyncio.create_task(calls.answer(lost.request, "a", slow_to_stop))
     await upstream.asked.acquire()
-    lost.gone.set()
+    lost.went()
     with pytest.raises(ClientGone):
         await first
     await upstream.stop.wait()
@@ -234,7 +239,7 @@ async def test_a_retry_that_leaves_as_well_loses_no_answer(upstream: Upstream) -
     await leave(calls, upstream)
     second = ask(calls, lost, upstream, changes=True)
     await settle()
-    lost.gone.set()
+    lost.went()
     with pytest.raises(ClientGone):
         await second
     upstream.may.set()
@@ -290,7 +295,7 @@ async def test_a_failure_that_nobody_heard_of_is_tried_again(upstream: Upstream)
 
     first = asyncio.create_task(calls.answer(lost.request, "a", fail))
     await settle()
-    lost.gone.set()
+    lost.went()
     with pytest.raises(ClientGone):
         await first
     upstream.may.set()
@@ -309,7 +314,7 @@ async def leave_what_is_slow_to_stop(calls: JoinableCalls, upstream: Upstream, c
     lost = Client()
     first = asyncio.create_task(calls.answer(lost.request, "a", slow_to_stop))
     await upstream.asked.acquire()
-    lost.gone.set()
+    lost.went()
     with pytest.raises(ClientGone):
         await first
 

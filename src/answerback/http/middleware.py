@@ -9,6 +9,7 @@ from typing import Any
 from answerback.http.body_limits import BodyLimits
 from answerback.http.codes import INTERNAL, STOPPING
 from answerback.http.cors import Cors
+from answerback.http.disconnect import CLIENT, Client
 from answerback.http.error_handlers import CLIENT_CLOSED_REQUEST, ErrorRenderers
 from answerback.http.errors import RETRY_AFTER, BodyTooLarge, RateLimited, render_refusal
 from answerback.http.headers import RESPONSE_HEADERS
@@ -26,9 +27,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-HANG_UP = "answerback.hang_up"
-"""The ASGI extension of a server that can end a response early: its `now()` closes the connection."""
 
 TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 """W3C Trace Context, version 00."""
@@ -150,7 +148,7 @@ class _Exchange:
     """One request and its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
-        self._hang_up = scope.get("extensions", {}).get(HANG_UP)
+        self._client: Client | None = scope.get("extensions", {}).get(CLIENT)
         self._receive = receive
         self._send = send
         self._max_body_bytes = max_body_bytes
@@ -218,9 +216,9 @@ class _Exchange:
     async def hang_up(self) -> None:
         """Ends the connection before the body's end, so that no client takes the response for whole."""
         self._broken = True
-        if self._hang_up is None:
+        if self._client is None:
             return
-        self._hang_up["now"]()
+        self._client.hang_up()
         # Waits until the connection is closed: the server logs an application that returns before as faulty.
         while (await self._receive())["type"] != "http.disconnect":
             continue

@@ -10,12 +10,12 @@ from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from answerback.http.descriptors import leaves_reserve
+from answerback.http.disconnect import CLIENT, Client
 from answerback.http.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, Wrong, arrived
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
 from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, has_unread, unchunked
 from answerback.http.heads import name_host_of, wrong_head, wrong_start
-from answerback.http.middleware import HANG_UP
 from answerback.http.request_log import RequestLog
 from answerback.http.turns import TURN_BYTES, TurnTaking
 from answerback.http.unread import UnreadResponses
@@ -82,6 +82,7 @@ class BoundedHttp(TurnTaking):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
         self.flow = Flow(transport)
+        self._sender = Client(self._hang_up, self.flow.resume_reading)
         self._responses = ResponseWriter(transport, self.loop)
         self._writing = WriteWatch(transport, self.loop, self.stalled)
         self._await_request()
@@ -118,8 +119,9 @@ class BoundedHttp(TurnTaking):
             # uvicorn notifies only the newest request, which may still wait for this one's response.
             self._running.disconnected = True
             self._running.message_event.set()
+        self._sender.went()
         # They refer to the connection, which would wait for the garbage collector with all that it holds.
-        self.cycle = self.scope = self.headers = self._running = None  # type: ignore[assignment]
+        self.cycle = self.scope = self.headers = self._running = self._sender = None  # type: ignore[assignment]
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -156,7 +158,7 @@ class BoundedHttp(TurnTaking):
         if len(self.pipeline) >= MAX_PIPELINED:
             self._stop_parsing(TOO_LARGE)
         super().on_message_begin()
-        self.scope["extensions"] = {HANG_UP: {"now": self._hang_up}}
+        self.scope["extensions"] = {CLIENT: self._sender}  # type: ignore[dict-item]  # an object, not its description
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += 1
