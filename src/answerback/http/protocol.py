@@ -16,22 +16,12 @@ from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
 from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, has_unread, unchunked
 from answerback.http.heads import name_host_of, wrong_head, wrong_start
+from answerback.http.idle_watch import IdleWatch
+from answerback.http.request_bounds import FRAMING, MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
 from answerback.http.request_log import RequestLog
 from answerback.http.turns import TURN_BYTES, TurnTaking
 from answerback.http.unread import UnreadResponses
 from answerback.http.write_watch import WriteWatch
-
-MAX_HEAD_BYTES = 64 * 1024
-"""The most that the request line and all headers may take, and then whatever is not the body: the framing of its
-chunks, trailers, line breaks between requests. The last read may bring more."""
-MAX_FIELDS = 128
-"""The most header fields of a request, trailers included. A field of four bytes takes a hundred of memory."""
-FRAMING = 8
-"""The most bytes of framing for each byte of a body: a chunk of one byte has five."""
-MAX_PIPELINED = 16
-"""The most requests that may wait for the response to the one before."""
-MAX_UNWANTED_BYTES = 16 * 1024 * 1024
-"""How much of a body is read and dropped once its request has been answered; a client that reads the answer stops."""
 
 IDLE_SECONDS = 1.0
 """A connection that has been silent for so long makes room for another where descriptors are short."""
@@ -47,9 +37,8 @@ class BoundedHttp(TurnTaking):
     their responses is answered by the end of the connection, after those responses.
 
     Times in seconds: `patience` without a byte of a request that has begun, `whole_request` for all of it; `stalled`
-    without a byte taken of a response that waits. A connection between requests, or before its first, may be silent for
-    uvicorn's keep-alive time. A request refused here never reaches the application: this class answers, logs and counts
-    it.
+    without a byte taken of a response that waits; uvicorn's keep-alive time between requests, and before the first. A
+    request refused here never reaches the application: this class answers, logs and counts it.
     """
 
     early: ClassVar[EarlyResponses]
@@ -85,7 +74,8 @@ class BoundedHttp(TurnTaking):
         self._sender = Client(self._hang_up, self.flow.resume_reading)
         self._responses = ResponseWriter(transport, self.loop)
         self._writing = WriteWatch(transport, self.loop, self.stalled)
-        self._await_request()
+        self._idle = IdleWatch(self.loop, self.timeout_keep_alive, self._busy, transport.close)
+        self._idle.begin()
         self._heard_at = self.loop.time()
         if not leaves_reserve(transport.get_extra_info("socket").fileno()):
             self._make_room()
@@ -102,16 +92,15 @@ class BoundedHttp(TurnTaking):
     @property
     def is_idle(self) -> bool:
         """Whether no request has come for a second. One that has just connected may have sent it already."""
-        waits = self._begun_at is None and not self._answering()
-        return waits and self.loop.time() - self._heard_at > IDLE_SECONDS
+        return not self._busy() and self.loop.time() - self._heard_at > IDLE_SECONDS
 
-    def _await_request(self) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+    def _busy(self) -> bool:
+        return self._begun_at is not None or self._answering()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._reading, self.timeout_keep_alive_task):
-            if timer is not None:
-                timer.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
+        self._idle.end()
         self._writing.end()
         self.unread.goes_on(self)
         super().connection_lost(exc)
@@ -121,7 +110,7 @@ class BoundedHttp(TurnTaking):
             self._running.message_event.set()
         self._sender.went()
         # They refer to the connection, which would wait for the garbage collector with all that it holds.
-        self.cycle = self.scope = self.headers = self._running = self._sender = None  # type: ignore[assignment]
+        self.cycle = self.scope = self.headers = self._running = self._sender = self._idle = None  # type: ignore[assignment]
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -145,9 +134,9 @@ class BoundedHttp(TurnTaking):
         if self._begun_at is not None:
             if self._reading is None:
                 self._reading = self.loop.call_later(self.patience, self._watch_reading)
-        elif self.timeout_keep_alive_task is None and not self._answering():
+        elif not self._answering():
             # Line breaks before a request begin none.
-            self._await_request()
+            self._idle.begin()
         if self._framing > MAX_HEAD_BYTES:
             self._refuse(TOO_LARGE)
 
@@ -193,8 +182,7 @@ class BoundedHttp(TurnTaking):
 
     def on_body(self, body: bytes) -> None:
         self._framing = max(0, self._framing - (1 + FRAMING) * len(body))
-        if self.cycle.response_complete:
-            self._unwanted += len(body)
+        self._unwanted += len(body) if self.cycle.response_complete else 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -205,9 +193,17 @@ class BoundedHttp(TurnTaking):
             self.transport.close()
 
     def on_response_complete(self) -> None:
+        # As uvicorn's, without a timer for each request.
+        self.server_state.total_requests += 1
         self.flow.pipelined = len(self.pipeline) > 1
         self._running = self.pipeline[-1][0] if self.pipeline else None
-        super().on_response_complete()
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle.begin()
 
     def shutdown(self) -> None:
         """Of a server that stops: a request under way, or on its way, is the connection's last. A client whose response

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from answerback.http import chunk_rate
-from answerback.http.protocol import MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES, BoundedHttp
+from answerback.http.protocol import BoundedHttp
+from answerback.http.request_bounds import MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
 from answerback.http.turns import TURN_BYTES
 from bounded_http import PATIENCE, App, Counting, Headers, Patient, connected, exchange, flood, rest, serving
 
