@@ -106,11 +106,6 @@ class Flood:
     async def read_some(self, _: int | None = None) -> bytes:
         return b": nothing\n\n"
 
-    ready = True
-
-    def interrupt(self) -> None:
-        return
-
 
 async def test_a_response_that_never_pauses_ends_with_its_time() -> None:
     late = ProviderError(ErrorCode.UPSTREAM_TIMEOUT, "late", retryable=True)

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 HEAVY_BYTES = 256 * 1024
 """From how many bytes on a document is heavy: fewer are decoded within a millisecond or two."""
+
+_LIGHT = nullcontext()
 
 MOST_HELD_BYTES = 128 * 1024 * 1024
 """Of all heavy documents that are being received: four of the largest."""
@@ -44,12 +46,12 @@ class HeavyWork:
         self._turn = asyncio.Lock()
         self.held = HeldBytes()
 
-    @asynccontextmanager
-    async def on(self, size: int) -> AsyncIterator[None]:
+    def on(self, size: int) -> AbstractAsyncContextManager[None]:
         """Surrounds the work on a document of as many bytes."""
-        if size < HEAVY_BYTES:
-            yield
-            return
+        return _LIGHT if size < HEAVY_BYTES else self._alone()
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
         await self._turn.acquire()
         loop = asyncio.get_running_loop()
         began = loop.time()

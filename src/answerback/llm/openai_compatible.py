@@ -4,9 +4,11 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 
+from pydantic_core import to_json
 from yarl import URL
 
 from answerback import __version__
+from answerback.http.client.client import RequestHead
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
@@ -51,15 +53,14 @@ class OpenAICompatible:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._secrets = (api_key,) if api_key else ()
-        self._urls = {api: URL(f"{self._base_url}/{api}") for api in Api}
-        self._models_url = URL(self._base_url + "/models")
         self._default_model = default_model
         self._now = now
         self._heavy = heavy
         self._list_timeout = min(LIST_TIMEOUT, connect_timeout)
         self._transport = Transport(connect_timeout, heavy.held)
-        self._adaptations = Adaptations(self._models_url.host)
-        self._headers = {
+        models_url = URL(self._base_url + "/models")
+        self._adaptations = Adaptations(models_url.host)
+        headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
             # Answers are small: compressing them would cost more time than it saves.
@@ -69,8 +70,10 @@ class OpenAICompatible:
             "X-OpenRouter-Title": TITLE,
         }
         if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        host = self._models_url.host or "openai-compatible"
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._heads = {api: RequestHead("POST", URL(f"{self._base_url}/{api}"), headers) for api in Api}
+        self._list_head = RequestHead("GET", models_url, headers)
+        host = models_url.host or "openai-compatible"
         self.name = name or ("openrouter" if f".{host}".endswith(".openrouter.ai") else host)
 
     async def send(self, request: ChatRequest) -> Reply:
@@ -110,9 +113,9 @@ class OpenAICompatible:
                 return reply
 
     async def _ask(self, asked: dict[str, Json], request: ChatRequest, deadline: float, timeout: float) -> Reply:
-        body, url = _encode(asked), self._urls[request.api]
+        body, head = _encode(asked), self._heads[request.api]
         choices = _choices(asked)
-        response = await self._transport.open("POST", url, self._headers, body, timeout, within=request.timeout)
+        response = await self._transport.open(head, body, timeout, within=request.timeout)
         if request.stream:
             read = chunks(response, self._now, asked["model"], asked=choices)
             return await StreamedReply.open(read, request.timeout, deadline)
@@ -124,8 +127,8 @@ class OpenAICompatible:
 
     async def _embed(self, request: ChatRequest) -> Reply:
         asked = {"model": self._default_model, **request.body}
-        url, body = self._urls[request.api], _encode(asked)
-        response = await self._transport.open("POST", url, self._headers, body, request.timeout, embeddings.MAX_BYTES)
+        head, body = self._heads[request.api], _encode(asked)
+        response = await self._transport.open(head, body, request.timeout, embeddings.MAX_BYTES)
         try:
             whole, document = await embeddings.read_embeddings(response, self._now, self._heavy)
         finally:
@@ -141,7 +144,7 @@ class OpenAICompatible:
             raise
 
     async def _models(self) -> ModelList:
-        response = await self._transport.request("GET", self._models_url, self._headers, None, self._list_timeout)
+        response = await self._transport.request(self._list_head, None, self._list_timeout)
         listed = completions.decode(response.body)
         if not 200 <= response.status < 300 or not isinstance(listed, list):
             listed = read_document(response.status, response.headers, response.body, self._now())
@@ -181,6 +184,13 @@ def _choices(asked: Mapping[str, Json]) -> int:
 
 
 def _encode(body: Mapping[str, Json]) -> bytes:
+    try:
+        written = to_json(body, inf_nan_mode="constants")
+        if b"NaN" not in written and b"Infinity" not in written:
+            return written
+    except ValueError:
+        pass
+    # Rare, and slower: what cannot be written as JSON is refused.
     try:
         # Half a surrogate pair cannot be sent as UTF-8; "replace" makes it a question mark.
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from yarl import URL
-
-from answerback.http.client import connection as http
 from answerback.http.client import errors
-from answerback.http.client.client import HttpClient
+from answerback.http.client import response as http
+from answerback.http.client.client import HttpClient, RequestHead
 from answerback.http.client.decoding import COMPRESSIONS, Inflate, coding
+from answerback.http.client.dial import Origin
 from answerback.http.client.errors import PLAIN_HTTP
 from answerback.http.client.names import SharedLookups
 from answerback.http.descriptors import is_shortage
@@ -65,8 +64,6 @@ class OpenResponse:
         # Servers also name what is no compression, such as `utf-8`.
         self._inflate = Inflate(named) if named in COMPRESSIONS else None
         self._unread = b""
-        self._timer: asyncio.TimerHandle | None = None
-        """One for all reads: a timeout for each would take a tenth of a stream's time."""
 
     def unread(self, received: bytes) -> None:
         """These bytes are read again."""
@@ -77,16 +74,14 @@ class OpenResponse:
         if self._unread:
             received, self._unread = self._unread, b""
             return received
-        if self._timer is None and not self._response.ready:
-            self._timer = asyncio.get_running_loop().call_at(self._deadline, self._expire)
         try:
             return await self._next_part(limit)
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             raise self._explain(error) from None
 
     async def _next_part(self, limit: int) -> bytes:
-        """As `read_some`; a read that finds something waiting never pauses, and no timeout would end it. Raises
-        HttpError, TimeoutError."""
+        """As `read_some`. The connection ends reads that wait for something at the deadline. Raises HttpError,
+        TimeoutError."""
         if asyncio.get_running_loop().time() >= self._deadline:
             raise TimeoutError
         if self._inflate is None:
@@ -101,11 +96,6 @@ class OpenResponse:
                 return b""
             if content := self._inflate.feed(data, limit):
                 return content
-
-    def _expire(self) -> None:
-        # Loops may call a little early: a read that begins after this would have no timer.
-        self._deadline = float("-inf")
-        self._response.interrupt()
 
     async def read(self) -> bytes:
         """The whole body."""
@@ -141,8 +131,6 @@ class OpenResponse:
 
     def close(self) -> None:
         """Closes the connection, unless the body has come whole: then another call may use it."""
-        if self._timer is not None:
-            self._timer.cancel()
         self._held.release(self)
         self._response.close()
 
@@ -161,11 +149,9 @@ class Transport:
         self._client = HttpClient(connect_timeout, buffer_bytes=BUFFER_BYTES, framing_bytes=FRAMING_BYTES)
         self._resolve = SharedLookups()
 
-    async def request(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
-    ) -> Response:
+    async def request(self, head: RequestHead, body: bytes | None, timeout: float) -> Response:
         """A whole response. Raises as `open` does."""
-        response = await self.open(method, url, headers, body, timeout)
+        response = await self.open(head, body, timeout)
         try:
             return Response(response.status, response.headers, await response.read())
         finally:
@@ -173,9 +159,7 @@ class Transport:
 
     async def open(
         self,
-        method: str,
-        url: URL,
-        headers: Mapping[str, str],
+        head: RequestHead,
         body: bytes | None,
         timeout: float,
         max_bytes: int = MAX_RESPONSE_BYTES,
@@ -188,11 +172,10 @@ class Transport:
         Raises ProviderError, always retryable: `upstream_timeout` after `timeout` seconds, `upstream_unreachable` where
         no whole response came, `upstream_invalid` where it is not valid HTTP or exceeds the limit in bytes.
         """
-        explain = partial(self._explain, url, timeout if within is None else within)
+        explain = partial(self._explain, head.origin, timeout if within is None else within)
         deadline = asyncio.get_running_loop().time() + timeout
         try:
-            async with asyncio.timeout_at(deadline):
-                response = await self._client.request(method, url, headers, body, self._resolve)
+            response = await self._client.request(head, body, self._resolve, deadline)
         except Exception as error:  # noqa: BLE001 (as above)
             raise explain(error) from None
         return OpenResponse(response, deadline, explain, self._held, max_bytes)
@@ -200,7 +183,7 @@ class Transport:
     async def close(self) -> None:
         await self._client.close()
 
-    def _explain(self, url: URL, timeout: float, error: Exception) -> ProviderError:
+    def _explain(self, origin: Origin, timeout: float, error: Exception) -> ProviderError:
         if is_shortage(error):
             words = "this machine had no descriptor, port or memory left for a call"
             wait = SHORTAGE_SECONDS * (0.5 + random.random())
@@ -222,7 +205,7 @@ class Transport:
                 code, words = _INVALID, "the upstream's response is not valid HTTP"
             case _:
                 code, words = _UNREACHABLE, _unreachable(error)
-        return ProviderError(code, words, retryable=True, remark=_remark(url, error))
+        return ProviderError(code, words, retryable=True, remark=_remark(origin, error))
 
 
 REFUSED = "refused the connection; is it running?"
@@ -235,13 +218,13 @@ _UNREACHABLE = ErrorCode.UPSTREAM_UNREACHABLE
 _INVALID = ErrorCode.UPSTREAM_INVALID
 
 
-def _remark(url: URL, error: Exception) -> str | None:
+def _remark(origin: Origin, error: Exception) -> str | None:
     cause = error.__cause__
     if isinstance(cause, ConnectionRefusedError):
         return REFUSED
     if isinstance(error, errors.SpeaksTls):
         return TLS
-    if isinstance(error, errors.Disconnected) and url.scheme == "http":
+    if isinstance(error, errors.Disconnected) and not origin.tls:
         return PERHAPS_TLS
     return NO_TLS if isinstance(cause, ssl.SSLError) and cause.reason in PLAIN_HTTP else None
 

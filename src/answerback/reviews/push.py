@@ -5,6 +5,7 @@ import json
 from yarl import URL
 
 from answerback import __version__
+from answerback.http.client.client import RequestHead
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.heavy import HeldBytes
 from answerback.kernel.instruments import Instruments
@@ -44,18 +45,18 @@ class PushProvider:
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._secrets = (api_key,) if api_key else ()
-        self._url = URL(self._api_url + "/v1/reviews")
         self._transport = Transport(connect_timeout, HeldBytes())
         self._limiter = limiter
         self._instruments = instruments
-        self._headers = {
+        headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
             "User-Agent": f"answerback/{__version__}",
         }
         if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._head = RequestHead("POST", URL(self._api_url + "/v1/reviews"), headers)
 
     async def submit(self, job_id: str, tenant_id: str, callback_url: str, review: Review, timeout: float) -> None:
         """Any 2xx means taken, whatever its body says. Raises ProviderError for everything else."""
@@ -75,7 +76,7 @@ class PushProvider:
     async def _post(self, body: dict[str, Json], timeout: float) -> None:
         encoded = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         try:
-            response = await self._transport.open("POST", self._url, self._headers, encoded, timeout)
+            response = await self._transport.open(self._head, encoded, timeout)
             try:
                 if not 200 <= response.status < 300:
                     document = decode(await response.read())

@@ -10,10 +10,10 @@ from yarl import URL
 
 from answerback import __version__
 from answerback.http.client import errors
-from answerback.http.client.client import HttpClient
-from answerback.http.client.connection import Response
+from answerback.http.client.client import HttpClient, RequestHead
 from answerback.http.client.errors import PLAIN_HTTP
 from answerback.http.client.names import is_address
+from answerback.http.client.response import Response
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.lookup import Requester
@@ -54,7 +54,7 @@ class GuardedClient:
         """One request of the tenant's; `deadline` does not run while it waits for its turn to look up a name. Raises
         HttpError, ForbiddenAddressError, ValueError."""
         resolve = partial(self._resolve, Requester(tenant_id, deadline))
-        return await self._client.request(method, url, {**_OURS, **headers}, body, resolve)
+        return await self._client.request(RequestHead(method, url, {**_OURS, **headers}), body, resolve)
 
     async def close(self) -> None:
         await self._client.close()

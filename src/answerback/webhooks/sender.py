@@ -4,8 +4,8 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
-from answerback.http.client.connection import Response
 from answerback.http.client.errors import HttpError
+from answerback.http.client.response import Response
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.waits import clock_of, parse_retry_after, wait_in_answer

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from answerback.http.client.client import HttpClient
+from answerback.http.client.client import HttpClient, RequestHead
 from answerback.http.client.names import SharedLookups
 from certificates import self_signed
 
@@ -38,7 +38,7 @@ async def test_a_body_of_many_records_comes_whole(certificate: Path) -> None:
     async with server:
         url = URL(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
 
-        response = await client.request("GET", url, {}, None, SharedLookups())
+        response = await client.request(RequestHead("GET", url, {}), None, SharedLookups())
 
         body = b""
         while part := await response.read_some():

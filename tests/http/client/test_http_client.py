@@ -16,8 +16,8 @@ from yarl import URL
 from answerback.http import chunk_rate
 from answerback.http.client import client as module
 from answerback.http.client import names
-from answerback.http.client.client import HttpClient
-from answerback.http.client.connection import TURN_BYTES, Connection, Response
+from answerback.http.client.client import HttpClient, RequestHead
+from answerback.http.client.connection import TURN_BYTES, Connection
 from answerback.http.client.errors import (
     BodyBroken,
     ConnectFailed,
@@ -27,6 +27,7 @@ from answerback.http.client.errors import (
     NotHttp,
 )
 from answerback.http.client.names import SharedLookups, look_up
+from answerback.http.client.response import Response
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -83,7 +84,7 @@ async def client() -> AsyncIterator[HttpClient]:
 
 
 async def post(client: HttpClient, url: URL, **headers: str) -> Response:
-    return await client.request("POST", url, headers, b"12345", SharedLookups())
+    return await client.request(RequestHead("POST", url, headers), b"12345", SharedLookups())
 
 
 async def whole(response: Response) -> bytes:
@@ -407,7 +408,7 @@ async def test_connecting_has_a_limit_of_its_own() -> None:
 
     client = HttpClient(0.05, buffer_bytes=1024, framing_bytes=1024)
     with pytest.raises(ConnectTimeout):
-        await client.request("GET", URL("http://slow.test/"), {}, None, never)
+        await client.request(RequestHead("GET", URL("http://slow.test/"), {}), None, never)
     await client.close()
 
 
@@ -430,7 +431,8 @@ async def test_localhost_is_both_loopback_addresses_whichever_the_system_names(
             # No server of another test shall have the same port there, if there is such an address.
             with contextlib.suppress(OSError):
                 other.bind(("127.0.0.1" if ":" in own else "::1", port))
-            response = await client.request("GET", URL(f"http://localhost:{port}/"), {}, None, SharedLookups())
+            head = RequestHead("GET", URL(f"http://localhost:{port}/"), {})
+            response = await client.request(head, None, SharedLookups())
 
         assert response.status == 200
         await client.close()
@@ -492,3 +494,65 @@ async def test_a_request_that_is_cancelled_in_the_moment_it_is_connected_leaves_
         # Then the client closes
         async with asyncio.timeout(5):
             await client.close()
+
+
+def slow_after_first(waits: asyncio.Event) -> Serve:
+    """Answers the first request of a connection at once, the next ones once it may."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await take(reader)
+        writer.write(HELLO)
+        while True:
+            await take(reader)
+            await waits.wait()
+            writer.write(HELLO)
+
+    return serve
+
+
+async def by(client: HttpClient, url: URL, seconds: float) -> bytes:
+    deadline = asyncio.get_running_loop().time() + seconds
+    return await whole(await client.request(RequestHead("POST", url, {}), b"12345", SharedLookups(), deadline))
+
+
+@pytest.mark.parametrize("earlier", [0.05, 30.0])
+async def test_a_request_ends_at_its_own_deadline_whatever_that_of_the_one_before(
+    client: HttpClient, earlier: float
+) -> None:
+    async with serving(slow_after_first(asyncio.Event())) as url, asyncio.timeout(10):
+        assert await by(client, url, earlier) == b"hello"
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with pytest.raises(TimeoutError):
+            await by(client, url, 0.2)
+        assert 0.19 < loop.time() - began < 5
+
+
+async def test_the_deadline_of_an_earlier_request_ends_no_later_one(client: HttpClient) -> None:
+    waits, loop = asyncio.Event(), asyncio.get_running_loop()
+    async with serving(slow_after_first(waits)) as url, asyncio.timeout(10):
+        assert await by(client, url, 0.05) == b"hello"
+        later = asyncio.create_task(by(client, url, 30.0))
+        loop.call_later(0.2, waits.set)
+
+        assert await later == b"hello"
+
+
+async def test_a_body_that_does_not_come_ends_at_the_deadline(client: HttpClient) -> None:
+    half = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"
+    async with serving(echo(Counter(), half)) as url, asyncio.timeout(10):
+        with pytest.raises(TimeoutError):
+            await by(client, url, 0.1)
+
+
+async def test_connecting_ends_at_the_deadline_too() -> None:
+    async def never(_: str, __: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    client = HttpClient(30.0, buffer_bytes=1024, framing_bytes=1024)
+    deadline = asyncio.get_running_loop().time() + 0.05
+    async with asyncio.timeout(10):
+        with pytest.raises(TimeoutError):
+            await client.request(RequestHead("GET", URL("http://slow.test/"), {}), None, never, deadline)
+    await client.close()

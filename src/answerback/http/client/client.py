@@ -10,15 +10,41 @@ from functools import partial
 
 from yarl import URL
 
-from answerback.http.client.connection import TURN_BYTES, Connection, Response
+from answerback.http.client.connection import TURN_BYTES, Connection
 from answerback.http.client.dial import Dialer, Origin, Resolve
 from answerback.http.client.errors import StaleConnection
+from answerback.http.client.response import Response
 from answerback.http.descriptors import may_wait
 
 KEEPALIVE_SECONDS = 4.0
 """Shorter than the five seconds after which common servers close."""
 
 _UNSENDABLE = re.compile(r"[\0\r\n]")
+
+
+class RequestHead:
+    """The line and the headers of a request; made once, they serve any number. Credentials in the URL are sent as Basic
+    ones (RFC 7617). Raises ValueError for a header that cannot be sent."""
+
+    def __init__(self, method: str, url: URL, headers: Mapping[str, str]) -> None:
+        self.origin = Origin(url.scheme == "https", url.raw_host or "", url.port or 0)
+        host = f"[{self.origin.host}]" if ":" in self.origin.host else self.origin.host
+        port = "" if url.is_default_port() else f":{url.port}"
+        lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {host}{port}"]
+        for name, value in headers.items():
+            if _UNSENDABLE.search(value):
+                raise ValueError(f"the header {name} holds a line break")
+            lines.append(f"{name}: {value}")
+        if url.user is not None and "Authorization" not in headers:
+            credentials = f"{url.user}:{url.password or ''}"
+            lines.append(f"Authorization: Basic {base64.b64encode(credentials.encode()).decode()}")
+        self._lines = "\r\n".join([*lines, ""]).encode("utf-8", "surrogateescape")
+
+    def with_body(self, body: bytes | None) -> tuple[bytes, ...]:
+        """What is sent."""
+        if body is None:
+            return (self._lines, b"\r\n")
+        return (self._lines, b"Content-Length: %d\r\n\r\n" % len(body), body)
 
 
 class HttpClient:
@@ -42,28 +68,29 @@ class HttpClient:
         self._sweep: asyncio.TimerHandle | None = None
 
     async def request(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, resolve: Resolve
+        self, head: RequestHead, body: bytes | None, resolve: Resolve, deadline: float | None = None
     ) -> Response:
-        """One request, following no redirect. Credentials in the URL are sent as Basic ones (RFC 7617). A request over
-        a reused connection that closes without a byte of response is sent again at once, over a new one: servers close
-        idle connections when they like.
+        """One request, following no redirect. A request over a reused connection that closes without a byte of response
+        is sent again at once, over a new one: servers close idle connections when they like. At the `deadline`, in the
+        event loop's time, it ends, and so does a read of the response that waits: by TimeoutError; None: the caller
+        ends them.
 
-        Raises HttpError, what `resolve` forbids with, and ValueError for a header that cannot be sent. Cancelling
-        closes the connection.
+        Raises HttpError, and what `resolve` forbids with. Cancelling closes the connection.
         """
-        origin = Origin(url.scheme == "https", url.raw_host or "", url.port or 0)
-        sent = (_head(method, url, headers, body), body or b"")
+        origin, sent = head.origin, head.with_body(body)
+        until = float("inf") if deadline is None else deadline
         connection = self._take(origin)
         if connection is not None:
             try:
-                return await connection.exchange(*sent)
+                return await connection.exchange(sent, until)
             except StaleConnection:
                 pass
-        connection = await self._dialer.connect(origin, resolve, partial(self._connection, origin))
+        async with asyncio.timeout_at(deadline):
+            connection = await self._dialer.connect(origin, resolve, partial(self._connection, origin))
         # Only now: uvloop does not call `connection_lost` on one whose connecting is cancelled after `connection_made`.
         if connection.open:
             self._open.add(connection)
-        return await connection.exchange(*sent)
+        return await connection.exchange(sent, until)
 
     async def close(self) -> None:
         """Closes all connections. A later request would open new ones."""
@@ -112,20 +139,3 @@ class HttpClient:
             else:
                 del self._idle[origin]
         self._sweep = loop.call_later(KEEPALIVE_SECONDS / 4, self._close_idle) if self._idle else None
-
-
-def _head(method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> bytes:
-    host = url.raw_host or ""
-    host = f"[{host}]" if ":" in host else host
-    port = "" if url.is_default_port() else f":{url.port}"
-    lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {host}{port}"]
-    for name, value in headers.items():
-        if _UNSENDABLE.search(value):
-            raise ValueError(f"the header {name} holds a line break")
-        lines.append(f"{name}: {value}")
-    if url.user is not None and "Authorization" not in headers:
-        credentials = f"{url.user}:{url.password or ''}"
-        lines.append(f"Authorization: Basic {base64.b64encode(credentials.encode()).decode()}")
-    if body is not None:
-        lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join([*lines, "\r\n"]).encode("utf-8", "surrogateescape")

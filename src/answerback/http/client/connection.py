@@ -4,88 +4,16 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from multidict import CIMultiDict
-
 from answerback.http.chunk_rate import ChunkRate
 from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection
 from answerback.http.client.parser import ResponseParser
+from answerback.http.client.response import Response
 
 TURN_BYTES = 8 * 1024
 """What a connection may bring in one turn of the event loop. More waits in the kernel while others have their turns:
 framing can cost a hundred times as much as content."""
 CHUNKS_OF_A_READ = 32
 """A read costs as much as so many chunks."""
-
-
-class Response:
-    """A response whose head has come; its body comes as it is read. To be closed."""
-
-    def __init__(self, connection: "Connection", status: int, headers: CIMultiDict[str], buffer_bytes: int) -> None:
-        self._buffer_bytes = buffer_bytes
-        self.status = status
-        self.headers = headers
-        self._connection: Connection | None = connection
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._error: HttpError | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self._at_once = False
-        """Whether the last read found something waiting."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether a read would not wait."""
-        return bool(self._parts) or self._error is not None or self._connection is None
-
-    async def read_some(self, limit: int | None = None) -> bytes:
-        """What has come of the body, at least a byte and at most `limit`; none at its end. Raises HttpError. Cancelling
-        loses nothing. Of reads that all find something waiting each lets the event loop turn first."""
-        if self._parts and self._at_once:
-            await asyncio.sleep(0)
-        self._at_once = bool(self._parts)
-        while not self._parts:
-            if self._error is not None:
-                raise self._error
-            if self._connection is None:
-                return b""
-            self._reader = asyncio.get_running_loop().create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
-        content = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        rest = b"" if limit is None else content[limit:]
-        self._parts, self._size = [rest] if rest else [], len(rest)
-        if self._connection is not None and self._size <= self._buffer_bytes:
-            self._connection.resume()
-        return content[:limit]
-
-    def interrupt(self) -> None:
-        """Ends a read that waits, by TimeoutError."""
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_exception(TimeoutError())
-
-    def close(self) -> None:
-        """Ends the exchange. Of a body that has not ended the rest may be endless: the connection goes, too."""
-        if self._connection is not None:
-            self._connection.abort()
-
-    def brought(self, content: bytes) -> bool:
-        """Keeps content for the reader; whether the server should wait."""
-        self._parts.append(content)
-        self._size += len(content)
-        self._wake()
-        return self._size > self._buffer_bytes
-
-    def ended(self, error: HttpError | None) -> None:
-        """Nothing more will come."""
-        self._connection = None
-        self._error = error
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -121,24 +49,30 @@ class Connection(asyncio.BufferedProtocol):
         self._reader_behind = False
         self._resting = False
         self._rate = ChunkRate(asyncio.get_running_loop().time)
+        self._deadline = float("inf")
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def exchange(self, *request: bytes) -> Response:
-        """Sends a request; the response, once its head has come. Raises HttpError. Cancelling closes the connection."""
+    async def exchange(self, request: tuple[bytes, ...], deadline: float) -> Response:
+        """Sends a request; the response, once its head has come. By the `deadline`, in the event loop's time, that
+        ends, and so does a read of the body that waits then: by TimeoutError. Raises HttpError. Cancelling closes the
+        connection."""
         if self._transport is None or not self.open:
             raise self._disconnected()
+        loop = asyncio.get_running_loop()
         self._exchanges += 1
         self._silent = True
-        self._rate = ChunkRate(asyncio.get_running_loop().time)
+        self._rate = ChunkRate(loop.time)
         self._parser = ResponseParser(self._framing_bytes)
-        awaited: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        awaited: asyncio.Future[Response] = loop.create_future()
         self._awaited = awaited
         self._unsent = request
+        self._end_by(deadline)
         # With the other requests of this turn of the loop: each write for itself would wake its reader for one.
-        asyncio.get_running_loop().call_soon(self._send)
+        loop.call_soon(self._send)
         try:
             return await awaited
         except BaseException:
@@ -148,6 +82,26 @@ class Connection(asyncio.BufferedProtocol):
             elif not awaited.cancelled() and awaited.exception() is None:
                 awaited.result().close()
             raise
+
+    def _end_by(self, deadline: float) -> None:
+        """One timer serves all exchanges: most deadlines are behind the one before, and none is met."""
+        if self._timer is not None and deadline < self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        self._deadline = deadline
+        if self._timer is None and deadline != float("inf"):
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._parser is None:
+            return
+        if asyncio.get_running_loop().time() < self._deadline:
+            self._end_by(self._deadline)
+        elif self._response is not None:
+            self._response.interrupt()
+        elif self._awaited is not None and not self._awaited.done():
+            self._awaited.set_exception(TimeoutError())
 
     def _send(self) -> None:
         self._write()
@@ -236,6 +190,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         parser, self._parser = self._parser, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._lost(self)
         self.closed.set_result(None)
         if parser is not None and parser.head is not None:

@@ -6,7 +6,7 @@ from email.message import Message
 
 from yarl import URL
 
-from answerback.http.client.connection import Response
+from answerback.http.client.response import Response
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import CallbackRefused
 from answerback.reviews.files.errors import FileError

@@ -1,0 +1,84 @@
+"""A response whose body still comes."""
+
+import asyncio
+from typing import Protocol
+
+from multidict import CIMultiDict
+
+from answerback.http.client.errors import HttpError
+
+
+class Exchange(Protocol):
+    """The connection that brings the response."""
+
+    def resume(self) -> None:
+        """The reader has taken what had come."""
+
+    def abort(self) -> None:
+        """Closes without waiting for anything to be sent."""
+
+
+class Response:
+    """A response whose head has come; its body comes as it is read. To be closed."""
+
+    def __init__(self, connection: "Exchange", status: int, headers: CIMultiDict[str], buffer_bytes: int) -> None:
+        self._buffer_bytes = buffer_bytes
+        self.status = status
+        self.headers = headers
+        self._connection: Exchange | None = connection
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._error: HttpError | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._at_once = False
+        """Whether the last read found something waiting."""
+
+    async def read_some(self, limit: int | None = None) -> bytes:
+        """What has come of the body, at least a byte and at most `limit`; none at its end. Raises HttpError. Cancelling
+        loses nothing. Of reads that all find something waiting each lets the event loop turn first."""
+        if self._parts and self._at_once:
+            await asyncio.sleep(0)
+        self._at_once = bool(self._parts)
+        while not self._parts:
+            if self._error is not None:
+                raise self._error
+            if self._connection is None:
+                return b""
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        content = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        rest = b"" if limit is None else content[limit:]
+        self._parts, self._size = [rest] if rest else [], len(rest)
+        if self._connection is not None and self._size <= self._buffer_bytes:
+            self._connection.resume()
+        return content[:limit]
+
+    def interrupt(self) -> None:
+        """Ends a read that waits, by TimeoutError."""
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_exception(TimeoutError())
+
+    def close(self) -> None:
+        """Ends the exchange. Of a body that has not ended the rest may be endless: the connection goes, too."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    def brought(self, content: bytes) -> bool:
+        """Keeps content for the reader; whether the server should wait."""
+        self._parts.append(content)
+        self._size += len(content)
+        self._wake()
+        return self._size > self._buffer_bytes
+
+    def ended(self, error: HttpError | None) -> None:
+        """Nothing more will come."""
+        self._connection = None
+        self._error = error
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
