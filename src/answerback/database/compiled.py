@@ -19,9 +19,9 @@ class Compiled:
     names: tuple[str, ...]
     constants: dict[str, Any]
 
-    def bind(self, parameters: Mapping[str, Any]) -> list[Any]:
-        given = self.constants | dict(parameters)
-        return [given[name] for name in self.names]
+    def bind(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+        given = {**self.constants, **parameters}
+        return tuple(map(given.__getitem__, self.names))
 
 
 def compiled(statement: Statement) -> Compiled:

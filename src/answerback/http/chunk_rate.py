@@ -19,7 +19,7 @@ class ChunkRate:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._small = 0
-        self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
+        self._allowance: Allowance | None = None
 
     def rest_after(self, chunks: int, content: int) -> float:
         """Seconds for which nothing more should be read, once as many chunks came with as many bytes in them."""
@@ -27,4 +27,7 @@ class ChunkRate:
         if self._small < CHUNKS_A_LOOK:
             return 0.0
         small, self._small = self._small, 0
+        if self._allowance is None:
+            # Only now: most peers never send as many, and each of their responses would make one.
+            self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
         return self._allowance.rest_after(small, self._now())

@@ -1,4 +1,4 @@
-"""The head of a response: its status and fields (RFC 9112, sections 4 and 5)."""
+"""The head of a response: its status and its fields (RFC 9112, sections 4 and 5)."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ from answerback.http.client.errors import NotHttp, TooMuchFraming
 MAX_FIELDS = 1024
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\0]*)?")
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FIELD = re.compile(rb"^([!#$%&'*+\-.^_`|~0-9A-Za-z]++)[ \t]*+:[ \t]*+([^\0\r\n]*+)\r?$", re.MULTILINE)
+"""Looks at no byte twice."""
+_FOLDED = re.compile(rb"\n[ \t]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +29,42 @@ class Head:
     def keeps_connection(self) -> bool:
         if not self.plain:
             return False
-        tokens = ",".join(self.headers.getall("Connection", ())).lower()
+        tokens = ",".join(self.listed("Connection"))
         return "close" not in tokens if self.minor_version else "keep-alive" in tokens
 
-
-def _unfolded(lines: list[bytes]) -> list[bytes]:
-    """A line that begins with a space continues the one before (RFC 9112, section 5.2)."""
-    fields: list[bytes] = []
-    for line in lines:
-        if fields and line[:1] in (b" ", b"\t"):
-            fields[-1] = fields[-1].rstrip() + b" " + line.lstrip(b" \t")
-        else:
-            fields.append(line)
-    return fields
+    def listed(self, name: str) -> list[str]:
+        """The items of all fields of this name, in lower case; none where all are empty."""
+        if (given := self.headers.getall(name, None)) is None:
+            return []
+        items = [each.strip() for each in ",".join(given).lower().split(",")]
+        return items if any(items) else []
 
 
 def head_of(data: bytes) -> Head:
-    """Raises NotHttp, TooMuchFraming."""
-    first, *lines = data.rstrip(b"\r\n").split(b"\n")
+    """The head that ends there. Raises NotHttp, TooMuchFraming."""
+    first, _, fields = data.rstrip(b"\r\n").partition(b"\n")
     status = _STATUS_LINE.fullmatch(first.removesuffix(b"\r"))
     if status is None:
         raise NotHttp("no status line")
-    if len(lines) > MAX_FIELDS:
+    if fields.count(b"\n") >= MAX_FIELDS:
         raise TooMuchFraming("too many fields")
-    headers: CIMultiDict[str] = CIMultiDict()
-    plain = True
-    for line in _unfolded(lines):
-        name, colon, value = line.removesuffix(b"\r").partition(b":")
-        name = name.rstrip(b" \t")
-        if not colon or not _NAME.fullmatch(name) or b"\0" in value or b"\r" in value:
-            # The status counts all the same; what a next response would look like is anybody's guess.
-            plain = False
-            continue
-        headers.add(name.decode("ascii"), value.strip(b" \t").decode("utf-8", "surrogateescape"))
+    if _FOLDED.search(fields):
+        fields = _unfolded(fields)
+    found = _FIELD.findall(fields)
+    headers = CIMultiDict(
+        [(name.decode("ascii"), value.rstrip(b" \t").decode("utf-8", "surrogateescape")) for name, value in found]
+    )
+    # Where a line is no field, the status counts all the same; what a next response would look like is anybody's guess.
+    plain = len(found) == (fields.count(b"\n") + 1 if fields else 0)
     return Head(int(status[2]), headers, int(status[1]), plain)
+
+
+def _unfolded(fields: bytes) -> bytes:
+    """A line that begins with a space continues the one before (RFC 9112, section 5.2)."""
+    joined: list[bytes] = []
+    for line in fields.split(b"\n"):
+        if joined and line[:1] in (b" ", b"\t"):
+            joined[-1] = joined[-1].rstrip() + b" " + line.lstrip(b" \t")
+        else:
+            joined.append(line)
+    return b"\n".join(joined)

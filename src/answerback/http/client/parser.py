@@ -17,7 +17,6 @@ MAX_INTERIM_RESPONSES = 16
 TLS_ALERT = b"\x15\x03"
 """How an alert begins (RFC 8446, section 5.1)."""
 
-_BLANK_LINE = re.compile(rb"\n\r?\n")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
 _PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
@@ -92,9 +91,9 @@ class ResponseParser:
     def _end_of_head(self, data: bytes) -> int | None:
         """Behind the first blank line."""
         # What was searched before holds no blank line; one may end in what came now.
-        blank = _BLANK_LINE.search(data, max(0, len(self._kept) - 3))
-        if blank is not None and self._head_bytes + blank.end() <= MAX_HEAD_BYTES:
-            return blank.end()
+        end = _behind_blank_line(data, max(0, len(self._kept) - 3))
+        if end is not None and self._head_bytes + end <= MAX_HEAD_BYTES:
+            return end
         if not b"HTTP/1.".startswith(data[:7]):
             raise SpeaksTls("an alert of TLS") if data[:2] == TLS_ALERT else NotHttp("no status line")
         if self._head_bytes + len(data) > MAX_HEAD_BYTES:
@@ -117,20 +116,18 @@ class ResponseParser:
 
     def _frame(self, head: Head) -> None:
         """RFC 9112, section 6.3. Raises BodyBroken where the head does not say plainly where the body ends."""
-        codings = [each.strip().lower() for each in ",".join(head.headers.getall("Transfer-Encoding", ())).split(",")]
-        lengths = {each.strip() for each in ",".join(head.headers.getall("Content-Length", ())).split(",")}
+        codings, lengths = head.listed("Transfer-Encoding"), head.listed("Content-Length")
         self.reusable = head.keeps_connection
         if head.status in _BODILESS:
             self.complete = True
-        elif codings != [""]:
-            if codings[-1] != "chunked" or lengths != {""}:
+        elif codings:
+            if codings[-1] != "chunked" or lengths:
                 raise BodyBroken("its head does not say where its body ends")
             self._framing = _Framing.CHUNKED
-        elif lengths != {""}:
-            (length, *others) = lengths
-            if others or not _LENGTH.fullmatch(length):
+        elif lengths:
+            if len(set(lengths)) > 1 or not _LENGTH.fullmatch(lengths[0]):
                 raise BodyBroken("its head does not say where its body ends")
-            self._left = int(length)
+            self._left = int(lengths[0])
             self.complete = not self._left
         else:
             self._framing = _Framing.UNTIL_CLOSE
@@ -247,3 +244,12 @@ class _Chunk(Enum):
     DATA = auto()
     END = auto()
     TRAILER = auto()
+
+
+def _behind_blank_line(data: bytes, start: int) -> int | None:
+    """The first one from there on."""
+    end = data.find(b"\n\r\n", start)
+    bare = data.find(b"\n\n", start) if end < 0 else data.find(b"\n\n", start, end + 1)
+    if bare >= 0:
+        return bare + 2
+    return end + 3 if end >= 0 else None
