@@ -147,7 +147,8 @@ class Authenticator:
             self.refuse_other_sites(request)
             operator = self._is_on_this_machine(request)
             return Caller(DEFAULT_TENANT, None, operator=operator, rate=self._limiter.default)
-        key = given_key(request) if "authorization" in request.headers else key_of_cookie(request)
+        given = request.headers.get("authorization")
+        key = key_of_cookie(request) if given is None else key_in(given)
         if not key:
             raise Unauthorized("this service asks for a key; send it as 'Authorization: Bearer <key>'")
         presented = hash_key(key)
@@ -200,9 +201,9 @@ class Authenticator:
         return _is_of_this_machine(address) and _is_of_this_machine(_host(request.headers.get("host", "")))
 
 
-def given_key(request: Request) -> str:
-    """The key in the `Authorization` header, with or without the word Bearer; empty without one."""
-    given = request.headers.get("authorization", "").strip()
+def key_in(authorization: str) -> str:
+    """The key in an `Authorization` header, with or without the word Bearer."""
+    given = authorization.strip()
     scheme, _, rest = given.partition(" ")
     return rest.strip() if scheme.lower() == "bearer" else given
 

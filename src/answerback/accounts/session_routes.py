@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from answerback.accounts.auth import Authenticator, given_key
+from answerback.accounts.auth import Authenticator, key_in
 from answerback.accounts.session_cookie import cookie_with, is_of_this_origin, no_cookie
 from answerback.http.openapi import KEYLESS
 from answerback.http.openapi_parts import KEY_ERRORS, errors
@@ -93,7 +93,7 @@ def _add_sign_in(routes: APIRouter, authenticator: Authenticator) -> None:
         is asked for, there is nothing to put."""
         _refuse_other_origins(request)
         caller = await authenticator.caller(request)
-        key = given_key(request)
+        key = key_in(request.headers.get("authorization", ""))
         if caller.key_id is None or not key:
             return Response(status_code=204)
         return Response(status_code=204, headers={"Set-Cookie": cookie_with(key, request)})

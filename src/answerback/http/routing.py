@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, request_response
 from starlette.types import Receive, Scope, Send
@@ -41,12 +41,28 @@ class DirectRoutes:
             await self._app(scope, receive, send)
             return
         scope.update(app=self._app, route=route, endpoint=route.endpoint, path_params={})
-        request = Request(scope, receive, send)
+        request = _Request(scope, receive, send)
         try:
             response: Response = await route.endpoint(request)
         except Exception as error:  # noqa: BLE001 - what has no handler is raised again
             response = self._handlers.response(request, error)
         await response(scope, receive, send)
+
+
+class _Request(Request):
+    """Starlette's, which reads a body through a generator within another."""
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            parts, more = list[bytes](), True
+            while more:
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                parts.append(message.get("body", b""))
+                more = message.get("more_body", False)
+            self._body = b"".join(parts)
+        return self._body
 
 
 class RouteLabels:

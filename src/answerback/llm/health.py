@@ -18,6 +18,7 @@ AWAY = frozenset({ErrorCode.UPSTREAM_UNREACHABLE, ErrorCode.UPSTREAM_AUTH, Error
 """After one of these the next call will hardly fare better."""
 DOUBTFUL = frozenset({ErrorCode.UPSTREAM_TIMEOUT, ErrorCode.UPSTREAM_ERROR})
 """One of these may be of one call only; any other failure is an answer of a kind."""
+UNANSWERED = AWAY | DOUBTFUL
 AWAY_AFTER = 3
 """So many doubtful calls in a row show that the provider is not reachable."""
 
@@ -147,7 +148,7 @@ class Health:
             since = record.doubtful_since
         else:
             record.doubtful = 0
-        if code not in AWAY | DOUBTFUL:
+        if code not in UNANSWERED:
             code = reason = None
         reachable = code is None
         record.verdict = Verdict(reachable, before.since if before.reachable is reachable else since, code, reason, now)
