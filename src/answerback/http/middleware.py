@@ -79,7 +79,10 @@ class RequestMiddleware:
             try:
                 await self._answer(scope, receive, exchange)
             finally:
-                self._record(scope, exchange, current, time.perf_counter() - started, span)
+                seconds = time.perf_counter() - started
+                self._note(scope, exchange, span)
+                # Behind what has been written of the response, which leaves at the end of this turn.
+                asyncio.get_running_loop().call_soon(self._record, scope, exchange, current, seconds)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         try:
@@ -116,26 +119,29 @@ class RequestMiddleware:
         await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
         return True
 
-    def _record(self, scope: Scope, exchange: "_Exchange", current: CurrentRequest, seconds: float, span: Span) -> None:
+    def _note(self, scope: Scope, exchange: "_Exchange", span: Span) -> None:
         status, broken = exchange.ended()
-        method, route = scope["method"], self._labels.of(scope)
+        route = self._labels.of(scope)
+        span.rename(f"{scope['method']} {route}")
+        span.note({"http.route": route, "http.response.status_code": status})
+        if status >= 500 or broken:
+            span.fail("broken" if broken else str(status))
+
+    def _record(self, scope: Scope, exchange: "_Exchange", current: CurrentRequest, seconds: float) -> None:
+        status, broken = exchange.ended()
         handler = getattr(scope.get("endpoint"), "__name__", NO_HANDLER)
         self._requests.answered(
-            method,
+            scope["method"],
             scope["path"],
             status,
             seconds,
             exchange.request_id,
-            route=route,
+            route=self._labels.of(scope),
             handler=handler,
             code=scope.get(ERROR_CODE),
             broken=broken,
             notes=current.notes,
         )
-        span.rename(f"{method} {route}")
-        span.note({"http.route": route, "http.response.status_code": status})
-        if status >= 500 or broken:
-            span.fail("broken" if broken else str(status))
 
 
 def _check_path(scope: Scope) -> None:
@@ -153,26 +159,19 @@ class _Exchange:
         self._send = send
         self._max_body_bytes = max_body_bytes
         self._received = 0
-        self._length = 0
         self._streams_events = False
         self._complete = False
         self._broken = False
         self._gone = False
         self.status: int | None = None
-        self.traceparent: str | None = None
-        self.origin: bytes | None = None
         self.added: list[tuple[bytes, bytes]] = []
-        given = b""
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                given = value
-            elif name == b"origin":
-                self.origin = value
-            elif name == b"content-length" and value.isdigit():
-                self._length = int(value)
-            elif name == b"traceparent" and TRACEPARENT.match(value):
-                self.traceparent = value.decode()
-        self.request_id = request_id(given)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = request_id(headers.get(b"x-request-id", b""))
+        self.origin = headers.get(b"origin")
+        length = headers.get(b"content-length", b"")
+        self._length = int(length) if length.isdigit() else 0
+        parent = headers.get(b"traceparent", b"")
+        self.traceparent = parent.decode() if TRACEPARENT.match(parent) else None
 
     def check_length(self) -> None:
         if self._length > self._max_body_bytes:

@@ -154,7 +154,10 @@ class BoundedHttp(TurnTaking):
         if self._fields > MAX_FIELDS:
             self._stop_parsing(TOO_LARGE)
         if self._in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if (wrong := wrong_head(self.url, self.headers, self.parser.get_http_version())) is not None:

@@ -65,7 +65,8 @@ class RequestLog:
         if broken:
             fields["stream"] = "broken"
         ms = round(seconds * 1000, 2)
-        logged = self.logged_path(path)
+        # A path that is a template of ours holds no secret.
+        logged = path if path == route else self.logged_path(path)
         log(
             "request",
             method=method,
