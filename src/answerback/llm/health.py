@@ -128,7 +128,7 @@ class Health:
         """Whether the call says something of the provider."""
         if error is not None and not (isinstance(error, ProviderError) and error.asked):
             return False
-        record = self._records.setdefault(name, _Record())
+        record = self._records.get(name) or self._records.setdefault(name, _Record())
         reason = error.for_operator if isinstance(error, ProviderError) else None
         if reason:
             record.last_error, record.last_error_at = reason, self._now()
