@@ -1,6 +1,5 @@
 """Types of fields that several routes take."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -20,6 +19,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from answerback.http.plain_words import AN_EXAMPLE
 from answerback.kernel.errors import CallbackRefused
+from answerback.kernel.json import encoded_strictly
 
 MAX_METADATA_BYTES = 16 * 1024
 
@@ -148,7 +148,7 @@ def bounded(value: Any, limit: int) -> Any:
 def json_size(value: Any) -> int:
     """Bytes of JSON. Raises ValueError for values that JSON cannot express."""
     try:
-        return len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+        return len(encoded_strictly(value))
     except ValueError:
         raise ValueError("must be JSON that can be echoed: no NaN, no infinity, no enormous numbers") from None
 

@@ -23,6 +23,20 @@ def encoded(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
+def encoded_strictly(value: Any) -> bytes:
+    """Plain data as compact JSON in UTF-8. Raises ValueError, TypeError and RecursionError for what is none, such as a
+    number that JSON cannot express, or half a surrogate pair."""
+    try:
+        made = to_json(value, inf_nan_mode="constants")
+    except ValueError:
+        # Perhaps only deeper than 200 levels.
+        pass
+    else:
+        if b"NaN" not in made and b"Infinity" not in made:
+            return made
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
 @contextmanager
 def without_collecting() -> Iterator[None]:
     """Makes many objects, none of which refers back to another: looking for cycles among them, again and again, takes

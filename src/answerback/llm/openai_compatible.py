@@ -1,17 +1,15 @@
 """Any LLM behind OpenAI's chat completions: OpenRouter, OpenAI itself, vLLM, Ollama and the like."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 
-from pydantic_core import to_json
 from yarl import URL
 
 from answerback import __version__
 from answerback.http.client.client import RequestHead
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.heavy import HeavyWork
-from answerback.kernel.json import Json
+from answerback.kernel.json import Json, encoded, encoded_strictly
 from answerback.llm import completions, embeddings
 from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, change_after, changed
 from answerback.llm.documents import read_completion
@@ -185,15 +183,10 @@ def _choices(asked: Mapping[str, Json]) -> int:
 
 def _encode(body: Mapping[str, Json]) -> bytes:
     try:
-        written = to_json(body, inf_nan_mode="constants")
-        if b"NaN" not in written and b"Infinity" not in written:
-            return written
-    except ValueError:
-        pass
-    # Rare, and slower: what cannot be written as JSON is refused.
-    try:
-        # Half a surrogate pair cannot be sent as UTF-8; "replace" makes it a question mark.
-        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
+        return encoded_strictly(body)
+    except UnicodeEncodeError:
+        # Half a surrogate pair cannot be sent as UTF-8: it becomes a question mark.
+        return encoded(body)
     except (TypeError, ValueError, RecursionError):
         words = "the request cannot be written as JSON"
         raise ProviderError(ErrorCode.UPSTREAM_REFUSED, words, retryable=False) from None
