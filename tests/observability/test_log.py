@@ -294,6 +294,36 @@ async def test_the_lines_of_one_turn_of_the_loop_are_written_together() -> None:
     assert (before, stream.flushes) == (0, 1)
 
 
+class Written(io.RawIOBase):
+    """Keeps each write."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.writes.append(bytes(data))
+        return len(data)
+
+
+async def test_lines_are_written_together_where_python_is_unbuffered() -> None:
+    # Given
+    written = Written()
+    stream = io.TextIOWrapper(written, write_through=True)  # type: ignore[type-var]
+    log = configure("INFO", "text", stream)
+
+    # When
+    for number in range(3):
+        log.info("event", number=number)
+    await asyncio.sleep(0)
+
+    # Then
+    (together,) = written.writes
+    assert together.count(b"event") == 3
+
+
 def test_a_line_without_a_loop_is_written_at_once() -> None:
     stream = Counted()
 

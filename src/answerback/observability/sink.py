@@ -24,7 +24,8 @@ class Sink:
         self._flush_is_due = False
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError, ValueError):
-                stream.reconfigure(errors="backslashreplace")
+                # With PYTHONUNBUFFERED the stream would write each line for itself.
+                stream.reconfigure(errors="backslashreplace", line_buffering=False, write_through=False)
 
     def write(self, line: str) -> None:
         loop = asyncio._get_running_loop()
