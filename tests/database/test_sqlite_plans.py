@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import ClauseElement
 
-from answerback.database.compiled import DIALECT
 from answerback.database.operation import Statement
+from answerback.database.sqlite_driver import DIALECT
 from builders import accept, ended_job, raw
 from databases import Database, SqliteDatabase
 from hot_statements import HOT
@@ -29,7 +30,16 @@ async def connection(stores: Stores, path: Path) -> AsyncIterator[sqlite3.Connec
 
 
 def plan(connection: sqlite3.Connection, statement: Statement) -> list[str]:
-    compiled = statement.clause.compile(dialect=DIALECT)
+    return [step for clause in clauses_of(statement) for step in steps_of(connection, clause)]
+
+
+def clauses_of(statement: Statement) -> list[ClauseElement]:
+    clauses = (statement.computed, statement.clause, statement.read_back)
+    return [each for each in clauses if each is not None]
+
+
+def steps_of(connection: sqlite3.Connection, clause: ClauseElement) -> list[str]:
+    compiled = clause.compile(dialect=DIALECT)
     binds = compiled.bind_names  # type: ignore[attr-defined]
     values = {name: 1 if bind.required else bind.value for bind, name in binds.items()}
     parameters = [values[name] for name in compiled.positiontup or ()]  # type: ignore[attr-defined]
@@ -142,3 +152,17 @@ async def test_a_hot_statement_uses_the_index_made_for_it(
     steps = plan(connection, HOT[name])
 
     assert any(index in step for step in steps), steps
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("JOIN_CONVERSATION", "INSERT_JOB", "FINISH", "NOTIFY_URL", "LEAVE_CONVERSATION", "INSERT_ITEMS"),
+        *("RELEASE_NEXT_JOB", "REPORT", "RELEASE_NEXT"),
+    ],
+)
+async def test_a_statement_of_every_job_makes_no_table_for_itself(connection: sqlite3.Connection, name: str) -> None:
+    for clause in clauses_of(HOT[name]):
+        compiled = str(clause.compile(dialect=DIALECT))
+        steps = connection.execute(f"EXPLAIN {compiled}", [None] * compiled.count("?"))
+        assert "OpenEphemeral" not in [opcode for _, opcode, *_ in steps]

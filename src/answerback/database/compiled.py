@@ -1,31 +1,28 @@
-"""Statements as SQLite takes them."""
+"""A clause as one database takes it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, TypeAlias
 
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import ClauseElement
 
-from answerback.database.operation import Statement
-
-DIALECT = sqlite.dialect(paramstyle="qmark")
+Arguments: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
 class Compiled:
-    """A statement with its parameters by position: the driver binds those by name in twice the time."""
+    """A clause as SQL whose parameters are given by position; `arguments` puts named ones in their order."""
 
-    sql: str
-    names: tuple[str, ...]
-    constants: dict[str, Any]
+    def __init__(self, clause: ClauseElement, dialect: Dialect) -> None:
+        compiled = clause.compile(dialect=dialect)
+        binds = compiled.bind_names  # type: ignore[attr-defined]
+        self.text = str(compiled)
+        constants = {name: bind.value for bind, name in binds.items() if not bind.required}
+        pick = _picking(compiled.positiontup or ())  # type: ignore[attr-defined]
+        self.arguments: Arguments = pick if not constants else lambda given: pick({**constants, **given})
 
-    def bind(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
-        given = {**self.constants, **parameters}
-        return tuple(map(given.__getitem__, self.names))
 
-
-def compiled(statement: Statement) -> Compiled:
-    made = statement.clause.compile(dialect=DIALECT)
-    binds = made.bind_names  # type: ignore[attr-defined]
-    constants = {name: bind.value for bind, name in binds.items() if not bind.required}
-    return Compiled(str(made), tuple(made.positiontup), constants)  # type: ignore[attr-defined]
+def _picking(names: Sequence[str]) -> Arguments:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda given: tuple(given[name] for name in names)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from answerback.database.compiled import Compiled, compiled
 from answerback.database.operation import (
     MAX_GROUP,
     MAX_GROUP_BYTES,
@@ -23,12 +22,9 @@ from answerback.database.operation import (
     BatchPlan,
     Begin,
     Committed,
-    Operation,
-    Query,
-    Rows,
-    Statement,
     Transaction,
 )
+from answerback.database.sqlite_driver import Driver
 from answerback.kernel.errors import Refusal, StorageUnavailable
 from answerback.kernel.round_robin import RoundRobin
 from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
@@ -91,7 +87,7 @@ class GroupCommit:
         self._committed = committed
         self._metrics = metrics
         self._group_seconds = group_seconds
-        self._compiled: dict[Statement, Compiled] = {}
+        self._driver = Driver()
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
         self._arrivals: queue.SimpleQueue[list[_Entry] | None] = queue.SimpleQueue()
         self._receiving = True
@@ -215,7 +211,7 @@ class GroupCommit:
             entries.append(entry)
             entry.error = None
             try:
-                entry.result = self._drive(connection, entry.begin(transaction))
+                entry.result = self._driver.run(connection, entry.begin(transaction))
             except Refusal as refusal:
                 # Operations refuse before they write anything, so the others' transaction goes on.
                 entry.error = refusal
@@ -224,34 +220,6 @@ class GroupCommit:
         connection.execute("COMMIT")
         if self._committed is not None:
             self._committed(transaction)
-
-    def _drive(self, connection: sqlite3.Connection, operation: Operation[T]) -> T:
-        try:
-            query = next(operation)
-            while True:
-                query = operation.send(self._execute(connection, query))
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-
-    def _execute(self, connection: sqlite3.Connection, query: Query) -> Rows:
-        statement, parameters = query.statement, query.parameters
-        if statement.only_locks:
-            return ()
-        known = self._compile(statement)
-        if isinstance(parameters, dict):
-            return statement.named(connection.execute(known.sql, known.bind(parameters)).fetchall())
-        sets = [known.bind(each) for each in parameters]  # type: ignore[arg-type]
-        if not query.numbered:
-            connection.executemany(known.sql, sets)
-            return ()
-        found = ((index, connection.execute(known.sql, each)) for index, each in enumerate(sets))
-        return [(index, row) for index, rows in found for row in statement.named(rows)]
-
-    def _compile(self, statement: Statement) -> Compiled:
-        known = self._compiled.get(statement)
-        if known is None:
-            known = self._compiled[statement] = compiled(statement)
-        return known
 
 
 def _empty_wal(connection: sqlite3.Connection) -> None:

@@ -9,7 +9,7 @@ import collections
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.selectable import ReturnsRows
@@ -31,6 +31,11 @@ class Statement:
     identify the rows it locks: a batch locks them in that order, in every transaction, so that no two deadlock.
     `only_locks`: its only effect are locks; its parameters are lists of what to lock, and it returns nothing. SQLite,
     which has one writer at a time, leaves it out.
+
+    RETURNING, and an INSERT that selects its row, make SQLite build a table each time, which costs as much as the rest
+    of a small statement. A clause without them stands beside that of PostgreSQL, which says what is returned. Either
+    `read_back` selects that afterwards, if the clause changed a row; or `computed` selects it before, and the clause
+    binds its columns by their names. With neither, SQLite returns an empty row for each that the clause changed.
     """
 
     def __init__(
@@ -40,16 +45,21 @@ class Statement:
         postgresql: ClauseElement | None = None,
         by: tuple[str, ...] = (),
         only_locks: bool = False,
+        computed: ClauseElement | None = None,
+        read_back: ClauseElement | None = None,
     ) -> None:
         self.clause = clause
         self.postgresql = clause if postgresql is None else postgresql
         self.by = by
         self.only_locks = only_locks
+        self.computed = computed
+        self.read_back = read_back
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns that it returns."""
-        return tuple(self.clause.exported_columns.keys()) if isinstance(self.clause, ReturnsRows) else ()
+        clause = self.postgresql
+        return tuple(clause.exported_columns.keys()) if isinstance(clause, ReturnsRows) else ()
 
     def named(self, rows: Iterable[Iterable[Any]]) -> Rows:
         """The driver's rows as named tuples; none for a statement that returns nothing, even if the driver reports some
@@ -75,8 +85,7 @@ class Statement:
         return Query(self, parameters, numbered=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """A statement with its parameters: one mapping, or a sequence of them to be executed in one go."""
 
     statement: Statement

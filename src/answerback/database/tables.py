@@ -7,6 +7,7 @@ awaiting or quarantined, and `deliveries_order` only one of its deliveries to on
 others are held. `jobs_on_probation` lets one job that has lost two leases be queued or running at a time.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -30,10 +31,10 @@ metadata = MetaData()
 # the wider. So the predicate of open jobs names no states, and the head of a conversation queue is found by its
 # conversation.
 OPEN = "finished_at IS NULL"
-JOB_HEAD_STATES = "state IN ('scheduled', 'queued', 'running', 'awaiting', 'quarantined')"
+JOB_HEAD_STATES = ("scheduled", "queued", "running", "awaiting", "quarantined")
 # A job that has lost two leases runs only while no other such job does; a third loss fails it.
 ON_PROBATION = "state IN ('queued', 'running') AND lease_losses >= 2"
-OWED_STATES = "state IN ('pending', 'sending')"
+OWED_STATES = ("pending", "sending")
 ORDERED = "conversation_id IS NOT NULL"
 ADDED = "job_id LIKE 'items_%'"
 UNREACHED = "unreached_at IS NOT NULL"
@@ -45,6 +46,14 @@ RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 Attempts = Text().with_variant(JSONB(), "postgresql")
 """A JSON array, see `answerback.queue.attempts`."""
+
+
+def one_of(states: Sequence[str], table: str | None = None) -> str:
+    """Whether a row of the table is in one of these states. Not by IN: of more than two values SQLite would make a
+    table, for each row that it changes."""
+    column = "state" if table is None else f"{table}.state"
+    compared = " OR ".join(f"{column} = '{state}'" for state in states)
+    return f"({compared})"
 
 
 def _when(predicate: str, compared: str | None = None) -> dict[str, Any]:
@@ -195,7 +204,7 @@ jobs = Table(
     Index("jobs_leased", "lease_expires_at", **_when("state = 'running'", compared="lease_expires_at")),
     Index("jobs_awaiting", "run_at", **_when("state = 'awaiting'")),
     Index("jobs_deadline", "deadline_at", "tenant_id", **_when(OPEN)),
-    Index("jobs_head", "conversation_id", unique=True, **_when(f"conversation_id IS NOT NULL AND {JOB_HEAD_STATES}")),
+    Index("jobs_head", "conversation_id", unique=True, **_when(f"{ORDERED} AND {one_of(JOB_HEAD_STATES)}")),
     Index("jobs_held", "conversation_id", "position", **_when("state = 'held'")),
     Index("jobs_idempotency", "tenant_id", "idempotency_key", unique=True, **_when("idempotency_key IS NOT NULL")),
     Index("jobs_retry", "retry_of", unique=True, **_when("retry_of IS NOT NULL")),
@@ -267,7 +276,13 @@ deliveries = Table(
     Column("traceparent", Text),
     Column("body", LargeBinary, nullable=False),
     Index("deliveries_event", "job_id", "event_type", "destination", unique=True),
-    Index("deliveries_order", "conversation_id", "destination", unique=True, **_when(f"{ORDERED} AND {OWED_STATES}")),
+    Index(
+        "deliveries_order",
+        "conversation_id",
+        "destination",
+        unique=True,
+        **_when(f"{ORDERED} AND {one_of(OWED_STATES)}"),
+    ),
     Index("deliveries_held", "conversation_id", "destination", "position", **_when("state = 'held'")),
     Index("deliveries_ready", "tenant_id", "origin", "run_at", **_when("state = 'pending'")),
     Index("deliveries_unreached", "tenant_id", "origin", "created_at", **_when(f"state = 'pending' AND {UNREACHED}")),

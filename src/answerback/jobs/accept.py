@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ClauseElement, and_, bindparam, case, exists, insert, literal_column, select
+from sqlalchemy import Select, and_, bindparam, case, exists, func, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
@@ -14,8 +14,8 @@ from answerback.jobs.model import Accepted, Limits, NewJob
 from answerback.jobs.order import rank
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded, TenantFull
 from answerback.kernel.ids import new_id
-from answerback.queue.fair_order import has_rank, ranking
-from answerback.queue.leases import Offer, born, offer_values, offered
+from answerback.queue.fair_order import has_rank
+from answerback.queue.leases import Offer, bearing, offer_values, offered
 
 TRANSIENT_MS = 86_400_000
 """How long a transient job keeps what it holds: a day, as long as an `Idempotency-Key` of other routes."""
@@ -27,7 +27,7 @@ FIND_BY_KEY = Statement(
 FIND_RETRY = Statement(_accepted.where(jobs.c.retry_of == bindparam("retry_of")))
 
 
-def _join(upsert: Any) -> ClauseElement:
+def _join(upsert: Any) -> Any:
     fresh = upsert(conversations).values(
         tenant_id=bindparam("tenant_id"),
         key=bindparam("key"),
@@ -38,60 +38,71 @@ def _join(upsert: Any) -> ClauseElement:
         created_at=bindparam("wall"),
         updated_at=bindparam("wall"),
     )
-    joined: ClauseElement = fresh.on_conflict_do_update(
+    return fresh.on_conflict_do_update(
         index_elements=[conversations.c.tenant_id, conversations.c.key],
         set_={"last_position": conversations.c.last_position + 1, "pending": conversations.c.pending + 1},
         where=conversations.c.pending < bindparam("max_pending"),
-    ).returning(
-        conversations.c.id,
-        conversations.c.last_position,
-        conversations.c.pending,
-        conversations.c.erased_through,
-        conversations.c.window_from,
     )
-    return joined
 
 
-JOIN_CONVERSATION = Statement(_join(sqlite.insert), postgresql=_join(postgresql.insert), by=("tenant_id", "key"))
+_JOINED = (
+    conversations.c.id,
+    conversations.c.last_position,
+    conversations.c.pending,
+    conversations.c.erased_through,
+    conversations.c.window_from,
+)
+JOIN_CONVERSATION = Statement(
+    _join(sqlite.insert),
+    postgresql=_join(postgresql.insert).returning(*_JOINED),
+    read_back=select(*_JOINED).where(
+        conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key")
+    ),
+    by=("tenant_id", "key"),
+)
 
 _GIVEN = (
     *("id", "tenant_id", "kind", "queue", "run_at", "deadline_at", "conversation_id", "position", "idempotency_key"),
     *("request_hash", "retry_of", "key_id", "callback_url", "args", "traceparent", "erase_at"),
 )
+_given = {column: bound(jobs.c[column]) for column in _GIVEN}
 
 
-def _insert(larger: Any) -> ClauseElement:
+def _born(larger: Any) -> Select[Any]:
     """A held job gets its rank when it is released. One with an offer is born claimed if it is not held, and no other
     of its queue waits."""
-    given = {column: bound(jobs.c[column]) for column in _GIVEN}
+    held = bound(jobs.c.attempt, "held") == literal_column("1")
     ahead = jobs.alias("ahead")
     waiting = exists(
         select(literal_column("1")).where(
-            in_state(ahead, JobState.QUEUED), ahead.c.queue == given["queue"], has_rank(ahead)
+            in_state(ahead, JobState.QUEUED), ahead.c.queue == _given["queue"], has_rank(ahead)
         )
     )
-    wanted = case(
-        (bound(jobs.c.attempt, "held") == literal_column("1"), as_text(JobState.HELD)),
+    state = case(
+        (held, as_text(JobState.HELD)),
         (and_(offered(jobs), ~waiting), as_text(JobState.RUNNING)),
         else_=as_text(JobState.QUEUED),
     )
-    state, lease = born(jobs, JobState.RUNNING, wanted)
-    ranked = rank(given["queue"], given["tenant_id"], larger)
-    values: dict[str, Any] = {
-        **given,
-        **lease,
-        "state": state,
-        "rank": case((state == as_text(JobState.HELD), literal_column("0")), else_=ranked),
+    ranked = rank(_given["queue"], _given["tenant_id"], larger)
+    return select(state.label("state"), case((held, literal_column("0")), else_=ranked).label("rank"))
+
+
+INSERT_JOB = bearing(
+    jobs,
+    JobState.RUNNING,
+    {
+        **_given,
         "priority": literal_column("0"),
         "attempts": literal_column("'[]'"),
         "attempts_made": literal_column("0"),
         "lease_losses": literal_column("0"),
         "created_at": bound(jobs.c.created_at, "wall"),
-    }
-    return insert(jobs).from_select(list(values), select(*values.values())).returning(jobs.c.state)
-
-
-INSERT_JOB = ranking(_insert, by=("tenant_id", "idempotency_key", "retry_of"))
+    },
+    _born(func.max),
+    postgresql=_born(func.greatest),
+    returned=(jobs.c.state, jobs.c.rank),
+    by=("tenant_id", "idempotency_key", "retry_of"),
+)
 ACCEPT_PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB), "accept")
 FIND_PLAN = BatchPlan((FIND_BY_KEY,), "find_accepted")
 

@@ -4,7 +4,7 @@ the next job of its conversation, in one transaction."""
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_column, update
+from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_column, select, update
 
 from answerback.conversations.model import Entry
 from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
@@ -45,7 +45,7 @@ END_OPEN = _ending_from_outside(jobs.c.id == bindparam("row_id"), _not_ended)
 END_LOST = _ending_from_outside(lost(jobs, JobState.RUNNING))
 
 _window_from = bindparam("new_window_from", type_=conversations.c.window_from.type)
-LEAVE_CONVERSATION = Statement(
+_left = (
     update(conversations)
     .where(conversations.c.id == bindparam("conversation_id"))
     .values(
@@ -53,7 +53,12 @@ LEAVE_CONVERSATION = Statement(
         window_from=case((_window_from > conversations.c.window_from, _window_from), else_=conversations.c.window_from),
         updated_at=bindparam("wall"),
     )
-    .returning(conversations.c.pending, conversations.c.erased_through),
+)
+_LEFT = conversations.c.pending, conversations.c.erased_through
+LEAVE_CONVERSATION = Statement(
+    _left,
+    postgresql=_left.returning(*_LEFT),
+    read_back=select(*_LEFT).where(conversations.c.id == bindparam("conversation_id")),
     by=("conversation_id",),
 )
 INSERT_ITEMS = Statement(

@@ -2,22 +2,26 @@
 
 from typing import Any
 
+from sqlalchemy import Update, func
+
+from answerback.database.operation import Statement
 from answerback.database.tables import JOB_HEAD_STATES, jobs
 from answerback.jobs.kind import JobState
-from answerback.queue.fair_order import next_rank, ranking
+from answerback.queue.fair_order import next_rank
 from answerback.queue.fifo import orphaned, releasing
 
 QUEUE = ("conversation_id",)
 
 
 def rank(queue: Any, tenant_id: Any, larger: Any) -> Any:
-    """The rank of a job that becomes queued now. `larger` is what `ranking` gives."""
+    """The rank of a job that becomes queued now. `larger` is as for `next_rank`."""
     return next_rank(jobs, queue, tenant_id, larger, queued=JobState.QUEUED, running=JobState.RUNNING)
 
 
-RELEASE_NEXT = ranking(
-    lambda larger: releasing(
-        jobs, JOB_HEAD_STATES, QUEUE, state=JobState.QUEUED, rank=rank(jobs.c.queue, jobs.c.tenant_id, larger)
-    )
-)
+def _release(larger: Any) -> Update:
+    ranked = rank(jobs.c.queue, jobs.c.tenant_id, larger)
+    return releasing(jobs, JOB_HEAD_STATES, QUEUE, state=JobState.QUEUED, rank=ranked)
+
+
+RELEASE_NEXT = Statement(_release(func.max), postgresql=_release(func.greatest).returning(jobs.c.id))
 ORPHANED = orphaned(jobs, JOB_HEAD_STATES, QUEUE)

@@ -19,7 +19,7 @@ from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.pages import fitting
 from answerback.database.range_scan import merged, newest
 from answerback.database.sql import among, at_most, in_state
-from answerback.database.tables import JOB_HEAD_STATES, jobs
+from answerback.database.tables import JOB_HEAD_STATES, jobs, one_of
 from answerback.jobs import everyone
 from answerback.jobs.kind import ENDED, JobState, Registry
 from answerback.jobs.model import EVERY_TENANT, JobFilter, JobRecord, JobRecords
@@ -75,7 +75,7 @@ HELD_OF_CONVERSATION = Statement(
 )
 _FACTS = select(jobs.c.id, jobs.c.kind, jobs.c.state, jobs.c.conversation_id)
 HEAD_OF_CONVERSATION = Statement(
-    _FACTS.where(_of_conversation, jobs.c.conversation_id.is_not(None), literal_column(f"jobs.{JOB_HEAD_STATES}"))
+    _FACTS.where(_of_conversation, jobs.c.conversation_id.is_not(None), literal_column(one_of(JOB_HEAD_STATES, "jobs")))
 )
 FACTS = Statement(_FACTS.where(among(jobs.c.id).sqlite), postgresql=_FACTS.where(among(jobs.c.id).postgresql))
 _SIZES = select(jobs.c.id, func.length(jobs.c.args).label("size"))

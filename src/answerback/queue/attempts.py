@@ -75,16 +75,16 @@ def ending_attempt(
     table: Any, *where: ColumnElement[bool], under_way: ColumnElement[bool] | None = None, **values: Any
 ) -> Statement:
     """Ends the leases of the rows that match, sets `values`, and appends the attempt to each row's attempts. Where
-    `under_way` does not hold there was no attempt, and none is appended. Returns the ids."""
+    `under_way` does not hold there was no attempt, and none is appended. Returns a row for each, PostgreSQL the id."""
     made = table.c.attempts_made + (1 if under_way is None else case((under_way, 1), else_=0))
 
     def attempts(appended: ColumnElement[Any]) -> ColumnElement[Any]:
         return appended if under_way is None else case((under_way, appended), else_=table.c.attempts)
 
-    ended = update(table).where(*where).values(**values, **HELD_LEASE, attempts_made=made).returning(table.c.id)
+    ended = update(table).where(*where).values(**values, **HELD_LEASE, attempts_made=made)
     return Statement(
         ended.values(attempts=attempts(_appended_sqlite(table))),
-        postgresql=ended.values(attempts=attempts(_appended_postgresql(table))),
+        postgresql=ended.values(attempts=attempts(_appended_postgresql(table))).returning(table.c.id),
         by=("row_id",),
     )
 

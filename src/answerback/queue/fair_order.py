@@ -9,12 +9,10 @@ hour has saved up nothing. A row that is given back keeps its rank.
 P. Goyal, H. M. Vin, H. Cheng: Start-time Fair Queueing, SIGCOMM 1996; here every row counts as long as every other.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Integer, Table, func, literal_column, select
 
-from answerback.database.operation import Statement
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import tenants
 
@@ -23,19 +21,14 @@ STEP = 1_000_000
 MAX_WEIGHT = 1_000
 
 
-def ranking(statement: Callable[[Any], Any], **options: Any) -> Statement:
-    """A statement that ranks what it makes queued: called with what takes the larger of two numbers, which the two
-    databases name differently."""
-    return Statement(statement(func.max), postgresql=statement(func.greatest), **options)
-
-
 def has_rank(table: FromClause) -> Any:
     """True of every row. On PostgreSQL the index of ranks serves the queries that say so, and no others."""
     return table.c.rank >= _number(0)
 
 
 def next_rank(table: Table, queue: Any, tenant_id: Any, larger: Any, *, queued: str, running: str) -> Any:
-    """The rank of a row of `queue` and `tenant_id`, columns or bound parameters, that becomes queued now."""
+    """The rank of a row of `queue` and `tenant_id`, columns or bound parameters, that becomes queued now.
+    `larger` takes the larger of two numbers: `func.max` on SQLite, `func.greatest` on PostgreSQL."""
     peers = table.alias("peers")
 
     def rank_of(state: str, order: Any, *where: Any) -> ColumnElement[int]:

@@ -4,6 +4,7 @@ A transaction that changes the head locks the conversation's row first, then job
 that ends the head and one that adds a row see each other, and no two deadlock.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -22,7 +23,7 @@ from sqlalchemy import (
 
 from answerback.database.operation import Statement
 from answerback.database.sql import ARRAY_OF_IDS, at_most, in_state
-from answerback.database.tables import conversations
+from answerback.database.tables import conversations, one_of
 
 ORPHANS = 200
 HELD = "held"
@@ -43,16 +44,16 @@ TRY_LOCK_CONVERSATION = Statement(
 """Returns no row while another transaction holds the conversation: sweeps come again, and need not wait."""
 
 
-def has_head(table: Table, head_states: str, **same: Any) -> ColumnElement[bool]:
+def has_head(table: Table, head_states: Sequence[str], **same: Any) -> ColumnElement[bool]:
     """Whether a row is the head of the queue whose columns equal `same`; a queue of NULL has none."""
     ahead = table.alias("ahead")
     found: Select[Any] = select(literal_column("1")).select_from(ahead)
     for column, value in same.items():
         found = found.where(ahead.c[column] == value, ahead.c[column].is_not(None))
-    return exists(found.where(literal_column(f"ahead.{head_states}")).correlate_except(ahead))
+    return exists(found.where(literal_column(one_of(head_states, "ahead"))).correlate_except(ahead))
 
 
-def releasing(table: Table, head_states: str, columns: tuple[str, ...], **released: Any) -> Update:
+def releasing(table: Table, head_states: Sequence[str], columns: tuple[str, ...], **released: Any) -> Update:
     """Makes the first held row the head if the queue has none. Each of `columns` is bound under its own name."""
     same: dict[str, Any] = {column: bindparam(column) for column in columns}
     waiting = table.alias("waiting")
@@ -67,11 +68,10 @@ def releasing(table: Table, head_states: str, columns: tuple[str, ...], **releas
         update(table)
         .where(table.c.id == first, ~has_head(table, head_states, **same))
         .values(run_at=bindparam("now"), **released)
-        .returning(table.c.id)
     )
 
 
-def orphaned(table: Table, head_states: str, columns: tuple[str, ...]) -> Statement:
+def orphaned(table: Table, head_states: Sequence[str], columns: tuple[str, ...]) -> Statement:
     """Queues whose rows are all held. None should ever be found."""
     same: dict[str, Any] = {column: table.c[column] for column in columns}
     alone = ~has_head(table, head_states, **same)

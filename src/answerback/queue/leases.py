@@ -1,10 +1,10 @@
 """Leases: claiming rows, keeping them, giving them back. Every claim raises the row's epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, any_, bindparam, case, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, Table, and_, any_, bindparam, case, insert, literal_column, select, update
 
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.sql import array_of, as_text, bound, in_state, still_in_state
@@ -54,13 +54,37 @@ def claiming(table: Table, ids: Any, leased: str, returning: Sequence[Any], **va
     return Statement(claimed.where(table.c.id.in_(ids)), postgresql=claimed.where(table.c.id == any_(array_of(ids))))
 
 
-def born(table: Table, leased: str, state: ColumnElement[Any]) -> tuple[ColumnElement[Any], dict[str, Any]]:
-    """For an insert: `state`, computed once, as a column, and the values of the columns of a lease, which the row has
-    from birth where that is `leased`."""
-    birth = select(state.label("state")).cte("birth").prefix_with("MATERIALIZED")
-    is_born = birth.c.state == as_text(leased)
+def bearing(
+    table: Table,
+    leased: str,
+    given: Mapping[str, Any],
+    computed: Select[Any],
+    *,
+    postgresql: Select[Any],
+    returned: Sequence[ColumnElement[Any]],
+    by: tuple[str, ...] = (),
+) -> Statement:
+    """Inserts a row of `given` values and those that `computed` selects, its `state` among them: where that is
+    `leased`, the row is born claimed. `postgresql` selects them there, which returns `returned`: on SQLite all that
+    `computed` selects."""
+
+    def values(chosen: Mapping[str, Any]) -> dict[str, Any]:
+        return {**given, **chosen, **_lease_from_birth(table, chosen["state"] == as_text(leased))}
+
+    names = [each.name for each in computed.selected_columns if each.name in table.c]
+    birth = postgresql.cte("birth").prefix_with("MATERIALIZED")
+    inserted = values({name: birth.c[name] for name in names})
+    return Statement(
+        insert(table).values(values({name: bound(table.c[name]) for name in names})),
+        postgresql=insert(table).from_select(list(inserted), select(*inserted.values())).returning(*returned),
+        computed=computed,
+        by=by,
+    )
+
+
+def _lease_from_birth(table: Table, is_born: ColumnElement[bool]) -> dict[str, Any]:
     number = case((is_born, literal_column("1")), else_=literal_column("0"))
-    return birth.c.state, {
+    return {
         "attempt": number,
         "lease_epoch": number,
         "lease_owner": case((is_born, bound(table.c.lease_owner, "owner"))),
@@ -70,12 +94,12 @@ def born(table: Table, leased: str, state: ColumnElement[Any]) -> tuple[ColumnEl
 
 
 def offered(table: Table) -> Any:
-    """Whether there is an offer for the row of an insert with `born`."""
+    """Whether there is an offer for the row of `bearing`."""
     return bound(table.c.lease_owner, "owner").is_not(None)
 
 
 def offer_values(tx: Transaction, offer: Offer | None) -> dict[str, object]:
-    """The parameters that `born` and `offered` bind, but for `wall`."""
+    """The parameters that `bearing` and `offered` bind, but for `wall`."""
     if offer is None:
         return {"owner": None, "expires_at": None}
     return {"owner": offer.owner, "expires_at": tx.now + int(offer.lease_seconds * 1000)}

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -159,6 +160,7 @@ class DeliveryRecord:
     erased: bool = False
 
 
+@lru_cache(maxsize=1024)
 def origin_of(url: str) -> str:
     """`scheme://host:port` of a URL."""
     parts = urlsplit(url)
@@ -166,6 +168,7 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
+@lru_cache(maxsize=1024)
 def destination_of(url: str) -> str:
     """The `destination` of a request's callback URL, by which its deliveries are ordered; an endpoint's is its id."""
     return "url_" + hashlib.sha256(url.encode()).hexdigest()[:32]

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, cast, exists, func, insert, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, cast, exists, func, insert, literal_column, select
 from sqlalchemy.types import Text
 
 from answerback.database.operation import Operation, Row, Statement, Transaction
 from answerback.database.sql import as_text, bound, in_state
 from answerback.database.tables import deliveries, webhook_endpoints, webhook_subscriptions
 from answerback.kernel.ids import new_id
-from answerback.queue.leases import Offer, born, offer_values, offered
+from answerback.queue.leases import Offer, bearing, offer_values, offered
 from answerback.webhooks.model import DEADLINE_MS, ClaimedDelivery, DeliveryState, Held, destination_of, origin_of
 from answerback.webhooks.order import HEAD, is_open
 
@@ -81,7 +81,7 @@ _subscribed = exists(
 )
 
 
-def _notify_url() -> Any:
+def _born() -> Select[Any]:
     """One with an offer is born claimed if it is not held, and no other at its origin is due or could not be
     reached."""
     ahead = deliveries.alias("ahead")
@@ -93,19 +93,17 @@ def _notify_url() -> Any:
     due = exists(select(literal_column("1")).where(*there, ahead.c.run_at <= _now))
     unreached = exists(select(literal_column("1")).where(*there, ahead.c.unreached_at.is_not(None)))
     free = and_(offered(deliveries), ~due, ~unreached)
-    wanted = _state(_bound("destination"), (free, DeliveryState.SENDING))
-    state, lease = born(deliveries, DeliveryState.SENDING, wanted)
-    values = {
-        **_NEW,
-        **lease,
-        **{name: _bound(name) for name in ("id", "destination", "url", "origin")},
-        "state": state,
-    }
-    inserted = insert(deliveries).from_select(list(values), select(*values.values()))
-    return inserted.returning(deliveries.c.state, _subscribed.label("subscribed"))
+    return select(_state(_bound("destination"), (free, DeliveryState.SENDING)).label("state"))
 
 
-NOTIFY_URL = Statement(_notify_url())
+NOTIFY_URL = bearing(
+    deliveries,
+    DeliveryState.SENDING,
+    {**_NEW, **{name: _bound(name) for name in ("id", "destination", "url", "origin")}},
+    _born().add_columns(_subscribed.label("subscribed")),
+    postgresql=_born(),
+    returned=(deliveries.c.state, _subscribed.label("subscribed")),
+)
 """Also returns whether an endpoint subscribed to the event: most tenants have none, and pay for no second statement."""
 
 

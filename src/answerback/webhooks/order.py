@@ -8,16 +8,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, literal_column, select
 
 from answerback.database.operation import Statement
-from answerback.database.tables import OWED_STATES, deliveries
+from answerback.database.tables import OWED_STATES, deliveries, one_of
 from answerback.queue.fifo import has_head, orphaned, releasing
 from answerback.webhooks.model import DeliveryState
 
 QUEUE = ("conversation_id", "destination")
 
-RELEASE_NEXT = Statement(releasing(deliveries, OWED_STATES, QUEUE, state=DeliveryState.PENDING))
+_release = releasing(deliveries, OWED_STATES, QUEUE, state=DeliveryState.PENDING)
+RELEASE_NEXT = Statement(_release, postgresql=_release.returning(deliveries.c.id))
 HEAD = Statement(
     select(deliveries.c.job_id).where(
-        *(deliveries.c[column] == bindparam(column) for column in QUEUE), literal_column(f"deliveries.{OWED_STATES}")
+        *(deliveries.c[column] == bindparam(column) for column in QUEUE),
+        literal_column(one_of(OWED_STATES, "deliveries")),
     )
 )
 """The job whose delivery is pending or sending."""

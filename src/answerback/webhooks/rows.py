@@ -7,7 +7,7 @@ from sqlalchemy import case, func, literal_column, select
 
 from answerback.database.operation import Operation, Row, Transaction
 from answerback.database.sql import in_state
-from answerback.database.tables import OWED_STATES, deliveries
+from answerback.database.tables import OWED_STATES, deliveries, one_of
 from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
@@ -20,7 +20,7 @@ _head: Any = (
         _ahead.c.conversation_id == deliveries.c.conversation_id,
         _ahead.c.conversation_id.is_not(None),
         _ahead.c.destination == deliveries.c.destination,
-        literal_column(f"ahead.{OWED_STATES}"),
+        literal_column(one_of(OWED_STATES, "ahead")),
     )
     .correlate(deliveries)
     .scalar_subquery()

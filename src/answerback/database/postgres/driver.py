@@ -1,7 +1,6 @@
 """Sending an operation's statements to PostgreSQL: each compiled once, a batch in one round trip."""
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Integer, Select, bindparam
@@ -9,7 +8,8 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.dml import UpdateBase
 
-from answerback.database.operation import Operation, Parameters, Query, Rows, Statement
+from answerback.database.compiled import Compiled
+from answerback.database.operation import Operation, Query, Rows, Statement
 
 T = TypeVar("T")
 
@@ -17,28 +17,12 @@ DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
 ORDINAL = "ordinal"
 
 
-class _Sql:
-    """A clause as SQL with `$n` parameters, and how to put parameters in their order."""
-
-    def __init__(self, clause: ClauseElement) -> None:
-        compiled = clause.compile(dialect=DIALECT)
-        binds = compiled.bind_names  # type: ignore[attr-defined]
-        self.text = str(compiled)
-        self._constants = {name: bind.value for bind, name in binds.items() if not bind.required}
-        names = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
-        self._pick = itemgetter(*names) if len(names) > 1 else lambda known: tuple(known[name] for name in names)
-
-    def arguments(self, parameters: Parameters) -> tuple[Any, ...]:
-        picked: tuple[Any, ...] = self._pick({**self._constants, **parameters})
-        return picked
-
-
 class Driver:
     """Runs operations on a connection that is in a transaction."""
 
     def __init__(self) -> None:
-        self._plain: dict[Statement, _Sql] = {}
-        self._numbered: dict[Statement, _Sql | None] = {}
+        self._plain: dict[Statement, Compiled] = {}
+        self._numbered: dict[Statement, Compiled | None] = {}
 
     async def run(self, connection: Any, operation: Operation[T]) -> T:
         try:
@@ -64,17 +48,17 @@ class Driver:
         # The ordinal is the last column.
         return [(row[-1], *statement.named((row[:-1],))) for row in found]
 
-    def _sql(self, statement: Statement) -> _Sql:
+    def _sql(self, statement: Statement) -> Compiled:
         if (known := self._plain.get(statement)) is None:
-            known = self._plain[statement] = _Sql(statement.postgresql)
+            known = self._plain[statement] = Compiled(statement.postgresql, DIALECT)
         return known
 
-    def _numbered_sql(self, statement: Statement) -> _Sql | None:
+    def _numbered_sql(self, statement: Statement) -> Compiled | None:
         """The statement with one more column, the index of the parameters that a row belongs to. None if it returns
         nothing."""
         if statement not in self._numbered:
             numbered = None if statement.only_locks else _with_ordinal(statement.postgresql)
-            self._numbered[statement] = None if numbered is None else _Sql(numbered)
+            self._numbered[statement] = None if numbered is None else Compiled(numbered, DIALECT)
         return self._numbered[statement]
 
 

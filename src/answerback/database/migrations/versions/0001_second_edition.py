@@ -137,7 +137,8 @@ def upgrade() -> None:
         "jobs",
         "conversation_id",
         unique=True,
-        where="conversation_id IS NOT NULL AND state IN ('scheduled', 'queued', 'running', 'awaiting', 'quarantined')",
+        where="conversation_id IS NOT NULL AND (state = 'scheduled' OR state = 'queued' OR state = 'running' OR "
+        "state = 'awaiting' OR state = 'quarantined')",
     )
     _index("jobs_held", "jobs", "conversation_id", "position", where="state = 'held'")
     _index("jobs_held_listed", "jobs", "conversation_id", "kind", "id", where="state = 'held'", compared="kind")
@@ -308,7 +309,7 @@ def _create_deliveries() -> None:
         "conversation_id",
         "destination",
         unique=True,
-        where="conversation_id IS NOT NULL AND state IN ('pending', 'sending')",
+        where="conversation_id IS NOT NULL AND (state = 'pending' OR state = 'sending')",
     )
     _index("deliveries_ready", "deliveries", "tenant_id", "origin", "run_at", where="state = 'pending'")
     _index(
