@@ -33,6 +33,20 @@ async def stores(postgres: PostgresDatabase) -> AsyncIterator[Stores]:
     await opened.close()
 
 
+@pytest.fixture
+async def link(postgres: PostgresDatabase) -> AsyncIterator[Link]:
+    async with Link(postgres.url) as link:
+        yield link
+
+
+@pytest.fixture
+async def linked(link: Link) -> AsyncIterator[Stores]:
+    """Stores that reach their database by way of the link."""
+    opened = await PostgresDatabase(link.url).open(None)
+    yield opened
+    await opened.close()
+
+
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[PostgresServer]:
     with private(PostgresServer) as server:
@@ -122,23 +136,20 @@ async def test_connections_that_an_operator_ends_are_replaced(stores: Stores, po
 
 
 async def test_a_silent_server_is_given_up_with_its_connections(
-    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, link: Link, linked: Stores
 ) -> None:
-    async with Link(postgres.url) as link:
-        stores = await PostgresDatabase(link.url).open(None)
-        await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
-        link.freeze()
+    await asyncio.gather(accept(linked), linked.jobs.depth(), linked.jobs.count_open())
+    link.freeze()
 
-        with monkeypatch.context() as impatient:
-            impatient.setattr(connections, "TRANSACTION_SECONDS", 0.2)
-            with pytest.raises(StorageUnavailable):
-                await accept(stores)
-        link.thaw()
-        await eventually_answered(stores)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(connections, "TRANSACTION_SECONDS", 0.2)
+        with pytest.raises(StorageUnavailable):
+            await accept(linked)
+    link.thaw()
+    await eventually_answered(linked)
 
-        # The other connections are as silent, and are not tried first.
-        await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
-        await stores.close()
+    # The other connections are as silent, and are not tried first.
+    await asyncio.gather(accept(linked), linked.jobs.depth(), linked.jobs.count_open())
 
 
 async def eventually_answered(stores: Stores) -> None:
@@ -152,54 +163,48 @@ async def eventually_answered(stores: Stores) -> None:
 
 
 async def test_while_a_server_is_silent_operations_are_refused_at_once(
-    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, link: Link, linked: Stores
 ) -> None:
     monkeypatch.setattr(connections, "ALIVE_SECONDS", 0.1)
     monkeypatch.setattr(connections, "CONNECT_SECONDS", 1.0)
     monkeypatch.setattr(connections, "TRIAL_SECONDS", 0.0)
-    async with Link(postgres.url) as link:
-        stores = await PostgresDatabase(link.url).open(None)
-        await accept(stores)
-        link.freeze()
-        with pytest.raises(StorageUnavailable, match="did not answer within 1 s"):
-            await accept(stores)
+    await accept(linked)
+    link.freeze()
+    with pytest.raises(StorageUnavailable, match="did not answer within 1 s"):
+        await accept(linked)
 
-        async with asyncio.timeout(1):
-            for act in (partial(accept, stores), stores.jobs.depth, partial(stores.database.write.run, probe)) * 10:
-                with pytest.raises(StorageUnavailable, match="did not answer within 1 s"):
-                    await act()
+    async with asyncio.timeout(1):
+        for act in (partial(accept, linked), linked.jobs.depth, partial(linked.database.write.run, probe)) * 10:
+            with pytest.raises(StorageUnavailable, match="did not answer within 1 s"):
+                await act()
 
-        link.thaw()
-        await eventually_answered(stores)
-        accepted = await asyncio.gather(accept(stores), *(accept(stores, session=None) for _ in range(20)))
-        assert accepted[0].position == 2
-        await stores.close()
+    link.thaw()
+    await eventually_answered(linked)
+    accepted = await asyncio.gather(accept(linked), *(accept(linked, session=None) for _ in range(20)))
+    assert accepted[0].position == 2
 
 
 async def test_a_transaction_is_given_up_once_its_server_is_known_to_be_silent(
-    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, link: Link, linked: Stores
 ) -> None:
     monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.3)
-    async with Link(postgres.url) as link:
-        stores = await PostgresDatabase(link.url).open(None)
-        frozen = asyncio.Event()
+    frozen = asyncio.Event()
 
-        def caught(_: Transaction) -> Operation[None]:
-            yield LOOK()
-            link.freeze()
-            frozen.set()
-            yield LOOK()
+    def caught(_: Transaction) -> Operation[None]:
+        yield LOOK()
+        link.freeze()
+        frozen.set()
+        yield LOOK()
 
-        under_way = asyncio.create_task(stores.database.write.run(caught))
-        await frozen.wait()
-        with pytest.raises(StorageUnavailable, match="did not answer"):
-            await accept(stores)
+    under_way = asyncio.create_task(linked.database.write.run(caught))
+    await frozen.wait()
+    with pytest.raises(StorageUnavailable, match="did not answer"):
+        await accept(linked)
 
-        # Its own time would be 15 s.
-        async with asyncio.timeout(5):
-            with pytest.raises(StorageUnavailable):
-                await under_way
-        await stores.close()
+    # Its own time would be 15 s.
+    async with asyncio.timeout(5):
+        with pytest.raises(StorageUnavailable):
+            await under_way
 
 
 async def test_a_connection_that_cannot_be_made_while_others_are_answered_is_no_silence(
@@ -229,35 +234,31 @@ async def test_a_connection_that_cannot_be_made_while_others_are_answered_is_no_
 
 
 async def test_closing_does_not_wait_for_a_silent_server(
-    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, link: Link, linked: Stores
 ) -> None:
     monkeypatch.setattr(connections, "CLOSE_SECONDS", 0.1)
-    async with Link(postgres.url) as link:
-        stores = await PostgresDatabase(link.url).open(None)
-        await accept(stores)
-        link.freeze()
+    await accept(linked)
+    link.freeze()
 
-        await asyncio.wait_for(stores.close(), 20)
+    await asyncio.wait_for(linked.close(), 20)
 
 
-async def test_closing_gives_up_what_a_silent_server_does_not_answer(postgres: PostgresDatabase) -> None:
-    async with Link(postgres.url) as link:
-        stores = await PostgresDatabase(link.url).open(None)
-        await accept(stores)
-        link.freeze()
-        many = [asyncio.create_task(accept(stores)) for _ in range(300)]
-        alone = [
-            asyncio.create_task(act())
-            for act in (partial(stores.database.write.run, probe), stores.jobs.depth, stores.jobs.count_open)
-            for _ in range(10)
-        ]
-        await asyncio.wait([*many, *alone], timeout=0)
+async def test_closing_gives_up_what_a_silent_server_does_not_answer(link: Link, linked: Stores) -> None:
+    await accept(linked)
+    link.freeze()
+    many = [asyncio.create_task(accept(linked)) for _ in range(300)]
+    alone = [
+        asyncio.create_task(act())
+        for act in (partial(linked.database.write.run, probe), linked.jobs.depth, linked.jobs.count_open)
+        for _ in range(10)
+    ]
+    await asyncio.wait([*many, *alone], timeout=0)
 
-        async with asyncio.timeout(2 * connections.CLOSE_SECONDS + 1):
-            await stores.close()
-            results = await asyncio.gather(*many, *alone, return_exceptions=True)
+    async with asyncio.timeout(2 * connections.CLOSE_SECONDS + 1):
+        await linked.close()
+        results = await asyncio.gather(*many, *alone, return_exceptions=True)
 
-        assert all(isinstance(each, StorageUnavailable) for each in results)
+    assert all(isinstance(each, StorageUnavailable) for each in results)
 
 
 async def test_closing_waits_for_a_server_that_is_slow(
@@ -282,20 +283,17 @@ async def test_closing_waits_for_a_server_that_is_slow(
 
 
 async def test_a_connection_that_fell_silent_while_idle_refuses_no_operation(
-    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, link: Link, linked: Stores
 ) -> None:
     monkeypatch.setattr(connections, "ALIVE_SECONDS", 0.2)
-    async with Link(postgres.url) as link:
-        stores = await PostgresDatabase(link.url).open(None)
-        await asyncio.gather(accept(stores), stores.jobs.depth(), stores.jobs.count_open())
-        link.freeze()
-        link.thaw()
+    await asyncio.gather(accept(linked), linked.jobs.depth(), linked.jobs.count_open())
+    link.freeze()
+    link.thaw()
 
-        # The connections that exist no longer answer; new ones do.
-        accepted = await asyncio.gather(*(accept(stores) for _ in range(3)), accept(stores, session=None))
+    # The connections that exist no longer answer; new ones do.
+    accepted = await asyncio.gather(*(accept(linked) for _ in range(3)), accept(linked, session=None))
 
-        assert [each.position for each in accepted] == [2, 3, 4, None]
-        await stores.close()
+    assert [each.position for each in accepted] == [2, 3, 4, None]
 
 
 async def test_a_server_that_was_restarted_refuses_no_operation(mortal: PostgresServer) -> None:
