@@ -26,9 +26,6 @@ def main() -> int:
     if unknown:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     scenarios = [each for each in SCENARIOS if not chosen.scenarios or each.name in chosen.scenarios]
-    _allow_many_sockets()
-    # So that ending this process ends the fleet.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return asyncio.run(_quick(scenarios) if chosen.quick else _full(scenarios))
     except BackendUnavailable as error:
@@ -86,4 +83,7 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    _allow_many_sockets()
+    # So that ending this process ends the fleet.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
