@@ -7,6 +7,9 @@ DEV := $(VENV)/.dev
 DOCS := $(VENV)/.docs
 RELEASE := $(VENV)/release
 
+# The tests start hundreds of interpreters, which read what the first one compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo run test quick chaos bench check format docs shots docs-site lock release-check clean
 

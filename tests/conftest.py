@@ -1,6 +1,7 @@
 """Stores on a fresh database, a clock that tests move, a log that remembers; and which tests are quick."""
 
 import contextlib
+import gc
 import shutil
 import signal
 import sys
@@ -63,6 +64,17 @@ _running: list[pytest.Item] = []
 def pytest_configure() -> None:
     # A shell starts what runs in its background with SIGINT ignored, and every process of the tests would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    # What is imported and collected stays: no garbage collection need look at it, neither meanwhile nor later.
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
