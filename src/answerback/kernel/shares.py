@@ -29,6 +29,8 @@ class Weights:
     def share(self, tenant_id: str, others: Container[str]) -> float:
         """The tenant's weight, as a part of the largest among it and the others."""
         of = self._of
+        if not of:
+            return 1.0
         own = of.get(tenant_id, 1)
         return own / max((weight for each, weight in of.items() if weight > own and each in others), default=own)
 

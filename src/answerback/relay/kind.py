@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
 from answerback.conversations.messages import chat_messages, open_calls
 from answerback.conversations.model import Item, Memory
@@ -172,7 +173,7 @@ def _result(answer: Answer) -> dict[str, Json]:
     result: dict[str, Json] = {
         "text": answer.text,
         "model": answer.model,
-        "usage": dataclasses.asdict(answer.usage) if answer.usage else None,
+        "usage": to_jsonable_python(answer.usage),
         "finish_reason": answer.finish_reason,
     }
     if answer.tool_calls:

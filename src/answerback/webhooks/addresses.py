@@ -5,14 +5,17 @@
 address registries (RFC 6890) and add what clouds keep for themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
+MAX_JUDGED = 4096
+"""How many addresses a policy remembers its judgement of."""
 _LOW_32 = 0xFFFFFFFF
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
@@ -82,6 +85,13 @@ class OwnAddressError(ForbiddenAddressError):
     """This service itself listens there."""
 
 
+class _Judged(NamedTuple):
+    """The kind of a forbidden address, None for one that may be called; whether it is this machine's own."""
+
+    kind: str | None
+    is_loopback: bool
+
+
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
     """What may be called: all of the public internet and the `allowed` networks, but not this service itself, which
@@ -90,21 +100,27 @@ class AddressPolicy:
     allowed: Sequence[Network]
     own_port: int | None
     _allowed: tuple[Network, ...] = field(init=False, repr=False)
+    _judged: Callable[[str], _Judged] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_allowed", tuple(_plain(network) for network in self.allowed))
+        # Of an address, not of a name: that may point elsewhere a moment later.
+        object.__setattr__(self, "_judged", lru_cache(maxsize=MAX_JUDGED)(self._judge))
 
     def verify(self, address: str, port: int | None = None) -> None:
         """Raises ForbiddenAddressError, which names the kind of address. A zone (`fe80::1%eth0`) is ignored."""
         try:
-            parsed = ip_address(address.partition("%")[0])
+            kind, is_loopback = self._judged(address.partition("%")[0])
         except ValueError:
             raise ForbiddenAddressError("it is not an IP address") from None
-        kind = self._forbidden(parsed)
         if kind is not None:
             raise ForbiddenAddressError(f"it is {kind} address")
-        if port is not None and port == self.own_port and _is_loopback(parsed):
+        if port is not None and port == self.own_port and is_loopback:
             raise OwnAddressError("it is this service itself")
+
+    def _judge(self, address: str) -> _Judged:
+        parsed = ip_address(address)
+        return _Judged(self._forbidden(parsed), _is_loopback(parsed))
 
     def _forbidden(self, address: Address) -> str | None:
         """The kind of a forbidden address with its article, None for one that may be called."""
