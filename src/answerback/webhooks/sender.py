@@ -80,8 +80,13 @@ class WebhookSender:
             # Of a body that has not ended the rest may be endless: the connection goes rather than being drained.
             response.close()
         snippet = body.snippet()
-        now = clock_of(response.headers.get("Date"), self._now())
-        wait = parse_retry_after(response.headers.get("Retry-After"), now)
+        return CallbackResponse(response.status, self._wait(response, snippet), snippet)
+
+    def _wait(self, response: Response, snippet: str) -> float | None:
+        """How many seconds the receiver asks to be left alone for."""
+        asked, wait = response.headers.get("Retry-After"), None
+        if asked is not None:
+            wait = parse_retry_after(asked, clock_of(response.headers.get("Date"), self._now()))
         if wait is None and response.status in HTTP_BUSY:
             wait = wait_in_answer(snippet, self._now())
-        return CallbackResponse(response.status, wait, snippet)
+        return wait
