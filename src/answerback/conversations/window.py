@@ -109,6 +109,8 @@ def window(entries: Iterable[Entry], memory: Memory, now: int, new: Sequence[Ite
     to the turn that called them, which then stays however long it is.
     """
     turns = turns_of(entries)
+    if not turns:
+        return Window(turns, moved=False)
     spoken = _after_silence(turns, memory, now)
     fixed = sum(map(item_tokens, new)) + (estimate_tokens(system) if system else 0)
     kept = spoken[_overflow(spoken, memory, fixed, len(spoken) - _under_way(new)) :]
