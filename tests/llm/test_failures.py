@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from scripting import ask as complete
-from vendors import DENIED, Example
+from vendors import DENIED, NO_ROOM, NOBODY_ALLOWED, Example
 
+from answerback.http.upstream import status_of
 from answerback.kernel.clock import SystemClock
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import Concerns, ErrorCode, ProviderError
 from answerback.kernel.heavy import HeavyWork
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
@@ -396,7 +397,7 @@ async def test_a_request_that_is_not_json_is_refused_before_it_costs_anything(
 
 
 @pytest.mark.parametrize("denied", DENIED, ids=str)
-async def test_a_model_that_the_account_may_not_use_is_no_model_for_the_caller(
+async def test_a_model_that_the_account_may_not_use_is_the_operators_trouble(
     denied: Example, llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
     llm.then(replies.status(denied.status, denied.raw))
@@ -405,9 +406,41 @@ async def test_a_model_that_the_account_may_not_use_is_no_model_for_the_caller(
         await complete(provider, QUESTION)
 
     error = raised.value
-    assert (error.shown_status, error.failure.upstream_code, error.elsewhere) == (404, "model_not_found", True)
+    assert (error.failure.code, status_of(error)) == (ErrorCode.UPSTREAM_AUTH, 502)
+    assert (error.concerns, error.elsewhere) == (Concerns.MODEL, True), "its other models answer, and so do others"
     assert error.failure.message.startswith("the provider's account has no access to this model"), "not whose it is"
     assert error.reason
+
+
+@pytest.mark.parametrize("example", NOBODY_ALLOWED, ids=str)
+async def test_the_settings_of_the_account_are_not_shown_to_a_caller(
+    example: Example, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.status(example.status, example.raw))
+
+    with pytest.raises(ProviderError) as raised:
+        await complete(provider, QUESTION)
+
+    error = raised.value
+    assert (error.failure.code, error.concerns, error.elsewhere) == (ErrorCode.UPSTREAM_AUTH, Concerns.MODEL, True)
+    assert "openrouter" not in error.failure.message
+    assert error.reason == example.body["error"]["message"], "the operator's log has the link"
+
+
+@pytest.mark.parametrize("said", ["Deployment of org-abc123 is not implemented", NO_ROOM[0]])
+@pytest.mark.parametrize("status", [500, 501])
+async def test_trouble_within_the_upstream_is_tried_again_and_not_shown(
+    said: str, status: int, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.status(status, {"error": said}))
+
+    with pytest.raises(ProviderError) as raised:
+        await complete(provider, QUESTION)
+
+    error = raised.value
+    assert (error.failure.code, error.retryable, status_of(error)) == (ErrorCode.UPSTREAM_ERROR, True, 502)
+    assert said not in error.failure.message
+    assert error.reason == said
 
 
 @pytest.mark.parametrize("at", [1_990, 3_985])

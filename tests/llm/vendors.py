@@ -94,38 +94,67 @@ TOO_LONG = (
     "Unable to submit request because the input token count is 32781 but model only supports up to 32767.",
 )
 
+SETTINGS = "https://openrouter.ai/settings/privacy"
+NO_POLICY = f"No endpoints found matching your data policy (Free model publication). Configure: {SETTINGS}"
+
 DENIED = [
+    Example("openai, unverified", 403, error("Your organization must be verified", code="model_access_denied"), M.AUTH),
     Example(
-        "openai, project", 403, error("Project `p` does not have access to model `m`", code="model_not_found"), M.MODEL
+        "openai, unverified, said", 403, error("Your organization must be verified to use the model `o3`."), M.AUTH
     ),
+    Example("litellm", 401, error("key not allowed to access model", type="key_model_access_denied"), M.AUTH),
+    Example("litellm, team", 400, error("team not allowed", type="team_model_access_denied"), M.AUTH),
+    Example("volcengine, in a 403", 403, error("has not activated the model", code="ModelNotOpen"), M.AUTH),
+    Example("siliconflow", 403, {"code": 30003, "message": "Model disabled."}, M.AUTH),
+    Example("z.ai", 429, {"error": {"code": "1311", "message": "your plan does not include it"}}, M.AUTH),
+    Example("bedrock", 403, {"__type": "AccessDeniedException", "message": BEDROCK_DENIED}, M.AUTH),
+    Example("groq", 403, error("The model `m` is blocked at the project level.", type="permissions_error"), M.AUTH),
+    Example("github", 403, error("No access to model: openai/o3", code="no_access"), M.AUTH),
     Example(
-        "openai, unverified", 403, error("Your organization must be verified", code="model_access_denied"), M.MODEL
+        "hugging face", 403, {"error": "The model x is too large to be loaded automatically (16GB > 10GB)."}, M.AUTH
     ),
-    Example(
-        "openai, unverified, said", 403, error("Your organization must be verified to use the model `o3`."), M.MODEL
-    ),
-    Example("litellm", 401, error("key not allowed to access model", type="key_model_access_denied"), M.MODEL),
-    Example("litellm, team", 400, error("team not allowed", type="team_model_access_denied"), M.MODEL),
-    Example("volcengine", 404, error("has not activated the model", code="ModelNotOpen"), M.MODEL),
-    Example("siliconflow", 403, {"code": 30003, "message": "Model disabled."}, M.MODEL),
-    Example("z.ai", 429, {"error": {"code": "1311", "message": "your plan does not include it"}}, M.MODEL),
-    Example("bedrock", 403, {"__type": "AccessDeniedException", "message": BEDROCK_DENIED}, M.MODEL),
-    Example("groq", 403, error("The model `m` is blocked at the project level.", type="permissions_error"), M.MODEL),
-    Example("github", 403, error("No access to model: openai/o3", code="no_access"), M.MODEL),
-    Example(
-        "hugging face", 403, {"error": "The model x is too large to be loaded automatically (16GB > 10GB)."}, M.MODEL
-    ),
-    Example("ollama", 403, {"error": "this model requires a subscription, upgrade for access"}, M.MODEL),
-    Example("xai, region", 403, {"error": "The model grok-4.1 is not available in your region."}, M.MODEL),
-    Example("new api", 403, error("该令牌无权访问模型 m", type="new_api_error"), M.MODEL),
+    Example("ollama", 403, {"error": "this model requires a subscription, upgrade for access"}, M.AUTH),
+    Example("xai, region", 403, {"error": "The model grok-4.1 is not available in your region."}, M.AUTH),
+    Example("new api", 403, error("该令牌无权访问模型 m", type="new_api_error"), M.AUTH),
 ]
 """Errors of a provider that has others of its models for the account."""
+
+NOBODY_ALLOWED = [
+    Example("openrouter, policy", 404, error(NO_POLICY, code=404), M.AUTH),
+    Example("openrouter, guardrail", 404, error(NO_POLICY.replace("found", "available"), code=404), M.AUTH),
+    Example("openrouter, allowed", 404, error("No allowed providers are available for it.", code=404), M.AUTH),
+    Example("openrouter, ignored", 404, error("All providers have been ignored. See " + SETTINGS, code=404), M.AUTH),
+]
+"""Errors of an account whose settings leave out all who serve the model."""
+
+ALLOCATE = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 23.69 GiB"
+NO_ROOM = (
+    "model requires more system memory (12.3 GiB) than is available (6.1 GiB)",
+    "model requires more gpu memory than is available",
+    ALLOCATE,
+    "HIP out of memory",
+    "cudaMalloc failed: out of memory",
+    "llama runner process has terminated: error loading model: unable to allocate CUDA0 buffer",
+    "failed to allocate compute buffers",
+    "Cannot allocate memory",
+    "not enough memory: you tried to allocate 9437184 bytes",
+    "insufficient VRAM to load the model",
+    "std::bad_alloc",
+    "no slot available",
+    "no slots available right now",
+    "slot unavailable",
+    "Model x is still loading",
+    "The model is being loaded, please wait",
+    "the model is loading",
+    "Model not ready",
+    'Failed to load model "x". Error: insufficient system resources.',
+)
+"""What servers say that have no memory, or no place, for now."""
 
 ANTHROPIC_SPENT = "You have reached your specified API usage limits. You will regain access on 2026-08-01 at 00:00 UTC."
 NO_CHANNEL = "当前分组 default 下对于模型 m 无可用渠道"
 BEDROCK_OLD = "This model version has reached the end of its life."
 BEDROCK_FORM = "Model use case details have not been submitted for this account."
-NO_MEMORY = "model requires more system memory (5.5 GiB) than is available (3.1 GiB)"
 REPEATED = "Error code: 402 - {'error': {'message': 'x', 'code': 'invalid_request_error'}}"
 
 SEEN = [
@@ -143,7 +172,6 @@ SEEN = [
     Example("volcengine", 404, error("endpoint is closed", code="InvalidEndpoint.ClosedEndpoint"), M.MODEL),
     Example("nvidia", 404, {"title": "Not Found", "detail": "Function 'x': Not found for account 'y'"}, M.MODEL),
     Example("new api, no channel", 503, error(NO_CHANNEL, code="model_not_found"), M.MODEL),
-    Example("ollama, memory", 500, error(NO_MEMORY, type="api_error"), M.MODEL),
     Example("xinference", 500, {"detail": "[address=0.0.0.0:1, pid=2] Model not found, uid: x"}, M.MODEL),
     Example("tabbyapi", 503, {"detail": "No models are currently loaded."}, M.MODEL),
     Example("lm studio, crashed", 400, {"error": "The model has crashed without additional information."}, M.FAILED),
@@ -170,11 +198,12 @@ DOCUMENTED = [
     Example("stepfun, spent", 429, error("Credits exhausted"), M.CREDIT),
     Example("zhipu, locked", 429, {"error": {"code": "1112", "message": "您的账号已被锁定"}}, M.AUTH),
     Example("bedrock, new account", 400, {"message": BEDROCK_NEW}, M.AUTH),
-    Example("zhipu, model", 403, {"error": {"code": "1220", "message": "您无权访问glm"}}, M.MODEL),
-    Example("groq, terms", 400, error(GROQ_TERMS, code="model_terms_required"), M.MODEL),
+    Example("zhipu, model", 403, {"error": {"code": "1220", "message": "您无权访问glm"}}, M.AUTH),
+    Example("groq, terms", 400, error(GROQ_TERMS, code="model_terms_required"), M.AUTH),
     Example("cohere, removed", 404, {"message": "model 'command' was removed on September 15, 2025."}, M.MODEL),
     Example("together, own", 400, error(TOGETHER_OWN, type="invalid_request_error"), M.MODEL),
-    Example("lm studio, memory", 400, error("Failed to load it", code="model_load_failed"), M.MODEL),
+    Example("lm studio, memory", 400, error("No luck", code="model_load_failed"), M.CAPACITY),
+    Example("lm studio, said", 400, error(NO_ROOM[-1], type="invalid_request_error"), M.CAPACITY),
     Example("databricks", 404, {"error_code": "ENDPOINT_NOT_FOUND", "message": "no"}, M.MODEL),
     Example("databricks, said", 404, {"message": "The endpoint 'x' does not exist."}, M.MODEL),
     Example("openai, plain", 404, error(NOT_A_CHAT, param="model", code=None), M.MODEL),
@@ -186,7 +215,7 @@ DOCUMENTED = [
     Example("new api", 500, error("user sensitive words detected", code="sensitive_words_detected"), M.FILTERED),
     Example("vercel", 403, error("AI Gateway requires a valid credit card on file to service requests."), M.CREDIT),
     Example("anthropic, workspace", 400, error(ANTHROPIC_SPENT.replace("You have", "This workspace has")), M.CREDIT),
-    Example("bedrock, marketplace", 403, {"message": "Model access is denied due to IAM user or role"}, M.MODEL),
+    Example("bedrock, marketplace", 403, {"message": "Model access is denied due to IAM user or role"}, M.AUTH),
     Example("baseten", 400, {"error": "Model has been deactivated"}, M.MODEL),
     Example("watsonx", 400, error("input tokens 5000 cannot exceed the total tokens limit 4096 for it"), M.CONTEXT),
     Example("tabbyapi", 400, {"detail": "Context length 5000 is greater than max_seq_len 4096."}, M.CONTEXT),
@@ -331,8 +360,13 @@ EXAMPLES = [
     Example("anthropic", 413, {"type": "error", "error": {"type": "request_too_large", "message": "m"}}, M.TOO_LARGE),
     # The account may not use this model.
     *DENIED,
-    Example("openai, unverified, in a stream", 0, error("Verify", code="model_access_denied")["error"], M.MODEL),
+    *NOBODY_ALLOWED,
+    Example("openai, unverified, in a stream", 0, error("Verify", code="model_access_denied")["error"], M.AUTH),
     # No such model.
+    Example(
+        "openai, project", 403, error("Project `p` does not have access to model `m`", code="model_not_found"), M.MODEL
+    ),
+    Example("volcengine", 404, error("has not activated the model", code="ModelNotOpen"), M.MODEL),
     Example("openai", 404, error("The model `x` does not exist", code="model_not_found"), M.MODEL),
     Example(
         "vllm", 404, {"object": "error", "message": "The model `x` does not exist.", "type": "NotFoundError"}, M.MODEL
@@ -434,7 +468,10 @@ EXAMPLES = [
     Example("ollama", 503, {"error": "server busy, please try again.  maximum pending requests exceeded"}, M.CAPACITY),
     Example("hugging face", 503, {"error": "Model x is currently loading", "estimated_time": 20.0}, M.CAPACITY, 20),
     Example("llama.cpp", 503, error("Loading model", type="unavailable_error", code=503), M.CAPACITY),
+    *(Example(f"no room, {n}", 500, {"error": said}, M.CAPACITY) for n, said in enumerate(NO_ROOM)),
     # It broke.
+    Example("not implemented", 501, error("not implemented"), M.FAILED),
+    Example("llama.cpp", 501, error("This server does not support tools", type="not_supported_error"), M.FAILED),
     Example("llama.cpp", 500, error(LLAMA_BROKE, code=500, type="server_error"), M.FAILED),
     Example("llama.cpp in a stream", 0, {"code": 500, "message": LLAMA_BROKE, "type": "server_error"}, M.FAILED),
     Example("openai", 500, error("The server had an error", type="server_error"), M.FAILED),
@@ -446,7 +483,8 @@ EXAMPLES = [
     Example("openai", 400, error("Invalid value", param="temperature", code="invalid_value"), M.REFUSED),
     Example("mistral", 422, {"object": "error", "message": {"detail": EXTRA}}, M.REFUSED),
     Example("ollama", 400, error("registry.ollama.ai/library/gemma does not support tools"), M.REFUSED),
-    Example("llama.cpp", 501, error("This server does not support tools", type="not_supported_error"), M.REFUSED),
+    Example("openrouter, tools", 404, error("No endpoints found that support tool use.", code=404), M.REFUSED),
+    Example("openrouter, images", 404, error("No endpoints found that support image input", code=404), M.REFUSED),
     *(Example("llama.cpp", 500, error(said, code=500, type="server_error"), M.REFUSED) for said in LLAMA_UNREADABLE),
     Example("ollama", 500, {"error": "this model is missing data required for image input"}, M.REFUSED),
     Example("minimax", 0, {"base_resp": {"status_code": 2013, "status_msg": "invalid params"}}, M.REFUSED),

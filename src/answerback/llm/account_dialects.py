@@ -7,9 +7,10 @@ look like one.
 
 from answerback.kernel.errors import Concerns
 from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
-from answerback.llm.sentences import MODEL_DENIED, NO_MONEY, NOT_HERE, QUOTA
+from answerback.llm.sentences import MODEL_DENIED, NO_MONEY, NOBODY_ALLOWED, NOT_HERE, QUOTA
 
 NO_ACCESS = "the provider's account has no access to this model"
+NO_PROVIDER_ALLOWED = "the settings of the provider's account allow none of those who serve this model"
 REGION = "the upstream does not serve the country or region that the relay calls from"
 FIREWALL = "a firewall before the upstream refused the call: a bot check, a blocked address, or a text like an attack"
 
@@ -21,32 +22,51 @@ ACCOUNT: tuple[Row, ...] = (
     # The account may not use, or cannot pay for, this model: others answer.
     row(
         Meaning.MODEL,
-        "OpenAI (403 model_not_found is a project without access), GitHub Models",
+        "OpenAI (403 model_not_found is a project without access), Anthropic",
         statuses=(401, 403),
-        words="model_not_found not_found_error model_not_allowed no_access model_not_supported model_not_available "
-        "model_disabled",
+        words="model_not_found not_found_error",
         ours=NO_ACCESS,
     ),
+    row(Meaning.MODEL, "Volcengine: 404 ModelNotOpen", statuses=(404,), words="modelnotopen", ours=NO_ACCESS),
     row(
-        Meaning.MODEL,
-        "Volcengine (404 ModelNotOpen); OpenAI, LiteLLM, Groq and DashScope in other statuses, or in a stream",
+        Meaning.AUTH,
+        "GitHub Models (403 no_access), Groq, GitHub Copilot",
+        statuses=(401, 403),
+        words="model_not_allowed no_access model_not_supported model_not_available model_disabled",
+        ours=NO_ACCESS,
+        concerns=Concerns.MODEL,
+    ),
+    row(
+        Meaning.AUTH,
+        "OpenAI, LiteLLM, Groq, DashScope and Volcengine, in various statuses, or in a stream",
         words="modelnotopen model_access_denied key_model_access_denied team_model_access_denied "
         "model_permission_blocked_org model_permission_blocked_project model.accessdenied model_terms_required",
         ours=NO_ACCESS,
+        concerns=Concerns.MODEL,
     ),
     row(
-        Meaning.MODEL,
+        Meaning.AUTH,
         "SiliconFlow (403), error codes: 30003; Zhipu and Z.ai, error codes: 1220 (403), 1311 (429)",
         statuses=(403, 429),
         words="30003 1220 1311",
         ours=NO_ACCESS,
+        concerns=Concerns.MODEL,
     ),
     row(
-        Meaning.MODEL,
+        Meaning.AUTH,
         "OpenAI (a project, an organization that is not verified), Groq, Bedrock, Hugging Face, New API: sentences",
         statuses=(401, 403),
         says=MODEL_DENIED,
         ours=NO_ACCESS,
+        concerns=Concerns.MODEL,
+    ),
+    row(
+        Meaning.AUTH,
+        "OpenRouter: 404 for a data policy, or a list of allowed providers, in the account's settings",
+        statuses=(NO_STATUS, 400, 404),
+        says=_BEGINS + NOBODY_ALLOWED,
+        ours=NO_PROVIDER_ALLOWED,
+        concerns=Concerns.MODEL,
     ),
     row(
         Meaning.CREDIT,

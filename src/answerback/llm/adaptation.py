@@ -101,9 +101,10 @@ def change_after(error: ProviderError, body: Mapping[str, Json], optional: froze
 
 
 def _refuses(error: ProviderError) -> bool:
-    """Whether the request is refused; servers in Python that pass fields on as arguments fail with a 500."""
+    """Whether the request is refused; servers in Python that pass fields on as arguments fail with a 500, others say
+    with a 501 what they do not implement."""
     if error.failure.code is ErrorCode.UPSTREAM_ERROR:
-        return _NO_ARGUMENT.search(error.reason or "") is not None
+        return error.http_status == 501 or _NO_ARGUMENT.search(error.reason or "") is not None
     return error.failure.code is ErrorCode.UPSTREAM_REFUSED
 
 

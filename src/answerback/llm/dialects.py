@@ -11,7 +11,17 @@ from answerback.kernel.errors import Concerns
 from answerback.llm.account_dialects import ACCOUNT, FIREWALL
 from answerback.llm.error_bodies import HTTPS_WANTED, ErrorBody
 from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
-from answerback.llm.sentences import CONTEXT, FILTERED, NO_MODEL, NOT_LOADED, NOWHERE, UNREADABLE
+from answerback.llm.sentences import (
+    CONTEXT,
+    FILTERED,
+    NO_MEMORY,
+    NO_MODEL,
+    NO_SLOT,
+    NOT_LOADED,
+    NOWHERE,
+    UNREADABLE,
+    UNSUPPORTED,
+)
 
 SPEAKS_TLS = "the upstream speaks TLS at this port; its base URL should begin with https://"
 
@@ -98,17 +108,36 @@ TABLE: tuple[Row, ...] = (
         says=CONTEXT,
     ),
     row(
+        Meaning.CAPACITY,
+        "Ollama (500, memory), llama.cpp (no slot), vLLM and TGI (CUDA), TabbyAPI (still loading): sentences",
+        statuses=(NO_STATUS, 424, 500, 501, 502, 503, 504, 507),
+        says=f"{NO_MEMORY}|{NO_SLOT}",
+    ),
+    row(
+        Meaning.CAPACITY,
+        "LM Studio (400): it cannot load the model for now; its words come first",
+        statuses=(400,),
+        says=rf"^(?:error:? )?(?:the |cuda )?(?:{NO_MEMORY}|{NO_SLOT})",
+    ),
+    row(Meaning.CAPACITY, "LM Studio: 400 model_load_failed", statuses=(400,), words="model_load_failed"),
+    row(
+        Meaning.REFUSED,
+        "OpenRouter: 404 for tools, images or parameters that no endpoint of the model takes",
+        statuses=(NO_STATUS, 400, 404),
+        says=UNSUPPORTED,
+    ),
+    row(
         Meaning.MODEL,
         "OpenAI, Azure (DeploymentNotFound), Groq, Mistral (1500), Together, Hugging Face, DashScope, GitHub Models",
         statuses=_LOOKUP,
         words="model_not_found modelnotfound model_not_available deploymentnotfound model_decommissioned invalid_model "
         "model_not_supported unknown_model model_not_exist resourcenotfoundexception model_deprecated "
         "operationnotsupported resource_not_found_error resource_does_not_exist invalidendpoint.closedendpoint "
-        "invalidendpointormodel.notfound endpoint_not_found model_load_failed",
+        "invalidendpointormodel.notfound endpoint_not_found",
     ),
     row(
         Meaning.MODEL,
-        "New API (503 model_not_found: no channel has the model), Ollama (500, memory), Xinference, TabbyAPI",
+        "New API (503 model_not_found: no channel has the model), Xinference, TabbyAPI",
         statuses=(500, 503),
         words="model_not_found",
     ),
@@ -170,7 +199,7 @@ TABLE: tuple[Row, ...] = (
         "Ollama (server busy), Hugging Face (is currently loading), Together, Gemini, Groq, Databricks: sentences",
         statuses=(NO_STATUS, 498, 500, 502, 503, 529),
         says=r"overloaded|(?:at|over) capacity|capacity (?:temporarily )?exceeded|(?:too|server) busy|currently loading"
-        r"|loading model|no capacity|scaling up",
+        r"|no capacity|scaling up",
     ),
     row(Meaning.CAPACITY, "Groq, errors: 498 flex tier; Anthropic, errors: 529", statuses=(498, 529)),
     row(
@@ -203,7 +232,6 @@ TABLE: tuple[Row, ...] = (
         "RFC 9110 (408), xAI (409), RFC 8470 (425), Bedrock and TGI (424), Google (499 CANCELLED)",
         statuses=(NO_STATUS, 408, 409, 424, 425, 499),
     ),
-    row(Meaning.REFUSED, "llama.cpp: 501 not_supported_error", statuses=(501,)),
 )
 
 BLOCKED = row(

@@ -34,7 +34,7 @@ class Meaning(StrEnum):
     TOO_LARGE = "too_large"
     """The request is larger than the upstream, or the account's limit a minute, ever takes: final."""
     MODEL = "model"
-    """There is no such model there, or none for the account: final for this provider."""
+    """There is no such model there: final for this provider."""
     FILTERED = "filtered"
     """A filter refused the request: final."""
     WRONG_PATH = "wrong_path"

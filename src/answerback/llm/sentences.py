@@ -34,7 +34,7 @@ NO_MODEL = (
     r"\bmodels?\b[^;]{0,80}(?:does not exist|not exist|not found|is not (?:a valid|supported by|available)"
     r"|no longer (?:available|supported)|(?:has been|was) (?:deprecated|decommissioned|retired|removed|deactivated))"
     r"|^model: |(?:unknown|invalid|unsupported|no such) model|not a valid model"
-    r"|no (?:endpoints|allowed providers) (?:found|are)"
+    r"|no endpoints found"
     r"|model identifier is invalid|on-demand throughput isn.t supported|模型不存在"
     r"|unable to access (?:non-serverless )?model"
     r"|deployment for this resource does not exist|no deployments? (?:found|available) (?:for|with) model"
@@ -44,10 +44,29 @@ NO_MODEL = (
     r"|not a chat model|only supported in v1/"
     r"|^function\b[^;\n]{0,60}(?:not found for account|degraded)"
 )
-NOT_LOADED = (
-    r"model requires more system memory|no models? (?:is|are) (?:currently )?loaded|\bmodel not found, uid|无可用渠道"
-)
+NOT_LOADED = r"no models? (?:is|are) (?:currently )?loaded|\bmodel not found, uid|无可用渠道"
 """A server that runs, without the model."""
+NO_MEMORY = (
+    r"(?:requires|needs) more (?:system |gpu |video )?(?:memory|v?ram)\b|\bout of (?:\w+ )?(?:memory|v?ram)\b|\boom\b"
+    r"|(?:not enough|insufficient|no) (?:\w+ ){0,2}(?:memory|v?ram|system resources|kv cache)\b"
+    r"|(?:failed|unable|cannot|could not|couldn.t) (?:to )?(?:re)?alloc|\bbad_alloc\b|cudamalloc failed"
+    r"|(?:failed|unable) to load (?:the )?model\b|error loading model\b|\bmodel failed to load\b"
+)
+"""A server without the memory for the model."""
+NO_SLOT = (
+    r"\bno (?:free |idle )?slots? (?:is |are )?(?:currently )?(?:available|free)|\bslots? unavailable"
+    r"|all slots are busy"
+    r"|\bmodel\b[^;\n]{0,80}(?:is|being) (?:still |currently )?(?:(?:load|start|warm)ing|being loaded)\b"
+    r"|\bloading (?:the )?model"
+    r"|model (?:is )?not (?:yet ready|ready(?: yet)?|yet loaded|loaded yet)"
+)
+"""A server that has no place, or whose model is not there yet."""
+NOBODY_ALLOWED = (
+    r"(?:no endpoints (?:found|available) (?:matching|that match) your|no allowed providers (?:are|found)"
+    r"|all providers have been ignored)"
+)
+UNSUPPORTED = r"no endpoints (?:found|available) that (?:support|can handle)"
+"""A parameter, or a kind of input, that nobody who serves the model takes."""
 MODEL_DENIED = (
     r"(?:do(?:es)?(?: not|n.t) have|has no|have no|no) (?:access|permission)\b[^;\n]{0,60}\bmodels?\b"
     r"|model access is denied|must be verified to use the model"
