@@ -1,5 +1,7 @@
 """Receivers: how they answer, resending all that match, endpoints and secrets."""
 
+import asyncio
+
 from browsing import Visitor
 from playwright.async_api import expect
 from storefront import Shop
@@ -137,6 +139,23 @@ async def test_an_endpoint_names_the_other_path_of_its_server_that_fails(visitor
     item = page.get_by_role("listitem").filter(has_text="log")
     await item.get_by_text("Partly failing").wait_for()
     await item.get_by_text("the receiver answered 410: /crm-of-two").wait_for()
+
+
+async def test_callbacks_that_are_being_sent_are_counted(visitor: Visitor, running: Shop) -> None:
+    answered = asyncio.Event()
+    running.receiver.on("/slow", behaviours.delayed(answered))
+    message = {"key": visitor.key, "path": "/slow", "stateless": True}
+    jobs = [await running.say("Do you ship to Norway?", **message) for _ in range(2)]
+    page = await visitor.open("/console/receivers")
+    await visitor.sees("2 being sent")
+
+    await visitor.open("/console")
+    await visitor.role("link", "2 being sent").click()
+
+    await page.wait_for_url("**/console/jobs?delivery=sending")
+    for job in jobs:
+        await page.locator(f"tr[data-key='{job}']").get_by_text("Sending").wait_for()
+    answered.set()
 
 
 FROZEN = "const start = Date.now(); Date.now = () => start;"

@@ -44,7 +44,7 @@ async def test_a_tenant_sees_what_is_its_own_and_an_operator_sees_all(api: Api) 
 
     assert [each["jobs"]["queued"] for each in (default, shops, everybody)] == [1, 2, 3]
     assert [each["callbacks"]["pending"] for each in (default, shops, everybody)] == [1, 0, 1]
-    assert default["callbacks"] == {"owed": 1, "pending": 1, "held": 0, "dead": 0}
+    assert default["callbacks"] == {"owed": 1, "pending": 1, "held": 0, "sending": 0, "dead": 0}
     assert await seen(api, OPERATOR, f"?tenant={shop['tenant_id']}") == shops
     assert (await api("GET", f"/v1/overview?tenant={shop['tenant_id']}", CLIENT)).status == 403
 

@@ -61,6 +61,21 @@ async def test_each_receiver_has_what_it_is_owed_and_how_it_answers(stores: Stor
     assert list(found) == ["https://blog.example:443", "https://shop.example:443"]
 
 
+async def test_what_is_being_sent_is_owed_until_the_receiver_answers(stores: Stores) -> None:
+    await owe(stores, 2, SHOP)
+    await attempt(stores, TOOK)
+    await owe(stores, 3, BLOG)
+    sent = (await claim(stores)).deliveries
+
+    blog, shop = (await shown(stores)).values()
+
+    assert (blog.origin, blog.waiting, blog.sending, shop.sending) == ("https://blog.example:443", 0, 3, 0)
+
+    for each in sent:
+        await stores.deliveries.delivered(each, TOOK)
+    assert [each.sending for each in (await shown(stores)).values()] == [0, 0]
+
+
 async def test_one_that_could_not_be_reached_is_tried_before_its_schedules_step(
     stores: Stores, clock: FakeClock
 ) -> None:

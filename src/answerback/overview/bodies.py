@@ -51,6 +51,7 @@ class OwedCallbacks(BaseModel):
     owed: int = Field(examples=[1])
     pending: int = Field(examples=[1])
     held: int = Field(examples=[0])
+    sending: int = Field(description="At their receivers, who have not answered yet.", examples=[0])
     dead: int = Field(examples=[0])
 
 
@@ -102,7 +103,7 @@ def overview_body(
 ) -> OverviewBody:
     """`operator`: whether an operator will see it."""
     waiting, owed, today = seen.depth.jobs, seen.depth.deliveries, seen.today
-    pending, held = owed[DeliveryState.PENDING], owed[DeliveryState.HELD]
+    pending, held, sending = (owed[each] for each in (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.SENDING))
     return OverviewBody(
         mock=answering.mock,
         default_model=answering.default_model,
@@ -115,9 +116,10 @@ def overview_body(
         jobs=WaitingJobs(**waiting),
         oldest_queued_seconds=round(seen.depth.oldest_job_seconds, 3) if waiting[JobState.QUEUED] else None,
         callbacks=OwedCallbacks(
-            owed=pending + held + owed[DeliveryState.SENDING],
+            owed=pending + held + sending,
             pending=pending,
             held=held,
+            sending=sending,
             dead=owed[DeliveryState.DEAD],
         ),
         minutes=[MinuteBody(minute=each.at, completed=each.completed, failed=each.failed) for each in seen.minutes],

@@ -42,6 +42,9 @@ class ReceiverBody(BaseModel):
     )
     waiting: int = Field(description=f"Callbacks that wait for an attempt, of {COUNTED:,} at most.", examples=[3])
     held: int = Field(description=f"Held behind those, of the newest {NEWEST:,}.", examples=[1])
+    sending: int = Field(
+        description=f"Sent to it just now and not answered yet, of the newest {NEWEST:,}.", examples=[0]
+    )
     dead: int = Field(description=f"Given up and not erased, of the newest {NEWEST:,}.", examples=[0])
     last_error: str | None = Field(description="Why the last attempt failed.", examples=["the receiver answered 503"])
     failing: list[FailingPathBody] = Field(description=f"The newest {MAX_FAILING} of those that were looked at.")

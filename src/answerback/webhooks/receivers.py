@@ -50,6 +50,7 @@ class Receiver:
     healthy: bool | None
     waiting: int
     held: int
+    sending: int
     dead: int
     last_error: str | None
     failing: tuple[FailingPath, ...]
@@ -68,6 +69,7 @@ class _Owed:
 
     waiting: int
     held: int
+    sending: int
     dead: int
     due: int | None
 
@@ -83,9 +85,9 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
     # Of an erased one nothing is left to send.
     resendable = [row for row in dead if not row.erased]
     owed = Counter({origin: row.rows for origin, row in waiting.items()})
-    owed.update(row.origin for row in (*held, *resendable))
+    owed.update(row.origin for row in (*held, *sending, *resendable))
     origins = [origin for origin, _ in owed.most_common(MAX_RECEIVERS)]
-    others = dict.fromkeys(row.origin for row in (*sending, *delivered, *to_endpoints, *dead) if row.origin not in owed)
+    others = dict.fromkeys(row.origin for row in (*delivered, *to_endpoints, *dead) if row.origin not in owed)
     keys = [OriginKey(tenant_id, each) for each in (*origins, *list(others)[: MAX_RECEIVERS - len(origins)])]
     of_pending = yield from ends([key for key in keys if key.origin in waiting])
     newest = (held, dead, delivered, to_endpoints, sending)
@@ -96,7 +98,7 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
     tried: defaultdict[str, list[_Tried]] = defaultdict(list)
     for row in rows:
         tried[row.origin].append((row, attempts_of(row.attempts)))
-    all_held, all_dead = (Counter(row.origin for row in sort) for sort in (held, resendable))
+    all_held, all_sending, all_dead = (Counter(row.origin for row in sort) for sort in (held, sending, resendable))
     return [
         _receiver(
             tx,
@@ -105,6 +107,7 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
             _Owed(
                 waiting[key.origin].rows if key.origin in waiting else 0,
                 all_held[key.origin],
+                all_sending[key.origin],
                 all_dead[key.origin],
                 waiting[key.origin].run_at + tx.wall_ahead if key.origin in waiting else None,
             ),
@@ -144,6 +147,7 @@ def _receiver(
         healthy=None if last is None else last.status == DeliveryState.DELIVERED,
         waiting=owed.waiting,
         held=owed.held,
+        sending=owed.sending,
         dead=owed.dead,
         last_error=last.error if last is not None else None,
         failing=tuple(path for each in failing if each in by_id and (path := _failing_path(*by_id[each]))),

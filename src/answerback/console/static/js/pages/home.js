@@ -89,10 +89,10 @@ function open({ jobs, oldest_queued_seconds: oldest }) {
 }
 
 function callbacks({ callbacks: owed }) {
-  const links = ["pending", "held", "dead"].filter((state) => owed[state]);
-  const shown = links.map((state) =>
-    h("a", { href: `/console/jobs?delivery=${state}` }, `${short(owed[state])} ${state}`),
-  );
+  const states = { pending: "pending", held: "held", sending: "being sent", dead: "dead" };
+  const shown = Object.entries(states)
+    .filter(([state]) => owed[state])
+    .map(([state, words]) => h("a", { href: `/console/jobs?delivery=${state}` }, `${short(owed[state])} ${words}`));
   return figure(
     "Callbacks owed",
     short(owed.owed),

@@ -107,12 +107,8 @@ function row(one, { again, tenant }) {
       problems(one),
     ),
     h("td", {}, health(one)),
-    h("td.number", { "data-name": "Waiting" }, waiting ? number(waiting) : h("span.none.muted", {}, "–")),
-    h(
-      "td.number",
-      { "data-name": "Dead" },
-      one.dead ? h("span.problem", {}, number(one.dead)) : h("span.none.muted", {}, "–"),
-    ),
+    h("td.number", { "data-name": "Waiting" }, waiting || !one.sending ? count(waiting) : null, underWay(one)),
+    h("td.number", { "data-name": "Dead" }, one.dead ? h("span.problem", {}, number(one.dead)) : count(0)),
     h("td.nowrap.muted", { "data-name": "Last attempt" }, one.last_attempt_at ? time(one.last_attempt_at) : "–"),
     h(
       "td.nowrap.muted",
@@ -131,6 +127,11 @@ function row(one, { again, tenant }) {
     ),
   );
 }
+
+const count = (n) => (n ? number(n) : h("span.none.muted", {}, "–"));
+
+/** Those that the receiver has not answered yet. */
+const underWay = ({ sending }) => (sending ? h("div.small.muted.nowrap", {}, `${number(sending)} being sent`) : null);
 
 /** Why the last attempt failed, or why those at some of its paths did. */
 function problems({ healthy, last_error: why, failing }) {

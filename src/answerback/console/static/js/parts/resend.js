@@ -81,12 +81,12 @@ function counting(count, submit, body, tenant) {
   return { soon };
 }
 
-/** How many callbacks wait, and how many are dead, at the receivers whose URLs begin so. */
+/** How many callbacks wait or are being sent, and how many are dead, at the receivers whose URLs begin so. */
 async function owedAt(view, prefix, tenant) {
   const { items } = await get("/v1/receivers", { tenant }, view.signal);
   const theirs = items.filter(({ url }) => prefix.startsWith(serverOf(url)) || serverOf(url).startsWith(prefix));
   const sum = (of) => theirs.reduce((so, one) => so + of(one), 0);
-  return { waiting: sum((one) => one.waiting + one.held), dead: sum((one) => one.dead) };
+  return { waiting: sum((one) => one.waiting + one.held + one.sending), dead: sum((one) => one.dead) };
 }
 
 /** Those of them that are not sent again. */
