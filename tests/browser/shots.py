@@ -88,7 +88,7 @@ async def play(visitor: Visitor) -> None:
     page = await visitor.open("/console/playground?by=webhook")
     await page.get_by_label("Message", exact=True).fill("Do you ship to Norway?")
     await page.get_by_label("Message", exact=True).press("Enter")
-    await page.get_by_text("Headers and body").click()
+    await page.get_by_text("Headers and body").first.click()
     await shoot(visitor, "playground")
 
 

@@ -118,6 +118,43 @@ async def test_what_is_refused_can_be_sent_once_more(visitor: Visitor, running: 
     assert await message.input_value() == ""
 
 
+async def test_the_inbox_shows_whatever_came_to_it(visitor: Visitor, running: Shop) -> None:
+    url = (await running.request("POST", "/v1/inbox", key=visitor.key))["url"]
+    async with running.http.post(url, json={"response": "Posted by nobody knows whom."}) as answer:
+        assert answer.ok
+    page = await visitor.open("/console/playground?by=webhook")
+    inbox = page.locator(".card").filter(has=page.get_by_role("heading", name="Inbox"))
+    await inbox.get_by_text("Posted by nobody knows whom.").first.wait_for()
+    await inbox.get_by_text("No signature").wait_for()
+
+    body = {"message": "Do you ship to Norway?", "callback_url": url}
+    job = (await running.request("POST", "/webhook", body, visitor.key))["job_id"]
+
+    newest = inbox.get_by_role("listitem").first
+    await newest.get_by_text("three to five days").first.wait_for()
+    await newest.get_by_text("Signature verified").wait_for()
+    assert await newest.get_by_role("link", name="Its job").get_attribute("href") == f"/console/jobs/{job}"
+    assert await visitor.faults() == []
+
+    await inbox.get_by_role("button", name="Empty it").click()
+    await inbox.get_by_text("Nothing has come").wait_for()
+    assert (await running.request("GET", "/v1/inbox", key=visitor.key))["items"] == []
+
+
+async def test_a_long_callback_in_the_inbox_says_that_it_was_cut(visitor: Visitor, running: Shop) -> None:
+    running.llm.on("Recite a saga.", replies.say("Saga begins. " + "word " * 20_000))
+    page = await visitor.open("/console/playground?by=webhook")
+    await page.get_by_label("Message", exact=True).fill("Recite a saga.")
+    await page.get_by_label("Message", exact=True).press("Enter")
+
+    came = page.get_by_role("region", name="Messages").get_by_role("listitem").filter(has_text="Signature verified")
+    await came.get_by_text("Cut: only the first 64 KiB are kept here.").wait_for()
+    assert (await came.locator(".bubble-body").inner_text()).startswith("Saga begins. word word")
+
+    await came.get_by_role("link", name="The whole answer is on the job's page.").click()
+    await page.get_by_role("heading", name="Answer", exact=True).wait_for()
+
+
 @pytest.mark.parametrize(("by", "name"), [("", "Chat"), ("webhook", "Messages")])
 async def test_a_talk_is_one_landmark(visitor: Visitor, by: str, name: str) -> None:
     page = await visitor.open(f"/console/playground?by={by}")

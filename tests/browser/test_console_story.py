@@ -13,7 +13,7 @@ async def test_a_message_of_the_playground_comes_back_to_its_inbox(visitor: Visi
 
     await visitor.sees("Yes, in three to five days.")
     await visitor.sees("Signature verified")
-    await page.get_by_text("Headers and body").click()
+    await page.get_by_text("Headers and body").first.click()
     shown = await page.locator(".bubble.assistant pre").first.inner_text()
     assert "webhook-signature: v1," in shown
     assert '"status": "completed"' in shown

@@ -4,6 +4,9 @@ import { fill, h } from "./dom.js";
 
 /** A connection that breaks for less is not worth a word. */
 const PATIENCE_MS = 4000;
+/** How long a change waits until it is shown by what is `live`. */
+const SOON_MS = 2000;
+const REREAD_MS = 10_000;
 const INTERRUPTED = "The connection to the service is interrupted. What is shown may have changed.";
 
 export class View {
@@ -69,6 +72,20 @@ export class View {
         wait = Math.max((error.retryAfter ?? 0) * 1000, Math.min(wait * 2, 30_000));
       }
     }
+  }
+
+  /** Reads again now and then, when the page is looked at again, and, unless it `isSlow`, soon after jobs moved. */
+  live(read, { isSlow = false } = {}) {
+    let due = Date.now() + REREAD_MS;
+    const move = () => (due = 0);
+    document.addEventListener("visibilitychange", move, { signal: this.signal });
+    addEventListener("focus", move, { signal: this.signal });
+    if (!isSlow) this.feed.addEventListener("jobs", move, { signal: this.signal });
+    this.every(SOON_MS, async () => {
+      if (Date.now() < due) return null;
+      due = Date.now() + REREAD_MS;
+      await read();
+    });
   }
 
   /** Does what the reader asked for; where that fails, the page stays as it is and says why. */

@@ -15,9 +15,6 @@ import { time } from "../time.js";
 export const title = "Receivers";
 
 const COLUMNS = ["Receiver", "Health", "Waiting", "Dead", "Last attempt", "Next attempt", ""];
-/** How long a change waits until it is shown. */
-const SOON_MS = 2000;
-const REREAD_MS = 10_000;
 /** How many failing paths of a receiver are named. */
 const SHOWN_PATHS = 3;
 
@@ -55,26 +52,12 @@ export async function page(view) {
     return items;
   };
   const items = await read();
-  live(view, read);
+  view.live(read);
   if (tenant && tenant !== view.session.tenant) return;
   own = await endpoints(view);
-  live(view, own.read, { isSlow: true });
+  view.live(own.read, { isSlow: true });
   own.drawHealth(items);
   fill(parts.more, own.element, secret());
-}
-
-/** Reads again now and then, when the page is looked at again, and, unless it `isSlow`, soon after jobs moved. */
-function live(view, read, { isSlow = false } = {}) {
-  let due = Date.now() + REREAD_MS;
-  const move = () => (due = 0);
-  document.addEventListener("visibilitychange", move, { signal: view.signal });
-  addEventListener("focus", move, { signal: view.signal });
-  if (!isSlow) view.feed.addEventListener("jobs", move, { signal: view.signal });
-  view.every(SOON_MS, async () => {
-    if (Date.now() < due) return null;
-    due = Date.now() + REREAD_MS;
-    await read();
-  });
 }
 
 const isOwed = (one) => one.waiting + one.held + one.dead > 0;
