@@ -238,6 +238,16 @@ LIVENESS = [
     b'data: {"usage": null}\n\n',
     b'data: {"code": 0, "msg": "success"}\n\n',
     b'data: {"type": "session.created", "session_id": "s"}\n\n',
+    b"data: null\n\n",
+    b"data: []\n\n",
+    b"data: [null]\n\n",
+    b"data: {}\n\n",
+    b"data: 1\n\n",
+    b"data: true\n\n",
+    b'data: "ping"\n\n',
+    b'data: "a word that is no sign"\n\n',
+    b'data: {"choices": [null]}\n\n',
+    b'data: {"choices": [null, null], "id": "x"}\n\n',
     b'data: {"prompt_progress": {"total": 3, "processed": 1}}\n\n',
 ]
 """What gateways say beside an answer (Portkey, Perplexity, OpenRouter, Groq, llama.cpp)."""
@@ -249,6 +259,23 @@ async def test_signs_of_life_are_no_events(sign: bytes) -> None:
 
     assert await streamed(sign, first, sign, *rest, sign) == ("Hello", None)
     assert text_of(await joined(sign + first, *rest)) == "Hello"
+
+
+@pytest.mark.parametrize("sign", LIVENESS, ids=str)
+async def test_signs_of_life_alone_are_no_answer(sign: bytes) -> None:
+    for read in (streamed, joined):
+        with pytest.raises(ProviderError):
+            await read(sign, sign, b"data: [DONE]\n\n")
+
+
+async def test_a_choice_of_null_beside_the_answer_stands_for_nothing() -> None:
+    beside = [{"choices": [None, *each["choices"]]} for each in WHOLE]
+    whole = {**COMPLETION, "choices": [None, *COMPLETION["choices"]]}
+
+    assert await streamed(sse(*beside, DONE)) == ("Hello", None)
+    assert text_of(await joined(sse(*beside, DONE))) == "Hello"
+    assert text_of(await joined(json.dumps(whole).encode(), kind=JSON)) == "Hello"
+    assert (await streamed(json.dumps(whole).encode(), kind=JSON))[0] == "Hello"
 
 
 ENDS = (b"[done]", b"[Done] ", b"DONE", b"[END]", b"<DONE>", b"[ DONE ]", b"[DONE].", b"[DONE]\\n", b'{"done": true}')
@@ -397,9 +424,10 @@ BROKEN: dict[str, tuple[Any, ...]] = {
     "two choices, one whole": (piece("a"), piece("b"), piece("c", index=1), piece(None, "stop")),
     "an end of a choice that did not begin": (piece("a"), piece("b"), piece(None, "stop", index=1)),
     "choices that were not asked for": (piece("a"), piece("b", index=1), piece("c"), piece(None, "stop")),
-    "an event of nothing": (*HELLO, {}, piece(finish="stop"), DONE),
-    "an event of null": (*HELLO, "null", piece(finish="stop"), DONE),
-    "an event of an empty list": (*HELLO, "[]", piece(finish="stop"), DONE),
+    "an event that is not JSON": (*HELLO, "nul", piece(finish="stop"), DONE),
+    "an event of two texts": (*HELLO, '"a" "b"', piece(finish="stop"), DONE),
+    "a list that may hold an answer": (*HELLO, '[1, {"choices": []}]', piece(finish="stop"), DONE),
+    "a choice that is a text": (*HELLO, {"choices": ["a"]}, piece(finish="stop"), DONE),
     "an answer of nothing": (piece(""), piece(finish="stop"), DONE),
     "an answer of blanks": (piece(" \n"), piece(finish="stop"), DONE),
     "whole answers, longer and longer": ({"choices": [COMPLETION["choices"][0] | {"finish_reason": None}]}, COMPLETION),

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 
 import pytest
 
-from answerback.kernel.errors import ProviderError
+from answerback.http.upstream import status_of
+from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork
 from answerback.llm.embeddings import read_embeddings
+from answerback.llm.model import Api, ChatRequest
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.testing import replies
+from answerback.testing.llm import FakeLLM
 
 VECTOR = ", ".join(str(n * 1.25e-7) for n in range(3_072))
 
@@ -21,8 +26,8 @@ class Whole:
         data = ", ".join(f'{{"index": {n}, "embedding": {vector}}}' for n, vector in enumerate(vectors))
         self.body = f'{{"model": "m[1, 2]", "data": [{data}], "usage": {{"prompt_tokens": 7}}}}'.encode()
 
-    async def read(self) -> bytes:
-        return self.body
+    async def read_what_came(self) -> tuple[bytes, ProviderError | None]:
+        return self.body, None
 
 
 async def test_millions_of_numbers_are_passed_on_while_others_have_their_turns() -> None:
@@ -55,3 +60,17 @@ async def test_short_vectors_are_read_as_they_are() -> None:
     _, document = await read_embeddings(Whole("[0.5, -1]"), lambda: 0, HeavyWork())  # type: ignore[arg-type]
 
     assert json.dumps(document["data"]) == '[{"index": 0, "embedding": [0.5, -1]}]'
+
+
+async def test_embeddings_that_break_off_behind_a_good_head_are_no_answer(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    """They may have been paid for: the upstream was there."""
+    llm.then(replies.break_off())
+    request = ChatRequest({"model": "m", "input": "x"}, 5, api=Api.EMBEDDINGS)
+
+    with pytest.raises(ProviderError) as caught:
+        await provider.send(request)
+
+    assert (caught.value.failure.code, caught.value.retryable) == (ErrorCode.UPSTREAM_INVALID, True)
+    assert status_of(caught.value) == 502

@@ -164,11 +164,10 @@ class ChunkReader:
         document = without_blank_error(document)
         if (error := error_in(document)) is not None:
             raise error_in_body(error, NO_HEADERS, self._now())
+        document = completions.without_nulls(document)
         usage, choices = usage_of(document), document.get("choices")
         self.counted = self.counted or usage is not None
         if not choices and not isinstance(choices, list) and usage is None:
-            if not document:
-                raise completions.invalid("holds an event of nothing")
             self._aside = self._aside or document
             return None
         document = self._head.conforming(document)

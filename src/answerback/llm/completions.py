@@ -183,6 +183,14 @@ _LENIENT = json.JSONDecoder(
 )
 
 
+def without_nulls(document: dict[str, Json]) -> dict[str, Json]:
+    """The document without choices that are null, which stand for nothing."""
+    choices = document.get("choices")
+    if not isinstance(choices, list) or all(choice is not None for choice in choices):
+        return document
+    return Mended({**document, "choices": [choice for choice in choices if choice is not None] or None})
+
+
 def check(choice: Mapping[str, Json]) -> None:
     """Raises ProviderError unless the choice is an answer: it says why it ends, and has text, tool calls or one of the
     fields of `WITHOUT_TEXT`, or was ended by a limit or a filter. Tool calls that name no tool are no answer."""

@@ -54,7 +54,7 @@ async def _read_document(
     if is_plain(document):
         return body.removeprefix(BOM_UTF8), document
     if isinstance(document, dict):
-        document = without_blank_error(document)
+        document = completions.without_nulls(without_blank_error(document))
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
         return _conforming(body, document, Head(COMPLETION, model, now), now)
     if good and not isinstance(document, dict):
