@@ -1,12 +1,15 @@
 """A client that hangs up stops the work of its request, and nothing else does."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 from starlette.requests import Request
+from starlette.types import Scope
 
 from answerback.http.disconnect import CLIENT, Client, ClientGone, while_connected
+from answerback.http.sse import sse_response
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, Patient, serving
 
@@ -43,9 +46,12 @@ def client() -> Client:
     return Client(nothing, nothing)
 
 
+def scope_of(client: Client) -> Scope:
+    return {"type": "http", "extensions": {CLIENT: client}}
+
+
 def do(work: Work, client: Client) -> asyncio.Task[str]:
-    request = Request({"type": "http", "extensions": {CLIENT: client}})
-    return asyncio.create_task(while_connected(request, work()))
+    return asyncio.create_task(while_connected(scope_of(client), work()))
 
 
 async def test_the_work_ends_for_a_client_that_stays(work: Work, client: Client) -> None:
@@ -76,7 +82,7 @@ async def test_the_work_for_a_client_that_has_gone_is_stopped_at_once(work: Work
 
 async def test_a_client_that_hangs_up_after_the_work_stops_nothing(work: Work, client: Client) -> None:
     async def request_and_more() -> str:
-        await while_connected(Request({"type": "http", "extensions": {CLIENT: client}}), work())
+        await while_connected(scope_of(client), work())
         client.went()
         await asyncio.sleep(0)
         return "went on"
@@ -100,17 +106,16 @@ async def test_a_failure_of_the_work_is_its_own(client: Client) -> None:
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        await while_connected(Request({"type": "http", "extensions": {CLIENT: client}}), fail())
+        await while_connected(scope_of(client), fail())
 
 
 async def test_a_connection_that_closes_stops_the_work_of_its_request(work: Work) -> None:
     ended = asyncio.get_running_loop().create_future()
 
     async def app(scope: Any, receive: Any, _: Any) -> None:
-        request = Request(scope, receive)
-        await request.body()
+        await Request(scope, receive).body()
         try:
-            await while_connected(request, work())
+            await while_connected(scope, work())
         except ClientGone:
             ended.set_result("gone")
 
@@ -122,3 +127,33 @@ async def test_a_connection_that_closes_stops_the_work_of_its_request(work: Work
 
         assert await ended == "gone"
         await work.stopped.wait()
+
+
+async def test_a_connection_that_closes_ends_its_stream_and_the_log_of_requests_sees_it(work: Work) -> None:
+    ended = asyncio.get_running_loop().create_future()
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield b"data: 1\n\n"
+        await work()
+        yield b"data: 2\n\n"
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await Request(scope, receive).body()
+        received: list[str] = []
+
+        async def receive_noting() -> Any:
+            message = await receive()
+            received.append(message["type"])
+            return message
+
+        await sse_response(events())(scope, receive_noting, send)
+        ended.set_result(received)
+
+    async with serving(app, http=Patient) as port, asyncio.timeout(PATIENCE):
+        _, writer = await asyncio.open_connection(HOST, port)
+        writer.write(REQUEST)
+        await work.begun.wait()
+        writer.close()
+
+        assert await ended == ["http.disconnect"]
+        assert work.stopped.is_set()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from starlette.requests import Request
+from starlette.types import Scope
 
 T = TypeVar("T")
 
@@ -19,22 +19,18 @@ class Client:
     def __init__(self, hang_up: Callable[[], None], resume_reading: Callable[[], None]) -> None:
         self.hang_up = hang_up
         self._resume_reading = resume_reading
-        self._gone = False
+        self.gone = False
         self._when_gone: Callable[[], None] | None = None
 
     def when_gone(self, call: Callable[[], None] | None) -> None:
-        """From now on `call`, in place of an earlier one, is called when the client hangs up: at once if it has."""
+        """From now on `call`, in place of an earlier one, is called when the client hangs up."""
         self._when_gone = call
-        if call is None:
-            return
-        if self._gone:
-            call()
-        else:
+        if call is not None:
             self._resume_reading()
 
     def went(self) -> None:
         """The connection has ended."""
-        self._gone = True
+        self.gone = True
         if self._when_gone is not None:
             self._when_gone()
 
@@ -43,13 +39,17 @@ class ClientGone(Exception):
     """The client has hung up, so that no response will be read."""
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result. Raises ClientGone, and cancels the work, if the client hangs up first; a server without our
-    extension does not say that. One request has one such work at a time."""
-    client: Client | None = request.scope.get("extensions", {}).get(CLIENT)
+async def while_connected(scope: Scope, work: Coroutine[Any, Any, T]) -> T:
+    """The result of a request's work. Raises ClientGone, and cancels the work, if the client hangs up first; a server
+    without our extension does not say that. One request has one such work at a time."""
+    client: Client | None = scope.get("extensions", {}).get(CLIENT)
     task = asyncio.current_task()
     if client is None or task is None:
         return await work
+    if client.gone:
+        # A cancellation from here would hit whatever waits next, if the work waits for nothing.
+        work.close()
+        raise ClientGone
     stop = _Stop(task)
     client.when_gone(stop)
     try:

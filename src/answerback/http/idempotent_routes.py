@@ -57,12 +57,12 @@ class Idempotent:
         if key is None:
             if may_be_retried(request) and not streamed:
                 return await self._joinable.answer(request, tenant_id, answer, changes=changes)
-            return await while_connected(request, answer())
+            return await while_connected(request.scope, answer())
         record = await self._records.claim(IdempotentRequest(tenant_id, request.scope["path"], key, _hash(asked)))
         if isinstance(record, StoredResponse):
             return Response(record.body, record.status, {**record.headers, **REPLAYED})
         try:
-            response = await (while_connected(request, answer()) if streamed else answer())
+            response = await (while_connected(request.scope, answer()) if streamed else answer())
         except BaseException:
             await record.release()
             raise

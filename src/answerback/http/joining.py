@@ -92,7 +92,7 @@ class JoinableCalls:
         self._unkeep(call)
         received = False
         try:
-            response = await while_connected(request, _result(call.task))
+            response = await while_connected(request.scope, _result(call.task))
             received = True
             return response
         finally:

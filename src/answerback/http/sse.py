@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from answerback.http.codes import STOPPING
+from answerback.http.disconnect import ClientGone, while_connected
 from answerback.http.request_log import ERROR_CODE
 from answerback.http.upstream import code_of, status_of
 from answerback.kernel.errors import ProviderError
@@ -128,8 +129,7 @@ class StreamedResponse(Response):
         self._render_error = render_error
         self._quiet_seconds = quiet_seconds
         self._started = False
-        self._sending = False
-        self._sent = 0
+        self._comments: _Comments | None = None
         self.status_code = 200
         self.media_type = media_type
         self.background = None
@@ -142,7 +142,14 @@ class StreamedResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends until the end or the hang-up. Raises Aborted, which the middleware handles."""
         try:
-            await self._send_while_connected(receive, send)
+            try:
+                await while_connected(scope, self._send(send))
+            except ClientGone:
+                await _notice(receive)
+            finally:
+                if self._comments is not None:
+                    self._comments.end()
+                await self._pieces.aclose()
         except ProviderError as error:
             failure = error.failure
             scope[ERROR_CODE] = code_of(error)
@@ -160,42 +167,49 @@ class StreamedResponse(Response):
         last = self._render_error(status, code, message, param)
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
-    async def _send_while_connected(self, receive: Receive, send: Send) -> None:
-        sending = asyncio.ensure_future(self._send(send))
-        watch = asyncio.ensure_future(_gone(receive))
-        try:
-            await self._until_either(sending, watch, send)
-            if sending.done():
-                sending.result()
-        finally:
-            watch.cancel()
-            sending.cancel()
-            await asyncio.gather(sending, watch, return_exceptions=True)
-            await self._pieces.aclose()
-
-    async def _until_either(self, sending: asyncio.Task[None], watch: asyncio.Task[None], send: Send) -> None:
-        while True:
-            before = self._sent
-            done, _ = await asyncio.wait(
-                (sending, watch), timeout=self._quiet_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            if done:
-                return
-            if self._sent == before and self._started and not self._sending:
-                await send({"type": "http.response.body", "body": COMMENT, "more_body": True})
-
     async def _send(self, send: Send) -> None:
         self._started = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if self._quiet_seconds is not None:
+            send = self._comments = _Comments(send, self._quiet_seconds)
         async for piece in self._pieces:
-            self._sending = True
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            self._sending = False
-            self._sent += 1
-        self._sending = True
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _gone(receive: Receive) -> None:
+class _Comments:
+    """Sends a stream's messages, and a comment where none came for some `seconds`."""
+
+    def __init__(self, send: Send, seconds: float) -> None:
+        self._send = send
+        self._seconds = seconds
+        self._sending = self._sent = False
+        self._comment: asyncio.Future[None] | None = None
+        self._look_later()
+
+    async def __call__(self, message: Message) -> None:
+        self._sending = True
+        await self._send(message)
+        self._sending, self._sent = False, True
+
+    def end(self) -> None:
+        """Nothing more is sent."""
+        self._timer.cancel()
+        if self._comment is not None:
+            self._comment.cancel()
+
+    def _look_later(self) -> None:
+        self._sent = False
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
+
+    def _look(self) -> None:
+        if not self._sending and not self._sent and (self._comment is None or self._comment.done()):
+            comment = {"type": "http.response.body", "body": COMMENT, "more_body": True}
+            self._comment = asyncio.ensure_future(self._send(comment))
+        self._look_later()
+
+
+async def _notice(receive: Receive) -> None:
+    """Takes the hang-up from the server, for the log of requests."""
     while (await receive())["type"] != "http.disconnect":
         continue
