@@ -36,9 +36,10 @@ async def events(reply: Chunks, include_usage: bool) -> AsyncGenerator[bytes, No
             if chunk.usage is not None:
                 # Upstreams send `usage` in different chunks, some more than once: the last one counts.
                 counted = chunk
-            if chunk.has_choices or chunk.usage is None:
-                event = data_event(_without_usage(chunk, include_usage))
-                if held or _may_be_no_end(chunk):
+            if chunk.usage is None or chunk.has_choices:
+                has_none = chunk.usage is None and not include_usage
+                event = data_event(chunk.data if has_none else _without_usage(chunk, include_usage))
+                if held or (chunk.finish_reason is not None and classify(chunk.finish_reason) is Finish.UNKNOWN):
                     held.append(event)
                 else:
                     yield event
@@ -56,10 +57,6 @@ def error_chunk(status: int, code: str, message: str, param: str | None = None) 
     return data_event(openai_problem(status, code, message, param))
 
 
-def _may_be_no_end(chunk: Chunk) -> bool:
-    return chunk.finish_reason is not None and classify(chunk.finish_reason) is Finish.UNKNOWN
-
-
 def _counts(counted: Chunk) -> bytes | dict[str, Json]:
     """The chunk of the usage, as it came where it has no choices."""
     if counted.document.get("choices") == []:
@@ -68,7 +65,7 @@ def _counts(counted: Chunk) -> bytes | dict[str, Json]:
 
 
 def _without_usage(chunk: Chunk, include_usage: bool) -> bytes:
-    if chunk.usage is None and (not include_usage or _NO_USAGE.search(chunk.data)):
+    if chunk.usage is None and _NO_USAGE.search(chunk.data):
         return chunk.data
     document = {name: value for name, value in chunk.document.items() if name != "usage"}
     # In ASCII: a piece may end within a character, and that half could not be sent as UTF-8.

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import replace
 from functools import partial
 
 from fastapi import APIRouter
@@ -117,7 +116,7 @@ class _TextChunks:
     async def __anext__(self) -> Chunk:
         chunk = await anext(self._reply)
         document = _as_text(chunk.document)
-        return replace(chunk, document=document, data=_encoded(document))
+        return chunk._replace(document=document, data=_encoded(document))
 
     async def aclose(self) -> None:
         await self._reply.aclose()

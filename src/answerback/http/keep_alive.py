@@ -28,10 +28,9 @@ async def stream(
     """The `events` of what opens. If that has not opened after `seconds`, the stream begins with what `begin` returns
     and goes on with comments, and its failure is the stream's. Raises ProviderError for an earlier failure, which still
     has a status."""
-    task = asyncio.ensure_future(opening)
+    task = asyncio.get_running_loop().create_task(opening)
     try:
-        await asyncio.wait([task], timeout=seconds)
-        if task.done():
+        if await _done_within(task, seconds):
             return events(task.result())
     except BaseException:
         await _stop(task)
@@ -50,15 +49,32 @@ async def _kept_alive(
     try:
         yield b""  # taken by `stream`: only a generator that has begun stops the call when it is closed
         yield begin()
-        await asyncio.wait([task], timeout=seconds)
-        while not task.done():
+        while not await _done_within(task, seconds):
             yield COMMENT
-            await asyncio.wait([task], timeout=seconds)
         async with aclosing(events(task.result())) as rest:
             async for event in rest:
                 yield event
     finally:
         await _stop(task)
+
+
+async def _done_within(task: asyncio.Task[R], seconds: float) -> bool:
+    """Whether the call is over by then. `asyncio.wait` serves any number of them, and would cost each stream more."""
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    task.add_done_callback(wake)
+    timer = loop.call_later(seconds, wake)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        task.remove_done_callback(wake)
+    return task.done()
 
 
 async def _stop(task: asyncio.Task[R]) -> None:

@@ -24,8 +24,8 @@ class AlikeChunks:
         self._document: dict[str, Json] | None = None
         self._unlike = 0
 
-    def document(self, data: bytes) -> dict[str, Json] | None:
-        """The document of an event that is like the learnt one; None for any other."""
+    def document(self, data: bytes) -> tuple[dict[str, Json], str] | None:
+        """The document of an event that is like the learnt one, and its text; None for any other."""
         known, before, behind = self._document, self._before, self._behind
         if known is None:
             return None
@@ -36,7 +36,7 @@ class AlikeChunks:
             return None
         self._unlike = 0
         (choice,) = known["choices"]
-        return {**known, "choices": [{**choice, "delta": {**choice["delta"], "content": text}}]}
+        return {**known, "choices": [{**choice, "delta": {**choice["delta"], "content": text}}]}, text
 
     def learn(self, chunk: Chunk) -> None:
         """Remembers an ordinary chunk of one choice, in which nothing had to be mended."""

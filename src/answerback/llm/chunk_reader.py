@@ -63,7 +63,7 @@ class ChunkReader:
         try:
             for event in apart(self._events.feed(received)):
                 if (chunk := self._take(event)) is not None:
-                    self._filler.brought(len(event.data), speaks=_speaks(chunk))
+                    self._filler.brought(len(event.data), speaks=bool(chunk.text) or _shows(chunk))
                     yield from self._released(chunk)
             self._filler.received(received, self._events.pending)
         except (TooMuchFiller, EventTooLarge) as error:
@@ -124,7 +124,9 @@ class ChunkReader:
         """The chunk that the event holds; None for a sign. Raises ProviderError."""
         self.began = True
         if not event.name and not self.done and (alike := self._alike.document(event.data)) is not None:
-            return self._ordinary(event.data, alike, None)
+            document, text = alike
+            text = text if self._progress.note_text(document["choices"]) else ""
+            return Chunk(event.data, document, self._pieces.next(text, last=False), None, None)
         match read_event(event):
             case dict() as document:
                 return self._last(document) if self.done else self._chunk(event.data, document)
@@ -229,5 +231,6 @@ def _made(
     return Chunk(data, document, text, finish_reason, usage)
 
 
-def _speaks(chunk: Chunk) -> bool:
-    return bool(chunk.text) or any(says(choice.get("delta")) for choice in chunk.document.get("choices") or ())
+def _shows(chunk: Chunk) -> bool:
+    """Whether it says anything, in text or otherwise."""
+    return any(says(choice.get("delta")) for choice in chunk.document.get("choices") or ())

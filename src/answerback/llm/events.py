@@ -48,9 +48,12 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
 def apart(events: list[Event]) -> list[Event]:
     """The events, where lines of data that are a document each are an event each, and so are documents in a list: some
     upstreams leave out the blank lines between events, others put lists around them. Raises ProviderError."""
+    are_apart = True
     for event in events:
         check_values(event.data)
-    if not any(b"\n" in event.data or event.data.startswith((b"[", b"data:")) for event in events):
+        if b"\n" in event.data or event.data.startswith((b"[", b"data:")):
+            are_apart = False
+    if are_apart:
         return events
     return [part for event in events for part in _parts(_unwrapped(event))]
 

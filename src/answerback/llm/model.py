@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from answerback.kernel.json import Json as Json
 from answerback.kernel.usage import Usage as Usage
@@ -82,8 +82,7 @@ def storable_json(value: Json) -> Json:
             return value
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """One event of a stream. `data` is its JSON as the upstream sent it, `document` the same decoded; the other fields
     were read from it. `finish_reason` is the upstream's word, None while nothing ends. Upstreams send `usage` in a
     chunk of its own, or with any other."""

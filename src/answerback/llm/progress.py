@@ -60,9 +60,9 @@ class Progress:
     def complete(self) -> bool:
         """Whether nothing but the usage can follow: all that was asked for has ended, for certain, and does not go on
         after its end."""
-        goes_on = self._goes_on or self._ends_each_piece
-        all_ended = self.finished and len(self._ended) >= self._asked
-        return self.speaks and all_ended and not (self.doubtful or goes_on)
+        if not self._ended or self._open or len(self._ended) < self._asked:
+            return False
+        return self.speaks and not (self._goes_on or self._ends_each_piece or self.doubtful)
 
     @property
     def doubtful(self) -> bool:
@@ -80,6 +80,15 @@ class Progress:
             # Side by side they differ by their index: chunks are not counted with it.
             self._repeats = True
         return [choice for position, choice in enumerate(choices) if self._note(choice, position, alone=False)]
+
+    def note_text(self, choices: Sequence[Mapping[str, Json]]) -> bool:
+        """As `note`, where one choice with the index 0 goes on with text: whether it belongs to the answer."""
+        if self._answer == ANSWER == self._last and ANSWER not in self._ended:
+            # Nearly always. All else is found out with care.
+            self._repeats = self.speaks = True
+            self._open.add(ANSWER)
+            return True
+        return bool(self.note(choices))
 
     def _note(self, choice: Mapping[str, Json], position: int, *, alone: bool) -> bool:
         index = choice.get("index")

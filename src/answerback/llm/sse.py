@@ -90,7 +90,7 @@ class EventParser:
         if self._begun or self._data or self._bare or self._name or len(received) > MAX_EVENT_BYTES:
             return None
         lines = received[:-2].split(b"\n\n")
-        if any(b"\n" in line or not line.startswith(b"data:") for line in lines):
+        if received.count(b"\n\ndata:") != len(lines) - 1 or received.count(b"\n") != 2 * len(lines):
             return None
         self._after_cr = False
         return [Event(line[5:].removeprefix(b" ")) for line in lines]

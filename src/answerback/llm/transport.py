@@ -57,6 +57,7 @@ class OpenResponse:
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._deadline = deadline
+        self._time = asyncio.get_running_loop().time
         self._explain = explain
         self._held = held
         self._max_bytes = max_bytes
@@ -70,31 +71,31 @@ class OpenResponse:
         self._unread = received
 
     async def read_some(self, limit: int = READ_BYTES) -> bytes:
-        """The bytes that have come, at least one and at most `limit`; none at the end."""
+        """The bytes that have come, at least one and at most `limit`; none at the end. The connection ends reads that
+        wait for something at the deadline."""
         if self._unread:
             received, self._unread = self._unread, b""
             return received
         try:
-            return await self._next_part(limit)
+            if self._time() >= self._deadline:
+                raise TimeoutError
+            if self._inflate is None:
+                return await self._response.read_some(limit)
+            return await self._inflated(self._inflate, limit)
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             raise self._explain(error) from None
 
-    async def _next_part(self, limit: int) -> bytes:
-        """As `read_some`. The connection ends reads that wait for something at the deadline. Raises HttpError,
-        TimeoutError."""
-        if asyncio.get_running_loop().time() >= self._deadline:
-            raise TimeoutError
-        if self._inflate is None:
-            return await self._response.read_some(limit)
+    async def _inflated(self, inflate: Inflate, limit: int) -> bytes:
+        """As `read_some`. Raises HttpError, TimeoutError."""
         while True:
-            if self._inflate.rest:
+            if inflate.rest:
                 await asyncio.sleep(0)
-            data = b"" if self._inflate.rest else await self._response.read_some(limit)
-            if not data and not self._inflate.rest:
-                if not self._inflate.whole:
+            data = b"" if inflate.rest else await self._response.read_some(limit)
+            if not data and not inflate.rest:
+                if not inflate.whole:
                     raise errors.BodyBroken("the compressed body ends too early")
                 return b""
-            if content := self._inflate.feed(data, limit):
+            if content := inflate.feed(data, limit):
                 return content
 
     async def read(self) -> bytes:

@@ -153,8 +153,9 @@ class Connection(asyncio.BufferedProtocol):
         if parser is None:
             self._unasked(data)
             return
-        # What comes first is no answer to a request that was never sent.
-        self._write()
+        if self._unsent:
+            # What comes first is no answer to a request that was never sent.
+            self._write()
         if self._early:
             data, self._early = self._early + data, b""
         self._silent = False
@@ -165,8 +166,10 @@ class Connection(asyncio.BufferedProtocol):
             self._head_came(parser)
             self._fail(error)
             return
-        self._rest(self._rate.rest_after(CHUNKS_OF_A_READ + parser.chunks - chunks, len(content)))
-        self._head_came(parser)
+        if seconds := self._rate.rest_after(CHUNKS_OF_A_READ + parser.chunks - chunks, len(content)):
+            self._rest(seconds)
+        if self._response is None:
+            self._head_came(parser)
         if content and self._response is not None and self._response.brought(content):
             self._reader_behind = True
             self._pause()
@@ -176,7 +179,7 @@ class Connection(asyncio.BufferedProtocol):
             self._complete(parser)
 
     def _rest(self, seconds: float) -> None:
-        if seconds and not self._resting:
+        if not self._resting:
             self._resting = True
             self._pause()
             asyncio.get_running_loop().call_later(seconds, self._rested)

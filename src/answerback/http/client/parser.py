@@ -151,13 +151,6 @@ class ResponseParser:
                 return self._chunks(data)
 
     def _chunks(self, data: bytes) -> bytes:
-        if self._chunk is _Chunk.SIZE and not self._kept and (size := _one_chunk(data)):
-            # What a stream of small events is made of.
-            self.chunks += 1
-            self._overhead += len(data) - size
-            self._content += size
-            self._check_overhead(0)
-            return data[-size - 2 : -2]
         content: list[bytes] = []
         try:
             self._walk_chunks(self._kept + data, content)
@@ -169,13 +162,16 @@ class ResponseParser:
         at = 0
         while at < len(data) and not self.complete:
             self.chunks += 1
-            if self._chunk is _Chunk.SIZE and (size := _chunk_at(data, at)) is not None:
-                begins, ends = size
-                content.append(data[begins:ends])
-                self._content += ends - begins
+            line = _PLAIN_SIZE.match(data, at) if self._chunk is _Chunk.SIZE else None
+            if line is not None and (size := int(line[1], 16)) and data.startswith(b"\r\n", line.end() + size):
+                # All of a chunk: what a stream of small events is made of.
+                begins = line.end()
+                content.append(data[begins : begins + size])
+                self._content += size
                 self._overhead += begins + 2 - at
-                self._check_overhead(0)
-                at = ends + 2
+                if self._overhead > self._framing_bytes + self._content:
+                    raise _too_much_framing()
+                at = begins + size + 2
             elif self._chunk is _Chunk.DATA:
                 piece = data[at : at + self._left]
                 content.append(piece)
@@ -200,7 +196,7 @@ class ResponseParser:
 
     def _check_overhead(self, begun: int) -> None:
         if self._overhead + begun > self._framing_bytes + self._content:
-            raise TooMuchFraming("more framing than content")
+            raise _too_much_framing()
 
     def _line(self, line: bytes) -> None:
         match self._chunk:
@@ -220,21 +216,8 @@ class ResponseParser:
                 raise AssertionError("data has no lines")
 
 
-def _chunk_at(data: bytes, at: int) -> tuple[int, int] | None:
-    """Where the content of the chunk that begins there begins and ends; None unless all of it has come, plainly."""
-    line = _PLAIN_SIZE.match(data, at)
-    if line is None:
-        return None
-    begins = line.end()
-    ends = begins + int(line[1], 16)
-    return (begins, ends) if ends > begins and data[ends : ends + 2] == b"\r\n" else None
-
-
-def _one_chunk(data: bytes) -> int:
-    """The size of the chunk that `data` is exactly; else 0."""
-    line = _PLAIN_SIZE.match(data)
-    size = int(line[1], 16) if line is not None else 0
-    return size if line is not None and len(data) == line.end() + size + 2 and data.endswith(b"\r\n") else 0
+def _too_much_framing() -> TooMuchFraming:
+    return TooMuchFraming("more framing than content")
 
 
 class _Chunk(Enum):

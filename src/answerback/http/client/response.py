@@ -28,6 +28,7 @@ class Response:
         self._connection: Exchange | None = connection
         self._parts: list[bytes] = []
         self._size = 0
+        self._full = False
         self._error: HttpError | None = None
         self._reader: asyncio.Future[None] | None = None
         self._at_once = False
@@ -52,7 +53,8 @@ class Response:
         content = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         rest = b"" if limit is None else content[limit:]
         self._parts, self._size = [rest] if rest else [], len(rest)
-        if self._connection is not None and self._size <= self._buffer_bytes:
+        if self._full and self._connection is not None and self._size <= self._buffer_bytes:
+            self._full = False
             self._connection.resume()
         return content[:limit]
 
@@ -71,7 +73,8 @@ class Response:
         self._parts.append(content)
         self._size += len(content)
         self._wake()
-        return self._size > self._buffer_bytes
+        self._full = self._size > self._buffer_bytes
+        return self._full
 
     def ended(self, error: HttpError | None) -> None:
         """Nothing more will come."""
