@@ -6,7 +6,6 @@ from functools import lru_cache
 from prometheus_client import (
     CollectorRegistry,
     ProcessCollector,
-    disable_created_metrics,
     generate_latest,
     start_http_server,
 )
@@ -33,8 +32,6 @@ class PrometheusMetrics(Metrics):
     freely: one that has never answered is counted as `other`."""
 
     def __init__(self, models: Collection[str] = ()) -> None:
-        # A series for each counter and label that nothing here reads; the library has one switch for the process.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self._registry)
         self._models = frozenset(models)
