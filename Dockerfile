@@ -4,13 +4,12 @@ WORKDIR /build
 COPY requirements-build.lock requirements-fleet.lock ./
 RUN python -m venv tools \
     && tools/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock \
-    && python -m venv /opt/answerback \
-    && /opt/answerback/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-fleet.lock
+    && python -m venv --without-pip /opt/answerback \
+    && tools/bin/pip --python /opt/answerback/bin/python install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-fleet.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN tools/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir wheels . \
-    && /opt/answerback/bin/pip install --no-cache-dir --no-index --no-deps wheels/*.whl \
-    && rm -rf /opt/answerback/lib/python3*/site-packages/pip*
+    && tools/bin/pip --python /opt/answerback/bin/python install --no-cache-dir --no-index --no-deps wheels/*.whl
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin answerback \
