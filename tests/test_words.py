@@ -38,9 +38,8 @@ ALLOWED = (
     # Names of the first edition, in CHANGELOG.md.
     r"`(?:hints_awaited|answerback_hints_dropped_total|response_replayed|response_not_kept|replayed)`",
 )
-PRIVATE = re.compile(
-    "|".join(f"(?P<w{n}>(?<![A-Za-z])(?:{term})(?![A-Za-z]))" for n, term in enumerate(SAY)), re.IGNORECASE
-)
+TERMS = "|".join(f"(?P<w{n}>{term})" for n, term in enumerate(SAY))
+PRIVATE = re.compile(rf"(?<![A-Za-z])(?:{TERMS})(?![A-Za-z])", re.IGNORECASE)
 EXEMPT = re.compile("|".join(ALLOWED))
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -52,9 +51,10 @@ def pages(place: str) -> Iterator[Path]:
 
 def private_words(text: str) -> Iterator[tuple[int, str, str]]:
     """The line, the word, and what to say instead."""
-    for number, line in enumerate(text.splitlines(), 1):
-        for match in PRIVATE.finditer(CAMEL.sub(" ", EXEMPT.sub("", line))):
-            yield number, match[0], list(SAY.values())[int(str(match.lastgroup)[1:])]
+    searched = CAMEL.sub(" ", EXEMPT.sub("", text))
+    for match in PRIVATE.finditer(searched):
+        instead = list(SAY.values())[int(str(match.lastgroup)[1:])]
+        yield searched.count("\n", 0, match.start()) + 1, match[0], instead
 
 
 @pytest.mark.parametrize("place", [".", "src", "bench", "chaos", "deploy", "docs", "tests"])
