@@ -1,32 +1,37 @@
 """The indexes that PostgreSQL uses for the statements that a busy service executes all the time."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from answerback.database.postgres.session import NO_LOCK_TIMEOUT
-from databases import PostgresDatabase, own_database
+from databases import own_database
 from generic_plans import plan
 from hot_statements import HOT
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture(scope="module")
-def untouched(postgres_server: str) -> Iterator[PostgresDatabase]:
-    """With the schema, and without the statistics that other tests' rows leave behind."""
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def connection(postgres_server: str) -> AsyncIterator[Any]:
+    """To a database with the schema, and without the statistics that other tests' rows leave behind."""
     with own_database(postgres_server) as database:
-        yield database
+        # Without statements of its own on the server, all that are prepared there can be forgotten.
+        connection = await asyncpg.connect(database.url, statement_cache_size=0)
+        yield connection
+        await connection.close()
 
 
-@pytest.fixture
-async def planner(untouched: PostgresDatabase) -> AsyncIterator[Any]:
-    """A connection in a transaction with the runner's settings."""
-    connection = await asyncpg.connect(untouched.url)
-    await connection.execute("BEGIN")
-    await connection.execute(NO_LOCK_TIMEOUT)
+@pytest_asyncio.fixture(loop_scope="module")
+async def planner(connection: Any) -> AsyncIterator[Any]:
+    """The connection in a transaction with the runner's settings, of which nothing stays."""
+    await connection.execute(f"BEGIN; {NO_LOCK_TIMEOUT}")
     yield connection
-    await connection.close()
+    await connection.execute("ROLLBACK")
+    await connection.execute("DEALLOCATE ALL")
 
 
 @pytest.mark.parametrize("name", HOT)

@@ -1,32 +1,35 @@
 """The indexes that SQLite uses for the statements that a busy service executes all the time."""
 
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import ClauseElement
 
 from answerback.database.operation import Statement
 from answerback.database.sqlite_driver import DIALECT
+from answerback.testing.clock import FakeClock
 from builders import accept, ended_job, raw
-from databases import Database, SqliteDatabase
+from databases import SqliteDatabase
 from hot_statements import HOT
-from stores import Stores
 
 
-@pytest.fixture
-def database(path: Path) -> Database:
-    """SQLite only."""
-    return SqliteDatabase(path)
-
-
-@pytest.fixture
-async def connection(stores: Stores, path: Path) -> AsyncIterator[sqlite3.Connection]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def connection(
+    migrated_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[sqlite3.Connection]:
+    """To a database with a job that has ended and one that waits. No test changes it."""
+    path = tmp_path_factory.mktemp("plans") / "answerback.db"
+    shutil.copy(migrated_file, path)
+    stores = await SqliteDatabase(path).open(FakeClock())
     await ended_job(stores)
     await accept(stores)
     with raw(path) as opened:
         yield opened
+    await stores.close()
 
 
 def plan(connection: sqlite3.Connection, statement: Statement) -> list[str]:
