@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -64,20 +64,15 @@ class Fleet:
         """A line of JSON for each call of the LLM."""
         return self.folder / "llm.jsonl"
 
-    @contextlib.asynccontextmanager
-    async def crew(self, own: Sequence[Mapping[str, str]]) -> AsyncIterator[None]:
-        """Other workers in place of its own within the block, each with these settings besides the common ones."""
+    async def replace_workers(self, own: Sequence[Mapping[str, str]]) -> None:
+        """Other workers in place of its own from now on, each with these settings besides the common ones."""
         usual = self.workers
-        others = tuple(self._worker({**self._shared, **each}, f"crew-{n}") for n, each in enumerate(own))
-        await asyncio.gather(*(worker.terminate(STOP_SECONDS) for worker in usual))
-        try:
-            self.workers = others
-            await asyncio.gather(*(worker.start() for worker in others))
-            yield
-        finally:
-            await asyncio.gather(*(_end(worker) for worker in others))
-            self.workers = usual
-            await asyncio.gather(*(worker.start() for worker in usual))
+        self.workers = tuple(self._worker({**self._shared, **each}, f"other-{n}") for n, each in enumerate(own))
+        for worker in self.workers:
+            self._kept.push_async_callback(_end, worker)
+        await asyncio.gather(
+            *(worker.terminate(STOP_SECONDS) for worker in usual), *(worker.start() for worker in self.workers)
+        )
 
     async def __aenter__(self) -> Self:
         try:

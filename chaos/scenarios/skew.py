@@ -32,7 +32,8 @@ QUICK = Size(jobs=60)
 
 async def run(fleet: Fleet, size: Size) -> Figures:
     skewed = [{"PYTHONPATH": str(ROOT / "chaos" / "skew"), "CLOCK_OFFSET_SECONDS": str(offset)} for offset in OFFSETS]
-    async with fleet.crew([*skewed, {}]), staged(fleet) as stage:
+    await fleet.replace_workers([*skewed, {}])
+    async with staged(fleet) as stage:
         await closed_loop(stage.client, stage.inbox, size.jobs, conversations=size.jobs, window=100, text=_text)
         verdict = await stage.settle()
         lost, claims = (await fleet.books.rows(ATTEMPTS, stage.ledger.prefix))[0]
