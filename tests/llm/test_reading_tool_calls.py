@@ -36,7 +36,7 @@ def test_calls_that_share_an_id_get_ids_of_their_own() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
-    [({"city": "Bern"}, '{"city": "Bern"}'), (None, "{}"), ({"city": "Zürich"}, '{"city": "Zürich"}'), ("", "")],
+    [({"city": "Bern"}, '{"city": "Bern"}'), (None, "{}"), ({"city": "Zürich"}, '{"city": "Zürich"}'), ("", "{}")],
 )
 def test_arguments_become_text(arguments: Any, text: str) -> None:
     (call,) = tool_calls({"tool_calls": [CALL | {"function": {"name": "weather", "arguments": arguments}}]})

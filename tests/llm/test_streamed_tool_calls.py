@@ -8,7 +8,7 @@ from scripting import ask, read
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.json import Json
-from answerback.llm.model import ChatRequest
+from answerback.llm.model import ChatRequest, Chunk
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
@@ -77,6 +77,81 @@ async def test_a_streamed_call_that_can_be_completed_is_one(
 
     assert call["id"]
     assert call["function"] == (shown or {"name": "weather", "arguments": '{"city": "Bern"}'})
+
+
+NO_ARGUMENTS: list[list[Json]] = [
+    [{**CALL, "function": {"name": "weather", "arguments": None}}],
+    [{**CALL, "function": {"name": "weather", "arguments": ""}}],
+    [{**CALL, "function": {"name": "weather"}}],
+    [{**CALL, "function": {"name": "weather", "arguments": ""}}, {"index": 0, "function": {"arguments": ""}}],
+    [{**CALL, "function": {"name": "weather"}}, {"index": 0, "function": None}],
+]
+
+
+def joined(chunks: list[Chunk]) -> dict[int, str]:
+    """The arguments of each call, as clients join them, of bytes and documents alike."""
+    calls = dict[int, str]()
+    for chunk in chunks:
+        assert json.loads(chunk.data)["choices"] == chunk.document["choices"]
+        for choice in chunk.document["choices"]:
+            for piece in choice["delta"].get("tool_calls") or ():
+                said = (piece.get("function") or {}).get("arguments") or ""
+                calls[piece["index"]] = calls.get(piece["index"], "") + said
+    return calls
+
+
+@pytest.mark.parametrize("pieces", NO_ARGUMENTS, ids=str)
+@pytest.mark.parametrize("apart", [True, False])
+async def test_a_call_without_arguments_has_empty_ones(
+    pieces: list[Json], apart: bool, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    """Given such a call, and a second one that has arguments."""
+    second = {"index": 1, "id": "c2", "function": {"name": "time", "arguments": '{"in": "Bern"}'}}
+    deltas: list[dict[str, Json]] = [{"tool_calls": [each]} for each in (*pieces, second)]
+    reply = calling(*(deltas if apart else [{"tool_calls": [*pieces, second]}]))
+    llm.then(reply, reply)
+
+    assert joined(await read(provider, STREAMED)) == {0: "{}", 1: '{"in": "Bern"}'}
+    assert [call["function"]["arguments"] for call in (await ask(provider, WHOLE)).tool_calls] == [
+        "{}",
+        '{"in": "Bern"}',
+    ]
+
+
+@pytest.mark.parametrize("pieces", NO_ARGUMENTS, ids=str)
+async def test_a_call_without_arguments_may_end_its_stream_in_the_same_event(
+    pieces: list[Json], llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    choice = {"index": 0, "delta": {"tool_calls": pieces}, "finish_reason": "tool_calls"}
+    llm.then(replies.stream(b"data: %b\n\ndata: [DONE]\n\n" % json.dumps({"choices": [choice]}).encode()))
+
+    assert joined(await read(provider, STREAMED)) == {0: "{}"}
+
+
+@pytest.mark.parametrize("arguments", [None, ""])
+async def test_a_call_that_was_cut_before_its_arguments_does_not_look_whole(
+    arguments: Json, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    call = {**CALL, "function": {"name": "weather", "arguments": arguments}}
+    begun = {"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}
+    cut = {"index": 0, "delta": {}, "finish_reason": "length"}
+    llm.then(
+        replies.stream(b"".join(b"data: %b\n\n" % json.dumps({"choices": [each]}).encode() for each in (begun, cut)))
+    )
+    llm.then(replies.message(None, "length", tool_calls=[call]))
+
+    assert joined(await read(provider, STREAMED)) == {0: ""}
+    assert (await ask(provider, WHOLE)).tool_calls[0]["function"]["arguments"] == ""
+
+
+@pytest.mark.parametrize("arguments", [None, ""])
+async def test_a_whole_call_without_arguments_has_empty_ones(
+    arguments: Json, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    call = {**CALL, "function": {"name": "weather", "arguments": arguments}}
+    llm.then(replies.message(None, "tool_calls", tool_calls=[call]))
+
+    assert (await ask(provider, WHOLE)).tool_calls[0]["function"]["arguments"] == "{}"
 
 
 async def test_a_custom_call_whose_input_is_no_text_has_it_as_text(llm: FakeLLM, provider: OpenAICompatible) -> None:

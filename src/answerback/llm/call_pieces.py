@@ -19,11 +19,13 @@ def too_many_calls() -> ProviderError:
 
 @dataclass(slots=True)
 class _Begun:
-    """A call, as the upstream says it: `named` is what its pieces have called the tool so far."""
+    """A call, as the upstream says it: `named` is what its pieces have called the tool so far, `given` whether anything
+    of its arguments has come."""
 
     index: Json
     id: Json
     named: str = ""
+    given: bool = False
 
 
 class CallPieces:
@@ -72,6 +74,22 @@ class CallPieces:
             joinable.append(self._piece(piece, position, begins=begins))
         return joinable
 
+    def completed(self, pieces: list[Json]) -> list[Json]:
+        """These pieces, the last ones, with empty arguments for each function that was called without any: clients
+        decode what they have joined, and nothing is no JSON."""
+        made = list(pieces)
+        last = {piece["index"]: at for at, piece in enumerate(pieces)}
+        for position, call in enumerate(self._calls):
+            if call.given:
+                continue
+            call.given = True
+            if position not in last:
+                last[position] = len(made)
+                made.append({"index": position})
+            piece = made[last[position]]
+            made[last[position]] = {**piece, "function": {**(piece.get("function") or {}), "arguments": "{}"}}
+        return made
+
     def _position(self, piece: Mapping[str, Json], taken: set[int]) -> int:
         """Which call the piece belongs to; behind the last one, if it begins another."""
         for position in reversed(range(len(self._calls))):
@@ -107,6 +125,7 @@ class CallPieces:
         elif isinstance(custom := piece.get("custom"), dict):
             named = custom.get("name")
             call.named = call.named or (named if isinstance(named, str) else "")
+            call.given = True
             if not isinstance(said := custom.get("input"), str | None):
                 made["custom"] = {**custom, "input": as_text(said)}
         return made
@@ -119,7 +138,8 @@ class CallPieces:
         call.named = call.named or name
         arguments = function.get("arguments")
         if not isinstance(arguments, str | None):
-            made["arguments"] = as_text(arguments)
+            arguments = made["arguments"] = as_text(arguments)
+        call.given = call.given or bool(arguments)
         return made
 
     def _own_id(self, given: Json) -> str:

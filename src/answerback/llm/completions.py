@@ -223,8 +223,8 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
         # A refusal comes in a field of its own: asking again would get, and cost, the same.
         text = refusal
     text = storable(text)
-    calls = tool_calls(message)
     finish = classify(reason_of(choice))
+    calls = tool_calls(message, cut=finish is Finish.CUT)
     if not text.strip() and not calls:
         raise _other_than_text() if _shows_or_sounds(message) else without_text(finish)
     reasoning = message.get("reasoning") or message.get("reasoning_content")

@@ -8,12 +8,15 @@ from answerback.llm import finish_reasons
 from answerback.llm.call_pieces import CallPieces
 from answerback.llm.completions import invalid
 from answerback.llm.content import has_media, text_of
-from answerback.llm.finish_reasons import reason_of
+from answerback.llm.finish_reasons import Finish, reason_of
 from answerback.llm.thoughts import thought_in
 from answerback.llm.tool_calls import as_text, calls_tools, tool_calls
 
 ASSISTANT = "assistant"
 """The role of whatever a model says."""
+
+_WITH_WHOLE_CALLS = frozenset({Finish.DONE, Finish.TOOLS, Finish.UNKNOWN})
+"""Ends of answers that were not cut: what has not come of a call's arguments will not come."""
 
 NO_CHANCE = -9999.0
 """OpenAI's logarithm of a chance of nothing, which others give as -Infinity."""
@@ -26,10 +29,11 @@ def conforming_chunk(choice: dict[str, Json], index: Json, calls: CallPieces, *,
     if choice.get("index") != index:
         changes["index"] = index
     delta = choice.get("delta")
-    if not isinstance(delta, dict):
-        changes["delta"] = {}
-    elif said := _said(delta, (None, ASSISTANT)) | _pieces(delta, calls):
-        changes["delta"] = {**delta, **said}
+    ends = finish_reasons.classify(reason_of(choice)) in _WITH_WHOLE_CALLS
+    readable = delta if isinstance(delta, dict) else {}
+    said = _said(readable, (None, ASSISTANT)) | _pieces(readable, calls, last=ends)
+    if said or readable is not delta:
+        changes["delta"] = {**readable, **said}
     return {**choice, **changes} if changes else choice
 
 
@@ -43,7 +47,8 @@ def conforming_whole(choice: Json, position: int) -> Json:
     changes = _of_any(choice, calls_tools(message))
     if type(choice.get("index")) is not int:
         changes["index"] = position
-    if isinstance(message, dict) and (said := _said(message, (ASSISTANT,)) | _calls(message)):
+    cut = finish_reasons.classify(reason_of(choice)) is Finish.CUT
+    if isinstance(message, dict) and (said := _said(message, (ASSISTANT,)) | _calls(message, cut=cut)):
         changes["message"] = {**message, **said}
     return {**choice, **changes} if changes else choice
 
@@ -119,21 +124,23 @@ def _function(function: Json) -> Json:
     return function if isinstance(arguments, str | None) else {**function, "arguments": as_text(arguments)}
 
 
-def _calls(message: Mapping[str, Json]) -> dict[str, Json]:
+def _calls(message: Mapping[str, Json], *, cut: bool) -> dict[str, Json]:
     given = message.get("tool_calls")
     if not given:
         return {} if given is None or given == [] else {"tool_calls": None}
-    calls = list(tool_calls({"tool_calls": given}))
+    calls = list(tool_calls({"tool_calls": given}, cut=cut))
     return {} if calls == given else {"tool_calls": calls or None}
 
 
-def _pieces(delta: Mapping[str, Json], calls: CallPieces) -> dict[str, Json]:
+def _pieces(delta: Mapping[str, Json], calls: CallPieces, *, last: bool) -> dict[str, Json]:
     if function_call := delta.get("function_call"):
         calls.note_function_call(function_call)
     given = delta.get("tool_calls")
-    if not given:
+    pieces = calls.conforming(given) if given else []
+    if last:
+        pieces = calls.completed(pieces)
+    if not pieces and not given:
         return {} if given is None or given == [] else {"tool_calls": None}
-    pieces = calls.conforming(given)
     return {} if pieces == given else {"tool_calls": pieces}
 
 

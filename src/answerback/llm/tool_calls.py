@@ -15,16 +15,17 @@ LONGEST_ID = 1024
 FUNCTION, CUSTOM = "function", "custom"
 
 
-def tool_calls(message: Mapping[str, Json]) -> tuple[dict[str, Json], ...]:
+def tool_calls(message: Mapping[str, Json], *, cut: bool = False) -> tuple[dict[str, Json], ...]:
     """The calls in the message of a choice, in OpenAI's shape. Upstreams leave ids out, use one twice or number them: a
-    call without an id of its own gets one here. Arguments that are an object become its JSON text. Raises
-    ProviderError for a call that names no tool."""
+    call without an id of its own gets one here. Arguments that are an object become its JSON text, and none the text
+    of an empty object, unless the answer was `cut` before they came. Raises ProviderError for a call that names no
+    tool."""
     listed = message.get("tool_calls") or []
     if not isinstance(listed, list):
         raise names_no_tool()
     if not listed and message.get("function_call"):
         listed = [{"function": message["function_call"]}]
-    return tuple(_with_own_ids(_call(storable_json(call)) for call in listed if call is not None))
+    return tuple(_with_own_ids(_call(storable_json(call), "" if cut else "{}") for call in listed if call is not None))
 
 
 def calls_tools(said: Json) -> bool:
@@ -65,7 +66,7 @@ def names_no_tool() -> ProviderError:
     return ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
 
 
-def _call(call: Json) -> dict[str, Json]:
+def _call(call: Json, without_arguments: str) -> dict[str, Json]:
     match call:
         case {"custom": {"name": str(name)}} if name:
             said = call["custom"].get("input")
@@ -73,8 +74,10 @@ def _call(call: Json) -> dict[str, Json]:
             return {**call, "type": type_of(call), "custom": custom}
         case {"function": {"name": str(name)} as function} if name:
             arguments = function.get("arguments")
-            if not isinstance(arguments, str):
-                arguments = as_text({} if arguments is None else arguments)
+            if arguments in (None, ""):
+                arguments = without_arguments
+            elif not isinstance(arguments, str):
+                arguments = as_text(arguments)
             return {**call, "type": type_of(call), "function": {**function, "arguments": arguments}}
         case _:
             raise names_no_tool()
