@@ -112,7 +112,7 @@ def test_a_provider_is_named_after_its_host(base_url: str, name: str) -> None:
     [
         ("plain", "plain"),
         ("  kept as it is\n", "  kept as it is\n"),
-        ("NUL\0 goes", "NUL goes"),
+        ("NUL\0 shows", "NUL\ufffd shows"),
         ("half \ud83d gone", "half \ufffd gone"),
         ("whole 🌍 stays", "whole 🌍 stays"),
         ([{"type": "text", "text": "two "}, {"type": "text", "text": "parts"}], "two parts"),
@@ -172,7 +172,7 @@ async def test_usage_is_read_only_when_it_makes_sense(
     assert (await ask(provider, request())).usage == read
 
 
-@pytest.mark.parametrize(("named", "model"), [("a/b", "a/b"), ("", "m"), (None, "m"), (7, "m"), ("\0x", "x")])
+@pytest.mark.parametrize(("named", "model"), [("a/b", "a/b"), ("", "m"), (None, "m"), (7, "m"), ("\0x", "\ufffdx")])
 async def test_the_model_that_answered_is_named(
     named: Json, model: str, llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
@@ -308,7 +308,7 @@ async def test_tool_calls_come_beside_text_and_hold_what_databases_can(
 
     assert answer.text == "Let me see."
     assert answer.tool_calls == (
-        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "NUL and half \ufffd"}},
+        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "NUL\ufffd and half \ufffd"}},
     )
 
 

@@ -59,7 +59,7 @@ async def test_its_usage_is_plausible() -> None:
         ([{"type": "text", "text": "in "}, {"type": "text", "text": "parts"}], 'You said: "in parts".'),
         (None, 'You said: "".'),
         (42, 'You said: "".'),
-        ("half \ud83d, NUL \0", 'You said: "half \ufffd, NUL ".'),
+        ("half \ud83d, NUL \0", 'You said: "half \ufffd, NUL \ufffd".'),
     ],
 )
 async def test_it_takes_any_content(content: Json, text: str) -> None:

@@ -34,7 +34,7 @@ def test_a_model_is_named_and_owned_by_what_is_known_of_it() -> None:
     entry = {"id": "v/m", "name": "M", "description": "Good.\0", "created": 7.0, "owned_by": "v-inc"}
 
     assert models_of([entry, {"id": "v/n"}]) == [
-        Model("v/m", "M", "Good.", 7, "v-inc"),
+        Model("v/m", "M", "Good.\ufffd", 7, "v-inc"),
         Model("v/n", "v/n", "", 0, "v"),
     ]
 

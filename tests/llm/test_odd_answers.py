@@ -152,6 +152,35 @@ async def test_json_in_another_unicode_is_read_and_sent_on_in_utf8(
     assert await text_of(provider) == "Hello"
 
 
+LATIN = ("iso-8859-1", "ISO-8859-1", "latin-1", "windows-1252", '"iso-8859-1"')
+
+
+@pytest.mark.parametrize("charset", LATIN)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_json_in_latin_1_is_read_as_it_is_labelled(
+    charset: str, stream: bool, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    """Given a body as labelled, and one in UTF-8 under the same label, as servers do that label whatever they send."""
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    body = json.dumps(completion(), ensure_ascii=False).replace("Hello", "Gr\u00fc\u00dfe")
+    llm.then(replies.raw(body.encode("latin-1"), headers), replies.raw(body.encode(), headers))
+
+    for _ in range(2):
+        if stream:
+            assert await text_of(provider) == "Gr\u00fc\u00dfe"
+        else:
+            assert (await ask(provider, WHOLE)).text == "Gr\u00fc\u00dfe"
+
+
+async def test_no_upstream_names_a_codec_that_costs_more_than_its_text(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    body = json.dumps(completion())
+    llm.then(replies.raw(body.encode(), {"Content-Type": "application/json; charset=punycode"}))
+
+    assert (await ask(provider, WHOLE)).text == "Hello"
+
+
 async def test_a_word_for_a_number_within_a_text_is_text(llm: FakeLLM, provider: OpenAICompatible) -> None:
     said = b'{"choices": [{"message": {"content": "\\"a\\": nan, [inf]"}, "finish_reason": "stop"}], "x": nan}'
     llm.then(replies.raw(said))

@@ -134,7 +134,7 @@ class TestTheWholeWay:
         assert await push.call_back(submission, said) == (200, RECEIVED)
 
         verdict = await desk.verdict(job_id)
-        assert (verdict["ok"], verdict["result"]) == (False, {"error": "unreadable scan"})
+        assert (verdict["ok"], verdict["result"]) == (False, {"error": "unreadable\ufffd scan"})
         job = await desk.until_delivered(job_id)
         assert (job["status"], job["error"]["code"], job["ok"]) == ("failed", "review_failed", False)
         assert await push.call_back(submission, said) == (200, {"received": True, "relayed": True})

@@ -128,7 +128,7 @@ def test_half_a_character_is_the_same_in_the_input_of_a_tool_as_in_a_text() -> N
     said = {"content": "a\ud83db\0"}, piece(0, "a", "sql", r'{"input": "a\ud83db\u0000"}')
     output, _ = answered(*said, tools=[SQL])
 
-    assert output[0]["content"][0]["text"] == output[1]["input"] == "a\ufffdb"
+    assert output[0]["content"][0]["text"] == output[1]["input"] == "a\ufffdb\ufffd"
 
 
 def test_a_refusal() -> None:
@@ -141,7 +141,7 @@ def test_a_refusal() -> None:
 def test_a_text_and_a_refusal_that_come_at_once_are_both_there() -> None:
     output, _ = answered({"content": "Sure. ", "refusal": "No\0."})
 
-    assert [part.get("text", part.get("refusal")) for part in output[0]["content"]] == ["Sure. ", "No."]
+    assert [part.get("text", part.get("refusal")) for part in output[0]["content"]] == ["Sure. ", "No\ufffd."]
 
 
 CITED = {"url": "https://a", "title": "A", "start_index": 0, "end_index": 5}

@@ -44,7 +44,7 @@ def test_it_is_as_if_it_had_streamed(message: dict[str, Any], finish: str, logpr
     answer = Answer(start.id, request, start.toolbox)
     calls = [{"index": n, **call} for n, call in enumerate(message.get("tool_calls") or ())]
     delta = {**message, "tool_calls": calls}
-    text = (message["content"] or message.get("refusal") or "").replace("\0", "").replace("\ud83d", "�")
+    text = (message["content"] or message.get("refusal") or "").replace("\0", "�").replace("\ud83d", "�")
     piece = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": logprobs}
     assert list(answer.take(Chunk(b"", {"choices": [piece]}, text, finish, Usage(3, 4, 7))))
     assert list(answer.end(whole.finish_reason or "stop"))

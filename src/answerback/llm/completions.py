@@ -13,6 +13,7 @@ from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.heavy import HEAVY_BYTES
 from answerback.kernel.json import Json, has_more_values, without_collecting
 from answerback.kernel.usage import Usage
+from answerback.llm.charsets import is_utf8
 from answerback.llm.content import has_media, is_blank, text_of
 from answerback.llm.finish_reasons import Finish, check_end, classify, normalised, reason_of
 from answerback.llm.model import Answer, storable
@@ -88,17 +89,9 @@ def _decode(body: bytes) -> Json:
         document = _mended(_WORDS.sub(_as_null, text)) if known else None
     except ValueError:
         document = _mended(text)
-    if isinstance(document, dict) and "\ufffd" in text and not _is_utf8(body):
+    if isinstance(document, dict) and "\ufffd" in text and not is_utf8(body):
         document = Mended(document)
     return None if _too_deep(text, document) else document
-
-
-def _is_utf8(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 _WORD = re.compile(r"[-+]?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
@@ -126,17 +119,6 @@ def _too_deep(text: str, document: Json) -> bool:
         inner = (each.values() if isinstance(each, dict) else each for each in level)
         level = [value for values in inner for value in values if isinstance(value, _NESTS)]
     return any(level)
-
-
-def in_utf8(body: bytes) -> bytes:
-    """JSON in UTF-16 or UTF-32 as UTF-8 (RFC 4627, section 3); anything else as it is."""
-    encoding = json.detect_encoding(body[:4])
-    if encoding.startswith("utf-8"):
-        return body
-    try:
-        return body.decode(encoding).encode()
-    except UnicodeError:
-        return body
 
 
 def check_structure(body: bytes) -> None:
@@ -222,14 +204,14 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
     if not text and isinstance(refusal, str):
         # A refusal comes in a field of its own: asking again would get, and cost, the same.
         text = refusal
-    text = storable(text)
+    blank, text = is_blank(text), storable(text)
     finish = classify(reason_of(choice))
     calls = tool_calls(message, cut=finish is Finish.CUT)
-    if not text.strip() and not calls:
+    if blank and not calls:
         raise _other_than_text() if _shows_or_sounds(message) else without_text(finish)
     reasoning = message.get("reasoning") or message.get("reasoning_content")
     return Answer(
-        text=text if text.strip() else None,
+        text=None if blank else text,
         model=model,
         usage=usage,
         finish_reason=normalised(finish, calls_tools=bool(calls)),

@@ -10,6 +10,7 @@ from answerback.kernel.json import Json
 from answerback.llm import completions
 from answerback.llm.assembling import Assembly
 from answerback.llm.blank_errors import is_error, without_blank_error
+from answerback.llm.charsets import in_utf8
 from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.conforming import conforming_whole
 from answerback.llm.error_bodies import read_error
@@ -36,7 +37,7 @@ async def read_completion(
         return _assembled(assembly, Head(COMPLETION, model, now), now)
     body, broken = await response.read_what_came()
     async with heavy.on(len(body)):
-        return await _read_document(response, completions.in_utf8(body), broken, now, model, asked=asked)
+        return await _read_document(response, in_utf8(body, response.headers), broken, now, model, asked=asked)
 
 
 async def _read_document(

@@ -58,9 +58,9 @@ class Answer:
 
 
 def storable(text: str) -> str:
-    """Text that databases and callbacks can hold: without NULs, which PostgreSQL cannot, and with U+FFFD for half a
-    surrogate pair, which JSON can spell but UTF-8 cannot."""
-    text = text.replace("\0", "")
+    """Text that databases and callbacks can hold: with U+FFFD for a NUL, which PostgreSQL has in no text, and for half
+    a surrogate pair, which JSON can spell but UTF-8 cannot."""
+    text = text.replace("\0", "\ufffd")
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

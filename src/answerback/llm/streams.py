@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from answerback.kernel.allowance import Allowance
 from answerback.kernel.errors import ProviderError
 from answerback.llm import completions
+from answerback.llm.charsets import in_utf8
 from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.failures import read_document
 from answerback.llm.framing import is_event_stream
@@ -39,7 +40,7 @@ async def chunks(
     try:
         if not 200 <= response.status < 300:
             body, _ = await response.read_what_came()
-            read_document(response.status, response.headers, first_data(body), now())
+            read_document(response.status, response.headers, first_data(in_utf8(body, response.headers)), now())
         if await is_event_stream(response):
             source, turns = _Source(response, stream), _Turns()
             while received := await source.more():
@@ -75,7 +76,7 @@ class _Turns:
 async def _of_body(response: OpenResponse, stream: ChunkReader, now: Callable[[], int]) -> AsyncGenerator[Chunk, None]:
     """The chunks of a body that is no event stream. Raises ProviderError."""
     body, broken = await response.read_what_came()
-    body = completions.in_utf8(body)
+    body = in_utf8(body, response.headers)
     completions.check_values(body)
     async for chunk in in_turn(stream.read_whole(body)):
         yield chunk

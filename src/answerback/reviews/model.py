@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -76,8 +77,8 @@ class File:
 
 
 def not_reviewed(error: str | None) -> NotReviewed:
-    """An LLM's failure in a form that can be stored: never blank, bounded, without NULs, which databases refuse."""
-    said = (error or "").replace("\0", "").strip()
+    """An LLM's failure in a form that can be stored: never blank, bounded, with U+FFFD for NULs, as `storable`."""
+    said = (error or "").strip(f"\0{string.whitespace}").replace("\0", "\ufffd")
     return NotReviewed(said[:LONGEST_ERROR] or "the LLM reported a failure and did not say why")
 
 
