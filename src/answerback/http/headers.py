@@ -19,10 +19,10 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 def idempotency_key(request: Request) -> str | None:
     """The `Idempotency-Key`, None without one. Raises InvalidRequest for one that cannot be stored, and for several."""
-    keys = set(request.headers.getlist("idempotency-key"))
+    keys = {value for name, value in request.scope["headers"] if name == b"idempotency-key"}
     if len(keys) > 1:
         raise _invalid_key("was sent more than once, with different values: send one")
-    key = keys.pop() if keys else None
+    key = keys.pop().decode("latin-1") if keys else None
     if key is not None and not _KEY.match(key):
         raise _invalid_key("must be 1 to 255 printable ASCII characters")
     return key
@@ -50,6 +50,9 @@ def add_header(request: Request, name: str, value: str) -> None:
 def set_headers(request: Request, headers: Mapping[str, str]) -> None:
     """As `add_header`, in place of those of these names that were added before."""
     added: list[tuple[bytes, bytes]] = request.scope[RESPONSE_HEADERS]
-    new = {name.lower().encode(): value.encode("latin-1") for name, value in headers.items()}
-    added[:] = [each for each in added if each[0] not in new]
+    new = dict[bytes, bytes]()
+    for name, value in headers.items():
+        new[name.lower().encode()] = value.encode("latin-1")
+    if added:
+        added[:] = [each for each in added if each[0] not in new]
     added.extend(new.items())

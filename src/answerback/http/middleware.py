@@ -80,7 +80,8 @@ class RequestMiddleware:
                 await self._answer(scope, receive, exchange)
             finally:
                 seconds = time.perf_counter() - started
-                self._note(scope, exchange, span)
+                if tracer is not UNTRACED:
+                    self._note(scope, exchange, span)
                 # Behind what has been written of the response, which leaves at the end of this turn.
                 asyncio.get_running_loop().call_soon(self._record, scope, exchange, current, seconds)
 
@@ -202,10 +203,13 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self._streams_events = (b"content-type", b"text/event-stream") in message["headers"]
-            given = {name for name, _ in message["headers"]}
-            # A limit that the response names itself wins over the one that was added before.
-            added = [header for header in self.added if header[0] not in given]
-            message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode()), *added]
+            given = dict(message["headers"])
+            headers = [*message["headers"], (b"x-request-id", self.request_id.encode())]
+            for header in self.added:
+                # A limit that the response names itself wins over the one that was added before.
+                if header[0] not in given:
+                    headers.append(header)
+            message["headers"] = headers
         elif message["type"] == "http.response.body":
             if self._streams_events and message.get("body", b"").startswith(BROKEN):
                 self._broken = True

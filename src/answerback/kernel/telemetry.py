@@ -137,6 +137,7 @@ class Span:
 
 
 NO_SPAN = Span()
+_AROUND_NOTHING = nullcontext(NO_SPAN)
 
 
 class Tracer:
@@ -154,7 +155,7 @@ class Tracer:
         parent: str | None = None,  # noqa: ARG002
     ) -> AbstractContextManager[Span]:
         """A span around the block, below `parent` (a `traceparent`), else below the current span."""
-        return nullcontext(NO_SPAN)
+        return _AROUND_NOTHING
 
     def begin(self, name: str, kind: SpanKind, attributes: Attributes) -> Span:  # noqa: ARG002
         """A span below the current one that its caller ends: one that outlives a block, as a stream's does."""
@@ -165,3 +166,4 @@ class Tracer:
 
 
 UNTRACED = Tracer()
+"""Callers that see it need not find out what a span would show."""

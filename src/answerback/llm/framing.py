@@ -18,13 +18,15 @@ async def is_event_stream(response: OpenResponse) -> bool:
     """Whether the body holds server-sent events. JSON begins like no event; what begins like neither is what its
     Content-Type says. What was looked at is read again, but for a byte order mark and blanks. Raises ProviderError."""
     head, size = b"", 0
-    while _undecided(head) and (received := await _more(response)):
+    while received := await _more(response):
         size += len(received)
         if size > MAX_RESPONSE_BYTES:
             raise completions.invalid(f"exceeds {MAX_RESPONSE_BYTES} bytes")
         head = head + received
         if not BOM_UTF8.startswith(head):
             head = head.removeprefix(BOM_UTF8).lstrip()
+        if not _undecided(head):
+            break
     response.unread(head)
     if head.startswith((b"{", b"[")):
         return False

@@ -96,9 +96,10 @@ class Health:
 
     def called(self, call: LLMCall, error: BaseException | None) -> None:
         """A call ended. One that was cancelled, or not made, says nothing of the provider."""
-        if self._answered(call.provider, error):
+        now = self._now()
+        if self._answered(call.provider, error, now):
             took_ms = round(call.seconds * 1000)
-            self._records[call.provider].count(self._now(), took_ms, failed=error is not None)
+            self._records[call.provider].count(now, took_ms, failed=error is not None)
 
     def listed(self, name: str, error: BaseException | None) -> None:
         """The provider was asked for its models. A list that comes, which some give to anybody, does not say that calls
@@ -106,7 +107,7 @@ class Health:
         record = self._records.setdefault(name, _Record())
         known = record.verdict
         if error is not None or known.reachable is None or known.away is ErrorCode.UPSTREAM_UNREACHABLE:
-            self._answered(name, error)
+            self._answered(name, error, self._now())
 
     def seen(self) -> Mapping[str, Seen]:
         """What this process has seen of each provider, in times of the wall clock as it is set now."""
@@ -124,21 +125,20 @@ class Health:
     def _now(self) -> int:
         return self._boot + self._clock.since_boot()
 
-    def _answered(self, name: str, error: BaseException | None) -> bool:
+    def _answered(self, name: str, error: BaseException | None, now: int) -> bool:
         """Whether the call says something of the provider."""
         if error is not None and not (isinstance(error, ProviderError) and error.asked):
             return False
         record = self._records.get(name) or self._records.setdefault(name, _Record())
         reason = error.for_operator if isinstance(error, ProviderError) else None
         if reason:
-            record.last_error, record.last_error_at = reason, self._now()
-        self._judge(record, error.failure.code if isinstance(error, ProviderError) else None, reason)
+            record.last_error, record.last_error_at = reason, now
+        self._judge(record, error.failure.code if isinstance(error, ProviderError) else None, reason, now)
         return True
 
-    def _judge(self, record: _Record, code: ErrorCode | None, reason: str | None) -> None:
+    def _judge(self, record: _Record, code: ErrorCode | None, reason: str | None, now: int) -> None:
         """What a call that ended with this code, None: with an answer, shows."""
-        before, now = record.verdict, self._now()
-        since = now
+        before, since = record.verdict, now
         if code in DOUBTFUL:
             record.doubtful += 1
             if record.doubtful == 1:

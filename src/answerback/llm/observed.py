@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.kernel.instruments import Instruments
-from answerback.kernel.telemetry import Attributes, LLMCall, Span, SpanKind
+from answerback.kernel.telemetry import UNTRACED, Attributes, LLMCall, Span, SpanKind
 from answerback.llm.finish_reasons import Finish, classify, shown
 from answerback.llm.health import Health
 from answerback.llm.model import Api, ChatRequest, ModelList
@@ -42,16 +42,7 @@ class ObservedProvider:
     async def send(self, request: ChatRequest) -> Reply:
         named = request.body.get("model")
         model = named if isinstance(named, str) and named else self._default_model
-        attributes: dict[str, str | int | float | Sequence[str]] = {
-            "gen_ai.operation.name": OPERATIONS[request.api],
-            "gen_ai.provider.name": self.name,
-            "gen_ai.request.model": model,
-        }
-        for field in ("temperature", "max_tokens"):
-            value = request.body.get(field)
-            if isinstance(value, int | float):
-                attributes[f"gen_ai.request.{field}"] = value
-        span = self._instruments.tracer.begin(f"{OPERATIONS[request.api]} {model}", SpanKind.CLIENT, attributes)
+        span = None if self._instruments.tracer is UNTRACED else self._begin_span(request, model)
         call = ObservedCall(self.name, model, self._instruments, span, self._health)
         try:
             reply = await self._provider.send(request)
@@ -66,6 +57,18 @@ class ObservedProvider:
             call.end(None, reply)
             self._note(reply)
         return reply
+
+    def _begin_span(self, request: ChatRequest, model: str) -> Span:
+        attributes: dict[str, str | int | float | Sequence[str]] = {
+            "gen_ai.operation.name": OPERATIONS[request.api],
+            "gen_ai.provider.name": self.name,
+            "gen_ai.request.model": model,
+        }
+        for field in ("temperature", "max_tokens"):
+            value = request.body.get(field)
+            if isinstance(value, int | float):
+                attributes[f"gen_ai.request.{field}"] = value
+        return self._instruments.tracer.begin(f"{OPERATIONS[request.api]} {model}", SpanKind.CLIENT, attributes)
 
     def _note(self, reply: Reply) -> None:
         """Logs a `finish_reason` of no known meaning, once a word, so that it gets one."""
@@ -94,7 +97,7 @@ class ObservedCall:
     provider's address and its own text."""
 
     def __init__(
-        self, provider: str, model: str, instruments: Instruments, span: Span, health: Health | None = None
+        self, provider: str, model: str, instruments: Instruments, span: Span | None, health: Health | None = None
     ) -> None:
         self._provider = provider
         self._model = model
@@ -113,15 +116,12 @@ class ObservedCall:
         seconds = time.perf_counter() - self._started
         code = None if error is None else _code(error)
         usage = reply.usage if reply is not None and code is None else None
-        if code is not None:
-            self._span.fail(code.value)
-        elif reply is not None:
-            self._span.note(_attributes(reply))
         call = LLMCall(self._provider, self._model, seconds, self._first_token_seconds, usage, code)
         self._metrics.called(call)
         if self._health is not None:
             self._health.called(call, error)
-        self._span.end()
+        if self._span is not None:
+            _end(self._span, code, reply)
         if isinstance(error, ProviderError):
             self._report(error)
 
@@ -136,6 +136,14 @@ class ObservedCall:
             if (value := getattr(error.failure, name)) is not None:
                 fields[name] = value
         self._log.warning("llm_call_failed", **fields)
+
+
+def _end(span: Span, code: ErrorCode | None, reply: Reply | None) -> None:
+    if code is not None:
+        span.fail(code.value)
+    elif reply is not None:
+        span.note(_attributes(reply))
+    span.end()
 
 
 def _attributes(reply: Reply) -> Attributes:

@@ -56,11 +56,12 @@ def _is_plain_head(document: Mapping[str, Json]) -> bool:
 
 
 def _is_plain_usage(usage: Json) -> bool:
-    return (
-        type(usage) is dict
-        and all(type(count := usage.get(name)) is int and 0 <= count <= LARGEST_COUNT for name in COUNTS)
-        and all(_is_plain_detail(usage.get(name)) for name in DETAILS)
-    )
+    if type(usage) is not dict:
+        return False
+    for name in COUNTS:
+        if type(count := usage.get(name)) is not int or not 0 <= count <= LARGEST_COUNT:
+            return False
+    return all(map(_is_plain_detail, map(usage.get, DETAILS)))
 
 
 def _is_plain_detail(detail: Json) -> bool:

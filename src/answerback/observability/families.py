@@ -22,7 +22,8 @@ class Family(NamedTuple):
 
 
 class Value:
-    """Of a counter or a gauge. The library's takes four calls and a lock for each change; one thread changes this."""
+    """Of a counter or a gauge. The library's own would take four calls and a lock for each change; this is changed by
+    one thread."""
 
     def __init__(self) -> None:
         self.value = 0.0

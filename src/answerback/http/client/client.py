@@ -14,7 +14,6 @@ from answerback.http.client.connection import TURN_BYTES, Connection
 from answerback.http.client.dial import Dialer, Origin, Resolve
 from answerback.http.client.errors import StaleConnection
 from answerback.http.client.response import Response
-from answerback.http.descriptors import may_wait
 
 KEEPALIVE_SECONDS = 4.0
 """Shorter than the five seconds after which common servers close."""
@@ -108,19 +107,18 @@ class HttpClient:
     def _take(self, origin: Origin) -> Connection | None:
         """The connection that was used last, so that those which are not needed close."""
         idle = self._idle.get(origin)
-        now = asyncio.get_running_loop().time()
         while idle:
             connection, until = idle.pop()
-            if connection.open and now < until:
+            if connection.open and connection.loop.time() < until:
                 return connection
             connection.close()
         return None
 
     def _keep(self, origin: Origin, connection: Connection) -> None:
-        if not may_wait(connection.descriptor):
+        if not connection.may_wait:
             connection.close()
             return
-        loop = asyncio.get_running_loop()
+        loop = connection.loop
         self._idle[origin].append((connection, loop.time() + KEEPALIVE_SECONDS))
         if self._sweep is None:
             self._sweep = loop.call_later(KEEPALIVE_SECONDS, self._close_idle)

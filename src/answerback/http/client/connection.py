@@ -8,6 +8,7 @@ from answerback.http.chunk_rate import ChunkRate
 from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection
 from answerback.http.client.parser import ResponseParser
 from answerback.http.client.response import Response
+from answerback.http.descriptors import may_wait
 
 TURN_BYTES = 8 * 1024
 """What a connection may bring in one turn of the event loop. More waits in the kernel while others have their turns:
@@ -35,9 +36,12 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer_bytes = buffer_bytes
         self._idle = idle
         self._lost = lost
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Kept: to ask which one runs is a system call.
+        self.loop = asyncio.get_running_loop()
+        self.closed: asyncio.Future[None] = self.loop.create_future()
         self._transport: asyncio.Transport | None = None
-        self.descriptor = -1
+        self.may_wait = False
+        """Whether it may be kept for a next request."""
         self._parser: ResponseParser | None = None
         self._response: Response | None = None
         self._awaited: asyncio.Future[Response] | None = None
@@ -48,7 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         self._turn_over = False
         self._reader_behind = False
         self._resting = False
-        self._rate = ChunkRate(asyncio.get_running_loop().time)
+        self._rate = ChunkRate(self.loop.time)
         self._deadline = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -60,9 +64,9 @@ class Connection(asyncio.BufferedProtocol):
         """Sends a request; the response, once its head has come. By the `deadline`, in the event loop's time, that
         ends, and so does a read of the body that waits then: by TimeoutError. Raises HttpError. Cancelling closes the
         connection."""
-        if self._transport is None or not self.open:
+        if self._transport is None or self._transport.is_closing():
             raise self._disconnected()
-        loop = asyncio.get_running_loop()
+        loop = self.loop
         self._exchanges += 1
         self._silent = True
         self._rate = ChunkRate(loop.time)
@@ -90,13 +94,13 @@ class Connection(asyncio.BufferedProtocol):
             self._timer = None
         self._deadline = deadline
         if self._timer is None and deadline != float("inf"):
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._look)
+            self._timer = self.loop.call_at(deadline, self._look)
 
     def _look(self) -> None:
         self._timer = None
         if self._parser is None:
             return
-        if asyncio.get_running_loop().time() < self._deadline:
+        if self.loop.time() < self._deadline:
             self._end_by(self._deadline)
         elif self._response is not None:
             self._response.interrupt()
@@ -110,7 +114,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _write(self) -> None:
         request, self._unsent = self._unsent, ()
-        if request and self._transport is not None and self.open:
+        if request and self._transport is not None and not self._transport.is_closing():
             self._transport.writelines(request)
 
     def resume(self) -> None:
@@ -132,7 +136,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self.descriptor = int(transport.get_extra_info("socket").fileno())
+        self.may_wait = may_wait(transport.get_extra_info("socket").fileno())
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (a turn's bytes)
         return self._into
@@ -141,7 +145,7 @@ class Connection(asyncio.BufferedProtocol):
         if nbytes == len(self._into):
             self._turn_over = True
             self._pause()
-            asyncio.get_running_loop().call_soon(self._next_turn)
+            self.loop.call_soon(self._next_turn)
         self._received(bytes(self._into[:nbytes]))
 
     def _next_turn(self) -> None:
@@ -182,7 +186,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._resting:
             self._resting = True
             self._pause()
-            asyncio.get_running_loop().call_later(seconds, self._rested)
+            self.loop.call_later(seconds, self._rested)
 
     def _rested(self) -> None:
         self._resting = False

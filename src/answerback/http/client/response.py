@@ -30,6 +30,7 @@ class Response:
         self._size = 0
         self._full = False
         self._error: HttpError | None = None
+        self._create_future = asyncio.get_running_loop().create_future
         self._reader: asyncio.Future[None] | None = None
         self._at_once = False
         """Whether the last read found something waiting."""
@@ -45,7 +46,7 @@ class Response:
                 raise self._error
             if self._connection is None:
                 return b""
-            self._reader = asyncio.get_running_loop().create_future()
+            self._reader = self._create_future()
             try:
                 await self._reader
             finally:
