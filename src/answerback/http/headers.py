@@ -19,10 +19,13 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 def idempotency_key(request: Request) -> str | None:
     """The `Idempotency-Key`, None without one. Raises InvalidRequest for one that cannot be stored, and for several."""
-    keys = {value for name, value in request.scope["headers"] if name == b"idempotency-key"}
-    if len(keys) > 1:
-        raise _invalid_key("was sent more than once, with different values: send one")
-    key = keys.pop().decode("latin-1") if keys else None
+    found: bytes | None = None
+    for name, value in request.scope["headers"]:
+        if name == b"idempotency-key":
+            if found is not None and value != found:
+                raise _invalid_key("was sent more than once, with different values: send one")
+            found = value
+    key = None if found is None else found.decode("latin-1")
     if key is not None and not _KEY.match(key):
         raise _invalid_key("must be 1 to 255 printable ASCII characters")
     return key

@@ -28,6 +28,7 @@ INSTRUCTED_HOSTS = RENAMING_HOSTS
 
 _IN_MESSAGES = frozenset(SENT_BACK)
 """Optional fields that stand in the assistant's messages."""
+_OF_MESSAGES = _IN_MESSAGES | {IN_PLACE}
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {STREAM_OPTIONS: (STREAM_OPTIONS, "include_usage")}
 _UNSUPPORTED = re.compile(
@@ -66,7 +67,7 @@ class Adaptations:
         if self._renames and chat:
             refused |= {MAX_TOKENS}
         for field in refused:
-            if field == MAX_TOKENS or field in optional:
+            if (field in body or field in _OF_MESSAGES) and (field == MAX_TOKENS or field in optional):
                 body = changed(body, field)
         return body
 

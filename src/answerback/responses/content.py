@@ -66,9 +66,8 @@ def _by_type(parts: Sequence[Item]) -> Iterator[tuple[str, Iterator[Item]]]:
 def chat_content(parts: Sequence[Item]) -> Json:
     """The `content` of a message of chat completions: one text where there is nothing else."""
     said = [_chat_part(part) for part in parts]
-    if all(part["type"] == "text" for part in said):
-        return "".join(part["text"] for part in said)
-    return said
+    texts = [part["text"] for part in said if part["type"] == "text"]
+    return "".join(texts) if len(texts) == len(said) else said
 
 
 def is_media(part: Item) -> bool:

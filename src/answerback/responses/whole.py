@@ -35,7 +35,7 @@ def _output(start: Start, asked: Asked, reply: WholeReply, finish: FinishReason)
     choice = reply.document["choices"][0]
     message = choice["message"]
     text = message.get("content")
-    if isinstance(text, str) and text and not (asked.logprobs or any(message.get(each) for each in MORE_THAN_TEXT)):
+    if isinstance(text, str) and text and not (asked.logprobs or any(map(message.get, MORE_THAN_TEXT))):
         # Most answers, and a tenth of the work.
         status = "incomplete" if finish in REASONS else "completed"
         return [message_item(ids.item_id(start.id, "message", ids.OUTPUT, 0), status, [text_part(storable(text))])]
