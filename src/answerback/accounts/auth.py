@@ -14,6 +14,7 @@ from answerback.accounts.ratelimit import RateLimiter, address_of
 from answerback.accounts.session_cookie import key_of_cookie, reads_for_a_page
 from answerback.accounts.store import AccountStore
 from answerback.http.caller import note_operator
+from answerback.http.headers import header
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import Forbidden, Misdirected, Unauthorized
 from answerback.kernel.rate import Rate, parse_rate
@@ -147,7 +148,7 @@ class Authenticator:
             self.refuse_other_sites(request)
             operator = self._is_on_this_machine(request)
             return Caller(DEFAULT_TENANT, None, operator=operator, rate=self._limiter.default)
-        given = request.headers.get("authorization")
+        given = header(request, b"authorization")
         key = key_of_cookie(request) if given is None else key_in(given)
         if not key:
             raise Unauthorized("this service asks for a key; send it as 'Authorization: Bearer <key>'")

@@ -40,7 +40,7 @@ def is_of_this_origin(request: Request) -> bool:
 
 def reads_for_a_page(request: Request) -> bool:
     """Whether a page of this service reads something, for a browser that signed in or needs no key."""
-    if request.method not in SAFE_METHODS or "authorization" in request.headers:
+    if request.scope["method"] not in SAFE_METHODS or "authorization" in request.headers:
         return False
     return request.headers.get("sec-fetch-site") == "same-origin" or NAME in request.cookies
 

@@ -17,15 +17,20 @@ _REFUSED = re.compile(r"q=0(\.0*)?")
 _KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 
+def header(request: Request, name: bytes) -> str | None:
+    """The first of this name, in lower case, None without one. `request.headers` would cost four calls."""
+    for each, value in request.scope["headers"]:
+        if each == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None
+
+
 def idempotency_key(request: Request) -> str | None:
     """The `Idempotency-Key`, None without one. Raises InvalidRequest for one that cannot be stored, and for several."""
-    found: bytes | None = None
-    for name, value in request.scope["headers"]:
-        if name == b"idempotency-key":
-            if found is not None and value != found:
-                raise _invalid_key("was sent more than once, with different values: send one")
-            found = value
-    key = None if found is None else found.decode("latin-1")
+    key = header(request, b"idempotency-key")
+    if key is not None and len(set(request.headers.getlist("idempotency-key"))) > 1:
+        raise _invalid_key("was sent more than once, with different values: send one")
     if key is not None and not _KEY.match(key):
         raise _invalid_key("must be 1 to 255 printable ASCII characters")
     return key

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.disconnect import while_connected
+from answerback.http.headers import header
 
-RETRY_COUNT = "x-stainless-retry-count"
+RETRY_COUNT = b"x-stainless-retry-count"
 """OpenAI's SDKs number their tries with it, from 0."""
 
 GRACE_SECONDS = 1.1
@@ -145,11 +146,11 @@ class JoinableCalls:
 
 def may_be_retried(request: Request) -> bool:
     """Whether an SDK sends the request that would send it again by itself."""
-    return RETRY_COUNT in request.headers
+    return header(request, RETRY_COUNT) is not None
 
 
 def is_retry(request: Request) -> bool:
-    return request.headers.get(RETRY_COUNT, "0") != "0"
+    return header(request, RETRY_COUNT) not in (None, "0")
 
 
 async def _result(task: asyncio.Task[Response]) -> Response:
