@@ -47,10 +47,8 @@ class RenderErrorEvent(Protocol):
 
 def data_event(value: Any) -> bytes:
     """One event. Bytes are taken as JSON and forwarded as they are; a model or a plain value is encoded."""
-    if isinstance(value, BaseModel):
-        value = value.__pydantic_serializer__.to_json(value)
-    elif not isinstance(value, bytes):
-        value = encoded(value)
+    if not isinstance(value, bytes):
+        value = value.__pydantic_serializer__.to_json(value) if isinstance(value, BaseModel) else encoded(value)
     if b"\n" in value or b"\r" in value:
         # JSON has line breaks between its tokens only, where a space means the same; in an event they would end a line.
         value = value.replace(b"\n", b" ").replace(b"\r", b" ")

@@ -191,7 +191,7 @@ class ResponseParser:
         self._kept = data[at:]
         if self.complete:
             self.reusable = self.reusable and not self._kept
-        else:
+        elif self._kept:
             self._check_overhead(len(self._kept))
 
     def _check_overhead(self, begun: int) -> None:
