@@ -160,3 +160,9 @@ async def test_a_byte_order_mark_is_passed_over(llm: FakeLLM, provider: OpenAICo
 
     assert (whole.answer().text, whole.body) == ("marked", answer)
     assert [chunk.text for chunk in await chunks(provider)] == ["marked"]
+
+
+async def test_a_nul_in_a_stream_is_visible_in_its_text(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.say("a\0b c"))
+
+    assert "".join([chunk.text for chunk in await chunks(provider)]) == "a\ufffdb c"

@@ -13,7 +13,7 @@ class TextPieces:
     def next(self, piece: str, *, last: bool) -> str:
         """The text that is whole now. A first half waits for its second one, unless this piece is the last."""
         if not self._half and piece.isascii():
-            return piece.replace("\0", "")
+            return storable(piece) if "\0" in piece else piece
         text = self._half + piece
         self._half = text[-1:] if not last and "\ud800" <= text[-1:] <= "\udbff" else ""
         return storable(text[:-1] if self._half else text)
