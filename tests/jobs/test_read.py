@@ -1,5 +1,7 @@
 """What owners see of their jobs."""
 
+import json
+
 import pytest
 
 from answerback.jobs.bodies import job_details
@@ -10,21 +12,22 @@ from answerback.jobs.rows import LISTED_RESULT_CHARACTERS
 from answerback.kernel.errors import ErrorCode, Failure, NotFound
 from answerback.queue.attempts import Report
 from answerback.testing.clock import FakeClock
-from builders import REPORT, TENANT, accept, claim_delivery, claim_job, completed, ended_job, later
+from builders import REPORT, TENANT, accept, claim_delivery, claim_job, ended_job, later
 from stores import Stores
 
 
-async def test_a_list_leaves_out_long_results_and_attempts(stores: Stores, clock: FakeClock) -> None:
-    short = {"text": "short"}
-    for text in ("short", "x" * LISTED_RESULT_CHARACTERS):
-        await ended_job(stores, end=completed(text))
+async def test_a_list_reads_the_beginning_of_long_results_and_no_attempts(stores: Stores, clock: FakeClock) -> None:
+    head = {"model": "m", "usage": {"total_tokens": 3}}
+    short = head | {"text": "short"}
+    deep = json.loads("[" * 250 + "]" * 250)
+    for rest in ({"text": "short"}, {"text": 'é"\\' * LISTED_RESULT_CHARACTERS}, {"deep": deep, "text": "x" * 5_000}):
+        await ended_job(stores, end=End.completed(head | rest))
         clock.advance(1)
 
-    long_record, short_record = (await stores.jobs.list(JobFilter(TENANT), None, 10)).records
+    deep_record, long_record, short_record = (await stores.jobs.list(JobFilter(TENANT), None, 10)).records
 
-    assert long_record.ending is not None
-    assert short_record.ending is not None
-    assert (long_record.ending.result, short_record.ending.result) == (None, short)
+    shown = [each.ending and each.ending.result for each in (deep_record, long_record, short_record)]
+    assert shown == [{}, head, short]
     assert (short_record.attempts, short_record.attempts_made) == ((), 1)
     assert [each.attempts for each in short_record.deliveries] == [()]
 

@@ -35,7 +35,7 @@ async def stores(database: Database, clock: FakeClock, fallbacks: Fallbacks) -> 
 
 
 def of_model(model: str, text: str = "an answer") -> End:
-    return End.completed({"text": text, "model": model})
+    return End.completed({"model": model, "text": text})
 
 
 def failing(code: ErrorCode, message: str) -> End:
@@ -81,6 +81,7 @@ async def test_a_long_answer_is_found_by_its_model_too(stores: Stores) -> None:
     long = await ended_job(stores, session=None, end=of_model("small", "x" * LISTED_RESULT_CHARACTERS))
 
     assert await listed(stores, model="small") == [long]
+    assert await listed(stores, model="x") == []
 
 
 async def test_an_error_is_found_by_a_part_of_its_code_or_message_in_any_case(stores: Stores, clock: FakeClock) -> None:

@@ -131,6 +131,18 @@ async def test_an_answered_job_shows_its_answer_its_attempt_and_its_delivery(cli
     assert (sent["number"], sent["status"], sent["http_status"]) == (1, "delivered", 200)
 
 
+async def test_a_list_says_of_a_long_answer_what_the_jobs_own_page_says(client: Client) -> None:
+    client.relay.llm.on(client.text("recite"), replies.say("word " * 30_000))
+    accepted = await client.say("recite")
+    job = await client.settled(accepted["job_id"])
+
+    (listed,) = (await client.get("/v1/jobs"))["items"]
+
+    shown = ("model", "usage", "finish_reason")
+    assert [listed[name] for name in shown] == [job[name] for name in shown]
+    assert (listed["finish_reason"], listed["usage"]["total_tokens"] > 0) == ("stop", True)
+
+
 async def test_the_deadline_is_a_day_after_acceptance(client: Client) -> None:
     job = await client.job((await client.say())["job_id"])
 

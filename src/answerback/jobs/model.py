@@ -137,7 +137,7 @@ class Resolved:
 @dataclass(frozen=True, slots=True)
 class JobRecord:
     """A job as its owner may see it. `args` of its job are None where this version cannot read them. `ending` is None
-    while it is open; its result is None where a list leaves out what is long. `failure` is the last one, also while
+    while it is open; in a list its result lacks what is long. `failure` is the last one, also while
     the job waits for another try. `run_at` is shown by the wall clock, like every time here. `state` is a text where
     only another version knows it. `claimed_at` is when the last attempt began; `behind` is the job that a held one
     waits for."""

@@ -23,7 +23,7 @@ from answerback.database.tables import JOB_HEAD_STATES, jobs, one_of
 from answerback.jobs import everyone
 from answerback.jobs.kind import ENDED, JobState, Registry
 from answerback.jobs.model import EVERY_TENANT, JobFilter, JobRecord, JobRecords
-from answerback.jobs.rows import LISTED_COLUMNS, record_of
+from answerback.jobs.rows import LISTED_COLUMNS, beginning_of, record_of
 from answerback.jobs.sift import NEVER_FAILING, Walk, is_of_model, is_sifted, sift
 from answerback.webhooks.listed import jobs_by_delivery, own_deliveries, with_delivery
 from answerback.webhooks.model import DeliveryState
@@ -115,7 +115,7 @@ def list_jobs(
     shown = shown[: fitting((sizes.get(each, 0) for each in shown), limit)]
     rows = yield SHOWN(ids=json.dumps(shown))
     owed = {delivery.job_id: delivery for delivery in (yield from own_deliveries(tx, shown))}
-    found = [record_of(row, kinds, tx) for row in sorted(rows, key=lambda row: row.id, reverse=True)]
+    found = [record_of(row, kinds, tx, beginning_of) for row in sorted(rows, key=lambda row: row.id, reverse=True)]
     records = [record for record in found if _is_wanted(record, wanted)]
     with_deliveries = [
         replace(each, deliveries=(owed[each.job.id],)) if each.job.id in owed else each for each in records

@@ -1,15 +1,18 @@
 """The table of jobs, mapped to values and back in one place."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import case, func, literal_column, null, select
+from pydantic_core import from_json
+from sqlalchemy import func, literal_column, select
 
 from answerback.database.operation import Row, Transaction
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.kind import ENDED, AnyKind, Claimed, Ending, Job, JobState, Registry, StoredFailure, Unreadable
 from answerback.jobs.model import JobRecord
 from answerback.kernel.errors import Failure
+from answerback.kernel.json import Json
 from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
 
@@ -53,14 +56,15 @@ _STATUS_COLUMNS = (
 )
 RECORD_COLUMNS = (*JOB_COLUMNS, *_STATUS_COLUMNS, jobs.c.result, jobs.c.attempts, jobs.c.attempts_made)
 
-LISTED_RESULT_CHARACTERS = 16_384
-"""Lists leave out longer results: a page of them would take hundreds of megabytes."""
+LISTED_RESULT_CHARACTERS = 4_096
+"""Of longer results lists read the beginning, which holds what they show: a page of whole ones would take hundreds of
+megabytes."""
 
-_short = func.length(jobs.c.result) <= literal_column(str(LISTED_RESULT_CHARACTERS))
+_beginning = func.substr(jobs.c.result, literal_column("1"), literal_column(str(LISTED_RESULT_CHARACTERS)))
 LISTED_COLUMNS: tuple[Any, ...] = (
     *JOB_COLUMNS,
     *_STATUS_COLUMNS,
-    case((_short, jobs.c.result), else_=null()).label("result"),
+    _beginning.label("result"),
     literal_column("'[]'").label("attempts"),
     jobs.c.attempts_made,
 )
@@ -106,13 +110,26 @@ def claimed_of(row: Row, kinds: Registry, tx: Transaction) -> Claimed[Any] | Non
     )
 
 
-def record_of(row: Row, kinds: Registry, tx: Transaction) -> JobRecord:
+def beginning_of(result: str) -> Json:
+    """What a list has read of a result: of one that was cut the fields that are whole."""
+    if len(result) < LISTED_RESULT_CHARACTERS:
+        return json.loads(result)
+    try:
+        return from_json(result, allow_partial=True)
+    except ValueError:
+        # Deeper than 200 levels.
+        return {}
+
+
+def record_of(
+    row: Row, kinds: Registry, tx: Transaction, read_result: Callable[[str], Json] = json.loads
+) -> JobRecord:
     """Converts times of the scheduling clock to the wall clock, by the present difference of the two."""
     kind, job = job_of(row, kinds)
     state, failure = state_of(JobState, row.state), failure_of(row.error)
     ending = None
     if isinstance(state, JobState) and state in ENDED:
-        result = json.loads(row.result) if row.result is not None else None
+        result = read_result(row.result) if row.result is not None else None
         ending = Ending(state, row.finished_at, result, failure)
     return JobRecord(
         job=job,

@@ -95,7 +95,4 @@ def is_of_model(record: JobRecord, model: str) -> bool:
     """Whether a record that names the model is of it, as it is shown."""
     if record.kind is None or record.job.args is None:
         return False
-    if record.state is JobState.COMPLETED and record.ending is not None and record.ending.result is None:
-        # The list leaves out what is long, with the model's name.
-        return True
     return record.kind.describe(record.job, record.ending).summary.get("model") == model

@@ -35,7 +35,7 @@ NOT_OPEN = "no call of this conversation with this id waits for an output; it is
 
 
 class MessageKind:
-    """Implements `Kind[Message]`. Its result is `{"text", "model", "usage", "finish_reason", "tool_calls"?}`. `timeout`
+    """Implements `Kind[Message]`. Its result is `{"model", "usage", "finish_reason", "text", "tool_calls"?}`. `timeout`
     bounds one call to the LLM, in seconds."""
 
     name = "message"
@@ -171,10 +171,10 @@ def _beginning(remembered: Window, claim: Claimed[Message]) -> int | None:
 
 def _result(answer: Answer) -> dict[str, Json]:
     result: dict[str, Json] = {
-        "text": answer.text,
         "model": answer.model,
         "usage": to_jsonable_python(answer.usage),
         "finish_reason": answer.finish_reason,
+        "text": answer.text,
     }
     if answer.tool_calls:
         result["tool_calls"] = list(answer.tool_calls)

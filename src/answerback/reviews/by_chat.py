@@ -78,7 +78,7 @@ class ChatReviewer:
         # The escapes of the verdict's JSON may stand for characters that databases refuse.
         result = {"score": judged.score, "feedback": storable(judged.feedback)}
         return Completed(
-            {"result": result, "model": answer.model, "usage": asdict(answer.usage) if answer.usage else None},
+            {"model": answer.model, "usage": asdict(answer.usage) if answer.usage else None, "result": result},
             about={"model": answer.model, "tokens": tokens},
             usage=answer.usage,
         )

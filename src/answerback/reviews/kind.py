@@ -45,7 +45,7 @@ class Reviewer(Protocol):
 
 
 class ReviewKind:
-    """Implements `Kind[Review]`. Its result is `{"result": the review, "model", "usage"}`. `timeout` bounds one call to
+    """Implements `Kind[Review]`. Its result is `{"model", "usage", "result": the review}`. `timeout` bounds one call to
     the LLM, in seconds."""
 
     name = KIND
@@ -86,14 +86,14 @@ class ReviewKind:
         return Review("", ())
 
     def describe(self, job: Job[Review], ending: Ending | None) -> Description:
-        review, done = job.args, ending.result if ending else None
+        review, done = job.args, (ending.result if ending else None) or {}
         return Description(
             summary={
                 "submission_id": review.submission_id,
                 "student_id": review.student_id,
                 "ok": None if ending is None else ending.state is JobState.COMPLETED,
-                "model": done["model"] if done else None,
-                "usage": done["usage"] if done else None,
+                "model": done.get("model"),
+                "usage": done.get("usage"),
             },
             details={
                 "metadata": review.metadata,
@@ -106,7 +106,7 @@ class ReviewKind:
 def review_result(ending: Ending) -> Mapping[str, Json]:
     """The review, or why there is none."""
     if ending.result is not None:
-        result: Mapping[str, Json] = ending.result["result"]
+        result: Mapping[str, Json] = ending.result.get("result", {})
         return result
     return {"error": _reason(ending.failure)}
 

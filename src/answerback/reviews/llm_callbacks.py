@@ -53,7 +53,7 @@ class LlmCallbacks:
 def end_of(said: Reviewed | NotReviewed) -> End:
     match said:
         case Reviewed(result):
-            return End.completed({"result": result, "model": MODEL, "usage": None})
+            return End.completed({"model": MODEL, "usage": None, "result": result})
         case NotReviewed(error):
             return End(JobState.FAILED, failure=Failure(ErrorCode.REVIEW_FAILED, error))
         case _:
