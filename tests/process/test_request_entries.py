@@ -160,6 +160,17 @@ async def test_a_client_that_disconnects_is_logged_as_such(service: Service, llm
 
 
 @ON_CONSOLE
+async def test_a_feed_that_its_reader_closes_ended_as_it_should(service: Service, http: aiohttp.ClientSession) -> None:
+    async with http.get("/v1/feed") as response:
+        await response.content.readline()
+        response.close()
+
+    line = await line_with(service, "GET /v1/feed")
+    assert "INFO - OK | GET /v1/feed" in line
+    assert "status_code=200" in line
+
+
+@ON_CONSOLE
 async def test_a_path_cannot_forge_a_line_nor_show_what_is_secret_in_it(
     service: Service, http: aiohttp.ClientSession
 ) -> None:

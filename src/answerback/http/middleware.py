@@ -14,7 +14,7 @@ from answerback.http.error_handlers import CLIENT_CLOSED_REQUEST, ErrorRenderers
 from answerback.http.errors import RETRY_AFTER, BodyTooLarge, RateLimited, render_refusal
 from answerback.http.headers import RESPONSE_HEADERS
 from answerback.http.paths import Paths
-from answerback.http.request_log import ERROR_CODE, NO_HANDLER, RequestLog, request_id
+from answerback.http.request_log import ENDLESS, ERROR_CODE, NO_HANDLER, RequestLog, request_id
 from answerback.http.routing import RouteLabels
 from answerback.http.sse import Aborted
 from answerback.kernel.current_request import CURRENT_REQUEST, CurrentRequest
@@ -155,6 +155,7 @@ class _Exchange:
     """One request and its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
+        self._scope = scope
         self._client: Client | None = scope.get("extensions", {}).get(CLIENT)
         self._receive = receive
         self._send = send
@@ -184,6 +185,8 @@ class _Exchange:
     def ended(self) -> tuple[int, bool]:
         """The final status, and whether the response broke after its status was sent."""
         if self._gone and not self._complete:
+            if self.status is not None and ENDLESS in self._scope:
+                return self.status, False
             return CLIENT_CLOSED_REQUEST, False
         if self.status is None:
             return 500, False

@@ -18,6 +18,9 @@ NO_HANDLER = "-"
 ERROR_CODE = "answerback.error_code"
 """The key of a request's scope under which the code of the error that answers it is noted, for its line of the log."""
 
+ENDLESS = "answerback.endless"
+"""The key of a request's scope under which a response notes that only its reader ends it, as it should."""
+
 NO_NOTES: Mapping[str, object] = {}
 
 MAX_LOGGED_PATH = 256

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
+from answerback.http.request_log import ENDLESS
 from answerback.http.sse import EVENT_STREAM, named_event, sse_response
 from answerback.jobs.bodies import JobBody, job_body
 from answerback.jobs.model import EVERY_TENANT, JobFilter
@@ -67,6 +68,7 @@ def router(
         than one. It does not count against the rate."""
         caller = await authenticator.polling_caller(request, tenant)
         seen, operator = shown_tenant(caller, tenant), caller.operator
+        request.scope[ENDLESS] = True
 
         async def make() -> Events:
             standings = await providers.standings()
