@@ -90,6 +90,16 @@ async def test_a_service_without_keys_asks_for_none_and_names_the_mock(browser: 
         assert await page.get_by_role("button", name="Sign out").count() == 0
 
 
+async def test_home_says_until_when_a_provider_rests(browser: Browser) -> None:
+    async with shop() as running, browser.visit(running.service.url, OPERATOR) as visitor:
+        running.llm.on("Too many of us.", replies.status(429, headers={"Retry-After": "600"}))
+        await running.say("Too many of us.")
+        await visitor.open("/console")
+
+        await visitor.sees("Resting")
+        await visitor.sees("Upstream rate limited")
+
+
 async def test_an_operator_sees_all_tenants_together_before_the_feed_brings_them(browser: Browser) -> None:
     async with shop() as running, browser.visit(running.service.url, OPERATOR) as visitor:
         running.llm.on("Think forever.", replies.hang(running.never))

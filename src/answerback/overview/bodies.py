@@ -31,6 +31,21 @@ class ProviderStanding(BaseModel):
     reachable: bool | None = Field(description="Null until a call has shown it.", examples=[True])
     since: Time | None = Field(description="Since when it has been so.", examples=[AT])
     error: str | None = Field(examples=[None])
+    resting_until: Time | None = Field(description="Until when it is asked last, or not at all.", examples=[None])
+    reason: str | None = Field(description="Why it rests: the error code of a call that failed.", examples=[None])
+
+
+def standing_facts(standing: Standing, *, operator: bool) -> dict[str, object]:
+    """The fields of a `ProviderStanding`; `operator`: whether an operator will see them."""
+    last = max(standing.rests, key=lambda rest: rest.until, default=None)
+    return {
+        "name": standing.name,
+        "reachable": standing.reachable,
+        "since": standing.since,
+        "error": standing.error if operator else None,
+        "resting_until": None if last is None else last.until,
+        "reason": None if last is None else last.code.value,
+    }
 
 
 class WaitingJobs(BaseModel):
@@ -107,12 +122,7 @@ def overview_body(
     return OverviewBody(
         mock=answering.mock,
         default_model=answering.default_model,
-        providers=[
-            ProviderStanding(
-                name=each.name, reachable=each.reachable, since=each.since, error=each.error if operator else None
-            )
-            for each in standings
-        ],
+        providers=[ProviderStanding.model_validate(standing_facts(each, operator=operator)) for each in standings],
         jobs=WaitingJobs(**waiting),
         oldest_queued_seconds=round(seen.depth.oldest_job_seconds, 3) if waiting[JobState.QUEUED] else None,
         callbacks=OwedCallbacks(

@@ -9,7 +9,7 @@ from answerback.accounts.auth import Authenticator
 from answerback.http.openapi_parts import KEY_ERRORS
 from answerback.http.responses import Time, respond
 from answerback.llm.standing import Standing
-from answerback.overview.bodies import ProviderStanding
+from answerback.overview.bodies import ProviderStanding, standing_facts
 from answerback.overview.provider_reports import ProviderReports
 
 UNTIL = "2026-01-01T12:00:30.000Z"
@@ -31,9 +31,7 @@ class ProviderBody(ProviderStanding):
     models: list[str] | None = Field(
         description="Those that routes ask it for, in their order; null: any.", examples=[["openai/gpt-oss-20b:free"]]
     )
-    resting_until: Time | None = Field(description="When the last of its `rests` ends.", examples=[None])
-    reason: str | None = Field(description="Why it rests.", examples=[None])
-    rests: list[RestBody]
+    rests: list[RestBody] = Field(description="`resting_until` is when the last of them ends.")
     calls: int = Field(examples=[120])
     failures: int = Field(examples=[1])
     latency_ms_p50: int | None = Field(description="Null without an answer.", examples=[840])
@@ -62,18 +60,12 @@ def router(providers: ProviderReports, authenticator: Authenticator) -> APIRoute
 
 
 def _body(standing: Standing, *, operator: bool) -> ProviderBody:
-    last = max(standing.rests, key=lambda rest: rest.until, default=None)
-    return ProviderBody(
-        name=standing.name,
-        reachable=standing.reachable,
-        since=standing.since,
-        error=standing.error if operator else None,
-        models=None if standing.models is None else list(standing.models),
-        resting_until=None if last is None else last.until,
-        reason=None if last is None else last.code.value,
-        rests=[RestBody(model=each.model, until=each.until, reason=each.code.value) for each in standing.rests],
-        calls=standing.calls,
-        failures=standing.failures,
-        latency_ms_p50=standing.latency_ms_p50,
-        last_error=standing.last_error if operator else None,
-    )
+    more = {
+        "models": standing.models,
+        "rests": [RestBody(model=each.model, until=each.until, reason=each.code.value) for each in standing.rests],
+        "calls": standing.calls,
+        "failures": standing.failures,
+        "latency_ms_p50": standing.latency_ms_p50,
+        "last_error": standing.last_error if operator else None,
+    }
+    return ProviderBody.model_validate(standing_facts(standing, operator=operator) | more)

@@ -9,7 +9,7 @@ import { code } from "../parts/code.js";
 import { jobsTable } from "../parts/jobs_table.js";
 import { card, empty, head } from "../parts/notice.js";
 import { relaySamples } from "../parts/samples.js";
-import { standing } from "../parts/standing.js";
+import { rest, standing } from "../parts/standing.js";
 import { ALL } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
 import { span } from "../time.js";
@@ -71,11 +71,11 @@ function provider({ mock, providers, default_model: model }) {
     );
   const away = providers.find((each) => each.reachable === false);
   const [first, ...others] = providers;
-  const rest = others.map((each) => h("div.row", {}, inline(each.name), standing(each)));
+  const more = others.map((each) => h("div.row", {}, inline(each.name), standing(each), rest(each)));
   const why = away?.error ? h("div.cut", { title: away.error }, away.error) : null;
   const named = first ? h("div", {}, inline(first.name)) : null;
   const about = why ?? h("div.cut", {}, "Default ", h("code", {}, model));
-  return figure("Provider", first ? standing(first) : badge("None"), named, rest, about);
+  return figure("Provider", first ? standing(first) : badge("None"), first ? rest(first) : null, named, more, about);
 }
 
 function open({ jobs, oldest_queued_seconds: oldest }) {

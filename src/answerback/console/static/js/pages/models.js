@@ -2,14 +2,13 @@
 
 import { get } from "../api.js";
 import { fill, h, sync } from "../dom.js";
-import { counted, milliseconds, number, sentence } from "../format.js";
-import { badge, label } from "../parts/badge.js";
+import { counted, milliseconds, number } from "../format.js";
+import { label } from "../parts/badge.js";
 import { benchmark } from "../parts/benchmark.js";
 import { modelList } from "../parts/model_list.js";
 import { card, head } from "../parts/notice.js";
-import { standing } from "../parts/standing.js";
+import { rest, standing } from "../parts/standing.js";
 import { inline } from "../parts/text.js";
-import { time } from "../time.js";
 
 export const title = "Models";
 
@@ -70,16 +69,8 @@ function row(one, i) {
 }
 
 function health(one) {
-  return h("div.lines", {}, standing(one), one.resting_until ? rest(one) : null);
+  return h("div.lines", {}, standing(one), rest(one));
 }
-
-const rest = ({ resting_until: until, reason }) =>
-  h(
-    "span.row",
-    {},
-    badge("Resting", "warn"),
-    h("span.small.muted", {}, time(until, "left"), reason ? `: ${sentence(reason)}` : null),
-  );
 
 function models(names) {
   if (!names) return h("span.muted", {}, "Any");

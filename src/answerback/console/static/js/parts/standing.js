@@ -1,7 +1,7 @@
 /** How a provider or a receiver is: in the same words wherever it is shown. */
 
 import { h } from "../dom.js";
-import { serverOf } from "../format.js";
+import { sentence, serverOf } from "../format.js";
 import { time } from "../time.js";
 import { badge } from "./badge.js";
 
@@ -10,6 +10,13 @@ export function standing({ reachable, since }) {
   if (reachable === null) return badge("No answer yet");
   const state = reachable ? badge("Reachable", "good") : badge("Not reachable", "bad");
   return h("span.row", {}, state, since ? h("span.small.muted.nowrap", {}, "for ", time(since, "for")) : null);
+}
+
+/** Until when it rests, and why; null if it does not. */
+export function rest({ resting_until: until, reason }) {
+  if (!until) return null;
+  const why = reason ? `: ${sentence(reason)}` : null;
+  return h("span.row", {}, badge("Resting", "warn"), h("span.small.muted", {}, time(until, "left"), why));
 }
 
 /** Of a failing path of a receiver. */
