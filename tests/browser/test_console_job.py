@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+import pytest
 from browsing import Visitor
 from storefront import Shop
 
-from answerback.testing import behaviours
+from answerback.testing import behaviours, replies
 
 
 async def test_a_job_that_waits_names_the_one_before_it(owner: Visitor, day: Sequence[str]) -> None:
@@ -143,13 +144,31 @@ async def test_a_try_before_its_turn_in_the_schedule_is_said_to_cost_no_attempt(
     assert calls == ["Attempt 1", free, "Attempt 2", free]
 
 
-async def test_a_wait_whose_cause_is_not_kept_claims_none(visitor: Visitor, running: Shop) -> None:
+@pytest.mark.parametrize(("put_off", "cause"), [(0, "For a free worker."), (2, "For the provider, which rested")])
+async def test_a_wait_names_its_cause(visitor: Visitor, running: Shop, put_off: int, cause: str) -> None:
     job = await running.say("Is the kettle BPA-free?", key=visitor.key)
     await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
     body = await running.job(job, visitor.key)
+    assert body["attempts"][0]["put_off"] == 0
     body["created_at"] = "2026-01-01T12:00:00.000Z"
+    body["attempts"][0]["put_off"] = put_off
     await visitor.page.route(f"**/v1/jobs/{job}*", lambda route: route.fulfill(json=body))
 
     await visitor.open(f"/console/jobs/{job}")
 
-    await visitor.sees("For a worker, or for the provider's quota.")
+    await visitor.sees(cause)
+
+
+async def test_a_job_that_runs_again_shows_its_wait_and_its_row_no_error(visitor: Visitor, running: Shop) -> None:
+    running.llm.on("Ask me twice.", replies.status(503), replies.hang(running.never))
+    job = await running.say("Ask me twice.", key=visitor.key)
+    await visitor.open(f"/console/jobs/{job}")
+
+    await visitor.sees("Asking the LLM, attempt 2")
+    await visitor.sees("For another try.")
+
+    page = await visitor.open("/console/jobs")
+    row = page.locator(f"tr[data-key='{job}']")
+    await row.get_by_text("Running").wait_for()
+    assert await row.locator(".problem").count() == 0
+    await running.request("POST", f"/v1/jobs/{job}/cancel", key=visitor.key)

@@ -190,6 +190,17 @@ async def test_an_operator_sees_the_jobs_of_all_tenants_and_mends_one(owner: Vis
     await page.get_by_text("customer-42").first.wait_for(state="detached")
 
 
+async def test_tenants_of_one_name_differ_by_their_ids(owner: Visitor, running: Shop) -> None:
+    made = [await running.request("POST", "/v1/keys", {"name": "twin"}, running.operator) for _ in range(2)]
+
+    page = await owner.open("/console/jobs")
+
+    for each in made:
+        option = page.get_by_label("Tenant").locator(f"option[value='{each['tenant_id']}']")
+        await option.wait_for(state="attached")
+        assert await option.inner_text() == f"twin (…{each['tenant_id'][-8:]})"
+
+
 async def test_a_key_leads_to_the_jobs_that_it_sent(owner: Visitor, running: Shop) -> None:
     made = await running.request("POST", "/v1/keys", {"name": "florist"}, running.operator)
     further = {"name": "florist, again", "tenant": made["tenant_id"]}

@@ -155,6 +155,27 @@ async def test_a_long_callback_in_the_inbox_says_that_it_was_cut(visitor: Visito
     await page.get_by_role("heading", name="Answer", exact=True).wait_for()
 
 
+@pytest.mark.parametrize("by", ["", "webhook"])
+async def test_what_the_form_marks_invalid_is_not_sent(visitor: Visitor, running: Shop, by: str) -> None:
+    page = await visitor.open(f"/console/playground?by={by}")
+    message = page.get_by_label("Message", exact=True)
+    await message.fill("Is it too hot?")
+    temperature = page.get_by_label("Temperature")
+    await temperature.fill("7")
+
+    await message.press("Enter")
+
+    assert await temperature.evaluate("field => field === document.activeElement && field.validationMessage") != ""
+    assert await message.input_value() == "Is it too hot?"
+    await temperature.fill("0.25")
+    await message.press("Enter")
+    await visitor.sees("a colleague will get back to you")
+    assert [each.body["temperature"] for each in running.llm.calls if each.user == "Is it too hot?"] in (
+        [0.25],
+        [0.25] * 2,
+    )
+
+
 @pytest.mark.parametrize(("by", "name"), [("", "Chat"), ("webhook", "Messages")])
 async def test_a_talk_is_one_landmark(visitor: Visitor, by: str, name: str) -> None:
     page = await visitor.open(f"/console/playground?by={by}")

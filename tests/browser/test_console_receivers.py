@@ -73,6 +73,20 @@ async def test_what_would_be_resent_is_counted_before(visitor: Visitor, running:
     assert (await running.job(job, visitor.key))["delivery"]["status"] == "dead"
 
 
+async def test_resending_begins_with_what_waits_where_nothing_is_dead(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/closed", behaviours.status(503))
+    for _ in range(2):
+        await running.say("Is the kettle BPA-free?", key=visitor.key, path="/closed", stateless=True)
+    page = await visitor.open("/console/receivers")
+    row = page.get_by_role("table", name="Receivers").get_by_role("row").nth(1)
+    await row.get_by_text("2", exact=True).wait_for()
+
+    await visitor.role("button", "Resend all that failed").click()
+
+    await visitor.sees("2 callbacks will be sent again.")
+    assert await page.get_by_label("State").input_value() == "pending"
+
+
 async def test_an_endpoint_is_made_tested_rotated_and_deleted(visitor: Visitor, running: Shop) -> None:
     url = running.receiver.url("/events")
     page = await visitor.open("/console/receivers")

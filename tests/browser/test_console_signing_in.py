@@ -43,6 +43,7 @@ async def test_a_key_that_is_revoked_ends_at_the_form(browser: Browser, running:
         await running.request("DELETE", f"/v1/keys/{made['id']}", key=running.operator)
 
         await page.get_by_label("Key").wait_for()
+        await visitor.sees("Your key is not valid any more.")
 
 
 async def test_tenants_see_their_own_only(browser: Browser, running: Shop, visitor: Visitor) -> None:

@@ -1,7 +1,7 @@
 """The bodies of jobs: each model is both the documentation and the bytes."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,7 @@ from answerback.http.openapi_parts import ENDED_AT, JOB, USAGE
 from answerback.http.responses import Time, is_none
 from answerback.jobs.kind import ENDED, Description, JobState
 from answerback.jobs.model import JobRecord
+from answerback.queue.attempts import KEPT_FIRST
 from answerback.webhooks.bodies import AttemptBody, DeliveryBody, DeliverySummary
 from answerback.webhooks.model import DeliveryRecord
 
@@ -80,6 +81,16 @@ class WaitingFor(BaseModel):
     code: str | None = Field(examples=["upstream_rate_limited"])
 
 
+class JobAttempt(AttemptBody):
+    """An attempt at a job."""
+
+    put_off: int | None = Field(
+        description="How often the job was put off before it, unasked, since the provider rested or its quota was used "
+        "up; null where the attempt before it is not kept.",
+        examples=[0],
+    )
+
+
 class JobDetails(JobBody):
     """Everything about a job, the fields that lists leave out included. Of very many attempts the first and the last
     are kept; `attempts_made` counts them all. `delivery` is the one to the job's own callback URL; `deliveries` are
@@ -92,7 +103,7 @@ class JobDetails(JobBody):
     lease_losses: int = Field(examples=[0])
     retried_as: str | None = Field(examples=[None])
     attempts_made: int = Field(examples=[1])
-    attempts: list[AttemptBody]
+    attempts: list[JobAttempt]
     delivery: DeliveryBody | None
     deliveries: list[DeliveryBody]
 
@@ -131,7 +142,6 @@ def retried_body(record: JobRecord) -> Retried:
 
 def job_details(record: JobRecord, *, operator: bool = False) -> JobDetails:
     """`operator`: whether an operator will see it."""
-    attempts = record.attempts if operator else [replace(each, remark=None) for each in record.attempts]
     description = described(record)
     return JobDetails(
         **_common(record, operator=operator),
@@ -142,10 +152,22 @@ def job_details(record: JobRecord, *, operator: bool = False) -> JobDetails:
         lease_losses=record.lease_losses,
         retried_as=record.retried_as,
         attempts_made=record.attempts_made,
-        attempts=attempts,
+        attempts=_attempts(record, operator=operator),
         delivery=_own_delivery(record),
         deliveries=record.deliveries,
     )
+
+
+def _attempts(record: JobRecord, *, operator: bool) -> list[JobAttempt]:
+    """Each claim of a job has the next epoch: those between two attempts ended unasked."""
+    has_gap = record.attempts_made > len(record.attempts)
+    epoch, bodies = 0, []
+    for place, each in enumerate(record.attempts):
+        put_off = None if has_gap and place == KEPT_FIRST else each.epoch - epoch - 1
+        shown = each if operator else replace(each, remark=None)
+        bodies.append(JobAttempt.model_validate(asdict(shown) | {"put_off": put_off}))
+        epoch = each.epoch
+    return bodies
 
 
 def _waiting_for(record: JobRecord) -> WaitingFor | None:

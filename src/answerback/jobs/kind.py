@@ -56,8 +56,8 @@ class Kind(Protocol[Args]):
         """What is left of the arguments once their conversation is erased."""
 
     def describe(self, job: Job[Args], ending: Ending | None) -> Description:
-        """The kind's own fields for `GET /v1/jobs`. `ending` is None while the job is open. A list reads the beginning of
-        a long result: its fields that the summary shows come first, and those behind them may be missing."""
+        """The kind's own fields for `GET /v1/jobs`. `ending` is None while the job is open. A list reads the beginning
+        of a long result: its fields that the summary shows come first, and those behind them may be missing."""
 
 
 AnyKind: TypeAlias = Kind[Any]

@@ -121,9 +121,7 @@ def beginning_of(result: str) -> Json:
         return {}
 
 
-def record_of(
-    row: Row, kinds: Registry, tx: Transaction, read_result: Callable[[str], Json] = json.loads
-) -> JobRecord:
+def record_of(row: Row, kinds: Registry, tx: Transaction, read_result: Callable[[str], Json] = json.loads) -> JobRecord:
     """Converts times of the scheduling clock to the wall clock, by the present difference of the two."""
     kind, job = job_of(row, kinds)
     state, failure = state_of(JobState, row.state), failure_of(row.error)

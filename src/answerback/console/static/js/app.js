@@ -16,6 +16,7 @@ import { View } from "./view.js";
 
 const app = document.getElementById("app");
 const RETRY_MS = 3000;
+const INVALID = "Your key is not valid any more.";
 
 class Console {
   #view = null;
@@ -23,11 +24,11 @@ class Console {
   #shell = null;
   #session = null;
   #feed = null;
-  #tabs = new Tabs({ left: () => this.#signOut(), lost: () => this.#lose(), entered: () => location.reload() });
+  #tabs = new Tabs({ left: () => this.#signOut(), lost: () => this.#lose(INVALID), entered: () => location.reload() });
 
   async start() {
     follow((how) => this.#show(how));
-    addEventListener("signed-out", () => this.#isOpen() && (this.#tabs.say("lost"), this.#lose()));
+    addEventListener("signed-out", () => this.#isOpen() && (this.#tabs.say("lost"), this.#lose(INVALID)));
     addEventListener("signed-in", () => this.#tabs.say("entered"));
     addEventListener("keydown", (event) => event.key === "Escape" && this.#shell?.escape());
     // A browser may bring back a page as it was left, also after the key was.
@@ -65,8 +66,8 @@ class Console {
     return this.#session !== null && !this.#session.isEnding;
   }
 
-  /** The key is valid no more: nothing that it opened stays in the page. */
-  #lose() {
+  /** The key is gone: nothing that it opened stays in the page, which says `why`. */
+  #lose(why = null) {
     if (!this.#isOpen()) return;
     this.#session.end();
     this.#feed.end();
@@ -76,12 +77,12 @@ class Console {
     fill(document.getElementById("toasts"));
     document.title = "Answerback";
     fill(app, h("main.entry", { id: "main" }));
-    this.#askForKey();
+    this.#askForKey(why);
   }
 
-  async #askForKey() {
+  async #askForKey(why = null) {
     const { signIn } = await import("./pages/sign_in.js");
-    signIn(app, (session) => (this.#tabs.say("entered"), this.#enter(session, { back: false })));
+    signIn(app, (session) => (this.#tabs.say("entered"), this.#enter(session, { back: false })), why);
   }
 
   /**

@@ -51,12 +51,13 @@ function switcher(current) {
   return h("nav.switch", { "aria-label": "How to ask" }, links);
 }
 
-/** The fields beside the talk. `read` gives those that hold something, by the names of the API. */
+/** The fields beside the talk. `check` is whether they may be sent; `read` gives those that hold something, by the names of the API. */
 function settingsOf(mode, view) {
   const model = input({ list: "models", placeholder: view.session.default_model ?? "The default model" });
   const system = area({ placeholder: "You are a helpful assistant.", rows: 2 });
-  const temperature = input({ type: "number", min: 0, max: 2, step: 0.1, placeholder: "Default" });
+  const temperature = input({ type: "number", min: 0, max: 2, step: "any", placeholder: "Default" });
   const longest = input({ type: "number", min: 1, step: 1, placeholder: "Default" });
+  const url = input({ type: "url", placeholder: "The inbox of this page" });
   const fields = [
     field("Model", model),
     field("System prompt", system),
@@ -68,15 +69,16 @@ function settingsOf(mode, view) {
     temperature: temperature.value === "" ? "" : Number(temperature.value),
     max_tokens: longest.value === "" ? "" : Number(longest.value),
   });
-  if (mode !== "webhook") return { element: h("div.form", {}, fields), read: () => given(read()) };
+  /** The browser says at the first field what is wrong with it. */
+  const check = () => [model, temperature, longest, url].every((each) => each.reportValidity());
+  if (mode !== "webhook") return { element: h("div.form", {}, fields), check, read: () => given(read()) };
   const session = input({ value: "playground" });
-  const url = input({ type: "url", placeholder: "The inbox of this page" });
   fields.unshift(
     field("Conversation", session, "Its session_id. Messages with the same one are answered in order and remembered."),
   );
   fields.push(field("Callback URL", url, "Empty: the answer comes to this page."));
   const all = () => given({ ...read(), session_id: session.value.trim(), callback_url: url.value.trim() });
-  return { element: h("div.form", {}, fields), read: all };
+  return { element: h("div.form", {}, fields), check, read: all };
 }
 
 const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ""));

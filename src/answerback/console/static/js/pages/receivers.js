@@ -33,7 +33,8 @@ export async function page(view) {
     {},
     h("table.cards", { "aria-label": "Receivers" }, h("thead", {}, h("tr", {}, heads)), parts.body),
   );
-  const again = (server) => resend(view, server, parts.progress, tenant);
+  let items = [];
+  const again = (server) => resend(view, server, parts.progress, { tenant, items });
   const lead =
     "Each server that your callbacks go to. One that is down holds up no other; what it is owed is sent again for days.";
   const act = h("button.button.primary", { type: "button", onclick: () => again("") }, "Resend all that failed");
@@ -45,13 +46,12 @@ export async function page(view) {
   const others = othersToo(view);
   let own = null;
   const read = async () => {
-    const { items } = await get("/v1/receivers", { tenant }, view.signal);
+    ({ items } = await get("/v1/receivers", { tenant }, view.signal));
     draw(parts, items, { again, tenant, others });
     act.disabled = !items.some(isOwed);
     own?.drawHealth(items);
-    return items;
   };
-  const items = await read();
+  await read();
   view.live(read);
   if (tenant && tenant !== view.session.tenant) return;
   own = await endpoints(view);

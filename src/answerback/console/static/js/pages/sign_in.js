@@ -4,10 +4,10 @@ import { fill, h } from "../dom.js";
 import { mark } from "../icons.js";
 import { Session } from "../session.js";
 
-/** Draws the form into `app`; `enter` is called with the session of a valid key. */
-export function signIn(app, enter) {
+/** Draws the form into `app`, with `why` it is there; `enter` is called with the session of a valid key. */
+export function signIn(app, enter, why = null) {
   document.title = "Sign in · Answerback";
-  const problem = h("p.problem", { role: "alert", hidden: true });
+  const problem = h("p.problem", { role: "alert", hidden: !why }, why);
   const button = h("button.button.primary", { type: "submit" }, "Sign in");
   const field = h("input", { id: "key", type: "password", autocomplete: "current-password", required: true });
 

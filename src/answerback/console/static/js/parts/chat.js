@@ -23,7 +23,8 @@ export class Chat {
     this.view = view;
     this.settings = settings;
     this.log = transcript("Chat", empty("Ask something", "The answer appears here as it comes."));
-    this.composer = composer({ value: EXAMPLE, send: (text) => this.#send(text), stop: () => this.#stopping?.abort() });
+    const act = { send: (text) => this.#send(text), stop: () => this.#stopping?.abort() };
+    this.composer = composer({ value: EXAMPLE, check: settings.check, ...act });
     this.element = h("section.card.talk", {}, this.log.element, this.log.news, this.composer.element);
     view.signal.addEventListener("abort", () => this.#stopping?.abort());
   }
@@ -57,6 +58,7 @@ export class Chat {
     try {
       await this.#read(answer, place);
       fill(foot, ending(answer), copyButton(answer.text, "Copy the answer"));
+      if (!answer.text) fill(place, h("span.muted", {}, "No text."));
       this.log.say(`Answer: ${answer.text}`);
       this.#messages.push({ role: "assistant", content: answer.text });
     } catch (error) {

@@ -71,9 +71,11 @@ const row = (job, columns, seen) =>
 
 function about(job) {
   const named = job.session_id ?? job.submission_id ?? null;
-  if (!named && !job.model && !job.error) return h("span.none.muted", {}, "–");
+  // While it runs again, what failed before is over.
+  const error = job.status === "running" ? null : job.error;
+  if (!named && !job.model && !error) return h("span.none.muted", {}, "–");
   const first = named ? h("div.cut", {}, inline(named)) : job.model ? h("div.cut.muted", {}, inline(job.model)) : null;
-  return job.error ? [first, h("div.cut.small.problem", {}, inline(`${job.error.code}: ${job.error.message}`))] : first;
+  return error ? [first, h("div.cut.small.problem", {}, inline(`${error.code}: ${error.message}`))] : first;
 }
 
 function delivery(one) {

@@ -1,13 +1,15 @@
 /** What pages say besides their data: failures, emptiness, what an action did. */
 
 import { h } from "../dom.js";
+import { span } from "../time.js";
 
 const SHOWN_MS = 6000;
 
 /** A failure, with a way to try again. */
 export function failure(error, again = null) {
   const retry = again ? h("button.button.tight", { type: "button", onclick: again }, "Try again") : null;
-  return h("div.notice.bad", { role: "alert" }, h("div.row", {}, h("span", {}, error.message), retry));
+  const wait = error.retryAfter ? h("span", {}, `Try again in ${span(error.retryAfter)}.`) : null;
+  return h("div.notice.bad", { role: "alert" }, h("div.row", {}, h("span", {}, error.message), wait, retry));
 }
 
 /** An empty place says what to do next. */

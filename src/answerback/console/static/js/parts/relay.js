@@ -26,7 +26,7 @@ export class Relay {
         "It is accepted at once. The answer comes by a callback, which is shown here with its headers.",
       ),
     );
-    this.composer = composer({ value: EXAMPLE, send: (text) => this.#send(text) });
+    this.composer = composer({ value: EXAMPLE, check: settings.check, send: (text) => this.#send(text) });
     const talk = h("section.card.talk", {}, this.log.element, this.log.news, this.composer.element);
     this.element = h("div.stack", {}, talk, this.inbox.element);
   }

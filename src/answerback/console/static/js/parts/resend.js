@@ -21,11 +21,12 @@ const ASK_MS = 250;
 const REREAD_MS = 2000;
 
 /**
- * Asks which; then shows in `place` what becomes of them. `server` is where they go, empty for all; `tenant` whose they
- * are, null for the reader's own.
+ * Asks which; then shows in `place` what becomes of them. `server` is where they go, empty for all; `items` are the
+ * receivers, and `tenant` is whose, null for the reader's own.
  */
-export async function resend(view, server, place, tenant) {
-  const state = select(STATES, "dead", { name: "status" });
+export async function resend(view, server, place, { tenant, items }) {
+  const at = sumAt(items, server);
+  const state = select(STATES, at.waiting && !at.dead ? "pending" : "dead", { name: "status" });
   const url = input({ name: "url", value: server, placeholder: "Any URL" });
   const age = select(AGES, "", { name: "age" });
   const count = h("p.strong", { role: "status" }, "…");
@@ -81,9 +82,13 @@ function counting(count, submit, body, tenant) {
   return { soon };
 }
 
-/** How many callbacks wait or are being sent, and how many are dead, at the receivers whose URLs begin so. */
 async function owedAt(view, prefix, tenant) {
   const { items } = await get("/v1/receivers", { tenant }, view.signal);
+  return sumAt(items, prefix);
+}
+
+/** How many callbacks wait or are being sent, and how many are dead, at the receivers whose URLs begin so. */
+function sumAt(items, prefix) {
   const theirs = items.filter(({ url }) => prefix.startsWith(serverOf(url)) || serverOf(url).startsWith(prefix));
   const sum = (of) => theirs.reduce((so, one) => so + of(one), 0);
   return { waiting: sum((one) => one.waiting + one.held + one.sending), dead: sum((one) => one.dead) };

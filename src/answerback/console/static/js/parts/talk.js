@@ -48,9 +48,9 @@ export function transcript(name, nothing) {
 
 /**
  * Enter sends, Shift+Enter begins a line. `stop` is called while an answer comes. Where `send` resolves to false, what
- * was written comes back, to be sent once more.
+ * was written comes back, to be sent once more. Nothing is sent while `check` says no.
  */
-export function composer({ value = "", send, stop }) {
+export function composer({ value = "", check, send, stop }) {
   const text = h("textarea", { rows: 2, placeholder: "Write a message", "aria-label": "Message", value });
   const button = h("button.button.primary", { type: "submit", "aria-label": "Send" }, icon("send"), "Send");
   let busy = false;
@@ -64,7 +64,7 @@ export function composer({ value = "", send, stop }) {
     event?.preventDefault();
     if (busy) return stop?.();
     const words = text.value.trim();
-    if (!words) return;
+    if (!words || !check()) return;
     text.value = "";
     become(true);
     const sent = await send(words).finally(() => become(false));

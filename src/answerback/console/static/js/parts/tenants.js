@@ -2,6 +2,7 @@
 
 import { get } from "../api.js";
 import { fill, h } from "../dom.js";
+import { tail } from "../format.js";
 import { changed, go } from "../router.js";
 import { select } from "./fields.js";
 
@@ -31,7 +32,14 @@ async function read(view) {
     before = next;
   }
   names.delete(own);
-  return new Map([[own, "Your own"], ...names]);
+  return new Map([[own, "Your own"], ...apart(names)]);
+}
+
+/** Where several have the same name, it stands with their ids. */
+function apart(names) {
+  const given = [...names.values()];
+  const isShared = (name) => given.indexOf(name) !== given.lastIndexOf(name);
+  return [...names].map(([id, name]) => [id, isShared(name) ? `${name} (${tail(id)})` : name]);
 }
 
 /** The names, to choose from, with `all` also all together. */

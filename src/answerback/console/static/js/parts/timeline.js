@@ -39,29 +39,33 @@ function accepted(job) {
   return step("mark", "Accepted", job.created_at, line("Stored on disk. ", place));
 }
 
-/** The waits and attempts that have ended; `behind` links to the job that it waited for first. */
+/** The waits and attempts, but for the attempt under way; `behind` links to the job that it waited for first. */
 function tries(job, behind) {
   const shown = [];
   let since = job.created_at;
   let last = null;
   for (const each of job.attempts) {
-    const waited = (new Date(each.started_at) - new Date(since)) / 1000;
-    if (waited >= 0.1) shown.push(step("wait", `Waited ${span(waited)}`, null, whatFor(last, behind)));
-    shown.push(tried(each));
+    shown.push(waited(since, each.started_at, whatFor(last, behind, each.put_off)), tried(each));
     since = each.finished_at;
     last = each;
   }
   const left = (job.attempts_made ?? 0) - job.attempts.length;
   if (left > 0) shown.splice(-1, 0, step("wait", `${left} more attempts, not kept`, null));
+  // What an unasked job was put off for is its error until it ends.
+  if (job.status === "running") shown.push(waited(since, job.claimed_at, whatFor(last, behind, last === null && job.error)));
   return shown;
 }
 
-/** What was waited for after the attempt `last`; before the first one it is null. */
-function whatFor(last, behind) {
-  // Whether no worker was free, or the provider's quota held it, is not kept.
-  if (last === null)
-    return line(behind ? ["Behind ", behind, " of its conversation."] : "For a worker, or for the provider's quota.");
-  return line(last.http_status === 429 ? "For the provider's quota." : "For another try.");
+function waited(since, until, about) {
+  const seconds = (new Date(until) - new Date(since)) / 1000;
+  return seconds >= 0.1 ? step("wait", `Waited ${span(seconds)}`, null, about) : null;
+}
+
+/** What was waited for after the attempt `last`; before the first one it is null. `putOff`: unasked. */
+function whatFor(last, behind, putOff) {
+  if (putOff || last?.http_status === 429) return line("For the provider, which rested or whose quota was used up.");
+  if (last === null) return line(behind ? ["Behind ", behind, " of its conversation."] : "For a free worker.");
+  return line("For another try.");
 }
 
 const GOOD = ["answered", "handed_over", "completed", "delivered"];
