@@ -165,15 +165,12 @@ async def test_what_the_form_marks_invalid_is_not_sent(visitor: Visitor, running
 
     await message.press("Enter")
 
-    assert await temperature.evaluate("field => field === document.activeElement && field.validationMessage") != ""
+    assert await temperature.evaluate("field => field === document.activeElement && field.validationMessage")
     assert await message.input_value() == "Is it too hot?"
     await temperature.fill("0.25")
     await message.press("Enter")
     await visitor.sees("a colleague will get back to you")
-    assert [each.body["temperature"] for each in running.llm.calls if each.user == "Is it too hot?"] in (
-        [0.25],
-        [0.25] * 2,
-    )
+    assert {each.body["temperature"] for each in running.llm.calls if each.user == "Is it too hot?"} == {0.25}
 
 
 @pytest.mark.parametrize(("by", "name"), [("", "Chat"), ("webhook", "Messages")])
