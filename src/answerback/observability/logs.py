@@ -196,9 +196,12 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _quoted(value: object) -> str:
-    value = _clean(value)
-    if not isinstance(value, str):
-        return _json(value)
+    if type(value) is int:
+        return repr(value)
+    if type(value) is not str:
+        value = _clean(value)
+        if not isinstance(value, str):
+            return _json(value)
     if PLAIN.fullmatch(value):
         return value
     return json.dumps(value, ensure_ascii=not value.isprintable())
