@@ -52,10 +52,10 @@ class Shares:
     def free(self) -> int:
         return max(0, self._capacity - self._kept() - self.taken)
 
-    def admits(self, tenant_id: str) -> bool:
-        """Whether the tenant may take one more."""
+    def admits(self, tenant_id: str, promised: int = 0) -> bool:
+        """Whether the tenant may take one more, besides the free ones that are promised."""
         free = self.free
-        return free > 0 and self._held.get(tenant_id, 0) < self._factor_of(tenant_id) * free
+        return free > promised and self._held.get(tenant_id, 0) < self._factor_of(tenant_id) * free
 
     def allowance(self, tenant_id: str) -> int:
         """How many more the tenant may take, if no other takes any meanwhile."""

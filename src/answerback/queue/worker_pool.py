@@ -147,9 +147,7 @@ class WorkerPool(Generic[C]):
     def reserve(self, tenant_id: str) -> bool:
         """Takes a place for a row that is about to be inserted, to be followed by `adopt` or `give_back`. False: there
         is none for this tenant, or the pool does not claim."""
-        if not self._begun or self._stopping or self._shares.free <= self._promised:
-            return False
-        if not self._shares.admits(tenant_id):
+        if not self._begun or self._stopping or not self._shares.admits(tenant_id, self._promised):
             return False
         self._shares.take(tenant_id)
         return True
@@ -168,22 +166,24 @@ class WorkerPool(Generic[C]):
 
     def _start(self, claim: C, leased_until: float) -> None:
         self._started_at = self._clock.monotonic()
-        if (older := self._held.get(claim.id)) is not None:
+        row_id = claim.id
+        if (older := self._held.get(row_id)) is not None:
             # The older claim's lease ended before this process noticed, as after a stall of the whole process.
             older.cancel()
         task = asyncio.create_task(self._queue.run(claim), context=no_request())
-        held = self._held[claim.id] = Held(claim, task, leased_until, self._started_at)
+        held = self._held[row_id] = Held(claim, task, leased_until, self._started_at)
         task.add_done_callback(lambda _: self._ended(held))
 
     def _ended(self, held: Held[C]) -> None:
         self._leave(held.claim.tenant_id)
         if self._spread is not None:
             self._spread.ended(self._clock.monotonic() - held.started_at)
-        if self._held.get(held.claim.id) is held:
-            del self._held[held.claim.id]
+        row_id = held.claim.id
+        if self._held.get(row_id) is held:
+            del self._held[row_id]
         if not held.task.cancelled() and (error := held.task.exception()) is not None:
             # The row stays leased until its lease ends, and counts as lost then.
-            self._log.error("attempt_broke", pool=self._queue.name, id=held.claim.id, error=repr(error))
+            self._log.error("attempt_broke", pool=self._queue.name, id=row_id, error=repr(error))
 
     def _leave(self, tenant_id: str) -> None:
         was_full, self._held_back = self.full, False
