@@ -47,4 +47,4 @@ class BoundedBody:
         """At most 1 KiB of the body as text, a character cut by the limit dropped, NULs (databases refuse them) too."""
         start = bytes(self._kept[:MAX_SNIPPET])
         whole = len(self._kept) <= MAX_SNIPPET
-        return codecs.getincrementaldecoder("utf-8")("replace").decode(start, whole).replace("\0", "")
+        return codecs.utf_8_decode(start, "replace", whole)[0].replace("\0", "")

@@ -69,11 +69,13 @@ class WebhookSender:
 
     async def _read(self, response: Response, deadline: float | None) -> CallbackResponse:
         body = BoundedBody(response.headers.get("Content-Encoding"))
-        until = asyncio.get_running_loop().time() + BODY_SECONDS
         try:
-            async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
-                while not body.full and (chunk := await response.read_some()):
-                    body.feed(chunk)
+            if response.complete:
+                await _fill(body, response)
+            else:
+                until = asyncio.get_running_loop().time() + BODY_SECONDS
+                async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
+                    await _fill(body, response)
         except (TimeoutError, HttpError):
             pass  # the status has come
         finally:
@@ -90,3 +92,8 @@ class WebhookSender:
         if wait is None and response.status in HTTP_BUSY:
             wait = wait_in_answer(snippet, self._now())
         return wait
+
+
+async def _fill(body: BoundedBody, response: Response) -> None:
+    while not body.full and (chunk := await response.read_some()):
+        body.feed(chunk)

@@ -59,6 +59,11 @@ class Response:
             self._connection.resume()
         return content[:limit]
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more will come: a read does not wait."""
+        return self._connection is None
+
     def interrupt(self) -> None:
         """Ends a read that waits, by TimeoutError."""
         if self._reader is not None and not self._reader.done():
