@@ -1,4 +1,4 @@
-"""A chat stream whose first token is slow begins with comments; until then a failure still has a status."""
+"""A stream that has nothing to send for 15 s sends a comment; until its first one a failure still has a status."""
 
 import asyncio
 import json
@@ -7,17 +7,61 @@ from functools import partial
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 
 from answerback.chat.chunks import error_chunk, events
 from answerback.http.keep_alive import stream
-from answerback.http.sse import COMMENT, sse_response
+from answerback.http.sse import COMMENT, DONE, sse_response, text_response
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply
 
-SOON = 0.01
 words = partial(events, include_usage=False)
 FAILURE = ProviderError(ErrorCode.UPSTREAM_UNREACHABLE, "away", retryable=True)
+
+
+class Clock:
+    """The time of this event loop, which `moves` sets: no timer waits for longer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(loop, "time", lambda: self.now)
+
+    async def moves(self, seconds: float) -> None:
+        await self._settles()
+        for _ in range(round(seconds * 2)):
+            self.now += 0.5
+            await self._settles()
+
+    async def _settles(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(asyncio.get_running_loop(), monkeypatch)
+
+
+class Client:
+    """Reads a response; `read` has what came, and when. It is `slow` by as many seconds to take what was sent."""
+
+    def __init__(self, clock: Clock, slow: float = 0) -> None:
+        self.read: list[tuple[float, bytes]] = []
+        self._clock = clock
+        self._slow = slow
+
+    def reads(self, response: Response) -> asyncio.Future[None]:
+        return asyncio.ensure_future(response({}, self._receive, self._send))
+
+    async def _receive(self) -> dict[str, str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        if body := message.get("body"):
+            await asyncio.sleep(self._slow)
+            self.read.append((self._clock.now, body))
 
 
 class Call:
@@ -59,29 +103,35 @@ async def test_a_quick_failure_still_has_a_status() -> None:
         await stream(call.open(), words)
 
 
-async def test_a_slow_answer_comes_behind_comments() -> None:
-    call = Call()
-    stream_of = await stream(call.open(), words, SOON)
-    assert [await anext(stream_of) for _ in range(3)] == [b": keepalive\n\n"] * 3
+async def test_a_slow_answer_comes_behind_comments(clock: Clock) -> None:
+    call, client = Call(), Client(clock)
+    opening = asyncio.ensure_future(stream(call.open(), words))
+    await clock.moves(15)
+    response = client.reads(sse_response(await opening, error_chunk))
+    await clock.moves(20)
     call.opened.set()
-    rest = [each async for each in stream_of]
-    assert rest[-2:] == [b'data: {"choices": [{}]}\n\n', b"data: [DONE]\n\n"]
+    await response
+    assert client.read == [(15, COMMENT), (30, COMMENT), (35, b'data: {"choices": [{}]}\n\n'), (35, DONE)]
 
 
-async def test_a_slow_failure_breaks_the_stream() -> None:
-    call = Call(FAILURE)
-    stream_of = await stream(call.open(), words, SOON)
-    assert await anext(stream_of) == COMMENT
+async def test_a_slow_failure_breaks_the_stream(clock: Clock) -> None:
+    call, client = Call(FAILURE), Client(clock)
+    opening = asyncio.ensure_future(stream(call.open(), words))
+    await clock.moves(15)
+    response = client.reads(sse_response(await opening, error_chunk))
+    await clock.moves(1)
     call.opened.set()
-    with pytest.raises(ProviderError, match="away"):
-        [each async for each in stream_of]
+    await response
+    assert [event[:14] for _, event in client.read] == [COMMENT, b'data: {"error"']
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["before the first token", "after it"])
 @pytest.mark.parametrize("read", [False, True], ids=["unread", "read"])
-async def test_a_client_that_hangs_up_stops_the_call(opened: bool, read: bool) -> None:
+async def test_a_client_that_hangs_up_stops_the_call(opened: bool, read: bool, clock: Clock) -> None:
     call = Call()
-    stream_of = await stream(call.open(), words, SOON)
+    opening = asyncio.ensure_future(stream(call.open(), words))
+    await clock.moves(15)
+    stream_of = await opening
     if read:
         await anext(stream_of)
     if opened:
@@ -102,51 +152,63 @@ async def test_a_client_that_hangs_up_while_the_status_waits_stops_the_call() ->
     assert call.stopped.is_set()
 
 
-async def test_a_refusal_after_comments_still_names_the_reason() -> None:
+async def test_a_refusal_after_comments_still_names_the_reason(clock: Clock) -> None:
     # Given a provider that refuses a request once the stream has begun
     code = "context_length_exceeded"
     refusal = ProviderError(
         ErrorCode.UPSTREAM_REFUSED, "too long", retryable=False, param="messages", upstream_code=code
     )
-    sent: list[bytes] = []
+    client = Client(clock)
 
     async def broken() -> AsyncGenerator[bytes, None]:
         yield COMMENT
         raise refusal
 
-    async def receive() -> dict[str, str]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message.get("body", b""))
-
-    await sse_response(broken(), error_chunk)({}, receive, send)
+    await client.reads(sse_response(broken(), error_chunk))
     # Then its last chunk has all that the response would have had
-    error = json.loads(sent[-1].removeprefix(b"data: "))["error"]
+    error = json.loads(client.read[-1][1].removeprefix(b"data: "))["error"]
     assert (error["message"], error["param"], error["code"]) == ("too long", "messages", code)
 
 
-async def test_a_stream_that_pauses_is_kept_alive_by_comments() -> None:
-    # Given a model that says a word and then thinks
-    go_on, sent = asyncio.Event(), asyncio.Queue[bytes]()
+async def test_no_client_waits_longer_than_15_s_for_a_sign_of_life(clock: Clock) -> None:
+    # Given a model that thinks for long between its words
+    async def thinking() -> AsyncGenerator[bytes, None]:
+        for seconds in (1, 14.5, 16, 40):
+            await asyncio.sleep(seconds)
+            yield b"data: word\n\n"
 
-    async def slow() -> AsyncGenerator[bytes, None]:
-        yield b"data: 1\n\n"
-        await go_on.wait()
-        yield b"data: 2\n\n"
-
-    async def receive() -> dict[str, str]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.put_nowait(message.get("body", b""))
-
-    response = asyncio.create_task(sse_response(slow(), error_chunk, SOON)({}, receive, send))
-    # Then comments come until it goes on, and none is lost
-    assert [await sent.get() for _ in range(4)] == [b"", b"data: 1\n\n", COMMENT, COMMENT]
-    go_on.set()
+    client = Client(clock)
+    response = client.reads(sse_response(thinking()))
+    await clock.moves(71.5)
     await response
-    rest = [sent.get_nowait() for _ in range(sent.qsize())]
-    assert [each for each in rest if each != COMMENT] == [b"data: 2\n\n", b""]
+    # Then a comment comes 15 s after whatever came last, and none before
+    words = {at: event for at, event in client.read if event != COMMENT}
+    assert list(words) == [1, 15.5, 31.5, 71.5]
+    assert [at for at, event in client.read if event == COMMENT] == [30.5, 46.5, 61.5]
+
+
+async def test_a_client_that_takes_nothing_gets_no_comments_on_top(clock: Clock) -> None:
+    # Given a client that takes an event half a minute after it was sent
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield b"data: word\n\n"
+        await asyncio.sleep(50)
+
+    client = Client(clock, slow=30)
+    response = client.reads(sse_response(events()))
+    await clock.moves(80)
+    await response
+    # Then a comment is sent 15 s after it was taken, and none before
+    assert client.read == [(30, b"data: word\n\n"), (75, COMMENT)]
+
+
+async def test_a_text_has_no_comments(clock: Clock) -> None:
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield b"a word"
+        await asyncio.sleep(60)
+        yield b" and another"
+
+    client = Client(clock)
+    response = client.reads(text_response(pieces()))
+    await clock.moves(60)
+    await response
+    assert client.read == [(0, b"a word"), (60, b" and another")]

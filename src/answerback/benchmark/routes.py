@@ -33,7 +33,6 @@ from answerback.http.fields import DIGITS, ModelName
 from answerback.http.forms import read_form
 from answerback.http.headers import accepts
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
 from answerback.http.openapi_parts import ASK_ERRORS, IDEMPOTENCY_KEY, KEY_ERRORS, errors, not_found, refusal
 from answerback.http.responses import JSON, respond
 from answerback.http.sse import EVENT_STREAM, sse_response
@@ -162,7 +161,7 @@ def router(benchmark: Benchmark, authenticator: Authenticator, idempotent: Idemp
         async def answer() -> Response:
             await authenticator.count_calls(request, caller, plan.calls)
             if as_events:
-                return sse_response(await started(measure, plan.calls), quiet_seconds=KEEP_ALIVE_SECONDS)
+                return sse_response(await started(measure, plan.calls))
             (report,) = await benchmark.run(tenant_id, [plan])
             body = await _kept(reports, tenant_id, report)
             # In a thread: a report on thousands of prompts would block the event loop for too long.

@@ -1,14 +1,12 @@
-"""A stream that begins before its first token, so that no proxy on the way takes a slow model for a dead connection."""
+"""A stream that begins before its first token, so that no proxy on the way takes a slow model for a dead connection: as
+any stream of events, it is kept alive by comments."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
-from answerback.http.sse import COMMENT
-
-KEEP_ALIVE_SECONDS = 15.0
-"""How long the status waits for the first token; then a comment comes as often. Proxies commonly wait 30 to 60 s."""
+from answerback.http.sse import COMMENT, KEEP_ALIVE_SECONDS
 
 
 class Closable(Protocol):
@@ -21,45 +19,40 @@ R = TypeVar("R", bound=Closable)
 async def stream(
     opening: Coroutine[Any, Any, R],
     events: Callable[[R], AsyncGenerator[bytes, None]],
-    seconds: float = KEEP_ALIVE_SECONDS,
     *,
     begin: Callable[[], bytes] = lambda: COMMENT,
 ) -> AsyncGenerator[bytes, None]:
-    """The `events` of what opens. If that has not opened after `seconds`, the stream begins with what `begin` returns
-    and goes on with comments, and its failure is the stream's. Raises ProviderError for an earlier failure, which still
-    has a status."""
+    """The `events` of what opens. If that has not opened after `KEEP_ALIVE_SECONDS`, the stream begins with what
+    `begin` returns, and its failure is the stream's. Raises ProviderError for an earlier failure, which still has a
+    status."""
     task = asyncio.get_running_loop().create_task(opening)
     try:
-        if await _done_within(task, seconds):
+        if await _done_in_time(task):
             return events(task.result())
     except BaseException:
         await _stop(task)
         raise
-    alive = _kept_alive(task, events, seconds, begin)
-    await anext(alive)
-    return alive
+    begun = _begun(task, events, begin)
+    await anext(begun)
+    return begun
 
 
-async def _kept_alive(
-    task: asyncio.Task[R],
-    events: Callable[[R], AsyncGenerator[bytes, None]],
-    seconds: float,
-    begin: Callable[[], bytes],
+async def _begun(
+    task: asyncio.Task[R], events: Callable[[R], AsyncGenerator[bytes, None]], begin: Callable[[], bytes]
 ) -> AsyncGenerator[bytes, None]:
     try:
         yield b""  # taken by `stream`: only a generator that has begun stops the call when it is closed
         yield begin()
-        while not await _done_within(task, seconds):
-            yield COMMENT
-        async with aclosing(events(task.result())) as rest:
+        async with aclosing(events(await task)) as rest:
             async for event in rest:
                 yield event
     finally:
         await _stop(task)
 
 
-async def _done_within(task: asyncio.Task[R], seconds: float) -> bool:
-    """Whether the call is over by then. `asyncio.wait` serves any number of them, and would cost each stream more."""
+async def _done_in_time(task: asyncio.Task[R]) -> bool:
+    """Whether the call is over within `KEEP_ALIVE_SECONDS`. `asyncio.wait` serves any number of calls, and would cost
+    each stream more."""
     loop = asyncio.get_running_loop()
     waiter = loop.create_future()
 
@@ -68,7 +61,7 @@ async def _done_within(task: asyncio.Task[R], seconds: float) -> bool:
             waiter.set_result(None)
 
     task.add_done_callback(wake)
-    timer = loop.call_later(seconds, wake)
+    timer = loop.call_later(KEEP_ALIVE_SECONDS, wake)
     try:
         await waiter
     finally:

@@ -27,6 +27,9 @@ WORDS_DONE = b'data: {"done":true}\n\n'
 COMMENT = b": keepalive\n\n"
 """Clients skip it."""
 
+KEEP_ALIVE_SECONDS = 15.0
+"""The longest time that a client gets nothing of its events: proxies commonly cut what is silent for 30 to 60 s."""
+
 HEADERS: Mapping[str, str] = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 """Keep caches and buffering proxies from holding a stream back."""
 
@@ -92,14 +95,9 @@ def is_last_event(event: bytes) -> bool:
     return event == DONE or event.startswith(WORDS_DONE[:-3])
 
 
-def sse_response(
-    events: AsyncGenerator[bytes, None],
-    render_error: RenderErrorEvent = error_event,
-    quiet_seconds: float | None = None,
-) -> Response:
-    """A 200 that sends `events` (of `data_event` or `named_event`) as they come, and a comment where none came for
-    `quiet_seconds`. They may raise ProviderError."""
-    return StreamedResponse(events, EVENT_STREAM, render_error, quiet_seconds)
+def sse_response(events: AsyncGenerator[bytes, None], render_error: RenderErrorEvent = error_event) -> Response:
+    """A 200 that sends `events` (of `data_event` or `named_event`) as they come. They may raise ProviderError."""
+    return StreamedResponse(events, EVENT_STREAM, render_error)
 
 
 def text_response(pieces: AsyncGenerator[bytes, None]) -> Response:
@@ -111,7 +109,7 @@ class StreamedResponse(Response):
     """A 200 whose body comes from a generator, which is always closed: at its end, or as soon as the client hangs up.
 
     A ProviderError and the service's stop break it: `render_error` makes its last event, and without it the response is
-    Aborted. Where nothing came for `quiet_seconds`, a comment is sent.
+    Aborted. Between events a comment is sent whenever nothing was for `KEEP_ALIVE_SECONDS`.
 
     Only for a request whose body has been read: the next message from the server must be the hang-up.
     """
@@ -121,11 +119,9 @@ class StreamedResponse(Response):
         pieces: AsyncGenerator[bytes, None],
         media_type: str,
         render_error: RenderErrorEvent | None,
-        quiet_seconds: float | None = None,
     ) -> None:
         self._pieces = pieces
         self._render_error = render_error
-        self._quiet_seconds = quiet_seconds
         self._started = False
         self._comments: _Comments | None = None
         self.status_code = 200
@@ -168,27 +164,28 @@ class StreamedResponse(Response):
     async def _send(self, send: Send) -> None:
         self._started = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if self._quiet_seconds is not None:
-            send = self._comments = _Comments(send, self._quiet_seconds)
+        if self.media_type == EVENT_STREAM:
+            send = self._comments = _Comments(send)
         async for piece in self._pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class _Comments:
-    """Sends a stream's messages, and a comment where none came for some `seconds`."""
+    """Sends a stream's messages, and a comment whenever none was sent for `KEEP_ALIVE_SECONDS`."""
 
-    def __init__(self, send: Send, seconds: float) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._seconds = seconds
-        self._sending = self._sent = False
+        self._loop = asyncio.get_running_loop()
+        self._sending = False
+        self._sent_at = self._loop.time()
         self._comment: asyncio.Future[None] | None = None
-        self._look_later()
+        self._timer = self._loop.call_later(KEEP_ALIVE_SECONDS, self._look)
 
     async def __call__(self, message: Message) -> None:
         self._sending = True
         await self._send(message)
-        self._sending, self._sent = False, True
+        self._sending, self._sent_at = False, self._loop.time()
 
     def end(self) -> None:
         """Nothing more is sent."""
@@ -196,15 +193,16 @@ class _Comments:
         if self._comment is not None:
             self._comment.cancel()
 
-    def _look_later(self) -> None:
-        self._sent = False
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
-
     def _look(self) -> None:
-        if not self._sending and not self._sent and (self._comment is None or self._comment.done()):
+        if self._sending or not (self._comment is None or self._comment.done()):
+            # A client that has not taken the last one yet gets no comment behind it.
+            self._sent_at = self._loop.time()
+        elif self._loop.time() >= self._sent_at + KEEP_ALIVE_SECONDS:
             comment = {"type": "http.response.body", "body": COMMENT, "more_body": True}
             self._comment = asyncio.ensure_future(self._send(comment))
-        self._look_later()
+            self._sent_at = self._loop.time()
+        # One timer, set again when it is due: each event would pay for one of its own.
+        self._timer = self._loop.call_at(self._sent_at + KEEP_ALIVE_SECONDS, self._look)
 
 
 async def _notice(receive: Receive) -> None:

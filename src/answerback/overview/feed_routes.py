@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
 from answerback.http.request_log import ENDLESS
 from answerback.http.sse import EVENT_STREAM, named_event, sse_response
 from answerback.jobs.bodies import JobBody, job_body
@@ -81,6 +80,6 @@ def router(
             await authenticator.check(request)
 
         events = feeds.open(caller.tenant_id, (seen, operator), make, check)
-        return sse_response(events, quiet_seconds=KEEP_ALIVE_SECONDS)
+        return sse_response(events)
 
     return routes

@@ -9,9 +9,8 @@ from contextlib import aclosing
 from starlette.responses import Response
 
 from answerback.accounts.model import Caller
-from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
 from answerback.http.openai_errors import InvalidParameter
-from answerback.http.sse import DONE
+from answerback.http.sse import DONE, KEEP_ALIVE_SECONDS
 from answerback.jobs.ends import JobEnds
 from answerback.jobs.kind import JobState, StoredFailure
 from answerback.kernel.errors import Conflict, ErrorCode, ProviderError, StorageUnavailable

@@ -6,7 +6,7 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from answerback.accounts.model import Caller
-from answerback.http.keep_alive import KEEP_ALIVE_SECONDS, stream
+from answerback.http.keep_alive import stream
 from answerback.http.sse import sse_response
 from answerback.http.upstream import code_of, status_of
 from answerback.jobs.kind import Queue
@@ -74,7 +74,7 @@ class Responder:
 
         answering = Answering(asked, start, self._instruments.clock, keep)
         events = await stream(self._open(caller.tenant_id, opening), answering.events, begin=answering.begin)
-        return sse_response(events, answering.failed, KEEP_ALIVE_SECONDS)
+        return sse_response(events, answering.failed)
 
     async def _whole(self, tenant_id: str, asked: Asked, opening: Opening, start: Start) -> Progress:
         """Asked for whole, which costs a fraction of a stream; as a stream where the model does nothing else."""

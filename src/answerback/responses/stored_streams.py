@@ -8,7 +8,6 @@ from functools import partial
 
 from starlette.responses import Response
 
-from answerback.http.keep_alive import KEEP_ALIVE_SECONDS
 from answerback.http.openai_errors import InvalidParameter
 from answerback.http.sse import DONE, EVENT_STREAM, StreamedResponse
 from answerback.jobs.events import Emitted, JobEvents
@@ -113,7 +112,7 @@ class StoredStreams:
 
 def as_response(events: AsyncGenerator[bytes, None]) -> Response:
     """Where the service stops, the connection is cut: an event of that would be in no other reader's stream."""
-    return StreamedResponse(events, EVENT_STREAM, None, KEEP_ALIVE_SECONDS)
+    return StreamedResponse(events, EVENT_STREAM, None)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:
