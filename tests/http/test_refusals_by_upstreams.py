@@ -130,16 +130,20 @@ async def test_secrets_in_a_reason_are_redacted_and_it_is_cut(api: Api, llm: Fak
     assert UPSTREAM not in reply.raw.decode()
 
 
+OF_ACCOUNT = {"message": f"account 4711 of {UPSTREAM}", "code": f"acct_4711-{UPSTREAM}"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
-    ("status", "code"), [(401, "upstream_auth"), (402, "upstream_credit"), (500, "upstream_error")]
+    ("status", "code"),
+    [(401, "upstream_auth"), (402, "upstream_credit"), (403, "upstream_auth"), (500, "upstream_error")],
 )
 async def test_what_an_upstream_says_of_the_account_or_itself_is_for_the_log(
-    api: Api, llm: FakeLLM, status: int, code: str
+    api: Api, llm: FakeLLM, status: int, code: str, stream: bool
 ) -> None:
-    scripted = replies.status(status, {"error": {"message": f"account 4711 of {UPSTREAM}", "code": "x"}})
-    llm.then(*([scripted] * (2 if status == 500 else 1)))
+    llm.then(*([replies.status(status, {"error": OF_ACCOUNT})] * (2 if status == 500 else 1)))
 
-    reply = await chat(api)
+    reply = await chat(api, stream=stream)
 
     assert (reply.status, reply.code) == (502, code)
     assert "4711" not in reply.raw.decode()
@@ -149,14 +153,45 @@ async def test_what_an_upstream_says_of_the_account_or_itself_is_for_the_log(
     line = [fields for event, fields in journal.lines if event == "llm_call_failed"][-1]
     assert line["upstream"] == "account 4711 of [redacted]"
     assert str(line["reason"]).startswith(f"{llm.base_url} ")
+    assert str(line["reason"]).endswith("; its code: acct_4711-[redacted]")
+
+
+async def test_a_code_of_the_account_stays_hidden_within_a_stream_too(api: Api, llm: FakeLLM) -> None:
+    llm.then(replies.stream(sse(chunk("hi"), {"error": OF_ACCOUNT})))
+
+    reply = await chat(api, stream=True)
+
+    assert reply.status == 200
+    assert b"upstream_error" in reply.raw
+    assert b"4711" not in reply.raw
+
+
+async def test_a_code_of_the_account_hides_behind_no_refusal(api: Api, llm: FakeLLM) -> None:
+    # Given a refusal by a filter, whose reason is the caller's, with a status that is the account's
+    llm.then(replies.status(403, {"error": {"message": "flagged", "type": "content_filter", "code": "acct_4711"}}))
+
+    reply = await chat(api)
+
+    assert (reply.status, reply.code) == (400, "content_filter")
+    assert b"4711" not in reply.raw
+
+
+async def test_a_code_that_is_known_to_name_a_reason_is_shown(api: Api, llm: FakeLLM) -> None:
+    llm.then(replies.status(402, {"error": {"code": "insufficient_quota"}}))
+
+    reply = await chat(api)
+
+    assert reply.json["error"]["message"].endswith("(402, insufficient_quota)")
 
 
 async def test_an_operator_sees_which_provider_it_is(api: Api, llm: FakeLLM) -> None:
-    llm.then(replies.status(401))
+    llm.then(replies.status(401, {"error": OF_ACCOUNT}))
 
     reply = await chat(api, OPERATOR)
 
-    assert reply.json["error"]["message"].startswith(f"{llm.base_url} refused the relay's credentials (401)")
+    said = reply.json["error"]["message"]
+    assert said.startswith(f"{llm.base_url} refused the relay's credentials (401)")
+    assert said.endswith("; its code: acct_4711-[redacted]")
 
 
 async def test_a_provider_that_does_not_run_is_named_to_the_operator(path: Path, migrated_file: Path) -> None:

@@ -254,8 +254,9 @@ class ProviderError(Exception):
     where our limiter refused; `retry_after` is then the wait for a slot. `http_status` is the upstream's, None without
     a response. `shown_status` is the status of synchronous routes where the failure's code does not decide it.
     `elsewhere`: another provider may answer, though trying this one again would not help. `concerns` is None where the
-    code decides it. `reason` is the upstream's own text, redacted, and `remark` a remark of ours that follows the
-    provider's `base_url`; both are for operators only. `exhausted`: our own retries are used up.
+    code decides it. For operators only: `reason`, the upstream's own text, redacted; `hidden_code`, its code where
+    clients do not see it; `remark`, of ours, which follows the provider's `base_url`. `exhausted`: our own retries are
+    used up.
     """
 
     def __init__(
@@ -286,16 +287,18 @@ class ProviderError(Exception):
         self.concerns = concerns
         self.reason = reason
         self.remark = remark
+        self.hidden_code: str | None = None
         self.base_url: str | None = None
         self.exhausted = False
 
     @property
     def for_operator(self) -> str:
         """What went wrong, and where: `http://localhost:11434/v1 refused the connection; is it running?`. Of the
-        upstream's own text it holds what every caller may see."""
+        upstream's own text it holds what every caller may see, and its code."""
         if self.base_url is None:
             return self.failure.message
         if self.remark is not None:
             return f"{self.base_url} {self.remark}"
         message = self.failure.message.removeprefix("the upstream ")
-        return f"{self.base_url}{' ' if message != self.failure.message else ': '}{message}"
+        code = f"; its code: {self.hidden_code}" if self.hidden_code else ""
+        return f"{self.base_url}{' ' if message != self.failure.message else ': '}{message}{code}"

@@ -234,6 +234,9 @@ TABLE: tuple[Row, ...] = (
     ),
 )
 
+WORDS = frozenset[str]().union(*(each.words for each in TABLE))
+"""Codes that anybody may see: they name a reason. Another one may name an account."""
+
 BLOCKED = row(
     Meaning.AUTH,
     "Cloudflare (Just a moment…, Attention required), web application firewalls: a 403 that is a web page",

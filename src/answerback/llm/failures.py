@@ -1,8 +1,8 @@
 """Upstreams' failures as ProviderErrors: what `dialects.py` reads in a status and a body, in our own words.
 
 Why a request is refused is passed on in the upstream's words; what it says of accounts and of its own trouble is for
-the operator. Neither is redacted yet: `redaction.place` does that. Sources: RFC 9110, section 10.2.3 (Retry-After);
-OpenAI's SDKs (retry-after-ms); OpenRouter's error page.
+the operator, but for codes that are `WORDS` of the dialects. Neither is redacted yet: `redaction.place` does that.
+Sources: RFC 9110, section 10.2.3 (Retry-After); OpenAI's SDKs (retry-after-ms); OpenRouter's error page.
 """
 
 import re
@@ -14,7 +14,7 @@ from answerback.kernel.json import Json
 from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text
 from answerback.llm.blank_errors import is_error
 from answerback.llm.completions import decode, invalid
-from answerback.llm.dialects import LONGEST_SENTENCE, classify
+from answerback.llm.dialects import LONGEST_SENTENCE, WORDS, classify
 from answerback.llm.error_bodies import ErrorBody, read_error
 from answerback.llm.meaning import NO_STATUS, Meaning, Row
 from answerback.llm.rate_headers import reset, resets_of_kinds
@@ -35,7 +35,6 @@ QUOTA_OF_DAYS_WAIT = 300.0
 """The shortest wait, in seconds, for a quota of a day or longer: upstreams name one second for it (Gemini)."""
 
 _DAYS = re.compile(OF_DAYS, re.IGNORECASE)
-_WORD = re.compile(r"[a-z0-9_.-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _STATUS_NUMBER = re.compile(r"[45][0-9]{2}", re.ASCII)
 
@@ -124,11 +123,14 @@ def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int)
     error.concerns = decided.concerns
     error.http_status = status or None
     error.reason = body.message or None
+    if _known(body) is None and error.failure.upstream_code != body.code:
+        error.hidden_code = body.code
     return error
 
 
 def _explained(decided: Row, status: int, body: ErrorBody, wait: float | None) -> ProviderError:
-    named = f"{status}{_code(body)}" if status else f"an error{_code(body)} in place of an answer"
+    code = "" if (known := _known(body)) is None else f", {known.lower()}"
+    named = f"{status}{code}" if status else f"an error{code} in place of an answer"
     match decided.meaning:
         case Meaning.AUTH:
             words = f"{decided.ours} ({named})" if decided.ours else _BAD_KEY.format(named)
@@ -170,7 +172,9 @@ def _refused(decided: Row, status: int, named: str, body: ErrorBody) -> Provider
     of another vendor's: LangChain looks for the code in the message, LiteLLM (and aider by it) for the sentence."""
     meaning = decided.meaning
     remedy = _REMEDIES.get(meaning, "check the model's name and the parameters")
-    code, message = body.code or _CODES.get(meaning), body.message
+    # A code of a status that is not the caller's may name the account, as its sentence may.
+    code = body.code if 400 <= status < 500 and status not in (401, 402, 403) else _known(body)
+    code, message = code or _CODES.get(meaning), body.message
     if decided.ours:
         code, message = _CODES.get(meaning), f"{decided.ours} ({named})"
     if meaning is Meaning.CONTEXT and code != CONTEXT_CODE:
@@ -197,10 +201,9 @@ def _shown_status(meaning: Meaning, status: int) -> int:
     return _STATUS_OF[meaning]
 
 
-def _code(body: ErrorBody) -> str:
-    """A short machine-readable code; sentences and numbers are not repeated."""
-    code = (body.code or "").lower()
-    return f", {code}" if _WORD.fullmatch(code) and not code.isdigit() else ""
+def _known(body: ErrorBody) -> str | None:
+    """The upstream's code, if everybody may see it."""
+    return body.code if body.code is not None and body.code.lower() in WORDS else None
 
 
 def _header(name: str, headers: Mapping[str, str], body: ErrorBody) -> str | None:

@@ -78,3 +78,4 @@ def place(error: BaseException | None, base_url: str, secrets: Iterable[str]) ->
     )
     error.args = (error.failure.message,)
     error.reason = redact(error.reason, secrets) if error.reason else None
+    error.hidden_code = redact(error.hidden_code, secrets) if error.hidden_code else None

@@ -98,7 +98,7 @@ def _refused(error: ProviderError, status: int, remedy: str) -> ProviderError:
     why = error.failure.message if error.failure.code is ErrorCode.UPSTREAM_REFUSED else ""
     words = f"the LLM refused the review with {status}; {remedy}{f'; it said: {why}' if why else ''}"
     refused = ProviderError(error.failure.code, words, retryable=False, http_status=status, reason=error.reason)
-    refused.base_url = error.base_url
+    refused.base_url, refused.hidden_code = error.base_url, error.hidden_code
     return refused
 
 
