@@ -1,5 +1,6 @@
 """A path that is not there is answered with what could have been meant."""
 
+from itertools import product
 from pathlib import Path
 
 from whole_api import Api, whole_api
@@ -41,6 +42,12 @@ async def test_below_v1_it_is_an_error_as_openais(path: Path) -> None:
         error = (await api("POST", "/v1/assistants")).json["error"]
         assert error.keys() == {"message", "type", "param", "code"}
         assert (error["type"], error["code"]) == ("invalid_request_error", "not_found")
+
+
+async def test_what_openai_has_below_responses_is_no_response_by_any_method(path: Path) -> None:
+    async with whole_api(path) as api:
+        for asked, method in product(("compact", "input_tokens"), ("GET", "POST", "DELETE")):
+            assert f"{asked} is not offered here" in await said(api, method, f"/v1/responses/{asked}")
 
 
 async def test_a_wrong_method_is_answered_with_the_right_one(path: Path) -> None:

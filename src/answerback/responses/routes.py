@@ -122,9 +122,19 @@ def router(
         name_ignored(response, Toolbox.of(asked.parameters))
         return response
 
+    _add_refusals(router, authenticator)
     _add_reads(router, streams, store, contexts, authenticator, default_model)
     _add_ends(router, background, authenticator)
     return router
+
+
+def _add_refusals(router: APIRouter, authenticator: Authenticator) -> None:
+    @router.api_route("/responses/compact", methods=["GET", "POST", "DELETE"], include_in_schema=False)
+    @router.api_route("/responses/input_tokens", methods=["GET", "POST", "DELETE"], include_in_schema=False)
+    async def refuse(request: Request) -> Response:
+        """Paths of OpenAI's that would be ids of responses."""
+        await authenticator.tenant(request)
+        raise NotFound(f"{request.scope['path']} is not offered here; '/docs' lists what there is")
 
 
 def _add_reads(
@@ -193,13 +203,6 @@ def _add_ends(router: APIRouter, background: Background, authenticator: Authenti
         cancelled by hanging up."""
         tenant_id = await authenticator.tenant(request)
         return json_response(await background.cancel(tenant_id, response_id))
-
-    @router.post("/responses/compact", include_in_schema=False)
-    @router.post("/responses/input_tokens", include_in_schema=False)
-    async def refuse(request: Request) -> Response:
-        """Paths of OpenAI's that would be ids of responses."""
-        await authenticator.tenant(request)
-        raise NotFound(f"{request.scope['path']} is not offered here; '/docs' lists what there is")
 
 
 def _streamed(given: str | None) -> bool:
