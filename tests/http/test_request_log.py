@@ -25,6 +25,7 @@ class Levels(Journal):
         (302, False, "info"),
         (404, False, "warning"),
         (501, False, "warning"),
+        (505, False, "warning"),
         (502, False, "error"),
         (200, True, "error"),
     ],

@@ -114,3 +114,8 @@ def test_a_field_may_say_how_long(name: str, value: Any, seconds: float | None) 
 )
 def test_a_receivers_answer_may_say_how_long(body: str, seconds: float | None) -> None:
     assert wait_in_answer(body, NOW_MS) == seconds
+
+
+@pytest.mark.parametrize("asked", ["Wed, 30 Nov 2099 18:59:00 GMT", "2099-11-30T18:59:00Z", "9" * 20, "99999999999s"])
+def test_whatever_is_too_long_for_a_wait_is_the_longest_one(asked: str) -> None:
+    assert parse_retry_after(asked, NOW_MS) == LONGEST_WAIT

@@ -18,6 +18,9 @@ from answerback.testing.llm import FakeLLM
         [{"id": "a/b"}, {"id": "c"}],
         ["a/b", "c"],
         {"data": ["a/b", "c"]},
+        {"data": {"a/b": {}, "c": {"owned_by": "x"}}},
+        {"models": {"first": {"id": "a/b"}, "c": {}}},
+        [{"id": "a/b"}, {"id": "x" * 257}, {"id": "c"}],
         {"models": [{"name": "a/b"}, {"name": "c"}]},
         {"models": [{"model": "a/b", "name": "A"}, {"model": "c"}]},
         [{"id": "a/b", "created": "7", "owned_by": None}, None, 7, {}, {"id": ""}, {"id": None}, "text", {"id": "c"}],
@@ -39,7 +42,11 @@ def test_a_model_is_named_and_owned_by_what_is_known_of_it() -> None:
     ]
 
 
-@pytest.mark.parametrize("document", [{}, {"data": None}, {"data": {}}, {"models": "a"}, [{"error": {}}]], ids=str)
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"data": None}, {"data": {}}, {"data": {"message": "no"}}, {"models": "a"}, [{"error": {}}]],
+    ids=str,
+)
 def test_what_holds_no_list_is_none(document: Json) -> None:
     with pytest.raises(ProviderError) as caught:
         models_of(document)

@@ -40,6 +40,7 @@ REFUSED = [
     (b"GET /v1/jobs HTTP/1.1\r\nbad header\r\n\r\n", 400, "invalid_http", "GET /v1/jobs"),
     (b"GET /v1/sessions/secret HTTP/1.1\r\nbad header\r\n\r\n", 400, "invalid_http", "GET /v1/sessions/…"),
     (b"FOO /v1/jobs HTTP/1.1\r\nhost: h\r\n\r\n", 501, "method_unknown", "- -"),
+    (b"GET /v1/jobs HTTP/2.0\r\nhost: h\r\n\r\n", 505, "http_version_unknown", "GET /v1/jobs"),
     (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nhost: h\r\n\r\n", 431, "headers_too_large", "- -"),
     (b"POST /webhook?x HTTP/1.1\r\nx: " + b"a" * 200_000, 431, "headers_too_large", "POST /webhook"),
 ]

@@ -1,5 +1,7 @@
 """Requests that are refused before their body is read: size, method, path, query."""
 
+import asyncio
+
 import pytest
 from relay import Client, fields, problem, raw_exchange
 
@@ -16,6 +18,31 @@ async def test_a_body_whose_length_is_too_large_is_refused_unread(client: Client
 
     assert str(MAX_BODY) in problem(reply, 413, "body_too_large")
     assert await client.jobs() == []
+
+
+async def test_a_client_that_waits_for_a_100_and_gets_an_answer_begins_anew(client: Client) -> None:
+    """It may send its body or not: what comes next on the connection could be either."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.relay.service.port)
+    writer.write(head(client, f"content-length: {MAX_BODY + 1}", "expect: 100-continue"))
+
+    answer = await asyncio.wait_for(reader.read(), 10)
+
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+
+
+async def test_a_client_that_waits_for_a_100_and_gets_one_keeps_its_connection(client: Client) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.relay.service.port)
+    for _ in range(2):
+        writer.write(head(client, "content-length: 2", "expect: 100-continue"))
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"{}")
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        assert answer.startswith(b"HTTP/1.1 422 ")
+        assert b"\r\nconnection: close\r\n" not in answer.lower()
+        await reader.readexactly(int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+    writer.close()
 
 
 async def test_a_body_that_grows_too_large_is_refused(client: Client) -> None:

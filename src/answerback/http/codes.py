@@ -41,3 +41,5 @@ STORAGE_UNAVAILABLE = Code(503, "storage_unavailable")
 """The database cannot take the request now. Nothing was stored; send it again."""
 TOO_MANY_CONNECTIONS = Code(503, "overloaded")
 """The service has too many open connections. Try again."""
+VERSION_UNKNOWN = Code(505, "http_version_unknown")
+"""The request is of another version of HTTP than 1.0 and 1.1. The connection is closed."""

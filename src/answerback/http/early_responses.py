@@ -14,6 +14,7 @@ from answerback.http.codes import (
     METHOD_UNKNOWN,
     REQUEST_TIMEOUT,
     TOO_MANY_CONNECTIONS,
+    VERSION_UNKNOWN,
     Code,
 )
 from answerback.http.error_handlers import ErrorRenderers
@@ -30,6 +31,10 @@ INVALID: Wrong = (INVALID_HTTP, "what came is not a valid HTTP request")
 WRONG_HOST: Wrong = (INVALID_HTTP, "a request names its host in one Host header; send it, and no second one")
 UNKNOWN_CODING: Wrong = (CODING_UNKNOWN, "the only Transfer-Encoding that is known here is 'chunked'")
 UNKNOWN_METHOD: Wrong = (METHOD_UNKNOWN, "the request's method is none of HTTP's; methods are in upper case")
+UNKNOWN_VERSION: Wrong = (
+    VERSION_UNKNOWN,
+    "HTTP/1.1 and HTTP/1.0 are spoken here; a proxy in front may speak newer ones",
+)
 TOO_LATE: Wrong = (REQUEST_TIMEOUT, "the request did not come in time; send it again")
 NO_ROOM: Wrong = (TOO_MANY_CONNECTIONS, "too many connections are open; try again soon")
 

@@ -71,7 +71,33 @@ class ResponseWriter:
         self._transport.close()
 
 
-def unchunked(app: "ASGI3Application", cycle: RequestResponseCycle) -> "ASGI3Application":
+def fitted(
+    app: "ASGI3Application", cycle: RequestResponseCycle, close_after: Callable[[RequestResponseCycle], None]
+) -> "ASGI3Application":
+    """The application as this request wants its response."""
+    if cycle.waiting_for_100_continue:
+        app = _closing(app, cycle, close_after)
+    return _unchunked(app, cycle) if cycle.scope["http_version"] == "1.0" else app
+
+
+def _closing(
+    app: "ASGI3Application", cycle: RequestResponseCycle, close_after: Callable[[RequestResponseCycle], None]
+) -> "ASGI3Application":
+    """The application for a client that waits for a 100 (Continue). Answered without one, it may send its body or not:
+    the response is the last of its connection (RFC 9110, section 10.1.1)."""
+
+    async def answer(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        async def send_last(message: "ASGISendEvent") -> None:
+            if message["type"] == "http.response.start" and cycle.waiting_for_100_continue and cycle.more_body:
+                close_after(cycle)
+            await send(message)
+
+        await app(scope, receive, send_last)
+
+    return answer
+
+
+def _unchunked(app: "ASGI3Application", cycle: RequestResponseCycle) -> "ASGI3Application":
     """The application for a client of HTTP/1.0, which knows no chunks (RFC 9112, section 6.1): a response without
     `Content-Length` ends with its connection."""
 

@@ -2,7 +2,15 @@
 
 import re
 
-from answerback.http.early_responses import INVALID, TOO_LARGE, UNKNOWN_CODING, UNKNOWN_METHOD, WRONG_HOST, Wrong
+from answerback.http.early_responses import (
+    INVALID,
+    TOO_LARGE,
+    UNKNOWN_CODING,
+    UNKNOWN_METHOD,
+    UNKNOWN_VERSION,
+    WRONG_HOST,
+    Wrong,
+)
 
 _REQUEST_LINE = re.compile(rb"(?:\r?\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [\x21-\x7e]+ HTTP/1\.[01]\r?\n")
 
@@ -16,6 +24,8 @@ def wrong_head(target: bytes, fields: Fields, version: str) -> Wrong | None:
     """Why the request cannot be answered, if so (sections 3.2 and 6.1). Names are in lower case."""
     if len(target) > LONGEST_TARGET:
         return TOO_LARGE
+    if version not in ("1.0", "1.1"):
+        return UNKNOWN_VERSION
     hosts, codings = 0, b""
     for name, value in fields:
         if name == b"host":

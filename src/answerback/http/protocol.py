@@ -14,7 +14,7 @@ from answerback.http.disconnect import CLIENT, Client
 from answerback.http.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, Wrong, arrived
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
-from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, has_unread, unchunked
+from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, fitted, has_unread
 from answerback.http.heads import name_host_of, wrong_head, wrong_start
 from answerback.http.idle_watch import IdleWatch
 from answerback.http.request_bounds import FRAMING, MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
@@ -177,7 +177,7 @@ class BoundedHttp(TurnTaking):
             self._close_after(self.cycle)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, unchunked(app, cycle) if cycle.scope["http_version"] == "1.0" else app)
+        super()._start_asgi_task(cycle, fitted(app, cycle, self._close_after))
 
     def _close_after(self, cycle: RequestResponseCycle) -> None:
         cycle.keep_alive = False

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
-from answerback.http.codes import METHOD_UNKNOWN
+from answerback.http.codes import METHOD_UNKNOWN, VERSION_UNKNOWN
 from answerback.kernel.log import Log
 from answerback.kernel.telemetry import Metrics
 
@@ -61,8 +61,8 @@ class RequestLog:
         """`route` is a template, such as `/v1/jobs/{job_id}`; `code` that of the error, None without one; a `broken`
         response ended early. `notes` are more fields of the line."""
         log = self._log.info if status < 400 else self._log.warning
-        # No upstream's 501 becomes ours: it is always the client's fault.
-        if broken or (status >= 500 and status != METHOD_UNKNOWN.status):
+        # No upstream's 501 or 505 becomes ours: it is always the client's fault.
+        if broken or (status >= 500 and status not in (METHOD_UNKNOWN.status, VERSION_UNKNOWN.status)):
             log = self._log.error
         fields: dict[str, object] = {} if code is None else {"code": code}
         if broken:

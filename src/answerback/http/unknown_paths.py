@@ -33,6 +33,15 @@ NOT_OFFERED: Mapping[str, str] = {
     "videos": "videos",
 }
 """What clients of this protocol ask for below `/v1`, by the first segment. A route of ours comes first."""
+OLLAMA: Mapping[str, str] = {
+    "/api/chat": "/v1/chat/completions",
+    "/api/generate": "/v1/completions",
+    "/api/embed": "/v1/embeddings",
+    "/api/embeddings": "/v1/embeddings",
+    "/api/tags": "/v1/models",
+    "/api/show": "/v1/models/{model}",
+}
+"""Ollama's own paths, and what they are in OpenAI's protocol."""
 ELSEWHERE = "'/docs' lists what there is"
 
 
@@ -73,6 +82,8 @@ class Signposts:
 
 def _variants(path: str) -> Iterator[tuple[str, str]]:
     """Paths that may have been meant, and why."""
+    if path in OLLAMA:
+        yield OLLAMA[path], "Ollama's own API is not offered here, but OpenAI's is"
     at = path.rfind("/v1/")
     if at > 0:
         yield path[at:], BASE_URL

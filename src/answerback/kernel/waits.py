@@ -43,20 +43,21 @@ Face's `estimated_time`. In lower case, with underscores for hyphens."""
 
 def parse_retry_after(value: str | None, now_ms: int) -> float | None:
     """Seconds that a Retry-After header asks for: a number, a date (RFC 9110, section 10.2.3), or, as some servers
-    write them, fractions, durations such as `1m30s` and dates of RFC 3339. None for garbage and for the past; a
-    number too large for a wait is the longest one. `now_ms` is the wall clock's."""
+    write them, fractions, durations such as `1m30s` and dates of RFC 3339. None for garbage and for the past; what
+    is too long for a wait is the longest one. `now_ms` is the wall clock's."""
     if value is None:
         return None
     value = value.strip()
     if _NUMBER.fullmatch(value):
         return _of_number(float(value), now_ms)
     if (seconds := duration(value)) is not None:
-        return seconds
+        return min(seconds, LONGEST_WAIT)
     try:
         moment = datetime.fromisoformat(value) if _MOMENT.fullmatch(value) else parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return _until(moment, now_ms)
+    wait = _until(moment, now_ms)
+    return None if wait is None else min(wait, LONGEST_WAIT)
 
 
 def clock_of(date: str | None, now_ms: int) -> int:

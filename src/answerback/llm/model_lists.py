@@ -2,7 +2,7 @@
 
 from answerback.kernel.json import Json
 from answerback.llm.completions import invalid
-from answerback.llm.model import Model, name, storable
+from answerback.llm.model import LONGEST_NAME, Model, name, storable
 from answerback.llm.usage_fields import count
 
 
@@ -13,6 +13,8 @@ def models_of(document: Json) -> list[Model]:
     if listed is None and isinstance(document, dict) and document.get("object") == "list":
         # A list without entries, as Go writes one.
         listed = []
+    if isinstance(listed, dict) and listed and all(isinstance(entry, dict) for entry in listed.values()):
+        listed = [{"id": model_id, **entry} for model_id, entry in listed.items()]
     if not isinstance(listed, list):
         raise invalid("holds no list of models")
     if all(isinstance(entry, str) for entry in listed):
@@ -27,7 +29,9 @@ def models_of(document: Json) -> list[Model]:
 def _model(entry: Json) -> Model | None:
     if not isinstance(entry, dict):
         return None
-    if not (model_id := name(entry.get("id", entry.get("model", entry.get("name"))))):
+    given = entry.get("id", entry.get("model", entry.get("name")))
+    if not isinstance(given, str) or not (model_id := name(given)) or len(given) > LONGEST_NAME:
+        # Cut, it would be the name of no model.
         return None
     return Model(
         id=model_id,
