@@ -83,7 +83,7 @@ async def test_an_answer_that_has_begun_may_have_been_charged(
 
 @pytest.mark.parametrize("body", [b"", b": alive\n\n", b'data: {"choices": [', SILENT], ids=repr)
 @pytest.mark.parametrize("request_", [WHOLE, STREAMED], ids=["whole", "streamed"])
-async def test_a_stream_that_broke_before_its_first_token_may_have_been_charged_too(
+async def test_a_stream_that_broke_before_its_first_token_has_cost_nothing(
     body: bytes, request_: ChatRequest, llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
     llm.then(replies.stream(body, "broken"))
@@ -91,7 +91,7 @@ async def test_a_stream_that_broke_before_its_first_token_may_have_been_charged_
     with pytest.raises(ProviderError) as failure:
         await answered(provider, request_)
 
-    assert (failure.value.failure.code, failure.value.retryable) == (ErrorCode.UPSTREAM_INVALID, True)
+    assert (failure.value.failure.code, failure.value.retryable) == (ErrorCode.UPSTREAM_UNREACHABLE, True)
 
 
 @pytest.mark.parametrize("request_", [WHOLE, STREAMED], ids=["whole", "streamed"])

@@ -40,7 +40,7 @@ class Scripted:
         if self._hangs:
             await asyncio.Event().wait()
         if self._breaks:
-            raise ProviderError(ErrorCode.UPSTREAM_INVALID, "broke off", retryable=True)
+            raise ProviderError(ErrorCode.UPSTREAM_UNREACHABLE, "broke off", retryable=True)
         return b""
 
     async def read_what_came(self) -> tuple[bytes, ProviderError | None]:

@@ -26,8 +26,8 @@ class Whole:
         data = ", ".join(f'{{"index": {n}, "embedding": {vector}}}' for n, vector in enumerate(vectors))
         self.body = f'{{"model": "m[1, 2]", "data": [{data}], "usage": {{"prompt_tokens": 7}}}}'.encode()
 
-    async def read(self) -> bytes:
-        return self.body
+    async def read_what_came(self) -> tuple[bytes, ProviderError | None]:
+        return self.body, None
 
 
 async def test_millions_of_numbers_are_passed_on_while_others_have_their_turns() -> None:

@@ -131,16 +131,16 @@ async def test_failures_are_counted_by_code_and_stop_nothing(
     status, report = await bench(http, "good\nrefused\nbroken", runs=2)
 
     assert status == 200
-    assert (report["overall"]["calls"], report["overall"]["failures"], report["overall"]["retries"]) == (6, 4, 0)
-    assert report["overall"]["failure_codes"] == {"upstream_refused": 2, "upstream_invalid": 2}
+    assert (report["overall"]["calls"], report["overall"]["failures"], report["overall"]["retries"]) == (6, 4, 2)
+    assert report["overall"]["failure_codes"] == {"upstream_refused": 2, "upstream_unreachable": 2}
     good, refused, broken = report["prompts"]
     assert (good["failures"], refused["failures"], refused["latency"]) == (0, 2, None)
-    assert (broken["retries"], broken["tokens_per_second"]) == (0, None)
+    assert (broken["retries"], broken["tokens_per_second"]) == (2, None)
     stored = rows(service, report)
     assert {(row["prompt"], row["error_code"], row["tries"], row["latency_seconds"] != "") for row in stored} == {
         ("good", "", "1", True),
         ("refused", "upstream_refused", "1", False),
-        ("broken", "upstream_invalid", "1", False),
+        ("broken", "upstream_unreachable", "2", False),
     }
     assert SECRET not in service.logs
 

@@ -161,7 +161,8 @@ class Asker:
             raise
 
     async def measure(self, tenant_id: str, body: Mapping[str, Json]) -> Measured:
-        """Measures one streamed answer, or a whole one where an upstream refuses to stream."""
+        """Measures one streamed answer, or a whole one where an upstream refuses to stream. A stream that breaks is
+        tried again like any failure, since no client has read from it."""
         request = ChatRequest(body, self._timeout, tenant_id, stream=True, optional=frozenset({"stream"}))
         tries, started = 0, 0.0
 

@@ -102,6 +102,11 @@ class ChunkReader:
         """Whether the answer has come to its end, though not the body."""
         return self._progress.complete
 
+    @property
+    def speaks(self) -> bool:
+        """Whether a token has come."""
+        return self._progress.speaks
+
     def check_whole(self) -> None:
         """Raises ProviderError unless the answer is whole."""
         ended = self.done or self._came_whole or not self._progress.doubtful

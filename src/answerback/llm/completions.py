@@ -247,5 +247,12 @@ def empty() -> ProviderError:
     return ProviderError(ErrorCode.UPSTREAM_EMPTY, "the upstream's answer is empty", retryable=True)
 
 
+def broken_within(broken: ProviderError) -> ProviderError:
+    """The failure of a 200 whose body broke once the model was at work: the answer may have been paid for."""
+    if broken.failure.code is not ErrorCode.UPSTREAM_UNREACHABLE or not broken.asked:
+        return broken
+    return ProviderError(ErrorCode.UPSTREAM_INVALID, broken.failure.message, retryable=True)
+
+
 def invalid(what: str) -> ProviderError:
     return ProviderError(ErrorCode.UPSTREAM_INVALID, f"the upstream's answer {what}", retryable=True)

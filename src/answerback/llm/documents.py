@@ -63,7 +63,7 @@ async def _read_document(
         if await _assemble(assembly, reader, body):
             return _assembled(assembly, Head(COMPLETION, model, now), now)
     if good and broken is not None and document is None:
-        raise broken
+        raise completions.broken_within(broken)
     if good:
         completions.check_structure(body)
     document = read_document(response.status, response.headers, body if good else first_data(body), now())

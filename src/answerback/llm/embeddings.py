@@ -23,7 +23,9 @@ async def read_embeddings(
 ) -> tuple[bytes, dict[str, Json]]:
     """The bytes and the same decoded, but for the numbers of long vectors: they are passed on as they came, and a
     million of them would be decoded for seconds. Raises ProviderError."""
-    body = await response.read()
+    body, broken = await response.read_what_came()
+    if broken is not None and 200 <= response.status < 300:
+        raise completions.broken_within(broken)
     shortened = await _without_numbers(body)
     async with heavy.on(len(shortened)):
         document = read_document(response.status, response.headers, shortened, now())

@@ -3,6 +3,7 @@
 import re
 from codecs import BOM_UTF8
 
+from answerback.kernel.errors import ProviderError
 from answerback.llm import completions
 from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
 
@@ -17,7 +18,7 @@ async def is_event_stream(response: OpenResponse) -> bool:
     """Whether the body holds server-sent events. JSON begins like no event; what begins like neither is what its
     Content-Type says. What was looked at is read again, but for a byte order mark and blanks. Raises ProviderError."""
     head, size = b"", 0
-    while received := await response.read_some():
+    while received := await _more(response):
         size += len(received)
         if size > MAX_RESPONSE_BYTES:
             raise completions.invalid(f"exceeds {MAX_RESPONSE_BYTES} bytes")
@@ -30,6 +31,14 @@ async def is_event_stream(response: OpenResponse) -> bool:
     if head.startswith((b"{", b"[")):
         return False
     return bool(_FIELD.match(head)) or _named_stream(response)
+
+
+async def _more(response: OpenResponse) -> bytes:
+    try:
+        return await response.read_some()
+    except ProviderError as error:
+        # The head of a stream comes before the model is at work, that of a document after it.
+        raise error if _named_stream(response) else completions.broken_within(error) from None
 
 
 def _named_stream(response: OpenResponse) -> bool:

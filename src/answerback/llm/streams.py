@@ -51,7 +51,7 @@ async def chunks(
                 for chunk in stream.end():
                     yield chunk
             if source.broken is not None and not stream.done and not stream.complete:
-                raise source.broken
+                raise completions.broken_within(source.broken) if stream.speaks else source.broken
         else:
             async for chunk in _of_body(response, stream, now):
                 yield chunk
@@ -82,7 +82,7 @@ async def _of_body(response: OpenResponse, stream: ChunkReader, now: Callable[[]
         yield chunk
     if not stream.began:
         if broken is not None:
-            raise broken
+            raise completions.broken_within(broken)
         completions.check_structure(body)
         read_document(response.status, response.headers, body, now())
 

@@ -99,9 +99,9 @@ class OpenResponse:
                 return content
 
     async def read(self) -> bytes:
-        """The whole body; of an error, which means the same without its rest, as much as came."""
+        """The whole body."""
         body, broken = await self.read_what_came()
-        if broken is not None and 200 <= self.status < 300:
+        if broken is not None:
             raise broken
         return body
 
@@ -171,7 +171,7 @@ class Transport:
         connection, so that the LLM may stop.
 
         Raises ProviderError, always retryable: `upstream_timeout` after `timeout` seconds, `upstream_unreachable` where
-        no response came, `upstream_invalid` where it broke off, is not valid HTTP or exceeds the limit in bytes.
+        no whole response came, `upstream_invalid` where it is not valid HTTP or exceeds the limit in bytes.
         """
         explain = partial(self._explain, head.origin, timeout if within is None else within)
         deadline = asyncio.get_running_loop().time() + timeout
@@ -204,9 +204,6 @@ class Transport:
                 code, words = _UNREACHABLE, "the upstream speaks TLS, and was asked over plain HTTP"
             case errors.NotHttp():
                 code, words = _INVALID, "the upstream's response is not valid HTTP"
-            case errors.BodyBroken():
-                # Its head had come: the model may have been at work, and charged for.
-                code, words = _INVALID, "the upstream's response broke off"
             case _:
                 code, words = _UNREACHABLE, _unreachable(error)
         return ProviderError(code, words, retryable=True, remark=_remark(origin, error))
@@ -244,6 +241,8 @@ def _unreachable(error: Exception) -> str:
             return "the upstream's name has no address"
         case errors.ConnectFailed():
             return "the upstream could not be connected to"
+        case errors.BodyBroken():
+            return "the upstream's response broke off"
         case errors.Disconnected():
             return "the upstream closed the connection"
         case _:
