@@ -164,7 +164,7 @@ async def test_responses_have_the_documented_fields(client: Client, document: An
     for name, came in {
         "AcceptedMessage": accepted,
         "JobDetails": job,
-        "AttemptBody": job["attempts"][0],
+        "JobAttempt": job["attempts"][0],
         "DeliveryBody": job["delivery"],
         "JobPage": page,
         "JobBody": page["items"][0],

@@ -41,6 +41,7 @@ async def test_a_tenant_sees_where_its_own_callbacks_go(api: Api) -> None:
         "healthy": None,
         "waiting": 1,
         "held": 0,
+        "sending": 0,
         "dead": 0,
         "last_error": None,
         "failing": [],

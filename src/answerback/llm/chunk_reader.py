@@ -170,6 +170,8 @@ class ChunkReader:
         usage, choices = usage_of(document), document.get("choices")
         self.counted = self.counted or usage is not None
         if not choices and not isinstance(choices, list) and usage is None:
+            if not document:
+                raise completions.invalid("holds an event of nothing")
             self._aside = self._aside or document
             return None
         document = self._head.conforming(document)

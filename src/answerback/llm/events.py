@@ -17,8 +17,8 @@ _SIGNS = re.compile(rb"\\[nr]|[^a-z]")
 
 
 class Sign(Enum):
-    """LIVENESS: the upstream lives. DONE: the stream is whole, as `[DONE]` says. ERROR: it broke. NOISE: neither JSON
-    nor a sign, or a list that may hold an answer."""
+    """LIVENESS: the upstream lives. DONE: the stream is whole, as `[DONE]` says. ERROR: it broke. NOISE: neither a
+    JSON object nor a sign."""
 
     LIVENESS = auto()
     DONE = auto()
@@ -40,9 +40,7 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
         return Sign.LIVENESS
     if event.name in END_NAMES or document == {"done": True}:
         return Sign.DONE
-    if isinstance(document, dict):
-        return document
-    return Sign.LIVENESS if _says_nothing(data, document) else Sign.NOISE
+    return document if isinstance(document, dict) else Sign.NOISE
 
 
 def apart(events: list[Event]) -> list[Event]:
@@ -87,13 +85,6 @@ def _sign(data: bytes) -> Sign | None:
         return Sign.LIVENESS
     # `[DONE]`, and what others make of it: `DONE`, `<done>`, `[END]`.
     return Sign.DONE if _SIGNS.sub(b"", word) in END_WORDS else None
-
-
-def _says_nothing(data: bytes, document: Json) -> bool:
-    """Whether an event is JSON in which no object stands: `null`, `1`, `"ok"`, `[]`."""
-    if isinstance(document, list):
-        return not any(isinstance(each, dict | list) for each in document)
-    return document is not None or data.strip() == b"null"
 
 
 def _lives(name: bytes, document: Json) -> bool:
