@@ -1,6 +1,5 @@
 """What a claim costs does not depend on how much waits for an origin that is closed."""
 
-import statistics
 import time
 
 from owing import CLOSED, SHUT, claim, owe
@@ -37,13 +36,14 @@ async def forget_the_backlog(database: Database) -> None:
 
 
 async def seconds_a_claim(stores: Stores) -> float:
+    """The quickest of thirty: other work on the machine lengthens the rest."""
     took = []
     for _ in range(30):
         began = time.perf_counter()
         (claimed,) = (await claim(stores, {CLOSED: SHUT})).deliveries
         took.append(time.perf_counter() - began)
         await stores.deliveries.send_later(claimed, 0.0, REPORT)
-    return statistics.median(took)
+    return min(took)
 
 
 async def test_a_claim_is_as_quick_beside_fifty_thousand_of_a_dead_origin(stores: Stores, database: Database) -> None:
