@@ -20,80 +20,7 @@ QUIET = 0.3
 REQUEST = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
 
 
-class Moment:
-    """The moment between the acceptance of a connection and its protocol's `connection_made`."""
-
-    def __init__(self) -> None:
-        self.accepted = asyncio.Event()
-        self.over = asyncio.Event()
-
-    def protocol(self) -> type[Patient]:
-        moment = self
-
-        class Late(Patient):
-            def connection_made(self, transport: Any) -> None:
-                moment.make = lambda: super(Late, self).connection_made(transport)
-                moment.accepted.set()
-
-        return Late
-
-    def make(self) -> None:
-        raise AssertionError("nothing was accepted")
-
-    def end(self) -> None:
-        self.make()
-        self.over.set()
-
-
-class Listening:
-    """A listening server; in the turn of the event loop after its end the moment is over."""
-
-    def __init__(self, server: asyncio.Server, moment: Moment) -> None:
-        self._server = server
-        self._moment = moment
-
-    def close(self) -> None:
-        if self._server.is_serving():
-            self._server.close()
-            asyncio.get_running_loop().call_soon(self._moment.end)
-
-    async def wait_closed(self) -> None:
-        await self._server.wait_closed()
-
-
 async def nothing() -> None: ...
-
-
-@pytest.fixture
-def moment() -> Moment:
-    return Moment()
-
-
-@pytest.fixture
-def server(moment: Moment) -> Server:
-    http: Any = moment.protocol()
-    config = uvicorn.Config(Headers(), http=http, lifespan="off", log_config=None, timeout_keep_alive=75)
-    return Server(config, nothing, {}, Journal())
-
-
-async def test_a_connection_made_after_the_end_of_listening_is_closed_after_its_request(
-    server: Server, moment: Moment
-) -> None:
-    # Given a connection that is accepted, but not yet made
-    with socket.create_server((HOST, 0)) as listening:
-        running = asyncio.ensure_future(server.serve([listening]))
-        reader, writer = await asyncio.open_connection(*listening.getsockname())
-        await asyncio.wait_for(moment.accepted.wait(), PATIENCE)
-        server.servers = [Listening(each, moment) for each in server.servers]  # type: ignore[misc]
-        # When the server stops, and the client asks
-        server.should_exit = True
-        await asyncio.wait_for(moment.over.wait(), PATIENCE)
-        writer.write(REQUEST)
-
-        # Then it is answered, and the stop waits for no other request
-        assert (await asyncio.wait_for(rest(reader), PATIENCE)).startswith(b"HTTP/1.1 200")
-        await asyncio.wait_for(running, PATIENCE)
-        writer.close()
 
 
 class Started:
@@ -132,6 +59,25 @@ async def test_connections_that_only_the_kernel_knows_are_answered() -> None:
 
             # Then each is answered
             assert [client.recv(12) for client in clients] == [b"HTTP/1.1 200"] * 3
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_connection_that_is_just_being_accepted_is_answered_and_then_closed(turns: int) -> None:
+    async with Started(Headers()) as server:
+        # Given a connection that is accepted, but perhaps not yet made
+        with socket.create_connection((HOST, server.port), PATIENCE) as client:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+            # When the server stops, and the client asks
+            stopping = asyncio.ensure_future(server.stop())
+            await asyncio.sleep(0)
+            client.sendall(REQUEST)
+
+            # Then it is answered, and the stop waits for no other request
+            await stopping
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+            assert client.recv(4096) == b""
 
 
 class Slow:

@@ -4,20 +4,22 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import uvicorn
 
 from answerback.bootstrap.signals import STOPS
+from answerback.http.listener import Listener
 from answerback.kernel.log import Log
 from answerback.siblings.link import Link
 
 LAST_WORDS_SECONDS = 1.0
 """How long a stop waits for clients to read the end of responses that it cut short."""
 
-LATE_SECONDS = 0.05
-"""Within this time after the end of listening, what was accepted before is a connection."""
+LOOK_SECONDS = 0.05
+"""How often a stop looks whether clients still ask."""
 
 QUIET_SECONDS, LEAVING_SECONDS = 1.0, 4.0
 """How long no request may have come before a stop closes idle connections, and how long it waits for that."""
@@ -39,6 +41,7 @@ class Server(uvicorn.Server):
         self._log = log
         self._siblings: Link | None = None
         self._speaks = True
+        self._listener: Listener | None = None
         self.code = 0
 
     def join(self, siblings: Link, *, first: bool) -> None:
@@ -48,9 +51,11 @@ class Server(uvicorn.Server):
         siblings.on_gone = self._supervisor_gone
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if not self.started:
-            return
+        if sys.platform == "win32":
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            self._listener = Listener(sockets or [], self._protocol)
         if self._speaks:
             self._log.info("listening", **self._facts)
         else:
@@ -69,39 +74,24 @@ class Server(uvicorn.Server):
             self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        waiting = self._end_listening(sockets or [])
+        if self._listener is not None:
+            await self._listener.end()
         # The engine stops while clients finish, not after them: a supervisor may kill after ten seconds.
-        await asyncio.gather(super().shutdown(sockets), self._end_connections(waiting), self._stop_engine())
+        await asyncio.gather(super().shutdown(sockets), self._end_connections(), self._stop_engine())
         if self.server_state.tasks:
             await self._last_words()
 
-    def _end_listening(self, sockets: Sequence[socket.socket]) -> Sequence[socket.socket]:
-        """Returns the connections that the kernel had made and the event loop not yet accepted: with the sockets that
-        listen it would reset them."""
-        waiting: list[socket.socket] = []
-        for listening in sockets:
-            with contextlib.suppress(OSError):
-                while True:
-                    waiting.append(listening.accept()[0])
-        for server in self.servers:
-            server.close()
-        return waiting
-
-    async def _end_connections(self, waiting: Sequence[socket.socket]) -> None:
-        """Serves what was `waiting`, and closes idle connections once no request comes any more. Each response is now
-        the last of its connection, so a client that goes on asking soon has none left; what it sent on one that was
-        closed meanwhile would be cut off."""
+    async def _end_connections(self) -> None:
+        """Closes idle connections once no request comes any more. Each response is now the last of its connection, so a
+        client that goes on asking soon has none left; what it sent on one that was closed meanwhile would be cut
+        off."""
         loop = asyncio.get_running_loop()
-        for each in waiting:
-            await loop.connect_accepted_socket(self._protocol, each)
-        # What was accepted as the server ended listening is a connection only now.
-        await asyncio.sleep(LATE_SECONDS)
         for connection in self.server_state.connections:
             connection.shutdown()
         began, answered = loop.time(), self.server_state.total_requests
         ends = began + QUIET_SECONDS
         while self.server_state.connections and loop.time() < ends:
-            await asyncio.sleep(LATE_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
             if answered != self.server_state.total_requests:
                 answered = self.server_state.total_requests
                 ends = min(loop.time() + QUIET_SECONDS, began + LEAVING_SECONDS)

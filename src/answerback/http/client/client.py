@@ -14,6 +14,7 @@ from answerback.http.client.connection import TURN_BYTES, Connection
 from answerback.http.client.dial import Dialer, Origin, Resolve
 from answerback.http.client.errors import StaleConnection
 from answerback.http.client.response import Response
+from answerback.http.client.slices import Slices
 
 KEEPALIVE_SECONDS = 4.0
 """Shorter than the five seconds after which common servers close."""
@@ -60,7 +61,9 @@ class HttpClient:
         framing_bytes: int,
     ) -> None:
         into = memoryview(bytearray(TURN_BYTES))
-        self._make = partial(Connection, into=into, buffer_bytes=buffer_bytes, framing_bytes=framing_bytes)
+        self._make = partial(
+            Connection, into=into, buffer_bytes=buffer_bytes, framing_bytes=framing_bytes, slices=Slices()
+        )
         self._dialer = Dialer(connect_seconds, tls)
         self._open: set[Connection] = set()
         self._idle: defaultdict[Origin, list[tuple[Connection, float]]] = defaultdict(list)

@@ -8,6 +8,7 @@ from answerback.http.chunk_rate import ChunkRate
 from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection
 from answerback.http.client.parser import ResponseParser
 from answerback.http.client.response import Response
+from answerback.http.client.slices import Slices
 from answerback.http.descriptors import may_wait
 
 TURN_BYTES = 8 * 1024
@@ -30,8 +31,10 @@ class Connection(asyncio.BufferedProtocol):
         into: memoryview,
         buffer_bytes: int,
         framing_bytes: int,
+        slices: Slices,
     ) -> None:
         self._into = into
+        self._slices = slices
         self._framing_bytes = framing_bytes
         self._buffer_bytes = buffer_bytes
         self._idle = idle
@@ -217,7 +220,7 @@ class Connection(asyncio.BufferedProtocol):
     def _head_came(self, parser: ResponseParser) -> None:
         if self._response is not None or parser.head is None:
             return
-        self._response = Response(self, parser.head.status, parser.head.headers, self._buffer_bytes)
+        self._response = Response(self, parser.head.status, parser.head.headers, self._buffer_bytes, self._slices)
         awaited, self._awaited = self._awaited, None
         if awaited is not None and not awaited.done():
             awaited.set_result(self._response)

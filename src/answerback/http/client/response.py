@@ -6,6 +6,7 @@ from typing import Protocol
 from multidict import CIMultiDict
 
 from answerback.http.client.errors import HttpError
+from answerback.http.client.slices import Slices
 
 
 class Exchange(Protocol):
@@ -21,7 +22,9 @@ class Exchange(Protocol):
 class Response:
     """A response whose head has come; its body comes as it is read. To be closed."""
 
-    def __init__(self, connection: "Exchange", status: int, headers: CIMultiDict[str], buffer_bytes: int) -> None:
+    def __init__(
+        self, connection: "Exchange", status: int, headers: CIMultiDict[str], buffer_bytes: int, slices: Slices
+    ) -> None:
         self._buffer_bytes = buffer_bytes
         self.status = status
         self.headers = headers
@@ -30,6 +33,7 @@ class Response:
         self._size = 0
         self._full = False
         self._error: HttpError | None = None
+        self._slices = slices
         self._create_future = asyncio.get_running_loop().create_future
         self._reader: asyncio.Future[None] | None = None
         self._at_once = False
@@ -39,7 +43,7 @@ class Response:
         """What has come of the body, at least a byte and at most `limit`; none at its end. Raises HttpError. Cancelling
         loses nothing. Of reads that all find something waiting each lets the event loop turn first."""
         if self._parts and self._at_once:
-            await asyncio.sleep(0)
+            await self._slices.later()
         self._at_once = bool(self._parts)
         while not self._parts:
             if self._error is not None:
@@ -89,5 +93,6 @@ class Response:
         self._wake()
 
     def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            self._slices.wake(reader)
