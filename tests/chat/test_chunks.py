@@ -20,7 +20,8 @@ USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 
 
 def chunk(**fields: Any) -> dict[str, Json]:
-    return {**HEAD, "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}], **fields}
+    said = {"role": "assistant", "content": "x"}
+    return {**HEAD, "choices": [{"index": 0, "delta": said, "finish_reason": None}], **fields}
 
 
 async def sent(*documents: dict[str, Json], include_usage: bool = True) -> list[Any]:

@@ -387,7 +387,7 @@ async def test_the_only_choice_may_be_numbered_in_any_way(indexes: list[Json]) -
 
 async def test_a_chunk_is_passed_on_to_the_letter_unless_clients_could_not_join_it() -> None:
     head = b'"object":"chat.completion.chunk","id":"c","model":"m","created":1'
-    choice = b'{"index":0,"delta":{"content":"a"},"finish_reason":null}'
+    choice = b'{"index":0,"delta":{"role":"assistant","content":"a"},"finish_reason":null}'
     good = b'{"x_own": [1.50], %b,"choices":[%b]}' % (head, choice)
     odd = {"choices": [{"index": 0, "delta": None, "finish_reason": ""}]}
     misnamed = piece("b", object=None)

@@ -118,6 +118,41 @@ async def test_an_odd_message_is_mended(odd: dict[str, Json], llm: FakeLLM, prov
     assert made.choices[0].message.content == text_of(chunks) == "Hello"
 
 
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [{"content": "Hel"}, {"content": "lo"}, {}],
+        [{}, {"content": ""}, {"content": "Hello"}, {}],
+        [{}, {"role": "assistant"}, {"content": "Hello"}, {}],
+        [{"role": None, "content": "Hello"}, {}],
+        [{"reasoning_content": "Hm."}, {"content": "Hello"}, {}],
+        [{"content": "Hello"}],
+    ],
+    ids=str,
+)
+async def test_each_choice_of_a_stream_says_its_role_once(
+    deltas: list[Json], llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    ends = [*[None] * (len(deltas) - 1), "stop"]
+    sent = [chunk(delta, end) for delta, end in zip(deltas, ends, strict=True)]
+    both = [chunk(delta, end, {"index": n}) for delta, end in zip(deltas, ends, strict=True) for n in (0, 1)]
+
+    alone = await streamed(llm, provider, *sent)
+    llm.then(sse(*both))
+    two = ChatRequest({"messages": [], "n": 2}, 5, stream=True)
+    beside = [ChatCompletionChunk.model_validate_json(each.data) for each in await read(provider, two)]
+
+    assert [each.choices[0].delta.role for each in alone if each.choices[0].delta.role] == ["assistant"]
+    roles = [(each.choices[0].index, each.choices[0].delta.role) for each in beside if each.choices[0].delta.role]
+    assert sorted(roles) == [(0, "assistant"), (1, "assistant")]
+
+
+async def test_a_stream_that_ends_without_a_word_has_a_role(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    (end,) = await streamed(llm, provider, chunk({}, "length"))
+
+    assert end.choices[0].delta.role == "assistant"
+
+
 async def test_thoughts_among_the_parts_of_a_message_are_kept_beside_them(
     llm: FakeLLM, provider: OpenAICompatible
 ) -> None:

@@ -159,7 +159,7 @@ async def test_without_being_asked_no_usage_is_sent(http: aiohttp.ClientSession,
 
 async def test_chunks_are_forwarded_as_they_came(http: aiohttp.ClientSession, llm: FakeLLM) -> None:
     head = '"id":"c","object":"chat.completion.chunk","created":1,"model":"m"'
-    choice = '{"index":0,"delta":{"content":"h\\u00e9"},"finish_reason":null}'
+    choice = '{"index":0,"delta":{"role":"assistant","content":"h\\u00e9"},"finish_reason":null}'
     first = f'{{{head}, "x_own": [1.50], "choices":[{choice}]}}'
     llm.on("raw chunks", replies.stream(b": OPENROUTER PROCESSING\n\n" + sse(first, chunk("", "stop"))))
 

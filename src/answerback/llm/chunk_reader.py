@@ -16,10 +16,11 @@ from answerback.llm.error_bodies import read_error
 from answerback.llm.events import Sign, apart, error_of, read_event
 from answerback.llm.failures import NO_HEADERS, error_in, error_in_body
 from answerback.llm.filler import Filler, TooMuchFiller
+from answerback.llm.finish_reasons import reason_of
 from answerback.llm.heads import CHUNK, Head
 from answerback.llm.model import Chunk, Usage
 from answerback.llm.pieces import TextPieces
-from answerback.llm.progress import Progress, says
+from answerback.llm.progress import ANSWER, Progress, says
 from answerback.llm.sse import Event, EventParser, EventTooLarge
 from answerback.llm.tool_calls import calls_tools
 from answerback.llm.transport import MAX_RESPONSE_BYTES, READ_BYTES
@@ -44,6 +45,8 @@ class ChunkReader:
         self._progress = Progress(asked=asked)
         self._calls: dict[int, CallPieces] = {}
         self._calling: set[int] = set()
+        self._in_a_role: set[int] = set()
+        """Choices of which some chunk has said the role; clients of OpenAI's for Node read none without it."""
         self._pieces = TextPieces()
         self._alike = AlikeChunks()
         self._held: list[Chunk] | None = []
@@ -178,7 +181,7 @@ class ChunkReader:
         if not choices:
             return _made(data, document, "", None, usage)
         choices, ordinary = checked(choices, self._now)
-        if ordinary and self._progress.keeps_zero:
+        if ordinary and self._progress.keeps_zero and ANSWER in self._in_a_role:
             chunk = self._ordinary(data, document, usage)
             if usage is None and len(choices) == 1 and chunk.data is data:
                 self._alike.learn(chunk)
@@ -215,10 +218,14 @@ class ChunkReader:
 
     def _joinable(self, choice: dict[str, Json], index: Json) -> dict[str, Json]:
         key = index if isinstance(index, int) else 0
-        if calls_tools(choice.get("delta")):
+        delta = choice.get("delta")
+        if calls_tools(delta):
             self._calling.add(key)
         calls = self._calls.setdefault(key, CallPieces())
-        return conforming_chunk(choice, index, calls, calling=key in self._calling)
+        begins = key not in self._in_a_role and (says(delta) or reason_of(choice) is not None)
+        if begins or (isinstance(delta, dict) and delta.get("role") is not None):
+            self._in_a_role.add(key)
+        return conforming_chunk(choice, index, calls, begins=begins, calling=key in self._calling)
 
 
 def _text(choices: Sequence[Mapping[str, Json]]) -> str:

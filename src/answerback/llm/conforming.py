@@ -22,16 +22,19 @@ NO_CHANCE = -9999.0
 """OpenAI's logarithm of a chance of nothing, which others give as -Infinity."""
 
 
-def conforming_chunk(choice: dict[str, Json], index: Json, calls: CallPieces, *, calling: bool) -> dict[str, Json]:
-    """A choice of a chunk: it has this index, there is a delta, and its end is said in OpenAI's words. `calling` says
-    whether it has called tools so far. Raises ProviderError as `CallPieces` does."""
+def conforming_chunk(
+    choice: dict[str, Json], index: Json, calls: CallPieces, *, begins: bool, calling: bool
+) -> dict[str, Json]:
+    """A choice of a chunk: it has this index, there is a delta, which has a role where the choice `begins` with it, and
+    its end is said in OpenAI's words. `calling` says whether it has called tools so far. Raises ProviderError as
+    `CallPieces` does."""
     changes = _of_any(choice, calling)
     if choice.get("index") != index:
         changes["index"] = index
     delta = choice.get("delta")
     ends = finish_reasons.classify(reason_of(choice)) in _WITH_WHOLE_CALLS
     readable = delta if isinstance(delta, dict) else {}
-    said = _said(readable, (None, ASSISTANT)) | _pieces(readable, calls, last=ends)
+    said = _said(readable, (ASSISTANT,) if begins else (None, ASSISTANT)) | _pieces(readable, calls, last=ends)
     if said or readable is not delta:
         changes["delta"] = {**readable, **said}
     return {**choice, **changes} if changes else choice
