@@ -117,11 +117,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forks() -> Iterator[None]:
-    """Services and workers are forked from a process that has imported what they import."""
+def forks() -> Iterator[Forks]:
+    """Services, workers and commands are forked from a process that has imported what they import."""
     with contextlib.closing(Forks()) as forks, pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "spawn", forks.spawn)
-        yield
+        yield forks
 
 
 @pytest.fixture

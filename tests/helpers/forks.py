@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from answerback.testing.process import INHERITED, Child, inherited, spawn
 
@@ -34,6 +34,31 @@ PRELOADED = (
     *("sqlalchemy.dialects.sqlite", "encodings.idna", "fastapi.openapi.utils"),
 )
 MESSAGE_BYTES = 100_000
+PATIENCE = 60.0
+"""Seconds that a command may take until its end."""
+
+
+class Ended(NamedTuple):
+    """What became of a command."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Command:
+    """A forked process whose output and errors are read apart."""
+
+    def __init__(self, child: "_Forked", errors: asyncio.StreamReader) -> None:
+        self.send_signal = child.send_signal
+        self._child = child
+        self._errors = errors
+
+    async def end(self) -> Ended:
+        assert self._child.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            stdout, stderr = await asyncio.gather(self._child.stdout.read(), self._errors.read())
+            return Ended(await self._child.wait(), stdout.decode(), stderr.decode())
 
 
 class Forks:
@@ -46,19 +71,36 @@ class Forks:
     async def spawn(self, module: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Child:
         if not _may_fork(module, environment):
             return await spawn(module, folder, environment)
+        return await self._fork(module, folder, environment)
+
+    async def start(self, module: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Command:
+        """A command that has `environment` beside what every child inherits."""
+        asked = inherited() | environment
+        assert _may_fork(module, asked)
+        printed, errors = os.pipe()
+        try:
+            child = await self._fork(module, folder, asked, errors)
+        finally:
+            os.close(errors)
+        return Command(child, await _read(printed))
+
+    async def run(self, module: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Ended:
+        return await (await self.start(module, folder, environment)).end()
+
+    async def _fork(
+        self, module: Sequence[str], folder: Path, environment: Mapping[str, str], errors: int | None = None
+    ) -> "_Forked":
         printed, output = os.pipe()
         reports, status = os.pipe()
         asked = json.dumps({"arguments": list(module), "folder": str(folder), "environment": dict(environment)})
         try:
-            socket.send_fds(self._connected(), [asked.encode()], [output, status])
+            files = [output, output if errors is None else errors, status]
+            socket.send_fds(self._connected(), [asked.encode()], files)
         finally:
             os.close(output)
             os.close(status)
-        forked, stdout = _Forked(reports), asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stdout), os.fdopen(printed, "rb", buffering=0)
-        )
-        forked.stdout = stdout
+        forked = _Forked(reports)
+        forked.stdout = await _read(printed)
         await forked.started.wait()
         return forked
 
@@ -86,6 +128,14 @@ def _may_fork(module: Sequence[str], environment: Mapping[str, str]) -> bool:
     """What an interpreter reads from the environment, only the server's has read."""
     read = {name: value for name, value in environment.items() if name in INHERITED or name.startswith("PYTHON")}
     return module[0] in FORKED and read == inherited()
+
+
+async def _read(pipe: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", buffering=0)
+    )
+    return reader
 
 
 class _Forked:
@@ -149,17 +199,18 @@ def serve(asked: socket.socket) -> list[str]:
                 _report_ends(running)
             if asked not in ready:
                 continue
-            message, files, _, _ = socket.recv_fds(asked, MESSAGE_BYTES, 2)
+            message, files, _, _ = socket.recv_fds(asked, MESSAGE_BYTES, 3)
             if not message:
                 sys.exit()
-            output, status = files
+            output, errors, status = files
             if (pid := os.fork()) == 0:
                 signal.set_wakeup_fd(-1)
                 for file in (*running.values(), status):
                     os.close(file)
-                return _become(output, json.loads(message))
+                return _become(output, errors, json.loads(message))
             running[pid] = status
             os.close(output)
+            os.close(errors)
             os.write(status, b"%d\n" % pid)
 
 
@@ -170,11 +221,12 @@ def _report_ends(running: dict[int, int]) -> None:
                 status.write(b"%d\n" % os.waitstatus_to_exitcode(ended[1]))
 
 
-def _become(output: int, wanted: dict[str, Any]) -> list[str]:
+def _become(output: int, errors: int, wanted: dict[str, Any]) -> list[str]:
     """Turns a forked process into what `python -m` would have made."""
-    for standard in (1, 2):
-        os.dup2(output, standard)
+    os.dup2(output, 1)
+    os.dup2(errors, 2)
     os.close(output)
+    os.close(errors)
     os.chdir(wanted["folder"])
     os.environ.clear()
     os.environ.update(wanted["environment"])

@@ -1,9 +1,6 @@
 """Every route asks for a key; a key made or revoked beside the running service counts within moments; each tenant's
 callbacks are signed with its own secret."""
 
-import asyncio
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,6 +10,7 @@ from relay import Client, Relay, Surroundings, eventually, problem
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.service import Service
 from answerback.testing.signatures import InvalidSignatureError, verify
+from forks import Forks
 
 ROUTES = [
     ("POST", "/webhook"),
@@ -33,17 +31,12 @@ ROUTES = [
 ]
 
 
-async def answerback(service: Service, *arguments: str) -> list[str]:
+async def answerback(forks: Forks, service: Service, *arguments: str) -> list[str]:
     """Runs the command line beside the service; returns its lines."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "answerback", *arguments),
-        cwd=service.folder,
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite:///{service.database}"},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    printed, _ = await process.communicate()
-    assert process.returncode == 0
-    return printed.decode().splitlines()
+    database = {"DATABASE_URL": f"sqlite:///{service.database}"}
+    ended = await forks.run(["answerback", *arguments], service.folder, database)
+    assert ended.code == 0
+    return ended.stdout.splitlines()
 
 
 async def status_becomes(client: Client, status: int) -> None:
@@ -65,32 +58,36 @@ async def test_every_route_asks_for_a_key_and_repeats_none(
     assert b"wrong-key-5d2e" not in reply.raw
 
 
-async def test_a_key_works_soon_after_it_was_made_and_stops_soon_after_it_was_revoked(relay: Relay) -> None:
-    first, key, *_ = await answerback(relay.service, "keys", "create", "somebody")
+async def test_a_key_works_soon_after_it_was_made_and_stops_soon_after_it_was_revoked(
+    forks: Forks, relay: Relay
+) -> None:
+    first, key, *_ = await answerback(forks, relay.service, "keys", "create", "somebody")
     client = Client(relay, key)
     await status_becomes(client, 200)
 
-    await answerback(relay.service, "keys", "revoke", first.split()[0])
+    await answerback(forks, relay.service, "keys", "revoke", first.split()[0])
 
     await status_becomes(client, 401)
 
 
-async def test_a_service_without_keys_serves_until_the_first_is_made(surroundings: Surroundings) -> None:
+async def test_a_service_without_keys_serves_until_the_first_is_made(forks: Forks, surroundings: Surroundings) -> None:
     async with surroundings.running() as relay:
         stranger = Client(relay, None)
         assert (await stranger.post()).status == 202
 
-        await answerback(relay.service, "keys", "create", "somebody")
+        await answerback(forks, relay.service, "keys", "create", "somebody")
 
         await status_becomes(stranger, 401)
 
 
-async def test_a_receiver_of_one_tenant_can_verify_nothing_that_another_receives(surroundings: Surroundings) -> None:
+async def test_a_receiver_of_one_tenant_can_verify_nothing_that_another_receives(
+    forks: Forks, surroundings: Surroundings
+) -> None:
     def of_both(came: Sequence[Callback]) -> bool:
         return len(came) == 2
 
     async with Receiver() as receiver, replace(surroundings, receiver=receiver).running() as relay:
-        printed = [await answerback(relay.service, "keys", "create", name) for name in ("one", "other")]
+        printed = [await answerback(forks, relay.service, "keys", "create", name) for name in ("one", "other")]
         secrets = [lines[-1].split()[-1] for lines in printed]
         clients = [Client(relay, lines[1]) for lines in printed]
         for client in clients:

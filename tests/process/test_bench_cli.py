@@ -1,12 +1,8 @@
 """`answerback bench`: the command as its user runs it, against a scripted LLM."""
 
-import asyncio
 import csv
-import os
 import signal
-import sys
 import xml.etree.ElementTree as ET
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -14,7 +10,7 @@ import pytest
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
-from answerback.testing.service import INHERITED
+from forks import Command, Ended, Forks
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
@@ -29,21 +25,18 @@ async def llm() -> AsyncIterator[FakeLLM]:
 
 
 class Shell:
-    """Runs the command in a folder of its own. Each `run` returns exit code, stdout and stderr."""
+    """Runs the command in a folder of its own."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, forks: Forks, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
-        self._env = {name: os.environ[name] for name in INHERITED if name in os.environ} | dict(settings)
+        self._forks = forks
+        self._settings = settings
 
-    async def start(self, *arguments: str, **more: str) -> Process:
-        command = (sys.executable, "-m", "answerback", "bench", *arguments)
-        env = self._env | more
-        return await asyncio.create_subprocess_exec(*command, cwd=self.folder, env=env, stdout=PIPE, stderr=PIPE)
+    async def start(self, *arguments: str, **more: str) -> Command:
+        return await self._forks.start(["answerback", "bench", *arguments], self.folder, {**self._settings, **more})
 
-    async def run(self, *arguments: str, **more: str) -> tuple[int | None, str, str]:
-        process = await self.start(*arguments, **more)
-        out, err = await asyncio.wait_for(process.communicate(), 60)
-        return process.returncode, out.decode(), err.decode()
+    async def run(self, *arguments: str, **more: str) -> Ended:
+        return await (await self.start(*arguments, **more)).end()
 
     def only(self, suffix: str) -> Path:
         (path,) = (self.folder / "benchmarks").glob(f"*{suffix}")
@@ -55,9 +48,9 @@ class Shell:
 
 
 @pytest.fixture
-def shell(llm: FakeLLM, tmp_path: Path) -> Shell:
+def shell(forks: Forks, llm: FakeLLM, tmp_path: Path) -> Shell:
     (tmp_path / "prompts.txt").write_text("first\n=1+1\n\n<b>third</b>\n", encoding="utf-8")
-    return Shell(tmp_path, {"OPENROUTER_BASE_URL": llm.base_url, "MAX_RETRIES": "0"})
+    return Shell(forks, tmp_path, {"OPENROUTER_BASE_URL": llm.base_url, "MAX_RETRIES": "0"})
 
 
 def compare(*more: str) -> tuple[str, ...]:
@@ -114,8 +107,8 @@ async def test_progress_is_shown_on_a_terminal(shell: Shell) -> None:
     assert piped == ""
 
 
-async def test_without_anything_the_mock_is_measured_and_says_so(tmp_path: Path) -> None:
-    code, out, _ = await Shell(tmp_path, {"MOCK_DELAY_SECONDS": "0"}).run()
+async def test_without_anything_the_mock_is_measured_and_says_so(forks: Forks, tmp_path: Path) -> None:
+    code, out, _ = await Shell(forks, tmp_path, {"MOCK_DELAY_SECONDS": "0"}).run()
 
     assert code == 0
     assert "The mock provider answered" in out
@@ -162,9 +155,9 @@ async def test_stopping_it_keeps_what_was_measured(shell: Shell, llm: FakeLLM) -
     await llm.wait_for_calls(3, timeout=30)
 
     process.send_signal(signal.SIGINT)
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    code, out, err = await process.end()
 
-    assert process.returncode == 130
-    assert "Stopped. The runs that ended are in benchmarks" in out.decode()
-    assert "Traceback" not in (out + err).decode()
+    assert code == 130
+    assert "Stopped. The runs that ended are in benchmarks" in out
+    assert "Traceback" not in out + err
     assert {row["prompt"] for row in shell.rows()} <= {"first", "'=1+1"}

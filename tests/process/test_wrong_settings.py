@@ -1,11 +1,10 @@
 """A start that cannot go well: exit code 2, and nothing is said but the one line."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from forks import Ended, Forks
 
 
 @pytest.mark.parametrize(
@@ -25,8 +24,10 @@ import pytest
         ),
     ],
 )
-def test_what_cannot_serve_ends_with_2_and_one_clear_line(tmp_path: Path, setting: str, value: str, words: str) -> None:
-    assert words in started_in_vain(tmp_path, "answerback", "serve", **{setting: value})
+async def test_what_cannot_serve_ends_with_2_and_one_clear_line(
+    forks: Forks, tmp_path: Path, setting: str, value: str, words: str
+) -> None:
+    assert words in the_line(await started(forks, tmp_path, "answerback serve", {setting: value}))
 
 
 LOGS = "LOGS_DIR is 'a file/logs' but no log can be written there: Not a directory"
@@ -46,25 +47,20 @@ NO_BROKER = "redis://127.0.0.1:1"
         ("answerback bench", {"LLM_ROUTES_FILE": "no such file"}, "no such file"),
     ],
 )
-def test_so_does_what_cannot_work_or_measure(
-    tmp_path: Path, command: str, settings: dict[str, str], words: str
+async def test_so_does_what_cannot_work_or_measure(
+    forks: Forks, tmp_path: Path, command: str, settings: dict[str, str], words: str
 ) -> None:
-    assert words in started_in_vain(tmp_path, *command.split(), **settings)
+    assert words in the_line(await started(forks, tmp_path, command, settings))
 
 
-def started_in_vain(tmp_path: Path, module: str, *arguments: str, **settings: str) -> str:
-    """The one line that a command said before it ended with 2."""
-    (tmp_path / "a file").touch()
-    ended = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", **settings},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (ended.returncode, ended.stdout) == (2, "")
+async def started(forks: Forks, folder: Path, command: str, settings: dict[str, str]) -> Ended:
+    (folder / "a file").touch()
+    return await forks.run(command.split(), folder, {"DATABASE_URL": f"sqlite:///{folder / 'a.db'}", **settings})
+
+
+def the_line(ended: Ended) -> str:
+    """The one that a command said before it ended with 2."""
+    assert (ended.code, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
     assert line.startswith("answerback")
     return line
@@ -77,17 +73,11 @@ def started_in_vain(tmp_path: Path, module: str, *arguments: str, **settings: st
         ({"LLM_FALLBACK_MODELS": "a"}, "LLM_ROUTES_FILE excludes LLM_FALLBACK_MODELS"),
     ],
 )
-def test_the_service_does_not_start_with_a_wrong_one(tmp_path: Path, settings: dict[str, str], said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "answerback", "serve"],
-        cwd=tmp_path,
-        env={"LLM_ROUTES_FILE": "routes.toml", **settings},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+async def test_the_service_does_not_start_with_a_wrong_one(
+    forks: Forks, tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    ended = await started(forks, tmp_path, "answerback serve", {"LLM_ROUTES_FILE": "routes.toml", **settings})
 
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert ended.code == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr

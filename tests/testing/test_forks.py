@@ -85,6 +85,12 @@ async def test_it_ends_by_the_same_signals(server: Forks, folder: Path, number: 
     assert ends[0][0] == -number
 
 
+async def test_what_a_command_prints_and_its_errors_are_read_apart(server: Forks, folder: Path) -> None:
+    code, stdout, stderr = await server.run(["stand_in"], folder, {})
+
+    assert (code, stdout.splitlines()[1:], stderr) == (7, ["bye"], "to stderr\n")
+
+
 async def test_several_live_side_by_side(server: Forks, folder: Path) -> None:
     asleep = [await server.spawn(["stand_in", "asleep"], folder, inherited()) for _ in range(5)]
 
