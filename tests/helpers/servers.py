@@ -51,19 +51,19 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres_server(run_folder: Path) -> Iterator[str]:
     """The server's URL; its user may create databases."""
-    yield from _server("TEST_POSTGRES_URL", "postgres", run_folder)
+    yield from server_of_the_run("TEST_POSTGRES_URL", "postgres", run_folder)
 
 
 @pytest.fixture(scope="session")
 def redis_server(run_folder: Path) -> Iterator[str]:
     """The server's URL."""
-    yield from _server("TEST_REDIS_URL", "redis", run_folder)
+    yield from server_of_the_run("TEST_REDIS_URL", "redis", run_folder)
 
 
 @pytest.fixture(scope="session")
 def rabbit_server(run_folder: Path) -> Iterator[str]:
     """The URL of the server's `/`."""
-    yield from _server("TEST_RABBITMQ_URL", "rabbit", run_folder)
+    yield from server_of_the_run("TEST_RABBITMQ_URL", "rabbit", run_folder)
 
 
 @pytest.fixture
@@ -100,7 +100,8 @@ def rabbitmq_url(rabbit_server: str, vhosts: Iterator[int]) -> str:
     return f"{rabbit_server.removesuffix('/')}test-{number}"
 
 
-def _server(variable: str, kind: str, folder: Path) -> Iterator[str]:
+def server_of_the_run(variable: str, kind: str, folder: Path) -> Iterator[str]:
+    """The one that the variable names, or a private one that all processes of the run share."""
     if given := os.environ.get(variable):
         yield given
         return

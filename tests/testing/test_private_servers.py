@@ -17,7 +17,7 @@ from answerback.testing.backends import BackendUnavailable, PostgresServer, Rabb
 from answerback.testing.backends.backend import Backend
 from answerback.testing.backends.postgres import create_database, drop_database
 from answerback.testing.backends.tree import descendants
-from servers import REQUIRED, private
+from servers import REQUIRED, private, server_of_the_run
 
 pytestmark = pytest.mark.starts_processes
 
@@ -28,6 +28,10 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def processes(server: Backend) -> set[int]:
+    return {server.pid, *descendants(server.pid)}
 
 
 def segments() -> set[str]:
@@ -84,7 +88,7 @@ def test_redis_dies_and_comes_back_empty_on_its_port() -> None:
         client.close()
 
 
-def test_rabbit_keeps_what_is_durable_when_killed() -> None:
+def test_rabbit_keeps_what_is_durable_when_killed_and_leaves_nothing_behind() -> None:
     with private(RabbitServer) as server:
         with (
             # Confirmed means: on disk.
@@ -93,21 +97,27 @@ def test_rabbit_keeps_what_is_durable_when_killed() -> None:
         ):
             queue.put("a message")
 
+        killed = processes(server)
         server.kill()
+        assert not any(map(alive, killed))
         server.restart()
 
         with Connection(server.url) as connection, connection.SimpleQueue("kept") as queue:
             assert queue.get(timeout=20).payload == "a message"
+        stopped = processes(server)
+
+    assert not any(map(alive, stopped))
+    assert not server.folder.exists()
 
 
-@pytest.mark.parametrize("kind", [PostgresServer, RedisServer, RabbitServer])
+@pytest.mark.parametrize("kind", [PostgresServer, RedisServer])
 @pytest.mark.parametrize("how", [Backend.stop, Backend.kill])
 def test_nothing_is_left_behind(kind: type[Backend], how: Callable[[Backend], None]) -> None:
     with private(kind) as server:
-        processes = {server.pid, *descendants(server.pid)}
+        ended = processes(server)
         how(server)
+        assert not any(map(alive, ended))
 
-    assert not [pid for pid in processes if alive(pid)]
     assert not server.folder.exists()
 
 
@@ -160,28 +170,15 @@ def test_a_server_that_cannot_be_had_says_how_to_get_it(monkeypatch: pytest.Monk
         RedisServer.start()
 
 
-@pytest.mark.parametrize(("required", "outcome"), [("", "1 skipped"), ("1", "1 error")])
+@pytest.mark.parametrize(("required", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)])
 def test_what_lacks_its_server_is_skipped_or_fails_where_it_must_not(
-    tmp_path: Path, required: str, outcome: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, required: str, outcome: type[BaseException]
 ) -> None:
-    (tmp_path / "conftest.py").write_text("from servers import redis_server, redis_url, run_folder\n")
-    (tmp_path / "test_it.py").write_text("def test_it(redis_url): ...\n")
-    environment = {
-        "PATH": "/nowhere",
-        "PYTHONPATH": str(Path(__file__).parents[1] / "helpers"),
-        REQUIRED: required,
-    }
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv(REQUIRED, required)
 
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", tmp_path, "--rootdir", tmp_path],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert "apt-get install redis-server" in run.stdout
-    assert outcome in run.stdout
+    with pytest.raises(outcome, match="apt-get install redis-server"):
+        next(server_of_the_run("NO_SUCH_VARIABLE", "redis", tmp_path))
 
 
 def test_the_brokers_of_tests_are_empty_vhosts(rabbitmq_url: str) -> None:
