@@ -1,4 +1,4 @@
-"""Bad weather: a receiver that never answers, a locked database, ten thousand calls at once."""
+"""Bad weather: a receiver that never answers, a locked database, thousands of calls at once."""
 
 import asyncio
 import time
@@ -32,11 +32,12 @@ TOLERABLE_LAG = 3.0
 """Seconds from acceptance to callback, on any machine: a dead origin's attempts take 20."""
 
 BUSY_SECONDS = 5.0
-CALLS = 10_000
+CALLS = 3_000
 WAVE = 64
 """How many of the calls are answered and not yet called back: what one origin takes at once."""
 
-GIBIBYTE = 1024
+CALL_KIBIBYTES = 40
+"""The most memory that a call in flight may take; ten thousand then take less than half a gibibyte."""
 
 
 @pytest.mark.parametrize("behaviour", [behaviours.delayed(asyncio.Event()), behaviours.drip()], ids=["hang", "drip"])
@@ -114,7 +115,7 @@ async def test_while_the_database_is_locked_messages_are_refused_and_none_accept
 
 
 @pytest.mark.usefixtures("started_afresh")
-async def test_ten_thousand_calls_in_flight_fit_into_a_gibibyte(
+async def test_thousands_of_calls_in_flight_take_little_memory_each(
     llm: FakeLLM, receiver: Receiver, figures: Callable[[str], None]
 ) -> None:
     release, answering = asyncio.Event(), asyncio.Semaphore(WAVE)
@@ -135,7 +136,7 @@ async def test_ten_thousand_calls_in_flight_fit_into_a_gibibyte(
         settings(llm, lease_seconds=60, worker_concurrency=CALLS, tenant_slot_factor=1_000_000, log_level="warning")
     )
     async with service, Client(service, receiver) as client:
-        began = time.monotonic()
+        began, idle = time.monotonic(), peak_memory(service.pid)
         numbers = iter(range(CALLS))
 
         async def send() -> None:
@@ -154,8 +155,8 @@ async def test_ten_thousand_calls_in_flight_fit_into_a_gibibyte(
         peak = peak_memory(service.pid)
         figures(
             f"{CALLS} LLM calls in flight after {in_flight:.1f} s, all delivered after "
-            f"{time.monotonic() - began:.1f} s; peak memory {peak} MiB"
+            f"{time.monotonic() - began:.1f} s; peak memory {peak} MiB, idle {idle} MiB"
         )
-        assert peak < GIBIBYTE
+        assert (peak - idle) * 1024 < CALLS * CALL_KIBIBYTES
         assert llm.total == len(arrived) == len({callback.id for callback in arrived}) == CALLS
         sound(service.database)

@@ -179,7 +179,11 @@ BROKEN = f"""
 """What is wrong in the database at the moment."""
 
 
-@pytest.mark.parametrize("seed", range(12))
+HISTORIES = [*(("sqlite", seed) for seed in range(12)), *(("postgres", seed) for seed in range(4))]
+"""Those of PostgreSQL take four times as long, and go the same ways."""
+
+
+@pytest.mark.parametrize(("database", "seed"), HISTORIES, indirect=["database"])
 async def test_order_and_custody_survive_any_history(
     stores: Stores, database: Database, clock: FakeClock, seed: int
 ) -> None:

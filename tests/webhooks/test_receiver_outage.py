@@ -61,7 +61,7 @@ def working(stores: Stores, receiver: Away, clock: FakeClock) -> Callable[[float
         while (left := until - clock.monotonic()) > 0:
             claims = await deliverer.claim("worker", 100, 60.0, roomy())
             await asyncio.gather(*(deliverer.run(claim) for claim in claims.deliveries))
-            clock.advance(min(left, 0.01 if claims.deliveries else max(0.01, min(1.0, claims.next_in or 1.0))))
+            clock.advance(min(left, 0.01 if claims.deliveries else max(0.01, min(10.0, claims.next_in or 10.0))))
 
     return work
 
