@@ -46,8 +46,7 @@ def ended(script: str, folder: Path) -> tuple[int, str]:
     return process.returncode, process.stderr
 
 
-@pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize("command", ["serve", "worker"])
+@pytest.mark.parametrize(("command", "signal"), [("serve", "SIGTERM"), ("worker", "SIGINT")])
 def test_a_stop_while_the_command_is_imported_ends_it_well(command: str, signal: str, tmp_path: Path) -> None:
     assert ended(IMPORTING.format(command=command, signal=signal), tmp_path) == (0, "")
 

@@ -56,12 +56,12 @@ NASTY = ("exceed", "model ", "budget limit ", "context length ", "aError: ", "'"
 def test_no_upstream_chooses_what_its_sentence_costs(said: str, status: int) -> None:
     """Given a sentence that patterns could try in very many ways; it takes a fiftieth of the bound."""
     body = read_error({"message": said * 2_000})
-    began = time.perf_counter()
+    began = time.thread_time()
 
     classify(status, body, asks_wait=wait_in_text(body.message, NOW) is not None)
     redact(body.message, ("a-secret",))
 
-    assert time.perf_counter() - began < 0.25
+    assert time.thread_time() - began < 0.25
 
 
 def test_a_body_that_is_deep_wide_or_endless_is_read_in_bounded_time() -> None:
