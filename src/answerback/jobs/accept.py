@@ -6,7 +6,7 @@ from sqlalchemy import Select, and_, bindparam, case, exists, func, literal_colu
 from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import as_text, bound, in_state
+from answerback.database.sql import aliased, as_text, bound, in_state
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.backlog import Backlog
 from answerback.jobs.kind import Claimed, Job, JobState
@@ -72,7 +72,7 @@ def _born(larger: Any) -> Select[Any]:
     """A held job gets its rank when it is released. One with an offer is born claimed if it is not held, and no other
     of its queue waits."""
     held = bound(jobs.c.attempt, "held") == literal_column("1")
-    ahead = jobs.alias("ahead")
+    ahead = aliased(jobs, "ahead")
     waiting = exists(
         select(literal_column("1")).where(
             in_state(ahead, JobState.QUEUED), ahead.c.queue == _given["queue"], has_rank(ahead)

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, any_, bindparam, exists, literal_column, s
 
 from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import array_of, at_most, in_state
+from answerback.database.sql import aliased, array_of, at_most, in_state
 from answerback.database.tables import ON_PROBATION, jobs
 from answerback.jobs.finish import END_LOST, SETTLING, End, end_lost
 from answerback.jobs.kind import JobState, Registry
@@ -52,7 +52,7 @@ QUARANTINE_DUE = Statement(
     .where(in_state(jobs, JobState.SCHEDULED), _lost_twice, jobs.c.run_at <= bindparam("now"))
     .values(state=JobState.QUARANTINED)
 )
-_other = jobs.alias("other")
+_other = aliased(jobs, "other")
 _on_probation: ColumnElement[bool] = exists(
     select(literal_column("1")).select_from(_other).where(literal_column(f"other.{ON_PROBATION}"))
 )

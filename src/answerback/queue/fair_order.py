@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Integer, Table, func, literal_column, select
 
-from answerback.database.sql import at_most, in_state
+from answerback.database.sql import aliased, at_most, in_state
 from answerback.database.tables import tenants
 
 STEP = 1_000_000
@@ -29,7 +29,7 @@ def has_rank(table: FromClause) -> Any:
 def next_rank(table: Table, queue: Any, tenant_id: Any, larger: Any, *, queued: str, running: str) -> Any:
     """The rank of a row of `queue` and `tenant_id`, columns or bound parameters, that becomes queued now.
     `larger` takes the larger of two numbers: `func.max` on SQLite, `func.greatest` on PostgreSQL."""
-    peers = table.alias("peers")
+    peers = aliased(table, "peers")
 
     def rank_of(state: str, order: Any, *where: Any) -> ColumnElement[int]:
         found = select(peers.c.rank).where(peers.c.queue == queue, in_state(peers, state), *where)

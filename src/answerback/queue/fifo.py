@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from answerback.database.operation import Statement
-from answerback.database.sql import ARRAY_OF_IDS, at_most, in_state
+from answerback.database.sql import ARRAY_OF_IDS, aliased, at_most, in_state
 from answerback.database.tables import conversations, one_of
 
 ORPHANS = 200
@@ -46,7 +46,7 @@ TRY_LOCK_CONVERSATION = Statement(
 
 def has_head(table: Table, head_states: Sequence[str], **same: Any) -> ColumnElement[bool]:
     """Whether a row is the head of the queue whose columns equal `same`; a queue of NULL has none."""
-    ahead = table.alias("ahead")
+    ahead = aliased(table, "ahead")
     found: Select[Any] = select(literal_column("1")).select_from(ahead)
     for column, value in same.items():
         found = found.where(ahead.c[column] == value, ahead.c[column].is_not(None))
@@ -56,7 +56,7 @@ def has_head(table: Table, head_states: Sequence[str], **same: Any) -> ColumnEle
 def releasing(table: Table, head_states: Sequence[str], columns: tuple[str, ...], **released: Any) -> Update:
     """Makes the first held row the head if the queue has none. Each of `columns` is bound under its own name."""
     same: dict[str, Any] = {column: bindparam(column) for column in columns}
-    waiting = table.alias("waiting")
+    waiting = aliased(table, "waiting")
     first = (
         select(waiting.c.id)
         .where(*(waiting.c[column] == value for column, value in same.items()), in_state(waiting, HELD))

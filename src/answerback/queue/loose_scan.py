@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Table, bindparam, literal_column, select, true, tuple_
 
 from answerback.database.operation import Statement
-from answerback.database.sql import at_most, in_state
+from answerback.database.sql import aliased, at_most, in_state
 
 _END: Any = literal_column(str(2**62))
 _NO_TEXT: Any = literal_column("''")
@@ -20,7 +20,7 @@ def loose_scan(
     index over (`same`, `keys`, `order`) where `state` serves it."""
 
     def first_behind(behind: Sequence[Any], *chosen: str, lateral: bool = False) -> Any:
-        ahead = table.alias("ahead")
+        ahead = aliased(table, "ahead")
         names = (*keys, order)
         found = select(*(ahead.c[name] for name in chosen)).where(in_state(ahead, state))
         if same:
@@ -34,7 +34,7 @@ def loose_scan(
         return found.order_by(*(ahead.c[name] for name in names)).limit(at_most(1))
 
     def joined(stops: Any) -> Any:
-        step = table.alias("step")
+        step = aliased(table, "step")
         # Expressions, since SQLite compares two columns without their index's affinity, and seeks by the first only.
         following = first_behind([stops.c[name].op("||")(_NO_TEXT) for name in keys], "id")
         chosen = (*(step.c[name] for name in columns), stops.c.number + literal_column("1"))

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, case, cast, exist
 from sqlalchemy.types import Text
 
 from answerback.database.operation import Operation, Row, Statement, Transaction
-from answerback.database.sql import as_text, bound, in_state
+from answerback.database.sql import aliased, as_text, bound, in_state
 from answerback.database.tables import deliveries, webhook_endpoints, webhook_subscriptions
 from answerback.kernel.ids import new_id
 from answerback.queue.leases import Offer, bearing, offer_values, offered
@@ -84,7 +84,7 @@ _subscribed = exists(
 def _born() -> Select[Any]:
     """One with an offer is born claimed if it is not held, and no other at its origin is due or could not be
     reached."""
-    ahead = deliveries.alias("ahead")
+    ahead = aliased(deliveries, "ahead")
     there = (
         in_state(ahead, DeliveryState.PENDING),
         ahead.c.tenant_id == _bound("tenant_id"),

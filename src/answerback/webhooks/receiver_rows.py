@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Text, any_, bindparam, cast, column, func, li
 from sqlalchemy.dialects.postgresql import JSONB, array
 
 from answerback.database.operation import Operation, Row, Rows, Statement
-from answerback.database.sql import among, as_text, at_most, bound, in_state
+from answerback.database.sql import aliased, among, as_text, at_most, bound, in_state
 from answerback.database.tables import deliveries
 from answerback.webhooks.model import DeliveryState, OriginKey
 
@@ -106,7 +106,7 @@ _elements = func.jsonb_array_elements(cast(_keys, JSONB)).table_valued(column("v
 
 def _end(order: Callable[[Any], Any], *where: Callable[[Any], Any]) -> Statement:
     """Of each origin of `keys`, a JSON array of arrays of a tenant and an origin."""
-    near = deliveries.alias("near")
+    near = aliased(deliveries, "near")
 
     def of(tenant_id: Any, origin: Any, *columns: Any) -> Any:
         here = (in_state(near, DeliveryState.PENDING), near.c.tenant_id == tenant_id, near.c.origin == origin)

@@ -6,14 +6,14 @@ from typing import Any
 from sqlalchemy import case, func, literal_column, select
 
 from answerback.database.operation import Operation, Row, Transaction
-from answerback.database.sql import in_state
+from answerback.database.sql import aliased, in_state
 from answerback.database.tables import OWED_STATES, deliveries, one_of
 from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
 from answerback.webhooks.next_attempts import next_attempts
 
-_ahead = deliveries.alias("ahead")
+_ahead = aliased(deliveries, "ahead")
 _head: Any = (
     select(_ahead.c.job_id)
     .where(
