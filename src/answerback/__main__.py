@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from types import SimpleNamespace
 
 from answerback.bootstrap.signals import stop_at_once
 
@@ -16,6 +17,7 @@ def main() -> None:
     # What is imported stays: collections between the imports would take a fifth of the time of a start.
     gc.disable()
     _import_fastapi()
+    _import_uvicorn()
     from answerback.cli import main as command
 
     gc.freeze()
@@ -33,6 +35,14 @@ def _import_fastapi() -> None:
     import fastapi.openapi.models  # noqa: F401
 
     BaseModel.model_config = ConfigDict()
+
+
+def _import_uvicorn() -> None:
+    """Without its command line, which is Click and supervisors of its own."""
+    sys.modules["uvicorn.main"] = SimpleNamespace(Server=None, main=None, run=None)  # type: ignore[assignment]
+    import uvicorn.server  # noqa: F401
+
+    del sys.modules["uvicorn.main"]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-UNUSED = {"alembic", "asyncpg", "celery", "opentelemetry.sdk", "redis", "rich"}
+UNUSED = {
+    *("aiohttp", "alembic", "argparse", "asyncpg", "celery", "click", "httpx", "matplotlib", "multiprocessing"),
+    *("opentelemetry.sdk", "pydantic.v1.main", "pypdf", "redis", "rich", "unittest", "uvicorn.supervisors", "xml"),
+}
 
 
 def imported(folder: Path) -> set[str]:

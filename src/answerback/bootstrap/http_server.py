@@ -8,7 +8,8 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server as Uvicorn
 
 from answerback.bootstrap.signals import STOPS
 from answerback.http.listener import Listener
@@ -25,12 +26,12 @@ QUIET_SECONDS, LEAVING_SECONDS = 1.0, 4.0
 """How long no request may have come before a stop closes idle connections, and how long it waits for that."""
 
 
-class Server(uvicorn.Server):
+class Server(Uvicorn):
     """Says when it listens, and ends with exit code 0 on SIGTERM and SIGINT."""
 
     def __init__(
         self,
-        config: uvicorn.Config,
+        config: Config,
         stop_engine: Callable[[], Awaitable[None]],
         facts: Mapping[str, object],
         log: Log,

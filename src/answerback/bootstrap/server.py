@@ -7,7 +7,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 
-import uvicorn
+from uvicorn.config import Config
 
 from answerback.accounts.ratelimit import MovingWindows
 from answerback.accounts.store import AccountStore
@@ -93,7 +93,7 @@ async def _serve(
         if member is None or member.first:
             _warn(settings, log)
         app = create_app(service, None if member is None else lambda: server.broke())
-        config = uvicorn.Config(
+        config = Config(
             app.asgi,
             host=settings.app_host,
             port=settings.app_port,

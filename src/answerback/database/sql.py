@@ -4,7 +4,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    Alias,
     BigInteger,
     Column,
     ColumnElement,
@@ -20,6 +19,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.sql.selectable import NamedFromClause
 
 ARRAY_OF_IDS = ARRAY(BigInteger)
 
@@ -30,7 +30,7 @@ def literal(value: Any) -> str:
 
 
 @cache
-def aliased(table: Table, name: str) -> Alias:
+def aliased(table: Table, name: str) -> NamedFromClause[Any]:
     """The same for all statements: each alias has a copy of every column, 50 KiB for that of jobs."""
     return table.alias(name)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from answerback.kernel.rate import Rate, parse_rate
 from answerback.kernel.retry import DAY, STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule, exponential
 from answerback.kernel.signature import webhook_key
+from answerback.settings.environment import read
 from answerback.settings.types import (
     BrokerUrl,
     Count,
@@ -47,17 +47,15 @@ class SettingsError(Exception):
     """The settings cannot be used; the message is one line for the operator and shows no secret."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting, by its environment name in lower case. Blank means not set; the environment wins over `.env`."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, validate_default=True, hide_input_in_errors=True, use_attribute_docstrings=True
     )
+
+    def __init__(self, _env_file: str | Path | None = ".env", **given: Any) -> None:
+        super().__init__(**{**read(_env_file, type(self).model_fields), **given})
 
     app_host: Host = "127.0.0.1"
     """Address to listen on. Beyond loopback the service wants a key, or `AUTH_DISABLED=true`."""

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_settings import NoDecode
 
 from answerback.kernel.rate import parse_rate
 from answerback.kernel.retry import DAY
@@ -150,9 +149,9 @@ ReviewUrl = Annotated[str, _url_such_as("https://reviews.example.com")]
 ServiceUrl = Annotated[str, _url_such_as("https://answerback.example.com")]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
-Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
-Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 RateText = Annotated[str, AfterValidator(_rate)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _cased(str.upper)]
 Format = Annotated[Literal["text", "json"], _cased(str.lower)]
