@@ -126,6 +126,31 @@ async def test_a_webhook_endpoint_hears_of_the_end(sdk: openai.AsyncOpenAI) -> N
     assert event.data.id == queued.id
 
 
+async def test_10_of_many_that_are_cancelled_each_has_one_end_and_one_event(
+    sdk: openai.AsyncOpenAI, llm: FakeLLM
+) -> None:
+    """What batches stand on: some have been answered, the others are in flight."""
+    llm.on(lambda text: text.startswith("in flight"), replies.hang())
+    types: Any = ["response.completed", "response.cancelled", "response.failed"]
+    async with Receiver() as receiver:
+        endpoint = await sdk.webhooks.create(name="many", url=receiver.url("/many"), event_types=types)
+        texts = [f"{'in flight' if n % 3 else 'at once'} {n}" for n in range(25)]
+        made = await asyncio.gather(
+            *(sdk.responses.create(model="fake", input=text, background=True) for text in texts)
+        )
+        answered = [each.id for each, text in zip(made, texts, strict=True) if text.startswith("at once")]
+        await asyncio.gather(*(ended(sdk, each) for each in answered))
+
+        cancelled = await asyncio.gather(*(sdk.responses.cancel(each.id) for each in made for _ in range(2)))
+
+        came = await receiver.wait_for(len(made))
+        await sdk.webhooks.delete(endpoint.id)
+    ends = {each.id: "completed" if each.id in answered else "cancelled" for each in made}
+    assert [(each.id, each.status) for each in cancelled] == [item for item in ends.items() for _ in range(2)]
+    events = [(each.json["data"]["id"], each.json["type"].removeprefix("response.")) for each in came]
+    assert sorted(events) == sorted(ends.items())
+
+
 async def test_no_id_of_another_tenant_is_of_use(service: Service, sdk: openai.AsyncOpenAI) -> None:
     created = await sdk.responses.create(model="fake", input="mine")
     queued = await sdk.responses.create(model="fake", input="mine too", background=True)
