@@ -123,6 +123,15 @@ async def test_operations_that_have_queued_share_one_commit(writer: Writer) -> N
     assert writer.transactions.count("COMMIT") == 2
 
 
+async def test_what_two_turns_of_the_event_loop_ask_for_shares_one_commit(writer: Writer) -> None:
+    first = asyncio.ensure_future(writer.put(1))
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(writer.put(2))
+
+    assert await asyncio.gather(first, second) == [1, 2]
+    assert writer.transactions == ["BEGIN IMMEDIATE", "COMMIT"]
+
+
 async def test_who_comes_while_a_lock_is_waited_for_does_not_wait_for_it_anew(path: Path) -> None:
     # Given a writer that waits for another process's lock
     loop, waits, gave_up = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
@@ -143,8 +152,8 @@ async def test_who_comes_while_a_lock_is_waited_for_does_not_wait_for_it_anew(pa
 
     # When others come, and it gives up
     others = [asyncio.ensure_future(group.run(lambda _: put(2))) for _ in range(MAX_GROUP + 1)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    for _ in range(3):
+        await asyncio.sleep(0)
     gave_up.set()
     outcomes = await asyncio.gather(first, *others, return_exceptions=True)
 

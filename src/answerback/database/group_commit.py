@@ -1,7 +1,7 @@
 """Group commit for SQLite: one thread owns the connection, and the operations that have queued share its transaction.
 
 The thread never waits for more operations to come: a lone one commits at once, and a hundred that have queued pay for
-one `fdatasync` together. What one turn of the event loop asks for comes together. Tenants take turns.
+one `fdatasync` together. What two turns of the event loop ask for comes together. Tenants take turns.
 """
 
 import asyncio
@@ -107,12 +107,13 @@ class GroupCommit:
         gathered = self._gathered.get(loop)
         if gathered is None:
             gathered = self._gathered[loop] = []
-            loop.call_soon(self._hand_over, loop)
+            loop.call_soon(loop.call_soon, self._hand_over, loop)
         gathered.append(_Entry(tenant_id, begin, future, loop, plan, payload_bytes))
         return await future
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        """At the end of a loop's turn: one by one, its operations would wake the thread for a transaction each."""
+        """At the end of the loop's next turn: one by one, operations would wake the thread for a transaction each. A
+        loop that has nothing else to do takes that turn at once; the busier it is, the more come with it."""
         if gathered := self._gathered.pop(loop, None):
             self._arrivals.put(gathered)
 
