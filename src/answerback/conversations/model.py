@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from answerback.kernel.json import Json
+from answerback.kernel.values import quickly_made
 
 Item: TypeAlias = Mapping[str, Json]
 """`message` (role, content), `function_call` (call_id, name, arguments), `custom_tool_call` (call_id, name, input),
@@ -12,6 +13,7 @@ Item: TypeAlias = Mapping[str, Json]
 other fields of a call, which its upstream wants back, as Gemini its thought signatures."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What one job added. `position` is the job's place in the conversation, from 1; `at` is when it ended, in epoch
@@ -69,6 +71,7 @@ class Recalled:
     erased_through: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a claimed job stands in its conversation, and what it may read of it. `claim` names this claim alone, among

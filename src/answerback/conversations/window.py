@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from answerback.conversations.model import Entry, Item, Memory
 from answerback.kernel.usage import estimate_tokens
+from answerback.kernel.values import quickly_made
 
 IMAGE_TOKENS = 1_000
 """About what an image costs, whatever its size in bytes."""
@@ -35,6 +36,7 @@ class Turn:
         return sum(map(item_tokens, items_of(self.entries)))
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Window:
     """What is remembered, oldest first. `moved`: turns that were remembered before are left out from now on."""

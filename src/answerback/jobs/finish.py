@@ -18,6 +18,7 @@ from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json, encoded
 from answerback.kernel.telemetry import JobEnd
 from answerback.kernel.usage import Usage
+from answerback.kernel.values import quickly_made
 from answerback.queue import attempts
 from answerback.queue.attempts import Report, ending_attempt
 from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION
@@ -76,6 +77,7 @@ FINISH_PLAN = BatchPlan((LOCK_CONVERSATIONS, FINISH, *SETTLING), "finish")
 OVERDUE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, END_OPEN, *SETTLING), "expire_jobs")
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class End:
     """How a job is to end; an `Ending` (`jobs/kind.py`) is how it ended, with the time.

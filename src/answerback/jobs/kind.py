@@ -11,6 +11,7 @@ from answerback.jobs.outcome import Outcome
 from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
 from answerback.kernel.retry import RetrySchedule
+from answerback.kernel.values import quickly_made
 
 Args = TypeVar("Args")
 ArgsOrNone = TypeVar("ArgsOrNone", covariant=True)
@@ -100,6 +101,7 @@ class JobState(StrEnum):
 ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED})
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Job(Generic[ArgsOrNone]):
     """A job as its kind sees it. Times are epoch milliseconds of the wall clock. `position` is its place in its
@@ -116,6 +118,7 @@ class Job(Generic[ArgsOrNone]):
     traceparent: str | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Claimed(Generic[ArgsOrNone]):
     """A job under this process's lease. `attempt` is 1-based; every write must bring `epoch`.
@@ -162,6 +165,7 @@ class StoredFailure:
     final: bool = False
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a job ended, with its time; an `End` (`jobs/finish.py`) is how it is to end. `at` is the wall clock's, in
@@ -173,6 +177,7 @@ class Ending:
     failure: Failure | StoredFailure | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that a job's end notifies. `data` is the body that the request's `callback_url` receives; endpoints
@@ -182,6 +187,7 @@ class Event:
     data: Mapping[str, Json]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Effects:
     """What a job's end leaves behind besides its own row: events to notify, and items that its conversation remembers

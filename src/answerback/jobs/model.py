@@ -7,10 +7,12 @@ from typing import Any
 
 from answerback.conversations.model import Entry
 from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState, StoredFailure
+from answerback.kernel.values import quickly_made
 from answerback.queue.attempts import Attempt
 from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord, DeliveryState, Held
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A job as a feature submits it. `callback_url` is None where no callback is owed; `conversation_key` is None for a
@@ -30,6 +32,7 @@ class Submission:
     transient: bool = False
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job about to be accepted. `args` are as stored, `parsed` as its kind reads them; `request_hash` distinguishes
@@ -51,6 +54,7 @@ class NewJob:
     transient: bool = False
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class EndedJob:
     """A completed job whose caller waited for it. `args` and `result` are as stored; times are in epoch milliseconds of
@@ -68,6 +72,7 @@ class EndedJob:
     key_id: str | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """A committed job. `created` is False if an earlier request created it. `queued`: it waits to be claimed. `claim`
@@ -111,6 +116,7 @@ class JobClaims:
     walked_to: str | None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A job's end, committed. `entry` is what its conversation remembers of it, None if nothing, as when it was erased

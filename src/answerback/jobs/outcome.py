@@ -7,8 +7,10 @@ from typing import TypeAlias
 from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
+from answerback.kernel.values import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Completed:
     """The job is done. `result` is JSON that its kind can read again. `seconds` is how long the LLM took, None where

@@ -3,7 +3,10 @@
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 
+from answerback.kernel.values import quickly_made
 
+
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class CurrentRequest:
     """`notes` are what the request's own line of the log says besides: which model answered it, and how."""

@@ -11,8 +11,10 @@ from typing import TypeAlias
 
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.usage import Usage
+from answerback.kernel.values import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class LLMCall:
     """One call of an upstream. `model` is the one asked for; `first_token_seconds` is None unless the answer was
@@ -40,6 +42,7 @@ ANSWERED = "completed"
 """The outcome of what was answered."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class JobEnd:
     """The end of a job, or of a call whose client waited for it, as statistics count it. `outcome` is `ANSWERED` or an

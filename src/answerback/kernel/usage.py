@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from answerback.kernel.values import quickly_made
 
+
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens, as counted by the upstream."""

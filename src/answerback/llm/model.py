@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from answerback.kernel.json import Json as Json
 from answerback.kernel.usage import Usage as Usage
+from answerback.kernel.values import quickly_made
 
 LONGEST_NAME = 256
 """How many characters of a model's name, or of another short text of the upstream, are kept."""
@@ -24,6 +25,7 @@ class Api(StrEnum):
     EMBEDDINGS = "embeddings"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One call. `body` has the shape of OpenAI's requests to this `api`; without `model` the provider's default
@@ -44,6 +46,7 @@ class ChatRequest:
     api: Api = Api.CHAT
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer. `text` is `storable` and never blank, None where the answer only calls tools; `tool_calls` have

@@ -16,14 +16,16 @@ def is_plain(document: Json) -> TypeGuard[dict[str, Json]]:
     False wherever a closer look is needed."""
     if type(document) is not dict or document.get("error"):
         return False
-    match document.get("choices"):
-        case [dict(choice)]:
-            return _is_plain_choice(choice) and _is_plain_head(document) and _is_plain_usage(document.get("usage"))
-        case _:
-            return False
+    # A pattern such as `[dict(choice)]` takes longer than all the rest: it looks for a `__match_args__` of `dict`.
+    choices = document.get("choices")
+    if type(choices) is not list or len(choices) != 1:
+        return False
+    return _is_plain_choice(choices[0]) and _is_plain_head(document) and _is_plain_usage(document.get("usage"))
 
 
-def _is_plain_choice(choice: Mapping[str, Json]) -> bool:
+def _is_plain_choice(choice: Json) -> bool:
+    if type(choice) is not dict:
+        return False
     message = choice.get("message")
     return (
         type(reason := choice.get("finish_reason")) is str

@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from answerback.kernel.errors import ErrorCode
+from answerback.kernel.values import quickly_made
 
 WINDOW_MS = 900_000
 
@@ -31,6 +32,7 @@ class Rest:
     code: ErrorCode
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a provider can be reached, since when in epoch milliseconds, and why not: `away` for us, `error` for

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from answerback.kernel.telemetry import ANSWERED, Depth
+from answerback.kernel.values import quickly_made
 
 ALL_TENANTS = ""
 """Stands for the id of a tenant where all are meant together."""
@@ -25,6 +26,7 @@ class Slot(NamedTuple):
     outcome: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Count:
     """Jobs that ended, and the tokens of their answers; `calls` of the jobs are calls whose clients waited."""

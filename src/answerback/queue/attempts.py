@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from answerback.database.operation import Statement
 from answerback.kernel.json import encoded
+from answerback.kernel.values import quickly_made
 from answerback.queue.leases import HELD_LEASE
 
 KEPT_FIRST, KEPT_LAST = 3, 20
@@ -21,6 +22,7 @@ SNIPPET_BYTES = 1024
 _entry = bindparam("attempt_entry", type_=Text)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Report:
     """How an attempt went. `http_status` and `snippet` are None where no response came. `remark` is for operators."""

@@ -8,8 +8,10 @@ from sqlalchemy import ColumnElement, Select, Table, and_, any_, bindparam, case
 
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.sql import array_of, as_text, bound, in_state, still_in_state
+from answerback.kernel.values import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A place in a worker pool for the row that a transaction is about to insert (`birth.py`). `owner` becomes its

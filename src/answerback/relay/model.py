@@ -7,6 +7,7 @@ from typing import TypeAlias
 from answerback.conversations.messages import call_item
 from answerback.conversations.model import Item
 from answerback.kernel.json import Json
+from answerback.kernel.values import quickly_made
 
 Content: TypeAlias = str | list[dict[str, Json]]
 """A text, or OpenAI's content parts."""
@@ -20,6 +21,7 @@ class ToolOutput:
     output: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a client of `POST /webhook` asks for: a `message`, or in its place `tool_outputs`. `session_id` is None

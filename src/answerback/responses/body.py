@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
+from answerback.kernel.values import quickly_made
 from answerback.responses.model import SEALED, Asked, Item
 from answerback.responses.tools import NO_TOOLS, Toolbox
 
@@ -12,6 +13,7 @@ HIDDEN = frozenset({"extra"})
 """Fields of stored items that only an upstream reads."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Start:
     """A response before its answer. `model` is the one that is asked."""
@@ -22,6 +24,7 @@ class Start:
     toolbox: Toolbox
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a response has come. `status` is OpenAI's, `reason` why it is incomplete; times are in epoch

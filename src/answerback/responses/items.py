@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter
 from answerback.kernel.json import Json
+from answerback.kernel.values import quickly_made
 from answerback.responses.content import assistant_parts, instruction_parts, output_parts, user_parts
 from answerback.responses.fields import required_text
 from answerback.responses.model import Item
@@ -23,6 +24,7 @@ SKIPPED = frozenset(
 """What tools that OpenAI itself runs leave in a history: other models know nothing of it."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Given:
     """The items of a request, each with its `path` in it; `tools` stand among them (`additional_tools`)."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from answerback.kernel.json import Json
+from answerback.kernel.values import quickly_made
 
 Item: TypeAlias = dict[str, Json]
 """One of OpenAI's items, in the shape that `items.py` gives it. Items of an input have no `id`: it follows from the
@@ -25,6 +26,7 @@ SEALED: Includable = "reasoning.encrypted_content"
 LOGPROBS: Includable = "message.output_text.logprobs"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request for a response. `parameters` are those of the request, without what is absent; `input` are its items,

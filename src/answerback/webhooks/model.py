@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from answerback.kernel.values import quickly_made
 from answerback.queue.attempts import Attempt
 
 ENDPOINT = "whe_"
@@ -61,6 +62,7 @@ class OriginRoom:
     """Its breaker is open: the one that is sent is a probe."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
     """A delivery under this process's lease. `id` is the `webhook-id`; `attempt` is 1-based within the schedule.

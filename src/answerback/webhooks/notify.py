@@ -12,11 +12,13 @@ from answerback.database.operation import Operation, Row, Statement, Transaction
 from answerback.database.sql import aliased, as_text, bound, in_state
 from answerback.database.tables import deliveries, webhook_endpoints, webhook_subscriptions
 from answerback.kernel.ids import new_id
+from answerback.kernel.values import quickly_made
 from answerback.queue.leases import Offer, bearing, offer_values, offered
 from answerback.webhooks.model import DEADLINE_MS, ClaimedDelivery, DeliveryState, Held, destination_of, origin_of
 from answerback.webhooks.order import HEAD, is_open
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class EventBody:
     """An event, and the JSON text that the callback URL receives."""
@@ -25,6 +27,7 @@ class EventBody:
     body: bytes
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Notice:
     """What a job's end notifies. `conversation_id` and `position` are None for a job without a conversation,
@@ -39,6 +42,7 @@ class Notice:
     events: tuple[EventBody, ...]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Notified:
     """What a notice came to: the delivery that was born claimed, if any, whether others may be due, and those that

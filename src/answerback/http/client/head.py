@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from multidict import CIMultiDict
 
 from answerback.http.client.errors import NotHttp, TooMuchFraming
+from answerback.kernel.values import quickly_made
 
 MAX_FIELDS = 1024
 
@@ -15,6 +16,7 @@ _FIELD = re.compile(rb"^([!#$%&'*+\-.^_`|~0-9A-Za-z]++)[ \t]*+:[ \t]*+([^\0\r\n]
 _FOLDED = re.compile(rb"\n[ \t]")
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Head:
     """`headers` finds names in any case."""
