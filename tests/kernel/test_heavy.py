@@ -1,4 +1,4 @@
-"""Heavy documents are worked on one at a time, and leave as much time to all else."""
+"""Heavy documents are worked on one at a time, and leave more time to all else."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ def hold(loop: asyncio.AbstractEventLoop) -> tuple[float, float]:
     return began, loop.time()
 
 
-async def test_of_heavy_documents_that_come_at_once_each_leaves_as_much_time_as_it_took() -> None:
+async def test_of_heavy_documents_that_come_at_once_each_leaves_more_time_than_it_took() -> None:
     heavy = HeavyWork()
 
     async def work() -> tuple[float, float]:
@@ -29,7 +29,7 @@ async def test_of_heavy_documents_that_come_at_once_each_leaves_as_much_time_as_
 
     held = sorted(await asyncio.gather(*(work() for _ in range(4))))
 
-    assert all(begins - ended >= SECONDS * 0.9 for (_, ended), (begins, _) in pairwise(held))
+    assert all(begins - ended >= SECONDS * 1.8 for (_, ended), (begins, _) in pairwise(held))
 
 
 async def test_small_documents_wait_for_no_heavy_one() -> None:

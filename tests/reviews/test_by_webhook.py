@@ -1,9 +1,11 @@
 """Reviews by an LLM that answers by webhook: handed over once it takes them, and answered whenever it likes."""
 
+import pytest
 from review_desk import REVIEW, Desk, StubLLM
 
 from answerback.jobs.kind import JobState
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode, NotFound, ProviderError, Unauthorized
+from answerback.reviews.llm_callbacks import WRONG_AT_ONCE
 from answerback.reviews.model import Review, Reviewed
 from builders import refusal
 
@@ -61,3 +63,21 @@ async def test_an_answer_may_come_before_the_review_counts_as_taken(desk: Desk) 
     assert record.ending is not None
     assert record.ending.result == {"result": {"n": 1}, "model": "push", "usage": None}
     assert "stale_result_discarded" in desk.journal.events
+
+
+async def test_a_flood_of_wrong_tokens_looks_nothing_up_and_holds_up_no_right_one(desk: Desk) -> None:
+    # Given a review, and more wrong tokens than are looked into
+    reviewer = desk.by_webhook(StubLLM())
+    job_id = await desk.hand_in(reviewer)
+    callbacks = desk.callbacks(reviewer)
+    for _ in range(WRONG_AT_ONCE):
+        with pytest.raises(NotFound):
+            await callbacks.authorize("job_unknown", "wrong")
+
+    # When one more comes, then whether there is such a job is not looked up until a while later
+    with pytest.raises(Unauthorized):
+        await callbacks.authorize("job_unknown", "wrong")
+    await callbacks.authorize(job_id, await desk.tokens.token(job_id))
+    desk.clock.advance(1)
+    with pytest.raises(NotFound):
+        await callbacks.authorize("job_unknown", "wrong")

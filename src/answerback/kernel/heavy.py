@@ -9,6 +9,9 @@ HEAVY_BYTES = 256 * 1024
 
 _LIGHT = nullcontext()
 
+REST = 2.0
+"""How much time for everything else is behind work on a heavy document, as a multiple of its own."""
+
 MOST_HELD_BYTES = 128 * 1024 * 1024
 """Of all heavy documents that are being received: four of the largest."""
 
@@ -39,8 +42,8 @@ class HeldBytes:
 
 
 class HeavyWork:
-    """One heavy document at a time, and behind each as much time for everything else: twenty that come at once would
-    hold up all others for a second. `held` is what all of them hold. Used in one event loop."""
+    """One heavy document at a time, and behind each twice as much time for everything else: twenty that come at once
+    would hold up all others for a second. `held` is what all of them hold. Used in one event loop."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -58,4 +61,4 @@ class HeavyWork:
         try:
             yield
         finally:
-            loop.call_later(loop.time() - began, self._turn.release)
+            loop.call_later(REST * (loop.time() - began), self._turn.release)

@@ -36,8 +36,11 @@ async def read_completion(
             assembly.add(chunk)
         return _assembled(assembly, Head(COMPLETION, model, now), now)
     body, broken = await response.read_what_came()
+    body = in_utf8(body, response.headers)
     async with heavy.on(len(body)):
-        return await _read_document(response, in_utf8(body, response.headers), broken, now, model, asked=asked)
+        completions.check_values(body)
+    async with heavy.on(len(body)):
+        return await _read_document(response, body, broken, now, model, asked=asked)
 
 
 async def _read_document(
@@ -50,7 +53,6 @@ async def _read_document(
     asked: int,
 ) -> tuple[bytes, dict[str, Json]]:
     good = 200 <= response.status < 300
-    completions.check_values(body)
     document = completions.decode(body) if good else None
     if is_plain(document):
         return body.removeprefix(BOM_UTF8), document

@@ -37,7 +37,8 @@ def _is_plain_choice(choice: Json) -> bool:
         and type(message) is dict
         and message.get("role") == "assistant"
         and type(content := message.get("content")) is str
-        and bool(content.strip())
+        and content != ""
+        and not content.isspace()
         and "\0" not in content
         and message.get("tool_calls") is None
         and message.get("function_call") is None

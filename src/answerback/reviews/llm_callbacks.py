@@ -5,7 +5,8 @@ from typing import assert_never
 from answerback.jobs.finish import End
 from answerback.jobs.kind import JobState
 from answerback.jobs.store import JobStore
-from answerback.kernel.errors import ErrorCode, Failure, NotFound
+from answerback.kernel.allowance import Allowance
+from answerback.kernel.errors import ErrorCode, Failure, NotFound, Unauthorized
 from answerback.kernel.instruments import Instruments
 from answerback.queue.notifier import Notifier
 from answerback.reviews.kind import KIND
@@ -16,6 +17,10 @@ MODEL = "push"
 """Stands for the model of a review by webhook: that LLM does not name one."""
 
 
+WRONG_A_SECOND, WRONG_AT_ONCE = 10, 100
+"""Of how many wrong tokens the job is looked up."""
+
+
 class LlmCallbacks:
     """Ends each review with its LLM's answer, once, however often that is repeated."""
 
@@ -23,13 +28,20 @@ class LlmCallbacks:
         self._store = store
         self._tokens = tokens
         self._notifier = notifier
+        self._wrong = Allowance(WRONG_A_SECOND, WRONG_AT_ONCE)
+        self._clock = instruments.clock
         self._log = instruments.log
         self._metrics = instruments.metrics
 
     async def authorize(self, job_id: str, token: str | None) -> None:
-        """Raises NotFound for a job that is no review, Unauthorized without its token, StorageUnavailable."""
-        await self._store.require(job_id, KIND)
-        await self._tokens.check(job_id, token)
+        """Raises Unauthorized without the job's token, StorageUnavailable; NotFound instead of the former for a job
+        that is no review, unless many ask so: a flood of wrong tokens reads nothing."""
+        try:
+            await self._tokens.check(job_id, token)
+        except Unauthorized:
+            if not self._wrong.rest_after(1, self._clock.monotonic()):
+                await self._store.require(job_id, KIND)
+            raise
 
     async def receive(self, job_id: str, said: Reviewed | NotReviewed) -> bool:
         """Whether the review's callback has been delivered already. The same answer again changes nothing. Raises

@@ -14,6 +14,10 @@ from answerback.http.descriptors import may_wait
 TURN_BYTES = 8 * 1024
 """What a connection may bring in one turn of the event loop. More waits in the kernel while others have their turns:
 framing can cost a hundred times as much as content."""
+SMALL_TURN_BYTES = 2 * 1024
+"""The same where there are hundreds of chunks even in that."""
+SMALL_CHUNK = 4
+"""Of at most so many bytes of content."""
 CHUNKS_OF_A_READ = 32
 """A read costs as much as so many chunks."""
 
@@ -33,7 +37,7 @@ class Connection(asyncio.BufferedProtocol):
         framing_bytes: int,
         slices: Slices,
     ) -> None:
-        self._into = into
+        self._into = self._turn = into
         self._slices = slices
         self._framing_bytes = framing_bytes
         self._buffer_bytes = buffer_bytes
@@ -142,10 +146,10 @@ class Connection(asyncio.BufferedProtocol):
         self.may_wait = may_wait(transport.get_extra_info("socket").fileno())
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (a turn's bytes)
-        return self._into
+        return self._turn
 
     def buffer_updated(self, nbytes: int) -> None:
-        if nbytes == len(self._into):
+        if nbytes == len(self._turn):
             self._turn_over = True
             self._pause()
             self.loop.call_soon(self._next_turn)
@@ -173,8 +177,7 @@ class Connection(asyncio.BufferedProtocol):
             self._head_came(parser)
             self._fail(error)
             return
-        if seconds := self._rate.rest_after(CHUNKS_OF_A_READ + parser.chunks - chunks, len(content)):
-            self._rest(seconds)
+        self._pace(parser.chunks - chunks, len(content))
         if self._response is None:
             self._head_came(parser)
         if content and self._response is not None and self._response.brought(content):
@@ -185,8 +188,13 @@ class Connection(asyncio.BufferedProtocol):
         elif parser.complete:
             self._complete(parser)
 
-    def _rest(self, seconds: float) -> None:
-        if not self._resting:
+    def _pace(self, chunks: int, content: int) -> None:
+        """How much a next turn takes, and when that is, once so many chunks came with so much in them."""
+        if chunks > CHUNKS_OF_A_READ or self._turn is not self._into:
+            are_small = chunks * SMALL_CHUNK >= content
+            self._turn = self._into[:SMALL_TURN_BYTES] if are_small else self._into
+        seconds = self._rate.rest_after(CHUNKS_OF_A_READ + chunks, content)
+        if seconds and not self._resting:
             self._resting = True
             self._pause()
             self.loop.call_later(seconds, self._rested)
